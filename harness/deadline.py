@@ -1,0 +1,44 @@
+"""One deadline, made at the top of a run or case and handed down; each wait is the sooner of two."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock, in seconds.
+
+    :param at: the moment on ``clock``; ``math.inf`` never comes.
+    :param clock: the monotonic clock; tests pass their own.
+    """
+
+    at: float
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+
+    @classmethod
+    def after(cls, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> Deadline:
+        """The deadline that many seconds from now."""
+        return cls(clock() + seconds, clock)
+
+    @classmethod
+    def never(cls) -> Deadline:
+        """A deadline that does not come."""
+        return cls(math.inf)
+
+    def sooner(self, seconds: float) -> Deadline:
+        """This deadline, or the one ``seconds`` from now if that comes first."""
+        return Deadline(min(self.at, self.clock() + seconds), self.clock)
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until it comes; 0.0 when it is past, ``math.inf`` when it never comes."""
+        return max(0.0, self.at - self.clock())
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it has come."""
+        return self.clock() >= self.at

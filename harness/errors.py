@@ -1,0 +1,84 @@
+"""Errors, sorted by who must act.
+
+    HarnessError                      what, evidence, remedy
+    +-- UsageError      exit 4        who started the run: a wrong word, a missing image, an unwritable folder
+    +-- CaseError       exit 2        who wrote the case file: unknown header, prompt not declared, ...
+    +-- SeriesError     exit 1        the author of the series or kernel: does not build, does not boot (a result)
+    +-- HostError       exit 3        this machine: a program missing, the disk full, QEMU gone (worth a retry)
+
+What a kernel does during a case (a mismatch, a time-out, a splat, a panic, a lost machine) is a verdict and not an
+exception: see ``harness/verdict.py``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """Exit status of the ``harness`` command; never one number for a kernel's fault and the harness's."""
+
+    AS_EXPECTED = 0
+    DIFFERS = 1
+    CASE_BROKEN = 2
+    HOST = 3
+    USAGE = 4
+    INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """An error that says what is wrong, shows the evidence and says what to do now.
+
+    :param what: one sentence, no full stop, naming the thing by the words the user typed.
+    :param evidence: what was seen: the lines of a log, the bytes of a header, the answer of a program.
+    :param remedy: what to do now; a command where there is one.
+    """
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.HOST
+
+    def __init__(self, what: str, *, evidence: str = "", remedy: str = "") -> None:
+        super().__init__(what, evidence, remedy)
+        self.what = what
+        self.evidence = evidence
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error crosses process borders (xdist); keyword-only arguments would be lost by the default.
+        return _rebuild, (type(self), self.what, self.evidence, self.remedy)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.evidence:
+            parts.append("\n".join(f"    {line}" for line in self.evidence.rstrip("\n").split("\n")))
+        if self.remedy:
+            parts.append(f"What to do: {self.remedy}")
+        return "\n".join(parts)
+
+
+def _rebuild(kind: type[HarnessError], what: str, evidence: str, remedy: str) -> HarnessError:
+    return kind(what, evidence=evidence, remedy=remedy)
+
+
+class UsageError(HarnessError):
+    """Who started the run must act: a wrong word, a missing image, a folder that cannot be written."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class CaseError(HarnessError):
+    """Who wrote the case must act: the case file cannot be read as one, or two cases contradict each other."""
+
+    exit_status = ExitStatus.CASE_BROKEN
+
+
+class SeriesError(HarnessError):
+    """The author of the kernel must act: it does not apply, build or boot. This is a result, not an accident."""
+
+    exit_status = ExitStatus.DIFFERS
+
+
+class HostError(HarnessError):
+    """This machine is at fault: a program is missing, the disk is full, QEMU went away. Worth a retry."""
+
+    exit_status = ExitStatus.HOST

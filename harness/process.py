@@ -1,0 +1,167 @@
+"""The one door to host processes: each dies with its ``with`` block and with the harness, even under kill -9.
+
+The kernel itself ends them: every child asks for SIGKILL at its parent's death (prctl(2), PR_SET_PDEATHSIG) before it
+runs its program. Nothing here looks a process up by name; what is ended is what was started, by its pid file
+descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.errors import HostError
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+def die_with_parent(expected_parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies; die at once if the parent is gone already."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != expected_parent:
+        os._exit(128 + signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program that ended left: its exit status (negative: minus the signal), and its output."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text; invalid UTF-8 shows as the replacement character."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def complaint(self) -> str:
+        """The last twenty lines of standard error, or of standard output when that is empty."""
+        said = self.stderr or self.stdout
+        return "\n".join(said.decode(errors="replace").strip().splitlines()[-20:])
+
+
+def find_program(name: str) -> Path | None:
+    """The program of that name on PATH, also in the sbin folders that a user's PATH often lacks; None if absent."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+    found = shutil.which(name, path=path)
+    return Path(found) if found else None
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    deadline: Deadline,
+    check: bool = True,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    remedy: str = "",
+) -> Completed:
+    """Run a program to its end and return what it said.
+
+    :param check: raise when the exit status is not 0.
+    :param env: the whole environment; None inherits this one.
+    :param remedy: what to do if it fails, for the error.
+    :raises HostError: the program is missing, failed (with ``check``), or did not end before the deadline.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    with start(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env) as child:
+        seconds = deadline.seconds_left
+        try:
+            stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
+        except subprocess.TimeoutExpired as error:
+            said = ((error.stdout or b"") + (error.stderr or b"")).decode(errors="replace")
+            raise HostError(
+                f"{words[0]} did not end within its {error.timeout:.0f} s",
+                evidence=f"{_shown(words)}\n{said[-2000:]}",
+                remedy=remedy or "see whether the host is overloaded, then run it again",
+            ) from None
+    done = Completed(words, child.returncode, stdout, stderr)
+    if check and done.status != 0:
+        raise HostError(
+            f"{Path(words[0]).name} failed with status {done.status}",
+            evidence=f"{_shown(words)}\n{done.complaint}",
+            remedy=remedy,
+        )
+    return done
+
+
+@contextlib.contextmanager
+def start(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: int | None = subprocess.DEVNULL,
+    stdout: int | None = subprocess.DEVNULL,
+    stderr: int | None = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running program for the length of a ``with`` block; it is killed and reaped at the block's end.
+
+    :param pass_fds: descriptors the child keeps, by the same numbers.
+    :raises HostError: the program is missing or cannot be executed.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env=env,
+            pass_fds=tuple(pass_fds),
+            preexec_fn=_death_note(os.getpid()),
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise HostError(
+            f"the program {words[0]} cannot be started",
+            evidence=str(error),
+            remedy="run 'harness doctor': it names the package to install",
+        ) from None
+    try:
+        yield child
+    finally:
+        end(child)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that still runs, close its pipes, and reap it."""
+    if child.poll() is None:
+        child.kill()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    child.wait()
+
+
+def python(module: str, *words: str) -> list[str]:
+    """The words that run a module with this very Python."""
+    return [sys.executable, "-m", module, *words]
+
+
+def _death_note(parent: int) -> Callable[[], None]:
+    def set_death_signal() -> None:
+        die_with_parent(parent)
+
+    return set_death_signal
+
+
+def _shown(words: Sequence[str]) -> str:
+    return "$ " + " ".join(words)

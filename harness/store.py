@@ -1,0 +1,152 @@
+"""Products on disk, each made once and named by what it was made from.
+
+A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a folder beside it under
+a lock and moved into place by rename, so that a killed run leaves nothing half-made and two runs never make it twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from harness.deadline import Deadline
+from harness.errors import HostError, UsageError
+
+STORE_VARIABLE = "HARNESS_STORE"
+_KEY_LENGTH = 24
+
+
+def digest_of(*parts: bytes | str | Path) -> str:
+    """sha256 over parts, as hexadecimal: text and bytes by themselves, a path by the file's content."""
+    whole = hashlib.sha256()
+    for part in parts:
+        one = hashlib.sha256()
+        if isinstance(part, Path):
+            with part.open("rb") as file:
+                while block := file.read(1 << 20):
+                    one.update(block)
+        else:
+            one.update(part.encode() if isinstance(part, str) else part)
+        whole.update(one.digest())
+    return whole.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The folder that holds all products.
+
+    :param folder: its place; made when first written to.
+    """
+
+    folder: Path
+
+    @classmethod
+    def default(cls, environment: Mapping[str, str] = os.environ) -> Store:
+        """The store of this user: ``$HARNESS_STORE``, else the user's cache folder."""
+        named = environment.get(STORE_VARIABLE, "")
+        return cls(Path(named) if named else Path(platformdirs.user_cache_dir("kernel-patch-harness")))
+
+    def place(self, kind: str, key: str) -> Path:
+        """Where the product of that kind and key is, or would be."""
+        return self.folder / kind / key[:_KEY_LENGTH]
+
+    def find(self, kind: str, key: str) -> Path | None:
+        """The finished product, or None."""
+        place = self.place(kind, key)
+        return place if place.is_dir() else None
+
+    def make(self, kind: str, key: str, fill: Callable[[Path], None], *, deadline: Deadline | None = None) -> Path:
+        """The product, made by ``fill(folder)`` if it is not there yet.
+
+        Two callers at once: one makes it, the other waits for the lock and takes it.
+
+        :raises UsageError: the store cannot be written. :raises HostError: the disk is full, or the deadline came while
+            another run held the lock.
+        """
+        place = self.place(kind, key)
+        if place.is_dir():
+            return place
+        with self._complaints():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(place.parent / f".{place.name}.lock")
+        seconds = (deadline or Deadline.never()).seconds_left
+        try:
+            with self._complaints(), lock.acquire(timeout=-1 if seconds == float("inf") else seconds):
+                if place.is_dir():
+                    return place
+                self._sweep(place)
+                making = Path(tempfile.mkdtemp(prefix=f".{place.name}.making-", dir=place.parent))
+                try:
+                    fill(making)
+                    making.chmod(0o755)
+                    making.rename(place)
+                except BaseException:
+                    shutil.rmtree(making, ignore_errors=True)
+                    raise
+        except Timeout:
+            raise HostError(
+                f"another run has been making {kind} {place.name} for {seconds:.0f} s",
+                evidence=f"lock: {lock.lock_file}",
+                remedy="wait for the other run, or end it, and run again",
+            ) from None
+        return place
+
+    def remember(self, kind: str, key: str, value: Mapping[str, object]) -> None:
+        """Keep a small fact as JSON, replacing an older one at once; see :meth:`recall`."""
+        place = self.place(kind, key).with_suffix(".json")
+        with self._complaints():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=place.parent, prefix=".fact-")
+            with os.fdopen(handle, "w") as file:
+                json.dump(value, file, indent=1, sort_keys=True)
+            Path(name).rename(place)
+
+    def recall(self, kind: str, key: str) -> dict[str, object] | None:
+        """The fact kept under that key, or None when there is none or it cannot be read."""
+        try:
+            value = json.loads(self.place(kind, key).with_suffix(".json").read_text())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def forget(self, kind: str, key: str) -> None:
+        """Drop a fact or a product; nothing happens when it is not there."""
+        place = self.place(kind, key)
+        place.with_suffix(".json").unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+    def _sweep(self, place: Path) -> None:
+        """Remove what killed runs left of this product; the caller holds its lock, so nobody is making it."""
+        for left in place.parent.glob(f".{place.name}.making-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _complaints(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise HostError(
+                    f"no space left in the store {self.folder}",
+                    evidence=str(error),
+                    remedy="free some space ('harness clean' shows what the store holds), or point "
+                    f"{STORE_VARIABLE} at a larger disk",
+                ) from None
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+                raise UsageError(
+                    f"the store {self.folder} cannot be written",
+                    evidence=str(error),
+                    remedy=f"make it writable, or point {STORE_VARIABLE} at a folder that is",
+                ) from None
+            raise

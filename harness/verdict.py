@@ -30,6 +30,23 @@ class Outcome(StrEnum):
     """The harness, the case file or the host is at fault; says nothing about the kernel."""
 
 
+class Fate(StrEnum):
+    """What became of the machine, as far as a case asked."""
+
+    ALIVE = "alive"
+    """Every command returned."""
+    COMMAND_HUNG = "command hung"
+    """A command did not return in time; the kernel answers, and so does the shell once it is interrupted."""
+    SHELL_SILENT = "shell silent"
+    """A command did not return in time and cannot be interrupted; the kernel answers."""
+    SHELL_DIED = "shell died"
+    """The shell ended under the command; the kernel started a new one."""
+    KERNEL_GONE = "kernel gone"
+    """The kernel panicked, or answers nothing any more although QEMU runs."""
+    MACHINE_LOST = "machine lost"
+    """QEMU ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraitSighting:
     """One value of one trait, inferred from what was seen.

@@ -1,0 +1,148 @@
+"""The kernel spec: the word that says which kernel to test. Pure; whether a path exists is asked by who resolves it.
+
+    deb                    the newest cloud kernel image package of the distribution
+    deb:PACKAGE[=VERSION]  an image package of the distribution
+    deb-src:VERSION        a source package of the distribution, to be built
+    series:NAME            a series that ships with the harness
+    PATH[@REVISION]        an image file, or a kernel tree at a revision
+
+A source (``deb-src:``, ``series:``, a tree) may be followed by ``+MBOX-OR-DIRECTORY``, a series to apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from harness.errors import UsageError
+
+GRAMMAR = """\
+deb                    the newest cloud kernel image package of the distribution (the default)
+deb:PACKAGE[=VERSION]  an image package of the distribution, e.g. deb:linux-image-cloud-amd64
+PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux
+deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1
+PATH[@REVISION]        a kernel tree
+series:NAME            a series that ships with the harness
+SOURCE+MBOX-OR-FOLDER  any of the last three with a series applied"""
+
+# Debian policy 5.6.1 (package names) and 5.6.12 (versions).
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
+_SOURCE_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+_SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)", re.DOTALL)
+_SLUG_LENGTH = 48
+
+
+class SpecKind(Enum):
+    """What kind of word a spec is."""
+
+    DEFAULT_PACKAGE = "deb"
+    PACKAGE = "deb:"
+    SOURCE_PACKAGE = "deb-src:"
+    SERIES = "series:"
+    PATH = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathReading:
+    """One way to read a PATH word: ``path``, and what may follow it (empty when nothing does)."""
+
+    path: str
+    revision: str = ""
+    patches: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """What the user asked for.
+
+    :param name: package, version of a source package, name of a series, or a PATH word whole, as typed.
+    :param version: exact version of a PACKAGE; empty for the one the distribution would install.
+    :param patches: mailbox or folder of patches to apply on a SOURCE_PACKAGE or SERIES; empty for none. That of a PATH
+        is told by :meth:`readings`, as ``+`` and ``@`` are also found in file names.
+    """
+
+    kind: SpecKind
+    name: str = ""
+    version: str = ""
+    patches: str = ""
+
+    def render(self) -> str:
+        """The word again: ``parse_spec(spec.render()) == spec``."""
+        version = f"={self.version}" if self.version else ""
+        patches = f"+{self.patches}" if self.patches else ""
+        return f"{self.kind.value}{self.name}{version}{patches}"
+
+    @property
+    def slug(self) -> str:
+        """A short name for folders: letters, digits and ``._+-``, never empty, never a hidden file's name."""
+        names = {SpecKind.DEFAULT_PACKAGE: "deb", SpecKind.SOURCE_PACKAGE: f"deb-src-{self.name}"}
+        word = names.get(self.kind, self.name)
+        if self.kind is SpecKind.PATH:
+            word = word.rstrip("/").rpartition("/")[2]
+        elif self.patches:
+            word += "+" + self.patches.rstrip("/").rpartition("/")[2]
+        plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", word).lstrip("-.+")
+        return plain[:_SLUG_LENGTH].rstrip("-.+") or "kernel"
+
+    def readings(self) -> Iterator[PathReading]:
+        """The ways to read a PATH word, the plain path first, then those that take least from the path.
+
+        ``vmlinuz-6.12.117+deb12`` and ``user@host/Image`` are file names too: who resolves takes the first that exists.
+        """
+        plus = [at for at, letter in enumerate(self.name) if letter == "+" and 0 < at < len(self.name) - 1]
+        for cut in [len(self.name), *reversed(plus)]:
+            source, patches = self.name[:cut], self.name[cut + 1 :]
+            yield PathReading(source, patches=patches)
+            for at in range(len(source) - 2, 0, -1):
+                if source[at] == "@":
+                    yield PathReading(source[:at], revision=source[at + 1 :], patches=patches)
+
+
+def parse_spec(text: str) -> KernelSpec:
+    """Read a KERNEL word.
+
+    :raises UsageError: it is none; the evidence shows the grammar.
+    """
+    if text == "deb":
+        return KernelSpec(SpecKind.DEFAULT_PACKAGE)
+    if not text.strip():
+        raise _bad("the KERNEL word is empty")
+    if not text.isprintable():
+        raise _bad(f"the KERNEL word {text!r} holds a character that cannot be printed")
+    scheme = _SCHEME.fullmatch(text)
+    if scheme is None:
+        return KernelSpec(SpecKind.PATH, text)
+    kind, rest = scheme.groups()
+    if kind == "deb":
+        return _parse_package(text, rest)
+    if kind == "deb-src":
+        return _parse_source(text, SpecKind.SOURCE_PACKAGE, rest, _SOURCE_VERSION, "a version such as 6.1")
+    if kind == "series":
+        return _parse_source(text, SpecKind.SERIES, rest, _SERIES, "the name of a series")
+    raise _bad(f"'{kind}:' is no kind of KERNEL word (in {text!r}); a file of that name is written ./{text}")
+
+
+def _parse_package(text: str, rest: str) -> KernelSpec:
+    name, equals, version = rest.partition("=")
+    if not _PACKAGE.fullmatch(name):
+        raise _bad(f"{name!r} is no package name (in {text!r}); a series needs a source to be applied to")
+    if equals and not _VERSION.fullmatch(version):
+        raise _bad(f"{version!r} is no package version (in {text!r})")
+    return KernelSpec(SpecKind.PACKAGE, name, version=version)
+
+
+def _parse_source(text: str, kind: SpecKind, rest: str, pattern: re.Pattern[str], wanted: str) -> KernelSpec:
+    name, plus, patches = rest.partition("+")
+    if not pattern.fullmatch(name):
+        raise _bad(f"{name!r} is not {wanted} (in {text!r})")
+    if plus and not patches:
+        raise _bad(f"no mailbox or folder after the + in {text!r}")
+    return KernelSpec(kind, name, patches=patches)
+
+
+def _bad(what: str) -> UsageError:
+    return UsageError(what, evidence=GRAMMAR, remedy="give one of these words")

@@ -1,0 +1,53 @@
+"""Tests of ``harness/release.py``."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.release import Release
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "candidate"),
+    [
+        ("6.1.0-56-cloud-amd64", (6, 1, 0), ""),
+        ("6.18.44", (6, 18, 44), ""),
+        ("4.4", (4, 4, 0), ""),
+        ("5.17.0-rc3+", (5, 17, 0), "-rc3"),
+        ("5.17-rc3", (5, 17, 0), "-rc3"),
+        ("2.6.32.71", (2, 6, 32), ""),
+        ("3.18.0-00123-gdeadbeef", (3, 18, 0), ""),
+    ],
+)
+def test_parse_reads_what_kernels_call_themselves(text: str, numbers: tuple[int, int, int], candidate: str) -> None:
+    """A release is its first three numbers, whatever a distribution or git adds."""
+    release = Release.parse(text)
+
+    assert release == Release(numbers, candidate)
+
+
+@pytest.mark.parametrize("text", ["", "unknown", "v6.1", "6", "6.x", "linux-6.1", "6.99999999999999"])
+def test_parse_refuses_what_is_no_release(text: str) -> None:
+    """Nothing is guessed from a text that does not start with a release."""
+    assert Release.parse(text) is None
+
+
+@pytest.mark.parametrize("text", ["6.1", "6.18.44", "5.17-rc3"])
+def test_text_reads_back(text: str) -> None:
+    """What is shown of a release is read back as that release."""
+    release = Release.parse(text)
+
+    assert str(release) == text
+
+
+@pytest.mark.parametrize(
+    ("release", "first", "carries"),
+    [("5.15.14", "5.15.14", True), ("5.15.13", "5.15.14", False), ("5.16.20", "5.15.14", False)],
+)
+def test_carries_stays_in_the_stable_series(release: str, first: str, carries: bool) -> None:
+    """A backport is in the releases of its own series from that one on, and says nothing of another series."""
+    one, other = Release.parse(release), Release.parse(first)
+    assert one is not None
+    assert other is not None
+
+    assert one.carries(other) is carries

@@ -1,0 +1,105 @@
+"""A strict reader of one TOML table: every key is asked for by its type, and no key is left over.
+
+Pure. Errors name the file and the dotted key (``cases/semantics.toml: trait.scope.meaning is missing``) and are of the
+kind that the caller gives: who must act depends on the file.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TypeVar, overload
+
+from harness.errors import HarnessError
+
+_Kind = TypeVar("_Kind")
+
+
+class Table:
+    """One table, its file and its dotted key; remembers which of its keys were asked for."""
+
+    def __init__(self, content: Mapping[str, object], *, path: str, kind: type[HarnessError], key: str = "") -> None:
+        self._content = content
+        self._path = path
+        self._kind = kind
+        self._key = key
+        self._asked: set[str] = set()
+
+    def error(self, what: str, *, remedy: str) -> HarnessError:
+        """An error about this table, to be raised by the caller."""
+        return self._kind(f"{self._path}: {self._key + ': ' if self._key else ''}{what}", remedy=remedy)
+
+    def names(self) -> tuple[str, ...]:
+        """The keys, in the order of the file, where the file chooses them."""
+        return tuple(self._content)
+
+    def text(self, key: str) -> str:
+        """A string that is not blank."""
+        found = self._typed(key, str, "a string")
+        if not found.strip():
+            raise self._key_error(key, "is empty", remedy="say it")
+        return found
+
+    def flag(self, key: str) -> bool:
+        """true or false."""
+        return self._typed(key, bool, "true or false")
+
+    def date(self, key: str) -> str:
+        """A date, as ``2015-11-16``."""
+        return self._typed(key, datetime.date, "a date such as 2015-11-16").isoformat()
+
+    @overload
+    def texts(self, key: str) -> tuple[str, ...]: ...
+    @overload
+    def texts(self, key: str, *, default: tuple[str, ...]) -> tuple[str, ...]: ...
+    @overload
+    def texts(self, key: str, *, default: None) -> tuple[str, ...] | None: ...
+    def texts(self, key: str, *, default: tuple[str, ...] | None = ("",)) -> tuple[str, ...] | None:
+        """A list of strings; ``default`` when the key is missing, if one is given."""
+        if key not in self._content and default != ("",):
+            return default
+        found = self._typed(key, list, "a list of strings")
+        texts = tuple(item for item in found if isinstance(item, str))
+        if len(texts) != len(found):
+            raise self._key_error(key, "holds something that is not a string", remedy="quote every item")
+        return texts
+
+    def table(self, key: str) -> Table:
+        """The table below a key."""
+        return self._below(key, self._typed(key, dict, "a table"))
+
+    def tables(self) -> tuple[tuple[str, Table], ...]:
+        """Every key with its table, in the order of the file."""
+        return tuple((key, self.table(key)) for key in self._content)
+
+    def table_list(self, key: str) -> tuple[Table, ...]:
+        """The tables of a list, which is not empty."""
+        found = self._typed(key, list, "a list of tables")
+        if not found or not all(isinstance(item, dict) for item in found):
+            raise self._key_error(key, "is not a list of tables", remedy="write [{ ... }, { ... }]")
+        return tuple(self._below(f"{key}[{place}]", item) for place, item in enumerate(found))
+
+    def close(self) -> None:
+        """Refuse the keys that nobody asked for."""
+        for key in self._content:
+            if key not in self._asked:
+                known = ", ".join(sorted(self._asked))
+                raise self._key_error(key, "is not a known key", remedy=f"the keys here are {known}")
+
+    def _typed(self, key: str, wanted: type[_Kind], called: str) -> _Kind:
+        self._asked.add(key)
+        if key not in self._content:
+            raise self._key_error(key, "is missing", remedy=f"add it: {called}")
+        found = self._content[key]
+        if not isinstance(found, wanted):
+            raise self._key_error(key, f"is not {called}", remedy=f"found {found!r}")
+        return found
+
+    def _below(self, key: str, content: Mapping[str, object]) -> Table:
+        return Table(content, path=self._path, kind=self._kind, key=self._dotted(key))
+
+    def _dotted(self, key: str) -> str:
+        return f"{self._key}.{key}" if self._key else key
+
+    def _key_error(self, key: str, what: str, *, remedy: str) -> HarnessError:
+        return self._kind(f"{self._path}: {self._dotted(key)} {what}", remedy=remedy)

@@ -1,0 +1,114 @@
+"""Profiles: sets of expectations, how mainline's is resolved for a release, how near one is to what was seen.
+
+Pure. Built by ``harness/semantics.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from harness.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a profile says of one trait; one that is not confirmed never fails a run by itself."""
+
+    value: str
+    source: str
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A set of expectations; a trait that is missing cannot be shown by that version, or nothing is known."""
+
+    name: str
+    expectations: Mapping[str, Expectation]
+    title: str = ""
+    date: str = ""
+    source: str = ""
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The value expected of each trait, confirmed or not."""
+        return {trait: expected.value for trait, expected in self.expectations.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What mainline says from a release on.
+
+    :param backported: ``None`` when the change stayed in mainline; else the first release of each stable series known
+        to have it, which may be none.
+    """
+
+    since: Release
+    expectation: Expectation
+    backported: tuple[Release, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How far a profile is from what was seen.
+
+    :param differ: traits on which a confirmed expectation differs.
+    :param unconfirmed: traits on which an unconfirmed expectation differs.
+    :param silent: traits that were seen and of which the profile says nothing.
+    """
+
+    profile: str
+    differ: tuple[str, ...]
+    unconfirmed: tuple[str, ...]
+    silent: tuple[str, ...]
+
+    @property
+    def halves(self) -> int:
+        """The distance, in halves: an unconfirmed difference and a silence are half a difference each.
+
+        A silence must cost, or a profile that says nothing would be the nearest to everything.
+        """
+        return 2 * len(self.differ) + len(self.unconfirmed) + len(self.silent)
+
+    def __str__(self) -> str:
+        text = f"{self.profile}: {len(self.differ)} differ"
+        if self.differ:
+            text += f" ({', '.join(self.differ)})"
+        if self.unconfirmed:
+            text += f", {len(self.unconfirmed)} more unconfirmed ({', '.join(self.unconfirmed)})"
+        if self.silent:
+            text += f", {len(self.silent)} it says nothing of"
+        return text
+
+
+def resolve(changes: Iterable[Change], release: Release) -> Expectation | None:
+    """The last change at or before the release, held back to unconfirmed where the release alone cannot tell."""
+    current: Expectation | None = None
+    for change in changes:
+        found = change.expectation
+        if change.since.numbers <= release.numbers:
+            maybe = bool(release.candidate) and change.since.numbers == release.numbers
+            current = _doubted(found, f"{release} may lack it") if maybe else found
+        elif change.backported and any(map(release.carries, change.backported)):
+            current = found
+        elif change.backported is not None and current is not None:
+            # The release string of a distribution (6.1.0-56-cloud-amd64) hides how far its stable branch went.
+            current = _doubted(current, f"unless this kernel has {found.source}")
+    return current
+
+
+def _doubted(expectation: Expectation, why: str) -> Expectation:
+    return replace(expectation, confirmed=False, source=f"{expectation.source}; {why}")
+
+
+def nearness(profile: Profile, seen: Mapping[str, str]) -> Nearness:
+    """How far a profile is from the value seen of each trait."""
+    known = {trait: profile.expectations[trait] for trait in seen if trait in profile.expectations}
+    differing = [trait for trait in known if known[trait].value != seen[trait]]
+    return Nearness(
+        profile.name,
+        tuple(sorted(trait for trait in differing if known[trait].confirmed)),
+        tuple(sorted(trait for trait in differing if not known[trait].confirmed)),
+        tuple(sorted(trait for trait in seen if trait not in known)),
+    )

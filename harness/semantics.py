@@ -1,0 +1,228 @@
+"""Traits and profiles: what kernels are known to do, read from ``cases/semantics.toml``.
+
+A trait is one observable choice; a profile (``harness/profile.py``) says which value is expected, and why. Pure: text in,
+frozen values out. ``mainline`` is kept as changes by release and resolved for one (:meth:`Semantics.profile`).
+
+Errors: a broken file is a :class:`CaseError` that names file and key; a profile that does not exist is a
+:class:`UsageError` that names those that do.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from harness.errors import CaseError, UsageError
+from harness.profile import Change, Expectation, Nearness, Profile, nearness, resolve
+from harness.release import Release
+from harness.toml_table import Table
+
+AUTO = "auto"
+MAINLINE = "mainline"
+_SCENARIO = re.compile(r"[A-Z]-\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """One observable choice.
+
+    :param meaning: the choice, in one sentence.
+    :param theme: the chapter it belongs to: ``view``, ``mount``, ...
+    :param values: each value with what is seen.
+    :param unseen: the values that no profile holds, kept so that a kernel that does it can be described.
+    :param scenarios: ids of the scenarios that show it.
+    """
+
+    name: str
+    meaning: str
+    theme: str
+    values: Mapping[str, str]
+    unseen: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Semantics:
+    """Everything in the file.
+
+    :param traits: by name, in the order of the file.
+    :param postings: the profiles of posted versions by name, in the order of the file.
+    :param changes: of mainline, by trait, oldest first.
+    """
+
+    traits: Mapping[str, Trait]
+    postings: Mapping[str, Profile]
+    changes: Mapping[str, tuple[Change, ...]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The words that :meth:`profile` takes, besides ``mainline-RELEASE``."""
+        return (AUTO, MAINLINE, *self.postings)
+
+    @property
+    def known_values(self) -> Mapping[str, tuple[str, ...]]:
+        """For each trait its values: what a guard may name."""
+        return {name: tuple(trait.values) for name, trait in self.traits.items()}
+
+    def complaint(self, trait: str, value: str) -> str:
+        """What is wrong with a guard or a sighting that names this trait and value; empty when nothing is."""
+        known = self.traits.get(trait)
+        if known is None:
+            return f"no trait {trait}" + _near(trait, self.traits)
+        if value not in known.values:
+            return f"{trait} has no value {value}; it has {', '.join(known.values)}"
+        return ""
+
+    def profile(self, name: str, *, release: str | None) -> Profile:
+        """A profile by name.
+
+        :param name: ``auto`` (describes, expects nothing), ``mainline`` (resolved by ``release``), ``mainline-6.1``, or
+            a posted version such as ``v4``.
+        :param release: the release of the kernel under test as it calls itself; ``None`` when it is not known.
+        :raises UsageError: no such profile, or ``mainline`` for a release that cannot be read.
+        """
+        if name == AUTO:
+            return Profile(AUTO, MappingProxyType({}), title="describes only")
+        if name in self.postings:
+            return self.postings[name]
+        if name == MAINLINE:
+            found = Release.parse(release or "")
+            if found is None:
+                raise UsageError(
+                    "the profile mainline needs the kernel's release, and that could not be read",
+                    evidence=f"release: {release or 'unknown'}",
+                    remedy="name the release, --profile mainline-6.1, or only describe, --profile auto",
+                )
+            return self._mainline(found)
+        found = Release.parse(name.removeprefix(f"{MAINLINE}-")) if name.startswith(f"{MAINLINE}-") else None
+        if found is None:
+            raise UsageError(
+                f"no profile {name}" + _near(name, self.names),
+                remedy=f"use one of {', '.join(self.names)}, or mainline-RELEASE such as mainline-6.1",
+            )
+        return self._mainline(found)
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """Every profile, newest first: mainline at each release where it changes, then the posted versions."""
+        releases = {change.since for changes in self.changes.values() for change in changes}
+        ordered = sorted(releases, key=lambda release: release.numbers, reverse=True)
+        return (*map(self._mainline, ordered), *reversed(list(self.postings.values())))
+
+    def nearest(self, seen: Mapping[str, str]) -> tuple[Nearness, ...]:
+        """Every profile by its distance from the values seen, the nearest first; of equals, the newest."""
+        measured = (nearness(profile, seen) for profile in self.profiles())
+        return tuple(sorted(measured, key=lambda one: one.halves))
+
+    def _mainline(self, release: Release) -> Profile:
+        resolved = {trait: resolve(changes, release) for trait, changes in self.changes.items()}
+        expectations = {trait: found for trait, found in resolved.items() if found is not None}
+        return Profile(f"{MAINLINE}-{release}", MappingProxyType(expectations), title=f"mainline {release}")
+
+
+def load_semantics(text: str, *, path: str) -> Semantics:
+    """Read the file's text; ``path`` only names it in errors.
+
+    :raises CaseError: with file and key: not TOML, an unknown or missing key, a value that its trait does not have, a
+        trait without meaning, a profile that names an unknown trait, releases out of order, a missing source.
+    """
+    try:
+        top = Table(tomllib.loads(text), path=path, kind=CaseError)
+    except tomllib.TOMLDecodeError as error:
+        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+    traits = {name: _read_trait(name, table) for name, table in top.table("trait").tables()}
+    postings: dict[str, Profile] = {}
+    changes: dict[str, tuple[Change, ...]] = {}
+    for name, table in top.table("profile").tables():
+        if name == MAINLINE:
+            changes = _read_mainline(table, traits)
+        elif name == AUTO:
+            raise table.error("the name auto is taken by the run that only describes", remedy="use another name")
+        else:
+            postings[name] = _read_posting(name, table, traits)
+    top.close()
+    if not changes:
+        raise top.error("there is no profile mainline", remedy="add [profile.mainline]")
+    return Semantics(MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes))
+
+
+def _read_trait(name: str, table: Table) -> Trait:
+    glosses = table.table("values")
+    values = {value: glosses.text(value) for value in glosses.names()}
+    if len(values) < 2:
+        raise glosses.error("a trait needs two values or more", remedy="say what another kernel could do")
+    unseen = table.texts("unseen", default=())
+    if strange := [value for value in unseen if value not in values]:
+        raise table.error(f"unseen names {strange[0]}, which is not a value", remedy=f"values: {', '.join(values)}")
+    scenarios = table.texts("scenarios")
+    if strange := [scenario for scenario in scenarios if not _SCENARIO.fullmatch(scenario)]:
+        raise table.error(f"{strange[0]} is not the id of a scenario", remedy="write it as P-04")
+    trait = Trait(name, table.text("meaning"), table.text("theme"), MappingProxyType(values), unseen, scenarios)
+    table.close()
+    return trait
+
+
+def _read_posting(name: str, table: Table, traits: Mapping[str, Trait]) -> Profile:
+    cells: dict[str, Expectation] = {}
+    for trait, cell in table.table("traits").tables():
+        cells[trait] = _read_expectation(cell, _trait_of(trait, cell, traits))
+        cell.close()
+    profile = Profile(name, MappingProxyType(cells), table.text("title"), table.date("date"), table.text("source"))
+    table.close()
+    return profile
+
+
+def _read_mainline(table: Table, traits: Mapping[str, Trait]) -> dict[str, tuple[Change, ...]]:
+    table.text("title"), table.text("source")
+    lists = table.table("changes")
+    read = {}
+    for name in lists.names():
+        changes: list[Change] = []
+        for cell in lists.table_list(name):
+            change = _read_change(cell, _trait_of(name, cell, traits))
+            if changes and change.since.numbers <= changes[-1].since.numbers:
+                raise cell.error(
+                    f"{change.since} stands after {changes[-1].since}", remedy="put the releases in order, oldest first"
+                )
+            changes.append(change)
+            cell.close()
+        read[name] = tuple(changes)
+    table.close()
+    return read
+
+
+def _read_change(cell: Table, trait: Trait) -> Change:
+    backported = cell.texts("backported", default=None)
+    return Change(
+        _read_release(cell, cell.text("since")),
+        _read_expectation(cell, trait),
+        None if backported is None else tuple(_read_release(cell, text) for text in backported),
+    )
+
+
+def _read_release(cell: Table, text: str) -> Release:
+    release = Release.parse(text)
+    if release is None or release.candidate or str(release) != text:
+        raise cell.error(f"{text} is not a release", remedy="write it as 4.6 or 5.15.14")
+    return release
+
+
+def _read_expectation(cell: Table, trait: Trait) -> Expectation:
+    value = cell.text("value")
+    if value not in trait.values:
+        raise cell.error(f"{trait.name} has no value {value}", remedy=f"values: {', '.join(trait.values)}")
+    return Expectation(value, cell.text("source"), cell.flag("confirmed"))
+
+
+def _trait_of(name: str, cell: Table, traits: Mapping[str, Trait]) -> Trait:
+    if name not in traits:
+        raise cell.error(f"no trait {name}" + _near(name, traits), remedy="define it as [trait.NAME], or mend the name")
+    return traits[name]
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    found = get_close_matches(word, list(known), n=3)
+    return f"; did you mean {' or '.join(found)}?" if found else ""

@@ -1,0 +1,178 @@
+"""Deciding what a case came to, and what all cases together say of the kernel's traits.
+
+Pure. :func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: two cases that
+infer different values of one trait are a problem that names both. :func:`trait_records` is the table that reports show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.profile import Expectation, Profile
+from harness.report.record import TraitRecord
+from harness.semantics import Semantics
+from harness.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
+
+_FATES: Mapping[Fate, str] = MappingProxyType(
+    {
+        Fate.COMMAND_HUNG: "the command hung; the shell and the kernel answer",
+        Fate.SHELL_SILENT: "the shell is silent and cannot be interrupted; the kernel answers",
+        Fate.SHELL_DIED: "the shell died; the kernel answers",
+        Fate.KERNEL_GONE: "the kernel is gone: it answers nothing, QEMU runs",
+        Fate.MACHINE_LOST: "the machine was lost: QEMU ended",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step came to.
+
+    :param where: file and line of the step.
+    :param fits: whether what was seen is what the case file says; false for a step that did not return.
+    :param reason: the one line that says how it does not fit, without the place; empty when it fits.
+    :param diff: expected against seen, unified; empty when it fits.
+    :param sightings: the trait values that it showed.
+    """
+
+    where: str
+    fits: bool
+    reason: str = ""
+    diff: str = ""
+    sightings: tuple[TraitSighting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a run says of the traits.
+
+    :param seen: the value of each trait on which all sightings agree.
+    :param where: the places that showed a trait, sorted; also those that contradict each other.
+    :param problems: one line for each contradiction, and for each sighting of a trait or value that does not exist.
+    """
+
+    seen: Mapping[str, str]
+    where: Mapping[str, tuple[str, ...]]
+    problems: tuple[str, ...]
+
+
+def judge(
+    *,
+    steps: Sequence[StepOutcome],
+    splats: Sequence[SplatReport],
+    fate: Fate,
+    profile: Profile,
+    skipped: str = "",
+) -> Verdict:
+    """The verdict of one case. What explains more comes first:
+
+    1. ``skipped``, the reason why it was not asked
+    2. a splat: it explains a lost machine, a time-out and a mismatch
+    3. a lost machine
+    4. a command that did not return, whatever else still lives
+    5. the first step that does not fit or shows a value that a confirmed expectation of the profile denies
+    6. a match; an unconfirmed expectation that differs is only noted (:func:`notes`)
+
+    Diffs, splats and sightings are kept in every case, so a lost machine's verdict still shows what was seen before.
+    """
+    sightings = tuple(sighting for step in steps for sighting in step.sightings)
+    diff = "\n".join(step.diff.rstrip("\n") for step in steps if step.diff)
+
+    def verdict(outcome: Outcome, reason: str = "") -> Verdict:
+        return Verdict(outcome, reason, f"{diff}\n" if diff else "", tuple(splats), sightings)
+
+    if skipped:
+        return verdict(Outcome.SKIPPED, skipped)
+    complaints = [complaint for step in steps for complaint in _complaints(step, profile)]
+    last = steps[-1] if steps and not steps[-1].fits else None
+    if splats:
+        after = f"; {_FATES[fate]}" if fate is not Fate.ALIVE else ""
+        return verdict(Outcome.KERNEL, _counted(*(f"{splat.kind}: {splat.title}" for splat in splats)) + after)
+    if fate is Fate.MACHINE_LOST:
+        return verdict(Outcome.LOST, _at(last, _FATES[fate]))
+    if fate is not Fate.ALIVE:
+        return verdict(Outcome.TIMEOUT, _at(last, _FATES[fate]))
+    if complaints:
+        return verdict(Outcome.MISMATCH, _counted(*complaints))
+    return verdict(Outcome.MATCH)
+
+
+def notes(profile: Profile, sightings: Iterable[TraitSighting]) -> tuple[str, ...]:
+    """One line for each trait on which an unconfirmed expectation differs from what was seen; for the run's notes."""
+    lines = {
+        sighting.trait: f"{_difference(sighting, expected, profile)}; unconfirmed, so it fails nothing"
+        for sighting, expected in _differing(profile, sightings)
+        if not expected.confirmed
+    }
+    return tuple(lines[trait] for trait in sorted(lines))
+
+
+def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered:
+    """Combine all sightings of a run; their order changes nothing."""
+    values: dict[str, dict[str, set[str]]] = {}
+    problems: set[str] = set()
+    for sighting in sightings:
+        if complaint := semantics.complaint(sighting.trait, sighting.value):
+            problems.add(f"{sighting.where}: {complaint}")
+        else:
+            values.setdefault(sighting.trait, {}).setdefault(sighting.value, set()).add(sighting.where)
+    seen: dict[str, str] = {}
+    where: dict[str, tuple[str, ...]] = {}
+    for trait in sorted(values):
+        showing = values[trait]
+        where[trait] = tuple(sorted(set().union(*showing.values())))
+        if len(showing) == 1:
+            (seen[trait],) = showing
+        else:
+            said = ", ".join(f"{min(places)} saw {value}" for value, places in sorted(showing.items()))
+            problems.add(f"{trait}: cases contradict each other: {said}")
+    return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems)))
+
+
+def trait_records(
+    semantics: Semantics, profile: Profile, sightings: Iterable[TraitSighting]
+) -> tuple[TraitRecord, ...]:
+    """Every trait, in the order of the file, with what was seen and what the profile expects."""
+    gathered = gather(semantics, sightings)
+    return tuple(
+        TraitRecord(
+            name,
+            gathered.seen.get(name, ""),
+            expected.value if (expected := profile.expectations.get(name)) else "",
+            expected.confirmed if expected else False,
+            trait.meaning,
+            gathered.where.get(name, ()),
+        )
+        for name, trait in semantics.traits.items()
+    )
+
+
+def _complaints(step: StepOutcome, profile: Profile) -> list[str]:
+    """What is wrong with one step, the transcript first: it is the evidence for the trait."""
+    differing = _differing(profile, step.sightings)
+    denied = [_difference(sighting, expected, profile) for sighting, expected in differing if expected.confirmed]
+    return denied if step.fits else [f"{step.where}: {step.reason}", *denied]
+
+
+def _differing(profile: Profile, sightings: Iterable[TraitSighting]) -> list[tuple[TraitSighting, Expectation]]:
+    known = ((sighting, profile.expectations.get(sighting.trait)) for sighting in sightings)
+    return [(sighting, expected) for sighting, expected in known if expected and expected.value != sighting.value]
+
+
+def _difference(sighting: TraitSighting, expected: Expectation, profile: Profile) -> str:
+    return (
+        f"{sighting.trait}: this kernel says {sighting.value}, {profile.name} says {expected.value} ({expected.source})"
+    )
+
+
+def _at(step: StepOutcome | None, what: str) -> str:
+    """The fate, and the step that met it when the case got that far."""
+    if step is None:
+        return what
+    return f"{step.where}: {what}" + (f" ({step.reason})" if step.reason else "")
+
+
+def _counted(first: str, *more: str) -> str:
+    return f"{first} (and {len(more)} more)" if more else first

@@ -1,7 +1,7 @@
 """Traits and profiles: what kernels are known to do, read from ``cases/semantics.toml``.
 
-A trait is one observable choice; a profile (``harness/profile.py``) says which value is expected, and why. Pure: text in,
-frozen values out. ``mainline`` is kept as changes by release and resolved for one (:meth:`Semantics.profile`).
+A trait is one observable choice; a profile (``harness/profile.py``) says which value is expected, and why. Pure: text
+in, frozen values out. ``mainline`` is kept as changes by release and resolved for one (:meth:`Semantics.profile`).
 
 Errors: a broken file is a :class:`CaseError` that names file and key; a profile that does not exist is a
 :class:`UsageError` that names those that do.

@@ -1,0 +1,297 @@
+"""The kernel log, read as it comes: splats found, each kept whole and counted once.
+
+Pure: bytes in, :class:`Splat` out. A splat starts at the line that names it (or at the line above, for a cut mark or a
+rule of equal signs) and ends at its end mark, at the rule that closes a memory checker's report, or when lines come
+that are none of a splat's; those lines are then read afresh. Within a splat unknown lines are held back: they belong
+to it if a known one follows (other CPUs and programs write in between), and do not if too many come.
+
+A panic that follows a splat is a part of it, which is then ``fatal``. An OOM kill, the segmentation fault of a program
+and the dumps of sysrq are no splats.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from harness.kernellog_lines import (
+    RULE,
+    Opening,
+    SplatKind,
+    content_of,
+    has_stamp,
+    is_candidate,
+    is_dump,
+    is_end,
+    is_story,
+    is_tail,
+    is_trace,
+    is_unrelated,
+    start_of,
+)
+from harness.kernellog_splat import Splat, fingerprint_of, title_of
+
+__all__ = ["KernelLog", "Splat", "SplatKind", "scan"]
+
+LINE_LIMIT_BYTES = 16 * 1024
+"""What is kept of one line; the kernel's own are below 1 KiB, a list of modules is longer."""
+SPLAT_LIMIT_LINES = 4000
+SPLAT_LIMIT_BYTES = 1024 * 1024
+HELD_LIMIT_LINES = 64
+KEPT_LINES = 500
+"""How far back :meth:`KernelLog.last_lines` reaches."""
+
+
+class _Phase(Enum):
+    """Where in a splat we are; the value is how many unknown lines in a row may be part of it."""
+
+    HEAD = 16
+    TRACE = 4
+    TAIL = 3
+
+
+_CHECKERS = (SplatKind.KASAN, SplatKind.KCSAN, SplatKind.KMSAN, SplatKind.KFENCE, SplatKind.UBSAN)
+_STORYTELLERS = (SplatKind.LOCKDEP, *_CHECKERS)
+_INNER = (SplatKind.LIST_CORRUPTION, SplatKind.REFCOUNT, SplatKind.DEBUGOBJECTS)
+_COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A splat that is not at its end yet."""
+
+    line: int
+    kind: SplatKind | None = None
+    opening: Opening = Opening.CUT
+    title: str = ""
+    fatal: bool = False
+    phase: _Phase = _Phase.HEAD
+    lines: list[str] = field(default_factory=list)
+    held: list[tuple[int, str]] = field(default_factory=list)
+    unknown: int = 0
+    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a broken log would make it grow without end."""
+        return len(self.lines) >= SPLAT_LIMIT_LINES or self.size >= SPLAT_LIMIT_BYTES
+
+    def take(self, line: str) -> None:
+        """Add a line that belongs to the splat, and those held back before it."""
+        added = [*(held for _, held in self.held), line]
+        self.lines += added
+        self.size += sum(map(len, added))
+        self.held.clear()
+        self.unknown = 0
+
+    def hold(self, number: int, line: str, *, blank: bool) -> bool:
+        """Keep a line back; whether there can be more."""
+        self.held.append((number, line))
+        self.unknown += not blank
+        return self.unknown <= self.phase.value and len(self.held) <= HELD_LIMIT_LINES
+
+    def knows(self, content: str) -> bool:
+        """Whether the line is of the words that this splat, where it is now, is made of."""
+        if self.phase is _Phase.TAIL:
+            return is_tail(content)
+        return is_dump(content) or (self.kind in _STORYTELLERS and is_story(content))
+
+    def name(self, opening: Opening, kind: SplatKind, content: str) -> None:
+        """Let a line say what the splat is."""
+        self.opening, self.kind, self.title = opening, kind, title_of(content)
+
+    def goes_on_with(self, opening: Opening, kind: SplatKind | None) -> bool:
+        """Whether a line that could start a splat tells of this one."""
+        if opening is Opening.SLAB and self.kind is SplatKind.KASAN:
+            return True
+        if kind is SplatKind.PANIC:
+            return self.phase is not _Phase.HEAD or not self.unknown
+        if self.phase is not _Phase.HEAD:
+            return False
+        if self.kind is None:
+            return opening is not Opening.CUT
+        if self.unknown:
+            return False
+        if opening is Opening.TRAP:
+            return self.kind in (SplatKind.OOPS, *_INNER) or self.opening is Opening.KERNEL_BUG
+        if self.kind in _INNER:
+            return opening in _COVERS
+        return kind in _INNER and self.opening in _COVERS
+
+    def finished(self) -> Splat:
+        kind = self.kind or SplatKind.WARNING
+        text = "\n".join(self.lines)
+        words = (content_of(line)[0] for line in self.lines[1:])
+        title = self.title or title_of(next(filter(None, words), "cut here"))
+        return Splat(kind, title, text, fingerprint_of(kind, title, text), self.fatal, self.line)
+
+
+class KernelLog:
+    """The scanner of one kernel log.
+
+    Feed it as bytes arrive, in pieces of any size: the splats are the same. Memory is bounded whatever comes.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines_seen = 0
+        self._kept: deque[bytes] = deque(maxlen=KEPT_LINES)
+        self._growing: _Growing | None = None
+        self._rule: tuple[int, str] | None = None
+        self._stamps_seen = False
+        self._panicked = False
+        self._done: list[Splat] = []
+
+    @property
+    def pending(self) -> bool:
+        """Whether a splat has begun whose end was not seen; :meth:`close` ends it."""
+        return self._growing is not None
+
+    @property
+    def is_panicked(self) -> bool:
+        """Whether the log says that the kernel panicked; true from the very line on, and for good."""
+        return self._panicked
+
+    def feed(self, data: bytes) -> list[Splat]:
+        """Read on.
+
+        :param data: what the console sent; carriage returns and NULs are ignored.
+        :returns: the splats that ended here; the last lines of a log often leave one :attr:`pending`.
+        """
+        data = data.translate(None, b"\r\0")
+        cut = data.rfind(b"\n")
+        if cut < 0:
+            self._rest = (self._rest + data)[:LINE_LIMIT_BYTES]
+            return []
+        block = self._rest + data[:cut]
+        self._rest = data[cut + 1 :][:LINE_LIMIT_BYTES]
+        self._read(block)
+        return self._taken()
+
+    def close(self) -> list[Splat]:
+        """End what is pending, an unfinished line included; the log may go on afterwards."""
+        if self._rest:
+            block, self._rest = self._rest, b""
+            self._read(block)
+        while self._growing is not None:
+            self._work(deque(self._finish()))
+        self._rule = None
+        return self._taken()
+
+    def last_lines(self, count: int) -> list[str]:
+        """The newest lines, oldest first, an unfinished one included; at most ``KEPT_LINES`` and one."""
+        lines = [*self._kept, self._rest] if self._rest else [*self._kept]
+        return [_text(line) for line in lines[max(0, len(lines) - count) :]]
+
+    def _taken(self) -> list[Splat]:
+        done, self._done = self._done, []
+        return done
+
+    def _read(self, block: bytes) -> None:
+        """Whole lines, without the last newline."""
+        quiet = self._growing is None and self._stamps_seen and not is_candidate(block)
+        lines = block.rsplit(b"\n", KEPT_LINES)[-KEPT_LINES:] if quiet else block.split(b"\n")
+        lines = [line if len(line) <= LINE_LIMIT_BYTES else line[:LINE_LIMIT_BYTES] for line in lines]
+        self._kept.extend(lines)
+        first = self._lines_seen + 1
+        self._lines_seen += block.count(b"\n") + 1
+        if quiet:
+            self._rule = None
+            return
+        for number, line in enumerate(lines, first):
+            self._stamps_seen = self._stamps_seen or has_stamp(line)
+            if self._growing is not None or is_candidate(line):
+                self._work(deque([(number, _text(line))]))
+            else:
+                self._rule = None
+
+    def _work(self, todo: deque[tuple[int, str]]) -> None:
+        """Read lines, and those again that a splat gives back at its end."""
+        while todo:
+            number, line = todo.popleft()
+            if self._growing is None:
+                self._begin(number, line)
+            else:
+                todo.extendleft(reversed(self._go_on(self._growing, number, line)))
+
+    def _begin(self, number: int, line: str) -> None:
+        content, stamped = content_of(line)
+        rule, self._rule = self._rule, None
+        started = start_of(content)
+        if started is None:
+            if RULE.match(content):
+                self._rule = number, line
+            return
+        opening, kind = started
+        if opening in (Opening.OTHER_BUG, Opening.OTHER_WARNING) and self._stamps_seen and not stamped:
+            # A program's own words: where the kernel stamps its lines, such a vague one without a stamp is not its.
+            return
+        growing = self._growing = _Growing(rule[0] if rule else number, lines=[rule[1]] if rule else [])
+        self._accept(growing, (opening, kind), line)
+
+    def _accept(self, growing: _Growing, started: tuple[Opening, SplatKind | None], line: str) -> None:
+        """Add a line that starts a splat or says more of the growing one."""
+        opening, kind = started
+        content = content_of(line)[0]
+        growing.take(line)
+        if kind is SplatKind.PANIC:
+            self._panicked = growing.fatal = True
+            growing.phase = _Phase.TRACE
+        elif opening is Opening.SLAB:
+            # The rule above it looked like KASAN's last.
+            growing.phase = _Phase.HEAD
+        if kind is not None and (growing.kind is None or (kind in _INNER and growing.kind not in _INNER)):
+            growing.name(opening, kind, content)
+        if kind is SplatKind.KMEMLEAK:
+            self._finish()
+
+    def _go_on(self, growing: _Growing, number: int, line: str) -> list[tuple[int, str]]:
+        """One line more while a splat grows; returns the lines to be read afresh."""
+        content = content_of(line)[0]
+        if growing.is_full:
+            growing.take("[cut here by the harness: the rest is in the log]")
+            return [*self._finish(), (number, line)]
+        started = start_of(content)
+        if started is not None:
+            if growing.goes_on_with(*started):
+                self._accept(growing, started, line)
+                return []
+            return [*self._finish(), (number, line)]
+        if is_unrelated(content):
+            return [*self._finish(), (number, line)]
+        if is_end(content) or (RULE.match(content) and growing.kind in _CHECKERS and growing.phase is _Phase.HEAD):
+            growing.take(line)
+            growing.phase = _Phase.TAIL
+        elif growing.knows(content):
+            growing.take(line)
+            self._advance(growing, content)
+        elif not growing.hold(number, line, blank=not content.strip()):
+            return self._finish()
+        return []
+
+    def _advance(self, growing: _Growing, content: str) -> None:
+        """From head to trace; a memory checker's report holds several traces, lockdep's tells its story first."""
+        if growing.phase is not _Phase.HEAD or growing.kind in _CHECKERS:
+            return
+        if content.startswith("stack backtrace:") if growing.kind is SplatKind.LOCKDEP else is_trace(content):
+            growing.phase = _Phase.TRACE
+
+    def _finish(self) -> list[tuple[int, str]]:
+        """End the growing splat; the lines that turned out not to be its own."""
+        growing, self._growing = self._growing, None
+        if growing is None:
+            return []
+        self._done.append(growing.finished())
+        return growing.held
+
+
+def scan(text: str) -> tuple[Splat, ...]:
+    """Every splat of a whole kernel log, in the order of their first lines."""
+    log = KernelLog()
+    return tuple(itertools.chain(log.feed(text.encode(errors="replace")), log.close()))
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace")

@@ -1,0 +1,83 @@
+"""The taint flags of a kernel: what /proc/sys/kernel/tainted and the ``Tainted:`` words of a splat say. Pure.
+
+Bits, letters and meanings: Documentation/admin-guide/tainted-kernels.rst (v6.16).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """One taint flag.
+
+    :param bit: its number; the flag adds ``1 << bit`` to /proc/sys/kernel/tainted.
+    :param letter: as the kernel prints it when it is set.
+    :param meaning: what happened.
+    :param matters: whether it tells of misbehaviour of the kernel (or its processor) while it ran; false for what was
+        merely loaded, chosen or built in, an out-of-tree module for one.
+    """
+
+    bit: int
+    letter: str
+    meaning: str
+    matters: bool = False
+
+
+TAINTS: tuple[Taint, ...] = (
+    Taint(0, "P", "a proprietary module was loaded"),
+    Taint(1, "F", "a module was force-loaded"),
+    Taint(2, "S", "the processor is used out of its specification"),
+    Taint(3, "R", "a module was force-unloaded"),
+    Taint(4, "M", "the processor reported a machine check", matters=True),
+    Taint(5, "B", "a bad page was referenced or had unexpected flags", matters=True),
+    Taint(6, "U", "user space asked for the taint"),
+    Taint(7, "D", "the kernel died: an oops or a BUG", matters=True),
+    Taint(8, "A", "an ACPI table was overridden"),
+    Taint(9, "W", "the kernel issued a warning", matters=True),
+    Taint(10, "C", "a staging driver was loaded"),
+    Taint(11, "I", "a firmware bug was worked around"),
+    Taint(12, "O", "an out-of-tree module was loaded"),
+    Taint(13, "E", "an unsigned module was loaded"),
+    Taint(14, "L", "a soft lockup occurred", matters=True),
+    Taint(15, "K", "the kernel was live-patched"),
+    Taint(16, "X", "auxiliary taint of the distribution"),
+    Taint(17, "T", "the kernel was built with structure randomisation"),
+    Taint(18, "N", "an in-kernel test was run"),
+    Taint(19, "J", "a debug operation of fwctl changed a device"),
+)
+
+# "Tainted: G        W  OE      6.1.0 #1", "(Tainted: G    B  )", and since v6.11 a second line
+# "Tainted: [W]=WARN, [O]=OOT_MODULE" that repeats the first.
+_TAINTED = re.compile(r"Tainted: ([A-Z ]*[A-Z])(?=[ )]|$)", re.MULTILINE)
+_TAINTED_WORDS = re.compile(r"\[([A-Z])\]=[A-Z_]+")
+
+
+def decode_taint(number: int) -> tuple[Taint, ...]:
+    """The flags set in the number read from /proc/sys/kernel/tainted, by rising bit.
+
+    A bit that no table entry explains is given the letter ``?``; it matters, since nobody knows that it does not.
+    To judge a case, decode what it added: ``decode_taint(after & ~before)``.
+
+    :raises ValueError: the number is negative.
+    """
+    if number < 0:
+        raise ValueError(f"{number} is not a set of taint flags")
+    known = tuple(taint for taint in TAINTS if number >> taint.bit & 1)
+    unknown = tuple(
+        Taint(bit, "?", f"unknown taint, bit {bit}", matters=True)
+        for bit in range(len(TAINTS), number.bit_length())
+        if number >> bit & 1
+    )
+    return known + unknown
+
+
+def taints_in(text: str) -> tuple[Taint, ...]:
+    """Every flag that a ``Tainted:`` in the text shows, by rising bit; none for ``Not tainted``."""
+    letters = {letter for found in _TAINTED.finditer(text) for letter in found[1]}
+    for line in text.splitlines():
+        if "Tainted: [" in line:
+            letters.update(_TAINTED_WORDS.findall(line))
+    return tuple(taint for taint in TAINTS if taint.letter in letters)

@@ -1,4 +1,4 @@
-"""Names of the consoles that a session is played on."""
+"""The names of the guest's three shell consoles."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from enum import StrEnum
 
 
 class Console(StrEnum):
-    """A shell of the guest on a serial port of its own, in the order of the ports (ttyS1, ttyS2, ttyS3)."""
+    """A shell of the guest, by the name of its serial console."""
 
     ADMIN = "admin"
+    """The administrator of the machine: root, in the initial namespaces when the case starts."""
     INSIDE = "inside"
+    """Who goes into the namespace under test, where a case wants that beside the admin."""
     OBSERVER = "observer"
+    """Who looks on from the initial namespaces."""

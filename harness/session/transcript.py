@@ -1,0 +1,317 @@
+"""A session file (``*.session``): what is typed at which console, and what is expected to come back. Pure.
+
+Header, then prose in the first column, and the transcript indented. How it is read:
+
+* A run of indented lines is a block; empty lines between two of them belong to it. Its indentation is that of its first
+  line, which must be a command.
+* A line that starts with a prompt is a command; the longest prompt wins. A command that sets PS1 declares that prompt.
+* ``> `` lines right after a command that bash would find incomplete continue it.
+* A line that starts with ``#``, right after a command that ends in a comment, continues the comment if it is indented
+  deeper than the prompt, or if its prompt is that of a shell which cannot answer, having started another one.
+* Everything else is expected output. Empty lines count between two lines of output, and before the first one; at the
+  end of an output they do not. White space at the end of a line never counts.
+* ``...`` at the end of a line stands for the rest of it, alone for any number of lines.
+* ``(trait = value) text`` is output, or a command, under one value of a trait only.
+* ``\\text`` is the output ``text`` literally, whatever it looks like: no command, guard, token or ellipsis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.errors import CaseError
+from harness.session.console_name import Console
+from harness.session.header import CgroupVersion, Header, Hierarchy, Prompt, case_error, near, read_header
+from harness.session.shell_syntax import PromptSet, read_shell, shell_effects
+from harness.session.step import (
+    GUARD,
+    Alternative,
+    Choice,
+    Expected,
+    ExpectedLine,
+    Guard,
+    Step,
+    find_token_faults,
+    read_expected,
+)
+
+__all__ = [
+    "Alternative",
+    "CgroupVersion",
+    "Choice",
+    "Console",
+    "Expected",
+    "ExpectedLine",
+    "Guard",
+    "Hierarchy",
+    "Prompt",
+    "Step",
+    "Transcript",
+    "check_traits",
+    "parse",
+]
+
+# What a shell usually prints: `# `, `$ `, `sh2# `, `root@host:~# `, `[root@host ~]# `.
+_LIKE_A_PROMPT = re.compile(r"((?:[\w.@:~/()-]*|\[[^\]]*\])[#$%])( .*)?")
+_SECOND_PROMPT = re.compile(r">(?: (.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A session file, read.
+
+    :param path: what the file is called in messages: the case's name.
+    :param mount_point: the folder where ``hierarchies`` are wanted.
+    :param prompts: for each console its prompts, the first one being that of its first shell; those that commands set
+        come last.
+    :param varies: the tokens of the example that differ from run to run.
+    :param needs: kernel configuration that the case needs, as written.
+    :param timeout_seconds: for each step; None where the file says nothing.
+    :param scenarios: the scenarios that the case covers.
+    :param source: where its facts are from.
+    :param lines: the file's lines, as they are.
+    """
+
+    path: str
+    title: str
+    hierarchies: tuple[Hierarchy, ...]
+    mount_point: str
+    prompts: Mapping[Console, tuple[Prompt, ...]] = field(hash=False)
+    varies: tuple[str, ...]
+    needs: tuple[str, ...]
+    timeout_seconds: float | None
+    scenarios: tuple[str, ...]
+    source: str
+    steps: tuple[Step, ...]
+    lines: tuple[str, ...]
+
+
+def check_traits(transcript: Transcript, known: Mapping[str, Collection[str]]) -> None:
+    """Hold the guards of a transcript against the traits that exist.
+
+    :param known: for each trait its values.
+    :raises CaseError: a guard on an unknown trait or value.
+    """
+    for line, guard in _guards(transcript):
+        if guard.trait not in known:
+            what, remedy = f"unknown trait {guard.trait!r}", near(guard.trait, known)
+        elif guard.value not in known[guard.trait]:
+            what = f"trait {guard.trait!r} has no value {guard.value!r}"
+            remedy = near(guard.value, known[guard.trait])
+        else:
+            continue
+        evidence = transcript.lines[line - 1].strip()
+        raise case_error(transcript.path, line, what, evidence=evidence, remedy=remedy)
+
+
+def _guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
+    for step in transcript.steps:
+        if step.guard:
+            yield step.line, step.guard
+        for choice in step.choices:
+            for alternative in choice.alternatives:
+                yield alternative.line, alternative.guard
+
+
+def parse(text: str, *, path: str) -> Transcript:
+    """Read a session file.
+
+    :param text: the file, whole.
+    :param path: what to call it in messages and results.
+    :raises CaseError: it cannot be read as a session file; the message starts with ``path:line:``.
+    """
+    lines = tuple(text.split("\n"))
+    header = read_header(lines, path=path)
+    reader = _Reader(path, lines, header)
+    reader.read()
+    if not reader.steps:
+        remedy = 'indent the transcript by four spaces; a command starts with a prompt, such as "    # true"'
+        raise case_error(path, len(lines), "no step in the file", remedy=remedy)
+    for fault in find_token_faults(reader.steps, header.varies):
+        line = fault.line or header.fields["varies"][0] + 1
+        remedy = "take it out of `varies`, or show it in the output of an earlier step"
+        raise case_error(path, line, fault.what, evidence=lines[line - 1].strip(), remedy=remedy)
+    prompts = reader.prompts.values()
+    return Transcript(
+        path=path,
+        title=header.title,
+        hierarchies=header.hierarchies,
+        mount_point=header.mount_point,
+        prompts={console: tuple(p for p in prompts if p.console is console) for console in Console},
+        varies=header.varies,
+        needs=header.needs,
+        timeout_seconds=header.timeout_seconds,
+        scenarios=header.scenarios,
+        source=header.source,
+        steps=tuple(reader.steps),
+        lines=lines,
+    )
+
+
+class _Reader:
+    """Reads the blocks of a session file from top to bottom, and follows which shell of a console can answer."""
+
+    def __init__(self, path: str, lines: Sequence[str], header: Header) -> None:
+        self.steps: list[Step] = []
+        self.prompts = {prompt.text: prompt for prompt in header.prompts}
+        self._path = path
+        self._lines = lines
+        self._at = header.body
+        self._shells: dict[Console, list[str]] = {}
+        for prompt in header.prompts:
+            self._shells.setdefault(prompt.console, [prompt.text])
+
+    def read(self) -> None:
+        while self._at < len(self._lines):
+            line = self._lines[self._at].rstrip()
+            if line and line[0].isspace():
+                self._block(line[: len(line) - len(line.lstrip())])
+            else:
+                self._at += 1
+
+    def _block(self, indent: str) -> None:
+        """Read one block; stop at the first line that does not belong to it."""
+        if indent.strip(" \t"):
+            remedy = "indent with spaces or tabs"
+            raise self._fault(self._at, f"the line is indented with {indent.strip(' ')[0]!a}", remedy=remedy)
+        if self._command(self._text(self._at, indent)) is None:
+            raise self._no_command(self._text(self._at, indent))
+        while (at := self._next_line(self._at)) is not None:
+            self._at = at
+            self._step(indent)
+
+    def _next_line(self, at: int) -> int | None:
+        """The next line of the block that is not empty; None where the block ends."""
+        while at < len(self._lines) and not self._lines[at].strip():
+            at += 1
+        return at if at < len(self._lines) and self._lines[at][0].isspace() else None
+
+    def _text(self, at: int, indent: str) -> str:
+        """A line of the block, without the block's indentation."""
+        line = self._lines[at].removesuffix("\r")
+        if line.startswith(indent):
+            return line[len(indent) :]
+        own = line[: len(line) - len(line.lstrip())]
+        if set(own) <= set(indent):
+            remedy = "indent all lines of a block alike; prose starts in the first column"
+            raise self._fault(at, "the line is indented less than the first one of its block", remedy=remedy)
+        raise self._fault(at, "tabs and spaces are mixed", remedy="indent all lines of a block alike")
+
+    def _step(self, indent: str) -> None:
+        """Read the command that starts here, and its output."""
+        first = self._at
+        found = self._command(self._text(first, indent))
+        assert found is not None, "a block starts with a command, and an output ends at the next one"
+        guard, prompt, command = found
+        self._at += 1
+        command = self._continued(command, indent)
+        self._follow(first, prompt, command)
+        self._skip_comment(prompt.console, command, indent)
+        start, output = self._at, self._output(indent)
+        self.steps.append(
+            Step(
+                line=first + 1,
+                prompt=prompt,
+                command=command,
+                expected=read_expected(output, path=self._path),
+                guard=guard,
+                indent=indent,
+                output_start=start,
+                output_stop=output[-1][0] if output else start,
+            )
+        )
+
+    def _continued(self, command: str, indent: str) -> str:
+        """The command with the lines that follow after the shell's second prompt."""
+        while self._is_in_block() and read_shell(command).incomplete:
+            found = _SECOND_PROMPT.fullmatch(self._text(self._at, indent))
+            if not found:
+                break
+            command += "\n" + (found[1] or "")
+            self._at += 1
+        return command
+
+    def _is_in_block(self) -> bool:
+        return self._next_line(self._at) == self._at
+
+    def _skip_comment(self, console: Console, command: str, indent: str) -> None:
+        """Pass over the lines that only continue the comment at the end of a command."""
+        if read_shell(command).ends_in_comment:
+            while self._is_in_block() and self._continues_comment(self._text(self._at, indent), console):
+                self._at += 1
+
+    def _continues_comment(self, text: str, console: Console) -> bool:
+        if not text.lstrip().startswith("#"):
+            return False
+        if text[0].isspace():
+            return True
+        prompt = self._prompt(text)
+        shells = self._shells[console]
+        return prompt is not None and prompt.text in shells[:-1] and prompt.text != shells[-1]
+
+    def _output(self, indent: str) -> list[tuple[int, str]]:
+        """The lines of output up to the next command or the end of the block, each with its number in the file."""
+        output: list[tuple[int, str]] = []
+        while (at := self._next_line(self._at)) is not None:
+            text = self._text(at, indent)
+            if self._command(text) is not None:
+                break
+            output += [(number + 1, "") for number in range(self._at, at)]
+            output.append((at + 1, text))
+            self._at = at + 1
+        return output
+
+    def _command(self, text: str) -> tuple[Guard | None, Prompt, str] | None:
+        """Take a line apart that starts with a prompt; None for output."""
+        found = GUARD.fullmatch(text)
+        guard = Guard(found[1], found[2]) if found else None
+        rest = (found[3] or "") if found else text
+        prompt = self._prompt(rest)
+        return (guard, prompt, rest[len(prompt.text) :]) if prompt else None
+
+    def _prompt(self, text: str) -> Prompt | None:
+        """The longest prompt that the line starts with; white space at its end may be missing if nothing follows."""
+        fitting = [known for known in self.prompts if text.startswith(known) or text.rstrip() == known.rstrip()]
+        return self.prompts[max(fitting, key=len)] if fitting else None
+
+    def _follow(self, at: int, prompt: Prompt, command: str) -> None:
+        """Note which shell answers now, and which will answer next."""
+        shells = self._shells[prompt.console]
+        while prompt.text in shells and shells[-1] != prompt.text:
+            shells.pop()
+        if prompt.text not in shells:
+            shells.append(prompt.text)
+        for effect in shell_effects(command):
+            if isinstance(effect, PromptSet):
+                self._declare(at, Prompt(prompt.console, effect.text))
+                if not effect.nested:
+                    shells.pop()
+                shells.append(effect.text)
+            elif len(shells) > 1:
+                shells.pop()
+
+    def _declare(self, at: int, prompt: Prompt) -> None:
+        known = next((p for p in self.prompts.values() if p.text.rstrip() == prompt.text.rstrip()), prompt)
+        if known.console is not prompt.console:
+            raise self._fault(
+                at,
+                f"the command sets the prompt {prompt.text!r}, which is also one of {known.console}",
+                remedy="let it set another one: the prompt says which console a command is for",
+            )
+        if not prompt.text[0].isspace():
+            self.prompts.setdefault(prompt.text, prompt)
+
+    def _no_command(self, text: str) -> CaseError:
+        """The error for a block that starts with something else than a command."""
+        found = _LIKE_A_PROMPT.fullmatch(text.strip())
+        if found:
+            remedy = f'add `prompt: admin "{found[1]} "` to the header, or name another console'
+            return self._fault(self._at, "prompt not declared", remedy=remedy)
+        known = ", ".join(repr(prompt) for prompt in self.prompts)
+        remedy = f"start the block with a command after one of the prompts {known}; prose starts in the first column"
+        return self._fault(self._at, "output before a command", remedy=remedy)
+
+    def _fault(self, at: int, what: str, *, remedy: str) -> CaseError:
+        return case_error(self._path, at + 1, what, evidence=self._lines[at].strip("\r"), remedy=remedy)

@@ -1,0 +1,429 @@
+"""How a session file is read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import CaseError
+from harness.session.transcript import (
+    CgroupVersion,
+    Choice,
+    Console,
+    ExpectedLine,
+    Guard,
+    Hierarchy,
+    Transcript,
+    check_traits,
+    parse,
+)
+
+PATH = "cases/a.session"
+
+
+def commands(transcript: Transcript) -> list[tuple[str, str]]:
+    """The steps as pairs of console and command."""
+    return [(step.console.value, step.command) for step in transcript.steps]
+
+
+def texts(transcript: Transcript, step: int = 0) -> list[str]:
+    """The unguarded lines expected of a step."""
+    return [item.text for item in transcript.steps[step].expected if isinstance(item, ExpectedLine)]
+
+
+def refused(text: str) -> CaseError:
+    """The error that reading the text raises."""
+    with pytest.raises(CaseError) as caught:
+        parse(text, path=PATH)
+    return caught.value
+
+
+def test_header_values() -> None:
+    """Each header arrives as its value; a long one goes on in indented lines."""
+    transcript = parse(
+        "title: Views of siblings\n"
+        "hierarchies: v1:freezer v1:cpu,cpuacct\n"
+        "    v2:nsdelegate,memory_recursiveprot v1:name=systemd v1:memory,release_agent=/bin/true\n"
+        "at: /cg/\n"
+        "varies: 20124\n"
+        "\t0:32\n"
+        "needs: CGROUPS, CGROUP_FREEZER=y MEMCG\n"
+        "timeout: 2.5\n"
+        "scenario: P-21, P-22\n"
+        "source: cgroup_namespaces(7), Linux man-pages 6.03\n"
+        "\n"
+        "    # true\n    20124 0:32\n",
+        path=PATH,
+    )
+
+    assert transcript.path == PATH
+    assert transcript.title == "Views of siblings"
+    assert transcript.hierarchies == (
+        Hierarchy(CgroupVersion.V1, ("freezer",)),
+        Hierarchy(CgroupVersion.V1, ("cpu", "cpuacct")),
+        Hierarchy(CgroupVersion.V2, options=("nsdelegate", "memory_recursiveprot")),
+        Hierarchy(CgroupVersion.V1, name="systemd"),
+        Hierarchy(CgroupVersion.V1, ("memory",), options=("release_agent=/bin/true",)),
+    )
+    assert transcript.mount_point == "/cg"
+    assert transcript.varies == ("20124", "0:32")
+    assert transcript.needs == ("CGROUPS", "CGROUP_FREEZER=y", "MEMCG")
+    assert transcript.timeout_seconds == 2.5
+    assert transcript.scenarios == ("P-21", "P-22")
+    assert transcript.source == "cgroup_namespaces(7), Linux man-pages 6.03"
+
+
+def test_mount_options_of_hierarchies() -> None:
+    """A hierarchy knows what mount(8) is told."""
+    transcript = parse("hierarchies: v1:cpu,cpuacct,xattr v1:name=a v2 v2:nsdelegate\n\n    # true\n", path=PATH)
+
+    assert [(h.file_system, h.mount_options) for h in transcript.hierarchies] == [
+        ("cgroup", "cpu,cpuacct,xattr"),
+        ("cgroup", "none,name=a"),
+        ("cgroup2", ""),
+        ("cgroup2", "nsdelegate"),
+    ]
+
+
+def test_defaults_without_a_header() -> None:
+    """A file with prose at once, or with nothing but a transcript, has no header."""
+    for text in ("Some prose.\n\n    # true\n", "    # true\n", "\nSome: prose\n\n\t# true\n", "# Head\n    # true"):
+        transcript = parse(text, path=PATH)
+
+        assert commands(transcript) == [("admin", "true")]
+        assert transcript.mount_point == "/sys/fs/cgroup"
+        assert transcript.timeout_seconds is None
+        assert (transcript.title, transcript.hierarchies, transcript.varies) == ("", (), ())
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "what", "remedy"),
+    [
+        ("title: a\nhierachies: v2", 2, "unknown header 'hierachies'", "did you mean hierarchies?"),
+        ("Note: prose", 1, "unknown header 'Note'", "empty line above it"),
+        ("title: a\ntitle: b", 2, "header 'title' is there twice, first in line 1", "put everything into one"),
+        ("title:", 1, "header 'title' is empty", "give it a value"),
+        ("title: a\nprose", 2, "no header line", "end the header with an empty line"),
+        ("\n\ntitle: a", 3, "the header must start on the first line", "take away the empty lines"),
+        ("\ufefftitle: a", 1, "the file starts with a byte order mark", "save it"),
+        ("timeout: soon", 1, "the time-out is no number of seconds", "timeout: 20"),
+        ("timeout: 0", 1, "the time-out is no number of seconds", "timeout: 20"),
+        ("timeout: inf", 1, "the time-out is no number of seconds", "timeout: 20"),
+        ("hierarchies: v2 v3", 1, "unknown hierarchy 'v3'", "v1:freezer"),
+        ("hierarchies: freezer", 1, "unknown hierarchy 'freezer'", "v1:freezer"),
+        ("hierarchies: v2:", 1, "unknown hierarchy 'v2:'", "v2:nsdelegate"),
+        ("hierarchies: v1:a,,b", 1, "unknown hierarchy 'v1:a,,b'", "v1:freezer"),
+        ("hierarchies: v1", 1, "hierarchy 'v1' needs controllers or one name", "v1:freezer"),
+        ("hierarchies: v1:none", 1, "hierarchy 'v1:none' needs controllers or one name", "v1:name=systemd"),
+        ("hierarchies: v2 v2", 1, "hierarchy 'v2' is there twice", "once"),
+        ("at: cgroup", 1, "the mount point is no absolute path", "/sys/fs/cgroup"),
+        ("varies: 7 abc", 1, "'abc' has no digit that could vary", "numbers"),
+        ("varies: 7 7", 1, "'7' is there twice", "once"),
+        ("prompt: # ", 1, "the prompt cannot be read", 'prompt: admin "root@host:~# "'),
+        ('prompt: amdin "x# "', 1, "unknown console 'amdin'", "did you mean admin?"),
+        ('prompt: admin "  "', 1, "prompt '  ' is empty", "start it"),
+        ('prompt: inside "# "', 1, "prompt '# ' is also that of admin", "declare another prompt"),
+        ('prompt: admin "x# "\nprompt: admin "x# "', 2, "prompt 'x# ' is declared twice", "take one"),
+    ],
+)
+def test_header_refused(header: str, line: int, what: str, remedy: str) -> None:
+    """A header that cannot be read is an error with the line, and says what to write."""
+    error = refused(f"{header}\n\n    # true\n")
+
+    assert str(error).startswith(f"{PATH}:{line}: {what}")
+    assert remedy in error.remedy
+
+
+def test_prompts_name_the_console() -> None:
+    """The prompt of a line says which shell answers; an empty command needs no white space after it."""
+    transcript = parse("    # a\n    inside# b\n    observer# c\n    #\n    inside#\n", path=PATH)
+
+    assert commands(transcript) == [("admin", "a"), ("inside", "b"), ("observer", "c"), ("admin", ""), ("inside", "")]
+
+
+def test_declared_prompts() -> None:
+    """The first prompt declared for a console takes the place of its default; further ones are nested shells'."""
+    transcript = parse(
+        'prompt: admin "root@host:~# "\nprompt: admin "a \\"quoted\\"$ "\n\n'
+        '    root@host:~# a\n    # no command\n    a "quoted"$ b\n    inside# c\n',
+        path=PATH,
+    )
+
+    assert commands(transcript) == [("admin", "a"), ("admin", "b"), ("inside", "c")]
+    assert texts(transcript) == ["# no command"]
+    assert [prompt.text for prompt in transcript.prompts[Console.ADMIN]] == ["root@host:~# ", 'a "quoted"$ ']
+    assert [prompt.text for prompt in transcript.prompts[Console.INSIDE]] == ["inside# "]
+
+
+def test_longest_prompt_wins() -> None:
+    """Where two prompts fit the longer one is meant."""
+    transcript = parse('prompt: admin "a"\nprompt: inside "a# "\n\n    a# b\n    ab\n', path=PATH)
+
+    assert commands(transcript) == [("inside", "b"), ("admin", "b")]
+
+
+def test_a_command_declares_its_prompt() -> None:
+    """After PS1=... the prompt starts commands; before, it is output."""
+    transcript = parse('    # a\n    sh2# b\n    # PS1="sh2# " unshare -Cm bash\n    sh2# c\n', path=PATH)
+
+    assert commands(transcript) == [("admin", "a"), ("admin", 'PS1="sh2# " unshare -Cm bash'), ("admin", "c")]
+    assert texts(transcript) == ["sh2# b"]
+    assert [prompt.text for prompt in transcript.prompts[Console.ADMIN]] == ["# ", "sh2# "]
+
+
+def test_a_prompt_belongs_to_one_console() -> None:
+    """Two consoles cannot have the same prompt, for it says which one a command is for."""
+    error = refused('    # PS1="sh2# " bash\n    inside# PS1="sh2# " bash\n')
+
+    assert str(error).startswith(f"{PATH}:2: the command sets the prompt 'sh2# ', which is also one of admin")
+
+
+@pytest.mark.parametrize("line", ["sh2# a", "$ a", "[root@x y]# a", "root@host:~$", "(chroot)# a"])
+def test_prompt_not_declared(line: str) -> None:
+    """A block that starts with what looks like a prompt is refused with the header line that declares it."""
+    error = refused(f"title: a\n\n    {line}\n")
+
+    assert str(error).startswith(f"{PATH}:3: prompt not declared")
+    assert f'prompt: admin "{line.removesuffix(" a")} "' in error.remedy
+
+
+def test_output_before_a_command() -> None:
+    """A block must start with a command, also a later one: its lines would be nobody's output."""
+    assert str(refused("    out\n    # a\n")).startswith(f"{PATH}:1: output before a command")
+    assert str(refused("    # a\n\nprose\n\n    out\n")).startswith(f"{PATH}:5: output before a command")
+
+
+@pytest.mark.parametrize("text", ["", "title: a\n", "prose\n", "title: a\n\nprose\n\n"])
+def test_no_step(text: str) -> None:
+    """A file without a command is no case."""
+    assert "no step in the file" in str(refused(text))
+
+
+def test_output_lines() -> None:
+    """Output keeps its own indentation and the empty lines between; those at the end, and white space, do not count."""
+    transcript = parse("    # a  \n\n      one\t \n   \n\n    two\n\n    # b\n\n\nprose\n    # c\n    three", path=PATH)
+
+    assert texts(transcript) == ["", "  one", "", "", "two"]
+    assert [texts(transcript, step) for step in (1, 2)] == [[], ["three"]]
+    assert [(step.line, step.output_start, step.output_stop) for step in transcript.steps] == [
+        (1, 1, 6),
+        (8, 8, 8),
+        (12, 12, 13),
+    ]
+    assert [item.line for item in transcript.steps[0].expected if isinstance(item, ExpectedLine)] == [2, 3, 4, 5, 6]
+
+
+def test_carriage_returns_do_not_count() -> None:
+    """A file with CR LF line ends reads as one with LF."""
+    transcript = parse("title: a\r\n\r\nprose\r\n\r\n    # b\r\n    out\r\n\r\n    # c\r\n", path=PATH)
+
+    assert transcript.title == "a"
+    assert commands(transcript) == [("admin", "b"), ("admin", "c")]
+    assert texts(transcript) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("    # a\n\tout\n", 2, "tabs and spaces are mixed"),
+        ("\t# a\n\n        # b\n", 3, "tabs and spaces are mixed"),
+        ("    # a\n  out\n", 2, "the line is indented less than the first one of its block"),
+        ("\u00a0\u00a0# a\n", 1, "the line is indented with '\\xa0'"),
+    ],
+)
+def test_indentation_refused(text: str, line: int, what: str) -> None:
+    """Indentation that could be read in two ways is an error."""
+    assert str(refused(text)).startswith(f"{PATH}:{line}: {what}")
+
+
+def test_each_block_has_its_own_indentation() -> None:
+    """Tabs in one block, spaces in the next."""
+    assert commands(parse("\t# a\nprose\n  # b\n", path=PATH)) == [("admin", "a"), ("admin", "b")]
+
+
+def test_continuation_lines() -> None:
+    """Lines after the second prompt continue a command that is incomplete; elsewhere they are output."""
+    transcript = parse(
+        "    # cat <<EOF\n    > a\n    >\n    > EOF\n    > a\n"
+        "    # for i in 1; do\n    >   echo $i\n    > done\n    1\n",
+        path=PATH,
+    )
+
+    assert commands(transcript) == [("admin", "cat <<EOF\na\n\nEOF"), ("admin", "for i in 1; do\n  echo $i\ndone")]
+    assert texts(transcript) == ["> a"]
+    assert texts(transcript, 1) == ["1"]
+
+
+def test_comment_indented_deeper_continues() -> None:
+    """A comment line deeper than the prompt, right after a command that ends in a comment, is no command."""
+    transcript = parse(
+        "    # mount --make-rslave /     # Don't propagate\n"
+        "                                # to other namespaces\n"
+        "      # at all\n"
+        "    out\n"
+        "      # output\n",
+        path=PATH,
+    )
+
+    assert commands(transcript) == [("admin", "mount --make-rslave /     # Don't propagate")]
+    assert texts(transcript) == ["out", "  # output"]
+    assert transcript.steps[0].output_start == 3
+
+
+def test_comment_at_the_margin_continues_while_a_nested_shell_answers() -> None:
+    """At the margin it looks like a command of the outer shell, which cannot answer while the inner one runs."""
+    transcript = parse(
+        '    # PS1="sh2# " bash  # nested\n    # shell\n'
+        "    sh2# a # Don't\n    # to others\n    #\n    sh2# b\n    # c\n",
+        path=PATH,
+    )
+
+    assert commands(transcript) == [
+        ("admin", 'PS1="sh2# " bash  # nested'),
+        ("admin", "a # Don't"),
+        ("admin", "b"),
+        ("admin", "c"),
+    ]
+
+
+@pytest.mark.parametrize("leave", ["exit", "logout", "exec true", "exit 3"])
+def test_leaving_the_nested_shell_ends_that(leave: str) -> None:
+    """After `exit` the outer shell answers, and a line at its prompt is a command."""
+    transcript = parse(f'    # PS1="sh2# " bash\n    sh2# {leave}  # back\n    # a\n', path=PATH)
+
+    assert commands(transcript)[-1] == ("admin", "a")
+
+
+def test_other_lines_after_a_comment_are_commands() -> None:
+    """Without a nested shell, on another console, or after output, a line at a prompt is a command."""
+    assert commands(parse("    # a # b\n    # c\n", path=PATH))[-1] == ("admin", "c")
+    assert commands(parse('    # PS1="s# " bash\n    inside# a # b\n    # c\n', path=PATH))[-1] == ("admin", "c")
+    assert commands(parse('    # PS1="s# " bash\n    s# a # b\n    out\n    # c\n', path=PATH))[-1] == ("admin", "c")
+    assert commands(parse('    # PS1="s# " bash\n    s# a\n    # c\n', path=PATH))[-1] == ("admin", "c")
+
+
+def test_nested_shells_are_followed_by_their_prompts() -> None:
+    """A command at an outer prompt shows that the inner shells have gone, however they went."""
+    transcript = parse('    # PS1="s# " bash\n    s# kill $$\n    # a # b\n    # c\n', path=PATH)
+
+    assert commands(transcript)[-1] == ("admin", "c")
+
+
+def test_guarded_output() -> None:
+    """Guarded lines of one trait that stand together are one choice; a bare guard is an alternative of no lines."""
+    transcript = parse(
+        "    sh2# cat /proc/1/cgroup\n".replace("sh2", "inside")
+        + "    first\n"
+        + "    (outside_view = relative) 7:freezer:/..\n"
+        + "    (outside_view = absolute) 7:freezer:/\n"
+        + "    (outside_view = absolute)\n"
+        + "    (outside_view = absolute) 8:memory:/\n"
+        + "    (outside_view = hidden)\n"
+        + "    (pinning = no) moved\n"
+        + "    last\n",
+        path=PATH,
+    )
+    first, view, pinning, last = transcript.steps[0].expected
+
+    assert isinstance(view, Choice)
+    assert isinstance(pinning, Choice)
+    assert [(a.guard.value, a.line, [line.text for line in a.lines]) for a in view.alternatives] == [
+        ("relative", 3, ["7:freezer:/.."]),
+        ("absolute", 4, ["7:freezer:/", "", "8:memory:/"]),
+        ("hidden", 7, []),
+    ]
+    assert (pinning.trait, len(pinning.alternatives)) == ("pinning", 1)
+    assert isinstance(first, ExpectedLine)
+    assert isinstance(last, ExpectedLine)
+
+
+def test_guarded_commands() -> None:
+    """A guard before a prompt guards the step; its output follows as usual."""
+    transcript = parse("    (setns = yes) # nsctl setns\n    ok\n    (a = b) no\n    # true\n", path=PATH)
+
+    assert transcript.steps[0].guard == Guard("setns", "yes")
+    assert transcript.steps[1].guard is None
+    assert texts(transcript) == ["ok"]
+    assert [choice.trait for choice in transcript.steps[0].choices] == ["a"]
+
+
+def test_two_alternatives_of_one_value() -> None:
+    """A value has one alternative at one place."""
+    error = refused("    # a\n    (t = x) 1\n    (t = y) 2\n    (t = x) 3\n")
+
+    assert str(error).startswith(f"{PATH}:4: t = x has two alternatives here")
+
+
+def test_too_many_combinations() -> None:
+    """The combinations of alternatives that are held against an output have a limit."""
+    guards = "".join(f"    (t{trait} = v{value})\n" for trait in range(9) for value in range(2))
+
+    assert str(refused(f"    # a\n{guards}")).startswith(f"{PATH}:2: the step has too many combinations")
+
+
+def test_traits_are_checked() -> None:
+    """A guard on a trait or value that does not exist is an error with its line and near names."""
+    known = {"outside_view": ["relative", "absolute"], "pinning": ["yes", "no"]}
+    output = parse("    # a\n    (outside_vew = relative) x\n", path=PATH)
+    command = parse("    # b\n    (pinning = maybe) # a\n", path=PATH)
+    good = parse("    # b\n    (pinning = yes)\n    (pinning = no) # a\n", path=PATH)
+
+    with pytest.raises(CaseError, match=rf"{PATH}:2: unknown trait 'outside_vew'[^$]*mean outside_view\?"):
+        check_traits(output, known)
+    with pytest.raises(CaseError, match=rf"{PATH}:2: trait 'pinning' has no value 'maybe'[^$]*no, yes"):
+        check_traits(command, known)
+    check_traits(good, known)
+
+
+def test_escaped_lines() -> None:
+    """A backslash makes a line output that would be read as something else; one more stands for itself."""
+    transcript = parse("    # a\n    \\# b\n    \\(t = x) y\n    \\\\c\n    \\...\n    (t = x) \\# d\n", path=PATH)
+    lines = [item for item in transcript.steps[0].expected if isinstance(item, ExpectedLine)]
+
+    assert commands(transcript) == [("admin", "a")]
+    assert [line.text for line in lines] == ["# b", "(t = x) y", "\\c", "..."]
+    assert not lines[-1].is_any_lines
+    assert transcript.steps[0].choices[0].alternatives[0].lines[0].text == "# d"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("varies: 20124\n\n    # echo 20124\n    20124\n", 3, "token '20124' of `varies` is used in a command before"),
+        ("varies: 7 9\n\n    # a\n    7\n", 1, "token '9' of `varies` stands nowhere"),
+        ("title: a\nvaries: 7\n\n    # a\n    /sub7 17 7a\n", 2, "token '7' of `varies` stands nowhere"),
+        ("varies: 7\n\n    # a\n    \\7\n", 1, "token '7' of `varies` stands nowhere"),
+        ("varies: 1\n\n    # a\n    [1]+  Done\n", 1, "token '1' of `varies` stands nowhere"),
+    ],
+)
+def test_tokens_must_be_shown_before_use(text: str, line: int, what: str) -> None:
+    """A token that no output can have taught cannot be put into a command."""
+    assert str(refused(text)).startswith(f"{PATH}:{line}: {what}")
+
+
+def test_tokens_shown_by_an_alternative_may_be_used() -> None:
+    """What an alternative shows counts as shown; whether it was, only the run can tell."""
+    assert len(parse("varies: 42\n\n    # a\n    (t = x) 42\n    # echo 42\n", path=PATH).steps) == 2
+
+
+PIECES = [
+    *("    # a", "  # c", "\t# b", "    (t = x) # b", "    # echo '", '    # PS1="x# " bash # c', "    x# exit # d"),
+    *("", "prose", "title: x", "varies: 7"),
+    *("    out", "    7", "    > a", "    (t = x)", "    ...", "     # e", "    \\"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_any_text_is_read_or_refused_with_a_line(lines: list[str]) -> None:
+    """Whatever is in the file, it is read, or the error names a line of it; what was read covers the file."""
+    try:
+        transcript = parse("\n".join(lines), path=PATH)
+    except CaseError as error:
+        number = int(str(error).split(":")[1])
+
+        assert 1 <= number <= max(1, len(lines))
+        return
+
+    assert transcript.lines == tuple(lines)
+    assert all(step.line <= step.output_start <= step.output_stop <= len(lines) for step in transcript.steps)

@@ -64,15 +64,15 @@ def render(entries: Iterable[Entry]) -> Iterator[bytes]:
 
     Entries come in the order of their paths, so a directory stands before what it holds: the kernel makes no parent by
     itself and drops, without a word, an entry whose parent is not there. Missing parents are therefore added, with mode
-    0755 and root as the owner.
+    0755 and root as the owner; so is "/" itself, which the kernel leaves writable for everybody (ramfs, tmpfs: 1777).
 
     :raises ValueError: two entries of one path, a path that is not absolute and plain, an entry below something that is
         not a directory, or a file of 4 GiB or more.
     """
     placed = _placed(entries)
     length = 0
-    for number, name in enumerate(sorted(placed, key=lambda path: path.split("/")), start=1):
-        for piece in _render_entry(placed[name], name.removeprefix("/"), number):
+    for number, path in enumerate(sorted(placed, key=lambda path: path.rstrip("/").split("/")), start=1):
+        for piece in _render_entry(placed[path], path.removeprefix("/") or ".", number):
             length += len(piece)
             yield piece
     trailer = _header(_TRAILER, number=0, mode=0, links=1)
@@ -83,14 +83,13 @@ def render(entries: Iterable[Entry]) -> Iterator[bytes]:
 def _placed(entries: Iterable[Entry]) -> dict[str, Entry]:
     placed: dict[str, Entry] = {}
     for entry in entries:
-        _check_path(entry.path)
+        if not isinstance(entry, Directory) or entry.path != "/":
+            _check_path(entry.path)
         if entry.path in placed:
             raise ValueError(f"two entries for {entry.path}")
         placed[entry.path] = entry
     for path in list(placed):
         for parent in PurePosixPath(path).parents:
-            if str(parent) == "/":
-                break
             above = placed.setdefault(str(parent), Directory(str(parent)))
             if not isinstance(above, Directory):
                 raise ValueError(f"{path} lies below {parent}, which is not a directory")
@@ -98,7 +97,7 @@ def _placed(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 
 def _check_path(path: str) -> None:
-    plain = path.startswith("/") and path != "/" and "\0" not in path
+    plain = path.startswith("/") and "\0" not in path
     if not plain or any(part in ("", ".", "..") for part in path[1:].split("/")):
         raise ValueError(f"{path!r} is not an absolute, plain path")
 

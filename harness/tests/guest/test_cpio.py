@@ -42,6 +42,7 @@ def test_busybox_lists_every_entry_and_parent_in_order(tmp_path: Path) -> None:
     listed = busybox_cpio(archive(*ENTRIES), "-t", cwd=tmp_path).split()
 
     assert listed == [
+        ".",
         "bin",
         "dev",
         "dev/console",
@@ -84,6 +85,15 @@ def test_busybox_unpacks_devices_and_owners_as_root(tmp_path: Path) -> None:
     assert (tmp_path / "etc/passwd").stat().st_mtime == 0
 
 
+def test_the_root_comes_first_with_its_mode() -> None:
+    """The archive says the mode of '/' itself, which is 1777 when the kernel starts to unpack."""
+    data = archive(cpio.File("/a", b""))
+
+    assert data[:14] == b"070701" + b"00000001"
+    assert data[14:22] == b"%08X" % (stat.S_IFDIR | 0o755)
+    assert data[110:112] == b".\0"
+
+
 def test_the_order_of_the_entries_does_not_show() -> None:
     """The same entries in another order give the same bytes."""
     assert archive(*ENTRIES) == archive(*reversed(ENTRIES))
@@ -96,7 +106,7 @@ def test_every_archive_is_padded_to_512(content: bytes) -> None:
 
     assert len(data) % 512 == 0
     assert b"TRAILER!!!\0" in data
-    assert data[112 : 112 + len(content)] == content
+    assert data[224 : 224 + len(content)] == content
 
 
 def test_a_directory_sorts_before_its_members_even_beside_a_longer_name() -> None:

@@ -1,16 +1,24 @@
 """The run record: everything that a report needs, as frozen values, and its JSON form (``run.json``).
 
 Reports take a :class:`RunRecord` and nothing else. ``FORMAT_VERSION`` grows when a field changes its meaning; a reader
-refuses a newer one by name.
+refuses a newer one by name. A field that is only added does not raise it: an older reader leaves it out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import GenericAlias
+from typing import TypeVar, get_args, get_type_hints
 
+from harness.errors import UsageError
 from harness.verdict import Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
+_EVIDENCE_LENGTH = 120
+_T = TypeVar("_T")
+_HINTS: dict[object, Mapping[str, object]] = {}  # by class, filled when first asked: they cost as much as the reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,8 @@ class KernelRecord:
     :param origin: where it came from, e.g. ``linux-image-6.1.0-56-cloud-amd64 6.1.192-2``, or the path.
     :param image_digest: sha256 of the image file.
     :param config_digest: sha256 of the config text, or ``unknown``.
-    :param config_source: ``beside the image``, ``IKCONFIG in the image``, ``/proc/config.gz in the guest``, ``unknown``.
+    :param config_source: ``beside the image``, ``IKCONFIG in the image``, ``/proc/config.gz in the guest``, or
+        ``unknown``.
     """
 
     spec: str
@@ -99,6 +108,7 @@ class RunRecord:
     :param nearest: the profiles nearest to what was seen, as ``name: N differ``, best first.
     :param notes: one line each: what the user should know (booted afresh because ..., config unknown, ...).
     :param problems: errors that belong to no case (two cases that contradict each other on a trait).
+    :param host: facts of the host in one line; :param hostname: its name on the network.
     """
 
     kernel: KernelRecord
@@ -112,6 +122,7 @@ class RunRecord:
     guest_image_digest: str = ""
     profile: str = ""
     host: str = ""
+    hostname: str = ""
     command: str = ""
     harness_version: str = ""
     workers: int = 1
@@ -122,3 +133,81 @@ class RunRecord:
     traits: tuple[TraitRecord, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
     format_version: int = field(default=FORMAT_VERSION)
+
+
+def dumps(run: RunRecord) -> str:
+    """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
+    fields = asdict(run)
+    return json.dumps({"format_version": fields.pop("format_version"), **fields}, indent=1, allow_nan=False) + "\n"
+
+
+def loads(text: str, *, source: str = "the run record") -> RunRecord:
+    """The record that :func:`dumps` wrote.
+
+    :param source: what to call the text in an error, e.g. the path of the file.
+    :raises UsageError: the text is damaged, or of a newer format than ``FORMAT_VERSION``.
+    """
+    value = _parse(text, source)
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise UsageError(
+            f"{source} is of run record format {version}, and this harness reads up to format {FORMAT_VERSION}",
+            evidence=f'"format_version": {version}',
+            remedy="read it with the harness that wrote it, or a newer one",
+        )
+    return _build(RunRecord, value, "run", source)
+
+
+def dumps_case(case: CaseRecord) -> str:
+    """One case as JSON on one line, newline included."""
+    return json.dumps(asdict(case), allow_nan=False) + "\n"
+
+
+def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
+    """The case that :func:`dumps_case` wrote. :raises UsageError: the line is damaged."""
+    return _build(CaseRecord, _parse(line, source), "case", source)
+
+
+def _damaged(source: str, evidence: str) -> UsageError:
+    return UsageError(
+        f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
+    )
+
+
+def _parse(text: str, source: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        raise _damaged(source, f"{error}\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
+    except RecursionError:
+        raise _damaged(source, f"nested too deep\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
+    return value
+
+
+def _build(kind: type[_T], value: object, where: str, source: str) -> _T:
+    """A frozen value of ``kind`` from parsed JSON; each field is held against its annotation."""
+    if not isinstance(value, dict):
+        raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
+    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
+    fields = {
+        name: _convert(hint, value[name], f"{where}.{name}", source) for name, hint in hints.items() if name in value
+    }
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise _damaged(source, f"{where}: {error}") from None
+
+
+def _convert(hint: object, value: object, where: str, source: str) -> object:
+    if isinstance(hint, GenericAlias) and isinstance(value, list):
+        return tuple(_convert(get_args(hint)[0], one, f"{where}[{at}]", source) for at, one in enumerate(value))
+    if hint is Outcome and value in list(Outcome):
+        return Outcome(str(value))
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and hint in (CaseRecord, KernelRecord, TraitRecord, SplatReport, TraitSighting):
+        return _build(hint, value, where, source)
+    if hint in (str, int, bool) and type(value) is hint:
+        return value
+    wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
+    raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")

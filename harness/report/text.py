@@ -23,6 +23,7 @@ _LINE_END = re.compile(r"(?<!\r)\r+\n")
 # What is shown as <U+....>: C0 and C1 controls but tab and newline, lone surrogates, noncharacters (U+FFFE and U+FFFF
 # are forbidden in XML 1.0, section 2.2), line and paragraph separators, bidirectional controls (Unicode Standard
 # Annex 9, section 2), invisible characters, tags.
+_UNSEEN_ASCII = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -38,8 +39,12 @@ def plain_text(text: str) -> str:
     What comes out is well-formed in XML 1.0, moves no cursor and shows in the order in which it is stored. A byte that
     was not UTF-8 (decoded with ``surrogateescape``) shows as ``<0x80>``, any other unseen character as ``<U+202E>``.
     """
-    text = _LINE_END.sub("\n", _SEQUENCE.sub("", text))
-    return _UNSEEN.sub(lambda found: _name(ord(found.group())), text)
+    ascii_only = text.isascii()  # nearly always; then two of three searches cost nothing and the third a tenth
+    if "\x1b" in text or not ascii_only:
+        text = _SEQUENCE.sub("", text)
+    if "\r" in text:
+        text = _LINE_END.sub("\n", text)
+    return (_UNSEEN_ASCII if ascii_only else _UNSEEN).sub(lambda found: _name(ord(found.group())), text)
 
 
 def _name(point: int) -> str:

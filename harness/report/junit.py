@@ -1,0 +1,208 @@
+"""``junit.xml`` from run records: one suite a kernel, one testcase a case. The one module that imports junit-xml.
+
+What is written keeps to what all of Jenkins, GitLab and the GitHub actions accept; ``harness/tests/data/junit.xsd``
+says element by element who needs what. The library's own ``to_xml_report_string`` is not used: it writes the attribute
+``disabled``, which the schema of Jenkins' xUnit plug-in refuses, times like ``1e-05``, which it refuses too, and drops
+characters without a trace.
+"""
+
+from __future__ import annotations
+
+import datetime
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
+
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.text import bound, one_line, plain_text
+from harness.verdict import Outcome, SplatReport
+
+HARNESS_CLASSNAME = "harness"
+
+_NO_REASON = {
+    Outcome.MISMATCH: "the kernel answered otherwise than expected",
+    Outcome.TIMEOUT: "a command did not return in time",
+    Outcome.KERNEL: "the kernel log is not clean",
+    Outcome.LOST: "the machine went away",
+    Outcome.SKIPPED: "skipped",
+    Outcome.ERROR: "the harness, the case file or the host is at fault",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JunitLimits:
+    """How much of a text is embedded, in characters; the rest is cut from the middle and named.
+
+    GitLab takes no report file above 30 MB; Jenkins keeps 100 000 characters of a failed case's output. With these
+    figures 151 cases that all fail at full length make about 12 MB.
+    """
+
+    transcript: int = 48_000
+    diff: int = 16_000
+    splat: int = 8_000
+    message: int = 300
+    attribute: int = 2_000
+
+
+def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits()) -> str:
+    """The JUnit XML of these runs, one suite each; to be written as UTF-8.
+
+    A mismatch, a time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome; an ``error`` is
+    the harness's, the case file's or the host's. Problems that belong to no case, and a run that did not finish, are
+    testcases of their own in the class ``harness``. With more than one run, each classname starts with the kernel, as
+    GitLab leaves out a testcase whose classname and name were there before.
+    """
+    labels = _distinct([run.kernel.release if run.kernel.release != "unknown" else run.kernel.spec for run in runs])
+    root = ET.Element("testsuites")
+    for run, label in zip(runs, labels, strict=True):
+        root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits))
+    for total in ("tests", "failures", "errors"):
+        root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
+    root.set("time", _seconds(sum(run.seconds for run in runs)))
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:
+    cases = list({case.id: case for case in run.cases}.values())
+    names = _distinct_pairs([(prefix + case.classname, case.name, case.id) for case in cases])
+    tests = [_testcase(case, classname, name, limits) for case, (classname, name) in zip(cases, names, strict=True)]
+    seconds = [case.seconds for case in cases]
+    for number, (name, text) in enumerate(_caseless(run), start=1):
+        test = junit_xml.TestCase(f"{number}: {name}", classname=prefix + HARNESS_CLASSNAME)
+        test.add_error_info(one_line(text, limits.message), bound(plain_text(text), limits.diff), Outcome.ERROR.value)
+        tests.append(test)
+        seconds.append(0.0)
+    suite = junit_xml.TestSuite(
+        label,
+        tests,
+        hostname=one_line(run.hostname, limits.message) or one_line(run.host, limits.message) or "localhost",
+        timestamp=datetime.datetime.fromtimestamp(run.started, datetime.UTC).isoformat(timespec="seconds"),
+        properties={name: line for name, value in _properties(run) if (line := one_line(value, limits.attribute))},
+    )
+    element: ET.Element = suite.build_xml_doc()
+    del element.attrib["disabled"]
+    element.set("time", _seconds(run.seconds))
+    for test, time in zip(element.iter("testcase"), seconds, strict=True):
+        test.set("time", _seconds(time))
+    return element
+
+
+def _testcase(case: CaseRecord, classname: str, name: str, limits: JunitLimits) -> junit_xml.TestCase:
+    transcript = plain_text(case.transcript).rstrip()
+    stdout = bound(transcript, limits.transcript, whole=_file(case, "actual.session"))
+    test = junit_xml.TestCase(name, classname=classname, stdout=stdout)
+    if case.outcome is Outcome.MATCH:
+        return test
+    # Never empty: the library counts a failure without message and text as a success.
+    message = one_line(case.reason, limits.message) or _NO_REASON[case.outcome]
+    if case.outcome is Outcome.SKIPPED:
+        test.add_skipped_info(message, message)
+    elif case.outcome is Outcome.ERROR:
+        test.add_error_info(message, _failure_text(case, limits), case.outcome.value)
+    else:
+        test.add_failure_info(message, _failure_text(case, limits), case.outcome.value)
+    return test
+
+
+def _failure_text(case: CaseRecord, limits: JunitLimits) -> str:
+    """What a person reads first: the line that matters, the diff, the splats, where the logs are.
+
+    GitLab shows this text and not the message; the GitHub actions show its first lines.
+    """
+    parts = [bound(plain_text(case.reason).strip(), limits.diff) or _NO_REASON[case.outcome]]
+    if case.diff:
+        parts.append(bound(plain_text(case.diff), limits.diff, whole=_file(case, "diff")).rstrip("\n"))
+    parts += [_splat_text(splat, case, limits) for splat in case.splats[:10]]
+    if len(case.splats) > 10:
+        parts.append(f"[... {len(case.splats) - 10} more splats{_file(case, 'kernel.log', before=' in ')} ...]")
+    if case.folder:
+        parts.append(f"logs: {one_line(case.folder)}/ in the run folder")
+    return "\n\n".join(parts) + "\n"
+
+
+def _splat_text(splat: SplatReport, case: CaseRecord, limits: JunitLimits) -> str:
+    text = bound(plain_text(splat.text), limits.splat, whole=_file(case, "kernel.log")).rstrip("\n")
+    kind = one_line(f"[{splat.kind}, fingerprint {splat.fingerprint}]", limits.message)
+    return f"{one_line(splat.title, limits.message)} {kind}\n{text}"
+
+
+def _file(case: CaseRecord, name: str, *, before: str = "") -> str:
+    return f"{before}{one_line(case.folder)}/{name}" if case.folder else ""
+
+
+def _caseless(run: RunRecord) -> Iterable[tuple[str, str]]:
+    """What must not be overlooked and belongs to no case: name and text."""
+    if not run.complete:
+        yield (
+            "the run did not finish",
+            f"the run did not finish: {len(run.cases)} cases had ended\nInterrupted or killed; the rest is not known.",
+        )
+    for problem in run.problems:
+        yield "problem of the run", problem if one_line(problem) else "a problem without words"
+
+
+def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
+    kernel = run.kernel
+    yield from (
+        ("kernel.release", kernel.release),
+        ("kernel.architecture", kernel.architecture),
+        ("kernel.spec", kernel.spec),
+        ("kernel.origin", kernel.origin),
+        ("kernel.image.sha256", kernel.image_digest),
+        ("kernel.config.sha256", kernel.config_digest),
+        ("kernel.config.source", kernel.config_source),
+        ("acceleration", run.acceleration),
+        ("acceleration.evidence", run.acceleration_evidence),
+        ("qemu", run.qemu),
+        ("machine_type", run.machine_type),
+        ("guest_image.sha256", run.guest_image_digest),
+        ("profile", run.profile),
+        ("nearest", "; ".join(run.nearest)),
+        ("host", run.host),
+        ("command", run.command),
+        ("harness.version", run.harness_version),
+        ("workers", str(run.workers)),
+        ("boot_seconds", _seconds(run.boot_seconds)),
+        ("complete", "yes" if run.complete else "no: the run did not finish"),
+    )
+    for trait in run.traits:
+        name = f"trait.{one_line(trait.trait)}"
+        yield name, trait.seen
+        if trait.expected and trait.seen and trait.expected != trait.seen:
+            yield f"{name}.expected", trait.expected + ("" if trait.confirmed else " (unconfirmed)")
+    for number, note in enumerate(run.notes, start=1):
+        yield f"note.{number}", note
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(0.0, seconds):.3f}"
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    """The labels as plain lines, a number after one that was there before."""
+    seen: set[str] = set()
+    distinct = []
+    for label in (one_line(given) or "unnamed" for given in labels):
+        name, number = label, 1
+        while name in seen:
+            number += 1
+            name = f"{label}-{number}"
+        seen.add(name)
+        distinct.append(name)
+    return distinct
+
+
+def _distinct_pairs(cases: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Classname and name of each (classname, name, id), with the id in a name that another case has as well."""
+    seen: set[tuple[str, str]] = set()
+    pairs = []
+    for classname, name, identity in cases:
+        pair = (one_line(classname) or "cases", one_line(name) or one_line(identity) or "unnamed")
+        while pair in seen:
+            pair = (pair[0], f"{pair[1]} ({one_line(identity)})")
+        seen.add(pair)
+        pairs.append(pair)
+    return pairs

@@ -1,0 +1,281 @@
+"""The guest image: an initramfs of this host's programs and their libraries, the same bytes from the same inputs.
+
+Its name in the store is a digest of all that is in it. Hashing ten megabytes and asking the dynamic loader about sixty
+programs takes a second, so the store also keeps which files went in, by size, time and inode: while none has changed,
+the image is found without reading one of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import process
+from harness.deadline import Deadline
+from harness.errors import HostError, UsageError
+from harness.guest import cpio, definition, elf
+from harness.guest.definition import GuestDefinition
+from harness.store import Store, digest_of
+
+_FORMAT = "1"  # of the archive's layout; another one makes every image anew
+_PRODUCT = "guest-image"
+_FACT = "guest-image-inputs"
+_ARCHIVE = "guest.cpio"
+_DESCRIPTION = "image.json"
+_CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+_PROBE_SECONDS = 20
+# Nothing of the user's environment may change what the loader, the compiler or a program says.
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class GuestProgram:
+    """A program of the host that went into the image; sha256 is that of its file, in hexadecimal."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestImage:
+    """An initramfs in the store.
+
+    :param path: the archive, newc, not compressed (an emulated guest unpacks slower than it reads).
+    :param digest: sha256 of the archive, in hexadecimal.
+    """
+
+    path: Path
+    digest: str
+    size_bytes: int
+    programs: tuple[GuestProgram, ...]
+
+    @property
+    def mebibytes(self) -> float:
+        """Size of the archive in MiB; the guest needs that much memory for it, twice while it unpacks."""
+        return self.size_bytes / (1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The three files that say what an image is, and the programs of this host that they ask for."""
+
+    definition: GuestDefinition
+    init: bytes
+    helper: Path
+    texts_digest: str
+    programs: Mapping[str, Path]
+    compiler: Path
+
+
+def build_guest_image(store: Store, *, definition: Path, init: Path, helper: Path, deadline: Deadline) -> GuestImage:
+    """The guest image of this host, made if the store does not have it.
+
+    :param definition: ``qemu/guest.toml``. :param init: the script that becomes /init.
+    :param helper: the C source of nsctl, compiled statically with this host's ``cc``.
+    :raises HostError: a program, the compiler or its static C library is missing, or a program is too old.
+    :raises UsageError: the definition is broken, or the store cannot be written.
+    """
+    sources = _read_sources(definition, init, helper)
+    asked = digest_of(
+        _FORMAT, sources.texts_digest, _stamp(sources.compiler), *_stamps(sources.programs.values()).values()
+    )
+    found = _find_unchanged(store, asked)
+    if found:
+        return found
+    _check_requirements(sources, deadline)
+    libraries = _find_libraries(sources.programs.values(), deadline)
+    static_library = _find_static_library(sources.compiler, deadline)
+    stamps = _stamps([sources.compiler, static_library, *sources.programs.values(), *libraries])
+    contents = {path: _read(path) for path in (*sources.programs.values(), *libraries)}
+    key = digest_of(
+        _FORMAT,
+        sources.texts_digest,
+        process.run([sources.compiler, "--version"], deadline=deadline, env=_ENVIRONMENT).stdout,
+        static_library,
+        *(part for path, content in contents.items() for part in (str(path), content)),
+    )
+
+    def fill(folder: Path) -> None:
+        entries = _entries(sources, contents, libraries, deadline)
+        entries.append(cpio.File("/usr/bin/nsctl", _compile(sources, folder, deadline), mode=0o755))
+        _write_image(folder, entries, sources.programs, contents)
+
+    image = _load(store.make(_PRODUCT, key, fill, deadline=deadline))
+    if image is None:
+        store.forget(_PRODUCT, key)
+        image = _load(store.make(_PRODUCT, key, fill, deadline=deadline))
+    if image is None:
+        raise HostError(
+            f"the guest image in {store.place(_PRODUCT, key)} changed while it was read",
+            remedy="see that nothing else writes to the store, then run it again",
+        )
+    store.remember(_FACT, asked, {"product": key, "stamps": stamps})
+    return image
+
+
+def _read_sources(definition_path: Path, init: Path, helper: Path) -> _Sources:
+    text = _read_shipped(definition_path).decode(errors="replace")
+    init_bytes, helper_bytes = _read_shipped(init), _read_shipped(helper)
+    parsed = definition.parse(text, name=str(definition_path))
+    programs = {name: path for name in parsed.programs if (path := process.find_program(name))}
+    packages = {parsed.programs[name] for name in parsed.programs.keys() - programs.keys()}
+    compiler = process.find_program("cc")
+    missing = sorted(parsed.programs.keys() - programs.keys())
+    if compiler is None:
+        missing.append("cc")
+        packages |= {"gcc", "libc6-dev"}
+    if compiler is None or missing:
+        raise HostError(
+            f"the guest needs programs that this host lacks: {', '.join(missing)}",
+            evidence=f"{definition_path} takes them from PATH",
+            remedy=f"install them: apt-get install {' '.join(sorted(packages))}",
+        )
+    return _Sources(parsed, init_bytes, helper, digest_of(text, init_bytes, helper_bytes), programs, compiler)
+
+
+def _read_shipped(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"the guest cannot be built without {path}", evidence=str(error), remedy="check out the whole repository"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HostError(
+            f"the guest needs a copy of {path}, which cannot be read",
+            evidence=str(error),
+            remedy=f"make it readable, or install its package anew: dpkg -S {path}",
+        ) from None
+
+
+def _stamp(path: Path) -> str:
+    """What changes when a file does, without reading it; "absent" when it is not there."""
+    try:
+        state = path.stat()
+    except OSError:
+        return f"{path} absent"
+    return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
+
+
+def _stamps(paths: Iterable[Path]) -> dict[str, str]:
+    return {str(path): _stamp(path) for path in paths}
+
+
+def _find_unchanged(store: Store, asked: str) -> GuestImage | None:
+    """The image that was made for the same question, if none of the files that went in has changed."""
+    fact = store.recall(_FACT, asked)
+    if fact is None:
+        return None
+    product, stamps = fact.get("product"), fact.get("stamps")
+    if not isinstance(product, str) or not isinstance(stamps, dict):
+        return None
+    folder = store.find(_PRODUCT, product)
+    if folder is None or any(_stamp(Path(path)) != stamp for path, stamp in stamps.items()):
+        return None
+    return _load(folder)
+
+
+def _load(folder: Path) -> GuestImage | None:
+    """The image in a folder of the store; None when it is damaged."""
+    archive = folder / _ARCHIVE
+    try:
+        described = json.loads((folder / _DESCRIPTION).read_text())
+        programs = tuple(GuestProgram(name, Path(path), digest) for name, path, digest in described["programs"])
+        image = GuestImage(archive, described["digest"], described["size_bytes"], programs)
+        return image if archive.stat().st_size == image.size_bytes else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
+    for requirement in sources.definition.requirements:
+        program = sources.programs[requirement.program]
+        probe_deadline = deadline.sooner(_PROBE_SECONDS)
+        answer = process.run([str(program), *requirement.words], deadline=probe_deadline, check=False, env=_ENVIRONMENT)
+        if requirement.expect in answer.text:
+            continue
+        version = process.run([program, "--version"], deadline=probe_deadline, check=False, env=_ENVIRONMENT)
+        found = (version.complaint.splitlines() or ["it does not say its version"])[0]
+        raise HostError(
+            f"{requirement.program} is too old for the guest: it needs {requirement.needed}",
+            evidence=f"{program}: {found}\n"
+            f"{requirement.expect.strip()!r} is not in what '{' '.join(answer.argv)}' prints",
+            remedy=f"install a newer one: apt-get install {sources.definition.programs[requirement.program]}",
+        )
+
+
+def _find_libraries(programs: Iterable[Path], deadline: Deadline) -> tuple[Path, ...]:
+    """All libraries and loaders of the programs, at the paths where the loader looks for them, sorted."""
+    libraries: set[Path] = set()
+    for program in programs:
+        loader = elf.find_interpreter(_read(program), name=str(program))
+        if loader is None:
+            continue
+        said = process.run([loader, "--list", program], deadline=deadline, env=_ENVIRONMENT).text
+        libraries |= {Path(loader), *(Path(path) for path in elf.parse_loader_list(said, name=str(program)))}
+    return tuple(sorted(libraries))
+
+
+def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
+    argv = [str(compiler), "-print-file-name=libc.a"]
+    path = Path(process.run(argv, deadline=deadline, env=_ENVIRONMENT).text.strip())
+    if not path.is_absolute() or not path.exists():
+        raise HostError(
+            "the compiler has no static C library",
+            evidence=f"$ {' '.join(argv)}\n{path}",
+            remedy="install it: apt-get install gcc libc6-dev",
+        )
+    return path
+
+
+def _compile(sources: _Sources, folder: Path, deadline: Deadline) -> bytes:
+    made = folder / "nsctl"
+    process.run(
+        [sources.compiler, *_CFLAGS, "-o", made, sources.helper],
+        deadline=deadline,
+        env=_ENVIRONMENT,
+        remedy="install a working compiler: apt-get install gcc libc6-dev",
+    )
+    program = made.read_bytes()
+    made.unlink()
+    return program
+
+
+def _entries(
+    sources: _Sources, contents: Mapping[Path, bytes], libraries: Iterable[Path], deadline: Deadline
+) -> list[cpio.Entry]:
+    entries: list[cpio.Entry] = [*sources.definition.entries, cpio.File("/init", sources.init, mode=0o755)]
+    entries += [cpio.File(f"/usr/bin/{name}", contents[path], mode=0o755) for name, path in sources.programs.items()]
+    entries += [cpio.File(str(path), contents[path], mode=0o755) for path in libraries]
+    taken = {entry.path for entry in entries}
+    for package in sources.definition.packages:
+        if not package.has_applets:
+            continue
+        (box,) = package.programs
+        listed = process.run([sources.programs[box], "--list"], deadline=deadline, env=_ENVIRONMENT).text.split()
+        free = sorted({f"/usr/bin/{applet}" for applet in listed} - taken)
+        entries += [cpio.Symlink(path, box) for path in free]
+    return entries
+
+
+def _write_image(
+    folder: Path, entries: Iterable[cpio.Entry], programs: Mapping[str, Path], contents: Mapping[Path, bytes]
+) -> None:
+    whole, size = hashlib.sha256(), 0
+    with (folder / _ARCHIVE).open("wb") as file:
+        for piece in cpio.render(entries):
+            whole.update(piece)
+            size += file.write(piece)
+    described = [[name, str(path), hashlib.sha256(contents[path]).hexdigest()] for name, path in programs.items()]
+    (folder / _DESCRIPTION).write_text(
+        json.dumps({"digest": whole.hexdigest(), "size_bytes": size, "programs": described}, indent=1)
+    )

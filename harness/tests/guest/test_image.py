@@ -1,0 +1,324 @@
+"""The guest image, built from this host's programs into a store of its own."""
+
+from __future__ import annotations
+
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import process
+from harness.deadline import Deadline
+from harness.errors import HostError, UsageError
+from harness.guest import definition, elf
+from harness.guest.image import GuestImage, build_guest_image
+from harness.store import Store
+
+QEMU = Path(__file__).parents[3] / "qemu"
+SMALL = """
+[[package]]
+name = "coreutils"
+reason = "one program with libraries is enough"
+programs = ["cat"]
+
+[[user]]
+name = "tester"
+id = 9000
+home = "/home/tester"
+
+[[file]]
+path = "/etc/motd"
+text = "hello"
+"""
+INIT = b"#!/usr/bin/busybox sh\n"
+HELPER = "int main(void) { return 0; }\n"
+
+needs_compiler = pytest.mark.skipif(process.find_program("cc") is None, reason="no C compiler on this host")
+pytestmark = needs_compiler
+
+
+class Sources:
+    """The three files that an image is made from, in a folder of the test, and a store beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.definition = folder / "guest.toml"
+        self.init = folder / "init.sh"
+        self.helper = folder / "nsctl.c"
+        self.store = Store(folder / "store")
+        self.definition.write_text(SMALL)
+        self.init.write_bytes(INIT)
+        self.helper.write_text(HELPER)
+
+    def build(self, store: Store | None = None) -> GuestImage:
+        return build_guest_image(
+            store or self.store,
+            definition=self.definition,
+            init=self.init,
+            helper=self.helper,
+            deadline=Deadline.after(60),
+        )
+
+    def require(self, program: str, package: str, words: str, expect: str) -> None:
+        """Replace the definition by one with that program and one requirement."""
+        self.definition.write_text(
+            f'[[package]]\nname = "{package}"\nreason = "a test"\nprograms = ["{program}"]\n'
+            f'[[requirement]]\nprogram = "{program}"\nwords = ["{words}"]\nexpect = "{expect}"\n'
+            f'needed = "{package} 2.28"\n'
+        )
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    """A small, whole set of sources."""
+    return Sources(tmp_path)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the only one on PATH, with this host's compiler in it."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    compiler = process.find_program("cc")
+    assert compiler is not None
+    (folder / "cc").symlink_to(compiler)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def put_fake(folder: Path, name: str, script: str) -> None:
+    """A program on PATH that is not the real one."""
+    fake = folder / name
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+
+
+def listed(image: GuestImage) -> list[str]:
+    """The paths in an archive, as busybox reads them."""
+    data = image.path.read_bytes()
+    return process.run(["busybox", "cpio", "-t"], stdin=data, deadline=Deadline.after(20)).text.split()
+
+
+def test_the_image_holds_the_programs_and_what_they_load(sources: Sources) -> None:
+    """The program, its loader and libraries at the paths the loader looks at, /init, nsctl and the accounts."""
+    image = sources.build()
+    cat = image.programs[0]
+    loader = elf.find_interpreter(cat.path.read_bytes(), name="cat")
+    names = listed(image)
+
+    assert (cat.name, cat.path) == ("cat", process.find_program("cat"))
+    assert loader is not None
+    assert loader.removeprefix("/") in names
+    assert any(name.endswith("/libc.so.6") for name in names)
+    assert {"init", "usr/bin/cat", "usr/bin/nsctl", "etc/passwd", "etc/motd", "home/tester"} <= set(names)
+
+
+def test_the_same_sources_give_the_same_bytes_in_another_store(sources: Sources, tmp_path: Path) -> None:
+    """Nothing of the place, the time or the order gets in."""
+    one, two = sources.build(), sources.build(Store(tmp_path / "other"))
+
+    assert one.path != two.path
+    assert one.path.read_bytes() == two.path.read_bytes()
+    assert one.digest == two.digest
+
+
+def test_a_second_question_is_answered_without_work(sources: Sources) -> None:
+    """The same image comes from the store, even when nothing could be compiled, in less than 60 ms."""
+    first = sources.build()
+    archive = first.path.stat()
+    seconds = []
+    for _ in range(3):
+        before = time.perf_counter()
+        second = sources.build()
+        seconds.append(time.perf_counter() - before)
+
+    assert second == first
+    assert second.path.stat().st_mtime_ns == archive.st_mtime_ns
+    assert min(seconds) < 0.06
+
+
+@pytest.mark.parametrize("changed", ["definition", "init", "helper"])
+def test_each_source_is_part_of_the_image(sources: Sources, changed: str) -> None:
+    """A change in any of the three files gives another image."""
+    first = sources.build()
+    path = {"definition": sources.definition, "init": sources.init, "helper": sources.helper}[changed]
+    path.write_text(path.read_text().replace("hello", "welcome").replace("busybox sh", "bash").replace("0;", "1;"))
+
+    assert sources.build().digest != first.digest
+
+
+def test_another_program_of_the_same_name_gives_another_image(sources: Sources, programs: Path) -> None:
+    """A host program that changes in place is noticed, and the image is found again when it changes back."""
+    cat, true = (process.find_program(name) for name in ("/usr/bin/cat", "/usr/bin/true"))
+    assert cat is not None
+    assert true is not None
+    (programs / "cat").write_bytes(cat.read_bytes())
+    (programs / "cat").chmod(0o755)
+    first = sources.build()
+    (programs / "cat").write_bytes(true.read_bytes())
+    second = sources.build()
+    (programs / "cat").write_bytes(cat.read_bytes())
+
+    assert second.digest != first.digest
+    assert sources.build() == first
+
+
+def test_a_library_that_changed_is_noticed(sources: Sources) -> None:
+    """What is remembered holds only while every file that went in is the same, libraries too."""
+    sources.build()
+    facts = list((sources.store.folder / "guest-image-inputs").glob("*.json"))
+    text = facts[0].read_text()
+    facts[0].write_text(text.replace("libc.so.6 ", "libc.so.6 1"))
+    sources.build()
+
+    assert len(facts) == 1
+    assert facts[0].read_text() == text
+
+
+def test_a_damaged_image_is_made_again(sources: Sources) -> None:
+    """An archive cut short is not handed out."""
+    first = sources.build()
+    content = first.path.read_bytes()
+    first.path.write_bytes(content[:1000])
+    second = sources.build()
+
+    assert second == first
+    assert second.path.read_bytes() == content
+
+
+def test_missing_programs_name_their_packages(sources: Sources, programs: Path) -> None:
+    """All that is missing is said at once, with the one command that installs it."""
+    sources.definition.write_text((QEMU / "guest.toml").read_text())
+    (programs / "cc").unlink()
+    with pytest.raises(HostError) as caught:
+        sources.build()
+
+    assert "unshare" in caught.value.what
+    assert "cc" in caught.value.what
+    assert caught.value.remedy.startswith("install them: apt-get install bash busybox-static coreutils gcc grep")
+    assert "util-linux" in caught.value.remedy
+
+
+def test_an_unshare_without_cgroups_is_too_old(sources: Sources, programs: Path) -> None:
+    """The error says what was found, what is needed, and where it was found."""
+    put_fake(programs, "unshare", '[ "$1" = --version ] && echo "unshare from util-linux 2.27"; echo "-m, --mount"')
+    sources.require("unshare", "util-linux", "--help", "--cgroup")
+    with pytest.raises(HostError) as caught:
+        sources.build()
+
+    assert caught.value.what == "unshare is too old for the guest: it needs util-linux 2.28"
+    assert "unshare from util-linux 2.27" in caught.value.evidence
+    assert str(programs / "unshare") in caught.value.evidence
+    assert caught.value.remedy == "install a newer one: apt-get install util-linux"
+
+
+def test_the_shipped_definition_refuses_that_unshare(
+    sources: Sources, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The requirements of qemu/guest.toml are met by this host and not by an old unshare first on its PATH."""
+    put_fake(programs, "unshare", "echo 'unshare from util-linux 2.27'")
+    monkeypatch.setenv("PATH", f"{programs}:/usr/local/bin:/usr/bin:/bin")
+    sources.definition.write_text((QEMU / "guest.toml").read_text())
+    with pytest.raises(HostError, match="unshare is too old"):
+        sources.build()
+
+
+def test_a_script_is_not_taken_for_a_program(sources: Sources, programs: Path) -> None:
+    """A wrapper on PATH would need an interpreter that the guest does not have."""
+    put_fake(programs, "cat", "exec /usr/bin/cat")
+    with pytest.raises(HostError, match="cat is not a program that the guest can run") as caught:
+        sources.build()
+
+    assert "#!/bin/sh" in caught.value.evidence
+
+
+def test_a_compiler_without_a_static_library_is_named(sources: Sources, programs: Path) -> None:
+    """gcc answers with the bare name when it has no libc.a."""
+    (programs / "cc").unlink()
+    put_fake(programs, "cc", "echo libc.a")
+    (programs / "cat").symlink_to("/usr/bin/cat")
+    with pytest.raises(HostError, match="no static C library") as caught:
+        sources.build()
+
+    assert "libc6-dev" in caught.value.remedy
+
+
+def test_a_helper_that_does_not_compile_leaves_nothing(sources: Sources) -> None:
+    """The compiler's complaint is the evidence, and the store holds no half-made image."""
+    sources.helper.write_text("int main(void) { return nothing; }\n")
+    with pytest.raises(HostError) as caught:
+        sources.build()
+
+    assert "nothing" in caught.value.evidence
+    assert [path for path in (sources.store.folder / "guest-image").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        ("[[package", "array"),
+        ("[[pakage]]\nname = 'x'", "unknown table: pakage"),
+        ("[package]\nname = 'x'", "[[package]]"),
+        ("[[package]]\nname = 'x'\nprograms = ['cat']", "must have 'reason'"),
+        ("[[package]]\nname = 'x'\nreason = 'y'\nprograms = ['cat', 7]", "must have 'programs', a list of strings"),
+        ("[[package]]\nname = 'x'\nreason = 'y'\nprograms = []\nsize = 1", "unknown key: size"),
+        ("[[user]]\nname = 'x'\nid = '1'\nhome = '/'", "must have 'id', a number"),
+        ("[[directory]]\npath = '/x'\nmode = 'rwx'", "must have 'mode'"),
+        ("[[requirement]]\nprogram = 'x'\nwords = []\nexpect = ''\nneeded = ''", "no [[package]] provides"),
+    ],
+)
+def test_a_broken_definition_is_explained(text: str, evidence: str) -> None:
+    """The error names the file and the place."""
+    with pytest.raises(UsageError, match=r"^my\.toml is not a definition") as caught:
+        definition.parse(text, name="my.toml")
+
+    assert evidence in caught.value.evidence
+
+
+def test_a_missing_source_is_the_users_error(sources: Sources) -> None:
+    """The path that is missing is named."""
+    sources.init.unlink()
+    with pytest.raises(UsageError, match=r"init\.sh"):
+        sources.build()
+
+
+def test_a_loader_list_gives_paths_and_names_what_is_not_found() -> None:
+    """The vdso has no path, the loader has no arrow, and a library that is missing is an error."""
+    text = "\tlinux-vdso.so.1 (0x7)\n\tliba.so => /lib/liba.so (0x7)\n\t/lib64/ld.so (0x7)\n"
+
+    assert elf.parse_loader_list(text, name="x") == ["/lib/liba.so", "/lib64/ld.so"]
+    with pytest.raises(HostError, match=r"x lacks the library libb\.so"):
+        elf.parse_loader_list(text + "\tlibb.so => not found\n", name="x")
+
+
+def test_a_static_program_needs_no_loader_and_a_torn_one_is_an_error() -> None:
+    """Headers that lie outside the file are told from a program without an interpreter."""
+    header = bytearray(64)
+    header[:6] = b"\x7fELF\x02\x01"
+    static = bytes(header)
+    struct.pack_into("<HH", header, 54, 56, 3)
+
+    assert elf.find_interpreter(static, name="x") is None
+    with pytest.raises(HostError, match="cut short"):
+        elf.find_interpreter(bytes(header), name="x")
+
+
+def test_the_shipped_image_of_this_host(tmp_path: Path) -> None:
+    """The image that the harness boots can be built here; it is small, and applets fill what packages leave free."""
+    try:
+        image = build_guest_image(
+            Store(tmp_path),
+            definition=QEMU / "guest.toml",
+            init=QEMU / "init.sh",
+            helper=QEMU / "nsctl.c",
+            deadline=Deadline.after(100),
+        )
+    except HostError as error:
+        if "this host lacks" not in error.what:
+            raise
+        pytest.skip(str(error))
+    names = set(listed(image))
+
+    assert image.mebibytes < 16
+    assert {"usr/bin/su", "usr/bin/awk", "usr/bin/sh", "usr/bin/unshare", "dev/console", "root/.bashrc"} <= names
+    assert {"lib64", "bin", "sbin", "tmp", "proc", "sys"} <= names

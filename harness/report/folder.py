@@ -1,0 +1,243 @@
+"""The run folder, ``results/<time>-<kernel>/``: written as the run goes, valid whenever the run is killed.
+
+    run.json        the whole record, replaced by rename
+    cases.jsonl     one line a case, appended as it ends; removed when run.json is complete
+    traits.json     what the kernel does, trait by trait
+    kernel.config   the config of the kernel under test
+    junit.xml       written last
+    cases/...       one folder a case, for its logs, ``actual.session`` and ``diff``
+
+Writing the whole of ``run.json`` at each case end costs the square of their number. So a case is appended to
+``cases.jsonl`` when it ends, and ``run.json`` follows when enough time went by; :func:`load_run` takes both together.
+What SIGKILL can cut is the last line, and such a line is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from harness.errors import HostError, UsageError
+from harness.report.record import FORMAT_VERSION, CaseRecord, RunRecord, dumps, dumps_case, loads, loads_case
+
+RUN_NAME = "run.json"
+CASES_NAME = "cases.jsonl"
+TRAITS_NAME = "traits.json"
+CONFIG_NAME = "kernel.config"
+JUNIT_NAME = "junit.xml"
+LATEST_NAME = "latest"
+
+_SECONDS_BETWEEN_WRITES = 1.0
+_SHARE_OF_TIME = 0.05
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+@=,-]+")
+_COMPONENT_LENGTH = 80
+_NAME_LENGTH = 200
+_TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"  # sorts by time; no colon, which artifact stores refuse
+
+
+def case_folder_name(case_id: str) -> str:
+    """The folder of a case, relative to the run folder: the id itself where that is a safe path.
+
+    Made of letters, digits, ``/`` and ``._+@=,-`` only, below a folder without a dot in its name (all else in the run
+    folder is a file with one), at most 220 characters; no two ids have the same one. An id that had to be changed for
+    this (``[v2]``, very long) carries a digest of itself at the end.
+    """
+    # The test of a Python case is a folder below its file's; a path that only looks like that is changed.
+    path = case_id.replace(".py::", ".py/", 1)
+    parts = [_UNSAFE.sub("-", part).lstrip(".-")[:_COMPONENT_LENGTH].rstrip(".-") for part in path.split("/")]
+    name = "/".join(part for part in parts if part)[:_NAME_LENGTH].rstrip("/")
+    top, slash, _ = name.partition("/")
+    if not slash or "." in top:
+        name = f"cases/{name}"
+    if name != path or ".py/" in case_id:
+        name += "-" + hashlib.sha256(case_id.encode(errors="surrogatepass")).hexdigest()[:10]
+    return name
+
+
+class RunFolder:
+    """A run folder that is being written; live, one writer. Workers may make one of the same path for case folders.
+
+    :param path: the folder, which exists. See :meth:`create`.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self._clock = clock
+        self._written: dict[str, CaseRecord] = {}
+        self._next_write = -1.0
+
+    @classmethod
+    def create(cls, results: Path, kernel_slug: str, started: float) -> RunFolder:
+        """A new folder in ``results``, and ``results/latest`` pointing to it.
+
+        :param kernel_slug: what to call the kernel, e.g. its release; made safe and short here.
+        :param started: seconds since the epoch; the folder is named in UTC.
+        :raises UsageError: ``results`` cannot be written. :raises HostError: the disk is full or failing.
+        """
+        moment = datetime.datetime.fromtimestamp(started, datetime.UTC).strftime(_TIME_FORMAT)
+        slug = _UNSAFE.sub("-", kernel_slug)[:_COMPONENT_LENGTH].strip(".-") or "kernel"
+        with _complaints(results):
+            results.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 1000):
+                path = results / (f"{moment}-{slug}" if number == 1 else f"{moment}-{slug}-{number}")
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir()
+                    break
+            else:
+                raise FileExistsError(errno.EEXIST, "1000 runs have this name", str(path))
+            _point(results / LATEST_NAME, path.name)
+        return cls(path)
+
+    def case_folder(self, case_id: str) -> Path:
+        """The folder for the logs of that case, made when it is not there; ``relative_to(path)`` goes in the record."""
+        folder = self.path / case_folder_name(case_id)
+        with _complaints(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self, run: RunRecord) -> None:
+        """Bring the disk up to this record: call it at the start, at each case end and at the end of the run.
+
+        Cases that are new or changed are on disk when it returns. ``run.json`` and ``traits.json`` follow when the run
+        is complete, or a second after they were last written (later when writing takes long: never more than a
+        twentieth of the time goes into it).
+
+        :raises UsageError: the folder cannot be written. :raises HostError: the disk is full or failing.
+        """
+        began = self._clock()
+        whole = run.complete or began >= self._next_write
+        with _complaints(self.path):
+            if not run.complete:
+                self._append([case for case in run.cases if self._written.get(case.id) is not case])
+            if whole:
+                _replace(self.path / TRAITS_NAME, _traits(run))
+                _replace(self.path / RUN_NAME, dumps(run))
+                took = self._clock() - began
+                self._next_write = self._clock() + max(_SECONDS_BETWEEN_WRITES, took / _SHARE_OF_TIME)
+            if run.complete:
+                (self.path / CASES_NAME).unlink(missing_ok=True)
+
+    def write_file(self, name: str, text: str) -> Path:
+        """Write a file of the run folder at once, whole or not at all: ``JUNIT_NAME``, ``CONFIG_NAME``, ...
+
+        :return: its path. :raises UsageError: as :meth:`write`. :raises HostError: as :meth:`write`.
+        """
+        with _complaints(self.path):
+            _replace(self.path / name, text)
+        return self.path / name
+
+    def _append(self, cases: list[CaseRecord]) -> None:
+        if not cases:
+            return
+        lines = "".join(map(dumps_case, cases)).encode()
+        descriptor = os.open(self.path / CASES_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(descriptor).st_size
+        try:
+            while lines:
+                lines = lines[os.write(descriptor, lines) :]
+        except OSError:
+            # Half a line must not stay before the next one.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+        finally:
+            os.close(descriptor)
+        self._written.update((case.id, case) for case in cases)
+
+
+def load_run(folder: Path) -> RunRecord:
+    """The record of the run in that folder, also of one that was killed: then every case that had ended is in it.
+
+    :raises UsageError: the folder holds no run, or a damaged one.
+    """
+    file = folder / RUN_NAME
+    try:
+        run = loads(file.read_text(encoding="utf-8"), source=str(file))
+        if run.complete:
+            return run
+        appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run again") from None
+    except OSError as error:
+        raise UsageError(
+            f"{folder} holds no run that can be read",
+            evidence=str(error),
+            remedy=f"name a folder of results/ that holds {RUN_NAME}, e.g. results/{LATEST_NAME}",
+        ) from None
+    # What comes after the last newline was being written when the run was killed.
+    lines = appended.split("\n")[:-1]
+    cases = {case.id: case for case in run.cases}
+    for number, line in enumerate(lines, start=1):
+        case = loads_case(line, source=f"{folder / CASES_NAME}, line {number}")
+        cases[case.id] = case
+    return replace(run, cases=tuple(cases.values()))
+
+
+def _traits(run: RunRecord) -> str:
+    """``traits.json``: what is compared when two kernels are."""
+    value = {
+        "format_version": FORMAT_VERSION,
+        "kernel": run.kernel.release,
+        "complete": run.complete,
+        "profile": run.profile,
+        "nearest": run.nearest,
+        "traits": [asdict(trait) for trait in run.traits],
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write the file beside its place and rename it there: a reader sees the old text or the new, whole."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            os.fchmod(descriptor, 0o644)
+            stream.write(text)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _point(link: Path, target: str) -> None:
+    """Make ``link`` a symbolic link to ``target`` beside it, replacing an older one at once."""
+    new = link.with_name(f".{link.name}-{target}")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    try:
+        new.replace(link)
+    except OSError:
+        new.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def _complaints(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HostError(
+                f"no space left for the results in {folder}",
+                evidence=str(error),
+                remedy="free some space (old runs may be removed), or name a folder on a larger disk with --results",
+            ) from None
+        if error.errno in (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE):
+            raise HostError(
+                f"writing the results in {folder} failed", evidence=str(error), remedy="run again"
+            ) from None
+        raise UsageError(
+            f"the results folder {folder} cannot be written",
+            evidence=str(error),
+            remedy="make it writable, or name a folder that is with --results",
+        ) from None

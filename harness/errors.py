@@ -49,7 +49,7 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         parts = [self.what]
-        if self.evidence:
+        if self.evidence.strip():
             parts.append("\n".join(f"    {line}" for line in self.evidence.rstrip("\n").split("\n")))
         if self.remedy:
             parts.append(f"What to do: {self.remedy}")

@@ -23,7 +23,6 @@ from harness.errors import HostError
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 def die_with_parent(expected_parent: int) -> None:
@@ -113,6 +112,8 @@ def start(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program for the length of a ``with`` block; it is killed and reaped at the block's end.
 
+    The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
+
     :param pass_fds: descriptors the child keeps, by the same numbers.
     :raises HostError: the program is missing or cannot be executed.
     """
@@ -128,7 +129,8 @@ def start(
             pass_fds=tuple(pass_fds),
             preexec_fn=_death_note(os.getpid()),
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except OSError as error:
+        # Absent, not executable, of another machine, or no memory or process left to start it with.
         raise HostError(
             f"the program {words[0]} cannot be started",
             evidence=str(error),

@@ -1,0 +1,221 @@
+"""Host processes, on real ones: none outlives its block or the harness."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import process
+from harness.deadline import Deadline
+from harness.errors import HostError
+
+FAR = Deadline.after(60)
+ENDLESS = ["sleep", "1000"]
+PATIENCE_MILLISECONDS = 20_000
+
+
+def has_ended(pidfd: int) -> bool:
+    """Wait for the process to end, no longer than the patience."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(PATIENCE_MILLISECONDS))
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended and was reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_child_ends_with_its_block() -> None:
+    """A program that would run on is killed and reaped at the block's end, its pipes closed."""
+    with process.start(ENDLESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        ran = child.poll() is None
+
+    assert ran
+    assert child.returncode == -signal.SIGKILL
+    assert is_gone(child.pid)
+    assert child.stdin is not None
+    assert child.stdin.closed
+    assert child.stdout is not None
+    assert child.stdout.closed
+
+
+def test_child_ends_when_the_block_raises() -> None:
+    """An exception that leaves the block ends the program as well, and goes on."""
+    pids = []
+
+    def block() -> None:
+        with process.start(ENDLESS) as child:
+            pids.append(child.pid)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+
+    assert is_gone(pids[0])
+
+
+def test_child_that_ended_by_itself_keeps_its_status() -> None:
+    """A block whose program has ended already leaves its exit status alone."""
+    with process.start(["sh", "-c", "exit 7"]) as child:
+        child.wait(timeout=20)
+
+    assert child.returncode == 7
+
+
+def test_child_dies_with_a_killed_parent() -> None:
+    """SIGKILL to the process that started a program ends the program too, though no block of Python ended."""
+    parent_code = (
+        "import sys\n"
+        "from harness import process\n"
+        "with process.start(['sleep', '1000']) as child:\n"
+        "    print(child.pid, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with process.start(
+        [sys.executable, "-c", parent_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None
+    ) as parent:
+        assert parent.stdout is not None
+        grandchild = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            os.kill(parent.pid, signal.SIGKILL)
+            ended = has_ended(grandchild)
+        finally:
+            os.close(grandchild)
+
+    assert ended
+
+
+def test_child_of_a_dead_parent_ends_at_once() -> None:
+    """A child that asks too late, its parent being gone, ends itself before it runs anything."""
+    code = "import os; from harness.process import die_with_parent; die_with_parent(os.getpid()); print('ran on')"
+    done = process.run([sys.executable, "-c", code], deadline=FAR, check=False)
+
+    assert (done.status, done.stdout) == (128 + signal.SIGKILL, b"")
+
+
+def test_missing_program() -> None:
+    """A program that is not there is the host's fault, and the error names it."""
+    with pytest.raises(HostError) as caught:
+        process.run(["no-such-program-at-all"], deadline=FAR)
+
+    assert "no-such-program-at-all" in caught.value.what
+    assert "doctor" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("content", "mode"), [("#!/bin/sh\n", 0o644), ("\x7fELF of no machine", 0o755)])
+def test_program_that_cannot_be_executed(content: str, mode: int, tmp_path: Path) -> None:
+    """A file that is not executable, or not for this machine, is the host's fault as well."""
+    program = tmp_path / "program"
+    program.write_text(content)
+    program.chmod(mode)
+
+    with pytest.raises(HostError, match="cannot be started"):
+        process.run([program], deadline=FAR)
+
+
+def test_program_that_does_not_end(tmp_path: Path) -> None:
+    """At the deadline the program is killed; the error shows the command, what it said, and the remedy."""
+    note = tmp_path / "pid"
+    script = f"echo $$ >{note}; echo out; echo err >&2; exec sleep 1000"
+    with pytest.raises(HostError) as caught:
+        process.run(["sh", "-c", script], deadline=Deadline.after(1.5), remedy="do this")
+
+    assert "did not end within" in caught.value.what
+    assert caught.value.evidence.startswith("$ sh -c echo")
+    assert caught.value.evidence.splitlines()[-2:] == ["out", "err"]
+    assert caught.value.remedy == "do this"
+    assert is_gone(int(note.read_text()))
+
+
+def test_deadline_that_is_past() -> None:
+    """With no time left nothing is waited for."""
+    with pytest.raises(HostError, match="within its 0 s"):
+        process.run(ENDLESS, deadline=Deadline.after(-1))
+
+
+def test_failure() -> None:
+    """A failing program is an error that shows the last lines of its complaint; unchecked, it is a result."""
+    script = "seq 100 >&2; echo said; exit 3"
+    with pytest.raises(HostError) as caught:
+        process.run(["sh", "-c", script], deadline=FAR, remedy="do that")
+    done = process.run(["sh", "-c", script], deadline=FAR, check=False)
+
+    assert caught.value.what == "sh failed with status 3"
+    assert caught.value.evidence.splitlines()[-1] == "100"
+    assert caught.value.remedy == "do that"
+    assert (done.status, done.stdout) == (3, b"said\n")
+    assert done.complaint.split() == [str(number) for number in range(81, 101)]
+
+
+def test_end_by_signal() -> None:
+    """A program that a signal ended has the signal's number, negative, as its status."""
+    done = process.run(["sh", "-c", "kill -TERM $$"], deadline=FAR, check=False)
+
+    assert done.status == -signal.SIGTERM
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    """Input, folder and environment reach the program; its output comes back whole, invalid UTF-8 shown as such."""
+    script = "pwd; echo $WORD $HOME; cat; printf '\\377'"
+    done = process.run(["sh", "-c", script], deadline=FAR, stdin=b"in\n" * 100_000, cwd=tmp_path, env={"WORD": "w"})
+
+    assert done.stdout.startswith(f"{tmp_path}\nw\n".encode())
+    assert done.stdout.count(b"in\n") == 100_000
+    assert done.text.endswith("\N{REPLACEMENT CHARACTER}")
+    assert done.argv == ("sh", "-c", script)
+
+
+def test_complaint_falls_back_on_output() -> None:
+    """A program that complains on standard output is heard."""
+    done = process.run(["sh", "-c", "echo here; false"], deadline=FAR, check=False)
+
+    assert done.complaint == "here"
+
+
+def test_passed_descriptor_keeps_its_number() -> None:
+    """A descriptor handed over has the same number in the program; others are closed."""
+    reading, writing = os.pipe()
+    other, unused = os.pipe()
+    try:
+        code = f"import os; os.write({writing}, b'through'); os.fstat({other})"
+        with process.start([sys.executable, "-c", code], stderr=subprocess.PIPE, pass_fds=[writing]) as child:
+            complaint = child.communicate(timeout=20)[1]
+        os.set_blocking(reading, False)
+        through = os.read(reading, 100)
+    finally:
+        for descriptor in (reading, writing, other, unused):
+            os.close(descriptor)
+
+    assert through == b"through"
+    assert b"Bad file descriptor" in complaint
+
+
+def test_programs_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program is found on PATH, and in the sbin folders even when PATH lacks them; an absent one is None."""
+    program = tmp_path / "a-program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+
+    assert process.find_program("a-program") == program
+    assert process.find_program("no-such-program-at-all") is None
+    assert process.find_program("ldconfig") in (Path("/usr/sbin/ldconfig"), Path("/sbin/ldconfig"))
+
+
+def test_this_python_runs_modules() -> None:
+    """The words for a module run it with the Python that runs the harness."""
+    done = process.run(process.python("platform", "--terse"), deadline=FAR)
+
+    assert done.text.startswith("Linux")
+    assert process.python("m", "a")[0] == sys.executable

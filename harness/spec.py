@@ -89,17 +89,18 @@ class KernelSpec:
         return plain[:_SLUG_LENGTH].rstrip("-.+") or "kernel"
 
     def readings(self) -> Iterator[PathReading]:
-        """The ways to read a PATH word, the plain path first, then those that take least from the path.
+        """The ways to read a PATH word: the plain path, then with a series, then with a revision alone.
 
-        ``vmlinuz-6.12.117+deb12`` and ``user@host/Image`` are file names too: who resolves takes the first that exists.
+        ``vmlinuz-6.12.117+deb12`` and ``user@host/Image`` are file names too, and a revision may hold a ``+``: who
+        resolves takes the first reading whose files exist.
         """
-        plus = [at for at, letter in enumerate(self.name) if letter == "+" and 0 < at < len(self.name) - 1]
-        for cut in [len(self.name), *reversed(plus)]:
-            source, patches = self.name[:cut], self.name[cut + 1 :]
-            yield PathReading(source, patches=patches)
-            for at in range(len(source) - 2, 0, -1):
-                if source[at] == "@":
-                    yield PathReading(source[:at], revision=source[at + 1 :], patches=patches)
+        yield PathReading(self.name)
+        for at in range(len(self.name) - 2, 0, -1):
+            if self.name[at] == "+":
+                source, patches = self.name[:at], self.name[at + 1 :]
+                yield PathReading(source, patches=patches)
+                yield from _with_revision(source, patches)
+        yield from _with_revision(self.name, "")
 
 
 def parse_spec(text: str) -> KernelSpec:
@@ -124,6 +125,12 @@ def parse_spec(text: str) -> KernelSpec:
     if kind == "series":
         return _parse_source(text, SpecKind.SERIES, rest, _SERIES, "the name of a series")
     raise _bad(f"'{kind}:' is no kind of KERNEL word (in {text!r}); a file of that name is written ./{text}")
+
+
+def _with_revision(source: str, patches: str) -> Iterator[PathReading]:
+    for at in range(len(source) - 2, 0, -1):
+        if source[at] == "@":
+            yield PathReading(source[:at], revision=source[at + 1 :], patches=patches)
 
 
 def _parse_package(text: str, rest: str) -> KernelSpec:

@@ -6,19 +6,14 @@ scripts/extract-ikconfig of the kernel's tree finds it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness.kernel.compression import Compression, unpack
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 _START = b"IKCFG_ST"
 _GZIP = b"\x1f\x8b"
 _LIMIT_BYTES = 16 * 1024 * 1024
 
 
-def find_ikconfig(kernel: bytes | mmap) -> str | None:
+def find_ikconfig(kernel: bytes) -> str | None:
     """The text of the config in an unpacked kernel (an ELF or flat image), or None when it holds none."""
     at = kernel.find(_START + _GZIP)
     if at < 0:

@@ -11,14 +11,10 @@ import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.kernel.compression import find_compression, unpack
 from harness.kernel.likeness import describe, show
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 _SECTOR = 512
 _BOOT_HEADER_BYTES = 0x250
@@ -103,7 +99,7 @@ _FLAT_MAGICS = (
 )
 
 
-def read_facts(data: bytes | mmap, *, name: str) -> ImageFacts:
+def read_facts(data: bytes, *, name: str) -> ImageFacts:
     """Read what an image says of itself.
 
     :param data: the whole file. :param name: what the user called it, for errors.
@@ -149,13 +145,13 @@ def require_loadable(facts: ImageFacts, *, name: str, architectures: Collection[
         )
 
 
-def not_a_kernel(data: bytes | mmap, name: str) -> UsageError:
+def not_a_kernel(data: bytes, name: str) -> UsageError:
     """The error for a file that is no kernel: what it looks like, and its first bytes."""
     looks = describe(data[: 1 << 16])
     return UsageError(f"{name} is not a kernel image: it looks like {looks}", evidence=show(data[:64]), remedy=_REMEDY)
 
 
-def _read_bzimage(data: bytes | mmap, name: str) -> ImageFacts:
+def _read_bzimage(data: bytes, name: str) -> ImageFacts:
     head = data[:_BOOT_HEADER_BYTES].ljust(_BOOT_HEADER_BYTES, b"\0")
     setup_sectors = head[0x1F1] or 4  # boot.rst: 0 means 4
     (protocol,) = struct.unpack_from("<H", head, 0x206)
@@ -183,7 +179,7 @@ def _read_bzimage(data: bytes | mmap, name: str) -> ImageFacts:
     return ImageFacts(ImageFormat.BZIMAGE, architecture, release, banner, payload)
 
 
-def _read_elf(data: bytes | mmap, name: str) -> ImageFacts:
+def _read_elf(data: bytes, name: str) -> ImageFacts:
     if len(data) < _ELF_HEADER_BYTES:
         raise _truncated(name, len(data), _ELF_HEADER_BYTES, "an ELF header")
     segments = list(_elf_segments(data))
@@ -203,7 +199,7 @@ def _elf_architecture(header: bytes) -> Architecture:
     return _ELF_MACHINES.get(machine, Architecture.UNKNOWN)
 
 
-def _elf_segments(data: bytes | mmap) -> Iterator[tuple[int, int, int]]:
+def _elf_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Type, offset and length in the file of each program header; elf(5)."""
     order, is_64_bit = (">" if data[5] == 2 else "<"), data[4] == 2
     (start,) = struct.unpack_from(order + ("Q" if is_64_bit else "I"), data, 32 if is_64_bit else 28)
@@ -228,13 +224,13 @@ def _architecture_inside(packed: bytes) -> Architecture | None:
     return next(found, None)
 
 
-def _with_banner(facts: ImageFacts, data: bytes | mmap) -> ImageFacts:
+def _with_banner(facts: ImageFacts, data: bytes) -> ImageFacts:
     found = _BANNER.search(data)
     banner = found.group(1).decode(errors="replace").strip() if found else ""
     return ImageFacts(facts.format, facts.architecture, banner.partition(" ")[0], banner)
 
 
-def _pe_machine(data: bytes | mmap) -> bytes:
+def _pe_machine(data: bytes) -> bytes:
     start = int.from_bytes(data[0x3C:0x40], "little")
     return data[start + 4 : start + 6]
 

@@ -107,16 +107,16 @@ def test_bad_words_are_refused_with_the_grammar(word: str, says: str) -> None:
 
 
 def test_readings_of_a_path_start_with_the_plain_file() -> None:
-    """A ``+`` or ``@`` in a file name is tried as such first; each other reading follows, nearest first."""
+    """A ``+`` or ``@`` in a file name is tried as such first; a revision that holds a ``+`` comes last."""
     readings = list(parse_spec("src/linux@v6.1+deb12+v4.mbox").readings())
 
     assert readings == [
         PathReading("src/linux@v6.1+deb12+v4.mbox"),
-        PathReading("src/linux", revision="v6.1+deb12+v4.mbox"),
         PathReading("src/linux@v6.1+deb12", patches="v4.mbox"),
         PathReading("src/linux", revision="v6.1+deb12", patches="v4.mbox"),
         PathReading("src/linux@v6.1", patches="deb12+v4.mbox"),
         PathReading("src/linux", revision="v6.1", patches="deb12+v4.mbox"),
+        PathReading("src/linux", revision="v6.1+deb12+v4.mbox"),
     ]
 
 

@@ -42,13 +42,15 @@ class Bindings:
 
     def learn(self, seen: Sequence[tuple[str, str]]) -> Bindings | None:
         """Take over pairs of token and text; None where one contradicts what is known."""
-        texts = list(self.texts)
+        texts = self.texts
         for token, text in seen:
             place = self.tokens.index(token)
-            if texts[place] not in (None, text):
+            known = texts[place]
+            if known is None:
+                texts = (*texts[:place], text, *texts[place + 1 :])
+            elif known != text:
                 return None
-            texts[place] = text
-        return Bindings(self.tokens, tuple(texts))
+        return self if texts is self.texts else Bindings(self.tokens, texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,321 @@
+"""A session file as it really went."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, reject, settings
+from hypothesis import strategies as st
+
+from harness.errors import CaseError
+from harness.session.match import Bindings, match_step
+from harness.session.render import PlayedStep, diff, render_accepted, render_actual
+from harness.session.transcript import Choice, ExpectedLine, Step, Transcript, parse
+from harness.session.varies import find_tokens
+
+PATH = "cases/a.session"
+
+SESSION = """\
+title: A session
+varies: 20124 7
+
+Some prose.
+
+    # sleep 10 &  # in the back
+                  # for a while
+    [1] 20124
+
+    # cat /proc/20124/cgroup
+    7:freezer:/sub
+    (view = relative) 0::/..
+    (view = absolute) 0::/sub
+    (view = hidden)
+    end ...
+    ...
+More prose.
+
+\t# true
+"""
+
+
+def played(transcript: Transcript, outputs: Sequence[str | None]) -> list[PlayedStep]:
+    """The steps as they went; None for one that was not played."""
+    pairs = zip(transcript.steps, outputs, strict=True)
+    return [PlayedStep(step, output) for step, output in pairs if output is not None]
+
+
+def rendered(outputs: Sequence[str | None], *, text: str = SESSION) -> str:
+    """The file as it went with these outputs, which must be stable: played the same again, it fits and stays."""
+    transcript = parse(text, path=PATH)
+    actual = render_accepted(transcript, played(transcript, outputs))
+    check_accepted(transcript, actual, outputs)
+
+    assert render_actual(transcript, played(transcript, outputs)) == actual
+    return actual
+
+
+def check_accepted(transcript: Transcript, accepted: str, outputs: Sequence[str | None]) -> None:
+    """An accepted file has the same steps; the same outputs fit it, and it is rendered as itself."""
+    again = parse(accepted, path=PATH)
+    bindings = Bindings.none_of(again.varies)
+
+    assert [(step.prompt, step.command) for step in again.steps] == [
+        (step.prompt, step.command) for step in transcript.steps
+    ]
+    for step, output in zip(again.steps, outputs, strict=True):
+        if output is not None:
+            matched = match_step(step, output, bindings)
+
+            assert matched.fits, matched.reason
+            bindings = matched.bindings
+    assert render_accepted(again, played(again, outputs)) == accepted
+
+
+def changes(actual: str, *, text: str = SESSION) -> list[str]:
+    """The lines that a rendering took away and added."""
+    lines = diff(text, actual, path=PATH).split("\n")[2:]
+    return [line for line in lines if line.startswith(("-", "+"))]
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ["[1] 99\r\n", "3:freezer:/sub\r\n0::/..\r\nend\r\n", ""],
+        ["[1] 99", "3:freezer:/sub\n0::/sub\nend of all\nx\ny", "[1]+  Done   sleep 10\n"],
+        ["[1] 20124", "7:freezer:/sub\nend", "\n"],
+        [None, None, None],
+        ["[1] 5", None, None],
+    ],
+)
+def test_what_fits_stays_to_the_byte(outputs: list[str | None]) -> None:
+    """A run that matched, and steps that were not played, leave the file as it was."""
+    assert rendered(outputs) == SESSION
+
+
+def test_what_does_not_fit_is_replaced() -> None:
+    """Only the lines that differ change; tokens and ellipses stay, this run's numbers become the example's."""
+    actual = rendered(["[1] 99", "3:freezer:/sub\n0::/..\nlast 99 3\nend\nx", "error: 3"])
+
+    assert changes(actual) == ["+    last 20124 7", "+\terror: 7"]
+
+
+def test_a_choice_that_does_not_fit_is_replaced_whole() -> None:
+    """None of the alternatives was seen: what was seen stands in their place."""
+    actual = rendered(["[1] 99", "3:freezer:/sub\n0::/other\nend", ""])
+
+    assert changes(actual) == [
+        "-    (view = relative) 0::/..",
+        "-    (view = absolute) 0::/sub",
+        "-    (view = hidden)",
+        "+    0::/other",
+    ]
+
+
+def test_a_choice_that_fits_stays_where_its_step_does_not() -> None:
+    """The other alternatives are not lost because some other line differs."""
+    actual = rendered(["[1] 99", "3:freezer:/sub\n0::/sub\nnot the end", ""])
+
+    assert changes(actual) == ["-    end ...", "+    not the end"]
+
+
+def test_missing_output_is_taken_away() -> None:
+    """What was not seen is no longer expected."""
+    assert changes(rendered(["[1] 99", "3:freezer:/sub", ""])) == ["-    end ..."]
+    assert changes(rendered(["[1] 99", "", ""])) == [
+        "-varies: 20124 7",
+        "+varies: 20124",
+        "-    7:freezer:/sub",
+        "-    end ...",
+    ]
+
+
+def test_output_that_looks_like_something_else_is_escaped() -> None:
+    """Prompts, guards, ellipses, backslashes and continued comments in an output stay output."""
+    output = "# no comment\n    # nor this\nsh# x\n#\n(a = b) c\n...\n\\d\n\n> e\ninside# f\n"
+    actual = rendered(["[1] 99", None, output])
+    last = actual.split("\t# true\n")[1]
+
+    assert last.split("\n") == [
+        *("\t\\# no comment", "\t    # nor this", "\tsh# x", "\t\\#", "\t\\(a = b) c", "\t\\...", "\t\\\\d", ""),
+        *("\t> e", "\t\\inside# f", ""),
+    ]
+
+
+def test_a_comment_at_the_start_of_an_output_is_escaped() -> None:
+    """Right after a command that ends in a comment a number sign would continue the comment."""
+    text = "    # a # b\n    c\n"
+
+    assert rendered(["  # d\n  # e\nc"], text=text) == "    # a # b\n    \\  # d\n      # e\n    c\n"
+    assert rendered(["#d\nc"], text=text) == "    # a # b\n    \\#d\n    c\n"
+
+
+def test_a_kept_line_that_comes_first_is_no_comment() -> None:
+    """A line that stays in the file must not become a part of the command when those above it go."""
+    text = "    # a # b\n    c\n      # d\n"
+
+    assert rendered(["  # d"], text=text) == "    # a # b\n    \\  # d\n"
+
+
+def test_a_continuation_at_the_start_of_an_output_is_escaped() -> None:
+    """Right after an incomplete command a second prompt would continue it."""
+    assert rendered(["> a"], text="    # echo '\n    b\n") == "    # echo '\n    \\> a\n"
+
+
+def test_numbers_that_only_look_like_a_token_are_escaped() -> None:
+    """Where this run's output holds the example's number with another meaning, the line is literal."""
+    text = "varies: 7\n\n    # a\n    7\n    # b\n    x\n"
+
+    assert changes(rendered(["5", "7"], text=text), text=text) == ["-    x", "+    \\7"]
+    assert changes(rendered(["5", "5"], text=text), text=text) == ["-    x", "+    7"]
+    assert changes(rendered(["5", "6"], text=text), text=text) == ["-    x", "+    6"]
+
+
+def test_a_token_may_be_learned_from_a_new_line() -> None:
+    """A line that differs may still show the token; nothing of the file is lost then."""
+    text = "varies: 7\n\n    # a\n    7 b\n    # echo 7\n    7\n"
+
+    assert changes(rendered(["7 c", "7"], text=text), text=text) == ["-    7 b", "+    7 c"]
+
+
+def test_a_token_that_nothing_shows_any_more_is_dropped() -> None:
+    """Without that the accepted file could not be read: its command would use a token that no output has shown."""
+    text = "title: t\nvaries: 20124\n    7\n\n    # sleep &\n    [1] 20124\n    # cat /proc/20124/cgroup\n    7:/\n"
+
+    assert rendered(["fork: failed", "3:/"], text=text) == (
+        "title: t\nvaries: 7\n\n    # sleep &\n    fork: failed\n    # cat /proc/20124/cgroup\n    7:/\n"
+    )
+    assert rendered(["fork: failed", "none"], text=text).startswith("title: t\n\n    # sleep &\n")
+
+
+def test_dropping_the_whole_header() -> None:
+    """A file whose only header goes has none, and its prose is not taken for one."""
+    text = "varies: 7\n\nNote: prose\n    # a\n    7\n"
+
+    assert rendered(["x"], text=text) == "\nNote: prose\n    # a\n    x\n"
+
+
+def test_notices_about_jobs_are_kept() -> None:
+    """They do not count, but what replaces an output shows them."""
+    text = "    # a\n    b\n"
+
+    assert rendered(["c\n[1]+  Done   sleep 1"], text=text) == "    # a\n    c\n    [1]+  Done   sleep 1\n"
+
+
+def test_line_ends_stay() -> None:
+    """A file with CR LF line ends keeps them, and one without a line end at its end too."""
+    assert rendered(["x\ny"], text="    # a\r\n    b\r\n") == "    # a\r\n    x\r\n    y\r\n"
+    assert rendered(["b"], text="    # a") == "    # a\n    b"
+
+
+def test_blank_lines_between_steps_stay() -> None:
+    """What separates steps for the reader is no output, and stays where it is."""
+    text = "    # a\n\n    # b\n    c\n\nend\n"
+
+    assert rendered(["x\n\ny", ""], text=text) == "    # a\n    x\n\n    y\n\n    # b\n\nend\n"
+
+
+def test_two_choices_that_come_together() -> None:
+    """Choices of one trait between which nothing is left would be one: then the output is written as it was seen."""
+    text = "    # a\n    (t = x) 1\n    (t = y) 2\n    between\n    (t = x) 3\n    (t = y) 4\n    end\n"
+
+    assert rendered(["1\n3\nother"], text=text) == "    # a\n    1\n    3\n    other\n"
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="patch(1) is not installed")
+def test_the_difference_is_a_patch(tmp_path: Path) -> None:
+    """patch(1) turns the file into the one that was seen."""
+    actual = rendered(["[1] 99", "3:freezer:/other", "error"])
+    (tmp_path / "cases").mkdir()
+    (tmp_path / PATH).write_text(SESSION)
+    patch = diff(SESSION, actual, path=PATH)
+    subprocess.run(["patch", "-p1", "--silent"], input=patch, text=True, cwd=tmp_path, check=True)
+
+    assert (tmp_path / PATH).read_text() == actual
+    assert diff("a", "a\n", path="b").endswith("-a\n\\ No newline at end of file\n+a\n")
+    assert diff(SESSION, SESSION, path=PATH) == ""
+
+
+# What follows draws files and outputs at random.
+
+LINES = st.sampled_from(
+    [
+        *("", "a", "b c", "  in", "# comment", "  # deeper", "#", "sh2# x", "inside#", "> y", "\\z", "...", "a..."),
+        *("(t = x) 1", "(t = x)", "(t = y) 2", "(u = x) 7", "7", "7:/sub", "[1] 42", "42 7", "5 7 42", "5", "6", "17"),
+        *("[1]+  Done   sleep 1", "[2]-  Killed   a", "tab\there", "\t", "title: x", "\x1b[1mbold", "\x00", "é\u2028ü"),
+    ]
+)
+OUTPUTS = st.lists(LINES, max_size=5).map("\n".join)
+COMMANDS = st.sampled_from(
+    ["# a", "# b # c", "inside# d", '# PS1="sh2# " sh', "sh2# e # f", "sh2# exit", "(t = x) # g", "# echo 7 42", "# '"]
+)
+OFTEN = st.sampled_from(["...", "(t = x) 1", "(t = y) 2", "(t = z)", "7 ..."])
+EXPECTED = st.lists(st.one_of(LINES, OFTEN), max_size=6)
+HEADERS = st.sampled_from(["", "varies: 7 42\n\n", "title: a\nvaries: 42\n  7\n\n", "varies: 7\n\n"])
+BLOCKS = st.tuples(COMMANDS, EXPECTED, st.sampled_from(["", "\n", "prose\n", "\n\nprose\n\n"]))
+
+
+@st.composite
+def transcripts(draw: st.DrawFn) -> Transcript:
+    """A session file that can be read, with lines of all kinds in its outputs."""
+    text = draw(HEADERS)
+    for command, expected, after in draw(st.lists(BLOCKS, min_size=1, max_size=4)):
+        text += "".join(f"    {line}\n" if line else "\n" for line in [command, *expected]) + after
+    try:
+        return parse(text, path=PATH)
+    except CaseError:
+        reject()
+
+
+def as_expected(step: Step, numbers: Mapping[str, str], data: st.DataObject) -> str:
+    """An output as the step expects it, with these numbers for the tokens."""
+    lines: list[ExpectedLine] = []
+    values: dict[str, str] = {}
+    for item in step.expected:
+        if isinstance(item, Choice):
+            drawn = data.draw(st.sampled_from([alternative.guard.value for alternative in item.alternatives]))
+            value = values.setdefault(item.trait, drawn)
+            lines += [line for a in item.alternatives if a.guard.value == value for line in a.lines]
+        else:
+            lines.append(item)
+    texts: list[str] = []
+    for line in lines:
+        if line.is_any_lines:
+            texts += data.draw(st.lists(st.sampled_from(["x", "", "y z"]), max_size=3))
+        elif not line.is_notice:
+            texts.append(line.text if line.literal else with_numbers(line.text, numbers, data))
+    return "\n".join(texts)
+
+
+def with_numbers(text: str, numbers: Mapping[str, str], data: st.DataObject) -> str:
+    """An expected line as this run shows it."""
+    for start, token in reversed(find_tokens(text, tuple(numbers))):
+        text = text[:start] + numbers[token] + text[start + len(token) :]
+    return text.removesuffix("...") + data.draw(st.sampled_from(["", " and more"])) if text.endswith("...") else text
+
+
+@settings(deadline=None)  # cores are shared
+@given(transcripts(), st.data())
+def test_a_run_that_matched_gives_the_file_back(transcript: Transcript, data: st.DataObject) -> None:
+    """Whatever the file holds, when all its steps fit, the file as it went is the file."""
+    numbers = {token: data.draw(st.sampled_from(["7", "5", "42", "1234"])) for token in transcript.varies}
+    outputs = [as_expected(step, numbers, data) for step in transcript.steps]
+    bindings = Bindings.none_of(transcript.varies)
+    for step, output in zip(transcript.steps, outputs, strict=True):
+        matched = match_step(step, output, bindings)
+        assume(matched.fits)  # guards of one trait in two places may contradict each other
+        bindings = matched.bindings
+
+    assert rendered(outputs, text="\n".join(transcript.lines)) == "\n".join(transcript.lines)
+
+
+@settings(deadline=None)  # cores are shared
+@given(transcripts(), st.data())
+def test_what_was_accepted_fits(transcript: Transcript, data: st.DataObject) -> None:
+    """Whatever the file holds and whatever the steps print, the accepted file can be read, fits, and is stable."""
+    outputs = data.draw(st.tuples(*[st.one_of(st.none(), OUTPUTS, st.text(max_size=20)) for _ in transcript.steps]))
+
+    rendered(list(outputs), text="\n".join(transcript.lines))

@@ -109,7 +109,7 @@ More prose.
 """
 
     assert extract_examples(roff) == (
-        "$ echo -n 'a'b\\0 x\n  # two ~ ^. z\n" "bold line\na(b)\n\n.dot\n"
+        "$ echo -n 'a'b\\0 x\n  # two ~ ^. z\nbold line\na(b)\n\n.dot\n"
     )
 
 

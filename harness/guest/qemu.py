@@ -47,6 +47,7 @@ class MachineType:
     processors: int
     memory_mebibytes: int
     append: tuple[str, ...]
+    devices: tuple[str, ...]
     accelerations: Mapping[Acceleration, Processor]
     text: str
 
@@ -76,6 +77,7 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
             processors=int(table.pop("processors")),
             memory_mebibytes=int(table.pop("memory_mebibytes")),
             append=tuple(str(word) for word in table.pop("append")),
+            devices=tuple(str(word) for word in table.pop("devices")),
             accelerations=accelerations,
             text=text,
         )
@@ -146,6 +148,11 @@ def monitor(descriptor: int) -> list[str]:
 def kernel(image: Path, initramfs: Path, append: Sequence[str]) -> list[str]:
     """The kernel, its first root file system and its command line."""
     return ["-kernel", str(image), "-initrd", str(initramfs), "-append", " ".join(append)]
+
+
+def devices(machine_type: MachineType) -> list[str]:
+    """What the machine type adds to the board."""
+    return [word for device in machine_type.devices for word in ("-device", device)]
 
 
 def incoming() -> list[str]:

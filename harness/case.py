@@ -1,0 +1,247 @@
+"""One case on one machine: from asking for the machine to the record of what came of it.
+
+A session file and a Python case differ in who types; getting a machine, watching the kernel log, judging and recording
+are the same, and are here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import pipeline
+from harness.deadline import Deadline
+from harness.errors import HarnessError
+from harness.guest.console import Unanswered
+from harness.guest.machine import Machine
+from harness.guest.template import read_taint
+from harness.judge import StepOutcome, judge
+from harness.kernel.kconfig import ConfigSource, KernelConfig, parse_config, parse_need
+from harness.kernellog import Splat
+from harness.kernellog_taint import decode_taint
+from harness.pipeline import Prepared
+from harness.profile import Profile
+from harness.report.record import CaseRecord
+from harness.semantics import Semantics
+from harness.session.console_name import Console
+from harness.session.play import HierarchyError, NotAskedError, Played, play
+from harness.session.render import diff, render_actual
+from harness.session.transcript import Transcript
+from harness.verdict import Fate, Outcome, SplatReport, Verdict
+
+CASE_SECONDS = 600.0
+"""No case may take longer, whatever its steps may."""
+
+ACTUAL_NAME = "actual.session"
+EXPECTED_NAME = "expected.session"
+DIFF_NAME = "diff"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where cases are run: a prepared kernel, what is expected of it, and the run's folder.
+
+    :param config: the kernel's configuration; None when it is unknown.
+    """
+
+    prepared: Prepared
+    profile: Profile
+    config: KernelConfig | None
+    folder: Path
+
+
+def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Bench:
+    """Where the cases of a prepared kernel are run.
+
+    :raises UsageError: there is no such profile.
+    """
+    release = prepared.kernel.release if prepared.kernel.release != "unknown" else None
+    config = parse_config(prepared.config_text, ConfigSource(prepared.kernel.config_source))
+    return Bench(
+        prepared,
+        semantics.profile(prepared.profile, release=release),
+        config if prepared.config_text else None,
+        folder,
+    )
+
+
+class OpenCase:
+    """A case while it runs: its machine, and what was seen on it so far."""
+
+    def __init__(self, bench: Bench, case_id: str, *, folder: str) -> None:
+        self.bench = bench
+        self.id = case_id
+        self.folder = folder
+        self.started = time.time()
+        self.deadline = Deadline.after(CASE_SECONDS)
+        self.outcomes: list[StepOutcome] = []
+        self.fate = Fate.ALIVE
+        self.log: list[str] = []
+        """What a Python case typed and saw, prompts included."""
+        self._clock = time.monotonic()
+        self._ends = ExitStack()
+        self._machine: Machine | None = None
+        self._splats: list[Splat] = []
+        self._taint = 0
+
+    @property
+    def path(self) -> Path:
+        """The case's own folder, for its logs."""
+        return self.bench.folder / self.folder
+
+    @property
+    def has_machine(self) -> bool:
+        """Whether a machine was had."""
+        return self._machine is not None
+
+    def machine(self) -> Machine:
+        """The case's machine; had at the first call.
+
+        :raises HarnessError: none is to be had.
+        """
+        if self._machine is None:
+            lease = pipeline.machine(self.bench.prepared, folder=self.path, deadline=self.deadline)
+            self._machine = self._ends.enter_context(lease)
+        return self._machine
+
+    def close(self) -> None:
+        """End the machine, having read its taint and the rest of its kernel log."""
+        if self._machine is None:
+            return
+        if self.fate is Fate.ALIVE:
+            self._taint = self._read_taint(self._machine)
+        wires = self._machine.wires
+        self._ends.close()
+        self._splats = wires.splats
+
+    def verdict(self, *, skipped: str = "") -> Verdict:
+        """What the case came to; to be asked after :meth:`close`."""
+        splats = [SplatReport(str(one.kind), one.title, one.fingerprint, one.text) for one in self._splats]
+        before = self.bench.prepared.template.taint if self.bench.prepared.template else 0
+        taints = [taint for taint in decode_taint(self._taint & ~before) if taint.matters]
+        if taints and not splats:
+            said = ", ".join(f"{taint.letter} ({taint.meaning})" for taint in taints)
+            letters = "".join(taint.letter for taint in taints)
+            splats.append(SplatReport("taint", f"the kernel became tainted: {said}", f"taint-{letters}", ""))
+        return judge(steps=self.outcomes, splats=splats, fate=self.fate, profile=self.bench.profile, skipped=skipped)
+
+    def record(self, verdict: Verdict, *, title: str, transcript: str) -> CaseRecord:
+        """The record of the case."""
+        classname, name = junit_names(self.id)
+        fresh = "clone" if self.bench.prepared.template else "boot"
+        return CaseRecord(
+            id=self.id,
+            classname=classname,
+            name=name,
+            title=title,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            diff=verdict.diff,
+            transcript=transcript,
+            seconds=time.monotonic() - self._clock,
+            started=self.started,
+            machine=fresh if self.has_machine else "",
+            folder=self.folder if self.path.exists() else "",
+            splats=verdict.splats,
+            sightings=verdict.sightings,
+        )
+
+    def _read_taint(self, machine: Machine) -> int:
+        # Any console will do; none is worth a shell's first answer. One in a nested shell may have no /proc.
+        for console in machine.adopted:
+            try:
+                return read_taint(console, self.deadline.sooner(5))
+            except Unanswered as error:
+                self.fate = machine.fate_of(Console(console.name), error, self.deadline)
+                return 0
+        return 0
+
+
+def run_session(transcript: Transcript, bench: Bench, *, folder: str, until_line: int | None = None) -> CaseRecord:
+    """Play a session file on a machine of its own and record what came of it."""
+    with opened(bench, transcript.path, folder=folder) as case:
+        return _run_session(transcript, case, until_line)
+
+
+def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None) -> CaseRecord:
+    played = Played((), (), Fate.ALIVE)
+    skipped = missing_needs(transcript.needs, case.bench.config)
+    try:
+        if not skipped:
+            played = play(
+                transcript,
+                case.machine(),
+                profile=case.bench.profile,
+                deadline=case.deadline,
+                until_line=until_line,
+            )
+    except NotAskedError as error:
+        skipped = str(error)
+    except HarnessError as error:
+        return case.record(Verdict(Outcome.ERROR, error.what, str(error)), title=transcript.title, transcript="")
+    case.outcomes += played.outcomes
+    case.fate = played.fate
+    case.close()
+    verdict = case.verdict(skipped=skipped)
+    actual = render_actual(transcript, played.steps)
+    if case.path.is_dir():
+        (case.path / EXPECTED_NAME).write_text("\n".join(transcript.lines))
+        (case.path / ACTUAL_NAME).write_text(actual)
+        patch = diff("\n".join(transcript.lines), actual, path=transcript.path)
+        (case.path / DIFF_NAME).write_text(f"{patch}\n" if patch else "")
+    return case.record(verdict, title=transcript.title, transcript=actual)
+
+
+def conclude(case: OpenCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:
+    """Judge and record a Python case that has run.
+
+    :param error: what it raised; None when it came to its end. :param trace: pytest's text of that.
+    """
+    skipped, broken = "", ""
+    if isinstance(error, AssertionError):
+        what = str(error).strip().split("\n")[0] or "an assertion without a word"
+        case.outcomes.append(StepOutcome(case.id, fits=False, reason=what, diff=trace))
+    elif isinstance(error, HierarchyError):
+        reason = f"the hierarchies cannot be mounted: {error}"
+        case.outcomes.append(StepOutcome(case.id, fits=False, reason=reason))
+    elif isinstance(error, NotAskedError) or type(error).__name__ == "Skipped":
+        skipped = str(error)
+    elif error is not None and not isinstance(error, Unanswered):
+        broken = error.what if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+    case.close()
+    verdict = Verdict(Outcome.ERROR, broken, trace) if broken else case.verdict(skipped=skipped)
+    transcript = "".join(f"    {line}\n" for entry in case.log for line in entry.split("\n"))
+    if case.path.is_dir():
+        (case.path / ACTUAL_NAME).write_text(transcript)
+        (case.path / DIFF_NAME).write_text(verdict.diff)
+    return case.record(verdict, title=title, transcript=transcript)
+
+
+@contextmanager
+def opened(bench: Bench, case_id: str, *, folder: str) -> Iterator[OpenCase]:
+    """A case for the length of a ``with`` block; its machine ends with it, whatever happens."""
+    case = OpenCase(bench, case_id, folder=folder)
+    try:
+        yield case
+    finally:
+        case.close()
+
+
+def missing_needs(needs: Sequence[str], config: KernelConfig | None) -> str:
+    """Why a case cannot be asked of a kernel with that configuration; empty when it can, or nobody knows."""
+    if config is None:
+        return ""
+    reasons = [reason for need in needs if (reason := parse_need(need).missing(config))]
+    return "; ".join(reasons)
+
+
+def junit_names(case_id: str) -> tuple[str, str]:
+    """classname and name of a case: the id split at its last ``::`` or ``/``, the first part with dots."""
+    cut = case_id.rfind("::") if "::" in case_id else case_id.rfind("/")
+    if cut < 0:
+        return "cases", case_id
+    head, name = case_id[:cut], case_id[cut:].lstrip(":/")
+    return head.replace("/", ".").removesuffix(".py"), name

@@ -1,0 +1,62 @@
+"""The QEMU of this host: where it is, and whether it is new enough."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import process
+from harness.deadline import Deadline
+from harness.errors import HostError
+from harness.store import Store, digest_of
+
+MINIMUM = (6, 0)
+"""``-machine memory-backend=`` is from 5.0, ``-sandbox`` with its four words from 2.11; what is older is untried."""
+
+_PROGRAMS = {"x86_64": "qemu-system-x86_64"}
+_PACKAGES = {"x86_64": "qemu-system-x86"}
+_VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\S*")
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """QEMU.
+
+    :param version: what it calls itself, with the distribution's own version.
+    """
+
+    program: Path
+    version: str
+
+
+def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emulator:
+    """The QEMU for guests of that architecture.
+
+    Its version is asked once for a program file, and kept in the store: asking takes a tenth of a second.
+
+    :raises HostError: there is none, it does not run, or it is too old.
+    """
+    name, package = _PROGRAMS[architecture], _PACKAGES[architecture]
+    remedy = f"install it: apt-get install {package}"
+    program = process.find_program(name)
+    if program is None:
+        raise HostError(f"{name} is not installed", remedy=remedy)
+    stat = program.stat()
+    key = digest_of(str(program), str(stat.st_size), str(stat.st_mtime_ns), str(stat.st_ino))
+    known = store.recall("emulator", key)
+    said = str(known["version"]) if known else ""
+    if not said:
+        said = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text.splitlines()[0]
+    found = _VERSION.search(said)
+    if not found:
+        raise HostError(f"{program} does not say its version", evidence=said, remedy=remedy)
+    if (int(found[1]), int(found[2])) < MINIMUM:
+        raise HostError(
+            f"{name} is too old: version {MINIMUM[0]}.{MINIMUM[1]} or newer is needed",
+            evidence=said,
+            remedy="install a newer one (Debian 12 has 7.2)",
+        )
+    if not known:
+        store.remember("emulator", key, {"version": said})
+    return Emulator(program, said)

@@ -1,0 +1,207 @@
+"""A guest that has booted, kept in the store; and machines cloned from it.
+
+The template's memory is a file. A clone maps the same file copy-on-write and takes over 300 kB of device state: it runs
+after some hundredths of a second with every shell at its prompt, and what a case does to it nobody else ever sees.
+(QEMU's migration with the capability ``x-ignore-shared``: memory that is in a shared file is not sent.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, SeriesError
+from harness.guest.boot_failure import explain_boot
+from harness.guest.console import Console as Shell
+from harness.guest.console import Unanswered
+from harness.guest.machine import BootRequest, Machine, running
+from harness.guest.qemu import KERNEL_LOG, Backing
+from harness.guest.qmp import RefusedError
+from harness.session.console_name import Console
+from harness.store import Store, digest_of
+
+BOOT_SECONDS = 60.0
+"""A boot that takes longer counts as failed. Debian's kernel takes 5 s under emulation on a slow core."""
+_ATTEMPTS = 2
+"""Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""
+_FORMAT = "1"
+
+
+class CloningImpossibleError(HarnessError):
+    """This machine cannot be cloned; ``what`` says why. The run boots each machine afresh instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A booted guest in the store.
+
+    :param folder: holds ``memory``, ``state``, the logs of the boot, and ``template.json``.
+    :param boot_seconds: from starting QEMU to three prompts.
+    :param attempts: how many boots it took; more than one is worth a note.
+    :param taint: /proc/sys/kernel/tainted when it was saved.
+    """
+
+    request: BootRequest
+    folder: Path
+    boot_seconds: float
+    attempts: int
+    taint: int
+
+    @property
+    def boot_log(self) -> Path:
+        """The kernel log of the boot."""
+        return self.folder / f"{KERNEL_LOG}.log"
+
+
+def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, qemu_version: str) -> str:
+    """What a template is named by: everything that it was made from."""
+    return digest_of(
+        _FORMAT,
+        image_digest,
+        guest_digest,
+        request.machine_type.text,
+        request.acceleration.value,
+        str(request.program),
+        qemu_version,
+    )
+
+
+def prepare_template(
+    store: Store, key: str, request: BootRequest, *, deadline: Deadline, failed_boots: Path
+) -> Template:
+    """The template of that key, booted now if the store does not have it.
+
+    :param failed_boots: a folder that gets the logs of boots that failed.
+    :raises CloningImpossibleError: this QEMU or machine type cannot; remembered, so that it is tried once.
+    :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
+    """
+    if (known := store.recall("template", f"{key}-impossible"[-60:])) is not None:
+        raise CloningImpossibleError(str(known["what"]), evidence=str(known["evidence"]))
+
+    def fill(folder: Path) -> None:
+        _boot_with_retry(request, folder, failed_boots, deadline)
+
+    try:
+        folder = store.make("template", key, fill, deadline=deadline)
+    except CloningImpossibleError as error:
+        store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
+        raise
+    facts = json.loads((folder / "template.json").read_text())
+    return Template(request, folder, float(facts["boot_seconds"]), int(facts["attempts"]), int(facts["taint"]))
+
+
+@contextlib.contextmanager
+def cloned(template: Template, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
+    """A pristine machine, cloned from a template, for the length of a ``with`` block.
+
+    :raises HostError: QEMU does not take the state.
+    """
+    state = os.open(template.folder / "state", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        backing = Backing(template.folder / "memory", is_shared=False)
+        with running(template.request, backing, folder=folder, waits=True, pass_fds=[state]) as machine:
+            monitor = machine.monitor(deadline)
+            _set_capabilities(machine, deadline)
+            monitor.execute("migrate-incoming", deadline=deadline, uri=f"fd:{state}")
+            # What is typed before the serial ports have their state would be overwritten by it.
+            monitor.wait_for_migration(deadline=deadline)
+            yield machine
+    finally:
+        os.close(state)
+
+
+@contextlib.contextmanager
+def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
+    """A machine booted afresh, every shell at its prompt, for the length of a ``with`` block.
+
+    :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
+    """
+    memory = folder / "memory"
+    try:
+        with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
+            _await_boot(machine, deadline.sooner(BOOT_SECONDS))
+            yield machine
+    finally:
+        memory.unlink(missing_ok=True)
+
+
+def read_taint(console: Shell, deadline: Deadline) -> int:
+    """What the kernel says of itself in /proc/sys/kernel/tainted; 0 when the shell cannot tell.
+
+    Read by the shell itself: a program would have to be started.
+
+    :raises Unanswered: as a command.
+    """
+    said = console.run("read -r taint </proc/sys/kernel/tainted; echo $taint", deadline=deadline).output.strip()
+    return int(said) if said.isdigit() else 0
+
+
+def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, deadline: Deadline) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _boot_and_save(request, folder, attempt, deadline)
+        except SeriesError:
+            _keep_logs(folder, failed_boots / f"boot-{attempt}")
+            if attempt == _ATTEMPTS or deadline.is_past:
+                raise
+        else:
+            return
+
+
+def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: Deadline) -> None:
+    started = time.monotonic()
+    backing = Backing(folder / "memory", is_shared=True)
+    with running(request, backing, folder=folder) as machine:
+        _await_boot(machine, deadline.sooner(BOOT_SECONDS))
+        seconds = time.monotonic() - started
+        taint = read_taint(machine.consoles[Console.ADMIN], deadline)
+        _save(machine, folder / "state", deadline)
+    facts = {"boot_seconds": round(seconds, 3), "attempts": attempt, "taint": taint, "command": machine.words}
+    (folder / "template.json").write_text(json.dumps(facts, indent=1))
+
+
+def _await_boot(machine: Machine, deadline: Deadline) -> None:
+    try:
+        machine.await_shells(deadline)
+    except Unanswered:
+        machine.wires.drain(Deadline.after(1.0))
+        log = (machine.folder / f"{KERNEL_LOG}.log").read_text(errors="replace")
+        raise explain_boot(
+            kernel_log=log,
+            qemu_said=machine.last_words(),
+            is_running=machine.is_running,
+            kernel=str(machine.request.image),
+        ) from None
+
+
+def _save(machine: Machine, state: Path, deadline: Deadline) -> None:
+    monitor = machine.monitor(deadline)
+    handle = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        # Not stopped first: migration stops the guest itself, and a clone then runs without being told to.
+        _set_capabilities(machine, deadline)
+        monitor.hand_over("state", handle, deadline=deadline)
+        monitor.execute("migrate", deadline=deadline, uri="fd:state")
+        monitor.wait_for_migration(deadline=deadline)
+    except RefusedError as error:
+        raise CloningImpossibleError(f"this machine cannot be cloned: {error.what}", evidence=error.evidence) from None
+    finally:
+        os.close(handle)
+
+
+def _set_capabilities(machine: Machine, deadline: Deadline) -> None:
+    """Send device state only (memory is in the file), and announce the end of the migration."""
+    wanted = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
+    machine.monitor(deadline).execute("migrate-set-capabilities", deadline=deadline, capabilities=wanted)
+
+
+def _keep_logs(folder: Path, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for log in folder.glob("*.log"):
+        (place / log.name).write_bytes(log.read_bytes())

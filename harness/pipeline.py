@@ -1,0 +1,219 @@
+"""START HERE: the way from what the user typed to a machine that a case is played on, one stage a line.
+
+    kernel spec -> kernel -> guest image -> machine type -> acceleration -> template -> machine (a clone, one a case)
+
+:func:`prepare` does all but the last stage, once a run. Its product is frozen and goes to every worker as JSON; a worker
+asks :func:`machine` for one machine a case. What is then done with a machine is in ``session/play.py`` and
+``case.py``; what a case came to is decided in ``judge.py``; what reports say comes from ``report/record.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from harness import places
+from harness.deadline import Deadline
+from harness.errors import UsageError
+from harness.guest.accel import AccelerationVerdict, choose_acceleration
+from harness.guest.emulator import find_emulator
+from harness.guest.image import build_guest_image
+from harness.guest.machine import BootRequest, Machine
+from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
+from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
+from harness.kernel.kernel import Kernel, resolve_kernel
+from harness.report.record import KernelRecord
+from harness.spec import parse_spec
+from harness.store import Store
+
+PREPARE_SECONDS = 600.0
+"""All that comes before the first case: fetching a package, building the guest image, a race and a boot."""
+
+
+class Fresh(StrEnum):
+    """How each case gets a machine that nobody used before."""
+
+    CLONE = "clone"
+    BOOT = "boot"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for; the fields are those of the command line."""
+
+    kernel: str = "deb"
+    profile: str = ""
+    accel: Acceleration | None = None
+    fresh: Fresh = Fresh.CLONE
+    machine_type: str = "q35"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A kernel ready to be asked: all that a worker needs to give each case a machine.
+
+    :param template: what machines are cloned from; None when each is booted.
+    :param config_text: the kernel's configuration, empty when it is unknown.
+    :param notes: what the user should know, one line each.
+    """
+
+    request: BootRequest
+    template: Template | None
+    kernel: KernelRecord
+    config_text: str
+    profile: str
+    acceleration: AccelerationVerdict
+    qemu_version: str
+    guest_digest: str
+    notes: tuple[str, ...]
+
+    @property
+    def boot_seconds(self) -> float:
+        """How long the template's boot took; 0.0 without one."""
+        return self.template.boot_seconds if self.template else 0.0
+
+
+def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], None], deadline: Deadline) -> Prepared:
+    """Everything that comes before the first case.
+
+    :param logs: a folder for the logs of races and failed boots. :param say: told what goes on, a phrase each time.
+    :raises UsageError, SeriesError, HostError: see the stages.
+    """
+    say(f"kernel: {options.kernel}")
+    kernel = resolve_kernel(store, parse_spec(options.kernel), deadline=deadline)
+    say("guest image")
+    guest = build_guest_image(
+        store,
+        definition=places.GUEST_DEFINITION,
+        init=places.GUEST_INIT,
+        helper=places.GUEST_HELPER,
+        deadline=deadline,
+    )
+    emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
+    machine_type = read_machine_type(options.machine_type)
+    request = BootRequest(emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG)
+    say("acceleration")
+    acceleration = choose_acceleration(
+        store,
+        request,
+        forced=options.accel,
+        qemu_version=emulator.version,
+        folder=logs / "acceleration",
+        deadline=deadline,
+    )
+    request = replace(request, acceleration=acceleration.acceleration)
+    notes = list(kernel.notes)
+    template = None
+    if options.fresh is Fresh.CLONE:
+        say(f"booting {kernel.release} once ({acceleration.acceleration})")
+        key = template_key(
+            request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
+        )
+        try:
+            template = prepare_template(store, key, request, deadline=deadline, failed_boots=logs / "failed-boots")
+        except CloningImpossibleError as error:
+            notes.append(f"{error.what}; each case boots a machine of its own")
+        else:
+            if template.attempts > 1:
+                notes.append(f"the kernel booted only at attempt {template.attempts}; logs: {logs / 'failed-boots'}")
+    return Prepared(
+        request=request,
+        template=template,
+        kernel=_kernel_record(kernel),
+        config_text=kernel.config.text if kernel.config else "",
+        profile=options.profile or ("mainline" if kernel.release else "auto"),
+        acceleration=acceleration,
+        qemu_version=emulator.version,
+        guest_digest=guest.digest,
+        notes=tuple(notes),
+    )
+
+
+@contextlib.contextmanager
+def machine(prepared: Prepared, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
+    """A machine that nobody used before, for the length of a ``with`` block.
+
+    :param folder: for its logs; made if need be.
+    :raises HostError: QEMU does not start. :raises SeriesError: it had to be booted, and the kernel did not come up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if prepared.template is not None:
+        with cloned(prepared.template, folder=folder, deadline=deadline) as one:
+            yield one
+    else:
+        with booted(prepared.request, folder=folder, deadline=deadline) as one:
+            yield one
+
+
+def read_machine_type(name: str) -> MachineType:
+    """The machine type of that name.
+
+    :raises UsageError: there is none, or it cannot be read.
+    """
+    path = places.MACHINE_TYPES / f"{name}.toml"
+    if not path.is_file():
+        known = sorted(one.stem for one in places.MACHINE_TYPES.glob("*.toml") if one != places.GUEST_DEFINITION)
+        raise UsageError(f"there is no machine type {name}", remedy=f"name one of: {', '.join(known)}")
+    return parse_machine_type(path.read_text(), name=name)
+
+
+def dumps(prepared: Prepared) -> str:
+    """As JSON, for another process of this run; see :func:`loads`."""
+    return json.dumps(asdict(prepared), default=str)
+
+
+def loads(text: str) -> Prepared:
+    """The value that :func:`dumps` wrote."""
+    table = json.loads(text)
+    request = _read_request(table["request"])
+    template = table["template"]
+    verdict = table["acceleration"]
+    return Prepared(
+        request=request,
+        template=_read_template(template, request) if template else None,
+        kernel=KernelRecord(**table["kernel"]),
+        config_text=table["config_text"],
+        profile=table["profile"],
+        acceleration=AccelerationVerdict(**{**verdict, "acceleration": Acceleration(verdict["acceleration"])}),
+        qemu_version=table["qemu_version"],
+        guest_digest=table["guest_digest"],
+        notes=tuple(table["notes"]),
+    )
+
+
+def _read_request(table: dict[str, object]) -> BootRequest:
+    machine_type = table["machine_type"]
+    assert isinstance(machine_type, dict)
+    return BootRequest(
+        Path(str(table["program"])),
+        Path(str(table["image"])),
+        Path(str(table["initramfs"])),
+        parse_machine_type(machine_type["text"], name=machine_type["name"]),
+        Acceleration(str(table["acceleration"])),
+    )
+
+
+def _read_template(table: dict[str, object], request: BootRequest) -> Template:
+    return Template(
+        request,
+        Path(str(table["folder"])),
+        boot_seconds=float(str(table["boot_seconds"])),
+        attempts=int(str(table["attempts"])),
+        taint=int(str(table["taint"])),
+    )
+
+
+def _kernel_record(kernel: Kernel) -> KernelRecord:
+    return KernelRecord(
+        spec=str(kernel.spec),
+        origin=kernel.origin,
+        release=kernel.release or "unknown",
+        architecture=kernel.architecture.value,
+        image_digest=kernel.image_digest,
+        config_digest=kernel.config.digest if kernel.config else "unknown",
+        config_source=kernel.config_source.value,
+    )

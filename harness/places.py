@@ -1,0 +1,37 @@
+"""Where the parts of a checkout are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: the folder that holds ``harness/``, ``cases/``, ``qemu/`` and the rest."""
+
+CASES = ROOT / "cases"
+SEMANTICS = CASES / "semantics.toml"
+MACHINE_TYPES = ROOT / "qemu"
+GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"
+GUEST_INIT = MACHINE_TYPES / "init.sh"
+GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
+RESULTS = ROOT / "results"
+
+
+def find_case(word: str) -> Path:
+    """The case file that a word names: a path, or one below the checkout or below ``cases/``.
+
+    :raises UsageError: there is none.
+    """
+    for path in (Path(word), ROOT / word, CASES / word):
+        if path.is_file():
+            return path.resolve()
+    raise UsageError(f"there is no case {word}", remedy="name a *.session file, for example one below cases/")
+
+
+def case_id(path: Path) -> str:
+    """What a case file is called in every report: its path from the checkout, or from where the user stands."""
+    for base in (ROOT, Path.cwd()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name

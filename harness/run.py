@@ -1,0 +1,230 @@
+"""A run: pytest over the cases of one prepared kernel, a display while it goes, and the record of it.
+
+pytest runs the cases, here or in xdist's workers. A :class:`Listener` in this process hears of each case's end, keeps
+the record on disk as the run goes (a run that is killed leaves every case that had ended), and tells the display.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import judge, pipeline, places, pytest_plugin
+from harness.case import Bench, make_bench
+from harness.errors import CaseError, ExitStatus, HarnessError, UsageError
+from harness.pipeline import Prepared
+from harness.report.folder import CONFIG_NAME, JUNIT_NAME, RunFolder
+from harness.report.junit import render_junit
+from harness.report.record import CaseRecord, RunRecord, loads_case
+from harness.report.terminal import RunDisplay
+from harness.semantics import Semantics
+from harness.verdict import Outcome
+
+_DIFFERS = {Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST}
+_NEAREST_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cases, and how many at once.
+
+    :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
+    :param workers: machines side by side.
+    """
+
+    paths: tuple[Path, ...] = ()
+    expression: str = ""
+    workers: int = 1
+
+
+@dataclass
+class Listener:
+    """Hears from pytest how the run goes; registered as a plug-in of the controller."""
+
+    bench: Bench
+    semantics: Semantics
+    folder: RunFolder
+    display: RunDisplay
+    record: RunRecord
+    broken: list[str] = field(default_factory=list)
+    """Case files that could not be read, in their own words."""
+    _cases: dict[str, CaseRecord] = field(default_factory=dict)
+    _clock: float = field(default_factory=time.monotonic)
+
+    def pytest_configure_node(self, node: object) -> None:
+        """Hand a worker the prepared kernel."""
+        handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
+        handed[pytest_plugin.PREPARED] = pipeline.dumps(self.bench.prepared)
+        handed[pytest_plugin.FOLDER] = str(self.bench.folder)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Cases are known, when they run in this process."""
+        if session.items:
+            self.display.started(self.record, len(session.items))
+
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
+        """Cases are known, when they run in workers; each says the same."""
+        self.display.started(self.record, len(ids))
+
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        """A case starts."""
+        self.display.case_started(nodeid, "")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A case file is broken, maybe."""
+        if report.failed and report.longreprtext not in self.broken:
+            self.broken.append(report.longreprtext)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A case ended, or its setup did."""
+        for key, value in report.user_properties:
+            if key == pytest_plugin.RECORD:
+                self._take(loads_case(str(value)))
+                return
+        if report.failed:
+            # Neither a verdict nor a case of ours: a fixture or the plug-in broke.
+            name = report.nodeid
+            self._take(
+                CaseRecord(name, "harness", name, Outcome.ERROR, reason="the case broke", diff=report.longreprtext)
+            )
+
+    def _take(self, case: CaseRecord) -> None:
+        self._cases[case.id] = case
+        self.record = replace(self.record, cases=tuple(self._cases.values()))
+        self.folder.write(self.record)
+        self.display.case_ended(case)
+
+    def finish(self, *, complete: bool) -> RunRecord:
+        """Write the record of the whole run, and return it."""
+        cases = tuple(self._cases.values())
+        sightings = [sighting for case in cases for sighting in case.sightings]
+        gathered = judge.gather(self.semantics, sightings)
+        nearest = self.semantics.nearest(gathered.seen)[:_NEAREST_SHOWN] if gathered.seen else ()
+        self.record = replace(
+            self.record,
+            complete=complete,
+            seconds=time.monotonic() - self._clock,
+            cases=cases,
+            traits=judge.trait_records(self.semantics, self.bench.profile, sightings),
+            nearest=tuple(str(near) for near in nearest),
+            notes=(*self.record.notes, *judge.notes(self.bench.profile, sightings)),
+            problems=(*self.broken, *gathered.problems),
+        )
+        self.folder.write(self.record)
+        return self.record
+
+
+def run_cases(
+    prepared: Prepared,
+    selection: Selection,
+    *,
+    semantics: Semantics,
+    folder: RunFolder,
+    display: RunDisplay,
+    command: str,
+) -> tuple[RunRecord, ExitStatus]:
+    """Run the cases on a prepared kernel.
+
+    :return: the record, which is in the run folder too, and the exit status that goes with it.
+    :raises UsageError: the selection names no case.
+    """
+    bench = make_bench(prepared, semantics, folder=folder.path)
+    record = first_record(bench, command=command, workers=selection.workers)
+    if prepared.config_text:
+        folder.write_file(CONFIG_NAME, prepared.config_text)
+    listener = Listener(bench, semantics, folder, display, record)
+    status = pytest.main(_words(selection), plugins=[listener, _InProcess(bench)])
+    interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.broken
+    done = listener.finish(complete=not interrupted)
+    junit = folder.write_file(JUNIT_NAME, render_junit([done]))
+    display.finished(done, junit)
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not listener.broken:
+        raise UsageError(
+            "no case was selected",
+            evidence=" ".join(_words(selection)),
+            remedy="name a file or folder with *.session or test_*.py files, or another -k expression",
+        )
+    return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitStatus:
+    """The exit status of a run: what must be acted on first, comes first."""
+    outcomes = {case.outcome for case in record.cases}
+    if interrupted:
+        return ExitStatus.INTERRUPTED
+    if broken or record.problems:
+        return ExitStatus.CASE_BROKEN
+    if Outcome.ERROR in outcomes:
+        return ExitStatus.HOST
+    return ExitStatus.DIFFERS if outcomes & _DIFFERS else ExitStatus.AS_EXPECTED
+
+
+def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
+    """What can be said of a run before its first case."""
+    prepared = bench.prepared
+    return RunRecord(
+        kernel=prepared.kernel,
+        started=time.time(),
+        acceleration=prepared.acceleration.acceleration.value,
+        acceleration_evidence=prepared.acceleration.evidence,
+        qemu=prepared.qemu_version,
+        machine_type=prepared.request.machine_type.name,
+        guest_image_digest=prepared.guest_digest,
+        profile=bench.profile.name,
+        host=host_facts(),
+        command=command,
+        harness_version=version("kernel-patch-harness"),
+        workers=workers,
+        boot_seconds=prepared.boot_seconds,
+        notes=prepared.notes,
+    )
+
+
+def host_facts() -> str:
+    """This host in one line: kernel, processor, cores, memory."""
+    memory = psutil.virtual_memory().total / (1 << 30)
+    return f"Linux {platform.release()}, {processor_model()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def processor_model() -> str:
+    """What /proc/cpuinfo calls the processor."""
+    for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+class _InProcess:
+    """Gives the cases of this very process their bench, when no worker is used."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        pytest_plugin.set_bench(config, self._bench)
+
+
+def _words(selection: Selection) -> list[str]:
+    """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
+    paths = [str(path) for path in selection.paths] or [str(places.CASES)]
+    words = ["-c", str(places.ROOT / "cases" / "pytest.ini"), "--rootdir", str(places.ROOT)]
+    words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+    if selection.workers > 1:
+        words += ["-n", str(selection.workers), "--dist", "worksteal"]
+    else:
+        words += ["-p", "no:xdist"]
+    if selection.expression:
+        words += ["-k", selection.expression]
+    return [*words, *paths]
+
+
+__all__ = ["CaseError", "HarnessError", "Listener", "Selection", "exit_status", "run_cases"]

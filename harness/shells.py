@@ -1,0 +1,84 @@
+"""The consoles of a machine, as a Python case uses them: commands go in, answers come out, all of it is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.case import OpenCase
+from harness.errors import CaseError
+from harness.guest.console import Answer, Unanswered
+from harness.judge import StepOutcome
+from harness.semantics import Semantics
+from harness.session.console_name import Console
+from harness.session.header import read_header
+from harness.session.play import STEP_SECONDS, mount_hierarchies
+from harness.verdict import TraitSighting
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """One console of the case's machine.
+
+    :param case: the case that it belongs to. :param name: which one.
+    """
+
+    case: OpenCase
+    name: Console
+
+    def run(self, command: str, *, seconds: float = STEP_SECONDS) -> str:
+        """Type a command and return what it printed, without the last line's end.
+
+        :param seconds: how long it may take.
+        :raises Unanswered: it did not return; the case is judged by that.
+        """
+        return self.ask(command, seconds=seconds).output.rstrip("\n")
+
+    def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> Answer:
+        """As :meth:`run`, but return the whole answer: exit status, prompt, shell, time."""
+        deadline = self.case.deadline.sooner(seconds)
+        try:
+            console = self.case.machine().console(self.name, deadline=deadline)
+            prompt = console.prompt
+            answer = console.run(command, deadline=deadline)
+        except Unanswered as error:
+            self.case.fate = self.case.machine().fate_of(self.name, error, self.case.deadline)
+            self.case.log.append(f"{command}\n{error.output}")
+            self.case.outcomes.append(StepOutcome(self.case.id, fits=False, reason=f"at: {command}"))
+            raise
+        self.case.log.append(f"{prompt}{command}\n{answer.output}".rstrip("\n"))
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchies:
+    """Mounts cgroup hierarchies for a Python case."""
+
+    case: OpenCase
+
+    def __call__(self, *specs: str, at: str = "/sys/fs/cgroup") -> str:
+        """Mount hierarchies, written as in the header of a session file: ``v2``, ``v1:freezer``, ...
+
+        :return: the folder they are mounted on, ``at``.
+        :raises NotAskedError: the kernel has no such hierarchy: the case is skipped.
+        """
+        wanted = read_header((f"hierarchies: {' '.join(specs)}", ""), path=self.case.id).hierarchies
+        mount_hierarchies(self.case.machine(), wanted, at=at, deadline=self.case.deadline)
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Says that a Python case saw a value of a trait."""
+
+    case: OpenCase
+    semantics: Semantics
+
+    def __call__(self, trait: str, value: str) -> None:
+        """Record that this kernel shows ``value`` for ``trait``; the profile judges it.
+
+        :raises CaseError: there is no such trait or value.
+        """
+        if complaint := self.semantics.complaint(trait, value):
+            raise CaseError(f"{self.case.id}: {complaint}", remedy="see cases/semantics.toml")
+        sighting = TraitSighting(trait, value, self.case.id)
+        self.case.outcomes.append(StepOutcome(self.case.id, fits=True, sightings=(sighting,)))

@@ -35,12 +35,14 @@ class KernelConfig:
 
     :param digest: sha256 of the text, as ``sha256sum`` says it.
     :param version: the version in the comment at its top, e.g. ``6.1.192``; empty when there is none.
+    :param text: the whole, as it was read.
     """
 
     source: ConfigSource
     digest: str
     version: str
     options: Mapping[str, str] = field(repr=False, compare=False)
+    text: str = field(default="", repr=False, compare=False)
 
     def value(self, option: str) -> str | None:
         """``y``, ``m``, ``n`` for "is not set", a number or the text of a string; None when it is absent."""
@@ -54,7 +56,7 @@ def parse_config(text: str, source: ConfigSource) -> KernelConfig:
         options[unset or name] = "n" if unset else _unquote(value) if value.startswith('"') else value
     version = _VERSION.search(text)
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-    return KernelConfig(source, digest, version.group(1) if version else "", options)
+    return KernelConfig(source, digest, version.group(1) if version else "", options, text)
 
 
 @dataclass(frozen=True, slots=True)

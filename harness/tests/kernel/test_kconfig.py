@@ -79,6 +79,7 @@ def test_a_config_tells_its_version_source_and_digest() -> None:
     one = config()
 
     assert one.version == "6.1.192"
+    assert one.text == TEXT
     assert one.source is ConfigSource.BESIDE
     assert one.digest == hashlib.sha256(TEXT.encode()).hexdigest()
     assert config("").version == ""

@@ -2,8 +2,8 @@
 
 Pure: bytes in, :class:`Splat` out. A splat starts at the line that names it (or at the line above, for a cut mark or a
 rule of equal signs) and ends at its end mark, at the rule that closes a memory checker's report, or when lines come
-that are none of a splat's; those lines are then read afresh. Within a splat unknown lines are held back: they belong
-to it if a known one follows (other CPUs and programs write in between), and do not if too many come.
+that are none of a splat's. Within a splat unknown lines are held back: they belong to it if a known one follows (other
+CPUs and programs write in between), and do not if too many come.
 
 A panic that follows a splat is a part of it, which is then ``fatal``. An OOM kill, the segmentation fault of a program
 and the dumps of sysrq are no splats.
@@ -55,6 +55,7 @@ class _Phase(Enum):
 _CHECKERS = (SplatKind.KASAN, SplatKind.KCSAN, SplatKind.KMSAN, SplatKind.KFENCE, SplatKind.UBSAN)
 _STORYTELLERS = (SplatKind.LOCKDEP, *_CHECKERS)
 _INNER = (SplatKind.LIST_CORRUPTION, SplatKind.REFCOUNT, SplatKind.DEBUGOBJECTS)
+_VAGUE = (Opening.OTHER_BUG, Opening.OTHER_WARNING)
 _COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
 
 
@@ -104,10 +105,10 @@ class _Growing:
 
     def goes_on_with(self, opening: Opening, kind: SplatKind | None) -> bool:
         """Whether a line that could start a splat tells of this one."""
-        if opening is Opening.SLAB and self.kind is SplatKind.KASAN:
+        if opening is Opening.FOLLOW_UP or (opening is Opening.SLAB and self.kind is SplatKind.KASAN):
             return True
         if kind is SplatKind.PANIC:
-            return self.phase is not _Phase.HEAD or not self.unknown
+            return not self.unknown
         if self.phase is not _Phase.HEAD:
             return False
         if self.kind is None:
@@ -175,9 +176,7 @@ class KernelLog:
         if self._rest:
             block, self._rest = self._rest, b""
             self._read(block)
-        while self._growing is not None:
-            self._work(deque(self._finish()))
-        self._rule = None
+        self._finish()
         return self._taken()
 
     def last_lines(self, count: int) -> list[str]:
@@ -203,38 +202,36 @@ class KernelLog:
         for number, line in enumerate(lines, first):
             self._stamps_seen = self._stamps_seen or has_stamp(line)
             if self._growing is not None or is_candidate(line):
-                self._work(deque([(number, _text(line))]))
+                self._read_line(number, _text(line))
             else:
                 self._rule = None
 
-    def _work(self, todo: deque[tuple[int, str]]) -> None:
-        """Read lines, and those again that a splat gives back at its end."""
-        while todo:
-            number, line = todo.popleft()
-            if self._growing is None:
-                self._begin(number, line)
-            else:
-                todo.extendleft(reversed(self._go_on(self._growing, number, line)))
-
-    def _begin(self, number: int, line: str) -> None:
+    def _read_line(self, number: int, line: str) -> None:
         content, stamped = content_of(line)
-        rule, self._rule = self._rule, None
         started = start_of(content)
-        if started is None:
-            if RULE.match(content):
-                self._rule = number, line
-            return
-        opening, kind = started
-        if opening in (Opening.OTHER_BUG, Opening.OTHER_WARNING) and self._stamps_seen and not stamped:
+        if started and started[0] in _VAGUE and self._stamps_seen and not stamped:
             # A program's own words: where the kernel stamps its lines, such a vague one without a stamp is not its.
-            return
-        growing = self._growing = _Growing(rule[0] if rule else number, lines=[rule[1]] if rule else [])
-        self._accept(growing, (opening, kind), line)
+            started = None
+        growing = self._growing
+        if growing is not None:
+            goes_on = growing.goes_on_with(*started) if started else not is_unrelated(content)
+            if goes_on and not growing.is_full:
+                if started:
+                    self._accept(growing, started, line, content)
+                elif not self._go_on(growing, number, line, content):
+                    self._finish()
+                return
+            self._finish()
+        rule, self._rule = self._rule, None
+        if started:
+            growing = self._growing = _Growing(rule[0] if rule else number, lines=[rule[1]] if rule else [])
+            self._accept(growing, started, line, content)
+        elif RULE.match(content):
+            self._rule = number, line
 
-    def _accept(self, growing: _Growing, started: tuple[Opening, SplatKind | None], line: str) -> None:
+    def _accept(self, growing: _Growing, started: tuple[Opening, SplatKind | None], line: str, content: str) -> None:
         """Add a line that starts a splat or says more of the growing one."""
         opening, kind = started
-        content = content_of(line)[0]
         growing.take(line)
         if kind is SplatKind.PANIC:
             self._panicked = growing.fatal = True
@@ -247,29 +244,17 @@ class KernelLog:
         if kind is SplatKind.KMEMLEAK:
             self._finish()
 
-    def _go_on(self, growing: _Growing, number: int, line: str) -> list[tuple[int, str]]:
-        """One line more while a splat grows; returns the lines to be read afresh."""
-        content = content_of(line)[0]
-        if growing.is_full:
-            growing.take("[cut here by the harness: the rest is in the log]")
-            return [*self._finish(), (number, line)]
-        started = start_of(content)
-        if started is not None:
-            if growing.goes_on_with(*started):
-                self._accept(growing, started, line)
-                return []
-            return [*self._finish(), (number, line)]
-        if is_unrelated(content):
-            return [*self._finish(), (number, line)]
+    def _go_on(self, growing: _Growing, number: int, line: str, content: str) -> bool:
+        """One line more while a splat grows; whether there can be more."""
         if is_end(content) or (RULE.match(content) and growing.kind in _CHECKERS and growing.phase is _Phase.HEAD):
             growing.take(line)
             growing.phase = _Phase.TAIL
         elif growing.knows(content):
             growing.take(line)
             self._advance(growing, content)
-        elif not growing.hold(number, line, blank=not content.strip()):
-            return self._finish()
-        return []
+        else:
+            return growing.hold(number, line, blank=not content.strip())
+        return True
 
     def _advance(self, growing: _Growing, content: str) -> None:
         """From head to trace; a memory checker's report holds several traces, lockdep's tells its story first."""
@@ -278,13 +263,16 @@ class KernelLog:
         if content.startswith("stack backtrace:") if growing.kind is SplatKind.LOCKDEP else is_trace(content):
             growing.phase = _Phase.TRACE
 
-    def _finish(self) -> list[tuple[int, str]]:
-        """End the growing splat; the lines that turned out not to be its own."""
+    def _finish(self) -> None:
+        """End the growing splat; what it held back was not its own, and may only have been the next one's rule."""
         growing, self._growing = self._growing, None
         if growing is None:
-            return []
+            return
+        if growing.is_full:
+            growing.take("[cut here by the harness: the rest is in the log]")
         self._done.append(growing.finished())
-        return growing.held
+        if growing.held and RULE.match(content_of(growing.held[-1][1])[0]):
+            self._rule = growing.held[-1]
 
 
 def scan(text: str) -> tuple[Splat, ...]:

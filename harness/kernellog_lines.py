@@ -50,6 +50,8 @@ class Opening(StrEnum):
     """``kernel BUG at FILE:LINE!``."""
     WARN = "warn"
     """``WARNING:`` with file and line: what WARN_ON() prints."""
+    FOLLOW_UP = "follow_up"
+    """A panic whose words say that something was reported just before."""
     OTHER_BUG = "other_bug"
     """``BUG:`` with other words."""
     OTHER_WARNING = "other_warning"
@@ -61,6 +63,11 @@ class Opening(StrEnum):
 # A kind's pattern is matched at the first character after the time stamp. Order matters: the first that fits wins.
 _STARTS: tuple[tuple[Opening, SplatKind | None, str], ...] = (
     (Opening.CUT, None, r"-{8,}\[ cut here \]-"),
+    (
+        Opening.FOLLOW_UP,
+        SplatKind.PANIC,
+        r"Kernel panic - not syncing: (?:Fatal |Aiee|softlockup|hung_task|Hard LOCKUP|RCU |.*panic(?:_on_warn)? set)",
+    ),
     (Opening.NAMED, SplatKind.PANIC, r"Kernel panic - not syncing"),
     (
         Opening.NAMED,
@@ -134,7 +141,7 @@ _CANDIDATE = re.compile(
 )
 _STAMP_BYTES = re.compile(rb"\[ *\d+\.\d+\]")
 
-_STAMP = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
+_STAMP = re.compile(r"\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _LEVEL = re.compile(r"<\d{1,3}>")
 
 # Registers, stacks and modules: the part that all dumps have, on x86 and arm64, old forms and new.
@@ -167,7 +174,7 @@ _STORY = re.compile(
 )
 _TAIL = re.compile(
     _REGISTERS + r"|note: |Kernel Offset|Rebooting in|Disabling lock debugging|Fixing recursive fault|---\[ end"
-    r"|Shutting down cpus|Dumping ftrace|Future hung task|[ (]+ftrace buffer"
+    r"|Shutting down cpus"
 )
 _TRACE = re.compile(_FRAME + r"| *Call [Tt]race:|stack backtrace:| *</?(?:TASK|IRQ)>")
 _UNRELATED = re.compile(

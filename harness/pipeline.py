@@ -2,8 +2,8 @@
 
     kernel spec -> kernel -> guest image -> machine type -> acceleration -> template -> machine (a clone, one a case)
 
-:func:`prepare` does all but the last stage, once a run. Its product is frozen and goes to every worker as JSON; a worker
-asks :func:`machine` for one machine a case. What is then done with a machine is in ``session/play.py`` and
+:func:`prepare` does all but the last stage, once a run. Its product is frozen and goes to every worker as JSON; a
+worker asks :func:`machine` for one machine a case. What is then done with a machine is in ``session/play.py`` and
 ``case.py``; what a case came to is decided in ``judge.py``; what reports say comes from ``report/record.py``.
 """
 
@@ -209,7 +209,7 @@ def _read_template(table: dict[str, object], request: BootRequest) -> Template:
 
 def _kernel_record(kernel: Kernel) -> KernelRecord:
     return KernelRecord(
-        spec=str(kernel.spec),
+        spec=kernel.spec.render(),
         origin=kernel.origin,
         release=kernel.release or "unknown",
         architecture=kernel.architecture.value,

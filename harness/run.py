@@ -59,6 +59,7 @@ class Listener:
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
         """Hand a worker the prepared kernel."""
         handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
@@ -70,6 +71,7 @@ class Listener:
         if session.items:
             self.display.started(self.record, len(session.items))
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
         """Cases are known, when they run in workers; each says the same."""
         self.display.started(self.record, len(ids))
@@ -142,6 +144,8 @@ def run_cases(
         folder.write_file(CONFIG_NAME, prepared.config_text)
     listener = Listener(bench, semantics, folder, display, record)
     status = pytest.main(_words(selection), plugins=[listener, _InProcess(bench)])
+    if status == pytest.ExitCode.INTERNAL_ERROR:
+        listener.broken.append("pytest broke off, see above; the cases that had ended are in the record")
     interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.broken
     done = listener.finish(complete=not interrupted)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))

@@ -1,7 +1,8 @@
 """Products on disk, each made once and named by what it was made from.
 
-A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a folder beside it under
-a lock and moved into place by rename, so that a killed run leaves nothing half-made and two runs never make it twice.
+A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a folder beside it
+under a lock and moved into place by rename, so that a killed run leaves nothing half-made and two runs never make it
+twice.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from harness.errors import HostError, UsageError
 
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 def digest_of(*parts: bytes | str | Path) -> str:
@@ -104,32 +106,49 @@ class Store:
 
     def remember(self, kind: str, key: str, value: Mapping[str, object]) -> None:
         """Keep a small fact as JSON, replacing an older one at once; see :meth:`recall`."""
-        place = self.place(kind, key).with_suffix(".json")
+        place = self._fact(kind, key)
+        text = json.dumps(value, indent=1, sort_keys=True)
         with self._complaints():
             place.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=place.parent, prefix=".fact-")
-            with os.fdopen(handle, "w") as file:
-                json.dump(value, file, indent=1, sort_keys=True)
-            Path(name).rename(place)
+            try:
+                with os.fdopen(handle, "w") as file:
+                    file.write(text)
+                Path(name).rename(place)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
 
     def recall(self, kind: str, key: str) -> dict[str, object] | None:
         """The fact kept under that key, or None when there is none or it cannot be read."""
         try:
-            value = json.loads(self.place(kind, key).with_suffix(".json").read_text())
+            value = json.loads(self._fact(kind, key).read_text())
         except (OSError, ValueError):
             return None
         return value if isinstance(value, dict) else None
 
     def forget(self, kind: str, key: str) -> None:
         """Drop a fact or a product; nothing happens when it is not there."""
+        with self._complaints(), contextlib.suppress(FileNotFoundError):
+            self._fact(kind, key).unlink()
+        shutil.rmtree(self.place(kind, key), ignore_errors=True)
+
+    def _fact(self, kind: str, key: str) -> Path:
         place = self.place(kind, key)
-        place.with_suffix(".json").unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+        # Not with_suffix(): a key may hold a dot, and two keys that differ behind it are two.
+        return place.with_name(f"{place.name}.json")
 
     def _sweep(self, place: Path) -> None:
         """Remove what killed runs left of this product; the caller holds its lock, so nobody is making it."""
         for left in place.parent.glob(f".{place.name}.making-*"):
             shutil.rmtree(left, ignore_errors=True)
+
+    def _is_ours(self, error: OSError) -> bool:
+        """Whether the error tells of the store or a folder above it, and not of something that ``fill`` read."""
+        if not isinstance(error.filename, str):
+            return False
+        named = Path(error.filename)
+        return named.is_relative_to(self.folder) or self.folder.is_relative_to(named)
 
     @contextlib.contextmanager
     def _complaints(self) -> Iterator[None]:
@@ -143,7 +162,7 @@ class Store:
                     remedy="free some space ('harness clean' shows what the store holds), or point "
                     f"{STORE_VARIABLE} at a larger disk",
                 ) from None
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            if error.errno in _NOT_WRITABLE and self._is_ours(error):
                 raise UsageError(
                     f"the store {self.folder} cannot be written",
                     evidence=str(error),

@@ -21,6 +21,10 @@ from pathlib import Path
 from harness.deadline import Deadline
 from harness.errors import HostError
 
+Child = subprocess.Popen[bytes]
+"""A running program."""
+PIPE = subprocess.PIPE
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 

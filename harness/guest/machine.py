@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ class Machine:
     def __init__(
         self,
         request: BootRequest,
-        child: subprocess.Popen[bytes],
+        child: process.Child,
         wires: Wires,
         channel: socket.socket,
         folder: Path,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HostError
-from harness.process import Completed, find_program, run, start
+from harness.process import PIPE, Completed, find_program, run, start
 
 _SETTINGS = ("apt.conf", "apt.conf.d", "preferences", "preferences.d", "sources.list", "sources.list.d")
 _FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)
@@ -158,7 +157,7 @@ def update_command() -> str:
 def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
     """The members of a package file as they come; unpacking stops at the end of the block."""
     with (
-        start(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as child,
+        start(["dpkg-deb", "--fsys-tarfile", package], stdout=PIPE) as child,
         tarfile.open(fileobj=child.stdout, mode="r|") as archive,
     ):
         yield ((archive, member) for member in archive)

@@ -1,0 +1,172 @@
+"""The order of the modules: each imports only what stands above it, and the pure ones import no effect."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+
+PACKAGE = Path(harness.__file__).parent
+
+# From the ground up. A module may import those above it, never those below. A star marks a pure one: text or values in,
+# values out; no file, process, socket or clock.
+ORDER = """
+* errors
+* deadline
+* toml_table
+* verdict
+* release
+* spec
+  process
+  store
+  places
+* kernellog_lines
+* kernellog_splat
+* kernellog_taint
+* kernellog
+* session.console_name
+* session.prompt
+* session.shell_syntax
+* session.header
+* session.varies
+* session.output
+* session.step
+* session.fitting
+* session.transcript
+* session.match
+* session.render
+* session.manpage
+* report.record
+* profile
+* semantics
+* judge
+* kernel.compression
+* kernel.likeness
+* kernel.image
+* kernel.kconfig
+* kernel.ikconfig
+  kernel.payload
+  kernel.locate
+  kernel.examine
+  kernel.apt
+  kernel.package
+  kernel.kernel
+* guest.cpio
+* guest.elf
+* guest.definition
+  guest.image
+* guest.qemu
+* guest.boot_failure
+  guest.emulator
+  guest.wires
+  guest.console
+  guest.qmp
+  guest.machine
+  guest.accel
+  guest.template
+  session.play
+* report.text
+* report.lines
+* report.traits
+* report.summary
+* report.junit
+  report.folder
+  report.live
+  report.terminal
+  pipeline
+  case
+  shells
+  pytest_plugin
+  run
+  accept
+  cleaning
+  doctor
+  hands_on
+  cli
+"""
+
+_LINES = [line.split() for line in ORDER.strip().splitlines()]
+RANKS = {words[-1]: rank for rank, words in enumerate(_LINES)}
+PURE = {words[-1] for words in _LINES if words[0] == "*"}
+EFFECTS = frozenset(
+    "asyncio click ctypes filelock os pexpect platform psutil qemu selectors shutil signal socket subprocess sys tempfile"
+    " termios threading tty".split()
+)
+DOORS = {
+    "subprocess": {"process"},
+    "pexpect": {"guest.console"},
+    "junit_xml": {"report.junit"},
+    "qemu": {"guest.qmp"},
+    "pytest": {"pytest_plugin", "run"},
+    "click": {"cli"},
+}
+"""The modules that may import each of these."""
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        if relative.parts[0] != "tests" and path.name != "__init__.py":
+            yield ".".join(relative.with_suffix("").parts), path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Names of modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+MODULES = dict(_modules())
+
+
+def test_every_module_is_in_the_list() -> None:
+    """The list has each module of the package once, and nothing else."""
+    assert sorted(RANKS) == sorted(MODULES)
+    assert len(_LINES) == len(RANKS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_what_stands_above_it(name: str) -> None:
+    """Data flows one way: no module imports one that stands below it in the list."""
+    wanted = {word.removeprefix("harness.") for word in _imports(MODULES[name]) if word.startswith("harness.")}
+    below = sorted(word for word in wanted if RANKS.get(word, -1) >= RANKS[name])
+
+    assert not below
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_a_pure_module_imports_no_effect(name: str) -> None:
+    """What decides has no files, processes or clocks, neither of its own nor by what it imports."""
+    words = list(_imports(MODULES[name]))
+    effects = sorted({word.split(".")[0] for word in words} & EFFECTS)
+    impure = sorted(
+        word.removeprefix("harness.")
+        for word in words
+        if word.startswith("harness.") and word.removeprefix("harness.") in RANKS.keys() - PURE
+    )
+
+    assert not effects
+    assert not impure
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_library_has_one_door(library: str) -> None:
+    """One module starts host processes, one talks pexpect, one writes JUnit."""
+    users = {name for name, path in MODULES.items() if library in {word.split(".")[0] for word in _imports(path)}}
+
+    assert users <= DOORS[library]
+
+
+def test_init_files_are_empty() -> None:
+    """An import in an __init__.py is where cycles come from."""
+    filled = [str(path) for path in PACKAGE.rglob("__init__.py") if path.read_text().strip()]
+
+    assert not filled

@@ -24,6 +24,8 @@ from harness.errors import HostError
 Child = subprocess.Popen[bytes]
 """A running program."""
 PIPE = subprocess.PIPE
+Expired = subprocess.TimeoutExpired
+"""A running program did not end in the time given."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -142,7 +142,8 @@ class Console:
 
         :raises Unanswered: the shell does not answer.
         """
-        words = [f"HARNESS_NONCE={nonce}", f"echo {nonce} >/run/harness.nonce"]
+        # An assignment and nothing more: under emulation each thing that a clone does first is translated first.
+        words = [f"HARNESS_NONCE={nonce}"]
         if prompt is not None:
             words.append("PS1='" + prompt.replace("'", "'\\''") + "'")
         self._nonce = nonce

@@ -87,6 +87,7 @@ ORDER = """
   doctor
   hands_on
   cli
+  __main__
 """
 
 _LINES = [line.split() for line in ORDER.strip().splitlines()]

@@ -1,0 +1,293 @@
+"""The speed figures: ratios measured in one run, as a table and as JSON (``bench/last.json``).
+
+    tox -e bench                      all figures; takes about four minutes
+    tox -e bench -- --without-suite   without the two runs of the whole suite
+
+Each ratio divides two times measured one after the other on the same host, so it holds where absolute times do not.
+The smallest of several measurements counts: what else the host does can only add.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from harness import pipeline, places, process
+from harness.case import make_bench, run_session
+from harness.deadline import Deadline
+from harness.guest.machine import running
+from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
+from harness.pipeline import Fresh, Options, Prepared
+from harness.report.folder import load_run
+from harness.run import host_facts
+from harness.semantics import load_semantics
+from harness.session.console_name import Console
+from harness.session.prompt import announcement_pattern
+from harness.session.transcript import parse
+from harness.store import Store
+from harness.verdict import Outcome
+
+REPEATS = 5
+MANPAGE = places.CASES / "manpage" / "freezer.session"
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    :param value: what was measured. :param bound: what it is to be held against.
+    :param at_most: whether the bound is from above. :param detail: the times behind it.
+    """
+
+    name: str
+    value: float
+    bound: float
+    at_most: bool
+    unit: str
+    detail: str
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the bound holds."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+
+def soon() -> Deadline:
+    """A deadline that only a broken host meets."""
+    return Deadline.after(120)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+class Bench:
+    """Measures; each method gives figures."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store.default()
+        options = Options()
+        self.prepared = pipeline.prepare(
+            options, store=self.store, logs=folder, say=lambda phrase: None, deadline=Deadline.after(600)
+        )
+        self.boot_seconds = min(self.boot() for _ in range(3))
+
+    def boot(self) -> float:
+        """A cold boot by the harness, to three prompts."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        started = time.perf_counter()
+        afresh = pipeline.booted(self.prepared.request, folder=place, deadline=soon())
+        with afresh:
+            return time.perf_counter() - started
+
+    def bare_boot(self) -> float:
+        """The same boot by QEMU alone: the same words, and nobody but a reader of the same bytes."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        pattern = re.compile(announcement_pattern("boot"))
+        seen = {name: b"" for name in PORT_NAMES}
+        started = time.perf_counter()
+        with running(self.prepared.request, Backing(place / "memory", is_shared=True), folder=place) as machine:
+            wires = machine.wires
+            # The wires without consoles: what is left is QEMU and reading.
+            while any(not pattern.search(seen[name]) for name in PORT_NAMES if name != KERNEL_LOG):
+                wires.pump(soon())
+                for name in PORT_NAMES:
+                    seen[name] += wires.take(name, 1 << 16)
+            seconds = time.perf_counter() - started
+        (place / "memory").unlink()
+        return seconds
+
+    def clones(self) -> list[Figure]:
+        """Fresh machines, and the manual page's session on one."""
+        first, whole = [], []
+        semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+        bench = make_bench(self.prepared, semantics, folder=self.folder)
+        transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
+        for number in range(REPEATS):
+            first.append(timed(lambda number=number: self._first_answer(f"first{number}")))  # type: ignore[misc]
+            started = time.perf_counter()
+            record = run_session(transcript, bench, folder=f"page{number}")
+            whole.append(time.perf_counter() - started)
+            assert record.outcome is Outcome.MATCH, record.reason
+        boot = self.boot_seconds
+        return [
+            self._ratio("fresh machine to first answer / cold boot", min(first), boot, 0.03),
+            self._ratio("manual page's session in a clone / cold boot", min(whole), boot, 0.35),
+        ]
+
+    def _first_answer(self, name: str) -> None:
+        with pipeline.machine(self.prepared, folder=self.folder / name, deadline=soon()) as machine:
+            machine.console(Console.ADMIN, deadline=soon())
+
+    def boots(self) -> list[Figure]:
+        """The harness's boot against QEMU alone, in turns."""
+        ours, bare = [], []
+        for _ in range(3):
+            ours.append(self.boot())
+            bare.append(self.bare_boot())
+        return [self._ratio("harness boot to ready / bare QEMU", min(ours), min(bare), 1.05)]
+
+    def commands(self) -> list[Figure]:
+        """A command by the console against the same bytes on the bare socket, in turns."""
+        ours, raw = [], []
+        with pipeline.machine(self.prepared, folder=self.folder / "commands", deadline=soon()) as machine:
+            console = machine.console(Console.ADMIN, deadline=soon())
+            pattern = re.compile(announcement_pattern(machine.nonce))
+
+            def exchange() -> None:
+                seen = b""
+                machine.wires.send("admin", b"true\n", deadline=soon())
+                while not pattern.search(seen) or not seen.endswith(b"# "):
+                    machine.wires.pump(soon())
+                    seen += machine.wires.take("admin", 4096)
+
+            for _ in range(200):
+                ours.append(timed(lambda: console.run("true", deadline=soon())))
+                raw.append(timed(exchange))
+        return [self._ratio('run("true") / the same bytes on the socket', statistics.median(ours), statistics.median(raw), 1.2)]
+
+    def memory(self) -> list[Figure]:
+        """What one more clone costs while another runs, and what the harness itself takes."""
+        figures = []
+        with ExitStack() as ends:
+            pids = []
+            added = []
+            for name in ("one", "two"):
+                lease = pipeline.machine(self.prepared, folder=self.folder / name, deadline=soon())
+                machine = ends.enter_context(lease)
+                machine.console(Console.ADMIN, deadline=soon())
+                pids.append(machine.pid)
+                added.append(sum(map(pss, pids)))
+            figures.append(self._memory("memory a clone adds at its first answer", added[1] - added[0], 60))
+            semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+            bench = make_bench(self.prepared, semantics, folder=self.folder)
+            transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
+            from harness.session.play import play
+
+            before = sum(map(pss, pids)) - pss(pids[1])
+            play(transcript, machine, profile=bench.profile, deadline=soon())
+            after = sum(map(pss, pids))
+            figures.append(self._memory("memory a clone adds after the session", after - before, 140))
+        return figures
+
+    def starting(self) -> list[Figure]:
+        """`harness run` with all in the store, until the first case starts; and what a worker takes."""
+        waits = []
+        for number in range(3):
+            results = self.folder / f"start{number}"
+            asked = time.time()
+            self._harness_run(results, "--cases", str(MANPAGE), "-n", "1")
+            waits.append(min(case.started for case in load_run(results / "latest").cases) - asked)
+        return [Figure("harness run until its first case starts", min(waits), 1.5, True, "s", seconds_text(waits))]
+
+    def suite(self) -> list[Figure]:
+        """The whole suite with one worker and with two."""
+        walls, workers = {}, {}
+        for count in (1, 2):
+            results = self.folder / f"suite{count}"
+            started = time.perf_counter()
+            workers[count] = self._harness_run(results, "-n", str(count))
+            walls[count] = time.perf_counter() - started
+        cases = load_run(self.folder / "suite1" / "latest").cases
+        each = sum(case.seconds for case in cases) / len(cases)
+        detail = f"{walls[1]:.1f} s / {walls[2]:.1f} s, {len(cases)} cases, {each:.2f} s each alone"
+        return [
+            Figure("whole suite, -n 1 / -n 2", walls[1] / walls[2], 1.7, False, "", detail),
+            Figure("memory of the harness, a worker", max(workers.values()), 120, True, "MiB", "largest PSS of a Python process"),
+        ]
+
+    def _harness_run(self, results: Path, *words: str) -> float:
+        """Run the command and return the largest PSS, in MiB, that one of its Python processes had."""
+        largest = 0.0
+        command = [sys.executable, "-m", "harness", "run", "--results", str(results), *words]
+        with process.start(command) as child:
+            while True:
+                try:
+                    child.wait(timeout=0.5)
+                except process.Expired:
+                    largest = max([largest, *python_sizes(child.pid)])
+                else:
+                    break
+        if child.returncode != 0:
+            raise SystemExit(f"harness run failed with {child.returncode}; see {results}")
+        return largest
+
+    def _ratio(self, name: str, above: float, below: float, bound: float) -> Figure:
+        return Figure(name, above / below, bound, True, "", f"{above:.4g} s / {below:.4g} s")
+
+    def _memory(self, name: str, size: float, bound: float) -> Figure:
+        return Figure(name, size, bound, True, "MiB", "PSS, beside another clone")
+
+
+def python_sizes(pid: int) -> list[float]:
+    """PSS of the Python processes at and below a pid, in MiB."""
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+        return [pss(one.pid) for one in family if "python" in one.name() or "harness" in one.name()]
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def pss(pid: int) -> float:
+    """Proportional set size of a process, in MiB."""
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def seconds_text(values: list[float]) -> str:
+    """Several times in one cell."""
+    return ", ".join(f"{value:.2f} s" for value in values)
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| figure | measured | bound | of what |", "|---|---|---|---|"]
+    for figure in figures:
+        unit = f" {figure.unit}" if figure.unit else ""
+        sign = "<=" if figure.at_most else ">="
+        mark = "" if figure.is_met else " (missed)"
+        lines.append(f"| {figure.name} | {figure.value:.3g}{unit}{mark} | {sign} {figure.bound:g}{unit} | {figure.detail} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--without-suite", action="store_true", help="leave out the two runs of the whole suite")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_name("last.json"))
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
+        bench = Bench(Path(name))
+        figures = [*bench.clones(), *bench.boots(), *bench.commands(), *bench.memory(), *bench.starting()]
+        if not words.without_suite:
+            figures += bench.suite()
+    facts = {"host": host_facts(), "qemu": bench.prepared.qemu_version, "kernel": bench.prepared.kernel.release}
+    print(table(figures))  # noqa: T201  a command line of its own
+    print(f"\n{facts['host']}; {facts['qemu']}; {facts['kernel']}; load {os.getloadavg()[0]:.1f}")  # noqa: T201
+    words.json.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n")
+    if not all(figure.is_met for figure in figures):
+        raise SystemExit(1)
+
+
+__all__ = ["Bench", "Fresh", "Prepared"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""``python -m harness``: the same as the ``harness`` command."""
+
+from __future__ import annotations
+
+from harness.cli import main
+
+main()

@@ -33,7 +33,7 @@ def fit(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> Binding
     for line in lines:
         reached: dict[int, dict[Bindings, None]] = {}
         for at in sorted(places, reverse=True):  # ways that have waited in a run of any lines for longer come first
-            if at in loose:
+            if at in loose and places[at]:
                 reached[at] = places[at]
             seen = solid[at].match(line) if at < len(solid) else None
             if seen is not None:

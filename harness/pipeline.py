@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import places
 from harness.deadline import Deadline
 from harness.errors import UsageError
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
-from harness.guest.emulator import find_emulator
-from harness.guest.image import build_guest_image
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
-from harness.kernel.kernel import Kernel, resolve_kernel
 from harness.report.record import KernelRecord
-from harness.spec import parse_spec
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.kernel.kernel import Kernel
 
 PREPARE_SECONDS = 600.0
 """All that comes before the first case: fetching a package, building the guest image, a race and a boot."""
@@ -83,6 +83,12 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
     :param logs: a folder for the logs of races and failed boots. :param say: told what goes on, a phrase each time.
     :raises UsageError, SeriesError, HostError: see the stages.
     """
+    # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
+    from harness.guest.emulator import find_emulator
+    from harness.guest.image import build_guest_image
+    from harness.kernel.kernel import resolve_kernel
+    from harness.spec import parse_spec
+
     say(f"kernel: {options.kernel}")
     kernel = resolve_kernel(store, parse_spec(options.kernel), deadline=deadline)
     say("guest image")

@@ -18,9 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock, Timeout
-
 from harness.deadline import Deadline
 from harness.errors import HostError, UsageError
 
@@ -57,7 +54,11 @@ class Store:
     def default(cls, environment: Mapping[str, str] = os.environ) -> Store:
         """The store of this user: ``$HARNESS_STORE``, else the user's cache folder."""
         named = environment.get(STORE_VARIABLE, "")
-        return cls(Path(named) if named else Path(platformdirs.user_cache_dir("kernel-patch-harness")))
+        if named:
+            return cls(Path(named))
+        import platformdirs
+
+        return cls(Path(platformdirs.user_cache_dir("kernel-patch-harness")))
 
     def place(self, kind: str, key: str) -> Path:
         """Where the product of that kind and key is, or would be."""
@@ -79,6 +80,9 @@ class Store:
         place = self.place(kind, key)
         if place.is_dir():
             return place
+        # Imported when something has to be made: filelock brings asyncio, a tenth of a second of a run's start.
+        from filelock import FileLock, Timeout
+
         with self._complaints():
             place.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(place.parent / f".{place.name}.lock")

@@ -2,8 +2,8 @@
 
 There are hosts where /dev/kvm opens, the firmware runs, and no kernel ever comes up (nested or paravirtual ones); a
 test of the file would hang every run there. So the first run on a host boots the kernel both ways at once; whoever has
-three shells at their prompts first is used from then on. The verdict is kept in the store with its evidence, and asked anew
-when the host's kernel, processor, QEMU or machine type changes, or by ``harness doctor --prove``.
+three shells at their prompts first is used from then on. The verdict is kept in the store with its evidence, and asked
+anew when the host's kernel, processor, QEMU or machine type changes, or by ``harness doctor --prove``.
 """
 
 from __future__ import annotations

@@ -12,16 +12,19 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import process
 from harness.deadline import Deadline
 from harness.errors import HostError
 from harness.guest import qemu
 from harness.guest.console import Console, Unanswered
-from harness.guest.qmp import Monitor, RefusedError
 from harness.guest.wires import Wires
 from harness.session import console_name
 from harness.verdict import Fate
+
+if TYPE_CHECKING:
+    from harness.guest.qmp import Monitor
 
 _PROBE_SECONDS = 5.0
 """How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
@@ -118,6 +121,9 @@ class Machine:
         :raises HostError: QEMU does not answer; the last lines of what it said are the evidence.
         """
         if self._monitor is None:
+            # Imported here and not above: qemu.qmp brings asyncio, and QEMU starts up meanwhile.
+            from harness.guest.qmp import Monitor
+
             try:
                 self._monitor = Monitor(self._channel, deadline=deadline)
             except HostError as error:
@@ -177,7 +183,7 @@ class Machine:
         try:
             self.monitor(deadline).execute("chardev-send-break", deadline=deadline, id=qemu.KERNEL_LOG)
             self.wires.send(qemu.KERNEL_LOG, b"h", deadline=deadline)
-        except (HostError, RefusedError, BrokenPipeError, TimeoutError):
+        except (HostError, qemu.RefusedError, BrokenPipeError, TimeoutError):
             return False
         while self.wires.kernel_bytes == before:
             if not self.wires.pump(deadline) and deadline.is_past:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.session.console_name import Console
 
 KERNEL_LOG = "kernel"
@@ -25,6 +25,10 @@ class Acceleration(StrEnum):
 
     KVM = "kvm"
     TCG = "tcg"
+
+
+class RefusedError(HarnessError):
+    """QEMU answered a command with an error; ``what`` is its own sentence."""
 
 
 @dataclass(frozen=True, slots=True)

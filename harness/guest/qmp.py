@@ -17,16 +17,13 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError
+from harness.guest.qemu import RefusedError
 
 _Answer = TypeVar("_Answer")
 
 # What goes wrong is raised to the caller; the library's own log would repeat it on standard error.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 logging.getLogger("qemu.qmp").propagate = False
-
-
-class RefusedError(HarnessError):
-    """QEMU answered a command with an error; ``what`` is its own sentence."""
 
 
 class Monitor:

@@ -21,8 +21,7 @@ from harness.guest.boot_failure import explain_boot
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
 from harness.guest.machine import BootRequest, Machine, running
-from harness.guest.qemu import KERNEL_LOG, Backing
-from harness.guest.qmp import RefusedError
+from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
 from harness.session.console_name import Console
 from harness.store import Store, digest_of
 

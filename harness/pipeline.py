@@ -21,10 +21,12 @@ from harness import places
 from harness.deadline import Deadline
 from harness.errors import UsageError
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
+from harness.guest.console import Console as Shell
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.report.record import KernelRecord
+from harness.session.console_name import Console
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -126,6 +128,13 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         else:
             if template.attempts > 1:
                 notes.append(f"the kernel booted only at attempt {template.attempts}; logs: {logs / 'failed-boots'}")
+    if kernel.config is None and template is not None:
+        say("reading the configuration from the guest")
+        if text := _guest_config(store, kernel.image_digest, template, folder=logs / "config", deadline=deadline):
+            kernel = kernel.with_guest_config(text)
+    if kernel.config is None:
+        why = kernel.why_no_config
+        notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")
     return Prepared(
         request=request,
         template=template,
@@ -137,6 +146,26 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         guest_digest=guest.digest,
         notes=tuple(notes),
     )
+
+
+def read_guest_config(console: Shell, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:
+    """The configuration that a running kernel shows (CONFIG_IKCONFIG_PROC); empty when it shows none.
+
+    :raises Unanswered: the shell does not answer.
+    """
+    answer = console.run(f"[ ! -r {path} ] || zcat {path}", deadline=deadline)
+    return answer.output if "CONFIG_" in answer.output else ""
+
+
+def _guest_config(store: Store, image_digest: str, template: Template, *, folder: Path, deadline: Deadline) -> str:
+    """The same, asked once for an image."""
+    if (known := store.recall("guest-config", image_digest)) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with cloned(template, folder=folder, deadline=deadline) as machine:
+            text = read_guest_config(machine.console(Console.ADMIN, deadline=deadline), deadline=deadline)
+        known = {"text": text}
+        store.remember("guest-config", image_digest, known)
+    return str(known["text"])
 
 
 @contextlib.contextmanager

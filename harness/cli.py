@@ -102,7 +102,12 @@ def run(
     worst = ExitStatus.AS_EXPECTED
     for kernel in kernels or ("deb",):
         options = Options(kernel, profile, _forced(accel), Fresh(fresh), machine)
-        worst = max(worst, _run_one(options, selection, results or places.RESULTS))
+        try:
+            worst = max(worst, _run_one(options, selection, results or places.RESULTS))
+        except HarnessError as error:
+            # One kernel that does not come up does not stop the others.
+            click.echo(f"harness: {error}", err=True)
+            worst = max(worst, error.exit_status)
     return int(worst)
 
 
@@ -112,24 +117,28 @@ def _run_one(options: Options, selection: object, results: Path) -> ExitStatus:
     from harness.deadline import Deadline
     from harness.report.folder import RunFolder
     from harness.report.terminal import choose_display
-    from harness.run import Selection, run_cases
+    from harness.run import Selection, record_no_kernel, run_cases
     from harness.semantics import load_semantics
     from harness.spec import parse_spec
 
     assert isinstance(selection, Selection)
+    command = shlex.join(["harness", *sys.argv[1:]])
     semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
     folder = RunFolder.create(results, parse_spec(options.kernel).slug, time.time())
     with choose_display(sys.stdout, os.environ) as display:
-        prepared = pipeline.prepare(
-            options,
-            store=Store.default(),
-            logs=folder.path,
-            say=display.phase,
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS),
-        )
+        try:
+            prepared = pipeline.prepare(
+                options,
+                store=Store.default(),
+                logs=folder.path,
+                say=display.phase,
+                deadline=Deadline.after(pipeline.PREPARE_SECONDS),
+            )
+        except HarnessError as error:
+            record_no_kernel(options.kernel, error, folder=folder, command=command)
+            raise
         for note in prepared.notes:
             display.note(note)
-        command = shlex.join(["harness", *sys.argv[1:]])
         _, status = run_cases(prepared, selection, semantics=semantics, folder=folder, display=display, command=command)
     return status
 

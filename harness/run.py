@@ -19,11 +19,11 @@ import pytest
 
 from harness import judge, pipeline, places, pytest_plugin
 from harness.case import Bench, make_bench
-from harness.errors import CaseError, ExitStatus, HarnessError, UsageError
+from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
 from harness.pipeline import Prepared
 from harness.report.folder import CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
-from harness.report.record import CaseRecord, RunRecord, loads_case
+from harness.report.record import CaseRecord, KernelRecord, RunRecord, loads_case
 from harness.report.terminal import RunDisplay
 from harness.semantics import Semantics
 from harness.verdict import Outcome
@@ -157,6 +157,29 @@ def run_cases(
             remedy="name a file or folder with *.session or test_*.py files, or another -k expression",
         )
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:
+    """Write the record of a run that came to no case, so that who reads ``junit.xml`` learns of it as of any other.
+
+    A kernel that does not boot is a result (a failure); a fault of this host or of the words typed is an error.
+    """
+    outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
+    told = str(error)
+    case = CaseRecord("kernel/boots", "kernel", "boots", outcome, reason=error.what, diff=told, started=time.time())
+    unknown = KernelRecord(kernel, kernel, *["unknown"] * 5)
+    record = RunRecord(
+        kernel=unknown,
+        started=time.time(),
+        complete=True,
+        host=host_facts(),
+        command=command,
+        harness_version=version("kernel-patch-harness"),
+        cases=(case,),
+    )
+    folder.write(record)
+    folder.write_file(JUNIT_NAME, render_junit([record]))
+    return record
 
 
 def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitStatus:

@@ -8,29 +8,42 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from typing import NamedTuple
 
-# ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) up to their terminator, other escapes. A
-# control string that is not ended loses only its introducer: what follows may be the evidence.
-_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]*[0-~]"
-)
 
-# A serial console's line end; the look-behind keeps a megabyte of \r from costing the square of it.
-_LINE_END = re.compile(r"(?<!\r)\r+\n")
+class _Patterns(NamedTuple):
+    sequence: re.Pattern[str]
+    line_end: re.Pattern[str]
+    unseen: re.Pattern[str]
+    unseen_ascii: re.Pattern[str]
 
-# What is shown as <U+....>: C0 and C1 controls but tab and newline, lone surrogates, noncharacters (U+FFFE and U+FFFF
-# are forbidden in XML 1.0, section 2.2), line and paragraph separators, bidirectional controls (Unicode Standard
-# Annex 9, section 2), invisible characters, tags.
-_UNSEEN_ASCII = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
-    "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\ufdd0-\ufdef"
-    + "".join(f"{chr(n + 0xFFFE)}{chr(n + 0xFFFF)}" for n in range(0, 0x110000, 0x10000))
-    + "\U000e0000-\U000e007f]"
-)
+
+@cache
+def _patterns() -> _Patterns:
+    """Made when first used: compiling them takes longer than all else in this module."""
+    return _Patterns(
+        # ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) up to their terminator, other
+        # escapes. A control string that is not ended loses only its introducer: what follows may be the evidence.
+        sequence=re.compile(
+            r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+            r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
+            r"|\x1b[ -/]*[0-~]"
+        ),
+        # A serial console's line end; the look-behind keeps a megabyte of \r from costing the square of it.
+        line_end=re.compile(r"(?<!\r)\r+\n"),
+        # What is shown as <U+....>: C0 and C1 controls but tab and newline, lone surrogates, noncharacters (U+FFFE and
+        # U+FFFF are forbidden in XML 1.0, section 2.2), line and paragraph separators, bidirectional controls (Unicode
+        # Standard Annex 9, section 2), invisible characters, tags.
+        unseen=re.compile(
+            "[\x00-\x08\x0b-\x1f\x7f-\x9f"
+            "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+            "\ud800-\udfff\ufdd0-\ufdef"
+            + "".join(f"{chr(n + 0xFFFE)}{chr(n + 0xFFFF)}" for n in range(0, 0x110000, 0x10000))
+            + "\U000e0000-\U000e007f]"
+        ),
+        unseen_ascii=re.compile("[\x00-\x08\x0b-\x1f\x7f]"),
+    )
 
 
 def plain_text(text: str) -> str:
@@ -39,12 +52,13 @@ def plain_text(text: str) -> str:
     What comes out is well-formed in XML 1.0, moves no cursor and shows in the order in which it is stored. A byte that
     was not UTF-8 (decoded with ``surrogateescape``) shows as ``<0x80>``, any other unseen character as ``<U+202E>``.
     """
+    patterns = _patterns()
     ascii_only = text.isascii()  # nearly always; then two of three searches cost nothing and the third a tenth
     if "\x1b" in text or not ascii_only:
-        text = _SEQUENCE.sub("", text)
+        text = patterns.sequence.sub("", text)
     if "\r" in text:
-        text = _LINE_END.sub("\n", text)
-    return (_UNSEEN_ASCII if ascii_only else _UNSEEN).sub(lambda found: _name(ord(found.group())), text)
+        text = patterns.line_end.sub("\n", text)
+    return (patterns.unseen_ascii if ascii_only else patterns.unseen).sub(lambda found: _name(ord(found.group())), text)
 
 
 def _name(point: int) -> str:
@@ -83,6 +97,12 @@ def bound_lines(text: str, limit: int, *, whole: str = "") -> str:
     return "\n".join([*lines[:limit], f"[... {len(lines) - limit} lines cut here{where} ...]"])
 
 
+def safe_encoding(name: str | None) -> str:
+    """``utf-8`` for a stream of that encoding, and for one in memory, which has none; else ``ascii``."""
+    plain = (name or "utf-8").lower().replace("-", "").replace("_", "")
+    return "utf-8" if plain.startswith("utf") else "ascii"
+
+
 def encodable(text: str, encoding: str) -> str:
     """The text with what ``encoding`` cannot hold as a backslash escape, so that writing it cannot fail."""
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
@@ -103,17 +123,16 @@ def _columns_of(character: str) -> int:
 
 def elide(text: str, width: int) -> str:
     """One line of plain text, its end replaced by ``...`` when it takes more than ``width`` columns."""
-    return text if columns(text) <= width else fold(text, max(1, width - 3))[0].rstrip() + "..."
+    if columns(text) <= width:
+        return text
+    return text[: _fitting(text, max(1, width - 3))].rstrip() + "..."
 
 
 def elide_start(text: str, width: int) -> str:
     """The same, but the start is replaced: for paths and ids, whose end tells more."""
     if columns(text) <= width:
         return text
-    kept = text[-max(1, width - 3) :]
-    while columns(kept) > max(1, width - 3) and len(kept) > 1:
-        kept = kept[1:]
-    return "..." + kept
+    return "..." + text[len(text) - _fitting(text[::-1], max(1, width - 3)) :]
 
 
 def fold(text: str, width: int) -> list[str]:
@@ -121,11 +140,21 @@ def fold(text: str, width: int) -> list[str]:
     lines: list[str] = []
     rest = text
     while columns(rest) > width:
-        taken = used = 0
-        while used + _columns_of(rest[taken]) <= width or not taken:
-            used += _columns_of(rest[taken])
-            taken += 1
+        taken = _fitting(rest, width)
         space = rest.rfind(" ", 1, taken + 1)
         lines.append(rest[: space if space > 0 else taken])
         rest = rest[space + 1 if space > 0 else taken :]
     return [*lines, rest]
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many of the first characters fit into ``width`` columns; one at least."""
+    if text.isascii():
+        return min(len(text), max(1, width))
+    taken = used = 0
+    for character in text:
+        used += _columns_of(character)
+        if used > width and taken:
+            break
+        taken += 1
+    return taken

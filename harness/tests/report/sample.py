@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.report.folder import case_folder_name
 from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.verdict import Outcome, SplatReport, TraitSighting
 
@@ -75,7 +76,7 @@ def case(
         seconds=seconds,
         started=STARTED + 3.0,
         machine="clone",
-        folder=f"cases/{path.removeprefix('cases/')}",
+        folder=case_folder_name(path),
         splats=(SPLAT,) if outcome is Outcome.KERNEL else (),
         sightings=(TraitSighting("outside_view", "relative", f"{path}:12"),) if outcome is Outcome.MATCH else (),
     )

@@ -1,0 +1,161 @@
+"""What a run came to, as lines of a given width: each case as it ended, failures, slowest cases, notes, totals.
+
+Pure: a run record in, lines out; used while a run goes, at its end, and for a record that was loaded. Layout and words
+are made here for both displays, so that a terminal and a log file say the same; a display only adds colour.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import PurePath
+
+from harness.report.lines import Line, Tone, fact_lines, fold_line
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.text import bound_lines, elide, elide_start, fold, one_line, plain_text
+from harness.report.traits import trait_lines
+from harness.verdict import Outcome
+
+SLOWEST = 5
+_DIFF_LINES = 60
+_SPLAT_LINES = 25
+_INDENT = 6
+
+OUTCOME_WORDS = {
+    Outcome.MATCH: "ok",
+    Outcome.MISMATCH: "DIFF",
+    Outcome.TIMEOUT: "TIME",
+    Outcome.KERNEL: "KERN",
+    Outcome.LOST: "LOST",
+    Outcome.SKIPPED: "skip",
+    Outcome.ERROR: "ERR",
+}
+OUTCOME_TONES = {
+    Outcome.MATCH: Tone.GOOD,
+    Outcome.MISMATCH: Tone.BAD,
+    Outcome.TIMEOUT: Tone.BAD,
+    Outcome.KERNEL: Tone.BAD,
+    Outcome.LOST: Tone.BAD,
+    Outcome.SKIPPED: Tone.FAINT,
+    Outcome.ERROR: Tone.WARNING,
+}
+
+
+def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
+    """What is tested and by what, before the cases; facts that are not known yet are left out.
+
+    :param total: the number of cases to come.
+    """
+    kernel = run.kernel
+    accelerated = f"{run.acceleration}: {run.acceleration_evidence}" if run.acceleration_evidence else run.acceleration
+    facts = (
+        ("kernel", f"{kernel.release} {kernel.architecture}"),
+        ("from", kernel.origin),
+        ("config", kernel.config_source),
+        ("qemu", f"{run.qemu} {run.machine_type}"),
+        ("acceleration", accelerated),
+        ("profile", run.profile),
+        ("cases", f"{total}, {run.workers} at a time" if run.workers > 1 else str(total)),
+    )
+    return [line for name, fact in facts for line in fact_lines(name, one_line(fact), width)]
+
+
+def case_lines(case: CaseRecord, width: int = 0) -> list[Line]:
+    """A case that ended: one line, and below it why it failed.
+
+    :param width: columns; 0 cuts and folds nothing, as in a file.
+    """
+    word = OUTCOME_WORDS[case.outcome]
+    said = one_line(case.reason if case.outcome is Outcome.SKIPPED else case.title)
+    text = f"{word:<4} {case.seconds:7.2f}s  {one_line(case.id)}{'  ' if said else ''}{said}"
+    lines = [Line(elide(text, width) if width else text, OUTCOME_TONES[case.outcome], lead=len(word))]
+    if case.outcome not in (Outcome.MATCH, Outcome.SKIPPED):
+        below = _failure_lines(case)
+        lines += [part for line in below for part in fold_line(line, width, indent=_INDENT)]
+        if case.folder:
+            # Not folded: one wants to copy it.
+            lines += [Line(""), Line(f"{'':{_INDENT}}logs: {one_line(case.folder)}/", Tone.FAINT)]
+        lines.append(Line(""))
+    return lines
+
+
+def _failure_lines(case: CaseRecord) -> list[Line]:
+    lines = [Line(text, Tone.STRONG) for text in bound_lines(plain_text(case.reason).strip(), 10).split("\n") if text]
+    if case.diff:
+        diff = bound_lines(plain_text(case.diff), _DIFF_LINES, whole=_file(case, "diff"))
+        lines += [Line(""), *(Line(text, _diff_tone(text)) for text in diff.split("\n"))]
+    for splat in case.splats[:3]:
+        text = bound_lines(plain_text(splat.text), _SPLAT_LINES, whole=_file(case, "kernel.log"))
+        lines += [Line(""), Line(one_line(splat.title), Tone.BAD), *map(Line, text.split("\n"))]
+    if len(case.splats) > 3:
+        lines.append(Line(f"[... {len(case.splats) - 3} more splats ...]"))
+    return lines
+
+
+def _diff_tone(text: str) -> Tone:
+    if text.startswith(("--- ", "+++ ", "@@")):
+        return Tone.FAINT
+    return {"-": Tone.BAD, "+": Tone.GOOD}.get(text[:1], Tone.PLAIN)
+
+
+def _file(case: CaseRecord, name: str) -> str:
+    return f"{one_line(case.folder)}/{name}" if case.folder else ""
+
+
+def summary(run: RunRecord, width: int) -> list[Line]:
+    """All that is to be said of a run at its end, with tones; what matters most comes last.
+
+    :param width: columns. All keeps to it but the id of a case that failed, which one may want to copy: it is not cut.
+    """
+    nearest = "; ".join(map(one_line, run.nearest))
+    blocks = [
+        trait_lines(run, width),
+        fact_lines("nearest", nearest, width),
+        slowest_lines(run, width),
+        [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
+        [line for text in run.problems for line in fact_lines("PROBLEM", one_line(text), width, tone=Tone.WARNING)],
+        failed_lines(run, width),
+        totals_lines(run, width),
+    ]
+    return [line for block in blocks if block for line in (Line(""), *block)]
+
+
+def summary_lines(run: RunRecord, width: int) -> list[str]:
+    """The same as plain lines."""
+    return [line.text for line in summary(run, width)]
+
+
+def results_lines(junit_path: PurePath | None) -> list[Line]:
+    """Where the results are; the path is not cut, as one wants to copy it."""
+    return [Line(f"results: {one_line(str(junit_path))}")] if junit_path else []
+
+
+def slowest_lines(run: RunRecord, width: int) -> list[Line]:
+    """The cases that took longest, slowest first; what was skipped took nothing."""
+    asked = [case for case in run.cases if case.outcome is not Outcome.SKIPPED]
+    slowest = sorted(asked, key=lambda case: -case.seconds)[:SLOWEST]
+    lines = [Line(f"{case.seconds:9.2f} s  {elide_start(one_line(case.id), max(8, width - 13))}") for case in slowest]
+    return [Line("Slowest cases", Tone.STRONG), Line(""), *lines] if lines else []
+
+
+def failed_lines(run: RunRecord, width: int) -> list[Line]:
+    """The cases that failed once more, id and reason, as their diffs have scrolled away."""
+    lines = []
+    for case in run.cases:
+        if case.outcome in (Outcome.MATCH, Outcome.SKIPPED):
+            continue
+        word = OUTCOME_WORDS[case.outcome]
+        lines.append(Line(f"{word:<4}  {one_line(case.id)}", OUTCOME_TONES[case.outcome], lead=len(word)))
+        if case.reason:
+            lines.append(Line(f"      {elide(one_line(case.reason), max(8, width - 6))}"))
+    return lines
+
+
+def totals_lines(run: RunRecord, width: int) -> list[Line]:
+    """How many cases came to which outcome, and in what time."""
+    counts = Counter(case.outcome for case in run.cases)
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]) or "none ran"
+    number = len(run.cases)
+    text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {said}"
+    clean = run.complete and not run.problems and set(counts) <= {Outcome.MATCH, Outcome.SKIPPED}
+    lines = [Line(part, Tone.GOOD if clean else Tone.BAD) for part in fold(text, width)]
+    return lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH", Tone.WARNING)]

@@ -1,0 +1,86 @@
+"""The end of a run as plain lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.report.record import dumps, loads
+from harness.report.summary import case_lines, header_lines, summary_lines
+from harness.report.text import columns, plain_text
+from harness.tests.report.golden import assert_golden
+from harness.tests.report.sample import CASES, RUN, SPLAT, case
+from harness.verdict import Outcome
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_summary_looks_as_it_did(width: int) -> None:
+    """Traits, nearest profiles, slowest cases, notes, problems, failures and totals, as last looked at."""
+    assert_golden(f"summary-{width}.txt", "".join(f"{line}\n" for line in summary_lines(RUN, width)))
+
+
+def test_a_loaded_record_gives_the_same_summary() -> None:
+    """The summary needs nothing but the record, so it can be made again from disk."""
+    assert summary_lines(loads(dumps(RUN)), 80) == summary_lines(RUN, 80)
+
+
+def test_only_an_id_may_be_wider() -> None:
+    """At 80 columns every line fits but the id of a failed case, which is whole so that it can be copied."""
+    too_wide = [line for line in summary_lines(RUN, 80) if columns(line) > 80]
+
+    assert too_wide == [f"TIME  {CASES[4].id}"]
+
+
+def test_totals_come_last() -> None:
+    """The last line counts the outcomes; a run that did not finish says so after it."""
+    complete = summary_lines(RUN, 200)
+    killed = summary_lines(replace(RUN, complete=False, cases=CASES[:1]), 200)
+
+    assert complete[-1] == ("9 cases in 41.2 s: 3 match, 1 mismatch, 1 timeout, 1 kernel, 1 lost, 1 skipped, 1 error")
+    assert killed[-2:] == ["1 case in 41.2 s: 1 match", "THE RUN DID NOT FINISH"]
+
+
+def test_a_run_without_cases_has_a_summary() -> None:
+    """A run that ended before its first case says that none ran."""
+    assert summary_lines(replace(RUN, cases=(), traits=(), nearest=(), notes=(), problems=()), 80)[-1] == (
+        "0 cases in 41.2 s: none ran"
+    )
+
+
+def test_the_header_leaves_out_what_is_not_known() -> None:
+    """Facts that are not known yet take no line."""
+    names = [
+        line.text.split()[0] for line in header_lines(replace(RUN, qemu="", machine_type="", profile=""), 80, total=3)
+    ]
+
+    assert names == ["kernel", "from", "config", "acceleration", "cases"]
+
+
+def test_long_failures_are_bounded() -> None:
+    """A diff of a thousand lines and a dozen long splats leave a screenful or two, and say where the rest is."""
+    long = "".join(f"+line {number}\n" for number in range(1000))
+    splats = (replace(SPLAT, text=long),) * 12
+    failed = replace(case("cases/a/b.session", Outcome.KERNEL, reason="r", diff=long), splats=splats)
+    texts = [line.text.strip() for line in case_lines(failed, 200)]
+
+    assert len(texts) < 160
+    assert "[... 940 lines cut here; all of them are in cases/a/b.session/diff ...]" in texts
+    assert "[... 975 lines cut here; all of them are in cases/a/b.session/kernel.log ...]" in texts
+    assert "[... 9 more splats ...]" in texts
+
+
+@settings(deadline=None, max_examples=60)
+@given(ANY_TEXT, st.sampled_from(list(Outcome)), st.sampled_from([0, 40, 80, 200]))
+def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> None:
+    """Nothing that a guest or a case file says puts a control character into a line, or makes a line too wide."""
+    splat = replace(SPLAT, title=text, text=text)
+    hostile = replace(CASES[0], outcome=outcome, id=text, title=text, reason=text, diff=text, splats=(splat,) * 4)
+    lines = case_lines(hostile, width)
+
+    assert all(plain_text(line.text) == line.text and "\n" not in line.text for line in lines)
+    assert not width or all(columns(line.text) <= width for line in lines if "logs: " not in line.text)

@@ -1,0 +1,131 @@
+"""What a person sees of a run: plain lines in a file or a CI log; on a terminal, see ``report/live.py``.
+
+rich is imported only when a :class:`~harness.report.live.LiveDisplay` is made: it would double the start-up time of
+every run that writes to a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from harness.errors import HostError
+from harness.report.lines import Line
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.summary import case_lines, header_lines, results_lines, summary
+from harness.report.text import encodable, one_line, safe_encoding
+
+PLAIN_WIDTH = 80
+_NO = ("", "0", "false", "no")
+
+
+class RunDisplay(Protocol):
+    """Told what happens in a run, and shows it. A context manager: leaving it gives the terminal back as it was.
+
+    May be used for several runs after each other; ``started`` begins one.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def phase(self, text: str) -> None:
+        """What is being done before the first case: fetching the kernel, booting the template, ..."""
+
+    def started(self, run: RunRecord, total: int) -> None:
+        """The cases begin; ``run`` holds what is known so far, ``total`` is the number of cases."""
+
+    def case_started(self, case_id: str, worker: str) -> None:
+        """That worker (``gw0``, or empty when there is one) begins that case."""
+
+    def case_ended(self, case: CaseRecord) -> None:
+        """A case came to its outcome."""
+
+    def note(self, text: str) -> None:
+        """One line that the user should know now."""
+
+    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
+        """The run is over, complete or not; ``junit_path`` is where its results are."""
+
+
+class PlainDisplay:
+    """Lines, one after the other: no escape codes, no redraw, nothing wrapped, each line written at once.
+
+    :param stream: where they go; what is not UTF-8 gets ASCII.
+    :param width: columns that tables keep to.
+    """
+
+    def __init__(self, stream: TextIO, *, width: int = PLAIN_WIDTH) -> None:
+        self._stream = stream
+        self._width = width
+        self._encoding = safe_encoding(stream.encoding)
+        self._reader_is_gone = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def phase(self, text: str) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([Line(f"...  {one_line(text)}")])
+
+    def started(self, run: RunRecord, total: int) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([*header_lines(run, self._width, total=total), Line("")])
+
+    def case_started(self, case_id: str, worker: str) -> None:
+        """Shows nothing: a line a case is enough, and says more when the case has ended."""
+
+    def case_ended(self, case: CaseRecord) -> None:
+        """See :class:`RunDisplay`."""
+        self._write(case_lines(case))
+
+    def note(self, text: str) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([Line(f"note: {one_line(text)}")])
+
+    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([*summary(run, self._width), *results_lines(junit_path)])
+
+    def _write(self, lines: Iterable[Line]) -> None:
+        if self._reader_is_gone:
+            return
+        try:
+            self._stream.write(encodable("".join(f"{line.text}\n" for line in lines), self._encoding))
+            self._stream.flush()
+        except BrokenPipeError:
+            # ``harness run | head``: the run goes on, its results are in the run folder.
+            self._reader_is_gone = True
+        except OSError as error:
+            raise HostError(
+                "the output of the run cannot be written",
+                evidence=str(error),
+                remedy="send it to a place with room; the results are in the run folder",
+            ) from None
+
+
+def choose_display(stream: TextIO, environment: Mapping[str, str]) -> RunDisplay:
+    """The display for that stream: live on a terminal, else plain lines.
+
+    Plain when the stream is no terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``),
+    and when ``CI`` is set. ``NO_COLOR`` on a terminal is a live display without colour.
+    """
+    if not stream.isatty():
+        columns = environment.get("COLUMNS", "")
+        return PlainDisplay(stream, width=max(40, int(columns)) if columns.isdecimal() else PLAIN_WIDTH)
+    in_ci = environment.get("CI", "").lower() not in _NO
+    if in_ci or environment.get("TERM", "").lower() in ("", "dumb", "unknown"):
+        return PlainDisplay(stream, width=os.get_terminal_size(stream.fileno()).columns or PLAIN_WIDTH)
+    from harness.report.live import LiveDisplay  # see the top of this file
+
+    return LiveDisplay(stream, environment)

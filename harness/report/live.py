@@ -85,6 +85,7 @@ class LiveDisplay:
         self._phase = ""
         self._phase_since = self._began = clock()
         self._total = 0
+        self._is_started = False
         self._counts: Counter[Outcome] = Counter()
         self._running: dict[str, tuple[str, float]] = {}
         self._measure()
@@ -113,8 +114,10 @@ class LiveDisplay:
     def started(self, run: RunRecord, total: int) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
         with self._lock:
-            self._phase = ""
-            self._total, self._began = total, self._clock()
+            self._total = total
+            if self._is_started:
+                return
+            self._is_started, self._phase, self._began = True, "", self._clock()
             self._counts.clear()
             self._running.clear()
             self._print([*header_lines(run, self._console.width, total=total), Line("")])
@@ -140,6 +143,7 @@ class LiveDisplay:
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
         with self._lock:
+            self._is_started = False
             self._stop()
             self._measure()
             self._write([*summary(run, self._console.width), *results_lines(junit_path)])

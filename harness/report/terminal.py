@@ -38,7 +38,10 @@ class RunDisplay(Protocol):
         """What is being done before the first case: fetching the kernel, booting the template, ..."""
 
     def started(self, run: RunRecord, total: int) -> None:
-        """The cases begin; ``run`` holds what is known so far, ``total`` is the number of cases."""
+        """The cases begin; ``run`` holds what is known so far, ``total`` is the number of cases.
+
+        Said again before ``finished`` (each worker of pytest-xdist says it), it only changes the total.
+        """
 
     def case_started(self, case_id: str, worker: str) -> None:
         """That worker (``gw0``, or empty when there is one) begins that case."""
@@ -65,6 +68,7 @@ class PlainDisplay:
         self._width = width
         self._encoding = safe_encoding(stream.encoding)
         self._reader_is_gone = False
+        self._is_started = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +84,9 @@ class PlainDisplay:
 
     def started(self, run: RunRecord, total: int) -> None:
         """See :class:`RunDisplay`."""
-        self._write([*header_lines(run, self._width, total=total), Line("")])
+        if not self._is_started:
+            self._write([*header_lines(run, self._width, total=total), Line("")])
+        self._is_started = True
 
     def case_started(self, case_id: str, worker: str) -> None:
         """Shows nothing: a line a case is enough, and says more when the case has ended."""
@@ -95,6 +101,7 @@ class PlainDisplay:
 
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
         """See :class:`RunDisplay`."""
+        self._is_started = False
         self._write([*summary(run, self._width), *results_lines(junit_path)])
 
     def _write(self, lines: Iterable[Line]) -> None:

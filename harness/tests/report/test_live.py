@@ -107,6 +107,22 @@ def test_the_bar_counts_by_outcome() -> None:
     assert rows[1].startswith("━━━━")
 
 
+def test_a_second_worker_does_not_begin_anew() -> None:
+    """When the second worker says that the cases begin, the header, the counts and what runs stay."""
+    screen = Screen(80)
+    with display_on(screen) as display:
+        display.started(BEGUN, 9)
+        display.case_ended(CASES[0])
+        display.case_started(CASES[1].id, "gw0")
+        display.started(BEGUN, 9)
+        display.case_started(CASES[2].id, "gw1")
+        rows = screen.lines[-3:]
+
+    assert [row[:3] for row in rows[:2]] == ["gw0", "gw1"]
+    assert "1/9  1 ok" in rows[2]
+    assert screen.text.count("acceleration") == 1
+
+
 def test_many_workers_leave_room() -> None:
     """On a low terminal the rows of workers are cut, and the rest is counted."""
     screen = Screen(80)

@@ -79,6 +79,19 @@ def test_a_line_a_case() -> None:
     )
 
 
+def test_the_header_is_shown_once_a_run() -> None:
+    """Two workers that both say that the cases begin give one header; the next run gives its own."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.started(RUN, 3)
+    display.started(RUN, 3)
+    once = stream.getvalue().count("config ")
+    display.finished(RUN, None)
+    display.started(RUN, 3)
+
+    assert (once, stream.getvalue().count("config ")) == (1, 2)
+
+
 def test_a_stream_without_utf8_gets_ascii() -> None:
     """A title, a diff or a path with other characters is written with escapes where the stream lacks them."""
     raw = io.BytesIO()

@@ -191,7 +191,7 @@ class KernelLog:
     def _read(self, block: bytes) -> None:
         """Whole lines, without the last newline."""
         quiet = self._growing is None and self._stamps_seen and not is_candidate(block)
-        lines = block.rsplit(b"\n", KEPT_LINES)[-KEPT_LINES:] if quiet else block.split(b"\n")
+        lines = block.rsplit(b"\n", KEPT_LINES) if quiet else block.split(b"\n")
         lines = [line if len(line) <= LINE_LIMIT_BYTES else line[:LINE_LIMIT_BYTES] for line in lines]
         self._kept.extend(lines)
         first = self._lines_seen + 1

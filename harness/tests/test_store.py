@@ -19,11 +19,21 @@ from harness.store import STORE_VARIABLE, Store, digest_of
 FAR = Deadline.after(60)
 KEY = digest_of("what it was made from")
 
-# Makes the product, tells when it is about to and when it is in the midst of it, and goes on when it is told to.
+# Makes the product; tells when it waits for the lock, when it is in the midst, and then goes on when it is told to.
 MAKER = """
 import sys
+import time
 from pathlib import Path
 from harness.store import Store
+
+pause = time.sleep
+
+def wait(seconds):
+    print("waiting", flush=True)
+    time.sleep = pause
+    pause(seconds)
+
+time.sleep = wait
 
 def fill(folder):
     (folder / "half").write_text("made")
@@ -31,7 +41,6 @@ def fill(folder):
     sys.stdin.readline()
     (folder / "whole").write_text("made")
 
-print("asking", flush=True)
 print(Store(Path(sys.argv[1])).make("kind", sys.argv[2], fill), flush=True)
 """
 
@@ -82,12 +91,12 @@ def test_made_once(store: Store) -> None:
 def test_two_processes_make_it_once(store: Store) -> None:
     """Of two processes that ask for one product, one makes it and the other waits and takes it."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
-        midst = [said(first), said(first)]
+        midst = [said(first)]
         with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as second:
             midst.append(said(second))
             outputs = [child.communicate(b"\n", timeout=20)[0].decode().split() for child in (first, second)]
 
-    assert midst == ["asking", "filling", "asking"]
+    assert midst == ["filling", "waiting"]
     assert outputs == [[str(store.place("kind", KEY))]] * 2
     assert left_behind(store) == [store.place("kind", KEY).name]
 
@@ -95,14 +104,14 @@ def test_two_processes_make_it_once(store: Store) -> None:
 def test_killed_maker_leaves_nothing(store: Store) -> None:
     """SIGKILL in the midst leaves no product and no lock; the next caller makes it and sweeps the remains."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst = [said(child), said(child)]
+        midst = said(child)
         os.kill(child.pid, signal.SIGKILL)
         child.wait(timeout=20)
     remains = left_behind(store)
     found = store.find("kind", KEY)
     place = store.make("kind", KEY, fill, deadline=FAR)
 
-    assert midst == ["asking", "filling"]
+    assert midst == "filling"
     assert len(remains) == 1
     assert found is None
     assert [path.name for path in place.iterdir()] == ["whole"]
@@ -112,12 +121,12 @@ def test_killed_maker_leaves_nothing(store: Store) -> None:
 def test_deadline_while_another_makes_it(store: Store) -> None:
     """Who may wait no longer for another run's product is told so, and by which lock; the other is not disturbed."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst = [said(child), said(child)]
+        midst = said(child)
         with pytest.raises(HostError, match="another run has been making kind") as caught:
             store.make("kind", KEY, fill, deadline=Deadline.after(0))
         output = child.communicate(b"\n", timeout=20)[0].decode().split()
 
-    assert midst == ["asking", "filling"]
+    assert midst == "filling"
     assert ".lock" in caught.value.evidence
     assert output == [str(store.place("kind", KEY))]
 
@@ -194,16 +203,42 @@ print(sorted(path.name for path in (store.folder / "kind").iterdir() if not path
 """
 
 
-def test_disk_really_full(tmp_path: Path) -> None:
-    """On a full file system, product and fact are refused as the host's fault, and leave nothing behind."""
-    mount = f"mount -t tmpfs -o size=64k none {tmp_path}"
+READ_ONLY = """
+import sys
+from pathlib import Path
+from harness.errors import UsageError
+from harness.store import Store
+
+for folder in (Path(sys.argv[1]), Path(sys.argv[1], "a", "b")):
+    try:
+        Store(folder).make("kind", "a", lambda folder: None)
+    except UsageError as error:
+        print(error.what)
+"""
+
+
+def on_file_system(option: str, code: str, folder: Path) -> list[str]:
+    """The lines that the code prints when it runs with a fresh file system on the folder, which it alone sees."""
+    mount = f"mount -t tmpfs -o {option} none {folder}"
     private = ["unshare", "--mount", "sh", "-c"]
     if process.run([*private, mount], deadline=FAR, check=False).status != 0:
-        pytest.skip("mounting a small file system in a mount namespace of one's own needs root")
-    script = f'{mount} && exec "$0" -c "$1" {tmp_path}'
-    done = process.run([*private, script, sys.executable, FULL], deadline=FAR)
+        pytest.skip("mounting a file system in a mount namespace of one's own needs root")
+    script = f'{mount} && exec "$0" -c "$1" {folder}'
+    return process.run([*private, script, sys.executable, code], deadline=FAR).text.splitlines()
 
-    assert done.text.splitlines() == [f"no space left in the store {tmp_path}"] * 2 + ["[]"]
+
+def test_disk_really_full(tmp_path: Path) -> None:
+    """On a full file system, product and fact are refused as the host's fault, and leave nothing behind."""
+    lines = on_file_system("size=64k", FULL, tmp_path)
+
+    assert lines == [f"no space left in the store {tmp_path}"] * 2 + ["[]"]
+
+
+def test_read_only_file_system(tmp_path: Path) -> None:
+    """A store on a read-only file system, or to be made in one, is the user's to mend."""
+    lines = on_file_system("ro", READ_ONLY, tmp_path)
+
+    assert lines == [f"the store {tmp_path} cannot be written", f"the store {tmp_path / 'a' / 'b'} cannot be written"]
 
 
 def test_error_of_what_fill_reads_is_not_the_stores(store: Store, tmp_path: Path) -> None:

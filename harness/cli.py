@@ -135,7 +135,10 @@ def _run_one(options: Options, selection: object, results: Path) -> ExitStatus:
                 deadline=Deadline.after(pipeline.PREPARE_SECONDS),
             )
         except HarnessError as error:
-            record_no_kernel(options.kernel, error, folder=folder, command=command)
+            if isinstance(error, UsageError):
+                folder.discard()  # a slip of the fingers is no run
+            else:
+                record_no_kernel(options.kernel, error, folder=folder, command=command)
             raise
         for note in prepared.notes:
             display.note(note)

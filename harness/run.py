@@ -58,6 +58,7 @@ class Listener:
     """Case files that could not be read, in their own words."""
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
+    _root: Path = places.ROOT
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
@@ -76,9 +77,15 @@ class Listener:
         """Cases are known, when they run in workers; each says the same."""
         self.display.started(self.record, len(ids))
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Where paths that pytest reports are counted from."""
+        self._root = config.rootpath
+
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        """A case starts."""
-        self.display.case_started(nodeid, "")
+        """A case starts; pytest's own name for it may start elsewhere than ours."""
+        file, _, name = location
+        path = places.case_id((self._root / file).resolve())
+        self.display.case_started(path if path.endswith(".session") else f"{path}::{name}", "")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A case file is broken, maybe."""

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,17 @@ class RunFolder:
                 raise FileExistsError(errno.EEXIST, "1000 runs have this name", str(path))
             _point(results / LATEST_NAME, path.name)
         return cls(path)
+
+    def discard(self) -> None:
+        """Remove a folder that no record was written to; ``results/latest`` points to the run before it again."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        results = self.path.parent
+        with _complaints(results):
+            before = sorted(one.parent.name for one in results.glob(f"*/{RUN_NAME}") if one.parent.name != LATEST_NAME)
+            if before:
+                _point(results / LATEST_NAME, before[-1])
+            else:
+                (results / LATEST_NAME).unlink(missing_ok=True)
 
     def case_folder(self, case_id: str) -> Path:
         """The folder for the logs of that case, made when it is not there; ``relative_to(path)`` goes in the record."""

@@ -15,7 +15,7 @@ from harness.report.text import columns, fold, one_line
 
 UNCONFIRMED = "(?)"
 
-_MEANING_WIDTH = 28  # a column of meaning narrower than this is not worth having
+_MEANING_WIDTH = 60  # a narrower column of meanings makes three lines of each row; `traits.json` has them all
 _NAME_WIDTH = 32
 _VALUE_WIDTH = 20
 _LEAST_WIDTH = 6

@@ -72,6 +72,19 @@ def test_two_runs_in_one_second_get_two_folders(tmp_path: Path) -> None:
     assert (tmp_path / LATEST_NAME).resolve() == second.path
 
 
+def test_a_discarded_folder_leaves_no_trace(tmp_path: Path) -> None:
+    """Who mistypes a word finds the run before it as the latest, and nothing where there was none."""
+    create(tmp_path).discard()
+    assert names(tmp_path) == set()
+    first = create(tmp_path)
+    first.write(RUN)
+
+    create(tmp_path).discard()
+
+    assert (tmp_path / LATEST_NAME).resolve() == first.path
+    assert names(tmp_path) == {first.path.name, LATEST_NAME}
+
+
 @pytest.mark.parametrize(
     ("slug", "name"),
     [("../../etc", "etc"), ("", "kernel"), ("linux @ v6.1", "linux-@-v6.1"), ("k" * 300, "k" * 80), ("a\0b\n", "a-b")],

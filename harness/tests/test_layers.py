@@ -93,10 +93,10 @@ ORDER = """
 _LINES = [line.split() for line in ORDER.strip().splitlines()]
 RANKS = {words[-1]: rank for rank, words in enumerate(_LINES)}
 PURE = {words[-1] for words in _LINES if words[0] == "*"}
-EFFECTS = frozenset(
-    "asyncio click ctypes filelock os pexpect platform psutil qemu selectors shutil signal socket subprocess sys tempfile"
-    " termios threading tty".split()
-)
+EFFECTS = {
+    *("asyncio", "click", "ctypes", "filelock", "os", "pexpect", "platform", "psutil", "qemu", "selectors", "shutil"),
+    *("signal", "socket", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
+}
 DOORS = {
     "subprocess": {"process"},
     "pexpect": {"guest.console"},

@@ -1,0 +1,100 @@
+"""A case on one machine: its names, its needs, and what a Python case that raised something came to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import places
+from harness.case import Bench, OpenCase, conclude, junit_names, missing_needs
+from harness.errors import CaseError, HostError
+from harness.guest.accel import AccelerationVerdict
+from harness.guest.machine import BootRequest
+from harness.guest.qemu import Acceleration, parse_machine_type
+from harness.kernel.kconfig import ConfigSource, parse_config
+from harness.pipeline import Prepared, dumps, loads
+from harness.report.record import KernelRecord
+from harness.semantics import load_semantics
+from harness.session.play import HierarchyError, NotAskedError
+from harness.verdict import Outcome
+
+
+@pytest.fixture
+def prepared() -> Prepared:
+    """A kernel that nobody boots."""
+    machine_type = parse_machine_type((places.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
+    request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
+    return Prepared(
+        request=request,
+        template=None,
+        kernel=KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image"),
+        config_text="CONFIG_X=y\n",
+        profile="mainline",
+        acceleration=AccelerationVerdict(Acceleration.TCG, "no device"),
+        qemu_version="7.2",
+        guest_digest="123",
+        notes=("a note",),
+    )
+
+
+@pytest.fixture
+def case(prepared: Prepared, tmp_path: Path) -> OpenCase:
+    """A case that has no machine."""
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    bench = Bench(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
+    return OpenCase(bench, "cases/x/test_y.py::test_z", folder="x")
+
+
+@pytest.mark.parametrize(
+    ("identity", "classname", "name"),
+    [
+        ("cases/views/siblings.session", "cases.views", "siblings.session"),
+        ("cases/setns/test_fds.py::test_own[v2]", "cases.setns.test_fds", "test_own[v2]"),
+        ("alone.session", "cases", "alone.session"),
+    ],
+)
+def test_names_for_junit_are_two_parts(identity: str, classname: str, name: str) -> None:
+    """classname and name together are the id, and GitLab shows them as suite and test."""
+    assert junit_names(identity) == (classname, name)
+
+
+def test_needs_are_held_against_the_configuration() -> None:
+    """What is not built in is a reason to skip that names the option; an unknown configuration is none."""
+    config = parse_config("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n", ConfigSource.BESIDE)
+
+    assert missing_needs(["CONFIG_A"], config) == ""
+    assert "CONFIG_B" in missing_needs(["CONFIG_A", "CONFIG_B"], config)
+    assert "CONFIG_C" in missing_needs(["CONFIG_C"], config)
+    assert missing_needs(["CONFIG_B"], None) == ""
+    with pytest.raises(CaseError):
+        missing_needs(["what is this"], config)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (None, Outcome.MATCH, ""),
+        (AssertionError("left is not right\nassert 1 == 2"), Outcome.MISMATCH, "left is not right"),
+        (AssertionError(), Outcome.MISMATCH, "an assertion without a word"),
+        (HierarchyError("EINVAL"), Outcome.MISMATCH, "the hierarchies cannot be mounted: EINVAL"),
+        (NotAskedError("this kernel has no rdma"), Outcome.SKIPPED, "this kernel has no rdma"),
+        (HostError("QEMU is gone"), Outcome.ERROR, "QEMU is gone"),
+        (ZeroDivisionError("division by zero"), Outcome.ERROR, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_a_python_case_raised_decides(
+    case: OpenCase, error: BaseException | None, outcome: Outcome, reason: str
+) -> None:
+    """An assertion is about the kernel, a fault of the host or of the case is not."""
+    record = conclude(case, error, title="a title", trace="the trace")
+
+    assert record.outcome is outcome
+    assert record.reason.removeprefix("cases/x/test_y.py::test_z: ") == reason
+    assert record.title == "a title"
+    assert record.machine == ""
+
+
+def test_what_is_prepared_survives_the_way_to_a_worker(prepared: Prepared) -> None:
+    """A worker gets the very value that the controller prepared."""
+    assert loads(dumps(prepared)) == prepared

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from harness import places
 from harness.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.errors import UsageError
-from harness.report.folder import LATEST_NAME, case_folder_name
+from harness.report.folder import LATEST_NAME, case_folder_name, load_run
+from harness.report.record import CaseRecord
 from harness.session.render import diff
 from harness.session.transcript import parse
+from harness.verdict import Outcome
+
+_WHOLE = {Outcome.MATCH, Outcome.MISMATCH}
+"""What a case came to when its transcript is that of a whole session on a sound kernel."""
 
 
 def accept_case(case: str, *, results: Path) -> str:
     """Rewrite a session file from what the last run saw; the text to show, which is the patch that was applied.
 
-    :param case: the file, or its id as reports print it.
-    :raises UsageError: there is no such case or run, or the file was changed since.
+    :param case: the file, or its id as reports print it. :param results: the folder of the run folders.
+    :raises UsageError: there is no such case or run, its case did not come to its end, the file was changed since, or
+        it cannot be written.
     :raises CaseError: what was seen cannot be written as a session file.
     """
     path = places.find_case(case)
@@ -24,22 +31,58 @@ def accept_case(case: str, *, results: Path) -> str:
         remedy = "a Python case says what it expects in its own code: edit it"
         raise UsageError(f"{case} is no session file", remedy=remedy)
     identity = places.case_id(path)
-    folder = results / LATEST_NAME / case_folder_name(identity)
-    actual, expected = folder / ACTUAL_NAME, folder / EXPECTED_NAME
-    if not (actual.is_file() and expected.is_file()):
-        raise UsageError(
-            f"the last run in {results} holds no transcript of {identity}",
-            evidence=f"looked for {actual}",
-            remedy=f"run it first: harness run --cases {case}",
+    latest = results / LATEST_NAME
+    again = f"run it: harness run --cases {case}"
+    record = _find_record(latest, identity)
+    if record is None:
+        what = f"the last run in {results} did not ask {identity}"
+        raise UsageError(what, evidence=f"looked in {latest.resolve()}", remedy=again)
+    _require_whole(record, identity, again)
+    folder = latest / case_folder_name(identity)
+    try:
+        text, expected, before = (
+            file.read_text(encoding="utf-8") for file in (folder / ACTUAL_NAME, folder / EXPECTED_NAME, path)
         )
-    text, before = actual.read_text(), path.read_text()
-    if before != expected.read_text():
-        raise UsageError(
-            f"{identity} was changed since the last run",
-            remedy=f"run it again, then accept: harness run --cases {case}",
-        )
+    except OSError as error:
+        what = f"the last run in {results} holds no transcript of {identity}"
+        raise UsageError(what, evidence=str(error), remedy=again) from None
     if text == before:
-        return f"{identity}: as expected already, nothing to take over\n"
+        said = f"; it came to: {record.outcome}, {record.reason}" if record.outcome is not Outcome.MATCH else ""
+        return f"{identity} says already what the last run saw, nothing to do{said}\n"
+    if before != expected:
+        remedy = f"{again}, then accept"
+        raise UsageError(f"{identity} was changed since the last run", evidence=f"in {latest.resolve()}", remedy=remedy)
     parse(text, path=identity)
-    path.write_text(text)
+    _replace(path, text)
     return diff(before, text, path=identity).rstrip("\n") + "\n"
+
+
+def _find_record(latest: Path, identity: str) -> CaseRecord | None:
+    """What the last run recorded of a case; None when there is no run, or it did not ask that."""
+    if not latest.is_dir():
+        return None
+    return next((case for case in load_run(latest).cases if case.id == identity), None)
+
+
+def _require_whole(record: CaseRecord, identity: str, again: str) -> None:
+    if record.outcome not in _WHOLE:
+        raise UsageError(
+            f"the last run of {identity} came to: {record.outcome}; that is no expectation",
+            evidence=record.reason,
+            remedy=f"see to that first, then {again}",
+        )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a case file, whole or not at all; its permissions and its kind of line ends stay."""
+    new = path.with_name(f".{path.name}.accepted")
+    try:
+        newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+        new.write_text(text, encoding="utf-8", newline=newline)
+        new.chmod(path.stat().st_mode)
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        remedy = "make the file and its folder writable, and see that there is room; nothing was changed"
+        raise UsageError(f"{path} cannot be written", evidence=str(error), remedy=remedy) from None

@@ -351,6 +351,7 @@ def test_a_commit_has_one_title(shipped: Semantics) -> None:
         ("v3", "scope", "default"),
         ("v4", "scope", "all"),
         ("v4", "setns_moves_task", "no"),
+        ("v4", "zombie_view", "kept"),
         ("mainline-4.4", "newcgroup_flag", "refused"),
         ("mainline-4.6", "namespace_limit", "none"),
         ("mainline-4.9", "namespace_limit", "enospc"),

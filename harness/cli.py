@@ -54,15 +54,15 @@ def main() -> None:
 
 _accel = click.option(
     "--accel",
-    type=click.Choice(["auto", *Acceleration]),
+    type=click.Choice(["auto", *(one.value for one in Acceleration)]),
     default="auto",
     show_default=True,
     help="Who executes the guest; auto races once per host.",
 )
 _fresh = click.option(
     "--fresh",
-    type=click.Choice(list(Fresh)),
-    default=Fresh.CLONE,
+    type=click.Choice([one.value for one in Fresh]),
+    default=Fresh.CLONE.value,
     show_default=True,
     help="How each case gets a machine of its own.",
 )

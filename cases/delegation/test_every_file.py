@@ -1,0 +1,31 @@
+"""Under nsdelegate: which control files of the namespace's root are for those inside to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.shells import Hierarchies, Shell, Sight
+
+EPERM = "Operation not permitted"
+CONTROLLERS = "+memory +pids +cpu"
+
+
+@pytest.mark.needs("CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
+def test_every_file(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
+    """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM, and no other (cgroups(7))."""
+    top = hierarchies("v2")
+    if admin.ask(f"mount -o remount,nsdelegate {top}").status != 0:
+        sight("nsdelegate", "absent")
+        pytest.skip("this kernel has no nsdelegate")
+    admin.run(f"mkdir {top}/a; echo {CONTROLLERS} > {top}/cgroup.subtree_control")
+    delegated = set(admin.run("cat /sys/kernel/cgroup/delegate").split())
+    writable = set(admin.run(f"cd {top}/a; find . -maxdepth 1 -type f -perm -200").replace("./", "").split())
+    inside.run(f"cd {top}/a; echo $$ > cgroup.procs")
+    inside.run("exec unshare -C bash")
+    # A word that no file takes: where the write is not refused, it does nothing.
+    refused = inside.run(f'for f in {" ".join(sorted(writable))}; do echo "$f$( (echo x- > $f) 2>&1)"; done')
+    words = dict(line.partition("bash: ")[::2] for line in refused.splitlines())
+
+    assert {"cgroup.procs", "cgroup.subtree_control"} <= delegated
+    assert {name for name, word in words.items() if EPERM in word} == writable - delegated
+    sight("nsdelegate", "enforced")

@@ -1,0 +1,63 @@
+"""The path of every cgroup of a small tree, read from a namespace rooted at every other one.
+
+The rule (cgroup_namespaces(7), "CGroup Namespaces (v4)", 16 November 2015, item 3): up to the deepest common ancestor
+one ``/..`` for each level, then down by names. A session file shows single places of it; this asks for all pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from harness.shells import Hierarchies, Shell, Sight
+
+TREE = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/ab", "/e")
+"""Cgroups; one name is the start of another."""
+
+
+def test_every_pair(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
+    """Paths within the reader's root follow the rule, and all paths out of it are of one kind."""
+    top = hierarchies("v2")
+    admin.run(f"cd {top}; mkdir -p {' '.join('.' + path for path in TREE)}")
+    pids = {path: start_sleeper(admin, path) for path in TREE}
+    inside.run(f"cd {top}")
+    seen = {root: read_all(inside, root, pids) for root in TREE}
+    within = {(root, target) for root in TREE for target in TREE if PurePosixPath(target).is_relative_to(root)}
+    outside = [(root, target) for root in TREE for target in TREE if (root, target) not in within]
+
+    for root, target in sorted(within):
+        assert seen[root][target] == relative(root, target), f"{target} from {root}"
+
+    kinds = {kind(seen[root][target], root, target) for root, target in outside}
+    assert len(kinds) == 1, {(root, target): seen[root][target] for root, target in outside}
+    sight("outside_view", kinds.pop())
+
+
+def start_sleeper(shell: Shell, path: str) -> int:
+    """Start a process in a cgroup. :return: its pid."""
+    shell.run(f"sleep 1000 & echo $! > .{path}/cgroup.procs")
+    return int(shell.run("echo $!"))
+
+
+def read_all(shell: Shell, root: str, pids: dict[str, int]) -> dict[str, str | None]:
+    """What a reader in a new namespace rooted at ``root`` sees of each process; None where there is no line."""
+    files = " ".join(f"/proc/{pid}/cgroup" for pid in pids.values())
+    shell.run(f"echo $$ > .{root}/cgroup.procs")
+    output = shell.run(f"unshare -C grep -H ^0: {files}")
+    found = {int(pid): path for pid, path in re.findall(r"^/proc/(\d+)/cgroup:0:[^:]*:(.*)$", output, re.MULTILINE)}
+    return {target: found.get(pid) for target, pid in pids.items()}
+
+
+def relative(root: str, target: str) -> str:
+    """The path of a cgroup from a root, by the rule."""
+    ups, steps = PurePosixPath(root), PurePosixPath(target)
+    common = max((path for path in (ups, *ups.parents) if steps.is_relative_to(path)), key=lambda path: len(path.parts))
+    parts = [".."] * len(ups.relative_to(common).parts) + list(steps.relative_to(common).parts)
+    return "/" + "/".join(parts)
+
+
+def kind(seen: str | None, root: str, target: str) -> str:
+    """The value of the trait that a path out of the root shows."""
+    if seen is None:
+        return "hidden"
+    return {relative(root, target): "relative", target: "absolute"}.get(seen, f"{target} from {root}: {seen}")

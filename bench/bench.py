@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -29,11 +30,13 @@ from harness.case import make_bench, run_session
 from harness.deadline import Deadline
 from harness.guest.machine import running
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
-from harness.pipeline import Fresh, Options, Prepared
+from harness.guest.template import booted
+from harness.pipeline import Options
 from harness.report.folder import load_run
 from harness.run import host_facts
 from harness.semantics import load_semantics
 from harness.session.console_name import Console
+from harness.session.play import play
 from harness.session.prompt import announcement_pattern
 from harness.session.transcript import parse
 from harness.store import Store
@@ -41,7 +44,6 @@ from harness.verdict import Outcome
 
 REPEATS = 5
 MANPAGE = places.CASES / "manpage" / "freezer.session"
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Bench:
         """A cold boot by the harness, to three prompts."""
         place = Path(tempfile.mkdtemp(dir=self.folder))
         started = time.perf_counter()
-        afresh = pipeline.booted(self.prepared.request, folder=place, deadline=soon())
+        afresh = booted(self.prepared.request, folder=place, deadline=soon())
         with afresh:
             return time.perf_counter() - started
 
@@ -101,7 +103,7 @@ class Bench:
         """The same boot by QEMU alone: the same words, and nobody but a reader of the same bytes."""
         place = Path(tempfile.mkdtemp(dir=self.folder))
         pattern = re.compile(announcement_pattern("boot"))
-        seen = {name: b"" for name in PORT_NAMES}
+        seen = dict.fromkeys(PORT_NAMES, b"")
         started = time.perf_counter()
         with running(self.prepared.request, Backing(place / "memory", is_shared=True), folder=place) as machine:
             wires = machine.wires
@@ -121,7 +123,7 @@ class Bench:
         bench = make_bench(self.prepared, semantics, folder=self.folder)
         transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
         for number in range(REPEATS):
-            first.append(timed(lambda number=number: self._first_answer(f"first{number}")))  # type: ignore[misc]
+            first.append(timed(partial(self._first_answer, f"first{number}")))
             started = time.perf_counter()
             record = run_session(transcript, bench, folder=f"page{number}")
             whole.append(time.perf_counter() - started)
@@ -161,7 +163,8 @@ class Bench:
             for _ in range(200):
                 ours.append(timed(lambda: console.run("true", deadline=soon())))
                 raw.append(timed(exchange))
-        return [self._ratio('run("true") / the same bytes on the socket', statistics.median(ours), statistics.median(raw), 1.2)]
+        name = 'run("true") / the same bytes on the socket'
+        return [self._ratio(name, statistics.median(ours), statistics.median(raw), 1.2)]
 
     def memory(self) -> list[Figure]:
         """What one more clone costs while another runs, and what the harness itself takes."""
@@ -179,8 +182,6 @@ class Bench:
             semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
             bench = make_bench(self.prepared, semantics, folder=self.folder)
             transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
-            from harness.session.play import play
-
             before = sum(map(pss, pids)) - pss(pids[1])
             play(transcript, machine, profile=bench.profile, deadline=soon())
             after = sum(map(pss, pids))
@@ -210,7 +211,9 @@ class Bench:
         detail = f"{walls[1]:.1f} s / {walls[2]:.1f} s, {len(cases)} cases, {each:.2f} s each alone"
         return [
             Figure("whole suite, -n 1 / -n 2", walls[1] / walls[2], 1.7, False, "", detail),
-            Figure("memory of the harness, a worker", max(workers.values()), 120, True, "MiB", "largest PSS of a Python process"),
+            Figure(
+                "memory of the harness, a worker", max(workers.values()), 120, True, "MiB", "largest PSS of a process"
+            ),
         ]
 
     def _harness_run(self, results: Path, *words: str) -> float:
@@ -264,7 +267,8 @@ def table(figures: list[Figure]) -> str:
         unit = f" {figure.unit}" if figure.unit else ""
         sign = "<=" if figure.at_most else ">="
         mark = "" if figure.is_met else " (missed)"
-        lines.append(f"| {figure.name} | {figure.value:.3g}{unit}{mark} | {sign} {figure.bound:g}{unit} | {figure.detail} |")
+        value, bound = f"{figure.value:.3g}{unit}{mark}", f"{sign} {figure.bound:g}{unit}"
+        lines.append(f"| {figure.name} | {value} | {bound} | {figure.detail} |")
     return "\n".join(lines)
 
 
@@ -286,8 +290,6 @@ def main() -> None:
     if not all(figure.is_met for figure in figures):
         raise SystemExit(1)
 
-
-__all__ = ["Bench", "Fresh", "Prepared"]
 
 if __name__ == "__main__":
     main()

@@ -27,6 +27,7 @@ from harness.session.prompt import (
     output_of,
     read_announcement,
 )
+from harness.session.shell_syntax import read_shell
 from harness.verdict import Fate
 
 if TYPE_CHECKING:
@@ -84,14 +85,33 @@ class _Port(_SpawnBase):
         self.bound = Bound(BOOT_NONCE)
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
-        """Bytes of this wire as soon as there are any; pexpect's contract."""
+        """Bytes of this wire as soon as there are any that the bound lets pass; pexpect's contract."""
         deadline = Deadline.never() if timeout is None else Deadline.after(timeout)
-        dying = False
-        while True:
-            if data := self.wires.take(self.port, size):
-                if passing := self.bound.feed(data):
+        try:
+            while True:
+                if passing := self.bound.feed(self._take(size, deadline)):
                     return passing
-                continue
+                if deadline.is_past:
+                    raise pexpect.TIMEOUT("much came, but nothing that was waited for")
+        except pexpect.ExceptionPexpect:
+            # Who waited in vain sees the tail.
+            if passing := self.bound.release():
+                return passing
+            raise
+
+    def await_match(self, pattern: re.Pattern[bytes], deadline: Deadline) -> None:
+        """Wait until a pattern matches; :attr:`seen_before` and :attr:`seen_match` say where.
+
+        :raises pexpect.TIMEOUT: it did not before the deadline. :raises pexpect.EOF: the machine is gone.
+        """
+        seconds = deadline.seconds_left
+        self.bound.awaited = pattern
+        self.expect_list([pattern], timeout=None if seconds == float("inf") else seconds)
+
+    def _take(self, size: int, deadline: Deadline) -> bytes:
+        """Bytes of this wire as soon as there are any."""
+        dying = False
+        while not (data := self.wires.take(self.port, size)):
             if not self.wires.is_open(self.port):
                 raise pexpect.EOF("the serial port was closed")
             if self.wires.kernel_log.is_panicked and not dying:
@@ -100,6 +120,7 @@ class _Port(_SpawnBase):
                 if dying:
                     raise pexpect.EOF("the kernel panicked")
                 raise pexpect.TIMEOUT("nothing came")
+        return data
 
     @property
     def seen_before(self) -> bytes:
@@ -129,6 +150,7 @@ class Console:
         self._wires = wires
         self._nonce = BOOT_NONCE
         self._pattern = re.compile(announcement_pattern(BOOT_NONCE))
+        self._stands = True  # whether the prompt does, as far as was read
 
     def await_first_prompt(self, deadline: Deadline) -> None:
         """Wait until the shell that init started stands at its prompt; what is typed earlier is thrown away by it.
@@ -154,19 +176,15 @@ class Console:
     def run(self, command: str, *, deadline: Deadline) -> Answer:
         """Type a command line (or several, as continuation lines) and return what the shell answered.
 
-        :raises Unanswered: no prompt came before the deadline, the shell died, or the machine is gone.
-        :raises CaseError: the line is longer than a terminal takes.
+        A command that was given up before, or a shell that came after one that died, is waited for first.
+
+        :raises Unanswered: no prompt came before the deadline, the shell died (maybe before this command, which is
+            then not typed), or the machine is gone.
+        :raises CaseError: a line is longer than a terminal takes, or it is more than one command.
         """
-        typed = command.encode()
-        longest = max(len(line) for line in typed.split(b"\n"))
-        if longest > _CANONICAL_LINE_BYTES:
-            raise CaseError(
-                f"a command line of {longest} bytes is longer than a terminal takes ({_CANONICAL_LINE_BYTES})",
-                evidence=command[:100] + " ...",
-                remedy="write it as several lines, or let a here-document make a script of it",
-            )
+        _check_typable(command)
+        self._catch_up(deadline)
         started = time.monotonic()
-        self._port.bound.restart()
         self.type(command + "\n", deadline=deadline)
         ended, output = self._await_end(deadline)
         return Answer(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
@@ -176,6 +194,7 @@ class Console:
 
         :raises Unanswered: the machine is gone, or takes no input.
         """
+        self._stands = False
         try:
             self._wires.send(self.name, text.encode(), deadline=deadline)
         except BrokenPipeError:
@@ -210,34 +229,72 @@ class Console:
         self.type("\x03", deadline=deadline)
         return self.await_prompt(deadline=deadline)
 
+    def _catch_up(self, deadline: Deadline) -> None:
+        """Let the prompt stand there, and learn what happened to the shell while nobody looked."""
+        if not self._stands:
+            self._await_end(deadline)
+        self._wires.pump(Deadline.after(0))
+        unread = self._wires.unread(self.name)
+        while unread > 0:
+            try:
+                self._port.await_match(self._pattern, Deadline.after(0))
+            except pexpect.ExceptionPexpect:
+                unread -= _READ_BYTES  # noise; or the end, which the next wait tells of
+            else:
+                self._finish_end(deadline)
+
     def _await_end(self, deadline: Deadline) -> tuple[Ended, str]:
         self._expect(self._pattern, deadline)
+        return self._finish_end(deadline)
+
+    def _finish_end(self, deadline: Deadline) -> tuple[Ended, str]:
+        """An announcement was matched: take it in, up to the prompt."""
         raw = self._port.seen_before
         said = read_announcement(self._port.seen_match)
         if isinstance(said, ShellDied):
+            self._stands = False
             raise Unanswered(Fate.SHELL_DIED, self._text(raw), status=said.status)
         # Only when the printed prompt stands there does the shell read: a new shell throws away what came earlier.
         # Between announcement and prompt bash puts the notices of ended jobs: output, for whoever reads along.
         self.prompt, self.shell = said.prompt, said.shell
-        if said.prompt:
-            self._expect(re.compile(re.escape(said.prompt.encode())), deadline)
+        if said.printed:
+            self._expect(re.compile(re.escape(said.printed)), deadline, before=raw)
             raw += self._port.seen_before
+        self._stands = True
+        self._port.bound.restart()
         return said, self._text(raw)
 
     def _text(self, raw: bytes) -> str:
-        bound = self._port.bound
-        if bound.dropped:
-            gap = f"\n[{bound.dropped} bytes left out here; the log of this console has them]\n".encode()
-            raw = raw[: bound.head_end] + gap + raw[bound.head_end :]
         return as_text(output_of(raw, self._nonce))
 
-    def _expect(self, pattern: re.Pattern[bytes], deadline: Deadline) -> None:
-        seconds = deadline.seconds_left
+    def _expect(self, pattern: re.Pattern[bytes], deadline: Deadline, *, before: bytes = b"") -> None:
         try:
-            self._port.expect_list([pattern], timeout=None if seconds == float("inf") else seconds)
+            self._port.await_match(pattern, deadline)
         except pexpect.TIMEOUT:
-            raise Unanswered(Fate.COMMAND_HUNG, self._text(self._port.seen_before)) from None
+            raise Unanswered(Fate.COMMAND_HUNG, self._text(before + self._port.seen_before)) from None
         except pexpect.EOF:
             gone = self._wires.kernel_log.is_panicked
             fate = Fate.KERNEL_GONE if gone else Fate.MACHINE_LOST
-            raise Unanswered(fate, self._text(self._port.seen_before)) from None
+            raise Unanswered(fate, self._text(before + self._port.seen_before)) from None
+
+
+def _check_typable(command: str) -> None:
+    """See that a terminal takes it, and that it has one end.
+
+    :raises CaseError: it does not, or has several.
+    """
+    lines = command.split("\n")
+    longest = max(len(line.encode()) for line in lines)
+    if longest > _CANONICAL_LINE_BYTES:
+        raise CaseError(
+            f"a command line of {longest} bytes is longer than a terminal takes ({_CANONICAL_LINE_BYTES})",
+            evidence=command[:100] + " ...",
+            remedy="write it as several lines, or let a here-document make a script of it",
+        )
+    for count in range(1, len(lines)):
+        if not read_shell("\n".join(lines[:count])).incomplete:
+            raise CaseError(
+                "this is more than one command, and each would be answered by itself",
+                evidence=command if len(command) < 1000 else command[:1000] + " ...",
+                remedy="run one after the other, or join them with ; or &&",
+            )

@@ -69,6 +69,10 @@ class Wires:
         while self.pump(Deadline.after(0)) and not deadline.is_past:
             pass
 
+    def unread(self, name: str) -> int:
+        """How many bytes came on a wire that nobody took yet."""
+        return len(self._pending[name])
+
     def take(self, name: str, size: int) -> bytes:
         """Up to ``size`` bytes of what came on a wire; empty when there is nothing."""
         pending = self._pending[name]

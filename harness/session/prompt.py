@@ -27,11 +27,15 @@ _ANY_ANNOUNCEMENT = re.compile(rb"\x1b\]133;[CDE];[^\x07\x1b]*\x07")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A command ended: its exit status, the pid of the shell that says so, and the prompt that it prints next."""
+    """A command ended: its exit status, the pid of the shell that says so, and the prompt that it prints next.
+
+    :param printed: the bytes of the prompt, as they come; ``prompt`` shows those that are no UTF-8 as U+FFFD.
+    """
 
     status: int
     shell: int
     prompt: str
+    printed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,13 @@ def read_announcement(match: re.Match[bytes]) -> Ended | ShellDied:
     if match[4] is not None:
         return ShellDied(int(match[4]))
     # \x01 and \x02 are how bash marks the invisible parts of a prompt; they are not printed.
-    prompt = match[3].translate(None, b"\x01\x02").decode(errors="replace")
-    return Ended(int(match[1]), int(match[2]), prompt)
+    printed = match[3].translate(None, b"\x01\x02")
+    return Ended(int(match[1]), int(match[2]), printed.decode(errors="replace"), printed)
 
 
 def output_of(raw: bytes, nonce: str) -> bytes:
     """The output proper in what came since the command was sent: what stands before "output follows" is echo."""
-    opening = b"\x1b]133;C;" + nonce.encode() + b"\x07"
+    opening = _opening(nonce)
     _, found, after = raw.partition(opening)
     return (after if found else raw).replace(opening, b"")
 
@@ -72,55 +76,79 @@ def as_text(output: bytes) -> str:
     return clean.decode(errors="replace")
 
 
+def _opening(nonce: str) -> bytes:
+    return b"\x1b]133;C;" + nonce.encode() + b"\x07"
+
+
 class Bound:
     """A stream with a bound: passes bytes on, but of one command's output no more than the head and the tail.
 
-    What is left out is counted. Announcements always get through, however much output surrounds them.
+    A line in the midst of what passes says how much is left out. Announcements always get through, and so does what is
+    waited for, however much output surrounds them.
 
     :param head: bytes of output that pass at once. :param tail: bytes kept of what comes after.
     """
 
     def __init__(self, nonce: str, *, head: int = 512 * 1024, tail: int = 64 * 1024) -> None:
-        self._pattern = re.compile(announcement_pattern(nonce))
+        self.awaited: re.Pattern[bytes] | None = None
+        """What lets the tail through, beside announcements."""
+        self._announcement = re.compile(re.escape(_opening(nonce)) + b"|" + announcement_pattern(nonce))
         self._head = head
         self._tail = tail
-        self.restart()
+        self._passed = 0
+        self._recent = b""  # the last of what passed: what is looked for may begin there
+        self._held = bytearray()
+        self._dropped = 0
 
     def restart(self) -> None:
-        """A new command: nothing has passed yet."""
+        """What comes now is of the next command."""
         self._passed = 0
-        self._held = bytearray()
-        self.dropped = 0
-        """Bytes of this command's output left out so far."""
-        self.head_end = 0
-        """How many bytes passed before the gap."""
+        self._recent = b""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they come; return those that may pass now."""
-        if not self._held and self._passed + len(data) <= self._head:
-            self._passed += len(data)
-            return data
         passing = b""
         if not self._held:
-            room = max(0, self._head - self._passed)
-            passing, data = data[:room], data[room:]
-            self._passed += len(passing)
-        searched_from = max(0, len(self._held) - MARKER_LIMIT)
+            room = self._head - self._passed
+            if len(data) <= room:
+                return self._pass(data)
+            passing, data = self._pass(data[:room]), data[room:]
         self._held += data
-        if self._pattern.search(self._held, searched_from):
-            # The end of the command is here: let the tail through, announcement and all.
-            found = self._pattern.search(self._held, searched_from)
-            assert found is not None
-            self._drop(max(0, found.start() - self._tail))
-            passing, self._held = passing + bytes(self._held), bytearray()
-            self._passed = 0
+        start = self._find(len(data))
+        if start is not None:
+            passing += self.release(upto=start)
         else:
-            self._drop(max(0, len(self._held) - self._tail - MARKER_LIMIT))
+            self._drop(len(self._held) - self._tail - MARKER_LIMIT)
         return passing
 
+    def release(self, *, upto: int | None = None) -> bytes:
+        """What is held back, but for the part that is left out for good.
+
+        :param upto: the tail ends there; all that follows passes.
+        """
+        self._drop((len(self._held) if upto is None else upto) - self._tail)
+        gap = f"\n[{self._dropped} bytes left out here; the log of this console has them]\n" if self._dropped else ""
+        passing = gap.encode() + self._held
+        self._held, self._dropped = bytearray(), 0
+        self._pass(passing)
+        self._passed = 0
+        return passing
+
+    def _pass(self, data: bytes) -> bytes:
+        self._passed += len(data)
+        self._recent = data[-MARKER_LIMIT:] if len(data) >= MARKER_LIMIT else (self._recent + data)[-MARKER_LIMIT:]
+        return data
+
+    def _find(self, fresh: int) -> int | None:
+        """Where in what is held the first thing begins that lets it through; ``fresh`` bytes were not searched yet."""
+        start = len(self._held) - fresh - MARKER_LIMIT
+        before = self._recent if start < 0 else b""
+        window = before + self._held[max(0, start) :]
+        patterns = filter(None, (self._announcement, self.awaited))
+        places = [found.start() for pattern in patterns if (found := pattern.search(window))]
+        return min(places) - len(before) + max(0, start) if places else None
+
     def _drop(self, count: int) -> None:
-        if count:
-            if not self.dropped:
-                self.head_end = self._passed
-            self.dropped += count
+        if count > 0:
+            self._dropped += count
             del self._held[:count]

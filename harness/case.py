@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.deadline import Deadline
-from harness.errors import HarnessError
+from harness.errors import CaseError, HarnessError, SeriesError
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
@@ -30,7 +30,7 @@ from harness.session.console_name import Console
 from harness.session.play import HierarchyError, NotAskedError, Played, play
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
-from harness.verdict import Fate, Outcome, SplatReport, Verdict
+from harness.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 
 CASE_SECONDS = 600.0
 """No case may take longer, whatever its steps may."""
@@ -128,7 +128,7 @@ class OpenCase:
             splats.append(SplatReport("taint", f"the kernel became tainted: {said}", f"taint-{letters}", ""))
         return judge(steps=self.outcomes, splats=splats, fate=self.fate, profile=self.bench.profile, skipped=skipped)
 
-    def record(self, verdict: Verdict, *, title: str, transcript: str) -> CaseRecord:
+    def record(self, verdict: Verdict, *, title: str, transcript: str, fault: Fault = Fault.NONE) -> CaseRecord:
         """The record of the case."""
         classname, name = junit_names(self.id)
         fresh = "clone" if self.bench.prepared.template else "boot"
@@ -147,6 +147,7 @@ class OpenCase:
             folder=self.folder if self.path.exists() else "",
             splats=verdict.splats,
             sightings=verdict.sightings,
+            fault=fault,
         )
 
     def _read_taint(self, machine: Machine) -> int:
@@ -167,9 +168,9 @@ def run_session(transcript: Transcript, bench: Bench, *, folder: str, until_line
 
 
 def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None) -> CaseRecord:
-    played = Played((), (), Fate.ALIVE)
-    skipped = missing_needs(transcript.needs, case.bench.config)
+    played, skipped = Played((), (), Fate.ALIVE), ""
     try:
+        skipped = missing_needs(transcript.needs, case.bench.config)
         if not skipped:
             played = play(
                 transcript,
@@ -181,7 +182,8 @@ def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None)
     except NotAskedError as error:
         skipped = str(error)
     except HarnessError as error:
-        return case.record(Verdict(Outcome.ERROR, error.what, str(error)), title=transcript.title, transcript="")
+        verdict, fault = verdict_on(error)
+        return case.record(verdict, title=transcript.title, transcript="", fault=fault)
     case.outcomes += played.outcomes
     case.fate = played.fate
     case.close()
@@ -200,7 +202,7 @@ def conclude(case: OpenCase, error: BaseException | None, *, title: str, trace: 
 
     :param error: what it raised; None when it came to its end. :param trace: pytest's text of that.
     """
-    skipped, broken = "", ""
+    skipped, verdict, fault = "", None, Fault.NONE
     if isinstance(error, AssertionError):
         what = str(error).strip().split("\n")[0] or "an assertion without a word"
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=what, diff=trace))
@@ -209,15 +211,27 @@ def conclude(case: OpenCase, error: BaseException | None, *, title: str, trace: 
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=reason))
     elif isinstance(error, NotAskedError) or type(error).__name__ == "Skipped":
         skipped = str(error)
+    elif isinstance(error, HarnessError):
+        verdict, fault = verdict_on(error)
+    elif isinstance(error, OSError):
+        verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.HOST
     elif error is not None and not isinstance(error, Unanswered):
-        broken = error.what if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.CASE
     case.close()
-    verdict = Verdict(Outcome.ERROR, broken, trace) if broken else case.verdict(skipped=skipped)
+    verdict = verdict or case.verdict(skipped=skipped)
     transcript = "".join(f"    {line}\n" for entry in case.log for line in entry.split("\n"))
     if case.path.is_dir():
         (case.path / ACTUAL_NAME).write_text(transcript)
         (case.path / DIFF_NAME).write_text(verdict.diff)
-    return case.record(verdict, title=title, transcript=transcript)
+    return case.record(verdict, title=title, transcript=transcript, fault=fault)
+
+
+def verdict_on(error: HarnessError) -> tuple[Verdict, Fault]:
+    """What a case came to that could not be played: a kernel that does not boot is a result, all else an error."""
+    if isinstance(error, SeriesError):
+        return Verdict(Outcome.KERNEL, error.what, str(error)), Fault.NONE
+    fault = Fault.CASE if isinstance(error, CaseError) else Fault.HOST
+    return Verdict(Outcome.ERROR, error.what, str(error)), fault
 
 
 @contextmanager

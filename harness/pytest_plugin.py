@@ -20,7 +20,9 @@ from harness import pipeline, places, process
 from harness.case import Bench, OpenCase, conclude, make_bench, missing_needs, run_session
 from harness.deadline import Deadline
 from harness.errors import CaseError, HarnessError
+from harness.kernel.kconfig import parse_need
 from harness.pipeline import Options
+from harness.python_file import check_names, explain_import
 from harness.report.folder import case_folder_name
 from harness.report.record import CaseRecord, dumps_case
 from harness.semantics import Semantics, load_semantics
@@ -42,6 +44,7 @@ _SEMANTICS = pytest.StashKey[Semantics]()
 _CASE = pytest.StashKey[OpenCase]()
 _DONE = pytest.StashKey[CaseRecord]()
 _ENDS = pytest.StashKey[ExitStack]()
+_NAMES = pytest.StashKey[dict[str, Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ENDS] = ExitStack()
     if hasattr(config, "workerinput"):
         process.die_with_parent(os.getppid())
+        set_trace_style(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -68,17 +72,24 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return SessionFile.from_parent(parent, path=file_path) if file_path.suffix == ".session" else None
 
 
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Collect Python cases, when it is ``harness run`` that asks for them."""
+    return PythonFile.from_parent(parent, path=module_path) if _is_run(parent.config) else None
+
+
 class SessionFile(pytest.File):
     """A session file: one case."""
 
     def collect(self) -> Iterable[pytest.Item]:
         """The case. :raises CaseError: the file is broken."""
-        path = places.case_id(self.path)
-        try:
-            transcript = parse(self.path.read_text(), path=path)
-        except UnicodeDecodeError as error:
-            raise CaseError(f"{path}: the file is no UTF-8 text", evidence=str(error)) from None
+        path = _claim(self)
+        transcript = parse(_read(self.path, path), path=path)
         check_traits(transcript, semantics_of(self.config).known_values)
+        try:
+            for need in transcript.needs:
+                parse_need(need)
+        except CaseError as error:
+            raise CaseError(f"{path}: {error.what}", evidence=error.evidence, remedy=error.remedy) from None
         yield SessionItem.from_parent(self, name=self.path.stem, transcript=transcript)
 
     def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
@@ -88,6 +99,52 @@ class SessionFile(pytest.File):
         if isinstance(excinfo.value, HarnessError):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
+
+
+class PythonFile(pytest.Module):
+    """A file of Python cases."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """The cases. :raises CaseError: the file is broken."""
+        path = _claim(self)
+        check_names(_read(self.path, path), path=path)
+        return super().collect()
+
+    def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> str:
+        """A broken file is told by the line that is at fault, without a trace."""
+        error = excinfo.value.__cause__ or excinfo.value
+        path = places.case_id(self.path)
+        return str(error if isinstance(error, HarnessError) else explain_import(error, file=str(self.path), path=path))
+
+
+def _is_run(config: pytest.Config) -> bool:
+    """Whether it is ``harness run`` that asks; pytest by itself also collects what is no case."""
+    return _BENCH in config.stash or PREPARED in getattr(config, "workerinput", {})
+
+
+def _claim(collector: pytest.File) -> str:
+    """What a case file is called in every report. :raises CaseError: so is another file of this run."""
+    name = places.case_id(collector.path)
+    other = collector.config.stash.setdefault(_NAMES, {}).setdefault(name, collector.path)
+    if other != collector.path:
+        raise CaseError(
+            f"{name}:1: two files of this run have this name, and a report could not tell them apart",
+            evidence=f"{other}\n{collector.path}",
+            remedy="rename one, or run them one after the other",
+        )
+    return name
+
+
+def _read(file: Path, path: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        remedy = "save it as UTF-8"
+        raise CaseError(f"{path}:1: the file is no UTF-8 text", evidence=str(error), remedy=remedy) from None
+    except OSError as error:
+        raise CaseError(f"{path}:1: the file cannot be read", evidence=str(error), remedy="make it readable") from None
 
 
 class SessionItem(pytest.Item):
@@ -126,6 +183,12 @@ class NotAsExpected(Exception):  # noqa: N818  it is a verdict; the word "error"
         super().__init__(f"{record.outcome}: {record.reason}\n{record.diff}".rstrip())
 
 
+def identity_of(path: Path, nodeid: str) -> str:
+    """What a case is called in every report; its file, and for a Python case what pytest calls it in there."""
+    name = places.case_id(path)
+    return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
+
+
 def bench_of(config: pytest.Config) -> Bench:
     """Where the cases of this process run: what the controller prepared, or prepared here and now.
 
@@ -155,6 +218,14 @@ def set_bench(config: pytest.Config, bench: Bench) -> Bench:
     return bench
 
 
+def set_trace_style(config: pytest.Config) -> None:
+    """Show of a Python case that failed the lines that led there, and not every function whole.
+
+    The option of that name is one of pytest's terminal, which ``harness run`` does not use.
+    """
+    config.option.tbstyle = "short"
+
+
 def semantics_of(config: pytest.Config) -> Semantics:
     """The traits and profiles. :raises CaseError: the file is broken."""
     if (known := config.stash.get(_SEMANTICS, None)) is None:
@@ -170,7 +241,7 @@ def guest(request: pytest.FixtureRequest) -> Iterator[OpenCase]:
     item = cast(pytest.Function, request.node)
     bench = bench_of(request.config)
     wanted = [need for marker in item.iter_markers("needs") for need in marker.args]
-    identity = f"{places.case_id(item.path)}::{item.name}"
+    identity = identity_of(item.path, item.nodeid)
     case = OpenCase(bench, identity, folder=case_folder_name(identity))
     item.stash[_CASE] = case
     if reason := missing_needs(wanted, bench.config):
@@ -221,6 +292,8 @@ def pytest_runtest_makereport(
             error = call.excinfo.value if call.excinfo else None
             item.stash[_DONE] = conclude(case, error, title=_title(item), trace=report.longreprtext)
             _retell(report, item, item.stash[_DONE])
+        elif _DONE not in item.stash and call.excinfo and not report.passed and _is_run(item.config):
+            item.stash[_DONE] = _without_machine(item, call.excinfo.value, trace=report.longreprtext)
         if (record := item.stash.get(_DONE, None)) is not None:
             report.user_properties.append((RECORD, dumps_case(record)))
     return report
@@ -234,6 +307,15 @@ def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) ->
     elif record.outcome is not Outcome.MATCH:
         report.outcome = "failed"
         report.longrepr = str(NotAsExpected(record))
+
+
+def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> CaseRecord:
+    """The record of a Python case that asked for no machine, or for a fixture that there is not."""
+    identity = identity_of(item.path, item.nodeid)
+    case = OpenCase(bench_of(item.config), identity, folder=case_folder_name(identity))
+    if isinstance(error, pytest.FixtureLookupError):
+        error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy="see README.md for what there is")
+    return conclude(case, error, title=_title(item), trace=trace)
 
 
 def _title(item: pytest.Item) -> str:

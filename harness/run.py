@@ -6,8 +6,11 @@ the record on disk as the run goes (a run that is killed leaves every case that 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import platform
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +21,7 @@ import psutil
 import pytest
 
 from harness import judge, pipeline, places, pytest_plugin
-from harness.case import Bench, make_bench
+from harness.case import Bench, junit_names, make_bench
 from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
 from harness.pipeline import Prepared
 from harness.report.folder import CONFIG_NAME, JUNIT_NAME, RunFolder
@@ -26,10 +29,11 @@ from harness.report.junit import render_junit
 from harness.report.record import CaseRecord, KernelRecord, RunRecord, loads_case
 from harness.report.terminal import RunDisplay
 from harness.semantics import Semantics
-from harness.verdict import Outcome
+from harness.verdict import Fault, Outcome
 
 _DIFFERS = {Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST}
 _NEAREST_SHOWN = 3
+_PYTEST_LOG = "pytest.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Listener:
     """Case files that could not be read, in their own words."""
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
+    failure: HarnessError | None = None
+    """Why the results cannot be kept; nothing is asked any more then."""
     _root: Path = places.ROOT
 
     @pytest.hookimpl(optionalhook=True)
@@ -82,10 +88,8 @@ class Listener:
         self._root = config.rootpath
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        """A case starts; pytest's own name for it may start elsewhere than ours."""
-        file, _, name = location
-        path = places.case_id((self._root / file).resolve())
-        self.display.case_started(path if path.endswith(".session") else f"{path}::{name}", "")
+        """A case starts."""
+        self.display.case_started(self._identity(nodeid, location), "")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A case file is broken, maybe."""
@@ -99,17 +103,24 @@ class Listener:
                 self._take(loads_case(str(value)))
                 return
         if report.failed:
-            # Neither a verdict nor a case of ours: a fixture or the plug-in broke.
-            name = report.nodeid
-            self._take(
-                CaseRecord(name, "harness", name, Outcome.ERROR, reason="the case broke", diff=report.longreprtext)
-            )
+            # Neither a verdict nor a case of ours: the end of a fixture, the plug-in or a worker broke.
+            name = self._identity(report.nodeid, report.location)
+            reason = f"its {report.when} broke"
+            self._take(CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext))
+
+    def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
+        """What we call a case; pytest's own name for it may start elsewhere."""
+        return pytest_plugin.identity_of((self._root / location[0]).resolve(), nodeid)
 
     def _take(self, case: CaseRecord) -> None:
         self._cases[case.id] = case
         self.record = replace(self.record, cases=tuple(self._cases.values()))
-        self.folder.write(self.record)
         self.display.case_ended(case)
+        try:
+            self.folder.write(self.record)
+        except HarnessError as error:
+            self.failure = error
+            pytest.exit(error.what)
 
     def finish(self, *, complete: bool) -> RunRecord:
         """Write the record of the whole run, and return it."""
@@ -143,27 +154,60 @@ def run_cases(
     """Run the cases on a prepared kernel.
 
     :return: the record, which is in the run folder too, and the exit status that goes with it.
-    :raises UsageError: the selection names no case.
+    :raises UsageError: the selection names no case, or is none. :raises HostError: the results cannot be kept.
     """
     bench = make_bench(prepared, semantics, folder=folder.path)
     record = first_record(bench, command=command, workers=selection.workers)
     if prepared.config_text:
         folder.write_file(CONFIG_NAME, prepared.config_text)
+    folder.write(record)
     listener = Listener(bench, semantics, folder, display, record)
-    status = pytest.main(_words(selection), plugins=[listener, _InProcess(bench)])
+    status, said = _run_pytest(_words(selection), [listener, _InProcess(bench)])
+    if listener.failure is not None:
+        raise listener.failure
+    if missing := _no_case(status, said, selection, listener):
+        folder.discard()
+        raise missing
     if status == pytest.ExitCode.INTERNAL_ERROR:
-        listener.broken.append("pytest broke off, see above; the cases that had ended are in the record")
-    interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.broken
+        log = folder.write_file(_PYTEST_LOG, said)
+        last = said.strip().rpartition("\n")[2]
+        listener.broken.append(f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}")
+    interrupted = status == pytest.ExitCode.INTERRUPTED
     done = listener.finish(complete=not interrupted)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     display.finished(done, junit)
-    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not listener.broken:
-        raise UsageError(
-            "no case was selected",
-            evidence=" ".join(_words(selection)),
-            remedy="name a file or folder with *.session or test_*.py files, or another -k expression",
-        )
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def _run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, str]:
+    """pytest's exit status, and what it had to say on standard error.
+
+    What the user's environment asks of pytest is for other projects: it would stop the plug-in or add options.
+    """
+    said = io.StringIO()
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+    try:
+        with contextlib.redirect_stderr(said):
+            return pytest.main([*words], plugins=[*plugins]), said.getvalue()
+    finally:
+        os.environ.update(kept)
+
+
+def _no_case(status: int, said: str, selection: Selection, listener: Listener) -> UsageError | None:
+    """Why no case was asked at all, if so: no verdict must not look like a good one."""
+    looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        complaint = said.strip().removeprefix("ERROR: ")
+        if "'-k'" in complaint:
+            remedy = "combine parts of names: -k 'setns and not pidfd'"
+            return UsageError(f"-k {selection.expression}: that is no expression", evidence=complaint, remedy=remedy)
+        return UsageError("pytest does not start", evidence=complaint, remedy="see pytest.ini and conftest.py, if any")
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not listener.broken:
+        wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
+        remedy = "name a file or folder with *.session or test_*.py files"
+        remedy += ", or another -k expression" if selection.expression else ""
+        return UsageError(f"no case was selected{wanted}", evidence=f"looked in:\n{looked}", remedy=remedy)
+    return None
 
 
 def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:
@@ -195,6 +239,8 @@ def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitSt
     if interrupted:
         return ExitStatus.INTERRUPTED
     if broken or record.problems:
+        return ExitStatus.CASE_BROKEN
+    if any(case.fault is Fault.CASE for case in record.cases):
         return ExitStatus.CASE_BROKEN
     if Outcome.ERROR in outcomes:
         return ExitStatus.HOST
@@ -245,6 +291,7 @@ class _InProcess:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         pytest_plugin.set_bench(config, self._bench)
+        pytest_plugin.set_trace_style(config)
 
 
 def _words(selection: Selection) -> list[str]:
@@ -252,6 +299,8 @@ def _words(selection: Selection) -> list[str]:
     paths = [str(path) for path in selection.paths] or [str(places.CASES)]
     words = ["-c", str(places.ROOT / "cases" / "pytest.ini"), "--rootdir", str(places.ROOT)]
     words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+    # A broken file does not stop the others; two files of one name may be in different folders.
+    words += ["--continue-on-collection-errors", "--import-mode=importlib"]
     if selection.workers > 1:
         words += ["-n", str(selection.workers), "--dist", "worksteal"]
     else:

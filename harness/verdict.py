@@ -30,6 +30,17 @@ class Outcome(StrEnum):
     """The harness, the case file or the host is at fault; says nothing about the kernel."""
 
 
+class Fault(StrEnum):
+    """Who must act on an ``ERROR``; see ``harness/errors.py``."""
+
+    NONE = ""
+    """There is no error."""
+    CASE = "case"
+    """Who wrote the case."""
+    HOST = "host"
+    """This machine, or the harness itself."""
+
+
 class Fate(StrEnum):
     """What became of the machine, as far as a case asked."""
 

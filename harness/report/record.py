@@ -13,7 +13,7 @@ from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
 
 from harness.errors import UsageError
-from harness.verdict import Outcome, SplatReport, TraitSighting
+from harness.verdict import Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
 _EVIDENCE_LENGTH = 120
@@ -38,6 +38,7 @@ class CaseRecord:
     :param started: seconds since the epoch (UTC).
     :param machine: how the machine was had: ``clone``, ``boot`` or empty when none was.
     :param folder: the case's own folder, relative to the run folder, with the logs; empty when there is none.
+    :param fault: who must act, when the outcome is an error.
     """
 
     id: str
@@ -54,6 +55,7 @@ class CaseRecord:
     folder: str = ""
     splats: tuple[SplatReport, ...] = ()
     sightings: tuple[TraitSighting, ...] = ()
+    fault: Fault = Fault.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,8 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
         return tuple(_convert(get_args(hint)[0], one, f"{where}[{at}]", source) for at, one in enumerate(value))
     if hint is Outcome and value in list(Outcome):
         return Outcome(str(value))
+    if hint is Fault and value in list(Fault):
+        return Fault(str(value))
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and hint in (CaseRecord, KernelRecord, TraitRecord, SplatReport, TraitSighting):

@@ -80,6 +80,7 @@ ORDER = """
   pipeline
   case
   shells
+* python_file
   pytest_plugin
   run
   accept

@@ -1,0 +1,52 @@
+"""What tests that boot a guest share: one prepared kernel a session, from the user's own store, so that it boots once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import places
+from harness.case import Bench, make_bench
+from harness.deadline import Deadline
+from harness.guest.machine import Machine
+from harness.guest.template import Template, cloned
+from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
+from harness.semantics import load_semantics
+from harness.store import Store
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The distribution's kernel, with a template."""
+    return prepare(
+        Options(),
+        store=Store.default(),
+        logs=tmp_path_factory.mktemp("prepare"),
+        say=lambda phrase: None,
+        deadline=Deadline.after(PREPARE_SECONDS),
+    )
+
+
+@pytest.fixture(scope="session")
+def template(prepared: Prepared) -> Template:
+    """What machines are cloned from."""
+    assert prepared.template is not None
+    return prepared.template
+
+
+@pytest.fixture
+def bench(prepared: Prepared, tmp_path: Path) -> Bench:
+    """Where cases are run: the distribution's kernel, a run folder of the test's own."""
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    return make_bench(prepared, semantics, folder=tmp_path)
+
+
+@pytest.fixture
+def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
+    """A pristine machine."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    with cloned(template, folder=folder, deadline=Deadline.after(60)) as one:
+        yield one

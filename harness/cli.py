@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from harness import places
-from harness.errors import ExitStatus, HarnessError, HostError, UsageError
+from harness.errors import ExitStatus, HarnessError, UsageError
 from harness.guest.qemu import Acceleration
 from harness.pipeline import Fresh, Options
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.run import Selection
+    from harness.semantics import Semantics
 
 # What only one command needs is imported by that command: `harness run` starts its first case in a second and a half.
 
@@ -29,21 +37,67 @@ KERNEL_HELP = """KERNEL is one of:
 
 
 class _Group(click.Group):
-    """Turns every error into its text and exit status."""
+    """Turns every end of a command into its text and exit status."""
 
     def main(self, *args: object, **rest: object) -> NoReturn:
-        try:
+        ending = _Ending()
+        with ending, _signals_as_interrupts():
             status = super().main(*args, standalone_mode=False, **rest)  # type: ignore[call-overload]
-        except HarnessError as error:
-            click.echo(f"harness: {error}", err=True)
-            status = error.exit_status
-        except click.ClickException as error:
+            ending.status = ExitStatus(status or 0)
+        sys.exit(int(ending.status))
+
+
+class _Ending:
+    """What a command came to; no exception passes, and none is shown as a trace."""
+
+    status = ExitStatus.AS_EXPECTED
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, click.ClickException):
             error.show()
-            status = ExitStatus.USAGE
-        except (click.Abort, KeyboardInterrupt):
+            self.status = ExitStatus.USAGE
+        elif isinstance(error, click.Abort | KeyboardInterrupt):
             click.echo("harness: interrupted", err=True)
-            status = ExitStatus.INTERRUPTED
-        sys.exit(int(status or 0))
+            self.status = ExitStatus.INTERRUPTED
+        elif isinstance(error, BrokenPipeError):
+            # Who read our output has seen enough. What is left in the buffer must not complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif isinstance(error, Exception):
+            self.status = _tell(error)
+        return isinstance(error, Exception | KeyboardInterrupt)
+
+
+def _tell(error: Exception) -> ExitStatus:
+    """Show what went wrong and what to do now; the exit status that goes with it."""
+    if not isinstance(error, HarnessError):
+        from harness.defect import explain
+
+        error = explain(error)
+    click.echo(f"harness: {error}", err=True)
+    return error.exit_status
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """A request to end (by ``kill``, ``timeout``, a CI job that is cancelled, a closed terminal) is as good as Ctrl-C.
+
+    What had ended is then on disk with its reports, and the terminal is given back as it was.
+    """
+    before = {}
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -66,20 +120,29 @@ _fresh = click.option(
     show_default=True,
     help="How each case gets a machine of its own.",
 )
-_profile = click.option("--profile", default="", help="Profile that judges, or auto. [default: mainline by release]")
-_machine = click.option("--machine", default="q35", show_default=True, help="Machine type: a file of qemu/.")
+_profile = click.option(
+    "--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline by release]"
+)
+_machine = click.option(
+    "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
+)
 
 
 @main.command(epilog=KERNEL_HELP)
 @click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
-@click.option("--cases", type=click.Path(path_type=Path), multiple=True, help="Case file or folder. [default: cases/]")
-@click.option("-k", "expression", default="", help="Cases whose name matches, as for pytest.")
-@click.option("-n", "workers", default="auto", show_default=True, help="Machines side by side.")
+@click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Case file or folder, any number of times.  [default: cases/]",
+)
+@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
+@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
 @_profile
 @_accel
 @_fresh
 @_machine
-@click.option("--results", type=click.Path(path_type=Path), help="Folder for run folders. [default: results/]")
+@click.option("--results", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/]")
 def run(
     kernels: tuple[str, ...],
     cases: tuple[Path, ...],
@@ -93,37 +156,61 @@ def run(
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
 
-    Exit status: 0 as expected, 1 a verdict differs, 2 a case file is broken, 3 this host is at fault, 4 usage,
-    130 interrupted.
+    \b
+    Exit status:
+      0    all is as expected
+      1    a verdict differs, or the kernel does not boot
+      2    a case file is broken; the others were run
+      3    this host, or the harness itself, is at fault
+      4    wrong usage: an unknown word, an image that is none
+      130  interrupted
     """
     from harness.run import Selection
 
-    selection = Selection(_existing(cases), expression, _workers(workers))
+    found = _existing(cases)
+    selection = Selection(found, expression, _workers(workers, found))
+    asked = [Options(kernel, profile, _forced(accel), Fresh(fresh), machine) for kernel in kernels or ("deb",)]
+    semantics = _check_words(asked)
     worst = ExitStatus.AS_EXPECTED
-    for kernel in kernels or ("deb",):
-        options = Options(kernel, profile, _forced(accel), Fresh(fresh), machine)
+    for options in asked:
         try:
-            worst = max(worst, _run_one(options, selection, results or places.RESULTS))
+            worst = max(worst, _run_one(options, selection, semantics, results or places.RESULTS))
         except HarnessError as error:
             # One kernel that does not come up does not stop the others.
-            click.echo(f"harness: {error}", err=True)
-            worst = max(worst, error.exit_status)
+            worst = max(worst, _tell(error))
+        if worst is ExitStatus.INTERRUPTED:
+            break
     return int(worst)
 
 
-def _run_one(options: Options, selection: object, results: Path) -> ExitStatus:
+def _check_words(asked: Sequence[Options]) -> Semantics:
+    """Refuse what cannot be right before anything is fetched, built or booted; the traits and profiles.
+
+    :raises UsageError: a KERNEL word, machine type or profile that there is not.
+    """
+    from harness.pipeline import read_machine_type
+    from harness.semantics import MAINLINE, load_semantics
+    from harness.spec import parse_spec
+
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    for options in asked:
+        parse_spec(options.kernel)
+        read_machine_type(options.machine_type)
+        if options.profile not in ("", MAINLINE):
+            semantics.profile(options.profile, release=None)
+    return semantics
+
+
+def _run_one(options: Options, selection: Selection, semantics: Semantics, results: Path) -> ExitStatus:
     """One kernel, to its run folder."""
     from harness import pipeline
     from harness.deadline import Deadline
     from harness.report.folder import RunFolder
     from harness.report.terminal import choose_display
-    from harness.run import Selection, record_no_kernel, run_cases
-    from harness.semantics import load_semantics
+    from harness.run import record_no_kernel, run_cases
     from harness.spec import parse_spec
 
-    assert isinstance(selection, Selection)
     command = shlex.join(["harness", *sys.argv[1:]])
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
     folder = RunFolder.create(results, parse_spec(options.kernel).slug, time.time())
     with choose_display(sys.stdout, os.environ) as display:
         try:
@@ -134,10 +221,11 @@ def _run_one(options: Options, selection: object, results: Path) -> ExitStatus:
                 say=display.phase,
                 deadline=Deadline.after(pipeline.PREPARE_SECONDS),
             )
+        except (UsageError, KeyboardInterrupt):
+            folder.discard()  # a slip of the fingers is no run
+            raise
         except HarnessError as error:
-            if isinstance(error, UsageError):
-                folder.discard()  # a slip of the fingers is no run
-            else:
+            with contextlib.suppress(HarnessError):  # the first fault is the one to tell
                 record_no_kernel(options.kernel, error, folder=folder, command=command)
             raise
         for note in prepared.notes:
@@ -146,7 +234,7 @@ def _run_one(options: Options, selection: object, results: Path) -> ExitStatus:
     return status
 
 
-@main.command(epilog=KERNEL_HELP)
+@main.command(epilog=KERNEL_HELP, short_help="Be at the consoles of a fresh machine.")
 @click.argument("kernel")
 @_accel
 @_machine
@@ -161,7 +249,7 @@ def shell(kernel: str, case: str | None, accel: str, machine: str) -> int:
     return int(hands_on(Options(kernel, accel=_forced(accel), machine_type=machine), case or "", store=Store.default()))
 
 
-@main.command(epilog=KERNEL_HELP)
+@main.command(epilog=KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")
 @click.argument("kernel")
 def build(kernel: str) -> int:
     """Print the folder that holds the image and config of KERNEL."""
@@ -174,9 +262,9 @@ def build(kernel: str) -> int:
     return 0
 
 
-@main.command()
+@main.command(short_help="Take what the last run saw as the expectation.")
 @click.argument("case")
-@click.option("--results", type=click.Path(path_type=Path), help="Folder of the run folders. [default: results/]")
+@click.option("--results", type=click.Path(path_type=Path), help="Folder of the run folders.  [default: results/]")
 def accept(case: str, results: Path | None) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
     from harness.accept import accept_case
@@ -213,9 +301,11 @@ def _forced(accel: str) -> Acceleration | None:
     return None if accel == "auto" else Acceleration(accel)
 
 
-def _workers(word: str) -> int:
+def _workers(word: str, cases: Sequence[Path]) -> int:
+    """How many machines side by side; a worker that would have no case is not worth its start."""
     if word == "auto":
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
+        return min(cores, len(cases)) if cases and all(path.is_file() for path in cases) else cores
     if word.isdigit() and int(word) > 0:
         return int(word)
     raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
@@ -228,7 +318,4 @@ def _existing(paths: tuple[Path, ...]) -> tuple[Path, ...]:
                 f"--cases {path}: there is no such file or folder",
                 remedy="name a *.session file, a test_*.py file, or a folder of them",
             )
-    return tuple(path.absolute() for path in paths)
-
-
-__all__ = ["HostError", "main"]
+    return tuple(dict.fromkeys(path.resolve() for path in paths))

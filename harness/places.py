@@ -30,8 +30,11 @@ def find_case(word: str) -> Path:
 
 
 def case_id(path: Path) -> str:
-    """What a case file is called in every report: its path from the checkout, or from where the user stands."""
+    """What a case file is called in every report: its path from the checkout, or from where the user stands.
+
+    One that is elsewhere keeps its whole path, or two of the same name could not be told apart.
+    """
     for base in (ROOT, Path.cwd()):
         if path.is_relative_to(base):
             return path.relative_to(base).as_posix()
-    return path.name
+    return path.as_posix().lstrip("/")

@@ -110,7 +110,7 @@ class Listener:
 
     def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
         """What we call a case; pytest's own name for it may start elsewhere."""
-        return pytest_plugin.identity_of((self._root / location[0]).resolve(), nodeid)
+        return pytest_plugin.identity_of(Path(os.path.normpath(self._root / location[0])), nodeid)
 
     def _take(self, case: CaseRecord) -> None:
         self._cases[case.id] = case

@@ -17,6 +17,7 @@ PACKAGE = Path(harness.__file__).parent
 ORDER = """
 * errors
 * deadline
+  defect
 * toml_table
 * verdict
 * release

@@ -1,0 +1,64 @@
+"""What nobody expected: the host out of something, or a defect of the harness; told in a few lines, not as a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from harness.errors import HarnessError, HostError
+
+_HOST = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.ENOMEM: "no memory left",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open on this host",
+    errno.EIO: "a disk does not answer",
+    errno.EROFS: "a disk cannot be written",
+    errno.EAGAIN: "no more processes or locks are to be had",
+}
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def explain(error: Exception) -> HarnessError:
+    """The error to show for an exception that no part of the harness has an answer to.
+
+    For a defect the whole trace goes into a file of its own, which the error names.
+    """
+    if isinstance(error, MemoryError):
+        return HostError("no memory left", remedy="let fewer cases run side by side: -n 1")
+    if isinstance(error, OSError) and error.errno in _HOST:
+        remedy = "mend that on this host, then run it again"
+        return HostError(_HOST[error.errno], evidence=str(error), remedy=remedy)
+    said = "".join(traceback.format_exception_only(error)).strip()
+    file = _write_trace(error)
+    remedy = f"report it, with {file}" if file else "report it; the trace could not be written to a file"
+    return HostError(f"a defect of the harness: {said}", evidence=_place(error), remedy=remedy)
+
+
+def _place(error: Exception) -> str:
+    """The last line of the harness that led there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or list(frames)
+    return f"{ours[-1].filename}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
+
+
+def _write_trace(error: Exception) -> Path | None:
+    """The trace and what started it, in a new file; None when there is no room for it."""
+    lines = [
+        *traceback.format_exception(error),
+        f"\ncommand: {sys.argv}\nfolder: {os.environ.get('PWD', '')}\n",
+        f"Python {sys.version}\n{platform.platform()}\n",
+    ]
+    with contextlib.suppress(OSError):
+        handle, name = tempfile.mkstemp(prefix="harness-defect-", suffix=".txt")
+        with os.fdopen(handle, "w", errors="backslashreplace") as file:
+            file.writelines(lines)
+        return Path(name)
+    return None

@@ -58,8 +58,7 @@ class Wires:
         """Wait for something on any wire and take it in; False when the deadline came first or all are closed."""
         if not self._sockets:
             return False
-        seconds = deadline.seconds_left
-        ready = self._selector.select(None if seconds == float("inf") else seconds)
+        ready = self._select(deadline)
         for key, _ in ready:
             self._take_in(str(key.data))
         return bool(ready)
@@ -85,17 +84,17 @@ class Wires:
 
         :raises BrokenPipeError: the other end is gone. :raises TimeoutError: it took nothing before the deadline.
         """
-        if name not in self._sockets:
-            raise BrokenPipeError(f"the port {name} is closed")
-        self._log(name, data)
-        wire, left = self._sockets[name], memoryview(data)
+        if self.is_open(name):
+            self._log(name, data)
+        left = memoryview(data)
         while left:
+            if not self.is_open(name):
+                raise BrokenPipeError(f"the port {name} is closed")
             try:
-                left = left[wire.send(left) :]
+                left = left[self._sockets[name].send(left) :]
             except BlockingIOError:
                 # The guest reads slowly; while it does, what it says must go on flowing.
-                if not self._wait_writable(wire, deadline):
-                    raise TimeoutError(f"the guest takes no input on {name}") from None
+                self._await_room(name, deadline)
 
     def close(self) -> None:
         """Close all ends and log files."""
@@ -108,14 +107,30 @@ class Wires:
             os.close(log)
         self._logs.clear()
 
-    def _wait_writable(self, wire: socket.socket, deadline: Deadline) -> bool:
-        with selectors.DefaultSelector() as selector:
-            selector.register(wire, selectors.EVENT_WRITE)
-            while not deadline.is_past:
-                if selector.select(min(0.1, deadline.seconds_left)):
-                    return True
-                self.pump(Deadline.after(0))
-        return False
+    def _await_room(self, name: str, deadline: Deadline) -> None:
+        """Wait until a port takes more or is closed. :raises TimeoutError: neither before the deadline."""
+        wire = self._sockets[name]
+        self._selector.modify(wire, selectors.EVENT_READ | selectors.EVENT_WRITE, name)
+        try:
+            while self.is_open(name) and not self._has_room(name, deadline):
+                if deadline.is_past:
+                    raise TimeoutError(f"the guest takes no input on {name}")
+        finally:
+            if self.is_open(name):
+                self._selector.modify(wire, selectors.EVENT_READ, name)
+
+    def _has_room(self, name: str, deadline: Deadline) -> bool:
+        """Take in what comes until the deadline or until something did; whether that port takes more."""
+        has_room = False
+        for key, events in self._select(deadline):
+            if events & selectors.EVENT_READ:
+                self._take_in(str(key.data))
+            has_room = has_room or bool(key.data == name and events & selectors.EVENT_WRITE)
+        return has_room
+
+    def _select(self, deadline: Deadline) -> list[tuple[selectors.SelectorKey, int]]:
+        seconds = deadline.seconds_left
+        return self._selector.select(None if seconds == float("inf") else seconds)
 
     def _take_in(self, name: str) -> None:
         try:

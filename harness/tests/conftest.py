@@ -1,4 +1,4 @@
-"""What tests that boot a guest share: one prepared kernel a session, from the user's own store, so that it boots once."""
+"""What tests that boot a guest share: one prepared kernel, from the user's own store, so that it boots once."""
 
 from __future__ import annotations
 

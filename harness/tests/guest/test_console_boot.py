@@ -133,7 +133,7 @@ def test_a_program_reads_the_terminal(admin: Console) -> None:
     ],
 )
 def test_a_nested_shell(command: str, run: Run) -> None:
-    """A shell started by a command, in whatever environment, announces its prompts; its end gives the first one back."""
+    """A shell that a command starts, in whatever environment, announces its prompts; its end gives the first back."""
     outer = run("echo $BASHPID")
     started = run(command)
     within = run("echo $BASHPID")

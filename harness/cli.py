@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +18,7 @@ import click
 
 from harness import places
 from harness.errors import ExitStatus, HarnessError, UsageError
+from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
 from harness.pipeline import Fresh, Options
 from harness.store import Store
@@ -126,6 +128,14 @@ _profile = click.option(
 _machine = click.option(
     "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
 )
+_boot_seconds = click.option(
+    "--boot-seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=BOOT_SECONDS,
+    show_default=True,
+    help="A boot that takes longer has failed.",
+)
 
 
 @main.command(epilog=KERNEL_HELP)
@@ -142,6 +152,7 @@ _machine = click.option(
 @_accel
 @_fresh
 @_machine
+@_boot_seconds
 @click.option("--results", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/]")
 def run(
     kernels: tuple[str, ...],
@@ -152,6 +163,7 @@ def run(
     accel: str,
     fresh: str,
     machine: str,
+    boot_seconds: float,
     results: Path | None,
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
@@ -169,12 +181,13 @@ def run(
 
     found = _existing(cases)
     selection = Selection(found, expression, _workers(workers, found))
-    asked = [Options(kernel, profile, _forced(accel), Fresh(fresh), machine) for kernel in kernels or ("deb",)]
+    options = Options("", profile, _forced(accel), Fresh(fresh), machine, boot_seconds)
+    asked = [replace(options, kernel=kernel) for kernel in kernels or ("deb",)]
     semantics = _check_words(asked)
     worst = ExitStatus.AS_EXPECTED
-    for options in asked:
+    for one in asked:
         try:
-            worst = max(worst, _run_one(options, selection, semantics, results or places.RESULTS))
+            worst = max(worst, _run_one(one, selection, semantics, results or places.RESULTS))
         except HarnessError as error:
             # One kernel that does not come up does not stop the others.
             worst = max(worst, _tell(error))
@@ -205,7 +218,7 @@ def _run_one(options: Options, selection: Selection, semantics: Semantics, resul
     """One kernel, to its run folder."""
     from harness import pipeline
     from harness.deadline import Deadline
-    from harness.report.folder import RunFolder
+    from harness.report.folder import JUNIT_NAME, RunFolder
     from harness.report.terminal import choose_display
     from harness.run import record_no_kernel, run_cases
     from harness.spec import parse_spec
@@ -227,6 +240,7 @@ def _run_one(options: Options, selection: Selection, semantics: Semantics, resul
         except HarnessError as error:
             with contextlib.suppress(HarnessError):  # the first fault is the one to tell
                 record_no_kernel(options.kernel, error, folder=folder, command=command)
+                click.echo(f"results: {folder.path / JUNIT_NAME}")
             raise
         for note in prepared.notes:
             display.note(note)
@@ -238,15 +252,17 @@ def _run_one(options: Options, selection: Selection, semantics: Semantics, resul
 @click.argument("kernel")
 @_accel
 @_machine
+@_boot_seconds
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
-def shell(kernel: str, case: str | None, accel: str, machine: str) -> int:
+def shell(kernel: str, case: str | None, accel: str, machine: str, boot_seconds: float) -> int:
     """Be at the consoles of a fresh machine, after CASE was played up to LINE.
 
     Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
     """
     from harness.hands_on import hands_on
 
-    return int(hands_on(Options(kernel, accel=_forced(accel), machine_type=machine), case or "", store=Store.default()))
+    options = Options(kernel, accel=_forced(accel), machine_type=machine, boot_seconds=boot_seconds)
+    return int(hands_on(options, case or "", store=Store.default()))
 
 
 @main.command(epilog=KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")

@@ -22,7 +22,7 @@ from harness.deadline import Deadline
 from harness.errors import UsageError
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
-from harness.guest.machine import BootRequest, Machine
+from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.report.record import KernelRecord
@@ -52,6 +52,7 @@ class Options:
     accel: Acceleration | None = None
     fresh: Fresh = Fresh.CLONE
     machine_type: str = "q35"
+    boot_seconds: float = BOOT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
     )
     emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
     machine_type = read_machine_type(options.machine_type)
-    request = BootRequest(emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG)
+    request = BootRequest(
+        emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
+    )
     say("acceleration")
     acceleration = choose_acceleration(
         store,
@@ -229,6 +232,7 @@ def _read_request(table: dict[str, object]) -> BootRequest:
         Path(str(table["initramfs"])),
         parse_machine_type(machine_type["text"], name=machine_type["name"]),
         Acceleration(str(table["acceleration"])),
+        float(str(table["boot_seconds"])),
     )
 
 

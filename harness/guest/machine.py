@@ -26,6 +26,8 @@ from harness.verdict import Fate
 if TYPE_CHECKING:
     from harness.guest.qmp import Monitor
 
+BOOT_SECONDS = 60.0
+"""Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
 _PROBE_SECONDS = 5.0
 """How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -35,6 +37,7 @@ class BootRequest:
     """All that decides what boots.
 
     :param program: the QEMU program. :param image: kernel image. :param initramfs: the guest image's archive.
+    :param boot_seconds: a boot that takes longer counts as failed.
     """
 
     program: Path
@@ -42,6 +45,7 @@ class BootRequest:
     initramfs: Path
     machine_type: qemu.MachineType
     acceleration: qemu.Acceleration
+    boot_seconds: float = BOOT_SECONDS
 
     def words(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """The whole command line of QEMU."""

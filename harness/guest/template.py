@@ -25,8 +25,6 @@ from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
 from harness.session.console_name import Console
 from harness.store import Store, digest_of
 
-BOOT_SECONDS = 60.0
-"""A boot that takes longer counts as failed. Debian's kernel takes 5 s under emulation on a slow core."""
 _ATTEMPTS = 2
 """Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""
 _FORMAT = "1"
@@ -124,7 +122,7 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
     memory = folder / "memory"
     try:
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
-            _await_boot(machine, deadline.sooner(BOOT_SECONDS))
+            _await_boot(machine, deadline.sooner(request.boot_seconds))
             yield machine
     finally:
         memory.unlink(missing_ok=True)
@@ -157,7 +155,7 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
     started = time.monotonic()
     backing = Backing(folder / "memory", is_shared=True)
     with running(request, backing, folder=folder) as machine:
-        _await_boot(machine, deadline.sooner(BOOT_SECONDS))
+        _await_boot(machine, deadline.sooner(request.boot_seconds))
         seconds = time.monotonic() - started
         taint = read_taint(machine.consoles[Console.ADMIN], deadline)
         _save(machine, folder / "state", deadline)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.errors import HarnessError, SeriesError
+from harness.errors import HarnessError, HostError, SeriesError
 from harness.guest.boot_failure import explain_boot
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
@@ -27,6 +27,7 @@ from harness.store import Store, digest_of
 
 _ATTEMPTS = 2
 """Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""
+_FULL_MEBIBYTES = 1.0
 _FORMAT = "1"
 
 
@@ -167,6 +168,7 @@ def _await_boot(machine: Machine, deadline: Deadline) -> None:
     try:
         machine.await_shells(deadline)
     except Unanswered:
+        _require_room(machine.folder)
         machine.wires.drain(Deadline.after(1.0))
         log = (machine.folder / f"{KERNEL_LOG}.log").read_text(errors="replace")
         raise explain_boot(
@@ -187,9 +189,26 @@ def _save(machine: Machine, state: Path, deadline: Deadline) -> None:
         monitor.execute("migrate", deadline=deadline, uri="fd:state")
         monitor.wait_for_migration(deadline=deadline)
     except RefusedError as error:
+        _require_room(machine.folder)
         raise CloningImpossibleError(f"this machine cannot be cloned: {error.what}", evidence=error.evidence) from None
     finally:
         os.close(handle)
+
+
+def _require_room(folder: Path) -> None:
+    """Blame neither the kernel nor QEMU for a full disk: a guest whose memory file cannot grow ends by SIGBUS.
+
+    :raises HostError: the disk of that folder is full.
+    """
+    state = os.statvfs(folder)
+    left = state.f_bavail * state.f_frsize / (1 << 20)
+    if left < _FULL_MEBIBYTES:
+        raise HostError(
+            "no space left on the disk for the memory of a guest",
+            evidence=f"{left:.1f} MiB left in {folder.parent}",
+            remedy="free some space ('harness clean' shows what the store holds); a guest needs up to the memory of its "
+            "machine type, 256 MiB for q35",
+        )
 
 
 def _set_capabilities(machine: Machine, deadline: Deadline) -> None:

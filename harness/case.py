@@ -19,7 +19,7 @@ from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
 from harness.judge import StepOutcome, judge
-from harness.kernel.kconfig import ConfigSource, KernelConfig, parse_config, parse_need
+from harness.kernel.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config, parse_need
 from harness.kernellog import Splat
 from harness.kernellog_taint import decode_taint
 from harness.pipeline import Prepared
@@ -27,6 +27,7 @@ from harness.profile import Profile
 from harness.report.record import CaseRecord
 from harness.semantics import Semantics
 from harness.session.console_name import Console
+from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.play import HierarchyError, NotAskedError, Played, play
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
@@ -156,7 +157,7 @@ class OpenCase:
             try:
                 return read_taint(console, self.deadline.sooner(5))
             except Unanswered as error:
-                self.fate = machine.fate_of(Console(console.name), error, self.deadline)
+                self.fate = machine.fate_of(Console(console.name), error)
                 return 0
         return 0
 
@@ -170,7 +171,9 @@ def run_session(transcript: Transcript, bench: Bench, *, folder: str, until_line
 def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None) -> CaseRecord:
     played, skipped = Played((), (), Fate.ALIVE), ""
     try:
-        skipped = missing_needs(transcript.needs, case.bench.config)
+        skipped = missing_needs(transcript.needs, case.bench.config) or missing_hierarchies(
+            transcript.hierarchies, case.bench.config
+        )
         if not skipped:
             played = play(
                 transcript,
@@ -215,7 +218,11 @@ def conclude(case: OpenCase, error: BaseException | None, *, title: str, trace: 
         verdict, fault = verdict_on(error)
     elif isinstance(error, OSError):
         verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.HOST
-    elif error is not None and not isinstance(error, Unanswered):
+    elif isinstance(error, Unanswered):
+        if case.fate is Fate.ALIVE:
+            # It came past the fixtures that would have asked what still lives.
+            case.fate = error.fate
+    elif error is not None:
         verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.CASE
     case.close()
     verdict = verdict or case.verdict(skipped=skipped)
@@ -250,6 +257,12 @@ def missing_needs(needs: Sequence[str], config: KernelConfig | None) -> str:
         return ""
     reasons = [reason for need in needs if (reason := parse_need(need).missing(config))]
     return "; ".join(reasons)
+
+
+def missing_hierarchies(hierarchies: Sequence[Hierarchy], config: KernelConfig | None) -> str:
+    """Why a kernel with that configuration does not have those hierarchies; empty when nothing speaks against it."""
+    v1 = [name for one in hierarchies if one.version is CgroupVersion.V1 for name in one.controllers]
+    return missing_on_v1(v1, config)
 
 
 def junit_names(case_id: str) -> tuple[str, str]:

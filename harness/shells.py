@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.case import OpenCase
+from harness.case import OpenCase, missing_hierarchies
 from harness.errors import CaseError
 from harness.guest.console import Answer, Unanswered
 from harness.judge import StepOutcome
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import read_header
-from harness.session.play import STEP_SECONDS, mount_hierarchies
+from harness.session.play import STEP_SECONDS, NotAskedError, mount_hierarchies
 from harness.verdict import TraitSighting
 
 
@@ -36,15 +38,14 @@ class Shell:
     def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> Answer:
         """As :meth:`run`, but return the whole answer: exit status, prompt, shell, time."""
         deadline = self.case.deadline.sooner(seconds)
-        try:
-            console = self.case.machine().console(self.name, deadline=deadline)
+        machine = self.case.machine()
+        with _judged(self.case, self.name, command):
+            if not machine.adopted:
+                # As for session files: shells that come later find the nonce.
+                mount_hierarchies(machine, (), at="", deadline=deadline)
+            console = machine.console(self.name, deadline=deadline)
             prompt = console.prompt
             answer = console.run(command, deadline=deadline)
-        except Unanswered as error:
-            self.case.fate = self.case.machine().fate_of(self.name, error, self.case.deadline)
-            self.case.log.append(f"{command}\n{error.output}")
-            self.case.outcomes.append(StepOutcome(self.case.id, fits=False, reason=f"at: {command}"))
-            raise
         self.case.log.append(f"{prompt}{command}\n{answer.output}".rstrip("\n"))
         return answer
 
@@ -62,7 +63,10 @@ class Hierarchies:
         :raises NotAskedError: the kernel has no such hierarchy: the case is skipped.
         """
         wanted = read_header((f"hierarchies: {' '.join(specs)}", ""), path=self.case.id).hierarchies
-        mount_hierarchies(self.case.machine(), wanted, at=at, deadline=self.case.deadline)
+        if reason := missing_hierarchies(wanted, self.case.bench.config):
+            raise NotAskedError(reason)
+        with _judged(self.case, Console.ADMIN, "mounting the hierarchies"):
+            mount_hierarchies(self.case.machine(), wanted, at=at, deadline=self.case.deadline)
         return at
 
 
@@ -82,3 +86,15 @@ class Sight:
             raise CaseError(f"{self.case.id}: {complaint}", remedy="see cases/semantics.toml")
         sighting = TraitSighting(trait, value, self.case.id)
         self.case.outcomes.append(StepOutcome(self.case.id, fits=True, sightings=(sighting,)))
+
+
+@contextlib.contextmanager
+def _judged(case: OpenCase, console: Console, doing: str) -> Iterator[None]:
+    """Let a case be judged by a command that does not return."""
+    try:
+        yield
+    except Unanswered as error:
+        case.fate = case.machine().fate_of(console, error)
+        case.log.append(f"{doing}\n{error.output}")
+        case.outcomes.append(StepOutcome(case.id, fits=False, reason=f"at: {doing}"))
+        raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -138,6 +138,17 @@ _GUEST_NEEDS = (
     (Need("CONFIG_CGROUPS"), "there is no cgroup hierarchy to mount"),
 )
 _PORT_LIMITS = ("CONFIG_SERIAL_8250_NR_UARTS", "CONFIG_SERIAL_8250_RUNTIME_UARTS")
+
+
+# Since v6.11 and v6.12 these controllers have their v1 files behind an option of their own; /proc/cgroups lists them
+# all the same, and mounting them says EINVAL. An older kernel does not know the option and has the files.
+_V1_OPTIONS = {"memory": "CONFIG_MEMCG_V1", "cpuset": "CONFIG_CPUSETS_V1"}
+
+
+def missing_on_v1(controllers: Iterable[str], config: KernelConfig | None) -> str:
+    """Why those controllers have no v1 hierarchy under this config; empty when nothing speaks against it."""
+    options = [_V1_OPTIONS[name] for name in controllers if name in _V1_OPTIONS]
+    return "; ".join(f"{option} is not set" for option in options if config and config.value(option) == "n")
 
 
 def check_bootable(config: KernelConfig) -> tuple[Lack, ...]:

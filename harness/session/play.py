@@ -55,7 +55,7 @@ def play(
     try:
         mount_hierarchies(machine, transcript.hierarchies, at=transcript.mount_point, deadline=deadline)
     except Unanswered as error:
-        return Played((), (), machine.fate_of(Console.ADMIN, error, deadline))
+        return Played((), (), machine.fate_of(Console.ADMIN, error))
     except HierarchyError as error:
         outcome = StepOutcome(f"{transcript.path}:1", fits=False, reason=f"the hierarchies cannot be mounted: {error}")
         return Played((), (outcome,), Fate.ALIVE)
@@ -153,7 +153,7 @@ class _Player:
         return True
 
     def _unanswered(self, step: Step, where: str, command: str, error: Unanswered) -> None:
-        self.fate = self._machine.fate_of(step.console, error, self._deadline)
+        self.fate = self._machine.fate_of(step.console, error)
         self.steps.append(PlayedStep(step, error.output, error.status))
         shown = command if len(command) <= 80 else command[:77] + "..."
         self.outcomes.append(StepOutcome(where, fits=False, reason=f"at: {shown}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import places
-from harness.case import Bench, OpenCase, conclude, junit_names, missing_needs
+from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies, missing_needs
 from harness.errors import CaseError, HostError
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
@@ -16,6 +16,7 @@ from harness.kernel.kconfig import ConfigSource, parse_config
 from harness.pipeline import Prepared, dumps, loads
 from harness.report.record import KernelRecord
 from harness.semantics import load_semantics
+from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
 from harness.verdict import Outcome
 
@@ -69,6 +70,17 @@ def test_needs_are_held_against_the_configuration() -> None:
     assert missing_needs(["CONFIG_B"], None) == ""
     with pytest.raises(CaseError):
         missing_needs(["what is this"], config)
+
+
+def test_controllers_without_v1_files_are_a_reason_to_skip() -> None:
+    """From 6.11 a kernel may have the memory controller and not its v1 hierarchy; an older one knows no such option."""
+    hierarchies = read_header(("hierarchies: v1:memory v1:freezer", ""), path="x").hierarchies
+    without = parse_config("# CONFIG_MEMCG_V1 is not set\n", ConfigSource.BESIDE)
+    older = parse_config("CONFIG_MEMCG=y\n", ConfigSource.BESIDE)
+
+    assert missing_hierarchies(hierarchies, without) == "CONFIG_MEMCG_V1 is not set"
+    assert missing_hierarchies(hierarchies, older) == ""
+    assert missing_hierarchies(read_header(("hierarchies: v2", ""), path="x").hierarchies, without) == ""
 
 
 @pytest.mark.parametrize(

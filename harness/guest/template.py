@@ -98,9 +98,16 @@ def prepare_template(
 def cloned(template: Template, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
     """A pristine machine, cloned from a template, for the length of a ``with`` block.
 
-    :raises HostError: QEMU does not take the state.
+    :raises HostError: the template is gone, or QEMU does not take the state.
     """
-    state = os.open(template.folder / "state", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        state = os.open(template.folder / "state", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(
+            "the template that machines are cloned from is gone",
+            evidence=str(error),
+            remedy="run again, and leave the store alone meanwhile",
+        ) from None
     try:
         backing = Backing(template.folder / "memory", is_shared=False)
         with running(template.request, backing, folder=folder, waits=True, pass_fds=[state]) as machine:
@@ -206,8 +213,8 @@ def _require_room(folder: Path) -> None:
         raise HostError(
             "no space left on the disk for the memory of a guest",
             evidence=f"{left:.1f} MiB left in {folder.parent}",
-            remedy="free some space ('harness clean' shows what the store holds); a guest needs up to the memory of its "
-            "machine type, 256 MiB for q35",
+            remedy="free some space ('harness clean' shows what the store holds); a guest may need "
+            "all the memory of its machine type there, 256 MiB for q35",
         )
 
 

@@ -1,0 +1,49 @@
+"""Cases within a case: what comes of them is told to the case, and counts for nothing else."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from harness.case import OpenCase, conclude, opened, run_session
+from harness.guest.console import Unanswered
+from harness.report.record import CaseRecord
+from harness.session.transcript import parse
+
+PlaySession: TypeAlias = Callable[[str], CaseRecord]
+PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]
+
+
+@pytest.fixture
+def play_session(guest: OpenCase, tmp_path: Path) -> PlaySession:
+    """A function that plays the text of a session file on a machine of its own and returns the record."""
+    bench = replace(guest.bench, folder=tmp_path)
+    numbers = itertools.count(1)
+
+    def play(text: str) -> CaseRecord:
+        return run_session(parse(text, path="inner.session"), bench, folder=f"session-{next(numbers)}")
+
+    return play
+
+
+@pytest.fixture
+def play_python(guest: OpenCase, tmp_path: Path) -> PlayPython:
+    """A function that runs a Python case on a machine of its own, as the plug-in does, and returns the record."""
+    bench = replace(guest.bench, folder=tmp_path)
+    numbers = itertools.count(1)
+
+    def play(body: Callable[[OpenCase], None]) -> CaseRecord:
+        raised: Unanswered | None = None
+        with opened(bench, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
+            try:
+                body(case)
+            except Unanswered as error:
+                raised = error
+            return conclude(case, raised, title="", trace="")
+
+    return play

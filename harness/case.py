@@ -118,6 +118,11 @@ class OpenCase:
         self._ends.close()
         self._splats = wires.splats
 
+    def abandon(self) -> None:
+        """End the machine as it is."""
+        self._ends.close()
+        self._machine = None
+
     def verdict(self, *, skipped: str = "") -> Verdict:
         """What the case came to; to be asked after :meth:`close`."""
         splats = [SplatReport(str(one.kind), one.title, one.fingerprint, one.text) for one in self._splats]
@@ -247,6 +252,10 @@ def opened(bench: Bench, case_id: str, *, folder: str) -> Iterator[OpenCase]:
     case = OpenCase(bench, case_id, folder=folder)
     try:
         yield case
+    except BaseException:
+        # Interrupted, say: nobody waits for what a busy shell may still answer.
+        case.abandon()
+        raise
     finally:
         case.close()
 

@@ -73,6 +73,12 @@ class Listener:
         handed[pytest_plugin.PREPARED] = pipeline.dumps(self.bench.prepared)
         handed[pytest_plugin.FOLDER] = str(self.bench.folder)
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst."""
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Cases are known, when they run in this process."""
         if session.items:

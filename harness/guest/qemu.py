@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.session.console_name import Console
+
+_Kind = TypeVar("_Kind")
 
 KERNEL_LOG = "kernel"
 """Name of the first serial port; the shells follow in the order of :class:`Console`."""
@@ -71,32 +74,64 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
     """
     try:
         table = tomllib.loads(text)
-        accelerations = {
-            Acceleration(word): Processor(str(entry["processor"]), str(entry["options"]))
-            for word, entry in table.pop("acceleration").items()
-        }
         machine_type = MachineType(
             name=name,
-            machine=str(table.pop("machine")),
-            processors=int(table.pop("processors")),
-            memory_mebibytes=int(table.pop("memory_mebibytes")),
-            append=tuple(str(word) for word in table.pop("append")),
-            devices=tuple(str(word) for word in table.pop("devices")),
-            accelerations=accelerations,
+            machine=_take(table, "machine", str),
+            processors=_take_count(table, "processors"),
+            memory_mebibytes=_take_count(table, "memory_mebibytes"),
+            append=_take_words(table, "append"),
+            devices=_take_words(table, "devices"),
+            accelerations=_take_accelerations(table),
             text=text,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _refuse_rest(table)
+    except (KeyError, TypeError, ValueError) as error:
+        said = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
             f"the machine type {name} cannot be read",
-            evidence=f"{type(error).__name__}: {error}",
+            evidence=said,
             remedy=f"mend qemu/{name}.toml; qemu/q35.toml shows every key",
         ) from None
-    if table:
-        raise UsageError(
-            f"the machine type {name} has unknown keys: {', '.join(sorted(table))}",
-            remedy=f"mend qemu/{name}.toml; qemu/q35.toml shows every key",
-        )
     return machine_type
+
+
+def _take(table: dict[str, object], key: str, kind: type[_Kind]) -> _Kind:
+    value = table.pop(key)
+    if type(value) is not kind:
+        raise TypeError(f"{key} = {value!r}: {kind.__name__} wanted")
+    return value
+
+
+def _take_count(table: dict[str, object], key: str) -> int:
+    count = _take(table, key, int)
+    if count < 1:
+        raise ValueError(f"{key} = {count}: at least 1 wanted")
+    return count
+
+
+def _take_words(table: dict[str, object], key: str) -> tuple[str, ...]:
+    words = _take(table, key, list)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError(f"{key} = {words!r}: strings wanted")
+    return tuple(words)
+
+
+def _take_accelerations(table: dict[str, object]) -> dict[Acceleration, Processor]:
+    accelerations = {}
+    for word, entry in _take(table, "acceleration", dict).items():
+        if not isinstance(entry, dict):
+            raise TypeError(f"acceleration.{word} = {entry!r}: a table wanted")
+        accelerations[Acceleration(word)] = Processor(_take(entry, "processor", str), _take(entry, "options", str))
+        _refuse_rest(entry)
+    for one in Acceleration:
+        if one not in accelerations:
+            raise KeyError(f"acceleration.{one}")
+    return accelerations
+
+
+def _refuse_rest(table: dict[str, object]) -> None:
+    if table:
+        raise ValueError(f"unknown keys: {', '.join(sorted(table))}")
 
 
 def isolation() -> list[str]:
@@ -129,9 +164,10 @@ def memory(machine_type: MachineType, backing: Backing) -> list[str]:
     """Memory in a file, so that a machine can be cloned by mapping it once more."""
     size = f"{machine_type.memory_mebibytes}M"
     share = "on" if backing.is_shared else "off"
+    place = str(backing.file).replace(",", ",,")  # as QEMU's options want it
     return [
         *("-m", size),
-        *("-object", f"memory-backend-file,id=ram,size={size},mem-path={backing.file},share={share},prealloc=off"),
+        *("-object", f"memory-backend-file,id=ram,size={size},mem-path={place},share={share},prealloc=off"),
     ]
 
 

@@ -14,6 +14,8 @@ _QEMU_REFUSES_IMAGE = (
     "Error loading uncompressed kernel",
     "qemu: could not open kernel file",
 )
+_NO_PORT = "harness: no /dev/ttyS"
+"""What /init says; see qemu/init.sh."""
 _NO_ROOT = ("Unable to mount root fs", "No working init found", "Requested init /init failed", "No init found")
 
 
@@ -35,10 +37,12 @@ def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: s
             remedy="it needs CONFIG_BLK_DEV_INITRD (initramfs), CONFIG_BINFMT_ELF and CONFIG_BINFMT_SCRIPT built in, "
             "and CONFIG_64BIT",
         )
-    if splats:
+    fatal = [splat for splat in splats if splat.fatal]
+    if fatal or (splats and not is_running):
+        told = (fatal or splats)[0]
         return SeriesError(
-            f"the kernel {kernel} does not boot: {splats[0].title}",
-            evidence=splats[0].text,
+            f"the kernel {kernel} does not boot: {told.title}",
+            evidence=told.text,
             remedy="the whole log of this boot is kept in the run folder",
         )
     if not is_running:
@@ -46,6 +50,18 @@ def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: s
             f"the machine ended before the guest's shells were ready ({kernel})",
             evidence=f"{last}\n{qemu_said}".strip(),
             remedy="a kernel that reboots by itself shows its reason above",
+        )
+    if missing := [line for line in lines if _NO_PORT in line]:
+        return SeriesError(
+            f"the kernel {kernel} came up, but has too few serial ports for the guest's three shells",
+            evidence="\n".join(missing),
+            remedy="it needs four: CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4",
+        )
+    if splats:
+        return SeriesError(
+            f"the kernel {kernel} did not bring up the guest's three shells in time, having said: {splats[0].title}",
+            evidence=f"{splats[0].text}\n...\n{last}",
+            remedy="the whole log of this boot is kept in the run folder",
         )
     return SeriesError(
         f"the kernel {kernel} did not bring up the guest's three shells in time",

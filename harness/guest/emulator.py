@@ -47,7 +47,8 @@ def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emu
     known = store.recall("emulator", key)
     said = str(known["version"]) if known else ""
     if not said:
-        said = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text.splitlines()[0]
+        answer = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text
+        said = answer.strip().partition("\n")[0]
     found = _VERSION.search(said)
     if not found:
         raise HostError(f"{program} does not say its version", evidence=said, remedy=remedy)

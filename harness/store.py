@@ -23,7 +23,7 @@ from harness.errors import HostError, UsageError
 
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 
 
 def digest_of(*parts: bytes | str | Path) -> str:

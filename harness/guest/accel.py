@@ -8,6 +8,7 @@ anew when the host's kernel, processor, QEMU or machine type changes, or by ``ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import threading
@@ -25,8 +26,6 @@ from harness.guest.qemu import Acceleration, Backing
 from harness.store import Store, digest_of
 
 _KIND = "acceleration"
-RACE_SECONDS = 90.0
-"""Emulation needs 5 s on a slow core for Debian's kernel; a host where neither comes up in this time cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def choose_acceleration(
 
     :param request: what to boot; its own acceleration does not matter.
     :param folder: gets the logs of the race.
-    :raises UsageError: the forced one is not to be had. :raises HostError: neither comes up.
+    :raises UsageError: the forced one is not to be had.
     """
     complaint = _complaint_about(device)
     if forced is not None:
@@ -83,7 +82,12 @@ def choose_acceleration(
     if (known := recall_verdict(store, key)) is not None:
         return known
     candidates = {one: replace(request, acceleration=one) for one in Acceleration}
-    verdict = race(candidates, folder=folder, deadline=deadline.sooner(RACE_SECONDS))
+    try:
+        verdict = race(candidates, folder=folder, deadline=deadline.sooner(request.boot_seconds))
+    except HostError as error:
+        # More likely this kernel is at fault than the host. Its next boot will tell; nothing is remembered.
+        said = "; ".join(error.evidence.splitlines())
+        return AccelerationVerdict(Acceleration.TCG, f"raced, and nothing came up: {said}")
     store.remember(
         _KIND,
         key,
@@ -132,16 +136,18 @@ def race(candidates: Mapping[Acceleration, BootRequest], *, folder: Path, deadli
         thread.start()
     losers: list[_Finish] = []
     winner: _Finish | None = None
-    while winner is None and len(losers) < len(runners):
-        finish = finishes.get()
-        if finish.failure:
-            losers.append(finish)
-        else:
-            winner = finish
-    for runner in runners:
-        runner.give_up()
-    for thread in threads:
-        thread.join()
+    try:
+        while winner is None and len(losers) < len(runners):
+            finish = finishes.get()
+            if finish.failure:
+                losers.append(finish)
+            else:
+                winner = finish
+    finally:
+        for runner in runners:
+            runner.give_up()
+        for thread in threads:
+            thread.join()
     failed = [f"{loser.acceleration}: {loser.failure}" for loser in losers]
     if winner is None:
         raise HostError(
@@ -168,21 +174,25 @@ class _Runner:
 
     def run(self, finishes: SimpleQueue[_Finish]) -> None:
         """Boot, and say how it went."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         memory = self._folder / "memory"
         started = time.monotonic()
-        failure = ""
+        failure = "it ended by an error of the harness"
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             with running(self._request, Backing(memory, is_shared=True), folder=self._folder) as machine:
                 self._machine = machine
                 if not self._is_over.is_set():
                     machine.await_shells(self._deadline)
+            failure = ""
         except Unanswered as error:
-            failure = f"no prompt after {time.monotonic() - started:.0f} s ({error.fate})"
+            failure = f"no prompt after {time.monotonic() - started:.0f} s ({error.fate}){self._last_words()}"
         except HarnessError as error:
             failure = error.what
+        except OSError as error:
+            failure = str(error)
         finally:
-            memory.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                memory.unlink(missing_ok=True)
             finishes.put(_Finish(self._acceleration, time.monotonic() - started, failure))
 
     def give_up(self) -> None:
@@ -190,6 +200,11 @@ class _Runner:
         self._is_over.set()
         if self._machine is not None:
             self._machine.kill()
+
+    def _last_words(self) -> str:
+        """What QEMU itself said last, as the rest of a line."""
+        said = self._machine.last_words() if self._machine else ""
+        return f": {said.splitlines()[-1]}" if said else ""
 
 
 def _complaint_about(device: Path) -> str:

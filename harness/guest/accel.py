@@ -148,6 +148,8 @@ def race(candidates: Mapping[Acceleration, BootRequest], *, folder: Path, deadli
             runner.give_up()
         for thread in threads:
             thread.join()
+    order = list(candidates)
+    losers.sort(key=lambda loser: order.index(loser.acceleration))
     failed = [f"{loser.acceleration}: {loser.failure}" for loser in losers]
     if winner is None:
         raise HostError(

@@ -54,9 +54,7 @@ class StepMatch:
         return tuple(TraitSighting(seen.trait, seen.value, f"{path}:{seen.line}") for seen in self.sightings)
 
 
-def is_played(
-    guard: Guard | None, seen: Mapping[str, str], *, expected_values: Mapping[str, str] = _NO_VALUES
-) -> bool:
+def is_played(guard: Guard | None, seen: Mapping[str, str], *, expected_values: Mapping[str, str] = _NO_VALUES) -> bool:
     """Tell whether a guarded step is to be played.
 
     :param seen: the values of traits seen earlier in this case; they count before those of the profile.

@@ -18,10 +18,16 @@ PATCHES = st.sampled_from(["", "x.mbox", "/tmp/a+b", "../v4/"])
 SPECS = st.one_of(
     st.just(KernelSpec(SpecKind.DEFAULT_PACKAGE)),
     st.builds(KernelSpec, st.just(SpecKind.PACKAGE), PACKAGES, st.one_of(st.just(""), VERSIONS)),
-    st.builds(lambda name, patches: KernelSpec(SpecKind.SOURCE_PACKAGE, name, patches=patches),
-              st.from_regex(r"[0-9]+(\.[0-9]+){0,2}", fullmatch=True), PATCHES),
-    st.builds(lambda name, patches: KernelSpec(SpecKind.SERIES, name, patches=patches),
-              st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True), PATCHES),
+    st.builds(
+        lambda name, patches: KernelSpec(SpecKind.SOURCE_PACKAGE, name, patches=patches),
+        st.from_regex(r"[0-9]+(\.[0-9]+){0,2}", fullmatch=True),
+        PATCHES,
+    ),
+    st.builds(
+        lambda name, patches: KernelSpec(SpecKind.SERIES, name, patches=patches),
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True),
+        PATCHES,
+    ),
     st.builds(lambda tail: KernelSpec(SpecKind.PATH, "./" + tail), st.from_regex(r"[ -~]{1,80}", fullmatch=True)),
 )
 
@@ -54,11 +60,16 @@ def test_a_slug_is_a_plain_short_file_name(spec: KernelSpec) -> None:
     ("word", "spec", "slug"),
     [
         ("deb", KernelSpec(SpecKind.DEFAULT_PACKAGE), "deb"),
-        ("deb:linux-image-6.12-cloud-amd64", KernelSpec(SpecKind.PACKAGE, "linux-image-6.12-cloud-amd64"),
-         "linux-image-6.12-cloud-amd64"),
-        ("deb:linux-image-6.12.117+deb12-cloud-amd64=6.12.117-1~deb12u1",
-         KernelSpec(SpecKind.PACKAGE, "linux-image-6.12.117+deb12-cloud-amd64", version="6.12.117-1~deb12u1"),
-         "linux-image-6.12.117+deb12-cloud-amd64"),
+        (
+            "deb:linux-image-6.12-cloud-amd64",
+            KernelSpec(SpecKind.PACKAGE, "linux-image-6.12-cloud-amd64"),
+            "linux-image-6.12-cloud-amd64",
+        ),
+        (
+            "deb:linux-image-6.12.117+deb12-cloud-amd64=6.12.117-1~deb12u1",
+            KernelSpec(SpecKind.PACKAGE, "linux-image-6.12.117+deb12-cloud-amd64", version="6.12.117-1~deb12u1"),
+            "linux-image-6.12.117+deb12-cloud-amd64",
+        ),
         ("deb-src:6.1", KernelSpec(SpecKind.SOURCE_PACKAGE, "6.1"), "deb-src-6.1"),
         ("deb-src:6.1+/a.mbox", KernelSpec(SpecKind.SOURCE_PACKAGE, "6.1", patches="/a.mbox"), "deb-src-6.1+a.mbox"),
         ("series:cgroupns-v4", KernelSpec(SpecKind.SERIES, "cgroupns-v4"), "cgroupns-v4"),

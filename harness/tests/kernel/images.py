@@ -1,9 +1,9 @@
 """Crafted kernel images for tests: small, made of bytes, and the silent one really boots.
 
-    bzimage()                     a bzImage that QEMU starts and that never says anything: cli; hlt; for ever
-    bzimage(code=END_QEMU)        one that ends QEMU through isa-debug-exit: proof that its code is reached
-    vmlinux() / arm64_image() / arm_zimage()
-    embed_config(text)            what CONFIG_IKCONFIG puts into a kernel
+bzimage()                     a bzImage that QEMU starts and that never says anything: cli; hlt; for ever
+bzimage(code=END_QEMU)        one that ends QEMU through isa-debug-exit: proof that its code is reached
+vmlinux() / arm64_image() / arm_zimage()
+embed_config(text)            what CONFIG_IKCONFIG puts into a kernel
 """
 
 from __future__ import annotations

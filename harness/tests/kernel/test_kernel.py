@@ -98,8 +98,10 @@ def test_a_guest_that_contradicts_the_config_beside_is_noted(store: Store, tmp_p
     assert kernel.with_guest_config(BOOTABLE + "CONFIG_B=y\nCONFIG_C=y\nCONFIG_D=1\n").notes == (
         "the config beside the image is not that of the running kernel: CONFIG_B is y, not m",
     )
-    assert kernel.with_guest_config(BOOTABLE + "CONFIG_A=y\n").notes[0].endswith(
-        "CONFIG_A is y, not n, CONFIG_B is n, not m, CONFIG_C is n, not y, ..."
+    assert (
+        kernel.with_guest_config(BOOTABLE + "CONFIG_A=y\n")
+        .notes[0]
+        .endswith("CONFIG_A is y, not n, CONFIG_B is n, not m, CONFIG_C is n, not y, ...")
     )
 
 

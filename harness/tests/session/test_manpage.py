@@ -108,9 +108,7 @@ More prose.
 .EE
 """
 
-    assert extract_examples(roff) == (
-        "$ echo -n 'a'b\\0 x\n  # two ~ ^. z\nbold line\na(b)\n\n.dot\n"
-    )
+    assert extract_examples(roff) == ("$ echo -n 'a'b\\0 x\n  # two ~ ^. z\nbold line\na(b)\n\n.dot\n")
 
 
 def test_a_page_without_examples() -> None:

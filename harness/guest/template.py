@@ -111,11 +111,7 @@ def cloned(template: Template, *, folder: Path, deadline: Deadline) -> Iterator[
     try:
         backing = Backing(template.folder / "memory", is_shared=False)
         with running(template.request, backing, folder=folder, waits=True, pass_fds=[state]) as machine:
-            monitor = machine.monitor(deadline)
-            _set_capabilities(machine, deadline)
-            monitor.execute("migrate-incoming", deadline=deadline, uri=f"fd:{state}")
-            # What is typed before the serial ports have their state would be overwritten by it.
-            monitor.wait_for_migration(deadline=deadline)
+            _take_state(machine, state, deadline)
             yield machine
     finally:
         os.close(state)
@@ -130,7 +126,8 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
     memory = folder / "memory"
     try:
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
-            _await_boot(machine, deadline.sooner(request.boot_seconds))
+            with _explained(machine):
+                machine.await_shells(deadline.sooner(request.boot_seconds))
             yield machine
     finally:
         memory.unlink(missing_ok=True)
@@ -162,18 +159,22 @@ def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, dea
 def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: Deadline) -> None:
     started = time.monotonic()
     backing = Backing(folder / "memory", is_shared=True)
+    backing.file.unlink(missing_ok=True)  # what an attempt before left there
     with running(request, backing, folder=folder) as machine:
-        _await_boot(machine, deadline.sooner(request.boot_seconds))
-        seconds = time.monotonic() - started
-        taint = read_taint(machine.consoles[Console.ADMIN], deadline)
+        with _explained(machine):
+            machine.await_shells(deadline.sooner(request.boot_seconds))
+            seconds = time.monotonic() - started
+            taint = read_taint(machine.consoles[Console.ADMIN], deadline.sooner(request.boot_seconds))
         _save(machine, folder / "state", deadline)
     facts = {"boot_seconds": round(seconds, 3), "attempts": attempt, "taint": taint, "command": machine.words}
     (folder / "template.json").write_text(json.dumps(facts, indent=1))
 
 
-def _await_boot(machine: Machine, deadline: Deadline) -> None:
+@contextlib.contextmanager
+def _explained(machine: Machine) -> Iterator[None]:
+    """Say why shells did not come up, where they are waited for."""
     try:
-        machine.await_shells(deadline)
+        yield
     except Unanswered:
         _require_room(machine.folder)
         machine.wires.drain(Deadline.after(1.0))
@@ -216,6 +217,25 @@ def _require_room(folder: Path) -> None:
             remedy="free some space ('harness clean' shows what the store holds); a guest may need "
             "all the memory of its machine type there, 256 MiB for q35",
         )
+
+
+def _take_state(machine: Machine, state: int, deadline: Deadline) -> None:
+    """Let a machine that waits for it have the device state in that file.
+
+    :raises HostError: QEMU does not take it.
+    """
+    try:
+        monitor = machine.monitor(deadline)
+        _set_capabilities(machine, deadline)
+        monitor.execute("migrate-incoming", deadline=deadline, uri=f"fd:{state}")
+        # What is typed before the serial ports have their state would be overwritten by it.
+        monitor.wait_for_migration(deadline=deadline)
+    except (HostError, RefusedError) as error:
+        raise HostError(
+            "QEMU does not take the template's state, so that no machine can be cloned",
+            evidence=machine.last_words() or str(error),
+            remedy="let the template be made anew: harness clean --remove template",
+        ) from None
 
 
 def _set_capabilities(machine: Machine, deadline: Deadline) -> None:

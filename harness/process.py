@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ PIPE = subprocess.PIPE
 Expired = subprocess.TimeoutExpired
 """A running program did not end in the time given."""
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -124,28 +125,34 @@ def start(
     :raises HostError: the program is missing or cannot be executed.
     """
     words = [os.fspath(word) for word in argv]
+    child: subprocess.Popen[bytes] | None = None
+    # Python drops what is raised while it forks (os.register_at_fork): a Ctrl-C of that moment has to wait.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=cwd,
-            env=env,
-            pass_fds=tuple(pass_fds),
-            preexec_fn=_death_note(os.getpid()),
-        )
-    except OSError as error:
-        # Absent, not executable, of another machine, or no memory or process left to start it with.
-        raise HostError(
-            f"the program {words[0]} cannot be started",
-            evidence=str(error),
-            remedy="run 'harness doctor': it names the package to install",
-        ) from None
-    try:
+        try:
+            child = subprocess.Popen(
+                words,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=cwd,
+                env=env,
+                pass_fds=tuple(pass_fds),
+                preexec_fn=_prepare(os.getpid(), mask),
+            )
+        except OSError as error:
+            # Absent, not executable, of another machine, or no memory or process left to start it with.
+            raise HostError(
+                f"the program {words[0]} cannot be started",
+                evidence=str(error),
+                remedy="run 'harness doctor': it names the package to install",
+            ) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield child
     finally:
-        end(child)
+        if child is not None:
+            end(child)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -164,11 +171,14 @@ def python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def _death_note(parent: int) -> Callable[[], None]:
-    def set_death_signal() -> None:
-        die_with_parent(parent)
+def _prepare(parent: int, mask: Collection[int]) -> Callable[[], None]:
+    """What a child does before it runs its program."""
 
-    return set_death_signal
+    def prepare() -> None:
+        die_with_parent(parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    return prepare
 
 
 def _shown(words: Sequence[str]) -> str:

@@ -219,3 +219,32 @@ def test_this_python_runs_modules() -> None:
 
     assert done.text.startswith("Linux")
     assert process.python("m", "a")[0] == sys.executable
+
+
+# The signal comes while Python forks: what a handler raises there, Python itself would drop.
+INTERRUPTED_FORK = """
+import os, signal, sys
+from harness import process
+
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with process.start(["sleep", "1000"]):
+        sys.exit("the interrupt was lost")
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_an_interrupt_during_the_fork_is_not_lost() -> None:
+    """Ctrl-C at any moment ends the block; the program that was just being started ends as well."""
+    done = process.run([sys.executable, "-c", INTERRUPTED_FORK], deadline=FAR, check=False)
+
+    assert done.text.splitlines()[-1:] == ["interrupted"]
+    assert done.status == 0
+
+
+def test_a_program_is_started_with_no_signal_blocked() -> None:
+    """A program can be interrupted as if a shell had started it."""
+    done = process.run(["grep", "SigBlk", "/proc/self/status"], deadline=FAR)
+
+    assert int(done.text.split()[1], 16) == 0

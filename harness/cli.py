@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from harness import places
 from harness.errors import ExitStatus, HarnessError, UsageError
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
+from harness.interrupts import is_reader_gone, signals_as_interrupts
 from harness.pipeline import Fresh, Options
 from harness.store import Store
 
@@ -43,10 +43,24 @@ class _Group(click.Group):
 
     def main(self, *args: object, **rest: object) -> NoReturn:
         ending = _Ending()
-        with ending, _signals_as_interrupts():
+        with ending, signals_as_interrupts():
             status = super().main(*args, standalone_mode=False, **rest)  # type: ignore[call-overload]
             ending.status = ExitStatus(status or 0)
         sys.exit(int(ending.status))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeError(error) from None
+
+
+class _PipeError(Exception):
+    """A broken pipe by another name: at its own, click ends the program with status 1 and without a word."""
+
+    def __init__(self, pipe: BrokenPipeError) -> None:
+        super().__init__(pipe)
+        self.pipe = pipe
 
 
 class _Ending:
@@ -66,9 +80,11 @@ class _Ending:
         elif isinstance(error, click.Abort | KeyboardInterrupt):
             click.echo("harness: interrupted", err=True)
             self.status = ExitStatus.INTERRUPTED
-        elif isinstance(error, BrokenPipeError):
+        elif isinstance(error, _PipeError) and is_reader_gone():
             # Who read our output has seen enough. What is left in the buffer must not complain at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif isinstance(error, _PipeError):
+            self.status = _tell(error.pipe)
         elif isinstance(error, Exception):
             self.status = _tell(error)
         return isinstance(error, Exception | KeyboardInterrupt)
@@ -82,24 +98,6 @@ def _tell(error: Exception) -> ExitStatus:
         error = explain(error)
     click.echo(f"harness: {error}", err=True)
     return error.exit_status
-
-
-@contextlib.contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """A request to end (by ``kill``, ``timeout``, a CI job that is cancelled, a closed terminal) is as good as Ctrl-C.
-
-    What had ended is then on disk with its reports, and the terminal is given back as it was.
-    """
-    before = {}
-    with contextlib.suppress(ValueError):  # not the main thread
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                before[number] = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

@@ -18,6 +18,7 @@ ORDER = """
 * errors
 * deadline
   defect
+  interrupts
 * toml_table
 * verdict
 * release

@@ -1,0 +1,34 @@
+"""How a person or a program ends the harness from outside: signals, and a reader of its output that goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """A request to end (by ``kill``, ``timeout``, a CI job that is cancelled, a closed terminal) is as good as Ctrl-C.
+
+    What had ended is then on disk with its reports, and the terminal is given back as it was.
+    """
+    before = {}
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_reader_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.__stdout__ or sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -1,0 +1,336 @@
+"""The command line as a program: words in, exit status out, whatever happens in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from junitparser import JUnitXml
+
+from harness import cleaning, places
+from harness.cli import main
+from harness.deadline import Deadline
+from harness.errors import ExitStatus
+from harness.process import PIPE
+from harness.process import start as start_process
+from harness.report.folder import load_run
+from harness.store import Store
+from harness.tests.kernel import images
+from harness.tests.program import environment, harness, start
+from harness.tests.told import call
+from harness.verdict import Fault, Outcome
+
+GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
+SLOW = "timeout: 300\n\n    # sleep 200\n"
+EVERY = [(), *((name,) for name in main.commands)]
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_help_fits_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
+    """Each command says what it does, in lines that nothing has to fold or cut."""
+    told = call(*command, "--help")
+
+    assert told.status is ExitStatus.AS_EXPECTED
+    assert max(map(len, told.text.splitlines())) <= 80
+    assert "..." not in told.text.replace("]...", "").replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("nosuch",), ("--nosuch",), ("run", "--nosuch"), ("shell",), ("accept",), ("run", "--accel", "fast")],
+)
+def test_wrong_words_are_usage(words: tuple[str, ...]) -> None:
+    """What the command line cannot read ends with 4, and says where help is."""
+    told = call(*words)
+
+    assert told.status is ExitStatus.USAGE
+    assert "Usage: harness" in told.text
+
+
+@pytest.mark.parametrize(("option", "words"), [("--accel", ["auto", "kvm", "tcg"]), ("--fresh", ["clone", "boot"])])
+def test_the_words_that_help_shows_are_taken(tmp_path: Path, option: str, words: list[str]) -> None:
+    """A choice is read as it is shown."""
+    assert f"{option} [{'|'.join(words)}]" in call("run", "--help").text
+    for word in words:
+        told = call("run", "no/such/kernel", option, word, "--results", tmp_path)
+        told.require_error(ExitStatus.USAGE, "no/such/kernel")
+
+
+def test_no_kernel_is_begun_with_when_one_word_is_wrong(tmp_path: Path) -> None:
+    """All words are read before the first kernel is touched."""
+    image = tmp_path / "kernel"
+    image.write_bytes(images.bzimage())
+    told = call("run", image, "gem:linux", "--results", tmp_path / "results")
+
+    told.require_error(ExitStatus.USAGE, "gem:")
+    assert told.text == told.error
+
+
+def test_shell_wants_a_terminal() -> None:
+    """There is nobody to type when standard input is a file."""
+    call("shell", "deb").require_error(ExitStatus.USAGE, "harness shell needs a terminal")
+
+
+def test_build_prints_the_folder_of_the_image(tmp_path: Path) -> None:
+    """Nothing else is printed, so that a script can use it."""
+    image = tmp_path / "kernel"
+    image.write_bytes(images.bzimage())
+    told = call("build", image, HARNESS_STORE=str(tmp_path / "store"))
+
+    assert told.text == f"{tmp_path}\n"
+    assert told.status is ExitStatus.AS_EXPECTED
+
+
+def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is shown a trace: it is in a file, which the message names; the status is not that of a verdict."""
+
+    def broken(store: Store) -> Iterator[str]:
+        raise ZeroDivisionError("the harness divided by zero")
+
+    monkeypatch.setattr(cleaning, "list_store", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = call("clean")
+    (file,) = tmp_path.glob("harness-defect-*.txt")
+
+    told.require_error(ExitStatus.HOST, "a defect of the harness: ZeroDivisionError: the harness divided by zero")
+    assert str(file) in told.error
+    assert "cli.py:" in told.error
+    assert "Traceback" in file.read_text()
+
+
+def test_a_defect_is_told_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message comes without the file."""
+
+    def broken(store: Store) -> Iterator[str]:
+        raise KeyError("x")
+
+    monkeypatch.setattr(cleaning, "list_store", broken)
+    monkeypatch.setattr("tempfile.tempdir", "/dev/null/nowhere")
+
+    call("clean").require_error(ExitStatus.HOST, "a defect of the harness: KeyError: 'x'", "could not be written")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "a defect of the harness: BrokenPipeError"),
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "no space left on the disk"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
+        (MemoryError(), "no memory left"),
+    ],
+)
+def test_what_nobody_has_an_answer_to_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+    """A host that is out of something is no defect, wherever it strikes; a pipe that broke in our own hands is."""
+
+    def broken(store: Store) -> Iterator[str]:
+        raise error
+
+    monkeypatch.setattr(cleaning, "list_store", broken)
+
+    call("clean").require_error(ExitStatus.HOST, words)
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """``harness clean | head``: who reads may stop."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with start_process(
+        harness("clean"), stdout=writer, stderr=PIPE, env=environment(HARNESS_STORE=str(tmp_path))
+    ) as child:
+        os.close(writer)
+        _, said = child.communicate(timeout=30)
+
+    assert (child.returncode, said) == (0, b"")
+
+
+BROKEN = {
+    "header.session": ("titel: x\n\n    # true\n", "header.session:1: unknown header 'titel'"),
+    "prompt.session": ("\n    root@host:~# true\n", "prompt.session:2: prompt not declared"),
+    "output.session": ("\n    hello\n    # echo hello\n", "output.session:2: output before a command"),
+    "trait.session": ("\n    # true\n    (colour = red) x\n", "trait.session:3: unknown trait 'colour'"),
+    "value.session": (
+        "\n    # true\n    (outside_view = red) x\n",
+        "value.session:3: trait 'outside_view' has no value 'red'",
+    ),
+    "need.session": ("needs: config_x\n\n    # true\n", "need.session: 'config_x' is no need"),
+    "latin.session": ("\n    # echo \udcff\n", "latin.session:1: the file is no UTF-8 text"),
+    "empty.session": ("", "empty.session:1: no step in the file"),
+    "test_syntax.py": ("def test_a(:\n", "test_syntax.py:1: SyntaxError"),
+    "test_import.py": ("\nimport nosuchmodule\n", "test_import.py:2: ModuleNotFoundError"),
+    "test_twice.py": ("def test_a(): pass\ndef test_a(): pass\n", "test_twice.py:2: the case 'test_a' is there twice"),
+}
+"""Case files that cannot be read, and how each is told."""
+FAULTY = {
+    "test_fixture.py": ("def test_a(adnim): pass\n", "there is no fixture 'adnim'"),
+    "test_name.py": ("def test_a(admin): nosuchname\n", "NameError: name 'nosuchname' is not defined"),
+    "test_trait.py": ("def test_a(sight): sight('colour', 'red')\n", "no trait colour"),
+}
+"""Cases that break when they are run, by their own fault, and the reason."""
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, workers: str) -> None:
+    """The others are run and recorded; each broken file is told by file and line, in the display and in junit.xml."""
+    for name, (text, _) in {**BROKEN, **FAULTY, "good.session": (GOOD, "")}.items():
+        (tmp_path / name).write_text(text, errors="surrogateescape")
+    same = tmp_path / "cases/manpage/freezer.session"
+    same.parent.mkdir(parents=True)
+    same.write_text(GOOD)
+    cases = ["--cases", str(tmp_path), "--cases", str(places.ROOT / "cases/manpage/freezer.session")]
+    done = start("run", *cases, "-n", workers, "--results", tmp_path / "results", cwd=tmp_path)
+    record = load_run(tmp_path / "results/latest")
+    suite = next(iter(JUnitXml.fromfile(str(tmp_path / "results/latest/junit.xml"))))
+    told = {case.id: case for case in record.cases}
+    twice = "cases/manpage/freezer.session:1: two files of this run have this name"
+
+    assert done.status == ExitStatus.CASE_BROKEN
+    assert {name: case.outcome for name, case in told.items() if case.outcome is not Outcome.ERROR} == {
+        "good.session": Outcome.MATCH,
+        "cases/manpage/freezer.session": Outcome.MATCH,
+    }
+    assert len(record.problems) == len(BROKEN) + 1
+    for what in [*(what for _, what in BROKEN.values()), twice]:
+        assert [problem for problem in record.problems if problem.startswith(what)], (what, record.problems)
+        assert what.partition(": ")[0] in done.text
+    for name, (_, reason) in FAULTY.items():
+        assert reason in told[f"{name}::test_a"].reason
+        assert told[f"{name}::test_a"].fault is Fault.CASE
+    assert (suite.tests, suite.failures) == (2 + len(FAULTY) + len(record.problems), 0)
+    assert suite.errors == len(FAULTY) + len(record.problems)
+    assert "Traceback" not in done.text + done.stderr.decode()
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["-k", "nosuch"], "no case was selected with -k nosuch"),
+        (["-k", "a and ("], "-k a and (: that is no expression"),
+        (["-k", "nosuch", "-n", "2"], "no case was selected with -k nosuch"),
+        (["--cases", "empty"], "no case was selected"),
+    ],
+)
+def test_a_run_without_a_case_is_no_good_run(tmp_path: Path, words: list[str], what: str) -> None:
+    """Nothing was asked, so nothing is as expected; and no empty run is the latest one."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "good.session").write_text(GOOD)
+    cases = [] if "--cases" in words else ["--cases", "good.session"]
+    done = start("run", *cases, *words, "--results", "results", cwd=tmp_path)
+
+    assert done.status == ExitStatus.USAGE
+    assert f"harness: {what}" in done.stderr.decode()
+    assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.boot
+def test_what_the_environment_asks_of_pytest_is_for_other_projects(tmp_path: Path) -> None:
+    """Options and switches that a user has set for pytest neither stop a run nor empty it."""
+    (tmp_path / "good.session").write_text(GOOD)
+    env = environment(PYTEST_ADDOPTS="--nosuch", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    done = start("run", "--cases", "good.session", "--results", "results", env=env, cwd=tmp_path)
+
+    assert done.status == ExitStatus.AS_EXPECTED
+    assert [case.outcome for case in load_run(tmp_path / "results/latest").cases] == [Outcome.MATCH]
+
+
+@pytest.mark.boot
+def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) -> None:
+    """Each kernel has a run of its own; the exit status is that of the worst."""
+    (tmp_path / "good.session").write_text(GOOD)
+    (tmp_path / "silent").write_bytes(images.bzimage())
+    folder = Path(start("build", "deb").text.strip())
+    distribution = next(folder.glob("vmlinuz-*"))
+    words: list[str | Path] = ["run", "silent", distribution, "--cases", "good.session", "--results", "results"]
+    # Long enough for a boot on a busy host where no template is in the store yet.
+    start("run", "deb", "--cases", "good.session", "--results", "elsewhere", cwd=tmp_path)
+    done = start(*words, "--boot-seconds", "1", cwd=tmp_path)
+    outcomes = {
+        load_run(run).kernel.spec: [case.outcome for case in load_run(run).cases]
+        for run in (tmp_path / "results").iterdir()
+        if run.name != "latest"
+    }
+
+    assert done.status == ExitStatus.DIFFERS
+    assert outcomes == {"silent": [Outcome.KERNEL], str(distribution): [Outcome.MATCH]}
+
+
+@contextmanager
+def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The harness, once it has printed a line that matches."""
+    with start_process(harness(*words), stdout=PIPE, stderr=PIPE, cwd=cwd, env=environment()) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if re.search(until, line.decode()):
+                break
+        yield child
+
+
+def await_children(parent: psutil.Process) -> list[psutil.Process]:
+    """All processes below the harness, once QEMU is among them."""
+    deadline = Deadline.after(10)
+    while not deadline.is_past:
+        below = parent.children(recursive=True)
+        if any(one.name().startswith("qemu") for one in below):
+            return below
+    raise AssertionError("no QEMU was started")
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")])
+def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.Signals, workers: str) -> None:
+    """Ctrl-C, a cancelled CI job, a closed terminal: 130, soon, with a record, a junit.xml, and no process left."""
+    for name, text in {"a.session": GOOD, "b.session": SLOW, "c.session": SLOW}.items():
+        (tmp_path / name).write_text(text)
+    words: list[str | Path] = ["run", "--cases", tmp_path, "-n", workers, "--results", "results"]
+    with running(words, cwd=tmp_path, until=r"^ok .* a\.session") as child:
+        below = await_children(psutil.Process(child.pid))
+        child.send_signal(number)
+        child.communicate(timeout=4)
+    record = load_run(tmp_path / "results/latest")
+    _, alive = psutil.wait_procs(below, timeout=5)
+
+    assert child.returncode == ExitStatus.INTERRUPTED
+    assert not record.complete
+    assert [(case.id, case.outcome) for case in record.cases] == [("a.session", Outcome.MATCH)]
+    assert "the run did not finish" in (tmp_path / "results/latest/junit.xml").read_text()
+    assert not alive
+
+
+@pytest.mark.boot
+def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path: Path) -> None:
+    """A boot that was given up says nothing of the kernel."""
+    (tmp_path / "good.session").write_text(GOOD)
+    (tmp_path / "silent").write_bytes(images.bzimage())
+    words = ["run", "silent", "deb", "--cases", "good.session", "--results", "results"]
+    with running(words, cwd=tmp_path, until="booting") as child:
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=4)
+
+    assert child.returncode == ExitStatus.INTERRUPTED
+    assert err.strip() == b"harness: interrupted"
+    assert out == b""
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_no_more_workers_than_cases_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker costs a second; one that would have nothing to do is not started. A folder may hold any number."""
+    from harness.cli import _workers
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    files = [shutil.copy(__file__, tmp_path / str(number)) for number in range(3)]
+    paths = [Path(file) for file in files]
+
+    assert _workers("auto", paths) == 3
+    assert _workers("auto", [*paths, tmp_path]) == 8
+    assert _workers("auto", ()) == 8
+    assert _workers("5", paths) == 5

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import pipeline, places, process
+from harness import pipeline, process
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError
 from harness.guest.accel import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
-from harness.guest.image import build_guest_image
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.kernel.kernel import resolve_kernel
@@ -88,13 +87,7 @@ def _programs(*names: str, package: str) -> str:
 
 
 def _guest_image(store: Store, deadline: Deadline) -> str:
-    image = build_guest_image(
-        store,
-        definition=places.GUEST_DEFINITION,
-        init=places.GUEST_INIT,
-        helper=places.GUEST_HELPER,
-        deadline=deadline,
-    )
+    image = pipeline.guest_image(store, deadline=deadline)
     return f"{len(image.programs)} programs, an image of {image.mebibytes:.1f} MiB"
 
 
@@ -104,13 +97,7 @@ def _acceleration(store: Store, emulator: Emulator, deadline: Deadline, *, prove
     request = BootRequest(emulator.program, kernel.image, Path(), machine_type, Acceleration.TCG)
     if prove:
         forget_verdict(store, request, qemu_version=emulator.version)
-    guest = build_guest_image(
-        store,
-        definition=places.GUEST_DEFINITION,
-        init=places.GUEST_INIT,
-        helper=places.GUEST_HELPER,
-        deadline=deadline,
-    )
+    guest = pipeline.guest_image(store, deadline=deadline)
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as logs:
         verdict = choose_acceleration(
             store,

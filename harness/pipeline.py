@@ -30,6 +30,7 @@ from harness.session.console_name import Console
 from harness.store import Store
 
 if TYPE_CHECKING:
+    from harness.guest.image import GuestImage
     from harness.kernel.kernel import Kernel
 
 PREPARE_SECONDS = 600.0
@@ -88,20 +89,13 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
     """
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
     from harness.guest.emulator import find_emulator
-    from harness.guest.image import build_guest_image
     from harness.kernel.kernel import resolve_kernel
     from harness.spec import parse_spec
 
     say(f"kernel: {options.kernel}")
     kernel = resolve_kernel(store, parse_spec(options.kernel), deadline=deadline)
     say("guest image")
-    guest = build_guest_image(
-        store,
-        definition=places.GUEST_DEFINITION,
-        init=places.GUEST_INIT,
-        helper=places.GUEST_HELPER,
-        deadline=deadline,
-    )
+    guest = guest_image(store, deadline=deadline)
     emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
     machine_type = read_machine_type(options.machine_type)
     request = BootRequest(
@@ -117,20 +111,15 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         deadline=deadline,
     )
     request = replace(request, acceleration=acceleration.acceleration)
-    notes = list(kernel.notes)
+    notes: list[str] = []
     template = None
     if options.fresh is Fresh.CLONE:
         say(f"booting {kernel.release} once ({acceleration.acceleration})")
         key = template_key(
             request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
         )
-        try:
-            template = prepare_template(store, key, request, deadline=deadline, failed_boots=logs / "failed-boots")
-        except CloningImpossibleError as error:
-            notes.append(f"{error.what}; each case boots a machine of its own")
-        else:
-            if template.attempts > 1:
-                notes.append(f"the kernel booted only at attempt {template.attempts}; logs: {logs / 'failed-boots'}")
+        template, note = _template_or_why(store, key, request, failed_boots=logs / "failed-boots", deadline=deadline)
+        notes += filter(None, [note])
     if kernel.config is None and template is not None:
         say("reading the configuration from the guest")
         if text := _guest_config(store, kernel.image_digest, template, folder=logs / "config", deadline=deadline):
@@ -147,8 +136,34 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
-        notes=tuple(notes),
+        notes=(*kernel.notes, *notes),
     )
+
+
+def guest_image(store: Store, *, deadline: Deadline) -> GuestImage:
+    """The guest image of this host. :raises HostError: a program or the compiler is missing or too old."""
+    from harness.guest.image import build_guest_image
+
+    return build_guest_image(
+        store,
+        definition=places.GUEST_DEFINITION,
+        init=places.GUEST_INIT,
+        helper=places.GUEST_HELPER,
+        deadline=deadline,
+    )
+
+
+def _template_or_why(
+    store: Store, key: str, request: BootRequest, *, failed_boots: Path, deadline: Deadline
+) -> tuple[Template | None, str]:
+    """The template, or None where there can be none; and what the user should know of it."""
+    try:
+        template = prepare_template(store, key, request, deadline=deadline, failed_boots=failed_boots)
+    except CloningImpossibleError as error:
+        return None, f"{error.what}; each case boots a machine of its own"
+    if template.attempts > 1:
+        return template, f"when its template was made, the kernel came up only at attempt {template.attempts}"
+    return template, ""
 
 
 def read_guest_config(console: Shell, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:

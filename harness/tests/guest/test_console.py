@@ -281,12 +281,15 @@ def test_a_question_after_much_output(tmp_path: Path) -> None:
     with scripted_guest(tmp_path, {b"ask": ask}) as guest:
         console = guest.adopted()
         console.type("ask\n", deadline=soon())
-        question = console.await_text(r"Proceed\? ", deadline=Deadline.after(10))
+        deadline = soon()
+        question = console.await_text(r"Proceed\? ", deadline=deadline)
+        seconds_left = deadline.seconds_left
         console.type("y\n", deadline=soon())
         answer = console.await_prompt(deadline=soon())
 
     assert question.endswith("xxx\nProceed? ")
     assert "bytes left out here" in question
+    assert seconds_left > 10
     assert answer.output == "you said y"
 
 

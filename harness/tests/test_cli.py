@@ -23,6 +23,8 @@ from harness.errors import ExitStatus
 from harness.process import PIPE
 from harness.process import start as start_process
 from harness.report.folder import load_run
+from harness.report.record import CaseRecord, KernelRecord, RunRecord
+from harness.run import exit_status
 from harness.store import Store
 from harness.tests.kernel import images
 from harness.tests.program import environment, harness, start
@@ -210,6 +212,16 @@ def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, 
     assert "Traceback" not in done.text + done.stderr.decode()
 
 
+def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
+    """Who runs it cannot mend it, and trying again does not help."""
+    kernel = KernelRecord("deb", "package", "6.1.0", "x86_64", "digest", "digest", "beside the image")
+    faults = {fault: CaseRecord("a", "a", "a", Outcome.ERROR, fault=fault) for fault in (Fault.CASE, Fault.HOST)}
+    runs = {fault: RunRecord(kernel, 0.0, complete=True, cases=(case,)) for fault, case in faults.items()}
+
+    assert exit_status(runs[Fault.CASE], interrupted=False, broken=False) is ExitStatus.CASE_BROKEN
+    assert exit_status(runs[Fault.HOST], interrupted=False, broken=False) is ExitStatus.HOST
+
+
 @pytest.mark.boot
 @pytest.mark.parametrize(
     ("words", "what"),
@@ -291,7 +303,7 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
     """Ctrl-C, a cancelled CI job, a closed terminal: 130, soon, with a record, a junit.xml, and no process left."""
     for name, text in {"a.session": GOOD, "b.session": SLOW, "c.session": SLOW}.items():
         (tmp_path / name).write_text(text)
-    words: list[str | Path] = ["run", "--cases", tmp_path, "-n", workers, "--results", "results"]
+    words: list[str | Path] = ["run", "deb", "deb", "--cases", tmp_path, "-n", workers, "--results", "results"]
     with running(words, cwd=tmp_path, until=r"^ok .* a\.session") as child:
         below = await_children(psutil.Process(child.pid))
         child.send_signal(number)
@@ -304,6 +316,7 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
     assert [(case.id, case.outcome) for case in record.cases] == [("a.session", Outcome.MATCH)]
     assert "the run did not finish" in (tmp_path / "results/latest/junit.xml").read_text()
     assert not alive
+    assert len(list((tmp_path / "results").iterdir())) == 2, "the second kernel was begun with"
 
 
 @pytest.mark.boot

@@ -1,0 +1,111 @@
+"""A run that is killed: no process stays, every case that had ended is on disk, and the next run is unharmed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import places, process
+from harness.deadline import Deadline
+from harness.errors import ExitStatus
+from harness.pipeline import Prepared
+from harness.report.folder import load_run
+from harness.verdict import Outcome
+
+pytestmark = pytest.mark.boot
+
+PATIENCE_MILLISECONDS = 30_000
+CASES = {
+    "a.session": "    # echo one\n    one\n",
+    "b.session": "    # echo two\n    three\n",
+    "c.session": "timeout: 300\n\n    # sleep 1000\n",
+}
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    """A folder with two cases that end and one that does not."""
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    for name, text in CASES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def words(cases: Path, results: Path, *, workers: int) -> list[str]:
+    """The command line of a run."""
+    more = ["--cases", str(cases), "-n", str(workers), "--results", str(results)]
+    return [*process.python("harness"), "run", *more]
+
+
+def await_hanging(run: process.Child, results: Path) -> None:
+    """Read what a run prints until two cases have ended, and its logs until the third one's command was typed."""
+    assert run.stdout is not None
+    ended = 0
+    while ended < 2 and (line := run.stdout.readline()):
+        ended += line.startswith((b"ok ", b"DIFF "))
+    deadline = Deadline.after(30)
+    while not any(b"sleep 1000" in log.read_bytes() for log in results.glob("*/**/admin.log")):
+        assert not deadline.is_past, "the third case did not begin"
+    assert ended == 2
+
+
+@contextlib.contextmanager
+def descendants(pid: int) -> Iterator[dict[int, str]]:
+    """Descriptors of all processes below one, each with its name."""
+    held = {os.pidfd_open(child.pid): child.name() for child in psutil.Process(pid).children(recursive=True)}
+    try:
+        yield held
+    finally:
+        for pidfd in held:
+            os.close(pidfd)
+
+
+def have_ended(pidfds: dict[int, str]) -> bool:
+    """Wait for all of them, each no longer than the patience."""
+    for pidfd in pidfds:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(PATIENCE_MILLISECONDS):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, cases: Path, tmp_path: Path) -> None:
+    """A run that is killed or interrupted leaves no process and every case that had ended; the next one is unharmed."""
+    assert prepared.template is not None
+    results = tmp_path / "results"
+    run_words = words(cases, results, workers=workers)
+    with process.start(run_words, cwd=places.ROOT, stdout=process.PIPE, stderr=None) as run:
+        await_hanging(run, results)
+        with descendants(run.pid) as below:
+            os.kill(run.pid, killer)
+            ended = have_ended(below)
+            names = " ".join(below.values())
+        status = run.wait(30)
+    (folder,) = (path for path in results.iterdir() if path.is_dir() and not path.is_symlink())
+    record = load_run(folder)
+    after = process.run(
+        words(cases / "a.session", results, workers=workers),
+        deadline=Deadline.after(60),
+        cwd=places.ROOT,
+        check=False,
+    )
+
+    assert "qemu" in names
+    assert ended
+    assert status == (-signal.SIGKILL if killer is signal.SIGKILL else ExitStatus.INTERRUPTED)
+    outcomes = {case.name: case.outcome for case in record.cases}
+    assert outcomes == {"a.session": Outcome.MATCH, "b.session": Outcome.MISMATCH}
+    assert not record.complete
+    assert after.status == ExitStatus.AS_EXPECTED, after.complaint
+    assert b"ok " in after.stdout

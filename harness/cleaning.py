@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ EVERYTHING = "all"
 
 
 def list_store(store: Store) -> Iterable[str]:
-    """A line for each kind of product: how many, and how much of the disk they take."""
+    """A line for each kind of product: how many, and how much of the disk they take.
+
+    :raises UsageError: the store cannot be read.
+    """
     kinds = _kinds(store)
     if not kinds:
         yield f"the store {store.folder} is empty"
@@ -21,10 +25,15 @@ def list_store(store: Store) -> Iterable[str]:
     yield f"the store {store.folder}:"
     total = 0
     for kind in kinds:
-        products = [one for one in kind.iterdir() if one.is_dir() and not one.name.startswith(".")]
+        shown = [one for one in kind.iterdir() if not one.name.startswith(".")]
+        products = sum(one.is_dir() for one in shown)
+        number = f"{products} product{'' if products == 1 else 's'}"
+        facts = len(shown) - products
+        if not products:
+            number = f"{facts} fact{'' if facts == 1 else 's'}"
         size = _disk_usage(kind)
         total += size
-        yield f"  {kind.name:<24} {len(products):>4} products {size / (1 << 20):>9.1f} MiB"
+        yield f"  {kind.name:<24} {number:>13} {size / (1 << 20):>9.1f} MiB"
     yield f"  {'all':<24} {'':>13} {total / (1 << 20):>9.1f} MiB"
     yield "remove with: harness clean --remove KIND, or --remove all; what is needed is made again"
 
@@ -32,22 +41,38 @@ def list_store(store: Store) -> Iterable[str]:
 def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
     """Remove all products of those kinds; a line for each.
 
-    :raises UsageError: there is no such kind.
+    :raises UsageError: there is no such kind, or it cannot be removed.
     """
     kinds = {kind.name: kind for kind in _kinds(store)}
     for name in names:
         if name != EVERYTHING and name not in kinds:
-            raise UsageError(f"the store holds no {name}", remedy=f"name one of: {', '.join([*kinds, EVERYTHING])}")
-    for name in kinds if EVERYTHING in names else names:
+            known = f"name one of: {', '.join([*kinds, EVERYTHING])}" if kinds else "the store is empty"
+            raise UsageError(f"the store {store.folder} holds no {name}", remedy=known)
+    for name in kinds if EVERYTHING in names else dict.fromkeys(names):
         size = _disk_usage(kinds[name])
-        shutil.rmtree(kinds[name])
+        try:
+            shutil.rmtree(kinds[name])
+        except OSError as error:
+            what = f"{kinds[name]} cannot be removed, or not all of it"
+            remedy = "end other runs that use the store, and make it writable"
+            raise UsageError(what, evidence=str(error), remedy=remedy) from None
         yield f"removed {name}: {size / (1 << 20):.1f} MiB"
 
 
 def _kinds(store: Store) -> list[Path]:
-    return sorted(one for one in store.folder.iterdir() if one.is_dir()) if store.folder.is_dir() else []
+    try:
+        return sorted(one for one in store.folder.iterdir() if one.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        what, remedy = f"the store {store.folder} cannot be read", "point HARNESS_STORE at a folder of your own"
+        raise UsageError(what, evidence=str(error), remedy=remedy) from None
 
 
 def _disk_usage(folder: Path) -> int:
     """Bytes on disk, holes not counted."""
-    return sum(one.lstat().st_blocks * 512 for one in folder.rglob("*") if not one.is_symlink())
+    total = 0
+    for one in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another run has just moved or removed it
+            total += one.lstat().st_blocks * 512
+    return total

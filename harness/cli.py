@@ -291,12 +291,14 @@ def accept(case: str, results: Path | None) -> int:
 @click.option("--prove", is_flag=True, help="Race the accelerations again, now.")
 def doctor(prove: bool) -> int:
     """Say what this host lacks, and the command that installs it."""
-    from harness.doctor import examine
+    from harness.doctor import State, examine, install_line
 
     findings = examine(Store.default(), prove=prove)
     for finding in findings:
         click.echo(finding.text)
-    return int(ExitStatus.AS_EXPECTED if all(finding.is_good for finding in findings) else ExitStatus.HOST)
+    if line := install_line(findings):
+        click.echo(f"\nWhat is lacking comes with: {line}")
+    return int(ExitStatus.HOST if any(one.state is State.LACK for one in findings) else ExitStatus.AS_EXPECTED)
 
 
 @main.command()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from harness import pipeline, process
@@ -18,9 +20,20 @@ from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.kernel.kernel import resolve_kernel
 from harness.spec import parse_spec
-from harness.store import Store
+from harness.store import STORE_VARIABLE, Store
 
 _SECONDS = 600.0
+_LEAST_GIBIBYTES = 0.5
+_INSTALL = re.compile(r"apt-get install ([a-z0-9][a-z0-9+. -]*)")
+
+
+class State(StrEnum):
+    """What came of looking at one thing."""
+
+    GOOD = "ok"
+    LACK = "LACK"
+    UNASKED = "--"
+    """Not looked at, because it needs what is lacking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +41,19 @@ class Finding:
     """One thing that was looked at.
 
     :param detail: what was found; for a lack the whole error, with what to do.
+    :param packages: the Debian packages that mend a lack.
     """
 
     what: str
-    is_good: bool
+    state: State
     detail: str
+    packages: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """As lines for a terminal."""
         first, *more = self.detail.split("\n")
-        head = f"{'ok  ' if self.is_good else 'LACK'}  {self.what}: {first}"
-        return "\n".join([head, *(f"      {line}" for line in more)])
+        return "\n".join([f"{self.state:<4}  {self.what}: {first}", *(f"      {line}" for line in more)])
 
 
 def examine(store: Store, *, prove: bool) -> list[Finding]:
@@ -48,35 +62,59 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
     :param prove: forget which acceleration works, and race again.
     """
     deadline = Deadline.after(_SECONDS)
-    findings = [
-        _look("store", lambda: _writable(store)),
-        _look("kernel packages", lambda: _programs("apt-get", "apt-cache", "dpkg-deb", package="apt dpkg")),
-        _look("compiler", lambda: _programs("cc", package="gcc libc6-dev")),
-        _look("guest programs", lambda: _guest_image(store, deadline)),
-    ]
-    emulator: list[Emulator] = []
+    with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
+        findings = [_look("store", lambda: _writable(store))]
+        # A store that cannot be written must not hide what else is lacking.
+        usable = store if findings[0].state is State.GOOD else Store(Path(folder) / "store")
+        emulator: list[Emulator] = []
 
-    def find() -> str:
-        emulator.append(find_emulator(store, architecture="x86_64", deadline=deadline))
-        return emulator[0].version
+        def find() -> str:
+            emulator.append(find_emulator(usable, architecture="x86_64", deadline=deadline))
+            return emulator[0].version
 
-    findings.append(_look("QEMU", find))
-    if emulator and all(finding.is_good for finding in findings):
-        findings.append(_look("acceleration", lambda: _acceleration(store, emulator[0], deadline, prove=prove)))
+        findings += [
+            _look("kernel packages", lambda: _programs("apt-get", "apt-cache", "dpkg-deb", package="apt dpkg")),
+            _look("compiler", lambda: _programs("cc", package="gcc libc6-dev")),
+            _look("guest programs", lambda: _guest_programs(usable, deadline)),
+            _look("QEMU", find),
+        ]
+        if all(finding.state is State.GOOD for finding in findings):
+            logs = Path(folder)
+            findings.append(
+                _look("acceleration", lambda: _acceleration(store, emulator[0], logs, deadline, prove=prove))
+            )
+        else:
+            findings.append(Finding("acceleration", State.UNASKED, "not looked at before the rest is there"))
     return findings
+
+
+def install_line(findings: Sequence[Finding]) -> str:
+    """The one command that installs all that is lacking, for the user that runs this; empty when no package helps."""
+    packages = sorted({package for finding in findings for package in finding.packages})
+    as_root = "" if os.geteuid() == 0 else "sudo "
+    return f"{as_root}apt-get install {' '.join(packages)}" if packages else ""
 
 
 def _look(what: str, ask: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, is_good=True, detail=ask())
+        return Finding(what, State.GOOD, ask())
     except HarnessError as error:
-        return Finding(what, is_good=False, detail=str(error))
+        named = _INSTALL.search(error.remedy)
+        return Finding(what, State.LACK, str(error), tuple(named[1].split()) if named else ())
 
 
 def _writable(store: Store) -> str:
     store.remember("doctor", "written", {"pid": os.getpid()})
-    free = os.statvfs(store.folder)
-    return f"{store.folder}, {free.f_bavail * free.f_frsize / (1 << 30):.0f} GiB free"
+    state = os.statvfs(store.folder)
+    free = state.f_bavail * state.f_frsize / (1 << 30)
+    if free < _LEAST_GIBIBYTES:
+        raise HostError(
+            f"the disk of the store {store.folder} is nearly full",
+            evidence=f"{free:.2f} GiB free; kernel, guest image and booted guest take up to {_LEAST_GIBIBYTES} GiB",
+            remedy="free some space ('harness clean' shows what the store holds), or point "
+            f"{STORE_VARIABLE} at a larger disk",
+        )
+    return f"{store.folder}, {free:.0f} GiB free"
 
 
 def _programs(*names: str, package: str) -> str:
@@ -86,26 +124,20 @@ def _programs(*names: str, package: str) -> str:
     return ", ".join(names)
 
 
-def _guest_image(store: Store, deadline: Deadline) -> str:
+def _guest_programs(store: Store, deadline: Deadline) -> str:
     image = pipeline.guest_image(store, deadline=deadline)
     return f"{len(image.programs)} programs, an image of {image.mebibytes:.1f} MiB"
 
 
-def _acceleration(store: Store, emulator: Emulator, deadline: Deadline, *, prove: bool) -> str:
+def _acceleration(store: Store, emulator: Emulator, logs: Path, deadline: Deadline, *, prove: bool) -> str:
     kernel = resolve_kernel(store, parse_spec("deb"), deadline=deadline)
     machine_type = pipeline.read_machine_type("q35")
-    request = BootRequest(emulator.program, kernel.image, Path(), machine_type, Acceleration.TCG)
+    initramfs = pipeline.guest_image(store, deadline=deadline).path
+    request = BootRequest(emulator.program, kernel.image, initramfs, machine_type, Acceleration.TCG)
     if prove:
         forget_verdict(store, request, qemu_version=emulator.version)
-    guest = pipeline.guest_image(store, deadline=deadline)
-    with tempfile.TemporaryDirectory(prefix="harness-doctor-") as logs:
-        verdict = choose_acceleration(
-            store,
-            replace(request, initramfs=guest.path),
-            forced=None,
-            qemu_version=emulator.version,
-            folder=Path(logs),
-            deadline=deadline,
-        )
+    verdict = choose_acceleration(
+        store, request, forced=None, qemu_version=emulator.version, folder=logs, deadline=deadline
+    )
     when = f", {datetime.datetime.fromtimestamp(verdict.asked).isoformat(' ', 'seconds')}" if verdict.asked else ""
     return f"{verdict.acceleration} ({verdict.evidence}{when})\nask again with: harness doctor --prove"

@@ -42,7 +42,7 @@ def kinds(store: Store) -> list[str]:
 
 
 def test_what_the_store_holds_is_listed_by_kind(store: Store) -> None:
-    """Numbers and what they take on the disk, without holes; what a killed run left is no product; nothing is removed."""
+    """Numbers, and what they take on the disk without holes; what a killed run left is no product."""
     (store.folder / "template/.third.making-x").mkdir()
     told = clean(store)
     lines = [line.split() for line in told.text.splitlines()[1:-1]]

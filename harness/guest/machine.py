@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 60.0
 """Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
+_ENDING_SECONDS = 5.0
 _PROBE_SECONDS = 5.0
 """How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -99,7 +100,13 @@ class Machine:
 
     @property
     def is_running(self) -> bool:
-        """Whether QEMU runs."""
+        """Whether QEMU runs.
+
+        When it ends, its ports close a moment before it is gone: then this waits for it, for some seconds at most.
+        """
+        if not self.wires.is_open(qemu.KERNEL_LOG):
+            with contextlib.suppress(process.Expired):
+                self._child.wait(_ENDING_SECONDS)
         return self._child.poll() is None
 
     def console(self, name: console_name.Console, *, deadline: Deadline, prompt: str | None = None) -> Console:

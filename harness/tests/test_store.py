@@ -16,7 +16,7 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.store import STORE_VARIABLE, Store, digest_of
 
-FAR = Deadline.after(60)
+FAR = Deadline.after(3600)
 KEY = digest_of("what it was made from")
 
 # Makes the product; tells when it waits for the lock, when it is in the midst, and then goes on when it is told to.

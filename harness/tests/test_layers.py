@@ -88,6 +88,7 @@ ORDER = """
   accept
   cleaning
   doctor
+  hand_over
   hands_on
   cli
   __main__

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from harness.errors import HarnessError, HostError
+from harness.errors import HarnessError, HostError, UsageError
 
 _HOST = {
     errno.ENOSPC: "no space left on the disk",
@@ -33,6 +33,9 @@ def explain(error: Exception) -> HarnessError:
     """
     if isinstance(error, MemoryError):
         return HostError("no memory left", remedy="let fewer cases run side by side: -n 1")
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        remedy = "change to a folder that is there, and run it again"
+        return UsageError("the folder in which this was started is gone", evidence=str(error), remedy=remedy)
     if isinstance(error, OSError) and error.errno in _HOST:
         remedy = "mend that on this host, then run it again"
         return HostError(_HOST[error.errno], evidence=str(error), remedy=remedy)
@@ -40,6 +43,14 @@ def explain(error: Exception) -> HarnessError:
     file = _write_trace(error)
     remedy = f"report it, with {file}" if file else "report it; the trace could not be written to a file"
     return HostError(f"a defect of the harness: {said}", evidence=_place(error), remedy=remedy)
+
+
+def _is_somewhere() -> bool:
+    """Whether the current folder still exists."""
+    try:
+        return Path.cwd().is_dir()
+    except FileNotFoundError:
+        return False
 
 
 def _place(error: Exception) -> str:

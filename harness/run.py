@@ -160,7 +160,7 @@ def run_cases(
     """Run the cases on a prepared kernel.
 
     :return: the record, which is in the run folder too, and the exit status that goes with it.
-    :raises UsageError: the selection names no case, or is none. :raises HostError: the results cannot be kept.
+    :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read. :raises HostError: the results cannot be kept.
     """
     bench = make_bench(prepared, semantics, folder=folder.path)
     record = first_record(bench, command=command, workers=selection.workers)
@@ -199,7 +199,7 @@ def _run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, s
         os.environ.update(kept)
 
 
-def _no_case(status: int, said: str, selection: Selection, listener: Listener) -> UsageError | None:
+def _no_case(status: int, said: str, selection: Selection, listener: Listener) -> HarnessError | None:
     """Why no case was asked at all, if so: no verdict must not look like a good one."""
     looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
     if status == pytest.ExitCode.USAGE_ERROR:
@@ -207,7 +207,9 @@ def _no_case(status: int, said: str, selection: Selection, listener: Listener) -
         if "'-k'" in complaint:
             remedy = "combine parts of names: -k 'setns and not pidfd'"
             return UsageError(f"-k {selection.expression}: that is no expression", evidence=complaint, remedy=remedy)
-        return UsageError("pytest does not start", evidence=complaint, remedy="see pytest.ini and conftest.py, if any")
+        if "conftest" in complaint:
+            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="mend it")
+        return UsageError("pytest does not start", evidence=complaint, remedy="rename or mend what it complains of")
     if status == pytest.ExitCode.NO_TESTS_COLLECTED and not listener.broken:
         wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
         remedy = "name a file or folder with *.session or test_*.py files"

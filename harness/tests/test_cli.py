@@ -16,7 +16,7 @@ import psutil
 import pytest
 from junitparser import JUnitXml
 
-from harness import cleaning, places
+from harness import cleaning, places, process
 from harness.cli import main
 from harness.deadline import Deadline
 from harness.errors import ExitStatus
@@ -229,19 +229,45 @@ def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
         (["-k", "nosuch"], "no case was selected with -k nosuch"),
         (["-k", "a and ("], "-k a and (: that is no expression"),
         (["-k", "nosuch", "-n", "2"], "no case was selected with -k nosuch"),
-        (["--cases", "empty"], "no case was selected"),
+        (["--cases", "empty", "-n", "1"], "no case was selected"),
+        (["--cases", "odd[1].session"], "pytest does not start"),
     ],
 )
 def test_a_run_without_a_case_is_no_good_run(tmp_path: Path, words: list[str], what: str) -> None:
     """Nothing was asked, so nothing is as expected; and no empty run is the latest one."""
     (tmp_path / "empty").mkdir()
-    (tmp_path / "good.session").write_text(GOOD)
+    for name in ("good.session", "odd[1].session"):
+        (tmp_path / name).write_text(GOOD)
     cases = [] if "--cases" in words else ["--cases", "good.session"]
     done = start("run", *cases, *words, "--results", "results", cwd=tmp_path)
 
     assert done.status == ExitStatus.USAGE
     assert f"harness: {what}" in done.stderr.decode()
     assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.boot
+def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path) -> None:
+    """pytest starts no case then; no trace of its own is shown, and no run is left."""
+    (tmp_path / "conftest.py").write_text("import nosuchmodule\n")
+    (tmp_path / "good.session").write_text(GOOD)
+    done = start("run", "--cases", "good.session", "--results", "results", cwd=tmp_path)
+
+    assert done.status == ExitStatus.CASE_BROKEN
+    assert "harness: a conftest.py of the cases cannot be imported" in done.stderr.decode()
+    assert "No module named 'nosuchmodule'" in done.stderr.decode()
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Somebody else may have removed it."""
+    (tmp_path / "good.session").write_text(GOOD)
+    script = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
+    command = ["sh", "-c", script, "sh", *harness("accept", tmp_path / "good.session")]
+    done = process.run(command, deadline=Deadline.after(30), check=False, cwd=tmp_path)
+
+    assert done.status == ExitStatus.USAGE
+    assert done.stderr.startswith(b"harness: the folder in which this was started is gone\n")
 
 
 @pytest.mark.boot

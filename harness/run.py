@@ -160,7 +160,8 @@ def run_cases(
     """Run the cases on a prepared kernel.
 
     :return: the record, which is in the run folder too, and the exit status that goes with it.
-    :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read. :raises HostError: the results cannot be kept.
+    :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read.
+    :raises HostError: the results cannot be kept.
     """
     bench = make_bench(prepared, semantics, folder=folder.path)
     record = first_record(bench, command=command, workers=selection.workers)

@@ -199,16 +199,12 @@ class Bench:
         return [Figure("harness run until its first case starts", min(waits), 1.5, True, "s", seconds_text(waits))]
 
     def suite(self) -> list[Figure]:
-        """The whole suite with one worker and with two; not the self tests, which wait on purpose."""
-        themes = sorted(
-            one for one in places.CASES.iterdir() if one.is_dir() and one.name not in ("selftest", "__pycache__")
-        )
-        chosen = [word for theme in themes for word in ("--cases", str(theme))]
+        """The whole suite with one worker and with two."""
         walls, workers = {}, {}
         for count in (1, 2):
             results = self.folder / f"suite{count}"
             started = time.perf_counter()
-            workers[count] = self._harness_run(results, "-n", str(count), *chosen)
+            workers[count] = self._harness_run(results, "-n", str(count))
             walls[count] = time.perf_counter() - started
         cases = load_run(self.folder / "suite1" / "latest").cases
         each = sum(case.seconds for case in cases) / len(cases)

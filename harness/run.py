@@ -49,7 +49,7 @@ class Selection:
     workers: int = 1
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
 class Listener:
     """Hears from pytest how the run goes; registered as a plug-in of the controller."""
 

@@ -259,6 +259,21 @@ def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path
     assert not list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.boot
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_conftest_in_a_folder_below_is_used(tmp_path: Path, workers: str) -> None:
+    """pytest meets it late, when the plug-ins of the run are registered already."""
+    below = tmp_path / "cases" / "below"
+    below.mkdir(parents=True)
+    (below / "conftest.py").write_text("import pytest\n\n@pytest.fixture\ndef three(): return 3\n")
+    (below / "test_three.py").write_text("def test_three(admin, three): assert admin.run(f'echo {three}')\n")
+    (below / "good.session").write_text(GOOD)
+    done = start("run", "--cases", "cases", "-n", workers, "--results", "results", cwd=tmp_path)
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert len(load_run(tmp_path / "results/latest").cases) == 2
+
+
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     """Somebody else may have removed it."""
     (tmp_path / "good.session").write_text(GOOD)

@@ -56,6 +56,9 @@ ORDER = """
   kernel.examine
   kernel.apt
   kernel.package
+  kernel.bubblewrap
+  kernel.watch
+  kernel.sandbox
   kernel.kernel
 * guest.cpio
 * guest.elf

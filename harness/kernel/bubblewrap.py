@@ -1,0 +1,116 @@
+"""The words that start bubblewrap, bwrap(1): which parts of the host a build sees, and as whom it runs.
+
+Nothing of the host is there but what is named here: programs and libraries, the few files of /etc that compilers read,
+the tree (read-only) and the output folder. So there is no HOME, no /root, /var, /run or /sys, and no network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.errors import HostError
+from harness.process import find_program, run
+
+INSIDE_TREE = "/src"
+INSIDE_OUTPUT = "/out"
+NOBODY = 65534
+"""Who a build runs as when the harness is root; user and group 'nobody' of Debian, and the kernel's overflow uid."""
+
+_PROGRAM = "bwrap"
+_REMEDY = (
+    "install bubblewrap (apt install bubblewrap) where user namespaces are allowed; or, if you trust whoever wrote "
+    "the tree and the patches, give --trust: their Makefiles then run as you, with all you may do"
+)
+# Where programs live. With a merged /usr (Debian since 12) the last ones are links into it.
+_PROGRAMS = ("/usr", "/opt", "/nix/store", "/gnu/store", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# ld.so(8) and alternatives(1) decide which cc runs; objtool and certs/ want openssl's defaults.
+_SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/openssl.cnf", "ccache.conf")
+_PROBE_SECONDS = 30.0
+
+
+def is_root() -> bool:
+    """Whether the harness runs as root: then no limit on processes would hold, setrlimit(2), so a build must not."""
+    return os.geteuid() == 0
+
+
+def require_bubblewrap() -> None:
+    """Make sure that builds can be shut in; the proof is made once a process.
+
+    :raises HostError: bubblewrap is missing, or this host (a container, a hardened kernel) forbids what it does.
+    """
+    complaint = find_complaint()
+    if complaint:
+        raise cannot_shut_in(complaint)
+
+
+def cannot_shut_in(evidence: str) -> HostError:
+    """The error for a host where bubblewrap is missing or does not work."""
+    return HostError(
+        "kernels cannot be built safely on this host: bubblewrap does not work", evidence=evidence, remedy=_REMEDY
+    )
+
+
+def bubblewrap_words(
+    *,
+    tree: Path,
+    output: Path,
+    scratch_mebibytes: int,
+    status_descriptor: int,
+    writable: tuple[Path, ...] = (),
+    readable: tuple[Path, ...] = (),
+) -> list[str]:
+    """The words before those of the program that is to run inside.
+
+    :param scratch_mebibytes: the size of /tmp and of /dev/shm each; both are memory.
+    :param status_descriptor: where bwrap writes, as JSON, the pid of the sandbox's init and the program's exit status.
+    :param writable: more folders to be found inside by their own paths. :param readable: the same, read-only.
+    """
+    words = [os.fspath(find_program(_PROGRAM) or _PROGRAM), "--json-status-fd", str(status_descriptor)]
+    words += ["--die-with-parent", "--new-session", "--hostname", "build"]
+    words += [f"--unshare-{name}" for name in ("net", "pid", "ipc", "uts", "cgroup-try")]
+    # Root needs no user namespace and could not become somebody else in one that maps root alone.
+    words += (
+        ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_root() else ["--unshare-user"]
+    )
+    for path in map(Path, _PROGRAMS):
+        words += _part(path)
+    # Made by --ro-bind they would be for root alone.
+    words += ["--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/etc/ssl"]
+    for path in (Path("/etc", name) for name in _SETTINGS):
+        words += ["--ro-bind-try", str(path), str(path)]
+    scratch = ["--perms", "1777", "--size", str(scratch_mebibytes << 20), "--tmpfs"]
+    words += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
+    words += ["--ro-bind", str(tree), INSIDE_TREE, "--bind", str(output), INSIDE_OUTPUT]
+    for folder in readable:
+        words += ["--ro-bind", str(folder), str(folder)]
+    for folder in writable:
+        words += ["--bind", str(folder), str(folder)]
+    # Both are memory without a bound: bwrap's own root and its /dev.
+    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--", *_as_nobody()]
+
+
+def _part(path: Path) -> Iterator[str]:
+    if path.is_symlink():
+        yield from ("--symlink", str(path.readlink()), str(path))
+    elif path.is_dir():
+        yield from ("--ro-bind", str(path), str(path))
+
+
+def _as_nobody() -> list[str]:
+    if not is_root():
+        return []
+    return ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--inh-caps=-all", "--"]
+
+
+@lru_cache(maxsize=1)
+def find_complaint() -> str:
+    """Why bubblewrap does not work here; empty when it does."""
+    if find_program(_PROGRAM) is None:
+        return f"there is no program {_PROGRAM} on PATH (package bubblewrap)"
+    words = bubblewrap_words(tree=Path("/usr"), output=Path("/tmp"), scratch_mebibytes=1, status_descriptor=1)
+    said = run([*words, "true"], deadline=Deadline.after(_PROBE_SECONDS), check=False, env={"PATH": os.defpath})
+    return "" if said.status == 0 else f"$ {_PROGRAM} ... true\n{said.complaint}"

@@ -50,6 +50,9 @@ ORDER = """
 * kernel.likeness
 * kernel.image
 * kernel.kconfig
+* kernel.diagnostics
+* kernel.lack
+* kernel.progress
 * kernel.ikconfig
   kernel.payload
   kernel.locate

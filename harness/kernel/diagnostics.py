@@ -1,0 +1,148 @@
+"""What a build complains of: errors and warnings of compiler, assembler, linker, objtool, modpost and make. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+_MOST_CONTEXT = 5
+
+
+class Severity(Enum):
+    """How bad it is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One complaint.
+
+    :param file: relative to the tree; of a file that the build made, relative to the output folder; empty when none
+        is named. :param line: 0 when none is named, as is ``column``.
+    :param text: the message, without file and severity.
+    :param context: the lines below it that belong to it: the source line with its caret.
+    :param patch: number of the patch that introduced the line; 0 when none did, or it is not known.
+    """
+
+    severity: Severity
+    file: str
+    line: int
+    column: int
+    text: str
+    context: tuple[str, ...] = ()
+    patch: int = 0
+
+    def render(self) -> str:
+        """One line, as compilers print it: ``kernel/x.c:12:5: error: ...``."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return f"{place}: {self.severity.value}: {self.text}" if place else f"{self.severity.value}: {self.text}"
+
+
+_PLACE = r"(?P<file>[^\s:()'\"*]+):(?P<line>\d+)(?::(?P<column>\d+))?"
+_SEVERITY = r"(?P<severity>fatal error|[Ee]rror|[Ww]arning)"
+# Each pattern may name file, line, column, severity and text; without a severity it is an error.
+_LINKER = r"(?:\S*ld(?:\.\w+)?: )?"
+_CLASH = r"(?P<text>(?:undefined reference to|multiple definition of) .+)"
+_TOOL = r"(?:\S*/)?(?:[\w]+-)*(?:gcc|cc1|cc1plus|ld|as|ar|objcopy)(?:[-.]\w+)?"
+# ld without debug information names the source without its folder; the object, often on the line before, has it:
+#     ld: kernel/x.o: in function `z':
+#     x.c:(.text+0x12): undefined reference to `y'
+_LINKED = re.compile(rf"{_LINKER}(?:(?P<object>\S+\.o):)?\s*(?P<file>[\w./-]+):?\([.\w]+\+0x[0-9a-f]+\): {_CLASH}")
+_IN_OBJECT = re.compile(r".*?: (?:(?P<folder>[\w./-]+)/)?[\w.-]+\.[oa](?:\([^)]*\))?: in function .*:")
+_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # gcc, clang, dtc: kernel/x.c:12:5: error: 'y' undeclared; as: x.S:12: Error: no such instruction
+        rf"{_PLACE}:\s*{_SEVERITY}:\s*(?P<text>.+)",
+        # ld, told by debug information: kernel/x.c:12: undefined reference to `y'
+        rf"{_LINKER}{_PLACE}: {_CLASH}",
+        _LINKED,
+        # objtool: kernel/x.o: warning: objtool: y()+0x12: unreachable instruction
+        rf"(?P<file>[\w./-]+\.o): {_SEVERITY}: (?P<text>objtool: .+)",
+        # modpost: WARNING: modpost: vmlinux.o(.text+0x1): Section mismatch ...; ERROR: "y" [x.ko] undefined!
+        r"(?P<severity>ERROR|WARNING): (?P<text>modpost: .+|vmlinux.+|\".+\" \[.+\] undefined!)",
+        # make: /src/kernel/Makefile:12: *** missing separator.  Stop.
+        rf"{_PLACE}: \*\*\* (?P<text>.+?)(?:\s+Stop\.)?",
+        r"make(?:\[\d+\])?: \*\*\* (?P<text>No rule to make target .+?)(?:\s+Stop\.)?",
+        # a program that names no place: cc1: out of memory ...; gcc: error: unrecognized command-line option
+        rf"(?P<text>{_TOOL}: (?:(?:fatal )?error: )?(?!in function|warning:|\S+: in function).+)",
+        rf"{_TOOL}: (?P<severity>warning): (?P<text>.+)",
+        r"(?P<text>Error: .+)",
+        r"(?P<text>(?:\S*sh: (?:\d+|line \d+): )\S+: (?:not found|command not found|Permission denied))",
+    )
+)
+_MAKE_FAILED = re.compile(r"make(?:\[\d+\])?: \*\*\* (?:\[(?:[^\]]*?:\d+: )?(?P<target>[^\]]+)\] )?(?P<text>.+)")
+# What only says that an error was an error.
+_HOLLOW = re.compile(r"\S*cc1\S*: (?:all|some) warnings being treated as errors|\S*collect2: .*")
+_SEVERITIES = {"error": Severity.ERROR, "fatal error": Severity.ERROR, "warning": Severity.WARNING}
+
+
+def parse_diagnostics(lines: Iterable[str], *, tree: str = "/src", output: str = "/out") -> tuple[Diagnostic, ...]:
+    """What the lines of a build complain of, in their order, each once.
+
+    :param tree: what paths of the tree start with in them. :param output: the same of the output folder.
+    """
+    found: dict[tuple[str, int, str], Diagnostic] = {}
+    failed: list[Diagnostic] = []
+    rows = list(lines)
+    linked = ""
+    for number, line in enumerate(rows):
+        if where := _IN_OBJECT.fullmatch(line):
+            linked = where["folder"] or ""
+        one = _parse(line, (f"{tree}/", f"{output}/", "./"), linked)
+        if one is not None:
+            full = Diagnostic(
+                one.severity, one.file, one.line, one.column, one.text, _context(rows[number + 1 : number + 9])
+            )
+            found.setdefault((one.file, one.line, one.text), full)
+        elif make := _MAKE_FAILED.fullmatch(line):
+            target = f"{make['target']}: " if make["target"] else ""
+            failed.append(Diagnostic(Severity.ERROR, "", 0, 0, f"make: {target}{make['text']}"))
+    if any(one.severity is Severity.ERROR for one in found.values()):
+        return tuple(found.values())
+    # Nothing else tells: the innermost make, which speaks first, does.
+    return (*found.values(), *failed[:1])
+
+
+def telling_lines(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, most: int = 12) -> list[str]:
+    """The lines to show of a build that failed: its errors with their source lines, else its last lines."""
+    shown = []
+    for one in diagnostics:
+        if one.severity is Severity.ERROR:
+            shown += [one.render(), *one.context]
+    return shown[:most] if shown else list(lines[-most:])
+
+
+def _parse(line: str, prefixes: Iterable[str], linked: str) -> Diagnostic | None:
+    """The complaint of a line, or None; ``linked`` is the folder of the object that ld spoke of last."""
+    if _HOLLOW.fullmatch(line):
+        return None
+    for pattern in _PATTERNS:
+        match = pattern.fullmatch(line)
+        if match is None:
+            continue
+        told = match.groupdict()
+        word = (told.get("severity") or "error").lower()
+        file = told.get("file") or ""
+        for prefix in prefixes:
+            file = file.removeprefix(prefix)
+        if pattern is _LINKED and "/" not in file:
+            folder = (told["object"] or "").rpartition("/")[0] or linked
+            file = f"{folder}/{file}" if folder else file
+        number, column = (int(told.get(name) or 0) for name in ("line", "column"))
+        return Diagnostic(_SEVERITIES[word], file, number, column, told["text"].strip())
+    return None
+
+
+def _context(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines below a complaint that show the source: ``   12 |   x = y;`` and the caret."""
+    shown = []
+    for line in lines:
+        if not re.match(r"\s*\d* \|", line):
+            break
+        shown.append(line)
+    return tuple(shown[:_MOST_CONTEXT])

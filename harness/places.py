@@ -15,6 +15,7 @@ MACHINE_TYPES = ROOT / "qemu"
 GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"
 GUEST_INIT = MACHINE_TYPES / "init.sh"
 GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
+COMPILERS = ROOT / "kconfigs" / "compilers.toml"
 RESULTS = ROOT / "results"
 
 

@@ -53,6 +53,7 @@ ORDER = """
 * kernel.diagnostics
 * kernel.lack
 * kernel.progress
+* kernel.compilers
 * kernel.ikconfig
   kernel.payload
   kernel.locate

@@ -64,6 +64,14 @@ ORDER = """
   kernel.watch
   kernel.sandbox
   kernel.kernel
+* kernel.subject
+* kernel.diff
+* kernel.mailbox
+* kernel.posting
+* kernel.quilt
+* kernel.refusal
+  kernel.b4
+  kernel.patch_folder
 * guest.cpio
 * guest.elf
 * guest.definition

@@ -1,0 +1,208 @@
+"""A patch's text, line by line as git-apply(1) reads it: which lines are headers, which are hunks. Pure.
+
+unidiff forgives what git does not and passes over what it does not know (modes, renames, binary parts), so what decides
+whether a patch may be applied is read here, from the very lines. Where a hunk ends is told by the numbers of its ``@@``
+line and by nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header for a removed line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+_RANGE = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_EXTENDED = re.compile(
+    rb"(?:index|old mode|new mode|deleted file mode|new file mode|rename from|rename to|copy from|copy to"
+    rb"|similarity index|dissimilarity index) "
+)
+_BINARY = re.compile(rb"(?:GIT binary patch|Binary files .* differ)\r?")
+_NAMED = re.compile(rb"(rename from|rename to|copy from|copy to) (.*)")
+_MODE = re.compile(rb"(old mode|new mode|deleted file mode|new file mode) (\d+)|index \S+ (\d+)")
+_TIME = re.compile(rb"\t.*")
+_ESCAPE = re.compile(rb"\\([abfnrtv\"\\]|[0-3][0-7]{2})")
+_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_NOWHERE = b"/dev/null"
+
+
+class Region(Enum):
+    """What a line of a patch's text is."""
+
+    TEXT = "text"
+    HEADER = "header"
+    RANGE = "range"
+    BODY = "body"
+    DAMAGE = "damage"
+    """The line that stands where a hunk should go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its number from 1, without its end of line."""
+
+    number: int
+    region: Region
+    content: bytes
+
+
+@dataclass(slots=True)
+class FileChange:
+    """What a patch does to one file, as its headers tell.
+
+    :param paths: every path that a header names, as it stands (``a/kernel/fork.c``), without /dev/null.
+    :param modes: every mode named, e.g. ``100644``. :param binary: whether the change is not text.
+    :param added: the added lines, for a change that makes a symbolic link; empty for others.
+    :param line: where its first header is, from 1.
+    """
+
+    line: int
+    paths: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
+    binary: bool = False
+    added: list[bytes] = field(default_factory=list)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files it touches, by their paths in the tree, the new one first."""
+        stripped = [path.partition("/")[2] or path for path in reversed(self.paths)]
+        return tuple(dict.fromkeys([*reversed(self.renamed), *stripped]))
+
+
+def read_lines(text: bytes) -> Iterator[Line]:
+    """The lines of a mail's text or a diff, each with its region.
+
+    A hunk that ends before its numbers say gives one ``DAMAGE`` line, and the reading goes on behind it.
+    """
+    lines = text.split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    old = new = 0
+    in_header = False
+    for place, content in enumerate(lines):
+        number = place + 1
+        if old > 0 or new > 0:
+            first = content[:1]
+            if first == b"-" and old > 0:
+                old -= 1
+            elif first == b"+" and new > 0:
+                new -= 1
+            elif first in (b" ", b"", b"\r") and old > 0 and new > 0:  # mail programs cut blanks at the end of a line
+                old, new = old - 1, new - 1
+            elif first != b"\\":
+                old = new = 0
+                yield Line(number, Region.DAMAGE, content)
+                continue
+            yield Line(number, Region.BODY, content)
+            continue
+        following = lines[number] if number < len(lines) else b""
+        found = _RANGE.match(content)
+        if found and in_header:
+            old, new = (int(count) if count is not None else 1 for count in found.groups())
+            yield Line(number, Region.RANGE, content)
+            continue
+        if content.startswith(b"\\ ") and in_header:  # "\ No newline at end of file" behind a hunk's last line
+            yield Line(number, Region.BODY, content)
+            continue
+        starts = content.startswith(b"diff --git ") or (content[:4] == b"--- " and following[:4] == b"+++ ")
+        goes_on = in_header and (content[:4] == b"+++ " or _EXTENDED.match(content) or _BINARY.fullmatch(content))
+        in_header = in_header or starts
+        yield Line(number, Region.HEADER if starts or goes_on else Region.TEXT, content)
+    if old > 0 or new > 0:
+        yield Line(len(lines) + 1, Region.DAMAGE, b"")
+
+
+def read_changes(text: bytes) -> tuple[FileChange, ...]:
+    """What a patch does to each file, in its order; empty when the text holds no diff."""
+    changes: list[FileChange] = []
+    is_open = False  # whether more headers of the same file may follow
+    for line in read_lines(text):
+        if line.region is Region.HEADER:
+            starts = line.content.startswith(b"diff --git ") or (line.content[:4] == b"--- " and not is_open)
+            if starts or not changes:
+                changes.append(FileChange(line.number))
+            is_open = line.content[:4] != b"+++ "
+            _take_header(changes[-1], line.content.rstrip(b"\r"))
+        elif line.region is Region.RANGE:
+            is_open = False
+        elif line.region is Region.BODY and "120000" in changes[-1].modes and line.content[:1] == b"+":
+            changes[-1].added.append(line.content[1:])
+    return tuple(changes)
+
+
+def diff_lines(text: bytes) -> tuple[bytes, ...]:
+    """The lines that git-apply(1) heeds, without blanks at their ends, so that two copies of a patch compare equal."""
+    heeded = (line for line in read_lines(text) if line.region is not Region.TEXT)
+    return tuple(line.content.rstrip(b" \t") for line in heeded)
+
+
+def has_diff(text: bytes) -> bool:
+    """Whether a mail's text holds a diff; a quoted one (``> diff --git``) is none."""
+    return any(line.region is Region.HEADER for line in read_lines(text))
+
+
+def lacks_prefixes(text: bytes) -> bool:
+    """Whether git made the diff without ``a/`` and ``b/`` (diff.noprefix of git-config(1))."""
+    heads = [line.content for line in read_lines(text) if line.content.startswith(b"diff --git ")]
+    pairs = [_of_pair(head[len(b"diff --git ") :].rstrip(b"\r")) for head in heads]
+    return bool(pairs) and all(old == new for old, new in pairs)
+
+
+def add_prefixes(text: bytes) -> bytes:
+    """A diff to be applied with ``-p0`` as one to be applied with ``-p1``."""
+    written = []
+    for line in read_lines(text):
+        content = line.content
+        if line.region is Region.HEADER and content.startswith(b"diff --git "):
+            old, new = _of_pair(content[len(b"diff --git ") :])
+            content = b"diff --git a/%b b/%b" % (old, new)
+        elif line.region is Region.HEADER and content[:4] in (b"--- ", b"+++ ") and content[4:13] != _NOWHERE:
+            content = content[:4] + (b"a/" if content[:1] == b"-" else b"b/") + content[4:]
+        written.append(content)
+    return b"\n".join(written) + b"\n"
+
+
+def _take_header(change: FileChange, content: bytes) -> None:
+    if content.startswith(b"diff --git "):
+        change.paths += [_text(name) for name in _of_pair(content[len(b"diff --git ") :])]
+    elif content[:4] in (b"--- ", b"+++ "):
+        name = _unquoted(_TIME.sub(b"", content[4:])) if content[4:5] != b'"' else _unquoted(content[4:])
+        if name != _NOWHERE:
+            change.paths.append(_text(name))
+    elif named := _NAMED.match(content):
+        change.renamed.append(_text(_unquoted(named.group(2))))
+    elif mode := _MODE.match(content):
+        change.modes.append((mode.group(2) or mode.group(3)).decode())
+    elif _BINARY.fullmatch(content):
+        change.binary = True
+
+
+def _of_pair(names: bytes) -> tuple[bytes, bytes]:
+    """The names of a ``diff --git`` line; names with blanks are not quoted, so equal halves are looked for first."""
+    if names.startswith(b'"'):
+        end = re.match(rb'"(?:[^"\\]|\\.)*"', names)
+        cut = end.end() if end else len(names)
+        return _unquoted(names[:cut]), _unquoted(names[cut:].strip())
+    half = len(names) // 2
+    old, new = names[:half], names[half + 1 :]
+    if old == new or old.partition(b"/")[2] == new.partition(b"/")[2] != b"":
+        return old, new
+    found = re.search(rb' (?=b/|"b/)', names)
+    cut = found.start() if found else names.find(b" ")
+    return names[:cut], _unquoted(names[cut + 1 :])
+
+
+def _unquoted(name: bytes) -> bytes:
+    """A name as git quotes it (core.quotePath of git-config(1)), or as it stands."""
+    if not (name.startswith(b'"') and name.endswith(b'"') and len(name) > 1):
+        return name
+    return _ESCAPE.sub(lambda found: _byte(found.group(1)), name[1:-1])
+
+
+def _byte(escape: bytes) -> bytes:
+    return _ESCAPED.get(escape) or (bytes([int(escape, 8)]) if escape.isdigit() else escape)
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")

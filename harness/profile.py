@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from harness.release import Release
 
@@ -34,6 +35,16 @@ class Profile:
     def values(self) -> Mapping[str, str]:
         """The value expected of each trait, confirmed or not."""
         return {trait: expected.value for trait, expected in self.expectations.items()}
+
+    def changed(self, traits: Mapping[str, str], *, name: str, source: str, confirmed: bool = True) -> Profile:
+        """The same profile but for some traits, as a series on top of that kernel declares them.
+
+        :param traits: the value expected instead, by trait; a trait that this profile says nothing of is added.
+        :param name: what reports call the result. :param source: where the values are from, for each of them.
+        :param confirmed: whether a kernel that does otherwise fails.
+        """
+        instead = {trait: Expectation(value, source, confirmed) for trait, value in traits.items()}
+        return replace(self, name=name, expectations=MappingProxyType({**self.expectations, **instead}))
 
 
 @dataclass(frozen=True, slots=True)

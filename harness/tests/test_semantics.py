@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import CaseError, UsageError
+from harness.errors import CaseError, SeriesError, UsageError
 from harness.profile import Expectation
 from harness.semantics import AUTO, Semantics, load_semantics
 
@@ -133,6 +133,40 @@ def test_a_file_without_mainline_is_broken() -> None:
     """Every kernel that is no posting is held against mainline, so a file without it is an error."""
     with pytest.raises(CaseError, match=r"small\.toml: there is no profile mainline"):
         load_semantics(SMALL[: SMALL.index("[profile.mainline]")], path="small.toml")
+
+
+def test_a_series_changes_a_profile(small: Semantics) -> None:
+    """What a series declares takes the place of what its base says, with its source; all else stays, base included."""
+    base = small.profile("mainline", release="6.1")
+    changed = small.changed(base, {"agent": "allowed"}, name="unchecked", source="the series", confirmed=True)
+
+    assert changed.name == "unchecked"
+    assert changed.expectations["agent"] == Expectation("allowed", "the series", confirmed=True)
+    assert changed.expectations["view"] == base.expectations["view"]
+    assert base.values == {"view": "relative", "agent": "refused"}
+
+
+def test_a_series_may_speak_of_what_its_base_does_not(small: Semantics) -> None:
+    """A trait that the base says nothing of is added; what is not confirmed stays so and fails nothing."""
+    changed = small.changed(
+        small.profile("v0", release=None), {"agent": "allowed"}, name="x", source="y", confirmed=False
+    )
+
+    assert changed.values == {"view": "absolute", "agent": "allowed"}
+    assert not changed.expectations["agent"].confirmed
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "complaint"),
+    [("wiew", "relative", "no trait wiew; did you mean view?"), ("view", "odd", "view has no value odd")],
+)
+def test_a_series_declares_what_there_is(small: Semantics, trait: str, value: str, complaint: str) -> None:
+    """A wrong trait or value would never be seen and so never be missed: it is the series' fault, by its name."""
+    with pytest.raises(SeriesError) as caught:
+        small.changed(small.profile("auto", release=None), {trait: value}, name="odd-one", source="y")
+
+    assert caught.value.what.startswith(f"the series odd-one declares {trait} = {value}: {complaint}")
+    assert caught.value.remedy
 
 
 def test_values_come_out_in_the_order_of_the_file(small: Semantics) -> None:

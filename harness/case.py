@@ -19,9 +19,10 @@ from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
 from harness.judge import StepOutcome, judge
-from harness.kernel.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config, parse_need
+from harness.kernel.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config
 from harness.kernellog import Splat
 from harness.kernellog_taint import decode_taint
+from harness.needs import Feature, excused, missing_needs
 from harness.pipeline import Prepared
 from harness.profile import Profile
 from harness.report.record import CaseRecord
@@ -46,12 +47,18 @@ class Bench:
     """Where cases are run: a prepared kernel, what is expected of it, and the run's folder.
 
     :param config: the kernel's configuration; None when it is unknown.
+    :param lacking: features for whose lack cases are skipped.
     """
 
     prepared: Prepared
     profile: Profile
     config: KernelConfig | None
     folder: Path
+    lacking: frozenset[Feature] = frozenset()
+
+    def missing(self, needs: Sequence[str]) -> str:
+        """Why a case with these needs is not asked; empty when it is. :raises CaseError: one is no need."""
+        return missing_needs(needs, self.config, lacking=self.lacking)
 
 
 def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Bench:
@@ -61,12 +68,9 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Ben
     """
     release = prepared.kernel.release if prepared.kernel.release != "unknown" else None
     config = parse_config(prepared.config_text, ConfigSource(prepared.kernel.config_source))
-    return Bench(
-        prepared,
-        semantics.profile(prepared.profile, release=release),
-        config if prepared.config_text else None,
-        folder,
-    )
+    profile = semantics.profile(prepared.profile, release=release)
+    lacking = excused(prepared.lacking, profile)
+    return Bench(prepared, profile, config if prepared.config_text else None, folder, lacking)
 
 
 class OpenCase:
@@ -176,9 +180,7 @@ def run_session(transcript: Transcript, bench: Bench, *, folder: str, until_line
 def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None) -> CaseRecord:
     played, skipped = Played((), (), Fate.ALIVE), ""
     try:
-        skipped = missing_needs(transcript.needs, case.bench.config) or missing_hierarchies(
-            transcript.hierarchies, case.bench.config
-        )
+        skipped = case.bench.missing(transcript.needs) or missing_hierarchies(transcript.hierarchies, case.bench.config)
         if not skipped:
             played = play(
                 transcript,
@@ -258,14 +260,6 @@ def opened(bench: Bench, case_id: str, *, folder: str) -> Iterator[OpenCase]:
         raise
     finally:
         case.close()
-
-
-def missing_needs(needs: Sequence[str], config: KernelConfig | None) -> str:
-    """Why a case cannot be asked of a kernel with that configuration; empty when it can, or nobody knows."""
-    if config is None:
-        return ""
-    reasons = [reason for need in needs if (reason := parse_need(need).missing(config))]
-    return "; ".join(reasons)
 
 
 def missing_hierarchies(hierarchies: Sequence[Hierarchy], config: KernelConfig | None) -> str:

@@ -22,9 +22,11 @@ from harness.deadline import Deadline
 from harness.errors import UsageError
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
+from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
+from harness.needs import Feature
 from harness.report.record import KernelRecord
 from harness.session.console_name import Console
 from harness.store import Store
@@ -63,6 +65,7 @@ class Prepared:
     :param template: what machines are cloned from; None when each is booted.
     :param config_text: the kernel's configuration, empty when it is unknown.
     :param notes: what the user should know, one line each.
+    :param lacking: features that the kernel was asked for and has not.
     """
 
     request: BootRequest
@@ -74,6 +77,7 @@ class Prepared:
     qemu_version: str
     guest_digest: str
     notes: tuple[str, ...]
+    lacking: tuple[Feature, ...] = ()
 
     @property
     def boot_seconds(self) -> float:
@@ -124,6 +128,9 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         say("reading the configuration from the guest")
         if text := _guest_config(store, kernel.image_digest, template, folder=logs / "config", deadline=deadline):
             kernel = kernel.with_guest_config(text)
+    lacking: tuple[Feature, ...] = ()
+    if template is not None:
+        lacking = find_lacking(store, kernel.image_digest, template, folder=logs / "features", deadline=deadline)
     if kernel.config is None:
         why = kernel.why_no_config
         notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")
@@ -137,6 +144,7 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         qemu_version=emulator.version,
         guest_digest=guest.digest,
         notes=(*kernel.notes, *notes),
+        lacking=lacking,
     )
 
 
@@ -235,6 +243,7 @@ def loads(text: str) -> Prepared:
         qemu_version=table["qemu_version"],
         guest_digest=table["guest_digest"],
         notes=tuple(table["notes"]),
+        lacking=tuple(map(Feature, table["lacking"])),
     )
 
 

@@ -17,10 +17,10 @@ from typing import cast
 import pytest
 
 from harness import pipeline, places, process
-from harness.case import Bench, OpenCase, conclude, make_bench, missing_needs, run_session
+from harness.case import Bench, OpenCase, conclude, make_bench, run_session
 from harness.deadline import Deadline
 from harness.errors import CaseError, HarnessError
-from harness.kernel.kconfig import parse_need
+from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
 from harness.report.folder import case_folder_name
@@ -87,7 +87,7 @@ class SessionFile(pytest.File):
         check_traits(transcript, semantics_of(self.config).known_values)
         try:
             for need in transcript.needs:
-                parse_need(need)
+                check_need(need)
         except CaseError as error:
             raise CaseError(f"{path}: {error.what}", evidence=error.evidence, remedy=error.remedy) from None
         yield SessionItem.from_parent(self, name=self.path.stem, transcript=transcript)
@@ -244,7 +244,7 @@ def guest(request: pytest.FixtureRequest) -> Iterator[OpenCase]:
     identity = identity_of(item.path, item.nodeid)
     case = OpenCase(bench, identity, folder=case_folder_name(identity))
     item.stash[_CASE] = case
-    if reason := missing_needs(wanted, bench.config):
+    if reason := bench.missing(wanted):
         raise NotAskedError(reason)
     yield case
     case.close()

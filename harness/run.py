@@ -23,6 +23,7 @@ import pytest
 from harness import judge, pipeline, places, pytest_plugin
 from harness.case import Bench, junit_names, make_bench
 from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
+from harness.needs import lack_notes
 from harness.pipeline import Prepared
 from harness.report.folder import CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
@@ -273,7 +274,7 @@ def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
         harness_version=version("kernel-patch-harness"),
         workers=workers,
         boot_seconds=prepared.boot_seconds,
-        notes=prepared.notes,
+        notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.profile)),
     )
 
 

@@ -10,7 +10,7 @@ EPERM = "Operation not permitted"
 CONTROLLERS = "+memory +pids +cpu"
 
 
-@pytest.mark.needs("CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
+@pytest.mark.needs("cgroup-namespaces", "CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
 def test_every_file(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
     """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM, and no other (cgroups(7))."""
     top = hierarchies("v2")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.shells import Hierarchies, Shell
 
 COUNT = 40
 
 
+@pytest.mark.needs("cgroup-namespaces")
 def test_many(hierarchies: Hierarchies, admin: Shell, inside: Shell) -> None:
     """Every namespace shows its own root; all roots but the last can be removed, and the kernel has nothing to say."""
     top = hierarchies("v2")

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+import pytest
+
 from harness.shells import Hierarchies, Shell, Sight
 
 TREE = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/ab", "/e")
 """Cgroups; one name is the start of another."""
 
 
+@pytest.mark.needs("cgroup-namespaces")
 def test_every_pair(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
     """Paths within the reader's root follow the rule, and all paths out of it are of one kind."""
     top = hierarchies("v2")

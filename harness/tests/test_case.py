@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness import places
-from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies, missing_needs
-from harness.errors import CaseError, HostError
+from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies
+from harness.errors import HostError
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.kernel.kconfig import ConfigSource, parse_config
+from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
 from harness.report.record import KernelRecord
 from harness.semantics import load_semantics
@@ -36,6 +37,7 @@ def prepared() -> Prepared:
         qemu_version="7.2",
         guest_digest="123",
         notes=("a note",),
+        lacking=(Feature.CGROUP2,),
     )
 
 
@@ -58,18 +60,6 @@ def case(prepared: Prepared, tmp_path: Path) -> OpenCase:
 def test_names_for_junit_are_two_parts(identity: str, classname: str, name: str) -> None:
     """classname and name together are the id, and GitLab shows them as suite and test."""
     assert junit_names(identity) == (classname, name)
-
-
-def test_needs_are_held_against_the_configuration() -> None:
-    """What is not built in is a reason to skip that names the option; an unknown configuration is none."""
-    config = parse_config("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n", ConfigSource.BESIDE)
-
-    assert missing_needs(["CONFIG_A"], config) == ""
-    assert "CONFIG_B" in missing_needs(["CONFIG_A", "CONFIG_B"], config)
-    assert "CONFIG_C" in missing_needs(["CONFIG_C"], config)
-    assert missing_needs(["CONFIG_B"], None) == ""
-    with pytest.raises(CaseError):
-        missing_needs(["what is this"], config)
 
 
 def test_controllers_without_v1_files_are_a_reason_to_skip() -> None:

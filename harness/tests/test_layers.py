@@ -54,6 +54,7 @@ ORDER = """
 * kernel.lack
 * kernel.progress
 * kernel.compilers
+* needs
 * kernel.ikconfig
   kernel.payload
   kernel.locate
@@ -85,6 +86,7 @@ ORDER = """
   guest.machine
   guest.accel
   guest.template
+  guest.features
   session.play
 * report.text
 * report.lines

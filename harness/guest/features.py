@@ -1,0 +1,57 @@
+"""Which features a kernel lacks that no option of its configuration stands for: asked once, of a clone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.guest.console import Console as Shell
+from harness.guest.console import Unanswered
+from harness.guest.template import Template, cloned
+from harness.needs import Feature
+from harness.session.console_name import Console
+from harness.store import Store
+
+_FACT = "guest-features"
+_SECONDS = 30.0
+# Each line names the feature when the kernel has it not. A system call that is not there is ENOSYS, whatever its
+# arguments; any other error is the case's business.
+_QUESTIONS = {
+    Feature.CGROUP_NAMESPACES: "[ -e /proc/self/ns/cgroup ]",
+    Feature.CGROUP2: "grep -qsw cgroup2 /proc/filesystems",
+    Feature.CLONE3: "! nsctl clone3 0 { pid } | grep -qs ENOSYS",
+}
+
+
+def read_lacking(console: Shell, *, deadline: Deadline) -> tuple[Feature, ...]:
+    """The features that the running kernel lacks, in the order of :class:`Feature`.
+
+    :raises Unanswered: as a command.
+    """
+    command = "; ".join(f"{question} || echo {feature}" for feature, question in _QUESTIONS.items())
+    said = console.run(command, deadline=deadline).output.split()
+    return tuple(feature for feature in Feature if feature in said)
+
+
+def find_lacking(
+    store: Store, image_digest: str, template: Template, *, folder: Path, deadline: Deadline
+) -> tuple[Feature, ...]:
+    """The same of the kernel in a template, asked once for an image.
+
+    A kernel that does not answer is taken to lack nothing: what ails it is for the cases to tell.
+
+    :param folder: for the logs of the machine that is asked.
+    """
+    known = store.recall(_FACT, image_digest)
+    if known is None or known.get("asked") != list(Feature):
+        folder.mkdir(parents=True, exist_ok=True)
+        with cloned(template, folder=folder, deadline=deadline) as machine:
+            try:
+                soon = deadline.sooner(_SECONDS)
+                lacking = read_lacking(machine.console(Console.ADMIN, deadline=soon), deadline=soon)
+            except Unanswered:
+                return ()
+        known = {"asked": list(Feature), "lacking": list(lacking)}
+        store.remember(_FACT, image_digest, known)
+    said = known.get("lacking")
+    return tuple(feature for feature in Feature if isinstance(said, list) and feature in said)

@@ -1,0 +1,68 @@
+"""Which features a kernel lacks, asked of a guest, and that it is asked once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import places
+from harness.deadline import Deadline
+from harness.errors import HostError
+from harness.guest.features import find_lacking, read_lacking
+from harness.guest.machine import BootRequest, Machine
+from harness.guest.qemu import Acceleration, parse_machine_type
+from harness.guest.template import Template
+from harness.needs import Feature
+from harness.pipeline import Prepared
+from harness.session.console_name import Console
+from harness.store import Store
+
+
+@pytest.mark.boot
+def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
+    """A kernel of this decade has every feature that a case may need."""
+    deadline = Deadline.after(30)
+
+    assert read_lacking(machine.console(Console.ADMIN, deadline=deadline), deadline=deadline) == ()
+
+
+@pytest.mark.boot
+def test_what_is_not_there_is_found(machine: Machine) -> None:
+    """Without the link in /proc, the file system type and the system call, all three features are missing."""
+    deadline = Deadline.after(30)
+    admin = machine.console(Console.ADMIN, deadline=deadline)
+    hide = (
+        "mkdir /run/proc /run/proc/self && echo 'nodev cgroup' > /run/proc/filesystems && mount --bind /run/proc /proc"
+    )
+    admin.run(hide, deadline=deadline)
+    admin.run('nsctl() { echo "$1(0) = -1 ENOSYS"; }', deadline=deadline)
+
+    assert read_lacking(admin, deadline=deadline) == tuple(Feature)
+
+
+@pytest.mark.boot
+def test_a_kernel_is_asked_once(prepared: Prepared, template: Template, tmp_path: Path) -> None:
+    """The answer is kept under the image's digest; the second time no machine is needed, and has no folder."""
+    store = Store(tmp_path / "store")
+    for name in ("first", "second"):
+        found = find_lacking(store, "abc", template, folder=tmp_path / name, deadline=Deadline.after(60))
+
+        assert found == prepared.lacking == ()
+    assert (tmp_path / "first").is_dir()
+    assert not (tmp_path / "second").exists()
+
+
+def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
+    """What was asked of an image is known without a machine; but an older harness may have asked less."""
+    store = Store(tmp_path / "store")
+    machine_type = parse_machine_type((places.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
+    request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
+    gone = Template(request, tmp_path / "gone", boot_seconds=1.0, attempts=1, taint=0)
+
+    store.remember("guest-features", "abc", {"asked": list(Feature), "lacking": ["clone3", "from the future"]})
+    assert find_lacking(store, "abc", gone, folder=tmp_path, deadline=Deadline.after(9)) == (Feature.CLONE3,)
+
+    store.remember("guest-features", "abc", {"asked": ["clone3"], "lacking": ["clone3"]})
+    with pytest.raises(HostError):
+        find_lacking(store, "abc", gone, folder=tmp_path, deadline=Deadline.after(9))

@@ -1,0 +1,101 @@
+"""What a case needs: options and features, when a lack is a reason to skip, and what is said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import places
+from harness.errors import CaseError
+from harness.kernel.kconfig import ConfigSource, parse_config
+from harness.needs import Feature, check_need, excused, lack_notes, missing_needs
+from harness.semantics import Semantics, load_semantics
+from harness.session.transcript import parse
+
+SESSIONS = sorted(places.CASES.rglob("*.session"))
+OF_ALL_KERNELS = {"cover_letter/flag.session", "delegation/opened-by-user.session"}
+"""What is asked also of kernels without cgroup namespaces."""
+
+
+@pytest.fixture(scope="module")
+def semantics() -> Semantics:
+    """The traits and profiles that the harness ships with."""
+    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+
+
+def test_options_are_held_against_the_configuration() -> None:
+    """What is not built in is a reason to skip that names the option; an unknown configuration is none."""
+    config = parse_config("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n", ConfigSource.BESIDE)
+
+    assert missing_needs(["CONFIG_A"], config) == ""
+    assert "CONFIG_B" in missing_needs(["CONFIG_A", "CONFIG_B"], config)
+    assert "CONFIG_C" in missing_needs(["CONFIG_C"], config)
+    assert missing_needs(["CONFIG_B"], None) == ""
+
+
+def test_features_are_held_against_what_the_kernel_showed() -> None:
+    """A feature that the kernel lacks is a reason to skip, with or without a configuration, beside missing options."""
+    config = parse_config("# CONFIG_B is not set\n", ConfigSource.BESIDE)
+    lacking = {Feature.CGROUP_NAMESPACES, Feature.CLONE3}
+
+    assert missing_needs(["cgroup-namespaces"], None) == ""
+    assert missing_needs(["cgroup2"], None, lacking=lacking) == ""
+    assert missing_needs(["cgroup-namespaces"], None, lacking=lacking) == (
+        "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup"
+    )
+    assert missing_needs(["CONFIG_B", "clone3"], config, lacking=lacking) == (
+        "CONFIG_B is not set; this kernel has no system call clone3"
+    )
+
+
+def test_what_is_no_need_says_what_is() -> None:
+    """A word that is neither option nor feature is the case's fault; the error lists both kinds."""
+    with pytest.raises(CaseError) as caught:
+        missing_needs(["cgroup-namespace"], None)
+
+    assert "cgroup-namespace" in caught.value.what
+    assert all(feature in caught.value.evidence for feature in Feature)
+    assert "CONFIG_X!=VALUE" in caught.value.evidence
+
+
+@pytest.mark.parametrize("text", [*Feature, "CONFIG_X", "CONFIG_X!=m"])
+def test_each_kind_of_need_passes(text: str) -> None:
+    """Every feature and every form of an option may stand in a header."""
+    check_need(text)
+
+
+@pytest.mark.parametrize(
+    ("profile", "is_excused"),
+    [("mainline-4.4", True), ("mainline-3.18", True), ("auto", True), ("mainline-6.1", False), ("v4", False)],
+)
+def test_a_broken_kernel_is_not_excused(semantics: Semantics, profile: str, is_excused: bool) -> None:
+    """Cases are skipped on a kernel that is too old for them; one that should have the feature is asked, and fails."""
+    found = excused([Feature.CGROUP_NAMESPACES], semantics.profile(profile, release=None))
+
+    assert (Feature.CGROUP_NAMESPACES in found) is is_excused
+
+
+def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
+    """One line for each feature that is not there; none for a kernel that has all."""
+    older = semantics.profile("mainline-4.4", release=None)
+    newer = semantics.profile("mainline-6.1", release=None)
+
+    no_namespaces = "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup; "
+
+    assert lack_notes([], older) == ()
+    assert [note.partition("; ")[2] for note in lack_notes(Feature, older)] == [
+        "cases that need them are skipped",
+        "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
+        "cases that need it are skipped",
+    ]
+    assert lack_notes([Feature.CGROUP_NAMESPACES], older) == (f"{no_namespaces}cases that need them are skipped",)
+    assert lack_notes([Feature.CGROUP_NAMESPACES], newer) == (
+        f"{no_namespaces}mainline-6.1 says that it has, so all cases are asked",
+    )
+
+
+def test_sessions_say_that_they_need_namespaces() -> None:
+    """Every shipped session is skipped on a kernel without cgroup namespaces, but for those that know what it does."""
+    parsed = {path: parse(path.read_text(), path=path.name) for path in SESSIONS}
+    asked = {path for path, transcript in parsed.items() if Feature.CGROUP_NAMESPACES not in transcript.needs}
+
+    assert {path.relative_to(places.CASES).as_posix() for path in asked} == OF_ALL_KERNELS

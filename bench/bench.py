@@ -10,8 +10,6 @@ The smallest of several measurements counts: what else the host does can only ad
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import statistics
 import sys
@@ -19,12 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from bench.figures import Figure, tell
 from harness import pipeline, places, process
 from harness.case import make_bench, run_session
 from harness.deadline import Deadline
@@ -33,7 +31,6 @@ from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
 from harness.guest.template import booted
 from harness.pipeline import Options
 from harness.report.folder import load_run
-from harness.run import host_facts
 from harness.semantics import load_semantics
 from harness.session.console_name import Console
 from harness.session.play import play
@@ -44,27 +41,6 @@ from harness.verdict import Outcome
 
 REPEATS = 5
 MANPAGE = places.CASES / "manpage" / "freezer.session"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table.
-
-    :param value: what was measured. :param bound: what it is to be held against.
-    :param at_most: whether the bound is from above. :param detail: the times behind it.
-    """
-
-    name: str
-    value: float
-    bound: float
-    at_most: bool
-    unit: str
-    detail: str
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the bound holds."""
-        return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
 def soon() -> Deadline:
@@ -260,18 +236,6 @@ def seconds_text(values: list[float]) -> str:
     return ", ".join(f"{value:.2f} s" for value in values)
 
 
-def table(figures: list[Figure]) -> str:
-    """The figures as a Markdown table."""
-    lines = ["| figure | measured | bound | of what |", "|---|---|---|---|"]
-    for figure in figures:
-        unit = f" {figure.unit}" if figure.unit else ""
-        sign = "<=" if figure.at_most else ">="
-        mark = "" if figure.is_met else " (missed)"
-        value, bound = f"{figure.value:.3g}{unit}{mark}", f"{sign} {figure.bound:g}{unit}"
-        lines.append(f"| {figure.name} | {value} | {bound} | {figure.detail} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
@@ -283,12 +247,7 @@ def main() -> None:
         figures = [*bench.clones(), *bench.boots(), *bench.commands(), *bench.memory(), *bench.starting()]
         if not words.without_suite:
             figures += bench.suite()
-    facts = {"host": host_facts(), "qemu": bench.prepared.qemu_version, "kernel": bench.prepared.kernel.release}
-    print(table(figures))  # noqa: T201  a command line of its own
-    print(f"\n{facts['host']}; {facts['qemu']}; {facts['kernel']}; load {os.getloadavg()[0]:.1f}")  # noqa: T201
-    words.json.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n")
-    if not all(figure.is_met for figure in figures):
-        raise SystemExit(1)
+    tell(figures, words.json, qemu=bench.prepared.qemu_version, kernel=bench.prepared.kernel.release)
 
 
 if __name__ == "__main__":

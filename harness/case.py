@@ -69,6 +69,8 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Ben
     release = prepared.kernel.release if prepared.kernel.release != "unknown" else None
     config = parse_config(prepared.config_text, ConfigSource(prepared.kernel.config_source))
     profile = semantics.profile(prepared.profile, release=release)
+    if prepared.declared is not None:
+        profile = semantics.changed(profile, prepared.declared)
     lacking = excused(prepared.lacking, profile)
     return Bench(prepared, profile, config if prepared.config_text else None, folder, lacking)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +18,11 @@ from harness.errors import ExitStatus, HarnessError, UsageError
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
 from harness.interrupts import is_reader_gone, signals_as_interrupts
+from harness.kernel.build_options import BUILD_SECONDS, BuildOptions
 from harness.pipeline import Fresh, Options
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.run import Selection
     from harness.semantics import Semantics
 
 # What only one command needs is imported by that command: `harness run` starts its first case in a second and a half.
@@ -35,6 +33,11 @@ KERNEL_HELP = """KERNEL is one of:
   deb                the newest cloud kernel package of the distribution
   deb:PACKAGE        an image package of the distribution
   PATH               a kernel image (bzImage, vmlinuz, vmlinux)
+  deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1
+  PATH[@REVISION]    a kernel tree: its files as they are, or a revision
+  series:NAME        a series that ships with the harness
+  SOURCE+PATCHES     one of the last three, and a series on it: a mailbox
+                     or folder (?v=2: that version), or a range A..B
 """
 
 
@@ -135,6 +138,22 @@ _boot_seconds = click.option(
     help="A boot that takes longer has failed.",
 )
 
+_config = click.option(
+    "--config",
+    metavar="FRAGMENT",
+    multiple=True,
+    help="Kernel options to add when building: a name in kconfigs/, or a file; any number of times.",
+)
+_trust = click.option("--trust", is_flag=True, help="Build without a sandbox: make runs as you.")
+_build_seconds = click.option(
+    "--build-seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=BUILD_SECONDS,
+    show_default=True,
+    help="A build that takes longer has failed.",
+)
+
 
 @main.command(epilog=KERNEL_HELP)
 @click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
@@ -151,6 +170,9 @@ _boot_seconds = click.option(
 @_fresh
 @_machine
 @_boot_seconds
+@_config
+@_trust
+@_build_seconds
 @click.option("--results", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/]")
 def run(
     kernels: tuple[str, ...],
@@ -162,6 +184,9 @@ def run(
     fresh: str,
     machine: str,
     boot_seconds: float,
+    config: tuple[str, ...],
+    trust: bool,
+    build_seconds: float,
     results: Path | None,
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
@@ -175,23 +200,25 @@ def run(
       4    wrong usage: an unknown word, an image that is none
       130  interrupted
     """
+    from harness.kernels import Asked, run_kernels
+    from harness.report.terminal import choose_display
     from harness.run import Selection
 
     found = _existing(cases)
     selection = Selection(found, expression, _workers(workers, found))
-    options = Options("", profile, _forced(accel), Fresh(fresh), machine, boot_seconds)
-    asked = [replace(options, kernel=kernel) for kernel in kernels or ("deb",)]
-    semantics = _check_words(asked)
-    worst = ExitStatus.AS_EXPECTED
-    for one in asked:
-        try:
-            worst = max(worst, _run_one(one, selection, semantics, results or places.RESULTS))
-        except HarnessError as error:
-            # One kernel that does not come up does not stop the others.
-            worst = max(worst, _tell(error))
-        if worst is ExitStatus.INTERRUPTED:
-            break
-    return int(worst)
+    options = Options(
+        "", profile, _forced(accel), Fresh(fresh), machine, boot_seconds, _build(config, trust, build_seconds)
+    )
+    wanted = [replace(options, kernel=kernel) for kernel in kernels or ("deb",)]
+    asked = Asked(
+        selection,
+        _check_words(wanted),
+        results or places.RESULTS,
+        Store.default(),
+        shlex.join(["harness", *sys.argv[1:]]),
+    )
+    with choose_display(sys.stdout, os.environ) as display:
+        return int(run_kernels(wanted, asked, display=display, tell=_tell))
 
 
 def _check_words(asked: Sequence[Options]) -> Semantics:
@@ -212,66 +239,60 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
     return semantics
 
 
-def _run_one(options: Options, selection: Selection, semantics: Semantics, results: Path) -> ExitStatus:
-    """One kernel, to its run folder."""
-    from harness import pipeline
-    from harness.deadline import Deadline
-    from harness.report.folder import JUNIT_NAME, RunFolder
-    from harness.report.terminal import choose_display
-    from harness.run import record_no_kernel, run_cases
-    from harness.spec import parse_spec
-
-    command = shlex.join(["harness", *sys.argv[1:]])
-    folder = RunFolder.create(results, parse_spec(options.kernel).slug, time.time())
-    with choose_display(sys.stdout, os.environ) as display:
-        try:
-            prepared = pipeline.prepare(
-                options,
-                store=Store.default(),
-                logs=folder.path,
-                say=display.phase,
-                deadline=Deadline.after(pipeline.PREPARE_SECONDS),
-            )
-        except (UsageError, KeyboardInterrupt):
-            folder.discard()  # a slip of the fingers is no run
-            raise
-        except HarnessError as error:
-            with contextlib.suppress(HarnessError):  # the first fault is the one to tell
-                record_no_kernel(options.kernel, error, folder=folder, command=command)
-                click.echo(f"results: {folder.path / JUNIT_NAME}")
-            raise
-        for note in prepared.notes:
-            display.note(note)
-        _, status = run_cases(prepared, selection, semantics=semantics, folder=folder, display=display, command=command)
-    return status
-
-
 @main.command(epilog=KERNEL_HELP, short_help="Be at the consoles of a fresh machine.")
 @click.argument("kernel")
 @_accel
 @_machine
 @_boot_seconds
+@_config
+@_trust
+@_build_seconds
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
-def shell(kernel: str, case: str | None, accel: str, machine: str, boot_seconds: float) -> int:
+def shell(
+    kernel: str,
+    case: str | None,
+    accel: str,
+    machine: str,
+    boot_seconds: float,
+    config: tuple[str, ...],
+    trust: bool,
+    build_seconds: float,
+) -> int:
     """Be at the consoles of a fresh machine, after CASE was played up to LINE.
 
     Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
     """
     from harness.hands_on import hands_on
 
-    options = Options(kernel, accel=_forced(accel), machine_type=machine, boot_seconds=boot_seconds)
+    building = _build(config, trust, build_seconds)
+    options = Options(kernel, accel=_forced(accel), machine_type=machine, boot_seconds=boot_seconds, build=building)
     return int(hands_on(options, case or "", store=Store.default()))
 
 
 @main.command(epilog=KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")
 @click.argument("kernel")
-def build(kernel: str) -> int:
-    """Print the folder that holds the image and config of KERNEL."""
+@_config
+@_trust
+@_build_seconds
+def build(kernel: str, config: tuple[str, ...], trust: bool, build_seconds: float) -> int:
+    """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
+    from harness import pipeline
     from harness.deadline import Deadline
     from harness.kernel.kernel import resolve_kernel
+    from harness.report.terminal import choose_display
     from harness.spec import parse_spec
 
-    found = resolve_kernel(Store.default(), parse_spec(kernel), deadline=Deadline.after(600))
+    with choose_display(sys.stderr, os.environ) as display:
+        found = resolve_kernel(
+            Store.default(),
+            parse_spec(kernel),
+            build=_build(config, trust, build_seconds),
+            deadline=Deadline.after(pipeline.PREPARE_SECONDS + build_seconds),
+            say=display.phase,
+            progress=display.progress,
+        )
+        for note in found.notes:
+            display.note(note)
     click.echo(found.image.parent)
     return 0
 
@@ -315,6 +336,10 @@ def clean(remove: tuple[str, ...]) -> int:
 
 def _forced(accel: str) -> Acceleration | None:
     return None if accel == "auto" else Acceleration(accel)
+
+
+def _build(config: tuple[str, ...], trust: bool, seconds: float) -> BuildOptions:
+    return BuildOptions(config, is_trusted=trust, seconds=seconds)
 
 
 def _workers(word: str, cases: Sequence[Path]) -> int:

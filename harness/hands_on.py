@@ -45,7 +45,7 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
             store=store,
             logs=folder,
             say=lambda phrase: _say(f"...  {phrase}"),
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS),
+            deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
         )
         bench = make_bench(prepared, semantics, folder=folder)
         lease = pipeline.machine(

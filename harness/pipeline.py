@@ -1,6 +1,9 @@
 """START HERE: the way from what the user typed to a machine that a case is played on, one stage a line.
 
-    kernel spec -> kernel -> guest image -> machine type -> acceleration -> template -> machine (a clone, one a case)
+    kernel spec -> (source -> series -> patched tree -> config -> build ->) kernel
+        -> guest image -> machine type -> acceleration -> template -> machine (a clone, one a case)
+
+What stands in brackets is for kernels from source, and is in ``kernel/from_source.py``.
 
 :func:`prepare` does all but the last stage, once a run. Its product is frozen and goes to every worker as JSON; a
 worker asks :func:`machine` for one machine a case. What is then done with a machine is in ``session/play.py`` and
@@ -26,8 +29,10 @@ from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
+from harness.kernel.build_options import AS_USUAL, BuildOptions
 from harness.needs import Feature
-from harness.report.record import KernelRecord
+from harness.profile import Declaration
+from harness.report.record import KernelRecord, read_kernel
 from harness.session.console_name import Console
 from harness.store import Store
 
@@ -56,6 +61,7 @@ class Options:
     fresh: Fresh = Fresh.CLONE
     machine_type: str = "q35"
     boot_seconds: float = BOOT_SECONDS
+    build: BuildOptions = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Prepared:
 
     :param template: what machines are cloned from; None when each is booted.
     :param config_text: the kernel's configuration, empty when it is unknown.
+    :param declared: in what the kernel is meant to differ from the profile; None when nobody said.
+    :param build_log: what make said; None when nothing was built.
     :param notes: what the user should know, one line each.
     :param lacking: features that the kernel was asked for and has not.
     """
@@ -78,6 +86,8 @@ class Prepared:
     guest_digest: str
     notes: tuple[str, ...]
     lacking: tuple[Feature, ...] = ()
+    declared: Declaration | None = None
+    build_log: Path | None = None
 
     @property
     def boot_seconds(self) -> float:
@@ -85,10 +95,19 @@ class Prepared:
         return self.template.boot_seconds if self.template else 0.0
 
 
-def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], None], deadline: Deadline) -> Prepared:
+def prepare(
+    options: Options,
+    *,
+    store: Store,
+    logs: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str], None] = lambda _: None,
+    deadline: Deadline,
+) -> Prepared:
     """Everything that comes before the first case.
 
     :param logs: a folder for the logs of races and failed boots. :param say: told what goes on, a phrase each time.
+    :param progress: told how far the compilation is, often.
     :raises UsageError, SeriesError, HostError: see the stages.
     """
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
@@ -97,7 +116,9 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
     from harness.spec import parse_spec
 
     say(f"kernel: {options.kernel}")
-    kernel = resolve_kernel(store, parse_spec(options.kernel), deadline=deadline)
+    kernel = resolve_kernel(
+        store, parse_spec(options.kernel), build=options.build, deadline=deadline, say=say, progress=progress
+    )
     say("guest image")
     guest = guest_image(store, deadline=deadline)
     emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
@@ -139,7 +160,9 @@ def prepare(options: Options, *, store: Store, logs: Path, say: Callable[[str], 
         template=template,
         kernel=_kernel_record(kernel),
         config_text=kernel.config.text if kernel.config else "",
-        profile=options.profile or ("mainline" if kernel.release else "auto"),
+        profile=options.profile or kernel.profile or ("mainline" if kernel.release else "auto"),
+        declared=None if options.profile else kernel.declared,
+        build_log=kernel.build_log,
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
@@ -236,7 +259,7 @@ def loads(text: str) -> Prepared:
     return Prepared(
         request=request,
         template=_read_template(template, request) if template else None,
-        kernel=KernelRecord(**table["kernel"]),
+        kernel=read_kernel(table["kernel"]),
         config_text=table["config_text"],
         profile=table["profile"],
         acceleration=AccelerationVerdict(**{**verdict, "acceleration": Acceleration(verdict["acceleration"])}),
@@ -244,6 +267,8 @@ def loads(text: str) -> Prepared:
         guest_digest=table["guest_digest"],
         notes=tuple(table["notes"]),
         lacking=tuple(map(Feature, table["lacking"])),
+        declared=Declaration(**table["declared"]) if table["declared"] else None,
+        build_log=Path(table["build_log"]) if table["build_log"] else None,
     )
 
 
@@ -279,4 +304,5 @@ def _kernel_record(kernel: Kernel) -> KernelRecord:
         image_digest=kernel.image_digest,
         config_digest=kernel.config.digest if kernel.config else "unknown",
         config_source=kernel.config_source.value,
+        build=kernel.build,
     )

@@ -166,6 +166,15 @@ def end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
+def end_children() -> None:
+    """Kill every process that this one has started and that still runs; who started it reaps it."""
+    import psutil  # here, as it is wanted at the end of a run only
+
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
 def python(module: str, *words: str) -> list[str]:
     """The words that run a module with this very Python."""
     return [sys.executable, "-m", module, *words]

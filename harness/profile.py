@@ -22,6 +22,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """In what a series on top of a kernel is meant to differ from that kernel's profile.
+
+    :param name: what reports call the profile that comes of it. :param traits: the value expected instead, by trait.
+    :param source: where the values are from. :param confirmed: whether a kernel that does otherwise fails.
+    """
+
+    name: str
+    traits: Mapping[str, str]
+    source: str
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A set of expectations; a trait that is missing cannot be shown by that version, or nothing is known."""
 
@@ -36,15 +50,12 @@ class Profile:
         """The value expected of each trait, confirmed or not."""
         return {trait: expected.value for trait, expected in self.expectations.items()}
 
-    def changed(self, traits: Mapping[str, str], *, name: str, source: str, confirmed: bool = True) -> Profile:
-        """The same profile but for some traits, as a series on top of that kernel declares them.
-
-        :param traits: the value expected instead, by trait; a trait that this profile says nothing of is added.
-        :param name: what reports call the result. :param source: where the values are from, for each of them.
-        :param confirmed: whether a kernel that does otherwise fails.
-        """
-        instead = {trait: Expectation(value, source, confirmed) for trait, value in traits.items()}
-        return replace(self, name=name, expectations=MappingProxyType({**self.expectations, **instead}))
+    def changed(self, declared: Declaration) -> Profile:
+        """The same profile but for some traits; one that this profile says nothing of is added."""
+        instead = {
+            trait: Expectation(value, declared.source, declared.confirmed) for trait, value in declared.traits.items()
+        }
+        return replace(self, name=declared.name, expectations=MappingProxyType({**self.expectations, **instead}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import judge, pipeline, places, pytest_plugin
+from harness import judge, pipeline, places, process, pytest_plugin
 from harness.case import Bench, junit_names, make_bench
 from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
 from harness.needs import lack_notes
 from harness.pipeline import Prepared
-from harness.report.folder import CONFIG_NAME, JUNIT_NAME, RunFolder
+from harness.report.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.record import CaseRecord, KernelRecord, RunRecord, loads_case
 from harness.report.terminal import RunDisplay
@@ -76,9 +76,7 @@ class Listener:
 
     def pytest_keyboard_interrupt(self) -> None:
         """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst."""
-        for child in psutil.Process().children():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
+        process.end_children()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Cases are known, when they run in this process."""
@@ -168,6 +166,8 @@ def run_cases(
     record = first_record(bench, command=command, workers=selection.workers)
     if prepared.config_text:
         folder.write_file(CONFIG_NAME, prepared.config_text)
+    if prepared.build_log is not None:
+        folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
     listener = Listener(bench, semantics, folder, display, record)
     status, said = _run_pytest(_words(selection), [listener, _InProcess(bench)])
@@ -228,7 +228,7 @@ def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, com
     outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
     told = str(error)
     case = CaseRecord("kernel/boots", "kernel", "boots", outcome, reason=error.what, diff=told, started=time.time())
-    unknown = KernelRecord(kernel, kernel, *["unknown"] * 5)
+    unknown = KernelRecord(kernel, kernel, "unknown", "unknown", "unknown", "unknown", "unknown")
     record = RunRecord(
         kernel=unknown,
         started=time.time(),

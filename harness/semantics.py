@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from harness.errors import CaseError, SeriesError, UsageError
-from harness.profile import Change, Expectation, Nearness, Profile, nearness, resolve
+from harness.profile import Change, Declaration, Expectation, Nearness, Profile, nearness, resolve
 from harness.release import Release
 from harness.toml_table import Table
 
@@ -106,18 +106,16 @@ class Semantics:
             )
         return self._mainline(found)
 
-    def changed(
-        self, profile: Profile, traits: Mapping[str, str], *, name: str, source: str, confirmed: bool = True
-    ) -> Profile:
+    def changed(self, profile: Profile, declared: Declaration) -> Profile:
         """A profile but for the traits that a series declares to be otherwise (:meth:`Profile.changed`).
 
         :raises SeriesError: there is no such trait or value.
         """
-        for trait, value in traits.items():
+        for trait, value in declared.traits.items():
             if complaint := self.complaint(trait, value):
-                what = f"the series {name} declares {trait} = {value}: {complaint}"
+                what = f"the series {declared.name} declares {trait} = {value}: {complaint}"
                 raise SeriesError(what, remedy="name a trait of cases/semantics.toml and one of its values")
-        return profile.changed(traits, name=name, source=source, confirmed=confirmed)
+        return profile.changed(declared)
 
     def profiles(self) -> tuple[Profile, ...]:
         """Every profile, newest first: mainline at each release where it changes, then the posted versions."""

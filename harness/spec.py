@@ -6,7 +6,8 @@
     series:NAME            a series that ships with the harness
     PATH[@REVISION]        an image file, or a kernel tree at a revision
 
-A source (``deb-src:``, ``series:``, a tree) may be followed by ``+MBOX-OR-DIRECTORY``, a series to apply.
+A source (``deb-src:``, ``series:``, a tree) may be followed by ``+PATCHES``, a series to apply: a mailbox or a folder
+of patches, with ``?v=2`` for a version that is not the newest, or a range ``A..B`` of the source's own history.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ deb                    the newest cloud kernel image package of the distribution
 deb:PACKAGE[=VERSION]  an image package of the distribution, e.g. deb:linux-image-cloud-amd64
 PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux
 deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1
-PATH[@REVISION]        a kernel tree
+PATH[@REVISION]        a kernel tree: as its files are, or at a revision of its repository
 series:NAME            a series that ships with the harness
-SOURCE+MBOX-OR-FOLDER  any of the last three with a series applied"""
+SOURCE+PATCHES         any of the last three with a series applied: a mailbox or a folder
+                       of patches, with ?v=2 for a certain version; or a range A..B of
+                       the source's own history"""
 
 # Debian policy 5.6.1 (package names) and 5.6.12 (versions).
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -33,6 +36,8 @@ _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _SOURCE_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)", re.DOTALL)
+_SERIES_VERSION = re.compile(r"(.+)\?v=([0-9]{1,4})", re.DOTALL)
+_RANGE = re.compile(r"(?![./~])(\S+?[^./])\.\.([^./]\S*)")
 _SLUG_LENGTH = 48
 
 
@@ -56,12 +61,36 @@ class PathReading:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchesWord:
+    """What follows the ``+``.
+
+    :param place: a mailbox, a file or folder of patches, or a range, as typed.
+    :param version: the version of the series that is wanted; None for the newest that is complete.
+    """
+
+    place: str
+    version: int | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether the word can be a range of commits; who resolves asks first whether it is a file."""
+        return _RANGE.fullmatch(self.place) is not None
+
+
+def parse_patches(word: str) -> PatchesWord:
+    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2``, ``v6.1..topic``."""
+    if found := _SERIES_VERSION.fullmatch(word):
+        return PatchesWord(found[1], int(found[2]))
+    return PatchesWord(word)
+
+
+@dataclass(frozen=True, slots=True)
 class KernelSpec:
     """What the user asked for.
 
     :param name: package, version of a source package, name of a series, or a PATH word whole, as typed.
     :param version: exact version of a PACKAGE; empty for the one the distribution would install.
-    :param patches: mailbox or folder of patches to apply on a SOURCE_PACKAGE or SERIES; empty for none. That of a PATH
+    :param patches: what to apply on a SOURCE_PACKAGE or SERIES (:func:`parse_patches`); empty for none. That of a PATH
         is told by :meth:`readings`, as ``+`` and ``@`` are also found in file names.
     """
 
@@ -147,7 +176,7 @@ def _parse_source(text: str, kind: SpecKind, rest: str, pattern: re.Pattern[str]
     if not pattern.fullmatch(name):
         raise _bad(f"{name!r} is not {wanted} (in {text!r})")
     if plus and not patches:
-        raise _bad(f"no mailbox or folder after the + in {text!r}")
+        raise _bad(f"no mailbox, folder or range after the + in {text!r}")
     return KernelSpec(kind, name, patches=patches)
 
 

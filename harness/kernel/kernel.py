@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import UsageError
 from harness.kernel.apt import Apt
+from harness.kernel.build_options import AS_USUAL, BuildOptions, SourceWord
 from harness.kernel.examine import examine_image, find_config
 from harness.kernel.image import Architecture, require_loadable
 from harness.kernel.kconfig import ConfigSource, KernelConfig, check_bootable, parse_config
-from harness.kernel.locate import find_image_file, not_in_this_release
+from harness.kernel.locate import find_named
 from harness.kernel.package import fetch_image_package
+from harness.profile import Declaration
+from harness.report.record import NOT_BUILT, BuildRecord
 from harness.spec import KernelSpec, SpecKind
 from harness.store import Store
 
@@ -34,6 +38,9 @@ class Kernel:
     :param config: None while it is not known; :meth:`with_guest_config` may still tell.
     :param why_no_config: why the config is not known; empty when it is.
     :param notes: what the user should know, one line each.
+    :param build: how it was built; empty for one that was had ready. :param build_log: what make said.
+    :param profile: name of the profile that a shipped series is meant to behave as; empty for any other kernel.
+    :param declared: in what it is meant to differ from that profile.
     """
 
     spec: KernelSpec
@@ -46,6 +53,10 @@ class Kernel:
     config: KernelConfig | None = None
     why_no_config: str = ""
     notes: tuple[str, ...] = ()
+    build: BuildRecord = NOT_BUILT
+    build_log: Path | None = None
+    profile: str = ""
+    declared: Declaration | None = None
 
     @property
     def config_source(self) -> ConfigSource:
@@ -62,24 +73,56 @@ class Kernel:
         return replace(self, config=config, why_no_config="", notes=notes)
 
 
-def resolve_kernel(store: Store, spec: KernelSpec, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Kernel:
-    """The kernel that a spec names, fetched and read; what it could not boot for is told now.
+def resolve_kernel(
+    store: Store,
+    spec: KernelSpec,
+    *,
+    build: BuildOptions = AS_USUAL,
+    deadline: Deadline,
+    apt: Apt = _HOST_APT,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Kernel:
+    """The kernel that a spec names, fetched or built, and read; what it could not boot for is told now.
 
+    :param build: how a source is to be built. :param say: told what goes on. :param progress: told how far it is.
     :raises UsageError: no such kernel, not a kernel, of another architecture, or without what the guest needs.
-    :raises HostError: it has to be fetched and cannot be.
+    :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
+    :raises HostError: something has to be fetched or run and cannot be.
     """
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
             fetched = fetch_image_package(store, spec, deadline=deadline, apt=apt)
-            origin, path, notes = f"{fetched.package} {fetched.version}", fetched.image, (fetched.note,)
+            origin = f"{fetched.package} {fetched.version}"
+            return _read(store, spec, fetched.image, origin=origin, notes=(fetched.note,), deadline=deadline)
         case SpecKind.PATH:
-            path = find_image_file(spec)
-            origin, notes = str(path.absolute()), ("",)
+            named = find_named(spec)
+            if isinstance(named, Path):
+                return _read(store, spec, named, origin=str(named.absolute()), notes=(), deadline=deadline)
+            word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
-            raise not_in_this_release(spec.render(), "building a source package")
+            word = SourceWord(spec.patches, version=spec.name)
         case SpecKind.SERIES:
-            raise not_in_this_release(spec.render(), "building a series")
-    name = spec.name if spec.kind is SpecKind.PATH else f"{path.name} (of {origin})"
+            word = SourceWord(spec.patches, series=spec.name)
+    # Here and not above: who tests a kernel that is had ready imports nothing of building one.
+    from harness.kernel.from_source import kernel_from_source
+
+    built = kernel_from_source(store, word, build, deadline=deadline, apt=apt, say=say, progress=progress)
+    kernel = _read(store, spec, built.image, origin=built.origin, notes=built.notes, deadline=deadline)
+    return replace(
+        kernel,
+        build=built.record,
+        build_log=built.log,
+        profile=built.profile,
+        declared=built.declared,
+    )
+
+
+def _read(
+    store: Store, spec: KernelSpec, path: Path, *, origin: str, notes: tuple[str, ...], deadline: Deadline
+) -> Kernel:
+    """The kernel in an image file, by what the file says of itself."""
+    name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
     image = examine_image(store, path, name=name)
     require_loadable(image.facts, name=name, architectures=MACHINE_ARCHITECTURES)
     found = find_config(store, image, deadline=deadline)

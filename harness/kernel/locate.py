@@ -1,4 +1,4 @@
-"""The image file that a PATH word names; everything else at that place is refused by what it is."""
+"""What a PATH word names: an image file or a kernel tree; everything else at that place is refused by what it is."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import stat
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.spec import GRAMMAR, KernelSpec, PathReading
+from harness.spec import GRAMMAR, KernelSpec, PathReading, parse_patches
 
-_TREE_FILES = ("Makefile", "Kbuild", "arch")
-_TREE_IMAGE = Path("arch/x86/boot/bzImage")
 _IMAGE_NAME = re.compile(r"vmlinu[xz].*|bzImage.*|Image.*")
 _SHOWN_NAMES = 6
+_NEAR = 0.7
 
 
-def find_image_file(spec: KernelSpec) -> Path:
-    """The regular file that a PATH word names.
+def find_named(spec: KernelSpec) -> Path | PathReading:
+    """What a PATH word names.
 
-    :raises UsageError: nothing is there, or a folder, a tree, a pipe, ...; or it may not be looked at.
+    :return: the path of a regular file, which is to be read as an image; or the reading of a word that names a folder,
+        which is to be read as a kernel tree.
+    :raises UsageError: nothing is there, or a pipe, ...; or it may not be looked at.
     """
     path = Path(spec.name)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise _missing(spec) from None
+        return _find_source(spec)
     except OSError as error:
         raise cannot_read(spec.name, error) from None
     if stat.S_ISDIR(mode):
-        raise _folder(spec.name, path)
+        return PathReading(spec.name)
     if not stat.S_ISREG(mode):
         what = f"{spec.name} is not a kernel image: it is no regular file"
         raise UsageError(what, evidence=f"file mode: {stat.filemode(mode)}", remedy="give the path of an image file")
@@ -45,11 +46,58 @@ def cannot_read(name: str, error: OSError) -> UsageError:
     )
 
 
+def not_a_tree(name: str, path: Path) -> UsageError:
+    """The error for a folder that is neither a kernel tree nor a repository of one."""
+    names = _names_in(path)
+    images = sorted(filter(_IMAGE_NAME.fullmatch, names))
+    return UsageError(
+        f"{name} is a folder, and no kernel tree",
+        evidence="\n".join(["in it there is:", *images[:_SHOWN_NAMES]])
+        if images
+        else "no Makefile with VERSION and PATCHLEVEL, no Kconfig, no git repository in it; no image either",
+        remedy=f"give {path / images[0]}" if images else "give the path of a kernel tree, or of an image file",
+    )
+
+
+def read_as(reading: PathReading) -> str:
+    """How a word was read, for who wonders."""
+    text = f"read as: path {reading.path}"
+    text += f", revision {reading.revision}" if reading.revision else ""
+    return text + (f", series {reading.patches}" if reading.patches else "")
+
+
+def _find_source(spec: KernelSpec) -> PathReading:
+    """The first reading with a revision or a series whose files are there."""
+    there = [reading for reading in spec.readings() if Path(reading.path).exists()]
+    if not there:
+        raise _missing(spec)
+    for reading in there:
+        if not Path(reading.path).is_dir():
+            what = f"{reading.path} is an image; a revision or a series needs a kernel tree"
+            raise UsageError(what, evidence=read_as(reading), remedy=f"to test the image as it is give {reading.path}")
+        # A revision that holds a + is more often a slip in the name of a mailbox.
+        if not reading.patches and "+" not in reading.revision:
+            return reading
+        word = parse_patches(reading.patches)
+        if reading.patches and (Path(word.place).exists() or word.is_range):
+            return reading
+    raise no_patches(there[0].patches, evidence=read_as(there[0]))
+
+
+def no_patches(word: str, *, evidence: str = "") -> UsageError:
+    """The error for a series that is not there; names that are near are shown."""
+    place = Path(parse_patches(word).place)
+    near = difflib.get_close_matches(place.name, _names_in(place.parent), _SHOWN_NAMES, _NEAR)
+    lines = [evidence, *([f"in {place.parent} there is:", *near] if near else [])]
+    return UsageError(
+        f"there is no mailbox or folder {place}",
+        evidence="\n".join(filter(None, lines)),
+        remedy="give a mailbox, a folder of patches, or a range A..B of the source's own history after the +; "
+        "a revision that holds a + itself is given by its hash",
+    )
+
+
 def _missing(spec: KernelSpec) -> UsageError:
-    for reading in spec.readings():
-        place = Path(reading.path)
-        if (reading.revision or reading.patches) and place.exists():
-            return _source(spec.name, reading, place)
     path = Path(spec.name)
     names = _names_in(path.parent)
     near = difflib.get_close_matches(path.name, names, _SHOWN_NAMES) or sorted(filter(_IMAGE_NAME.fullmatch, names))
@@ -61,45 +109,10 @@ def _missing(spec: KernelSpec) -> UsageError:
         evidence = f"there is no folder {path.parent} either"
     else:
         evidence = GRAMMAR
-    remedy = "give the path of an image, or 'deb'"
+    remedy = "give the path of an image or a kernel tree, or 'deb'"
     if spec.name.startswith("linux-") and "/" not in spec.name:
         remedy = f"for the package of that name give deb:{spec.name}"
-    return UsageError(f"there is no kernel image {spec.name}", evidence=evidence, remedy=remedy)
-
-
-def _source(name: str, reading: PathReading, place: Path) -> UsageError:
-    """The error for ``PATH@REVISION`` and ``PATH+SERIES``."""
-    read_as = f"read as: path {reading.path}"
-    read_as += f", revision {reading.revision}" if reading.revision else ""
-    read_as += f", series {reading.patches}" if reading.patches else ""
-    if place.is_dir():
-        return not_in_this_release(name, "building a kernel tree", evidence=read_as)
-    what = f"{reading.path} is an image; a revision or a series needs a kernel tree"
-    return UsageError(what, evidence=read_as, remedy=f"to test the image as it is give {reading.path}")
-
-
-def not_in_this_release(name: str, what: str, *, evidence: str = "") -> UsageError:
-    """The error for a word whose grammar is known and whose work is not done yet."""
-    return UsageError(
-        f"{what} is not in this release (for {name})",
-        evidence=evidence,
-        remedy=f"build it yourself and give the image, e.g. {_TREE_IMAGE} in the tree; or give 'deb'",
-    )
-
-
-def _folder(name: str, path: Path) -> UsageError:
-    if all((path / entry).exists() for entry in _TREE_FILES):
-        built = path / _TREE_IMAGE
-        if built.is_file():
-            what = f"{name} is a kernel tree, and building one is not in this release"
-            return UsageError(what, evidence=f"an image has been built in it: {built}", remedy=f"give {built}")
-        return not_in_this_release(name, "building a kernel tree")
-    images = sorted(filter(_IMAGE_NAME.fullmatch, _names_in(path)))
-    return UsageError(
-        f"{name} is a folder, not a kernel image",
-        evidence="\n".join(["in it there is:", *images[:_SHOWN_NAMES]]) if images else "no image in it, by the names",
-        remedy=f"give {path / images[0]}" if images else "give the path of an image file",
-    )
+    return UsageError(f"there is no kernel image or tree {spec.name}", evidence=evidence, remedy=remedy)
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@
     cases.jsonl     one line a case, appended as it ends; removed when run.json is complete
     traits.json     what the kernel does, trait by trait
     kernel.config   the config of the kernel under test
+    build.log       what make said, for a kernel that was built
     junit.xml       written last
     cases/...       one folder a case, for its logs, ``actual.session`` and ``diff``
 
@@ -35,6 +36,7 @@ RUN_NAME = "run.json"
 CASES_NAME = "cases.jsonl"
 TRAITS_NAME = "traits.json"
 CONFIG_NAME = "kernel.config"
+BUILD_LOG_NAME = "build.log"
 JUNIT_NAME = "junit.xml"
 LATEST_NAME = "latest"
 
@@ -85,19 +87,25 @@ class RunFolder:
         :param started: seconds since the epoch; the folder is named in UTC.
         :raises UsageError: ``results`` cannot be written. :raises HostError: the disk is full or failing.
         """
-        moment = datetime.datetime.fromtimestamp(started, datetime.UTC).strftime(_TIME_FORMAT)
         slug = _UNSAFE.sub("-", kernel_slug)[:_COMPONENT_LENGTH].strip(".-") or "kernel"
         with _complaints(results):
-            results.mkdir(parents=True, exist_ok=True)
-            for number in range(1, 1000):
-                path = results / (f"{moment}-{slug}" if number == 1 else f"{moment}-{slug}-{number}")
-                with contextlib.suppress(FileExistsError):
-                    path.mkdir()
-                    break
-            else:
-                raise FileExistsError(errno.EEXIST, "1000 runs have this name", str(path))
+            path = _make_folder(results, slug, started)
             _point(results / LATEST_NAME, path.name)
         return cls(path)
+
+    @classmethod
+    def joint(cls, results: Path, kernels: int, started: float) -> RunFolder:
+        """A new folder for what is said of several runs together; it holds no record, so it is never the latest run.
+
+        :param kernels: how many. :raises UsageError, HostError: as :meth:`create`.
+        """
+        with _complaints(results):
+            return cls(_make_folder(results, f"{kernels}-kernels", started))
+
+    @property
+    def has_record(self) -> bool:
+        """Whether a record was written."""
+        return (self.path / RUN_NAME).exists()
 
     def discard(self) -> None:
         """Remove a folder that no record was written to; ``results/latest`` points to the run before it again."""
@@ -165,6 +173,18 @@ class RunFolder:
         finally:
             os.close(descriptor)
         self._written.update((case.id, case) for case in cases)
+
+
+def _make_folder(results: Path, name: str, started: float) -> Path:
+    """A folder that was not there before."""
+    moment = datetime.datetime.fromtimestamp(started, datetime.UTC).strftime(_TIME_FORMAT)
+    results.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = results / (f"{moment}-{name}" if number == 1 else f"{moment}-{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise FileExistsError(errno.EEXIST, "1000 runs have this name", str(path))
 
 
 def load_run(folder: Path) -> RunRecord:

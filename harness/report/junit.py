@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
 
-from harness.report.record import CaseRecord, RunRecord
+from harness.report.record import BuildRecord, CaseRecord, RunRecord
 from harness.report.text import bound, one_line, plain_text
 from harness.verdict import Outcome, SplatReport
 
@@ -54,7 +54,7 @@ def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits
     testcases of their own in the class ``harness``. With more than one run, each classname starts with the kernel, as
     GitLab leaves out a testcase whose classname and name were there before.
     """
-    labels = _distinct([run.kernel.release if run.kernel.release != "unknown" else run.kernel.spec for run in runs])
+    labels = _distinct([_label(run) for run in runs])
     root = ET.Element("testsuites")
     for run, label in zip(runs, labels, strict=True):
         root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits))
@@ -63,6 +63,12 @@ def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits
     root.set("time", _seconds(sum(run.seconds for run in runs)))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _label(run: RunRecord) -> str:
+    """The release; of kernels that were built, which often have the same, the word that the user typed."""
+    kernel = run.kernel
+    return kernel.spec if kernel.build.commit or kernel.release == "unknown" else kernel.release
 
 
 def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:
@@ -154,6 +160,7 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         ("kernel.image.sha256", kernel.image_digest),
         ("kernel.config.sha256", kernel.config_digest),
         ("kernel.config.source", kernel.config_source),
+        *_build_properties(kernel.build),
         ("acceleration", run.acceleration),
         ("acceleration.evidence", run.acceleration_evidence),
         ("qemu", run.qemu),
@@ -168,6 +175,8 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         ("boot_seconds", _seconds(run.boot_seconds)),
         ("complete", "yes" if run.complete else "no: the run did not finish"),
     )
+    for number, warning in enumerate(kernel.build.warnings, start=1):
+        yield f"kernel.warning.{number}", warning
     for trait in run.traits:
         name = f"trait.{one_line(trait.trait)}"
         yield name, trait.seen
@@ -175,6 +184,23 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
             yield f"{name}.expected", trait.expected + ("" if trait.confirmed else " (unconfirmed)")
     for number, note in enumerate(run.notes, start=1):
         yield f"note.{number}", note
+
+
+def _build_properties(build: BuildRecord) -> Iterable[tuple[str, str]]:
+    if not build.commit:
+        return
+    yield from (
+        ("kernel.source", build.source),
+        ("kernel.base", build.base),
+        ("kernel.commit", build.commit),
+        ("kernel.uncommitted", str(build.uncommitted)),
+        ("kernel.series", build.series),
+        ("kernel.fragments", " ".join(build.fragments)),
+        ("kernel.compiler", build.compiler),
+        ("kernel.build_seconds", _seconds(build.seconds)),
+    )
+    for number, subject in enumerate(build.patches, start=1):
+        yield f"kernel.patch.{number}", subject
 
 
 def _seconds(seconds: float) -> str:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -24,6 +24,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.kernels import kernels_lines
 from harness.report.lines import Line, Tone, fold_line
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import OUTCOME_TONES, OUTCOME_WORDS, case_lines, header_lines, results_lines, summary
@@ -111,6 +112,13 @@ class LiveDisplay:
             self._phase, self._phase_since = one_line(text), self._clock()
             self._redraw()
 
+    def progress(self, text: str) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        with self._lock:
+            if not self._phase:
+                self._phase_since = self._clock()
+            self._phase = one_line(text)
+
     def started(self, run: RunRecord, total: int) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
         with self._lock:
@@ -147,6 +155,13 @@ class LiveDisplay:
             self._stop()
             self._measure()
             self._write([*summary(run, self._console.width), *results_lines(junit_path)])
+
+    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        with self._lock:
+            self._stop()
+            self._measure()
+            self._write([*kernels_lines(runs, self._console.width), *results_lines(junit_path)])
 
     def _redraw_now_and_then(self) -> None:
         while not self._left.wait(1.0 / self._redraws_per_second):

@@ -59,6 +59,39 @@ class CaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """How a kernel was built; all fields empty for one that was had ready.
+
+    :param source: where the tree came from, for humans: ``linux-source-6.1 6.1.192-2``, ``/home/u/linux at v6.6``.
+    :param base: full hash of the commit that the series was applied to.
+    :param commit: full hash of the commit that was built; ``base`` when there is no series.
+    :param uncommitted: how many files of the user's tree differed from its commit.
+    :param series: title of the series; :param series_version: its version, from 1; 0 without a series.
+    :param patches: subjects, in the order in which they were applied.
+    :param fragments: the fragments of the configuration, by name.
+    :param seconds: how long the compilation took when it was done; it may have been done by an earlier run.
+    :param reused: from what the objects were taken; empty when all was compiled.
+    :param warnings: new warnings of the compiler on lines that the series added, one line each.
+    """
+
+    source: str = ""
+    base: str = ""
+    commit: str = ""
+    uncommitted: int = 0
+    series: str = ""
+    series_version: int = 0
+    patches: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
+    compiler: str = ""
+    seconds: float = 0.0
+    reused: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+NOT_BUILT = BuildRecord()
+
+
+@dataclass(frozen=True, slots=True)
 class KernelRecord:
     """The kernel under test: facts read from it, ``"unknown"`` where they could not be had.
 
@@ -68,6 +101,7 @@ class KernelRecord:
     :param config_digest: sha256 of the config text, or ``unknown``.
     :param config_source: ``beside the image``, ``IKCONFIG in the image``, ``/proc/config.gz in the guest``, or
         ``unknown``.
+    :param build: how it was built.
     """
 
     spec: str
@@ -77,6 +111,7 @@ class KernelRecord:
     image_digest: str
     config_digest: str
     config_source: str
+    build: BuildRecord = NOT_BUILT
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +172,9 @@ class RunRecord:
     format_version: int = field(default=FORMAT_VERSION)
 
 
+_PARTS = (BuildRecord, CaseRecord, KernelRecord, TraitRecord, SplatReport, TraitSighting)
+
+
 def dumps(run: RunRecord) -> str:
     """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
     fields = asdict(run)
@@ -168,6 +206,11 @@ def dumps_case(case: CaseRecord) -> str:
 def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
     """The case that :func:`dumps_case` wrote. :raises UsageError: the line is damaged."""
     return _build(CaseRecord, _parse(line, source), "case", source)
+
+
+def read_kernel(table: object, *, source: str = "the kernel record") -> KernelRecord:
+    """The kernel that ``asdict`` made a table of. :raises UsageError: the table is damaged."""
+    return _build(KernelRecord, table, "kernel", source)
 
 
 def _damaged(source: str, evidence: str) -> UsageError:
@@ -209,7 +252,14 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
         return Fault(str(value))
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type) and hint in (CaseRecord, KernelRecord, TraitRecord, SplatReport, TraitSighting):
+    if isinstance(hint, type) and hint in (
+        BuildRecord,
+        CaseRecord,
+        KernelRecord,
+        TraitRecord,
+        SplatReport,
+        TraitSighting,
+    ):
         return _build(hint, value, where, source)
     if hint in (str, int, bool) and type(value) is hint:
         return value

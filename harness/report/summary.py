@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import PurePath
 
-from harness.report.lines import Line, Tone, fact_lines, fold_line
-from harness.report.record import CaseRecord, RunRecord
+from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
+from harness.report.record import BuildRecord, CaseRecord, RunRecord
 from harness.report.text import bound_lines, elide, elide_start, fold, one_line, plain_text
 from harness.report.traits import trait_lines
 from harness.verdict import Outcome
@@ -18,6 +18,7 @@ from harness.verdict import Outcome
 SLOWEST = 5
 _DIFF_LINES = 60
 _SPLAT_LINES = 25
+_PROBLEM_LINES = 20
 _INDENT = 6
 
 OUTCOME_WORDS = {
@@ -50,6 +51,8 @@ def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
     facts = (
         ("kernel", f"{kernel.release} {kernel.architecture}"),
         ("from", kernel.origin),
+        ("source", _source(kernel.build)),
+        ("series", _series(kernel.build)),
         ("config", kernel.config_source),
         ("qemu", f"{run.qemu} {run.machine_type}"),
         ("acceleration", accelerated),
@@ -57,6 +60,23 @@ def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
         ("cases", f"{total}, {run.workers} at a time" if run.workers > 1 else str(total)),
     )
     return [line for name, fact in facts for line in fact_lines(name, one_line(fact), width)]
+
+
+def _source(build: BuildRecord) -> str:
+    """Which tree was built, and how far its files were from a commit."""
+    if not build.commit:
+        return ""
+    changes = f", with {build.uncommitted} uncommitted change{'' if build.uncommitted == 1 else 's'}"
+    return f"{build.source}, commit {(build.base or build.commit)[:12]}{changes if build.uncommitted else ''}"
+
+
+def _series(build: BuildRecord) -> str:
+    """Which series was applied."""
+    if not build.series:
+        return ""
+    version = f" v{build.series_version}" if build.series_version > 1 else ""
+    number = len(build.patches)
+    return f"{build.series}{version}, {number} patch{'' if number == 1 else 'es'}"
 
 
 def case_lines(case: CaseRecord, width: int = 0) -> list[Line]:
@@ -111,12 +131,20 @@ def summary(run: RunRecord, width: int) -> list[Line]:
         trait_lines(run, width),
         fact_lines("nearest", nearest, width),
         slowest_lines(run, width),
+        [line for text in run.kernel.build.warnings for line in fact_lines("WARNING", one_line(text), width)],
         [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
-        [line for text in run.problems for line in fact_lines("PROBLEM", one_line(text), width, tone=Tone.WARNING)],
+        [line for text in run.problems for line in _problem_lines(text, width)],
         failed_lines(run, width),
         totals_lines(run, width),
     ]
     return [line for block in blocks if block for line in (Line(""), *block)]
+
+
+def _problem_lines(text: str, width: int) -> list[Line]:
+    """What is wrong, and below it the evidence and what to do, line by line as they were written."""
+    what, *more = bound_lines(plain_text(text).strip(), _PROBLEM_LINES).split("\n")
+    lines = fact_lines("PROBLEM", one_line(what), width, tone=Tone.WARNING)
+    return lines + [part for line in more for part in fold_line(Line(line), width, indent=FACT_WIDTH)]
 
 
 def summary_lines(run: RunRecord, width: int) -> list[str]:

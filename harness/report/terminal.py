@@ -7,18 +7,22 @@ every run that writes to a file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from harness.errors import HostError
+from harness.report.kernels import kernels_lines
 from harness.report.lines import Line
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import case_lines, header_lines, results_lines, summary
 from harness.report.text import encodable, one_line, safe_encoding
 
 PLAIN_WIDTH = 80
+PROGRESS_SECONDS = 30.0
+"""How often a log file is told how far a long build is."""
 _NO = ("", "0", "false", "no")
 
 
@@ -36,6 +40,9 @@ class RunDisplay(Protocol):
 
     def phase(self, text: str) -> None:
         """What is being done before the first case: fetching the kernel, booting the template, ..."""
+
+    def progress(self, text: str) -> None:
+        """How far that is: said often, shown when there is time. May come from another thread, as ``phase`` may."""
 
     def started(self, run: RunRecord, total: int) -> None:
         """The cases begin; ``run`` holds what is known so far, ``total`` is the number of cases.
@@ -55,15 +62,23 @@ class RunDisplay(Protocol):
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
         """The run is over, complete or not; ``junit_path`` is where its results are."""
 
+    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
+        """All runs of this command are over; ``junit_path`` is where the results of all are."""
+
 
 class PlainDisplay:
     """Lines, one after the other: no escape codes, no redraw, nothing wrapped, each line written at once.
 
     :param stream: where they go; what is not UTF-8 gets ASCII.
     :param width: columns that tables keep to.
+    :param clock: the monotonic clock, in seconds.
     """
 
-    def __init__(self, stream: TextIO, *, width: int = PLAIN_WIDTH) -> None:
+    def __init__(
+        self, stream: TextIO, *, width: int = PLAIN_WIDTH, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._next_progress = 0.0
         self._stream = stream
         self._width = width
         self._encoding = safe_encoding(stream.encoding)
@@ -81,6 +96,12 @@ class PlainDisplay:
     def phase(self, text: str) -> None:
         """See :class:`RunDisplay`."""
         self._write([Line(f"...  {one_line(text)}")])
+        self._next_progress = self._clock() + PROGRESS_SECONDS
+
+    def progress(self, text: str) -> None:
+        """See :class:`RunDisplay`."""
+        if self._clock() >= self._next_progress:
+            self.phase(text)
 
     def started(self, run: RunRecord, total: int) -> None:
         """See :class:`RunDisplay`."""
@@ -103,6 +124,10 @@ class PlainDisplay:
         """See :class:`RunDisplay`."""
         self._is_started = False
         self._write([*summary(run, self._width), *results_lines(junit_path)])
+
+    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([*kernels_lines(runs, self._width), *results_lines(junit_path)])
 
     def _write(self, lines: Iterable[Line]) -> None:
         if self._reader_is_gone:

@@ -182,6 +182,30 @@ def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
 
 
 @needs_mounts
+@pytest.mark.parametrize(
+    ("words", "is_built"),
+    [
+        ("run deb-src:6.1", True),
+        ("build series:mountinfo-unscoped", True),
+        ("run deb {tree}", True),
+        ("run {tree}@v6.6+topic.mbox", True),
+        ("run", False),
+        ("run deb bzImage", False),
+        ("clean", False),
+    ],
+)
+def test_what_building_takes_is_installed_for_a_source(sandbox: Sandbox, words: str, is_built: bool) -> None:
+    """Who tests a kernel that was built elsewhere needs no compiler's tools; a word that names a source does."""
+    tree = sandbox.folder / "linux"
+    tree.mkdir()
+    (tree / "Makefile").touch()
+    done = sandbox.start(*words.format(tree=tree).split(), mounts=["mount -t tmpfs tmpfs /usr/include/elfutils"])
+
+    assert done.status == 0
+    assert ("apt-get" in " ".join(sandbox.calls("apt-get"))) is is_built
+
+
+@needs_mounts
 def test_when_apt_fails_the_line_is_printed(sandbox: Sandbox) -> None:
     """A failed installation is the host's fault, and the line can be tried by hand."""
     done = sandbox.start("run", mounts=[HIDE_A_HEADER], APT_STATUS="100")

@@ -310,11 +310,16 @@ def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) ->
     outcomes = {
         load_run(run).kernel.spec: [case.outcome for case in load_run(run).cases]
         for run in (tmp_path / "results").iterdir()
-        if run.name != "latest"
+        if run.name != "latest" and (run / "run.json").exists()
     }
+    joint = next((tmp_path / "results").glob("*-2-kernels/junit.xml"))
+    suites = [(suite.tests, suite.failures) for suite in JUnitXml.fromfile(str(joint))]
 
     assert done.status == ExitStatus.DIFFERS
     assert outcomes == {"silent": [Outcome.KERNEL], str(distribution): [Outcome.MATCH]}
+    assert suites == [(1, 1), (1, 0)]
+    assert f"results: {joint.relative_to(tmp_path)}" in done.text
+    assert "  A   silent\n      1 KERN: " in done.text
 
 
 @contextmanager

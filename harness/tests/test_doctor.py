@@ -66,7 +66,7 @@ def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Pa
     last = told.text.splitlines()[-1]
     assert last.startswith("What is lacking comes with: ")
     assert last.endswith(
-        "apt-get install apt bash busybox-static coreutils dpkg gcc grep libc6-dev qemu-system-x86 util-linux"
+        "apt-get install apt bash busybox-static coreutils dpkg gcc grep libc6-dev mount qemu-system-x86 util-linux"
     )
 
 

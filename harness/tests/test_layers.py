@@ -64,7 +64,6 @@ ORDER = """
   kernel.bubblewrap
   kernel.watch
   kernel.sandbox
-  kernel.kernel
 * kernel.subject
 * kernel.diff
 * kernel.mailbox
@@ -73,6 +72,9 @@ ORDER = """
 * kernel.refusal
   kernel.b4
   kernel.patch_folder
+* kernel.build_options
+  kernel.from_source
+  kernel.kernel
 * guest.cpio
 * guest.elf
 * guest.definition
@@ -92,6 +94,7 @@ ORDER = """
 * report.lines
 * report.traits
 * report.summary
+* report.kernels
 * report.junit
   report.folder
   report.live
@@ -102,6 +105,7 @@ ORDER = """
 * python_file
   pytest_plugin
   run
+  kernels
   accept
   cleaning
   doctor

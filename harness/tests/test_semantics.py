@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import CaseError, SeriesError, UsageError
-from harness.profile import Expectation
+from harness.profile import Declaration, Expectation
 from harness.semantics import AUTO, Semantics, load_semantics
 
 SHIPPED = Path(__file__).parents[2] / "cases" / "semantics.toml"
@@ -138,7 +138,7 @@ def test_a_file_without_mainline_is_broken() -> None:
 def test_a_series_changes_a_profile(small: Semantics) -> None:
     """What a series declares takes the place of what its base says, with its source; all else stays, base included."""
     base = small.profile("mainline", release="6.1")
-    changed = small.changed(base, {"agent": "allowed"}, name="unchecked", source="the series", confirmed=True)
+    changed = small.changed(base, Declaration("unchecked", {"agent": "allowed"}, "the series"))
 
     assert changed.name == "unchecked"
     assert changed.expectations["agent"] == Expectation("allowed", "the series", confirmed=True)
@@ -148,9 +148,8 @@ def test_a_series_changes_a_profile(small: Semantics) -> None:
 
 def test_a_series_may_speak_of_what_its_base_does_not(small: Semantics) -> None:
     """A trait that the base says nothing of is added; what is not confirmed stays so and fails nothing."""
-    changed = small.changed(
-        small.profile("v0", release=None), {"agent": "allowed"}, name="x", source="y", confirmed=False
-    )
+    declared = Declaration("x", {"agent": "allowed"}, "y", confirmed=False)
+    changed = small.changed(small.profile("v0", release=None), declared)
 
     assert changed.values == {"view": "absolute", "agent": "allowed"}
     assert not changed.expectations["agent"].confirmed
@@ -163,7 +162,7 @@ def test_a_series_may_speak_of_what_its_base_does_not(small: Semantics) -> None:
 def test_a_series_declares_what_there_is(small: Semantics, trait: str, value: str, complaint: str) -> None:
     """A wrong trait or value would never be seen and so never be missed: it is the series' fault, by its name."""
     with pytest.raises(SeriesError) as caught:
-        small.changed(small.profile("auto", release=None), {trait: value}, name="odd-one", source="y")
+        small.changed(small.profile("auto", release=None), Declaration("odd-one", {trait: value}, "y"))
 
     assert caught.value.what.startswith(f"the series odd-one declares {trait} = {value}: {complaint}")
     assert caught.value.remedy

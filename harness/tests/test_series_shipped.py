@@ -14,6 +14,7 @@ import pytest
 
 from harness import places
 from harness.errors import SeriesError
+from harness.profile import Declaration
 from harness.semantics import Semantics, load_semantics
 from harness.spec import SpecKind, parse_spec
 from harness.toml_table import Table
@@ -67,7 +68,7 @@ def test_what_a_series_declares_flips(semantics: Semantics, name: str) -> None:
     """It declares a trait or more, each with a value that is one and that the base does not have."""
     base = semantics.profile("mainline", release="6.1")
     traits = traits_of(name)
-    changed = semantics.changed(base, traits, name=name, source="series.toml")
+    changed = semantics.changed(base, Declaration(name, traits, "series.toml"))
 
     assert traits
     assert {trait for trait in changed.values if changed.values[trait] != base.values.get(trait)} == set(traits)

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.spec import KernelSpec, PathReading, SpecKind, parse_spec
+from harness.spec import KernelSpec, PatchesWord, PathReading, SpecKind, parse_patches, parse_spec
 
 PACKAGES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,30}", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9][A-Za-z0-9.+:~-]{0,20}", fullmatch=True)
@@ -141,3 +141,22 @@ def test_each_reading_is_the_whole_word(word: str) -> None:
 
         assert reading.path
         assert reading.path + revision + patches == word
+
+
+@pytest.mark.parametrize(
+    ("word", "read", "is_range"),
+    [
+        ("topic.mbox", PatchesWord("topic.mbox"), False),
+        ("topic.mbox?v=2", PatchesWord("topic.mbox", 2), False),
+        ("a?v=2/topic.mbox", PatchesWord("a?v=2/topic.mbox"), False),
+        ("../patches", PatchesWord("../patches"), False),
+        ("/srv/../patches/", PatchesWord("/srv/../patches/"), False),
+        ("v6.1..topic/cgroup", PatchesWord("v6.1..topic/cgroup"), True),
+        ("v6.1...topic", PatchesWord("v6.1...topic"), False),
+    ],
+)
+def test_the_patches_of_a_source(word: str, read: PatchesWord, is_range: bool) -> None:
+    """A version is asked for at the end; two dots between two names are a range, in a path they are a folder."""
+
+    assert parse_patches(word) == read
+    assert parse_patches(word).is_range is is_range

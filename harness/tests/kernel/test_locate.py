@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.kernel.locate import find_image_file
-from harness.spec import parse_spec
+from harness.kernel.locate import find_named, not_a_tree
+from harness.spec import PathReading, parse_spec
 
 
 @pytest.fixture(autouse=True)
@@ -21,16 +21,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refuse(word: str) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        find_image_file(parse_spec(word))
+        find_named(parse_spec(word))
     return caught.value
-
-
-def make_tree(folder: Path) -> Path:
-    """What a kernel tree is known by."""
-    (folder / "arch/x86/boot").mkdir(parents=True)
-    (folder / "Makefile").touch()
-    (folder / "Kbuild").touch()
-    return folder
 
 
 @pytest.mark.parametrize("name", ["vmlinuz", "vmlinuz-6.12.117+deb12-cloud-amd64", "a@b+c"])
@@ -38,7 +30,7 @@ def test_a_file_is_found_by_its_whole_name(folder: Path, name: str) -> None:
     """A file whose name holds ``+`` or ``@`` is that file."""
     (folder / name).touch()
 
-    assert find_image_file(parse_spec(name)) == Path(name)
+    assert find_named(parse_spec(name)) == Path(name)
 
 
 def test_a_missing_image_shows_what_is_near(folder: Path) -> None:
@@ -46,7 +38,7 @@ def test_a_missing_image_shows_what_is_near(folder: Path) -> None:
     (folder / "vmlinuz-6.1.0-56").touch()
     (folder / "bzImage").touch()
 
-    assert refuse("vmlinuz-6.1.0-55").what == "there is no kernel image vmlinuz-6.1.0-55"
+    assert refuse("vmlinuz-6.1.0-55").what == "there is no kernel image or tree vmlinuz-6.1.0-55"
     assert refuse("vmlinuz-6.1.0-55").evidence == "in . there is:\nvmlinuz-6.1.0-56"
     assert refuse("kernel").evidence == "in . there is:\nbzImage\nvmlinuz-6.1.0-56"
 
@@ -76,39 +68,46 @@ def test_a_dangling_link_is_told(folder: Path) -> None:
     assert refuse("vmlinuz").evidence == "it is a symbolic link to boot/vmlinuz-1, and that is not there"
 
 
-def test_a_folder_is_refused_with_the_images_in_it(folder: Path) -> None:
+def test_a_folder_that_is_no_tree_is_told_with_the_images_in_it(folder: Path) -> None:
     """The image in a folder is offered, not taken."""
     (folder / "boot").mkdir()
 
-    assert refuse("boot").evidence == "no image in it, by the names"
+    assert not_a_tree("boot", folder / "boot").evidence.startswith("no Makefile with VERSION")
     (folder / "boot/vmlinuz-1").touch()
-    assert refuse("boot").remedy == "give boot/vmlinuz-1"
-
-
-def test_a_tree_is_answered_with_the_image_built_in_it(folder: Path) -> None:
-    """Building is not in this release: the image that was built is what to give."""
-    make_tree(folder / "linux")
-
-    assert refuse("linux").what == "building a kernel tree is not in this release (for linux)"
-    (folder / "linux/arch/x86/boot/bzImage").touch()
-    assert refuse("linux").remedy == "give linux/arch/x86/boot/bzImage"
+    assert not_a_tree("boot", Path("boot")).remedy == "give boot/vmlinuz-1"
 
 
 @pytest.mark.parametrize(
-    ("word", "read_as"),
+    ("word", "reading"),
     [
-        ("linux@v6.1", "read as: path linux, revision v6.1"),
-        ("linux+v4.mbox", "read as: path linux, series v4.mbox"),
-        ("linux@v6.1+v4.mbox", "read as: path linux, revision v6.1, series v4.mbox"),
+        ("linux", PathReading("linux")),
+        ("linux@v6.1", PathReading("linux", revision="v6.1")),
+        ("linux+v4.mbox", PathReading("linux", patches="v4.mbox")),
+        ("linux+v4.mbox?v=2", PathReading("linux", patches="v4.mbox?v=2")),
+        ("linux@v6.1+v4.mbox", PathReading("linux", revision="v6.1", patches="v4.mbox")),
+        ("linux@v6.1+deb12+v4.mbox", PathReading("linux", revision="v6.1+deb12", patches="v4.mbox")),
+        ("linux+v6.1..topic", PathReading("linux", patches="v6.1..topic")),
+        ("a+b@c", PathReading("a+b@c")),
+        ("a+b@c@v6.1", PathReading("a+b@c", revision="v6.1")),
     ],
 )
-def test_revisions_and_series_are_not_in_this_release(folder: Path, word: str, read_as: str) -> None:
-    """A tree at a revision or with a series is understood, shown as read, and refused for now."""
-    make_tree(folder / "linux")
-    error = refuse(word)
+def test_a_folder_is_a_tree_with_what_follows_it(folder: Path, word: str, reading: PathReading) -> None:
+    """The first reading whose files are there is taken, whatever the names hold."""
+    (folder / "linux").mkdir()
+    (folder / "a+b@c").mkdir()
+    (folder / "v4.mbox").touch()
 
-    assert error.what == f"building a kernel tree is not in this release (for {word})"
-    assert error.evidence.startswith(read_as)
+    assert find_named(parse_spec(word)) == reading
+
+
+def test_a_series_that_is_not_there_is_told_with_what_is_near(folder: Path) -> None:
+    """How the word was read is evidence, and so are the files it may have meant."""
+    (folder / "linux").mkdir()
+    (folder / "topic.mbox").touch()
+    error = refuse("linux@v6.1+topc.mbox")
+
+    assert error.what == "there is no mailbox or folder topc.mbox"
+    assert error.evidence == "read as: path linux, revision v6.1, series topc.mbox\nin . there is:\ntopic.mbox"
 
 
 def test_a_series_on_an_image_is_refused(folder: Path) -> None:

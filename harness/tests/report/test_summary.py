@@ -84,3 +84,12 @@ def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> N
 
     assert all(plain_text(line.text) == line.text and "\n" not in line.text for line in lines)
     assert not width or all(columns(line.text) <= width for line in lines if "logs: " not in line.text)
+
+
+def test_a_problem_is_told_line_by_line() -> None:
+    """What is wrong comes first; evidence and remedy keep their lines below it."""
+    problem = "pytest broke off: TypeError\n    in a.py:3\nWhat to do: report it"
+    lines = summary_lines(replace(RUN, problems=(problem,)), 80)
+    at = lines.index("PROBLEM       pytest broke off: TypeError")
+
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "What to do: report it"]

@@ -1,0 +1,166 @@
+"""The kernels of one run: while the cases of one run, the next is fetched, built and booted; at the end, one table.
+
+One that does not come up does not stop the others: it is a result of its own, with the log's telling lines.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import pipeline, process
+from harness.deadline import Deadline
+from harness.errors import ExitStatus, HarnessError, UsageError
+from harness.pipeline import Options, Prepared
+from harness.report.folder import JUNIT_NAME, RunFolder
+from harness.report.junit import render_junit
+from harness.report.record import RunRecord
+from harness.report.terminal import RunDisplay
+from harness.run import Selection, record_no_kernel, run_cases
+from harness.semantics import Semantics
+from harness.spec import parse_spec
+from harness.store import Store
+
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A kernel that the cases can be run on, or why there is none.
+
+    :param folder: its run folder; None when a slip of the fingers left none.
+    """
+
+    options: Options
+    folder: RunFolder | None
+    prepared: Prepared | None = None
+    error: HarnessError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run is to do with each kernel.
+
+    :param command: the words that the user typed.
+    """
+
+    selection: Selection
+    semantics: Semantics
+    results: Path
+    store: Store
+    command: str
+
+
+def run_kernels(
+    kernels: Sequence[Options], asked: Asked, *, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
+) -> ExitStatus:
+    """Run the cases on each kernel, in the order given.
+
+    :param tell: shows an error, and says which exit status goes with it.
+    :return: the worst exit status.
+    """
+    started = time.time()
+    worst = ExitStatus.AS_EXPECTED
+    runs: list[RunRecord] = []
+    with _ready(kernels, asked, display) as ready:
+        for one in ready:
+            record, status = _run_one(one, asked, display, tell)
+            worst = max(worst, status)
+            if record is not None:
+                runs.append(record)
+            if worst is ExitStatus.INTERRUPTED:
+                break
+    if len(runs) > 1:
+        folder = RunFolder.joint(asked.results, len(runs), started)
+        junit = folder.write_file(JUNIT_NAME, render_junit(runs))
+        display.beside(runs, junit)
+    return worst
+
+
+def _run_one(
+    ready: Ready, asked: Asked, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
+) -> tuple[RunRecord | None, ExitStatus]:
+    """The cases of one kernel; an error of its own is told and recorded, and stops no other."""
+    record = None
+    try:
+        if ready.folder is None or ready.prepared is None:
+            assert ready.error is not None
+            if ready.folder is not None:
+                with contextlib.suppress(HarnessError):  # the first fault is the one to tell
+                    kernel = ready.options.kernel
+                    record = record_no_kernel(kernel, ready.error, folder=ready.folder, command=asked.command)
+                    display.beside([record], ready.folder.path / JUNIT_NAME)
+            raise ready.error
+        for note in ready.prepared.notes:
+            display.note(note)
+        return run_cases(
+            ready.prepared,
+            asked.selection,
+            semantics=asked.semantics,
+            folder=ready.folder,
+            display=display,
+            command=asked.command,
+        )
+    except HarnessError as error:
+        return record, tell(error)
+
+
+@contextlib.contextmanager
+def _ready(kernels: Sequence[Options], asked: Asked, display: RunDisplay) -> Iterator[Iterator[Ready]]:
+    """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background."""
+    if len(kernels) == 1:
+        yield iter([_prepare(kernels[0], asked, display, name="")])
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
+    futures = [pool.submit(_prepare, one, asked, display, name=f"{one.kernel}: ") for one in kernels]
+    try:
+        yield (future.result() for future in futures)
+    finally:
+        # Left early (Ctrl-C): what the thread started has to end before the thread can.
+        for future in futures:
+            future.cancel()
+        while concurrent.futures.wait(futures, timeout=_LOOK_SECONDS).not_done:
+            process.end_children()
+        for future in futures:
+            if not future.cancelled() and not future.exception():
+                _discard_unused(future.result())
+        pool.shutdown()
+
+
+def _discard_unused(ready: Ready) -> None:
+    """Remove the folder of a kernel whose cases nobody has begun."""
+    if ready.folder is not None and not ready.folder.has_record:
+        ready.folder.discard()
+
+
+def _prepare(options: Options, asked: Asked, display: RunDisplay, *, name: str) -> Ready:
+    """All that comes before the first case of one kernel.
+
+    :param name: what to say in front of each phase, when several kernels are in work.
+    """
+    folder = None
+    try:
+        folder = RunFolder.create(asked.results, parse_spec(options.kernel).slug, time.time())
+        prepared = pipeline.prepare(
+            options,
+            store=asked.store,
+            logs=folder.path,
+            say=lambda text: display.phase(name + text),
+            progress=lambda text: display.progress(name + text),
+            deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
+        )
+    except UsageError as error:
+        if folder is not None:
+            folder.discard()  # a slip of the fingers is no run
+        return Ready(options, None, error=error)
+    except KeyboardInterrupt:
+        if folder is not None:
+            folder.discard()
+        raise
+    except HarnessError as error:
+        return Ready(options, folder, error=error)
+    return Ready(options, folder, prepared)

@@ -1,0 +1,57 @@
+"""Several kernels beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.report.kernels import kernels_lines
+from harness.report.record import CaseRecord, RunRecord, TraitRecord
+from harness.report.text import columns
+from harness.tests.report.golden import assert_golden
+from harness.tests.report.sample import KERNEL, RUN
+from harness.verdict import Outcome
+
+TRAITS = {
+    "outside_view": "relative",
+    "mountinfo_root": "namespace",
+    "setns_needs_descendant": "no",
+    "move_judged_by": "opener",
+}
+GOOD = (CaseRecord("cases/a", "cases", "a", Outcome.MATCH),)
+BAD = CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL, reason="patch 2/3 does not build: a.c:1: error: no")
+
+
+def run(spec: str, **changed: str) -> RunRecord:
+    """The run of a kernel whose traits are as above but for these."""
+    values = {**TRAITS, **changed}
+    traits = tuple(TraitRecord(name, value, TRAITS[name], True, "") for name, value in values.items())
+    return replace(RUN, kernel=replace(KERNEL, spec=spec), traits=traits, cases=GOOD, problems=())
+
+
+RUNS = [
+    run("deb-src:6.1"),
+    run("series:mountinfo-unscoped", mountinfo_root="filesystem"),
+    replace(run("linux@v6.6+topic.mbox"), traits=(), cases=(BAD,)),
+    run("series:move-judged-by-writer", move_judged_by="writer", setns_needs_descendant=""),
+]
+
+
+def test_the_table_of_four_kernels() -> None:
+    """Kernels across, traits down, differences marked; one that does not build has its reason and no values."""
+    assert_golden("kernels.txt", "".join(f"{line.text}\n" for line in kernels_lines(RUNS, 80)))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """Kernels that do not fit beside the others stand below, each with all its values."""
+    texts = [line.text for line in kernels_lines(RUNS * 8, width)]
+
+    assert max(map(columns, texts)) <= width
+    assert sum(text.count("!filesystem") for text in texts) == 8
+
+
+def test_one_kernel_has_nothing_beside_it() -> None:
+    """The run's own summary has said all."""
+    assert not kernels_lines(RUNS[:1], 80)

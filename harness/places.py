@@ -15,7 +15,8 @@ MACHINE_TYPES = ROOT / "qemu"
 GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"
 GUEST_INIT = MACHINE_TYPES / "init.sh"
 GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
-COMPILERS = ROOT / "kconfigs" / "compilers.toml"
+KCONFIGS = ROOT / "kconfigs"
+COMPILERS = KCONFIGS / "compilers.toml"
 RESULTS = ROOT / "results"
 
 

@@ -123,7 +123,7 @@ class Lack:
 
 # DEVTMPFS is not here: the guest's init makes the nodes itself. Nor is FUTEX, EPOLL, ...: no program of the guest
 # asks for them before its first prompt.
-_GUEST_NEEDS = (
+GUEST_NEEDS = (
     (Need("CONFIG_64BIT"), "the guest's programs are 64-bit"),
     (Need("CONFIG_BLK_DEV_INITRD"), "the guest image is an initramfs"),
     (Need("CONFIG_BINFMT_ELF"), "every program of the guest is an ELF file"),
@@ -137,6 +137,7 @@ _GUEST_NEEDS = (
     (Need("CONFIG_TMPFS"), "hierarchies are mounted on a tmpfs"),
     (Need("CONFIG_CGROUPS"), "there is no cgroup hierarchy to mount"),
 )
+"""What no guest can do without, each with the reason."""
 _PORT_LIMITS = ("CONFIG_SERIAL_8250_NR_UARTS", "CONFIG_SERIAL_8250_RUNTIME_UARTS")
 
 
@@ -153,7 +154,7 @@ def missing_on_v1(controllers: Iterable[str], config: KernelConfig | None) -> st
 
 def check_bootable(config: KernelConfig) -> tuple[Lack, ...]:
     """What the guest lacks to come up and be used under this config, told before a boot; empty when nothing."""
-    lacks = [Lack(need.option, reason, why) for need, why in _GUEST_NEEDS if (reason := need.missing(config))]
+    lacks = [Lack(need.option, reason, why) for need, why in GUEST_NEEDS if (reason := need.missing(config))]
     for option in _PORT_LIMITS:
         ports = config.value(option) or ""
         if ports.isdecimal() and int(ports) < _CONSOLES:

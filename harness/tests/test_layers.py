@@ -50,6 +50,8 @@ ORDER = """
 * kernel.likeness
 * kernel.image
 * kernel.kconfig
+* kernel.fragment
+* kernel.unmet
 * kernel.diagnostics
 * kernel.lack
 * kernel.progress

@@ -17,9 +17,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.deadline import Deadline
 from harness.errors import HostError, UsageError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
@@ -80,15 +84,12 @@ class Store:
         place = self.place(kind, key)
         if place.is_dir():
             return place
-        # Imported when something has to be made: filelock brings asyncio, a tenth of a second of a run's start.
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        with self._complaints():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(place.parent / f".{place.name}.lock")
+        lock = self.lock(kind, key)
         seconds = (deadline or Deadline.never()).seconds_left
         try:
-            with self._complaints(), lock.acquire(timeout=-1 if seconds == float("inf") else seconds):
+            with self.complaints(), lock.acquire(timeout=-1 if seconds == float("inf") else seconds):
                 if place.is_dir():
                     return place
                 self._sweep(place)
@@ -108,11 +109,24 @@ class Store:
             ) from None
         return place
 
+    def lock(self, kind: str, key: str) -> FileLock:
+        """The lock of a place, not yet held. A folder that changes, and is no product, is for whoever holds it.
+
+        :raises UsageError: the store cannot be written. :raises HostError: the disk is full.
+        """
+        # Imported when something has to be made: filelock brings asyncio, a tenth of a second of a run's start.
+        from filelock import FileLock
+
+        place = self.place(kind, key)
+        with self.complaints():
+            place.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(place.parent / f".{place.name}.lock")
+
     def remember(self, kind: str, key: str, value: Mapping[str, object]) -> None:
         """Keep a small fact as JSON, replacing an older one at once; see :meth:`recall`."""
         place = self._fact(kind, key)
         text = json.dumps(value, indent=1, sort_keys=True)
-        with self._complaints():
+        with self.complaints():
             place.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=place.parent, prefix=".fact-")
             try:
@@ -133,7 +147,7 @@ class Store:
 
     def forget(self, kind: str, key: str) -> None:
         """Drop a fact or a product; nothing happens when it is not there."""
-        with self._complaints(), contextlib.suppress(FileNotFoundError):
+        with self.complaints(), contextlib.suppress(FileNotFoundError):
             self._fact(kind, key).unlink()
         shutil.rmtree(self.place(kind, key), ignore_errors=True)
 
@@ -155,7 +169,8 @@ class Store:
         return named.is_relative_to(self.folder) or self.folder.is_relative_to(named)
 
     @contextlib.contextmanager
-    def _complaints(self) -> Iterator[None]:
+    def complaints(self) -> Iterator[None]:
+        """Turn the system's errors about the store within the block into ours: not writable, no space left."""
         try:
             yield
         except OSError as error:

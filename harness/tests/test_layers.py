@@ -63,6 +63,13 @@ ORDER = """
   kernel.examine
   kernel.apt
   kernel.package
+  kernel.git
+  kernel.repository
+  kernel.tree_import
+  kernel.deb_source
+  kernel.snapshot
+  kernel.source
+  kernel.worktree
   kernel.bubblewrap
   kernel.watch
   kernel.sandbox

@@ -13,7 +13,7 @@ from email import message_from_bytes
 from email.errors import HeaderParseError, MessageError
 from email.header import Header, decode_header
 from email.message import Message
-from email.utils import formataddr, parseaddr
+from email.utils import formataddr, parseaddr, parsedate_tz
 
 from harness.kernel.diff import has_diff
 from harness.kernel.subject import Subject, parse_subject
@@ -25,7 +25,8 @@ NO_SENDER = "Unknown <unknown@localhost>"
 _POSTMARK = re.compile(rb"From [^\n]*\d\d:\d\d[^\n]*\d{4}[^\n]*|From [0-9a-f]{40} [^\n]*|From \S+[^\n]*\r?")
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t\r\n]")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-_GIT_POSTMARK = re.compile(rb"From ([0-9a-f]{40}) Mon Sep 17 00:00:00 2001")
+_GIT_POSTMARK = re.compile(rb"^From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\r?$", re.MULTILINE)
+_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 _ATTACHED_MAIL = re.compile(rb"\A(?:From [0-9a-f]{40} [^\n]*\n)?(?:[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
 _IN_BODY_FROM = re.compile(rb"\A\s*From:[ \t]*([^\n]+)\n")
 _PATCH_TYPES = ("text/", "application/octet-stream", "application/x-patch", "application/mbox")
@@ -93,9 +94,12 @@ def read_mailbox(data: bytes) -> tuple[Mail, ...]:
 
 
 def split_mailbox(data: bytes) -> Iterator[bytes]:
-    """Each mail from its ``From `` line on, with the quoting of such lines within it undone."""
-    found = (match.start() for match in re.finditer(rb"^From ", data, re.MULTILINE))
-    starts = [start for start in found if _is_postmark(data, start)]
+    """Each mail from its ``From `` line on, with the quoting of such lines within it undone.
+
+    git-format-patch(1) quotes nothing: in what it wrote, only lines like its own begin a mail.
+    """
+    begins = _GIT_POSTMARK if _GIT_POSTMARK.match(data) else _FROM_LINE
+    starts = [found.start() for found in begins.finditer(data) if _is_postmark(data, found.start())]
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         raw = data[start:end]
         yield raw if _GIT_POSTMARK.match(raw) else _QUOTED.sub(rb"\1", raw)
@@ -124,8 +128,8 @@ def _make_mail(message: Message, text: bytes, postmark: object) -> Mail:
     return Mail(
         _message_id(_header(message, "Message-ID")),
         parse_subject(_header(message, "Subject")),
-        f"{_decoded(name) or address.partition('@')[0]} <{address}>" if address else NO_SENDER,
-        " ".join(_header(message, "Date").split()) or NO_DATE,
+        f"{_decoded(name) or address.partition('@')[0]} <{address}>" if "@" in address else NO_SENDER,
+        date if parsedate_tz(date := _header(message, "Date")) else NO_DATE,
         _message_id(_header(message, "In-Reply-To")),
         text,
         postmark is not None,

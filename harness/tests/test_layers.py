@@ -81,6 +81,13 @@ ORDER = """
 * kernel.refusal
   kernel.b4
   kernel.patch_folder
+  kernel.series
+  kernel.tags
+  kernel.git_range
+  kernel.shipped
+* kernel.conflict
+  kernel.trial
+  kernel.tree
 * kernel.build_options
   kernel.from_source
   kernel.kernel

@@ -1,0 +1,126 @@
+"""Why a patch does not apply: the hunk, what it expects, and what the tree has in that place. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from unidiff import Hunk, PatchedFile, PatchSet
+from unidiff.errors import UnidiffParseError
+
+# What 'git apply --check' says of a hunk that it finds no place for, and of a file that is not there.
+_FAILED = re.compile(r"^error: patch failed: (.*):(\d+)$", re.MULTILINE)
+_ABSENT = re.compile(r"^error: (.*): (?:does not exist in index|No such file or directory)$", re.MULTILINE)
+_PRESENT = re.compile(r"^error: (.*): already exists in (?:index|working directory)$", re.MULTILINE)
+_FREQUENT = 50
+_SHOWN_HUNKS = 3
+_SHOWN_LINES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that git-apply(1) complains of.
+
+    :param file: by its path in the tree. :param line: where its hunk expects to begin, from 1; 0 for none.
+    :param what: ``absent``, ``present`` or ``differs``, as :func:`render` words it.
+    """
+
+    file: str
+    line: int = 0
+    what: str = ""
+
+
+def parse_complaints(said: str) -> tuple[Complaint, ...]:
+    """Read what ``git apply --check`` wrote to standard error."""
+    found = [Complaint(file, int(line)) for file, line in _FAILED.findall(said)]
+    found += [Complaint(file, what="the tree has no such file") for file in _ABSENT.findall(said)]
+    found += [Complaint(file, what="the tree has that file already") for file in _PRESENT.findall(said)]
+    return tuple(found)
+
+
+def explain(mail: bytes, complaints: Sequence[Complaint], files: Mapping[str, bytes]) -> str:
+    """The evidence for a patch that does not apply: each complaint, hunks with both texts.
+
+    :param mail: the patch. :param files: what the tree has, by path.
+    """
+    paragraphs = []
+    for complaint in complaints[:_SHOWN_HUNKS]:
+        place = _find_hunk(mail, complaint)
+        if complaint.what or place is None:
+            paragraphs.append(
+                f"{complaint.file}: {complaint.what or f'the hunk at line {complaint.line} finds no place'}"
+            )
+            continue
+        number, count, hunk = place
+        head = f"{complaint.file}, hunk {number} of {count} ({_range(hunk)}):"
+        expected = [line.value.rstrip("\r\n") for line in hunk if line.is_context or line.is_removed]
+        has = files.get(complaint.file, b"").decode(errors="replace").splitlines()
+        paragraphs.append("\n".join([head, *compare(expected, has, at=hunk.source_start)]))
+    if len(complaints) > _SHOWN_HUNKS:
+        paragraphs.append(f"... and {len(complaints) - _SHOWN_HUNKS} more")
+    return "\n".join(paragraphs)
+
+
+def compare(expected: Sequence[str], has: Sequence[str], *, at: int) -> list[str]:
+    """The lines that a hunk expects beside those of the tree in the likeliest place, numbered as in the tree.
+
+    A line of both is shown bare, one that only the patch expects with ``-``, one that only the tree has with ``+``.
+
+    :param at: where the hunk says that it begins, from 1.
+    """
+    start = _likeliest(expected, has, at=at)
+    window = has[start : start + len(expected)]
+    shown = [f"- is what the patch expects, + what the tree has from line {start + 1} on:"]
+    for tag, *ends in SequenceMatcher(None, expected, window, autojunk=False).get_opcodes():
+        first, behind, low, high = ends
+        sign = " "
+        if tag != "equal":
+            sign = "+"
+            shown += [f"{'':6} - {line}" for line in expected[first:behind]]
+        shown += [f"{start + at + 1:6} {sign} {window[at]}" for at in range(low, high)]
+    more = len(shown) - _SHOWN_LINES
+    return [*shown[:_SHOWN_LINES], *([f"... and {more} lines more"] if more > 0 else [])]
+
+
+def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:
+    """Where in the tree's lines, from 0, most of the expected ones stand in their places; the nearest of equals."""
+    places: dict[str, list[int]] = {}
+    for place, line in enumerate(has):
+        places.setdefault(line, []).append(place)
+    votes: Counter[int] = Counter()
+    for offset, line in enumerate(expected):
+        found = places.get(line, [])
+        if line.strip() and len(found) <= _FREQUENT:
+            votes.update(place - offset for place in found)
+    best = max(votes, key=lambda start: (votes[start], -abs(start + 1 - at)), default=at - 1)
+    return max(0, min(best, len(has) - 1))
+
+
+def _find_hunk(mail: bytes, complaint: Complaint) -> tuple[int, int, Hunk] | None:
+    """The hunk that git names by its first line: which of how many it is in its file, and itself."""
+    for file in _parse(mail):
+        # Of a file that a patch names twice, git-apply(1) tells the line of the later one.
+        if complaint.file in (file.path, _stripped(file.source_file), _stripped(file.target_file)):
+            for number, hunk in enumerate(file, 1):
+                if hunk.source_start == complaint.line:
+                    return number, len(file), hunk
+    return None
+
+
+def _parse(mail: bytes) -> list[PatchedFile]:
+    try:
+        return list(PatchSet(mail.decode(errors="replace")))
+    except UnidiffParseError:
+        return []
+
+
+def _stripped(path: str) -> str:
+    return path.partition("/")[2]
+
+
+def _range(hunk: Hunk) -> str:
+    head = f"@@ -{hunk.source_start},{hunk.source_length} +{hunk.target_start},{hunk.target_length} @@"
+    return f"{head} {hunk.section_header}".rstrip()

@@ -5,27 +5,44 @@ from __future__ import annotations
 import email
 import email.policy
 import re
-import tomllib
-from collections.abc import Mapping
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from harness import places
-from harness.errors import SeriesError
+from harness.deadline import Deadline
+from harness.kernel.shipped import ShippedSeries, find_shipped, shipped_names
+from harness.kernel.source import Source, source_package
+from harness.kernel.worktree import checked_out
+from harness.process import run
 from harness.profile import Declaration
 from harness.semantics import Semantics, load_semantics
 from harness.spec import SpecKind, parse_spec
-from harness.toml_table import Table
+from harness.store import Store
 
-SERIES = places.ROOT / "series"
+SERIES = places.SERIES
 NAMES = sorted(path.parent.name for path in SERIES.glob("*/series.toml"))
 CONTROLS = ("mountinfo-unscoped", "move-judged-by-writer", "named-hierarchy-allowed", "release-agent-unchecked")
 PATCHES = sorted(SERIES.glob("*/*.patch"))
 CHANGED_LINES = re.compile(
     r"^ \d+ files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE
 )
+
+
+CHECKPATCH = ("perl", "scripts/checkpatch.pl", "--strict", "--quiet", "--ignore", "UNKNOWN_COMMIT_ID")
+"""Why that one is ignored stands in series/README.md."""
+
+
+def soon() -> Deadline:
+    """Long enough to check a kernel tree out on a busy host."""
+    return Deadline.after(600)
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    """The base of the controls, from the user's own store, so that it is imported once."""
+    return source_package(Store.default(), "6.1", deadline=soon())
 
 
 @pytest.fixture(scope="module")
@@ -41,37 +58,40 @@ def read_patch(path: Path) -> EmailMessage:
     return email.message_from_string(text.partition("\n")[2], policy=email.policy.default)
 
 
-def traits_of(name: str) -> Mapping[str, str]:
-    """What a series declares; every other key is read as what it is, and there is no further one."""
-    path = SERIES / name / "series.toml"
-    table = Table(tomllib.loads(path.read_text()), path=f"series/{name}/series.toml", kind=SeriesError)
-    assert len(table.text("title").splitlines()) == 1
-    assert table.text("summary")
-    assert parse_spec(table.text("base")).kind is SpecKind.SOURCE_PACKAGE
-    assert table.text("profile") == "mainline"
-    assert table.text("source")
-    assert table.flag("confirmed")
-    traits = table.table("traits")
-    found = {trait: traits.text(trait) for trait in traits.names()}
-    table.close()
-    return found
+def find(name: str) -> ShippedSeries:
+    """The series as the harness reads it."""
+    return find_shipped(name, deadline=Deadline.after(60))
 
 
 def test_the_controls_are_there() -> None:
     """A negative control that gets lost makes every suite look better than it is."""
     assert set(CONTROLS) <= set(NAMES)
+    assert tuple(NAMES) == shipped_names()
     assert sorted(path.name for path in SERIES.iterdir() if path.is_dir()) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_series_declares_flips(semantics: Semantics, name: str) -> None:
     """It declares a trait or more, each with a value that is one and that the base does not have."""
-    base = semantics.profile("mainline", release="6.1")
-    traits = traits_of(name)
+    shipped = find(name)
+    base = semantics.profile(shipped.profile, release="6.1")
+    traits = shipped.traits
     changed = semantics.changed(base, Declaration(name, traits, "series.toml"))
 
     assert traits
     assert {trait for trait in changed.values if changed.values[trait] != base.values.get(trait)} == set(traits)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_is_a_series_on_a_source_package(name: str) -> None:
+    """It is based on a package that everybody can fetch, is judged strictly, and is one patch that is read as one."""
+    shipped = find(name)
+    (patch,) = shipped.series.patches
+
+    assert parse_spec(shipped.base).kind is SpecKind.SOURCE_PACKAGE
+    assert shipped.confirmed
+    assert all(file.startswith("kernel/cgroup/") for file in patch.files)
+    assert len(shipped.title.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,7 +100,7 @@ def test_the_readme_tells_of_it(name: str) -> None:
     rows = (SERIES / "README.md").read_text().splitlines()
     (row,) = [row for row in rows if row.startswith(f"| `{name}` |")]
 
-    assert set(re.findall(r"`(\w+)`", row.split("|")[-2])) == set(traits_of(name))
+    assert set(re.findall(r"`(\w+)`", row.split("|")[-2])) == set(find(name).traits)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -117,6 +137,19 @@ def test_the_diffstat_is_that_of_the_diff(path: Path) -> None:
     (counted,) = CHANGED_LINES.findall(stat)
 
     assert tuple(int(number or 0) for number in counted) == (added, removed)
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("name", NAMES)
+def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source) -> None:
+    """git am takes each patch on top of the base, white space included, and checkpatch --strict is content with it."""
+    with checked_out(Store.default(), source.repository, source.commit, deadline=soon()) as tree:
+        for path in sorted((SERIES / name).glob("*.patch")):
+            tree.git("am", "--quiet", "--whitespace=error-all", str(path), deadline=soon())
+            said = run([*CHECKPATCH, path], cwd=tree.path, check=False, deadline=soon())
+
+            assert (said.stdout.decode(), said.status) == ("", 0)
+        assert not tree.git("status", "--porcelain", deadline=soon()).stdout
 
 
 @pytest.mark.parametrize("name", CONTROLS)

@@ -17,6 +17,7 @@ GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"
 GUEST_INIT = MACHINE_TYPES / "init.sh"
 GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
 KCONFIGS = ROOT / "kconfigs"
+KCONFIG_ASKER = KCONFIGS / "ask.c"
 COMPILERS = KCONFIGS / "compilers.toml"
 RESULTS = ROOT / "results"
 

@@ -85,7 +85,7 @@ def explain(request: Request, got: str | None, answer: Answer, *, version: str) 
     :param version: the kernel's, for an option that it does not know.
     """
     if not answer.is_known:
-        marked = f", which versions {request.versions} are said to have" if request.versions else ""
+        marked = f"; versions {request.versions} are said to have it" if request.versions else ""
         return f"{request.option}: Linux {version} knows no such option{marked}"
     head = f"{request.option}: asked {request.value}, got {'n' if got is None else got}"
     return f"{head}; {_reason(request, answer)}"

@@ -73,6 +73,9 @@ ORDER = """
   kernel.bubblewrap
   kernel.watch
   kernel.sandbox
+  kernel.kconfig_tools
+  kernel.order
+  kernel.config
 * kernel.subject
 * kernel.diff
 * kernel.mailbox

@@ -30,7 +30,7 @@ def test_an_option_that_the_kernel_does_not_know_is_named_as_such() -> None:
 
     assert reason("y", None, line) == "CONFIG_X: Linux 6.1.192 knows no such option"
     assert reason("y", None, line, versions=Versions((6, 11), None)) == (
-        "CONFIG_X: Linux 6.1.192 knows no such option, which versions 6.11.. are said to have"
+        "CONFIG_X: Linux 6.1.192 knows no such option; versions 6.11.. are said to have it"
     )
 
 

@@ -1,0 +1,238 @@
+"""Configs of kernels: made by the tree's own tools, checked, remembered; a fake tree obeys make where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import SeriesError, UsageError
+from harness.kernel.config import DEFAULT, Config, configure, find_config, fragment_names
+from harness.kernel.kconfig import ConfigSource, check_bootable, parse_config
+from harness.kernel.source import source_package, source_tree
+from harness.kernel.tree import PatchedTree
+from harness.kernel.worktree import WorkTree, checked_out
+from harness.store import Store
+
+SOON = Deadline.after(3600)
+HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.5 Kernel Configuration\n#\n"
+# A kernel tree that grants what is asked for, but for lines that match $(refused), and counts how often it was asked.
+MAKEFILE = """\
+VERSION = 6
+PATCHLEVEL = 1
+refused = ^$$
+allnoconfig:
+	@printf '{header}' > $(O)/.config
+	@grep -Ev '$(refused)' $$KCONFIG_ALLCONFIG >> $(O)/.config; {after}
+	@echo asked >> {log}
+olddefconfig:
+	@{after}
+"""
+
+
+def fake_tree(folder: Path, *, refused: str = "^$$", after: str = ":") -> Path:
+    """Such a tree. :param after: a command of the shell for when the config is made."""
+    folder.mkdir()
+    header = HEADER.replace("\n", "\\n")
+    text = MAKEFILE.format(header=header, log=folder.parent / "asked.log", after=after)
+    (folder / "Makefile").write_text(text.replace("refused = ^$$", f"refused = {refused}"))
+    (folder / "Kconfig").write_text("\n")
+    (folder / "tools").mkdir()
+    (folder / "tools/config").write_text("CONFIG_FROM_TREE=m\n")
+    return folder
+
+
+def configured(tmp_path: Path, tree: Path, *fragments: str | Path) -> Config:
+    """The config that a fake tree gives for the default fragments and those."""
+    store = Store(tmp_path / "store")
+    source = source_tree(store, tree, deadline=SOON)
+    worktree = WorkTree(tree, tree / ".git", source.commit)
+    patched = PatchedTree(source, None, source.commit)
+    return configure(store, patched, worktree, fragments=(*DEFAULT, *fragments), trusted=True, deadline=SOON)
+
+
+def options(config: Config) -> dict[str, str]:
+    """What a config says, by option."""
+    return dict(parse_config(config.text, ConfigSource.BESIDE).options)
+
+
+def test_what_the_fragments_ask_for_is_in_the_config(tmp_path: Path) -> None:
+    """Of the default fragments, of one of the user's and of one in the tree; the guest comes up with it."""
+    mine = tmp_path / "mine.config"
+    mine.write_text('CONFIG_MINE="yes"\n')
+    config = configured(tmp_path, fake_tree(tmp_path / "tree"), mine, "tools/config")
+
+    assert options(config)["CONFIG_CGROUP_FREEZER"] == "y"
+    assert options(config)["CONFIG_MINE"] == "yes"
+    assert options(config)["CONFIG_FROM_TREE"] == "y"
+    assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
+    assert config.fragments == (*DEFAULT, str(mine), "tools/config")
+    assert config.notes == ()
+
+
+def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
+    """A tree with the same Kconfig files gives the same config, and make does not run again."""
+    tree = fake_tree(tmp_path / "tree")
+    first = configured(tmp_path, tree)
+    (tree / "fork.c").write_text("int fork;\n")
+    second = configured(tmp_path, tree)
+
+    assert first == second
+    assert (tmp_path / "asked.log").read_text() == "asked\n"
+
+
+def test_another_kconfig_file_is_another_question(tmp_path: Path) -> None:
+    """A series may change what is granted."""
+    tree = fake_tree(tmp_path / "tree")
+    configured(tmp_path, tree)
+    (tree / "init").mkdir()
+    (tree / "init/Kconfig").write_text("# changed\n")
+    configured(tmp_path, tree)
+
+    assert (tmp_path / "asked.log").read_text() == "asked\nasked\n"
+
+
+def test_what_is_known_needs_no_work_tree(tmp_path: Path) -> None:
+    """Before the first time nothing is known; then the whole config is."""
+    tree = fake_tree(tmp_path / "tree")
+    store = Store(tmp_path / "store")
+    source = source_tree(store, tree, deadline=SOON)
+    patched = PatchedTree(source, None, source.commit)
+
+    assert find_config(store, patched, deadline=SOON) is None
+    assert configured(tmp_path, tree) == find_config(store, patched, deadline=SOON)
+
+
+def test_a_whole_config_is_the_start(tmp_path: Path) -> None:
+    """The default fragments are not asked for then, but for what the guest needs, which is said."""
+    whole = tmp_path / "whole"
+    whole.write_text(HEADER + "CONFIG_SMP=y\n# CONFIG_CGROUPS is not set\nCONFIG_FUSE_FS=m\n")
+    config = configured(tmp_path, fake_tree(tmp_path / "tree"), whole)
+
+    assert options(config)["CONFIG_SMP"] == "y"
+    assert options(config)["CONFIG_CGROUPS"] == "y"
+    assert "CONFIG_KERNEL_LZ4" not in options(config)
+    assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
+    assert config.notes == (
+        f"{whole}: asked otherwise: CONFIG_CGROUPS n -> y",
+        f"{whole}: 1 options are modules, and the guest loads none",
+    )
+
+
+def test_there_is_one_start(tmp_path: Path) -> None:
+    """Two whole configs are refused, by name."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(HEADER)
+
+    with pytest.raises(UsageError, match=r"two whole \.config files") as caught:
+        configured(tmp_path, fake_tree(tmp_path / "tree"), tmp_path / "one", tmp_path / "two")
+    assert caught.value.evidence == f"{tmp_path / 'one'}\n{tmp_path / 'two'}"
+
+
+def test_a_fragment_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    """Names of the harness's own are the most likely meant."""
+    with pytest.raises(UsageError, match="there is no config fragment kasam") as caught:
+        configured(tmp_path, fake_tree(tmp_path / "tree"), "kasam")
+
+    assert ", ".join(fragment_names()) in caught.value.evidence
+
+
+def test_a_tree_whose_make_fails_is_the_authors_fault(tmp_path: Path) -> None:
+    """With what make said; nothing is remembered, so that a mended tree is asked again."""
+    with pytest.raises(SeriesError, match="the kernel cannot be configured") as caught:
+        configured(tmp_path, fake_tree(tmp_path / "tree", after="echo no rule >&2; false"))
+
+    assert "no rule" in caught.value.evidence
+    assert not list((tmp_path / "store/kernel-config").glob("[!.]*"))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "ln -sf /etc/passwd $(O)/.config",
+        "rm $(O)/.config; mkfifo $(O)/.config",
+        "truncate -s 1G $(O)/.config",
+        "rm $(O)/.config",
+    ],
+)
+def test_what_a_strangers_makefile_leaves_is_no_link(tmp_path: Path, after: str) -> None:
+    """A config that leads out of the output folder, never ends or is not there is not read."""
+    with pytest.raises(SeriesError, match="the kernel cannot be configured"):
+        configured(tmp_path, fake_tree(tmp_path / "tree", after=after))
+
+
+@pytest.fixture(scope="session")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, PatchedTree, WorkTree]]:
+    """Debian's 6.1, checked out."""
+    store = Store.default()
+    source = source_package(store, "6.1", deadline=SOON)
+    with checked_out(store, source.repository, source.commit, deadline=SOON) as worktree:
+        yield store, PatchedTree(source, None, source.commit), worktree
+
+
+def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path) -> Config:
+    """The config of a real kernel."""
+    store, tree, worktree = linux
+    return configure(store, tree, worktree, fragments=(*DEFAULT, *fragments), deadline=SOON)
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("name", sorted(set(fragment_names()) - set(DEFAULT)))
+def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
+    """Each request beyond the default ones is honoured, without a note."""
+    config = of_linux(linux, name)
+
+    assert config.notes == ()
+    assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
+
+
+@pytest.mark.boot
+def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
+    """Unmet dependencies, selects, another of a choice, a range and an unknown option, from the kernel's own parser."""
+    mine = tmp_path / "mine.config"
+    lines = ["DEBUG_INFO_BTF=y", "NO_SUCH=y", "OBJTOOL=n", "KERNEL_GZIP=y", "LOG_BUF_SHIFT=99"]
+    mine.write_text("".join(f"CONFIG_{line}\n" for line in lines))
+
+    with pytest.raises(UsageError) as caught:
+        of_linux(linux, mine)
+    said = dict(zip(*[iter(caught.value.evidence.split("\n"))] * 2, strict=True))
+    assert said[f"{mine}:1: CONFIG_DEBUG_INFO_BTF=y"].endswith(
+        "asked y, got n; needs CONFIG_DEBUG_INFO [=n] and CONFIG_BPF_SYSCALL [=n]"
+    )
+    assert said[f"{mine}:2: CONFIG_NO_SUCH=y"].endswith("knows no such option")
+    assert "asked n, got y; selected by CONFIG_HAVE_" in said[f"{mine}:3: CONFIG_OBJTOOL=n"]
+    assert said[f"{mine}:5: CONFIG_LOG_BUF_SHIFT=99"].endswith("it may be [12 25]")
+    choice = [line for place, line in said.items() if "CONFIG_KERNEL_" in place]
+    assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
+
+
+@pytest.mark.boot
+def test_a_real_kernel_takes_a_kselftests_config(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
+    """By its path in the tree."""
+    config = of_linux(linux, "tools/testing/selftests/cgroup/config")
+
+    assert config.text == of_linux(linux).text
+
+
+@pytest.mark.boot
+def test_a_real_kernel_starts_from_a_whole_config(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
+    """Its own config, taken as the start, comes out as it went in."""
+    text = of_linux(linux).text
+    whole = tmp_path / "whole"
+    whole.write_text(text)
+    again = of_linux(linux, whole)
+
+    assert again.text == text
+    assert again.notes == ()
+
+
+@pytest.mark.boot
+def test_an_option_of_a_later_kernel_is_passed_over(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
+    """A mark of versions makes it a note; so is one that is to be off, which a kernel without it grants."""
+    mine = tmp_path / "mine.config"
+    mine.write_text("# versions: 6.11..\nCONFIG_MEMCG_V1=y\n# CONFIG_NO_SUCH is not set\n")
+    config = of_linux(linux, mine)
+
+    assert [note.partition("Linux")[0] for note in config.notes] == [f"{mine}:3: CONFIG_NO_SUCH: "]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HostError
+from harness.system_calls import refuse_setting_times
 
 Child = subprocess.Popen[bytes]
 """A running program."""
@@ -75,17 +76,20 @@ def run(
     stdin: bytes = b"",
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    may_set_times: bool = True,
     remedy: str = "",
 ) -> Completed:
     """Run a program to its end and return what it said.
 
     :param check: raise when the exit status is not 0.
     :param env: the whole environment; None inherits this one.
+    :param may_set_times: see :func:`start`.
     :param remedy: what to do if it fails, for the error.
     :raises HostError: the program is missing, failed (with ``check``), or did not end before the deadline.
     """
     words = tuple(os.fspath(word) for word in argv)
-    with start(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env) as child:
+    pipe = subprocess.PIPE
+    with start(words, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, may_set_times=may_set_times) as child:
         seconds = deadline.seconds_left
         try:
             stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
@@ -116,12 +120,14 @@ def start(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    may_set_times: bool = True,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program for the length of a ``with`` block; it is killed and reaped at the block's end.
 
     The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
 
     :param pass_fds: descriptors the child keeps, by the same numbers.
+    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/system_calls.py``.
     :raises HostError: the program is missing or cannot be executed.
     """
     words = [os.fspath(word) for word in argv]
@@ -138,7 +144,7 @@ def start(
                 cwd=cwd,
                 env=env,
                 pass_fds=tuple(pass_fds),
-                preexec_fn=_prepare(os.getpid(), mask),
+                preexec_fn=_prepare(os.getpid(), mask, None if may_set_times else refuse_setting_times()),
             )
         except OSError as error:
             # Absent, not executable, of another machine, or no memory or process left to start it with.
@@ -180,11 +186,13 @@ def python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def _prepare(parent: int, mask: Collection[int]) -> Callable[[], None]:
+def _prepare(parent: int, mask: Collection[int], confine: Callable[[], None] | None) -> Callable[[], None]:
     """What a child does before it runs its program."""
 
     def prepare() -> None:
         die_with_parent(parent)
+        if confine is not None:
+            confine()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     return prepare

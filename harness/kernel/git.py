@@ -66,6 +66,7 @@ def git(
         stdin=stdin,
         cwd=cwd,
         env=environment(git_dir, work_tree=work_tree, index=index, more=env),
+        may_set_times=False,  # of a user's objects that ours has borrowed
         remedy="see whether the disk is full ('harness clean' shows what the store holds), then run it again",
     )
 

@@ -170,17 +170,27 @@ def _take_over_index(look: _Look, git_dir: Path, head: str) -> None:
 def _add_files(look: _Look, excludes: tuple[str, ...]) -> None:
     """Bring the index to what is in the folder."""
     look.git("update-index", "-q", "--refresh", check=False)
-    listed = look.git("ls-files", "-z", "--modified", "--deleted", "--others", *excludes).stdout.split(b"\0")
+    # Each with a letter in front: R is gone (and is listed as changed, too), C is changed, ? is new.
+    entries = look.git("ls-files", "-t", "-z", "--modified", "--deleted", "--others", *excludes).stdout.split(b"\0")
+    gone = {entry[2:] for entry in entries if entry.startswith(b"R ")}
     # A name that ends in a slash is a repository within the tree: not the kernel's.
-    names = b"".join(name + b"\0" for name in listed if name and not name.endswith(b"/"))
-    if not names:
+    there = {entry[2:] for entry in entries if entry and not entry.endswith(b"/")} - gone
+    # First, as a folder may stand where a file was.
+    if gone:
+        look.git("update-index", "--force-remove", "-z", "--stdin", stdin=_lines(gone))
+    if not there:
         return
     # Files larger than the threshold go into one pack file together; 80,000 small files would take twice the time.
     words = ("-c", "core.bigFileThreshold=1", "update-index", "--add", "--remove", "--replace")
-    done = look.git(*words, "--ignore-skip-worktree-entries", "-z", "--stdin", stdin=names, check=False)
+    done = look.git(*words, "-z", "--stdin", stdin=_lines(there), check=False)
     if done.status != 0:
         raise UsageError(
             f"not all files of {look.tree} can be read",
             evidence=done.complaint,
             remedy="make them readable, or remove them",
         )
+
+
+def _lines(names: set[bytes]) -> bytes:
+    """Names as git reads them with ``-z --stdin``, sorted: an index grows at its end faster than in its midst."""
+    return b"".join(name + b"\0" for name in sorted(names))

@@ -20,6 +20,7 @@ from harness.store import Store
 
 _HOST_APT = Apt()
 _VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DESCRIBE_SECONDS = 5.0
 _SHOWN_NAMES = 6
 
@@ -170,7 +171,7 @@ def _resolve(theirs: _UserRepository, revision: str, *, deadline: Deadline) -> s
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{hashed}{suffix}")
         asked = git(theirs.git_dir, *words, check=False, deadline=deadline)
         hashed = asked.text.strip()
-        if asked.status != 0 or not hashed:
+        if asked.status != 0 or not _HASH.fullmatch(hashed):
             return ""
     return hashed
 
@@ -237,8 +238,11 @@ def _why_not(makefile: bytes, *, has_kconfig: bool) -> str:
 
 
 def _no_tree(path: Path, reason: str) -> UsageError:
+    above = next((folder for folder in path.absolute().parents if not _why_no_kernel(folder)), None)
     return UsageError(
         f"{path} is no kernel tree: {reason}",
         evidence="looked for: a Makefile with VERSION and PATCHLEVEL, and a Kconfig, in the top folder",
-        remedy="give the top folder of a kernel tree, or a git repository of the kernel and a revision",
+        remedy=f"give {above}, the top folder"
+        if above and path.is_dir()
+        else "give the top folder of a kernel tree, or a git repository of the kernel and a revision",
     )

@@ -41,7 +41,17 @@ def import_files(repository: Repository, files: Iterable[TreeFile], *, message: 
 
     :return: the commit's full hash. :raises HostError: git is missing or failed, or the deadline came.
     """
-    words = ["git", "-c", "pack.compression=1", "fast-import", "--quiet", "--done", "--depth=0", "--date-format=raw"]
+    words = [
+        "git",
+        "-c",
+        "pack.compression=1",
+        "fast-import",
+        "--quiet",
+        "--force",
+        "--done",
+        "--depth=0",
+        "--date-format=raw",
+    ]
     env = environment(repository.git_dir)
     with start(words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=env) as child:
         assert child.stdin

@@ -23,6 +23,7 @@ ORDER = """
 * verdict
 * release
 * spec
+  system_calls
   process
   store
   places

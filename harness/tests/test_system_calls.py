@@ -1,0 +1,42 @@
+"""What a program that may not set times of files can and cannot do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.process import run
+
+SET_AN_OLD_TIME = "import os, sys; os.utime(sys.argv[1], (1, 1))"
+SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"
+
+
+def status_of(code: str, file: Path, *, may_set_times: bool) -> int:
+    words = [sys.executable, "-c", code, str(file)]
+    return run(words, deadline=Deadline.after(30), check=False, may_set_times=may_set_times).status
+
+
+@pytest.mark.parametrize("code", [SET_AN_OLD_TIME, SET_IT_TO_NOW])
+def test_times_are_kept(code: str, tmp_path: Path) -> None:
+    """The owner of a file, root even, gets an error; the file keeps its time. A child of the program, too."""
+    file = tmp_path / "file"
+    file.touch()
+    before = file.stat().st_mtime_ns
+    in_a_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}, sys.argv[1]], check=True)"
+
+    assert status_of(code, file, may_set_times=False) == 1
+    assert status_of(in_a_child, file, may_set_times=False) == 1
+    assert file.stat().st_mtime_ns == before
+    assert status_of(code, file, may_set_times=True) == 0
+    assert file.stat().st_mtime_ns != before
+
+
+def test_files_are_written_all_the_same(tmp_path: Path) -> None:
+    """Nothing else is refused: the time of a file that is written moves on as ever."""
+    file = tmp_path / "file"
+
+    assert status_of("import sys; open(sys.argv[1], 'w').write('x')", file, may_set_times=False) == 0
+    assert file.read_text() == "x"

@@ -45,12 +45,6 @@ class Patch:
         """The patch in one phrase, for errors and reports."""
         return f"patch {self.number}/{self.total} ({self.subject})"
 
-    @property
-    def links(self) -> tuple[str, ...]:
-        """The symbolic links that it touches; a path below one leads elsewhere."""
-        changes = read_changes(self.mail)
-        return tuple(file for change in changes if "120000" in change.modes for file in change.files)
-
 
 @dataclass(frozen=True, slots=True)
 class Series:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError
@@ -12,13 +15,15 @@ from harness.kernel.refusal import check_file, check_link, check_patch
 from harness.kernel.repository import Repository
 from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source
+from harness.kernel.sparse import check_out_sparsely
 from harness.kernel.tags import describe, find_commit
 from harness.kernel.trial import find_tag, links_above, read_entries, read_files, try_patch
-from harness.kernel.worktree import WorkTree, checked_out
+from harness.kernel.worktree import WorkTree
 from harness.process import Completed
 from harness.store import Store, digest_of
 
 _APPLIED = "patched-tree"
+_FACTS = "patched-tree.json"
 # Grows when the same series would give other commits.
 _VERSION = "1"
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
@@ -72,15 +77,17 @@ def patch_tree(
     base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=deadline)
     tree = PatchedTree(source, series, base, notes=(*source.notes, *series.notes, *notes))
     key = digest_of(_VERSION, source.repository.key, base, series.digest)
-    commits, merged = _recall(store, key, len(series.patches))
-    if not commits or not source.repository.has_commit(commits[-1], deadline=deadline):
-        links = links_above(source.repository, base, _files(series), deadline=deadline)
-        for patch in series.patches:
-            links += check_patch(patch.mail, links, called=patch.called)
-        with checked_out(store, source.repository, base, deadline=deadline) as work_tree:
-            commits, merged = _apply(work_tree, tree, deadline=deadline)
-        _check_result(tree.repository, base, commits[-1], deadline=deadline)
-        store.remember(_APPLIED, key, {"commits": list(commits), "merged": list(merged)})
+
+    def fill(folder: Path) -> None:
+        commits, merged = _apply(tree, series, folder, deadline=deadline)
+        (folder / _FACTS).write_text(json.dumps({"commits": commits, "merged": merged}, indent=1) + "\n")
+
+    for _ in range(2):
+        facts = json.loads((store.make(_APPLIED, key, fill, deadline=deadline) / _FACTS).read_text())
+        commits, merged = tuple(map(str, facts["commits"])), tuple(map(str, facts["merged"]))
+        if source.repository.has_commit(commits[-1], deadline=deadline):
+            break
+        store.forget(_APPLIED, key)  # the repository was removed and made again
     return replace(tree, commits=commits, notes=(*tree.notes, *merged))
 
 
@@ -116,20 +123,28 @@ def _choose_base(
     return made_on, tuple(notes)
 
 
-def _apply(work_tree: WorkTree, tree: PatchedTree, *, deadline: Deadline) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Apply all patches to the work tree, which is at the base; returns the commits, and what is to be said."""
-    assert tree.series is not None
-    patches = tree.series.patches
+def _apply(
+    tree: PatchedTree, series: Series, folder: Path, *, deadline: Deadline
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Apply all patches to the base, in a folder that is left empty; returns the commits, and what is to be said."""
+    patches, repository, files = series.patches, tree.repository, _files(series)
+    links = links_above(repository, tree.base, files, deadline=deadline)
+    for patch in patches:
+        links += check_patch(patch.mail, links, called=patch.called)
+    work_tree = check_out_sparsely(repository, tree.base, files, folder=folder, deadline=deadline)
     quoted = (b"From mboxrd@z Thu Jan  1 00:00:00 1970\n" + _FROM.sub(rb">\1", patch.mail) for patch in patches)
     said = work_tree.git(*_AM, stdin=b"\n".join(quoted), check=False, deadline=deadline)
     listed = work_tree.git("rev-list", "--reverse", f"{tree.base}..HEAD", deadline=deadline)
     commits = tuple(listed.text.split())
     if said.status == 0 and len(commits) == len(patches):
+        _check_result(repository, tree.base, commits[-1], deadline=deadline)
+        shutil.rmtree(work_tree.path)
+        shutil.rmtree(work_tree.git_dir)
         return commits, _merges(said, patches)
     failed = _find_failed(work_tree, said, patches)
     if failed is None:
         raise HostError("git am failed", evidence=said.complaint, remedy="see what git says")
-    raise _conflict(tree, failed, commits[-1] if commits else tree.base, said, deadline=deadline)
+    raise _conflict(tree, series, failed, commits[-1] if commits else tree.base, said, deadline=deadline)
 
 
 def _merges(said: Completed, patches: tuple[Patch, ...]) -> tuple[str, ...]:
@@ -150,9 +165,10 @@ def _find_failed(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...
     return patches[number - 1] if 1 <= number <= len(patches) else None
 
 
-def _conflict(tree: PatchedTree, patch: Patch, at: str, said: Completed, *, deadline: Deadline) -> HarnessError:
+def _conflict(
+    tree: PatchedTree, series: Series, patch: Patch, at: str, said: Completed, *, deadline: Deadline
+) -> HarnessError:
     """The error for a patch that does not apply to the commit ``at``, which has the patches before it."""
-    assert tree.series is not None
     repository, target = tree.repository, describe(tree.repository, tree.base, deadline=deadline)
     if tree.base == tree.source.commit:
         target = tree.source.described
@@ -167,8 +183,8 @@ def _conflict(tree: PatchedTree, patch: Patch, at: str, said: Completed, *, dead
     complaints = parse_complaints(checked.stderr.decode(errors="replace"))
     files = read_files(repository, entries, deadline=deadline)
     evidence = explain(patch.mail, complaints, files) if complaints else said.complaint
-    text = b"\n".join(one.mail for one in tree.series.patches)
-    tag = find_tag(repository, tree.base, text, _files(tree.series), deadline=deadline)
+    text = b"\n".join(one.mail for one in series.patches)
+    tag = find_tag(repository, tree.base, text, _files(series), deadline=deadline)
     return SeriesError(
         f"{patch.called} does not apply to {target}",
         evidence=evidence,
@@ -192,15 +208,6 @@ def _check_result(repository: Repository, base: str, tip: str, *, deadline: Dead
         if mode == b"120000":
             target = repository.git("cat-file", "blob", blob.decode(), deadline=deadline).text
             check_link(name, target, called="the series")
-
-
-def _recall(store: Store, key: str, count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The commits that were made of a series before and what was to be said; empty when it is new."""
-    fact = store.recall(_APPLIED, key) or {}
-    commits, merged = fact.get("commits"), fact.get("merged")
-    if not isinstance(commits, list) or not isinstance(merged, list) or len(commits) != count:
-        return (), ()
-    return tuple(map(str, commits)), tuple(map(str, merged))
 
 
 def _files(series: Series) -> tuple[str, ...]:

@@ -91,6 +91,7 @@ ORDER = """
   kernel.shipped
 * kernel.conflict
   kernel.trial
+  kernel.sparse
   kernel.tree
 * kernel.build_options
   kernel.from_source

@@ -16,6 +16,7 @@ from harness.kernel.series import Series, read_series
 from harness.kernel.source import Source, source_tree
 from harness.kernel.tree import PatchedTree, patch_tree
 from harness.kernel.worktree import checked_out
+from harness.process import PIPE, python, start
 from harness.store import Store
 from harness.tests.kernel.thread import Tree, lines, mailbox
 
@@ -98,7 +99,7 @@ def test_what_was_applied_is_remembered(store: Store, tree: Tree, monkeypatch: p
     """A second call touches no work tree."""
     series = made(tree, "v6.2..topic")
     first = patched(store, tree, series)
-    monkeypatch.setattr(tree_module, "checked_out", None)
+    monkeypatch.setattr(tree_module, "check_out_sparsely", None)
 
     assert patched(store, tree, series) == first
 
@@ -141,13 +142,28 @@ def test_a_conflict_shows_both_sides(store: Store, tree: Tree) -> None:
 
 
 def test_a_failed_series_leaves_nothing_that_disturbs(store: Store, tree: Tree) -> None:
-    """The work tree was left within git am, as a killed run would leave it, with the lock of its index."""
+    """Neither the patches before the one that failed, nor a folder."""
     series = made(tree, "v6.2..topic")
     error(store, tree, series, "v6.3")
-    (slot,) = (path for path in store.folder.glob("kernel-worktree/*/*/git") if path.is_dir())
-    (slot / "index.lock").touch()
 
-    assert (slot / "rebase-apply").is_dir()
+    assert [path.name for path in (store.folder / "patched-tree").iterdir() if path.suffix != ".lock"] == []
+    assert len(patched(store, tree, series, "v6.2").commits) == 2
+
+
+def test_a_killed_run_leaves_nothing_that_disturbs(store: Store, tree: Tree) -> None:
+    """SIGKILL while git am has stopped in its midst: the next run says the same, and takes away what was left."""
+    series = made(tree, "v6.2..topic")
+    words = python("harness.tests.kernel.killed_am", str(store.folder), str(tree.folder))
+    with start(words, stdin=PIPE, stdout=PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"in the midst\n"
+        child.kill()
+        child.wait()
+    left = list((store.folder / "patched-tree").glob(".*making-*"))
+
+    assert [(path / "git/rebase-apply").is_dir() for path in left] == [True]
+    assert "does not apply" in error(store, tree, series, "v6.3").what
+    assert not list((store.folder / "patched-tree").glob(".*making-*"))
     assert len(patched(store, tree, series, "v6.2").commits) == 2
 
 
@@ -332,6 +348,6 @@ def test_the_work_tree_is_at_the_last_patch(store: Store, tree: Tree) -> None:
 def test_the_store_holds_no_trace_of_the_time(store: Store, tree: Tree) -> None:
     """Commits are named in the fact that is remembered, and by nothing else."""
     result = patched(store, tree, made(tree, "v6.2..topic"))
-    (fact,) = store.folder.glob("patched-tree/*.json")
+    (fact,) = store.folder.glob("patched-tree/*/*")
 
     assert re.findall(r"[0-9a-f]{40}", fact.read_text()) == list(result.commits)

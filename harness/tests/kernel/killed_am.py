@@ -1,0 +1,37 @@
+"""Applies a series that does not apply, says so when git am has stopped in its midst, and waits to be killed.
+
+Words: the folder of the store, the folder of the tree; the patches are in ``folder`` beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.kernel import tree as tree_module
+from harness.kernel.series import Patch, read_series
+from harness.kernel.source import source_tree
+from harness.kernel.tree import patch_tree
+from harness.kernel.worktree import WorkTree
+from harness.process import Completed
+from harness.store import Store
+
+
+def wait(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...]) -> Patch | None:
+    """Stands in for what looks at the failure."""
+    print("in the midst", flush=True)  # noqa: T201
+    sys.stdin.readline()
+    return None
+
+
+def main(store: Store, tree: Path) -> None:
+    """Run it."""
+    deadline = Deadline.after(60)
+    series = read_series(tree.parent / "folder", deadline=deadline)
+    source = source_tree(store, tree, revision="v6.3", deadline=deadline)
+    tree_module._find_failed = wait
+    patch_tree(store, source, series, is_revision_given=True, deadline=deadline)
+
+
+main(Store(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -99,13 +99,13 @@ def parse_diagnostics(lines: Iterable[str], *, tree: str = "/src", output: str =
                 one.severity, one.file, one.line, one.column, one.text, _context(rows[number + 1 : number + 9])
             )
             found.setdefault((one.file, one.line, one.text), full)
-        elif make := _MAKE_FAILED.fullmatch(line):
-            target = f"{make['target']}: " if make["target"] else ""
-            failed.append(Diagnostic(Severity.ERROR, "", 0, 0, f"make: {target}{make['text']}"))
+        elif (make := _MAKE_FAILED.fullmatch(line)) and not failed:
+            target = (make["target"] or "").removeprefix(f"{output}/")
+            failed.append(_failed_step(rows[:number], f"make: {target}: {make['text']}" if target else make["text"]))
     if any(one.severity is Severity.ERROR for one in found.values()):
         return tuple(found.values())
     # Nothing else tells: the innermost make, which speaks first, does.
-    return (*found.values(), *failed[:1])
+    return (*found.values(), *failed)
 
 
 def telling_lines(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, most: int = 12) -> list[str]:
@@ -136,6 +136,15 @@ def _parse(line: str, prefixes: Iterable[str], linked: str) -> Diagnostic | None
         number, column = (int(told.get(name) or 0) for name in ("line", "column"))
         return Diagnostic(_SEVERITIES[word], file, number, column, told["text"].strip())
     return None
+
+
+def _failed_step(before: Sequence[str], said: str) -> Diagnostic:
+    """What make gave up on; the lines before it, up to the last step, say why in words that nobody knows."""
+    last = len(before)
+    while last and len(before) - last < _MOST_CONTEXT and not before[last - 1].startswith("  "):
+        last -= 1
+    why = tuple(before[last:])
+    return Diagnostic(Severity.ERROR, "", 0, 0, f"{why[-1]} ({said})" if why else said, why[:-1])
 
 
 def _context(lines: Sequence[str]) -> tuple[str, ...]:

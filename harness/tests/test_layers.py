@@ -73,6 +73,9 @@ ORDER = """
   kernel.worktree
   kernel.bubblewrap
   kernel.watch
+  kernel.limits
+  kernel.ownership
+  kernel.follow
   kernel.sandbox
   kernel.kconfig_tools
   kernel.order

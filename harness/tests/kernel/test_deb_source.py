@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,12 @@ from harness.tests.kernel.user_tree import FILES, seconds
 pytestmark = pytest.mark.skipif(find_program("apt-get") is None, reason="the host has no apt")
 
 PACKAGE = "linux-source-9.1"
-_COMPRESS = {"xz": lzma.compress, "gz": gzip.compress, "bz2": bz2.compress, "": bytes}
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "xz": lzma.compress,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "": bytes,
+}
 ARCHIVE = f"usr/src/{PACKAGE}.tar"
 
 

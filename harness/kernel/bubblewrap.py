@@ -6,6 +6,7 @@ the tree (read-only) and the output folder. So there is no HOME, no /root, /var,
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,9 +18,10 @@ from harness.process import find_program, run
 
 INSIDE_TREE = "/src"
 INSIDE_OUTPUT = "/out"
-NOBODY = 65534
-"""Who a build runs as when the harness is root; user and group 'nobody' of Debian, and the kernel's overflow uid."""
-
+_NOBODY = 65534
+# Users of no name, far from those that a host gives names to: 16 builds at once for each harness.
+_FIRST_USER = 1_500_000_000
+_BUILDS = 16
 _PROGRAM = "bwrap"
 _REMEDY = (
     "install bubblewrap (apt install bubblewrap) where user namespaces are allowed; or, if you trust whoever wrote "
@@ -30,11 +32,21 @@ _PROGRAMS = ("/usr", "/opt", "/nix/store", "/gnu/store", "/bin", "/sbin", "/lib"
 # ld.so(8) and alternatives(1) decide which cc runs; objtool and certs/ want openssl's defaults.
 _SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/openssl.cnf", "ccache.conf")
 _PROBE_SECONDS = 30.0
+_BUILD_NUMBERS = itertools.count()
 
 
-def is_root() -> bool:
-    """Whether the harness runs as root: then no limit on processes would hold, setrlimit(2), so a build must not."""
-    return os.geteuid() == 0
+def pick_user() -> int:
+    """Who a build in the sandbox is to run as, by number.
+
+    As root a user of its own: root is not bound by RLIMIT_NPROC (setrlimit(2)), and builds that shared a user would
+    share that bound, so that one which forks for ever would end another.
+    """
+    own = os.geteuid()
+    if own != 0:
+        return own
+    wanted = _FIRST_USER + os.getpid() % (1 << 22) * _BUILDS + next(_BUILD_NUMBERS) % _BUILDS
+    # In a container root may be root of a user namespace that knows few other users, or none: user_namespaces(7).
+    return next((user for user in (wanted, _NOBODY) if _is_mapped(user)), own)
 
 
 def require_bubblewrap() -> None:
@@ -58,6 +70,7 @@ def bubblewrap_words(
     *,
     tree: Path,
     output: Path,
+    user: int,
     scratch_mebibytes: int,
     status_descriptor: int,
     writable: tuple[Path, ...] = (),
@@ -65,6 +78,7 @@ def bubblewrap_words(
 ) -> list[str]:
     """The words before those of the program that is to run inside.
 
+    :param user: who it runs as; see :func:`pick_user`.
     :param scratch_mebibytes: the size of /tmp and of /dev/shm each; both are memory.
     :param status_descriptor: where bwrap writes, as JSON, the pid of the sandbox's init and the program's exit status.
     :param writable: more folders to be found inside by their own paths. :param readable: the same, read-only.
@@ -72,9 +86,10 @@ def bubblewrap_words(
     words = [os.fspath(find_program(_PROGRAM) or _PROGRAM), "--json-status-fd", str(status_descriptor)]
     words += ["--die-with-parent", "--new-session", "--hostname", "build"]
     words += [f"--unshare-{name}" for name in ("net", "pid", "ipc", "uts", "cgroup-try")]
-    # Root needs no user namespace and could not become somebody else in one that maps root alone.
+    # Root needs no user namespace, and could not become somebody else in one that maps root alone.
+    is_other = user != os.geteuid()
     words += (
-        ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_root() else ["--unshare-user"]
+        ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_other else ["--unshare-user"]
     )
     for path in map(Path, _PROGRAMS):
         words += _part(path)
@@ -90,7 +105,19 @@ def bubblewrap_words(
     for folder in writable:
         words += ["--bind", str(folder), str(folder)]
     # Both are memory without a bound: bwrap's own root and its /dev.
-    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--", *_as_nobody()]
+    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--"]
+    if is_other:
+        words += ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--inh-caps=-all", "--"]
+    return words
+
+
+def _is_mapped(user: int) -> bool:
+    """Whether user and group of that number exist in this user namespace."""
+    for name in ("uid_map", "gid_map"):
+        ranges = (map(int, line.split()) for line in Path("/proc/self", name).read_text().splitlines())
+        if not any(first <= user < first + count for first, _, count in ranges):
+            return False
+    return True
 
 
 def _part(path: Path) -> Iterator[str]:
@@ -100,17 +127,13 @@ def _part(path: Path) -> Iterator[str]:
         yield from ("--ro-bind", str(path), str(path))
 
 
-def _as_nobody() -> list[str]:
-    if not is_root():
-        return []
-    return ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--inh-caps=-all", "--"]
-
-
 @lru_cache(maxsize=1)
 def find_complaint() -> str:
     """Why bubblewrap does not work here; empty when it does."""
     if find_program(_PROGRAM) is None:
         return f"there is no program {_PROGRAM} on PATH (package bubblewrap)"
-    words = bubblewrap_words(tree=Path("/usr"), output=Path("/tmp"), scratch_mebibytes=1, status_descriptor=1)
+    words = bubblewrap_words(
+        tree=Path("/usr"), output=Path("/tmp"), user=pick_user(), scratch_mebibytes=1, status_descriptor=1
+    )
     said = run([*words, "true"], deadline=Deadline.after(_PROBE_SECONDS), check=False, env={"PATH": os.defpath})
     return "" if said.status == 0 else f"$ {_PROGRAM} ... true\n{said.complaint}"

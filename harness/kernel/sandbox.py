@@ -20,10 +20,9 @@ from harness.errors import SeriesError
 from harness.kernel.bubblewrap import (
     INSIDE_OUTPUT,
     INSIDE_TREE,
-    NOBODY,
     bubblewrap_words,
     cannot_shut_in,
-    is_root,
+    pick_user,
     require_bubblewrap,
 )
 from harness.kernel.follow import Reading, follow, pidfd, wait_readable
@@ -140,8 +139,9 @@ def run_inside(
     with contextlib.ExitStack() as stack:
         output, output_for_child = _pipe(stack)
         status, status_for_child = _pipe(stack)
-        stack.enter_context(handed_over(sandbox.output, _user(sandbox)))
-        words = _words(sandbox, argv, status_for_child.fileno())
+        user = os.geteuid() if sandbox.trusted else pick_user()
+        stack.enter_context(handed_over(sandbox.output, user))
+        words = _words(sandbox, argv, user=user, status_descriptor=status_for_child.fileno())
         child = stack.enter_context(
             start(
                 words,
@@ -234,7 +234,7 @@ def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     return stack.enter_context(ends[0]), stack.enter_context(ends[1])
 
 
-def _words(sandbox: Sandbox, argv: Sequence[str], status_descriptor: int) -> list[str]:
+def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descriptor: int) -> list[str]:
     """The whole command line: nice, the sandbox, the limits of each process, the program."""
     words = ["nice", "-n", _NICENESS]
     if sandbox.trusted:
@@ -243,6 +243,7 @@ def _words(sandbox: Sandbox, argv: Sequence[str], status_descriptor: int) -> lis
         words += bubblewrap_words(
             tree=sandbox.tree,
             output=sandbox.output,
+            user=user,
             scratch_mebibytes=max(1, sandbox.bounds.memory_mebibytes // 4),
             status_descriptor=status_descriptor,
             readable=sandbox.readable,
@@ -253,11 +254,6 @@ def _words(sandbox: Sandbox, argv: Sequence[str], status_descriptor: int) -> lis
         processes=bounds.processes,
         memory_mebibytes=bounds.memory_mebibytes,
         file_mebibytes=bounds.disk_mebibytes,
-        user=_user(sandbox),
+        user=user,
     )
     return [*words, *limits, *argv]
-
-
-def _user(sandbox: Sandbox) -> int:
-    """Who the build runs as, by number."""
-    return NOBODY if is_root() and not sandbox.trusted else os.geteuid()

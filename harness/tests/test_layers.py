@@ -57,6 +57,7 @@ ORDER = """
 * kernel.lack
 * kernel.progress
 * kernel.compilers
+* kernel.reproduce
 * needs
 * kernel.ikconfig
   kernel.payload
@@ -96,6 +97,12 @@ ORDER = """
   kernel.trial
   kernel.sparse
   kernel.tree
+  kernel.toolchain
+  kernel.blame
+  kernel.objects
+  kernel.built
+  kernel.build_failure
+  kernel.build
 * kernel.build_options
   kernel.from_source
   kernel.kernel

@@ -132,6 +132,14 @@ def test_greed_is_stopped(sandbox: Sandbox, script: str, bound: str) -> None:
     assert not result.is_success
 
 
+def test_two_builds_do_not_share_a_user() -> None:
+    """Run by root, each has one of its own, so that what one takes of a user's processes the other has still."""
+    users = [bubblewrap.pick_user() for _ in range(3)]
+
+    assert len(set(users)) == (3 if os.geteuid() == 0 else 1)
+    assert 0 not in users
+
+
 def test_a_sleeper_is_ended(sandbox: Sandbox) -> None:
     """The sooner of bound and deadline ends it; the error is the series' and shows the last lines."""
     short = dataclasses.replace(sandbox, bounds=dataclasses.replace(SMALL, seconds=0.5))

@@ -1,0 +1,302 @@
+"""Building a kernel: out of tree, in the sandbox, the same each time, from objects of a tree nearby, and never twice.
+
+found already? -> objects to start from -> make -> image, symbols, config, log -> kept, with a script to repeat it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from harness.deadline import Deadline
+from harness.errors import SeriesError
+from harness.kernel.build_failure import build_failure, is_surely_the_series, read_complaints, series_commits
+from harness.kernel.built import (
+    COMPILER,
+    CONFIG,
+    IMAGE,
+    KIND,
+    LOG,
+    SYMBOLS,
+    VMLINUX,
+    BuiltKernel,
+    read_built,
+    write_built,
+)
+from harness.kernel.compilers import Adjustments, Toolchain
+from harness.kernel.config import Config
+from harness.kernel.diagnostics import Diagnostic, Severity
+from harness.kernel.objects import Start, Wanted, copy_objects, find_start, keep_objects
+from harness.kernel.progress import Pace, Progress, parse_step, progress_of
+from harness.kernel.reproduce import SCRIPT, SERIES, Recipe, render_script
+from harness.kernel.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
+from harness.kernel.toolchain import find_adjustments, find_toolchain
+from harness.kernel.tree import PatchedTree
+from harness.kernel.worktree import WorkTree
+from harness.store import Store, digest_of
+
+LOG_KIND = "kernel-log"
+"""The folder of the store with what make said, also of builds that failed."""
+
+# Grows when the same input would give another product.
+_RECIPE = "1"
+_TARGET = "bzImage"
+_IMAGE_PLACE = "arch/x86/boot/bzImage"
+_RELEASE_PLACE = "include/config/kernel.release"
+_PACE = "kernel-pace"
+_OUTPUT = "output"
+_RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/version.c
+_NO_PROGRESS: Callable[[Progress], None] = lambda progress: None  # noqa: E731
+
+
+def find_built(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuiltKernel | None:
+    """What :func:`build_kernel` would return, if it is there already; no work tree is needed.
+
+    :raises HostError: there is no compiler, git failed.
+    """
+    order = _order(store, tree, config, deadline=deadline)
+    folder = store.find(KIND, order.key)
+    return read_built(folder) if folder else None
+
+
+def build_kernel(
+    store: Store,
+    tree: PatchedTree,
+    worktree: WorkTree,
+    config: Config,
+    *,
+    deadline: Deadline,
+    trusted: bool = False,
+    bounds: Bounds = DEFAULT,
+    progress: Callable[[Progress], None] = _NO_PROGRESS,
+) -> BuiltKernel:
+    """The kernel of a tree and a config; built unless it has been.
+
+    :param worktree: the tree's files, held by the caller. :param trusted: without the sandbox.
+    :param progress: called as each step begins.
+    :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
+    :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
+    """
+    order = _order(store, tree, config, deadline=deadline)
+    folder = store.find(KIND, order.key)
+    if folder is not None and read_built(folder) is None:  # damaged, say by a full disk or a hand: make it anew
+        store.forget(KIND, order.key)
+
+    def fill(folder: Path) -> None:
+        _Build(order, worktree, folder, trusted=trusted, bounds=bounds, progress=progress, deadline=deadline).run()
+
+    folder = store.make(KIND, order.key, fill, deadline=deadline)
+    built = read_built(folder)
+    assert built is not None, f"{folder} was written by this very program"
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be built, and with what.
+
+    :param tree_hash: git's hash of the files, the same for two commits that do not differ in them.
+    """
+
+    store: Store
+    tree: PatchedTree
+    tree_hash: str
+    config: Config
+    toolchain: Toolchain
+    adjustments: Adjustments
+
+    @property
+    def key(self) -> str:
+        """The name of the product."""
+        return digest_of(_RECIPE, self.tree_hash, self.config.digest, self.tools)
+
+    @property
+    def tools(self) -> str:
+        """Digest of what else decides what an object file holds."""
+        return digest_of(
+            self.toolchain.render(), "\0".join(self.adjustments.assignments), repr(sorted(REPRODUCIBLE.items()))
+        )
+
+
+def _order(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> _Order:
+    toolchain = find_toolchain(deadline=deadline)
+    adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline)
+    tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=deadline).text.strip()
+    return _Order(store, tree, tree_hash, config, toolchain, adjustments)
+
+
+@dataclass(slots=True)
+class _Build:
+    """One build, into the folder of its product."""
+
+    order: _Order
+    worktree: WorkTree
+    folder: Path
+    trusted: bool
+    bounds: Bounds
+    progress: Callable[[Progress], None]
+    deadline: Deadline
+    _log: Path = field(init=False)
+
+    def run(self) -> None:
+        """Build, and fill the folder.
+
+        :raises SeriesError, HostError: as :func:`build_kernel`.
+        """
+        store, key = self.order.store, self.order.key
+        with store.complaints():
+            (store.folder / LOG_KIND).mkdir(parents=True, exist_ok=True)
+        self._log = store.folder / LOG_KIND / f"{store.place(KIND, key).name}.log"
+        wanted = self._wanted()
+        start = find_start(store, wanted, deadline=self.deadline)
+        result, complaints, seconds, start = self._make(start)
+        if not result.is_success and start is not None and not result.stopped and not is_surely_the_series(complaints):
+            # Objects that a full disk or a hand damaged must not be held against the series.
+            result, complaints, seconds, start = self._make(None)
+        if not result.is_success:
+            raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.deadline)
+        built = self._collect(complaints, seconds, start)
+        write_built(built, self._story())
+        keep_objects(store, wanted, self.folder / _OUTPUT)
+
+    def _wanted(self) -> Wanted:
+        tree = self.order.tree
+        # Outside of the sandbox the path of the work tree is in each command line, and so in each object.
+        tools = digest_of(self.order.tools, self._sandbox().inside_tree)
+        return Wanted(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
+
+    def _sandbox(self) -> Sandbox:
+        return Sandbox(self.worktree.path, self.folder / _OUTPUT, self.trusted, self.bounds)
+
+    def _make(self, start: Start | None) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | None]:
+        """Run make; what came of it, how long it took, and what it really started from."""
+        sandbox = self._sandbox()
+        shutil.rmtree(sandbox.output, ignore_errors=True)
+        if start is not None and not copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline):
+            start = None
+        if start is None:
+            shutil.rmtree(sandbox.output, ignore_errors=True)
+            sandbox.output.mkdir()
+        self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
+        _write_config(sandbox.output / ".config", self.order.config.text)
+        assignments = self.order.adjustments.assignments
+        words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
+        pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
+        began = time.monotonic()
+        with self._log.open("w") as log:
+            listener = _Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
+            result = run_inside(sandbox, words, deadline=self.deadline, on_line=listener)
+        seconds = time.monotonic() - began
+        if result.is_success and listener.begun_at:
+            self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
+        complaints = read_complaints(self.order.tree, sandbox, result.lines, deadline=self.deadline)
+        return result, complaints, seconds, start
+
+    def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | None) -> BuiltKernel:
+        """Take over what make left, and write what goes with it."""
+        output = self.folder / _OUTPUT
+        for name, place in ((IMAGE, _IMAGE_PLACE), (VMLINUX, "vmlinux"), (SYMBOLS, "System.map"), (CONFIG, ".config")):
+            found = self._left(output, place)
+            # The objects that are kept are never written again: the next build works on a copy.
+            os.link(found, self.folder / name)
+            (self.folder / name).chmod(0o644)
+        release = self._left(output, _RELEASE_PLACE).read_text(errors="replace").strip()
+        if not _RELEASE.fullmatch(release):
+            raise SeriesError("the build gave the kernel no release", evidence=repr(release[:200]))
+        shutil.copyfile(self._log, self.folder / LOG)
+        (self.folder / COMPILER).write_text(self.order.toolchain.render())
+        digest = _sha256(self.folder / IMAGE)
+        self._write_recipe(digest)
+        warnings = tuple(one for one in complaints if one.severity is Severity.WARNING and one.patch)
+        reused, notes = start.render() if start else "", self.order.adjustments.notes
+        return BuiltKernel(self.folder, release, digest, seconds, reused, warnings, notes)
+
+    def _left(self, output: Path, place: str) -> Path:
+        """A file that make left. A link would lead out of the folder: to whatever the harness may read.
+
+        :raises SeriesError: it is not there, or no plain file.
+        """
+        found = output / place
+        if not found.is_file() or found.resolve() != output.resolve() / place:
+            what = "is not there" if not found.exists() else "is no plain file"
+            raise SeriesError(
+                f"make says that it built the kernel, but {place} {what}",
+                evidence=f"the whole log: {self._log}",
+                remedy="see which Makefile of the tree, or of a patch, does that",
+            )
+        return found
+
+    def _write_recipe(self, digest: str) -> None:
+        tree = self.order.tree
+        if commits := series_commits(tree):
+            mails = tree.repository.git("format-patch", "--stdout", commits.range, deadline=self.deadline)
+            (self.folder / SERIES).write_bytes(mails.stdout)
+        recipe = Recipe(
+            described=tree.source.described,
+            base=tree.base,
+            tree=self.order.tree_hash,
+            subjects=[patch.subject for patch in tree.series.patches] if tree.series else [],
+            toolchain=self.order.toolchain.render(),
+            environment={name: value for name, value in REPRODUCIBLE.items() if name not in ("PATH", "TMPDIR")},
+            words=[*self.order.adjustments.assignments, _TARGET],
+            image=_IMAGE_PLACE,
+            digest=digest,
+        )
+        (self.folder / SCRIPT).write_text(render_script(recipe))
+
+    def _story(self) -> dict[str, object]:
+        """Further facts for build.json."""
+        tree = self.order.tree
+        return {
+            "source": tree.source.described,
+            "base": tree.base,
+            "commit": tree.commit,
+            "tree": self.order.tree_hash,
+            "series": tree.series.title if tree.series else "",
+            "config": self.order.config.digest,
+            "fragments": list(self.order.config.fragments),
+            "toolchain": self.order.toolchain.render().splitlines(),
+            "assignments": list(self.order.adjustments.assignments),
+            "is_trusted": self.trusted,
+        }
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Takes the lines of make as they come: into the log, and for the progress.
+
+    :param began: when make was started. :param begun_at: when each step began, in seconds since then.
+    """
+
+    log: IO[str]
+    progress: Callable[[Progress], None]
+    began: float
+    pace: Pace | None
+    begun_at: list[float] = field(default_factory=list)
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        self.log.write(f"{line}\n")
+        if what := parse_step(line):
+            seconds = time.monotonic() - self.began
+            self.begun_at.append(seconds)
+            self.progress(progress_of(what, len(self.begun_at), seconds=seconds, pace=self.pace))
+
+
+def _write_config(place: Path, text: str) -> None:
+    """Write the ``.config`` unless it is so already: its time makes the tree ask Kconfig anew."""
+    if place.is_symlink() or not place.is_file() or place.read_text(errors="replace") != text:
+        place.unlink(missing_ok=True)
+        place.write_text(text)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,349 @@
+"""Building the fake tree: what is kept, what is built again, and who is to blame when it does not build."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import HostError, SeriesError
+from harness.kernel import objects
+from harness.kernel.build import LOG_KIND, build_kernel, find_built
+from harness.kernel.built import BuiltKernel
+from harness.kernel.config import Config
+from harness.kernel.progress import Progress
+from harness.kernel.sandbox import Bounds
+from harness.kernel.series import Patch, Series
+from harness.kernel.source import Source, source_tree
+from harness.kernel.tree import PatchedTree
+from harness.kernel.worktree import checked_out
+from harness.store import Store
+from harness.tests.kernel.fake_tree import CONFIG, FILES, FakeRepository, make_repository
+
+CONFIGURED = Config(CONFIG, hashlib.sha256(CONFIG.encode()).hexdigest(), ("base",))
+NEW_FORK = FILES["kernel/fork.c"].replace("return of", "return 7 + of")
+
+
+@dataclass
+class Workshop:
+    """A repository with the fake tree, a store, and what was built last.
+
+    :param steps: what make said that it makes, in the last build.
+    """
+
+    repository: FakeRepository
+    store: Store
+    steps: list[Progress] = field(default_factory=list)
+
+    def tree(self, *subjects: str) -> PatchedTree:
+        """The tree as it was at first, with the last commits as the patches of a series."""
+        commits = tuple(self.repository.commits[-len(subjects) :]) if subjects else ()
+        base = self.repository.git("rev-parse", f"{commits[0]}^") if commits else self.repository.commits[-1]
+        source = source_tree(self.store, self.repository.path, revision=base, deadline=Deadline.after(60))
+        patches = tuple(
+            Patch(number, len(subjects), subject, "A <a@b>", "", (), b"") for number, subject in enumerate(subjects, 1)
+        )
+        series = Series("a topic", 1, patches) if patches else None
+        return PatchedTree(Source(source.repository, base, "the tree"), series, base, commits)
+
+    def build(
+        self, *subjects: str, trusted: bool = False, config: Config = CONFIGURED, bounds: Bounds | None = None
+    ) -> BuiltKernel:
+        """The tree with the last commits as a series, built."""
+        tree, deadline = self.tree(*subjects), Deadline.after(60)
+        if subjects:  # fetched with the base alone; a series would have been applied there
+            self.repository.git(
+                "push", "--quiet", "--force", str(tree.repository.git_dir), f"{tree.commit}:refs/heads/topic"
+            )
+        self.steps.clear()
+        with checked_out(self.store, tree.repository, tree.commit, deadline=deadline) as worktree:
+            return build_kernel(
+                self.store,
+                tree,
+                worktree,
+                config,
+                deadline=deadline,
+                trusted=trusted,
+                bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
+                progress=self.steps.append,
+            )
+
+    @property
+    def compiled(self) -> set[str]:
+        """The objects that the last build made."""
+        return {step.what.removeprefix("CC ") for step in self.steps if step.what.startswith("CC ")}
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """The fake tree in a repository, and an empty store."""
+    return Workshop(make_repository(tmp_path / "linux"), Store(tmp_path / "store"))
+
+
+def test_a_build_leaves_all_that_is_needed(workshop: Workshop) -> None:
+    """Image, symbols, config, log and compiler are in one folder, owned by this user, and nothing else."""
+    built = workshop.build()
+
+    names = {path.name for path in built.folder.iterdir()}
+    assert names == {
+        *("bzImage", "vmlinux", "System.map", "config", "build.log", "compiler", "reproduce.sh", "build.json")
+    }
+    assert (built.release, built.reused, built.warnings, built.notes) == ("6.1.0", "", (), ())
+    assert b"harness@harness" in built.image.read_bytes()
+    assert hashlib.sha256(built.image.read_bytes()).hexdigest() == built.digest
+    assert built.config.read_text() == CONFIG
+    assert "  CC      kernel/fork.o" in built.log.read_text().splitlines()
+    assert "gcc" in (built.folder / "compiler").read_text()
+    assert {path.stat().st_uid for path in built.folder.iterdir()} == {os.geteuid()}
+
+
+def test_what_was_built_is_found_without_a_work_tree(workshop: Workshop) -> None:
+    """The same tree, config and compiler are one product; another config is not."""
+    other = Config(CONFIG + "CONFIG_SMP=y\n", "other", ())
+    deadline = Deadline.after(60)
+    missing = find_built(workshop.store, workshop.tree(), CONFIGURED, deadline=deadline)
+    built = workshop.build()
+
+    assert missing is None
+    assert find_built(workshop.store, workshop.tree(), CONFIGURED, deadline=deadline) == built
+    assert find_built(workshop.store, workshop.tree(), other, deadline=deadline) is None
+    assert workshop.build() == built
+    assert not workshop.steps
+
+
+def test_a_damaged_product_is_made_anew(workshop: Workshop) -> None:
+    """A product that lost a file is none."""
+    built = workshop.build()
+    built.image.unlink()
+
+    assert workshop.build().image.is_file()
+
+
+def test_the_same_tree_gives_the_same_image(workshop: Workshop, tmp_path: Path) -> None:
+    """Two stores, two clean builds: one digest. With --trust the paths are others, and it is the same still."""
+    first = workshop.build()
+    workshop.store = Store(tmp_path / "elsewhere" / "store")
+    second = workshop.build()
+    workshop.store = Store(tmp_path / "trusted")
+    third = workshop.build(trusted=True)
+
+    assert (second.reused, third.reused) == ("", "")
+    assert first.digest == second.digest == third.digest
+    assert first.folder != second.folder
+
+
+def test_a_patch_builds_only_what_it_changes(workshop: Workshop, tmp_path: Path) -> None:
+    """A build of a tree nearby starts from its objects, says so, and gives the image that a clean build gives."""
+    base = workshop.build()
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+    near = workshop.build("change fork")
+    compiled = workshop.compiled
+    workshop.store = Store(tmp_path / "other")
+    clean = workshop.build("change fork")
+
+    assert compiled == {"kernel/fork.o"}
+    assert "1 files away" in near.reused
+    assert (clean.reused, clean.digest) == ("", near.digest)
+    assert clean.digest != base.digest
+
+
+def test_a_header_that_goes_back_is_built_again(workshop: Workshop) -> None:
+    """Objects of a later commit serve an earlier one: whatever differs counts as new."""
+    workshop.repository.commit({"include/linux/kernel.h": FILES["include/linux/kernel.h"] + "#define X 1\n"})
+    workshop.build()
+    workshop.repository.commit({"include/linux/kernel.h": FILES["include/linux/kernel.h"]})
+    workshop.build()
+
+    assert len(workshop.compiled) == 4
+
+
+def test_a_strangers_objects_are_not_used_for_another(workshop: Workshop) -> None:
+    """Objects that a series was built to are left alone by others, though they are near; by what follows it not."""
+    base = workshop.build()
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+    workshop.build("change fork")
+    first = workshop.repository.commits[-1]
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* more */\n"})
+    follower = workshop.build("change fork", "change string")
+    workshop.repository.git("reset", "--quiet", "--hard", workshop.repository.commits[0])
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK + "/* by another */\n"})
+    other = workshop.build("change fork otherwise")
+
+    assert first[:12] in follower.reused
+    assert workshop.repository.commits[0][:12] in other.reused
+    assert base.reused == ""
+
+
+def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
+    """When a build from objects fails and no patch's line is to blame, it is built from nothing."""
+    workshop.build()
+    for kept in (workshop.store.folder / objects.KIND).glob("*/output/lib/string.o"):
+        kept.write_text("not an object")
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+
+    assert workshop.build("change fork").reused == ""
+
+
+def test_few_objects_are_kept(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The objects that were used last stay, the tree's own among them; the others go."""
+    monkeypatch.setattr(objects, "_KEPT", 2)
+    workshop.build()
+    reused = []
+    for number in range(3):
+        workshop.repository.git("reset", "--quiet", "--hard", workshop.repository.commits[0])
+        workshop.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {number} */\n"})
+        reused.append(workshop.build("change fork").reused)
+
+    assert all(workshop.repository.commits[0][:12] in one for one in reused)
+    assert len(list((workshop.store.folder / objects.KIND).glob("*/output"))) == 2
+
+
+def test_the_progress_knows_the_last_build(workshop: Workshop, tmp_path: Path) -> None:
+    """The first build of a config counts steps; the next one knows how many there are and how long they take."""
+    workshop.build()
+    first = list(workshop.steps)
+    shutil.rmtree(workshop.store.folder / "kernel-build")
+    shutil.rmtree(workshop.store.folder / objects.KIND)
+    workshop.build()
+
+    assert [step.total for step in first] == [None] * 7
+    assert [step.done for step in first] == [1, 2, 3, 4, 5, 6, 7]
+    assert [step.total for step in workshop.steps] == [7] * 7
+    assert workshop.steps[0].seconds_left is not None
+
+
+def test_the_script_builds_it_again(workshop: Workshop, tmp_path: Path) -> None:
+    """reproduce.sh needs no harness: it applies nothing by itself, says what to apply, and checks the image."""
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK}, subject="change fork")
+    built = workshop.build("change fork")
+    tree, output = tmp_path / "copy", tmp_path / "output"
+    workshop.repository.git("clone", "--quiet", str(workshop.repository.path), str(tree))
+    script = built.folder / "reproduce.sh"
+    done = subprocess.run(["sh", script, tree, output], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert "1. change fork" in script.read_text()
+    assert (built.folder / "series.mbox").read_text().count("Subject: [PATCH") == 1
+
+
+def test_an_error_names_the_patch_that_wrote_the_line(workshop: Workshop) -> None:
+    """File, line, message and patch are in one sentence; the source line and the log's place are the evidence."""
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "\n"})
+    workshop.repository.commit({"kernel/fork.c": FILES["kernel/fork.c"].replace("return of", "return off")})
+    with pytest.raises(SeriesError) as caught:
+        workshop.build("a line more", "rename of")
+
+    logs = list((workshop.store.folder / LOG_KIND).glob("*.log"))
+    assert caught.value.what.startswith(
+        "patch 2/2 (rename of) does not build: kernel/fork.c:4:16: error: 'off' undeclared"
+    )
+    assert "return off + length" in caught.value.evidence
+    assert str(logs[0]) in caught.value.evidence
+    assert "'off' undeclared" in logs[0].read_text()
+
+
+def test_an_error_elsewhere_is_traced_to_what_is_missing(workshop: Workshop) -> None:
+    """A use of what a patch took away is not the using line's fault; ld's complaints have no line at all."""
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK.replace("fork_one", "fork_two")})
+    with pytest.raises(SeriesError) as caught:
+        workshop.build("rename fork_one")
+
+    assert "does not build, most likely for patch 1/1 (rename fork_one)" in caught.value.what
+    assert "undefined reference to `fork_one'" in caught.value.what
+
+
+def test_a_tree_that_does_not_build_without_a_series(workshop: Workshop) -> None:
+    """The tree itself is named then."""
+    workshop.repository.commit({"kernel/fork.c": "int f(\n"})
+    with pytest.raises(SeriesError, match=r"^the tree does not build: kernel/fork\.c:1:"):
+        workshop.build()
+
+
+def test_new_warnings_are_told_with_their_patch(workshop: Workshop) -> None:
+    """A warning about a line that a patch wrote is kept; one that was there before is not the series' business."""
+    old = FILES["lib/string.c"].replace("{\n", "{\n\tint old;\n")
+    workshop.repository.commit({"lib/string.c": old})
+    new = FILES["kernel/fork.c"].replace("{\n", "{\n\tint fresh;\n")
+    workshop.repository.commit({"kernel/fork.c": new})
+    built = workshop.build("a fresh variable")
+
+    assert [(one.render(), one.patch) for one in built.warnings] == [
+        ("kernel/fork.c:4:13: warning: unused variable 'fresh' [-Wunused-variable]", 1)
+    ]
+    assert "old" in built.log.read_text()
+    assert (
+        find_built(workshop.store, workshop.tree("a fresh variable"), CONFIGURED, deadline=Deadline.after(9)) == built
+    )
+
+
+@pytest.mark.parametrize(
+    ("deed", "words"),
+    [
+        ("echo x > $(src)/kernel/fork.c", "Read-only file system"),
+        ("echo x > $(dir $(HOME))/x || cat $(HOME)/.ssh/id_rsa", "No such file"),
+        ("bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'", "Network is unreachable"),
+        ("bash -c 'b() { b | b & wait; }; b'", "ran more than 100 processes"),
+        ("cat /dev/zero | split -b 10M - $(out)/zero", "wrote more than 100 MiB"),
+        ("python3 -c 'import time; x = b\"x\" * (300 << 20); time.sleep(60)'", "used more than 256 MiB of memory"),
+        ("sleep 3600", "ran longer than 3.0 s"),
+    ],
+)
+def test_what_a_makefile_may_not_do_is_the_series_fault(workshop: Workshop, deed: str, words: str) -> None:
+    """Writing outside, reading a key, the network, forks for ever, a full disk or memory, sleep: each is ended."""
+    makefile = FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')
+    workshop.repository.commit({"Makefile": makefile})
+    bounds = Bounds(seconds=3 if "sleep 3600" in deed else 30, memory_mebibytes=256, processes=100, disk_mebibytes=100)
+    with pytest.raises(SeriesError) as caught:
+        workshop.build("a deed", bounds=bounds)
+
+    assert words in f"{caught.value.what}\n{caught.value.evidence}"
+
+
+def test_a_deed_that_is_hidden_is_harmless(workshop: Workshop) -> None:
+    """A Makefile that swallows the errors of what it may not do builds, and has done nothing."""
+    home = Path.home() / ".harness-test-was-here"
+    makefile = FILES["Makefile"].replace(
+        '\t@echo "  LD', f'\t-@echo x > {home}\n\t-@echo x > $(src)/Makefile\n\t@echo "  LD'
+    )
+    workshop.repository.commit({"Makefile": makefile})
+    built = workshop.build("a deed")
+
+    assert "Read-only" in built.log.read_text()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "link", ["/etc/hostname", "../../../../../../../../../../../../../etc/hostname", "/proc/self/environ"]
+)
+def test_a_link_in_place_of_the_image_is_not_followed(workshop: Workshop, link: str) -> None:
+    """What the build left is taken only if it is a plain file of the build's own."""
+    makefile = (
+        FILES["Makefile"]
+        + f"\nvmlinux-link:\n\t@ln -sf {link} $(out)/arch/x86/boot/bzImage\nall bzImage: vmlinux-link\n"
+    )
+    makefile = makefile.replace("vmlinux-link:\n", "vmlinux-link: $(out)/arch/x86/boot/bzImage\n")
+    workshop.repository.commit({"Makefile": makefile})
+    with pytest.raises(SeriesError, match=r"bzImage is (no plain file|not there)"):
+        workshop.build("a link")
+
+
+def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing flex is named with its package; one that is there is not believed to be missing."""
+    deed = 'echo "/bin/sh: 1: flex: not found"; exit 127'
+    workshop.repository.commit({"Makefile": FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')})
+    monkeypatch.setattr("harness.kernel.build_failure.find_program", lambda name: Path("/usr/bin/flex"))
+    with pytest.raises(SeriesError):
+        workshop.build("a lie")
+    monkeypatch.setattr("harness.kernel.build_failure.find_program", lambda name: None)
+
+    with pytest.raises(HostError) as caught:
+        workshop.build("a lie")
+    assert "lacks flex" in caught.value.what
+    assert caught.value.remedy == "apt install flex"

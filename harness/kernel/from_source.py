@@ -1,17 +1,36 @@
-"""A kernel from source: the way from a word to an image that was built."""
+"""A kernel from source: the way from a word to an image that was built, one stage a line.
+
+    source -> series -> patched tree -> config -> build
+
+What was built before, of the same files with the same configuration and compiler, is found without a work tree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.errors import UsageError
 from harness.kernel.apt import Apt
+from harness.kernel.build import build_kernel, find_built
 from harness.kernel.build_options import BuildOptions, SourceWord
+from harness.kernel.built import COMPILER, BuiltKernel
+from harness.kernel.config import DEFAULT as USUAL_FRAGMENTS
+from harness.kernel.config import Config, configure, find_config
+from harness.kernel.git_range import series_of_range
+from harness.kernel.locate import no_patches, not_a_tree, read_as
+from harness.kernel.progress import Progress
+from harness.kernel.sandbox import DEFAULT
+from harness.kernel.series import Series, read_series
+from harness.kernel.shipped import ShippedSeries, find_shipped
+from harness.kernel.source import Source, is_tree, source_package, source_tree
+from harness.kernel.toolchain import find_adjustments, find_toolchain
+from harness.kernel.tree import PatchedTree, patch_tree
+from harness.kernel.worktree import checked_out
 from harness.profile import Declaration
 from harness.report.record import BuildRecord
+from harness.spec import parse_patches, parse_spec
 from harness.store import Store
 
 Say = Callable[[str], None]
@@ -38,7 +57,130 @@ class SourceKernel:
 def kernel_from_source(
     store: Store, word: SourceWord, options: BuildOptions, *, deadline: Deadline, apt: Apt, say: Say, progress: Say
 ) -> SourceKernel:
-    """Refuse: the stages are being made."""
-    raise UsageError(
-        "building a kernel is not in this release", remedy="build it yourself and give the image; or give 'deb'"
+    """Fetch or find the source, apply the series, configure and build.
+
+    :raises UsageError: there is no such source, revision, series or fragment; or fragments disagree.
+    :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
+    :raises HostError: a program or a package is missing, the disk is full, or the deadline came.
+    """
+    shipped = find_shipped(word.series, deadline=deadline) if word.series else None
+    say("source")
+    source = _find_source(store, word, shipped, deadline=deadline, apt=apt)
+    trees = _apply(store, word, source, shipped, deadline=deadline, say=say)
+    tree = trees[-1]
+    fragments = (*USUAL_FRAGMENTS, *options.fragments)
+    toolchain = find_toolchain(deadline=deadline)
+    words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline).assignments
+    config = find_config(store, tree, fragments=fragments, assignments=words, deadline=deadline)
+    built = find_built(store, tree, config, deadline=deadline) if config else None
+    if config is None or built is None:
+        say("checking out")
+        with checked_out(store, tree.repository, tree.commit, deadline=deadline) as work_tree:
+            say("configuring")
+            config = configure(
+                store,
+                tree,
+                work_tree,
+                fragments=fragments,
+                assignments=words,
+                trusted=options.is_trusted,
+                deadline=deadline,
+            )
+            say("building")
+            built = build_kernel(
+                store,
+                tree,
+                work_tree,
+                config,
+                trusted=options.is_trusted,
+                bounds=replace(DEFAULT, seconds=options.seconds),
+                deadline=deadline,
+                progress=lambda step: progress(_how_far(step)),
+            )
+    return _tell(trees, config, built, shipped)
+
+
+def _find_source(
+    store: Store, word: SourceWord, shipped: ShippedSeries | None, *, deadline: Deadline, apt: Apt
+) -> Source:
+    if word.tree is not None:
+        place = Path(word.tree.path)
+        if not is_tree(place):
+            raise not_a_tree(word.tree.path, place)
+        return source_tree(store, place, revision=word.tree.revision, deadline=deadline)
+    version = parse_spec(shipped.base).name if shipped else word.version
+    return source_package(store, version, deadline=deadline, apt=apt)
+
+
+def _apply(
+    store: Store, word: SourceWord, source: Source, shipped: ShippedSeries | None, *, deadline: Deadline, say: Say
+) -> list[PatchedTree]:
+    """The source, then what each series makes of it."""
+    trees = [patch_tree(store, source, None, deadline=deadline)]
+    series = [shipped.series] if shipped else []
+    if word.patches:
+        series.append(_read_patches(word, source, deadline=deadline))
+    # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
+    is_revision_given = word.tree is None or bool(word.tree.revision)
+    for one in series:
+        say(f"applying {one.title}")
+        below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
+        trees.append(patch_tree(store, below, one, is_revision_given=is_revision_given, deadline=deadline))
+    return trees
+
+
+def _read_patches(word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+    wanted = parse_patches(word.patches)
+    place = Path(wanted.place)
+    if not place.exists() and wanted.is_range:
+        return series_of_range(source.repository, wanted.place, head=source.commit, deadline=deadline)
+    if not place.exists():
+        raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
+    return read_series(place, version=wanted.version, deadline=deadline)
+
+
+def _how_far(step: Progress) -> str:
+    """``building, 41%, 1:20 left: CC kernel/fork.o``; without a build before, only what is compiled."""
+    far = f", {min(99, 100 * step.done // step.total)}%" if step.total else f", step {step.done}"
+    left = ""
+    if step.seconds_left is not None:
+        minutes, seconds = divmod(int(step.seconds_left), 60)
+        left = f", {minutes}:{seconds:02} left"
+    return f"building{far}{left}: {step.what}"
+
+
+def _tell(
+    trees: Sequence[PatchedTree], config: Config, built: BuiltKernel, shipped: ShippedSeries | None
+) -> SourceKernel:
+    source, tree = trees[0].source, trees[-1]
+    series = [one.series for one in trees if one.series is not None]
+    notes = [*source.notes, *(note for one in trees[1:] for note in one.notes), *config.notes, *built.notes]
+    if source.uncommitted:
+        changes = f"{source.uncommitted} uncommitted change{'' if source.uncommitted == 1 else 's'}"
+        notes.append(f"{source.described}, with {changes}")
+    record = BuildRecord(
+        source=source.described,
+        base=trees[1].base if len(trees) > 1 else tree.base,
+        commit=tree.commit,
+        uncommitted=source.uncommitted,
+        series=" + ".join(one.title for one in series),
+        series_version=series[-1].version if series else 0,
+        patches=tuple(patch.subject for one in series for patch in one.patches),
+        fragments=config.fragments,
+        compiler=(built.folder / COMPILER).read_text().strip(),
+        seconds=built.seconds,
+        reused=built.reused,
+        warnings=tuple(f"{one.render()} (patch {one.patch})" for one in built.warnings),
+    )
+    declared = None
+    if shipped is not None:
+        declared = Declaration(shipped.name, shipped.traits, shipped.source, shipped.confirmed)
+    return SourceKernel(
+        image=built.image,
+        origin=" + ".join([source.described, *(one.title for one in series)]),
+        record=record,
+        log=built.log,
+        notes=tuple(dict.fromkeys(notes)),
+        profile=shipped.profile if shipped else "",
+        declared=declared,
     )

@@ -1,0 +1,168 @@
+"""The speed figures of kernels from source: ratios measured in one run, as a table and as JSON (``bench/builds.json``).
+
+    tox -e bench-builds                    all figures; half an hour on two slow cores
+    tox -e bench-builds -- --without-runs  without the two runs of the whole suite
+
+All is done by the ``harness`` command in a store of its own, so nothing that is in the user's store helps. Where a
+figure is a part of what a command does (the compilation), it is what the command recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.figures import Figure, tell
+from harness import process
+from harness.deadline import Deadline
+from harness.report.folder import load_run
+from harness.store import STORE_VARIABLE
+
+BASE = "deb-src:6.1"
+SERIES = ("mountinfo-unscoped", "named-hierarchy-allowed", "move-judged-by-writer", "release-agent-unchecked")
+FILES = (
+    "kernel/cgroup/cgroup.c",
+    "kernel/cgroup/cgroup-v1.c",
+    "kernel/cgroup/namespace.c",
+    "kernel/cgroup/pids.c",
+    "kernel/cgroup/rstat.c",
+    "kernel/cgroup/legacy_freezer.c",
+    "kernel/nsproxy.c",
+    "fs/kernfs/mount.c",
+)
+"""What eight patches touch, one file each."""
+_SECONDS = 7200.0
+
+
+class BuildBench:
+    """Measures; each method gives figures.
+
+    :param folder: for the store, the patches and the results; a few GiB.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, STORE_VARIABLE: str(folder / "store")}
+
+    def figures(self, *, with_runs: bool) -> list[Figure]:
+        """All figures, in the order in which they can be had."""
+        first = self._build(BASE)
+        facts = json.loads((first / "build.json").read_text())
+        clean = float(facts["seconds"])
+        found = [self._nothing(), self._plain(first, clean)]
+        found += self._patches(first, clean)
+        return found + (self._runs() if with_runs else [])
+
+    def _nothing(self) -> Figure:
+        """The same command once more."""
+        waits = [self._timed("build", BASE) for _ in range(3)]
+        text = ", ".join(f"{value:.2f} s" for value in waits)
+        return Figure("harness build, nothing to do", min(waits), 1.0, True, "s", text)
+
+    def _plain(self, built: Path, clean: float) -> Figure:
+        """The same tree and configuration, by make alone."""
+        tree, output = self._tree(), self.folder / "plain"
+        output.mkdir()
+        shutil.copy(built / "config", output / ".config")
+        jobs = f"-j{len(os.sched_getaffinity(0))}"
+        started = time.perf_counter()
+        with process.start(["make", "-C", str(tree), f"O={output}", jobs, "bzImage"]) as make:
+            status = make.wait(_SECONDS)
+        seconds = time.perf_counter() - started
+        if status != 0:
+            raise SystemExit(f"plain make failed with {status}")
+        shutil.rmtree(output)
+        return _ratio("clean build / plain make", clean, seconds, 1.05)
+
+    def _patches(self, built: Path, clean: float) -> list[Figure]:
+        """One patch to a .c file, and eight after each other."""
+        walls = []
+        for number in range(1, len(FILES) + 1):
+            folder = self.folder / f"patches{number}"
+            folder.mkdir()
+            for at, name in enumerate(FILES[:number], start=1):
+                (folder / f"{at:04}-touch.patch").write_text(self._patch(name))
+            walls.append(self._timed("build", f"{BASE}+{folder}"))
+        one, all_of_them = walls[0], sum(walls)
+        return [
+            Figure(
+                "rebuild after one .c file / clean build", one / clean, 0.10, True, "", f"{one:.1f} s / {clean:.1f} s"
+            ),
+            Figure(
+                "eight patches one after another / clean build",
+                all_of_them / clean,
+                1.8,
+                True,
+                "",
+                f"{all_of_them:.1f} s / {clean:.1f} s",
+            ),
+        ]
+
+    def _patch(self, name: str) -> str:
+        """A patch that gives a file one more function."""
+        lines = (self._tree() / name).read_text().splitlines()
+        word = re.sub(r"\W", "_", name)
+        added = [f"int {word}_touched(void);", f"int {word}_touched(void)", "{", f"\treturn {len(lines)};", "}"]
+        shown = lines[-3:]
+        hunk = [*(f" {line}" for line in shown), *(f"+{line}" for line in added)]
+        head = f"@@ -{len(lines) - 2},3 +{len(lines) - 2},{3 + len(added)} @@"
+        return "\n".join([f"--- a/{name}", f"+++ b/{name}", head, *hunk, ""])
+
+    def _runs(self) -> list[Figure]:
+        """Five kernels built, booted and fully tested, against one; nothing is built at the start of either."""
+        one = self._run_afresh(BASE)
+        five = self._run_afresh(BASE, *(f"series:{name}" for name in SERIES))
+        return [_ratio("five kernels built and tested / one", five, one, 2.0)]
+
+    def _run_afresh(self, *kernels: str) -> float:
+        for kind in (self.folder / "store").glob("kernel-*"):
+            if kind.name.startswith(("kernel-build", "kernel-objects")):
+                shutil.rmtree(kind)
+        results = self.folder / f"results{len(kernels)}"
+        seconds = self._timed("run", *kernels, "--results", str(results))
+        runs = [load_run(file.parent) for file in results.glob("20*/run.json")]
+        assert len(runs) == len(kernels), "a kernel is missing"
+        return seconds
+
+    def _tree(self) -> Path:
+        """The work tree that was built, with the files of the base."""
+        return next((self.folder / "store").glob("worktree*/*/0/tree"))
+
+    def _build(self, kernel: str) -> Path:
+        done = process.run(self._words("build", kernel), deadline=Deadline.after(_SECONDS), env=self.environment)
+        return Path(done.text.strip())
+
+    def _timed(self, *words: str) -> float:
+        started = time.perf_counter()
+        process.run(self._words(*words), deadline=Deadline.after(_SECONDS), env=self.environment)
+        return time.perf_counter() - started
+
+    def _words(self, *words: str) -> Sequence[str]:
+        return [sys.executable, "-m", "harness", *words]
+
+
+def _ratio(name: str, above: float, below: float, bound: float) -> Figure:
+    return Figure(name, above / below, bound, True, "", f"{above:.1f} s / {below:.1f} s")
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--without-runs", action="store_true", help="leave out the two runs of the whole suite")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_name("builds.json"))
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
+        figures = BuildBench(Path(name)).figures(with_runs=not words.without_runs)
+    tell(figures, words.json, kernel=BASE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Kernels from source, from the word to the verdict: real trees, real builds, in the user's store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+
+from harness import places, process
+from harness.deadline import Deadline
+from harness.errors import ExitStatus
+from harness.kernel.shipped import shipped_names
+from harness.kernel.source import Source, source_package
+from harness.report.folder import load_run
+from harness.store import Store
+from harness.tests.program import environment, harness
+from harness.verdict import Outcome
+
+pytestmark = pytest.mark.boot
+BASE = "deb-src:6.1"
+SECONDS = 3600.0
+"""A clean build on a slow and busy host, with the source fetched first."""
+CONTROLS = {
+    "mountinfo-unscoped": "mountinfo_root",
+    "named-hierarchy-allowed": "new_named_hierarchy_inside",
+    "move-judged-by-writer": "move_judged_by",
+    "release-agent-unchecked": "release_agent_from_userns",
+}
+CASES = (
+    "mounts/mountinfo-v2.session",
+    "mounts/named-hierarchy.session",
+    "delegation/open-files.session",
+    "writes/release-agent-userns.session",
+)
+"""One that shows each trait of the controls."""
+
+
+def start(*words: str | Path) -> process.Completed:
+    """Run the harness to its end, however long a build takes."""
+    return process.run(harness(*words), deadline=Deadline.after(SECONDS), check=False, env=environment())
+
+
+def folder_of(done: process.Completed) -> Path:
+    """What ``harness build`` printed."""
+    assert done.status == 0, done.text + done.stderr.decode()
+    return Path(done.text.strip())
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    """The source of the kernel that all is built from."""
+    return source_package(Store.default(), "6.1", deadline=Deadline.after(SECONDS))
+
+
+def edit(source: Source, folder: Path, line: str) -> Path:
+    """A folder with one patch that adds a line to a file."""
+    file, before = "kernel/cgroup/namespace.c", "#include <linux/sched/task.h>"
+    text = source.repository.git("show", f"{source.commit}:{file}", deadline=Deadline.after(60)).text
+    assert text.count(before) == 1
+    lines = text[: text.index(before)].count("\n") + 1
+    patch = f"--- a/{file}\n+++ b/{file}\n@@ -{lines} +{lines},2 @@\n+{line}\n {before}\n"
+    folder.mkdir()
+    (folder / "0001-edit.patch").write_text(f"Subject: {folder.name}\nFrom: A <a@b>\n\n{folder.name}\n---\n\n{patch}")
+    return folder
+
+
+def test_a_source_is_built_once_and_whole() -> None:
+    """The folder has all that a build leaves; asked again, nothing is compiled."""
+    first = start("build", BASE)
+    again = start("build", BASE)
+    folder = folder_of(first)
+
+    assert folder_of(again) == folder
+    assert "building" not in again.stderr.decode()
+    names = {"bzImage", "config", "System.map", "vmlinux", "build.log", "compiler", "reproduce.sh", "build.json"}
+    assert names <= {path.name for path in folder.iterdir()}
+    assert json.loads((folder / "build.json").read_text())["seconds"] > 0
+
+
+def test_the_same_files_are_not_built_again(source: Source) -> None:
+    """A repository at a revision is the same kernel as the package that the revision came from."""
+    place = f"{source.repository.git_dir}@{source.commit[:12]}"
+
+    assert folder_of(start("build", place)) == folder_of(start("build", BASE))
+
+
+def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
+    """Every case is asked of the small kernel, and none is skipped: its configuration lacks nothing."""
+    done = start("run", BASE, "--results", tmp_path)
+    run = load_run(tmp_path / "latest")
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert {case.outcome for case in run.cases} == {Outcome.MATCH}
+    assert run.kernel.build.source.startswith("linux-source-6.1 ")
+    assert run.kernel.build.compiler
+    assert (tmp_path / "latest/build.log").stat().st_size > 0
+
+
+def test_each_control_flips_its_trait(tmp_path: Path) -> None:
+    """What a shipped series declares is seen and expected; the table of all kernels marks it, and nothing else."""
+    kernels = [BASE, *(f"series:{name}" for name in CONTROLS)]
+    cases = [word for case in CASES for word in ("--cases", places.CASES / case)]
+    done = start("run", *kernels, *cases, "--results", tmp_path)
+    runs = {
+        (run := load_run(file.parent)).kernel.spec: {trait.trait: trait.seen for trait in run.traits}
+        for file in tmp_path.glob("20*/run.json")
+    }
+    marked = {line.split()[1] for line in done.text.rpartition("\nTraits: ")[2].split("\n") if line.startswith("! ")}
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert set(CONTROLS) <= set(shipped_names())
+    for name, trait in CONTROLS.items():
+        differing = {one for one, seen in runs[f"series:{name}"].items() if seen != runs[BASE][one]}
+        assert trait in differing
+        assert differing <= {trait, "move_credentials"}
+    assert set(CONTROLS.values()) <= marked
+    joint = next(tmp_path.glob("*-5-kernels/junit.xml"))
+    assert len(list(JUnitXml.fromfile(str(joint)))) == len(kernels)
+
+
+def test_a_control_is_no_mainline(tmp_path: Path) -> None:
+    """Held against plain mainline, a control fails by its trait: the cases see what they are there for."""
+    done = start(
+        *("run", "series:mountinfo-unscoped", "--profile", "mainline-6.1", "--results", tmp_path),
+        *("--cases", places.CASES / CASES[0]),
+    )
+
+    assert done.status == ExitStatus.DIFFERS
+    assert [case.outcome for case in load_run(tmp_path / "latest").cases] == [Outcome.MISMATCH]
+
+
+def test_a_series_that_does_not_build_is_told_by_patch_and_line(source: Source, tmp_path: Path) -> None:
+    """It is a result, with the telling line; the kernel after it is tested all the same."""
+    broken = edit(source, tmp_path / "broken", "int x = y;")
+    results = tmp_path / "results"
+    done = start("run", f"{BASE}+{broken}", BASE, "--cases", places.CASES / CASES[0], "--results", results)
+    runs = [load_run(file.parent) for file in sorted(results.glob("20*/run.json"))]
+
+    assert done.status == ExitStatus.DIFFERS
+    assert [[case.outcome for case in run.cases] for run in runs] == [[Outcome.KERNEL], [Outcome.MATCH]]
+    assert "patch 1/1 (broken) does not build" in runs[0].cases[0].reason
+    assert "kernel/cgroup/namespace.c" in runs[0].cases[0].diff
+    assert "error: " in runs[0].cases[0].diff
+
+
+def test_a_warning_comes_with_the_patch_that_wrote_the_line(source: Source, tmp_path: Path) -> None:
+    """A compiler's warning on a line that the series adds is in the record; those that were there before are not."""
+    noisy = edit(source, tmp_path / "noisy", "static int unused_by_all;")
+    folder = folder_of(start("build", f"{BASE}+{noisy}"))
+    facts = json.loads((folder / "build.json").read_text())
+
+    assert facts["reused"]
+    assert [(one["file"], one["patch"]) for one in facts["warnings"]] == [("kernel/cgroup/namespace.c", 1)]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes
 from email.errors import HeaderParseError, MessageError
 from email.header import Header, decode_header
 from email.message import Message
-from email.utils import formataddr, parseaddr, parsedate_tz
+from email.utils import format_datetime, formataddr, mktime_tz, parseaddr, parsedate_tz
 
 from harness.kernel.diff import has_diff
 from harness.kernel.subject import Subject, parse_subject
 
-NO_DATE = "Sat, 1 Jan 2000 00:00:00 +0000"
+NO_DATE = "Sat, 01 Jan 2000 00:00:00 +0000"
 """The date of a patch that has none: fixed, so that it always gives the same commit."""
 NO_SENDER = "Unknown <unknown@localhost>"
 
@@ -28,7 +29,11 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _GIT_POSTMARK = re.compile(rb"^From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\r?$", re.MULTILINE)
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 _ATTACHED_MAIL = re.compile(rb"\A(?:From [0-9a-f]{40} [^\n]*\n)?(?:[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
-_IN_BODY_FROM = re.compile(rb"\A\s*From:[ \t]*([^\n]+)\n")
+_INNER = re.compile(rb"\A\s*(From|Date|Subject):[ \t]*([^\n]*(?:\n[ \t]+[^\n]+)*)\n", re.IGNORECASE)
+_ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
+# Not every codec that Python has is a charset: rot13 is none, and punycode takes for ever.
+_CHARSET = re.compile(r"(?:utf|us-ascii|ascii|iso|latin|windows|cp\d|koi8|gb|big5|euc|shift)", re.IGNORECASE)
+_YEARS = range(1990, 2090)
 _PATCH_TYPES = ("text/", "application/octet-stream", "application/x-patch", "application/mbox")
 _PATCH_NAMES = (".patch", ".diff", ".txt", ".mbox", ".eml")
 
@@ -38,7 +43,7 @@ class Mail:
     """One mail.
 
     :param message_id: without its angle brackets; empty when it has none.
-    :param sender: of the ``From:`` header, ``Name <address>``. :param date: the header as it stands.
+    :param sender: of the ``From:`` header, ``Name <address>``. :param date: as ``Sat, 1 Jan 2000 00:00:00 +0000``.
     :param reply_to: the message that it answers, as ``message_id``.
     :param text: its text, decoded: UTF-8 where that can be had, else the bytes as they were sent; lines end in LF.
     :param from_git: whether git-format-patch(1) wrote it, as its first line tells.
@@ -57,11 +62,23 @@ class Mail:
         """Whether it carries a patch."""
         return has_diff(self.text)
 
-    @property
-    def author(self) -> str:
-        """Who wrote the patch: a ``From:`` line on top of the text goes before the header (git-am(1))."""
-        found = _IN_BODY_FROM.match(self.text)
-        return found.group(1).decode(errors="replace").strip() if found else self.sender
+    def resolve(self) -> Mail:
+        """The mail with the headers on top of its text put in the place of its own, as git-am(1) takes them.
+
+        They are there when somebody else sends the patch. What git could not read is passed over, not an error.
+        """
+        mail = self
+        while found := _INNER.match(mail.text):
+            value = " ".join(found.group(2).decode(errors="replace").split())
+            mail = replace(mail, text=mail.text[found.end() :])
+            match found.group(1).lower():
+                case b"from" if (sender := _sender(value)) != NO_SENDER:
+                    mail = replace(mail, sender=sender)
+                case b"date" if (date := _date(value)) != NO_DATE:
+                    mail = replace(mail, date=date)
+                case b"subject" if title := parse_subject(_decoded(value)).title:
+                    mail = replace(mail, subject=replace(mail.subject, title=title))
+        return replace(mail, text=mail.text.lstrip(b"\n"))
 
     def render(self) -> bytes:
         """The mail as git-am(1) takes it, with nothing left to decode."""
@@ -123,17 +140,38 @@ def read_mail(raw: bytes) -> tuple[Mail, ...]:
 
 
 def _make_mail(message: Message, text: bytes, postmark: object) -> Mail:
-    # Taken apart before it is decoded: a name may hold a comma. Mailman hides addresses as "name at host".
-    name, address = parseaddr(_raw_header(message, "From").replace(" at ", "@"))
     return Mail(
         _message_id(_header(message, "Message-ID")),
         parse_subject(_header(message, "Subject")),
-        f"{_decoded(name) or address.partition('@')[0]} <{address}>" if "@" in address else NO_SENDER,
-        date if parsedate_tz(date := _header(message, "Date")) else NO_DATE,
+        _sender(_raw_header(message, "From")),
+        _date(_header(message, "Date")),
         _message_id(_header(message, "In-Reply-To")),
         text,
         postmark is not None,
     )
+
+
+def _sender(header: str) -> str:
+    """A ``From:`` header as ``Name <address>`` that git takes for somebody."""
+    # Taken apart before it is decoded: a name may hold a comma. Mailman hides addresses as "name at host".
+    name, address = parseaddr(header.replace(" at ", "@"))
+    if not _ADDRESS.fullmatch(address):
+        return NO_SENDER
+    decoded = "".join(letter for letter in _decoded(name) if letter.isprintable() and letter not in "<>")
+    return f"{decoded if any(map(str.isalnum, decoded)) else address.partition('@')[0]} <{address}>"
+
+
+def _date(header: str) -> str:
+    """A ``Date:`` header in git's own form; of one that git would take for now, a fixed one."""
+    parsed = parsedate_tz(header)
+    try:
+        moment = datetime.fromtimestamp(mktime_tz(parsed), UTC) if parsed else None
+        zone = timezone(timedelta(seconds=parsed[9] or 0)) if parsed else UTC
+    except (ValueError, OverflowError):
+        return NO_DATE
+    if moment is None or moment.year not in _YEARS:
+        return NO_DATE
+    return format_datetime(moment.astimezone(zone))
 
 
 def _attached(mail: Mail, number: int, text: bytes) -> list[Mail]:
@@ -183,8 +221,8 @@ def _texts(message: Message) -> Iterator[bytes]:
 def _in_utf8(text: bytes, charset: str) -> bytes:
     """Text in UTF-8; as it is when it is not in the charset that its mail names, as with a patch to a Latin-1 file."""
     try:
-        return text.decode(charset).encode()
-    except (LookupError, UnicodeError):
+        return text.decode(charset).encode() if _CHARSET.match(charset) else text
+    except (LookupError, ValueError):
         return text
 
 
@@ -204,7 +242,8 @@ def _decoded(value: str) -> str:
         parts: list[tuple[bytes | str, str | None]] = [*decode_header(value)] if "=?" in value else [(value, None)]
     except (HeaderParseError, MessageError, ValueError):
         parts = [(value, None)]
-    return " ".join("".join(_word(text, charset or "utf-8") for text, charset in parts).split())
+    joined = "".join(_word(text, charset or "utf-8") for text, charset in parts)
+    return "".join(letter for letter in " ".join(joined.split()) if letter.isprintable())
 
 
 def _word(text: bytes | str, charset: str) -> str:
@@ -212,8 +251,8 @@ def _word(text: bytes | str, charset: str) -> str:
     if isinstance(text, str):
         return text
     try:
-        return text.decode(charset)
-    except (LookupError, UnicodeError):
+        return text.decode(charset if _CHARSET.match(charset) else "utf-8")
+    except (LookupError, ValueError):
         return text.decode(errors="replace")
 
 

@@ -12,7 +12,7 @@ from harness.errors import SeriesError, UsageError
 from harness.kernel.b4 import prepare_mails
 from harness.kernel.diff import diff_lines, read_changes
 from harness.kernel.git import git
-from harness.kernel.mailbox import Mail
+from harness.kernel.mailbox import Mail, read_mail
 from harness.kernel.patch_folder import is_maildir, read_file, read_folder, read_maildir
 from harness.kernel.posting import Posting, choose_posting
 from harness.kernel.refusal import check_patch, check_size
@@ -88,7 +88,7 @@ def read_series(path: Path | str, *, version: int | None = None, deadline: Deadl
         return _of_folder(path, version, deadline=deadline)
     mails = read_maildir(path) if path.is_dir() else read_file(path)
     posting = choose_posting(mails, version=version, name=name)
-    return _make(posting.mails, posting, _prepared(posting.mails, deadline), origin=name, deadline=deadline)
+    return _make(_prepared(posting.mails, deadline), posting, origin=name, deadline=deadline)
 
 
 def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, deadline: Deadline) -> Series:
@@ -97,7 +97,7 @@ def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, dea
     :raises SeriesError: one is refused, or carries no diff.
     """
     posting = Posting(1, len(mails), dict(enumerate(mails, 1)))
-    made = _make(mails, posting, _plain(mails), origin=origin, deadline=deadline)
+    made = _make(mails, posting, origin=origin, deadline=deadline)
     return replace(made, base_commit=base_commit)
 
 
@@ -108,47 +108,49 @@ def _of_folder(path: Path, version: int | None, *, deadline: Deadline) -> Series
     if not patches:
         raise UsageError(f"the files of the folder {path} hold no diff", remedy="give a folder of patches or a mailbox")
     posting = Posting(folder.version, len(patches), dict(enumerate(patches, 1)), cover, folder.notes)
-    return _make(patches, posting, _plain(patches), origin=str(path), deadline=deadline)
+    return _make(patches, posting, origin=str(path), deadline=deadline)
 
 
-def _make(
-    mails: Sequence[Mail], posting: Posting, ready: Sequence[bytes], *, origin: str, deadline: Deadline
-) -> Series:
-    check_size(ready, name=origin)
+def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Deadline) -> Series:
+    """The series of those mails; what is known of it besides is told by its posting."""
     total = len(mails)
+    check_size([mail.text for mail in mails], name=origin)
+    ready = [_numbered(mail.resolve(), number, total) for number, mail in enumerate(mails, 1)]
+    texts = [mail.render() for mail in ready]
     links: list[str] = []
-    for number, (mail, text) in enumerate(zip(mails, ready, strict=True), 1):
+    for number, (mail, text) in enumerate(zip(ready, texts, strict=True), 1):
         called = f"patch {number}/{total} ({mail.subject.title}) of {origin}"
-        if not diff_lines(text):
+        if not mail.has_diff:
             raise SeriesError(f"{called} carries no diff", remedy="leave it out")
         links += check_patch(text, links, called=called)
-    ids = _patch_ids(ready, deadline=deadline)
+    ids = _patch_ids(texts, deadline=deadline)
     patches = tuple(
-        Patch(number, total, mail.subject.title, mail.author, ids.get(number, ""), _files(text), text)
-        for number, (mail, text) in enumerate(zip(mails, ready, strict=True), 1)
+        Patch(number, total, mail.subject.title, mail.sender, ids.get(number, ""), _files(text), text)
+        for number, (mail, text) in enumerate(zip(ready, texts, strict=True), 1)
     )
-    told = [posting.cover, *mails] if posting.cover else list(mails)
+    told = [posting.cover, *posting.mails] if posting.cover else list(posting.mails)
     base = next((found.group(1).decode() for mail in told if (found := _BASE.search(mail.text))), "")
     needed = [found.decode() for mail in told for found in _PREREQUISITE.findall(mail.text)]
-    title = (posting.cover or mails[0]).subject.title
+    title = (posting.cover or ready[0]).subject.title
     return Series(title, posting.version, patches, base, origin, posting.notes, tuple(dict.fromkeys(needed)))
 
 
-def _prepared(mails: Sequence[Mail], deadline: Deadline) -> tuple[bytes, ...]:
+def _numbered(mail: Mail, number: int, total: int) -> Mail:
+    """The mail with a subject that says number and title and nothing else, so that copies are one."""
+    return replace(mail, subject=Subject(mail.subject.title or "(no subject)", number, total), message_id="")
+
+
+def _prepared(mails: Sequence[Mail], deadline: Deadline) -> tuple[Mail, ...]:
     """What b4 makes of the mails; of one whose diff b4 would change, the mail itself.
 
     b4 drops carriage returns and bytes that are not UTF-8, both of which old kernel sources hold.
     """
-    plain = _plain(mails)
-    found = prepare_mails(mails, deadline=deadline) or plain
-    return tuple(one if diff_lines(one) == diff_lines(own) else own for one, own in zip(found, plain, strict=True))
-
-
-def _plain(mails: Sequence[Mail]) -> tuple[bytes, ...]:
-    """The mails as git-am(1) takes them, with subjects that say nothing but number and title."""
-    total = len(mails)
-    subjects = (Subject(mail.subject.title, number, total) for number, mail in enumerate(mails, 1))
-    return tuple(replace(mail, subject=subject).render() for mail, subject in zip(mails, subjects, strict=True))
+    plain = [mail.resolve() for mail in mails]
+    prepared = prepare_mails(plain, deadline=deadline) or ()
+    found = [read_mail(one)[0] for one in prepared] or plain
+    return tuple(
+        one if diff_lines(one.text) == diff_lines(own.text) else own for one, own in zip(found, plain, strict=True)
+    )
 
 
 def _files(text: bytes) -> tuple[str, ...]:

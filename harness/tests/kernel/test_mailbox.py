@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from harness.kernel.mailbox import NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox, split_mailbox
+from harness.kernel.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox, split_mailbox
 from harness.tests.kernel.thread import Tree, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 
@@ -149,19 +151,80 @@ def test_a_mail_that_was_rendered_reads_as_it_was(mails: list[bytes]) -> None:
     assert read_mail(replace(mail, sender="Ünal, J. <j@h>").render())[0].sender == "Ünal, J. <j@h>"
 
 
-def test_the_author_may_stand_in_the_text(mails: list[bytes]) -> None:
-    """A ``From:`` line on top of the text goes before the header."""
+def test_headers_on_top_of_the_text_go_before(mails: list[bytes]) -> None:
+    """Somebody else sent the patch; what git could not read is passed over."""
     head, _, body = mails[0].partition(b"\n\n")
-    (mail,) = read_mail(head + b"\n\nFrom: B <b@host>\n\n" + body)
+    inner = "From: =?utf-8?q?B=C3=A9?= <b@host>\nDate: Mon, 4 Jan 2016 10:00:00 +0100\nSubject: [x] b\n"
+    (good,), (bad,) = (
+        read_mail(head + b"\n\n" + one + b"\n" + body) for one in (inner.encode(), b"From: B\nDate: never\n")
+    )
+    resolved = good.resolve()
 
-    assert mail.author == "B <b@host>"
+    assert (resolved.sender, resolved.date) == ("Bé <b@host>", "Mon, 04 Jan 2016 10:00:00 +0100")
+    assert resolved.subject == replace(good.subject, title="b")
+    assert resolved.text == bad.resolve().text == body
+    assert bad.resolve().sender == "Jörg Ünal <joerg@host.example>"
+    assert resolved.resolve() == resolved
+
+
+@pytest.mark.parametrize(
+    "date", ["never", "", "Mon, 99 Foo 2016 10:00", "Thu, 1 Jan 1900 00:00:00 +0000", "Thu, 1 Jan 2999 0:0"]
+)
+def test_a_date_that_git_would_take_for_now_is_a_fixed_one(mails: list[bytes], date: str) -> None:
+    """Or the same patch would be another commit every second."""
+    assert read_mail(with_headers(mails[0], date=date))[0].date == NO_DATE
+
+
+@pytest.mark.parametrize("sender", ["...", "... <>", "J", "<>", "@", "", ",;:", "J <j\xfc@host>", "\0 <a b>"])
+def test_a_sender_that_git_would_refuse_is_unknown(mails: list[bytes], sender: str) -> None:
+    """git-commit-tree(1) takes no empty name and no empty address."""
+    assert read_mail(with_headers(mails[0], **{"from": sender}))[0].sender == NO_SENDER
+
+
+ODD = (
+    *(
+        b"\0",
+        b"\xff\xfe",
+        b"\r\n",
+        b"\n\n",
+        b"From ",
+        b"@@ -1 +1 @@\n",
+        b"=?utf-8?q?=",
+        b"=?x?b?@@?=",
+        b"begin 644 x\n",
+    ),
+    *(
+        b"Content-Type: multipart/mixed; boundary=\n",
+        b"charset=utf-16",
+        b"charset=rot13",
+        b"charset=\0",
+        b"From: ((,;<@>\n",
+    ),
+    *(
+        b"Content-Type: message/rfc822\n\n",
+        b"Content-Transfer-Encoding: x-uuencode\n",
+        b"filename*=utf-8''%00",
+        b"name*1=b",
+    ),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 40), st.sampled_from(ODD)), min_size=1, max_size=8))
+def test_no_mailbox_is_too_broken_to_read(mails: list[bytes], changes: list[tuple[int, int, bytes]]) -> None:
+    """Whatever is cut out or put in: it is read somehow, and what was read can be rendered."""
+    data = bytearray(mailbox([recoded(mails[0], "base64"), recoded(mails[1], "quoted-printable"), mails[2]]))
+    for at, length, odd in changes:
+        data[at : at + length] = odd
+
+    assert all(mail.resolve().render().endswith(mail.resolve().text) for mail in read_mailbox(bytes(data)))
 
 
 def test_what_is_missing_has_a_fixed_stand_in() -> None:
     """A mail without headers worth the name is read, too."""
     (mail,) = read_mail(b"Subject: a\n\ntext\n")
 
-    assert (mail.sender, mail.message_id, mail.date) == (NO_SENDER, "", "Sat, 1 Jan 2000 00:00:00 +0000")
+    assert (mail.sender, mail.message_id, mail.date) == (NO_SENDER, "", NO_DATE)
 
 
 def test_a_quoted_diff_is_no_diff() -> None:

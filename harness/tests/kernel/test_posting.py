@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import SeriesError, UsageError
 from harness.kernel.mailbox import Mail
@@ -45,6 +47,17 @@ def test_patches_are_put_in_order() -> None:
     assert titles(posting) == [*"123456789", "j", "11"]
     assert posting.cover is not None
     assert posting.notes == ()
+
+
+@given(
+    st.permutations(
+        thread("[PATCH 1/2] a", "[PATCH 2/2] b", "[PATCH v2 0/2] c", "[PATCH v2 1/2] d", "[PATCH v2 2/2] e")
+    )
+)
+def test_the_order_of_the_mailbox_counts_for_nothing(mails: list[Mail]) -> None:
+    """Archives sort by date, by thread, or not at all."""
+    assert titles(chosen(mails)) == ["d", "e"]
+    assert chosen(mails).cover is not None
 
 
 def test_the_newest_version_is_taken() -> None:

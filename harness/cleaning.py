@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -72,7 +73,13 @@ def _kinds(store: Store) -> list[Path]:
 def _disk_usage(folder: Path) -> int:
     """Bytes on disk, holes not counted."""
     total = 0
-    for one in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # another run has just moved or removed it
-            total += one.lstat().st_blocks * 512
+    folders = [os.fspath(folder)]
+    while folders:
+        # What is not there any more another run has just moved or removed.
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
     return total

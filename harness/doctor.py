@@ -74,6 +74,7 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
 
         findings += [
             _look("kernel packages", lambda: _programs("apt-get", "apt-cache", "dpkg-deb", package="apt dpkg")),
+            _look("kernel trees", lambda: _programs("git", package="git")),
             _look("compiler", lambda: _programs("cc", package="gcc libc6-dev")),
             _look("guest programs", lambda: _guest_programs(usable, deadline)),
             _look("QEMU", find),

@@ -15,12 +15,9 @@ from pathlib import Path
 from harness.deadline import Deadline
 from harness.errors import HostError, UsageError
 from harness.kernel.git import git
-from harness.kernel.repository import Repository
+from harness.kernel.repository import KIND, Repository
 from harness.process import Completed
 from harness.store import Store, digest_of
-
-KIND = "kernel-tree-index"
-"""The kind of these files in the store."""
 
 _INDEX = "index"
 _ORIGIN = "origin"
@@ -122,11 +119,12 @@ def _held(
     """What it takes to look at a folder; nobody else looks at it with our index for the length of the block."""
     from filelock import Timeout
 
-    key = digest_of(os.fspath(tree), repository.key)
+    # Within the repository, so that they go together: the index takes for known what only the repository has.
+    kind, key = f"{KIND}/{repository.key}/indexes", digest_of(os.fspath(tree))
     seconds = deadline.seconds_left
     try:
-        with store.lock(KIND, key).acquire(timeout=-1 if seconds == float("inf") else seconds):
-            folder = store.place(KIND, key)
+        with store.lock(kind, key).acquire(timeout=-1 if seconds == float("inf") else seconds):
+            folder = store.place(kind, key)
             folder.mkdir(exist_ok=True)
             (folder / f"{_INDEX}.lock").unlink(missing_ok=True)  # of a killed run: the lock is ours
             yield _Look(repository, tree, folder / _INDEX, excludes, deadline)

@@ -73,9 +73,9 @@ class WorkTree:
         for name in young:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(self.path / name, follow_symlinks=False)
-        _make_old(self.path, young)
-        # git knows a file by its time, too: without this it would read all that were touched the next time.
-        self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
+        if _make_old(self.path, young) or young:
+            # git knows a file by its time, too: without this it would read all that were touched the next time.
+            self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
         return changed
 
 
@@ -156,8 +156,12 @@ def _remove(place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def _make_old(top: Path, young: frozenset[str]) -> None:
-    """Set the time of all files below a folder to ``EPOCH``, but for those; 80,000 are looked at in half a second."""
+def _make_old(top: Path, young: frozenset[str]) -> bool:
+    """Set the time of all files below a folder to ``EPOCH``, but for those; whether one was not so before.
+
+    80,000 files are looked at in half a second.
+    """
+    is_touched = False
     times = (_EPOCH_NANOSECONDS, _EPOCH_NANOSECONDS)
     skip = len(os.fspath(top)) + 1
     folders = [os.fspath(top)]
@@ -170,3 +174,5 @@ def _make_old(top: Path, young: frozenset[str]) -> None:
                 is_old = entry.stat(follow_symlinks=False).st_mtime_ns == _EPOCH_NANOSECONDS
                 if not is_old and entry.path[skip:] not in young:
                     os.utime(entry.path, ns=times, follow_symlinks=False)
+                    is_touched = True
+    return is_touched

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.kernel.source import Source, is_tree, source_tree
+from harness.kernel.worktree import checked_out
 from harness.store import Store
 from harness.tests.kernel.user_tree import FILES, UserTree, kernel_tree, seconds
 
@@ -266,6 +267,21 @@ def test_a_repository_without_commits_is_its_files(store: Store, tree: UserTree,
 
     assert files_of(take(store, fresh)) == {**FILES, "kernel/cgroup.c": b"int cgroup;\nint namespace;\n"}
     assert refuse(store, fresh, "HEAD").what == f"the git repository {fresh} has no commit HEAD"
+
+
+def test_what_is_removed_is_made_again(store: Store, tree: UserTree) -> None:
+    """'harness clean' takes one kind; the other one does not rely on it."""
+    tree.write("new.c", "x")
+    source = take(store, tree.folder)
+    for kind in ("kernel-repository", "kernel-worktree"):
+        with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+            worktree.git("rm", "--quiet", "new.c", deadline=seconds(60))
+            worktree.git("commit", "--quiet", "--message", "known to that repository alone", deadline=seconds(60))
+        shutil.rmtree(store.folder / kind)
+
+        assert take(store, tree.folder) == source
+        with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+            assert (worktree.path / "new.c").read_text() == "x"
 
 
 def unpacked(tree: UserTree, folder: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness import places
 from harness.case import Bench, make_bench
@@ -15,6 +16,10 @@ from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.semantics import load_semantics
 from harness.store import Store
+
+# The cores are shared: how long an example takes says nothing of the code.
+settings.register_profile("shared-cores", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-cores")
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_every_kind_is_recorded(kind: SplatKind) -> None:
     assert f"\t{kind.value}\t" in table
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_pieces_do_not_matter(data: st.DataObject) -> None:
     """Fed in pieces of any size, a log yields the same splats as fed whole."""

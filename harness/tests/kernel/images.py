@@ -88,4 +88,4 @@ def arm_zimage() -> bytes:
 
 def embed_config(text: str) -> bytes:
     """What kernel/configs.c puts into a kernel built with CONFIG_IKCONFIG."""
-    return b"IKCFG_ST" + gzip.compress(text.encode()) + b"IKCFG_ED"
+    return b"IKCFG_ST" + gzip.compress(text.encode(), mtime=0) + b"IKCFG_ED"

@@ -209,7 +209,7 @@ ODD = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 40), st.sampled_from(ODD)), min_size=1, max_size=8))
 def test_no_mailbox_is_too_broken_to_read(mails: list[bytes], changes: list[tuple[int, int, bytes]]) -> None:
     """Whatever is cut out or put in: it is read somehow, and what was read can be rendered."""

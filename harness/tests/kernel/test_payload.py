@@ -24,7 +24,7 @@ APPENDED_SIZE = len(KERNEL).to_bytes(4, "little")
 @pytest.mark.parametrize(
     ("packed", "compression"),
     [
-        (gzip.compress(KERNEL), Compression.GZIP),
+        (gzip.compress(KERNEL, mtime=0), Compression.GZIP),
         (bz2.compress(KERNEL), Compression.BZIP2),
         (lzma.compress(KERNEL, format=lzma.FORMAT_ALONE), Compression.LZMA),
         (lzma.compress(KERNEL), Compression.XZ),

@@ -234,7 +234,7 @@ def commit_of(repository: Repository, files: tuple[tuple[str, bytes], ...]) -> s
 
 
 @given(history=st.lists(st.tuples(TREES, st.booleans()), min_size=2, max_size=4))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_times_after_any_history(
     many: tuple[Store, Repository], history: list[tuple[tuple[tuple[str, bytes], ...], bool]]
 ) -> None:

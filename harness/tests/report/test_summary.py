@@ -74,7 +74,7 @@ def test_long_failures_are_bounded() -> None:
     assert "[... 9 more splats ...]" in texts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ANY_TEXT, st.sampled_from(list(Outcome)), st.sampled_from([0, 40, 80, 200]))
 def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> None:
     """Nothing that a guest or a case file says puts a control character into a line, or makes a line too wide."""

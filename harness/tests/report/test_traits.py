@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.lines import Tone
@@ -88,7 +88,6 @@ def test_no_traits_no_table() -> None:
     assert trait_lines(replace(RUN, traits=()), 80) == []
 
 
-@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.booleans(), st.integers(40, 220))
 def test_any_trait_fits(trait: str, value: str, meaning: str, confirmed: bool, width: int) -> None:
     """Whatever a trait is called and whatever was seen, no line is wider than asked for, or acts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.session.match import Bindings, StepMatch, is_played, match_step, substitute, unlearned
@@ -296,7 +296,6 @@ def test_long_outputs_take_linear_time() -> None:
     assert time.process_time() - started < 10
 
 
-@settings(deadline=None)  # cores are shared
 @given(st.lists(st.sampled_from(["a", "b", "..."]), max_size=8), st.lists(st.sampled_from(["a", "b"]), max_size=8))
 def test_any_lines_are_as_in_theory(expected: list[str], output: list[str]) -> None:
     """A run of any lines fits exactly where trying every division finds one."""
@@ -311,7 +310,6 @@ def test_any_lines_are_as_in_theory(expected: list[str], output: list[str]) -> N
     assert match("\n".join(expected), "\n".join(output)).fits is fits(expected, output)
 
 
-@settings(deadline=None)  # cores are shared
 @given(st.text())
 def test_outputs_become_plain_lines(output: str) -> None:
     """Whatever a console prints, its lines can be written into a text file and read again."""

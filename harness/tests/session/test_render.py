@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from harness.errors import CaseError
@@ -297,7 +297,6 @@ def with_numbers(text: str, numbers: Mapping[str, str], data: st.DataObject) -> 
     return text.removesuffix("...") + data.draw(st.sampled_from(["", " and more"])) if text.endswith("...") else text
 
 
-@settings(deadline=None)  # cores are shared
 @given(transcripts(), st.data())
 def test_a_run_that_matched_gives_the_file_back(transcript: Transcript, data: st.DataObject) -> None:
     """Whatever the file holds, when all its steps fit, the file as it went is the file."""
@@ -312,7 +311,6 @@ def test_a_run_that_matched_gives_the_file_back(transcript: Transcript, data: st
     assert rendered(outputs, text="\n".join(transcript.lines)) == "\n".join(transcript.lines)
 
 
-@settings(deadline=None)  # cores are shared
 @given(transcripts(), st.data())
 def test_what_was_accepted_fits(transcript: Transcript, data: st.DataObject) -> None:
     """Whatever the file holds and whatever the steps print, the accepted file can be read, fits, and is stable."""

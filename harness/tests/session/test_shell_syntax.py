@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.session.shell_syntax import PromptSet, ShellLeft, read_shell, shell_effects
@@ -137,7 +137,6 @@ def test_no_effects(command: str) -> None:
     assert shell_effects(command) == ()
 
 
-@settings(deadline=None)  # cores are shared
 @given(st.text(alphabet="ab #'\"\\$(){}<>|&;\n`=EOFifdo", max_size=40))
 def test_no_text_breaks_the_reader(command: str) -> None:
     """Whatever is typed, the reader ends and says something."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import CaseError
@@ -414,7 +414,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)  # cores are shared
 @given(st.lists(st.sampled_from(PIECES), max_size=12))
 def test_any_text_is_read_or_refused_with_a_line(lines: list[str]) -> None:
     """Whatever is in the file, it is read, or the error names a line of it; what was read covers the file."""

@@ -11,12 +11,10 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError
 from harness.kernel.blame import Commits, blame_lines, suspect
 from harness.kernel.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
-from harness.kernel.lack import Lack, find_lack
+from harness.kernel.host_lack import find_host_lack
 from harness.kernel.sandbox import InsideResult, Sandbox, series_fault
 from harness.kernel.tree import PatchedTree
-from harness.process import find_program
 
-_INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 _KILLED = re.compile(r".*fatal error: Killed signal terminated program \w+")
 _SPARE_BYTES = 256 << 20
 
@@ -101,13 +99,8 @@ def _whole(tree: PatchedTree) -> str:
 
 def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
     """The error when it is this machine that lacks something; what the lines say is looked at, not believed."""
-    lack = find_lack(lines)
-    if lack is not None and _is_missing(lack):
-        return HostError(
-            f"this host lacks {lack.program or f'the header {lack.header}'}, which the kernel's build needs",
-            evidence=lack.line,
-            remedy=f"apt install {lack.package}",
-        )
+    if lacking := find_host_lack(lines):
+        return lacking
     if killed := next(filter(_KILLED.fullmatch, lines), None):
         return HostError(
             "the compiler was killed, most likely because this host ran out of memory",
@@ -120,11 +113,3 @@ def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
             "the disk is full", evidence=full, remedy="free some space; 'harness clean' shows what the store holds"
         )
     return None
-
-
-def _is_missing(lack: Lack) -> bool:
-    if lack.program:
-        return find_program(lack.program) is None
-    # Multiarch headers are in a folder named after the machine, e.g. x86_64-linux-gnu.
-    folders = [folder for include in _INCLUDES for folder in (include, *include.glob("*-linux-gnu*"))]
-    return not any((folder / lack.header).is_file() for folder in folders)

@@ -116,7 +116,7 @@ def _make(sandbox: Sandbox, order: Order, *, deadline: Deadline) -> tuple[str, l
     text = make_config(sandbox, has_start=bool(start), assignments=order.assignments, deadline=deadline)
     config = parse_config(text, ConfigSource.BESIDE)
     unmet = {one: config.value(one.option) for one in order.requests if not one.is_met_by(config.value(one.option))}
-    # What the harness itself asks of other versions is nothing to tell.
+    # What the harness's own fragments ask of other versions is nothing to tell.
     unmet = {
         one: got for one, got in unmet.items() if one.origin is Origin.USER or not _is_excused(one, config.version)
     }
@@ -150,7 +150,7 @@ def _judge(
             f"{one.place}: left out, {explain(one, got, answers[one.option], version=version)}"
             for one, got in excused.items()
         ]
-    wanted = {one.option for one in requests if one.origin is Origin.USER}
+    wanted = {one.option for one in requests if one.origin is not Origin.DEFAULT}
     is_users = any(one.option in wanted or wanted.intersection(answers[one.option].rivals) for one in refused)
     what = f"Linux {version} does not grant " + (
         f"{len(refused)} options that are asked for" if len(refused) > 1 else next(iter(refused)).option
@@ -173,10 +173,11 @@ def _departures(start: Fragment, requests: Iterable[Request], config: KernelConf
     """What is otherwise than in the whole config that it started from."""
     before = parse_config(start.start, ConfigSource.BESIDE)
     asked = {request.option for request in requests}
+    values = {option: (value, config.value(option)) for option, value in before.options.items()}
     changed = [
-        f"{option} {value} -> {config.value(option) or 'absent'}"
-        for option, value in before.options.items()
-        if value != (config.value(option) or "n")
+        f"{option} {value} -> {'absent' if now is None else now}"
+        for option, (value, now) in values.items()
+        if value != ("n" if now is None else now)
     ]
     forced = [line for line in changed if line.split()[0] in asked]
     others = [line for line in changed if line.split()[0] not in asked]

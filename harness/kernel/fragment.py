@@ -38,7 +38,8 @@ class Origin(Enum):
     """Who asks for an option."""
 
     DEFAULT = "the harness, of every kernel"
-    USER = "who started the run"
+    SHIPPED = "who started the run, by a fragment of the harness"
+    USER = "who started the run, by a fragment of their own"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import places
 from harness.deadline import Deadline
 from harness.errors import SeriesError
+from harness.kernel.host_lack import find_host_lack
 from harness.kernel.sandbox import InsideResult, Sandbox, make_words, run_inside, series_fault
 from harness.kernel.unmet import Answer, parse_answers
 
@@ -88,6 +89,8 @@ def _checked(result: InsideResult, what: str) -> None:
     if result.stopped:
         raise series_fault(result, what)
     if not result.is_success:
+        if lacking := find_host_lack(result.lines):
+            raise lacking
         raise _broken(what, "\n".join(result.lines[-_TELLING_LINES:]))
 
 

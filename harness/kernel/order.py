@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.kernel.fragment import Fragment, Origin, Request, merge, parse_fragment
 from harness.kernel.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.repository import Repository
-from harness.process import find_program, run
+from harness.kernel.toolchain import find_toolchain
 from harness.store import digest_of
 
 DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
@@ -65,7 +65,7 @@ def read_order(
     """Read what was named.
 
     :param words: names of :func:`fragment_names`, files, or files of the tree.
-    :raises UsageError: a fragment cannot be read, or two of them disagree.
+    :raises UsageError: a fragment cannot be read, or two of them disagree. :raises HostError: there is no compiler.
     """
     found = [_find_fragment(tree, word, deadline=deadline) for word in words]
     starts = [fragment for fragment in found if fragment.start]
@@ -90,7 +90,7 @@ def read_order(
         start.start.encode(errors="surrogateescape") if start else "",
         repr(requests),
         "\0".join(assignments),
-        _toolchain(assignments, deadline=deadline),
+        find_toolchain(deadline=deadline).render(),
         places.KCONFIG_ASKER,
         _kconfig_digest(tree, deadline=deadline),
     )
@@ -107,7 +107,7 @@ def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragm
     name = str(word)
     if name in fragment_names():
         path = places.KCONFIGS / f"{name}{_SUFFIX}"
-        origin = Origin.DEFAULT if name in DEFAULT else Origin.USER
+        origin = Origin.DEFAULT if name in DEFAULT else Origin.SHIPPED
         place = path.relative_to(places.ROOT).as_posix()
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
@@ -140,13 +140,3 @@ def _kconfig_digest(tree: Tree, *, deadline: Deadline) -> str:
     listed = tree.repository.git("ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=deadline).stdout
     lines = [line for line in listed.split(b"\0") if _KCONFIG_PATHS.fullmatch(line.partition(b"\t")[2])]
     return digest_of(b"\0".join(lines))
-
-
-def _toolchain(assignments: Sequence[str], *, deadline: Deadline) -> str:
-    """The compiler and linker by their own words: what they can is in the config."""
-    chosen = dict(word.split("=", 1) for word in assignments if "=" in word)
-    said = []
-    for variable, usual in (("CC", "gcc"), ("LD", "ld"), ("HOSTCC", "gcc")):
-        program = find_program(chosen.get(variable, usual).split()[0])
-        said.append(run([program, "--version"], deadline=deadline, check=False).text if program else "none")
-    return "\n".join(said)

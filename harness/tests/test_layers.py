@@ -78,9 +78,8 @@ ORDER = """
   kernel.ownership
   kernel.follow
   kernel.sandbox
+  kernel.host_lack
   kernel.kconfig_tools
-  kernel.order
-  kernel.config
 * kernel.subject
 * kernel.diff
 * kernel.mailbox
@@ -98,6 +97,8 @@ ORDER = """
   kernel.sparse
   kernel.tree
   kernel.toolchain
+  kernel.order
+  kernel.config
   kernel.blame
   kernel.objects
   kernel.built

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.errors import HostError, SeriesError, UsageError
+from harness.kernel import host_lack
 from harness.kernel.config import DEFAULT, Config, configure, find_config, fragment_names
 from harness.kernel.kconfig import ConfigSource, check_bootable, parse_config
 from harness.kernel.source import source_package, source_tree
@@ -146,6 +148,20 @@ def test_a_tree_whose_make_fails_is_the_authors_fault(tmp_path: Path) -> None:
 
     assert "no rule" in caught.value.evidence
     assert not list((tmp_path / "store/kernel-config").glob("[!.]*"))
+
+
+def test_a_program_that_kconfig_needs_is_missing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is this host's fault, with the package to install; if the program is here, it is the tree's."""
+    tree = fake_tree(tmp_path / "tree", after="echo '/bin/sh: 1: bison: not found' >&2; false")
+    monkeypatch.setattr(host_lack, "find_program", lambda name: None)
+
+    with pytest.raises(HostError, match="this host lacks bison") as caught:
+        configured(tmp_path, tree)
+    assert caught.value.remedy == "apt install bison"
+    monkeypatch.undo()
+    if shutil.which("bison"):
+        with pytest.raises(SeriesError, match="the kernel cannot be configured"):
+            configured(tmp_path, tree)
 
 
 @pytest.mark.parametrize(

@@ -338,10 +338,10 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
     """A missing flex is named with its package; one that is there is not believed to be missing."""
     deed = 'echo "/bin/sh: 1: flex: not found"; exit 127'
     workshop.repository.commit({"Makefile": FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')})
-    monkeypatch.setattr("harness.kernel.build_failure.find_program", lambda name: Path("/usr/bin/flex"))
+    monkeypatch.setattr("harness.kernel.host_lack.find_program", lambda name: Path("/usr/bin/flex"))
     with pytest.raises(SeriesError):
         workshop.build("a lie")
-    monkeypatch.setattr("harness.kernel.build_failure.find_program", lambda name: None)
+    monkeypatch.setattr("harness.kernel.host_lack.find_program", lambda name: None)
 
     with pytest.raises(HostError) as caught:
         workshop.build("a lie")

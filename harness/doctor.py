@@ -18,12 +18,26 @@ from harness.guest.accel import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
+from harness.kernel.bubblewrap import find_complaint
 from harness.kernel.kernel import resolve_kernel
 from harness.spec import parse_spec
 from harness.store import STORE_VARIABLE, Store
 
 _SECONDS = 600.0
 _LEAST_GIBIBYTES = 0.5
+_BUILD_PROGRAMS = {
+    "git": "git",
+    "make": "make",
+    "gcc": "gcc",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "perl": "perl",
+    "xz": "xz-utils",
+    "bwrap": "bubblewrap",
+}
+"""What a build runs, and the Debian package of each; as in ./bootstrap."""
+_BUILD_HEADERS = {"/usr/include/elfutils/version.h": "libelf-dev"}
 _INSTALL = re.compile(r"apt-get install ([a-z0-9][a-z0-9+. -]*)")
 
 
@@ -33,7 +47,7 @@ class State(StrEnum):
     GOOD = "ok"
     LACK = "LACK"
     UNASKED = "--"
-    """Not looked at, because it needs what is lacking."""
+    """Not looked at, because it needs what is lacking; or lacking, and only some runs need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +88,13 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
 
         findings += [
             _look("kernel packages", lambda: _programs("apt-get", "apt-cache", "dpkg-deb", package="apt dpkg")),
-            _look("kernel trees", lambda: _programs("git", package="git")),
             _look("compiler", lambda: _programs("cc", package="gcc libc6-dev")),
             _look("guest programs", lambda: _guest_programs(usable, deadline)),
             _look("QEMU", find),
         ]
-        if all(finding.state is State.GOOD for finding in findings):
+        is_good = all(finding.state is State.GOOD for finding in findings)
+        findings.append(_builds())
+        if is_good:
             logs = Path(folder)
             findings.append(
                 _look("acceleration", lambda: _acceleration(store, emulator[0], logs, deadline, prove=prove))
@@ -123,6 +138,19 @@ def _programs(*names: str, package: str) -> str:
     if missing:
         raise HostError(f"{', '.join(missing)} not found", remedy=f"apt-get install {package}")
     return ", ".join(names)
+
+
+def _builds() -> Finding:
+    """Whether kernels can be built from source; who tests ready ones needs nothing of it."""
+    missing = [package for name, package in _BUILD_PROGRAMS.items() if process.find_program(name) is None]
+    missing += [package for header, package in _BUILD_HEADERS.items() if not Path(header).exists()]
+    as_root = "" if os.geteuid() == 0 else "sudo "
+    if missing:
+        what = f"kernels cannot be built yet; for deb-src:, series: and trees: {as_root}apt-get install"
+        return Finding("kernel builds", State.UNASKED, f"{what} {' '.join(dict.fromkeys(missing))}")
+    if complaint := find_complaint():
+        return Finding("kernel builds", State.UNASKED, f"only with --trust: bubblewrap does not work here\n{complaint}")
+    return Finding("kernel builds", State.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
 
 
 def _guest_programs(store: Store, deadline: Deadline) -> str:

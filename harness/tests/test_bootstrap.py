@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness import doctor, places
 from harness.cli import main
 from harness.deadline import Deadline
 from harness.process import Completed, find_program, run
@@ -343,3 +343,12 @@ def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
     installed = {line.split()[1] for line in script.splitlines() if line.startswith("/")}
 
     assert wanted <= installed | ESSENTIAL
+
+
+def test_bootstrap_and_doctor_agree_on_what_a_build_takes() -> None:
+    """Who follows the doctor's line has what bootstrap would have installed."""
+    script = (places.ROOT / "bootstrap").read_text()
+    listed = script.partition("build_needs='")[2].partition("'")[0].split("\n")
+    installed = {line.split()[1] for line in listed if line}
+
+    assert installed == {*doctor._BUILD_PROGRAMS.values(), *doctor._BUILD_HEADERS.values()} - {"gcc"}

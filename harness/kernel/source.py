@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.errors import UsageError
 from harness.kernel.apt import Apt
 from harness.kernel.deb_source import import_source_package
-from harness.kernel.git import git
 from harness.kernel.repository import Repository as Repository
 from harness.kernel.repository import borrow, open_repository
 from harness.kernel.snapshot import snapshot_changes, snapshot_files
+from harness.kernel.user_repository import (
+    UserRepository,
+    describe,
+    find_user_repository,
+    is_git_dir,
+    require_complete,
+    resolve,
+    unknown_revision,
+)
 from harness.store import Store
 
 _HOST_APT = Apt()
 _VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_DESCRIBE_SECONDS = 5.0
 _SHOWN_NAMES = 6
 
 
@@ -42,21 +47,6 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _UserRepository:
-    """A repository of the user's, which is only read.
-
-    :param git_dir: of the work tree. :param common: of all its work trees.
-    :param has_files: whether the path that was given is the top of a work tree.
-    """
-
-    git_dir: Path
-    common: Path
-    objects: Path
-    object_format: str
-    has_files: bool
-
-
 def source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Source:
     """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
 
@@ -70,7 +60,7 @@ def source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt =
 
 def is_tree(path: Path) -> bool:
     """Whether that folder may be given as a kernel tree: one with a kernel's files, or a git repository."""
-    return _why_no_kernel(path) == "" or (path / ".git").exists() or _is_git_dir(path)
+    return _why_no_kernel(path) == "" or (path / ".git").exists() or is_git_dir(path)
 
 
 def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadline) -> Source:
@@ -83,7 +73,7 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
     """
     if not path.is_dir():
         raise _no_tree(path, "it is a file" if path.exists() else "there is nothing of that name")
-    theirs = _find_repository(path, deadline=deadline)
+    theirs = find_user_repository(path, deadline=deadline)
     if theirs is None or (theirs.has_files and not revision):
         why_not = _why_no_kernel(path)
         if why_not:
@@ -95,18 +85,19 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
                 remedy=f"give {path} alone: its files as they are",
             )
         return _plain(store, path, deadline=deadline)
-    head = _resolve(theirs, "HEAD", deadline=deadline)
-    commit = _resolve(theirs, revision, deadline=deadline) if revision else head
+    head = resolve(theirs, "HEAD", deadline=deadline)
+    commit = resolve(theirs, revision, deadline=deadline) if revision else head
     if not commit:
         if not revision and theirs.has_files:
             return _plain(store, path, deadline=deadline)
-        raise _unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=deadline)
+        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=deadline)
     of = os.fspath(theirs.common.resolve())
     repository = open_repository(store, of, object_format=theirs.object_format, deadline=deadline)
     with store.complaints():
         borrow(repository, objects=theirs.objects.resolve(), shallow=theirs.common / "shallow")
-    described = f"{path.absolute()} at {_describe(theirs, commit, deadline=deadline)}"
+    described = f"{path.absolute()} at {describe(theirs, commit, deadline=deadline)}"
     if revision or not theirs.has_files:
+        require_complete(path, theirs, repository, commit, deadline=deadline)
         why_not = _why_no_kernel_in(repository, commit, deadline=deadline)
         if why_not:
             raise _no_tree(path, f"in commit {commit[:12]} {why_not}")
@@ -115,7 +106,7 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
 
 
 def _with_changes(
-    store: Store, path: Path, theirs: _UserRepository, repository: Repository, source: Source, *, deadline: Deadline
+    store: Store, path: Path, theirs: UserRepository, repository: Repository, source: Source, *, deadline: Deadline
 ) -> Source:
     """That source, with the files as they are on top."""
     snapshot = snapshot_changes(
@@ -141,76 +132,6 @@ def _plain(store: Store, path: Path, *, deadline: Deadline) -> Source:
     repository = open_repository(store, f"files of {place}", deadline=deadline)
     snapshot = snapshot_files(store, repository, place, deadline=deadline)
     return Source(repository, snapshot.commit, f"the files of {path.absolute()}")
-
-
-def _find_repository(path: Path, *, deadline: Deadline) -> _UserRepository | None:
-    """The repository whose top folder, or whose own folder, that path is."""
-    asked = git(
-        None,
-        "rev-parse",
-        *("--path-format=absolute", "--git-dir", "--git-common-dir", "--git-path", "objects"),
-        *("--show-object-format", "--is-inside-work-tree", "--show-prefix"),
-        cwd=path,
-        check=False,
-        deadline=deadline,
-    )
-    if asked.status != 0:
-        return None
-    git_dir, common, objects, object_format, is_inside, prefix = os.fsdecode(asked.stdout).split("\n")[:6]
-    has_files = is_inside == "true"
-    if prefix or not (has_files or Path(git_dir).resolve() == path.resolve()):
-        return None
-    return _UserRepository(Path(git_dir), Path(common), Path(objects), object_format, has_files)
-
-
-def _resolve(theirs: _UserRepository, revision: str, *, deadline: Deadline) -> str:
-    """The full hash of the commit that a revision names; empty when it names none."""
-    hashed = revision
-    # Twice: ':/text' would take a '^{commit}' behind it for a part of the text.
-    for suffix in ("", "^{commit}"):
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{hashed}{suffix}")
-        asked = git(theirs.git_dir, *words, check=False, deadline=deadline)
-        hashed = asked.text.strip()
-        if asked.status != 0 or not _HASH.fullmatch(hashed):
-            return ""
-    return hashed
-
-
-def _unknown_revision(
-    path: Path, theirs: _UserRepository, revision: str, *, is_empty: bool, deadline: Deadline
-) -> UsageError:
-    if is_empty:
-        return UsageError(f"the git repository {path} has no commit {revision}", remedy=f"commit there, or give {path}")
-    words = ("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags", "refs/heads", "refs/remotes")
-    names = git(theirs.git_dir, *words, deadline=deadline).text.split()
-    near = difflib.get_close_matches(revision, names, _SHOWN_NAMES, 0.5)
-    asked = git(theirs.git_dir, "rev-parse", "--verify", "--end-of-options", revision, check=False, deadline=deadline)
-    said = "\n".join(line for line in asked.complaint.splitlines() if line and "single revision" not in line)
-    shown = ["near names:", *near] if near else [f"it has {len(names)} tags and branches, and none is near"]
-    if theirs.common.joinpath("shallow").exists():
-        shown.append("it is a shallow clone: older commits are not there")
-    return UsageError(
-        f"{path} has no revision {revision}",
-        evidence="\n".join(filter(None, [said, *shown])),
-        remedy="give a tag, a branch or a commit that is there; 'git fetch --tags' gets what others have published",
-    )
-
-
-def _describe(theirs: _UserRepository, commit: str, *, deadline: Deadline) -> str:
-    """A commit by the nearest tag before it; by its short hash when there is none, or none is found quickly."""
-    words = ("describe", "--tags", "--always", "--abbrev=12", commit)
-    try:
-        asked = git(theirs.git_dir, *words, check=False, deadline=deadline.sooner(_DESCRIBE_SECONDS))
-    except HostError:
-        if deadline.is_past:
-            raise
-        return commit[:12]
-    return asked.text.strip() or commit[:12]
-
-
-def _is_git_dir(path: Path) -> bool:
-    """Whether git would take that folder for a repository (gitrepository-layout(5))."""
-    return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
 
 
 def _why_no_kernel(path: Path) -> str:

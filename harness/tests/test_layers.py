@@ -70,6 +70,7 @@ ORDER = """
   kernel.tree_import
   kernel.deb_source
   kernel.snapshot
+  kernel.user_repository
   kernel.source
   kernel.worktree
   kernel.bubblewrap

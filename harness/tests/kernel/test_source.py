@@ -236,6 +236,22 @@ def test_a_shallow_clone_is_a_tree_too(store: Store, tree: UserTree, tmp_path: P
     assert take(store, clone).repository.git(*history, deadline=seconds(60)).text == "2\n"
 
 
+def test_a_partial_clone_lacks_files(store: Store, tree: UserTree, tmp_path: Path) -> None:
+    """git would fetch them from the server and write them to the user's repository: that is for the user to do."""
+    clone = tmp_path / "partial"
+    tree.git("config", "uploadpack.allowFilter", "true")
+    tree.git("clone", "--quiet", "--filter=blob:none", f"file://{tree.folder}", clone)
+    v90 = tree.git("rev-parse", "v9.0")
+
+    assert (
+        refuse(store, clone, "v9.0").what == f"{clone} is a partial clone without 1 of the files of commit {v90[:12]}"
+    )
+    assert take(store, clone, "v9.1").commit == tree.git("rev-parse", "v9.1")
+    assert take(store, clone).uncommitted == 0
+    tree.git("archive", "--output", tmp_path / "x.tar", "v9.0", at=clone)
+    assert take(store, clone, "v9.0").commit == tree.git("rev-parse", "v9.0")
+
+
 @pytest.mark.parametrize("name", ["linux", "a b", '"quoted"', "#comment", "back\\slash", "ünï"])
 def test_objects_are_borrowed_from_borrowers(store: Store, tree: UserTree, tmp_path: Path, name: str) -> None:
     """A clone that shares the objects of another one, by a relative path even, at a path with odd letters."""

@@ -18,6 +18,7 @@ from harness.process import find_program, run
 
 INSIDE_TREE = "/src"
 INSIDE_OUTPUT = "/out"
+INSIDE_CACHE = "/cache"
 _NOBODY = 65534
 # Users of no name, far from those that a host gives names to: 16 builds at once for each harness.
 _FIRST_USER = 1_500_000_000
@@ -73,15 +74,15 @@ def bubblewrap_words(
     user: int,
     scratch_mebibytes: int,
     status_descriptor: int,
-    writable: tuple[Path, ...] = (),
-    readable: tuple[Path, ...] = (),
+    cache: Path | None = None,
+    is_cache_writable: bool = False,
 ) -> list[str]:
     """The words before those of the program that is to run inside.
 
     :param user: who it runs as; see :func:`pick_user`.
     :param scratch_mebibytes: the size of /tmp and of /dev/shm each; both are memory.
     :param status_descriptor: where bwrap writes, as JSON, the pid of the sandbox's init and the program's exit status.
-    :param writable: more folders to be found inside by their own paths. :param readable: the same, read-only.
+    :param cache: one more folder, found inside as :data:`INSIDE_CACHE`.
     """
     words = [os.fspath(find_program(_PROGRAM) or _PROGRAM), "--json-status-fd", str(status_descriptor)]
     words += ["--die-with-parent", "--new-session", "--hostname", "build"]
@@ -100,10 +101,8 @@ def bubblewrap_words(
     scratch = ["--perms", "1777", "--size", str(scratch_mebibytes << 20), "--tmpfs"]
     words += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
     words += ["--ro-bind", str(tree), INSIDE_TREE, "--bind", str(output), INSIDE_OUTPUT]
-    for folder in readable:
-        words += ["--ro-bind", str(folder), str(folder)]
-    for folder in writable:
-        words += ["--bind", str(folder), str(folder)]
+    if cache is not None:
+        words += ["--bind" if is_cache_writable else "--ro-bind", str(cache), INSIDE_CACHE]
     # Both are memory without a bound: bwrap's own root and its /dev.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--"]
     if is_other:

@@ -190,7 +190,7 @@ class _Build:
         words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
         pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
         began = time.monotonic()
-        with self._log.open("w") as log:
+        with self._log.open("w", buffering=1) as log:
             listener = _Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
             result = run_inside(sandbox, words, deadline=self.deadline, on_line=listener)
         seconds = time.monotonic() - began

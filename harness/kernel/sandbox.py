@@ -73,15 +73,15 @@ class Sandbox:
 
     :param tree: the kernel tree, never written. :param output: the only folder that can be written; it exists.
     :param trusted: run on the host, without bubblewrap.
-    :param readable: more folders, found inside by the paths they have outside. :param writable: the same, and writable.
+    :param cache: one more folder, found inside as /cache, read-only unless it ``is_cache_writable``; not when trusted.
     """
 
     tree: Path
     output: Path
     trusted: bool = False
     bounds: Bounds = DEFAULT
-    readable: tuple[Path, ...] = ()
-    writable: tuple[Path, ...] = ()
+    cache: Path | None = None
+    is_cache_writable: bool = False
 
     @property
     def inside_tree(self) -> str:
@@ -246,8 +246,8 @@ def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descripto
             user=user,
             scratch_mebibytes=max(1, sandbox.bounds.memory_mebibytes // 4),
             status_descriptor=status_descriptor,
-            readable=sandbox.readable,
-            writable=sandbox.writable,
+            cache=sandbox.cache,
+            is_cache_writable=sandbox.is_cache_writable,
         )
     bounds = sandbox.bounds
     limits = limit_words(

@@ -197,7 +197,7 @@ def test_without_bubblewrap_it_says_so(sandbox: Sandbox, tmp_path: Path, monkeyp
 
 def test_a_bubblewrap_that_fails_is_the_hosts_fault(sandbox: Sandbox) -> None:
     """What bwrap itself complains of is not taken for the program's answer."""
-    gone = dataclasses.replace(sandbox, readable=(sandbox.tree / "gone",))
+    gone = dataclasses.replace(sandbox, cache=sandbox.tree / "gone")
 
     with pytest.raises(HostError) as caught:
         shell(gone, "true")

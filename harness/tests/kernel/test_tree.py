@@ -75,15 +75,18 @@ def error(store: Store, tree: Tree, series: Series, revision: str) -> SeriesErro
 
 
 def test_each_patch_is_a_commit(store: Store, tree: Tree) -> None:
-    """In order, with author, date and message of the mail."""
+    """In order, with author, date and message of the mail; the date is the committer's, too."""
     result = patched(store, tree, made(tree, "v6.2..topic"))
-    shown = result.repository.git("log", "--format=%an|%at|%s|%b", "-2", result.commit, deadline=SOON).text
+    shown = result.repository.git("log", "--format=%an|%at|%ct|%s|%b", "-2", result.commit, deadline=SOON).text
 
     assert len(result.commits) == 2
     assert content(result, result.commits[0], "kernel/exit.c") == lines(line3="three", line5="five")
     assert content(result, result.commits[0], "kernel/fork.c") == lines()
     assert content(result, result.commit, "kernel/fork.c") == lines(line10="ten")
-    assert shown.split("\n")[:2] == ["Jörg Ünal|1700000300|fork: ten|", "Jörg Ünal|1700000240|exit: five|From me."]
+    assert shown.split("\n")[:2] == [
+        "Jörg Ünal|1700000300|1700000300|fork: ten|",
+        "Jörg Ünal|1700000240|1700000240|exit: five|From me.",
+    ]
 
 
 def test_the_same_series_gives_the_same_commits(store: Store, tree: Tree, tmp_path: Path) -> None:

@@ -15,7 +15,11 @@ from harness.errors import HostError
 from harness.kernel.mailbox import Mail
 from harness.kernel.subject import Subject
 from harness.process import find_program, run
+from harness.store import Store, digest_of
 
+_PREPARED = "b4-mails"
+# Grows when b4 is asked in another way.
+_VERSION = "1"
 # What b4 puts before each mail (save_git_am_mbox).
 _BETWEEN = re.compile(rb"^From git@z Thu Jan  1 00:00:00 1970\n", re.MULTILINE)
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
@@ -31,19 +35,36 @@ def find_b4() -> Path | None:
     return beside if os.access(beside, os.X_OK) else find_program("b4")
 
 
-def prepare_mails(mails: Sequence[Mail], *, deadline: Deadline) -> tuple[bytes, ...] | None:
+def prepare_mails(mails: Sequence[Mail], *, store: Store | None, deadline: Deadline) -> tuple[bytes, ...] | None:
     """Each mail as b4 would hand it to git-am(1); None when b4 makes something else of them than one series.
 
     :param mails: the patches of one series, complete and in order; their subjects are numbered anew.
+    :param store: where to keep what b4 said, as starting it takes half a second; None to ask it each time.
     :raises HostError: b4 is missing, or did not end before the deadline.
+    :raises UsageError: the store cannot be written.
     """
+    total = len(mails)
+    mailbox = b"".join(_quoted(mail, number, total) for number, mail in enumerate(mails, 1))
+    key = digest_of(_VERSION, mailbox)
+    fact = (store.recall(_PREPARED, key) or {}) if store else {}
+    kept = fact.get("said")
+    if not isinstance(kept, str):
+        kept = _ask(mailbox, deadline=deadline).decode("latin-1")
+        if store:
+            store.remember(_PREPARED, key, {"said": kept})
+    prepared = _BETWEEN.split(kept.encode("latin-1"))[1:]
+    if len(prepared) != total:
+        return None
+    return tuple(_as_written(one, mail) for one, mail in zip(prepared, mails, strict=True))
+
+
+def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
+    """What b4 makes of a mailbox; nothing when it fails."""
     program = find_b4()
     if program is None:
         raise HostError(
             "b4 is missing: mailboxes are read with it", remedy="run ./bootstrap, or: pip install 'b4>=0.13'"
         )
-    total = len(mails)
-    mailbox = b"".join(_quoted(mail, number, total) for number, mail in enumerate(mails, 1))
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
         home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), folder)
         git = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
@@ -51,10 +72,7 @@ def prepare_mails(mails: Sequence[Mail], *, deadline: Deadline) -> tuple[bytes, 
         said = run(
             [program, *_WORDS, *_WORDS_OUT], stdin=mailbox, cwd=Path(folder), env=env, check=False, deadline=deadline
         )
-    prepared = _BETWEEN.split(said.stdout)[1:]
-    if said.status != 0 or len(prepared) != total:
-        return None
-    return tuple(_as_written(one, mail) for one, mail in zip(prepared, mails, strict=True))
+    return said.stdout if said.status == 0 else b""
 
 
 def _as_written(prepared: bytes, mail: Mail) -> bytes:

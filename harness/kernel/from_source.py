@@ -119,7 +119,7 @@ def _apply(
     trees = [patch_tree(store, source, None, deadline=deadline)]
     series = [shipped.series] if shipped else []
     if word.patches:
-        series.append(_read_patches(word, source, deadline=deadline))
+        series.append(_read_patches(store, word, source, deadline=deadline))
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
@@ -129,14 +129,14 @@ def _apply(
     return trees
 
 
-def _read_patches(word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+def _read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)
     if not place.exists() and wanted.is_range:
         return series_of_range(source.repository, wanted.place, head=source.commit, deadline=deadline)
     if not place.exists():
         raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
-    return read_series(place, version=wanted.version, deadline=deadline)
+    return read_series(place, version=wanted.version, store=store, deadline=deadline)
 
 
 def _how_far(step: Progress) -> str:

@@ -17,12 +17,6 @@ _FORMAT = (
 )
 
 
-def is_range(text: str) -> bool:
-    """Whether a word is a range; a path with ``..`` in it has a slash beside the dots."""
-    left, dots, right = text.partition("..")
-    return bool(dots) and not (left.endswith("/") or right.startswith(("/", "."))) and bool(left or right)
-
-
 def series_of_range(repository: Repository, text: str, *, head: str, deadline: Deadline) -> Series:
     """The commits of a range as a series, whose ``base_commit`` is where they leave A's history.
 

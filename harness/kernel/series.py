@@ -17,7 +17,7 @@ from harness.kernel.patch_folder import is_maildir, read_file, read_folder, read
 from harness.kernel.posting import Posting, choose_posting
 from harness.kernel.refusal import check_patch, check_size
 from harness.kernel.subject import Subject
-from harness.store import digest_of
+from harness.store import Store, digest_of
 
 _BASE = re.compile(rb"^base-commit: ?([0-9a-f]{7,40})\b", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MULTILINE)
@@ -71,12 +71,15 @@ class Series:
         return digest_of(*(patch.mail for patch in self.patches))
 
 
-def read_series(path: Path | str, *, version: int | None = None, deadline: Deadline) -> Series:
+def read_series(
+    path: Path | str, *, version: int | None = None, store: Store | None = None, deadline: Deadline
+) -> Series:
     """Read a series.
 
     :param path: a mailbox (also ``.gz``), a maildir, a folder of patches with a quilt ``series`` file or without, or a
         file with one patch: a mail or a bare diff.
     :param version: the one to take; None for the newest complete one.
+    :param store: where to keep what b4 made of a mailbox, for the next time; None to keep nothing.
     :raises UsageError: there is no such file, or no patch in it, or not that version.
     :raises SeriesError: a patch is missing, twice there, damaged, or reaches where none may.
     :raises HostError: b4 or git is missing, or did not end before the deadline.
@@ -88,7 +91,7 @@ def read_series(path: Path | str, *, version: int | None = None, deadline: Deadl
         return _of_folder(path, version, deadline=deadline)
     mails = read_maildir(path) if path.is_dir() else read_file(path)
     posting = choose_posting(mails, version=version, name=name)
-    return _make(_prepared(posting.mails, deadline), posting, origin=name, deadline=deadline)
+    return _make(_prepared(posting.mails, store, deadline=deadline), posting, origin=name, deadline=deadline)
 
 
 def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, deadline: Deadline) -> Series:
@@ -140,13 +143,13 @@ def _numbered(mail: Mail, number: int, total: int) -> Mail:
     return replace(mail, subject=Subject(mail.subject.title or "(no subject)", number, total), message_id="")
 
 
-def _prepared(mails: Sequence[Mail], deadline: Deadline) -> tuple[Mail, ...]:
+def _prepared(mails: Sequence[Mail], store: Store | None, *, deadline: Deadline) -> tuple[Mail, ...]:
     """What b4 makes of the mails; of one whose diff b4 would change, the mail itself.
 
-    b4 drops carriage returns and bytes that are not UTF-8, both of which old kernel sources hold.
+    b4 drops carriage returns and bytes that are not UTF-8, which files of old kernels hold.
     """
     plain = [mail.resolve() for mail in mails]
-    prepared = prepare_mails(plain, deadline=deadline) or ()
+    prepared = prepare_mails(plain, store=store, deadline=deadline) or ()
     found = [read_mail(one)[0] for one in prepared] or plain
     return tuple(
         one if diff_lines(one.text) == diff_lines(own.text) else own for one, own in zip(found, plain, strict=True)

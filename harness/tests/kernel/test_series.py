@@ -14,6 +14,7 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.kernel import b4
 from harness.kernel.series import Series, read_series
+from harness.store import Store
 from harness.tests.kernel.thread import Tree, lines, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 TITLES = ["fork: say fünf", "cgroup: say ten", "fork: say fifteen"]
@@ -269,6 +270,16 @@ def test_without_b4_the_remedy_is_said(tree: Tree, tmp_path: Path, monkeypatch: 
 
     assert isinstance(error, HostError)
     assert re.search(r"pip install 'b4>=", error.remedy)
+
+
+def test_what_b4_made_of_a_mailbox_is_kept(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting it takes half a second, which a run that has nothing to do does not have."""
+    store = Store(tmp_path / "store")
+    path = saved(tmp_path, tree.mails("base..main"))
+    first = read_series(path, store=store, deadline=Deadline.after(60))
+    monkeypatch.setattr(b4, "run", None)
+
+    assert read_series(path, store=store, deadline=Deadline.after(60)) == first
 
 
 def test_a_mail_without_headers_worth_the_name_is_read(tree: Tree, tmp_path: Path) -> None:

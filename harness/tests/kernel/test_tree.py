@@ -11,7 +11,7 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import SeriesError, UsageError
 from harness.kernel import tree as tree_module
-from harness.kernel.git_range import is_range, series_of_range
+from harness.kernel.git_range import series_of_range
 from harness.kernel.series import Series, read_series
 from harness.kernel.source import Source, source_tree
 from harness.kernel.tree import PatchedTree, patch_tree
@@ -319,23 +319,6 @@ def test_a_range_that_is_no_series_is_said(store: Store, tree: Tree) -> None:
     ):
         with pytest.raises(kind, match=what):
             series_of_range(at.repository, text, head=at.commit, deadline=SOON)
-
-
-@pytest.mark.parametrize(
-    ("text", "is_one"),
-    [
-        ("v6.1..topic", True),
-        ("a..", True),
-        ("..b", True),
-        ("../x.mbox", False),
-        ("a/../b", False),
-        ("x.mbox", False),
-        ("..", False),
-    ],
-)
-def test_a_range_is_told_from_a_path(text: str, is_one: bool) -> None:
-    """By the dots without a slash beside them."""
-    assert is_range(text) is is_one
 
 
 def test_the_work_tree_is_at_the_last_patch(store: Store, tree: Tree) -> None:

@@ -71,8 +71,12 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
     :raises UsageError: no such folder or revision, no kernel tree, or files that cannot be read.
     :raises HostError: git is missing or failed, the disk is full, or the deadline came.
     """
-    if not path.is_dir():
-        raise _no_tree(path, "it is a file" if path.exists() else "there is nothing of that name")
+    try:
+        if not path.is_dir():
+            raise _no_tree(path, "it is a file" if path.exists() else "there is nothing of that name")
+        next(path.iterdir(), None)
+    except OSError as error:
+        raise _no_tree(path, f"it cannot be looked at ({error.strerror})") from None
     theirs = find_user_repository(path, deadline=deadline)
     if theirs is None or (theirs.has_files and not revision):
         why_not = _why_no_kernel(path)
@@ -164,6 +168,6 @@ def _no_tree(path: Path, reason: str) -> UsageError:
         f"{path} is no kernel tree: {reason}",
         evidence="looked for: a Makefile with VERSION and PATCHLEVEL, and a Kconfig, in the top folder",
         remedy=f"give {above}, the top folder"
-        if above and path.is_dir()
+        if above
         else "give the top folder of a kernel tree, or a git repository of the kernel and a revision",
     )

@@ -92,14 +92,15 @@ def checked_out(store: Store, repository: Repository, commit: str, *, deadline: 
     """
     with _held_slot(store, repository, commit) as slot:
         tree = WorkTree(slot / "tree", slot / "git", commit)
-        try:
-            _check_out(tree, repository, deadline=deadline)
-        except HostError:
-            if deadline.is_past or not repository.has_commit(commit, deadline=deadline):
-                raise
-            # Damaged, say by a full disk or a hand: once more, from nothing.
-            shutil.rmtree(slot)
-            _check_out(tree, repository, deadline=deadline)
+        with store.complaints():
+            try:
+                _check_out(tree, repository, deadline=deadline)
+            except HostError:
+                if deadline.is_past or not repository.has_commit(commit, deadline=deadline):
+                    raise
+                # Damaged, say by a full disk or a hand: once more, from nothing.
+                shutil.rmtree(slot)
+                _check_out(tree, repository, deadline=deadline)
         yield tree
 
 

@@ -406,6 +406,7 @@ def test_what_is_no_folder_is_refused(store: Store, tree: UserTree) -> None:
     assert refuse(store, file).what == f"{file} is no kernel tree: it is a file"
     assert refuse(store, inner).what == f"{inner} is no kernel tree: the Makefile says no VERSION and PATCHLEVEL"
     assert f"give {tree.folder}" in refuse(store, inner).remedy
+    assert refuse(store, tree.folder / ("x" * 300)).what.endswith("it cannot be looked at (File name too long)")
     assert not any(map(is_tree, (nothing, file, inner)))
     assert is_tree(tree.folder)
 

@@ -155,7 +155,9 @@ def _judge(
     what = f"Linux {version} does not grant " + (
         f"{len(refused)} options that are asked for" if len(refused) > 1 else next(iter(refused)).option
     )
-    evidence = explain_all(refused, answers, version=version)
+    placed = {one.option: one for one in requests}
+    rivals = [placed[name] for one in refused for name in answers[one.option].rivals if name in placed]
+    evidence = "\n".join([explain_all(refused, answers, version=version), *(f"    by {one}" for one in rivals)])
     if is_users:
         remedy = "ask for what is needed as well, or leave it out; '# versions: 4.6..' above an option says who has it"
         raise UsageError(what, evidence=evidence, remedy=remedy)

@@ -213,13 +213,15 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
 
     with pytest.raises(UsageError) as caught:
         of_linux(linux, mine)
-    said = dict(zip(*[iter(caught.value.evidence.split("\n"))] * 2, strict=True))
+    *pairs, rival = caught.value.evidence.split("\n")
+    said = dict(zip(*[iter(pairs)] * 2, strict=True))
     assert said[f"{mine}:1: CONFIG_DEBUG_INFO_BTF=y"].endswith(
         "asked y, got n; needs CONFIG_DEBUG_INFO [=n] and CONFIG_BPF_SYSCALL [=n]"
     )
     assert said[f"{mine}:2: CONFIG_NO_SUCH=y"].endswith("knows no such option")
     assert "asked n, got y; selected by CONFIG_HAVE_" in said[f"{mine}:3: CONFIG_OBJTOOL=n"]
     assert said[f"{mine}:5: CONFIG_LOG_BUF_SHIFT=99"].endswith("it may be [12 25]")
+    assert rival == f"    by {mine}:4: CONFIG_KERNEL_GZIP=y"
     choice = [line for place, line in said.items() if "CONFIG_KERNEL_" in place]
     assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
 

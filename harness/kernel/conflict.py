@@ -56,8 +56,8 @@ def explain(mail: bytes, complaints: Sequence[Complaint], files: Mapping[str, by
             continue
         number, count, hunk = place
         head = f"{complaint.file}, hunk {number} of {count} ({_range(hunk)}):"
-        expected = [line.value.rstrip("\r\n") for line in hunk if line.is_context or line.is_removed]
-        has = files.get(complaint.file, b"").decode(errors="replace").splitlines()
+        expected = [line.value.removesuffix("\n") for line in hunk if line.is_context or line.is_removed]
+        has = files.get(complaint.file, b"").decode(errors="replace").removesuffix("\n").split("\n")
         paragraphs.append("\n".join([head, *compare(expected, has, at=hunk.source_start)]))
     if len(complaints) > _SHOWN_HUNKS:
         paragraphs.append(f"... and {len(complaints) - _SHOWN_HUNKS} more")
@@ -82,7 +82,17 @@ def compare(expected: Sequence[str], has: Sequence[str], *, at: int) -> list[str
             shown += [f"{'':6} - {line}" for line in expected[first:behind]]
         shown += [f"{start + at + 1:6} {sign} {window[at]}" for at in range(low, high)]
     more = len(shown) - _SHOWN_LINES
-    return [*shown[:_SHOWN_LINES], *([f"... and {more} lines more"] if more > 0 else [])]
+    bounded = [*shown[:_SHOWN_LINES], *([f"... and {more} lines more"] if more > 0 else [])]
+    return [line.replace("\r", "^M") for line in (*bounded, *_hint(expected, window))]
+
+
+def _hint(expected: Sequence[str], has: Sequence[str]) -> list[str]:
+    """What the eye does not see in a difference."""
+    if list(expected) == list(has):
+        return ["(all of it is there: a hunk with no line behind its change belongs at the end of a file, says git)"]
+    if [line.split() for line in expected] == [line.split() for line in has]:
+        return ["(they differ in blanks only: a mail program may have changed tabs or ends of lines)"]
+    return []
 
 
 def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:

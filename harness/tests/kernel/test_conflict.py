@@ -61,6 +61,14 @@ def test_a_hunk_of_which_nothing_is_there_is_shown_where_it_says() -> None:
     assert compare(["a"], ["1"], at=300)[1:] == ["       - a", "     1 + 1"]
 
 
+def test_what_the_eye_does_not_see_is_said() -> None:
+    """Tabs that became blanks, carriage returns, and a hunk whose lines are there in a place that git does not take."""
+    assert compare(["\ta"], ["        a"], at=1)[-1].startswith("(they differ in blanks only")
+    assert compare(["a"], ["a\r"], at=1)[1:3] == ["       - a", "     1 + a^M"]
+    assert compare(["a"], ["a", "b"], at=1)[-1].startswith("(all of it is there")
+    assert compare(["a", "x"], ["a", "b"], at=1)[-1] == "     2 + b"
+
+
 def test_of_equal_places_the_nearest_is_shown() -> None:
     """A line of many."""
     has = ["a", "x", "a", "y", "a", "z"]

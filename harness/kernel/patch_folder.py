@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import SeriesError, UsageError
-from harness.kernel.diff import add_prefixes, lacks_prefixes
+from harness.kernel.diff import add_prefixes, has_diff, lacks_prefixes
 from harness.kernel.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox
 from harness.kernel.quilt import SERIES_FILE, QuiltEntry, parse_quilt
 from harness.kernel.refusal import SERIES_LIMIT_BYTES
@@ -19,6 +19,7 @@ from harness.kernel.subject import Subject
 _SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
 # git-format-patch(1): v2-0003-title.patch
 _FORMATTED = re.compile(r"(?:v(\d+)-)?(\d{4,})-.*")
+_SHOWN_BYTES = 80
 _LEADING_NUMBER = re.compile(r"^(?:v\d+-)?\d+[-_. ]+(?=.)")
 
 
@@ -78,7 +79,7 @@ def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
     """The mails of one file: a mailbox, a mail, or a bare diff, whose subject is then made from the file's name.
 
     :param strip: how many folders of its paths are not of the tree; 0 is made 1.
-    :raises UsageError: it cannot be read.
+    :raises UsageError: it cannot be read, or is none of these.
     """
     data = read_data(path)
     if is_mailbox(data):
@@ -87,6 +88,13 @@ def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
         mails = read_mail(data)
     else:
         text = data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\n") else data
+        if text.strip() and not has_diff(text):
+            first = text.strip().splitlines()[0][:_SHOWN_BYTES].decode(errors="replace")
+            raise UsageError(
+                f"{path} is neither a mailbox nor a patch",
+                evidence=f"it begins: {first}",
+                remedy="save the thread as a mailbox (mbox), or a mail with its headers",
+            )
         mails = (Mail("", Subject(_title(path)), NO_SENDER, NO_DATE, "", text),) if text.strip() else ()
     return tuple(
         replace(mail, text=add_prefixes(mail.text)) if strip == 0 or lacks_prefixes(mail.text) else mail

@@ -197,9 +197,8 @@ def _no_patch(mails: Sequence[Mail], *, name: str) -> HarnessError:
     replies = [mail for mail in mails if mail.subject.is_reply]
     carrying = [mail for mail in replies if mail.has_diff]
     shown = [f"<{mail.message_id}>  {mail.subject.render()}" for mail in (carrying or mails)]
-    what = (
-        f"{name} holds only replies" if len(replies) == len(mails) else f"{name} holds {len(mails)} mails and no patch"
-    )
+    count = "a mail" if len(mails) == 1 else f"{len(mails)} mails"
+    what = f"{name} holds only replies" if len(replies) == len(mails) else f"{name} holds {count} and no patch"
     if carrying:
         what += "; a diff in a reply is not taken for a patch"
     return UsageError(

@@ -188,7 +188,9 @@ def _conflict(
     return SeriesError(
         f"{patch.called} does not apply to {target}",
         evidence=evidence,
-        remedy=f"the whole series applies to {tag}: PATH@{tag}+SERIES" if tag else "base the series on this tree",
+        remedy=f"the whole series applies to {tag}: PATH@{tag}+SERIES"
+        if tag
+        else "base the series on this tree, or give the tree that it was made on",
     )
 
 

@@ -209,7 +209,7 @@ def test_what_is_no_series_is_said(tmp_path: Path) -> None:
     assert [error.what.replace(str(tmp_path), ".") for error in sentences] == [
         "there is no series ./no.mbox",
         "./empty.mbox holds no mail",
-        "./text.mbox holds 1 mails and no patch",
+        "./text.mbox is neither a mailbox nor a patch",
         "./broken.mbox.gz cannot be read",
         "the folder ./folder holds no patch",
     ]

@@ -10,10 +10,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from harness.deadline import Deadline
 from harness.errors import SeriesError
@@ -30,11 +29,13 @@ from harness.kernel.built import (
     read_built,
     write_built,
 )
+from harness.kernel.ccache import CompilerCache, find_cache
 from harness.kernel.compilers import Adjustments, Toolchain
 from harness.kernel.config import Config
 from harness.kernel.diagnostics import Diagnostic, Severity
+from harness.kernel.listener import Listener
 from harness.kernel.objects import Start, Wanted, copy_objects, find_start, keep_objects
-from harness.kernel.progress import Pace, Progress, parse_step, progress_of
+from harness.kernel.progress import Pace, Progress
 from harness.kernel.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
 from harness.kernel.toolchain import find_adjustments, find_toolchain
@@ -144,6 +145,7 @@ class _Build:
     progress: Callable[[Progress], None]
     deadline: Deadline
     _log: Path = field(init=False)
+    _cache: CompilerCache | None = field(default=None, init=False)
 
     def run(self) -> None:
         """Build, and fill the folder.
@@ -154,6 +156,8 @@ class _Build:
         with store.complaints():
             (store.folder / LOG_KIND).mkdir(parents=True, exist_ok=True)
         self._log = store.folder / LOG_KIND / f"{store.place(KIND, key).name}.log"
+        if not self.trusted:
+            self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
         wanted = self._wanted()
         start = find_start(store, wanted, deadline=self.deadline)
         result, complaints, seconds, start = self._make(start)
@@ -168,12 +172,20 @@ class _Build:
 
     def _wanted(self) -> Wanted:
         tree = self.order.tree
-        # Outside of the sandbox the path of the work tree is in each command line, and so in each object.
-        tools = digest_of(self.order.tools, self._sandbox().inside_tree)
+        # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
+        tools = digest_of(self.order.tools, self._sandbox().inside_tree, str(self._cache is not None))
         return Wanted(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
 
     def _sandbox(self) -> Sandbox:
-        return Sandbox(self.worktree.path, self.folder / _OUTPUT, self.trusted, self.bounds)
+        cache = self._cache
+        return Sandbox(
+            self.worktree.path,
+            self.folder / _OUTPUT,
+            self.trusted,
+            self.bounds,
+            cache=cache.folder if cache else None,
+            is_cache_writable=bool(cache and cache.is_writable),
+        )
 
     def _make(self, start: Start | None) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | None]:
         """Run make; what came of it, how long it took, and what it really started from."""
@@ -186,13 +198,16 @@ class _Build:
             sandbox.output.mkdir()
         self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
-        assignments = self.order.adjustments.assignments
+        assignments: Sequence[str] = self.order.adjustments.assignments
+        environment: Mapping[str, str] = {}
+        if self._cache is not None:
+            assignments, environment = self._cache.assign(assignments), self._cache.environment
         words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
         pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
         began = time.monotonic()
         with self._log.open("w", buffering=1) as log:
-            listener = _Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
-            result = run_inside(sandbox, words, deadline=self.deadline, on_line=listener)
+            listener = Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
+            result = run_inside(sandbox, words, deadline=self.deadline, environment=environment, on_line=listener)
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
@@ -266,28 +281,6 @@ class _Build:
             "assignments": list(self.order.adjustments.assignments),
             "is_trusted": self.trusted,
         }
-
-
-@dataclass(slots=True)
-class _Listener:
-    """Takes the lines of make as they come: into the log, and for the progress.
-
-    :param began: when make was started. :param begun_at: when each step began, in seconds since then.
-    """
-
-    log: IO[str]
-    progress: Callable[[Progress], None]
-    began: float
-    pace: Pace | None
-    begun_at: list[float] = field(default_factory=list)
-
-    def __call__(self, line: str) -> None:
-        """Take one line."""
-        self.log.write(f"{line}\n")
-        if what := parse_step(line):
-            seconds = time.monotonic() - self.began
-            self.begun_at.append(seconds)
-            self.progress(progress_of(what, len(self.begun_at), seconds=seconds, pace=self.pace))
 
 
 def _write_config(place: Path, text: str) -> None:

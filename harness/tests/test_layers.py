@@ -97,6 +97,8 @@ ORDER = """
   kernel.trial
   kernel.sparse
   kernel.tree
+  kernel.ccache
+  kernel.listener
   kernel.toolchain
   kernel.order
   kernel.config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source, source_tree
 from harness.kernel.tree import PatchedTree
 from harness.kernel.worktree import checked_out
+from harness.process import find_program
 from harness.store import Store
 from harness.tests.kernel.fake_tree import CONFIG, FILES, FakeRepository, make_repository
 
@@ -347,3 +349,28 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
         workshop.build("a lie")
     assert "lacks flex" in caught.value.what
     assert caught.value.remedy == "apt install flex"
+
+
+@pytest.mark.skipif(find_program("ccache") is None, reason="ccache is not installed")
+def test_only_a_tree_without_a_series_adds_to_the_compiler_cache(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A series reads what the tree's own build left there and cannot write to it; the image is the same from a hit."""
+    cache = workshop.store.folder / "kernel-ccache" / "cache"
+    monkeypatch.setenv("HARNESS_CCACHE", "yes")
+    base = workshop.build()
+    kept = {path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    deed = "-@echo x > /cache/x; touch /cache/y"
+    makefile = FILES["Makefile"].replace('\t@echo "  LD', f'\t{deed}\n\t@echo "  LD')
+    workshop.repository.commit({"Makefile": makefile, "kernel/fork.c": NEW_FORK})
+    workshop.build("a deed")
+    after = {path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    workshop.repository.commits.pop()
+    for kind in ("kernel-build", objects.KIND):
+        shutil.rmtree(workshop.store.folder / kind)
+    again = workshop.build()
+
+    assert kept
+    assert after == kept
+    assert (again.digest, again.reused) == (base.digest, "")
+    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700

@@ -38,7 +38,8 @@ def read_entries(
     found: dict[str, Entry] = {}
     for start in range(0, len(names), _MOST_WORDS):
         words = ("ls-tree", "-z", "--full-tree", commit, "--", *names[start : start + _MOST_WORDS])
-        for line in repository.git(*words, deadline=deadline).stdout.split(b"\0")[:-1]:
+        # A file may be called ":(top)x" (gitglossary(7), pathspec).
+        for line in repository.git("--literal-pathspecs", *words, deadline=deadline).stdout.split(b"\0")[:-1]:
             head, _, name = line.partition(b"\t")
             mode, kind, blob = head.split()
             if kind == b"blob":

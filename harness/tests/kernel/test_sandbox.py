@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from harness.kernel.sandbox import (
     run_inside,
     series_fault,
 )
+from harness.process import PIPE, start
 
 SMALL = Bounds(seconds=20, memory_mebibytes=256, processes=40, disk_mebibytes=50)
 
@@ -202,3 +204,29 @@ def test_a_bubblewrap_that_fails_is_the_hosts_fault(sandbox: Sandbox) -> None:
     with pytest.raises(HostError) as caught:
         shell(gone, "true")
     assert "gone" in caught.value.evidence
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from harness.deadline import Deadline
+from harness.kernel.sandbox import Sandbox, run_inside
+tree, output = map(Path, sys.argv[1:])
+run_inside(Sandbox(tree, output), ["bash", "-c", "setsid sleep 62 & sleep 62 & echo up; wait"],
+    deadline=Deadline.after(30), on_line=lambda line: print(line, flush=True))
+"""
+
+
+def test_nothing_survives_a_harness_that_is_killed(sandbox: Sandbox) -> None:
+    """SIGKILL leaves it no time for anything: the kernel ends the sandbox."""
+    with start([sys.executable, "-c", KILLED, sandbox.tree, sandbox.output], stdout=PIPE) as harness:
+        assert harness.stdout is not None
+        first = harness.stdout.readline()
+        inside = psutil.Process(harness.pid).children(recursive=True)
+        harness.kill()
+        harness.wait()
+        gone, alive = psutil.wait_procs(inside, timeout=10)
+
+    assert first == b"up\n"
+    assert len(gone) >= 4
+    assert not alive

@@ -17,6 +17,8 @@ from harness.kernel.subject import Subject
 from harness.process import find_program, run
 from harness.store import Store, digest_of
 
+# Signatures are checked with keys from the network.
+_SETTINGS = "[b4]\n\tattestation-policy = off\n"
 _PREPARED = "b4-mails"
 # Grows when b4 is asked in another way.
 _VERSION = "1"
@@ -25,7 +27,7 @@ _BETWEEN = re.compile(rb"^From git@z Thu Jan  1 00:00:00 1970\n", re.MULTILINE)
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _FROM_QUOTED = re.compile(rb"^>(From .*)$", re.MULTILINE)
 # Trailers out of replies (-T turns them off) would make another commit of the same patch with every further reply.
-_WORDS = ("--offline-mode", "-c", "b4.attestation-policy=off", "am", "--no-add-trailers", "--no-cache")
+_WORDS = ("--offline-mode", "am", "--no-add-trailers", "--no-cache")
 _WORDS_OUT = ("--allow-unicode-control-chars", "--no-partial-reroll", "-m", "-", "-o", "-")
 
 
@@ -67,7 +69,9 @@ def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
         )
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
         home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), folder)
-        git = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
+        settings = Path(folder) / "gitconfig"
+        settings.write_text(_SETTINGS)
+        git = {"GIT_CONFIG_GLOBAL": str(settings), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **home, **git}
         said = run(
             [program, *_WORDS, *_WORDS_OUT], stdin=mailbox, cwd=Path(folder), env=env, check=False, deadline=deadline

@@ -173,7 +173,8 @@ class _Build:
     def _wanted(self) -> Wanted:
         tree = self.order.tree
         # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
-        tools = digest_of(self.order.tools, self._sandbox().inside_tree, str(self._cache is not None))
+        compiler = ["ccache"] if self._cache else []
+        tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
         return Wanted(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
 
     def _sandbox(self) -> Sandbox:

@@ -34,14 +34,13 @@ from harness.kernel.kconfig_tools import make_config, prepare
 from harness.kernel.sandbox import Sandbox, make_words, run_inside
 from harness.store import Store
 
-ROUNDS = 5
+ROUNDS = 4
 BASE = "the default"
 VARIANTS: dict[str, Sequence[str]] = {
     BASE: (),
     "no ACPI": ("ACPI=n",),
     "gzip": ("KERNEL_GZIP=y", "KERNEL_LZ4=n"),
     "zstd": ("KERNEL_ZSTD=y", "KERNEL_LZ4=n"),
-    "lzo": ("KERNEL_LZO=y", "KERNEL_LZ4=n"),
     "no IKCONFIG": ("IKCONFIG=n", "IKCONFIG_PROC=n"),
     "no KALLSYMS": ("KALLSYMS=n",),
     "KALLSYMS_ALL": ("KALLSYMS_ALL=y",),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.kernel.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
+from harness.kernel.choice import Choice, recall_choice, remember_choice
 from harness.kernel.repository import KIND, Repository, initialise
 from harness.kernel.tree_import import FileMode, TreeFile, import_files
 from harness.store import Store, digest_of
@@ -37,16 +38,6 @@ class ImportedPackage:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What a word came to when apt was last asked, and the mark of apt's lists then."""
-
-    mark: str
-    package: str
-    version: str
-    architecture: str
-
-
 def import_source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt) -> ImportedPackage:
     """The package ``linux-source-VERSION`` in the version that apt would install, imported when needed.
 
@@ -57,7 +48,7 @@ def import_source_package(store: Store, version: str, *, deadline: Deadline, apt
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
     key = digest_of(version, str(apt.config))
-    known = _recall_choice(store, key)
+    known = recall_choice(store, _CHOICE, key)
     mark = apt.mark()
     held = _find(store, known) if known else None
     if known and held and known.mark == mark:
@@ -71,7 +62,7 @@ def import_source_package(store: Store, version: str, *, deadline: Deadline, apt
         if held is None:
             raise
         return replace(held, note=f"{held.package} {held.version} was taken from the store, newer or not: {error.what}")
-    store.remember(_CHOICE, key, asdict(_Choice(mark, record.package, record.version, record.architecture)))
+    remember_choice(store, _CHOICE, key, record, mark=mark)
     return imported
 
 
@@ -129,11 +120,11 @@ def _tree_files(entries: Iterator[SourceEntry]) -> Iterator[TreeFile]:
             yield TreeFile(name, FileMode.EXECUTABLE if entry.is_executable else FileMode.PLAIN, entry.content)
 
 
-def _product_key(of: PackageRecord | _Choice) -> str:
+def _product_key(of: PackageRecord | Choice) -> str:
     return digest_of(_IMPORT_VERSION, of.package, of.version, of.architecture)
 
 
-def _find(store: Store, choice: _Choice) -> ImportedPackage | None:
+def _find(store: Store, choice: Choice) -> ImportedPackage | None:
     folder = store.find(KIND, _product_key(choice))
     return _read(folder) if folder else None
 
@@ -146,11 +137,3 @@ def _read(folder: Path) -> ImportedPackage | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return ImportedPackage(Repository(folder), commit, package, version) if (folder / "HEAD").is_file() else None
-
-
-def _recall_choice(store: Store, key: str) -> _Choice | None:
-    fact = store.recall(_CHOICE, key) or {}
-    try:
-        return _Choice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
-    except KeyError:
-        return None

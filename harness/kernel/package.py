@@ -6,12 +6,13 @@ import difflib
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.kernel.apt import Apt, PackageRecord, extract_boot, update_command
+from harness.kernel.choice import Choice, recall_choice, remember_choice
 from harness.spec import KernelSpec
 from harness.store import Store, digest_of
 
@@ -47,16 +48,6 @@ class Fetched:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What a spec came to when apt was last asked, and the mark of apt's lists then."""
-
-    mark: str
-    package: str
-    version: str
-    architecture: str
-
-
 def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Fetched:
     """The image package that a spec (``deb``, ``deb:PACKAGE``, ``deb:PACKAGE=VERSION``) names, fetched when needed.
 
@@ -67,7 +58,7 @@ def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, a
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
     key = digest_of(spec.render(), str(apt.config))
-    known = _recall_choice(store, key)
+    known = recall_choice(store, _CHOICE, key)
     mark = apt.mark()
     held = _find(store, known) if known else None
     if known and held and (known.mark == mark or spec.version):
@@ -79,8 +70,7 @@ def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, a
         if held is None:
             raise
         return replace(held, note=f"{held.package} {held.version} was taken from the store, newer or not: {error.what}")
-    choice = _Choice(mark, record.package, record.version, record.architecture)
-    store.remember(_CHOICE, key, asdict(choice))
+    remember_choice(store, _CHOICE, key, record, mark=mark)
     return fetched
 
 
@@ -169,11 +159,11 @@ def _fetch(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline)
     return fetched
 
 
-def _product_key(of: PackageRecord | _Choice) -> str:
+def _product_key(of: PackageRecord | Choice) -> str:
     return digest_of(of.package, of.version, of.architecture)
 
 
-def _find(store: Store, choice: _Choice) -> Fetched | None:
+def _find(store: Store, choice: Choice) -> Fetched | None:
     folder = store.find(_PRODUCT, _product_key(choice))
     return _read(folder) if folder else None
 
@@ -197,11 +187,3 @@ def _read(folder: Path) -> Fetched | None:
         image=folder / image,
         config=folder / config if config else None,
     )
-
-
-def _recall_choice(store: Store, key: str) -> _Choice | None:
-    fact = store.recall(_CHOICE, key) or {}
-    try:
-        return _Choice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
-    except KeyError:
-        return None

@@ -64,6 +64,7 @@ ORDER = """
   kernel.locate
   kernel.examine
   kernel.apt
+  kernel.choice
   kernel.package
   kernel.git
   kernel.repository

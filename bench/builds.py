@@ -50,11 +50,12 @@ class BuildBench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._built = folder
         self.environment = {**os.environ, STORE_VARIABLE: str(folder / "store")}
 
     def figures(self, *, with_runs: bool) -> list[Figure]:
         """All figures, in the order in which they can be had."""
-        first = self._build(BASE)
+        self._built = first = self._build(BASE)
         facts = json.loads((first / "build.json").read_text())
         clean = float(facts["seconds"])
         found = [self._nothing(), self._plain(first, clean)]
@@ -118,7 +119,11 @@ class BuildBench:
 
     def _runs(self) -> list[Figure]:
         """Five kernels built, booted and fully tested, against one; nothing is built at the start of either."""
+        first = _digest(self._built)
         one = self._run_afresh(BASE)
+        again = _digest(self._build(BASE))
+        if again != first:
+            raise SystemExit(f"two clean builds of {BASE} differ: {first} and {again}")
         five = self._run_afresh(BASE, *(f"series:{name}" for name in SERIES))
         return [_ratio("five kernels built and tested / one", five, one, 2.0)]
 
@@ -147,6 +152,11 @@ class BuildBench:
 
     def _words(self, *words: str) -> Sequence[str]:
         return [sys.executable, "-m", "harness", *words]
+
+
+def _digest(kernel: Path) -> str:
+    """The digest of an image that was built."""
+    return str(json.loads((kernel / "build.json").read_text())["digest"])
 
 
 def _ratio(name: str, above: float, below: float, bound: float) -> Figure:

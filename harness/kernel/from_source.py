@@ -174,7 +174,7 @@ def _tell(
     )
     declared = None
     if shipped is not None:
-        declared = Declaration(shipped.name, shipped.traits, shipped.source, shipped.confirmed)
+        declared = Declaration(shipped.name, dict(shipped.traits), shipped.source, shipped.confirmed)
     return SourceKernel(
         image=built.image,
         origin=" + ".join([source.described, *(one.title for one in series)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.kernel.kconfig import ConfigSource, parse_config
 from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
-from harness.report.record import KernelRecord
+from harness.profile import Declaration
+from harness.report.record import BuildRecord, KernelRecord
 from harness.semantics import load_semantics
 from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
@@ -98,5 +100,10 @@ def test_what_a_python_case_raised_decides(
 
 
 def test_what_is_prepared_survives_the_way_to_a_worker(prepared: Prepared) -> None:
-    """A worker gets the very value that the controller prepared."""
+    """A worker gets the very value that the controller prepared, also of a kernel that was built from a series."""
+    built = replace(prepared.kernel, build=BuildRecord(commit="c0", patches=("one", "two"), warnings=("a.c:1: no",)))
+    declared = Declaration("unscoped", {"mountinfo_root": "filesystem"}, "series.toml")
+    of_series = replace(prepared, kernel=built, declared=declared, build_log=Path("build.log"))
+
     assert loads(dumps(prepared)) == prepared
+    assert loads(dumps(of_series)) == of_series

@@ -39,8 +39,8 @@ BASE = "the default"
 VARIANTS: dict[str, Sequence[str]] = {
     BASE: (),
     "no ACPI": ("ACPI=n",),
-    "gzip": ("KERNEL_GZIP=y", "KERNEL_LZ4=n"),
-    "zstd": ("KERNEL_ZSTD=y", "KERNEL_LZ4=n"),
+    "lz4": ("KERNEL_LZ4=y", "KERNEL_GZIP=n"),
+    "zstd": ("KERNEL_ZSTD=y", "KERNEL_GZIP=n"),
     "no IKCONFIG": ("IKCONFIG=n", "IKCONFIG_PROC=n"),
     "no KALLSYMS": ("KALLSYMS=n",),
     "KALLSYMS_ALL": ("KALLSYMS_ALL=y",),

@@ -115,7 +115,7 @@ def test_a_whole_config_is_the_start(tmp_path: Path) -> None:
 
     assert options(config)["CONFIG_SMP"] == "y"
     assert options(config)["CONFIG_CGROUPS"] == "y"
-    assert "CONFIG_KERNEL_LZ4" not in options(config)
+    assert "CONFIG_KERNEL_GZIP" not in options(config)
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
     assert config.notes == (
         f"{whole}: asked otherwise: CONFIG_CGROUPS n -> y",

@@ -145,13 +145,13 @@ def prepare(
         )
         template, note = _template_or_why(store, key, request, failed_boots=logs / "failed-boots", deadline=deadline)
         notes += filter(None, [note])
-    if kernel.config is None and template is not None:
+    if kernel.config is None:
         say("reading the configuration from the guest")
-        if text := _guest_config(store, kernel.image_digest, template, folder=logs / "config", deadline=deadline):
+        lease = _machine_of(request, template, folder=logs / "config", deadline=deadline)
+        if text := _guest_config(store, kernel.image_digest, lease, deadline=deadline):
             kernel = kernel.with_guest_config(text)
-    lacking: tuple[Feature, ...] = ()
-    if template is not None:
-        lacking = find_lacking(store, kernel.image_digest, template, folder=logs / "features", deadline=deadline)
+    lease = _machine_of(request, template, folder=logs / "features", deadline=deadline)
+    lacking = find_lacking(store, kernel.image_digest, lease, deadline=deadline)
     if kernel.config is None:
         why = kernel.why_no_config
         notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")
@@ -206,30 +206,38 @@ def read_guest_config(console: Shell, *, path: str = "/proc/config.gz", deadline
     return answer.output if "CONFIG_" in answer.output else ""
 
 
-def _guest_config(store: Store, image_digest: str, template: Template, *, folder: Path, deadline: Deadline) -> str:
-    """The same, asked once for an image."""
+def _guest_config(
+    store: Store, image_digest: str, lease: contextlib.AbstractContextManager[Machine], *, deadline: Deadline
+) -> str:
+    """The same, asked once for an image; the lease is not entered when the answer is known."""
     if (known := store.recall("guest-config", image_digest)) is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with cloned(template, folder=folder, deadline=deadline) as machine:
+        with lease as machine:
             text = read_guest_config(machine.console(Console.ADMIN, deadline=deadline), deadline=deadline)
         known = {"text": text}
         store.remember("guest-config", image_digest, known)
     return str(known["text"])
 
 
-@contextlib.contextmanager
-def machine(prepared: Prepared, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
+def machine(prepared: Prepared, *, folder: Path, deadline: Deadline) -> contextlib.AbstractContextManager[Machine]:
     """A machine that nobody used before, for the length of a ``with`` block.
 
     :param folder: for its logs; made if need be.
     :raises HostError: QEMU does not start. :raises SeriesError: it had to be booted, and the kernel did not come up.
     """
+    return _machine_of(prepared.request, prepared.template, folder=folder, deadline=deadline)
+
+
+@contextlib.contextmanager
+def _machine_of(
+    request: BootRequest, template: Template | None, *, folder: Path, deadline: Deadline
+) -> Iterator[Machine]:
+    """A clone of the template, or, without one, a machine that is booted."""
     folder.mkdir(parents=True, exist_ok=True)
-    if prepared.template is not None:
-        with cloned(prepared.template, folder=folder, deadline=deadline) as one:
+    if template is not None:
+        with cloned(template, folder=folder, deadline=deadline) as one:
             yield one
     else:
-        with booted(prepared.request, folder=folder, deadline=deadline) as one:
+        with booted(request, folder=folder, deadline=deadline) as one:
             yield one
 
 

@@ -1,13 +1,13 @@
-"""Which features a kernel lacks that no option of its configuration stands for: asked once, of a clone."""
+"""Which features a kernel lacks that no option of its configuration stands for: asked once, of a machine."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 from harness.deadline import Deadline
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
-from harness.guest.template import Template, cloned
+from harness.guest.machine import Machine
 from harness.needs import Feature
 from harness.session.console_name import Console
 from harness.store import Store
@@ -34,18 +34,18 @@ def read_lacking(console: Shell, *, deadline: Deadline) -> tuple[Feature, ...]:
 
 
 def find_lacking(
-    store: Store, image_digest: str, template: Template, *, folder: Path, deadline: Deadline
+    store: Store, image_digest: str, lease: AbstractContextManager[Machine], *, deadline: Deadline
 ) -> tuple[Feature, ...]:
-    """The same of the kernel in a template, asked once for an image.
+    """The same of a kernel, asked once for an image.
 
     A kernel that does not answer is taken to lack nothing: what ails it is for the cases to tell.
 
-    :param folder: for the logs of the machine that is asked.
+    :param lease: gives a machine that runs the kernel; not entered when the answer is known.
+    :raises HarnessError: what the lease raises.
     """
     known = store.recall(_FACT, image_digest)
     if known is None or known.get("asked") != list(Feature):
-        folder.mkdir(parents=True, exist_ok=True)
-        with cloned(template, folder=folder, deadline=deadline) as machine:
+        with lease as machine:
             try:
                 soon = deadline.sooner(_SECONDS)
                 lacking = read_lacking(machine.console(Console.ADMIN, deadline=soon), deadline=soon)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness import pipeline, places
 from harness.deadline import Deadline
 from harness.errors import HostError
 from harness.guest.features import find_lacking, read_lacking
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
-from harness.guest.template import Template
+from harness.guest.template import Template, cloned
 from harness.needs import Feature
 from harness.pipeline import Prepared
 from harness.session.console_name import Console
@@ -42,15 +43,23 @@ def test_what_is_not_there_is_found(machine: Machine) -> None:
 
 
 @pytest.mark.boot
-def test_a_kernel_is_asked_once(prepared: Prepared, template: Template, tmp_path: Path) -> None:
+def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     """The answer is kept under the image's digest; the second time no machine is needed, and has no folder."""
     store = Store(tmp_path / "store")
     for name in ("first", "second"):
-        found = find_lacking(store, "abc", template, folder=tmp_path / name, deadline=Deadline.after(60))
+        lease = pipeline.machine(prepared, folder=tmp_path / name, deadline=Deadline.after(60))
 
-        assert found == prepared.lacking == ()
+        assert find_lacking(store, "abc", lease, deadline=Deadline.after(60)) == prepared.lacking == ()
     assert (tmp_path / "first").is_dir()
     assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.boot
+def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, tmp_path: Path) -> None:
+    """Where there is no template to clone, one boot answers."""
+    lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))
+
+    assert find_lacking(Store(tmp_path / "store"), "abc", lease, deadline=Deadline.after(120)) == ()
 
 
 def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
@@ -61,8 +70,9 @@ def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
     gone = Template(request, tmp_path / "gone", boot_seconds=1.0, attempts=1, taint=0)
 
     store.remember("guest-features", "abc", {"asked": list(Feature), "lacking": ["clone3", "from the future"]})
-    assert find_lacking(store, "abc", gone, folder=tmp_path, deadline=Deadline.after(9)) == (Feature.CLONE3,)
+    lease = cloned(gone, folder=tmp_path, deadline=Deadline.after(9))
+    assert find_lacking(store, "abc", lease, deadline=Deadline.after(9)) == (Feature.CLONE3,)
 
     store.remember("guest-features", "abc", {"asked": ["clone3"], "lacking": ["clone3"]})
     with pytest.raises(HostError):
-        find_lacking(store, "abc", gone, folder=tmp_path, deadline=Deadline.after(9))
+        find_lacking(store, "abc", lease, deadline=Deadline.after(9))

@@ -19,6 +19,10 @@ _NO_PORT = "harness: no /dev/ttyS"
 _NO_ROOT = ("Unable to mount root fs", "No working init found", "Requested init /init failed", "No init found")
 
 
+class KernelEndedError(SeriesError):
+    """The kernel ended its machine by itself, by a panic or a reboot: the next boot would end the same way."""
+
+
 def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: str) -> HarnessError:
     """The error for a boot that did not come up.
 
@@ -40,13 +44,13 @@ def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: s
     fatal = [splat for splat in splats if splat.fatal]
     if fatal or (splats and not is_running):
         told = (fatal or splats)[0]
-        return SeriesError(
+        return KernelEndedError(
             f"the kernel {kernel} does not boot: {told.title}",
             evidence=told.text,
             remedy="the whole log of this boot is kept in the run folder",
         )
     if not is_running:
-        return SeriesError(
+        return KernelEndedError(
             f"the machine ended before the guest's shells were ready ({kernel})",
             evidence=f"{last}\n{qemu_said}".strip(),
             remedy="a kernel that reboots by itself shows its reason above",

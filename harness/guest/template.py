@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError
-from harness.guest.boot_failure import explain_boot
+from harness.guest.boot_failure import KernelEndedError, explain_boot
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
 from harness.guest.machine import BootRequest, Machine, running
@@ -148,9 +148,9 @@ def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, dea
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             _boot_and_save(request, folder, attempt, deadline)
-        except SeriesError:
+        except SeriesError as error:
             _keep_logs(folder, failed_boots / f"boot-{attempt}")
-            if attempt == _ATTEMPTS or deadline.is_past:
+            if attempt == _ATTEMPTS or deadline.is_past or isinstance(error, KernelEndedError):
                 raise
         else:
             return

@@ -12,6 +12,7 @@ import pytest
 from harness import pipeline, places
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.guest.boot_failure import KernelEndedError
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.guest.template import (
@@ -274,10 +275,14 @@ def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
 
 @pytest.mark.boot
 def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that panics while it boots is told by its panic, at once and not at the deadline."""
-    error = failure(with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"]), tmp_path)
+    """A kernel that panics while it boots is told by its panic, at once; for a template it is booted once only."""
+    request = with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"])
+    error = failure(request, tmp_path)
+    with pytest.raises(KernelEndedError):
+        prepare_template(Store(tmp_path / "s"), KEY, request, deadline=soon(), failed_boots=tmp_path / "failed")
 
     assert isinstance(error, SeriesError)
+    assert [path.name for path in (tmp_path / "failed").iterdir()] == ["boot-1"]
     assert "does not boot: Kernel panic - not syncing: Attempted to kill init!" in error.what
     assert "Call Trace" in error.evidence
 

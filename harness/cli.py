@@ -194,7 +194,7 @@ def run(
     \b
     Exit status:
       0    all is as expected
-      1    a verdict differs, or the kernel does not boot
+      1    a verdict differs, or the kernel does not apply, build or boot
       2    a case file is broken; the others were run
       3    this host, or the harness itself, is at fault
       4    wrong usage: an unknown word, an image that is none

@@ -208,7 +208,7 @@ def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, Patched
 def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
     """Unmet dependencies, selects, another of a choice, a range and an unknown option, from the kernel's own parser."""
     mine = tmp_path / "mine.config"
-    lines = ["DEBUG_INFO_BTF=y", "NO_SUCH=y", "OBJTOOL=n", "KERNEL_GZIP=y", "LOG_BUF_SHIFT=99"]
+    lines = ["DEBUG_INFO_BTF=y", "NO_SUCH=y", "OBJTOOL=n", "KERNEL_LZ4=y", "LOG_BUF_SHIFT=99"]
     mine.write_text("".join(f"CONFIG_{line}\n" for line in lines))
 
     with pytest.raises(UsageError) as caught:
@@ -221,7 +221,7 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
     assert said[f"{mine}:2: CONFIG_NO_SUCH=y"].endswith("knows no such option")
     assert "asked n, got y; selected by CONFIG_HAVE_" in said[f"{mine}:3: CONFIG_OBJTOOL=n"]
     assert said[f"{mine}:5: CONFIG_LOG_BUF_SHIFT=99"].endswith("it may be [12 25]")
-    assert rival == f"    by {mine}:4: CONFIG_KERNEL_GZIP=y"
+    assert rival == f"    by {mine}:4: CONFIG_KERNEL_LZ4=y"
     choice = [line for place, line in said.items() if "CONFIG_KERNEL_" in place]
     assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
 

@@ -33,6 +33,8 @@ from harness.verdict import Fault, Outcome
 
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 SLOW = "timeout: 300\n\n    # sleep 200\n"
+SOON = 60.0
+"""Seconds in which an interrupted run is over on the busiest host; the case that it is in would go on for 200."""
 EVERY = [(), *((name,) for name in main.commands)]
 
 
@@ -353,7 +355,7 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
     with running(words, cwd=tmp_path, until=r"^ok .* a\.session") as child:
         below = await_children(psutil.Process(child.pid))
         child.send_signal(number)
-        child.communicate(timeout=4)
+        child.communicate(timeout=SOON)
     record = load_run(tmp_path / "results/latest")
     _, alive = psutil.wait_procs(below, timeout=5)
 
@@ -373,7 +375,7 @@ def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path
     words = ["run", "silent", "deb", "--cases", "good.session", "--results", "results"]
     with running(words, cwd=tmp_path, until="booting") as child:
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=4)
+        out, err = child.communicate(timeout=SOON)
 
     assert child.returncode == ExitStatus.INTERRUPTED
     assert err.strip() == b"harness: interrupted"

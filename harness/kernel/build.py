@@ -54,7 +54,6 @@ _RELEASE_PLACE = "include/config/kernel.release"
 _PACE = "kernel-pace"
 _OUTPUT = "output"
 _RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/version.c
-_NO_PROGRESS: Callable[[Progress], None] = lambda progress: None  # noqa: E731
 
 
 def find_built(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuiltKernel | None:
@@ -76,7 +75,7 @@ def build_kernel(
     deadline: Deadline,
     trusted: bool = False,
     bounds: Bounds = DEFAULT,
-    progress: Callable[[Progress], None] = _NO_PROGRESS,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> BuiltKernel:
     """The kernel of a tree and a config; built unless it has been.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.kernel.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
-from harness.kernel.choice import Choice, recall_choice, remember_choice
+from harness.kernel.choice import Choice, take_chosen
 from harness.kernel.repository import KIND, Repository, initialise
 from harness.kernel.tree_import import FileMode, TreeFile, import_files
 from harness.store import Store, digest_of
@@ -47,23 +47,17 @@ def import_source_package(store: Store, version: str, *, deadline: Deadline, apt
     :raises UsageError: no such package, or it holds no source.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
-    key = digest_of(version, str(apt.config))
-    known = recall_choice(store, _CHOICE, key)
-    mark = apt.mark()
-    held = _find(store, known) if known else None
-    if known and held and known.mark == mark:
-        return held
-    try:
+
+    def fetch() -> tuple[ImportedPackage, PackageRecord]:
         record = apt.find(f"{_PREFIX}{version}", deadline=deadline)
         if record is None:
             raise _unknown(apt, version, deadline=deadline)
-        imported = _import(store, record, apt=apt, deadline=deadline)
-    except HarnessError as error:
-        if held is None:
-            raise
-        return replace(held, note=f"{held.package} {held.version} was taken from the store, newer or not: {error.what}")
-    remember_choice(store, _CHOICE, key, record, mark=mark)
-    return imported
+        return _import(store, record, apt=apt, deadline=deadline), record
+
+    imported, note = take_chosen(
+        store, _CHOICE, version, apt=apt, find=lambda choice: _find(store, choice), fetch=fetch
+    )
+    return replace(imported, note=note) if note else imported
 
 
 def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.kernel.apt import Apt, PackageRecord, extract_boot, update_command
-from harness.kernel.choice import Choice, recall_choice, remember_choice
+from harness.kernel.choice import Choice, take_chosen
 from harness.spec import KernelSpec
 from harness.store import Store, digest_of
 
@@ -57,21 +57,21 @@ def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, a
     :raises UsageError: no such package, or it holds no kernel image.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
-    key = digest_of(spec.render(), str(apt.config))
-    known = recall_choice(store, _CHOICE, key)
-    mark = apt.mark()
-    held = _find(store, known) if known else None
-    if known and held and (known.mark == mark or spec.version):
-        return held
-    try:
+
+    def fetch() -> tuple[Fetched, PackageRecord]:
         record = _choose(apt, spec, deadline=deadline)
-        fetched = _fetch(store, record, apt=apt, deadline=deadline)
-    except HarnessError as error:
-        if held is None:
-            raise
-        return replace(held, note=f"{held.package} {held.version} was taken from the store, newer or not: {error.what}")
-    remember_choice(store, _CHOICE, key, record, mark=mark)
-    return fetched
+        return _fetch(store, record, apt=apt, deadline=deadline), record
+
+    fetched, note = take_chosen(
+        store,
+        _CHOICE,
+        spec.render(),
+        apt=apt,
+        find=lambda choice: _find(store, choice),
+        fetch=fetch,
+        is_exact=bool(spec.version),
+    )
+    return replace(fetched, note=note) if note else fetched
 
 
 def _choose(apt: Apt, spec: KernelSpec, *, deadline: Deadline) -> PackageRecord:

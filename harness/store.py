@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from harness.deadline import Deadline
 from harness.errors import HostError, UsageError
+from harness.whole_file import write_whole
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -128,14 +129,7 @@ class Store:
         text = json.dumps(value, indent=1, sort_keys=True)
         with self.complaints():
             place.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=place.parent, prefix=".fact-")
-            try:
-                with os.fdopen(handle, "w") as file:
-                    file.write(text)
-                Path(name).rename(place)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            write_whole(place, text.encode())
 
     def recall(self, kind: str, key: str) -> dict[str, object] | None:
         """The fact kept under that key, or None when there is none or it cannot be read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from harness.deadline import Deadline
 from harness.kernel.git import git
 from harness.process import Completed
 from harness.store import Store, digest_of
+from harness.whole_file import write_whole
 
 KIND = "kernel-repository"
 """The kind of these products in the store."""
@@ -104,11 +104,4 @@ def _keep(place: Path, content: bytes) -> None:
         if place.read_bytes() == content:
             return
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).rename(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(place, content)

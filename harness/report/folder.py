@@ -23,7 +23,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from pathlib import Path
 
 from harness.errors import HostError, UsageError
 from harness.report.record import FORMAT_VERSION, CaseRecord, RunRecord, dumps, dumps_case, loads, loads_case
+from harness.whole_file import write_whole
 
 RUN_NAME = "run.json"
 CASES_NAME = "cases.jsonl"
@@ -230,15 +230,7 @@ def _traits(run: RunRecord) -> str:
 
 def _replace(file: Path, text: str) -> None:
     """Write the file beside its place and rename it there: a reader sees the old text or the new, whole."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            os.fchmod(descriptor, 0o644)
-            stream.write(text)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(file, text.encode(errors="backslashreplace"), mode=0o644)
 
 
 def _point(link: Path, target: str) -> None:

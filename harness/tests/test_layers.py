@@ -25,6 +25,7 @@ ORDER = """
 * spec
   system_calls
   process
+  whole_file
   store
   places
 * kernellog_lines

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
@@ -39,6 +39,9 @@ KERNEL_HELP = """KERNEL is one of:
   SOURCE+PATCHES     one of the last three, and a series on it: a mailbox
                      or folder (?v=2: that version), or a range A..B
 """
+
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 class _Group(click.Group):
@@ -124,20 +127,29 @@ _fresh = click.option(
     help="How each case gets a machine of its own.",
 )
 _profile = click.option(
-    "--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline by release]"
+    "--profile",
+    metavar="NAME",
+    default="",
+    help="Profile that judges, or auto.  [default: the series' own, or mainline]",
 )
 _machine = click.option(
     "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
 )
-_boot_seconds = click.option(
-    "--boot-seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    default=BOOT_SECONDS,
-    show_default=True,
-    help="A boot that takes longer has failed.",
-)
 
+
+def _bound(option: str, seconds: float, what: str) -> Callable[[_Command], _Command]:
+    """An option for how long something may take."""
+    return click.option(
+        option,
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        default=seconds,
+        show_default=True,
+        help=f"{what} that takes longer has failed.",
+    )
+
+
+_boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "A boot")
 _config = click.option(
     "--config",
     metavar="FRAGMENT",
@@ -145,14 +157,7 @@ _config = click.option(
     help="Kernel options to add when building: a name in kconfigs/, or a file; any number of times.",
 )
 _trust = click.option("--trust", is_flag=True, help="Build without a sandbox: make runs as you.")
-_build_seconds = click.option(
-    "--build-seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    default=BUILD_SECONDS,
-    show_default=True,
-    help="A build that takes longer has failed.",
-)
+_build_seconds = _bound("--build-seconds", BUILD_SECONDS, "A build")
 
 
 @main.command(epilog=KERNEL_HELP)

@@ -15,6 +15,7 @@ from email.errors import HeaderParseError, MessageError
 from email.header import Header, decode_header
 from email.message import Message
 from email.utils import format_datetime, formataddr, mktime_tz, parseaddr, parsedate_tz
+from itertools import pairwise
 
 from harness.kernel.diff import has_diff
 from harness.kernel.subject import Subject, parse_subject
@@ -117,7 +118,7 @@ def split_mailbox(data: bytes) -> Iterator[bytes]:
     """
     begins = _GIT_POSTMARK if _GIT_POSTMARK.match(data) else _FROM_LINE
     starts = [found.start() for found in begins.finditer(data) if _is_postmark(data, found.start())]
-    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+    for start, end in pairwise([*starts, len(data)]):
         raw = data[start:end]
         yield raw if _GIT_POSTMARK.match(raw) else _QUOTED.sub(rb"\1", raw)
 

@@ -17,9 +17,12 @@ from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.semantics import load_semantics
 from harness.store import Store
 
-# The cores are shared: how long an example takes says nothing of the code.
-settings.register_profile("shared-cores", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("shared-cores")
+# The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
+# is red for who broke it; `tox -e hunt` looks for new ones.
+_SHARED_CORES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", _SHARED_CORES, derandomize=True, database=None)
+settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

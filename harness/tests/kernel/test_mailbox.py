@@ -209,7 +209,7 @@ ODD = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 40), st.sampled_from(ODD)), min_size=1, max_size=8))
 def test_no_mailbox_is_too_broken_to_read(mails: list[bytes], changes: list[tuple[int, int, bytes]]) -> None:
     """Whatever is cut out or put in: it is read somehow, and what was read can be rendered."""
@@ -218,6 +218,11 @@ def test_no_mailbox_is_too_broken_to_read(mails: list[bytes], changes: list[tupl
         data[at : at + length] = odd
 
     assert all(mail.resolve().render().endswith(mail.resolve().text) for mail in read_mailbox(bytes(data)))
+
+
+def test_a_file_without_a_mail_is_an_empty_mailbox() -> None:
+    """No line of it begins a mail."""
+    assert read_mailbox(b"\0From a@b\nSubject: [PATCH] a\n") == read_mailbox(b"") == ()
 
 
 def test_what_is_missing_has_a_fixed_stand_in() -> None:

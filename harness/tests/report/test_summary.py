@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.record import dumps, loads
@@ -74,7 +74,6 @@ def test_long_failures_are_bounded() -> None:
     assert "[... 9 more splats ...]" in texts
 
 
-@settings(max_examples=60)
 @given(ANY_TEXT, st.sampled_from(list(Outcome)), st.sampled_from([0, 40, 80, 200]))
 def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> None:
     """Nothing that a guest or a case file says puts a control character into a line, or makes a line too wide."""

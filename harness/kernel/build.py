@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.deadline import Deadline
 from harness.errors import SeriesError
 from harness.kernel.build_failure import build_failure, is_surely_the_series, read_complaints, series_commits
+from harness.kernel.build_order import BuildOrder, order_build
 from harness.kernel.built import (
     COMPILER,
     CONFIG,
@@ -30,40 +31,26 @@ from harness.kernel.built import (
     write_built,
 )
 from harness.kernel.ccache import CompilerCache, find_cache
-from harness.kernel.compilers import Adjustments, Toolchain
 from harness.kernel.config import Config
 from harness.kernel.diagnostics import Diagnostic, Severity
 from harness.kernel.listener import Listener
 from harness.kernel.objects import Start, Wanted, copy_objects, find_start, keep_objects
+from harness.kernel.patched import PatchedTree
 from harness.kernel.progress import Pace, Progress
 from harness.kernel.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
-from harness.kernel.toolchain import find_adjustments, find_toolchain
-from harness.kernel.tree import PatchedTree
 from harness.kernel.worktree import WorkTree
 from harness.store import Store, digest_of
 
 LOG_KIND = "kernel-log"
 """The folder of the store with what make said, also of builds that failed."""
 
-# Grows when the same input would give another product.
-_RECIPE = "1"
 _TARGET = "bzImage"
 _IMAGE_PLACE = "arch/x86/boot/bzImage"
 _RELEASE_PLACE = "include/config/kernel.release"
 _PACE = "kernel-pace"
 _OUTPUT = "output"
 _RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/version.c
-
-
-def find_built(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuiltKernel | None:
-    """What :func:`build_kernel` would return, if it is there already; no work tree is needed.
-
-    :raises HostError: there is no compiler, git failed.
-    """
-    order = _order(store, tree, config, deadline=deadline)
-    folder = store.find(KIND, order.key)
-    return read_built(folder) if folder else None
 
 
 def build_kernel(
@@ -84,7 +71,7 @@ def build_kernel(
     :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
     :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
     """
-    order = _order(store, tree, config, deadline=deadline)
+    order = order_build(store, tree, config, deadline=deadline)
     folder = store.find(KIND, order.key)
     if folder is not None and read_built(folder) is None:  # damaged, say by a full disk or a hand: make it anew
         store.forget(KIND, order.key)
@@ -98,45 +85,11 @@ def build_kernel(
     return built
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What is to be built, and with what.
-
-    :param tree_hash: git's hash of the files, the same for two commits that do not differ in them.
-    """
-
-    store: Store
-    tree: PatchedTree
-    tree_hash: str
-    config: Config
-    toolchain: Toolchain
-    adjustments: Adjustments
-
-    @property
-    def key(self) -> str:
-        """The name of the product."""
-        return digest_of(_RECIPE, self.tree_hash, self.config.digest, self.tools)
-
-    @property
-    def tools(self) -> str:
-        """Digest of what else decides what an object file holds."""
-        return digest_of(
-            self.toolchain.render(), "\0".join(self.adjustments.assignments), repr(sorted(REPRODUCIBLE.items()))
-        )
-
-
-def _order(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> _Order:
-    toolchain = find_toolchain(deadline=deadline)
-    adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline)
-    tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=deadline).text.strip()
-    return _Order(store, tree, tree_hash, config, toolchain, adjustments)
-
-
 @dataclass(slots=True)
 class _Build:
     """One build, into the folder of its product."""
 
-    order: _Order
+    order: BuildOrder
     worktree: WorkTree
     folder: Path
     trusted: bool

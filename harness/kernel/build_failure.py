@@ -12,8 +12,8 @@ from harness.errors import HarnessError, HostError, SeriesError
 from harness.kernel.blame import Commits, blame_lines, suspect
 from harness.kernel.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
 from harness.kernel.host_lack import find_host_lack
+from harness.kernel.patched import PatchedTree
 from harness.kernel.sandbox import InsideResult, Sandbox, series_fault
-from harness.kernel.tree import PatchedTree
 
 _KILLED = re.compile(r".*fatal error: Killed signal terminated program \w+")
 _SPARE_BYTES = 256 << 20

@@ -68,7 +68,7 @@ def configure(
     :raises SeriesError: the tree's Kconfig does not work, or this kernel does not grant what the harness needs.
     :raises HostError: bubblewrap or a program that Kconfig runs is missing.
     """
-    order = read_order(tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
+    order = read_order(store, tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
 
     def fill(folder: Path) -> None:
         output = folder / "output"
@@ -95,7 +95,7 @@ def find_config(
 
     :raises UsageError: a fragment cannot be read, or two of them disagree.
     """
-    order = read_order(tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
+    order = read_order(store, tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
     place = store.find(KIND, order.key)
     return _load(place, order) if place else None
 

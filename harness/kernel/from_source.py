@@ -10,28 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.deadline import Deadline
 from harness.kernel.apt import Apt
-from harness.kernel.build import build_kernel, find_built
 from harness.kernel.build_options import BuildOptions, SourceWord
+from harness.kernel.build_order import find_built
 from harness.kernel.built import COMPILER, BuiltKernel
 from harness.kernel.config import DEFAULT as USUAL_FRAGMENTS
 from harness.kernel.config import Config, configure, find_config
-from harness.kernel.git_range import series_of_range
 from harness.kernel.locate import no_patches, not_a_tree, read_as
+from harness.kernel.patched import PatchedTree, unpatched
 from harness.kernel.progress import Progress
 from harness.kernel.sandbox import DEFAULT
-from harness.kernel.series import Series, read_series
 from harness.kernel.shipped import ShippedSeries, find_shipped
 from harness.kernel.source import Source, is_tree, source_package, source_tree
 from harness.kernel.toolchain import find_adjustments, find_toolchain
-from harness.kernel.tree import PatchedTree, patch_tree
 from harness.kernel.worktree import checked_out
 from harness.profile import Declaration
 from harness.report.record import BuildRecord
 from harness.spec import parse_patches, parse_spec
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.kernel.series import Series
 
 Say = Callable[[str], None]
 
@@ -74,6 +76,8 @@ def kernel_from_source(
     config = find_config(store, tree, fragments=fragments, assignments=words, deadline=deadline)
     built = find_built(store, tree, config, deadline=deadline) if config else None
     if config is None or built is None:
+        from harness.kernel.build import build_kernel
+
         say("checking out")
         with checked_out(store, tree.repository, tree.commit, deadline=deadline) as work_tree:
             say("configuring")
@@ -116,13 +120,15 @@ def _apply(
     store: Store, word: SourceWord, source: Source, shipped: ShippedSeries | None, *, deadline: Deadline, say: Say
 ) -> list[PatchedTree]:
     """The source, then what each series makes of it."""
-    trees = [patch_tree(store, source, None, deadline=deadline)]
+    trees = [unpatched(source)]
     series = [shipped.series] if shipped else []
     if word.patches:
         series.append(_read_patches(store, word, source, deadline=deadline))
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
+        from harness.kernel.tree import patch_tree
+
         say(f"applying {one.title}")
         below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
         trees.append(patch_tree(store, below, one, is_revision_given=is_revision_given, deadline=deadline))
@@ -130,6 +136,9 @@ def _apply(
 
 
 def _read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+    from harness.kernel.git_range import series_of_range
+    from harness.kernel.series import read_series
+
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)
     if not place.exists() and wanted.is_range:

@@ -15,7 +15,7 @@ from harness.kernel.fragment import Fragment, Origin, Request, merge, parse_frag
 from harness.kernel.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.repository import Repository
 from harness.kernel.toolchain import find_toolchain
-from harness.store import digest_of
+from harness.store import Store, digest_of
 
 DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
 """The fragments that every kernel is built with; what the user names comes after them."""
@@ -23,6 +23,8 @@ DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
 # Grows when the same input would give another config.
 _RECIPE = "1"
 _SUFFIX = ".config"
+_DIGEST_KIND = "kernel-kconfig"
+_DIGEST = "digest"
 # What the answers of Kconfig come from: its files, what they call by $(shell), and the Makefiles that say version,
 # architecture and compiler to them.
 _KCONFIG_PATHS = re.compile(rb"(.*/)?(Kconfig[^/]*|Makefile[^/]*|Kbuild[^/]*|[^/]+\.(sh|mk|include))|scripts/.*")
@@ -55,6 +57,7 @@ class Order:
 
 
 def read_order(
+    store: Store,
     tree: Tree,
     words: Sequence[str | Path],
     *,
@@ -92,7 +95,7 @@ def read_order(
         "\0".join(assignments),
         find_toolchain(deadline=deadline).render(),
         places.KCONFIG_ASKER,
-        _kconfig_digest(tree, deadline=deadline),
+        _kconfig_digest(store, tree, deadline=deadline),
     )
     return Order(names, start, requests, tuple(assignments), key)
 
@@ -135,8 +138,13 @@ def _guest_requests(start: Fragment) -> Iterable[Request]:
         yield replace(request, text=f"{request.render()} ({why})")
 
 
-def _kconfig_digest(tree: Tree, *, deadline: Deadline) -> str:
-    """What tells two trees apart as far as their configs go."""
-    listed = tree.repository.git("ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=deadline).stdout
-    lines = [line for line in listed.split(b"\0") if _KCONFIG_PATHS.fullmatch(line.partition(b"\t")[2])]
-    return digest_of(b"\0".join(lines))
+def _kconfig_digest(store: Store, tree: Tree, *, deadline: Deadline) -> str:
+    """What tells two trees apart as far as their configs go; remembered, since git takes long to list a kernel."""
+
+    def fill(folder: Path) -> None:
+        listed = tree.repository.git("ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=deadline).stdout
+        lines = [line for line in listed.split(b"\0") if _KCONFIG_PATHS.fullmatch(line.partition(b"\t")[2])]
+        (folder / _DIGEST).write_text(digest_of(b"\0".join(lines)))
+
+    key = digest_of(_KCONFIG_PATHS.pattern, tree.commit)
+    return (store.make(_DIGEST_KIND, key, fill, deadline=deadline) / _DIGEST).read_text()

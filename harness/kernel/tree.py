@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, SeriesError
 from harness.kernel.conflict import explain, parse_complaints
+from harness.kernel.patched import PatchedTree
 from harness.kernel.refusal import check_file, check_link, check_patch
 from harness.kernel.repository import Repository
 from harness.kernel.series import Patch, Series
@@ -36,33 +37,8 @@ _MERGED = "Falling back to patching base and 3-way merge"
 _NOTHING_LEFT = "No changes -- Patch already applied."
 
 
-@dataclass(frozen=True, slots=True)
-class PatchedTree:
-    """A tree to build.
-
-    :param base: the commit that the series was applied to; that of the source when there is no series.
-    :param commits: one a patch, in order; empty without a series. :param notes: what was decided, for people.
-    """
-
-    source: Source
-    series: Series | None
-    base: str
-    commits: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def commit(self) -> str:
-        """What is built: the last patch's commit."""
-        return self.commits[-1] if self.commits else self.base
-
-    @property
-    def repository(self) -> Repository:
-        """Where the commits are."""
-        return self.source.repository
-
-
 def patch_tree(
-    store: Store, source: Source, series: Series | None, *, is_revision_given: bool = False, deadline: Deadline
+    store: Store, source: Source, series: Series, *, is_revision_given: bool = False, deadline: Deadline
 ) -> PatchedTree:
     """Apply a series to a source; what was applied before is remembered, and no work tree is touched then.
 
@@ -72,8 +48,6 @@ def patch_tree(
     :raises UsageError: the store cannot be written.
     :raises HostError: git is missing, the disk is full, or the deadline came.
     """
-    if series is None:
-        return PatchedTree(source, None, source.commit, notes=source.notes)
     base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=deadline)
     tree = PatchedTree(source, series, base, notes=(*source.notes, *series.notes, *notes))
     key = digest_of(_VERSION, source.repository.key, base, series.digest)

@@ -98,6 +98,7 @@ ORDER = """
 * kernel.conflict
   kernel.trial
   kernel.sparse
+  kernel.patched
   kernel.tree
   kernel.ccache
   kernel.listener
@@ -107,6 +108,7 @@ ORDER = """
   kernel.blame
   kernel.objects
   kernel.built
+  kernel.build_order
   kernel.build_failure
   kernel.build
 * kernel.build_options

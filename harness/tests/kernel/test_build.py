@@ -15,14 +15,15 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import HostError, SeriesError
 from harness.kernel import objects
-from harness.kernel.build import LOG_KIND, build_kernel, find_built
+from harness.kernel.build import LOG_KIND, build_kernel
+from harness.kernel.build_order import find_built
 from harness.kernel.built import BuiltKernel
 from harness.kernel.config import Config
+from harness.kernel.patched import PatchedTree
 from harness.kernel.progress import Progress
 from harness.kernel.sandbox import Bounds
 from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source, source_tree
-from harness.kernel.tree import PatchedTree
 from harness.kernel.worktree import checked_out
 from harness.process import find_program
 from harness.store import Store

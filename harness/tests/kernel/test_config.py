@@ -13,8 +13,8 @@ from harness.errors import HostError, SeriesError, UsageError
 from harness.kernel import host_lack
 from harness.kernel.config import DEFAULT, Config, configure, find_config, fragment_names
 from harness.kernel.kconfig import ConfigSource, check_bootable, parse_config
+from harness.kernel.patched import PatchedTree
 from harness.kernel.source import source_package, source_tree
-from harness.kernel.tree import PatchedTree
 from harness.kernel.worktree import WorkTree, checked_out
 from harness.store import Store
 

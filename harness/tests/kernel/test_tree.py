@@ -12,9 +12,10 @@ from harness.deadline import Deadline
 from harness.errors import SeriesError, UsageError
 from harness.kernel import tree as tree_module
 from harness.kernel.git_range import series_of_range
+from harness.kernel.patched import PatchedTree, unpatched
 from harness.kernel.series import Series, read_series
 from harness.kernel.source import Source, source_tree
-from harness.kernel.tree import PatchedTree, patch_tree
+from harness.kernel.tree import patch_tree
 from harness.kernel.worktree import checked_out
 from harness.process import PIPE, python, start
 from harness.store import Store
@@ -117,7 +118,7 @@ def test_the_users_tree_is_left_as_it_was(store: Store, tree: Tree) -> None:
 
 def test_without_a_series_it_is_the_source(store: Store, tree: Tree) -> None:
     """No commit of ours is made."""
-    plain = patch_tree(store, source(store, tree), None, deadline=SOON)
+    plain = unpatched(source(store, tree))
 
     assert (plain.commits, plain.commit) == ((), plain.source.commit)
 

@@ -83,11 +83,12 @@ class BuildBench:
     def _patches(self, built: Path, clean: float) -> list[Figure]:
         """One patch to a .c file, and eight after each other."""
         walls = []
+        patches = [self._patch(name) for name in FILES]  # before a build changes the work tree
         for number in range(1, len(FILES) + 1):
             folder = self.folder / f"patches{number}"
             folder.mkdir()
-            for at, name in enumerate(FILES[:number], start=1):
-                (folder / f"{at:04}-touch.patch").write_text(self._patch(name))
+            for at, text in enumerate(patches[:number], start=1):
+                (folder / f"{at:04}-touch.patch").write_text(text)
             walls.append(self._timed("build", f"{BASE}+{folder}"))
         one, all_of_them = walls[0], sum(walls)
         return [
@@ -136,7 +137,7 @@ class BuildBench:
 
     def _tree(self) -> Path:
         """The work tree that was built, with the files of the base."""
-        return next((self.folder / "store").glob("worktree*/*/0/tree"))
+        return next((self.folder / "store").glob("kernel-worktree/*/0/tree"))
 
     def _build(self, kernel: str) -> Path:
         done = process.run(self._words("build", kernel), deadline=Deadline.after(_SECONDS), env=self.environment)

@@ -5,6 +5,7 @@ found already? -> objects to start from -> make -> image, symbols, config, log -
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -43,7 +44,8 @@ from harness.kernel.worktree import WorkTree
 from harness.store import Store, digest_of
 
 LOG_KIND = "kernel-log"
-"""The folder of the store with what make said, also of builds that failed."""
+"""The folder of the store with what make says, and with what it said of the last builds that failed."""
+LOGS_KEPT = 50
 
 _TARGET = "bzImage"
 _IMAGE_PLACE = "arch/x86/boot/bzImage"
@@ -108,6 +110,7 @@ class _Build:
         with store.complaints():
             (store.folder / LOG_KIND).mkdir(parents=True, exist_ok=True)
         self._log = store.folder / LOG_KIND / f"{store.place(KIND, key).name}.log"
+        _drop_old_logs(self._log.parent)
         if not self.trusted:
             self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
         wanted = self._wanted()
@@ -121,6 +124,7 @@ class _Build:
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story())
         keep_objects(store, wanted, self.folder / _OUTPUT)
+        self._log.unlink(missing_ok=True)  # the product has a copy
 
     def _wanted(self) -> Wanted:
         tree = self.order.tree
@@ -234,6 +238,16 @@ class _Build:
             "assignments": list(self.order.adjustments.assignments),
             "is_trusted": self.trusted,
         }
+
+
+def _drop_old_logs(folder: Path) -> None:
+    """Leave the newest; one that another build has removed meanwhile is gone all the same."""
+    logs = []
+    for path in folder.glob("*.log"):
+        with contextlib.suppress(OSError):
+            logs.append((path.stat().st_mtime, path))
+    for _, path in sorted(logs)[: -LOGS_KEPT + 1]:
+        path.unlink(missing_ok=True)
 
 
 def _write_config(place: Path, text: str) -> None:

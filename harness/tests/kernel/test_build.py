@@ -15,7 +15,7 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import HostError, SeriesError
 from harness.kernel import objects
-from harness.kernel.build import LOG_KIND, build_kernel
+from harness.kernel.build import LOG_KIND, LOGS_KEPT, build_kernel
 from harness.kernel.build_order import find_built
 from harness.kernel.built import BuiltKernel
 from harness.kernel.config import Config
@@ -375,3 +375,16 @@ def test_only_a_tree_without_a_series_adds_to_the_compiler_cache(
     assert after == kept
     assert (again.digest, again.reused) == (base.digest, "")
     assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+
+
+def test_logs_do_not_pile_up(workshop: Workshop) -> None:
+    """A kernel that was built has its log; of those that were not, the newest are kept."""
+    folder = workshop.store.folder / LOG_KIND
+    folder.mkdir(parents=True)
+    for number in range(LOGS_KEPT + 5):
+        (folder / f"{number}.log").touch()
+        os.utime(folder / f"{number}.log", (number, number))
+    built = workshop.build()
+
+    assert built.log.read_text()
+    assert {path.stem for path in folder.iterdir()} == {str(number) for number in range(6, LOGS_KEPT + 5)}

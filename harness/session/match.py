@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
@@ -54,13 +54,23 @@ class StepMatch:
         return tuple(TraitSighting(seen.trait, seen.value, f"{path}:{seen.line}") for seen in self.sightings)
 
 
-def is_played(guard: Guard | None, seen: Mapping[str, str], *, expected_values: Mapping[str, str] = _NO_VALUES) -> bool:
+def is_played(
+    guard: Guard | None,
+    seen: Mapping[str, str],
+    *,
+    expected_values: Mapping[str, str] = _NO_VALUES,
+    unasked: Collection[str] = (),
+) -> bool:
     """Tell whether a guarded step is to be played.
 
     :param seen: the values of traits seen earlier in this case; they count before those of the profile.
     :param expected_values: the profile's.
+    :param unasked: traits that an earlier step of this case would have shown, had it been played. What builds on such
+        a step makes no sense without it, whatever the profile says.
     """
-    return guard is None or seen.get(guard.trait, expected_values.get(guard.trait)) == guard.value
+    if guard is None or guard.trait in seen:
+        return guard is None or seen[guard.trait] == guard.value
+    return guard.trait not in unasked and expected_values.get(guard.trait) == guard.value
 
 
 def match_step(

@@ -121,10 +121,12 @@ class _Player:
         self._seconds = transcript.timeout_seconds or STEP_SECONDS
         self._bindings = Bindings.none_of(transcript.varies)
         self._seen: dict[str, str] = {}
+        self._unasked: set[str] = set()
 
     def play_step(self, step: Step) -> bool:
         """Play one step; false when the rest makes no sense any more."""
-        if not is_played(step.guard, self._seen, expected_values=self._expected):
+        if not is_played(step.guard, self._seen, expected_values=self._expected, unasked=self._unasked):
+            self._unasked |= {choice.trait for choice in step.choices}
             return True
         where = f"{self._transcript.path}:{step.line}"
         if missing := unlearned(step.command, self._bindings):

@@ -262,6 +262,15 @@ def test_guarded_steps() -> None:
     assert not is_played(guard, {})
 
 
+def test_steps_that_build_on_one_that_was_not_played() -> None:
+    """The profile does not speak for a trait that a step which was left out was to show; what was seen does."""
+    guard = Guard("t", "x")
+
+    assert not is_played(guard, {}, expected_values={"t": "x"}, unasked={"t"})
+    assert is_played(guard, {"t": "x"}, unasked={"t"})
+    assert is_played(guard, {}, expected_values={"t": "x"}, unasked={"u"})
+
+
 @pytest.mark.parametrize(
     ("line", "fits"),
     [

@@ -127,7 +127,6 @@ ORDER = """
   guest.machine
   guest.accel
   guest.template
-  guest.mounted
   guest.features
   session.play
 * report.text

@@ -170,6 +170,8 @@ _build_seconds = _bound("--build-seconds", BUILD_SECONDS, "A build")
 )
 @click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
 @click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@click.option("-x", "failures", flag_value=1, type=int, help="Stop each kernel at its first case that fails.")
+@click.option("--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="The same at the Nth.")
 @_profile
 @_accel
 @_fresh
@@ -184,6 +186,7 @@ def run(
     cases: tuple[Path, ...],
     expression: str,
     workers: str,
+    failures: int | None,
     profile: str,
     accel: str,
     fresh: str,
@@ -210,7 +213,7 @@ def run(
     from harness.run import Selection
 
     found = _existing(cases)
-    selection = Selection(found, expression, _workers(workers, found))
+    selection = Selection(found, expression, _workers(workers, found), failures or 0)
     options = Options(
         "", profile, _forced(accel), Fresh(fresh), machine, boot_seconds, _build(config, trust, build_seconds)
     )

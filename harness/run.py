@@ -33,6 +33,7 @@ from harness.semantics import Semantics
 from harness.verdict import Fault, Outcome
 
 _DIFFERS = {Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST}
+_FAILS = {*_DIFFERS, Outcome.ERROR}
 _NEAREST_SHOWN = 3
 _PYTEST_LOG = "pytest.log"
 
@@ -42,12 +43,13 @@ class Selection:
     """Which cases, and how many at once.
 
     :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
-    :param workers: machines side by side.
+    :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
     """
 
     paths: tuple[Path, ...] = ()
     expression: str = ""
     workers: int = 1
+    max_failures: int = 0
 
 
 @dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
@@ -65,6 +67,10 @@ class Listener:
     _clock: float = field(default_factory=time.monotonic)
     failure: HarnessError | None = None
     """Why the results cannot be kept; nothing is asked any more then."""
+    max_failures: int = 0
+    """How many cases that fail end the run; 0: none does."""
+    total: int = 0
+    """How many cases were selected, as soon as it is known."""
     _root: Path = places.ROOT
 
     @pytest.hookimpl(optionalhook=True)
@@ -75,18 +81,24 @@ class Listener:
         handed[pytest_plugin.FOLDER] = str(self.bench.folder)
 
     def pytest_keyboard_interrupt(self) -> None:
-        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst."""
-        process.end_children()
+        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst.
+
+        Not when cases enough failed, which xdist tells in the same way: another kernel may be in the making.
+        """
+        if not self.has_failed_enough:
+            process.end_children()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Cases are known, when they run in this process."""
         if session.items:
-            self.display.started(self.record, len(session.items))
+            self.total = len(session.items)
+            self.display.started(self.record, self.total)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
         """Cases are known, when they run in workers; each says the same."""
-        self.display.started(self.record, len(ids))
+        self.total = len(ids)
+        self.display.started(self.record, self.total)
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Where paths that pytest reports are counted from."""
@@ -127,9 +139,16 @@ class Listener:
             self.failure = error
             pytest.exit(error.what)
 
+    @property
+    def has_failed_enough(self) -> bool:
+        """Whether as many cases failed as end the run."""
+        return 0 < self.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
+
     def finish(self, *, complete: bool) -> RunRecord:
         """Write the record of the whole run, and return it."""
         cases = tuple(self._cases.values())
+        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were asked"
+        own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)
         nearest = self.semantics.nearest(gathered.seen)[:_NEAREST_SHOWN] if gathered.seen else ()
@@ -140,7 +159,7 @@ class Listener:
             cases=cases,
             traits=judge.trait_records(self.semantics, self.bench.profile, sightings),
             nearest=tuple(str(near) for near in nearest),
-            notes=(*self.record.notes, *judge.notes(self.bench.profile, sightings)),
+            notes=(*self.record.notes, *own_notes, *judge.notes(self.bench.profile, sightings)),
             problems=(*self.broken, *gathered.problems),
         )
         self.folder.write(self.record)
@@ -169,7 +188,7 @@ def run_cases(
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
-    listener = Listener(bench, semantics, folder, display, record)
+    listener = Listener(bench, semantics, folder, display, record, max_failures=selection.max_failures)
     status, said = _run_pytest(_words(selection), [listener, _InProcess(bench)])
     if listener.failure is not None:
         raise listener.failure
@@ -180,7 +199,8 @@ def run_cases(
         log = folder.write_file(_PYTEST_LOG, said)
         last = said.strip().rpartition("\n")[2]
         listener.broken.append(f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}")
-    interrupted = status == pytest.ExitCode.INTERRUPTED
+    # xdist ends a run that has failed often enough as Ctrl-C does.
+    interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     display.finished(done, junit)
@@ -317,6 +337,8 @@ def _words(selection: Selection) -> list[str]:
         words += ["-p", "no:xdist"]
     if selection.expression:
         words += ["-k", selection.expression]
+    if selection.max_failures:
+        words += [f"--maxfail={selection.max_failures}"]
     return [*words, *paths]
 
 

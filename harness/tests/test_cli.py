@@ -183,6 +183,21 @@ FAULTY = {
 
 @pytest.mark.boot
 @pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_ends_at_the_first_failure_when_asked_to(tmp_path: Path, workers: str) -> None:
+    """What was asked until then is kept and told, and the status is that of the verdict, not of an interruption."""
+    for number in range(6):
+        (tmp_path / f"c{number}.session").write_text(GOOD.replace("    hello", "    goodbye"))
+    done = start("run", "-x", "-n", workers, "--cases", tmp_path, "--results", tmp_path / "results")
+    run = load_run(tmp_path / "results" / "latest")
+
+    assert done.status == ExitStatus.DIFFERS
+    assert run.complete
+    assert 1 <= len(run.cases) <= 2
+    assert f"stopped by --maxfail: {len(run.cases)} of 6 cases were asked" in run.notes
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, workers: str) -> None:
     """The others are run and recorded; each broken file is told by file and line, in the display and in junit.xml."""
     for name, (text, _) in {**BROKEN, **FAULTY, "good.session": (GOOD, "")}.items():

@@ -29,7 +29,7 @@ from harness.report.record import CaseRecord
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
-from harness.session.play import HierarchyError, NotAskedError, Played, play
+from harness.session.play import HierarchyError, NotAskedError, Played, mount_command, play
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
 from harness.verdict import Fate, Fault, Outcome, SplatReport, Verdict
@@ -104,13 +104,14 @@ class OpenCase:
         """Whether a machine was had."""
         return self._machine is not None
 
-    def machine(self) -> Machine:
+    def machine(self, *, mount: str = "") -> Machine:
         """The case's machine; had at the first call.
 
+        :param mount: the command that will mount the case's hierarchies, if nothing else is done before.
         :raises HarnessError: none is to be had.
         """
         if self._machine is None:
-            lease = pipeline.machine(self.bench.prepared, folder=self.path, deadline=self.deadline)
+            lease = pipeline.machine(self.bench.prepared, mount=mount, folder=self.path, deadline=self.deadline)
             self._machine = self._ends.enter_context(lease)
         return self._machine
 
@@ -186,7 +187,7 @@ def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None)
         if not skipped:
             played = play(
                 transcript,
-                case.machine(),
+                case.machine(mount=mount_command(transcript.hierarchies, at=transcript.mount_point)),
                 profile=case.bench.profile,
                 deadline=case.deadline,
                 until_line=until_line,

@@ -27,6 +27,7 @@ from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
 from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
+from harness.guest.mounted import find_mounted
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build_options import AS_USUAL, BuildOptions
@@ -218,23 +219,29 @@ def _guest_config(
     return str(known["text"])
 
 
-def machine(prepared: Prepared, *, folder: Path, deadline: Deadline) -> contextlib.AbstractContextManager[Machine]:
+def machine(
+    prepared: Prepared, *, mount: str = "", folder: Path, deadline: Deadline
+) -> contextlib.AbstractContextManager[Machine]:
     """A machine that nobody used before, for the length of a ``with`` block.
 
+    :param mount: the command that the case will mount its hierarchies with; it may have been done already, as
+        :attr:`Machine.mounted` says then.
     :param folder: for its logs; made if need be.
     :raises HostError: QEMU does not start. :raises SeriesError: it had to be booted, and the kernel did not come up.
     """
-    return _machine_of(prepared.request, prepared.template, folder=folder, deadline=deadline)
+    return _machine_of(prepared.request, prepared.template, mount=mount, folder=folder, deadline=deadline)
 
 
 @contextlib.contextmanager
 def _machine_of(
-    request: BootRequest, template: Template | None, *, folder: Path, deadline: Deadline
+    request: BootRequest, template: Template | None, *, mount: str = "", folder: Path, deadline: Deadline
 ) -> Iterator[Machine]:
     """A clone of the template, or, without one, a machine that is booted."""
     folder.mkdir(parents=True, exist_ok=True)
     if template is not None:
-        with cloned(template, folder=folder, deadline=deadline) as one:
+        mounted = find_mounted(template, mount, deadline=deadline)
+        with cloned(mounted or template, folder=folder, deadline=deadline) as one:
+            one.mounted = mount if mounted else ""
             yield one
     else:
         with booted(request, folder=folder, deadline=deadline) as one:

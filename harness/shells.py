@@ -13,7 +13,7 @@ from harness.judge import StepOutcome
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import read_header
-from harness.session.play import STEP_SECONDS, NotAskedError, mount_hierarchies
+from harness.session.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
 from harness.verdict import TraitSighting
 
 
@@ -66,7 +66,8 @@ class Hierarchies:
         if reason := missing_hierarchies(wanted, self.case.bench.config):
             raise NotAskedError(reason)
         with _judged(self.case, Console.ADMIN, "mounting the hierarchies"):
-            mount_hierarchies(self.case.machine(), wanted, at=at, deadline=self.case.deadline)
+            machine = self.case.machine(mount=mount_command(wanted, at=at))
+            mount_hierarchies(machine, wanted, at=at, deadline=self.case.deadline)
         return at
 
 

@@ -83,6 +83,8 @@ class Machine:
         self.wires = wires
         self.consoles = {name: Console(wires, name.value) for name in console_name.Console}
         self.nonce = secrets.token_hex(8)
+        self.mounted = ""
+        """The command that mounted what was mounted when the machine was had; see ``harness/guest/mounted.py``."""
         self._child = child
         self._channel = channel
         self._monitor: Monitor | None = None

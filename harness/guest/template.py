@@ -30,6 +30,9 @@ _ATTEMPTS = 2
 _FULL_MEBIBYTES = 1.0
 _FORMAT = "1"
 
+MEMORY, STATE = "memory", "state"
+"""Names of the files of a template: the guest's memory, and the state of its devices."""
+
 
 class CloningImpossibleError(HarnessError):
     """This machine cannot be cloned; ``what`` says why. The run boots each machine afresh instead."""
@@ -95,13 +98,15 @@ def prepare_template(
 
 
 @contextlib.contextmanager
-def cloned(template: Template, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
+def cloned(template: Template, *, folder: Path, memory: Path | None = None, deadline: Deadline) -> Iterator[Machine]:
     """A pristine machine, cloned from a template, for the length of a ``with`` block.
 
+    :param memory: a copy of the template's memory that the machine may write to; without it, what the machine changes
+        is its own and is gone with it.
     :raises HostError: the template is gone, or QEMU does not take the state.
     """
     try:
-        state = os.open(template.folder / "state", os.O_RDONLY | os.O_CLOEXEC)
+        state = os.open(template.folder / STATE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise HostError(
             "the template that machines are cloned from is gone",
@@ -109,7 +114,7 @@ def cloned(template: Template, *, folder: Path, deadline: Deadline) -> Iterator[
             remedy="run again, and leave the store alone meanwhile",
         ) from None
     try:
-        backing = Backing(template.folder / "memory", is_shared=False)
+        backing = Backing(memory or template.folder / MEMORY, is_shared=memory is not None)
         with running(template.request, backing, folder=folder, waits=True, pass_fds=[state]) as machine:
             _take_state(machine, state, deadline)
             yield machine
@@ -123,7 +128,7 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
 
     :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
     """
-    memory = folder / "memory"
+    memory = folder / MEMORY
     try:
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
             with _explained(machine):
@@ -158,14 +163,14 @@ def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, dea
 
 def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: Deadline) -> None:
     started = time.monotonic()
-    backing = Backing(folder / "memory", is_shared=True)
+    backing = Backing(folder / MEMORY, is_shared=True)
     backing.file.unlink(missing_ok=True)  # what an attempt before left there
     with running(request, backing, folder=folder) as machine:
         with _explained(machine):
             machine.await_shells(deadline.sooner(request.boot_seconds))
             seconds = time.monotonic() - started
             taint = read_taint(machine.consoles[Console.ADMIN], deadline.sooner(request.boot_seconds))
-        _save(machine, folder / "state", deadline)
+        save_state(machine, folder / STATE, deadline)
     facts = {"boot_seconds": round(seconds, 3), "attempts": attempt, "taint": taint, "command": machine.words}
     (folder / "template.json").write_text(json.dumps(facts, indent=1))
 
@@ -187,7 +192,11 @@ def _explained(machine: Machine) -> Iterator[None]:
         ) from None
 
 
-def _save(machine: Machine, state: Path, deadline: Deadline) -> None:
+def save_state(machine: Machine, state: Path, deadline: Deadline) -> None:
+    """Write the device state of a machine whose memory is in a shared file; the machine stands still then.
+
+    :raises CloningImpossibleError: this QEMU or machine type cannot.
+    """
     monitor = machine.monitor(deadline)
     handle = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,6 +155,7 @@ class _Build:
             sandbox.output.mkdir()
         self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
+        _write_headers(sandbox.output, self.order.adjustments.headers)
         assignments: Sequence[str] = self.order.adjustments.assignments
         environment: Mapping[str, str] = {}
         if self._cache is not None:
@@ -218,6 +219,7 @@ class _Build:
             toolchain=self.order.toolchain.render(),
             environment={name: value for name, value in REPRODUCIBLE.items() if name not in ("PATH", "TMPDIR")},
             words=[*self.order.adjustments.assignments, _TARGET],
+            headers=self.order.adjustments.headers,
             image=_IMAGE_PLACE,
             digest=digest,
         )
@@ -238,6 +240,15 @@ class _Build:
             "assignments": list(self.order.adjustments.assignments),
             "is_trusted": self.trusted,
         }
+
+
+def _write_headers(output: Path, headers: Iterable[tuple[str, str]]) -> None:
+    """Put headers where the compiler finds them; one that is there keeps its time, on which all objects depend."""
+    for name, text in headers:
+        place = output / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
 
 
 def _drop_old_logs(folder: Path) -> None:

@@ -43,7 +43,10 @@ class BuildOrder:
     def tools(self) -> str:
         """Digest of what else decides what an object file holds."""
         return digest_of(
-            self.toolchain.render(), "\0".join(self.adjustments.assignments), repr(sorted(REPRODUCIBLE.items()))
+            self.toolchain.render(),
+            "\0".join(self.adjustments.assignments),
+            repr(sorted(REPRODUCIBLE.items())),
+            *(repr(header) for header in self.adjustments.headers),
         )
 
 

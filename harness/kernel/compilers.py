@@ -52,6 +52,8 @@ class Row:
 
     :param first: the oldest kernel it holds for. :param last: the newest. :param since: the first version of the tool.
     :param flags: make variables, and what is added to each.
+    :param headers: files below the output folder's ``include``, where the compiler looks for headers after the tree's,
+        and their text; ``{major}`` in a name stands for the tool's.
     :param mended: the kernel commit that made the row unnecessary.
     """
 
@@ -62,6 +64,7 @@ class Row:
     flags: tuple[tuple[str, str], ...]
     reason: str
     mended: str
+    headers: tuple[tuple[str, str], ...] = ()
 
     def holds(self, kernel: tuple[int, int], toolchain: Toolchain) -> bool:
         """Whether it is needed for that kernel and those tools."""
@@ -70,13 +73,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Adjustments:
-    """What make has to be told beyond the usual.
+    """What make has to be told beyond the usual, and what it has to find.
 
     :param assignments: words such as ``KAFLAGS=-fno-pie``. :param notes: why, one line each.
+    :param headers: files for the output folder, by their place in it, and their text.
     """
 
     assignments: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def parse_compilers(text: str, *, path: str) -> tuple[Row, ...]:
@@ -101,14 +106,19 @@ def adjust(rows: Iterable[Row], kernel: tuple[int, int], toolchain: Toolchain) -
     :param kernel: its version and patch level, e.g. (4, 4).
     """
     flags: dict[str, list[str]] = {}
+    headers: dict[str, str] = {}
     notes = []
     for row in rows:
         if row.holds(kernel, toolchain):
             for variable, value in row.flags:
                 flags.setdefault(variable, [_PROGRAMS[variable]] if variable in _PROGRAMS else []).append(value)
-            words = " ".join(f"{variable}+='{value}'" for variable, value in row.flags)
+            major = str(toolchain.version(row.tool)[0])
+            own = {f"include/{name.replace('{major}', major)}": f"{text}\n" for name, text in row.headers}
+            headers |= own
+            words = " ".join([*(f"{variable}+='{value}'" for variable, value in row.flags), *own])
             notes.append(f"built with {words}: {row.reason}; {row.mended}")
-    return Adjustments(tuple(f"{name}={' '.join(values)}" for name, values in flags.items()), tuple(notes))
+    assignments = tuple(f"{name}={' '.join(values)}" for name, values in flags.items())
+    return Adjustments(assignments, tuple(notes), tuple(headers.items()))
 
 
 def parse_kernel_version(makefile: str) -> tuple[int, int]:
@@ -129,8 +139,9 @@ def _row(table: Table) -> Row:
     since = re.fullmatch(r"(\d+)(?:\.(\d+))?", table.text("since"))
     if tool is None or since is None:
         raise table.error("tool or since is not known", remedy=f"tools are {', '.join(tools)}; since is as 10 or 2.26")
-    variables = table.table("flags")
-    flags = tuple((name, variables.text(name)) for name in variables.names())
+    flags, headers = _pairs(table, "flags"), _pairs(table, "headers")
+    if not flags and not headers:
+        raise table.error("neither flags nor headers are there", remedy="say what the row is about")
     ends = [int(number) if number else None for number in kernels.groups()]
     first = (ends[0] or 0, ends[1] or 0)
     last = (ends[2], ends[3] or 0) if ends[2] is not None else (1 << 16, 0)
@@ -142,6 +153,15 @@ def _row(table: Table) -> Row:
         flags,
         reason=table.text("reason"),
         mended=table.text("mended"),
+        headers=headers,
     )
     table.close()
     return row
+
+
+def _pairs(table: Table, key: str) -> tuple[tuple[str, str], ...]:
+    """The names and strings of a table that may be missing."""
+    if key not in table.names():
+        return ()
+    pairs = table.table(key)
+    return tuple((name, pairs.text(name)) for name in pairs.names())

@@ -17,6 +17,7 @@ class Recipe:
     :param described: the source, for humans. :param base: its commit. :param tree: the git tree hash of what was built.
     :param subjects: of the patches, in order. :param toolchain: what compiler and linker say of their versions.
     :param environment: what make found set. :param words: of make, without tree and output.
+    :param headers: files that the output folder held before, by their place in it, and their text.
     :param image: the image's place below the output folder. :param digest: its sha256.
     """
 
@@ -29,6 +30,7 @@ class Recipe:
     words: Sequence[str]
     image: str
     digest: str
+    headers: Sequence[tuple[str, str]] = ()
 
 
 def render_script(recipe: Recipe) -> str:
@@ -41,6 +43,7 @@ def render_script(recipe: Recipe) -> str:
     )
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(recipe.environment.items()))
     words = shlex.join(recipe.words)
+    headers = "".join(_header(name, text) for name, text in recipe.headers)
     return f"""\
 #!/bin/sh
 # Builds the kernel beside which this file lies once more, with make alone.
@@ -62,10 +65,16 @@ found=$(git -C "$tree" rev-parse 'HEAD^{{tree}}' 2>/dev/null || true)
 
 {exports}
 cp "$here/{CONFIG}" "$output/.config"
-make -C "$tree" O="$output" -j"$(nproc)" {words}
+{headers}make -C "$tree" O="$output" -j"$(nproc)" {words}
 
 echo {recipe.digest} "" "$output/{recipe.image}" | sha256sum -c -
 """
+
+
+def _header(name: str, text: str) -> str:
+    """The lines that write a header into the output folder."""
+    folder = shlex.quote(name.rpartition("/")[0])
+    return f'mkdir -p "$output"/{folder}\nprintf %s {shlex.quote(text)} >"$output"/{shlex.quote(name)}\n'
 
 
 def _plain(line: str) -> str:

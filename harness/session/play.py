@@ -76,8 +76,10 @@ def mount_hierarchies(machine: Machine, hierarchies: Sequence[Hierarchy], *, at:
     admin = machine.console(Console.ADMIN, deadline=deadline.sooner(STEP_SECONDS))
     # The file is for shells that start without the environment (env -i, su -).
     command = "echo $HARNESS_NONCE >/run/harness.nonce"
-    if hierarchies:
-        command += f"; nsctl hierarchies {at} {' '.join(_spec(hierarchy) for hierarchy in hierarchies)}"
+    wanted = mount_command(hierarchies, at=at)
+    if wanted and wanted != machine.mounted:
+        command += f"; {wanted}"
+    machine.mounted = ""  # who asks once more has taken them away
     answer = admin.run(command, deadline=deadline.sooner(STEP_SECONDS))
     if answer.status != 0:
         offered = admin.run("cat /proc/cgroups /proc/filesystems", deadline=deadline.sooner(STEP_SECONDS)).output
@@ -86,6 +88,11 @@ def mount_hierarchies(machine: Machine, hierarchies: Sequence[Hierarchy], *, at:
         if missing:
             raise NotAskedError(f"this kernel has no {', '.join(missing)} ({said})")
         raise HierarchyError(said)
+
+
+def mount_command(hierarchies: Sequence[Hierarchy], *, at: str) -> str:
+    """The command that mounts hierarchies in the guest; empty when there are none."""
+    return f"nsctl hierarchies {at} {' '.join(map(_spec, hierarchies))}" if hierarchies else ""
 
 
 class HierarchyError(Exception):

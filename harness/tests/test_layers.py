@@ -127,6 +127,7 @@ ORDER = """
   guest.machine
   guest.accel
   guest.template
+  guest.mounted
   guest.features
   session.play
 * report.text

@@ -21,7 +21,7 @@ src := $(CURDIR)
 out := $(O)
 names := init/main kernel/fork kernel/cgroup/cgroup lib/string
 objects := $(names:%=$(out)/%.o)
-flags := -I$(src)/include -include $(out)/include/generated/autoconf.h -ffreestanding -fno-pie -g \
+flags := -I$(src)/include -I$(out)/include -include $(out)/include/generated/autoconf.h -ffreestanding -fno-pie -g \
 	-fmacro-prefix-map=$(src)/= -ffile-prefix-map=$(src)=. -ffile-prefix-map=$(out)=. $(KCFLAGS)
 
 bzImage: $(out)/arch/x86/boot/bzImage

@@ -236,6 +236,33 @@ def test_the_script_builds_it_again(workshop: Workshop, tmp_path: Path) -> None:
     assert (built.folder / "series.mbox").read_text().count("Subject: [PATCH") == 1
 
 
+def test_a_header_that_an_old_tree_lacks(workshop: Workshop, tmp_path: Path) -> None:
+    """Kernels before 4.2 include one named after gcc's version: it is put there, and by the script as well."""
+    of_its_time = (
+        "#define __gcc_header(x) #x\n#define _gcc_header(x) __gcc_header(linux/compiler-gcc##x.h)\n"
+        "#define gcc_header(x) _gcc_header(x)\n#include gcc_header(__GNUC__)\n"
+    )
+    files = {
+        "Makefile": FILES["Makefile"].replace("VERSION = 6\nPATCHLEVEL = 1", "VERSION = 3\nPATCHLEVEL = 18"),
+        "include/linux/kernel.h": of_its_time + FILES["include/linux/kernel.h"],
+        "include/linux/compiler-gcc5.h": "#define OF_GCC 5\n",
+        "lib/string.c": FILES["lib/string.c"].replace("? 2", "? OF_GCC"),
+    }
+    workshop.repository.commit(files, subject="an old tree")
+    old = workshop.build()
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK}, subject="change fork")
+    workshop.build("change fork")
+    compiled = workshop.compiled
+    script, tree = old.folder / "reproduce.sh", tmp_path / "tree"
+    workshop.repository.git("worktree", "add", "--quiet", str(tree), "HEAD^")
+    done = subprocess.run(["sh", script, tree, tmp_path / "output"], capture_output=True, text=True, check=False)
+
+    assert old.release == "3.18.0"
+    assert any("compiler-gcc" in note for note in old.notes)
+    assert compiled == {"kernel/fork.o"}
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_error_names_the_patch_that_wrote_the_line(workshop: Workshop) -> None:
     """File, line, message and patch are in one sentence; the source line and the log's place are the evidence."""
     workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "\n"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness import places
@@ -56,8 +58,25 @@ def test_each_row_ends_where_it_was_mended() -> None:
     """The commit's version is the one behind the last kernel of the row."""
     for row in ROWS:
         if "(in v" in row.mended:
-            major, minor = row.mended.partition("(in v")[2].rstrip(")").split(".")
+            major, minor = re.findall(r"\(in v(\d+)\.(\d+)", row.mended)[0]
             assert (int(major), int(minor)) == (row.last[0], row.last[1] + 1)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "header"),
+    [((3, 16), "linux/compiler-gcc4.h"), ((3, 18), "linux/compiler-gcc5.h"), ((4, 1), "linux/compiler-gcc5.h")],
+)
+def test_compilers_that_a_kernel_did_not_know_get_the_newest_header(kernel: tuple[int, int], header: str) -> None:
+    """Kernels before 4.2 include a header that is named after gcc's version."""
+    assert adjust(ROWS, kernel, BOOKWORM).headers == (("include/linux/compiler-gcc12.h", f"#include <{header}>\n"),)
+    assert not adjust(ROWS, (4, 2), BOOKWORM).headers
+
+
+def test_a_row_about_nothing() -> None:
+    """A row that changes nothing is a slip."""
+    text = '[[row]]\nkernels = ".."\ntool = "gcc"\nsince = "6"\nreason = "a"\nmended = "b"\n'
+    with pytest.raises(HostError, match=r"row\[0\]: neither flags nor headers are there"):
+        parse_compilers(text, path="x.toml")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Templates in which hierarchies are mounted already: whoever clones one need not mount them.
+
+Mounting takes 0.3 s of the second that a short case has: emulation translates all of it anew in each clone. A template
+with hierarchies is itself made from a clone, and as pristine: nothing but the mounts was done in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError
+from harness.guest.console import Unanswered
+from harness.guest.template import MEMORY, STATE, Template, cloned, read_taint, save_state
+from harness.process import run
+from harness.session.console_name import Console
+from harness.store import Store, digest_of
+
+KIND = "mounted-template"
+"""The kind of these products in the store."""
+
+_SECONDS = 60.0
+_KEPT = 60
+# The first case that wants a set of hierarchies mounts them itself: for one, a template is not worth its making.
+_WISHES = 2
+
+
+class _NotPristineError(Exception):
+    """The hierarchies cannot be mounted, or the kernel had something to say to it: each case has to see that itself."""
+
+
+def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Template | None:
+    """The template in which a command has mounted hierarchies; made when they are wanted a second time.
+
+    :param command: what is typed at the admin console to mount them.
+    :return: None when a case is to mount them itself: nobody wanted them before, or it went wrong.
+    """
+    if not command:
+        return None
+    store = Store(template.folder.parents[1])
+    key = digest_of(template.folder.name, command)
+    known = store.recall(KIND, key)
+    wishes = known["wishes"] if known is not None and isinstance(known["wishes"], int) else 0
+    if wishes < 0:
+        return None
+    place = store.find(KIND, key)
+    if place is None:
+        if wishes + 1 < _WISHES:
+            store.remember(KIND, key, {"wishes": wishes + 1})
+            return None
+        try:
+            place = store.make(
+                KIND, key, lambda folder: _mount_and_save(template, command, folder, deadline), deadline=deadline
+            )
+        except (_NotPristineError, Unanswered, HarnessError):
+            store.remember(KIND, key, {"wishes": -1})
+            return None
+        _make_room(store)
+    os.utime(place)
+    return replace(template, folder=place)
+
+
+def _mount_and_save(template: Template, command: str, folder: Path, deadline: Deadline) -> None:
+    """Clone, mount, save.
+
+    :raises _NotPristineError: see there. :raises Unanswered, HarnessError: the machine or QEMU does not do it.
+    """
+    memory = folder / MEMORY
+    run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)
+    with cloned(template, folder=folder, memory=memory, deadline=deadline) as machine:
+        console = machine.consoles[Console.ADMIN]
+        answer = console.run(command, deadline=deadline.sooner(_SECONDS))
+        taint = read_taint(console, deadline.sooner(_SECONDS))
+        if answer.status != 0 or answer.output.strip() or taint != template.taint:
+            raise _NotPristineError
+        save_state(machine, folder / STATE, deadline)
+    if machine.wires.splats:
+        raise _NotPristineError
+    (folder / "template.json").write_text(json.dumps({"from": template.folder.name, "command": command}, indent=1))
+
+
+def _make_room(store: Store) -> None:
+    """Drop those that were not used for longest; whoever wants one then makes it anew."""
+    folders = [path for path in (store.folder / KIND).iterdir() if path.is_dir() and not path.name.startswith(".")]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in folders[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)

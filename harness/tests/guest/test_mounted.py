@@ -1,0 +1,89 @@
+"""Templates with hierarchies: made at the second wish, pristine but for the mounts, and not made of what went wrong."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.guest import mounted
+from harness.guest.mounted import KIND, find_mounted
+from harness.guest.template import Template, cloned
+from harness.session.console_name import Console
+from harness.session.header import read_header
+from harness.session.play import mount_command, mount_hierarchies
+
+pytestmark = pytest.mark.boot
+
+SOON = 60.0
+WANTED = read_header(("hierarchies: v1:freezer v2", ""), path="a.session").hierarchies
+MOUNT = mount_command(WANTED, at="/sys/fs/cgroup")
+STATE_OF_THE_GUEST = "cat /proc/mounts; ls /run /tmp; echo $BASHPID $! $?; sh -c 'echo $$'"
+
+
+@pytest.fixture
+def own(template: Template, tmp_path: Path) -> Template:
+    """The template, in a store of the test's own."""
+    folder = tmp_path / "store" / "template" / template.folder.name
+    shutil.copytree(template.folder, folder)
+    return replace(template, folder=folder)
+
+
+def wish(template: Template, command: str = MOUNT) -> Template | None:
+    """Want hierarchies."""
+    return find_mounted(template, command, deadline=Deadline.after(SOON))
+
+
+def state(template: Template, folder: Path, *, mount: str) -> str:
+    """What a machine that has the hierarchies says of itself."""
+    folder.mkdir()
+    deadline = Deadline.after(SOON)
+    with cloned(template, folder=folder, deadline=deadline) as machine:
+        machine.mounted = mount
+        mount_hierarchies(machine, WANTED, at="/sys/fs/cgroup", deadline=deadline)
+        return machine.console(Console.ADMIN, deadline=deadline).run(STATE_OF_THE_GUEST, deadline=deadline).output
+
+
+def test_made_at_the_second_wish(own: Template, tmp_path: Path) -> None:
+    """A machine from it is as one that has mounted the hierarchies itself: same mounts, files and process numbers."""
+    first, second, third = wish(own), wish(own), wish(own)
+
+    assert first is None
+    assert second is not None
+    assert second == third
+    assert second.folder.parent.name == KIND
+    by_itself = state(own, tmp_path / "a", mount="")
+    assert "freezer" in by_itself
+    assert "cgroup2" in by_itself
+    assert state(second, tmp_path / "b", mount=MOUNT) == by_itself
+    assert state(second, tmp_path / "c", mount=MOUNT) == by_itself
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["nsctl hierarchies /sys/fs/cgroup v1:nothing", "echo 512 >/proc/sys/kernel/tainted", "echo said", "kill -9 $$"],
+)
+def test_what_goes_wrong_is_not_kept(own: Template, command: str) -> None:
+    """Hierarchies that cannot be mounted, a kernel that becomes tainted or a shell that dies are each case's to see."""
+    wishes = [wish(own, command) for _ in range(3)]
+
+    assert wishes == [None, None, None]
+    assert not [path for path in (own.folder.parents[1] / KIND).iterdir() if path.is_dir()]
+
+
+def test_no_hierarchies_no_wish(own: Template) -> None:
+    """A case without hierarchies has the template itself."""
+    assert (wish(own, ""), wish(own, "")) == (None, None)
+
+
+def test_the_least_used_make_room(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store does not fill up with them; what was used last stays."""
+    monkeypatch.setattr(mounted, "_KEPT", 1)
+    for command in ("true", "true", ": two", ": two"):
+        wish(own, command)
+    left = [path for path in (own.folder.parents[1] / KIND).iterdir() if path.is_dir()]
+
+    assert left == [found.folder for found in [wish(own, ": two")] if found]

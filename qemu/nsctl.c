@@ -58,6 +58,10 @@
  *		getpid(2), gettid(2); the pid is also written to PATH (a FIFO: waits for a reader)
  *	pidfd NAME PID
  *		pidfd_open(2)
+ *	getfd NAME @PIDFD NUMBER
+ *		pidfd_getfd(2): the descriptor NUMBER of that process
+ *	ptrace PID
+ *		ptrace(2), PTRACE_ATTACH; the process stops, is let go and runs on
  *	zombie [PATH]
  *		a child that has exited and stays a zombie until nsctl ends (or a shell that it
  *		executes waits for a child); PATH as above
@@ -74,6 +78,16 @@
  *		read(2) from the start to the end; the content is shown as a C string
  *	write FILE TEXT
  *		one write(2) of exactly TEXT
+ *	handle FILE
+ *		name_to_handle_at(2), shown as HANDLE: TYPE:NUMBER when it has eight bytes, as in a
+ *		cgroup filesystem ("254:77", where 77 is the number of the inode); else TYPE:0xBYTES
+ *	byhandle NAME FILE HANDLE [MODE]
+ *		open_by_handle_at(2) in the filesystem that FILE is in; MODE is r when left out
+ *	inotify NAME FILE
+ *		inotify_init(2), and a watch of FILE for changes of its content, and for what is made,
+ *		removed and renamed in it
+ *	events @NAME
+ *		waits for the first events of @NAME, and shows all that there are
  *
  * Other processes:
  *	wait PATH
@@ -90,6 +104,13 @@
  *	cgroup [of WHO] in CONTROLLER
  *		the path in one hierarchy: "cgroup(freezer) = /sub", "cgroup(v2, main) = none";
  *		CONTROLLER is freezer, memory, ..., name=systemd, or v2 (the line of hierarchy 0)
+ *	iterator ID
+ *		bpf(2): a link of a program that iterates over the one cgroup that has this ID, the
+ *		number of its inode in the default hierarchy; the kernel looks the ID up
+ *	storm SECONDS WORKERS PATH
+ *		as many processes make cgroups in the directory PATH, enter them, make and enter
+ *		cgroup namespaces, mount, read, exit and remove, all at once and for that long; what
+ *		fails on the way is nobody's business. The result is how often all of it was done
  *	mount SOURCE TARGET FSTYPE [MSFLAGS [DATA]]
  *		mount(2); MSFLAGS: 0 ro nosuid nodev noexec remount bind move rec private slave
  *		shared unbindable, joined by ","
@@ -126,15 +147,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_ACTIONS 128
@@ -154,8 +178,8 @@ struct action;
 
 /*
  * The shape of a verb's words, a letter for each: F flags, G clone flags, T type, P file, N new
- * name, O opened name, S any text, U number, M mode, K ioctl, X mount flags, D detach. Lower case:
- * may be left out. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
+ * name, O opened name, S any text, U number, L handle, M mode, K ioctl, X mount flags, D detach.
+ * Lower case: may be left out. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
  * H: all hierarchies, R: a program and its words.
  */
 struct verb {
@@ -227,6 +251,22 @@ static const struct named_flag open_modes[] = {
 	{ "dir", "O_RDONLY|O_DIRECTORY", O_RDONLY | O_DIRECTORY },
 	{ NULL, NULL, 0 },
 };
+
+static const struct named_flag inotify_events[] = {
+	{ "modify", "IN_MODIFY", IN_MODIFY },
+	{ "attrib", "IN_ATTRIB", IN_ATTRIB },
+	{ "create", "IN_CREATE", IN_CREATE },
+	{ "delete", "IN_DELETE", IN_DELETE },
+	{ "from", "IN_MOVED_FROM", IN_MOVED_FROM },
+	{ "to", "IN_MOVED_TO", IN_MOVED_TO },
+	{ "gone", "IN_DELETE_SELF", IN_DELETE_SELF },
+	{ "ignored", "IN_IGNORED", IN_IGNORED },
+	{ "directory", "IN_ISDIR", IN_ISDIR },
+	{ NULL, NULL, 0 },
+};
+
+#define WATCHED_EVENTS                                                                             \
+	(IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF)
 
 static const struct named_flag ns_ioctls[] = {
 	{ "parent", "NS_GET_PARENT", NS_GET_PARENT },
@@ -558,6 +598,114 @@ static bool do_write(struct action *a)
 	return report(done, "write(%s, \"%s\")", a->word[0], quoted);
 }
 
+/* ---- files by handle, and watched ---- */
+
+union handle {
+	struct file_handle head;
+	char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+static bool do_handle(struct action *a)
+{
+	union handle handle = { .head.handle_bytes = MAX_HANDLE_SZ };
+	char shown[2 * MAX_HANDLE_SZ + 1];
+	int result, mount_id, fd = open_or_report(a->word[0], "path");
+	unsigned long long number;
+	unsigned int i;
+
+	if (fd < 0)
+		return false;
+	result = name_to_handle_at(fd, "", &handle.head, &mount_id, AT_EMPTY_PATH);
+	close_file(a->word[0], fd);
+	if (result < 0)
+		return report(-1, "name_to_handle_at(%s)", a->word[0]);
+	for (i = 0; i < handle.head.handle_bytes; i++)
+		sprintf(shown + 2 * i, "%02x", handle.head.f_handle[i]);
+	if (handle.head.handle_bytes == sizeof(number)) {
+		memcpy(&number, handle.head.f_handle, sizeof(number));
+		line("name_to_handle_at(%s) = %d:%llu", a->word[0], handle.head.handle_type, number);
+	} else {
+		line("name_to_handle_at(%s) = %d:0x%s", a->word[0], handle.head.handle_type, shown);
+	}
+	return true;
+}
+
+static bool parse_handle(const char *word, union handle *handle)
+{
+	unsigned long long type, number;
+	char copy[64], *colon;
+
+	if (snprintf(copy, sizeof(copy), "%s", word) >= (int)sizeof(copy))
+		return false;
+	colon = strchr(copy, ':');
+	if (!colon)
+		return false;
+	*colon = '\0';
+	if (!parse_number(copy, &type) || !parse_number(colon + 1, &number))
+		return false;
+	handle->head.handle_type = type;
+	handle->head.handle_bytes = sizeof(number);
+	memcpy(handle->head.f_handle, &number, sizeof(number));
+	return true;
+}
+
+static bool do_byhandle(struct action *a)
+{
+	const struct named_flag *mode = find_flag(open_modes, a->word[3] ? a->word[3] : "r");
+	int fd, where = open_or_report(a->word[1], "r");
+	char call[LINE_SIZE / 4];
+	union handle handle;
+
+	if (where < 0)
+		return false;
+	parse_handle(a->word[2], &handle);
+	fd = open_by_handle_at(where, &handle.head, mode->bit | O_CLOEXEC);
+	close_file(a->word[1], where);
+	snprintf(call, sizeof(call), "open_by_handle_at(%s, %s, %s)", a->word[1], a->word[2],
+		 mode->shown);
+	return report_name(fd, a->word[0], call);
+}
+
+static bool do_inotify(struct action *a)
+{
+	int fd = inotify_init1(IN_CLOEXEC), target = open_or_report(a->word[1], "path");
+	char call[LINE_SIZE / 4], path[64];
+
+	snprintf(call, sizeof(call), "inotify(%s)", a->word[1]);
+	if (target < 0 || fd < 0)
+		return target < 0 ? false : report(-1, "%s", call);
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", target);
+	if (inotify_add_watch(fd, path, WATCHED_EVENTS) < 0) {
+		close_quietly(fd);
+		fd = -1;
+	}
+	close_file(a->word[1], target);
+	return report_name(fd, a->word[0], call);
+}
+
+static bool do_events(struct action *a)
+{
+	char text[LINE_SIZE / 4] __attribute__((aligned(8))), shown[LINE_SIZE / 2] = "";
+	int fd = find_opened(a->word[0] + 1, strlen(a->word[0] + 1));
+	ssize_t at = 0, length = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	size_t used = 0;
+
+	if (length < 0)
+		return report(-1, "events(%s)", a->word[0]);
+	while (at < length) {
+		const struct inotify_event *event = (const void *)(text + at);
+
+		used += snprintf(shown + used, sizeof(shown) - used, "%s%s%s%s", used ? ", " : "",
+				 show_flags(inotify_events, event->mask), event->len ? " " : "",
+				 event->len ? event->name : "");
+		if (used >= sizeof(shown))
+			break;
+		at += sizeof(*event) + event->len;
+	}
+	line("events(%s) = %s", a->word[0], shown);
+	return true;
+}
+
 /* ---- namespaces ---- */
 
 static bool do_unshare(struct action *a)
@@ -587,6 +735,17 @@ static bool do_pidfd(struct action *a)
 	int fd = syscall(SYS_pidfd_open, (pid_t)number_of(a->word[1]), 0);
 
 	snprintf(call, sizeof(call), "pidfd_open(%s)", a->word[1]);
+	return report_name(fd, a->word[0], call);
+}
+
+static bool do_getfd(struct action *a)
+{
+	int fd = find_opened(a->word[1] + 1, strlen(a->word[1] + 1));
+	char call[64];
+
+	snprintf(call, sizeof(call), "pidfd_getfd(%s, %s)", a->word[1], a->word[2]);
+	if (fd >= 0)
+		fd = syscall(SYS_pidfd_getfd, fd, (int)number_of(a->word[2]), 0);
 	return report_name(fd, a->word[0], call);
 }
 
@@ -890,6 +1049,20 @@ static bool do_zombie(struct action *a)
 	if (a->word[0] && !write_number(a->word[0], pid))
 		return false;
 	return report(pid, "zombie()");
+}
+
+static bool do_ptrace(struct action *a)
+{
+	pid_t pid = number_of(a->word[0]);
+	int status, result = ptrace(PTRACE_ATTACH, pid, 0, 0);
+
+	report(result, "ptrace(PTRACE_ATTACH, %d)", pid);
+	while (result == 0 && waitpid(pid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return report(-1, "waitpid(%d)", pid);
+	if (result == 0)
+		ptrace(PTRACE_DETACH, pid, 0, 0);
+	return result == 0;
 }
 
 static bool do_exec(struct action *a)
@@ -1232,6 +1405,241 @@ static bool do_session(struct action *a)
 	return exit_status == 0;
 }
 
+/* ---- cgroups by ID ---- */
+
+#define BTF_FUNC 12
+#define BPF_LOAD 5
+#define BPF_LINK 28
+#define BPF_TRACING 26
+#define BPF_ITERATOR 28
+
+/* From linux/bpf.h of Linux 6.1, as far as they are needed: the host's may be older. */
+struct bpf_load {
+	unsigned int type, instruction_count;
+	unsigned long long instructions, license;
+	unsigned int unused[11], attach_type, unused_too[9], attach_btf_id, btf_fd;
+};
+
+struct bpf_link {
+	unsigned int program, target, attach_type, flags;
+	unsigned long long info;
+	unsigned int info_size;
+};
+
+struct bpf_cgroup {
+	unsigned int order, fd;
+	unsigned long long id;
+};
+
+/* The bytes behind a type of the kernel's type information, by its kind; -1: not known here. */
+static int btf_tail(unsigned int kind, unsigned int count)
+{
+	switch (kind) {
+	case 1: case 14: case 17:		/* integer, variable, tag of a declaration */
+		return 4;
+	case 3:					/* array */
+		return 12;
+	case 4: case 5: case 15: case 19:	/* structure, union, section, 64-bit enumeration */
+		return 12 * count;
+	case 6: case 13:			/* enumeration, prototype */
+		return 8 * count;
+	default:
+		return kind <= 19 ? 0 : -1;
+	}
+}
+
+/* The number of a function in /sys/kernel/btf/vmlinux; 0 and errno when it is not there. */
+static unsigned int btf_function(const char *name)
+{
+	unsigned int id = 1, *header, *type, *end;
+	static char text[16 << 20];
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC), tail = 0;
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text));
+	const char *names;
+
+	if (fd >= 0)
+		close_quietly(fd);
+	if (length < 24)
+		return 0;
+	header = (unsigned int *)text;
+	type = (unsigned int *)(text + header[1] + header[2]);
+	end = (unsigned int *)((char *)type + header[3]);
+	names = text + header[1] + header[4];
+	for (; type < end && tail >= 0; id++, type += 3 + tail / 4) {
+		unsigned int kind = type[1] >> 24 & 0x1f;
+
+		if (kind == BTF_FUNC && !strcmp(names + type[0], name))
+			return id;
+		tail = btf_tail(kind, type[1] & 0xffff);
+	}
+	errno = ENOENT;
+	return 0;
+}
+
+static bool do_iterator(struct action *a)
+{
+	static const unsigned long long instructions[] = { 0xb7, 0x95 };	/* r0 = 0; exit */
+	struct bpf_cgroup cgroup = { .order = 1, .id = number_of(a->word[0]) };
+	struct bpf_load load = {
+		.type = BPF_TRACING,
+		.instruction_count = ARRAY_SIZE(instructions),
+		.instructions = (unsigned long)instructions,
+		.license = (unsigned long)"GPL",
+		.attach_type = BPF_ITERATOR,
+		.attach_btf_id = btf_function("bpf_iter_cgroup"),
+	};
+	struct bpf_link link = {
+		.attach_type = BPF_ITERATOR,
+		.info = (unsigned long)&cgroup,
+		.info_size = sizeof(cgroup),
+	};
+	int program, result;
+
+	if (!load.attach_btf_id)
+		return report(-1, "btf(bpf_iter_cgroup)");
+	program = syscall(SYS_bpf, BPF_LOAD, &load, sizeof(load));
+	if (program < 0)
+		return report(-1, "bpf(BPF_PROG_LOAD)");
+	link.program = program;
+	result = syscall(SYS_bpf, BPF_LINK, &link, sizeof(link));
+	close_quietly(program);
+	if (result >= 0)
+		close(result);
+	return report(result < 0 ? -1 : 0, "iterator(%s)", a->word[0]);
+}
+
+/* ---- all at once ---- */
+
+static bool is_over(const struct timespec *end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
+}
+
+static void try_to_write(const char *directory, const char *file, const char *text)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+static void try_to_read(const char *path)
+{
+	static char text[LINE_SIZE];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (read_all(fd, text, sizeof(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+static void try_to_enter(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	syscall(SYS_setns, fd, CLONE_NEWCGROUP);
+	close(fd);
+}
+
+/* One life: into a cgroup, a namespace, another one, a mount, and out. */
+static void __attribute__((noreturn)) live_once(const char *directory, unsigned int dice)
+{
+	try_to_write(directory, "cgroup.procs", "0");
+	if (dice & 1)
+		try_to_write(directory, "tasks", "0");
+	if (syscall(SYS_unshare, CLONE_NEWCGROUP | (dice & 2 ? CLONE_NEWNS : 0)) < 0)
+		_exit(1);
+	if (dice & 4)
+		try_to_enter(getpid() - 1 - (dice >> 8) % 4);
+	try_to_read("/proc/self/cgroup");
+	if (dice & 2) {
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+		if (mount("cgroup2", "/mnt", "cgroup2", 0, NULL) == 0) {
+			mkdir("/mnt/inner", 0755);
+			try_to_read("/mnt/cgroup.procs");
+			rmdir("/mnt/inner");
+		}
+		try_to_read("/proc/self/mountinfo");
+		if (dice & 8)
+			umount2("/mnt", MNT_DETACH);
+	}
+	if (dice & 16)
+		syscall(SYS_unshare, CLONE_NEWCGROUP);
+	_exit(0);
+}
+
+/* Rounds of a worker until the end; two lives in each, and the cgroup is removed under the second. */
+static long work(const char *path, int worker, const struct timespec *end)
+{
+	unsigned int dice = 2654435761u * (worker + 1);
+	char directory[256];
+	long rounds = 0;
+	pid_t pid[2];
+	int i;
+
+	for (; !is_over(end); rounds++) {
+		snprintf(directory, sizeof(directory), "%s/storm-%d-%ld", path, worker, rounds % 3);
+		mkdir(directory, 0755);
+		for (i = 0; i < 2; i++) {
+			dice = dice * 1664525 + 1013904223;
+			pid[i] = fork();
+			if (pid[i] == 0)
+				live_once(directory, dice >> 12);
+		}
+		rmdir(directory);
+		for (i = 0; i < 2; i++)
+			if (pid[i] > 0)
+				wait_for(pid[i]);
+		rmdir(directory);
+	}
+	for (i = 0; i < 3; i++) {
+		snprintf(directory, sizeof(directory), "%s/storm-%d-%d", path, worker, i);
+		rmdir(directory);
+	}
+	return rounds;
+}
+
+static bool do_storm(struct action *a)
+{
+	int i, count = number_of(a->word[1]), sums[2];
+	struct timespec end;
+	long rounds, sum = 0;
+
+	if (pipe2(sums, O_CLOEXEC))
+		return report(-1, "pipe2()");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += number_of(a->word[0]);
+	for (i = 0; i < count; i++) {
+		if (fork())
+			continue;
+		rounds = work(a->word[2], i, &end);
+		_exit(write(sums[1], &rounds, sizeof(rounds)) != sizeof(rounds));
+	}
+	close(sums[1]);
+	while (read(sums[0], &rounds, sizeof(rounds)) == sizeof(rounds))
+		sum += rounds;
+	close(sums[0]);
+	while (wait(NULL) > 0)
+		;
+	return report(sum, "storm(%s, %s, %s)", a->word[0], a->word[1], a->word[2]);
+}
+
 /* ---- the command line ---- */
 
 static const struct verb verbs[] = {
@@ -1244,7 +1652,13 @@ static const struct verb verbs[] = {
 	{ "close", "O", "close @NAME", do_close },
 	{ "read", "P", "read FILE", do_read },
 	{ "write", "PS", "write FILE TEXT", do_write },
+	{ "handle", "P", "handle FILE", do_handle },
+	{ "byhandle", "NPLm", "byhandle NAME FILE TYPE:NUMBER [r|w|rw|a|path|dir]", do_byhandle },
+	{ "inotify", "NP", "inotify NAME FILE", do_inotify },
+	{ "events", "O", "events @NAME", do_events },
 	{ "pidfd", "NU", "pidfd NAME PID", do_pidfd },
+	{ "getfd", "NOU", "getfd NAME @PIDFD NUMBER", do_getfd },
+	{ "ptrace", "U", "ptrace PID", do_ptrace },
 	{ "ioctl", "PKn", "ioctl FILE parent|userns|nstype|owner [NAME]", do_ioctl },
 	{ "send", "SO", "send SOCKET @NAME", do_send },
 	{ "recv", "SN", "recv SOCKET NAME", do_recv },
@@ -1258,6 +1672,8 @@ static const struct verb verbs[] = {
 	{ "user", "Uu", "user UID [GID]", do_user },
 	{ "setuid", "U", "setuid UID", do_setuid },
 	{ "setgid", "U", "setgid GID", do_setgid },
+	{ "iterator", "U", "iterator ID", do_iterator },
+	{ "storm", "UUS", "storm SECONDS WORKERS PATH", do_storm },
 	{ "mount", "SSSxs", "mount SOURCE TARGET FSTYPE [MSFLAGS [DATA]]", do_mount },
 	{ "umount", "Sd", "umount TARGET [detach]", do_umount },
 	{ "hierarchies", "H", "hierarchies [-v] PATH v1:CONTROLLERS|v1:name=NAME|v2[:OPTIONS]...",
@@ -1314,6 +1730,7 @@ static bool is_who(const char *word)
 static bool fits(char letter, const char *word)
 {
 	unsigned long long number;
+	union handle handle;
 
 	switch (toupper((unsigned char)letter)) {
 	case 'F':
@@ -1323,6 +1740,8 @@ static bool fits(char letter, const char *word)
 		return parse_flags(clone_flags, word, &number) && !(number & CLONE_UNUSABLE);
 	case 'X':
 		return parse_flags(mount_flags, word, &number);
+	case 'L':
+		return parse_handle(word, &handle);
 	case 'M':
 		return find_flag(open_modes, word);
 	case 'K':

@@ -63,6 +63,14 @@ def needs_cgroup_namespace(nsctl: Path) -> None:
         ("open f/g /dev/null", "'f/g' does not fit there"),
         ("open f /dev/null x", "'x' does not fit there"),
         ("close f", "'f' does not fit there"),
+        ("byhandle d / 254", "'254' does not fit there"),
+        ("byhandle d / 254:x", "'254:x' does not fit there"),
+        ("byhandle d / 254:1 x", "'x' does not fit there"),
+        ("getfd f p 0", "'p' does not fit there"),
+        ("events w", "'w' does not fit there"),
+        ("ptrace somebody", "'somebody' does not fit there"),
+        ("iterator x", "'x' does not fit there"),
+        ("storm 1 2", "'storm' ends too early"),
         ("cgroup of somebody", "'somebody' does not fit there"),
         ("cgroup in", "'cgroup' ends too early"),
         ("user root", "'root' does not fit there"),
@@ -291,6 +299,70 @@ def both(nsctl: Path, first: str, second: Sequence[str], cwd: Path) -> tuple[str
         said = process.run(second, deadline=Deadline.after(20), check=False, cwd=cwd).text
         rest, _ = child.communicate(timeout=20)
     return rest.decode(), said
+
+
+def test_a_file_by_its_handle(nsctl: Path, tmp_path: Path) -> None:
+    """The handle is shown as it is typed again; what is refused is named, and the file comes before the call."""
+    said = lines_of(nsctl, "handle . also handle nothing also byhandle d nothing 254:1", cwd=tmp_path)
+    refused = run(nsctl, "byhandle d /dev/null 254:1 dir").text
+
+    assert re.fullmatch(r"name_to_handle_at\(\.\) = (\d+:(\d+|0x[0-9a-f]+)|-1 EOPNOTSUPP)", said[0])
+    assert said[1:] == ["open(nothing, O_PATH) = -1 ENOENT", "open(nothing, O_RDONLY) = -1 ENOENT"]
+    assert re.fullmatch(r"open_by_handle_at\(/dev/null, 254:1, O_RDONLY\|O_DIRECTORY\) = -1 E[A-Z]+\n", refused)
+
+
+def test_watched_changes(nsctl: Path, tmp_path: Path) -> None:
+    """What is made, removed and written in a directory and to a file is shown in its order, with names."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").touch()
+    watches = "open d . dir then inotify w @d/d then inotify v f"
+    changes = "clone 0 { exec mkdir d/x } then clone 0 { exec rmdir d/x } then write f y"
+    said = lines_of(nsctl, f"{watches} then {changes} then events @w then events @v", cwd=tmp_path)
+
+    assert said[1:3] == ["inotify(@d/d) = @w", "inotify(f) = @v"]
+    assert said[-2:] == ["events(@w) = IN_CREATE|IN_ISDIR x, IN_DELETE|IN_ISDIR x", "events(@v) = IN_MODIFY"]
+
+
+def test_another_process_is_stopped_and_looked_into(nsctl: Path, tmp_path: Path) -> None:
+    """A child may be traced and runs on; its descriptors may be had, by the number they have there."""
+    (tmp_path / "f").write_text("content")
+    with process.start(["sh", "-c", "exec 5<f; mkfifo go; read x <go"], cwd=tmp_path) as child:
+        process.run(["sh", "-c", "until [ -p go ]; do :; done"], deadline=Deadline.after(20), cwd=tmp_path)
+        words = f"pidfd p {child.pid} then getfd g @p 5 then read @g then ptrace {child.pid}"
+        said = lines_of(nsctl, f"{words} then getfd g @p 77")
+        (tmp_path / "go").write_text("\n")
+        ended = child.wait(timeout=20)
+
+    if said[-1].endswith("EPERM"):
+        pytest.skip(f"this host does not allow it: {said[-1]}")
+    assert said[1:3] == ["pidfd_getfd(@p, 5) = @g", 'read(@g) = "content"']
+    assert said[3:] == [f"ptrace(PTRACE_ATTACH, {child.pid}) = 0", "pidfd_getfd(@p, 77) = -1 EBADF"]
+    assert ended == 0
+
+
+def test_no_such_process_to_trace(nsctl: Path) -> None:
+    """A number that no process has is ESRCH, a failed action."""
+    said = run(nsctl, "ptrace 4194304 also ptrace 4194304")
+
+    assert said.text == "ptrace(PTRACE_ATTACH, 4194304) = -1 ESRCH\n" * 2
+    assert said.status == 1
+
+
+def test_a_storm_ends_in_time_and_leaves_nothing(nsctl: Path, tmp_path: Path) -> None:
+    """It says how often all was done; no directory and no process stays, also where nothing of it is allowed."""
+    said = run(nsctl, f"storm 1 2 {tmp_path}")
+
+    assert re.fullmatch(rf"storm\(1, 2, {re.escape(str(tmp_path))}\) = [1-9]\d*\n", said.text)
+    assert said.status == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cgroup_by_its_id_or_the_reason(nsctl: Path) -> None:
+    """There is no cgroup of so high a number; where programs cannot be loaded, the line says what failed."""
+    said = run(nsctl, "iterator 1000000000000")
+
+    assert re.fullmatch(r"(btf\(bpf_iter_cgroup\)|bpf\(BPF_PROG_LOAD\)|iterator\(\d+\)) = -1 E[A-Z]+\n", said.text)
+    assert said.status == 1
 
 
 @pytest.mark.parametrize("how", ["nsctl", "shell"])

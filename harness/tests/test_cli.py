@@ -18,6 +18,7 @@ from junitparser import JUnitXml
 
 from harness import cleaning, places, process
 from harness.cli import main
+from harness.commands.run import choose_workers
 from harness.deadline import Deadline
 from harness.errors import ExitStatus
 from harness.process import PIPE
@@ -400,13 +401,11 @@ def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path
 
 def test_no_more_workers_than_cases_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker costs a second; one that would have nothing to do is not started. A folder may hold any number."""
-    from harness.cli import _workers
-
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     files = [shutil.copy(__file__, tmp_path / str(number)) for number in range(3)]
     paths = [Path(file) for file in files]
 
-    assert _workers("auto", paths) == 3
-    assert _workers("auto", [*paths, tmp_path]) == 8
-    assert _workers("auto", ()) == 8
-    assert _workers("5", paths) == 5
+    assert choose_workers("auto", paths) == 3
+    assert choose_workers("auto", [*paths, tmp_path]) == 8
+    assert choose_workers("auto", ()) == 8
+    assert choose_workers("5", paths) == 5

@@ -151,6 +151,13 @@ ORDER = """
   doctor
   hand_over
   hands_on
+  commands.options
+  commands.ending
+  commands.run
+  commands.shell
+  commands.build
+  commands.accept
+  commands.host
   cli
   __main__
 """
@@ -168,7 +175,7 @@ DOORS = {
     "junit_xml": {"report.junit"},
     "qemu": {"guest.qmp"},
     "pytest": {"pytest_plugin", "run"},
-    "click": {"cli"},
+    "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},
 }
 """The modules that may import each of these."""
 

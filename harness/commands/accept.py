@@ -1,0 +1,21 @@
+"""``harness accept``: a case file brought up to what was seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness import places
+from harness.commands import options
+
+
+@click.command(short_help="Take what the last run saw as the expectation.")
+@click.argument("case")
+@options.results
+def accept(case: str, results: Path | None) -> int:
+    """Take what the last run saw as the expectation of CASE, a session file."""
+    from harness.accept import accept_case
+
+    click.echo(accept_case(case, results=results or places.RESULTS), nl=False)
+    return 0

@@ -1,0 +1,38 @@
+"""``harness build``: a kernel, ready on disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from harness.commands import options
+from harness.kernel.build_options import BuildOptions
+from harness.store import Store
+
+
+@click.command(epilog=options.KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")
+@click.argument("kernel")
+@options.building
+def build(kernel: str, building: BuildOptions) -> int:
+    """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
+    from harness import pipeline
+    from harness.deadline import Deadline
+    from harness.kernel.kernel import resolve_kernel
+    from harness.report.terminal import choose_display
+    from harness.spec import parse_spec
+
+    with choose_display(sys.stderr, os.environ) as display:
+        found = resolve_kernel(
+            Store.default(),
+            parse_spec(kernel),
+            build=building,
+            deadline=Deadline.after(pipeline.PREPARE_SECONDS + building.seconds),
+            say=display.phase,
+            progress=display.progress,
+        )
+        for note in found.notes:
+            display.note(note)
+    click.echo(found.image.parent)
+    return 0

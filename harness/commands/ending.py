@@ -1,0 +1,77 @@
+"""How every command ends: its text, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import NoReturn
+
+import click
+
+from harness.errors import ExitStatus, HarnessError
+from harness.interrupts import is_reader_gone, signals_as_interrupts
+
+
+class Group(click.Group):
+    """Turns every end of a command into its text and exit status."""
+
+    def main(self, *args: object, **rest: object) -> NoReturn:
+        """Read the words, run the command that they name, and exit."""
+        ending = _Ending()
+        with ending, signals_as_interrupts():
+            status = super().main(*args, standalone_mode=False, **rest)  # type: ignore[call-overload]
+            ending.status = ExitStatus(status or 0)
+        sys.exit(int(ending.status))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; see :class:`_PipeError`."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeError(error) from None
+
+
+class _PipeError(Exception):
+    """A broken pipe by another name: at its own, click ends the program with status 1 and without a word."""
+
+    def __init__(self, pipe: BrokenPipeError) -> None:
+        super().__init__(pipe)
+        self.pipe = pipe
+
+
+class _Ending:
+    """What a command came to; no exception passes, and none is shown as a trace."""
+
+    status = ExitStatus.AS_EXPECTED
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, click.ClickException):
+            error.show()
+            self.status = ExitStatus.USAGE
+        elif isinstance(error, click.Abort | KeyboardInterrupt):
+            click.echo("harness: interrupted", err=True)
+            self.status = ExitStatus.INTERRUPTED
+        elif isinstance(error, _PipeError) and is_reader_gone():
+            # Who reads our output has seen enough. What is left in the buffer must not complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif isinstance(error, _PipeError):
+            self.status = tell(error.pipe)
+        elif isinstance(error, Exception):
+            self.status = tell(error)
+        return isinstance(error, Exception | KeyboardInterrupt)
+
+
+def tell(error: Exception) -> ExitStatus:
+    """Show what went wrong and what to do now; the exit status that goes with it."""
+    if not isinstance(error, HarnessError):
+        from harness.defect import explain
+
+        error = explain(error)
+    click.echo(f"harness: {error}", err=True)
+    return error.exit_status

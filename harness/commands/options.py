@@ -1,0 +1,82 @@
+"""Options and words that several commands share, each said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from harness.guest.machine import BOOT_SECONDS
+from harness.guest.qemu import Acceleration
+from harness.kernel.build_options import BUILD_SECONDS, BuildOptions
+
+KERNEL_HELP = """KERNEL is one of:
+
+\b
+  deb                the newest cloud kernel package of the distribution
+  deb:PACKAGE        an image package of the distribution
+  PATH               a kernel image (bzImage, vmlinuz, vmlinux)
+  deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1
+  PATH[@REVISION]    a kernel tree: its files as they are, or a revision
+  series:NAME        a series that ships with the harness
+  SOURCE+PATCHES     one of the last three, and a series on it: a mailbox
+                     or folder (?v=2: that version), or a range A..B
+"""
+
+Command = TypeVar("Command", bound=Callable[..., object])
+_AUTO = "auto"
+
+
+def _forced(context: click.Context, parameter: click.Parameter, word: str) -> Acceleration | None:
+    return None if word == _AUTO else Acceleration(word)
+
+
+def _bound(option: str, seconds: float, what: str) -> Callable[[Command], Command]:
+    """An option for how long something may take."""
+    return click.option(
+        option,
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        default=seconds,
+        show_default=True,
+        help=f"{what} that takes longer has failed.",
+    )
+
+
+accel = click.option(
+    "--accel",
+    type=click.Choice([_AUTO, *(one.value for one in Acceleration)]),
+    default=_AUTO,
+    show_default=True,
+    callback=_forced,
+    help="Who executes the guest; auto races once per host.",
+)
+"""The command gets the acceleration that is forced, or None."""
+machine = click.option(
+    "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
+)
+boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "A boot")
+results = click.option(
+    "--results", type=click.Path(path_type=Path), help="Folder of the run folders.  [default: results/]"
+)
+_config = click.option(
+    "--config",
+    metavar="FRAGMENT",
+    multiple=True,
+    help="Kernel options to add when building: a name in kconfigs/, or a file; any number of times.",
+)
+_trust = click.option("--trust", is_flag=True, help="Build without a sandbox: make runs as you.")
+_build_seconds = _bound("--build-seconds", BUILD_SECONDS, "A build")
+
+
+def building(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of a build; the command gets them together, as ``building``."""
+
+    @wraps(command)
+    def gathered(config: tuple[str, ...], trust: bool, build_seconds: float, **rest: object) -> int:
+        return command(building=BuildOptions(config, is_trusted=trust, seconds=build_seconds), **rest)
+
+    return _config(_trust(_build_seconds(gathered)))

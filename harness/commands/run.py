@@ -1,0 +1,140 @@
+"""``harness run``: the cases on one kernel or several."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import places
+from harness.commands import options
+from harness.commands.ending import tell
+from harness.errors import UsageError
+from harness.guest.qemu import Acceleration
+from harness.kernel.build_options import BuildOptions
+from harness.pipeline import Fresh, Options
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.semantics import Semantics
+
+
+@click.command(epilog=options.KERNEL_HELP)
+@click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
+@click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Case file or folder, any number of times.  [default: cases/]",
+)
+@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
+@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@click.option("-x", "failures", flag_value=1, type=int, help="Stop each kernel at its first case that fails.")
+@click.option("--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="The same at the Nth.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    default="",
+    help="Profile that judges, or auto.  [default: the series' own, or mainline]",
+)
+@options.accel
+@click.option(
+    "--fresh",
+    type=click.Choice([one.value for one in Fresh]),
+    default=Fresh.CLONE.value,
+    show_default=True,
+    help="How each case gets a machine of its own.",
+)
+@options.machine
+@options.boot_seconds
+@options.building
+@options.results
+def run(
+    kernels: tuple[str, ...],
+    cases: tuple[Path, ...],
+    expression: str,
+    workers: str,
+    failures: int | None,
+    profile: str,
+    accel: Acceleration | None,
+    fresh: str,
+    machine: str,
+    boot_seconds: float,
+    building: BuildOptions,
+    results: Path | None,
+) -> int:
+    """Run the cases on a kernel (deb when none is named).
+
+    \b
+    Exit status:
+      0    all is as expected
+      1    a verdict differs, or the kernel does not apply, build or boot
+      2    a case file is broken; the others were run
+      3    this host, or the harness itself, is at fault
+      4    wrong usage: an unknown word, an image that is none
+      130  interrupted
+    """
+    from harness.kernels import Asked, run_kernels
+    from harness.report.terminal import choose_display
+    from harness.run import Selection
+
+    found = _existing(cases)
+    selection = Selection(found, expression, choose_workers(workers, found), failures or 0)
+    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
+    wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
+    asked = Asked(
+        selection,
+        _check_words(wanted),
+        results or places.RESULTS,
+        Store.default(),
+        shlex.join(["harness", *sys.argv[1:]]),
+    )
+    with choose_display(sys.stdout, os.environ) as display:
+        return int(run_kernels(wanted, asked, display=display, tell=tell))
+
+
+def _check_words(asked: Sequence[Options]) -> Semantics:
+    """Refuse what cannot be right before anything is fetched, built or booted; the traits and profiles.
+
+    :raises UsageError: a KERNEL word, machine type or profile that there is not.
+    """
+    from harness.pipeline import read_machine_type
+    from harness.semantics import MAINLINE, load_semantics
+    from harness.spec import parse_spec
+
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    for one in asked:
+        parse_spec(one.kernel)
+        read_machine_type(one.machine_type)
+        if one.profile not in ("", MAINLINE):
+            semantics.profile(one.profile, release=None)
+    return semantics
+
+
+def choose_workers(word: str, cases: Sequence[Path]) -> int:
+    """How many machines side by side; a worker that would have no case is not worth its start.
+
+    :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
+    """
+    if word == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return min(cores, len(cases)) if cases and all(path.is_file() for path in cases) else cores
+    if word.isdigit() and int(word) > 0:
+        return int(word)
+    raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
+
+
+def _existing(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(
+                f"--cases {path}: there is no such file or folder",
+                remedy="name a *.session file, a test_*.py file, or a folder of them",
+            )
+    return tuple(dict.fromkeys(path.resolve() for path in paths))

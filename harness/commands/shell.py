@@ -1,0 +1,36 @@
+"""``harness shell``: a person at the consoles."""
+
+from __future__ import annotations
+
+import click
+
+from harness.commands import options
+from harness.guest.qemu import Acceleration
+from harness.kernel.build_options import BuildOptions
+from harness.pipeline import Options
+from harness.store import Store
+
+
+@click.command(epilog=options.KERNEL_HELP, short_help="Be at the consoles of a fresh machine.")
+@click.argument("kernel")
+@options.accel
+@options.machine
+@options.boot_seconds
+@options.building
+@click.argument("case", required=False, metavar="[CASE[:LINE]]")
+def shell(
+    kernel: str,
+    case: str | None,
+    accel: Acceleration | None,
+    machine: str,
+    boot_seconds: float,
+    building: BuildOptions,
+) -> int:
+    """Be at the consoles of a fresh machine, after CASE was played up to LINE.
+
+    Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
+    """
+    from harness.hands_on import hands_on
+
+    asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building)
+    return int(hands_on(asked, case or "", store=Store.default()))

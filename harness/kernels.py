@@ -78,6 +78,8 @@ def run_kernels(
         folder = RunFolder.joint(asked.results, len(runs), started)
         junit = folder.write_file(JUNIT_NAME, render_junit(runs))
         display.beside(runs, junit)
+    elif runs and runs[0].traits and len(kernels) > 1:
+        display.alone(runs[0])
     return worst
 
 

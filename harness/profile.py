@@ -75,12 +75,14 @@ class Change:
 class Nearness:
     """How far a profile is from what was seen.
 
+    :param known: how many of the traits that were seen the profile speaks of.
     :param differ: traits on which a confirmed expectation differs.
     :param unconfirmed: traits on which an unconfirmed expectation differs.
     :param silent: traits that were seen and of which the profile says nothing.
     """
 
     profile: str
+    known: int
     differ: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     silent: tuple[str, ...]
@@ -94,14 +96,16 @@ class Nearness:
         return 2 * len(self.differ) + len(self.unconfirmed) + len(self.silent)
 
     def __str__(self) -> str:
-        text = f"{self.profile}: {len(self.differ)} differ"
-        if self.differ:
-            text += f" ({', '.join(self.differ)})"
+        """Numbers first, names last: whoever cuts the line loses the least."""
+        number = len(self.differ) + len(self.unconfirmed)
+        text = f"{self.profile}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
+        text += " differs" if number <= 1 else " differ"
         if self.unconfirmed:
-            text += f", {len(self.unconfirmed)} more unconfirmed ({', '.join(self.unconfirmed)})"
+            text += f" ({len(self.unconfirmed)} unconfirmed)"
         if self.silent:
             text += f", {len(self.silent)} it says nothing of"
-        return text
+        names = [*self.differ, *(f"{trait} (?)" for trait in self.unconfirmed)]
+        return f"{text}: {', '.join(names)}" if names else text
 
 
 def resolve(changes: Iterable[Change], release: Release) -> Expectation | None:
@@ -130,6 +134,7 @@ def nearness(profile: Profile, seen: Mapping[str, str]) -> Nearness:
     differing = [trait for trait in known if known[trait].value != seen[trait]]
     return Nearness(
         profile.name,
+        len(known),
         tuple(sorted(trait for trait in differing if known[trait].confirmed)),
         tuple(sorted(trait for trait in differing if not known[trait].confirmed)),
         tuple(sorted(trait for trait in seen if trait not in known)),

@@ -23,6 +23,7 @@ import pytest
 from harness import judge, pipeline, places, process, pytest_plugin
 from harness.case import Bench, junit_names, make_bench
 from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
+from harness.nearest import find_nearest
 from harness.needs import lack_notes
 from harness.pipeline import Prepared
 from harness.report.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
@@ -34,7 +35,6 @@ from harness.verdict import Fault, Outcome
 
 _DIFFERS = {Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST}
 _FAILS = {*_DIFFERS, Outcome.ERROR}
-_NEAREST_SHOWN = 3
 _PYTEST_LOG = "pytest.log"
 
 
@@ -151,7 +151,7 @@ class Listener:
         own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)
-        nearest = self.semantics.nearest(gathered.seen)[:_NEAREST_SHOWN] if gathered.seen else ()
+        nearest = find_nearest(self.semantics, gathered.seen, own=self.bench.profile)
         self.record = replace(
             self.record,
             complete=complete,

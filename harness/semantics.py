@@ -12,17 +12,22 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from harness.errors import CaseError, SeriesError, UsageError
-from harness.profile import Change, Declaration, Expectation, Nearness, Profile, nearness, resolve
+from harness.profile import Change, Declaration, Expectation, Profile, resolve
 from harness.release import Release
 from harness.toml_table import Table
 
 AUTO = "auto"
 MAINLINE = "mainline"
+LATEST = f"{MAINLINE}-latest"
+"""The newest mainline that the file knows of."""
+LANDMARKS = ("4.6", "4.7", "4.8", "4.9", "4.13", "5.7", "5.17", "6.1")
+"""Releases that are always shown, whether the file has a change there or not."""
+_NEWEST = Release((9999, 0, 0))
 _SCENARIO = re.compile(r"[A-Z]-\d{2}")
 
 
@@ -35,6 +40,7 @@ class Trait:
     :param values: each value with what is seen.
     :param unseen: the values that no profile holds, kept so that a kernel that does it can be described.
     :param scenarios: ids of the scenarios that show it.
+    :param story: who decided what, when and why, as paragraphs of prose; may be empty.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Trait:
     values: Mapping[str, str]
     unseen: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
+    story: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +59,28 @@ class Semantics:
     :param traits: by name, in the order of the file.
     :param postings: the profiles of posted versions by name, in the order of the file.
     :param changes: of mainline, by trait, oldest first.
+    :param released: the date of a release of mainline, as ``2016-05-15``, where the file has it.
     """
 
     traits: Mapping[str, Trait]
     postings: Mapping[str, Profile]
     changes: Mapping[str, tuple[Change, ...]]
+    released: Mapping[Release, str]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The words that :meth:`profile` takes, besides ``mainline-RELEASE``."""
-        return (AUTO, MAINLINE, *self.postings)
+        return (AUTO, MAINLINE, LATEST, *self.postings)
 
     @property
     def known_values(self) -> Mapping[str, tuple[str, ...]]:
         """For each trait its values: what a guard may name."""
         return {name: tuple(trait.values) for name, trait in self.traits.items()}
+
+    @staticmethod
+    def near(word: str, names: Iterable[str]) -> str:
+        """What to add to a complaint of a word that is unknown: the names near to it, if any."""
+        return _near(word, names)
 
     def complaint(self, trait: str, value: str) -> str:
         """What is wrong with a guard or a sighting that names this trait and value; empty when nothing is."""
@@ -80,8 +94,8 @@ class Semantics:
     def profile(self, name: str, *, release: str | None) -> Profile:
         """A profile by name.
 
-        :param name: ``auto`` (describes, expects nothing), ``mainline`` (resolved by ``release``), ``mainline-6.1``, or
-            a posted version such as ``v4``.
+        :param name: ``auto`` (describes, expects nothing), ``mainline`` (resolved by ``release``), ``mainline-6.1``,
+            ``mainline-latest``, or a posted version such as ``v4``.
         :param release: the release of the kernel under test as it calls itself; ``None`` when it is not known.
         :raises UsageError: no such profile, or ``mainline`` for a release that cannot be read.
         """
@@ -89,6 +103,8 @@ class Semantics:
             return Profile(AUTO, MappingProxyType({}), title="describes only")
         if name in self.postings:
             return self.postings[name]
+        if name == LATEST:
+            return replace(self._mainline(_NEWEST), name=LATEST, title="mainline, the newest that is known")
         if name == MAINLINE:
             found = Release.parse(release or "")
             if found is None:
@@ -119,14 +135,48 @@ class Semantics:
 
     def profiles(self) -> tuple[Profile, ...]:
         """Every profile, newest first: mainline at each release where it changes, then the posted versions."""
-        releases = {change.since for changes in self.changes.values() for change in changes}
-        ordered = sorted(releases, key=lambda release: release.numbers, reverse=True)
-        return (*map(self._mainline, ordered), *reversed(list(self.postings.values())))
+        return (*map(self._mainline, reversed(self.releases)), *reversed(list(self.postings.values())))
 
-    def nearest(self, seen: Mapping[str, str]) -> tuple[Nearness, ...]:
-        """Every profile by its distance from the values seen, the nearest first; of equals, the newest."""
-        measured = (nearness(profile, seen) for profile in self.profiles())
-        return tuple(sorted(measured, key=lambda one: one.halves))
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """The releases in which mainline changes, oldest first."""
+        found = {change.since for changes in self.changes.values() for change in changes}
+        return tuple(sorted(found, key=lambda release: release.numbers))
+
+    def shown(self) -> tuple[Profile, ...]:
+        """The profiles to show beside each other, oldest first: those of one family of traits together.
+
+        Of mainline the releases in which something changes, the landmarks, and the newest.
+        """
+        landmarks = [found for text in LANDMARKS if (found := Release.parse(text))]
+        releases = sorted({*self.releases, *landmarks}, key=lambda release: release.numbers)
+        mainline = [*map(self._mainline, releases), self.profile(LATEST, release=None)]
+        shown: list[Profile] = []
+        for family in self.families():
+            shown += [one for one in self.postings.values() if one.expectations and one.expectations.keys() <= family]
+            shown += mainline if not shown or mainline[0] not in shown else []
+        return tuple(shown)
+
+    def families(self) -> tuple[frozenset[str], ...]:
+        """The traits, those together that have to do with each other; the largest family first.
+
+        Two traits are of one family when they have one theme, or when a posted version speaks of both. What only
+        mainline speaks of belongs to the largest.
+        """
+        themes: dict[str, set[str]] = {}
+        for name, trait in self.traits.items():
+            themes.setdefault(trait.theme, set()).add(name)
+        posted = [set(one.expectations) for one in self.postings.values()]
+        families: list[set[str]] = []
+        for group in (*themes.values(), *posted):
+            joined = group.union(*(family for family in families if family & group))
+            families = [family for family in families if not family & group] + [joined]
+        order = list(self.traits)
+        families.sort(key=lambda family: (-len(family), min(map(order.index, family), default=0)))
+        largest = [family for family in families if any(family & group for group in posted)][:1] or families[:1]
+        others = [family for family in families if family not in largest and any(family & group for group in posted)]
+        rest = set(order).difference(*largest, *others)
+        return tuple(frozenset(family) for family in ([one | rest for one in largest] + others))
 
     def _mainline(self, release: Release) -> Profile:
         resolved = {trait: resolve(changes, release) for trait, changes in self.changes.items()}
@@ -147,9 +197,12 @@ def load_semantics(text: str, *, path: str) -> Semantics:
     traits = {name: _read_trait(name, table) for name, table in top.table("trait").tables()}
     postings: dict[str, Profile] = {}
     changes: dict[str, tuple[Change, ...]] = {}
+    released: dict[Release, str] = {}
     for name, table in top.table("profile").tables():
         if name == MAINLINE:
             changes = _read_mainline(table, traits)
+            released = _read_released(table)
+            table.close()
         elif name == AUTO:
             raise table.error("the name auto is taken by the run that only describes", remedy="use another name")
         else:
@@ -157,7 +210,9 @@ def load_semantics(text: str, *, path: str) -> Semantics:
     top.close()
     if not changes:
         raise top.error("there is no profile mainline", remedy="add [profile.mainline]")
-    return Semantics(MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes))
+    return Semantics(
+        MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes), MappingProxyType(released)
+    )
 
 
 def _read_trait(name: str, table: Table) -> Trait:
@@ -171,7 +226,8 @@ def _read_trait(name: str, table: Table) -> Trait:
     scenarios = table.texts("scenarios")
     if strange := [scenario for scenario in scenarios if not _SCENARIO.fullmatch(scenario)]:
         raise table.error(f"{strange[0]} is not the id of a scenario", remedy="write it as P-04")
-    trait = Trait(name, table.text("meaning"), table.text("theme"), MappingProxyType(values), unseen, scenarios)
+    meaning, theme, story = table.text("meaning"), table.text("theme"), table.text("story", default="").strip()
+    trait = Trait(name, meaning, theme, MappingProxyType(values), unseen, scenarios, story)
     table.close()
     return trait
 
@@ -201,8 +257,14 @@ def _read_mainline(table: Table, traits: Mapping[str, Trait]) -> dict[str, tuple
             changes.append(change)
             cell.close()
         read[name] = tuple(changes)
-    table.close()
     return read
+
+
+def _read_released(table: Table) -> dict[Release, str]:
+    if "released" not in table.names():
+        return {}
+    dates = table.table("released")
+    return {_read_release(dates, name): dates.date(name) for name in dates.names()}
 
 
 def _read_change(cell: Table, trait: Trait) -> Change:

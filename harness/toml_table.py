@@ -33,8 +33,11 @@ class Table:
         """The keys, in the order of the file, where the file chooses them."""
         return tuple(self._content)
 
-    def text(self, key: str) -> str:
-        """A string that is not blank."""
+    def text(self, key: str, *, default: str | None = None) -> str:
+        """A string that is not blank; ``default`` when the key is missing, if one is given."""
+        if key not in self._content and default is not None:
+            self._asked.add(key)
+            return default
         found = self._typed(key, str, "a string")
         if not found.strip():
             raise self._key_error(key, "is empty", remedy="say it")

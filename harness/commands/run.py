@@ -95,7 +95,7 @@ def run(
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )
-    with choose_display(sys.stdout, os.environ) as display:
+    with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
         return int(run_kernels(wanted, asked, display=display, tell=tell))
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.report.lines import Line, Tone
-from harness.report.record import RunRecord
+from harness.report.record import RunRecord, TraitRecord
 from harness.report.summary import OUTCOME_WORDS
 from harness.report.text import columns, elide, fold, one_line
 from harness.verdict import Outcome
 
 DIFFERS = "!"
 """Stands in front of a trait of which the kernels do not say the same, and of each value that is not the first's."""
+DENIED = "*"
+"""Stands behind a value that is not what the kernel's own profile says."""
 _NOT_SEEN = "-"
 _NAME_WIDTH = 32
 _VALUE_WIDTH = 20
@@ -47,40 +49,79 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
         tone = Tone.PLAIN if good else Tone.BAD
         reason = "" if run.traits or not run.cases else f": {one_line(run.cases[0].reason)}"
         lines += [Line(f"      {part}", tone) for part in fold((said or "none ran") + reason, max(20, width - 6))]
+        if run.nearest:
+            lines.append(Line(f"      {elide(f'nearest {one_line(run.nearest[0])}', max(20, width - 6))}"))
     return lines
 
 
 def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
+    """The traits of which there is something to say, a column a kernel; the others are counted."""
     letters = _letters(len(runs))
-    seen = [{trait.trait: trait.seen for trait in run.traits} for run in runs]
+    seen = [{trait.trait: trait for trait in run.traits if trait.seen} for run in runs]
     names = list(dict.fromkeys(trait.trait for run in runs for trait in run.traits))
-    differing = {name for name in names if len({values[name] for values in seen if values.get(name)}) > 1}
-    marked = [(DIFFERS if name in differing else " ", name) for name in names]
-    first = max([_LEAST_WIDTH, *(min(_NAME_WIDTH, columns(name)) for name in names)])
+    differing = {name for name in names if len({values[name].seen for values in seen if name in values}) > 1}
+    denied = {name for name in names if any(_is_denied(values.get(name)) for values in seen)}
     number = len(differing)
     lines = [Line(f"Traits: {number or 'none'} of {len(names)} differ{'s' if number == 1 else ''}", Tone.STRONG)]
-    cells = [[_cell(values, seen[0], name) for name in names] for values in seen]
-    widths = [max(3, *(min(_VALUE_WIDTH + 1, columns(cell)) for cell in column)) if names else 3 for column in cells]
+    shown = [name for name in names if name in differing | denied]
+    if shown:
+        lines += _columns(
+            shown, differing, [[_cell(values, seen[0], name) for name in shown] for values in seen], width
+        )
+    if names:
+        lines += [Line(""), *(Line(text, Tone.FAINT) for text in _said(names, shown, seen, letters[0], width))]
+    return lines
+
+
+def _columns(names: Sequence[str], differing: set[str], cells: Sequence[Sequence[str]], width: int) -> list[Line]:
+    letters = _letters(len(cells))
+    first = max([_LEAST_WIDTH, *(min(_NAME_WIDTH, columns(name)) for name in names)])
+    widths = [max(3, *(min(_VALUE_WIDTH + 2, columns(cell)) for cell in column)) for column in cells]
+    lines: list[Line] = []
     for begin, end in _blocks(widths, width - 2 - first):
         shown = range(begin, end)
-        titles = [f" {letters[at]}" for at in shown]
-        lines += [Line(""), Line(_row("  ", "trait", titles, [widths[at] for at in shown], first))]
-        rule = [" " + "-" * (widths[at] - 1) for at in shown]
-        lines.append(Line(_row("  ", "-" * first, rule, [widths[at] for at in shown], first), Tone.FAINT))
-        for row, (mark, name) in enumerate(marked):
+        used = [widths[at] for at in shown]
+        lines += [Line(""), Line(_row("  ", "trait", [f" {letters[at]}" for at in shown], used, first))]
+        rule = [" " + "-" * (width - 1) for width in used]
+        lines.append(Line(_row("  ", "-" * first, rule, used, first), Tone.FAINT))
+        for row, name in enumerate(names):
+            mark = DIFFERS if name in differing else " "
             values = [cells[at][row] for at in shown]
-            tone = Tone.WARNING if mark == DIFFERS else Tone.PLAIN
-            lines.append(Line(_row(f"{mark} ", name, values, [widths[at] for at in shown], first), tone))
-    legend = f"{DIFFERS} not as {letters[0]}   {_NOT_SEEN} no case shows it"
-    return [*lines, Line(""), Line(legend, Tone.FAINT)]
+            tone = Tone.WARNING if name in differing else Tone.PLAIN
+            lines.append(Line(_row(f"{mark} ", name, values, used, first), tone))
+    return lines
 
 
-def _cell(values: dict[str, str], reference: dict[str, str], name: str) -> str:
-    """A value with its mark in front; one that was not seen differs from nothing."""
-    value = one_line(values.get(name, ""))
-    if not value:
+def _said(
+    names: Sequence[str], shown: Sequence[str], seen: Sequence[Mapping[str, TraitRecord]], letter: str, width: int
+) -> list[str]:
+    """What the marks mean, and how many traits the table leaves out."""
+    unseen = sum(not any(name in values for values in seen) for name in names)
+    alike = len(names) - len(shown) - unseen
+    said = (
+        [f"{DIFFERS} not as {letter}   {DENIED} not as its profile says   {_NOT_SEEN} no case shows it"]
+        if shown
+        else []
+    )
+    if alike:
+        them = "it" if alike == 1 else "them"
+        said.append(f"{alike} more: the same on every kernel that shows {them}, and as the profiles say")
+    if unseen:
+        said.append(f"{unseen} that no case shows on any kernel")
+    return [text for one in said for text in fold(one, width)]
+
+
+def _is_denied(trait: TraitRecord | None) -> bool:
+    return trait is not None and trait.expected not in ("", trait.seen)
+
+
+def _cell(values: Mapping[str, TraitRecord], reference: Mapping[str, TraitRecord], name: str) -> str:
+    """A value with its marks; one that was not seen differs from nothing."""
+    trait, first = values.get(name), reference.get(name)
+    if trait is None:
         return f" {_NOT_SEEN}"
-    return f"{DIFFERS if reference.get(name) and value != one_line(reference[name]) else ' '}{value}"
+    other = first is not None and trait.seen != first.seen
+    return f"{DIFFERS if other else ' '}{one_line(trait.seen)}{DENIED if _is_denied(trait) else ''}"
 
 
 def _row(mark: str, name: str, cells: Sequence[str], widths: Sequence[int], first: int) -> str:

@@ -29,6 +29,7 @@ from harness.report.lines import Line, Tone, fold_line
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import OUTCOME_TONES, OUTCOME_WORDS, case_lines, header_lines, results_lines, summary
 from harness.report.text import columns, elide, elide_start, encodable, one_line, safe_encoding
+from harness.report.traits import trait_lines
 from harness.verdict import Outcome
 
 REDRAWS_PER_SECOND = 4.0
@@ -50,6 +51,7 @@ class LiveDisplay:
 
     :param stream: the terminal. Nothing else is written to, ``sys.stdout`` is left alone (pytest has taken it).
     :param environment: ``NO_COLOR``, ``TERM`` and ``COLORTERM`` say what the terminal can show.
+    :param is_for_several: several kernels are run; the traits of all are one table at the end.
     :param size: columns and lines of the terminal, asked at each redraw; None asks the terminal.
     :param redraws_per_second: how often a thread redraws what runs; 0: only when something happens.
     :param clock: the monotonic clock, in seconds.
@@ -60,12 +62,14 @@ class LiveDisplay:
         stream: TextIO,
         environment: Mapping[str, str],
         *,
+        is_for_several: bool = False,
         size: Callable[[], tuple[int, int]] | None = None,
         redraws_per_second: float = REDRAWS_PER_SECOND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._size = size or (lambda: os.get_terminal_size(stream.fileno()))
         self._clock = clock
+        self._is_for_several = is_for_several
         self._redraws_per_second = redraws_per_second
         # rich works out where the cursor goes before it draws, and without a lock around both: its own redrawing thread
         # and a print of ours at the same time leave a line behind. So the thread is ours, and all drawing has one lock.
@@ -154,7 +158,8 @@ class LiveDisplay:
             self._is_started = False
             self._stop()
             self._measure()
-            self._write([*summary(run, self._console.width), *results_lines(junit_path)])
+            said = summary(run, self._console.width, is_one_of_several=self._is_for_several)
+            self._write([*said, *results_lines(junit_path)])
 
     def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
@@ -162,6 +167,13 @@ class LiveDisplay:
             self._stop()
             self._measure()
             self._write([*kernels_lines(runs, self._console.width), *results_lines(junit_path)])
+
+    def alone(self, run: RunRecord) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        with self._lock:
+            self._stop()
+            self._measure()
+            self._write([Line(""), *trait_lines(run, self._console.width)])
 
     def _redraw_now_and_then(self) -> None:
         while not self._left.wait(1.0 / self._redraws_per_second):

@@ -121,15 +121,16 @@ def _file(case: CaseRecord, name: str) -> str:
     return f"{one_line(case.folder)}/{name}" if case.folder else ""
 
 
-def summary(run: RunRecord, width: int) -> list[Line]:
+def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> list[Line]:
     """All that is to be said of a run at its end, with tones; what matters most comes last.
 
     :param width: columns. All keeps to it but the id of a case that failed, which one may want to copy: it is not cut.
+    :param is_one_of_several: other kernels are in the same run. Then one table of traits is shown for all, at the end
+        (``report/kernels.py``), and this run's own is left out.
     """
-    nearest = "; ".join(map(one_line, run.nearest))
     blocks = [
-        trait_lines(run, width),
-        fact_lines("nearest", nearest, width),
+        [] if is_one_of_several else trait_lines(run, width),
+        nearest_lines(run, width),
         slowest_lines(run, width),
         [line for text in run.kernel.build.warnings for line in fact_lines("WARNING", one_line(text), width)],
         [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
@@ -138,6 +139,14 @@ def summary(run: RunRecord, width: int) -> list[Line]:
         totals_lines(run, width),
     ]
     return [line for block in blocks if block for line in (Line(""), *block)]
+
+
+def nearest_lines(run: RunRecord, width: int) -> list[Line]:
+    """The profiles nearest to what was seen, a line each; cut at the names of traits, which the table marks."""
+    room = max(20, width - FACT_WIDTH)
+    shown = [elide(one_line(text), room) for text in run.nearest]
+    names = ("nearest", *[""] * len(shown))
+    return [line for name, text in zip(names, shown, strict=False) for line in fact_lines(name, text, width)]
 
 
 def _problem_lines(text: str, width: int) -> list[Line]:

@@ -19,6 +19,7 @@ from harness.report.lines import Line
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import case_lines, header_lines, results_lines, summary
 from harness.report.text import encodable, one_line, safe_encoding
+from harness.report.traits import trait_lines
 
 PLAIN_WIDTH = 80
 PROGRESS_SECONDS = 30.0
@@ -65,19 +66,29 @@ class RunDisplay(Protocol):
     def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
         """All runs of this command are over; ``junit_path`` is where the results of all are."""
 
+    def alone(self, run: RunRecord) -> None:
+        """Several kernels were wanted, and of one only there is a run to show."""
+
 
 class PlainDisplay:
     """Lines, one after the other: no escape codes, no redraw, nothing wrapped, each line written at once.
 
     :param stream: where they go; what is not UTF-8 gets ASCII.
     :param width: columns that tables keep to.
+    :param is_for_several: several kernels are run; the traits of all are one table at the end.
     :param clock: the monotonic clock, in seconds.
     """
 
     def __init__(
-        self, stream: TextIO, *, width: int = PLAIN_WIDTH, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO,
+        *,
+        width: int = PLAIN_WIDTH,
+        is_for_several: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._is_for_several = is_for_several
         self._next_progress = 0.0
         self._stream = stream
         self._width = width
@@ -123,11 +134,16 @@ class PlainDisplay:
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
         """See :class:`RunDisplay`."""
         self._is_started = False
-        self._write([*summary(run, self._width), *results_lines(junit_path)])
+        said = summary(run, self._width, is_one_of_several=self._is_for_several)
+        self._write([*said, *results_lines(junit_path)])
 
     def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
         """See :class:`RunDisplay`."""
         self._write([*kernels_lines(runs, self._width), *results_lines(junit_path)])
+
+    def alone(self, run: RunRecord) -> None:
+        """See :class:`RunDisplay`."""
+        self._write([Line(""), *trait_lines(run, self._width)])
 
     def _write(self, lines: Iterable[Line]) -> None:
         if self._reader_is_gone:
@@ -146,18 +162,27 @@ class PlainDisplay:
             ) from None
 
 
-def choose_display(stream: TextIO, environment: Mapping[str, str]) -> RunDisplay:
+def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_several: bool = False) -> RunDisplay:
     """The display for that stream: live on a terminal, else plain lines.
+
+    :param is_for_several: several kernels are run, and shown beside each other at the end.
 
     Plain when the stream is no terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``),
     and when ``CI`` is set. ``NO_COLOR`` on a terminal is a live display without colour.
     """
     if not stream.isatty():
-        columns = environment.get("COLUMNS", "")
-        return PlainDisplay(stream, width=max(40, int(columns)) if columns.isdecimal() else PLAIN_WIDTH)
+        return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
     in_ci = environment.get("CI", "").lower() not in _NO
     if in_ci or environment.get("TERM", "").lower() in ("", "dumb", "unknown"):
-        return PlainDisplay(stream, width=os.get_terminal_size(stream.fileno()).columns or PLAIN_WIDTH)
+        return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
     from harness.report.live import LiveDisplay  # see the top of this file
 
-    return LiveDisplay(stream, environment)
+    return LiveDisplay(stream, environment, is_for_several=is_for_several)
+
+
+def choose_width(stream: TextIO, environment: Mapping[str, str]) -> int:
+    """How many columns tables keep to: the terminal's; in a file ``COLUMNS``, or 80."""
+    if stream.isatty():
+        return os.get_terminal_size(stream.fileno()).columns or PLAIN_WIDTH
+    columns = environment.get("COLUMNS", "")
+    return max(40, int(columns)) if columns.isdecimal() else PLAIN_WIDTH

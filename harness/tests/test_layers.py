@@ -47,6 +47,7 @@ ORDER = """
 * report.record
 * profile
 * semantics
+* nearest
 * judge
 * kernel.compression
 * kernel.likeness

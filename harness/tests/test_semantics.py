@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.errors import CaseError, SeriesError, UsageError
 from harness.profile import Declaration, Expectation
@@ -116,6 +114,13 @@ def _all_cells(semantics: Semantics) -> list[tuple[str, str, Expectation]]:
         ("\nagent = [", "\nagent_ = [", "no trait agent_; did you mean agent?"),
         ("[profile.mainline", "[profile.merged", "small.toml: profile.merged.traits is missing"),
         ("[trait.view]", "[other]\n[trait.view]", "small.toml: other is not a known key"),
+        ('theme = "view"', 'theme = "view"\nstory = ""', "small.toml: trait.view.story is empty"),
+        ("[profile.mainline.changes]", "[profile.mainline.released]\n4 = 1\n[profile.mainline.changes]", "4 is not a"),
+        (
+            "[profile.mainline.changes]",
+            '[profile.mainline.released]\n"4.6" = "May"\n[profile.mainline.changes]',
+            "small.toml: profile.mainline.released.4.6 is not a date",
+        ),
     ],
 )
 def test_a_broken_file_names_file_and_key(old: str, new: str, complaint: str) -> None:
@@ -173,7 +178,7 @@ def test_values_come_out_in_the_order_of_the_file(small: Semantics) -> None:
     assert list(small.traits) == ["view", "agent"]
     assert list(small.traits["view"].values.items()) == [("absolute", "/sub"), ("relative", "/..")]
     assert small.postings["v0"].date == "2014-07-17"
-    assert small.names == ("auto", "mainline", "v0")
+    assert small.names == ("auto", "mainline", "mainline-latest", "v0")
     assert small.known_values == {"view": ("absolute", "relative"), "agent": ("allowed", "refused")}
 
 
@@ -223,6 +228,35 @@ def test_a_doubted_expectation_says_why(small: Semantics) -> None:
     assert found.source == "commit two; unless this kernel has commit three"
 
 
+def test_the_newest_mainline_has_a_name(small: Semantics) -> None:
+    """mainline-latest is what the last change of each trait says, whatever the kernel under test is."""
+    latest = small.profile("mainline-latest", release="4.6")
+
+    assert latest.name == "mainline-latest"
+    assert latest.values == {"view": "relative", "agent": "refused"}
+    assert latest.expectations["agent"].confirmed
+
+
+def test_the_shown_profiles_hold_each_change_and_the_landmarks(small: Semantics) -> None:
+    """Postings, then mainline where something changes or where one looks for it, then the newest."""
+    assert [one.name for one in small.shown()] == [
+        "v0",
+        *(f"mainline-{release}" for release in ("4.6", "4.7", "4.8", "4.9", "4.13", "5.7", "5.17", "6.1", "latest")),
+    ]
+
+
+def test_story_and_dates_are_read() -> None:
+    """A trait may have a story, mainline dates of releases; both may be left out."""
+    text = SMALL.replace('theme = "view"', 'theme = "view"\nstory = """\nOnce.\n\nThen.\n"""')
+    head = "[profile.mainline.changes]"
+    text = text.replace(head, f'[profile.mainline.released]\n"4.6" = 2016-05-15\n{head}')
+    semantics = load_semantics(text, path="small.toml")
+
+    assert semantics.traits["view"].story == "Once.\n\nThen."
+    assert semantics.traits["agent"].story == ""
+    assert {str(release): date for release, date in semantics.released.items()} == {"4.6": "2016-05-15"}
+
+
 def test_profiles_by_name(small: Semantics) -> None:
     """``auto`` expects nothing; a release can be named; a posting does not look at the kernel's release."""
     assert small.profile(AUTO, release=None).expectations == {}
@@ -233,8 +267,13 @@ def test_profiles_by_name(small: Semantics) -> None:
 @pytest.mark.parametrize(
     ("name", "release", "what", "remedy"),
     [
-        ("mainlin", "6.1", "no profile mainlin; did you mean mainline?", "use one of auto, mainline, v0"),
-        ("v9", "6.1", "no profile v9", "use one of auto, mainline, v0"),
+        (
+            "mainlin",
+            "6.1",
+            "no profile mainlin; did you mean mainline or mainline-latest?",
+            "use one of auto, mainline, mainline-latest",
+        ),
+        ("v9", "6.1", "no profile v9", "use one of auto, mainline, mainline-latest"),
         ("mainline-next", "6.1", "no profile mainline-next", "mainline-RELEASE such as mainline-6.1"),
         ("mainline", None, "the profile mainline needs the kernel's release", "--profile auto"),
         ("mainline", "unknown", "the profile mainline needs the kernel's release", "--profile mainline-6.1"),
@@ -249,68 +288,6 @@ def test_a_profile_that_does_not_exist(
 
     assert what in caught.value.what
     assert remedy in caught.value.remedy
-
-
-# ----------------------------------------------------------------------------------------------------- the nearest
-
-
-def test_nearest_counts_the_unconfirmed_and_the_silent_as_halves(small: Semantics) -> None:
-    """A kernel like 5.17 is nearest to it; the older mainline and the silent posting come after."""
-    nearest = small.nearest({"view": "relative", "agent": "refused"})
-
-    assert [str(one) for one in nearest] == [
-        "mainline-5.17: 0 differ",
-        "mainline-4.6: 0 differ, 1 more unconfirmed (agent)",
-        "v0: 0 differ, 1 more unconfirmed (view), 1 it says nothing of",
-    ]
-    assert [one.halves for one in nearest] == [0, 1, 2]
-    assert [(one.profile, one.halves) for one in small.nearest({"view": "absolute"})] == [
-        ("v0", 0),
-        ("mainline-5.17", 2),
-        ("mainline-4.6", 2),
-    ]
-
-
-def test_nearest_of_equals_is_the_newest(small: Semantics, shipped: Semantics) -> None:
-    """When nothing tells profiles apart, the newest mainline comes first and the oldest posting last."""
-    assert [one.profile for one in small.nearest({})] == ["mainline-5.17", "mainline-4.6", "v0"]
-    assert [one.profile for one in shipped.nearest({})][-5:] == ["v4", "v3", "v2", "v1", "v0"]
-
-
-def test_a_kernel_is_nearest_to_its_own_profile(shipped: Semantics) -> None:
-    """What a profile says is at distance zero from it, and nothing else comes before it."""
-    for profile in shipped.profiles():
-        nearest = shipped.nearest(profile.values)
-
-        assert nearest[0].halves == 0
-        assert profile.name in {one.profile for one in nearest if one.halves == 0}
-
-
-def test_posted_versions_are_told_apart(shipped: Semantics) -> None:
-    """Each posted version's own values single it out, but for the pair that nothing known tells apart."""
-    twins = {"v2": {"v3"}}
-    for name, posting in shipped.postings.items():
-        nearest = shipped.nearest(posting.values)
-
-        assert {one.profile for one in nearest if one.halves == 0} == {name} | twins.get(name, set())
-
-
-@given(st.data())
-def test_nearest_holds_its_shape_for_any_sightings(data: st.DataObject) -> None:
-    """Any values in any order: every profile once, the nearest first, each trait in one list at most."""
-    semantics = load_semantics(SMALL, path="small.toml")
-    seen = data.draw(
-        st.fixed_dictionaries({}, optional={n: st.sampled_from(list(t.values)) for n, t in semantics.traits.items()})
-    )
-    nearest = semantics.nearest(seen)
-
-    assert nearest == semantics.nearest(dict(reversed(list(seen.items()))))
-    assert sorted(one.profile for one in nearest) == sorted(profile.name for profile in semantics.profiles())
-    assert [one.halves for one in nearest] == sorted(one.halves for one in nearest)
-    for one in nearest:
-        listed = (*one.differ, *one.unconfirmed, *one.silent)
-        assert len(set(listed)) == len(listed)
-        assert set(listed) <= set(seen)
 
 
 # ------------------------------------------------------------------------------------------------------ the data
@@ -340,6 +317,22 @@ def test_names_are_consistent(shipped: Semantics) -> None:
         assert all(re.fullmatch(r"[a-z]+", value) for value in trait.values)
         assert re.fullmatch(r"(what|which|who|whose|whether)\b.*[^.]", trait.meaning), trait.name
         assert trait.scenarios, trait.name
+
+
+def test_every_trait_has_a_story(shipped: Semantics) -> None:
+    """Who decided what, when and why, in sentences; nothing that only we can read."""
+    for trait in shipped.traits.values():
+        assert trait.story.endswith("."), f"{trait.name} has no story"
+        assert len(trait.story.split()) >= 30, trait.name
+        assert not re.search(r"\[[A-Z]{2,}\d*\]|TODO", trait.story), trait.name
+
+
+def test_releases_have_dates_in_order(shipped: Semantics) -> None:
+    """A release in which mainline changed has the day it came out, and a later release a later day."""
+    assert set(shipped.releases) <= set(shipped.released)
+    by_date = sorted(shipped.released, key=lambda release: shipped.released[release])
+
+    assert by_date == sorted(shipped.released, key=lambda release: release.numbers)
 
 
 def test_every_cell_is_traced(shipped: Semantics) -> None:

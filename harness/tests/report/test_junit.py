@@ -120,7 +120,7 @@ def test_properties_say_what_was_tested() -> None:
     assert properties["kernel.image.sha256"] == "9f" * 32
     assert properties["kernel.config.source"] == "beside the image"
     assert properties["acceleration.evidence"].startswith("KVM reached no ready mark")
-    assert properties["nearest"] == "mainline-6.1: 2 differ; v4: 3 differ"
+    assert properties["nearest"] == "; ".join(RUN.nearest)
     assert properties["trait.outside_view"] == "relative"
     assert properties["trait.outside_view.expected"] == "hidden"
     assert properties["trait.setns_needs_descendant.expected"] == "no (unconfirmed)"

@@ -20,6 +20,7 @@ TRAITS = {
     "move_judged_by": "opener",
 }
 GOOD = (CaseRecord("cases/a", "cases", "a", Outcome.MATCH),)
+NEAREST = ("mainline-6.1: none of 4 traits differs", "v4: 4 of 4 traits differ")
 BAD = CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL, reason="patch 2/3 does not build: a.c:1: error: no")
 
 
@@ -27,13 +28,13 @@ def run(spec: str, **changed: str) -> RunRecord:
     """The run of a kernel whose traits are as above but for these."""
     values = {**TRAITS, **changed}
     traits = tuple(TraitRecord(name, value, TRAITS[name], True, "") for name, value in values.items())
-    return replace(RUN, kernel=replace(KERNEL, spec=spec), traits=traits, cases=GOOD, problems=())
+    return replace(RUN, kernel=replace(KERNEL, spec=spec), traits=traits, cases=GOOD, problems=(), nearest=NEAREST)
 
 
 RUNS = [
     run("deb-src:6.1"),
     run("series:mountinfo-unscoped", mountinfo_root="filesystem"),
-    replace(run("linux@v6.6+topic.mbox"), traits=(), cases=(BAD,)),
+    replace(run("linux@v6.6+topic.mbox"), traits=(), cases=(BAD,), nearest=()),
     run("series:move-judged-by-writer", move_judged_by="writer", setns_needs_descendant=""),
 ]
 
@@ -50,6 +51,35 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
     assert max(map(columns, texts)) <= width
     assert sum(text.count("!filesystem") for text in texts) == 8
+
+
+def test_what_is_alike_everywhere_is_counted() -> None:
+    """The table has the traits on which kernels differ from each other or from their own profile, and no others."""
+    texts = [line.text for line in kernels_lines(RUNS, 80)]
+    alone = kernels_lines([run("a"), run("b")], 80)
+
+    assert not any("outside_view" in text for text in texts)
+    assert "2 more: the same on every kernel that shows them, and as the profiles say" in texts
+    assert [line.text for line in alone][-3:] == [
+        "Traits: none of 4 differ",
+        "",
+        "4 more: the same on every kernel that shows them, and as the profiles say",
+    ]
+
+
+def test_a_value_that_the_profile_denies_is_shown_even_where_all_kernels_agree() -> None:
+    """What fails on every kernel must not be counted away."""
+    wrong = run("a", mountinfo_root="filesystem")
+    texts = [line.text.rstrip() for line in kernels_lines([wrong, wrong], 80)]
+
+    assert "  mountinfo_root  filesystem*  filesystem*" in texts
+
+
+def test_a_trait_that_no_kernel_shows_is_counted_apart() -> None:
+    """It is not as the profiles say; nobody knows."""
+    silent = run("a", outside_view="")
+
+    assert kernels_lines([silent, silent], 80)[-1].text == "1 that no case shows on any kernel"
 
 
 def test_one_kernel_has_nothing_beside_it() -> None:

@@ -69,6 +69,19 @@ def test_plain_output_holds_no_control_character() -> None:
     assert all(columns(line) <= 80 for line in text.splitlines() if not line.startswith(free))
 
 
+def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
+    """A table of each would push the one of all off the screen; where one kernel alone came so far, it has its own."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream, is_for_several=True)
+    show(display)
+    told = stream.getvalue()
+    display.alone(RUN)
+
+    assert "Traits of" not in told
+    assert "nearest       mainline-6.1: 2 of 4 traits differ" in told
+    assert "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: 2 differ" in stream.getvalue()
+
+
 def test_a_line_a_case() -> None:
     """A case that matched is one line: word, time, id, title."""
     stream = io.StringIO()

@@ -1,0 +1,63 @@
+"""Which profiles are nearest to what a run has seen. Pure.
+
+Profiles of different things must not be held against each other. What ns_cgroup of 2008 did says nothing of cgroup
+namespaces, and the other way round; a kernel may have both. So traits fall into families
+(:func:`~harness.semantics.Semantics.families`), and each family has a nearest profile of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.profile import Nearness, Profile, nearness
+from harness.semantics import Semantics
+
+
+def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile | None = None) -> tuple[Nearness, ...]:
+    """The nearest profile of each family of traits that was seen, then the next one.
+
+    :param seen: the value seen of each trait.
+    :param own: the profile that judged the run. Of profiles as near as each other it is named, so that a 6.1 kernel
+        reads of mainline-6.1 and not of the release in which mainline changed last.
+    :return: the largest family's nearest first. Families whose nearest profile is the same are one. Last comes the
+        profile that is the second nearest to the largest family. Empty when nothing was seen.
+    """
+    candidates = _candidates(semantics, own)
+    families = sorted(
+        ({trait: seen[trait] for trait in seen if trait in family} for family in semantics.families()),
+        key=lambda one: -len(one),
+    )
+    families = [family for family in families if family]
+    if not families:
+        return ()
+    ranked = [rank(candidates, family) for family in families]
+    first = ranked[0][0].profile
+    together = dict(families[0])
+    others = []
+    for family, ranking in zip(families[1:], ranked[1:], strict=True):
+        as_near = {one.profile for one in ranking if one.halves == ranking[0].halves}
+        if first in as_near:
+            together |= family
+        else:
+            others.append(ranking[0])
+    whole = {one.profile: one for one in rank(candidates, together)}
+    second = next((whole[one.profile] for one in ranked[0][1:]), None)
+    return (whole[first], *others, *([second] if second else []))
+
+
+def rank(profiles: Iterable[Profile], seen: Mapping[str, str]) -> tuple[Nearness, ...]:
+    """Every profile by its distance from the values seen; of equals the one that comes first stays first."""
+    return tuple(sorted((nearness(profile, seen) for profile in profiles), key=lambda one: one.halves))
+
+
+def _candidates(semantics: Semantics, own: Profile | None) -> tuple[Profile, ...]:
+    """The profiles that there are, the run's own in front and in place of one that says the same."""
+    known = semantics.profiles()
+    if own is None or not own.expectations:
+        return known
+    values = _says(own)
+    return (own, *(profile for profile in known if profile.name != own.name and _says(profile) != values))
+
+
+def _says(profile: Profile) -> Mapping[str, tuple[str, bool]]:
+    return {trait: (expected.value, expected.confirmed) for trait, expected in profile.expectations.items()}

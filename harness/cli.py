@@ -13,6 +13,7 @@ from harness.commands.build import build
 from harness.commands.ending import Group
 from harness.commands.host import clean, doctor
 from harness.commands.run import run
+from harness.commands.semantics import semantics
 from harness.commands.shell import shell
 
 
@@ -22,5 +23,5 @@ def main() -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
 
 
-for _command in (run, shell, build, accept, doctor, clean):
+for _command in (run, shell, build, accept, semantics, doctor, clean):
     main.add_command(_command)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CASES = ROOT / "cases"
 SEMANTICS = CASES / "semantics.toml"
+SEEN = CASES / "seen.toml"
 SERIES = ROOT / "series"
 MACHINE_TYPES = ROOT / "qemu"
 GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"

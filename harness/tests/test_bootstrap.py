@@ -146,6 +146,19 @@ def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
 
 
 @needs_mounts
+def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
+    """Who only reads what the versions do needs no QEMU; a command that boots, on the same machine, does."""
+    done = sandbox.start("semantics", "scope", mounts=[HIDE_A_HEADER])
+    calls = sandbox.calls()
+
+    assert done.status == 0
+    assert calls[-1] == "harness semantics scope"
+    assert not [call for call in calls if call.startswith(("apt-get", "sudo"))]
+    assert sandbox.start("run", mounts=[HIDE_A_HEADER]).status == 0
+    assert sandbox.calls("apt-get")
+
+
+@needs_mounts
 def test_neither_root_nor_sudo_prints_the_exact_line_and_stops(sandbox: Sandbox) -> None:
     """Who may not install gets the line for somebody who may; nothing else is tried."""
     done = sandbox.start("run", mounts=[HIDE_A_HEADER], as_nobody=True)

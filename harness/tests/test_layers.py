@@ -48,6 +48,8 @@ ORDER = """
 * profile
 * semantics
 * nearest
+* seen
+* observers
 * judge
 * kernel.compression
 * kernel.likeness
@@ -136,6 +138,9 @@ ORDER = """
 * report.traits
 * report.summary
 * report.kernels
+* report.matrix
+* report.story
+* report.coverage
 * report.junit
   report.folder
   report.live
@@ -159,6 +164,7 @@ ORDER = """
   commands.build
   commands.accept
   commands.host
+  commands.semantics
   cli
   __main__
 """

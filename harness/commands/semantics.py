@@ -1,0 +1,204 @@
+"""``harness semantics``: what the versions do, what of it was seen, and what a run has to add to that."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import places
+from harness.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from harness.profile import Profile
+    from harness.report.lines import Line
+    from harness.seen import Seen
+    from harness.semantics import Semantics, Trait
+
+_NOT_CASES = "selftest"
+
+
+@click.command(short_help="Say what each version does, trait by trait.")
+@click.argument("words", metavar="[TRAIT|THEME]...", nargs=-1)
+@click.option("--profiles", metavar="NAMES", default="", help="Only these columns: v1,v4,mainline-6.1, say.")
+@click.option("--coverage", is_flag=True, help="The traits not seen with two values on booted kernels.")
+@click.option("--learn", is_flag=True, help="Keep what runs have seen; the words are folders of results/.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool, as_json: bool) -> int:
+    """Say what each version does: traits down, profiles across.
+
+    TRAIT tells the story of a trait: who decided what, when and why, which
+    cases observe it, and on which kernels it was seen with which value. THEME
+    shows the traits of a theme only.
+
+    \b
+    Exit status:
+      0    all was said
+      1    with --coverage: there are traits to be named
+      2    cases/semantics.toml or cases/seen.toml is broken
+      4    wrong usage: no such trait or profile, no run to learn from
+    """
+    if learn + coverage + bool(profiles) > 1:
+        raise UsageError("--learn, --coverage and --profiles do not go together", remedy="give one of them")
+    from harness.semantics import load_semantics
+
+    known = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    if learn:
+        return _learn(known, words)
+    if coverage:
+        return _coverage(known, words, as_json)
+    return _describe(known, words, profiles, as_json)
+
+
+def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bool) -> int:
+    """The matrix; or the stories of the traits that are named."""
+    from harness.report.matrix import matrix_lines, matrix_table
+
+    traits = _chosen(known, words)
+    if traits and all(word in known.traits for word in words):
+        return _stories(known, traits, profiles, as_json)
+    traits = traits or list(known.traits.values())
+    columns = _columns(known, profiles)
+    if as_json:
+        _print_json(matrix_table(traits, columns))
+    else:
+        _print(matrix_lines(traits, columns, _width()))
+    return 0
+
+
+def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
+    from harness.observers import find_observers
+    from harness.report.lines import Line
+    from harness.report.story import story_lines, story_table
+
+    if profiles:
+        raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
+    observers, seen = find_observers(_case_files(), known.known_values), _load_seen(known)
+    if as_json:
+        tables = [story_table(known, one, observers=observers[one.name], seen=seen) for one in traits]
+        _print_json(tables[0] if len(tables) == 1 else tables)
+        return 0
+    for number, one in enumerate(traits):
+        story = story_lines(known, one, observers=observers[one.name], seen=seen, width=_width())
+        _print([*([Line(""), Line("")] if number else []), *story])
+    return 0
+
+
+def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
+    from harness.report.coverage import coverage_lines, coverage_table, find_lacks
+
+    if words:
+        raise UsageError("--coverage speaks of all traits", remedy="leave the names out")
+    seen = _load_seen(known)
+    if as_json:
+        _print_json(coverage_table(known, seen))
+    else:
+        _print(coverage_lines(known, seen, _width()))
+    return int(ExitStatus.DIFFERS if find_lacks(known, seen) else ExitStatus.AS_EXPECTED)
+
+
+def _learn(known: Semantics, words: Sequence[str]) -> int:
+    """Add what runs have seen to cases/seen.toml.
+
+    :raises UsageError: not one of the folders holds a run to learn from.
+    """
+    from harness import seen as learning
+    from harness.report.folder import RUN_NAME, load_run
+    from harness.whole_file import write_whole
+
+    parts = [_load_seen(known)]
+    for word in words:
+        if not (Path(word) / RUN_NAME).is_file():
+            click.echo(f"not learned: {word} holds no {RUN_NAME}")
+            continue
+        run = load_run(Path(word))
+        if reason := learning.why_not(run):
+            click.echo(f"not learned: {word}: {reason}")
+            continue
+        found = learning.known(known, learning.learn(run))
+        parts.append(found)
+        click.echo(f"{learning.kernel_name(run)}: {len(found.values)} traits, from {word}")
+    if len(parts) == 1:
+        raise UsageError("there is no run to learn from", remedy="name folders of results/ that hold a whole run")
+    text = learning.render_seen(learning.merge(*parts))
+    if not places.SEEN.is_file() or places.SEEN.read_text() != text:
+        write_whole(places.SEEN, text.encode(), mode=0o644)
+    return 0
+
+
+def _load_seen(known: Semantics) -> Seen:
+    """What was learned before; nothing when there is no such file."""
+    from harness import seen as learning
+
+    if not places.SEEN.is_file():
+        return learning.NOTHING
+    return learning.known(known, learning.parse_seen(places.SEEN.read_text(), path="cases/seen.toml"))
+
+
+def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
+    """The traits that words name, in the order of the file.
+
+    :raises UsageError: a word is neither a trait nor a theme.
+    """
+    themes = {trait.theme for trait in known.traits.values()}
+    words = set(words)
+    for word in sorted(words - themes - known.traits.keys()):
+        raise UsageError(
+            f"no trait or theme {word}{known.near(word, (*known.traits, *themes))}",
+            evidence=f"themes: {', '.join(sorted(themes))}",
+            remedy="harness semantics, without a word, shows all traits",
+        )
+    return [trait for trait in known.traits.values() if trait.name in words or trait.theme in words]
+
+
+def _columns(known: Semantics, profiles: str) -> tuple[Profile, ...]:
+    """The profiles to show. :raises UsageError: one of the names is none."""
+    from harness.semantics import AUTO, MAINLINE
+
+    if not profiles:
+        return known.shown()
+    columns = []
+    for name in filter(None, (name.strip() for name in profiles.split(","))):
+        if name == AUTO:
+            raise UsageError("the profile auto says nothing, so it has no column", remedy="leave it out")
+        if name == MAINLINE:
+            columns += [one for one in known.shown() if one.name.startswith(f"{MAINLINE}-")]
+        else:
+            columns.append(known.profile(name, release=None))
+    return tuple(columns)
+
+
+def _case_files() -> dict[str, str]:
+    """The text of every case that ships, by what the case is called in reports."""
+    files = [*places.CASES.rglob("*.session"), *places.CASES.rglob("test_*.py")]
+    return {
+        places.case_id(path): path.read_text(errors="replace")
+        for path in files
+        if _NOT_CASES not in path.relative_to(places.CASES).parts
+    }
+
+
+def _width() -> int:
+    from harness.report.terminal import choose_width
+
+    return choose_width(sys.stdout, os.environ)
+
+
+def _print(lines: Iterable[Line]) -> None:
+    """Lines with their tones, which click leaves out where the output is no terminal."""
+    from harness.report.lines import Tone
+
+    styles = {Tone.STRONG: {"bold": True}, Tone.FAINT: {"dim": True}, Tone.GOOD: {"fg": "green"}}
+    plain = os.environ.get("NO_COLOR", "") != ""
+    for line in lines:
+        style = {} if plain else styles.get(line.tone, {})
+        click.secho(line.text, **style)  # type: ignore[arg-type]
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,146 @@
+"""The story of one trait: what it means, who decided what, when and why, who observes it, and where it was seen.
+
+Pure: what is known of the trait and a width in, lines out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.observers import Observer
+from harness.profile import Change, Expectation
+from harness.report.lines import Line, Tone
+from harness.report.matrix import trait_table
+from harness.report.text import fold
+from harness.seen import Seen
+from harness.semantics import MAINLINE, Semantics, Trait
+
+UNCONFIRMED = "(?)"
+_INDENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one version does.
+
+    :param date: as ``2014-07-17``; empty where it is not known. :param version: a posted version, or a release.
+    :param also: the first releases of stable series that have it, too.
+    """
+
+    date: str
+    version: str
+    expectation: Expectation
+    also: tuple[str, ...] = ()
+
+
+def decisions(semantics: Semantics, trait: str) -> tuple[Decision, ...]:
+    """What each version says of a trait, in order of time; of mainline the releases in which it changed.
+
+    A release whose date is not known stands after the one before it.
+    """
+    posted = [
+        Decision(one.date, name, one.expectations[trait])
+        for name, one in semantics.postings.items()
+        if trait in one.expectations
+    ]
+    merged = [_merged(semantics, change) for change in semantics.changes.get(trait, ())]
+    together = [(one.date, one) for one in posted]
+    date = ""
+    for one in merged:
+        date = one.date or date
+        together.append((date, one))
+    return tuple(one for _, one in sorted(together, key=lambda pair: pair[0]))
+
+
+def _merged(semantics: Semantics, change: Change) -> Decision:
+    also = tuple(map(str, change.backported or ()))
+    return Decision(semantics.released.get(change.since, ""), f"Linux {change.since}", change.expectation, also)
+
+
+def story_lines(
+    semantics: Semantics, trait: Trait, *, observers: Sequence[Observer], seen: Seen, width: int
+) -> list[Line]:
+    """All that is to be said of a trait, no line wider than ``width`` columns but for paths, which are not cut."""
+    lines = [Line(trait.name, Tone.STRONG), *_prose(f"{trait.meaning[:1].upper()}{trait.meaning[1:]}.", width)]
+    facts = f"Theme {trait.theme}; scenarios {', '.join(trait.scenarios) or 'none'}"
+    lines += [Line(part, Tone.FAINT) for part in fold(facts, width)]
+    lines += _heading("Values")
+    longest = max(map(len, trait.values))
+    for value, gloss in trait.values.items():
+        lines += _hanging(f"{value:<{longest}}", gloss, width)
+    if trait.story:
+        lines += _heading("Story")
+        for number, paragraph in enumerate(trait.story.split("\n\n")):
+            lines += [*([Line("")] if number else []), *_prose(" ".join(paragraph.split()), width, indent=_INDENT)]
+    lines += _heading("What each version does, and who says so")
+    lines += _decision_lines(semantics, trait, width)
+    lines += _heading("Cases that observe it")
+    lines += [Line(f"  {one.path}:{one.line}") for one in observers] or [Line("  none", Tone.WARNING)]
+    lines += _heading("Kernels on which it was seen")
+    for value in trait.values:
+        where = [f"{one.kernel} ({one.image}, {one.date})" for one in seen.of(trait.name).get(value, ())]
+        lines += _hanging(f"{value:<{longest}}", "; ".join(where) or "none yet", width)
+    return lines
+
+
+def story_table(semantics: Semantics, trait: Trait, *, observers: Sequence[Observer], seen: Seen) -> dict[str, object]:
+    """The same as plain values, for JSON."""
+    return {
+        "format_version": 1,
+        **trait_table(trait, semantics.shown()),
+        "decisions": [
+            {
+                "date": one.date,
+                "version": one.version,
+                "value": one.expectation.value,
+                "confirmed": one.expectation.confirmed,
+                "source": one.expectation.source,
+                "also": list(one.also),
+            }
+            for one in decisions(semantics, trait.name)
+        ],
+        "cases": [{"path": one.path, "line": one.line, "values": list(one.values)} for one in observers],
+        "seen": {
+            value: [{"kernel": one.kernel, "image": one.image, "at": one.at} for one in where]
+            for value, where in seen.of(trait.name).items()
+        },
+    }
+
+
+def _decision_lines(semantics: Semantics, trait: Trait, width: int) -> list[Line]:
+    found = decisions(semantics, trait.name)
+    longest = max((len(one.version) for one in found), default=0)
+    lines: list[Line] = []
+    for one in found:
+        mark = "" if one.expectation.confirmed else f" {UNCONFIRMED}"
+        also = f"; in stable series from {', '.join(one.also)}" if one.also else ""
+        lines.append(Line(f"  {one.date or '-':<10}  {one.version:<{longest}}  {one.expectation.value}{mark}"))
+        lines += _prose(f"{one.expectation.source}{also}", width, indent=14, tone=Tone.FAINT)
+    family = next(family for family in semantics.families() if trait.name in family)
+    related = {
+        name: one.expectations.keys() for name, one in semantics.postings.items() if one.expectations.keys() & family
+    }
+    silent = [name for name, spoken in related.items() if trait.name not in spoken]
+    if not semantics.changes.get(trait.name):
+        silent.append(MAINLINE)
+    if silent:
+        lines += _prose(f"Cannot show it, or nothing is known: {', '.join(silent)}", width, indent=_INDENT)
+    if any(not one.expectation.confirmed for one in found):
+        lines += _prose(f"{UNCONFIRMED} no primary source", width, indent=_INDENT, tone=Tone.FAINT)
+    return lines
+
+
+def _heading(text: str) -> list[Line]:
+    return [Line(""), Line(text, Tone.STRONG), Line("")]
+
+
+def _prose(text: str, width: int, *, indent: int = 0, tone: Tone = Tone.PLAIN) -> list[Line]:
+    return [Line(" " * indent + part, tone) for part in fold(text, max(20, width - indent))]
+
+
+def _hanging(name: str, text: str, width: int) -> list[Line]:
+    """A name, and beside it what is to be said of it."""
+    indent = _INDENT + len(name) + 2
+    first, *rest = fold(text, max(20, width - indent))
+    return [Line(f"{' ' * _INDENT}{name}  {first}"), *(Line(" " * indent + part) for part in rest)]

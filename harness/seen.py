@@ -1,0 +1,173 @@
+"""What was seen of each trait on kernels that were booted: ``cases/seen.toml``, learned from run records.
+
+Pure: text or run records in, values or text out. The file is committed, so that coverage and stories need no results.
+Of each kernel the newest sighting of a trait counts: what a series showed before it was mended is no longer so.
+Learning the same run twice changes nothing, and the order of the runs does not count.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.errors import CaseError
+from harness.report.record import RunRecord
+from harness.semantics import Semantics
+from harness.toml_table import Table
+from harness.verdict import Outcome
+
+IMAGE_DIGITS = 12
+_SERIES = "series:"
+_UNKNOWN = "unknown"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_HEAD = """\
+# Which value of each trait was seen on which kernel that was booted. Do not edit: `harness semantics --learn RUN...`
+# writes it, from folders of results/. Of each kernel the newest sighting of a trait counts.
+#
+# [TRAIT]
+#   VALUE = [{ kernel, image, at }, ...]   a release or a shipped series, the start of the image's sha256, when
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sighting:
+    """One kernel on which a value was seen.
+
+    :param kernel: the name of the shipped series, else the release, with the title of the series that was on it.
+    :param image: the first digits of the sha256 of the kernel image.
+    :param at: when the run began, UTC, as ``2026-11-22T04:31:05Z``.
+    """
+
+    kernel: str
+    image: str
+    at: str
+
+    @property
+    def date(self) -> str:
+        """The day."""
+        return self.at[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """For each trait, for each value, the kernels that showed it, sorted by name."""
+
+    values: Mapping[str, Mapping[str, tuple[Sighting, ...]]]
+
+    def of(self, trait: str) -> Mapping[str, tuple[Sighting, ...]]:
+        """The values of one trait; empty when none was seen."""
+        return self.values.get(trait, {})
+
+    @property
+    def kernels(self) -> frozenset[str]:
+        """The names of all kernels."""
+        return frozenset(one.kernel for values in self.values.values() for where in values.values() for one in where)
+
+
+NOTHING = Seen(MappingProxyType({}))
+
+
+def merge(*parts: Seen) -> Seen:
+    """All sightings together: of each trait and kernel the newest."""
+    newest: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for part in parts:
+        for trait, values in part.values.items():
+            for value, where in values.items():
+                for one in where:
+                    key, found = (trait, one.kernel), (one.at, one.image, value)
+                    newest[key] = max(found, newest.get(key, found))
+    gathered: dict[str, dict[str, list[Sighting]]] = {}
+    for (trait, kernel), (at, image, value) in sorted(newest.items()):
+        gathered.setdefault(trait, {}).setdefault(value, []).append(Sighting(kernel, image, at))
+    return Seen(
+        {
+            trait: {value: tuple(sorted(where)) for value, where in sorted(values.items())}
+            for trait, values in gathered.items()
+        }
+    )
+
+
+def why_not(run: RunRecord) -> str:
+    """Why a run teaches nothing of its kernel; empty when it does."""
+    if not run.complete:
+        return "it did not finish"
+    if _UNKNOWN in (run.kernel.release, run.kernel.image_digest):
+        return "its kernel did not come up"
+    if run.problems:
+        return f"it has a problem: {run.problems[0].splitlines()[0]}"
+    for case in run.cases:
+        if case.outcome is Outcome.ERROR:
+            return f"{case.id} is an error: {case.reason}"
+    return ""
+
+
+def learn(run: RunRecord) -> Seen:
+    """What a run has seen; ask :func:`why_not` first."""
+    at = datetime.datetime.fromtimestamp(run.started, datetime.UTC).strftime(_TIME)
+    sighting = Sighting(kernel_name(run), run.kernel.image_digest[:IMAGE_DIGITS], at)
+    return Seen({trait.trait: {trait.seen: (sighting,)} for trait in run.traits if trait.seen})
+
+
+def kernel_name(run: RunRecord) -> str:
+    """What a kernel is called: a shipped series by its name, any other one by its release and series."""
+    if run.kernel.spec.startswith(_SERIES):
+        return run.kernel.spec.removeprefix(_SERIES)
+    return run.kernel.release + (f" with {run.kernel.build.series}" if run.kernel.build.series else "")
+
+
+def parse_seen(text: str, *, path: str) -> Seen:
+    """Read what :func:`render_seen` wrote.
+
+    :raises CaseError: it is something else; the message names file and key.
+    """
+    try:
+        top = Table(tomllib.loads(text), path=path, kind=CaseError)
+    except tomllib.TOMLDecodeError as error:
+        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="take back the last change") from error
+    return Seen(
+        {
+            trait: {value: tuple(map(_read_sighting, values.table_list(value))) for value in values.names()}
+            for trait, values in top.tables()
+        }
+    )
+
+
+def _read_sighting(table: Table) -> Sighting:
+    sighting = Sighting(table.text("kernel"), table.text("image"), table.text("at"))
+    table.close()
+    return sighting
+
+
+def render_seen(seen: Seen) -> str:
+    """The file's text: sorted, so that it depends on nothing but what was seen."""
+    parts = [_HEAD]
+    for trait, values in sorted(seen.values.items()):
+        parts.append(f"\n[{trait}]\n")
+        for value, where in sorted(values.items()):
+            lines = [
+                f"    {{ kernel = {_quoted(one.kernel)}, image = {_quoted(one.image)}, at = {_quoted(one.at)} }},\n"
+                for one in sorted(where)
+            ]
+            parts.append(f"{value} = [\n{''.join(lines)}]\n")
+    return "".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; a kernel names itself and its series as it likes."""
+    escaped = "".join(
+        character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08X}"
+        for character in text
+    )
+    return f'"{escaped}"'
+
+
+def known(semantics: Semantics, seen: Seen) -> Seen:
+    """The same without the traits and values that there are no more."""
+    kept = {
+        trait: {value: where for value, where in values.items() if not semantics.complaint(trait, value)}
+        for trait, values in seen.values.items()
+    }
+    return Seen({trait: values for trait, values in kept.items() if values})

@@ -52,7 +52,7 @@ def test_columns_are_chosen() -> None:
     releases = call("semantics", "--profiles", "mainline", COLUMNS="300")
 
     assert heads == [["v1", "latest"]]
-    assert releases.text.split()[:3] == ["3.18", "4.6", "4.7"]
+    assert {"3.18", "4.6", "5.17", "latest"} <= set(releases.text.splitlines()[0].split())
 
 
 def test_wrong_names_are_told_with_those_near() -> None:

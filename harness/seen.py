@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -27,9 +28,11 @@ _HEAD = """\
 # Which value of each trait was seen on which kernel that was booted. Do not edit: `harness semantics --learn RUN...`
 # writes it, from folders of results/. Of each kernel the newest sighting of a trait counts.
 #
-# [TRAIT]
-#   VALUE = [{ kernel, image, at }, ...]   a release or a shipped series, the start of the image's sha256, when
+# [kernel]          NAME = { image, at }: a release or a shipped series; the start of the sha256 of its image; its last run
+# [trait.TRAIT]     VALUE = [NAME, ...]: seen on that image
+# [older.TRAIT]     VALUE = [{ kernel, image, at }, ...]: seen on another image of that kernel, and not since
 """
+_LINE_LENGTH = 120
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,10 +85,15 @@ def merge(*parts: Seen) -> Seen:
     gathered: dict[str, dict[str, list[Sighting]]] = {}
     for (trait, kernel), (at, image, value) in sorted(newest.items()):
         gathered.setdefault(trait, {}).setdefault(value, []).append(Sighting(kernel, image, at))
+    return _sorted(gathered)
+
+
+def _sorted(values: Mapping[str, Mapping[str, Sequence[Sighting]]]) -> Seen:
+    """In one order, whatever came first."""
     return Seen(
         {
-            trait: {value: tuple(sorted(where)) for value, where in sorted(values.items())}
-            for trait, values in gathered.items()
+            trait: {value: tuple(sorted(where)) for value, where in sorted(found.items())}
+            for trait, found in sorted(values.items())
         }
     )
 
@@ -127,32 +135,75 @@ def parse_seen(text: str, *, path: str) -> Seen:
         top = Table(tomllib.loads(text), path=path, kind=CaseError)
     except tomllib.TOMLDecodeError as error:
         raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="take back the last change") from error
-    return Seen(
-        {
-            trait: {value: tuple(map(_read_sighting, values.table_list(value))) for value in values.names()}
-            for trait, values in top.tables()
-        }
-    )
+    runs = {name: _read_sighting(table, name) for name, table in top.table("kernel").tables()}
+    values: dict[str, dict[str, list[Sighting]]] = {}
+    for trait, table in top.table("trait").tables():
+        for value in table.names():
+            names = table.texts(value)
+            if strange := [name for name in names if name not in runs]:
+                raise table.error(f"{value} names {strange[0]}, which is not in [kernel]", remedy="learn its run again")
+            values.setdefault(trait, {})[value] = [runs[name] for name in names]
+    for trait, table in top.table("older").tables():
+        for value in table.names():
+            more = [_read_sighting(one, one.text("kernel")) for one in table.table_list(value)]
+            values.setdefault(trait, {}).setdefault(value, []).extend(more)
+    top.close()
+    return _sorted(values)
 
 
-def _read_sighting(table: Table) -> Sighting:
-    sighting = Sighting(table.text("kernel"), table.text("image"), table.text("at"))
+def _read_sighting(table: Table, kernel: str) -> Sighting:
+    sighting = Sighting(kernel, table.text("image"), table.text("at"))
     table.close()
     return sighting
 
 
 def render_seen(seen: Seen) -> str:
-    """The file's text: sorted, so that it depends on nothing but what was seen."""
-    parts = [_HEAD]
+    """The file's text: sorted, so that it depends on nothing but what was seen.
+
+    Of the runs of one image only the newest is told.
+    """
+    usual = _usual_images(seen)
+    kernels = [f"{_quoted(name)} = {_run(one)}\n" for name, one in sorted(usual.items())]
+    parts, older = [_HEAD, "\n[kernel]\n", *kernels, "\n[trait]\n"], ["\n[older]\n"]
     for trait, values in sorted(seen.values.items()):
-        parts.append(f"\n[{trait}]\n")
-        for value, where in sorted(values.items()):
-            lines = [
-                f"    {{ kernel = {_quoted(one.kernel)}, image = {_quoted(one.image)}, at = {_quoted(one.at)} }},\n"
-                for one in sorted(where)
-            ]
-            parts.append(f"{value} = [\n{''.join(lines)}]\n")
-    return "".join(parts)
+        names: dict[str, list[str]] = {}
+        others: dict[str, list[str]] = {}
+        for value, where in values.items():
+            for one in sorted(where):
+                if one.image == usual[one.kernel].image:
+                    names.setdefault(value, []).append(_quoted(one.kernel))
+                else:
+                    others.setdefault(value, []).append(_run(one, named=True))
+        parts += _section(f"trait.{trait}", names)
+        older += _section(f"older.{trait}", others)
+    return "".join([*parts, *older])
+
+
+def _usual_images(seen: Seen) -> dict[str, Sighting]:
+    """For each kernel the image that showed the most, of equals the newest, as its newest sighting."""
+    every = [one for values in seen.values.values() for where in values.values() for one in where]
+    count = Counter((one.kernel, one.image) for one in every)
+    newest = {(one.kernel, one.image): one for one in sorted(every, key=lambda one: one.at)}
+    usual: dict[str, Sighting] = {}
+    for key, one in sorted(newest.items(), key=lambda pair: (count[pair[0]], pair[1].at, pair[1].image)):
+        usual[key[0]] = one
+    return usual
+
+
+def _section(name: str, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A table of lists; nothing when there is none. A list that is too long for a line has a line for each item."""
+    if values:
+        yield f"\n[{name}]\n"
+    for value, items in sorted(values.items()):
+        line = f"{value} = [{', '.join(items)}]\n"
+        if len(line) > _LINE_LENGTH:
+            line = f"{value} = [\n{''.join(f'    {item},{chr(10)}' for item in items)}]\n"
+        yield line
+
+
+def _run(one: Sighting, *, named: bool = False) -> str:
+    kernel = f"kernel = {_quoted(one.kernel)}, " if named else ""
+    return f"{{ {kernel}image = {_quoted(one.image)}, at = {_quoted(one.at)} }}"
 
 
 def _quoted(text: str) -> str:

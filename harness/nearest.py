@@ -8,6 +8,7 @@ namespaces, and the other way round; a kernel may have both. So traits fall into
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from harness.profile import Nearness, Profile, nearness
 from harness.semantics import Semantics
@@ -19,8 +20,9 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
     :param seen: the value seen of each trait.
     :param own: the profile that judged the run. Of profiles as near as each other it is named, so that a 6.1 kernel
         reads of mainline-6.1 and not of the release in which mainline changed last.
-    :return: the largest family's nearest first. Families whose nearest profile is the same are one. Last comes the
-        profile that is the second nearest to the largest family. Empty when nothing was seen.
+    :return: the largest family's nearest first, with how many are as near to that family. Families whose nearest
+        profile is the same are one. Last comes the first profile that is further from the largest family. Empty when
+        nothing was seen.
     """
     candidates = _candidates(semantics, own)
     families = sorted(
@@ -41,8 +43,9 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
         else:
             others.append(ranking[0])
     whole = {one.profile: one for one in rank(candidates, together)}
-    second = next((whole[one.profile] for one in ranked[0][1:]), None)
-    return (whole[first], *others, *([second] if second else []))
+    further = [one for one in ranked[0] if one.halves > ranked[0][0].halves]
+    nearest = replace(whole[first], ties=len(ranked[0]) - len(further) - 1)
+    return (nearest, *others, *(whole[one.profile] for one in further[:1]))
 
 
 def rank(profiles: Iterable[Profile], seen: Mapping[str, str]) -> tuple[Nearness, ...]:

@@ -79,6 +79,7 @@ class Nearness:
     :param differ: traits on which a confirmed expectation differs.
     :param unconfirmed: traits on which an unconfirmed expectation differs.
     :param silent: traits that were seen and of which the profile says nothing.
+    :param ties: how many other profiles are as near, where that was looked at.
     """
 
     profile: str
@@ -86,6 +87,7 @@ class Nearness:
     differ: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     silent: tuple[str, ...]
+    ties: int = 0
 
     @property
     def halves(self) -> int:
@@ -98,7 +100,8 @@ class Nearness:
     def __str__(self) -> str:
         """Numbers first, names last: whoever cuts the line loses the least."""
         number = len(self.differ) + len(self.unconfirmed)
-        text = f"{self.profile}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
+        others = f" and {self.ties} other{'' if self.ties == 1 else 's'}" if self.ties else ""
+        text = f"{self.profile}{others}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
         text += " differs" if number <= 1 else " differ"
         if self.unconfirmed:
             text += f" ({len(self.unconfirmed)} unconfirmed)"

@@ -28,7 +28,7 @@ _HEAD = """\
 # Which value of each trait was seen on which kernel that was booted. Do not edit: `harness semantics --learn RUN...`
 # writes it, from folders of results/. Of each kernel the newest sighting of a trait counts.
 #
-# [kernel]          NAME = { image, at }: a release or a shipped series; the start of the sha256 of its image; its last run
+# [kernel]          NAME = { image, at }: a release or a shipped series; its image's sha256, begun; its last run, UTC
 # [trait.TRAIT]     VALUE = [NAME, ...]: seen on that image
 # [older.TRAIT]     VALUE = [{ kernel, image, at }, ...]: seen on another image of that kernel, and not since
 """

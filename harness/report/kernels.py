@@ -62,7 +62,8 @@ def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
     differing = {name for name in names if len({values[name].seen for values in seen if name in values}) > 1}
     denied = {name for name in names if any(_is_denied(values.get(name)) for values in seen)}
     number = len(differing)
-    lines = [Line(f"Traits: {number or 'none'} of {len(names)} differ{'s' if number == 1 else ''}", Tone.STRONG)]
+    told = sum(any(name in values for values in seen) for name in names)
+    lines = [Line(f"Traits: {number or 'none'} of {told} seen differ{'s' if number == 1 else ''}", Tone.STRONG)]
     shown = [name for name in names if name in differing | denied]
     if shown:
         lines += _columns(

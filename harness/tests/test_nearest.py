@@ -128,6 +128,14 @@ def test_the_runs_own_profile_is_named(small: Semantics) -> None:
     assert [one.profile for one in find_nearest(small, dict(own.values))] == ["mainline-5.17", "mainline-4.6"]
 
 
+def test_what_too_few_traits_cannot_tell_apart_is_counted(small: Semantics) -> None:
+    """A run of one case must not look as if it had singled out a release; the second is one that is further."""
+    assert [str(one) for one in find_nearest(small, {"view": "relative"})] == [
+        "mainline-5.17 and 1 other: none of 1 trait differs",
+        "v0: 1 of 1 trait differs (1 unconfirmed): view (?)",
+    ]
+
+
 def test_a_run_that_only_describes_has_no_profile_of_its_own(small: Semantics) -> None:
     """auto says nothing, so it is near to nothing."""
     auto = small.profile("auto", release=None)

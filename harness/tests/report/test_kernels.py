@@ -61,7 +61,7 @@ def test_what_is_alike_everywhere_is_counted() -> None:
     assert not any("outside_view" in text for text in texts)
     assert "2 more: the same on every kernel that shows them, and as the profiles say" in texts
     assert [line.text for line in alone][-3:] == [
-        "Traits: none of 4 differ",
+        "Traits: none of 4 seen differ",
         "",
         "4 more: the same on every kernel that shows them, and as the profiles say",
     ]

@@ -91,12 +91,13 @@ def test_the_same_files_are_not_built_again(source: Source, base: Path) -> None:
 
 
 def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
-    """Every case is asked of the small kernel, and none is skipped: its configuration lacks nothing."""
+    """Every case is asked of the small kernel but the one that needs its type information, which takes long to make."""
     done = start("run", BASE, "--results", tmp_path)
     run = load_run(tmp_path / "latest")
 
     assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
-    assert {case.outcome for case in run.cases} == {Outcome.MATCH}
+    assert {case.outcome for case in run.cases} == {Outcome.MATCH, Outcome.SKIPPED}
+    assert [case.id for case in run.cases if case.outcome is Outcome.SKIPPED] == ["cases/escapes/id-lookup.session"]
     assert run.kernel.build.source.startswith("linux-source-6.1 ")
     assert run.kernel.build.compiler
     assert (tmp_path / "latest/build.log").stat().st_size > 0
@@ -118,7 +119,7 @@ def test_each_control_flips_its_trait(tmp_path: Path) -> None:
     for name, trait in CONTROLS.items():
         differing = {one for one, seen in runs[f"series:{name}"].items() if seen != runs[BASE][one]}
         assert trait in differing
-        assert differing <= {trait, "move_credentials"}
+        assert differing <= {trait, "move_credentials", "release_agent_option"}
     assert set(CONTROLS.values()) <= marked
     joint = next(tmp_path.glob("*-5-kernels/junit.xml"))
     assert len(list(JUnitXml.fromfile(str(joint)))) == len(kernels)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.run import host_facts
+from harness.host import host_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def accept_case(case: str, *, results: Path) -> str:
         what = f"the last run in {results} did not ask {identity}"
         raise UsageError(what, evidence=f"looked in {latest.resolve()}", remedy=again)
     _require_whole(record, identity, again)
-    folder = latest / case_folder_name(identity)
+    folder = latest / (record.folder or case_folder_name(identity))
     try:
         text, expected, before = (
             file.read_text(encoding="utf-8") for file in (folder / ACTUAL_NAME, folder / EXPECTED_NAME, path)

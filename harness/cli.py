@@ -10,7 +10,9 @@ import click
 
 from harness.commands.accept import accept
 from harness.commands.build import build
+from harness.commands.diff import diff
 from harness.commands.ending import Group
+from harness.commands.history import history
 from harness.commands.host import clean, doctor
 from harness.commands.run import run
 from harness.commands.semantics import semantics
@@ -23,5 +25,5 @@ def main() -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
 
 
-for _command in (run, shell, build, accept, semantics, doctor, clean):
+for _command in (run, diff, history, shell, build, accept, semantics, doctor, clean):
     main.add_command(_command)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from pathlib import Path
 from harness import pipeline, process
 from harness.deadline import Deadline
 from harness.errors import ExitStatus, HarnessError, UsageError
+from harness.history import opened_history
 from harness.pipeline import Options, Prepared
+from harness.report.find_run import KERNELS_NAME, is_without_kernel
 from harness.report.folder import JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.record import RunRecord
 from harness.report.terminal import RunDisplay
-from harness.run import Selection, record_no_kernel, run_cases
+from harness.run import Judging, Selection, record_no_kernel, run_cases
 from harness.semantics import Semantics
 from harness.spec import parse_spec
 from harness.store import Store
@@ -50,6 +53,7 @@ class Asked:
 
     selection: Selection
     semantics: Semantics
+    judging: Judging
     results: Path
     store: Store
     command: str
@@ -66,16 +70,21 @@ def run_kernels(
     started = time.time()
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
+    folders: list[str] = []
     with _ready(kernels, asked, display) as ready:
         for one in ready:
             record, status = _run_one(one, asked, display, tell)
+            if record is not None and one.folder is not None:
+                _remember(one.folder, record, asked.results, display)
             worst = max(worst, status)
-            if record is not None:
+            if record is not None and one.folder is not None:
                 runs.append(record)
+                folders.append(one.folder.path.name)
             if worst is ExitStatus.INTERRUPTED:
                 break
     if len(runs) > 1:
         folder = RunFolder.joint(asked.results, len(runs), started)
+        folder.write_file(KERNELS_NAME, json.dumps(folders) + "\n")
         junit = folder.write_file(JUNIT_NAME, render_junit(runs))
         display.beside(runs, junit)
     elif runs and runs[0].traits and len(kernels) > 1:
@@ -103,12 +112,24 @@ def _run_one(
             ready.prepared,
             asked.selection,
             semantics=asked.semantics,
+            judging=asked.judging,
             folder=ready.folder,
             display=display,
             command=asked.command,
         )
     except HarnessError as error:
         return record, tell(error)
+
+
+def _remember(folder: RunFolder, record: RunRecord, results: Path, display: RunDisplay) -> None:
+    """Add a run to the history; what is wrong with that is told and changes nothing of the run."""
+    if is_without_kernel(record):
+        return
+    try:
+        with opened_history(results, say=display.note) as history:
+            history.add(folder.path, record)
+    except HarnessError as error:
+        display.note(f"not in the history: {error.what}; {error.remedy}")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout: the folder that holds ``harness/``, ``cases/``, ``qemu/`` and the rest."""
 
 CASES = ROOT / "cases"
+KNOWN = CASES / "known.toml"
 SEMANTICS = CASES / "semantics.toml"
 SEEN = CASES / "seen.toml"
 SERIES = ROOT / "series"

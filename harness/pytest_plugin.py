@@ -7,10 +7,13 @@ folder and the reports (``harness/run.py``), by registering a listener. A case's
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +26,7 @@ from harness.errors import CaseError, HarnessError
 from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
+from harness.repeat import shuffle
 from harness.report.folder import case_folder_name
 from harness.report.record import CaseRecord, dumps_case
 from harness.semantics import Semantics, load_semantics
@@ -36,6 +40,8 @@ from harness.verdict import Outcome
 PREPARED = "harness_prepared"
 """Key of what the controller hands each worker: the prepared kernel as JSON."""
 FOLDER = "harness_folder"
+ORDER = "harness_order"
+"""Key of what decides the order of the cases, for ``harness/repeat.py``."""
 RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
@@ -45,6 +51,7 @@ _CASE = pytest.StashKey[OpenCase]()
 _DONE = pytest.StashKey[CaseRecord]()
 _ENDS = pytest.StashKey[ExitStack]()
 _NAMES = pytest.StashKey[dict[str, Path]]()
+_ORDER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         process.die_with_parent(os.getppid())
         set_trace_style(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the cases into the order of this round; every worker comes to the same one."""
+    if order := config.stash.get(_ORDER, getattr(config, "workerinput", {}).get(ORDER, "")):
+        shuffle(items, order)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -218,6 +232,11 @@ def set_bench(config: pytest.Config, bench: Bench) -> Bench:
     return bench
 
 
+def set_order(config: pytest.Config, order: str) -> None:
+    """Let the cases of this process run in that order (``harness/repeat.py``); empty for that of the files."""
+    config.stash[_ORDER] = order
+
+
 def set_trace_style(config: pytest.Config) -> None:
     """Show of a Python case that failed the lines that led there, and not every function whole.
 
@@ -295,8 +314,14 @@ def pytest_runtest_makereport(
         elif _DONE not in item.stash and call.excinfo and not report.passed and _is_run(item.config):
             item.stash[_DONE] = _without_machine(item, call.excinfo.value, trace=report.longreprtext)
         if (record := item.stash.get(_DONE, None)) is not None:
-            report.user_properties.append((RECORD, dumps_case(record)))
+            report.user_properties.append((RECORD, dumps_case(replace(record, digest=_digest_of(item.path)))))
     return report
+
+
+@cache
+def _digest_of(path: Path) -> str:
+    """The case file in 16 hexadecimal digits: what tells a change of the case from one of the kernel."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) -> None:

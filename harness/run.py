@@ -6,164 +6,46 @@ the record on disk as the run goes (a run that is killed leaves every case that 
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import platform
-import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
-import psutil
 import pytest
 
-from harness import judge, pipeline, places, process, pytest_plugin
-from harness.case import Bench, junit_names, make_bench
-from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError, UsageError
-from harness.nearest import find_nearest
+from harness.baseline import Baseline, judge_by
+from harness.case import Bench, make_bench
+from harness.compare import Comparison
+from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.host import host_facts
+from harness.kernel_line import kernel_line
+from harness.known import KnownFailures
+from harness.listener import Listener
 from harness.needs import lack_notes
 from harness.pipeline import Prepared
+from harness.repeat import ONCE
+from harness.report.comparison import comparison_lines
 from harness.report.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
-from harness.report.record import CaseRecord, KernelRecord, RunRecord, loads_case
+from harness.report.lines import Line, Tone
+from harness.report.record import CaseRecord, KernelRecord, RunRecord
 from harness.report.terminal import RunDisplay
+from harness.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics import Semantics
 from harness.verdict import Fault, Outcome
 
-_DIFFERS = {Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST}
-_FAILS = {*_DIFFERS, Outcome.ERROR}
 _PYTEST_LOG = "pytest.log"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which cases, and how many at once.
+class Judging:
+    """By what a run is judged besides the cases and the profile.
 
-    :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
-    :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
+    :param known: failures that are known. :param baseline: an earlier run; None to judge each case by itself.
     """
 
-    paths: tuple[Path, ...] = ()
-    expression: str = ""
-    workers: int = 1
-    max_failures: int = 0
-
-
-@dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
-class Listener:
-    """Hears from pytest how the run goes; registered as a plug-in of the controller."""
-
-    bench: Bench
-    semantics: Semantics
-    folder: RunFolder
-    display: RunDisplay
-    record: RunRecord
-    broken: list[str] = field(default_factory=list)
-    """Case files that could not be read, in their own words."""
-    _cases: dict[str, CaseRecord] = field(default_factory=dict)
-    _clock: float = field(default_factory=time.monotonic)
-    failure: HarnessError | None = None
-    """Why the results cannot be kept; nothing is asked any more then."""
-    max_failures: int = 0
-    """How many cases that fail end the run; 0: none does."""
-    total: int = 0
-    """How many cases were selected, as soon as it is known."""
-    _root: Path = places.ROOT
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
-        """Hand a worker the prepared kernel."""
-        handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
-        handed[pytest_plugin.PREPARED] = pipeline.dumps(self.bench.prepared)
-        handed[pytest_plugin.FOLDER] = str(self.bench.folder)
-
-    def pytest_keyboard_interrupt(self) -> None:
-        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst.
-
-        Not when cases enough failed, which xdist tells in the same way: another kernel may be in the making.
-        """
-        if not self.has_failed_enough:
-            process.end_children()
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Cases are known, when they run in this process."""
-        if session.items:
-            self.total = len(session.items)
-            self.display.started(self.record, self.total)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
-        """Cases are known, when they run in workers; each says the same."""
-        self.total = len(ids)
-        self.display.started(self.record, self.total)
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Where paths that pytest reports are counted from."""
-        self._root = config.rootpath
-
-    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        """A case starts."""
-        self.display.case_started(self._identity(nodeid, location), "")
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A case file is broken, maybe."""
-        if report.failed and report.longreprtext not in self.broken:
-            self.broken.append(report.longreprtext)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A case ended, or its setup did."""
-        for key, value in report.user_properties:
-            if key == pytest_plugin.RECORD:
-                self._take(loads_case(str(value)))
-                return
-        if report.failed:
-            # Neither a verdict nor a case of ours: the end of a fixture, the plug-in or a worker broke.
-            name = self._identity(report.nodeid, report.location)
-            reason = f"its {report.when} broke"
-            self._take(CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext))
-
-    def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
-        """What we call a case; pytest's own name for it may start elsewhere."""
-        return pytest_plugin.identity_of(Path(os.path.normpath(self._root / location[0])), nodeid)
-
-    def _take(self, case: CaseRecord) -> None:
-        self._cases[case.id] = case
-        self.record = replace(self.record, cases=tuple(self._cases.values()))
-        self.display.case_ended(case)
-        try:
-            self.folder.write(self.record)
-        except HarnessError as error:
-            self.failure = error
-            pytest.exit(error.what)
-
-    @property
-    def has_failed_enough(self) -> bool:
-        """Whether as many cases failed as end the run."""
-        return 0 < self.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
-
-    def finish(self, *, complete: bool) -> RunRecord:
-        """Write the record of the whole run, and return it."""
-        cases = tuple(self._cases.values())
-        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were asked"
-        own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
-        sightings = [sighting for case in cases for sighting in case.sightings]
-        gathered = judge.gather(self.semantics, sightings)
-        nearest = find_nearest(self.semantics, gathered.seen, own=self.bench.profile)
-        self.record = replace(
-            self.record,
-            complete=complete,
-            seconds=time.monotonic() - self._clock,
-            cases=cases,
-            traits=judge.trait_records(self.semantics, self.bench.profile, sightings),
-            nearest=tuple(str(near) for near in nearest),
-            notes=(*self.record.notes, *own_notes, *judge.notes(self.bench.profile, sightings)),
-            problems=(*self.broken, *gathered.problems),
-        )
-        self.folder.write(self.record)
-        return self.record
+    known: KnownFailures
+    baseline: Baseline | None = None
 
 
 def run_cases(
@@ -171,6 +53,7 @@ def run_cases(
     selection: Selection,
     *,
     semantics: Semantics,
+    judging: Judging,
     folder: RunFolder,
     display: RunDisplay,
     command: str,
@@ -183,16 +66,24 @@ def run_cases(
     """
     bench = make_bench(prepared, semantics, folder=folder.path)
     record = first_record(bench, command=command, workers=selection.workers)
+    earlier = judging.baseline.of(prepared.kernel) if judging.baseline is not None else None
+    own_notes = [f"cases are asked {selection.rounds}"] if selection.rounds != ONCE else []
+    if judging.baseline is not None and earlier is None:
+        line = kernel_line(prepared.kernel)
+        own_notes.append(f"no baseline: {judging.baseline.results} holds no complete run of {line} yet")
+    for note in own_notes:
+        display.note(note)
+    record = replace(record, notes=(*record.notes, *own_notes))
     if prepared.config_text:
         folder.write_file(CONFIG_NAME, prepared.config_text)
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
-    listener = Listener(bench, semantics, folder, display, record, max_failures=selection.max_failures)
-    status, said = _run_pytest(_words(selection), [listener, _InProcess(bench)])
+    listener = Listener(bench, semantics, folder, display, record, judging.known, selection)
+    status, said = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
-    if missing := _no_case(status, said, selection, listener):
+    if missing := find_no_case(status, said, selection, is_broken=bool(listener.broken)):
         folder.discard()
         raise missing
     if status == pytest.ExitCode.INTERNAL_ERROR:
@@ -202,42 +93,38 @@ def run_cases(
     # xdist ends a run that has failed often enough as Ctrl-C does.
     interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
+    comparison = None
+    if earlier is not None:
+        done, comparison = judge_by(earlier, done, config=prepared.config_text)
+        folder.write(done)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     display.finished(done, junit)
+    if comparison is not None and earlier is not None:
+        names = (earlier.name, folder.path.name)
+        display.lines(partial(_against, comparison, names))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
 
 
-def _run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, str]:
-    """pytest's exit status, and what it had to say on standard error.
+def _run_rounds(listener: Listener) -> tuple[int, str]:
+    """Ask the cases as often as was asked for; pytest's last exit status, and what it had to say."""
+    status, said = int(pytest.ExitCode.OK), ""
+    selection = listener.selection
+    for number in selection.rounds.numbers():
+        listener.round = number
+        bench = replace(listener.bench, folder=listener.bench.folder / listener.round_name)
+        bench.folder.mkdir(exist_ok=True)
+        own = InProcess(bench, order=selection.rounds.order(number))
+        status, said = run_pytest(pytest_words(selection), [listener, own])
+        went_through = status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
+        is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
+        if is_enough or not went_through:
+            break
+    return status, said
 
-    What the user's environment asks of pytest is for other projects: it would stop the plug-in or add options.
-    """
-    said = io.StringIO()
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
-    try:
-        with contextlib.redirect_stderr(said):
-            return pytest.main([*words], plugins=[*plugins]), said.getvalue()
-    finally:
-        os.environ.update(kept)
 
-
-def _no_case(status: int, said: str, selection: Selection, listener: Listener) -> HarnessError | None:
-    """Why no case was asked at all, if so: no verdict must not look like a good one."""
-    looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
-    if status == pytest.ExitCode.USAGE_ERROR:
-        complaint = said.strip().removeprefix("ERROR: ")
-        if "'-k'" in complaint:
-            remedy = "combine parts of names: -k 'setns and not pidfd'"
-            return UsageError(f"-k {selection.expression}: that is no expression", evidence=complaint, remedy=remedy)
-        if "conftest" in complaint:
-            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="mend it")
-        return UsageError("pytest does not start", evidence=complaint, remedy="rename or mend what it complains of")
-    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not listener.broken:
-        wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
-        remedy = "name a file or folder with *.session or test_*.py files"
-        remedy += ", or another -k expression" if selection.expression else ""
-        return UsageError(f"no case was selected{wanted}", evidence=f"looked in:\n{looked}", remedy=remedy)
-    return None
+def _against(comparison: Comparison, names: tuple[str, str], width: int) -> list[Line]:
+    heading = Line(f"Against the baseline {names[0]}", Tone.STRONG)
+    return [Line(""), heading, Line(""), *comparison_lines(comparison, width, names=names)]
 
 
 def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:
@@ -274,7 +161,8 @@ def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitSt
         return ExitStatus.CASE_BROKEN
     if Outcome.ERROR in outcomes:
         return ExitStatus.HOST
-    return ExitStatus.DIFFERS if outcomes & _DIFFERS else ExitStatus.AS_EXPECTED
+    failed = record.baseline.failures or any(case.is_failure for case in record.cases)
+    return ExitStatus.DIFFERS if failed else ExitStatus.AS_EXPECTED
 
 
 def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
@@ -296,50 +184,6 @@ def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
         boot_seconds=prepared.boot_seconds,
         notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.profile)),
     )
-
-
-def host_facts() -> str:
-    """This host in one line: kernel, processor, cores, memory."""
-    memory = psutil.virtual_memory().total / (1 << 30)
-    return f"Linux {platform.release()}, {processor_model()}, {os.cpu_count()} cores, {memory:.0f} GiB"
-
-
-def processor_model() -> str:
-    """What /proc/cpuinfo calls the processor."""
-    for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-class _InProcess:
-    """Gives the cases of this very process their bench, when no worker is used."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        pytest_plugin.set_bench(config, self._bench)
-        pytest_plugin.set_trace_style(config)
-
-
-def _words(selection: Selection) -> list[str]:
-    """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
-    paths = [str(path) for path in selection.paths] or [str(places.CASES)]
-    words = ["-c", str(places.ROOT / "cases" / "pytest.ini"), "--rootdir", str(places.ROOT)]
-    words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
-    # A broken file does not stop the others; two files of one name may be in different folders.
-    words += ["--continue-on-collection-errors", "--import-mode=importlib"]
-    if selection.workers > 1:
-        words += ["-n", str(selection.workers), "--dist", "worksteal"]
-    else:
-        words += ["-p", "no:xdist"]
-    if selection.expression:
-        words += ["-k", selection.expression]
-    if selection.max_failures:
-        words += [f"--maxfail={selection.max_failures}"]
-    return [*words, *paths]
 
 
 __all__ = ["CaseError", "HarnessError", "Listener", "Selection", "exit_status", "run_cases"]

@@ -30,6 +30,10 @@ class Outcome(StrEnum):
     """The harness, the case file or the host is at fault; says nothing about the kernel."""
 
 
+FAILED = frozenset({Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST})
+"""The outcomes by which a case says that the kernel is not as expected."""
+
+
 class Fault(StrEnum):
     """Who must act on an ``ERROR``; see ``harness/errors.py``."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import places
-from harness.commands import options
+from harness.commands import judging, options
 from harness.commands.ending import tell
 from harness.errors import UsageError
 from harness.guest.qemu import Acceleration
@@ -54,6 +54,11 @@ if TYPE_CHECKING:
 @options.machine
 @options.boot_seconds
 @options.building
+@judging.repeat_option
+@judging.until_fail_option
+@judging.seed_option
+@judging.baseline_option
+@judging.known_option
 @options.results
 def run(
     kernels: tuple[str, ...],
@@ -67,15 +72,20 @@ def run(
     machine: str,
     boot_seconds: float,
     building: BuildOptions,
+    repeat: int | None,
+    until_fail: bool,
+    seed: int | None,
+    baseline: str,
+    known: Path | None,
     results: Path | None,
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
 
     \b
     Exit status:
-      0    all is as expected
+      0    all is as expected; with --baseline: nothing regressed
       1    a verdict differs, or the kernel does not apply, build or boot
-      2    a case file is broken; the others were run
+      2    a case file is broken, the others were run; a known failure expired
       3    this host, or the harness itself, is at fault
       4    wrong usage: an unknown word, an image that is none
       130  interrupted
@@ -85,13 +95,16 @@ def run(
     from harness.run import Selection
 
     found = _existing(cases)
-    selection = Selection(found, expression, choose_workers(workers, found), failures or 0)
+    rounds = judging.read_rounds(repeat, until_fail=until_fail, seed=seed)
+    selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
+    semantics, folder = _check_words(wanted), results or places.RESULTS
     asked = Asked(
         selection,
-        _check_words(wanted),
-        results or places.RESULTS,
+        semantics,
+        judging.read_judging(baseline, known, semantics=semantics, results=folder),
+        folder,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )

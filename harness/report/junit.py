@@ -51,7 +51,8 @@ def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits
 
     A mismatch, a time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome; an ``error`` is
     the harness's, the case file's or the host's. Problems that belong to no case, and a run that did not finish, are
-    testcases of their own in the class ``harness``. With more than one run, each classname starts with the kernel, as
+    testcases of their own in the class ``harness``. A failure that is known, or no regression from the baseline, is
+    ``skipped``. With more than one run, each classname starts with the kernel, as
     GitLab leaves out a testcase whose classname and name were there before.
     """
     labels = _distinct([_label(run) for run in runs])
@@ -104,7 +105,10 @@ def _testcase(case: CaseRecord, classname: str, name: str, limits: JunitLimits) 
         return test
     # Never empty: the library counts a failure without message and text as a success.
     message = one_line(case.reason, limits.message) or _NO_REASON[case.outcome]
-    if case.outcome is Outcome.SKIPPED:
+    if case.why_not_failed:
+        # As pytest writes an expected failure: there is no word for it in JUnit, and a failure would turn a CI red.
+        test.add_skipped_info(one_line(case.why_not_failed, limits.message), _failure_text(case, limits))
+    elif case.outcome is Outcome.SKIPPED:
         test.add_skipped_info(message, message)
     elif case.outcome is Outcome.ERROR:
         test.add_error_info(message, _failure_text(case, limits), case.outcome.value)
@@ -119,6 +123,8 @@ def _failure_text(case: CaseRecord, limits: JunitLimits) -> str:
     GitLab shows this text and not the message; the GitHub actions show its first lines.
     """
     parts = [bound(plain_text(case.reason).strip(), limits.diff) or _NO_REASON[case.outcome]]
+    if case.tries:
+        parts.append(f"failed {case.times_failed} of {case.times_asked} times; below is the first of them")
     if case.diff:
         parts.append(bound(plain_text(case.diff), limits.diff, whole=_file(case, "diff")).rstrip("\n"))
     parts += [_splat_text(splat, case, limits) for splat in case.splats[:10]]
@@ -182,6 +188,17 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         yield name, trait.seen
         if trait.expected and trait.seen and trait.expected != trait.seen:
             yield f"{name}.expected", trait.expected + ("" if trait.confirmed else " (unconfirmed)")
+    baseline = run.baseline
+    if baseline.run:
+        yield "baseline", baseline.run
+        yield "baseline.release", baseline.release
+        yield "baseline.image.sha256", baseline.image_digest
+    for name, ids in (
+        *(("regressed", baseline.regressed), ("flaky", baseline.flaky), ("fixed", baseline.fixed)),
+        *(("new", baseline.new), ("gone", baseline.gone)),
+    ):
+        if ids:
+            yield f"baseline.{name}", " ".join(ids)
     for number, note in enumerate(run.notes, start=1):
         yield f"note.{number}", note
 

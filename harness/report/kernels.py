@@ -6,14 +6,12 @@ Pure: run records and a width in, lines out.
 from __future__ import annotations
 
 import string
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.report.lines import Line, Tone
 from harness.report.record import RunRecord, TraitRecord
-from harness.report.summary import OUTCOME_WORDS
+from harness.report.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
-from harness.verdict import Outcome
 
 DIFFERS = "!"
 """Stands in front of a trait of which the kernels do not say the same, and of each value that is not the first's."""
@@ -39,14 +37,12 @@ def kernels_lines(runs: Sequence[RunRecord], width: int) -> list[Line]:
 def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
     """A letter for each kernel, and what its run came to."""
     lines = [Line("Kernels of this run", Tone.STRONG), Line("")]
-    for letter, run in zip(_letters(len(runs)), runs, strict=True):
-        counts = Counter(case.outcome for case in run.cases)
-        said = ", ".join(f"{counts[outcome]} {OUTCOME_WORDS[outcome]}" for outcome in Outcome if counts[outcome])
-        good = run.complete and not run.problems and set(counts) <= {Outcome.MATCH, Outcome.SKIPPED}
+    for letter, run in zip(kernel_letters(len(runs)), runs, strict=True):
+        said = count_outcomes(run, OUTCOME_WORDS)
         release = "" if run.kernel.release == "unknown" else f"  {one_line(run.kernel.release)}"
         text = f"  {letter:<2}  {one_line(run.kernel.spec)}{release}"
         lines += [Line(part) for part in fold(text, width)]
-        tone = Tone.PLAIN if good else Tone.BAD
+        tone = Tone.PLAIN if is_clean(run) else Tone.BAD
         reason = "" if run.traits or not run.cases else f": {one_line(run.cases[0].reason)}"
         lines += [Line(f"      {part}", tone) for part in fold((said or "none ran") + reason, max(20, width - 6))]
         if run.nearest:
@@ -56,7 +52,7 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
 
 def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
     """The traits of which there is something to say, a column a kernel; the others are counted."""
-    letters = _letters(len(runs))
+    letters = kernel_letters(len(runs))
     seen = [{trait.trait: trait for trait in run.traits if trait.seen} for run in runs]
     names = list(dict.fromkeys(trait.trait for run in runs for trait in run.traits))
     differing = {name for name in names if len({values[name].seen for values in seen if name in values}) > 1}
@@ -75,7 +71,7 @@ def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
 
 
 def _columns(names: Sequence[str], differing: set[str], cells: Sequence[Sequence[str]], width: int) -> list[Line]:
-    letters = _letters(len(cells))
+    letters = kernel_letters(len(cells))
     first = max([_LEAST_WIDTH, *(min(_NAME_WIDTH, columns(name)) for name in names)])
     widths = [max(3, *(min(_VALUE_WIDTH + 2, columns(cell)) for cell in column)) for column in cells]
     lines: list[Line] = []
@@ -147,7 +143,7 @@ def _blocks(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
     return [*blocks, (begin, len(widths))]
 
 
-def _letters(number: int) -> list[str]:
+def kernel_letters(number: int) -> list[str]:
     """A, B, ... Z, AA, AB, ...: short names, as a KERNEL word can be long."""
     single = string.ascii_uppercase
     return [single[at] if at < len(single) else single[at // 26 - 1] + single[at % 26] for at in range(number)]

@@ -27,7 +27,17 @@ from rich.text import Text
 from harness.report.kernels import kernels_lines
 from harness.report.lines import Line, Tone, fold_line
 from harness.report.record import CaseRecord, RunRecord
-from harness.report.summary import OUTCOME_TONES, OUTCOME_WORDS, case_lines, header_lines, results_lines, summary
+from harness.report.summary import (
+    FLAKY_WORD,
+    KNOWN_WORD,
+    OUTCOME_TONES,
+    OUTCOME_WORDS,
+    case_lines,
+    case_word,
+    header_lines,
+    results_lines,
+    summary,
+)
 from harness.report.text import columns, elide, elide_start, encodable, one_line, safe_encoding
 from harness.report.traits import trait_lines
 from harness.verdict import Outcome
@@ -44,6 +54,12 @@ _STYLES = {
     Tone.BAD: "bold red",
     Tone.WARNING: "yellow",
 }
+
+_COUNTED = [
+    *((OUTCOME_WORDS[one], OUTCOME_TONES[one]) for one in Outcome),
+    (FLAKY_WORD, Tone.WARNING),
+    (KNOWN_WORD, Tone.FAINT),
+]
 
 
 class LiveDisplay:
@@ -91,7 +107,8 @@ class LiveDisplay:
         self._phase_since = self._began = clock()
         self._total = 0
         self._is_started = False
-        self._counts: Counter[Outcome] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._failures = 0
         self._running: dict[str, tuple[str, float]] = {}
         self._measure()
 
@@ -131,6 +148,7 @@ class LiveDisplay:
                 return
             self._is_started, self._phase, self._began = True, "", self._clock()
             self._counts.clear()
+            self._failures = 0
             self._running.clear()
             self._print([*header_lines(run, self._console.width, total=total), Line("")])
 
@@ -143,7 +161,9 @@ class LiveDisplay:
     def case_ended(self, case: CaseRecord) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
         with self._lock:
-            self._counts[case.outcome] += 1
+            word, _ = case_word(case)
+            self._counts[word] += 1
+            self._failures += case.is_failure
             self._running.pop(case.id, None)
             self._print(case_lines(case, self._console.width))
 
@@ -174,6 +194,13 @@ class LiveDisplay:
             self._stop()
             self._measure()
             self._write([Line(""), *trait_lines(run, self._console.width)])
+
+    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        with self._lock:
+            self._stop()
+            self._measure()
+            self._write(make(self._console.width))
 
     def _redraw_now_and_then(self) -> None:
         while not self._left.wait(1.0 / self._redraws_per_second):
@@ -257,9 +284,9 @@ class LiveDisplay:
         ended = self._counts.total()
         minutes, rest = divmod(int(seconds), 60)
         said = Text(f"{ended}/{self._total}", no_wrap=True, overflow="crop")
-        for outcome in Outcome:
-            if number := self._counts[outcome]:
-                said.append(f"  {number} {OUTCOME_WORDS[outcome]}", _STYLES[OUTCOME_TONES[outcome]])
+        for word, tone in _COUNTED:
+            if number := self._counts[word]:
+                said.append(f"  {number} {word}", _STYLES[tone])
         said.append(f"  {minutes}:{rest:02}", "cyan")
         bar = ProgressBar(
             total=max(self._total, ended),
@@ -271,7 +298,3 @@ class LiveDisplay:
         table = Table.grid(padding=(0, 1))
         table.add_row(bar, said)
         return table
-
-    @property
-    def _failures(self) -> int:
-        return sum(number for outcome, number in self._counts.items() if OUTCOME_TONES[outcome] is Tone.BAD)

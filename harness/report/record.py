@@ -13,12 +13,20 @@ from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
 
 from harness.errors import UsageError
-from harness.verdict import Fault, Outcome, SplatReport, TraitSighting
+from harness.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
 _EVIDENCE_LENGTH = 120
 _T = TypeVar("_T")
 _HINTS: dict[object, Mapping[str, object]] = {}  # by class, filled when first asked: they cost as much as the reading
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCount:
+    """How many times a case came to an outcome, when it was asked more than once."""
+
+    outcome: Outcome
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,12 @@ class CaseRecord:
     :param machine: how the machine was had: ``clone``, ``boot`` or empty when none was.
     :param folder: the case's own folder, relative to the run folder, with the logs; empty when there is none.
     :param fault: who must act, when the outcome is an error.
+    :param digest: of the case file's text, so that a change of the case is not taken for one of the kernel; empty when
+        it is not known.
+    :param known: why the case is known to fail, in one line; empty when nobody said so, or it did not fail.
+    :param excused: why its failure is no regression from the run's baseline, in one line; else empty.
+    :param tries: what it came to how often, when it was asked more than once; the rest is of the first of its worst
+        results, ``seconds`` of all.
     """
 
     id: str
@@ -56,6 +70,36 @@ class CaseRecord:
     splats: tuple[SplatReport, ...] = ()
     sightings: tuple[TraitSighting, ...] = ()
     fault: Fault = Fault.NONE
+    digest: str = ""
+    known: str = ""
+    excused: str = ""
+    tries: tuple[OutcomeCount, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it says that the kernel is not as expected, and nobody has said that this is all right for now."""
+        return self.outcome in FAILED and not self.known and not self.excused
+
+    @property
+    def times_asked(self) -> int:
+        """How many times it came to a verdict on the kernel."""
+        tries = self.tries or (OutcomeCount(self.outcome, 1),)
+        return sum(one.times for one in tries if one.outcome not in (Outcome.SKIPPED, Outcome.ERROR))
+
+    @property
+    def times_failed(self) -> int:
+        """How many of these times it failed."""
+        return sum(one.times for one in self.tries or (OutcomeCount(self.outcome, 1),) if one.outcome in FAILED)
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether it failed at some times and not at others."""
+        return 0 < self.times_failed < self.times_asked
+
+    @property
+    def why_not_failed(self) -> str:
+        """Why a case that is not as expected fails nothing; empty for any other case."""
+        return (self.known or self.excused) if self.outcome in FAILED else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +167,7 @@ class TraitRecord:
     :param confirmed: whether the expectation is confirmed by a primary source.
     :param meaning: the trait in one sentence.
     :param where: the places that showed the value.
+    :param known: why the value is known to differ from the expected one, in one line; empty when nobody said so.
     """
 
     trait: str
@@ -131,6 +176,31 @@ class TraitRecord:
     confirmed: bool
     meaning: str
     where: tuple[str, ...] = ()
+    known: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRecord:
+    """What a run came to against an earlier one; all fields empty for a run without a baseline.
+
+    :param run: name of the baseline's run folder; :param kernel: the KERNEL word that it was started with.
+    :param regressed: ids of cases, names of traits, fingerprints of splats.
+    :param failures: the same, and new cases that fail; the run failed if there is any.
+    """
+
+    run: str = ""
+    kernel: str = ""
+    release: str = ""
+    image_digest: str = ""
+    regressed: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+NO_BASELINE = BaselineRecord()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +240,11 @@ class RunRecord:
     problems: tuple[str, ...] = ()
     traits: tuple[TraitRecord, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
+    baseline: BaselineRecord = NO_BASELINE
     format_version: int = field(default=FORMAT_VERSION)
 
 
-_PARTS = (BuildRecord, CaseRecord, KernelRecord, TraitRecord, SplatReport, TraitSighting)
+_PARTS = (BaselineRecord, BuildRecord, CaseRecord, KernelRecord, OutcomeCount, TraitRecord, SplatReport, TraitSighting)
 
 
 def dumps(run: RunRecord) -> str:
@@ -253,14 +324,7 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
         return Fault(str(value))
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type) and hint in (
-        BuildRecord,
-        CaseRecord,
-        KernelRecord,
-        TraitRecord,
-        SplatReport,
-        TraitSighting,
-    ):
+    if isinstance(hint, type) and hint in _PARTS:
         return _build(hint, value, where, source)
     if hint in (str, int, bool) and type(value) is hint:
         return value

@@ -7,6 +7,7 @@ are made here for both displays, so that a terminal and a log file say the same;
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
@@ -79,16 +80,32 @@ def _series(build: BuildRecord) -> str:
     return f"{build.series}{version}, {number} patch{'' if number == 1 else 'es'}"
 
 
+KNOWN_WORD = "know"
+"""Of a case that failed and fails nothing: known to fail, or no regression from the baseline."""
+
+FLAKY_WORD = "FLAK"
+"""Of a case that was asked several times, and failed at some of them."""
+
+
+def case_word(case: CaseRecord) -> tuple[str, Tone]:
+    """What a case came to in four letters, and their tone."""
+    if case.why_not_failed:
+        return KNOWN_WORD, Tone.FAINT
+    if case.is_flaky:
+        return FLAKY_WORD, Tone.WARNING
+    return OUTCOME_WORDS[case.outcome], OUTCOME_TONES[case.outcome]
+
+
 def case_lines(case: CaseRecord, width: int = 0) -> list[Line]:
     """A case that ended: one line, and below it why it failed.
 
     :param width: columns; 0 cuts and folds nothing, as in a file.
     """
-    word = OUTCOME_WORDS[case.outcome]
-    said = one_line(case.reason if case.outcome is Outcome.SKIPPED else case.title)
+    word, tone = case_word(case)
+    said = one_line(case.reason if case.outcome is Outcome.SKIPPED else case.why_not_failed or case.title)
     text = f"{word:<4} {case.seconds:7.2f}s  {one_line(case.id)}{'  ' if said else ''}{said}"
-    lines = [Line(elide(text, width) if width else text, OUTCOME_TONES[case.outcome], lead=len(word))]
-    if case.outcome not in (Outcome.MATCH, Outcome.SKIPPED):
+    lines = [Line(elide(text, width) if width else text, tone, lead=len(word))]
+    if case.outcome not in (Outcome.MATCH, Outcome.SKIPPED) and not case.why_not_failed:
         below = _failure_lines(case)
         lines += [part for line in below for part in fold_line(line, width, indent=_INDENT)]
         if case.folder:
@@ -180,19 +197,36 @@ def failed_lines(run: RunRecord, width: int) -> list[Line]:
     for case in run.cases:
         if case.outcome in (Outcome.MATCH, Outcome.SKIPPED):
             continue
-        word = OUTCOME_WORDS[case.outcome]
-        lines.append(Line(f"{word:<4}  {one_line(case.id)}", OUTCOME_TONES[case.outcome], lead=len(word)))
-        if case.reason:
-            lines.append(Line(f"      {elide(one_line(case.reason), max(8, width - 6))}"))
+        word, tone = case_word(case)
+        lines.append(Line(f"{word:<4}  {one_line(case.id)}", tone, lead=len(word)))
+        if case.tries and case.times_failed:
+            lines.append(Line(f"      failed {case.times_failed} of {case.times_asked} times"))
+        if reason := case.why_not_failed or case.reason:
+            lines.append(Line(f"      {elide(one_line(reason), max(8, width - 6))}"))
     return lines
 
 
 def totals_lines(run: RunRecord, width: int) -> list[Line]:
     """How many cases came to which outcome, and in what time."""
-    counts = Counter(case.outcome for case in run.cases)
-    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]) or "none ran"
+    said = count_outcomes(run) or "none ran"
     number = len(run.cases)
     text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {said}"
-    clean = run.complete and not run.problems and set(counts) <= {Outcome.MATCH, Outcome.SKIPPED}
-    lines = [Line(part, Tone.GOOD if clean else Tone.BAD) for part in fold(text, width)]
+    lines = [Line(part, Tone.GOOD if is_clean(run) else Tone.BAD) for part in fold(text, width)]
     return lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH", Tone.WARNING)]
+
+
+def count_outcomes(run: RunRecord, words: Mapping[Outcome, str] | None = None) -> str:
+    """How many cases came to which outcome: ``12 match, 1 mismatch, 2 known``; empty when there are none.
+
+    :param words: what to call the outcomes; their own names when left out.
+    """
+    counts = Counter(case.outcome for case in run.cases if not case.why_not_failed)
+    known = len(run.cases) - counts.total()
+    said = [f"{counts[one]} {words[one] if words else one}" for one in Outcome if counts[one]]
+    return ", ".join([*said, f"{known} {KNOWN_WORD if words else 'known'}"] if known else said)
+
+
+def is_clean(run: RunRecord) -> bool:
+    """Whether nothing has to be done about a run."""
+    good = all(case.outcome in (Outcome.MATCH, Outcome.SKIPPED) or case.why_not_failed for case in run.cases)
+    return run.complete and not run.problems and good

@@ -69,6 +69,9 @@ class RunDisplay(Protocol):
     def alone(self, run: RunRecord) -> None:
         """Several kernels were wanted, and of one only there is a run to show."""
 
+    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """Show lines that stay; ``make`` makes them for a number of columns."""
+
 
 class PlainDisplay:
     """Lines, one after the other: no escape codes, no redraw, nothing wrapped, each line written at once.
@@ -144,6 +147,10 @@ class PlainDisplay:
     def alone(self, run: RunRecord) -> None:
         """See :class:`RunDisplay`."""
         self._write([Line(""), *trait_lines(run, self._width)])
+
+    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """See :class:`RunDisplay`."""
+        self._write(make(self._width))
 
     def _write(self, lines: Iterable[Line]) -> None:
         if self._reader_is_gone:

@@ -105,7 +105,12 @@ def safe_encoding(name: str | None) -> str:
 
 def encodable(text: str, encoding: str) -> str:
     """The text with what ``encoding`` cannot hold as a backslash escape, so that writing it cannot fail."""
+    if encoding == "ascii" and not text.isascii():
+        text = text.translate(_ASCII_BARS)
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
+
+
+_ASCII_BARS = str.maketrans("▁▂▃▄▅▆▇█·", "_.:-=+*# ")
 
 
 def columns(text: str) -> int:

@@ -28,12 +28,14 @@ class TraitMark(Enum):
     DIFFERS = "!"
     UNSEEN = "-"
     DESCRIBED = "."
+    KNOWN = "k"
 
 
 _LEGEND = {
     TraitMark.DIFFERS: "differs",
     TraitMark.UNSEEN: "no case shows it",
     TraitMark.DESCRIBED: "not in the profile",
+    TraitMark.KNOWN: "known to differ",
 }
 _TONES = {TraitMark.DIFFERS: Tone.BAD, TraitMark.UNSEEN: Tone.FAINT}
 
@@ -65,6 +67,7 @@ def trait_row(trait: TraitRecord) -> TraitRow:
         mark = TraitMark.DESCRIBED
     else:
         mark = TraitMark.AS_EXPECTED if trait.seen == trait.expected else TraitMark.DIFFERS
+        mark = TraitMark.KNOWN if trait.known else mark
     expected = one_line(trait.expected) or "-"
     more = f" and {len(trait.where) - 1} more" if len(trait.where) > 1 else ""
     return TraitRow(

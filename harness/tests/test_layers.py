@@ -45,12 +45,19 @@ ORDER = """
 * session.render
 * session.manpage
 * report.record
+* session.noise
+* compare_kernels
+* compare
 * profile
 * semantics
 * nearest
 * seen
 * observers
 * judge
+* known
+* kernel_line
+* timeline
+* repeat
 * kernel.compression
 * kernel.likeness
 * kernel.image
@@ -142,14 +149,23 @@ ORDER = """
 * report.story
 * report.coverage
 * report.junit
+* report.comparison
+* report.history
   report.folder
+  report.find_run
+  baseline
+  history_file
+  history
   report.live
   report.terminal
   pipeline
   case
   shells
 * python_file
+  host
   pytest_plugin
+  selection
+  listener
   run
   kernels
   accept
@@ -159,7 +175,10 @@ ORDER = """
   hands_on
   commands.options
   commands.ending
+  commands.judging
   commands.run
+  commands.diff
+  commands.history
   commands.shell
   commands.build
   commands.accept
@@ -174,14 +193,15 @@ RANKS = {words[-1]: rank for rank, words in enumerate(_LINES)}
 PURE = {words[-1] for words in _LINES if words[0] == "*"}
 EFFECTS = {
     *("asyncio", "click", "ctypes", "filelock", "os", "pexpect", "platform", "psutil", "qemu", "selectors", "shutil"),
-    *("signal", "socket", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
+    *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
 }
 DOORS = {
     "subprocess": {"process"},
     "pexpect": {"guest.console"},
     "junit_xml": {"report.junit"},
     "qemu": {"guest.qmp"},
-    "pytest": {"pytest_plugin", "run"},
+    "pytest": {"pytest_plugin", "run", "selection", "listener"},
+    "sqlite3": {"history_file", "history"},
     "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},
 }
 """The modules that may import each of these."""

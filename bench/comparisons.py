@@ -1,0 +1,127 @@
+"""What comparing runs and asking the history costs, on records that are made up: no kernel is booted.
+
+    tox -e bench-compare
+
+The smallest of several measurements counts: what else the host does can only add.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.figures import Figure, tell
+from harness.compare import compare
+from harness.history import CASE, TRAIT, opened_history
+from harness.report.comparison import comparison_lines
+from harness.report.find_run import find_run
+from harness.report.folder import RunFolder
+from harness.report.history import case_history_lines
+from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
+from harness.timeline import timelines
+from harness.verdict import Outcome
+
+REPEATS = 5
+CASES = 1000
+HISTORY_RUNS, HISTORY_CASES, TRAITS = 1000, 200, 60
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def transcript(number: int, pid: int) -> str:
+    """A session of forty lines, every third with a pid."""
+    lines = [f"    # cat /proc/{pid}/cgroup", f"    0::/a/{number % 7}", "    [1] " + str(pid)]
+    return "varies: 77\n\n" + "\n".join(lines[at % 3] for at in range(40)) + "\n"
+
+
+def run(number: int, cases: int, *, failing: int, image: int) -> RunRecord:
+    """A run in which every so many-th case fails."""
+    records = tuple(
+        CaseRecord(
+            f"cases/theme{at % 9}/case{at}.session",
+            f"cases.theme{at % 9}",
+            f"case{at}",
+            Outcome.MISMATCH if at % 50 < failing else Outcome.MATCH,
+            title="what holds",
+            reason=f"line 3: saw pid {number}" if at % 50 < failing else "",
+            transcript=transcript(at + (at % 50 < failing), 100 + number + at),
+            digest="d",
+        )
+        for at in range(cases)
+    )
+    traits = tuple(
+        TraitRecord(f"trait{at}", "yes" if at or number % 2 else "no", "yes", True, "") for at in range(TRAITS)
+    )
+    kernel = KernelRecord("deb", "linux-image", "6.1.0", "x86_64", f"{image:064x}", "c", "beside the image")
+    return RunRecord(kernel, 1.7e9 + 3600 * number, complete=True, traits=traits, cases=records, profile="mainline-6.1")
+
+
+def measure_diff(results: Path) -> Figure:
+    """Reading two runs of a thousand cases, comparing them and writing the text; noise is in every case."""
+    for number, failing in ((1, 2), (2, 5)):
+        RunFolder.create(results, "deb", 1.7e9 + number).write(run(number, CASES, failing=failing, image=number))
+
+    def work() -> None:
+        before, after = (find_run(word, results=results) for word in ("last~1", "last"))
+        comparison_lines(compare(before.run, after.run), 80, names=(before.name, after.name))
+
+    seconds = min(timed(work) for _ in range(REPEATS))
+    return Figure("harness diff, 2 runs x 1,000 cases", seconds, 0.5, True, "s", "read, compared and written")
+
+
+def measure_history(results: Path) -> list[Figure]:
+    """Adding one run to a thousand, and the slowest of all questions."""
+    with opened_history(results, say=lambda text: None) as history:
+        for number in range(HISTORY_RUNS):
+            one = run(number, HISTORY_CASES, failing=number % 3, image=number // 2)
+            history.add(results / f"{number}", one)
+    added = []
+    for number in range(HISTORY_RUNS, HISTORY_RUNS + REPEATS):
+        folder = RunFolder.create(results, "deb", 1.7e9 + number)
+        folder.write(run(number, HISTORY_CASES, failing=1, image=number))
+
+        def add(place: Path = folder.path) -> None:
+            with opened_history(results, say=lambda text: None) as history:
+                history.add(place, find_run(str(place), results=results).run)
+
+        added.append(timed(add))
+    queries: dict[str, float] = {}
+    with opened_history(results, say=lambda text: None) as history:
+        name = "cases/theme1/case1.session"
+        asked: dict[str, Callable[[], object]] = {
+            "case": lambda: case_history_lines(name, timelines(history.entries(CASE, name)), 80),
+            "trait": lambda: timelines(history.entries(TRAIT, "trait0")),
+            "runs": history.runs,
+            "flakes": history.flakes,
+            "names": lambda: history.names(CASE),
+            "failing now": lambda: [history.entries(CASE, one) for one in history.failing_in("1")],
+        }
+        for question, work in asked.items():
+            queries[question] = min(timed(work) for _ in range(REPEATS))
+    detail = ", ".join(f"{question} {seconds:.3f} s" for question, seconds in queries.items())
+    what = f"{HISTORY_RUNS:,} runs x {HISTORY_CASES} cases"
+    return [
+        Figure("history: adding a run", min(added), 0.3, True, "s", f"read and added, to {what}"),
+        Figure("history: the slowest question", max(queries.values()), 0.2, True, "s", detail),
+    ]
+
+
+def main() -> None:
+    """Measure and tell."""
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
+        results, history = Path(folder) / "diff", Path(folder) / "history"
+        results.mkdir()
+        history.mkdir()
+        figures = [measure_diff(results), *measure_history(history)]
+    tell(figures, Path(__file__).with_name("last-comparisons.json"))
+
+
+if __name__ == "__main__":
+    main()

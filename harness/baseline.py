@@ -1,0 +1,81 @@
+"""A run judged by comparison with an earlier one, its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.compare import Change, Comparison, compare
+from harness.kernel_line import kernel_line
+from harness.report.find_run import FoundRun, complete_runs, find_run
+from harness.report.record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
+
+LAST = "last"
+"""The newest complete run of the same kernel line."""
+
+_EXCUSED = {
+    Change.SAME: "failed in the baseline as well",
+    Change.OTHERWISE: "failed in the baseline as well, in another way",
+    Change.FLAKY: "did not fail in the baseline on the same image: a flake",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What ``--baseline`` asked for.
+
+    :param word: as typed. :param results: where run folders are. :param found: the run; None for ``last``, which is
+        another run for each kernel.
+    """
+
+    word: str
+    results: Path
+    found: FoundRun | None
+
+    def of(self, kernel: KernelRecord) -> FoundRun | None:
+        """The run to compare a run of that kernel with; None when there is none of its line yet."""
+        if self.found is not None:
+            return self.found
+        line = kernel_line(kernel)
+        return next((one for one in complete_runs(self.results) if kernel_line(one.run.kernel) == line), None)
+
+
+def find_baseline(word: str, *, results: Path) -> Baseline:
+    """What a word asks for: ``last``, or a run as ``harness diff`` names it.
+
+    :raises UsageError: there is no such run.
+    """
+    return Baseline(word, results, None if word == LAST else find_run(word, results=results))
+
+
+def judge_by(baseline: FoundRun, run: RunRecord, *, config: str) -> tuple[RunRecord, Comparison]:
+    """The run with what the comparison says of it, and the comparison.
+
+    A case that failed in the baseline too is excused, and so is a flake; :attr:`RunRecord.baseline` keeps the rest.
+
+    :param config: the text of the kernel's configuration; empty when it is not known.
+    """
+    comparison = compare(baseline.run, run, configs=(baseline.config, config))
+    changes = {one.id: one.change for one in comparison.cases}
+    cases = tuple(_excused(case, changes[case.id], baseline.name) for case in run.cases)
+    ids = {change: tuple(one.id for one in comparison.cases if one.change is change) for change in Change}
+    record = BaselineRecord(
+        run=baseline.name,
+        kernel=baseline.run.kernel.spec,
+        release=baseline.run.kernel.release,
+        image_digest=baseline.run.kernel.image_digest,
+        regressed=comparison.regressions,
+        failures=comparison.failures,
+        **{str(change): ids[change] for change in _KEPT},
+    )
+    return replace(run, cases=cases, baseline=record), comparison
+
+
+_KEPT: Sequence[Change] = (Change.FLAKY, Change.FIXED, Change.NEW, Change.GONE)
+
+
+def _excused(case: CaseRecord, change: Change, name: str) -> CaseRecord:
+    if not case.is_failure or change not in _EXCUSED:
+        return case
+    return replace(case, excused=f"{_EXCUSED[change]} ({name})")

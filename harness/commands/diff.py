@@ -1,0 +1,55 @@
+"""``harness diff``: one run against another."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from harness import places
+from harness.commands import options
+from harness.errors import ExitStatus
+
+RUN_HELP = """RUN is one of:
+
+\b
+  FOLDER             a run folder, or its name in results/
+  FOLDER:B           of a run with several kernels, the one its table calls B
+  last               the newest complete run; last~1 is the one before it
+  last:KERNEL        the newest complete run of that KERNEL word
+"""
+
+
+@click.command(epilog=RUN_HELP, short_help="Hold one run against another.")
+@click.argument("runs", metavar="RUN [RUN]", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.results
+def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
+    """Say what changed from the first RUN to the second (last when left out; of a
+    run with two kernels, from one to the other).
+
+    \b
+    Exit status:
+      0    nothing regressed
+      1    a trait, a case or the kernel log regressed
+      4    a RUN that there is not
+    """
+    from harness.compare import compare
+    from harness.report.comparison import comparison_json, comparison_lines
+    from harness.report.find_run import find_runs
+    from harness.report.terminal import choose_display
+
+    if len(runs) > 2:
+        raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")
+    before, after = find_runs(runs, results=results or places.RESULTS)
+    comparison = compare(before.run, after.run, configs=(before.config, after.config))
+    names = (before.name, after.name)
+    if as_json:
+        click.echo(json.dumps(comparison_json(comparison, names=names), indent=1))
+    else:
+        with choose_display(sys.stdout, os.environ) as display:
+            display.lines(lambda width: comparison_lines(comparison, width, names=names))
+    return int(ExitStatus.DIFFERS if comparison.regressions else ExitStatus.AS_EXPECTED)

@@ -1,0 +1,67 @@
+"""The options of ``harness run`` that say how often cases are asked, and by what a run is judged."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import places
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.repeat import Rounds
+    from harness.run import Judging
+    from harness.semantics import Semantics
+
+baseline_option = click.option(
+    "--baseline", metavar="RUN", default="", help="Judge by comparison with RUN, or last: of the same kernel line."
+)
+known_option = click.option(
+    "--known",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Known failures, as TOML.  [default: cases/known.toml]",
+)
+
+
+repeat_option = click.option(
+    "--repeat", metavar="N", type=click.IntRange(1), help="Ask each case N times, in random order."
+)
+until_fail_option = click.option(
+    "--until-fail", is_flag=True, help="Ask all cases over and over, until one fails; at most --repeat times."
+)
+seed_option = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
+
+
+def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
+    """How often cases are asked, from the words of the command line; with a seed where the order is to be random."""
+    from harness.repeat import Rounds
+
+    times = repeat or (0 if until_fail else 1)
+    if seed is None and (times != 1 or until_fail):
+        seed = random.SystemRandom().randrange(10**9)
+    return Rounds(times, until_fail, seed)
+
+
+def read_judging(baseline: str, known: Path | None, *, semantics: Semantics, results: Path) -> Judging:
+    """By what a run is judged, from the words of the command line.
+
+    :param baseline: empty for none. :param known: None for the file that there is by default.
+    :raises UsageError: there is no such run or file. :raises CaseError: the file of known failures is broken.
+    """
+    from harness.baseline import find_baseline
+    from harness.known import load_known
+    from harness.run import Judging
+
+    file = known or places.KNOWN
+    today = datetime.datetime.now(datetime.UTC).date()
+    try:
+        text = file.read_text(encoding="utf-8") if known is not None or file.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--known {file} cannot be read", evidence=str(error), remedy="name a TOML file") from None
+    failures = load_known(text, path=places.case_id(file.absolute()), today=today, semantics=semantics)
+    return Judging(failures, find_baseline(baseline, results=results) if baseline else None)

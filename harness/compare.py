@@ -1,0 +1,270 @@
+"""Two runs compared: traits, cases, splats of the kernel log, and what differs in kernel and host that may explain it.
+
+Pure: two run records in, a :class:`Comparison` out. A change is a regression only when the kernel is the reason: a
+case that failed before is none, nor one whose outcome differs on the same image (a flake), nor one that was not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.compare_kernels import Difference, find_differences
+from harness.report.record import CaseRecord, RunRecord, TraitRecord
+from harness.session.noise import differ, noiseless_diff, quieten_line
+from harness.verdict import FAILED, Outcome, SplatReport
+
+_UNKNOWN = ("", "unknown")
+
+
+class Change(StrEnum):
+    """How a case, a trait or a splat of one run stands to that of another, worst first."""
+
+    REGRESSED = "regressed"
+    """It was as expected and is not any more."""
+    FLAKY = "flaky"
+    """Image, profile and case are the same and the outcome differs, also within one run: no change of the kernel."""
+    OTHERWISE = "fails otherwise"
+    """It failed and fails, in another way."""
+    KNOWN = "known to fail"
+    """It fails, and a known failure says why."""
+    FIXED = "fixed"
+    """It failed, and is as expected now."""
+    NEW = "new"
+    """It is asked now and was not (or the splat is there now and was not)."""
+    GONE = "gone"
+    """It was asked and is not any more."""
+    CHANGED = "changed but still allowed"
+    """Another behaviour, which is expected as well."""
+    SAME = "same"
+    """Nothing differs but what differs from run to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChange:
+    """One case in two runs.
+
+    :param before: its record in the first run, None when it is not there; :param after: in the second.
+    :param diff: the transcripts against each other without noise; empty when nothing but noise differs.
+    """
+
+    id: str
+    change: Change
+    before: CaseRecord | None
+    after: CaseRecord | None
+    diff: str = ""
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the case file was changed between the runs, as far as the records tell."""
+        return self.before is not None and self.after is not None and _is_edited(self.before, self.after)
+
+    @property
+    def fails_anew(self) -> bool:
+        """Whether it fails and the first run has no excuse for it: it regressed, or was not asked there."""
+        failed = self.after is not None and self.after.outcome in FAILED and not self.after.known
+        return self.change is Change.REGRESSED or (self.change is Change.NEW and failed)
+
+
+@dataclass(frozen=True, slots=True)
+class TraitChange:
+    """One trait in two runs.
+
+    :param before: the value seen, empty when none was; :param after: in the second run.
+    :param expected: what the second run's profile says; empty when nothing, or nothing confirmed.
+    :param where: a place that showed the second value.
+    """
+
+    trait: str
+    change: Change
+    before: str
+    after: str
+    expected: str
+    meaning: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplatChange:
+    """One splat in two runs; :param cases: the ids of the cases that met it, in the run that has it (the second)."""
+
+    fingerprint: str
+    change: Change
+    kind: str
+    title: str
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs against each other. The records are kept: a report needs nothing else."""
+
+    before: RunRecord
+    after: RunRecord
+    traits: tuple[TraitChange, ...]
+    cases: tuple[CaseChange, ...]
+    splats: tuple[SplatChange, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def regressions(self) -> tuple[str, ...]:
+        """What regressed, by name: traits, cases, splats."""
+        traits = [one.trait for one in self.traits if one.change is Change.REGRESSED]
+        cases = [one.id for one in self.cases if one.change is Change.REGRESSED]
+        return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is Change.REGRESSED))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What fails in the second run and is not excused by the first: the regressions, and new cases that fail."""
+        new = [one.id for one in self.cases if one.change is not Change.REGRESSED and one.fails_anew]
+        return (*self.regressions, *new)
+
+
+def compare(before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = ("", "")) -> Comparison:
+    """Compare two runs.
+
+    :param configs: the text of each kernel's configuration; empty where it is not known.
+    """
+    olds, news = ({case.id: case for case in run.cases} for run in (before, after))
+    is_same_machine = _conditions(before) == _conditions(after) and before.kernel.image_digest not in _UNKNOWN
+    cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine) for one in {**news, **olds})
+    return Comparison(
+        before,
+        after,
+        _trait_changes(before, after, is_same_machine),
+        cases,
+        tuple(_splat_changes(olds, news, is_same_machine)),
+        tuple(find_differences(before, after, configs=configs)),
+    )
+
+
+def is_asked(case: CaseRecord | None) -> bool:
+    """Whether the case came to a verdict on the kernel: it is there, was not skipped, and nobody else is at fault."""
+    return case is not None and case.outcome not in (Outcome.SKIPPED, Outcome.ERROR)
+
+
+def _conditions(run: RunRecord) -> tuple[str, ...]:
+    """What makes two runs the same question to the same kernel."""
+    return run.kernel.image_digest, run.guest_image_digest, run.profile
+
+
+def _case_change(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> CaseChange:
+    known = after or before
+    assert known is not None
+    change = _change_of(before, after, is_same_machine)
+    patch = ""
+    if before is not None and after is not None and change is not Change.SAME:
+        patch = noiseless_diff(before.transcript, after.transcript, names=("before", "after"))
+    return CaseChange(known.id, change, before, after, patch)
+
+
+def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> Change:
+    if before is None or after is None:
+        return Change.GONE if after is None else Change.NEW
+    if not is_asked(after):
+        return Change.GONE if is_asked(before) else Change.SAME
+    if not is_asked(before):
+        return Change.KNOWN if after.known else Change.NEW
+    failed, fails = before.outcome in FAILED, after.outcome in FAILED
+    if fails and after.known and not (failed and before.known and _is_alike(before, after)):
+        return Change.KNOWN
+    if before.is_flaky or after.is_flaky:
+        return Change.FLAKY
+    if failed != fails:
+        if is_same_machine and not _is_edited(before, after):
+            return Change.FLAKY
+        return Change.REGRESSED if fails else Change.FIXED
+    if _is_alike(before, after):
+        return Change.SAME
+    return Change.OTHERWISE if fails else Change.CHANGED
+
+
+def _is_edited(before: CaseRecord, after: CaseRecord) -> bool:
+    return bool(before.digest and after.digest) and before.digest != after.digest
+
+
+def _is_alike(before: CaseRecord, after: CaseRecord) -> bool:
+    """Whether two results of a case differ by noise at most."""
+    return (
+        before.outcome is after.outcome
+        and _values(before) == _values(after)
+        and [one.fingerprint for one in before.splats] == [one.fingerprint for one in after.splats]
+        and (before.reason == after.reason or quieten_line(before.reason) == quieten_line(after.reason))
+        and not differ(before.transcript, after.transcript)
+    )
+
+
+def _values(case: CaseRecord) -> list[tuple[str, str]]:
+    return sorted({(one.trait, one.value) for one in case.sightings})
+
+
+def _trait_changes(before: RunRecord, after: RunRecord, is_same_machine: bool) -> tuple[TraitChange, ...]:
+    olds, news = ({trait.trait: trait for trait in run.traits} for run in (before, after))
+    return tuple(_trait_change(olds.get(name), news.get(name), is_same_machine) for name in {**news, **olds})
+
+
+def _trait_change(before: TraitRecord | None, after: TraitRecord | None, is_same_machine: bool) -> TraitChange:
+    known = after or before
+    assert known is not None
+    was = before.seen if before else ""
+    now = after.seen if after else ""
+    expected = after.expected if after and after.confirmed else ""
+    where = after.where[0] if after and now and after.where else ""
+    if was == now:
+        change = Change.SAME
+    elif not was or not now:
+        change = Change.NEW if now else Change.GONE
+    elif is_same_machine:
+        change = Change.FLAKY
+    else:
+        was_wrong = before is not None and before.confirmed and before.expected not in ("", was)
+        is_wrong = expected not in ("", now)
+        change = _CHANGE_OF_TRAIT[was_wrong, is_wrong] if expected else Change.CHANGED
+        if is_wrong and after is not None and after.known:
+            change = Change.KNOWN
+    return TraitChange(known.trait, change, was, now, expected, known.meaning, where)
+
+
+_CHANGE_OF_TRAIT = {
+    (False, False): Change.CHANGED,
+    (False, True): Change.REGRESSED,
+    (True, False): Change.FIXED,
+    (True, True): Change.OTHERWISE,
+}
+"""By whether the value was not the expected one in the first run, and in the second."""
+
+
+def _splat_changes(
+    olds: Mapping[str, CaseRecord], news: Mapping[str, CaseRecord], is_same_machine: bool
+) -> Iterator[SplatChange]:
+    """Each splat once. One is the same as before by its fingerprint, or by its kind and title: another compiler
+    changes the frames of a trace and not what the kernel says."""
+    before, after = _splats(olds.values()), _splats(news.values())
+    titles_before = {(splat.kind, splat.title) for splat, _ in before.values()}
+    titles_after = {(splat.kind, splat.title) for splat, _ in after.values()}
+    for fingerprint, (splat, cases) in after.items():
+        if fingerprint in before or (splat.kind, splat.title) in titles_before:
+            change = Change.SAME
+        elif not any(is_asked(olds.get(one)) for one in cases):
+            change = Change.NEW
+        elif all(news[one].known for one in cases):
+            change = Change.KNOWN
+        else:
+            change = Change.FLAKY if is_same_machine else Change.REGRESSED
+        yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
+    for fingerprint, (splat, cases) in before.items():
+        if fingerprint not in after and (splat.kind, splat.title) not in titles_after:
+            change = Change.FIXED if any(is_asked(news.get(one)) for one in cases) else Change.GONE
+            yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
+
+
+def _splats(cases: Iterable[CaseRecord]) -> dict[str, tuple[SplatReport, list[str]]]:
+    """Each splat by its fingerprint, with the ids of the cases that met it."""
+    found: dict[str, tuple[SplatReport, list[str]]] = {}
+    for case in cases:
+        for splat in case.splats:
+            _, ids = found.setdefault(splat.fingerprint, (splat, []))
+            if case.id not in ids:
+                ids.append(case.id)
+    return found

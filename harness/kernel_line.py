@@ -1,0 +1,25 @@
+"""The line that a kernel belongs to: builds of one line are compared over time. Pure."""
+
+from __future__ import annotations
+
+from harness.release import Release
+from harness.report.record import KernelRecord
+
+
+def kernel_line(kernel: KernelRecord) -> str:
+    """What a kernel and its predecessors share: where it comes from, the series on it, and major and minor release.
+
+    ``deb 6.1``, ``linux-source-6.1 + cgroup: namespaces 6.1``, ``/home/u/linux 6.6``: without the version of a package,
+    the revision of a tree, and the version of a series.
+    """
+    build = kernel.build
+    if build.commit:
+        # "linux-source-6.1 6.1.192-2", "/home/u/linux at v6.6-12-gabcdef"
+        where = build.source.partition(" at " if build.source.startswith("/") else " ")[0] or kernel.spec
+        where += f" + {build.series}" if build.series else ""
+    elif kernel.origin.startswith("/"):
+        where = kernel.origin
+    else:
+        where = kernel.spec.partition("=")[0]
+    release = Release.parse(kernel.release)
+    return f"{where} {'.'.join(map(str, release.numbers[:2]))}" if release else where

@@ -1,0 +1,189 @@
+"""Known failures: what is expected to fail for now, each with a reason, a link and a day on which that ends.
+
+Pure: text in, frozen values out. An entry names a case, or a trait whose value differs; what it covers is shown as
+known and fails no run. One that has expired fails every run by name, and one that did not fail is told, so that the
+file never holds more than is true.
+
+    [[known]]
+    case = "cases/views/x.session"
+    reason = "mountinfo shows the wrong root since 6.12"
+    link = "https://lore.kernel.org/..."
+    expires = 2027-03-01
+    outcome = "mismatch"              # may be left out: any failure is known then
+"""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import CaseError
+from harness.profile import Profile
+from harness.report.record import CaseRecord, TraitRecord
+from harness.semantics import Semantics
+from harness.toml_table import Table
+from harness.verdict import FAILED, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One entry.
+
+    :param case: id of a case; empty when it is a trait. :param trait: name of a trait; empty when it is a case.
+    :param reason: why it fails. :param link: where that is discussed. :param expires: the last day on which it holds.
+    :param outcome: the only outcome that is known; None for any.
+    :param value: the only value of the trait that is known; empty for any.
+    """
+
+    case: str
+    trait: str
+    reason: str
+    link: str
+    expires: datetime.date
+    outcome: Outcome | None = None
+    value: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.case or self.trait
+
+    def __str__(self) -> str:
+        return f"known until {self.expires}: {self.reason} ({self.link})"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFailures:
+    """The entries of a file, on a certain day.
+
+    :param path: the file, as errors name it. :param today: the day of the run, UTC.
+    """
+
+    path: str
+    today: datetime.date
+    entries: tuple[Known, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One for each entry that has expired."""
+        return tuple(
+            f"{self.path}: the known failure of {one.name} expired on {one.expires}\n{one.reason} ({one.link})\n"
+            "What to do: mend it, or take the entry out, or give it a later day if the reason still holds"
+            for one in self.entries
+            if one.expires < self.today
+        )
+
+    @property
+    def _valid(self) -> tuple[Known, ...]:
+        return tuple(one for one in self.entries if one.expires >= self.today)
+
+    def marked(self, case: CaseRecord, profile: Profile) -> CaseRecord:
+        """The case with the reason why it is known to fail, if it failed and is.
+
+        An entry of a trait covers a case that failed for nothing but values of such traits.
+        """
+        if case.outcome not in FAILED:
+            return case
+        for one in self._valid:
+            if one.case == case.id and one.outcome in (None, case.outcome):
+                return replace(case, known=str(one))
+        if case.outcome is Outcome.MISMATCH and not case.diff:
+            covering = [self._covering(trait, value) for trait, value in _denied(case, profile)]
+            if covering and all(covering):
+                return replace(case, known="; ".join(dict.fromkeys(f"{one.trait} {one}" for one in covering if one)))
+        return case
+
+    def marked_traits(self, traits: Iterable[TraitRecord]) -> tuple[TraitRecord, ...]:
+        """The traits, with the reason why one is known to differ from what is expected, if it does and is."""
+        return tuple(
+            replace(trait, known=str(known))
+            if trait.seen
+            and trait.expected not in ("", trait.seen)
+            and (known := self._covering(trait.trait, trait.seen))
+            else trait
+            for trait in traits
+        )
+
+    def idle(self, cases: Sequence[CaseRecord], traits: Sequence[TraitRecord], *, whole: bool) -> tuple[str, ...]:
+        """A line for each entry that did not fail in a run.
+
+        :param cases: those of the run; :param traits: those of the run.
+        :param whole: whether all cases were asked: an entry that names none of them is told then, too.
+        """
+        outcomes = {case.id: case.outcome for case in cases}
+        seen = {trait.trait: trait for trait in traits}
+        lines = []
+        for one in self._valid:
+            if one.case and outcomes.get(one.case) is Outcome.MATCH:
+                lines.append(f"{self.path}: {one.case} is a known failure and did not fail; take the entry out")
+            elif one.case and whole and one.case not in outcomes:
+                lines.append(f"{self.path}: {one.case} is a known failure and no case of this run")
+            elif one.trait in seen and seen[one.trait].seen and not seen[one.trait].known:
+                lines.append(f"{self.path}: {one.trait} is known to differ and did not; take the entry out")
+        return tuple(lines)
+
+    def _covering(self, trait: str, value: str) -> Known | None:
+        return next((one for one in self._valid if one.trait == trait and one.value in ("", value)), None)
+
+
+def load_known(text: str, *, path: str, today: datetime.date, semantics: Semantics) -> KnownFailures:
+    """Read a file of known failures.
+
+    :param path: what to call it in errors. :param today: the day of the run, UTC.
+    :raises CaseError: with file and key: not TOML, an unknown or missing key, a trait, value or outcome that there is
+        not, an entry that is there twice.
+    """
+    try:
+        top = Table(tomllib.loads(text), path=path, kind=CaseError)
+    except tomllib.TOMLDecodeError as error:
+        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from None
+    entries: list[Known] = []
+    for table in top.table_list("known") if "known" in top.names() else ():
+        one = _read(table, semantics)
+        if any(_key(one) == _key(other) for other in entries):
+            raise table.error(f"{one.name} is there twice", remedy="join the two")
+        entries.append(one)
+        table.close()
+    top.close()
+    return KnownFailures(path, today, tuple(entries))
+
+
+def _read(table: Table, semantics: Semantics) -> Known:
+    given = [key for key in ("case", "trait") if key in table.names()]
+    if len(given) != 1:
+        raise table.error("an entry names a case or a trait, one of them", remedy='write case = "..." or trait = "..."')
+    name = table.text(given[0])
+    value = table.text("value") if "value" in table.names() and given == ["trait"] else ""
+    outcome = table.text("outcome") if "outcome" in table.names() and given == ["case"] else ""
+    if given == ["trait"]:
+        known = semantics.traits.get(name)
+        complaint = semantics.complaint(name, value or next(iter(known.values)) if known else "")
+        if complaint:
+            raise table.error(complaint, remedy="name a trait of cases/semantics.toml and one of its values")
+    if outcome and outcome not in list(FAILED):
+        raise table.error(f"{outcome} is no way to fail", remedy=f"one of {', '.join(sorted(FAILED))}")
+    return Known(
+        case=name if given == ["case"] else "",
+        trait=name if given == ["trait"] else "",
+        reason=table.text("reason"),
+        link=table.text("link"),
+        expires=datetime.date.fromisoformat(table.date("expires")[:10]),
+        outcome=Outcome(outcome) if outcome else None,
+        value=value,
+    )
+
+
+def _key(one: Known) -> tuple[str, str, Outcome | None, str]:
+    return one.case, one.trait, one.outcome, one.value
+
+
+def _denied(case: CaseRecord, profile: Profile) -> list[tuple[str, str]]:
+    """The values that the case showed and a confirmed expectation denies."""
+    expected = profile.expectations
+    return [
+        (one.trait, one.value)
+        for one in case.sightings
+        if (wanted := expected.get(one.trait)) is not None and wanted.confirmed and wanted.value != one.value
+    ]

@@ -1,0 +1,168 @@
+"""What pytest tells of a run while it goes: kept on disk, shown, and at the end the record of the whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness import judge, pipeline, places, process, pytest_plugin
+from harness.case import Bench, junit_names
+from harness.errors import HarnessError
+from harness.known import KnownFailures
+from harness.nearest import find_nearest
+from harness.repeat import join
+from harness.report.folder import RunFolder
+from harness.report.record import CaseRecord, RunRecord, loads_case
+from harness.report.terminal import RunDisplay
+from harness.selection import Selection
+from harness.semantics import Semantics
+from harness.verdict import FAILED, Outcome
+
+_FAILS = {*FAILED, Outcome.ERROR}
+
+
+@dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
+class Listener:
+    """Hears from pytest how the run goes; registered as a plug-in of the controller."""
+
+    bench: Bench
+    semantics: Semantics
+    folder: RunFolder
+    display: RunDisplay
+    record: RunRecord
+    known: KnownFailures
+    selection: Selection
+    round: int = 1
+    broken: list[str] = field(default_factory=list)
+    """Case files that could not be read, in their own words."""
+    _cases: dict[str, CaseRecord] = field(default_factory=dict)
+    _clock: float = field(default_factory=time.monotonic)
+    failure: HarnessError | None = None
+    """Why the results cannot be kept; nothing is asked any more then."""
+    total: int = 0
+    """How many cases were selected, as soon as it is known."""
+    _root: Path = places.ROOT
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Hand a worker the prepared kernel."""
+        handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
+        handed[pytest_plugin.PREPARED] = pipeline.dumps(self.bench.prepared)
+        handed[pytest_plugin.FOLDER] = str(self.bench.folder / self.round_name)
+        handed[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
+
+    @property
+    def round_name(self) -> str:
+        """The folder of this round's logs, relative to the run folder; the first round has none of its own."""
+        return f"round-{self.round}" if self.round > 1 else ""
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst.
+
+        Not when cases enough failed, which xdist tells in the same way: another kernel may be in the making.
+        """
+        if not self.has_failed_enough:
+            process.end_children()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Cases are known, when they run in this process."""
+        if session.items:
+            self._started(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
+        """Cases are known, when they run in workers; each says the same."""
+        self._started(len(ids))
+
+    def _started(self, cases: int) -> None:
+        self.total = cases
+        self.display.started(self.record, self.selection.rounds.total(self.round, cases))
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Where paths that pytest reports are counted from."""
+        self._root = config.rootpath
+
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        """A case starts."""
+        self.display.case_started(self._identity(nodeid, location), "")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A case file is broken, maybe."""
+        if report.failed and report.longreprtext not in self.broken:
+            self.broken.append(report.longreprtext)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A case ended, or its setup did."""
+        for key, value in report.user_properties:
+            if key == pytest_plugin.RECORD:
+                self._take(loads_case(str(value)))
+                return
+        if report.failed:
+            # Neither a verdict nor a case of ours: the end of a fixture, the plug-in or a worker broke.
+            name = self._identity(report.nodeid, report.location)
+            reason = f"its {report.when} broke"
+            self._take(CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext))
+
+    def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
+        """What we call a case; pytest's own name for it may start elsewhere."""
+        return pytest_plugin.identity_of(Path(os.path.normpath(self._root / location[0])), nodeid)
+
+    def _take(self, case: CaseRecord) -> None:
+        case = self._in_round(self.known.marked(case, self.bench.profile))
+        self._cases[case.id] = join(self._cases.get(case.id), case)
+        self.record = replace(self.record, cases=tuple(self._cases.values()))
+        self.display.case_ended(case)
+        try:
+            self.folder.write(self.record)
+        except HarnessError as error:
+            self.failure = error
+            pytest.exit(error.what)
+
+    @property
+    def has_failed_enough(self) -> bool:
+        """Whether as many cases failed as end the run."""
+        return 0 < self.selection.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a case failed in a way that nobody knew of, or could not be asked."""
+        return any(case.is_failure or case.outcome is Outcome.ERROR for case in self._cases.values())
+
+    def _in_round(self, case: CaseRecord) -> CaseRecord:
+        """The case with its folder as it is in the run folder; of a later round that went well nothing is kept."""
+        if self.round == 1 or not case.folder:
+            return case
+        folder = f"{self.round_name}/{case.folder}"
+        if case.outcome is Outcome.MATCH:
+            shutil.rmtree(self.folder.path / folder, ignore_errors=True)
+            folder = ""
+        return replace(case, folder=folder)
+
+    def finish(self, *, complete: bool) -> RunRecord:
+        """Write the record of the whole run, and return it."""
+        cases = tuple(self._cases.values())
+        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were asked"
+        own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
+        sightings = [sighting for case in cases for sighting in case.sightings]
+        gathered = judge.gather(self.semantics, sightings)
+        traits = self.known.marked_traits(judge.trait_records(self.semantics, self.bench.profile, sightings))
+        own_notes += self.known.idle(cases, traits, whole=complete and self.selection.is_whole)
+        nearest = find_nearest(self.semantics, gathered.seen, own=self.bench.profile)
+        self.record = replace(
+            self.record,
+            complete=complete,
+            seconds=time.monotonic() - self._clock,
+            cases=cases,
+            traits=traits,
+            nearest=tuple(str(near) for near in nearest),
+            notes=(*self.record.notes, *own_notes, *judge.notes(self.bench.profile, sightings)),
+            problems=(*self.broken, *gathered.problems, *self.known.problems),
+        )
+        self.folder.write(self.record)
+        return self.record

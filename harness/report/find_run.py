@@ -1,0 +1,167 @@
+"""Which run a word names: a run folder, its name in the results folder, ``last``, or one kernel of a joint run.
+
+last            the newest complete run
+last~2          the one that is two before it
+last:KERNEL     the newest complete run of that KERNEL word, as it was typed then
+FOLDER          a run folder, or its name in the results folder
+FOLDER:B        of a run with several kernels, the one that its table calls B; or FOLDER:KERNEL
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError, UsageError
+from harness.report.folder import CONFIG_NAME, LATEST_NAME, RUN_NAME, load_run
+from harness.report.kernels import kernel_letters
+from harness.report.record import RunRecord
+
+KERNELS_NAME = "kernels.json"
+"""In the folder of a joint run: the run folder of each kernel, in the order of the table."""
+
+_LAST = re.compile(r"last(?:~([0-9]{1,4}))?(?::(.+))?", re.DOTALL)
+_NAME_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A run, and where it was found."""
+
+    folder: Path
+    run: RunRecord
+
+    @property
+    def name(self) -> str:
+        """What to call it: the name of its folder."""
+        return self.folder.name
+
+    @property
+    def config(self) -> str:
+        """The text of the kernel's configuration; empty when the folder holds none."""
+        with suppress(OSError):
+            return (self.folder / CONFIG_NAME).read_text(errors="replace")
+        return ""
+
+
+def find_runs(words: Sequence[str], *, results: Path) -> tuple[FoundRun, FoundRun]:
+    """The two runs that one or two words name.
+
+    One word is a joint run of two kernels, or a run that ``last`` is held against.
+
+    :raises UsageError: a word names no run, or both the same.
+    """
+    if len(words) == 1 and (folder := _folder(words[0], results)) is not None and (folder / KERNELS_NAME).exists():
+        members = joint_members(folder)
+        if len(members) != 2:
+            remedy = f"name two of them: harness diff {words[0]}:A {words[0]}:B"
+            raise UsageError(f"{words[0]} is a run of {len(members)} kernels", evidence=_listed(members), remedy=remedy)
+        before, after = (FoundRun(one, load_run(one)) for one in members)
+        return before, after
+    before, after = (find_run(word, results=results) for word in (*words, "last")[:2])
+    if before.folder.resolve() == after.folder.resolve():
+        what = f"{' and '.join((*words, 'last')[:2])} are the same run"
+        raise UsageError(what, evidence=str(after.folder), remedy="name another, e.g. last~1")
+    return before, after
+
+
+def find_run(word: str, *, results: Path) -> FoundRun:
+    """The run that a word names, also one that did not finish; see the top of this module for the words.
+
+    :raises UsageError: there is none, or its record is damaged or of a newer format.
+    """
+    if (folder := _folder(word, results)) is not None:
+        return _run_in(folder, word)
+    name, _, kernel = word.partition(":")
+    if kernel and name != "last" and not name.startswith("last~") and (folder := _folder(name, results)) is not None:
+        return _member(folder, kernel, word)
+    if found := _LAST.fullmatch(word):
+        return _find_last(int(found[1] or 0), found[2] or "", results=results)
+    raise UsageError(
+        f"{word}: there is no such run",
+        evidence=f"looked for a folder of that name, also in {results}",
+        remedy=f"name a run folder, e.g. {results}/{LATEST_NAME}, or last",
+    )
+
+
+def run_folders(results: Path) -> list[Path]:
+    """The run folders in a results folder, the newest first."""
+    with suppress(OSError):
+        names = [one for one in results.iterdir() if _NAME_BEGINS.match(one.name) and (one / RUN_NAME).exists()]
+        return sorted(names, key=lambda one: one.name, reverse=True)
+    return []
+
+
+def complete_runs(results: Path) -> Iterator[FoundRun]:
+    """The complete runs in a results folder, the newest first; what cannot be read is passed over."""
+    for folder in run_folders(results):
+        with suppress(HarnessError):
+            run = load_run(folder)
+            if run.complete and not is_without_kernel(run):
+                yield FoundRun(folder, run)
+
+
+def joint_members(folder: Path) -> list[Path]:
+    """The run folders of a joint run. :raises UsageError: the file that names them is damaged."""
+    file = folder / KERNELS_NAME
+    try:
+        names = json.loads(file.read_text())
+        return [folder.parent / Path(str(name)).name for name in list(names)]
+    except (OSError, ValueError, TypeError) as error:
+        remedy = "name the run folders of its kernels"
+        raise UsageError(f"{file} is damaged", evidence=str(error), remedy=remedy) from None
+
+
+def _folder(word: str, results: Path) -> Path | None:
+    for path in (Path(word), results / word):
+        if word not in ("", "last") and path.is_dir():
+            return path.resolve() if path.is_symlink() else path
+    return None
+
+
+def _run_in(folder: Path, word: str) -> FoundRun:
+    if not (folder / RUN_NAME).exists() and (folder / KERNELS_NAME).exists():
+        evidence = _listed(joint_members(folder))
+        raise UsageError(f"{word} is a run of several kernels", evidence=evidence, remedy=f"name one: {word}:A")
+    return FoundRun(folder, load_run(folder))
+
+
+def _member(folder: Path, kernel: str, word: str) -> FoundRun:
+    if not (folder / KERNELS_NAME).exists():
+        raise UsageError(f"{word}: {folder} is no run of several kernels", remedy=f"name {folder} alone")
+    members = joint_members(folder)
+    for letter, one in zip(kernel_letters(len(members)), members, strict=True):
+        if letter == kernel or (one.is_dir() and load_run(one).kernel.spec == kernel):
+            return FoundRun(one, load_run(one))
+    evidence = _listed(members)
+    raise UsageError(f"{word}: that run has no kernel {kernel}", evidence=evidence, remedy="name one of these letters")
+
+
+def _listed(members: Sequence[Path]) -> str:
+    return "\n".join(f"{letter}  {one.name}" for letter, one in zip(kernel_letters(len(members)), members, strict=True))
+
+
+def _find_last(number: int, kernel: str, *, results: Path) -> FoundRun:
+    left = number
+    for found in complete_runs(results):
+        if kernel and found.run.kernel.spec != kernel:
+            continue
+        if left == 0:
+            return found
+        left -= 1
+    of_kernel = f" of {kernel}" if kernel else ""
+    there = f"{number - left} complete run{'' if number - left == 1 else 's'}{of_kernel}"
+    raise UsageError(
+        f"there is no run last{f'~{number}' if number else ''}{of_kernel}",
+        evidence=f"{results} holds {there}",
+        remedy="run first: harness run",
+    )
+
+
+def is_without_kernel(run: RunRecord) -> bool:
+    """Whether no case was asked as there was no kernel: not built, not booted, not fetched."""
+    return [case.id for case in run.cases] == ["kernel/boots"]

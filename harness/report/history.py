@@ -1,0 +1,140 @@
+"""What the history says of a case, a trait, a kernel line or of all, as lines. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from harness.report.lines import Line, Tone, fact_lines
+from harness.report.text import elide, fold, one_line
+from harness.timeline import Build, RunSummary, State, Timeline, rate_of, spark, value_levels
+
+_LEGEND = "a bar a build: low is good, high is bad, between is a flake, a dot is not asked"
+_SHOWN = 60
+_RUNS_SHOWN = 10
+_DAY = 86400.0
+_IMAGE_DIGITS = 12
+
+
+def case_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list[Line]:
+    """How a case went on each kernel line: a bar a build, first bad build, how long, how often, flakes."""
+    shown = [Line(one_line(name), Tone.STRONG)]
+    for one in lines:
+        shown += [Line(""), *_line_heading(one, spark([rate_of(build) for build in one.builds][-_SHOWN:]))]
+        shown += _case_story(one, width)
+    return [
+        *shown,
+        Line(""),
+        *(Line(text, Tone.FAINT) for text in fold(_LEGEND, width)),
+    ]
+
+
+def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list[Line]:
+    """How the value of a trait went on each kernel line, and at which build it changed."""
+    shown = [Line(one_line(name), Tone.STRONG)]
+    for one in lines:
+        levels = dict(value_levels(one))
+        heights = [levels[build.values[-1]] if build.values else None for build in one.builds]
+        shown += [Line(""), *_line_heading(one, spark(heights[-_SHOWN:]))]
+        before = ""
+        for build in one.value_changes:
+            value = " and ".join(map(one_line, build.values))
+            tone = Tone.WARNING if before else Tone.PLAIN
+            text = f"{before} -> {value}" if before else value
+            if len(build.values) > 1:
+                text += " (the same image said both: a flake)"
+            shown += fact_lines("  since", f"{text}, {_build(build)}", width, tone=tone)
+            before = value
+        legend = ", ".join(f"{spark([height])} {one_line(value)}" for value, height in levels.items())
+        shown += fact_lines("  bars", legend or "no run showed it", width)
+    return shown
+
+
+def run_history_lines(line: str, runs: Sequence[RunSummary], width: int) -> list[Line]:
+    """The runs of a kernel line: a bar a run, and the newest ones in full."""
+    rates = [one.failed / one.asked if one.asked else None for one in runs]
+    shown = [Line(one_line(line), Tone.STRONG), Line(f"  {spark(rates[-_SHOWN:])}  {_counted(len(runs), 'run')}")]
+    for one in runs[-_RUNS_SHOWN:]:
+        said = f"{one.failed} of {one.asked} failed" if one.asked else "no case was asked"
+        unfinished = "" if one.is_complete else ", did not finish"
+        text = f"{_day(one.started)}  {one.image[:_IMAGE_DIGITS]}  {said}{unfinished}  {one.folder}"
+        shown.append(Line(f"  {elide(one_line(text), width - 2)}", Tone.BAD if one.failed else Tone.PLAIN))
+    return shown
+
+
+def flake_lines(flakes: Sequence[tuple[str, int, int]], width: int) -> list[Line]:
+    """The cases with another outcome on the same image, with their rate; nothing when there are none."""
+    if not flakes:
+        return []
+    shown = [Line("Flakes: another outcome on the same image", Tone.STRONG)]
+    for name, failed, asked in flakes:
+        shown.append(Line(elide(f"  {rate_text(failed, asked):<22} {one_line(name)}", width)))
+    return shown
+
+
+def failing_lines(failing: Sequence[tuple[str, Timeline]], width: int) -> list[Line]:
+    """The cases that fail now, each with its first bad build; nothing when there are none."""
+    if not failing:
+        return []
+    shown = [Line("Failing now", Tone.STRONG)]
+    for name, one in failing:
+        shown.append(Line(f"  {one_line(name)}", Tone.BAD))
+        shown += [Line(f"  {line.text}", line.tone) for line in _case_story(one, width - 2)]
+    return shown
+
+
+def rate_text(failed: int, asked: int) -> str:
+    """``3 of 10 failed (30%)``."""
+    return f"{failed} of {asked} failed ({100 * failed / asked:.0f}%)" if asked else "not asked"
+
+
+def _line_heading(one: Timeline, bars: str) -> list[Line]:
+    runs = sum(len(build.entries) for build in one.builds)
+    return [
+        Line(f"  {one_line(one.line)}", Tone.STRONG),
+        Line(f"  {bars}  {_counted(len(one.builds), 'build')}, {_counted(runs, 'run')}"),
+    ]
+
+
+def _case_story(one: Timeline, width: int) -> list[Line]:
+    stretch = one.stretch
+    if not stretch:
+        return [Line("    was never asked", Tone.FAINT)]
+    lines: list[Line] = []
+    asked, failed = sum(build.asked for build in one.builds), sum(build.failed for build in one.builds)
+    if (first := one.first_bad) is not None:
+        lines += fact_lines("  bad since", _build(first), width, tone=Tone.BAD)
+        lines += fact_lines("  for", f"{_counted(len(stretch), 'build')}, {_span(first, stretch[-1])}", width)
+        before = one.asked_builds[: -len(stretch)]
+        if before:
+            lines += fact_lines("  last good", _build(before[-1]), width, tone=Tone.GOOD)
+    elif stretch[-1].state is State.GOOD:
+        lines += fact_lines("  good since", _build(stretch[0]), width, tone=Tone.GOOD)
+    often = f"{rate_text(failed, asked)}; broke {_counted(one.times_broken, 'time')}"
+    lines += fact_lines("  how often", often, width)
+    if flakes := one.flakes:
+        rate = rate_text(sum(build.failed for build in flakes), sum(build.asked for build in flakes))
+        lines += fact_lines(
+            "  flaky", f"{rate}, on {_counted(len(flakes), 'build')}: {_build(flakes[-1])}", width, tone=Tone.WARNING
+        )
+    return lines
+
+
+def _build(build: Build) -> str:
+    first = build.first
+    return (
+        f"{one_line(first.release)} (image {first.image[:_IMAGE_DIGITS]}), {_day(first.started)}, {one_line(first.run)}"
+    )
+
+
+def _span(first: Build, last: Build) -> str:
+    days = (last.last.started - first.first.started) / _DAY
+    return f"{days:.0f} days" if days >= 1.5 else f"{days * 24:.1f} hours"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _day(started: float) -> str:
+    return datetime.datetime.fromtimestamp(started, datetime.UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,104 @@
+"""Which cases a run asks, and pytest's way over them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import places, pytest_plugin
+from harness.case import Bench
+from harness.errors import CaseError, HarnessError, UsageError
+from harness.repeat import ONCE, Rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cases, and how many at once.
+
+    :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
+    :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
+    :param rounds: how often, and in which order.
+    """
+
+    paths: tuple[Path, ...] = ()
+    expression: str = ""
+    workers: int = 1
+    max_failures: int = 0
+    rounds: Rounds = ONCE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all cases that ship are asked."""
+        return not self.paths and not self.expression
+
+
+def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, str]:
+    """pytest's exit status, and what it had to say on standard error.
+
+    What the user's environment asks of pytest is for other projects: it would stop the plug-in or add options.
+    """
+    said = io.StringIO()
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+    try:
+        with contextlib.redirect_stderr(said):
+            return pytest.main([*words], plugins=[*plugins]), said.getvalue()
+    finally:
+        os.environ.update(kept)
+
+
+def find_no_case(status: int, said: str, selection: Selection, *, is_broken: bool) -> HarnessError | None:
+    """Why no case was asked at all, if so: no verdict must not look like a good one."""
+    looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        complaint = said.strip().removeprefix("ERROR: ")
+        if "'-k'" in complaint:
+            remedy = "combine parts of names: -k 'setns and not pidfd'"
+            return UsageError(f"-k {selection.expression}: that is no expression", evidence=complaint, remedy=remedy)
+        if "conftest" in complaint:
+            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="mend it")
+        return UsageError("pytest does not start", evidence=complaint, remedy="rename or mend what it complains of")
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_broken:
+        wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
+        remedy = "name a file or folder with *.session or test_*.py files"
+        remedy += ", or another -k expression" if selection.expression else ""
+        return UsageError(f"no case was selected{wanted}", evidence=f"looked in:\n{looked}", remedy=remedy)
+    return None
+
+
+class InProcess:
+    """Gives the cases of this very process their bench, when no worker is used."""
+
+    def __init__(self, bench: Bench, *, order: str) -> None:
+        self._bench = bench
+        self._order = order
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        pytest_plugin.set_bench(config, self._bench)
+        pytest_plugin.set_order(config, self._order)
+        pytest_plugin.set_trace_style(config)
+
+
+def pytest_words(selection: Selection) -> list[str]:
+    """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
+    paths = [str(path) for path in selection.paths] or [str(places.CASES)]
+    words = ["-c", str(places.ROOT / "cases" / "pytest.ini"), "--rootdir", str(places.ROOT)]
+    words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+    # A broken file does not stop the others; two files of one name may be in different folders.
+    words += ["--continue-on-collection-errors", "--import-mode=importlib"]
+    if selection.workers > 1:
+        words += ["-n", str(selection.workers), "--dist", "worksteal"]
+    else:
+        words += ["-p", "no:xdist"]
+    if selection.expression:
+        words += ["-k", selection.expression]
+    if selection.max_failures:
+        words += [f"--maxfail={selection.max_failures}"]
+    return [*words, *paths]

@@ -1,0 +1,172 @@
+"""What differs from run to run and says nothing of the kernel: pids, times, addresses. Pure.
+
+Two transcripts of one session are compared after :func:`quieten`; what a person is shown is the text as it was. A
+number that a transcript's ``varies`` has learned is the example's already (``session/render.py``); here are those
+that stand where nothing was learned: in outputs that did not fit, in Python cases, in reasons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+_CONTEXT = 3
+_LEAST_DIGITS = 2
+"""A number of one digit is no pid of a guest that is up, and may be an exit status or a limit."""
+
+# What a line has to hold before it is worth a search, and the search; the group is left out of the comparison, what
+# stands around it stays. One search with all of them as alternatives takes five times as long.
+_NOISE = tuple(
+    (hint, re.compile(pattern))
+    for hint, pattern in (
+        ("[", r"^\[(?P<stamp> *[0-9]+\.[0-9]{6})\]"),  # printk's time stamp
+        ("[", r"^ *(?:\S+ )?\[[0-9]+\][+-]? +(?P<job>[0-9]+)$"),  # bash(1), job control: "[1] 412"
+        ("0x", r"\b0x(?P<hexadecimal>[0-9a-f]{6,16})\b"),
+        ("", r"(?<![0-9a-zA-Z])(?P<address>[0-9a-f]{16})(?![0-9a-zA-Z])"),
+        (":[4026", r"\b[a-z_]+:\[(?P<inode>4026[0-9]{6})\]"),  # namespaces(7): the link of /proc/PID/ns/X
+        ("id", r"\b(?:pid|tid|ppid)(?:[=: ] ?| is )(?P<pid>[0-9]+)\b"),
+        ("ID", r"\b[PT]ID(?:[=: ] ?| is )(?P<pid>[0-9]+)\b"),
+        ("task", r"\btask(?:[=: ] ?| is )(?P<task>[0-9]+)\b"),
+        ("/proc/", r"/proc/(?P<process>[0-9]{2,})\b"),
+        ("node_", r"\bnode_(?P<node>[0-9]+)\b"),  # the cgroups that ns_cgroup made: node_<pid>
+        (":", r"^ *(?P<mount>[0-9]+ [0-9]+ [0-9]+:[0-9]+)(?= /)"),  # proc(5), mountinfo: mount, parent, device
+        (":/", r"^ *(?P<hierarchy>[1-9][0-9]*)(?=:[^: ]*:/)"),  # cgroups(7), /proc/PID/cgroup of v1; v2 is always 0
+        ("m", r"\b(?P<minutes>[0-9]+m[0-9]+[.,][0-9]+s)\b"),  # bash's time
+        (":", r"\b(?P<clock>[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:[.,][0-9]+)?)\b"),
+        ("-", r"\b(?P<date>20[0-9]{2}-[01][0-9]-[0-3][0-9])\b"),
+        (".", r"\b(?P<seconds>[0-9]+\.[0-9]+)(?= ?(?:s|ms|seconds)\b)"),
+    )
+)
+_DIGIT = re.compile(r"[0-9]")
+_NUMBER = re.compile(r"(?<![^\W_])[0-9]{2,}(?![^\W_])")
+_TOLD_PID = re.compile(r"^ *(?:\S+ )?\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
+_ASKED_PID = re.compile(r"\$(?:[$!]|\{?(?:BASHPID|PPID)\b).*\n *([0-9]{2,})$", re.MULTILINE)
+_VARIES = re.compile(r"^varies:(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+
+
+def quieten(transcript: str) -> list[str]:
+    """The lines of a transcript with a mark in the place of what differs from run to run.
+
+    :param transcript: a session file as it went, or what a Python case typed and saw.
+    """
+    own = _own_noise(transcript)
+    return [_quieten(line, own) for line in transcript.split("\n")]
+
+
+def differ(before: str, after: str) -> bool:
+    """Whether two transcripts differ in more than noise."""
+    if before == after:
+        return False
+    old, new = before.split("\n"), after.split("\n")
+    if len(old) != len(new):
+        return True
+    pairs = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
+    own, its_own = _own_noise(before), _own_noise(after)
+    return any(_quieten(one, own) != _quieten(other, its_own) for one, other in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnNoise:
+    """What is noise in one transcript alone: the pids that it tells, and what its header says to vary."""
+
+    pids: frozenset[str]
+    shapes: re.Pattern[str] | None
+
+    def mask(self, found: re.Match[str]) -> str:
+        """A number as it is, or a mark when it is a pid."""
+        return "<N>" if found[0] in self.pids else found[0]
+
+
+def _own_noise(transcript: str) -> _OwnNoise:
+    return _OwnNoise(frozenset(_pids(transcript)), _shapes(_tokens(transcript)))
+
+
+def _quieten(line: str, own: _OwnNoise) -> str:
+    text = quieten_line(line)
+    if _DIGIT.search(text):
+        if own.pids:
+            text = _NUMBER.sub(own.mask, text)
+        if own.shapes is not None:
+            text = own.shapes.sub("<N>", text)
+    return text
+
+
+@lru_cache(maxsize=1 << 16)
+def quieten_line(text: str) -> str:
+    """One line, such as a reason, without what differs from run to run."""
+    if _DIGIT.search(text):
+        for hint, pattern in _NOISE:
+            if hint in text:
+                text = pattern.sub(_masked, text)
+    return text.rstrip()
+
+
+def noiseless_diff(before: str, after: str, *, names: tuple[str, str]) -> str:
+    """The difference of two transcripts as unified diff; "" when only noise differs.
+
+    Lines that differ by noise alone count as equal; all are shown as they were, equal ones as in ``after``.
+
+    :param names: what to call the two.
+    """
+    if not differ(before, after):
+        return ""
+    old, new = before.split("\n"), after.split("\n")
+    quiet_old, quiet_new = quieten(before), quieten(after)
+    matcher = SequenceMatcher(None, quiet_old, quiet_new, autojunk=False)
+    lines = [f"--- {names[0]}", f"+++ {names[1]}"]
+    for group in matcher.get_grouped_opcodes(_CONTEXT):
+        first, last = group[0], group[-1]
+        lines.append(f"@@ -{_extent(first[1], last[2])} +{_extent(first[3], last[4])} @@")
+        for tag, old_from, old_to, new_from, new_to in group:
+            if tag == "equal":
+                lines += [f" {line}" for line in new[new_from:new_to]]
+            else:
+                lines += [f"-{line}" for line in old[old_from:old_to]]
+                lines += [f"+{line}" for line in new[new_from:new_to]]
+    return "\n".join(lines) + "\n"
+
+
+def _extent(start: int, stop: int) -> str:
+    """A range of lines as a unified diff writes it: from 1, without the length when that is 1."""
+    length = stop - start
+    return str(start + 1) if length == 1 else f"{start + 1 if length else start},{length}"
+
+
+def _masked(found: re.Match[str]) -> str:
+    group = found.lastgroup or ""
+    start, stop = found.span(group)
+    return found.string[found.start() : start] + f"<{group}>" + found.string[stop : found.end()]
+
+
+def _pids(transcript: str) -> Iterator[str]:
+    """The numbers that the transcript itself tells to be pids: by a job's notice, or as the answer to ``echo $$``."""
+    if "[" in transcript:
+        yield from _TOLD_PID.findall(transcript)
+    if "$" in transcript:
+        yield from _ASKED_PID.findall(transcript)
+
+
+def _tokens(transcript: str) -> tuple[str, ...]:
+    """The header's ``varies``."""
+    header, _, _ = transcript.partition("\n\n")
+    found = _VARIES.search(header)
+    return tuple(found[1].split()) if found else ()
+
+
+@lru_cache(maxsize=256)
+def _shapes(tokens: tuple[str, ...]) -> re.Pattern[str] | None:
+    """What can stand in the place of a token: the same but for its numbers, which may be a digit longer or shorter."""
+    shapes = [_shape(token) for token in tokens if not (token.isdigit() and len(token) < _LEAST_DIGITS)]
+    return re.compile(r"(?<![^\W_])(?:" + "|".join(shapes) + r")(?![^\W_])") if shapes else None
+
+
+def _shape(token: str) -> str:
+    least = _LEAST_DIGITS if token.isdigit() else 1
+    parts = re.split(r"([0-9]+)", token)
+    return "".join(
+        f"[0-9]{{{max(least, len(part) - 1)},{len(part) + 1}}}" if at % 2 else re.escape(part)
+        for at, part in enumerate(parts)
+    )

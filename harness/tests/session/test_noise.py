@@ -1,0 +1,133 @@
+"""What differs from run to run is left out of a comparison, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.session.noise import differ, noiseless_diff, quieten, quieten_line
+
+NAMES = ("before", "after")
+PID = st.integers(min_value=40, max_value=4999)
+# What a line says besides its noise; no digits, so that no rule can take part of it for noise.
+WORDS = st.text("abcxyz /.:_-=", min_size=1, max_size=12).map(str.strip).filter(bool)
+
+
+def stamp(numbers: random.Random) -> str:
+    """A time stamp of printk."""
+    return f"{numbers.randrange(9999):5}.{numbers.randrange(10**6):06}"
+
+
+TEMPLATES = (
+    "[{stamp}] cgroup: fork rejected",
+    "    [1] {pid}",
+    "    {pid} {pid2} 0:{small} /../sub2 /mnt rw - cgroup2 cgroup2 rw",
+    "    cgroup:[{inode}]",
+    "    7:freezer:/node_{pid}",
+    "    {small}:memory:/a",
+    "    # cat /proc/{pid}/cgroup",
+    "    real 0m{small}.{small}s",
+    "    RIP: {address} cr2: 0x{address}",
+    "    pid {pid} left",
+    "    took {small}.{small} s",
+    "    12:{small}:{small} up",
+)
+"""A line with its noise, filled in anew for each run."""
+
+
+def fill(template: str, numbers: random.Random) -> str:
+    """A line as one run prints it."""
+    return template.format(
+        stamp=stamp(numbers),
+        pid=numbers.randrange(40, 4999),
+        pid2=numbers.randrange(40, 4999),
+        small=numbers.randrange(10, 60),
+        inode=4026530000 + numbers.randrange(9999),
+        address=f"{numbers.getrandbits(63) | 1 << 63:016x}",
+    )
+
+
+LINES = st.lists(st.one_of(st.sampled_from(TEMPLATES), WORDS.map("    {}".format)), min_size=1, max_size=12)
+
+
+@given(LINES, st.integers(), st.integers())
+def test_noise_never_counts(lines: list[str], first: int, second: int) -> None:
+    """The same session with other pids, times and addresses is the same session."""
+    before, after = (
+        "\n".join(fill(line, random.Random(f"{seed}{at}")) for at, line in enumerate(lines)) for seed in (first, second)
+    )
+
+    assert quieten(before) == quieten(after)
+    assert not differ(before, after)
+    assert noiseless_diff(before, after, names=NAMES) == ""
+
+
+@given(LINES, st.integers(), st.integers(), st.data())
+def test_what_is_no_noise_counts(lines: list[str], first: int, second: int, data: st.DataObject) -> None:
+    """One other line between any noise is found, and shown as it was."""
+    at = data.draw(st.integers(0, len(lines)))
+    before = [fill(line, random.Random(first + place)) for place, line in enumerate(lines)]
+    after = [fill(line, random.Random(second + place)) for place, line in enumerate(lines)]
+    after.insert(at, "    Operation not permitted")
+    patch = noiseless_diff("\n".join(before), "\n".join(after), names=NAMES)
+
+    assert differ("\n".join(before), "\n".join(after))
+    assert "+    Operation not permitted" in patch.split("\n")
+    assert patch.count("\n+") - patch.count("\n-") == 2  # the line, and the "+++" above
+
+
+@given(st.lists(PID, min_size=2, max_size=2, unique=True))
+def test_numbers_that_the_session_tells_to_be_pids_are_noise(pids: list[int]) -> None:
+    """A job's notice and the answer to ``echo $$`` say what is a pid, wherever it stands afterwards."""
+    before, after = (f"    # sleep 9 &\n    [1] {pid}\n    # cat x\n    {pid} (sleep)\n" for pid in pids)
+    asked, answered = (f"    # echo $$\n    {pid}\n    # cat cgroup.procs\n    1\n    {pid}\n" for pid in pids)
+
+    assert not differ(before, after)
+    assert not differ(asked, answered)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("    # echo $?\n    0", "    # echo $?\n    1"),
+        ("varies: 77\n\n    # echo $?\n    0", "varies: 77\n\n    # echo $?\n    1"),
+        ("    # cat pids.max\n    10", "    # cat pids.max\n    20"),
+        ("    0::/../b", "    0::/b"),
+        ("    7:freezer:/", "    7:freezer:/../../sub2"),
+        ("    0::/a", "    1:name=systemd:/a"),
+        ("    # cat /proc/1/cgroup", "    # cat /proc/self/cgroup"),
+        ("    write error: Operation not permitted", "    write error: No such file or directory"),
+        ("    [1] 412\n    412", "    [1] 412\n    413"),
+    ],
+)
+def test_what_a_kernel_says_is_no_noise(before: str, after: str) -> None:
+    """Exit statuses, limits, paths, errors and which process was seen count."""
+    assert differ(before, after)
+
+
+def test_a_number_of_the_shape_of_one_that_varies_is_noise() -> None:
+    """Where an output did not fit, nothing was learned; the header says which numbers differ from run to run."""
+    before = "varies: 77 0:32\n\n    # cat x\n    98 0:31 /a\n"
+    after = "varies: 77 0:32\n\n    # cat x\n    102 0:105 /a\n"
+
+    assert not differ(before, after)
+    assert differ(before.partition("\n\n")[2], after.partition("\n\n")[2])
+
+
+def test_the_diff_shows_the_lines_as_they_were() -> None:
+    """Noise beside a change is shown and makes no line of the diff by itself; line numbers are those of the texts."""
+    before = "    # a &\n    [1] 412\n    # cat /proc/412/cgroup\n    0::/a\n"
+    after = "    # a &\n    [1] 398\n    # cat /proc/398/cgroup\n    0::/../a\n"
+
+    assert noiseless_diff(before, after, names=NAMES) == (
+        "--- before\n+++ after\n@@ -1,5 +1,5 @@\n     # a &\n     [1] 398\n     # cat /proc/398/cgroup\n"
+        "-    0::/a\n+    0::/../a\n \n"
+    )
+
+
+def test_a_reason_is_quiet_too() -> None:
+    """The one line that matters may hold a pid or an address."""
+    assert quieten_line("BUG at pid 412, 0xffff888012345678") == quieten_line("BUG at pid 77, 0xffff888087654321")

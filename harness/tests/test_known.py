@@ -1,0 +1,141 @@
+"""Known failures: what they cover, when they end, and what is told of them."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+
+import pytest
+
+from harness import places
+from harness.errors import CaseError
+from harness.known import KnownFailures, load_known
+from harness.report.record import CaseRecord, TraitRecord
+from harness.semantics import load_semantics
+from harness.verdict import Outcome, TraitSighting
+
+TODAY = datetime.date(2026, 11, 22)
+SEMANTICS = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+PROFILE = SEMANTICS.profile("mainline-6.1", release=None)
+CASE = """
+[[known]]
+case = "cases/a.session"
+reason = "broken since v6.1"
+link = "https://example.org/1"
+expires = 2026-11-22
+"""
+TRAIT = CASE.replace('case = "cases/a.session"', 'trait = "outside_view"')
+
+
+def load(text: str, *, today: datetime.date = TODAY) -> KnownFailures:
+    """The entries of a file."""
+    return load_known(text, path="known.toml", today=today, semantics=SEMANTICS)
+
+
+def case(outcome: Outcome = Outcome.MISMATCH, *, diff: str = "", saw: tuple[tuple[str, str], ...] = ()) -> CaseRecord:
+    """A case that came to this, and showed these traits."""
+    sightings = tuple(TraitSighting(trait, value, "a:1") for trait, value in saw)
+    return CaseRecord("cases/a.session", "cases", "a", outcome, diff=diff, sightings=sightings)
+
+
+def denied(trait: str) -> tuple[str, str]:
+    """A value of that trait which the profile denies."""
+    wanted = PROFILE.expectations[trait]
+    return trait, next(value for value in SEMANTICS.traits[trait].values if value != wanted.value)
+
+
+OTHER_TRAIT = next(name for name, wanted in PROFILE.expectations.items() if wanted.confirmed and name != "outside_view")
+
+
+def test_a_known_failure_is_no_failure() -> None:
+    """It keeps its outcome and says why it fails nothing; a case that did not fail is left alone."""
+    marked = load(CASE).marked(case(), PROFILE)
+
+    assert marked.known == "known until 2026-11-22: broken since v6.1 (https://example.org/1)"
+    assert marked.outcome is Outcome.MISMATCH
+    assert not marked.is_failure
+    for outcome in (Outcome.MATCH, Outcome.SKIPPED, Outcome.ERROR):
+        assert load(CASE).marked(case(outcome), PROFILE) == case(outcome)
+
+
+def test_an_entry_may_know_one_way_to_fail() -> None:
+    """A mismatch that is known does not hide a splat."""
+    known = load(CASE + 'outcome = "mismatch"\n')
+
+    assert not known.marked(case(), PROFILE).is_failure
+    assert known.marked(case(Outcome.KERNEL), PROFILE).is_failure
+
+
+def test_an_entry_holds_through_its_last_day() -> None:
+    """The day after, it covers nothing and fails the run by name."""
+    over = load(CASE, today=TODAY + datetime.timedelta(days=1))
+
+    assert not load(CASE).problems
+    assert "the known failure of cases/a.session expired on 2026-11-22" in over.problems[0]
+    assert over.marked(case(), PROFILE).is_failure
+
+
+def test_a_trait_covers_cases_that_fail_for_it_alone() -> None:
+    """Not one whose output differed as well, nor one that another trait fails too."""
+    known, mine, other = load(TRAIT), denied("outside_view"), denied(OTHER_TRAIT)
+
+    assert known.marked(case(saw=(mine,)), PROFILE).known.startswith("outside_view known until")
+    assert known.marked(case(saw=(mine,), diff="-a\n+b\n"), PROFILE).is_failure
+    assert known.marked(case(saw=(mine, other)), PROFILE).is_failure
+    assert known.marked(case(), PROFILE).is_failure
+    assert known.marked(case(Outcome.KERNEL, saw=(mine,)), PROFILE).is_failure
+
+
+def test_a_trait_may_be_known_with_one_value() -> None:
+    """Another unexpected value is news."""
+    values = [value for value in SEMANTICS.traits["outside_view"].values if value != "relative"]
+    known = load(TRAIT + f'value = "{values[0]}"\n')
+    traits = [TraitRecord("outside_view", value, "relative", True, "") for value in values]
+
+    assert [bool(one.known) for one in known.marked_traits(traits)] == [True, *[False] * (len(values) - 1)]
+    assert known.marked_traits([replace(traits[0], expected=values[0])])[0].known == ""
+
+
+def test_an_entry_that_did_not_fail_is_told() -> None:
+    """So is one that names no case, when all were asked; nothing is said of what was not asked."""
+    known = load(CASE + TRAIT)
+    trait = TraitRecord("outside_view", "relative", "relative", True, "")
+
+    assert known.idle([case(Outcome.MATCH)], [trait], whole=False) == (
+        "known.toml: cases/a.session is a known failure and did not fail; take the entry out",
+        "known.toml: outside_view is known to differ and did not; take the entry out",
+    )
+    assert known.idle([], [], whole=True) == ("known.toml: cases/a.session is a known failure and no case of this run",)
+    for cases in ([], [case(Outcome.SKIPPED)], [case()]):
+        assert not known.idle(cases, [replace(trait, seen="")], whole=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[[known]\n", "is not TOML"),
+        ("[[known]]\n", "names a case or a trait"),
+        (CASE + 'trait = "outside_view"\n', "names a case or a trait"),
+        (CASE.replace("link =", "url ="), "link is missing"),
+        (CASE.replace("2026-11-22", '"soon"'), "expires is not a date"),
+        (CASE.replace('"broken since v6.1"', '""'), "reason is empty"),
+        (CASE + 'outcome = "match"\n', "match is no way to fail"),
+        (CASE + 'value = "x"\n', "value is not a known key"),
+        (TRAIT + 'value = "sideways"\n', "outside_view has no value sideways"),
+        (TRAIT.replace("outside_view", "outsde_view"), "no trait outsde_view"),
+        (CASE + CASE, "cases/a.session is there twice"),
+        ("knwon = 1\n", "knwon is not a known key"),
+    ],
+)
+def test_a_broken_file_is_told_by_its_key(text: str, what: str) -> None:
+    """Who wrote the file learns what is wrong with it before anything is booted."""
+    with pytest.raises(CaseError) as caught:
+        load(text)
+
+    assert "known.toml" in caught.value.what
+    assert what in caught.value.what
+
+
+def test_the_file_that_ships_is_one() -> None:
+    """It can be read, and nothing in it has to be mended today."""
+    load(places.KNOWN.read_text())

@@ -1,0 +1,86 @@
+"""What came when, for how long, how often."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.timeline import Entry, State, Timeline, rate_of, spark, timelines, value_levels
+
+
+def timeline(*runs: tuple[str, int, int]) -> Timeline:
+    """A line whose runs are (image, asked, failed)."""
+    entries = [
+        Entry(f"run-{at}", float(at), "deb 6.1", "6.1.0", image, "", "x", asked, failed)
+        for at, (image, asked, failed) in enumerate(runs)
+    ]
+    (one,) = timelines(entries)
+    return one
+
+
+def test_the_first_bad_build_of_what_is_bad_now() -> None:
+    """Not of an earlier time that was mended; a flaky build in between does not end it."""
+    one = timeline(("a", 1, 1), ("b", 1, 0), ("c", 1, 1), ("c", 1, 1), ("d", 2, 1), ("e", 1, 1))
+
+    assert one.first_bad is not None
+    assert one.first_bad.first.run == "run-2"
+    assert len(one.stretch) == 3
+    assert one.times_broken == 2
+    assert [build.first.image for build in one.flakes] == ["d"]
+
+
+def test_what_is_good_now_has_no_first_bad_build() -> None:
+    """Nor has what was never asked."""
+    good = timeline(("a", 1, 1), ("b", 1, 0))
+
+    assert good.first_bad is None
+    assert good.stretch[0].first.image == "b"
+    assert timeline(("a", 0, 0)).stretch == ()
+
+
+def test_a_build_is_one_image_asked_one_question() -> None:
+    """The same image again is the same build; another text of the case is another, and an unknown image always."""
+    entries = [
+        Entry("1", 1.0, "deb", "6.1", "a", "v1", "match", 1, 0),
+        Entry("2", 2.0, "deb", "6.1", "a", "v1", "mismatch", 1, 1),
+        Entry("3", 3.0, "deb", "6.1", "a", "v2", "mismatch", 1, 1),
+        Entry("4", 4.0, "deb", "6.1", "unknown", "v2", "match", 1, 0),
+        Entry("5", 5.0, "deb", "6.1", "unknown", "v2", "mismatch", 1, 1),
+    ]
+    (one,) = timelines(reversed(entries))
+
+    assert [build.state for build in one.builds] == [State.FLAKY, State.BAD, State.GOOD, State.BAD]
+
+
+def test_the_values_of_a_trait() -> None:
+    """The builds at which another value was seen, and a height for each value."""
+    values = ["relative", "relative", "", "hidden", "relative"]
+    entries = [Entry(str(at), at, "deb", "6.1", str(at), "", value) for at, value in enumerate(values)]
+    (one,) = timelines(entries)
+
+    assert [(build.first.run, build.values) for build in one.value_changes] == [
+        ("0", ("relative",)), ("3", ("hidden",)), ("4", ("relative",)),
+    ]  # fmt: skip
+    assert value_levels(one) == (("relative", 0.0), ("hidden", 1.0))
+
+
+def test_a_spark_shows_each_build() -> None:
+    """Only never and always have the lowest and the highest bar."""
+    assert spark([0.0, 0.001, 0.5, 0.999, 1.0, None]) == "▁▂▅▇█·"
+
+
+RUNS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.integers(0, 3)).map(lambda one: (*one[:2], min(one[1:]))),
+    min_size=1,
+)
+
+
+@given(RUNS)
+def test_no_run_is_lost(runs: list[tuple[str, int, int]]) -> None:
+    """Every run is in one build, the stretch is the end of the line, and rates are rates."""
+    one = timeline(*runs)
+
+    assert sum(len(build.entries) for build in one.builds) == len(runs)
+    assert one.asked_builds[len(one.asked_builds) - len(one.stretch) :] == one.stretch
+    assert all(rate is None or 0 <= rate <= 1 for rate in map(rate_of, one.builds))
+    assert (one.first_bad is None) or one.asked_builds[-1].state is State.BAD

@@ -150,7 +150,7 @@ def _judge(
             f"{one.place}: left out, {explain(one, got, answers[one.option], version=version)}"
             for one, got in excused.items()
         ]
-    wanted = {one.option for one in requests if one.origin is not Origin.DEFAULT}
+    wanted = {one.option for one in requests if one.origin not in (Origin.DEFAULT, Origin.SERIES)}
     is_users = any(one.option in wanted or wanted.intersection(answers[one.option].rivals) for one in refused)
     what = f"Linux {version} does not grant " + (
         f"{len(refused)} options that are asked for" if len(refused) > 1 else next(iter(refused)).option
@@ -162,6 +162,8 @@ def _judge(
         remedy = "ask for what is needed as well, or leave it out; '# versions: 4.6..' above an option says who has it"
         raise UsageError(what, evidence=evidence, remedy=remedy)
     remedy = "see which change of the tree's Kconfig files does that; other kernels of this version grant it"
+    if any(one.origin is Origin.SERIES for one in refused):
+        remedy = "make the Kconfig files of the series and its fragment agree"
     raise SeriesError(what, evidence=evidence, remedy=remedy)
 
 

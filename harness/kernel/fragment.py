@@ -38,6 +38,7 @@ class Origin(Enum):
     """Who asks for an option."""
 
     DEFAULT = "the harness, of every kernel"
+    SERIES = "a series that ships, by a fragment of its own"
     SHIPPED = "who started the run, by a fragment of the harness"
     USER = "who started the run, by a fragment of their own"
 

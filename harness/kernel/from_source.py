@@ -70,7 +70,7 @@ def kernel_from_source(
     source = _find_source(store, word, shipped, deadline=deadline, apt=apt)
     trees = _apply(store, word, source, shipped, deadline=deadline, say=say)
     tree = trees[-1]
-    fragments = (*USUAL_FRAGMENTS, *options.fragments)
+    fragments: tuple[str | Path, ...] = (*USUAL_FRAGMENTS, *_fragments_of(shipped), *options.fragments)
     toolchain = find_toolchain(deadline=deadline)
     words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline).assignments
     config = find_config(store, tree, fragments=fragments, assignments=words, deadline=deadline)
@@ -112,7 +112,7 @@ def _find_source(
         if not is_tree(place):
             raise not_a_tree(word.tree.path, place)
         return source_tree(store, place, revision=word.tree.revision, deadline=deadline)
-    version = parse_spec(shipped.base).name if shipped else word.version
+    version = parse_spec(shipped.stack[0].base).name if shipped else word.version
     return source_package(store, version, deadline=deadline, apt=apt)
 
 
@@ -121,7 +121,7 @@ def _apply(
 ) -> list[PatchedTree]:
     """The source, then what each series makes of it."""
     trees = [unpatched(source)]
-    series = [shipped.series] if shipped else []
+    series = [one.series for one in shipped.stack] if shipped else []
     if word.patches:
         series.append(_read_patches(store, word, source, deadline=deadline))
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
@@ -133,6 +133,11 @@ def _apply(
         below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
         trees.append(patch_tree(store, below, one, is_revision_given=is_revision_given, deadline=deadline))
     return trees
+
+
+def _fragments_of(shipped: ShippedSeries | None) -> tuple[Path, ...]:
+    """What a shipped series asks of the configuration, with those below it."""
+    return tuple(fragment for one in shipped.stack for fragment in one.fragments) if shipped else ()
 
 
 def _read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
@@ -181,9 +186,6 @@ def _tell(
         reused=built.reused,
         warnings=tuple(f"{one.render()} (patch {one.patch})" for one in built.warnings),
     )
-    declared = None
-    if shipped is not None:
-        declared = Declaration(shipped.name, dict(shipped.traits), shipped.source, shipped.confirmed)
     return SourceKernel(
         image=built.image,
         origin=" + ".join([source.described, *(one.title for one in series)]),
@@ -191,5 +193,5 @@ def _tell(
         log=built.log,
         notes=tuple(dict.fromkeys(notes)),
         profile=shipped.profile if shipped else "",
-        declared=declared,
+        declared=shipped.declaration if shipped else None,
     )

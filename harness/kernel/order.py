@@ -106,8 +106,11 @@ def fragment_names() -> tuple[str, ...]:
 
 
 def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragment:
-    """The fragment that a word names: one of ours, a file, or a file of the tree."""
+    """The fragment that a word names: one of ours, a shipped series' own, a file, or a file of the tree."""
     name = str(word)
+    if Path(word).is_relative_to(places.SERIES):
+        place = Path(word).relative_to(places.ROOT).as_posix()
+        return parse_fragment(Path(word).read_text(), name=place, origin=Origin.SERIES)
     if name in fragment_names():
         path = places.KCONFIGS / f"{name}{_SUFFIX}"
         origin = Origin.DEFAULT if name in DEFAULT else Origin.SHIPPED

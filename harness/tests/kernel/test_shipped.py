@@ -66,12 +66,60 @@ def test_an_unknown_name_lists_those_there_are(folder: Path) -> None:
     assert (raised.value.evidence, raised.value.remedy) == ("one", "use series:one")
 
 
+def stand(folder: Path, name: str, base: str) -> None:
+    """Add a series that stands on another one, and asks for an option."""
+    (folder / name).mkdir()
+    text = DESCRIPTION.replace("deb-src:6.1", base).replace('profile = "mainline"', 'fragments = ["x.config"]')
+    text = text.replace("a commit", name).replace("mountinfo_root", f"{name}_root")
+    (folder / name / "series.toml").write_text(text)
+    (folder / name / "x.config").write_text("CONFIG_X=y\n")
+    (folder / name / "0001-do-it-again.patch").write_text(DIFF.replace("b\n", "c\n"))
+
+
+def test_a_series_stands_on_another(folder: Path) -> None:
+    """It is judged by the profile of the one below, and declares what both change; each brings what it asks for."""
+    stand(folder, "two", "series:one")
+    stand(folder, "three", "series:two")
+    shipped = find_shipped("three", folder=folder, deadline=SOON)
+
+    assert [one.name for one in shipped.stack] == ["one", "two", "three"]
+    assert shipped.stack[0].base == "deb-src:6.1"
+    assert {one.profile for one in shipped.stack} == {"mainline"}
+    assert shipped.declaration.name == "three"
+    assert shipped.declaration.traits == dict.fromkeys(("mountinfo_root", "two_root", "three_root"), "filesystem")
+    assert shipped.declaration.source == "a commit; two; three"
+    assert [one.fragments for one in shipped.stack] == [(), (folder / "two/x.config",), (folder / "three/x.config",)]
+
+
+def test_what_is_not_confirmed_below_is_not_above(folder: Path) -> None:
+    """A value may come from any series of the stack, so all must be confirmed."""
+    stand(folder, "two", "series:one")
+    path = folder / "one/series.toml"
+    path.write_text(path.read_text().replace("confirmed = true", "confirmed = false"))
+
+    assert not find_shipped("two", folder=folder, deadline=SOON).declaration.confirmed
+
+
+@pytest.mark.parametrize("base", ["series:two", "series:three", "series:none"])
+def test_a_series_does_not_stand_on_itself(folder: Path, base: str) -> None:
+    """Neither at once nor by way of another one, nor on one that is not there."""
+    stand(folder, "two", base)
+    stand(folder, "three", "series:two")
+    with pytest.raises(SeriesError, match=r"series/\w+/series.toml: base is series:\w+, which it cannot stand on"):
+        find_shipped("two", folder=folder, deadline=SOON)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
         ('base = "deb-src:6.1"\n', "", "series/one/series.toml: base is missing"),
         ("confirmed = true", 'confirmed = "yes"', "series/one/series.toml: confirmed is not true or false"),
         ('title = "a"', 'title = "a"\ntypo = 1', "series/one/series.toml: typo is not a known key"),
+        (
+            'title = "a"',
+            'title = "a"\nfragments = ["no.config"]',
+            "series/one/series.toml: fragments names no.config, which is not there",
+        ),
     ],
 )
 def test_a_broken_description_is_named(folder: Path, old: str, new: str, what: str) -> None:

@@ -303,10 +303,11 @@ def test_every_value_is_held_by_a_profile_or_called_unseen(shipped: Semantics) -
 
 
 def test_every_trait_is_in_mainline(shipped: Semantics) -> None:
-    """Mainline says something of every trait, and the newest release leaves nothing unconfirmed."""
+    """Mainline says something of every trait that it can show, and the newest release leaves nothing unconfirmed."""
     newest = shipped.profile("mainline", release="6.18.44")
+    gone = {trait.name for trait in shipped.traits.values() if trait.theme == "ns_cgroup"} - {"ns_controller"}
 
-    assert set(newest.expectations) == set(shipped.traits)
+    assert set(newest.expectations) == set(shipped.traits) - gone
     assert {trait for trait, cell in newest.expectations.items() if not cell.confirmed} == set()
 
 
@@ -339,7 +340,7 @@ def test_every_cell_is_traced(shipped: Semantics) -> None:
     """Each source is one that a reader can look up, or says that it is an inference."""
     public = re.compile(
         r"commit [0-9a-f]{12}\b|v4 cover letter|v1 review|RFC 5/5|v3 (code|document)|v4 code|[a-z_0-9]+\([27]\)"
-        r"|observed on Linux 6\.\d+|Linux 3\.18|inferred|not read again|as write_outside"
+        r"|observed on Linux 6\.\d+|Linux (3\.18|2\.6\.\d\d)|PATCH 16/29|inferred|not read again|as write_outside"
     )
     for profile, trait, cell in _all_cells(shipped):
         assert public.search(cell.source), f"{profile}.{trait}: {cell.source}"

@@ -11,7 +11,7 @@ from junitparser import JUnitXml
 from harness import places, process
 from harness.deadline import Deadline
 from harness.errors import ExitStatus
-from harness.kernel.shipped import shipped_names
+from harness.kernel.shipped import find_shipped, shipped_names
 from harness.kernel.source import Source, source_package
 from harness.report.folder import load_run
 from harness.store import Store
@@ -91,13 +91,15 @@ def test_the_same_files_are_not_built_again(source: Source, base: Path) -> None:
 
 
 def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
-    """Every case is asked of the small kernel but the one that needs its type information, which takes long to make."""
+    """Every case is asked of the small kernel but for type information, slow to make, and for what Linux 3.0 took."""
     done = start("run", BASE, "--results", tmp_path)
     run = load_run(tmp_path / "latest")
+    old = [case for case in run.cases if "CONFIG_CGROUP_NS" in case.reason]
 
     assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    skipped = [case.id for case in run.cases if case.outcome is Outcome.SKIPPED and case not in old]
+    assert skipped == ["cases/escapes/id-lookup.session"]
     assert {case.outcome for case in run.cases} == {Outcome.MATCH, Outcome.SKIPPED}
-    assert [case.id for case in run.cases if case.outcome is Outcome.SKIPPED] == ["cases/escapes/id-lookup.session"]
     assert run.kernel.build.source.startswith("linux-source-6.1 ")
     assert run.kernel.build.compiler
     assert (tmp_path / "latest/build.log").stat().st_size > 0
@@ -123,6 +125,23 @@ def test_each_control_flips_its_trait(tmp_path: Path) -> None:
     assert set(CONTROLS.values()) <= marked
     joint = next(tmp_path.glob("*-5-kernels/junit.xml"))
     assert len(list(JUnitXml.fromfile(str(joint)))) == len(kernels)
+
+
+def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> None:
+    """Each series of the stack brings its own option along and flips what it declares, against the one below."""
+    names = ("ns-cgroup", "ns-cgroup-2.6.30", "ns-cgroup-2.6.37")
+    kernels = [f"series:{name}" for name in names]
+    done = start("run", *kernels, "--cases", places.CASES / "ns_cgroup", "--results", tmp_path)
+    runs = {(run := load_run(file.parent)).kernel.spec: run for file in tmp_path.glob("20*/run.json")}
+    seen = [{trait.trait: trait.seen for trait in runs[kernel].traits} for kernel in kernels]
+    flipped = [dict(find_shipped(name, deadline=Deadline.after(60)).traits) for name in names]
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert {case.outcome for run in runs.values() for case in run.cases} == {Outcome.MATCH}
+    assert all("series/ns-cgroup/ns.config" in run.kernel.build.fragments for run in runs.values())
+    assert {trait: seen[0][trait] for trait in flipped[0]} == flipped[0]
+    for before, after, declared in zip(seen, seen[1:], flipped[1:], strict=False):
+        assert {trait: value for trait, value in after.items() if value != before[trait]} == declared
 
 
 def test_a_control_is_no_mainline(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ from harness.store import Store
 
 SERIES = places.SERIES
 NAMES = sorted(path.parent.name for path in SERIES.glob("*/series.toml"))
+OF_2007 = {name: f"ns_cgroup-{name.removeprefix('ns-cgroup-')}" for name in ("ns-cgroup-2.6.30", "ns-cgroup-2.6.37")}
+OF_2007["ns-cgroup"] = "ns_cgroup-2.6.24"
+"""The series that re-create the controller ns, each with the profile of its release."""
 CONTROLS = ("mountinfo-unscoped", "move-judged-by-writer", "named-hierarchy-allowed", "release-agent-unchecked")
 PATCHES = sorted(SERIES.glob("*/*.patch"))
 CHANGED_LINES = re.compile(
@@ -75,6 +78,8 @@ def test_what_a_series_declares_flips(semantics: Semantics, name: str) -> None:
     """It declares a trait or more, each with a value that is one and that the base does not have."""
     shipped = find(name)
     base = semantics.profile(shipped.profile, release="6.1")
+    if shipped.below:
+        base = semantics.changed(base, shipped.below.declaration)
     traits = shipped.traits
     changed = semantics.changed(base, Declaration(name, traits, "series.toml"))
 
@@ -109,7 +114,7 @@ def test_patches_are_numbered(name: str) -> None:
     files = sorted(path.name for path in (SERIES / name).iterdir())
     patches = [file for file in files if file.endswith(".patch")]
 
-    assert set(files) == {"series.toml", *patches}
+    assert set(files) == {"series.toml", *patches, *(fragment.name for fragment in find(name).fragments)}
     assert [patch[:5] for patch in patches] == [f"{number:04}-" for number in range(1, len(patches) + 1)]
     assert patches
 
@@ -139,11 +144,25 @@ def test_the_diffstat_is_that_of_the_diff(path: Path) -> None:
     assert tuple(int(number or 0) for number in counted) == (added, removed)
 
 
+@pytest.mark.parametrize(("name", "profile"), OF_2007.items())
+def test_the_controller_of_2007_is_that_of_its_release(semantics: Semantics, name: str, profile: str) -> None:
+    """The stack declares what the profile says, all of it; beyond that only what 6.1 has and that release had not."""
+    declared = find(name).declaration
+    said = semantics.postings[profile].values
+
+    assert declared.confirmed
+    assert {trait: declared.traits[trait] for trait in said} == said
+    assert declared.traits.keys() - said.keys() <= {"ns_clone_children"}
+
+
 @pytest.mark.boot
 @pytest.mark.parametrize("name", NAMES)
 def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source) -> None:
     """git am takes each patch on top of the base, white space included, and checkpatch --strict is content with it."""
     with checked_out(Store.default(), source.repository, source.commit, deadline=soon()) as tree:
+        for below in find(name).stack[:-1]:
+            for path in sorted((SERIES / below.name).glob("*.patch")):
+                tree.git("am", "--quiet", str(path), deadline=soon())
         for path in sorted((SERIES / name).glob("*.patch")):
             tree.git("am", "--quiet", "--whitespace=error-all", str(path), deadline=soon())
             said = run([*CHECKPATCH, path], cwd=tree.path, check=False, deadline=soon())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import places
 from harness.deadline import Deadline
 from harness.errors import HostError, SeriesError, UsageError
 from harness.kernel import host_lack
@@ -19,6 +20,7 @@ from harness.kernel.worktree import WorkTree, checked_out
 from harness.store import Store
 
 SOON = Deadline.after(3600)
+OF_A_SERIES = places.SERIES / "ns-cgroup/ns.config"
 HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.5 Kernel Configuration\n#\n"
 # A kernel tree that grants what is asked for, but for lines that match $(refused), and counts how often it was asked.
 MAKEFILE = """\
@@ -133,6 +135,18 @@ def test_there_is_one_start(tmp_path: Path) -> None:
     assert caught.value.evidence == f"{tmp_path / 'one'}\n{tmp_path / 'two'}"
 
 
+def test_a_series_asks_for_options_of_its_own(tmp_path: Path) -> None:
+    """By a fragment in its folder, which is named as people find it, and which counts beside a whole config, too."""
+    whole = tmp_path / "whole"
+    whole.write_text(HEADER)
+    tree = fake_tree(tmp_path / "tree")
+
+    for fragments in ([OF_A_SERIES], [OF_A_SERIES, whole]):
+        config = configured(tmp_path, tree, *fragments)
+        assert options(config)["CONFIG_CGROUP_NS"] == "y"
+        assert "series/ns-cgroup/ns.config" in config.fragments
+
+
 def test_a_fragment_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     """Names of the harness's own are the most likely meant."""
     with pytest.raises(UsageError, match="there is no config fragment kasam") as caught:
@@ -224,6 +238,15 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
     assert rival == f"    by {mine}:4: CONFIG_KERNEL_LZ4=y"
     choice = [line for place, line in said.items() if "CONFIG_KERNEL_" in place]
     assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
+
+
+@pytest.mark.boot
+def test_what_a_series_asks_for_and_does_not_get_is_its_fault(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
+    """Its Kconfig files have to offer it; those of Linux 6.1 do not."""
+    with pytest.raises(SeriesError, match="does not grant CONFIG_CGROUP_NS") as caught:
+        of_linux(linux, OF_A_SERIES)
+
+    assert caught.value.evidence.startswith("series/ns-cgroup/ns.config:2: CONFIG_CGROUP_NS=y\n")
 
 
 @pytest.mark.boot

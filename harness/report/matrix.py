@@ -25,8 +25,8 @@ _LEGEND = f"{SAME} as before it   {UNCONFIRMED} no primary source   {SILENT} can
 def matrix_lines(traits: Sequence[Trait], profiles: Sequence[Profile], width: int) -> list[Line]:
     """Which value each profile has of each trait.
 
-    :param profiles: oldest first. Those that do not fit go on a further page, and so do those that have no trait in
-        common with the one before. At least one is on each page, however narrow it is.
+    :param profiles: oldest first. Those that do not fit go on a further page, and so do those that are of something
+        else than the one before. At least one is on each page, however narrow it is.
     :param width: columns.
     :return: on the first page every trait that its profiles speak of; on a page that goes on with the one before, those
         of which something changes there. A cell that says the same as the one before it on its page is a ditto mark.
@@ -96,19 +96,24 @@ def _pages(traits: Sequence[Trait], profiles: Sequence[Profile], room: int) -> I
     rest, before = list(profiles), None
     said: dict[str, Expectation] = {}
     while rest:
-        if before is not None and not before.expectations.keys() & rest[0].expectations.keys():
+        if before is not None and _is_foreign(before, rest[0]):
             before, said = None, {}
         page = _make_page(traits, rest[:1], said, before)
         for number in range(2, len(rest) + 1):
-            is_foreign = not rest[number - 2].expectations.keys() & rest[number - 1].expectations.keys()
             wider = _make_page(traits, rest[:number], said, before)
-            if is_foreign or sum(wider.widths) + _GAP * number > room:
+            if _is_foreign(rest[number - 2], rest[number - 1]) or sum(wider.widths) + _GAP * number > room:
                 break
             page = wider
         yield page
         for profile in page.profiles:
             said |= profile.expectations
         rest, before = rest[len(page.profiles) :], page.profiles[-1]
+
+
+def _is_foreign(one: Profile, other: Profile) -> bool:
+    """Whether two profiles are of different things: of what the one with less to say speaks of, most is not shared."""
+    few = min(len(one.expectations), len(other.expectations))
+    return 2 * len(one.expectations.keys() & other.expectations.keys()) < few
 
 
 def _make_page(

@@ -39,7 +39,7 @@ def test_every_change_is_on_a_page() -> None:
             assert value in text, f"{value} at {width}"
 
 
-def test_profiles_without_a_common_trait_share_no_page() -> None:
+def test_profiles_of_different_things_share_no_page() -> None:
     """Versions of another thing would be columns of dots."""
     profiles = [SEMANTICS.profile(name, release=None) for name in ("v0", "old")]
     texts = [line.text for line in matrix_lines(TRAITS, profiles, 80)]

@@ -1,0 +1,57 @@
+"""Several kernels in one run: what is shown at the end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import kernels
+from harness.errors import ExitStatus
+from harness.kernels import Asked, Ready, run_kernels
+from harness.pipeline import Options
+from harness.report.record import RunRecord
+from harness.report.terminal import PlainDisplay
+from harness.run import Judging, Selection
+from harness.semantics import load_semantics
+from harness.store import Store
+from harness.tests.report.sample import RUN
+from harness.tests.test_semantics import SMALL
+
+OF_SAMPLE = "Traits of 6.1.0-56-cloud-amd64"
+OF_ALL = "Kernels of this run"
+
+
+@pytest.mark.parametrize(
+    ("records", "shown"),
+    [([RUN], OF_SAMPLE), ([None, RUN], OF_SAMPLE), ([RUN, RUN], OF_ALL), ([None, None], "")],
+)
+def test_traits_are_shown_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, records: Sequence[RunRecord | None], shown: str
+) -> None:
+    """One table of all, or that of the one kernel which came so far; never none where there are traits."""
+    left = list(records)
+
+    @contextmanager
+    def ready(options: Sequence[Options], asked: Asked, display: object) -> Iterator[Iterator[Ready]]:
+        yield (Ready(one, None) for one in options)
+
+    def run_one(one: Ready, asked: Asked, display: PlainDisplay, tell: object) -> tuple[RunRecord | None, ExitStatus]:
+        record = left.pop(0)
+        if record is not None:
+            display.finished(record, None)
+        return record, ExitStatus.AS_EXPECTED
+
+    monkeypatch.setattr(kernels, "_ready", ready)
+    monkeypatch.setattr(kernels, "_run_one", run_one)
+    stream = io.StringIO()
+    display = PlainDisplay(stream, is_for_several=len(records) > 1)
+    semantics = load_semantics(SMALL, path="small.toml")
+    asked = Asked(Selection(), semantics, Judging(), tmp_path, Store(tmp_path), "harness run")
+    run_kernels([Options()] * len(records), asked, display=display, tell=lambda _: ExitStatus.HOST)
+
+    assert [text for text in (OF_SAMPLE, OF_ALL) if text in stream.getvalue()] == [text for text in [shown] if text]
+    assert stream.getvalue().count(OF_SAMPLE) <= 1

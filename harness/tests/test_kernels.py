@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ import pytest
 from harness import kernels
 from harness.errors import ExitStatus
 from harness.kernels import Asked, Ready, run_kernels
+from harness.known import KnownFailures
 from harness.pipeline import Options
+from harness.report.folder import RunFolder
 from harness.report.record import RunRecord
 from harness.report.terminal import PlainDisplay
 from harness.run import Judging, Selection
@@ -37,7 +40,7 @@ def test_traits_are_shown_once(
 
     @contextmanager
     def ready(options: Sequence[Options], asked: Asked, display: object) -> Iterator[Iterator[Ready]]:
-        yield (Ready(one, None) for one in options)
+        yield (Ready(one, RunFolder.create(tmp_path, "deb", 0.0)) for one in options)
 
     def run_one(one: Ready, asked: Asked, display: PlainDisplay, tell: object) -> tuple[RunRecord | None, ExitStatus]:
         record = left.pop(0)
@@ -47,10 +50,12 @@ def test_traits_are_shown_once(
 
     monkeypatch.setattr(kernels, "_ready", ready)
     monkeypatch.setattr(kernels, "_run_one", run_one)
+    monkeypatch.setattr(kernels, "_remember", lambda *_: None)
     stream = io.StringIO()
     display = PlainDisplay(stream, is_for_several=len(records) > 1)
     semantics = load_semantics(SMALL, path="small.toml")
-    asked = Asked(Selection(), semantics, Judging(), tmp_path, Store(tmp_path), "harness run")
+    judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
+    asked = Asked(Selection(), semantics, judging, tmp_path, Store(tmp_path), "harness run")
     run_kernels([Options()] * len(records), asked, display=display, tell=lambda _: ExitStatus.HOST)
 
     assert [text for text in (OF_SAMPLE, OF_ALL) if text in stream.getvalue()] == [text for text in [shown] if text]

@@ -320,10 +320,10 @@ def test_names_are_consistent(shipped: Semantics) -> None:
         assert trait.scenarios, trait.name
 
 
-def test_stories_are_told(shipped: Semantics) -> None:
+def test_every_trait_has_a_story(shipped: Semantics) -> None:
     """Who decided what, when and why, in sentences; nothing that only we can read."""
-    for trait in (one for one in shipped.traits.values() if one.story):
-        assert trait.story.endswith("."), trait.name
+    for trait in shipped.traits.values():
+        assert trait.story.endswith("."), f"{trait.name} has no story, or one that breaks off"
         assert len(trait.story.split()) >= 30, trait.name
         assert not re.search(r"\[[A-Z]{2,}\d*\]|TODO", trait.story), trait.name
 

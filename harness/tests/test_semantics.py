@@ -324,7 +324,7 @@ def test_every_trait_has_a_story(shipped: Semantics) -> None:
     """Who decided what, when and why, in sentences; nothing that only we can read."""
     for trait in shipped.traits.values():
         assert trait.story.endswith("."), f"{trait.name} has no story, or one that breaks off"
-        assert len(trait.story.split()) >= 30, trait.name
+        assert len(trait.story.split()) >= 20, trait.name
         assert not re.search(r"\[[A-Z]{2,}\d*\]|TODO", trait.story), trait.name
 
 

@@ -21,6 +21,7 @@ KIND = "kernel-objects"
 """The kind of these products in the store."""
 
 _KEPT = 6
+"""Of trees with a series, and as many of trees without."""
 _CONSIDERED = 12
 _OUTPUT = "output"
 _LOCK_SECONDS = 60.0
@@ -142,8 +143,11 @@ def keep_objects(store: Store, made: Wanted, output: Path) -> None:
             "used_at": time.time(),
         }
         store.remember(KIND, made.key, fact)
-    for one in sorted(_all_kept(store), key=lambda kept: -kept.used_at)[_KEPT:]:
-        _drop(store, one.key)
+    # Apart: whoever builds a dozen series must not lose the base's, from which all of them start.
+    kept = sorted(_all_kept(store), key=lambda one: -one.used_at)
+    for is_patched in (True, False):
+        for one in [one for one in kept if one.is_patched is is_patched][_KEPT:]:
+            _drop(store, one.key)
 
 
 def _drop(store: Store, key: str) -> None:

@@ -38,6 +38,8 @@ UNDOING = (
 INVENTED = ("looser-rules", "other-views", "stricter-rules")
 """Controls that do what no release did."""
 CONTROLS = (*UNDOING, *INVENTED)
+POSTED = {"cgroupns-rfc": "v0", "cgroupns-v1": "v1", "cgroupns-v2": "v2", "cgroupns-v3": "v3", "cgroupns-v4": "v4"}
+"""The series that re-create a posted version, each with the profile of that version."""
 PATCHES = sorted(SERIES.glob("*/*.patch"))
 CHANGED_LINES = re.compile(
     r"^ \d+ files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE
@@ -57,6 +59,12 @@ def soon() -> Deadline:
 def source() -> Source:
     """The base of the controls, from the user's own store, so that it is imported once."""
     return source_package(Store.default(), "6.1", deadline=soon())
+
+
+@pytest.fixture(scope="module")
+def checked() -> set[bytes]:
+    """Patches that checkpatch was content with: copies of them need not be looked at again."""
+    return set()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +94,7 @@ def test_the_controls_are_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_series_declares_flips(semantics: Semantics, name: str) -> None:
-    """It declares a trait or more, each with a value that is one and that the base does not have."""
+    """Each trait that it declares has a value that its profile does not have; postings may have none."""
     shipped = find(name)
     base = semantics.profile(shipped.profile, release="6.1")
     if shipped.below:
@@ -94,7 +102,7 @@ def test_what_a_series_declares_flips(semantics: Semantics, name: str) -> None:
     traits = shipped.traits
     changed = semantics.changed(base, Declaration(name, traits, "series.toml"))
 
-    assert traits
+    assert traits or name in POSTED
     assert {trait for trait in changed.values if changed.values[trait] != base.values.get(trait)} == set(traits)
 
 
@@ -166,9 +174,45 @@ def test_the_controller_of_2007_is_that_of_its_release(semantics: Semantics, nam
     assert declared.traits.keys() - said.keys() <= {"ns_clone_children"}
 
 
+@pytest.mark.parametrize(("name", "profile"), POSTED.items())
+def test_a_posting_is_a_series_on_a_source_package(semantics: Semantics, name: str, profile: str) -> None:
+    """It is judged by the profile of its version, and what that does not say fails nothing; it leaves headers alone."""
+    shipped = find(name)
+    confirmed = [trait for trait, value in semantics.postings[profile].expectations.items() if value.confirmed]
+
+    assert parse_spec(shipped.base).kind is SpecKind.SOURCE_PACKAGE
+    assert shipped.profile == profile
+    assert not shipped.confirmed or not shipped.traits
+    assert not set(confirmed) & set(shipped.traits)
+    assert not [file for patch in shipped.series.patches for file in patch.files if file.startswith("include/")]
+
+
+def test_what_postings_share_is_the_same() -> None:
+    """A series stands alone, so it holds copies: a patch of the same subject is the same in each, bit by bit."""
+    copies: dict[str, set[bytes]] = {}
+    folders: dict[str, set[str]] = {}
+    for path in (path for name in POSTED for path in (SERIES / name).glob("*.patch")):
+        subject = read_patch(path)["Subject"]
+        copies.setdefault(subject, set()).add(path.read_bytes())
+        folders.setdefault(subject, set()).add(path.parent.name)
+
+    assert {subject for subject, found in copies.items() if len(found) > 1} == set()
+    assert sum(found == set(POSTED) for found in folders.values()) >= 8
+
+
+@pytest.mark.parametrize("name", POSTED)
+def test_a_posting_says_what_it_is(name: str) -> None:
+    """Who comes across one of its patches reads that it re-creates something old, and that it must not go anywhere."""
+    for path in sorted((SERIES / name).glob("*.patch")):
+        message = " ".join(read_patch(path).get_content().partition("\n---\n")[0].split())
+
+        assert re.search(r"\b(This|this|It) re-creates\b", message)
+        assert "not meant for any tree that people run" in message
+
+
 @pytest.mark.boot
 @pytest.mark.parametrize("name", NAMES)
-def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source) -> None:
+def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source, checked: set[bytes]) -> None:
     """git am takes each patch on top of the base, white space included, and checkpatch --strict is content with it."""
     with checked_out(Store.default(), source.repository, source.commit, deadline=soon()) as tree:
         for below in find(name).stack[:-1]:
@@ -176,9 +220,12 @@ def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source) ->
                 tree.git("am", "--quiet", str(path), deadline=soon())
         for path in sorted((SERIES / name).glob("*.patch")):
             tree.git("am", "--quiet", "--whitespace=error-all", str(path), deadline=soon())
+            if path.read_bytes() in checked:
+                continue
             said = run([*CHECKPATCH, path], cwd=tree.path, check=False, deadline=soon())
 
             assert (said.stdout.decode(), said.status) == ("", 0)
+            checked.add(path.read_bytes())
         assert not tree.git("status", "--porcelain", deadline=soon()).stdout
 
 

@@ -35,6 +35,20 @@ CASES = (
     "writes/release-agent-userns.session",
 )
 """One that shows each trait of the controls."""
+TELLING = (
+    "views/siblings-v1.session",
+    "views/siblings-v2.session",
+    "views/zombie-v2.session",
+    "mounts/inside-v1.session",
+    "mounts/inside-v2.session",
+    "migration/member-v2.session",
+    "review/setns-from-elsewhere.session",
+    "writes/outside-v2.session",
+    "lifetime/rmdir-root-unused.session",
+    "delegation/remount.session",
+    "creation/limit.session",
+)
+"""They tell the posted versions apart, and all of these from mainline."""
 
 
 def start(*words: str | Path) -> process.Completed:
@@ -142,6 +156,26 @@ def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> Non
     assert {trait: seen[0][trait] for trait in flipped[0]} == flipped[0]
     for before, after, declared in zip(seen, seen[1:], flipped[1:], strict=False):
         assert {trait: value for trait, value in after.items() if value != before[trait]} == declared
+
+
+def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> None:
+    """Each kernel does what is known of its version, or taken to be so; the table marks what differs, and no more."""
+    names = [name for name in shipped_names() if name.startswith("cgroupns-")]
+    cases = [word for case in TELLING for word in ("--cases", places.CASES / case)]
+    done = start("run", *(f"series:{name}" for name in names), *cases, "--results", tmp_path)
+    runs = [load_run(file.parent) for file in tmp_path.glob("20*/run.json")]
+    marked = {line.split()[1] for line in done.text.rpartition("\nTraits: ")[2].split("\n") if line.startswith("! ")}
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert len(runs) == len(names) == 5
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        assert {case.outcome for case in run.cases} == {Outcome.MATCH}
+        assert [trait for trait in run.traits if trait.seen and trait.expected not in ("", trait.seen)] == []
+        for trait in run.traits:
+            values.setdefault(trait.trait, set()).add(trait.seen)
+    assert marked & set(values) == {trait for trait, seen in values.items() if len(seen - {""}) > 1}
+    assert {"outside_view", "pinned_against_member", "setns", "write_outside", "mount_root", "scope"} <= marked
 
 
 def test_a_control_is_no_mainline(tmp_path: Path) -> None:

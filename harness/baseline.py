@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.compare import Change, Comparison, compare
+from harness.errors import HarnessError
+from harness.history import opened_history
 from harness.kernel_line import kernel_line
 from harness.report.find_run import FoundRun, complete_runs, find_run
+from harness.report.folder import load_run
 from harness.report.record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
 
 LAST = "last"
@@ -38,7 +42,24 @@ class Baseline:
         if self.found is not None:
             return self.found
         line = kernel_line(kernel)
-        return next((one for one in complete_runs(self.results) if kernel_line(one.run.kernel) == line), None)
+        for folder in self._folders_of(line):
+            with suppress(HarnessError):  # one that cannot be read is no baseline
+                run = load_run(folder)
+                if run.complete and kernel_line(run.kernel) == line:
+                    return FoundRun(folder, run)
+        return None
+
+    def _folders_of(self, line: str) -> Iterator[Path]:
+        """The folders of a kernel line, the newest first: as the history tells, which need not read a thousand runs."""
+        try:
+            with opened_history(self.results, say=lambda text: None) as history:
+                history.bring_up_to_date(self.results)
+                runs = [one for one in history.runs() if one.line == line and one.is_complete]
+        except HarnessError:
+            # Who looks for a baseline is not stopped by a history that has to be mended.
+            yield from (one.folder for one in complete_runs(self.results))
+        else:
+            yield from (folder for one in reversed(runs) if (folder := self.results / one.folder).is_dir())
 
 
 def find_baseline(word: str, *, results: Path) -> Baseline:

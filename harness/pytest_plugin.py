@@ -27,7 +27,7 @@ from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
 from harness.repeat import shuffle
-from harness.report.folder import case_folder_name
+from harness.report.folder import RUN_NAME, case_folder_name
 from harness.report.record import CaseRecord, dumps_case
 from harness.semantics import Semantics, load_semantics
 from harness.session.console_name import Console
@@ -79,6 +79,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Drop what :func:`bench_of` made."""
     config.stash[_ENDS].close()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Look for no cases in run folders: the results of a run, or of the round before, may stand among its cases."""
+    return True if (collection_path / RUN_NAME).is_file() else None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -316,17 +316,22 @@ def _build(kind: type[_T], value: object, where: str, source: str) -> _T:
 
 
 def _convert(hint: object, value: object, where: str, source: str) -> object:
+    if (hint is str or hint is int or hint is bool) and type(value) is hint:  # nearly always
+        return value
     if isinstance(hint, GenericAlias) and isinstance(value, list):
-        return tuple(_convert(get_args(hint)[0], one, f"{where}[{at}]", source) for at, one in enumerate(value))
-    if hint is Outcome and value in list(Outcome):
-        return Outcome(str(value))
-    if hint is Fault and value in list(Fault):
-        return Fault(str(value))
+        (part,) = get_args(hint)[:1]
+        return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
+    if (hint is Outcome or hint is Fault) and isinstance(value, str) and (hint, value) in _MEMBERS:
+        return _MEMBERS[hint, value]
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and hint in _PARTS:
         return _build(hint, value, where, source)
-    if hint in (str, int, bool) and type(value) is hint:
-        return value
     wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
     raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
+
+
+_MEMBERS: Mapping[tuple[object, str], Outcome | Fault] = {
+    **{(Outcome, one.value): one for one in Outcome},
+    **{(Fault, one.value): one for one in Fault},
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness.baseline import LAST, find_baseline, judge_by
 from harness.errors import ExitStatus, UsageError
+from harness.history import HISTORY_NAME
 from harness.report.find_run import FoundRun
 from harness.report.folder import RunFolder, load_run
 from harness.report.junit import render_junit
@@ -96,6 +98,23 @@ def test_last_is_the_newest_complete_run_of_the_same_line(tmp_path: Path) -> Non
     assert found is not None
     assert found.run == load_run(found.folder) == run(Outcome.MISMATCH, kernel=replace(OTHER, release="6.1.0-99"))
     assert baseline.of(replace(KERNEL, release="5.10.3")) is None
+
+
+def test_a_damaged_history_hides_no_baseline(tmp_path: Path) -> None:
+    """The runs themselves are read then; and a run that the history knows and somebody has removed is passed over."""
+    save(tmp_path, 1, run(Outcome.MATCH))
+    save(tmp_path, 2, run(Outcome.LOST))
+    baseline = find_baseline(LAST, results=tmp_path)
+    newest = baseline.of(KERNEL)
+    assert newest is not None
+    shutil.rmtree(newest.folder)
+    before = baseline.of(KERNEL)
+    (tmp_path / HISTORY_NAME).write_bytes(b"no database" * 99)
+
+    assert newest.run == run(Outcome.LOST)
+    assert before is not None
+    assert before.run == run(Outcome.MATCH)
+    assert baseline.of(KERNEL) == before
 
 
 def test_a_run_that_there_is_not_is_told_at_once(tmp_path: Path) -> None:

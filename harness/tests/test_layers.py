@@ -153,9 +153,9 @@ ORDER = """
 * report.history
   report.folder
   report.find_run
-  baseline
   history_file
   history
+  baseline
   report.live
   report.terminal
   pipeline

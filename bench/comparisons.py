@@ -36,9 +36,14 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def transcript(number: int, pid: int) -> str:
-    """A session of forty lines, every third with a pid."""
-    lines = [f"    # cat /proc/{pid}/cgroup", f"    0::/a/{number % 7}", "    [1] " + str(pid)]
-    return "varies: 77\n\n" + "\n".join(lines[at % 3] for at in range(40)) + "\n"
+    """A session of forty lines, every fourth with a pid."""
+    lines = (
+        f"    # cat /proc/{pid}/cgroup > f",
+        f"    0::/a/{number % 7}/b",
+        f"    [1] {pid}",
+        "    # mkdir -p /a/b/c",
+    )
+    return "varies: 77\n\n" + "\n".join(f"    # echo {at}\n{lines[at % 4]}" for at in range(20)) + "\n"
 
 
 def run(number: int, cases: int, *, failing: int, image: int) -> RunRecord:
@@ -72,8 +77,12 @@ def measure_diff(results: Path) -> Figure:
         before, after = (find_run(word, results=results) for word in ("last~1", "last"))
         comparison_lines(compare(before.run, after.run), 80, names=(before.name, after.name))
 
-    seconds = min(timed(work) for _ in range(REPEATS))
-    return Figure("harness diff, 2 runs x 1,000 cases", seconds, 0.5, True, "s", "read, compared and written")
+    seconds = []
+    for _ in range(REPEATS):
+        for file in results.glob("*/run.json"):
+            file.touch()  # or the records would not be read again
+        seconds.append(timed(work))
+    return Figure("harness diff, 2 runs x 1,000 cases", min(seconds), 0.5, True, "s", "read, compared and written")
 
 
 def measure_history(results: Path) -> list[Figure]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
@@ -60,7 +61,7 @@ def find_runs(words: Sequence[str], *, results: Path) -> tuple[FoundRun, FoundRu
         if len(members) != 2:
             remedy = f"name two of them: harness diff {words[0]}:A {words[0]}:B"
             raise UsageError(f"{words[0]} is a run of {len(members)} kernels", evidence=_listed(members), remedy=remedy)
-        before, after = (FoundRun(one, load_run(one)) for one in members)
+        before, after = (FoundRun(one, _load(one)) for one in members)
         return before, after
     before, after = (find_run(word, results=results) for word in (*words, "last")[:2])
     if before.folder.resolve() == after.folder.resolve():
@@ -100,7 +101,7 @@ def complete_runs(results: Path) -> Iterator[FoundRun]:
     """The complete runs in a results folder, the newest first; what cannot be read is passed over."""
     for folder in run_folders(results):
         with suppress(HarnessError):
-            run = load_run(folder)
+            run = _load(folder)
             if run.complete and not is_without_kernel(run):
                 yield FoundRun(folder, run)
 
@@ -127,7 +128,7 @@ def _run_in(folder: Path, word: str) -> FoundRun:
     if not (folder / RUN_NAME).exists() and (folder / KERNELS_NAME).exists():
         evidence = _listed(joint_members(folder))
         raise UsageError(f"{word} is a run of several kernels", evidence=evidence, remedy=f"name one: {word}:A")
-    return FoundRun(folder, load_run(folder))
+    return FoundRun(folder, _load(folder))
 
 
 def _member(folder: Path, kernel: str, word: str) -> FoundRun:
@@ -135,8 +136,8 @@ def _member(folder: Path, kernel: str, word: str) -> FoundRun:
         raise UsageError(f"{word}: {folder} is no run of several kernels", remedy=f"name {folder} alone")
     members = joint_members(folder)
     for letter, one in zip(kernel_letters(len(members)), members, strict=True):
-        if letter == kernel or (one.is_dir() and load_run(one).kernel.spec == kernel):
-            return FoundRun(one, load_run(one))
+        if letter == kernel or (one.is_dir() and _load(one).kernel.spec == kernel):
+            return FoundRun(one, _load(one))
     evidence = _listed(members)
     raise UsageError(f"{word}: that run has no kernel {kernel}", evidence=evidence, remedy="name one of these letters")
 
@@ -165,3 +166,20 @@ def _find_last(number: int, kernel: str, *, results: Path) -> FoundRun:
 def is_without_kernel(run: RunRecord) -> bool:
     """Whether no case was asked as there was no kernel: not built, not booted, not fetched."""
     return [case.id for case in run.cases] == ["kernel/boots"]
+
+
+def _load(folder: Path) -> RunRecord:
+    """The run in that folder. Which run is the last is found by reading runs, and it is the one to compare, too.
+
+    :raises UsageError: it holds none, or a damaged one.
+    """
+    try:
+        changed = (folder / RUN_NAME).stat().st_mtime_ns
+    except OSError:
+        return load_run(folder)  # which says what is wrong
+    return _loaded(folder, changed)
+
+
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, changed: int) -> RunRecord:
+    return load_run(folder)

@@ -25,7 +25,8 @@ _NOISE = tuple(
         ("[", r"^\[(?P<stamp> *[0-9]+\.[0-9]{6})\]"),  # printk's time stamp
         ("[", r"^ *(?:\S+ )?\[[0-9]+\][+-]? +(?P<job>[0-9]+)$"),  # bash(1), job control: "[1] 412"
         ("0x", r"\b0x(?P<hexadecimal>[0-9a-f]{6,16})\b"),
-        ("", r"(?<![0-9a-zA-Z])(?P<address>[0-9a-f]{16})(?![0-9a-zA-Z])"),
+        ("ffff", r"(?<![0-9a-zA-Z])(?P<address>ffff[0-9a-f]{12})(?![0-9a-zA-Z])"),  # of the kernel
+        ("0000", r"(?<![0-9a-zA-Z])(?P<address>0000[0-9a-f]{12})(?![0-9a-zA-Z])"),  # of a process, or hashed by %p
         (":[4026", r"\b[a-z_]+:\[(?P<inode>4026[0-9]{6})\]"),  # namespaces(7): the link of /proc/PID/ns/X
         ("id", r"\b(?:pid|tid|ppid)(?:[=: ] ?| is )(?P<pid>[0-9]+)\b"),
         ("ID", r"\b[PT]ID(?:[=: ] ?| is )(?P<pid>[0-9]+)\b"),
@@ -42,7 +43,7 @@ _NOISE = tuple(
 )
 _DIGIT = re.compile(r"[0-9]")
 _NUMBER = re.compile(r"(?<![^\W_])[0-9]{2,}(?![^\W_])")
-_TOLD_PID = re.compile(r"^ *(?:\S+ )?\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
+_TOLD_PID = re.compile(r"\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
 _ASKED_PID = re.compile(r"\$(?:[$!]|\{?(?:BASHPID|PPID)\b).*\n *([0-9]{2,})$", re.MULTILINE)
 _VARIES = re.compile(r"^varies:(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 

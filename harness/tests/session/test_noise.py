@@ -46,7 +46,7 @@ def fill(template: str, numbers: random.Random) -> str:
         pid2=numbers.randrange(40, 4999),
         small=numbers.randrange(10, 60),
         inode=4026530000 + numbers.randrange(9999),
-        address=f"{numbers.getrandbits(63) | 1 << 63:016x}",
+        address=f"ffff{numbers.getrandbits(48):012x}",
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -77,16 +77,11 @@ class Semantics:
         """For each trait its values: what a guard may name."""
         return {name: tuple(trait.values) for name, trait in self.traits.items()}
 
-    @staticmethod
-    def near(word: str, names: Iterable[str]) -> str:
-        """What to add to a complaint of a word that is unknown: the names near to it, if any."""
-        return _near(word, names)
-
     def complaint(self, trait: str, value: str) -> str:
         """What is wrong with a guard or a sighting that names this trait and value; empty when nothing is."""
         known = self.traits.get(trait)
         if known is None:
-            return f"no trait {trait}" + _near(trait, self.traits)
+            return f"no trait {trait}" + near(trait, self.traits)
         if value not in known.values:
             return f"{trait} has no value {value}; it has {', '.join(known.values)}"
         return ""
@@ -117,7 +112,7 @@ class Semantics:
         found = Release.parse(name.removeprefix(f"{MAINLINE}-")) if name.startswith(f"{MAINLINE}-") else None
         if found is None:
             raise UsageError(
-                f"no profile {name}" + _near(name, self.names),
+                f"no profile {name}" + near(name, self.names),
                 remedy=f"use one of {', '.join(self.names)}, or mainline-RELEASE such as mainline-6.1",
             )
         return self._mainline(found)
@@ -143,18 +138,23 @@ class Semantics:
         found = {change.since for changes in self.changes.values() for change in changes}
         return tuple(sorted(found, key=lambda release: release.numbers))
 
-    def shown(self) -> tuple[Profile, ...]:
+    def shown(self, traits: Collection[str] = ()) -> tuple[Profile, ...]:
         """The profiles to show beside each other, oldest first: those of one family of traits together.
 
-        Of mainline the releases in which something changes, the landmarks, and the newest.
+        :param traits: those that are to be shown; none means all.
+        :return: the posted versions that speak of them; of mainline the releases in which one of them changes, and the
+            newest; with all traits the landmarks, too.
         """
-        landmarks = [found for text in LANDMARKS if (found := Release.parse(text))]
-        releases = sorted({*self.releases, *landmarks}, key=lambda release: release.numbers)
-        mainline = [*map(self._mainline, releases), self.profile(LATEST, release=None)]
+        chosen = set(traits or self.traits)
+        landmarks = [found for text in LANDMARKS if not traits and (found := Release.parse(text))]
+        changed = {change.since for trait in chosen for change in self.changes.get(trait, ())}
+        releases = sorted({*changed, *landmarks}, key=lambda release: release.numbers)
+        mainline = [*map(self._mainline, releases), self.profile(LATEST, release=None)] if releases else []
+        posted = [one for one in self.postings.values() if one.expectations.keys() & chosen]
         shown: list[Profile] = []
-        for family in self.families():
-            shown += [one for one in self.postings.values() if one.expectations and one.expectations.keys() <= family]
-            shown += mainline if not shown or mainline[0] not in shown else []
+        for number, family in enumerate(self.families()):
+            shown += [one for one in posted if one.expectations.keys() <= family]
+            shown += mainline if number == 0 else []
         return tuple(shown)
 
     def families(self) -> tuple[frozenset[str], ...]:
@@ -292,10 +292,11 @@ def _read_expectation(cell: Table, trait: Trait) -> Expectation:
 
 def _trait_of(name: str, cell: Table, traits: Mapping[str, Trait]) -> Trait:
     if name not in traits:
-        raise cell.error(f"no trait {name}" + _near(name, traits), remedy="define it as [trait.NAME], or mend the name")
+        raise cell.error(f"no trait {name}" + near(name, traits), remedy="define it as [trait.NAME], or mend the name")
     return traits[name]
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
+    """What to add to a complaint of a word that is unknown: the names near to it, if any."""
     found = get_close_matches(word, list(known), n=3)
     return f"; did you mean {' or '.join(found)}?" if found else ""

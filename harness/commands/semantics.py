@@ -62,8 +62,8 @@ def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bo
     traits = _chosen(known, words)
     if traits and all(word in known.traits for word in words):
         return _stories(known, traits, profiles, as_json)
+    columns = _columns(known, profiles, [trait.name for trait in traits])
     traits = traits or list(known.traits.values())
-    columns = _columns(known, profiles)
     if as_json:
         _print_json(matrix_table(traits, columns))
     else:
@@ -145,23 +145,25 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
 
     :raises UsageError: a word is neither a trait nor a theme.
     """
+    from harness.semantics import near
+
     themes = {trait.theme for trait in known.traits.values()}
     words = set(words)
     for word in sorted(words - themes - known.traits.keys()):
         raise UsageError(
-            f"no trait or theme {word}{known.near(word, (*known.traits, *themes))}",
+            f"no trait or theme {word}{near(word, (*known.traits, *themes))}",
             evidence=f"themes: {', '.join(sorted(themes))}",
             remedy="harness semantics, without a word, shows all traits",
         )
     return [trait for trait in known.traits.values() if trait.name in words or trait.theme in words]
 
 
-def _columns(known: Semantics, profiles: str) -> tuple[Profile, ...]:
-    """The profiles to show. :raises UsageError: one of the names is none."""
+def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Profile, ...]:
+    """The profiles to show for these traits, or for all. :raises UsageError: one of the names is none."""
     from harness.semantics import AUTO, MAINLINE
 
     if not profiles:
-        return known.shown()
+        return known.shown(traits)
     columns = []
     for name in filter(None, (name.strip() for name in profiles.split(","))):
         if name == AUTO:

@@ -245,6 +245,12 @@ def test_the_shown_profiles_hold_each_change_and_the_landmarks(small: Semantics)
     ]
 
 
+def test_of_some_traits_only_what_speaks_of_them_is_shown(small: Semantics) -> None:
+    """A theme has no columns in which nothing is said, and no release in which nothing of it changes."""
+    assert [one.name for one in small.shown(["agent"])] == ["mainline-4.6", "mainline-5.17", "mainline-latest"]
+    assert [one.name for one in small.shown(["view"])] == ["v0", "mainline-4.6", "mainline-latest"]
+
+
 def test_story_and_dates_are_read() -> None:
     """A trait may have a story, mainline dates of releases; both may be left out."""
     text = SMALL.replace('theme = "view"', 'theme = "view"\nstory = """\nOnce.\n\nThen.\n"""')

@@ -12,7 +12,7 @@ CONTROLLERS = "+memory +pids +cpu"
 
 @pytest.mark.needs("cgroup-namespaces", "CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
 def test_every_file(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
-    """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM (cgroups(7)), and no other; or none."""
+    """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM (cgroups(7)), no other; or none."""
     top = hierarchies("v2")
     if admin.ask(f"mount -o remount,nsdelegate {top}").status != 0:
         sight("nsdelegate", "absent")

@@ -1,0 +1,213 @@
+"""A mutant: a small patch with one plausible mistake, and what was measured of it. Pure but for reading the folder.
+
+A mutant is *killed* when a case that passes on the kernel without the patch fails on the kernel with it. It *survived*
+when none did: a case is missing. One that does not apply, build without a warning, or boot, or that panics, is
+*broken*: it says nothing of the cases, and is to be mended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from harness import places
+from harness.kernel.mailbox import read_mail
+from harness.kernellog import SplatKind
+from harness.profile import Profile
+from harness.report.record import CaseRecord
+from harness.store import digest_of
+from harness.verdict import Outcome, TraitSighting
+
+MUTANTS = places.ROOT / "harness" / "tests" / "data" / "mutants"
+BASE = "deb-src:6.1"
+"""What the patches are made for, as a KERNEL word."""
+UNMUTATED = "base"
+"""The name under which the kernel without a patch is measured."""
+
+_ENDS = ("Signed-off-by:", "---")
+_FATAL = {SplatKind.PANIC.value, SplatKind.OOPS.value}
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mutant.
+
+    :param name: of its file, without the suffix. :param title: the mistake, as its author would put it.
+    :param sees: what a user would see, in a sentence.
+    """
+
+    name: str
+    path: Path
+    title: str
+    sees: str
+
+    @property
+    def kernel(self) -> str:
+        """The KERNEL word that builds it."""
+        return f"{BASE}+{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of a mutant, or of the base.
+
+    :param image: digest of the kernel image that was asked.
+    :param killers: the cases that failed, the first one first. :param traits: the traits that were seen otherwise.
+    :param reason: the first killer's, or why the mutant is broken.
+    :param files: digests of the case files that this rests on (:func:`digests`), by their ids: those that passed, or,
+        of a mutant that was killed, that of the first killer.
+    :param seconds: wall time from the built kernel to the verdict.
+    """
+
+    name: str
+    fate: Fate
+    image: str = ""
+    killers: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    reason: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def holds(self, image: str, now: Mapping[str, str]) -> bool:
+        """Whether it still holds for that image and the case files as they are now."""
+        if self.image != image:
+            return False
+        if self.fate is Fate.KILLED:
+            return all(now.get(name) == digest for name, digest in self.files.items())
+        return self.fate is Fate.SURVIVED and dict(self.files) == dict(now)
+
+    def passed(self, image: str, now: Mapping[str, str]) -> set[str]:
+        """The case files that need not be asked again: as they are now, they passed on that image."""
+        if self.image != image or self.fate is not Fate.SURVIVED:
+            return set()
+        return {name for name, digest in self.files.items() if now.get(name) == digest}
+
+    def line(self) -> str:
+        """It in one line, for people."""
+        by = ", ".join(self.killers[:3]) + (f" and {len(self.killers) - 3} more" if self.killers[3:] else "")
+        traits = f" ({', '.join(self.traits)})" if self.traits else ""
+        told = f"{by}{traits}" if self.fate is Fate.KILLED else self.reason
+        return f"{self.fate:8}  {self.name:30}  {self.seconds:5.1f} s  {told}".rstrip()
+
+
+def find_mutants(folder: Path = MUTANTS) -> tuple[Mutant, ...]:
+    """The mutants of a folder, by name."""
+    return tuple(_read(path) for path in sorted(folder.glob("*.patch")))
+
+
+def _read(path: Path) -> Mutant:
+    (mail,) = read_mail(path.read_bytes())
+    lines = mail.text.decode().splitlines()
+    end = next((at for at, line in enumerate(lines) if line.startswith(_ENDS)), len(lines))
+    return Mutant(path.stem, path, mail.subject.title, " ".join(" ".join(lines[:end]).split()))
+
+
+def case_files(cases: Path = places.CASES) -> tuple[Path, ...]:
+    """The case files that are asked: all but those about the harness itself."""
+    found = [*cases.rglob("*.session"), *cases.rglob("test_*.py")]
+    return tuple(sorted(path for path in found if path.relative_to(cases).parts[0] != "selftest"))
+
+
+def digests(files: Iterable[Path], profile: Profile) -> dict[str, str]:
+    """What each case file asks, and expects by the profile, as digests by the files' ids."""
+    found = {}
+    for path in files:
+        text = path.read_text()
+        expected = [f"{trait}={value}" for trait, value in sorted(profile.values.items()) if trait in text]
+        found[places.case_id(path)] = digest_of(text, *expected)
+    return found
+
+
+def file_of(case_id: str) -> str:
+    """The file of a case."""
+    return case_id.partition("::")[0]
+
+
+def in_order(files: Sequence[str], results: Sequence[Measured], *, mutant: str) -> list[str]:
+    """Case files, the likely killers first: what killed this mutant before, then what killed most others."""
+    kills = Counter(file_of(case) for one in results for case in one.killers)
+    own = [file_of(case) for one in results if one.name == mutant for case in one.killers]
+    return sorted(files, key=lambda name: (name not in own, -kills[name], name))
+
+
+def judge(
+    name: str, image: str, cases: Sequence[CaseRecord], profile: Profile, now: Mapping[str, str], *, seconds: float
+) -> Measured:
+    """What the cases that were run say of a mutant.
+
+    :param now: digests of the case files that it may rest on.
+    """
+    failed = [case for case in cases if has_failed(case)]
+    if not failed:
+        return Measured(name, Fate.SURVIVED, image, files=now, seconds=seconds)
+    failed.sort(key=_is_gone)
+    first = failed[0]
+    if _is_gone(first):
+        return Measured(name, Fate.BROKEN, image, reason=f"{first.id}: {first.reason}", seconds=seconds)
+    killers = tuple(case.id for case in failed)
+    rests_on = {file_of(first.id): now[file_of(first.id)]}
+    traits = dict.fromkeys(
+        sighting.trait for case in failed for sighting in case.sightings if _denies(profile, sighting)
+    )
+    return Measured(name, Fate.KILLED, image, killers, tuple(traits), first.reason, rests_on, seconds)
+
+
+def has_failed(case: CaseRecord) -> bool:
+    """Whether the kernel did not answer as the case says."""
+    return case.outcome not in (Outcome.MATCH, Outcome.SKIPPED)
+
+
+def _denies(profile: Profile, sighting: TraitSighting) -> bool:
+    """Whether that value is not the one that the profile says."""
+    expected = profile.expectations.get(sighting.trait)
+    return expected is not None and expected.value != sighting.value
+
+
+def _is_gone(case: CaseRecord) -> bool:
+    """Whether the kernel went away in a case."""
+    return case.outcome is Outcome.LOST or any(splat.kind in _FATAL for splat in case.splats)
+
+
+def summary(mutants: Sequence[Mutant], results: Mapping[str, Measured]) -> list[str]:
+    """Killed / all, the survivors and the broken ones, as lines."""
+    said = {mutant.name: mutant.sees for mutant in mutants}
+    fates = Counter(results[name].fate for name in said if name in results)
+    lines = [f"{fates[Fate.KILLED]} / {len(said) - fates[Fate.BROKEN]} killed"]
+    for fate in (Fate.SURVIVED, Fate.BROKEN):
+        lines += [
+            f"{fate}: {name}: {sees}" for name, sees in said.items() if name in results and results[name].fate is fate
+        ]
+    return lines
+
+
+def dumps(results: Iterable[Measured], facts: Mapping[str, str]) -> str:
+    """As JSON, with facts of the host."""
+    ordered = sorted(results, key=lambda one: (one.name != UNMUTATED, one.name))
+    return json.dumps({**facts, "mutants": [asdict(one) for one in ordered]}, indent=1) + "\n"
+
+
+def loads(text: str) -> dict[str, Measured]:
+    """What :func:`dumps` wrote, by name."""
+    return {
+        one["name"]: Measured(
+            **{
+                **one,
+                "fate": Fate(one["fate"]),
+                "killers": tuple(one["killers"]),
+                "traits": tuple(one["traits"]),
+            }
+        )
+        for one in json.loads(text)["mutants"]
+    }

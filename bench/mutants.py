@@ -1,0 +1,267 @@
+"""How much the cases catch: each mutant of ``harness/tests/data/mutants`` is built, and the cases are run on it.
+
+    tox -e mutants                     all; half a minute to a minute for each that was not measured before
+    tox -e mutants -- --only NAME      that one; may be given more than once
+    tox -e mutants -- --all-cases      every case that catches a mutant, not the first one only
+    tox -e mutants -- --again          also what was measured before
+
+A case counts when it passes on the kernel without a patch; it is asked there when it first catches a mutant. What was
+measured of the same image with the same case files is not measured again. Results are in ``bench/mutants.json``, run
+folders in ``results/mutants``. Exit status 1 when a mutant survived or is broken, or a case fails without one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import datetime
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.mutant import (
+    BASE,
+    UNMUTATED,
+    Fate,
+    Measured,
+    Mutant,
+    case_files,
+    digests,
+    dumps,
+    file_of,
+    find_mutants,
+    has_failed,
+    in_order,
+    judge,
+    loads,
+    summary,
+)
+from harness import pipeline, places, process
+from harness.case import make_bench
+from harness.deadline import Deadline
+from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.host import host_facts
+from harness.interrupts import signals_as_interrupts
+from harness.known import KnownFailures
+from harness.pipeline import Options, Prepared
+from harness.report.folder import RunFolder
+from harness.report.record import CaseRecord
+from harness.report.terminal import PlainDisplay
+from harness.run import Judging, run_cases
+from harness.selection import Selection
+from harness.semantics import Semantics, load_semantics
+from harness.store import Store
+from harness.verdict import Outcome
+from harness.whole_file import write_whole
+
+RESULTS = places.RESULTS / "mutants"
+JSON = Path(__file__).with_name("mutants.json")
+_BATCH = 24
+"""How many case files are asked at once: enough to keep all workers busy."""
+_LOOK_SECONDS = 0.1
+_BOOT_SECONDS = 600.0
+"""On a host that builds at the same time; a mutant that hangs at boot is rare, and a wrong verdict dear."""
+
+Ready = tuple[Prepared, RunFolder] | SeriesError
+
+
+@dataclass(eq=False)
+class Bench:
+    """Measures mutants.
+
+    :param known: what was measured before, by name; grows. :param workers: machines side by side.
+    """
+
+    semantics: Semantics
+    known: dict[str, Measured]
+    workers: int
+    all_cases: bool = False
+    again: bool = False
+    unsound: set[str] = field(default_factory=set)
+    """Case files that fail without a mutant."""
+    store: Store = field(default_factory=Store.default)
+    paths: dict[str, Path] = field(default_factory=lambda: {places.case_id(path): path for path in case_files()})
+
+    def prepare(self, name: str, kernel: str) -> Ready:
+        """A kernel built and booted once, or why it cannot be."""
+        folder = RunFolder.create(RESULTS, name, time.time())
+        options = Options(kernel, profile="mainline", boot_seconds=_BOOT_SECONDS)
+        try:
+            prepared = pipeline.prepare(
+                options,
+                store=self.store,
+                logs=folder.path,
+                say=lambda _: None,
+                deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
+            )
+        except SeriesError as error:
+            return error
+        return prepared, folder
+
+    def measure(self, mutant: Mutant, ready: Ready) -> Measured:
+        """What a mutant comes to; at once when it was measured before.
+
+        :raises CaseError: a case is broken, or could not be asked.
+        """
+        name = mutant.name
+        if isinstance(ready, SeriesError):
+            return self._learn(Measured(name, Fate.BROKEN, reason=ready.what))
+        prepared, folder = ready
+        if warnings := prepared.kernel.build.warnings:
+            return self._learn(Measured(name, Fate.BROKEN, reason=warnings[0]))
+        image = prepared.kernel.image_digest
+        profile = make_bench(prepared, self.semantics, folder=folder.path).profile
+        now = {one: digest for one, digest in digests(self.paths.values(), profile).items() if one not in self.unsound}
+        before = self.known.get(name, Measured(name, Fate.BROKEN))
+        if before.holds(image, now) and not self.again:
+            folder.discard()
+            return before
+        passed = set() if self.again else before.passed(image, now)
+        order = [one for one in in_order([*now], [*self.known.values()], mutant=name) if one not in passed]
+        started = time.monotonic()
+        cases: list[CaseRecord] = []
+        for batch in _batches(order, {*map(file_of, before.killers)}, all_cases=self.all_cases):
+            cases += self._sound(self._ask(prepared, folder, batch, stops=not self.all_cases), now)
+            if any(has_failed(case) for case in cases):
+                break
+            folder = RunFolder.create(RESULTS, name, time.time())
+        now = {one: digest for one, digest in now.items() if one not in self.unsound}
+        return self._learn(judge(name, image, cases, profile, now, seconds=time.monotonic() - started))
+
+    def _sound(self, cases: Sequence[CaseRecord], now: Mapping[str, str]) -> list[CaseRecord]:
+        """The cases without those of files in which one fails on the kernel without a patch, too.
+
+        That is asked when a file first catches a mutant, and kept until the file changes.
+        """
+        for name in dict.fromkeys(file_of(case.id) for case in cases if has_failed(case)):
+            base = self.known.get(UNMUTATED, Measured(UNMUTATED, Fate.SURVIVED))
+            if base.files.get(name) == now[name]:
+                continue
+            ready = self.prepare(UNMUTATED, BASE)
+            if isinstance(ready, SeriesError):
+                raise ready
+            prepared, folder = ready
+            if any(has_failed(case) for case in self._ask(prepared, folder, [name], stops=False)):
+                self.unsound.add(name)
+            else:
+                image = prepared.kernel.image_digest
+                self._learn(Measured(UNMUTATED, Fate.SURVIVED, image, files={**base.files, name: now[name]}))
+        return [case for case in cases if file_of(case.id) not in self.unsound]
+
+    def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[str], *, stops: bool) -> list[CaseRecord]:
+        """Run case files, until one fails if so wanted; the records of their cases."""
+        record, status = run_cases(
+            prepared,
+            Selection(tuple(self.paths[name] for name in files), "", min(self.workers, len(files)), int(stops)),
+            semantics=self.semantics,
+            judging=Judging(KnownFailures("", datetime.date.min)),
+            folder=folder,
+            display=PlainDisplay(io.StringIO()),
+            command="tox -e mutants",
+        )
+        if status is ExitStatus.INTERRUPTED:
+            raise KeyboardInterrupt
+        if broken := [case for case in record.cases if case.outcome is Outcome.ERROR]:
+            said = "\n".join(f"{case.id}: {case.reason}" for case in broken)
+            raise CaseError("cases could not be asked", evidence=said, remedy="mend them, and run it again")
+        return list(record.cases)
+
+    def _learn(self, measured: Measured) -> Measured:
+        self.known[measured.name] = measured
+        write_whole(JSON, dumps(self.known.values(), {"host": host_facts(), "base": BASE}).encode(), mode=0o644)
+        return measured
+
+
+@contextlib.contextmanager
+def prepared_ahead(bench: Bench, mutants: Sequence[Mutant]) -> Iterator[Iterator[tuple[Mutant, Ready]]]:
+    """Mutants in their order with their kernels; the next is built and booted while the cases of one run."""
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
+    # One ahead and no more: each has a run folder from then on.
+    gate = threading.Semaphore(2)
+
+    def prepare(mutant: Mutant) -> Ready:
+        gate.acquire()
+        return bench.prepare(mutant.name, mutant.kernel)
+
+    futures = [(mutant, pool.submit(prepare, mutant)) for mutant in mutants]
+
+    def each() -> Iterator[tuple[Mutant, Ready]]:
+        for mutant, future in futures:
+            yield mutant, future.result()
+            gate.release()
+
+    try:
+        yield each()
+    finally:
+        for _, future in futures:
+            future.cancel()
+        gate.release()
+        while concurrent.futures.wait([future for _, future in futures], timeout=_LOOK_SECONDS).not_done:
+            process.end_children()
+        pool.shutdown()
+
+
+def measure_all(bench: Bench, mutants: Sequence[Mutant]) -> dict[str, Measured]:
+    """Measure each mutant, and tell of it as soon as it is known."""
+    results: dict[str, Measured] = {}
+    with prepared_ahead(bench, mutants) as ready:
+        for mutant, one in ready:
+            found = results[mutant.name] = bench.measure(mutant, one)
+            _say(found.line())
+    return results
+
+
+def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[list[str]]:
+    """What is asked at once: what killed the mutant before, then some at a time, so that the likely killers come first.
+
+    :param own: the files that killed it before.
+    """
+    if all_cases:
+        return [[*order]]
+    first = [one for one in order if one in own]
+    rest = [one for one in order if one not in own]
+    return [*filter(None, [first]), *(rest[at : at + _BATCH] for at in range(0, len(rest), _BATCH))]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  a command line of its own
+
+
+def main() -> None:
+    """Measure, tell, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--only", action="append", metavar="NAME", help="that mutant only; any number of times")
+    parser.add_argument("--all-cases", action="store_true", help="do not stop at the first case that catches a mutant")
+    parser.add_argument("--again", action="store_true", help="also what was measured before")
+    parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="machines at once")
+    words = parser.parse_args()
+    every = find_mutants()
+    if unknown := sorted({*(words.only or ())} - {mutant.name for mutant in every}):
+        parser.error(f"there is no mutant {', '.join(unknown)}")
+    mutants = [mutant for mutant in every if not words.only or mutant.name in words.only]
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    known = loads(JSON.read_text()) if JSON.exists() else {}
+    with signals_as_interrupts():
+        bench = Bench(semantics, known, words.workers, words.all_cases, words.again)
+        try:
+            results = measure_all(bench, mutants)
+        except HarnessError as error:
+            _say(f"mutants: {error}")
+            raise SystemExit(int(error.exit_status)) from None
+        except KeyboardInterrupt:
+            raise SystemExit(int(ExitStatus.INTERRUPTED)) from None
+    for line in summary(mutants, results):
+        _say(line)
+    for name in sorted(bench.unsound):
+        _say(f"fails without a mutant: {name}")
+    if any(results[mutant.name].fate is not Fate.KILLED for mutant in mutants) or bench.unsound:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

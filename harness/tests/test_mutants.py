@@ -1,0 +1,168 @@
+"""The mutants: patches that can be read, and what their measurement concludes from cases that fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from unidiff import PatchSet
+
+from bench.mutant import (
+    MUTANTS,
+    UNMUTATED,
+    Fate,
+    Measured,
+    Mutant,
+    case_files,
+    digests,
+    dumps,
+    find_mutants,
+    in_order,
+    judge,
+    loads,
+    summary,
+)
+from harness.profile import Expectation, Profile
+from harness.report.record import CaseRecord
+from harness.verdict import Outcome, SplatReport, TraitSighting
+
+ALL = find_mutants()
+PLACES = ("kernel/cgroup/", "fs/kernfs/", "fs/proc/", "kernel/nsproxy.c", "kernel/fork.c")
+PROFILE = Profile("mainline-6.1", MappingProxyType({"setns": Expectation("supported", "setns(2)", True)}))
+NOW = {"cases/a.session": "1", "cases/test_b.py": "2"}
+
+
+def case(identity: str, outcome: Outcome = Outcome.MATCH, *, saw: str = "", splat: str = "") -> CaseRecord:
+    """A case that came out like this."""
+    sightings = (TraitSighting("setns", saw, identity),) if saw else ()
+    splats = (SplatReport(splat, "it broke", "", ""),) if splat else ()
+    return CaseRecord(identity, "c", "n", outcome, reason="why", sightings=sightings, splats=splats)
+
+
+def killed(name: str, *killers: str) -> Measured:
+    """A mutant that these cases killed."""
+    return Measured(name, Fate.KILLED, "image", killers, files={killers[0]: NOW[killers[0]]})
+
+
+def test_there_are_mutants_enough() -> None:
+    """The cases are measured with no fewer than twenty-five mistakes, each another patch."""
+    assert len(ALL) >= 25
+    assert len({mutant.title for mutant in ALL}) == len(ALL)
+    assert UNMUTATED not in {mutant.name for mutant in ALL}
+
+
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_a_small_patch_that_says_what_is_seen(mutant: Mutant) -> None:
+    """Its head is one sentence for people, its diff whole, small, and in the code that is asked about."""
+    patch = PatchSet(mutant.path.read_text())
+
+    assert mutant.sees.endswith(".")
+    assert 1 <= len(patch) <= 2
+    assert all(file.is_modified_file and file.path.startswith(PLACES) for file in patch)
+    assert 1 <= sum(file.added + file.removed for file in patch) <= 40
+
+
+def test_the_readme_names_every_mutant_once() -> None:
+    """Its table is of the mutants that there are."""
+    rows = [line for line in (MUTANTS / "README.md").read_text().splitlines() if line.startswith("| `")]
+
+    assert sorted(row.split("`")[1] for row in rows) == [mutant.name for mutant in ALL]
+
+
+def test_a_mutant_that_no_case_notices_survives() -> None:
+    """What was skipped notices nothing; the verdict rests on all files."""
+    found = judge("m", "image", [case("a"), case("b", Outcome.SKIPPED)], PROFILE, NOW, seconds=1.0)
+
+    assert (found.fate, found.files) == (Fate.SURVIVED, NOW)
+
+
+def test_a_case_that_fails_kills() -> None:
+    """The first one is told with the trait that differs; the verdict rests on its file alone."""
+    cases = [
+        case("cases/test_b.py::test_c", Outcome.MISMATCH, saw="refused"),
+        case("cases/a.session", Outcome.TIMEOUT, saw="supported"),
+    ]
+    found = judge("m", "image", cases, PROFILE, NOW, seconds=1.0)
+
+    assert found.fate is Fate.KILLED
+    assert found.killers == ("cases/test_b.py::test_c", "cases/a.session")
+    assert (found.traits, found.files) == (("setns",), {"cases/test_b.py": "2"})
+    assert "cases/test_b.py::test_c, cases/a.session (setns)" in found.line()
+
+
+@pytest.mark.parametrize(
+    ("failed", "fate"),
+    [
+        (case("cases/a.session", Outcome.LOST), Fate.BROKEN),
+        (case("cases/a.session", Outcome.KERNEL, splat="panic"), Fate.BROKEN),
+        (case("cases/a.session", Outcome.KERNEL, splat="warning"), Fate.KILLED),
+    ],
+)
+def test_a_mutant_that_panics_is_broken(failed: CaseRecord, fate: Fate) -> None:
+    """A kernel that goes away says nothing of the cases; one that complains was caught."""
+    assert judge("m", "image", [failed], PROFILE, NOW, seconds=1.0).fate is fate
+
+
+def test_a_measurement_holds_for_the_same_image_and_cases() -> None:
+    """A kill needs its case as it was, a survival every case; another image needs all anew."""
+    dead, alive = killed("m", "cases/a.session"), Measured("m", Fate.SURVIVED, "image", files=NOW)
+    changed = {**NOW, "cases/test_b.py": "3"}
+
+    assert dead.holds("image", NOW)
+    assert dead.holds("image", changed)
+    assert not dead.holds("image", {**NOW, "cases/a.session": "3"})
+    assert not dead.holds("other", NOW)
+    assert alive.holds("image", NOW)
+    assert not alive.holds("image", changed)
+    assert alive.passed("image", changed) == {"cases/a.session"}
+    assert not alive.passed("other", changed)
+    assert not Measured("m", Fate.BROKEN, "image").holds("image", NOW)
+
+
+def test_likely_killers_come_first() -> None:
+    """What killed the mutant before, then what killed most others, then the rest by name."""
+    results = [killed("x", "cases/test_b.py"), killed("y", "cases/test_b.py"), killed("m", "cases/a.session")]
+
+    assert in_order(["c", *NOW], results, mutant="m") == ["cases/a.session", "cases/test_b.py", "c"]
+    assert in_order(["c", *NOW], results, mutant="z") == ["cases/test_b.py", "cases/a.session", "c"]
+
+
+def test_the_sum_names_who_survived() -> None:
+    """A broken mutant counts for nobody, and each that is left is told with what a user would see."""
+    first, second, third, *_ = ALL
+    results = {
+        first.name: killed(first.name, "cases/a.session"),
+        second.name: Measured(second.name, Fate.SURVIVED),
+        third.name: Measured(third.name, Fate.BROKEN),
+    }
+
+    assert summary([first, second, third], results) == [
+        "1 / 2 killed",
+        f"survived: {second.name}: {second.sees}",
+        f"broken: {third.name}: {third.sees}",
+    ]
+
+
+def test_what_was_measured_is_read_back() -> None:
+    """The file that one measurement leaves is what the next one starts from."""
+    results = {"m": killed("m", "cases/a.session"), UNMUTATED: Measured(UNMUTATED, Fate.SURVIVED, files=NOW)}
+
+    assert loads(dumps(results.values(), {"host": "here"})) == results
+
+
+def test_a_case_file_is_another_when_what_it_expects_changes(tmp_path: Path) -> None:
+    """The values of the traits that it names count as its text does; those that it does not name do not."""
+    (tmp_path / "a.session").write_text("(setns = supported) 0\n")
+    (tmp_path / "b.session").write_text("0\n")
+    files = [tmp_path / "a.session", tmp_path / "b.session"]
+    other = Profile("x", MappingProxyType({"setns": Expectation("refused", "", True)}))
+    before, after = digests(files, PROFILE), digests(files, other)
+
+    assert [before[name] == after[name] for name in sorted(before)] == [False, True]
+
+
+def test_cases_about_the_harness_itself_are_not_asked() -> None:
+    """They say nothing of a kernel."""
+    assert case_files()
+    assert not [path for path in case_files() if "selftest" in path.parts]

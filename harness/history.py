@@ -152,6 +152,19 @@ def rebuild(results: Path, *, say: Callable[[str], None]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def flake_rates(results: Path) -> dict[str, str]:
+    """How often each flaky case failed on the images on which it is flaky, in words, by case id.
+
+    Nothing when the history cannot be read: it only adds to what is told.
+    """
+    try:
+        with opened_history(results, say=lambda text: None) as history:
+            history.bring_up_to_date(results)
+            return {case: f"failed {failed} of {asked} times on one image" for case, failed, asked in history.flakes()}
+    except HarnessError:
+        return {}
+
+
 def stamp_of(folder: Path) -> str:
     """What changes when a run folder's record does."""
     parts = []

@@ -7,8 +7,8 @@ the record on disk as the run goes (a run that is killed leaves every case that 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 
 import pytest
@@ -17,6 +17,7 @@ from harness.baseline import Baseline, judge_by
 from harness.case import Bench, make_bench
 from harness.compare import Comparison
 from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.history import flake_rates
 from harness.host import host_facts
 from harness.kernel_line import kernel_line
 from harness.known import KnownFailures
@@ -100,8 +101,9 @@ def run_cases(
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     display.finished(done, junit)
     if comparison is not None and earlier is not None:
+        rates = flake_rates(folder.path.parent) if done.baseline.flaky else {}
         names = (earlier.name, folder.path.name)
-        display.lines(partial(_against, comparison, names))
+        display.lines(lambda width: _against(comparison, width, names=names, rates=rates))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
 
 
@@ -122,9 +124,9 @@ def _run_rounds(listener: Listener) -> tuple[int, str]:
     return status, said
 
 
-def _against(comparison: Comparison, names: tuple[str, str], width: int) -> list[Line]:
+def _against(comparison: Comparison, width: int, *, names: tuple[str, str], rates: Mapping[str, str]) -> list[Line]:
     heading = Line(f"Against the baseline {names[0]}", Tone.STRONG)
-    return [Line(""), heading, Line(""), *comparison_lines(comparison, width, names=names)]
+    return [Line(""), heading, Line(""), *comparison_lines(comparison, width, names=names, rates=rates)]
 
 
 def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:

@@ -37,7 +37,8 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
       1    a trait, a case or the kernel log regressed
       4    a RUN that there is not
     """
-    from harness.compare import compare
+    from harness.compare import Change, compare
+    from harness.history import flake_rates
     from harness.report.comparison import comparison_json, comparison_lines
     from harness.report.find_run import find_runs
     from harness.report.terminal import choose_display
@@ -47,9 +48,11 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
     before, after = find_runs(runs, results=results or places.RESULTS)
     comparison = compare(before.run, after.run, configs=(before.config, after.config))
     names = (before.name, after.name)
+    is_flaky = any(one.change is Change.FLAKY for one in comparison.cases)
+    rates = flake_rates(after.folder.parent) if is_flaky else {}
     if as_json:
-        click.echo(json.dumps(comparison_json(comparison, names=names), indent=1))
+        click.echo(json.dumps(comparison_json(comparison, names=names, rates=rates), indent=1))
     else:
         with choose_display(sys.stdout, os.environ) as display:
-            display.lines(lambda width: comparison_lines(comparison, width, names=names))
+            display.lines(lambda width: comparison_lines(comparison, width, names=names, rates=rates))
     return int(ExitStatus.DIFFERS if comparison.regressions else ExitStatus.AS_EXPECTED)

@@ -117,6 +117,8 @@ def _one_case(one: CaseChange, width: int, rate: str, *, with_diff: bool) -> lis
     edited = "; the case file was changed" if one.is_edited else ""
     lines = [Line(f"    {one_line(one.id)}  {outcomes}{edited}")]
     reason = one_line(_reason(one))
+    if not rate and one.after is not None and one.after.is_flaky:
+        rate = f"failed {one.after.times_failed} of {one.after.times_asked} times in one run"
     lines += [Line(elide(f"      {text}", max(20, width))) for text in (rate, reason) if text]
     patch = one.diff or (one.after.diff if one.after and one.change is Change.REGRESSED else "")
     if with_diff and patch:

@@ -54,6 +54,17 @@ def test_json_is_all_that_is_printed(tmp_path: Path) -> None:
     assert told.status is ExitStatus.DIFFERS
 
 
+def test_a_flake_is_told_with_its_rate(tmp_path: Path) -> None:
+    """The same image with another outcome: no regression, and how often it was so."""
+    for number, run in enumerate((GOOD, GOOD, replace(BAD, kernel=KERNEL))):
+        save(tmp_path, number, run)
+    told = call("diff", "last~1", "last", "--results", tmp_path)
+
+    assert told.status is ExitStatus.AS_EXPECTED
+    assert "flaky: 1" in told.text
+    assert "failed 1 of 3 times on one image" in told.text
+
+
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
     """A run that there is not, and a third run."""
     call("diff", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: there is no such run")

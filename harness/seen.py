@@ -17,6 +17,7 @@ from types import MappingProxyType
 from harness.errors import CaseError
 from harness.report.record import RunRecord
 from harness.semantics import Semantics
+from harness.spec import parse_spec
 from harness.toml_table import Table
 from harness.verdict import Outcome
 
@@ -39,7 +40,7 @@ _LINE_LENGTH = 120
 class Sighting:
     """One kernel on which a value was seen.
 
-    :param kernel: the name of the shipped series, else the release, with the title of the series that was on it.
+    :param kernel: its name, see :func:`kernel_name`.
     :param image: the first digits of the sha256 of the kernel image.
     :param at: when the run began, UTC, as ``2026-11-22T04:31:05Z``.
     """
@@ -120,10 +121,13 @@ def learn(run: RunRecord) -> Seen:
 
 
 def kernel_name(run: RunRecord) -> str:
-    """What a kernel is called: a shipped series by its name, any other one by its release and series."""
+    """What a kernel is called: a shipped series by its name, one with another series by what was typed, else a release.
+
+    Of a path that was typed the last part counts, as in the names of run folders.
+    """
     if run.kernel.spec.startswith(_SERIES):
         return run.kernel.spec.removeprefix(_SERIES)
-    return run.kernel.release + (f" with {run.kernel.build.series}" if run.kernel.build.series else "")
+    return parse_spec(run.kernel.spec).slug if run.kernel.build.series else run.kernel.release
 
 
 def parse_seen(text: str, *, path: str) -> Seen:

@@ -90,15 +90,16 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
 
 
 def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
+    from harness.kernel.shipped import shipped_claims
     from harness.report.coverage import coverage_lines, coverage_table, find_lacks
 
     if words:
         raise UsageError("--coverage speaks of all traits", remedy="leave the names out")
-    seen = _load_seen(known)
+    seen, claims = _load_seen(known), shipped_claims()
     if as_json:
-        _print_json(coverage_table(known, seen))
+        _print_json(coverage_table(known, seen, claims=claims))
     else:
-        _print(coverage_lines(known, seen, _width()))
+        _print(coverage_lines(known, seen, _width(), claims=claims))
     return int(ExitStatus.DIFFERS if find_lacks(known, seen) else ExitStatus.AS_EXPECTED)
 
 

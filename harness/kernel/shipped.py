@@ -67,6 +67,25 @@ def shipped_names(folder: Path = places.SERIES) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")))
 
 
+def shipped_claims(folder: Path = places.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    """For each series the profile of its base, and what it declares to be otherwise; by name, its patches unread.
+
+    The profile is empty for a series on top of another one.
+
+    :raises SeriesError: a description is broken.
+    """
+    return {name: _claims(folder / name / DESCRIPTION) for name in shipped_names(folder)}
+
+
+def _claims(path: Path) -> tuple[str, Mapping[str, str]]:
+    try:
+        table = Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+    values = table.table("traits")
+    return table.text("profile", default=""), {trait: values.text(trait) for trait in values.names()}
+
+
 def find_shipped(name: str, *, deadline: Deadline, folder: Path = places.SERIES) -> ShippedSeries:
     """The series of that name.
 

@@ -5,7 +5,7 @@ Pure: what was seen in, lines out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.lines import Line, Tone
@@ -21,7 +21,7 @@ _INDENT = 4
 class Lack:
     """A trait that was not seen with two values.
 
-    :param seen: the values seen. :param lacking: the others, each with the profiles that hold it.
+    :param seen: the values seen. :param lacking: the others, each with the profiles and shipped series that hold it.
     """
 
     trait: str
@@ -29,15 +29,21 @@ class Lack:
     lacking: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def find_lacks(semantics: Semantics, seen: Seen) -> tuple[Lack, ...]:
+Claims = Mapping[str, tuple[str, Mapping[str, str]]]
+"""For each shipped series the profile of its base, and what it declares to be otherwise."""
+NO_CLAIMS: Claims = {}
+
+
+def find_lacks(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> tuple[Lack, ...]:
     """Every trait that was not seen with two values on kernels that were booted, in the order of the file."""
-    profiles = semantics.shown()
+    profiles = [(one.name, one.values) for one in semantics.shown()]
+    profiles += [(f"series:{name}", _said(semantics, *claim)) for name, claim in claims.items()]
     lacks = []
     for name, trait in semantics.traits.items():
         values = tuple(value for value in trait.values if seen.of(name).get(value))
         if len(values) < 2:
             lacking = (
-                (value, tuple(one.name for one in profiles if one.values.get(name) == value))
+                (value, tuple(holder for holder, values in profiles if values.get(name) == value))
                 for value in trait.values
                 if value not in values
             )
@@ -45,9 +51,15 @@ def find_lacks(semantics: Semantics, seen: Seen) -> tuple[Lack, ...]:
     return tuple(lacks)
 
 
-def coverage_lines(semantics: Semantics, seen: Seen, width: int) -> list[Line]:
+def _said(semantics: Semantics, profile: str, declared: Mapping[str, str]) -> Mapping[str, str]:
+    """What a shipped series claims: what it declares, and all of a posted version; of mainline nothing is new."""
+    posting = semantics.postings.get(profile)
+    return {**(posting.values if posting else {}), **declared}
+
+
+def coverage_lines(semantics: Semantics, seen: Seen, width: int, *, claims: Claims = NO_CLAIMS) -> list[Line]:
     """What :func:`find_lacks` found, for a person; says so when it is nothing."""
-    lacks = find_lacks(semantics, seen)
+    lacks = find_lacks(semantics, seen, claims)
     traits, kernels = len(semantics.traits), len(seen.kernels)
     if not lacks:
         text = f"Each of the {traits} traits was seen with two values or more, on {_number(kernels, 'kernel')}"
@@ -61,9 +73,9 @@ def coverage_lines(semantics: Semantics, seen: Seen, width: int) -> list[Line]:
     return lines
 
 
-def coverage_table(semantics: Semantics, seen: Seen) -> dict[str, object]:
+def coverage_table(semantics: Semantics, seen: Seen, *, claims: Claims = NO_CLAIMS) -> dict[str, object]:
     """The same as plain values, for JSON."""
-    lacks = find_lacks(semantics, seen)
+    lacks = find_lacks(semantics, seen, claims)
     return {
         "format_version": 1,
         "traits": len(semantics.traits),

@@ -8,7 +8,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import SeriesError, UsageError
-from harness.kernel.shipped import find_shipped, shipped_names
+from harness.kernel.shipped import find_shipped, shipped_claims, shipped_names
 
 SOON = Deadline.after(3600)
 DIFF = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
@@ -136,3 +136,16 @@ def test_what_is_not_toml_is_named(folder: Path) -> None:
     (folder / "one/series.toml").write_text("title = ")
     with pytest.raises(SeriesError, match="is not TOML"):
         find_shipped("one", folder=folder, deadline=SOON)
+
+
+def test_what_each_series_claims_is_read_without_its_patches(tmp_path: Path) -> None:
+    """The profile of its base, empty for one on top of another, and its own values; a broken file is the series'."""
+    for name, text in {"a": 'profile = "v0"\n[traits]\nx = "yes"\n', "b": "[traits]\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "series.toml").write_text(text)
+
+    assert shipped_claims(tmp_path) == {"a": ("v0", {"x": "yes"}), "b": ("", {})}
+
+    (tmp_path / "b" / "series.toml").write_text("[traits")
+    with pytest.raises(SeriesError, match="is not TOML"):
+        shipped_claims(tmp_path)

@@ -20,6 +20,18 @@ def test_what_is_lacking_at_80_columns() -> None:
     assert max(columns(line.text) for line in lines) <= 80
 
 
+def test_shipped_series_are_named_that_show_it() -> None:
+    """What has to be run is said: a series that declares the value, or one that re-creates a version which has it."""
+    claims = {
+        "keeps-root": ("mainline", {"zombie_view": "root"}),
+        "posting": ("v0", {"release_agent_from_userns": "allowed"}),
+    }
+    texts = [line.text for line in coverage_lines(SEMANTICS, SEEN, 80, claims=claims)]
+
+    assert "    lacking root (v0, v1, series:keeps-root, series:posting), kept (mainline" in texts
+    assert "    lacking filesystem (v0, series:posting, mainline from 4.6)" in texts
+
+
 def test_two_values_are_enough() -> None:
     """Not every value need be seen; one is too few, and none, too."""
     assert [one.trait for one in find_lacks(SEMANTICS, SEEN)] == [

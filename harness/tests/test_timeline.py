@@ -55,11 +55,12 @@ def test_a_build_is_one_image_asked_one_question() -> None:
 def test_the_values_of_a_trait() -> None:
     """The builds at which another value was seen, and a height for each value."""
     values = ["relative", "relative", "", "hidden", "relative"]
-    entries = [Entry(str(at), at, "deb", "6.1", str(at), "", value) for at, value in enumerate(values)]
+    # The folders' names fall while time goes on: it is the time that counts.
+    entries = [Entry(f"{9 - at}", at, "deb", "6.1", str(at), "", value) for at, value in enumerate(values)]
     (one,) = timelines(entries)
 
     assert [(build.first.run, build.values) for build in one.value_changes] == [
-        ("0", ("relative",)), ("3", ("hidden",)), ("4", ("relative",)),
+        ("9", ("relative",)), ("6", ("hidden",)), ("5", ("relative",)),
     ]  # fmt: skip
     assert value_levels(one) == (("relative", 0.0), ("hidden", 1.0))
 

@@ -26,6 +26,10 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
 )
 
 
+CONTRADICTION = "cases contradict each other"
+"""What the line of a problem holds when it is that two cases saw different values; that trait counts as not seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """What one step came to.
@@ -127,7 +131,7 @@ def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered
             (seen[trait],) = showing
         else:
             said = ", ".join(f"{min(places)} saw {value}" for value, places in sorted(showing.items()))
-            problems.add(f"{trait}: cases contradict each other: {said}")
+            problems.add(f"{trait}: {CONTRADICTION}: {said}")
     return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems)))
 
 

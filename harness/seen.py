@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.errors import CaseError
+from harness.judge import CONTRADICTION
 from harness.report.record import RunRecord
 from harness.semantics import Semantics
 from harness.spec import parse_spec
@@ -100,13 +101,17 @@ def _sorted(values: Mapping[str, Mapping[str, Sequence[Sighting]]]) -> Seen:
 
 
 def why_not(run: RunRecord) -> str:
-    """Why a run teaches nothing of its kernel; empty when it does."""
+    """Why a run teaches nothing of its kernel; empty when it does.
+
+    A trait on which cases contradict each other is not learned, and spoils no other.
+    """
     if not run.complete:
         return "it did not finish"
     if _UNKNOWN in (run.kernel.release, run.kernel.image_digest):
         return "its kernel did not come up"
-    if run.problems:
-        return f"it has a problem: {run.problems[0].splitlines()[0]}"
+    for problem in run.problems:
+        if CONTRADICTION not in problem:
+            return f"it has a problem: {problem.splitlines()[0]}"
     for case in run.cases:
         if case.outcome is Outcome.ERROR:
             return f"{case.id} is an error: {case.reason}"

@@ -51,9 +51,9 @@ ORDER = """
 * profile
 * semantics
 * nearest
-* seen
 * observers
 * judge
+* seen
 * known
 * kernel_line
 * timeline

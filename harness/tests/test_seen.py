@@ -100,13 +100,23 @@ def test_a_run_is_learned() -> None:
     [
         (replace(SOUND, complete=False), "it did not finish"),
         (replace(SOUND, kernel=replace(KERNEL, release="unknown")), "its kernel did not come up"),
-        (replace(SOUND, problems=("a: cases contradict\nmore",)), "it has a problem: a: cases contradict"),
+        (replace(SOUND, problems=("a.session:2: no step\nmore",)), "it has a problem: a.session:2: no step"),
         (replace(SOUND, cases=CASES), "cases/nested/broken.session is an error: line 4: unknown header 'hierachy'"),
     ],
 )
 def test_a_run_with_a_fault_of_the_harness_teaches_nothing(run: RunRecord, why: str) -> None:
     """What it says of the kernel cannot be relied on."""
     assert why_not(run) == why
+
+
+def test_a_contradiction_spoils_only_its_own_trait() -> None:
+    """Such a trait has no value in the record; the others were seen."""
+    problem = "pinning: cases contradict each other: a.session:1 saw yes, b.session:1 saw no"
+    traits = tuple(replace(trait, seen="") if trait.trait == "pinning" else trait for trait in SOUND.traits)
+    torn = replace(SOUND, problems=(problem,), traits=traits)
+
+    assert why_not(torn) == ""
+    assert set(learn(torn).values) == set(learn(SOUND).values) - {"pinning"}
 
 
 @pytest.mark.parametrize(

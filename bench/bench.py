@@ -29,6 +29,7 @@ from harness.deadline import Deadline
 from harness.guest.machine import running
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
 from harness.guest.template import booted
+from harness.kernellog import KernelLog
 from harness.pipeline import Options
 from harness.report.folder import load_run
 from harness.semantics import load_semantics
@@ -41,6 +42,7 @@ from harness.verdict import Outcome
 
 REPEATS = 5
 MANPAGE = places.CASES / "manpage" / "freezer.session"
+LOG = places.ROOT / "harness" / "tests" / "data" / "kernellog" / "real-6.1-clean-boot.log"
 
 
 def soon() -> Deadline:
@@ -174,6 +176,18 @@ class Bench:
             waits.append(min(case.started for case in load_run(results / "latest").cases) - asked)
         return [Figure("harness run until its first case starts", min(waits), 1.5, True, "s", seconds_text(waits))]
 
+    def kernel_log(self) -> list[Figure]:
+        """Reading a megabyte of an ordinary kernel log, as it comes from the port."""
+        whole = (LOG.read_bytes() * 50)[: 1 << 20]
+
+        def read() -> None:
+            log = KernelLog()
+            for at in range(0, len(whole), 4096):
+                log.feed(whole[at : at + 4096])
+
+        waits = [timed(read) for _ in range(3)]
+        return [Figure("a megabyte of kernel log", min(waits), 0.3, True, "s", seconds_text(waits))]
+
     def suite(self) -> list[Figure]:
         """The whole suite with one worker and with two."""
         walls, workers = {}, {}
@@ -244,7 +258,14 @@ def main() -> None:
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
         bench = Bench(Path(name))
-        figures = [*bench.clones(), *bench.boots(), *bench.commands(), *bench.memory(), *bench.starting()]
+        figures = [
+            *bench.clones(),
+            *bench.boots(),
+            *bench.commands(),
+            *bench.memory(),
+            *bench.starting(),
+            *bench.kernel_log(),
+        ]
         if not words.without_suite:
             figures += bench.suite()
     tell(figures, words.json, qemu=bench.prepared.qemu_version, kernel=bench.prepared.kernel.release)

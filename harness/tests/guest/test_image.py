@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from pathlib import Path
 
 import pytest
@@ -123,18 +122,13 @@ def test_the_same_sources_give_the_same_bytes_in_another_store(sources: Sources,
 
 
 def test_a_second_question_is_answered_without_work(sources: Sources) -> None:
-    """The same image comes from the store, even when nothing could be compiled, in less than 60 ms."""
+    """The same image comes from the store, even when nothing could be compiled."""
     first = sources.build()
     archive = first.path.stat()
-    seconds = []
-    for _ in range(3):
-        before = time.perf_counter()
-        second = sources.build()
-        seconds.append(time.perf_counter() - before)
+    second = sources.build()
 
     assert second == first
     assert second.path.stat().st_mtime_ns == archive.st_mtime_ns
-    assert min(seconds) < 0.06
 
 
 @pytest.mark.parametrize("changed", ["definition", "init", "helper"])

@@ -149,7 +149,7 @@ def test_a_kernel_word_that_names_nothing_is_told(host: Host, word: str, words: 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--profile", "v9"], ["no profile v9", "use one of auto, mainline, mainline-latest, v0"]),
+        (["--profile", "v9"], ["no profile v9", "use one of auto, mainline, mainline-latest, ns_cgroup-2.6.24"]),
         (["--machine", "pdp11"], ["there is no machine type pdp11", "q35"]),
         (["--cases", "no/such/case"], ["--cases no/such/case: there is no such file or folder"]),
         (["-n", "0"], ["-n 0: that is no number of workers"]),

@@ -312,5 +312,6 @@ def test_writing_costs_in_proportion(tmp_path: Path) -> None:
         run = replace(run, cases=(*run.cases, replace(CASES[2], id=str(number))))
         folder.write(run)
 
-    assert _written() - before < 20 * (folder.path / RUN_NAME).stat().st_size
+    kept = sum(path.stat().st_size for path in folder.path.iterdir())
+    assert _written() - before < 3 * kept + 1_000_000  # the rest is other threads and pytest itself
     assert len(load_run(folder.path).cases) == 2000

@@ -380,7 +380,8 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
     assert [(case.id, case.outcome) for case in record.cases] == [("a.session", Outcome.MATCH)]
     assert "the run did not finish" in (tmp_path / "results/latest/junit.xml").read_text()
     assert not alive
-    assert len(list((tmp_path / "results").iterdir())) == 2, "the second kernel was begun with"
+    folders = [path for path in (tmp_path / "results").iterdir() if path.is_dir() and not path.is_symlink()]
+    assert len(folders) == 1, "the second kernel was begun with"
 
 
 @pytest.mark.boot

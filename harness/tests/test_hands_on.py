@@ -113,8 +113,8 @@ def test_a_case_that_cannot_be_played_is_told(tmp_path: Path) -> None:
         read_case(str(tmp_path / "broken.session"))
 
 
-# readline asks the terminal to mark what is pasted, and back.
-_PASTE = re.compile(rb"\x1b\[\?2004[hl]\r?")
+# readline asks the terminal to mark what is pasted, and back. What follows must be there: it may come with the next read.
+_PASTE = re.compile(rb"\x1b\[\?2004[hl](?:\r|(?=[^\r]))")
 
 
 class Person:

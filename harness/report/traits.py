@@ -26,6 +26,7 @@ class TraitMark(Enum):
 
     AS_EXPECTED = " "
     DIFFERS = "!"
+    DOUBTFUL = "?"
     UNSEEN = "-"
     DESCRIBED = "."
     KNOWN = "k"
@@ -33,11 +34,12 @@ class TraitMark(Enum):
 
 _LEGEND = {
     TraitMark.DIFFERS: "differs",
+    TraitMark.DOUBTFUL: "differs, unconfirmed",
     TraitMark.UNSEEN: "no case shows it",
     TraitMark.DESCRIBED: "not in the profile",
     TraitMark.KNOWN: "known to differ",
 }
-_TONES = {TraitMark.DIFFERS: Tone.BAD, TraitMark.UNSEEN: Tone.FAINT}
+_TONES = {TraitMark.DIFFERS: Tone.BAD, TraitMark.DOUBTFUL: Tone.WARNING, TraitMark.UNSEEN: Tone.FAINT}
 
 
 class TraitRow(NamedTuple):
@@ -65,8 +67,10 @@ def trait_row(trait: TraitRecord) -> TraitRow:
         mark = TraitMark.UNSEEN
     elif not trait.expected:
         mark = TraitMark.DESCRIBED
+    elif trait.seen == trait.expected:
+        mark = TraitMark.AS_EXPECTED
     else:
-        mark = TraitMark.AS_EXPECTED if trait.seen == trait.expected else TraitMark.DIFFERS
+        mark = TraitMark.DIFFERS if trait.confirmed else TraitMark.DOUBTFUL
         mark = TraitMark.KNOWN if trait.known else mark
     expected = one_line(trait.expected) or "-"
     more = f" and {len(trait.where) - 1} more" if len(trait.where) > 1 else ""
@@ -83,11 +87,14 @@ def trait_row(trait: TraitRecord) -> TraitRow:
 def trait_lines(run: RunRecord, width: int) -> list[Line]:
     """The table of traits, no line wider than ``width`` columns; nothing when the run has no traits.
 
+    Those that were neither seen nor expected are only counted.
+
     The meaning has a column of its own where there is room (from about 100 columns on). Where there is none, it stands
     below the traits that differ, and is left out for the others. A name or value too long for its column goes on in the
     next line.
     """
-    rows = [trait_row(trait) for trait in run.traits]
+    spoken_of = [trait for trait in run.traits if trait.seen or trait.expected]
+    rows = [trait_row(trait) for trait in spoken_of]
     if not rows:
         return []
     titles = ("trait", "seen", "expected")
@@ -102,9 +109,11 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
     for row in rows:
         tone = _TONES.get(row.mark, Tone.WARNING if row.expected.endswith(UNCONFIRMED) else Tone.PLAIN)
         lines += [Line(text, tone) for text in _row(row.mark.value, [*row.cells, row.meaning], widths)]
-        if row.mark is TraitMark.DIFFERS:
+        if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL):
             below = ("" if beside else row.meaning, f"seen at {row.where}" if row.where else "")
             lines += [Line(f"    {text}") for part in below if part for text in fold(part, max(8, width - 4))]
+    if silent := len(run.traits) - len(rows):
+        lines += [Line(text, Tone.FAINT) for text in fold(f"  {silent} more: not seen, and nothing is expected", width)]
     return lines + _legend(rows, width)
 
 
@@ -113,7 +122,9 @@ def _headline(run: RunRecord, rows: Sequence[TraitRow]) -> str:
     if not any(trait.expected for trait in run.traits):
         return kernel
     differ = sum(row.mark is TraitMark.DIFFERS for row in rows)
-    return f"{kernel}, against profile {one_line(run.profile)}: {differ or 'none'} differ{'s' if differ == 1 else ''}"
+    doubtful = sum(row.mark is TraitMark.DOUBTFUL for row in rows)
+    text = f"{kernel}, against profile {one_line(run.profile)}: {differ or 'none'} differ{'s' if differ == 1 else ''}"
+    return f"{text}, {doubtful} unconfirmed" if doubtful else text
 
 
 def _legend(rows: Iterable[TraitRow], width: int) -> list[Line]:
@@ -126,7 +137,9 @@ def _legend(rows: Iterable[TraitRow], width: int) -> list[Line]:
     if not said:
         return []
     together = "   ".join(said)
-    texts = [together] if columns(together) <= width else [text for one in said for text in fold(one, width)]
+    half = len(said) // 2
+    halves = ["   ".join(said[:half]), "   ".join(said[half:])]
+    texts = [together] if columns(together) <= width else [text for one in halves if one for text in fold(one, width)]
     return [Line(""), *(Line(text, Tone.FAINT) for text in texts)]
 
 

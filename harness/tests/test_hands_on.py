@@ -113,7 +113,7 @@ def test_a_case_that_cannot_be_played_is_told(tmp_path: Path) -> None:
         read_case(str(tmp_path / "broken.session"))
 
 
-# readline asks the terminal to mark what is pasted, and back. What follows must be there: it may come with the next read.
+# readline asks the terminal to mark what is pasted, and back. What follows it may come with the next read only.
 _PASTE = re.compile(rb"\x1b\[\?2004[hl](?:\r|(?=[^\r]))")
 
 

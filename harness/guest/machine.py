@@ -104,9 +104,10 @@ class Machine:
     def is_running(self) -> bool:
         """Whether QEMU runs.
 
-        When it ends, its ports close a moment before it is gone: then this waits for it, for some seconds at most.
+        When it ends, its ports close a moment before it is gone, one after the other: then this waits for it, for some
+        seconds at most.
         """
-        if not self.wires.is_open(qemu.KERNEL_LOG):
+        if not all(map(self.wires.is_open, qemu.PORT_NAMES)):
             with contextlib.suppress(process.Expired):
                 self._child.wait(_ENDING_SECONDS)
         return self._child.poll() is None

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -343,7 +343,14 @@ def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) ->
 @contextmanager
 def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[subprocess.Popen[bytes]]:
     """The harness, once it has printed a line that matches."""
-    with start_process(harness(*words), stdout=PIPE, stderr=PIPE, cwd=cwd, env=environment()) as child:
+    # Who starts the tests by nohup(1) has them ignore SIGHUP, and what they start as well.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with ExitStack() as ends:
+        try:
+            command = start_process(harness(*words), stdout=PIPE, stderr=PIPE, cwd=cwd, env=environment())
+            child = ends.enter_context(command)
+        finally:
+            signal.signal(signal.SIGHUP, before)
         assert child.stdout is not None
         for line in child.stdout:
             if re.search(until, line.decode()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,22 +18,9 @@ class Difference:
     after: str
 
 
-_OF_THE_COMPILER = tuple(
-    f"CONFIG_{word}"
-    for word in (
-        *(
-            "CC_VERSION",
-            "CC_IS_",
-            "CC_HAS_",
-            "CC_CAN_",
-            "GCC_VERSION",
-            "CLANG_VERSION",
-            "AS_VERSION",
-            "AS_IS_",
-            "AS_HAS_",
-        ),
-        *("LD_VERSION", "LD_IS_", "LD_CAN_", "LLD_VERSION", "PAHOLE_", "RUSTC_", "TOOLS_SUPPORT"),
-    )
+_OF_THE_COMPILER = re.compile(
+    r"CONFIG_(?:CC_(?:VERSION|IS_|HAS_|CAN_)|AS_(?:VERSION|IS_|HAS_)|LD_(?:VERSION|IS_|CAN_)"
+    r"|(?:GCC|CLANG|LLD)_VERSION|PAHOLE_|RUSTC_|TOOLS_SUPPORT)"
 )
 
 _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
@@ -91,4 +79,4 @@ def _options(text: str) -> dict[str, str]:
     What the configuration says of the compiler (``CONFIG_CC_VERSION_TEXT``, ...) is told by the compiler's name.
     """
     pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return {name: value for name, _, value in pairs if not name.startswith(_OF_THE_COMPILER)}
+    return {name: value for name, _, value in pairs if not _OF_THE_COMPILER.match(name)}

@@ -23,6 +23,9 @@ HISTORY_NAME = "history.sqlite"
 _ENTRY = """SELECT run.folder, run.started, run.line, run.release, run.image, run.question || ' ' || said.digest,
     said.said, said.asked, said.failed FROM said JOIN run ON run.id = said.run """
 
+_COLUMNS = "folder, stamp, started, line, spec, release, image, question, complete, asked, failed"
+"""Of a run, in the order in which :func:`_add` gives them."""
+
 CASE = "case"
 TRAIT = "trait"
 
@@ -194,11 +197,9 @@ def _add(database: sqlite3.Connection, folder: str, stamp: str, run: RunRecord) 
         kernel.image_digest,
         question,
     )
-    marks = ", ".join("?" * 11)
-    columns = "folder, stamp, started, line, spec, release, image, question, complete, asked, failed"
-    number = database.execute(
-        f"INSERT INTO run ({columns}) VALUES ({marks})", (*values, run.complete, asked, failed)
-    ).lastrowid
+    row = (*values, run.complete, asked, failed)
+    marks = ", ".join("?" * len(row))
+    number = database.execute(f"INSERT INTO run ({_COLUMNS}) VALUES ({marks})", row).lastrowid
     database.executemany("INSERT OR IGNORE INTO name (kind, text) VALUES (?, ?)", [row[:2] for row in said])
     database.executemany(
         f"""INSERT OR REPLACE INTO said (name, run, digest, said, asked, failed)
@@ -212,13 +213,13 @@ def _take_over(database: sqlite3.Connection, old: Path) -> Sequence[str]:
     try:
         database.execute("ATTACH ? AS old", (str(old),))
         database.execute("BEGIN IMMEDIATE")
-        columns = "folder, stamp, started, line, spec, release, image, question, complete, asked, failed"
         before = database.total_changes
         database.execute(
             "CREATE TEMP TABLE gone AS SELECT folder FROM old.run WHERE folder NOT IN (SELECT folder FROM main.run)"
         )
         database.execute(
-            f"INSERT INTO main.run ({columns}) SELECT {columns} FROM old.run WHERE folder IN (SELECT folder FROM gone)"
+            f"INSERT INTO main.run ({_COLUMNS}) SELECT {_COLUMNS} FROM old.run "
+            "WHERE folder IN (SELECT folder FROM gone)"
         )
         taken = database.total_changes - before
         database.execute("INSERT OR IGNORE INTO main.name (kind, text) SELECT kind, text FROM old.name")

@@ -23,7 +23,8 @@ from harness.report.folder import JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.record import RunRecord
 from harness.report.terminal import RunDisplay
-from harness.run import Judging, Selection, record_no_kernel, run_cases
+from harness.run import Judging, record_no_kernel, run_cases
+from harness.selection import Selection
 from harness.semantics import Semantics
 from harness.spec import parse_spec
 from harness.store import Store

@@ -16,7 +16,7 @@ import pytest
 from harness.baseline import Baseline, judge_by
 from harness.case import Bench, make_bench
 from harness.compare import Comparison
-from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.errors import ExitStatus, HarnessError, SeriesError
 from harness.history import flake_rates
 from harness.host import host_facts
 from harness.kernel_line import kernel_line
@@ -186,6 +186,3 @@ def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
         boot_seconds=prepared.boot_seconds,
         notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.profile)),
     )
-
-
-__all__ = ["CaseError", "HarnessError", "Listener", "Selection", "exit_status", "run_cases"]

@@ -92,7 +92,7 @@ def run(
     """
     from harness.kernels import Asked, run_kernels
     from harness.report.terminal import choose_display
-    from harness.run import Selection
+    from harness.selection import Selection
 
     found = _existing(cases)
     rounds = judging.read_rounds(repeat, until_fail=until_fail, seed=seed)

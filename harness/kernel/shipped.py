@@ -78,12 +78,21 @@ def shipped_claims(folder: Path = places.SERIES) -> Mapping[str, tuple[str, Mapp
 
 
 def _claims(path: Path) -> tuple[str, Mapping[str, str]]:
+    table = _open_description(path)
+    return table.text("profile", default=""), _read_traits(table)
+
+
+def _open_description(path: Path) -> Table:
+    """:raises SeriesError: it is not TOML."""
     try:
-        table = Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
+        return Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+
+
+def _read_traits(table: Table) -> Mapping[str, str]:
     values = table.table("traits")
-    return table.text("profile", default=""), {trait: values.text(trait) for trait in values.names()}
+    return MappingProxyType({trait: values.text(trait) for trait in values.names()})
 
 
 def find_shipped(name: str, *, deadline: Deadline, folder: Path = places.SERIES) -> ShippedSeries:
@@ -109,10 +118,7 @@ def find_shipped(name: str, *, deadline: Deadline, folder: Path = places.SERIES)
 def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline) -> ShippedSeries:
     """:param above: the series that stand on this one, for a circle to be seen."""
     path = folder / name / DESCRIPTION
-    try:
-        table = Table(tomllib.loads(path.read_text()), path=f"series/{name}/{DESCRIPTION}", kind=SeriesError)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+    table = _open_description(path)
     title, summary, base = table.text("title"), table.text("summary").strip(), table.text("base")
     below = None
     if base.startswith(SpecKind.SERIES.value):
@@ -125,8 +131,7 @@ def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline
     fragments = tuple(path.parent / one for one in table.texts("fragments", default=()))
     if missing := [one.name for one in fragments if not one.is_file()]:
         raise table.error(f"fragments names {missing[0]}, which is not there", remedy="put it beside series.toml")
-    values = table.table("traits")
-    traits = MappingProxyType({trait: values.text(trait) for trait in values.names()})
+    traits = _read_traits(table)
     table.close()
     series = read_series(path.parent, deadline=deadline)
     return ShippedSeries(

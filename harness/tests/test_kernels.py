@@ -18,7 +18,8 @@ from harness.pipeline import Options
 from harness.report.folder import RunFolder
 from harness.report.record import RunRecord
 from harness.report.terminal import PlainDisplay
-from harness.run import Judging, Selection
+from harness.run import Judging
+from harness.selection import Selection
 from harness.semantics import load_semantics
 from harness.store import Store
 from harness.tests.report.sample import RUN

@@ -56,8 +56,11 @@ def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Tem
             place = store.make(
                 KIND, key, lambda folder: _mount_and_save(template, command, folder, deadline), deadline=deadline
             )
-        except (_NotPristineError, Unanswered, HarnessError):
+        except (_NotPristineError, Unanswered):
             store.remember(KIND, key, {"wishes": -1})
+            return None
+        except HarnessError:
+            # A full disk or a deadline says nothing of the kernel: the next wish tries again.
             return None
         _make_room(store)
     os.utime(place)

@@ -202,6 +202,8 @@ def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
         ("build series:mountinfo-unscoped", True),
         ("run deb {tree}", True),
         ("run {tree}@v6.6+topic.mbox", True),
+        ("run {tree}+topic.mbox", True),
+        ("run {tree}.git", True),
         ("run", False),
         ("run deb bzImage", False),
         ("clean", False),
@@ -212,6 +214,9 @@ def test_what_building_takes_is_installed_for_a_source(sandbox: Sandbox, words: 
     tree = sandbox.folder / "linux"
     tree.mkdir()
     (tree / "Makefile").touch()
+    bare = sandbox.folder / "linux.git"
+    bare.mkdir()
+    (bare / "HEAD").touch()
     done = sandbox.start(*words.format(tree=tree).split(), mounts=["mount -t tmpfs tmpfs /usr/include/elfutils"])
 
     assert done.status == 0

@@ -10,10 +10,12 @@ import contextlib
 import os
 import selectors
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.deadline import Deadline
+from harness.guest.moments import TIMES_NAME, Moments
 from harness.guest.qemu import KERNEL_LOG
 from harness.kernellog import KernelLog, Splat
 
@@ -26,7 +28,7 @@ class Wires:
     """The open ends of a machine's serial ports, by port name.
 
     :param sockets: connected sockets; closed with the wires.
-    :param folder: where ``<port>.log`` is written.
+    :param folder: where ``<port>.log`` is written, and ``wires.times`` at the end.
     """
 
     def __init__(self, sockets: Mapping[str, socket.socket], *, folder: Path) -> None:
@@ -41,6 +43,9 @@ class Wires:
             name: os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             for name in sockets
         }
+        self._times = folder / TIMES_NAME
+        self._moments = Moments(time.time())
+        self._began = time.monotonic()
         self._selector = selectors.EpollSelector()
         for name, wire in self._sockets.items():
             wire.setblocking(False)
@@ -85,7 +90,7 @@ class Wires:
         :raises BrokenPipeError: the other end is gone. :raises TimeoutError: it took nothing before the deadline.
         """
         if self.is_open(name):
-            self._log(name, data)
+            self._log(name, data, is_typed=True)
         left = memoryview(data)
         while left:
             if not self.is_open(name):
@@ -105,6 +110,9 @@ class Wires:
         self._sockets.clear()
         for log in self._logs.values():
             os.close(log)
+        if self._logs:
+            with contextlib.suppress(OSError):  # as for the logs
+                self._times.write_text(self._moments.render())
         self._logs.clear()
 
     def _await_room(self, name: str, deadline: Deadline) -> None:
@@ -154,7 +162,9 @@ class Wires:
         if len(pending) > _KEPT_BYTES:
             del pending[: len(pending) - _KEPT_BYTES]
 
-    def _log(self, name: str, data: bytes) -> None:
+    def _log(self, name: str, data: bytes, *, is_typed: bool = False) -> None:
+        milliseconds = int((time.monotonic() - self._began) * 1000)
+        self._moments.add(name, len(data), milliseconds=milliseconds, is_typed=is_typed)
         # A full disk must not end a case that goes well: the run folder complains when the record is written.
         with contextlib.suppress(OSError):
             os.write(self._logs[name], data)

@@ -55,6 +55,7 @@ ORDER = """
 * judge
 * seen
 * known
+* merge
 * kernel_line
 * timeline
 * repeat
@@ -131,6 +132,7 @@ ORDER = """
 * guest.qemu
 * guest.boot_failure
   guest.emulator
+* guest.moments
   guest.wires
   guest.console
   guest.qmp
@@ -149,10 +151,13 @@ ORDER = """
 * report.story
 * report.coverage
 * report.junit
+* report.ktap
+* report.kcidb
 * report.comparison
 * report.history
   report.folder
   report.find_run
+  report.reported
   history_file
   history
   baseline
@@ -178,6 +183,7 @@ ORDER = """
   commands.judging
   commands.run
   commands.diff
+  commands.report
   commands.history
   commands.shell
   commands.build
@@ -199,6 +205,7 @@ DOORS = {
     "subprocess": {"process"},
     "pexpect": {"guest.console"},
     "junit_xml": {"report.junit"},
+    "kcidb_io": {"report.kcidb"},
     "qemu": {"guest.qmp"},
     "pytest": {"pytest_plugin", "run", "selection", "listener"},
     "sqlite3": {"history_file", "history"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.deadline import Deadline
+from harness.guest.moments import TIMES_NAME, parse_moments
 from harness.guest.qemu import KERNEL_LOG
 from harness.guest.wires import Wires
 from harness.kernellog import SplatKind
@@ -48,6 +49,23 @@ def line(tmp_path: Path) -> Iterator[Line]:
 def soon() -> Deadline:
     """Far enough away for whatever is to succeed."""
     return Deadline.after(20)
+
+
+def test_the_times_account_for_every_byte_of_every_log(line: Line) -> None:
+    """Beside the logs stands when their bytes came and which of them were typed."""
+    line.kernel.sendall(b"[    1.0] hello\n")
+    line.wires.pump(soon())
+    line.wires.send(PORT, b"echo\n", deadline=soon())
+    line.shell.sendall(b"out\n")
+    line.wires.pump(soon())
+    line.wires.close()
+    stretches = parse_moments((line.folder / TIMES_NAME).read_text())
+
+    assert [(one.port, one.is_typed, one.size) for one in stretches] == [
+        (KERNEL_LOG, False, len(line.logged(KERNEL_LOG))),
+        (PORT, True, 5),
+        (PORT, False, 4),
+    ]
 
 
 def test_every_byte_is_logged_as_it_comes(line: Line) -> None:

@@ -1,0 +1,60 @@
+"""When which bytes went over which wire: what is written is read back, bounded, and damage ends it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.guest.moments import STRETCH_LIMIT, Moments, Stretch, parse_moments
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["kernel", "admin"]), st.integers(1, 50), st.integers(0, 20), st.booleans()), max_size=40
+)
+
+
+@given(EVENTS)
+def test_no_byte_gets_lost(events: list[tuple[str, int, int, bool]]) -> None:
+    """Whatever is joined to one stretch: of each port, the bytes are as many as went over it, and time goes on."""
+    moments, now, sizes = Moments(1.5e9), 0, {"kernel": 0, "admin": 0}
+    for port, size, later, is_typed in events:
+        now += later
+        sizes[port] += size
+        moments.add(port, size, milliseconds=now, is_typed=is_typed)
+    found = parse_moments(moments.render())
+
+    assert {port: sum(one.size for one in found if one.port == port) for port in sizes} == sizes
+    assert [one.milliseconds for one in found] == sorted(one.milliseconds for one in found)
+
+
+def test_what_comes_together_is_one_stretch() -> None:
+    """Within a few milliseconds, on one wire, one way."""
+    moments = Moments(1.5e9)
+    for milliseconds, is_typed in ((0, True), (1, False), (4, False), (40, False)):
+        moments.add("admin", 10, milliseconds=milliseconds, is_typed=is_typed)
+
+    assert parse_moments(moments.render()) == (
+        Stretch(0, "admin", True, 10),
+        Stretch(1, "admin", False, 20),
+        Stretch(40, "admin", False, 10),
+    )
+
+
+def test_a_guest_that_never_ends_is_bounded() -> None:
+    """What comes after the last stretch that is kept has its time."""
+    moments = Moments(1.5e9)
+    for number in range(STRETCH_LIMIT + 100):
+        moments.add("kernel", 1, milliseconds=10 * number)
+    found = parse_moments(moments.render())
+
+    assert len(found) == STRETCH_LIMIT
+    assert sum(one.size for one in found) == STRETCH_LIMIT + 100
+
+
+def test_what_is_damaged_or_newer_tells_what_it_can() -> None:
+    """Another format is no times; a damaged line ends them."""
+    good = Moments(1.5e9)
+    good.add("admin", 3, milliseconds=7)
+
+    assert parse_moments("times 2 1.0\n7 admin < 3\n") == ()
+    assert parse_moments("") == ()
+    assert parse_moments(good.render() + "8 admin <") == (Stretch(7, "admin", False, 3),)

@@ -49,6 +49,7 @@ class JunitLimits:
 def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits()) -> str:
     """The JUnit XML of these runs, one suite each; to be written as UTF-8.
 
+    The name of a testcase is the id of the case, as in every other format; its classname groups it.
     A mismatch, a time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome; an ``error`` is
     the harness's, the case file's or the host's. Problems that belong to no case, and a run that did not finish, are
     testcases of their own in the class ``harness``. A failure that is known, or no regression from the baseline, is
@@ -74,7 +75,7 @@ def _label(run: RunRecord) -> str:
 
 def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:
     cases = list({case.id: case for case in run.cases}.values())
-    names = _distinct_pairs([(prefix + case.classname, case.name, case.id) for case in cases])
+    names = _distinct_pairs([(prefix + case.classname, case.id) for case in cases])
     tests = [_testcase(case, classname, name, limits) for case, (classname, name) in zip(cases, names, strict=True)]
     seconds = [case.seconds for case in cases]
     for number, (name, text) in enumerate(_caseless(run), start=1):
@@ -238,14 +239,16 @@ def _distinct(labels: Sequence[str]) -> list[str]:
     return distinct
 
 
-def _distinct_pairs(cases: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    """Classname and name of each (classname, name, id), with the id in a name that another case has as well."""
+def _distinct_pairs(cases: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Classname and name of each (classname, id): the name is the id, with a number when its line was there before."""
     seen: set[tuple[str, str]] = set()
     pairs = []
-    for classname, name, identity in cases:
-        pair = (one_line(classname) or "cases", one_line(name) or one_line(identity) or "unnamed")
+    for classname, identity in cases:
+        name = one_line(identity) or "unnamed"
+        pair, number = (one_line(classname) or "cases", name), 1
         while pair in seen:
-            pair = (pair[0], f"{pair[1]} ({one_line(identity)})")
+            number += 1
+            pair = (pair[0], f"{name} ({number})")
         seen.add(pair)
         pairs.append(pair)
     return pairs

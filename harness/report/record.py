@@ -7,7 +7,7 @@ refuses a newer one by name. A field that is only added does not raise it: an ol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
@@ -35,8 +35,8 @@ class CaseRecord:
 
     :param id: unique in the run, the same in every format: ``cases/views/siblings.session`` or
         ``cases/setns/test_fds.py::test_own[v2]``; always with ``/`` and relative to the cases folder's parent.
-    :param classname: first part of the JUnit name: the id up to the last ``/`` or ``::``, with dots.
-    :param name: second part of the JUnit name.
+    :param classname: the id up to the last ``/`` or ``::``, with dots: what JUnit groups the case by.
+    :param name: the rest of the id.
     :param title: what the case shows, in one line; empty when the case says none.
     :param outcome: how it ended.
     :param reason: the one line that matters; empty for a match.
@@ -112,6 +112,7 @@ class BuildRecord:
     :param uncommitted: how many files of the user's tree differed from its commit.
     :param series: title of the series; :param series_version: its version, from 1; 0 without a series.
     :param patches: subjects, in the order in which they were applied.
+    :param patch_digests: sha256 of each patch's mail, as git-am(1) took it; empty in records of older harnesses.
     :param fragments: the fragments of the configuration, by name.
     :param seconds: how long the compilation took when it was done; it may have been done by an earlier run.
     :param reused: from what the objects were taken; empty when all was compiled.
@@ -125,6 +126,7 @@ class BuildRecord:
     series: str = ""
     series_version: int = 0
     patches: tuple[str, ...] = ()
+    patch_digests: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     compiler: str = ""
     seconds: float = 0.0
@@ -251,6 +253,12 @@ def dumps(run: RunRecord) -> str:
     """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
     fields = asdict(run)
     return json.dumps({"format_version": fields.pop("format_version"), **fields}, indent=1, allow_nan=False) + "\n"
+
+
+def dumps_several(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
+    """Several records as one JSON object, ``{"format_version": ..., "runs": [...]}``, each with its ``name``."""
+    tables = [{"name": name, **asdict(run)} for name, run in zip(names, runs, strict=True)]
+    return json.dumps({"format_version": FORMAT_VERSION, "runs": tables}, indent=1, allow_nan=False) + "\n"
 
 
 def loads(text: str, *, source: str = "the run record") -> RunRecord:

@@ -30,10 +30,10 @@ def suites(text: str) -> list[TestSuite]:
 
 
 def cases_of(*runs: RunRecord) -> dict[str, TestCase]:
-    """The testcases of the rendered runs, by ``classname/name``."""
+    """The testcases of the rendered runs, by name; of several runs by classname and name."""
     found = [one for suite in suites(render_junit(runs)) for one in suite if isinstance(one, TestCase)]
     assert len({(one.classname, one.name) for one in found}) == len(found)
-    return {f"{one.classname}/{one.name}": one for one in found}
+    return {one.name if len(runs) == 1 else f"{one.classname} {one.name}": one for one in found}
 
 
 def properties_of(run: RunRecord) -> dict[str, str]:
@@ -57,12 +57,12 @@ def test_totals_agree_with_the_cases() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "type_"),
     [
-        ("cases.views/from_outside.session", Failure, "mismatch"),
-        ("cases.release/agent.session", Failure, "kernel"),
-        ("cases.selftest/qemu_killed.session", Failure, "lost"),
-        ("cases.unprivileged/v1.session", Skipped, "skipped"),
-        ("cases.nested/broken.session", Error, "error"),
-        ("harness/1: problem of the run", Error, "error"),
+        ("cases/views/from_outside.session", Failure, "mismatch"),
+        ("cases/release/agent.session", Failure, "kernel"),
+        ("cases/selftest/qemu_killed.session", Failure, "lost"),
+        ("cases/unprivileged/v1.session", Skipped, "skipped"),
+        ("cases/nested/broken.session", Error, "error"),
+        ("1: problem of the run", Error, "error"),
     ],
 )
 def test_each_outcome_has_its_element(name: str, kind: type, type_: str) -> None:
@@ -75,7 +75,7 @@ def test_each_outcome_has_its_element(name: str, kind: type, type_: str) -> None
 
 def test_a_case_that_matched_has_no_result() -> None:
     """A match holds its time and its transcript, and nothing else."""
-    matched = cases_of(RUN)["cases.views/manual_page.session"]
+    matched = cases_of(RUN)["cases/views/manual_page.session"]
 
     assert matched.result == []
     assert matched.time == 2.61
@@ -84,7 +84,7 @@ def test_a_case_that_matched_has_no_result() -> None:
 
 def test_a_failure_starts_with_the_line_that_matters() -> None:
     """The text is the reason, then the diff, then where the logs are; the message is the reason on one line."""
-    [failure] = cases_of(RUN)["cases.views/from_outside.session"].result
+    [failure] = cases_of(RUN)["cases/views/from_outside.session"].result
 
     assert failure.message == "line 12: expected 7:freezer:/ but saw 7:freezer:/../../sub2"
     lines = failure.text.splitlines()
@@ -96,7 +96,7 @@ def test_a_failure_starts_with_the_line_that_matters() -> None:
 def test_splats_are_in_the_failure_text() -> None:
     """A splat shows its title, kind, fingerprint and text; of very many, ten are shown and the rest counted."""
     many = replace(case("cases/a.session", Outcome.KERNEL, reason="warned"), splats=(SPLAT,) * 12)
-    [one] = cases_of(RUN)["cases.release/agent.session"].result
+    [one] = cases_of(RUN)["cases/release/agent.session"].result
     [ten] = cases_of(replace(RUN, cases=(many,)))["cases/a.session"].result
 
     assert f"{SPLAT.title} [warning, fingerprint 4be0f7a1]\n------------[ cut here ]" in one.text
@@ -133,7 +133,7 @@ def test_an_interrupted_run_says_so() -> None:
     """A run that was killed has a property and an error that cannot be overlooked, beside the cases that ended."""
     killed = replace(RUN, complete=False, problems=(), cases=CASES[:2])
     [suite] = suites(render_junit([killed]))
-    [result] = cases_of(killed)["harness/1: the run did not finish"].result
+    [result] = cases_of(killed)["1: the run did not finish"].result
 
     assert (suite.tests, suite.failures, suite.errors) == (3, 0, 1)
     assert properties_of(killed)["complete"] == "no: the run did not finish"
@@ -155,8 +155,8 @@ def test_names_are_unique() -> None:
     [first, second] = suites(render_junit([twins, twins]))
 
     assert len(found) == 6
-    assert "6_1_0-56-cloud-amd64.cases.a.b/x.session (cases/a/b/x.session)" in found
-    assert "6_1_0-56-cloud-amd64-2.cases.a.b/x.session" in found
+    assert "6_1_0-56-cloud-amd64.cases.a.b cases/a/b/x.session" in found
+    assert "6_1_0-56-cloud-amd64-2.cases.a.b cases/a.b/x.session" in found
     assert [first.name, second.name] == ["6.1.0-56-cloud-amd64", "6.1.0-56-cloud-amd64-2"]
 
 
@@ -189,7 +189,7 @@ def test_hostile_output_is_made_visible() -> None:
     """Escape sequences go, forbidden characters and bidirectional controls are named, markup stays text."""
     nasty = "\x1b[31m</failure><system-out>]]>&amp;\x00\u202e\udcff\ud800\ufffe\r\n"
     [result] = cases_of(replace(RUN, cases=(replace(CASES[2], diff=nasty, transcript=nasty),)))[
-        "cases.views/from_outside.session"
+        "cases/views/from_outside.session"
     ].result
 
     assert "\n</failure><system-out>]]>&amp;<U+0000><U+202E><0xFF><U+D800><U+FFFE>\n" in result.text

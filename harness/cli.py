@@ -14,6 +14,7 @@ from harness.commands.diff import diff
 from harness.commands.ending import Group
 from harness.commands.history import history
 from harness.commands.host import clean, doctor
+from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.semantics import semantics
 from harness.commands.shell import shell
@@ -25,5 +26,5 @@ def main() -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
 
 
-for _command in (run, diff, history, shell, build, accept, semantics, doctor, clean):
+for _command in (run, diff, report, history, shell, build, accept, semantics, doctor, clean):
     main.add_command(_command)

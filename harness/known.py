@@ -15,6 +15,7 @@ file never holds more than is true.
 from __future__ import annotations
 
 import datetime
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +53,33 @@ class Known:
 
     def __str__(self) -> str:
         return f"known until {self.expires}: {self.reason} ({self.link})"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry as a run record tells of it (:attr:`CaseRecord.known`).
+
+    :param trait: the trait that is known to differ; empty when it is the case itself.
+    """
+
+    trait: str
+    reason: str
+    link: str
+    expires: datetime.date
+
+
+def read_told(text: str) -> tuple[Told, ...]:
+    """The entries in the words of :meth:`Known.__str__` and :meth:`KnownFailures.marked`; none where there are none."""
+    found = list(_TOLD.finditer(text))
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    told = []
+    for one, after in zip(found, ends, strict=False):
+        reason, _, link = text[one.end() : after].rpartition(" (")
+        told.append(Told(one["trait"] or "", reason, link.removesuffix(")"), datetime.date.fromisoformat(one["day"])))
+    return tuple(told)
+
+
+_TOLD = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9]): ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ What was built before, of the same files with the same configuration and compile
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,6 +181,7 @@ def _tell(
         series=" + ".join(one.title for one in series),
         series_version=series[-1].version if series else 0,
         patches=tuple(patch.subject for one in series for patch in one.patches),
+        patch_digests=tuple(hashlib.sha256(patch.mail).hexdigest() for one in series for patch in one.patches),
         fragments=config.fragments,
         compiler=(built.folder / COMPILER).read_text().strip(),
         seconds=built.seconds,

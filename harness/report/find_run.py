@@ -117,6 +117,14 @@ def joint_members(folder: Path) -> list[Path]:
         raise UsageError(f"{file} is damaged", evidence=str(error), remedy=remedy) from None
 
 
+def find_runs_of(word: str, *, results: Path) -> list[FoundRun]:
+    """The run that a word names; of a run of several kernels, each of them. :raises UsageError: as :func:`find_run`."""
+    folder = _folder(word, results)
+    if folder is None or (folder / RUN_NAME).exists() or not (folder / KERNELS_NAME).exists():
+        return [find_run(word, results=results)]
+    return [FoundRun(one, _load(one)) for one in joint_members(folder)]
+
+
 def _folder(word: str, results: Path) -> Path | None:
     for path in (Path(word), results / word):
         if word not in ("", "last") and path.is_dir():

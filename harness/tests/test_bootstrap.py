@@ -158,6 +158,16 @@ def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
     assert sandbox.calls("apt-get")
 
 
+def test_the_schema_of_kcidb_is_installed_for_who_writes_it(sandbox: Sandbox) -> None:
+    """Its dozen packages come with the first report of that format, and with no other."""
+    sandbox.start("report", "last", "--format", "junit")
+    plain = sandbox.calls("python")
+    sandbox.start("report", "last", "--format=kcidb")
+
+    assert not [call for call in plain if "[kcidb]" in call]
+    assert [call for call in sandbox.calls("python") if call.endswith(f"{sandbox.checkout}[kcidb]")]
+
+
 @needs_mounts
 def test_neither_root_nor_sudo_prints_the_exact_line_and_stops(sandbox: Sandbox) -> None:
     """Who may not install gets the line for somebody who may; nothing else is tried."""

@@ -9,7 +9,7 @@ import pytest
 
 from harness import places
 from harness.errors import CaseError
-from harness.known import KnownFailures, load_known
+from harness.known import Known, KnownFailures, Told, load_known, read_told
 from harness.report.record import CaseRecord, TraitRecord
 from harness.semantics import load_semantics
 from harness.verdict import Outcome, TraitSighting
@@ -134,6 +134,19 @@ def test_a_broken_file_is_told_by_its_key(text: str, what: str) -> None:
 
     assert "known.toml" in caught.value.what
     assert what in caught.value.what
+
+
+def test_what_a_record_tells_of_entries_is_read_back() -> None:
+    """Reason, link and day of each, whatever stands in the reason; words that are no entry are none."""
+    first = Known("cases/a.session", "", "slow (on some hosts); see below", "https://example.org/1", TODAY)
+    second = Known("", "outside_view", "known until merged", "mail", TODAY)
+
+    assert read_told(str(first)) == (Told("", first.reason, first.link, TODAY),)
+    assert read_told(f"pinning {first}; outside_view {second}") == (
+        Told("pinning", first.reason, first.link, TODAY),
+        Told("outside_view", second.reason, second.link, TODAY),
+    )
+    assert read_told("") == read_told("failed in the baseline as well") == ()
 
 
 def test_the_file_that_ships_is_one() -> None:

@@ -1,0 +1,147 @@
+"""Runs of one kernel joined: the shards of one run, and what was asked again later. Pure.
+
+No case is lost and none is there twice. Of a case that several runs asked, the newest answer counts. What an older run
+had seen stays told: where kernel, guest image, profile and text of the case are the same, as one more time that it was
+asked (:attr:`CaseRecord.tries`), so another outcome makes it flaky; else as a note.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import UsageError
+from harness.judge import CONTRADICTION, gather
+from harness.nearest import find_nearest
+from harness.report.record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord
+from harness.semantics import Semantics
+from harness.verdict import Outcome
+
+_UNKNOWN = ("", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRun:
+    """A run and the name of its folder."""
+
+    name: str
+    run: RunRecord
+
+
+def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
+    """One record of several, in whatever order they are given.
+
+    The folders of its cases are relative to the folder that holds the run folders. A run that is given twice, also as a
+    copy in another place, counts once. An unfinished run whose cases were all asked again by a run that finished is
+    made whole by it. Traits and nearest profiles are found anew from the cases that count.
+
+    :raises UsageError: they are not of one kernel, or were not judged by one profile.
+    """
+    distinct = {one.run: one for one in reversed(named)}
+    ordered = sorted(distinct.values(), key=lambda one: (one.run.started, one.name))
+    _require_one_kernel(ordered)
+    newest = ordered[-1]
+    cases: dict[str, CaseRecord] = {}
+    asked: dict[str, NamedRun] = {}
+    notes = [f"joined of {len(ordered)} runs: {', '.join(one.name for one in ordered)}"]
+    for one in ordered:
+        for case in {case.id: case for case in one.run.cases}.values():
+            now = replace(case, folder=f"{one.name}/{case.folder}" if case.folder else "")
+            before = cases.get(case.id)
+            if before is not None:
+                now, note = _asked_again(before, now, asked[case.id], one)
+                notes += [note] if note else []
+            if now is not before:
+                asked[case.id] = one
+            cases[case.id] = now
+    if any(one.run.baseline.run for one in ordered):
+        notes.append("what the runs came to against their baselines is not joined; harness diff tells it")
+    sightings = [sighting for case in cases.values() for sighting in case.sightings]
+    gathered = gather(semantics, sightings)
+    problems = [text for one in ordered for text in one.run.problems if CONTRADICTION not in text]
+    nearest = find_nearest(semantics, gathered.seen)
+    return replace(
+        newest.run,
+        started=ordered[0].run.started,
+        seconds=sum(one.run.seconds for one in ordered),
+        complete=_is_whole(ordered),
+        workers=max(one.run.workers for one in ordered),
+        command=" ; ".join(dict.fromkeys(one.run.command for one in ordered)),
+        hostname=", ".join(dict.fromkeys(filter(None, (one.run.hostname for one in ordered)))),
+        host=" | ".join(dict.fromkeys(filter(None, (one.run.host for one in ordered)))),
+        nearest=tuple(str(near) for near in nearest) if any(one.run.nearest for one in ordered) else (),
+        notes=tuple(dict.fromkeys([*notes, *(note for one in ordered for note in one.run.notes)])),
+        baseline=NO_BASELINE,
+        problems=tuple(dict.fromkeys([*problems, *gathered.problems])),
+        traits=_traits(ordered, gathered.seen, gathered.where),
+        cases=tuple(cases.values()),
+    )
+
+
+def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
+    """:raises UsageError: the runs are of several kernels or profiles, or of one that nobody can tell."""
+    if len(ordered) < 2:
+        return
+    images = {one.run.kernel.image_digest for one in ordered}
+    if len(images) > 1 or images & set(_UNKNOWN):
+        told = (f"{one.name}: {one.run.kernel.spec}, image {one.run.kernel.image_digest[:12]}" for one in ordered)
+        raise UsageError(
+            "these runs are not of one kernel, so they cannot be joined",
+            evidence="\n".join(told),
+            remedy="name runs of the same image; without --merge they are shown beside each other",
+        )
+    if len({one.run.profile for one in ordered}) > 1:
+        raise UsageError(
+            "these runs were judged by different profiles, so they cannot be joined",
+            evidence="\n".join(f"{one.name}: {one.run.profile}" for one in ordered),
+            remedy="run again with one --profile",
+        )
+
+
+def _asked_again(before: CaseRecord, now: CaseRecord, earlier: NamedRun, later: NamedRun) -> tuple[CaseRecord, str]:
+    """The newer record with what the older one adds to it, and a note where the two do not agree."""
+    is_same_guest = earlier.run.guest_image_digest == later.run.guest_image_digest
+    if is_same_guest and before.digest == now.digest:
+        counts = _counts(before) + _counts(now)
+        tries = tuple(OutcomeCount(outcome, counts[outcome]) for outcome in Outcome if counts[outcome])
+        joined = replace(now, tries=tries)
+        why = "on the same image: a flake" if joined.is_flaky else "on the same image"
+    else:
+        joined, why = now, "asked otherwise: " + ("the case file" if is_same_guest else "the guest image") + " differs"
+    if before.outcome is now.outcome:
+        return joined, ""
+    return joined, f"{now.id}: {before.outcome} in {earlier.name}, {now.outcome} in {later.name}, {why}"
+
+
+def _counts(case: CaseRecord) -> Counter[Outcome]:
+    return Counter({one.outcome: one.times for one in case.tries} or {case.outcome: 1})
+
+
+def _is_whole(ordered: Sequence[NamedRun]) -> bool:
+    """Whether nothing is missing: each run finished, or all its cases were asked by later ones that did."""
+    asked: set[str] = set()
+    for one in reversed(ordered):
+        ids = {case.id for case in one.run.cases}
+        if one.run.complete:
+            asked |= ids
+        elif not ids or ids - asked:
+            return False
+    return True
+
+
+def _traits(
+    ordered: Sequence[NamedRun], seen: Mapping[str, str], where: Mapping[str, tuple[str, ...]]
+) -> tuple[TraitRecord, ...]:
+    """Each trait that a run has, as its newest record tells of it, with what the cases that count have seen."""
+    newest = {trait.trait: trait for one in ordered for trait in one.run.traits}
+    known = {(trait.trait, trait.seen): trait.known for one in ordered for trait in one.run.traits if trait.known}
+    return tuple(
+        replace(
+            trait,
+            seen=seen.get(name, ""),
+            where=where.get(name, ()),
+            known=known.get((name, seen.get(name, "")), ""),
+        )
+        for name, trait in newest.items()
+    )

@@ -1,0 +1,140 @@
+"""KTAP, version 1, from run records: kernels, in them the folders of the cases, in those the cases. Pure.
+
+The format is that of the kernel's ``Documentation/dev-tools/ktap.rst``. The description of a case is its id. What KTAP
+has no word for goes behind the hash: ``not ok 3 cases/a.session # mismatch: line 12: ...``. A failure that is known, or
+no regression from the baseline, is ``ok ... # XFAIL``, as kselftest.h writes it: a reader that does not know XFAIL
+falls back to the word in front, and such a failure fails nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.text import bound_lines, one_line, plain_text
+from harness.verdict import FAILED, Outcome
+
+_INDENT = "  "
+_DIFF_LINES = 200
+_SPLAT_LINES = 100
+_REASON_COLUMNS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A test and those in it.
+
+    :param said: what stands behind the hash; empty for nothing. :param diagnosis: lines before the result.
+    """
+
+    description: str
+    is_ok: bool
+    said: str = ""
+    diagnosis: Sequence[str] = ()
+    within: Sequence[_Test] = field(default_factory=tuple)
+
+
+def render_ktap(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
+    """The KTAP of these runs.
+
+    :param names: what to call each run, e.g. its folder; a case that did not match is looked up there.
+    """
+    tests = [_run(run, name) for run, name in zip(runs, names, strict=True)]
+    return "".join(f"{line}\n" for line in _lines(tests))
+
+
+def _lines(tests: Sequence[_Test]) -> Iterator[str]:
+    yield "KTAP version 1"
+    yield f"1..{len(tests)}"
+    for number, test in enumerate(tests, start=1):
+        if test.within:
+            yield from (_INDENT + line for line in _lines(test.within))
+        yield from (f"# {line}".rstrip() for line in test.diagnosis)
+        result = "ok" if test.is_ok else "not ok"
+        said = f" # {test.said}" if test.said else ""
+        yield f"{result} {number} {_description(test.description)}{said}"
+
+
+def _description(text: str) -> str:
+    """A description cannot hold a ``#``: it is written as in an address, ``%23``."""
+    return one_line(text).replace("#", "%23") or "unnamed"
+
+
+def _run(run: RunRecord, name: str) -> _Test:
+    groups: dict[str, list[_Test]] = {}
+    for case in {case.id: case for case in run.cases}.values():
+        groups.setdefault(_group(case.id), []).append(_case(case))
+    tests = [_parent(group, within) for group, within in groups.items()]
+    if caseless := list(_caseless(run)):
+        tests.append(_parent("harness", caseless))
+    kernel = run.kernel
+    facts = (
+        ("kernel", f"{kernel.spec}, {kernel.release} {kernel.architecture}"),
+        ("image", kernel.image_digest),
+        ("profile", run.profile),
+        ("host", run.host),
+        ("command", run.command),
+    )
+    diagnosis = [f"{fact}: {one_line(value)}" for fact, value in facts if value]
+    diagnosis += [f"trait {one_line(one.trait)} = {one_line(one.seen)}" for one in run.traits if one.seen]
+    return _parent(name, tests, diagnosis)
+
+
+def _parent(description: str, within: Sequence[_Test], diagnosis: Sequence[str] = ()) -> _Test:
+    """It fails if one in it does, and is skipped if all are."""
+    is_skipped = bool(within) and all(test.said.startswith("SKIP") for test in within)
+    said = "SKIP all of it was skipped" if is_skipped else "" if within else "SKIP no case was asked"
+    return _Test(description, all(test.is_ok for test in within), said, diagnosis, within)
+
+
+def _group(case_id: str) -> str:
+    """The folder of a case's file, or the file of a Python case."""
+    head, mark, _ = case_id.rpartition("::" if "::" in case_id else "/")
+    return head if mark else "cases"
+
+
+def _case(case: CaseRecord) -> _Test:
+    reason = one_line(case.reason, _REASON_COLUMNS)
+    is_ok, said = False, f"{case.outcome}: {reason}" if reason else str(case.outcome)
+    if case.outcome is Outcome.MATCH:
+        is_ok, said = True, ""
+    elif case.why_not_failed:
+        is_ok, said = True, f"XFAIL {one_line(case.why_not_failed, _REASON_COLUMNS)}"
+    elif case.outcome is Outcome.SKIPPED:
+        is_ok, said = True, f"SKIP {reason}"
+    elif case.outcome is Outcome.TIMEOUT:
+        said = f"TIMEOUT {reason}"
+    elif case.outcome is Outcome.ERROR:
+        said = f"ERROR {reason}"
+    return _Test(case.id, is_ok, said.rstrip(), list(_diagnosis(case)))
+
+
+def _diagnosis(case: CaseRecord) -> Iterator[str]:
+    """What helps a person, each line of it plain; of a match its title."""
+    if case.title:
+        yield one_line(case.title)
+    if case.outcome in FAILED and case.why_not_failed:
+        yield f"{case.outcome}: {one_line(case.reason)}"
+    if case.tries:
+        yield f"failed {case.times_failed} of {case.times_asked} times"
+    if case.outcome in (Outcome.MATCH, Outcome.SKIPPED):
+        return
+    whole = f"{case.folder}/" if case.folder else ""
+    if case.diff:
+        yield from bound_lines(plain_text(case.diff), _DIFF_LINES, whole=f"{whole}diff" if whole else "").split("\n")
+    for splat in case.splats:
+        yield f"{one_line(splat.title)} [{one_line(splat.kind)}, fingerprint {one_line(splat.fingerprint)}]"
+        yield from bound_lines(plain_text(splat.text), _SPLAT_LINES, whole=f"{whole}kernel.log").split("\n")
+    if whole:
+        yield f"logs: {one_line(whole)}"
+
+
+def _caseless(run: RunRecord) -> Iterator[_Test]:
+    """What must not be overlooked and belongs to no case."""
+    if not run.complete:
+        said = f"ERROR interrupted or killed; {len(run.cases)} cases had ended"
+        yield _Test("harness/the run did not finish", is_ok=False, said=said)
+    for number, problem in enumerate(run.problems, start=1):
+        what, *more = plain_text(problem).strip().split("\n")
+        yield _Test(f"harness/problem {number}", is_ok=False, said=f"ERROR {one_line(what)}", diagnosis=more)

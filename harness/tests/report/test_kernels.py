@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.report.kernels import kernels_lines
+from harness.report.lines import Tone
 from harness.report.record import CaseRecord, RunRecord, TraitRecord
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
@@ -79,7 +80,31 @@ def test_a_trait_that_no_kernel_shows_is_counted_apart() -> None:
     """It is not as the profiles say; nobody knows."""
     silent = run("a", outside_view="")
 
-    assert kernels_lines([silent, silent], 80)[-1].text == "1 that no case shows on any kernel"
+    assert [line.text for line in kernels_lines([silent, silent], 80)][-2:] == [
+        "3 more: the same on every kernel that shows them, and as the profiles say",
+        "1 that no case shows on any kernel",
+    ]
+
+
+def test_a_trait_of_which_the_profile_says_nothing_is_denied_by_nobody() -> None:
+    """It is shown where kernels differ, without the mark of what is not as expected."""
+    known = run("a")
+    other = replace(known, traits=(*known.traits[1:], replace(known.traits[0], seen="absolute", expected="")))
+    texts = [line.text.rstrip() for line in kernels_lines([known, other], 80)]
+
+    assert "! outside_view  relative !absolute" in texts
+
+
+def test_what_a_kernel_came_to_stands_out_when_it_is_not_as_expected() -> None:
+    """The line below a kernel's name is bad for the one that does not build, and for no other."""
+    lines = kernels_lines(RUNS, 80)
+
+    assert [line.tone for line in lines if line.text.strip().startswith(("1 ok", "1 KERN"))] == [
+        Tone.PLAIN,
+        Tone.PLAIN,
+        Tone.BAD,
+        Tone.PLAIN,
+    ]
 
 
 def test_one_kernel_has_nothing_beside_it() -> None:

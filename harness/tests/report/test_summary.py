@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.record import dumps, loads
-from harness.report.summary import case_lines, header_lines, summary_lines
+from harness.report.record import RunRecord, dumps, loads
+from harness.report.summary import case_lines, header_lines, is_clean, summary_lines
 from harness.report.text import columns, plain_text
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, SPLAT, case
@@ -92,3 +92,19 @@ def test_a_problem_is_told_line_by_line() -> None:
     at = lines.index("PROBLEM       pytest broke off: TypeError")
 
     assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "What to do: report it"]
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (replace(RUN, cases=(), problems=()), True),
+        (replace(RUN, cases=(case("a", Outcome.MATCH), case("b", Outcome.SKIPPED)), problems=()), True),
+        (replace(RUN, cases=(replace(case("a", Outcome.MISMATCH), known="a bug"),), problems=()), True),
+        (replace(RUN, cases=(case("a", Outcome.MISMATCH),), problems=()), False),
+        (replace(RUN, cases=(), problems=("pytest broke off",)), False),
+        (replace(RUN, cases=(), problems=(), complete=False), False),
+    ],
+)
+def test_what_is_to_be_done_about_a_run(run: RunRecord, *, expected: bool) -> None:
+    """Nothing, when it came to its end without a problem and all that failed is known to."""
+    assert is_clean(run) is expected

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Figure, tell
+from bench.page import measure_page
 from harness.compare import compare
 from harness.history import CASE, TRAIT, opened_history
 from harness.report.comparison import comparison_lines
@@ -125,10 +126,10 @@ def measure_history(results: Path) -> list[Figure]:
 def main() -> None:
     """Measure and tell."""
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
-        results, history = Path(folder) / "diff", Path(folder) / "history"
-        results.mkdir()
-        history.mkdir()
-        figures = [measure_diff(results), *measure_history(history)]
+        results, history, page = (Path(folder) / name for name in ("diff", "history", "page"))
+        for one in (results, history, page):
+            one.mkdir()
+        figures = [measure_diff(results), *measure_history(history), *measure_page(page)]
     tell(figures, Path(__file__).with_name("last-comparisons.json"))
 
 

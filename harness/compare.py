@@ -15,7 +15,8 @@ from harness.report.record import CaseRecord, RunRecord, TraitRecord
 from harness.session.noise import differ, noiseless_diff, quieten_line
 from harness.verdict import FAILED, Outcome, SplatReport
 
-_UNKNOWN = ("", "unknown")
+UNKNOWN = ("", "unknown")
+"""Digests of what nobody could read: never the same as another."""
 
 
 class Change(StrEnum):
@@ -127,7 +128,7 @@ def compare(before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = (
     :param configs: the text of each kernel's configuration; empty where it is not known.
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
-    is_same_machine = _conditions(before) == _conditions(after) and before.kernel.image_digest not in _UNKNOWN
+    is_same_machine = conditions(before) == conditions(after) and before.kernel.image_digest not in UNKNOWN
     cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine) for one in {**news, **olds})
     return Comparison(
         before,
@@ -144,7 +145,7 @@ def is_asked(case: CaseRecord | None) -> bool:
     return case is not None and case.outcome not in (Outcome.SKIPPED, Outcome.ERROR)
 
 
-def _conditions(run: RunRecord) -> tuple[str, ...]:
+def conditions(run: RunRecord) -> tuple[str, ...]:
     """What makes two runs the same question to the same kernel."""
     return run.kernel.image_digest, run.guest_image_digest, run.profile
 
@@ -167,7 +168,7 @@ def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_mach
     if not is_asked(before):
         return Change.KNOWN if after.known else Change.NEW
     failed, fails = before.outcome in FAILED, after.outcome in FAILED
-    if fails and after.known and not (failed and before.known and _is_alike(before, after)):
+    if fails and after.known and not (failed and before.known and is_alike(before, after)):
         return Change.KNOWN
     if before.is_flaky or after.is_flaky:
         return Change.FLAKY
@@ -175,7 +176,7 @@ def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_mach
         if is_same_machine and not _is_edited(before, after):
             return Change.FLAKY
         return Change.REGRESSED if fails else Change.FIXED
-    if _is_alike(before, after):
+    if is_alike(before, after):
         return Change.SAME
     return Change.OTHERWISE if fails else Change.CHANGED
 
@@ -184,7 +185,7 @@ def _is_edited(before: CaseRecord, after: CaseRecord) -> bool:
     return bool(before.digest and after.digest) and before.digest != after.digest
 
 
-def _is_alike(before: CaseRecord, after: CaseRecord) -> bool:
+def is_alike(before: CaseRecord, after: CaseRecord) -> bool:
     """Whether two results of a case differ by noise at most."""
     return (
         before.outcome is after.outcome

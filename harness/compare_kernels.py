@@ -45,6 +45,11 @@ _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
 )
 
 
+def kernel_facts(run: RunRecord) -> list[tuple[str, str]]:
+    """What there is to say of a run's kernel, build and host, fact by fact; what is not known is left out."""
+    return [(fact, said) for fact, read in _FACTS if (said := read(run))]
+
+
 def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str, str]) -> Iterator[Difference]:
     """What the two runs do not share, the kernels first, then option by option, warnings of the compiler last.
 
@@ -65,7 +70,7 @@ def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str,
 def _config_differences(before: RunRecord, after: RunRecord, configs: tuple[str, str]) -> Iterator[Difference]:
     """Option by option where both texts are there; else that the digests differ."""
     if all(configs):
-        was, now = map(_options, configs)
+        was, now = map(config_options, configs)
         for name in sorted({*was, *now}):
             if was.get(name, "n") != now.get(name, "n"):
                 yield Difference(name, was.get(name, "n"), now.get(name, "n"))
@@ -73,7 +78,7 @@ def _config_differences(before: RunRecord, after: RunRecord, configs: tuple[str,
         yield Difference("config", before.kernel.config_digest[:12], after.kernel.config_digest[:12])
 
 
-def _options(text: str) -> dict[str, str]:
+def config_options(text: str) -> dict[str, str]:
     """The options of a ``.config`` with their values; those that are not set are left out.
 
     What the configuration says of the compiler (``CONFIG_CC_VERSION_TEXT``, ...) is told by the compiler's name.

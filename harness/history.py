@@ -69,6 +69,21 @@ class History:
         where = "JOIN name ON name.id = said.name WHERE name.kind = ? AND name.text = ? ORDER BY run.started"
         return tuple(Entry(*row) for row in self._rows(_ENTRY + where, kind, name))
 
+    def newest(self, lines: Sequence[str], runs: int) -> dict[tuple[str, str], list[Entry]]:
+        """What the newest runs of some kernel lines said of every case and trait, by kind and name.
+
+        :param runs: how many runs of each line.
+        """
+        found: dict[tuple[str, str], list[Entry]] = {}
+        for line in lines:
+            query = f"""SELECT name.kind, name.text, {_ENTRY.removeprefix("SELECT ")}
+                JOIN name ON name.id = said.name
+                WHERE run.id IN (SELECT id FROM run WHERE line = ? ORDER BY started DESC LIMIT ?)
+                ORDER BY run.started"""
+            for kind, name, *row in self._rows(query, line, runs):
+                found.setdefault((kind, name), []).append(Entry(*row))
+        return found
+
     def names(self, kind: str) -> tuple[str, ...]:
         """All cases or traits."""
         return tuple(text for (text,) in self._rows("SELECT text FROM name WHERE kind = ? ORDER BY text", kind))

@@ -22,6 +22,7 @@ KCONFIGS = ROOT / "kconfigs"
 KCONFIG_ASKER = KCONFIGS / "ask.c"
 COMPILERS = KCONFIGS / "compilers.toml"
 RESULTS = ROOT / "results"
+_NOT_CASES = "selftest"
 
 
 def find_case(word: str) -> Path:
@@ -44,3 +45,10 @@ def case_id(path: Path) -> str:
         if path.is_relative_to(base):
             return path.relative_to(base).as_posix()
     return path.as_posix().lstrip("/")
+
+
+def case_files() -> dict[str, str]:
+    """The text of every case that ships, by what the case is called in reports."""
+    files = [*CASES.rglob("*.session"), *CASES.rglob("test_*.py")]
+    shipped = (path for path in files if _NOT_CASES not in path.relative_to(CASES).parts)
+    return {case_id(path): path.read_text(errors="replace") for path in shipped}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,9 +34,10 @@ class Format(StrEnum):
     JUNIT = "junit"
     KTAP = "ktap"
     KCIDB = "kcidb"
+    HTML = "html"
 
 
-@click.command(epilog=RUN_HELP, short_help="Write a report: text, JSON, JUnit, KTAP, KCIDB.")
+@click.command(epilog=RUN_HELP, short_help="Write a report: a page, JUnit, KTAP, KCIDB, ...")
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option(
     "--format",
@@ -67,18 +69,31 @@ def report(
         reported = find_merged(words, results=folder, semantics=_semantics())
     else:
         reported = find_reported(words, results=folder)
-    _write(reported, Format(form), output, origin=origin, url=url)
+    how = _How(Format(form), origin, url, folder)
+    if how.form is Format.HTML and output is None and sys.stdout.isatty():
+        raise UsageError("a page is nothing for a terminal", remedy="name a file for it: --output report.html")
+    _write(reported, output, how)
     return 0
 
 
-def _write(reported: Sequence[Reported], form: Format, output: Path | None, *, origin: str, url: str) -> None:
-    if form is Format.TEXT and output is None:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a report is to be written; the fields are those of the command line."""
+
+    form: Format
+    origin: str
+    url: str
+    results: Path
+
+
+def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None:
+    if how.form is Format.TEXT and output is None:
         from harness.report.terminal import choose_display
 
         with choose_display(sys.stdout, os.environ) as display:
             display.lines(lambda width: _text_lines(reported, width))
         return
-    text = _render(reported, form, origin=origin, url=url)
+    text = _render(reported, how)
     # As bytes: what is in it says that it is UTF-8, whatever the terminal speaks. A lone surrogate cannot be written.
     content = text.encode("utf-8", errors="backslashreplace")
     if output is None:
@@ -94,24 +109,31 @@ def _write(reported: Sequence[Reported], form: Format, output: Path | None, *, o
     click.echo(f"written: {output}")
 
 
-def _render(reported: Sequence[Reported], form: Format, *, origin: str, url: str) -> str:
+def _render(reported: Sequence[Reported], how: _How) -> str:
     """The report as text."""
     runs, names = [one.run for one in reported], [one.name for one in reported]
-    if form is Format.JUNIT:
+    if how.form is Format.JUNIT:
         from harness.report.junit import render_junit
 
         return render_junit(runs)
-    if form is Format.KTAP:
+    if how.form is Format.KTAP:
         from harness.report.ktap import render_ktap
 
         return render_ktap(runs, names=names)
-    if form is Format.KCIDB:
+    if how.form is Format.KCIDB:
         import json
 
         from harness.report.kcidb import Sender, kcidb_report
 
-        return json.dumps(kcidb_report(runs, names=names, sender=Sender(origin, url)), indent=1) + "\n"
-    if form is Format.JSON:
+        return json.dumps(kcidb_report(runs, names=names, sender=Sender(how.origin, how.url)), indent=1) + "\n"
+    if how.form is Format.HTML:
+        from harness.report.page_data import gather
+        from harness.report.page_html import render_page
+
+        return render_page(
+            gather(reported, semantics=_semantics(), case_files=places.case_files(), results=how.results)
+        )
+    if how.form is Format.JSON:
         from harness.report.record import dumps_several
 
         return dumps_several(runs, names=names)

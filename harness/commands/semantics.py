@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from harness.seen import Seen
     from harness.semantics import Semantics, Trait
 
-_NOT_CASES = "selftest"
-
 
 @click.command(short_help="Say what each version does, trait by trait.")
 @click.argument("words", metavar="[TRAIT|THEME]...", nargs=-1)
@@ -78,7 +76,7 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
 
     if profiles:
         raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
-    observers, seen = find_observers(_case_files(), known.known_values), _load_seen(known)
+    observers, seen = find_observers(places.case_files(), known.known_values), _load_seen(known)
     if as_json:
         tables = [story_table(known, one, observers=observers[one.name], seen=seen) for one in traits]
         _print_json(tables[0] if len(tables) == 1 else tables)
@@ -174,16 +172,6 @@ def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Pr
         else:
             columns.append(known.profile(name, release=None))
     return tuple(columns)
-
-
-def _case_files() -> dict[str, str]:
-    """The text of every case that ships, by what the case is called in reports."""
-    files = [*places.CASES.rglob("*.session"), *places.CASES.rglob("test_*.py")]
-    return {
-        places.case_id(path): path.read_text(errors="replace")
-        for path in files
-        if _NOT_CASES not in path.relative_to(places.CASES).parts
-    }
 
 
 def _width() -> int:

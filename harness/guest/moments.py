@@ -13,21 +13,33 @@ bytes. The stretches of a port are its log, one after the other. What comes with
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TIMES_NAME = "wires.times"
 _FORMAT = "times 1"
 _TOGETHER_MILLISECONDS = 5
+_WHOLE = re.compile(r"(?:[0-9]{1,12} [a-z]+ [<>] [0-9]{1,12}\n)*")
 STRETCH_LIMIT = 20_000
 """No more are kept: what comes after has the time of the last one of its port."""
 
 
-@dataclass(slots=True)
-class Stretch:
-    """Bytes that went over one wire together.
+class Stretch(NamedTuple):
+    """Bytes that went over one wire together. (A NamedTuple: a report reads a hundred thousand of them.)
 
     :param milliseconds: since the machine's first moment. :param is_typed: they were sent by the harness.
     """
+
+    milliseconds: int
+    port: str
+    is_typed: bool
+    size: int
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A stretch that is not at its end yet."""
 
     milliseconds: int
     port: str
@@ -43,8 +55,8 @@ class Moments:
 
     def __init__(self, epoch: float) -> None:
         self._epoch = epoch
-        self._stretches: list[Stretch] = []
-        self._newest: dict[str, Stretch] = {}
+        self._stretches: list[_Growing] = []
+        self._newest: dict[str, _Growing] = {}
 
     def add(self, port: str, size: int, *, milliseconds: int, is_typed: bool = False) -> None:
         """Some bytes went over a wire at that time."""
@@ -59,7 +71,7 @@ class Moments:
         if len(self._stretches) >= STRETCH_LIMIT and port in self._newest:
             self._newest[port].size += size
             return
-        one = Stretch(milliseconds, port, is_typed, size)
+        one = _Growing(milliseconds, port, is_typed, size)
         self._newest[port] = one
         self._stretches.append(one)
 
@@ -71,18 +83,16 @@ class Moments:
         return f"{_FORMAT} {self._epoch:.3f}\n{''.join(lines)}"
 
 
-def parse_moments(text: str) -> tuple[Stretch, ...]:
+def parse_moments(text: str) -> list[Stretch]:
     """The stretches of a text that :meth:`Moments.render` made; none of a text that is something else, or newer.
 
     A line that is damaged ends it: the lines before it still hold.
     """
     first, _, rest = text.partition("\n")
     if not first.startswith(f"{_FORMAT} "):
-        return ()
-    found: list[Stretch] = []
-    for line in rest.splitlines():
-        words = line.split(" ")
-        if len(words) != 4 or words[2] not in "<>" or not (words[0].isdecimal() and words[3].isdecimal()):
-            break
-        found.append(Stretch(int(words[0]), words[1], words[2] == ">", int(words[3])))
-    return tuple(found)
+        return []
+    if _WHOLE.fullmatch(rest) is None:
+        rest = rest[: _WHOLE.match(rest).end()]  # type: ignore[union-attr]  # it matches nothing, too
+    words = rest.split()
+    is_typed = [way == ">" for way in words[2::4]]
+    return list(map(Stretch, map(int, words[0::4]), words[1::4], is_typed, map(int, words[3::4])))

@@ -158,9 +158,16 @@ ORDER = """
   report.folder
   report.find_run
   report.reported
+* report.lanes
+* report.again
   history_file
   history
   baseline
+* report.page_overview
+* report.page_details
+* report.page_stories
+  report.page_html
+  report.page_data
   report.live
   report.terminal
   pipeline
@@ -206,6 +213,7 @@ DOORS = {
     "pexpect": {"guest.console"},
     "junit_xml": {"report.junit"},
     "kcidb_io": {"report.kcidb"},
+    "jinja2": {"report.page_html"},
     "qemu": {"guest.qmp"},
     "pytest": {"pytest_plugin", "run", "selection", "listener"},
     "sqlite3": {"history_file", "history"},

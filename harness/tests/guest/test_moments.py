@@ -32,11 +32,11 @@ def test_what_comes_together_is_one_stretch() -> None:
     for milliseconds, is_typed in ((0, True), (1, False), (4, False), (40, False)):
         moments.add("admin", 10, milliseconds=milliseconds, is_typed=is_typed)
 
-    assert parse_moments(moments.render()) == (
+    assert parse_moments(moments.render()) == [
         Stretch(0, "admin", True, 10),
         Stretch(1, "admin", False, 20),
         Stretch(40, "admin", False, 10),
-    )
+    ]
 
 
 def test_a_guest_that_never_ends_is_bounded() -> None:
@@ -55,6 +55,7 @@ def test_what_is_damaged_or_newer_tells_what_it_can() -> None:
     good = Moments(1.5e9)
     good.add("admin", 3, milliseconds=7)
 
-    assert parse_moments("times 2 1.0\n7 admin < 3\n") == ()
-    assert parse_moments("") == ()
-    assert parse_moments(good.render() + "8 admin <") == (Stretch(7, "admin", False, 3),)
+    assert parse_moments("times 2 1.0\n7 admin < 3\n") == []
+    assert parse_moments("") == []
+    assert parse_moments(good.render() + "8 admin <") == [Stretch(7, "admin", False, 3)]
+    assert parse_moments(good.render() + "8 admin x 3\n9 admin < 3\n") == [Stretch(7, "admin", False, 3)]

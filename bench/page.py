@@ -1,0 +1,109 @@
+"""What the HTML page costs, on run folders that are made up: twenty kernels, two hundred cases, logs as usual."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from bench.figures import Figure
+from harness import places
+from harness.guest.moments import TIMES_NAME, Moments
+from harness.report.folder import CONFIG_NAME, RunFolder, case_folder_name
+from harness.report.page_data import gather
+from harness.report.page_html import render_page
+from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
+from harness.report.reported import find_reported
+from harness.semantics import load_semantics
+from harness.verdict import Outcome, TraitSighting
+
+KERNELS, CASES = 20, 200
+REPEATS = 3
+_STEPS = 14
+"""Commands of a case: what the shipped cases have in the mean, as their logs (24 lines, 1.8 kB) are."""
+
+
+def make_runs(results: Path) -> list[str]:
+    """The run folders of so many kernels; their names."""
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    traits = tuple(
+        TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("cases/a:1",))
+        for name, trait in semantics.traits.items()
+    )
+    names = []
+    for kernel in range(KERNELS):
+        cases = tuple(_case(kernel, at, traits[at % len(traits)]) for at in range(CASES))
+        image = f"{kernel:064x}"
+        facts = KernelRecord(f"series:topic-{kernel}", "linux-image", f"6.{kernel}.0", "x86_64", image, "c", "beside")
+        started = 1.7e9 + 3600 * kernel
+        run = RunRecord(facts, started, complete=True, traits=traits, cases=cases, profile="mainline-6.1")
+        folder = RunFolder.create(results, f"topic-{kernel}", started)
+        folder.write(run)
+        folder.write_file(CONFIG_NAME, "".join(f"CONFIG_OPTION_{at}=y\n" for at in range(2000 + kernel)))
+        for at, case in enumerate(cases):
+            _logs(folder.path / case.folder, 100 + 7 * kernel + at)
+        names.append(folder.path.name)
+    return names
+
+
+def _case(kernel: int, at: int, trait: TraitRecord) -> CaseRecord:
+    """One case of ten differs on every third kernel; one of twenty fails."""
+    identity = f"cases/theme{at % 15}/case-{at}.session"
+    is_bad = at % 20 == 0 and kernel % 3 == 1
+    path = f"/../b{kernel % 3 if at % 10 == 0 else ''}"
+    pid = 412 if at % 5 else 400 + 7 * kernel + at  # learned by `varies`; where nothing was learned, noise
+    prose = (
+        f"title: what holds of {at}\nvaries: 412\n\nProse that says why the case asks this, in a few lines as a mail\n"
+    )
+    steps = "".join(f"    # echo {pid} > /sys/fs/cgroup/a{step}\n    0::{path}/{step}\n" for step in range(_STEPS))
+    return CaseRecord(
+        identity,
+        f"cases.theme{at % 15}",
+        f"case-{at}.session",
+        Outcome.MISMATCH if is_bad else Outcome.MATCH,
+        title=f"what a shell in a namespace sees of case {at}",
+        reason=f"{identity}:9: expected 0::/../b but saw 0::{path}" if is_bad else "",
+        diff=f"--- expected\n+++ seen\n@@ -9 +9 @@\n-0::/../b\n+0::{path}\n" if is_bad else "",
+        transcript=f"{prose}\n{steps}",
+        seconds=0.7,
+        started=1.7e9,
+        machine="clone",
+        folder=case_folder_name(identity),
+        sightings=(TraitSighting(trait.trait, trait.seen, f"{identity}:9"),),
+        digest="d",
+    )
+
+
+def _logs(folder: Path, pid: int) -> None:
+    """What a machine leaves: consoles with announcements, a kernel log, and their times."""
+    moments, logs, now = Moments(1.7e9), {"kernel": b"", "admin": b"", "inside": b"", "observer": b""}, 0
+    for step in range(_STEPS):
+        port = ("admin", "inside")[step % 2]
+        answer = f"\x1b]133;C;{pid:016x}\x07{pid} 0::/../b/{step}\r\n\x1b]133;D;0;{pid:016x};{pid};# \x07# ".encode()
+        for data, is_typed in ((f"echo {pid} > /sys/fs/cgroup/a{step}\n".encode(), True), (answer, False)):
+            now += 17 + pid % 5
+            logs[port] += data
+            moments.add(port, len(data), milliseconds=now, is_typed=is_typed)
+    logs["kernel"] = f"[   17.{pid:06}] cgroup: a line of the kernel\r\n".encode()
+    moments.add("kernel", len(logs["kernel"]), milliseconds=now)
+    folder.mkdir(parents=True)
+    for port, data in logs.items():
+        (folder / f"{port}.log").write_bytes(data)
+    (folder / TIMES_NAME).write_text(moments.render())
+
+
+def measure_page(results: Path) -> list[Figure]:
+    """From the words to the text of the page, records and logs read; and how large it is."""
+    names = make_runs(results)
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    seconds, size = [], 0
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        reported = find_reported(names, results=results)
+        data = gather(reported, semantics=semantics, case_files=places.case_files(), results=results)
+        size = len(render_page(data).encode())
+        seconds.append(time.perf_counter() - began)
+    what = f"{KERNELS} kernels x {CASES} cases, {len(data.details)} rows of details"
+    return [
+        Figure("HTML page: making it", min(seconds), 3.0, True, "s", what),
+        Figure("HTML page: its size", size / 1e6, 15.0, True, "MB", "one file, logs and transcripts in it"),
+    ]

@@ -1,0 +1,124 @@
+"""What the page tells of a trait's past and of the history of cases and traits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.observers import Observer
+from harness.report.page_overview import Value
+from harness.report.story import decisions
+from harness.report.text import one_line
+from harness.semantics import Semantics
+from harness.timeline import Build, Entry, State, Timeline, timelines, value_levels
+
+CASE, TRAIT = "case", "trait"
+"""What the history tells of; as in ``harness/history.py``."""
+BUILDS_SHOWN = 60
+_IMAGE_DIGITS = 12
+_STATES = {State.GOOD: 0, State.BAD: 1, State.FLAKY: 2, State.UNKNOWN: 3}
+_DAY = 86400.0
+
+
+def trait_stories(
+    semantics: Semantics, names: Iterable[str], *, observers: Mapping[str, Sequence[Observer]]
+) -> dict[str, Value]:
+    """For each trait that the semantics know: its values, its story, who decided what and when, which cases show it."""
+    stories: dict[str, Value] = {}
+    for name in names:
+        if (trait := semantics.traits.get(name)) is None:
+            continue
+        stories[name] = {
+            "values": dict(trait.values),
+            "story": [" ".join(part.split()) for part in trait.story.split("\n\n") if part.strip()],
+            "decisions": [
+                {
+                    "date": one.date,
+                    "version": one.version,
+                    "value": one.expectation.value,
+                    "confirmed": one.expectation.confirmed,
+                    "source": " ".join(one.expectation.source.split()),
+                    "also": list(one.also),
+                }
+                for one in decisions(semantics, name)
+            ],
+            "cases": [[one.path, one.line] for one in observers.get(name, ())],
+        }
+    return stories
+
+
+def histories(entries: Mapping[tuple[str, str], Sequence[Entry]], *, kind: str) -> dict[str, list[Value]]:
+    """For each case or trait how it went, a table for each kernel line.
+
+    :param entries: by kind and name. :param kind: which of them are told.
+    """
+    return {
+        one_line(name): [_told(line, is_trait=kind == TRAIT) for line in timelines(found)]
+        for (of, name), found in entries.items()
+        if of == kind
+    }
+
+
+def _told(line: Timeline, *, is_trait: bool) -> Value:
+    builds = line.builds[-BUILDS_SHOWN:]
+    levels = dict(value_levels(line)) if is_trait else {}
+    return {
+        "line": one_line(line.line),
+        "left": len(line.builds) - len(builds),
+        "builds": [_build(one, levels) for one in builds],
+        "facts": _changes(line) if is_trait else _facts(line),
+    }
+
+
+def _build(build: Build, levels: Mapping[str, float]) -> list[object]:
+    """State, how often it failed from 0 to 100 (of a trait the height of its value), and what to say of it."""
+    first = build.first
+    if build.values and levels:
+        height = 100 * levels[build.values[-1]]
+    else:
+        height = 100 * build.failed / build.asked if build.asked else 0
+    said = " and ".join(map(one_line, build.values)) or "not asked"
+    often = f"; {build.failed} of {build.asked} failed" if build.failed else ""
+    image = first.image[:_IMAGE_DIGITS]
+    return [
+        _STATES[build.state],
+        round(height),
+        one_line(f"{said}{often}"),
+        one_line(f"{first.release}, image {image}, {first.run}"),
+        first.started,
+    ]
+
+
+def _changes(line: Timeline) -> list[list[str]]:
+    """Each value that a trait had, and since which build."""
+    return [["since", f"{' and '.join(map(one_line, one.values))}: {_name(one)}"] for one in line.value_changes]
+
+
+def _facts(line: Timeline) -> list[list[str]]:
+    """Since when it is as it is, for how long, how often it broke, and where it flickers."""
+    stretch = line.stretch
+    asked, failed = sum(one.asked for one in line.builds), sum(one.failed for one in line.builds)
+    facts: list[list[str]] = []
+    if not stretch:
+        return [["asked", "never"]]
+    if (first := line.first_bad) is not None:
+        facts.append(["bad since", f"{_name(first)}{_length(stretch)}"])
+        if before := line.asked_builds[: -len(stretch)]:
+            facts.append(["last good", _name(before[-1])])
+    if failed:
+        often = f"{failed} of {asked} times; broke {line.times_broken} time{'' if line.times_broken == 1 else 's'}"
+        facts.append(["failed", often])
+    if flakes := line.flakes:
+        facts.append(["flaky", f"{len(flakes)} build{'' if len(flakes) == 1 else 's'}, the last {_name(flakes[-1])}"])
+    return facts
+
+
+def _length(stretch: Sequence[Build]) -> str:
+    """For how many builds and how long; nothing of a single one."""
+    if len(stretch) < 2:
+        return ""
+    days = (stretch[-1].last.started - stretch[0].first.started) / _DAY
+    return f"; {len(stretch)} builds, {f'{days:.0f} days' if days >= 1.5 else f'{days * 24:.1f} hours'}"
+
+
+def _name(build: Build) -> str:
+    return one_line(f"{build.first.release} (image {build.first.image[:_IMAGE_DIGITS]}), {build.first.run}")

@@ -1,0 +1,100 @@
+"""The consoles and the kernel log in step: every line once, in the order of its moment."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.guest.moments import Moments, parse_moments
+from harness.report.lanes import LANES, NO_TIME, LaneLine, bound_lanes, lanes_of
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(LANES), st.text("ab\n", max_size=5).map(str.encode), st.integers(0, 9), st.booleans()),
+    max_size=30,
+)
+
+
+def recorded(*events: tuple[str, bytes, int, bool]) -> tuple[dict[str, bytes], Moments]:
+    """Logs and moments as wires leave them; an event is port, bytes, milliseconds later, whether they were typed."""
+    moments, logs, now = Moments(1.5e9), dict.fromkeys(LANES, b""), 0
+    for port, data, later, is_typed in events:
+        now += later
+        logs[port] += data
+        if data:
+            moments.add(port, len(data), milliseconds=now, is_typed=is_typed)
+    return logs, moments
+
+
+def lanes(*events: tuple[str, bytes, int, bool]) -> list[LaneLine]:
+    """The lines of what was recorded."""
+    logs, moments = recorded(*events)
+    return lanes_of(logs, parse_moments(moments.render()))
+
+
+def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
+    """A command has the moment when it was typed, output that of its first byte; announcements are left out."""
+    found = lanes(
+        ("admin", b"HARNESS_NONCE=a\n", 5, True),
+        ("admin", b"\x1b]133;D;0;a;9;# \x07# ", 5, False),
+        ("kernel", b"[1.0] one\r\n", 10, False),
+        ("admin", b"echo x\n", 10, True),
+        ("inside", b"later", 10, False),
+        ("admin", b"\x1b]133;C;a\x07x\r\n", 10, False),
+        ("inside", b" on\n", 10, False),
+    )
+
+    assert found == [
+        LaneLine(20, 0, False, "[1.0] one"),
+        LaneLine(30, 1, True, "# echo x"),
+        LaneLine(40, 2, False, "later on"),
+        LaneLine(50, 1, False, "x"),
+    ]
+
+
+def test_without_times_the_ports_come_one_after_the_other() -> None:
+    """As in runs of an older harness."""
+    logs, _ = recorded(("inside", b"b\n", 0, False), ("kernel", b"a\n", 5, False))
+
+    assert lanes_of(logs, ()) == [LaneLine(NO_TIME, 0, False, "a"), LaneLine(NO_TIME, 2, False, "b")]
+
+
+def test_what_came_after_the_last_time_is_there() -> None:
+    """A machine that was killed left logs that are longer than their times."""
+    logs, moments = recorded(("admin", b"a\n", 7, False))
+    logs["admin"] += b"b\nc"
+    found = lanes_of(logs, parse_moments(moments.render()))
+
+    assert [(one.milliseconds, one.text) for one in found] == [(7, "a"), (7, "b"), (7, "c")]
+
+
+@given(EVENTS)
+def test_no_line_is_lost_or_doubled(events: list[tuple[str, bytes, int, bool]]) -> None:
+    """Whatever comes in whatever pieces: the lines of each port are those of its log, and time goes on."""
+    logs, _ = recorded(*events)
+    found = lanes(*events)
+
+    for number, port in enumerate(LANES):
+        said = [line.decode() for line in logs[port].split(b"\n") if line]
+        assert [one.text for one in found if one.lane == number] == said
+    assert [one.milliseconds for one in found] == sorted(one.milliseconds for one in found)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 40), max_size=8))
+def test_any_bytes_are_lines(log: bytes, sizes: list[int]) -> None:
+    """What a guest writes may be anything, and its times may be those of another log."""
+    moments = Moments(1.5e9)
+    for at, size in enumerate(sizes):
+        moments.add("admin", size, milliseconds=10 * at, is_typed=at % 2 == 0)
+    found = lanes_of({"admin": log, "kernel": log[::-1]}, parse_moments(moments.render()))
+
+    assert len(found) <= 2 * (log.count(b"\n") + 1)
+    assert all("\x1b" not in one.text and "\n" not in one.text for one in found)
+
+
+def test_many_lines_are_bounded() -> None:
+    """The first and the last stay, and how many do not is told."""
+    lines = [LaneLine(at, 0, False, str(at)) for at in range(100)]
+    kept, cut = bound_lanes(lines, 30)
+
+    assert (len(kept), cut, kept[0].text, kept[-1].text) == (30, 70, "0", "99")
+    assert bound_lanes(lines, 100) == (lines, 0)

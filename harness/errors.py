@@ -12,7 +12,9 @@ exception: see ``harness/verdict.py``.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum, StrEnum
 from typing import ClassVar
 
 
@@ -27,6 +29,15 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
+class Stage(StrEnum):
+    """What was being done with a kernel when an error came, for who tells the stages of a series apart."""
+
+    APPLY = "apply"
+    CONFIGURE = "configure"
+    BUILD = "build"
+    BOOT = "boot"
+
+
 class HarnessError(Exception):
     """An error that says what is wrong, shows the evidence and says what to do now.
 
@@ -36,6 +47,8 @@ class HarnessError(Exception):
     """
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.HOST
+    stage: Stage | None = None
+    """At which stage of a kernel it came; None where no stage is known. Not kept across processes."""
 
     def __init__(self, what: str, *, evidence: str = "", remedy: str = "") -> None:
         super().__init__(what, evidence, remedy)
@@ -54,6 +67,16 @@ class HarnessError(Exception):
         if self.remedy:
             parts.append(f"What to do: {self.remedy}")
         return "\n".join(parts)
+
+
+@contextmanager
+def during(stage: Stage) -> Iterator[None]:
+    """Note the stage in every error of ours that comes out of the block and has none yet."""
+    try:
+        yield
+    except HarnessError as error:
+        error.stage = error.stage or stage
+        raise
 
 
 def _rebuild(kind: type[HarnessError], what: str, evidence: str, remedy: str) -> HarnessError:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from harness import places
 from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.errors import Stage, UsageError, during
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
 from harness.guest.features import find_lacking
@@ -127,32 +127,35 @@ def prepare(
     request = BootRequest(
         emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
     )
-    say("acceleration")
-    acceleration = choose_acceleration(
-        store,
-        request,
-        forced=options.accel,
-        qemu_version=emulator.version,
-        folder=logs / "acceleration",
-        deadline=deadline,
-    )
-    request = replace(request, acceleration=acceleration.acceleration)
     notes: list[str] = []
     template = None
-    if options.fresh is Fresh.CLONE:
-        say(f"booting {kernel.release} once ({acceleration.acceleration})")
-        key = template_key(
-            request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
+    with during(Stage.BOOT):
+        say("acceleration")
+        acceleration = choose_acceleration(
+            store,
+            request,
+            forced=options.accel,
+            qemu_version=emulator.version,
+            folder=logs / "acceleration",
+            deadline=deadline,
         )
-        template, note = _template_or_why(store, key, request, failed_boots=logs / "failed-boots", deadline=deadline)
-        notes += filter(None, [note])
-    if kernel.config is None:
-        say("reading the configuration from the guest")
-        lease = _machine_of(request, template, folder=logs / "config", deadline=deadline)
-        if text := _guest_config(store, kernel.image_digest, lease, deadline=deadline):
-            kernel = kernel.with_guest_config(text)
-    lease = _machine_of(request, template, folder=logs / "features", deadline=deadline)
-    lacking = find_lacking(store, kernel.image_digest, lease, deadline=deadline)
+        request = replace(request, acceleration=acceleration.acceleration)
+        if options.fresh is Fresh.CLONE:
+            say(f"booting {kernel.release} once ({acceleration.acceleration})")
+            key = template_key(
+                request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
+            )
+            template, note = _template_or_why(
+                store, key, request, failed_boots=logs / "failed-boots", deadline=deadline
+            )
+            notes += filter(None, [note])
+        if kernel.config is None:
+            say("reading the configuration from the guest")
+            lease = _machine_of(request, template, folder=logs / "config", deadline=deadline)
+            if text := _guest_config(store, kernel.image_digest, lease, deadline=deadline):
+                kernel = kernel.with_guest_config(text)
+        lease = _machine_of(request, template, folder=logs / "features", deadline=deadline)
+        lacking = find_lacking(store, kernel.image_digest, lease, deadline=deadline)
     if kernel.config is None:
         why = kernel.why_no_config
         notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")

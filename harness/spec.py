@@ -8,6 +8,7 @@
 
 A source (``deb-src:``, ``series:``, a tree) may be followed by ``+PATCHES``, a series to apply: a mailbox or a folder
 of patches, with ``?v=2`` for a version that is not the newest, or a range ``A..B`` of the source's own history.
+``?upto=3`` (``?v=2&upto=3``) stops after the third patch.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PATH[@REVISION]        a kernel tree: as its files are, or at a revision of its 
 series:NAME            a series that ships with the harness
 SOURCE+PATCHES         any of the last three with a series applied: a mailbox or a folder
                        of patches, with ?v=2 for a certain version; or a range A..B of
-                       the source's own history"""
+                       the source's own history; ?upto=3 for its first three patches"""
 
 # Debian policy 5.6.1 (package names) and 5.6.12 (versions).
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -36,7 +37,7 @@ _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _SOURCE_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)", re.DOTALL)
-_SERIES_VERSION = re.compile(r"(.+)\?v=([0-9]{1,4})", re.DOTALL)
+_SERIES_PART = re.compile(r"(.+)\?(?:v=([0-9]{1,4})(?:&upto=([0-9]{1,4}))?|upto=([0-9]{1,4}))", re.DOTALL)
 _RANGE = re.compile(r"(?![./~])(\S+?[^./])\.\.([^./]\S*)")
 _SLUG_LENGTH = 48
 
@@ -66,10 +67,18 @@ class PatchesWord:
 
     :param place: a mailbox, a file or folder of patches, or a range, as typed.
     :param version: the version of the series that is wanted; None for the newest that is complete.
+    :param upto: the last patch that is to be applied, from 1; None for all.
     """
 
     place: str
     version: int | None = None
+    upto: int | None = None
+
+    def render(self) -> str:
+        """The word again: ``parse_patches(word.render()) == word``."""
+        parts = [f"v={self.version}"] if self.version is not None else []
+        parts += [f"upto={self.upto}"] if self.upto is not None else []
+        return f"{self.place}?{'&'.join(parts)}" if parts else self.place
 
     @property
     def is_range(self) -> bool:
@@ -78,9 +87,10 @@ class PatchesWord:
 
 
 def parse_patches(word: str) -> PatchesWord:
-    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2``, ``v6.1..topic``."""
-    if found := _SERIES_VERSION.fullmatch(word):
-        return PatchesWord(found[1], int(found[2]))
+    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2``, ``topic.mbox?v=2&upto=3``, ``v6.1..topic``."""
+    if found := _SERIES_PART.fullmatch(word):
+        upto = found[3] or found[4]
+        return PatchesWord(found[1], int(found[2]) if found[2] else None, int(upto) if upto else None)
     return PatchesWord(word)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.deadline import Deadline
+from harness.errors import Stage, UsageError, during
 from harness.kernel.apt import Apt
 from harness.kernel.build_options import BuildOptions, SourceWord
 from harness.kernel.build_order import find_built
@@ -67,9 +68,7 @@ def kernel_from_source(
     :raises HostError: a program or a package is missing, the disk is full, or the deadline came.
     """
     shipped = find_shipped(word.series, deadline=deadline) if word.series else None
-    say("source")
-    source = _find_source(store, word, shipped, deadline=deadline, apt=apt)
-    trees = _apply(store, word, source, shipped, deadline=deadline, say=say)
+    trees = patched_trees(store, word, shipped, deadline=deadline, apt=apt, say=say)
     tree = trees[-1]
     fragments: tuple[str | Path, ...] = (*USUAL_FRAGMENTS, *_fragments_of(shipped), *options.fragments)
     toolchain = find_toolchain(deadline=deadline)
@@ -82,27 +81,43 @@ def kernel_from_source(
         say("checking out")
         with checked_out(store, tree.repository, tree.commit, deadline=deadline) as work_tree:
             say("configuring")
-            config = configure(
-                store,
-                tree,
-                work_tree,
-                fragments=fragments,
-                assignments=words,
-                trusted=options.is_trusted,
-                deadline=deadline,
-            )
+            with during(Stage.CONFIGURE):
+                config = configure(
+                    store,
+                    tree,
+                    work_tree,
+                    fragments=fragments,
+                    assignments=words,
+                    trusted=options.is_trusted,
+                    deadline=deadline,
+                )
             say("building")
-            built = build_kernel(
-                store,
-                tree,
-                work_tree,
-                config,
-                trusted=options.is_trusted,
-                bounds=replace(DEFAULT, seconds=options.seconds),
-                deadline=deadline,
-                progress=lambda step: progress(_how_far(step)),
-            )
+            with during(Stage.BUILD):
+                built = build_kernel(
+                    store,
+                    tree,
+                    work_tree,
+                    config,
+                    trusted=options.is_trusted,
+                    bounds=replace(DEFAULT, seconds=options.seconds),
+                    deadline=deadline,
+                    progress=lambda step: progress(_how_far(step)),
+                )
     return _tell(trees, config, built, shipped)
+
+
+def patched_trees(
+    store: Store, word: SourceWord, shipped: ShippedSeries | None, *, deadline: Deadline, apt: Apt, say: Say
+) -> list[PatchedTree]:
+    """The source of a word, then what each series of it makes of the tree.
+
+    :param shipped: the series of the word, if it names one that ships.
+    :raises UsageError, SeriesError, HostError: as :func:`kernel_from_source`.
+    """
+    say("source")
+    source = _find_source(store, word, shipped, deadline=deadline, apt=apt)
+    with during(Stage.APPLY):
+        return _apply(store, word, source, shipped, deadline=deadline, say=say)
 
 
 def _find_source(
@@ -124,7 +139,7 @@ def _apply(
     trees = [unpatched(source)]
     series = [one.series for one in shipped.stack] if shipped else []
     if word.patches:
-        series.append(_read_patches(store, word, source, deadline=deadline))
+        series.append(read_patches(store, word, source, deadline=deadline))
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
@@ -141,17 +156,32 @@ def _fragments_of(shipped: ShippedSeries | None) -> tuple[Path, ...]:
     return tuple(fragment for one in shipped.stack for fragment in one.fragments) if shipped else ()
 
 
-def _read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+def read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+    """The series that a word asks to apply to a source, as many of its patches as it asks for.
+
+    :raises UsageError: there is no such series, version or patch. :raises SeriesError: it is incomplete or damaged.
+    :raises HostError: b4 or git is missing, or did not end before the deadline.
+    """
     from harness.kernel.git_range import series_of_range
     from harness.kernel.series import read_series
 
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)
     if not place.exists() and wanted.is_range:
-        return series_of_range(source.repository, wanted.place, head=source.commit, deadline=deadline)
-    if not place.exists():
+        series = series_of_range(source.repository, wanted.place, head=source.commit, deadline=deadline)
+    elif not place.exists():
         raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
-    return read_series(place, version=wanted.version, store=store, deadline=deadline)
+    else:
+        series = read_series(place, version=wanted.version, store=store, deadline=deadline)
+    return series if wanted.upto is None else _first(series, wanted.upto, word=word.patches)
+
+
+def _first(series: Series, number: int, *, word: str) -> Series:
+    """The first patches of a series; each is still called by its place in the whole."""
+    if not 1 <= number <= len(series.patches):
+        count = f"{len(series.patches)} patch{'' if len(series.patches) == 1 else 'es'}"
+        raise UsageError(f"there is no patch {number} in {word}: it has {count}", remedy="name one of them with ?upto=")
+    return replace(series, patches=series.patches[:number])
 
 
 def _how_far(step: Progress) -> str:

@@ -30,6 +30,7 @@ class Patch:
     :param number: from 1. :param total: how many the series has. :param subject: its title, without brackets.
     :param author: ``Name <address>``. :param patch_id: of git-patch-id(1) --stable; empty for changes of modes alone.
     :param files: the files it touches, by their paths in the tree. :param mail: what git-am(1) takes.
+    :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Patch:
     patch_id: str
     files: tuple[str, ...]
     mail: bytes
+    message_id: str = ""
 
     @property
     def called(self) -> str:
@@ -55,6 +57,7 @@ class Series:
     :param origin: where it was read from, as the user called it.
     :param notes: what was decided while reading, for people.
     :param prerequisites: patch-ids of patches that it says it needs and that are not part of it.
+    :param message_id: of the cover letter, else of the first patch; empty when that is not known.
     """
 
     title: str
@@ -64,6 +67,7 @@ class Series:
     origin: str = ""
     notes: tuple[str, ...] = ()
     prerequisites: tuple[str, ...] = ()
+    message_id: str = ""
 
     @property
     def digest(self) -> str:
@@ -127,15 +131,26 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
             raise SeriesError(f"{called} carries no diff", remedy="leave it out")
         links += check_patch(text, links, called=called)
     ids = _patch_ids(texts, deadline=deadline)
+    # What b4 made of a mail has no name any more.
+    posted = [mail.message_id for mail in posting.mails]
     patches = tuple(
-        Patch(number, total, mail.subject.title, mail.sender, ids.get(number, ""), _files(text), text)
-        for number, (mail, text) in enumerate(zip(ready, texts, strict=True), 1)
+        Patch(number, total, mail.subject.title, mail.sender, ids.get(number, ""), _files(text), text, message_id)
+        for number, (mail, text, message_id) in enumerate(zip(ready, texts, posted, strict=True), 1)
     )
     told = [posting.cover, *posting.mails] if posting.cover else list(posting.mails)
     base = next((found.group(1).decode() for mail in told if (found := _BASE.search(mail.text))), "")
     needed = [found.decode() for mail in told for found in _PREREQUISITE.findall(mail.text)]
     title = (posting.cover or ready[0]).subject.title
-    return Series(title, posting.version, patches, base, origin, posting.notes, tuple(dict.fromkeys(needed)))
+    return Series(
+        title,
+        posting.version,
+        patches,
+        base,
+        origin,
+        posting.notes,
+        tuple(dict.fromkeys(needed)),
+        posting.cover.message_id if posting.cover else posted[0],
+    )
 
 
 def _numbered(mail: Mail, number: int, total: int) -> Mail:

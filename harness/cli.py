@@ -9,14 +9,17 @@ from __future__ import annotations
 import click
 
 from harness.commands.accept import accept
+from harness.commands.b4_check import b4_check
 from harness.commands.build import build
 from harness.commands.diff import diff
 from harness.commands.ending import Group
 from harness.commands.history import history
 from harness.commands.host import clean, doctor
+from harness.commands.patchwork import patchwork
 from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.semantics import semantics
+from harness.commands.series import series
 from harness.commands.shell import shell
 
 
@@ -26,5 +29,19 @@ def main() -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
 
 
-for _command in (run, diff, report, history, shell, build, accept, semantics, doctor, clean):
+for _command in (
+    run,
+    series,
+    b4_check,
+    patchwork,
+    diff,
+    report,
+    history,
+    shell,
+    build,
+    accept,
+    semantics,
+    doctor,
+    clean,
+):
     main.add_command(_command)

@@ -72,11 +72,11 @@ def run_kernels(
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
     folders: list[str] = []
-    with _ready(kernels, asked, display) as ready:
+    with ready_kernels(kernels, asked, display) as ready:
         for one in ready:
             record, status = _run_one(one, asked, display, tell)
             if record is not None and one.folder is not None:
-                _remember(one.folder, record, asked.results, display)
+                remember_run(one.folder, record, asked.results, display)
             worst = max(worst, status)
             if record is not None and one.folder is not None:
                 runs.append(record)
@@ -122,8 +122,8 @@ def _run_one(
         return record, tell(error)
 
 
-def _remember(folder: RunFolder, record: RunRecord, results: Path, display: RunDisplay) -> None:
-    """Add a run to the history; what is wrong with that is told and changes nothing of the run."""
+def remember_run(folder: RunFolder, record: RunRecord, results: Path, display: RunDisplay) -> None:
+    """Add a run to the history of a results folder; what is wrong with that is told and changes nothing of the run."""
     if is_without_kernel(record):
         return
     try:
@@ -134,8 +134,11 @@ def _remember(folder: RunFolder, record: RunRecord, results: Path, display: RunD
 
 
 @contextlib.contextmanager
-def _ready(kernels: Sequence[Options], asked: Asked, display: RunDisplay) -> Iterator[Iterator[Ready]]:
-    """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background."""
+def ready_kernels(kernels: Sequence[Options], asked: Asked, display: RunDisplay) -> Iterator[Iterator[Ready]]:
+    """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background.
+
+    To be left early, it ends what is being built.
+    """
     if len(kernels) == 1:
         yield iter([_prepare(kernels[0], asked, display, name="")])
         return

@@ -94,7 +94,7 @@ def run(
     from harness.report.terminal import choose_display
     from harness.selection import Selection
 
-    found = _existing(cases)
+    found = existing_cases(cases)
     rounds = judging.read_rounds(repeat, until_fail=until_fail, seed=seed)
     selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
@@ -143,7 +143,8 @@ def choose_workers(word: str, cases: Sequence[Path]) -> int:
     raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
 
 
-def _existing(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+def existing_cases(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files and folders of ``--cases``, each once. :raises UsageError: one is not there."""
     for path in paths:
         if not path.exists():
             raise UsageError(

@@ -94,13 +94,15 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def joint(cls, results: Path, kernels: int, started: float) -> RunFolder:
+    def joint(cls, results: Path, kernels: int, started: float, *, name: str = "") -> RunFolder:
         """A new folder for what is said of several runs together; it holds no record, so it is never the latest run.
 
-        :param kernels: how many. :raises UsageError, HostError: as :meth:`create`.
+        :param kernels: how many. :param name: what to call them; empty for their number.
+        :raises UsageError, HostError: as :meth:`create`.
         """
+        slug = _UNSAFE.sub("-", name)[:_COMPONENT_LENGTH].strip(".-") or f"{kernels}-kernels"
         with _complaints(results):
-            return cls(_make_folder(results, f"{kernels}-kernels", started))
+            return cls(_make_folder(results, slug, started))
 
     @property
     def has_record(self) -> bool:

@@ -46,8 +46,10 @@ class JunitLimits:
     attribute: int = 2_000
 
 
-def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits()) -> str:
+def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limits: JunitLimits = JunitLimits()) -> str:
     """The JUnit XML of these runs, one suite each; to be written as UTF-8.
+
+    :param labels: what to call each suite; empty for the kernels' own names.
 
     The name of a testcase is the id of the case, as in every other format; its classname groups it.
     A mismatch, a time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome; an ``error`` is
@@ -56,7 +58,7 @@ def render_junit(runs: Sequence[RunRecord], *, limits: JunitLimits = JunitLimits
     ``skipped``. With more than one run, each classname starts with the kernel, as
     GitLab leaves out a testcase whose classname and name were there before.
     """
-    labels = _distinct([_label(run) for run in runs])
+    labels = _distinct(labels or [_label(run) for run in runs])
     root = ET.Element("testsuites")
     for run, label in zip(runs, labels, strict=True):
         root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits))

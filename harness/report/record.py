@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
+from enum import StrEnum
 from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
 
@@ -246,9 +247,6 @@ class RunRecord:
     format_version: int = field(default=FORMAT_VERSION)
 
 
-_PARTS = (BaselineRecord, BuildRecord, CaseRecord, KernelRecord, OutcomeCount, TraitRecord, SplatReport, TraitSighting)
-
-
 def dumps(run: RunRecord) -> str:
     """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
     fields = asdict(run)
@@ -293,6 +291,23 @@ def read_kernel(table: object, *, source: str = "the kernel record") -> KernelRe
     return _build(KernelRecord, table, "kernel", source)
 
 
+def loads_value(kind: type[_T], text: str, *, newest: int, source: str) -> _T:
+    """A frozen value of ``kind`` from the JSON of its ``asdict``, which holds its ``format_version``.
+
+    :param newest: the newest format that can be read. :param source: what to call the text in an error.
+    :raises UsageError: the text is damaged, or of a newer format.
+    """
+    value = _parse(text, source)
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > newest:
+        raise UsageError(
+            f"{source} is of format {version}, and this harness reads up to format {newest}",
+            evidence=f'"format_version": {version}',
+            remedy="read it with the harness that wrote it, or a newer one",
+        )
+    return _build(kind, value, kind.__name__, source)
+
+
 def _damaged(source: str, evidence: str) -> UsageError:
     return UsageError(
         f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
@@ -333,8 +348,10 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
         return _MEMBERS[hint, value]
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type) and hint in _PARTS:
+    if isinstance(hint, type) and is_dataclass(hint):
         return _build(hint, value, where, source)
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str) and value in list(hint):
+        return hint(value)
     wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
     raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
 

@@ -49,9 +49,9 @@ def test_traits_are_shown_once(
             display.finished(record, None)
         return record, ExitStatus.AS_EXPECTED
 
-    monkeypatch.setattr(kernels, "_ready", ready)
+    monkeypatch.setattr(kernels, "ready_kernels", ready)
     monkeypatch.setattr(kernels, "_run_one", run_one)
-    monkeypatch.setattr(kernels, "_remember", lambda *_: None)
+    monkeypatch.setattr(kernels, "remember_run", lambda *_: None)
     stream = io.StringIO()
     display = PlainDisplay(stream, is_for_several=len(records) > 1)
     semantics = load_semantics(SMALL, path="small.toml")

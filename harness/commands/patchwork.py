@@ -1,0 +1,109 @@
+"""``harness patchwork``: what a series came to, as checks on a Patchwork server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from harness import places
+from harness.commands import options
+from harness.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from harness.series.checks import Poster
+    from harness.series.record import SeriesRecord
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+project_option = click.option("--project", metavar="NAME", default="", help="The project's link name on the server.")
+context_option = click.option(
+    "--context", metavar="NAME", default="harness", show_default=True, help="What to call the check there."
+)
+target_option = click.option("--target-url", metavar="URL", default="", help="Where the results can be read.")
+
+
+@click.command(short_help="Post what a series came to, as checks of Patchwork.")
+@click.argument("folder", metavar="FOLDER")
+@click.option("--server", metavar="URL", required=True, help="The server, e.g. https://patchwork.kernel.org.")
+@project_option
+@context_option
+@target_option
+@click.option(
+    "--patch",
+    "numbers",
+    metavar="ID",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="The server's number of a patch, once for each in order.  [default: found by Message-ID]",
+)
+@click.option("--pending", is_flag=True, help="Say that the patches are being judged.")
+@options.results
+def patchwork(
+    folder: str,
+    server: str,
+    project: str,
+    context: str,
+    target_url: str,
+    numbers: tuple[int, ...],
+    pending: bool,
+    results: Path | None,
+) -> int:
+    """Post what the series of FOLDER (or its name in results/) came to. The token
+    is that of the environment, PATCHWORK_TOKEN. A server that fails is asked
+    again, five times at most.
+
+    \b
+    Exit status:
+      0    every patch has its check
+      3    the server does not answer
+      4    the token, the URL or a patch is not known there
+    """
+    from harness.patchwork import check_words
+    from harness.series.checks import final_checks, pending_checks
+
+    record = _read(folder, results or places.RESULTS)
+    check_words(context, target_url)
+    if numbers and len(numbers) != len(record.posted):
+        remedy = "name them all, in their order"
+        raise UsageError(f"--patch names {len(numbers)} of {len(record.posted)} patches", remedy=remedy)
+    poster = make_poster(server, project=project, numbers=numbers)
+    checks = (pending_checks if pending else final_checks)(record, context=context, target_url=target_url)
+    poster.post(checks, say=tell_waiting)
+    click.echo(f"{len(record.posted)} checks posted")
+    return int(ExitStatus.AS_EXPECTED)
+
+
+def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> Poster:
+    """What posts checks to that server, with the token of the environment.
+
+    :raises UsageError: the URL is none, or there is no token.
+    """
+    from harness.deadline import Deadline
+    from harness.patchwork import WHOLE_SECONDS, Patchwork, find_server
+    from harness.series.checks import Poster
+
+    found = find_server(server, project=project, environment=os.environ)
+    return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), say=tell_waiting), numbers=numbers)
+
+
+def tell_waiting(text: str) -> None:
+    """Say what is waited for, or what did not work."""
+    click.echo(f"harness: {text}", err=True)
+
+
+def _read(word: str, results: Path) -> SeriesRecord:
+    """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
+    from harness.series.record import SERIES_NAME, loads
+
+    file = next(
+        (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME
+    )
+    try:
+        return loads(file.read_text(encoding="utf-8"), source=str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = f"name a folder that harness series wrote: it holds {SERIES_NAME}"
+        raise UsageError(f"{word} is no folder of a series", evidence=str(error), remedy=remedy) from None

@@ -1,0 +1,187 @@
+"""``harness series``: a series judged patch by patch."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import places
+from harness.commands import judging, options
+from harness.commands.answers import Answer, commands_stopped, tell_github, write_answers
+from harness.commands.ending import tell
+from harness.commands.patchwork import context_option, project_option, target_option
+from harness.commands.run import choose_workers, existing_cases
+from harness.errors import ExitStatus, HarnessError
+from harness.guest.qemu import Acceleration
+from harness.kernel.build_options import BuildOptions
+from harness.pipeline import Fresh, Options
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.report.terminal import RunDisplay
+    from harness.semantics import Semantics
+    from harness.series.checks import Poster
+    from harness.series.judgement import SeriesWords
+    from harness.series.walk import Judged
+
+SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
+a range A..B of the tree's own history; ?v=2 behind it takes that version.
+
+What it means to change is declared in a harness.toml beside it, or with
+--expect; all else that changes is unexpected.
+"""
+
+
+@click.command(epilog=SERIES_HELP, short_help="Judge a patch series, patch by patch.")
+@click.argument("series", metavar="SERIES")
+@click.option("--base", metavar="TREE@REV", required=True, help="What it is applied to; deb-src:VERSION, too.")
+@click.option(
+    "--expect",
+    metavar="[N:]TRAIT=VALUE",
+    multiple=True,
+    help="What it (or its patch N) means to change; any number of times.",
+)
+@click.option("--full", is_flag=True, help="Ask all cases of each patch, not only of the ends.")
+@click.option("--werror", is_flag=True, help="Complaints of checkpatch.pl and of the compiler fail the series.")
+@click.option("--mail", metavar="FILE", default="", help="Write the answer for the list there; - is standard output.")
+@click.option(
+    "--answers",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write all forms of the answer there, too: junit.xml, answer.txt, summary.md, ...",
+)
+@click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Case file or folder, any number of times.  [default: cases/]",
+)
+@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
+@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@click.option("--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline]")
+@options.accel
+@options.machine
+@options.boot_seconds
+@options.building
+@judging.known_option
+@click.option("--patchwork", "server", metavar="URL", default="", help="Post checks there; see harness patchwork.")
+@project_option
+@context_option
+@target_option
+@options.results
+def series(
+    series: str,
+    base: str,
+    expect: tuple[str, ...],
+    full: bool,
+    werror: bool,
+    mail: str,
+    answers: Path | None,
+    cases: tuple[Path, ...],
+    expression: str,
+    workers: str,
+    profile: str,
+    accel: Acceleration | None,
+    machine: str,
+    boot_seconds: float,
+    building: BuildOptions,
+    known: Path | None,
+    server: str,
+    project: str,
+    context: str,
+    target_url: str,
+    results: Path | None,
+) -> int:
+    """Judge SERIES patch by patch: the base and each patch in turn is built,
+    booted and asked, and what changed is told by patch.
+
+    \b
+    Exit status:
+      0    nothing changed but what was declared
+      1    a patch does not apply, build or boot, or changes what nobody
+           declared; or what was declared did not come
+      2    a case file is broken
+      3    this host is at fault
+      4    wrong usage
+      130  interrupted
+    """
+    from harness.kernels import Asked
+    from harness.report.terminal import choose_display
+    from harness.selection import Selection
+    from harness.series.declared import read_expected
+    from harness.series.judgement import SeriesWords
+
+    answer = Answer(mail, server, project, context, target_url)
+    poster = answer.poster()
+    found = existing_cases(cases)
+    selection = Selection(found, expression, choose_workers(workers, found))
+    semantics, folder = _read_semantics(profile), results or places.RESULTS
+    expected = read_expected(expect, semantics=semantics)
+    asked = Asked(
+        selection,
+        semantics,
+        judging.read_judging("", known, semantics=semantics, results=folder),
+        folder,
+        Store.default(),
+        shlex.join(["harness", *sys.argv[1:]]),
+    )
+    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building)
+    words = SeriesWords(series, base, each, asked, expected, full, werror)
+    # The mail alone goes to standard output, when it is asked for there.
+    stream = sys.stderr if answer.takes_stdout else sys.stdout
+    with choose_display(stream, os.environ, is_for_several=True) as display:
+        with commands_stopped(err=answer.takes_stdout):
+            judged = _judge(words, display, answer, poster)
+            _show(judged, display, mail, answers)
+        tell_github(judged.record, err=answer.takes_stdout)
+    status = _status(judged)
+    return int(max(status, answer.post(judged.record, poster, judged.folder.path)) if poster else status)
+
+
+def _judge(words: SeriesWords, display: RunDisplay, answer: Answer, poster: Poster | None) -> Judged:
+    """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
+    from harness.series.judgement import read_brief
+
+    brief = read_brief(words, display)
+    if poster is None:
+        return brief.walk(display)
+    answer.post_pending(brief.record(), poster, display.note)
+    try:
+        return brief.walk(display)
+    except HarnessError as error:
+        answer.abandon(brief.record(), poster, error.what, display.note)
+        raise
+
+
+def _show(judged: Judged, display: RunDisplay, mail: str, copies: Path | None) -> None:
+    """Show what it came to, and write the answers."""
+    from harness.report.lines import Line
+    from harness.report.series import series_lines
+
+    display.lines(lambda width: [Line(""), *series_lines(judged.record, width)])
+    junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
+    display.lines(lambda width: [Line(f"results: {junit}")])
+
+
+def _status(judged: Judged) -> ExitStatus:
+    """The exit status; an error that ended the walk is told."""
+    from harness.series.record import State
+
+    fails = ExitStatus.DIFFERS if judged.record.state is State.FAIL else ExitStatus.AS_EXPECTED
+    told = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED
+    return max(judged.status, fails, told)
+
+
+def _read_semantics(profile: str) -> Semantics:
+    """The traits and profiles. :raises UsageError: there is no such profile."""
+    from harness.semantics import MAINLINE, load_semantics
+
+    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    if profile not in ("", MAINLINE):
+        semantics.profile(profile, release=None)
+    return semantics

@@ -1,0 +1,142 @@
+"""A series for GitHub and GitLab: a summary in Markdown, annotations, a code quality report. Pure.
+
+Titles of patches and what a guest printed are hostile: in Markdown every character that means something is written as
+an entity, and an annotation is one line in which GitHub's own marks are escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from harness.report.series import STATE_WORDS, result_of, title_of
+from harness.report.text import bound, one_line, plain_text
+from harness.series.record import Complaint, Level, PatchRecord, SeriesRecord, Standing, called, failed_words
+
+ANNOTATIONS = 10
+"""GitHub shows as many errors and as many warnings of a step; the rest is in the summary."""
+_SUMMARY_LIMIT = 900_000  # GitHub takes a summary of 1 MiB a step
+_EVIDENCE = 4000
+_MARKS = "&<>\"'`|*_[]()#@\\~!:"
+_ENTITIES = str.maketrans({mark: f"&#{ord(mark)};" for mark in _MARKS})
+_SEVERITY = {Level.ERROR: "major", Level.WARNING: "minor", Level.CHECK: "info"}
+
+
+def render_summary(record: SeriesRecord) -> str:
+    """The summary of a step, in Markdown: what it came to, a table of patches, details of those that are not well."""
+    lines = [
+        f"### {_plain(STATE_WORDS[record.state])}: {_plain(result_of(record))}",
+        "",
+        f"{_plain(title_of(record))}, on {_plain(record.base)}, commit {_plain(record.base_commit[:12])}",
+        "",
+        "| patch | title | checkpatch | warnings | kernel | cases | result |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(record, patch) for patch in record.patches),
+        "",
+    ]
+    lines += [f"- **broken on the way**: {_plain(one.render())}" for one in record.broken]
+    lines += [f"- **did not come**: {_plain(one)}" for one in record.missing]
+    for patch in record.posted:
+        lines += _details(record, patch)
+    return bound("\n".join(lines) + "\n", _SUMMARY_LIMIT)
+
+
+def _row(record: SeriesRecord, patch: PatchRecord) -> str:
+    number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
+    if patch.failed:
+        kernel = failed_words(patch.failed) if patch.at_fault else "not judged"
+    else:
+        kernel = "boots" if patch.same_as < 0 else f"image of {called(patch.same_as)}"
+    cases = "" if patch.failed or patch.same_as >= 0 else str(patch.asked)
+    style = str(len(patch.style)) if patch.number and not patch.style_note else ""
+    warned = str(len(patch.warnings)) if patch.number and not patch.failed else ""
+    state = STATE_WORDS[patch.state] if patch.number else ""
+    cells = (number, one_line(patch.subject), style, warned, kernel, cases, state)
+    return f"| {' | '.join(_plain(cell) for cell in cells)} |"
+
+
+def _details(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
+    said = [patch.what] if patch.failed and patch.at_fault else []
+    said += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Standing.ALLOWED]
+    said += [f"checkpatch: {one.render()}" for one in patch.style]
+    said += [f"compiler: {one.render()}" for one in patch.warnings]
+    if said:
+        yield f"#### {patch.number}/{len(record.posted)} {_plain(patch.subject)}"
+        yield ""
+        yield from (f"- {_plain(one)}" for one in said)
+        if patch.failed and patch.evidence:
+            yield f"\n<pre>{_lines(bound(plain_text(patch.evidence), _EVIDENCE))}</pre>"
+        yield ""
+
+
+def _plain(text: str) -> str:
+    """One line that Markdown shows as it is."""
+    return one_line(text).translate(_ENTITIES)
+
+
+def _lines(text: str) -> str:
+    """Several lines within ``<pre>``; an empty line would end the block."""
+    return text.translate(_ENTITIES).replace("\n\n", "\n&nbsp;\n")
+
+
+def annotate(record: SeriesRecord) -> tuple[str, ...]:
+    """Workflow commands of GitHub that mark lines of the tree, or the run, with what is wrong; errors first."""
+    errors: list[str] = []
+    warnings: list[str] = []
+    for patch in record.posted:
+        name = f"patch {patch.number}: {one_line(patch.subject, 80)}"
+        if patch.failed and patch.at_fault:
+            errors.append(_command("error", name, f"{failed_words(patch.failed)}: {patch.what}"))
+        errors += [_command("error", name, one.render()) for one in patch.unexpected]
+        for tool, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+            for one in complaints:
+                word = "error" if record.is_strict else "warning"
+                found = errors if record.is_strict else warnings
+                found.append(_command(word, f"{tool}, patch {patch.number}", one.text, one))
+    errors += [_command("error", "declared, and did not come", one) for one in record.missing]
+    errors += [_command("error", "not bisectable", one.render()) for one in record.broken]
+    return (*_first(errors, "error"), *_first(warnings, "warning"))
+
+
+def _first(commands: list[str], level: str) -> list[str]:
+    if len(commands) <= ANNOTATIONS:
+        return commands
+    more = f"{len(commands) - ANNOTATIONS + 1} more are in the summary of this step"
+    return [*commands[: ANNOTATIONS - 1], _command(level, "more", more)]
+
+
+def _command(level: str, title: str, text: str, complaint: Complaint | None = None) -> str:
+    """``::error file=...,line=...,title=...::text``, in which nothing of the text can be a command."""
+    facts = {"file": complaint.file, "line": str(complaint.line or "")} if complaint else {}
+    facts["title"] = title
+    said = ",".join(
+        f"{name}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for name, value in facts.items() if value
+    )
+    return f"::{level} {said}::{_escaped(text)}"
+
+
+def _escaped(text: str) -> str:
+    return one_line(text, 1000).replace("%", "%25")
+
+
+def render_code_quality(record: SeriesRecord) -> str:
+    """What checkpatch.pl and the compiler say of lines of the tree, as GitLab shows it in a merge request."""
+    found = []
+    for patch in record.posted:
+        for tool, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+            for one in complaints:
+                if not one.file:
+                    continue
+                text = one_line(one.text, 500)
+                mark = hashlib.sha256(f"{tool}\0{one.file}\0{one.line}\0{text}".encode(errors="replace")).hexdigest()
+                found.append(
+                    {
+                        "description": f"patch {patch.number}: {text}",
+                        "check_name": f"{tool} {one.kind}".strip(),
+                        "fingerprint": mark,
+                        "severity": _SEVERITY[one.level],
+                        "location": {"path": one.file, "lines": {"begin": max(1, one.line)}},
+                    }
+                )
+    return json.dumps(list({one["fingerprint"]: one for one in found}.values()), indent=1) + "\n"

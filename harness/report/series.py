@@ -1,0 +1,174 @@
+"""A series as lines of a terminal: patches down, what each changed below it; what it all comes to, last. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.report.lines import Line, Tone, fact_lines, fold_line
+from harness.report.text import bound_lines, columns, elide, fold, one_line, plain_text
+from harness.series.record import (
+    Complaint,
+    Effect,
+    Level,
+    PatchRecord,
+    SeriesRecord,
+    Standing,
+    State,
+    called,
+    counted,
+    failed_words,
+)
+
+STATE_WORDS = {State.SUCCESS: "ok", State.WARNING: "WARN", State.FAIL: "FAIL", State.UNKNOWN: "?"}
+_TONES = {State.SUCCESS: Tone.GOOD, State.WARNING: Tone.WARNING, State.FAIL: Tone.BAD, State.UNKNOWN: Tone.WARNING}
+_STANDING_TONES = {Standing.UNEXPECTED: Tone.BAD, Standing.INTENDED: Tone.GOOD, Standing.MENDED: Tone.GOOD}
+_KERNELS = {"apply": "no apply", "configure": "no config", "build": "no build", "boot": "no boot"}
+_HEAD = f"{'style':>6} {'warn':>4}  {'kernel':<10} {'cases':<11} "
+_NUMBER_WIDTH = 7
+_INDENT = 8
+_EVIDENCE_LINES = 14
+_LISTED = 8
+
+
+def series_lines(record: SeriesRecord, width: int) -> list[Line]:
+    """All that is to be said of a series.
+
+    :param width: columns.
+    """
+    blocks = (
+        _about(record, width),
+        [*_table_head(width), *(line for patch in record.patches for line in _patch_lines(record, patch, width))],
+        conclusion_lines(record, width),
+    )
+    return [line for block in blocks for line in (*block, Line(""))][:-1]
+
+
+def title_of(record: SeriesRecord) -> str:
+    """The series in one line: title, version, how many patches."""
+    number = f", v{record.version}" if record.version > 1 else ""
+    return f"{one_line(record.title)}{number}, {counted(len(record.posted), 'patch')}"
+
+
+def result_of(record: SeriesRecord) -> str:
+    """What it came to, in one line, numbers first."""
+    unexpected = sum(len(patch.unexpected) for patch in record.posted)
+    failed = [patch for patch in record.posted if patch.failed and patch.at_fault]
+    unknown = sum(patch.state is State.UNKNOWN for patch in record.posted)
+    complaints = sum(len(patch.complaints) for patch in record.posted)
+    intended = sum(one.standing is Standing.INTENDED for patch in record.posted for one in patch.effects)
+    parts = [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
+    parts += [f"{counted(unexpected, 'unexpected change')}"] if unexpected else []
+    parts += [f"{counted(len(record.missing), 'declared change')} did not come"] if record.missing else []
+    parts += [f"{counted(unknown, 'patch')} not judged"] if unknown else []
+    parts += [f"{counted(intended, 'intended change')}"] if intended else []
+    if not parts:
+        parts = ["nothing changed"]
+    return "; ".join([*parts, *([counted(complaints, "complaint")] if complaints else [])])
+
+
+def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
+    """What it all comes to."""
+    said = [f"BROKEN ON THE WAY: {one.render()}" for one in record.broken]
+    said += [f"DID NOT COME: {one}" for one in record.missing]
+    lines = [part for text in said for part in fold_line(Line(one_line(text), Tone.BAD), width)]
+    net = [one for one in record.net if one.standing is not Standing.ALLOWED]
+    if net and len(record.posted) > 1:
+        lines += [Line("From the base to the last patch", Tone.STRONG)]
+        lines += [line for one in net[:_LISTED] for line in _effect_lines(one, width, indent=2)]
+        lines += [Line(f"  and {len(net) - _LISTED} more")] if len(net) > _LISTED else []
+    state = record.state
+    result = f"{STATE_WORDS[state]}: {result_of(record)}"
+    return [*lines, *(Line(part, _TONES[state]) for part in fold(result, width))]
+
+
+def _about(record: SeriesRecord, width: int) -> list[Line]:
+    declared = ", ".join(
+        (f"{one.name} = {one.value}" if one.value else one.name) + (f" by patch {one.patch}" if one.patch else "")
+        for one in record.declared
+    )
+    ends = [patch.asked for patch in record.patches if patch.same_as < 0 and not patch.failed]
+    asked = f"{max(ends, default=0)} at the ends" if ends else "none"
+    between = [patch.asked for patch in record.patches[1:-1] if patch.same_as < 0 and not patch.failed]
+    if between and not record.is_full:
+        least, most = min(between), max(between)
+        asked += f", {most} between" if least == most else f", {least} to {most} between"
+    facts = (
+        ("series", title_of(record)),
+        ("base", f"{one_line(record.base)}, commit {record.base_commit[:12]}"),
+        ("declared", f"{declared} ({one_line(record.declared[0].source)})" if record.declared else ""),
+        ("cases", asked),
+    )
+    lines = [line for name, fact in facts for line in fact_lines(name, fact, width)]
+    return lines + [line for note in record.notes for line in fact_lines("note", one_line(note), width)]
+
+
+def _table_head(width: int) -> list[Line]:
+    name = f"{'patch':<{_NUMBER_WIDTH + _room(width)}}"
+    return [Line(f"{name}{_HEAD}state", Tone.STRONG)]
+
+
+def _room(width: int) -> int:
+    """Columns for a patch's title."""
+    return max(8, width - _NUMBER_WIDTH - len(_HEAD) - 5)
+
+
+def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterator[Line]:
+    number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
+    room = _room(width)
+    subject = elide(one_line(patch.subject), room - 1)
+    style = "-" if patch.style_note or not patch.number else str(len(patch.style) or "ok")
+    warned = "-" if patch.failed or not patch.number else str(len(patch.warnings) or "ok")
+    cells = f"{style:>6} {warned:>4}  {_kernel(patch):<10} {_cases(patch):<11} "
+    state = patch.state if patch.number else State.SUCCESS
+    word = STATE_WORDS[state] if patch.number else ""
+    text = f"{number:<{_NUMBER_WIDTH}}{subject}{' ' * max(1, room - columns(subject))}{cells}{word}"
+    yield Line(text.rstrip(), _TONES[state] if state is not State.SUCCESS else Tone.PLAIN)
+    if patch.failed:
+        yield from _failure_lines(patch, width)
+    for one in patch.effects[:_LISTED]:
+        yield from _effect_lines(one, width, indent=_INDENT)
+    if (more := len(patch.effects) - _LISTED) > 0:
+        yield Line(f"{'':{_INDENT}}and {more} more changes; series.json has all")
+    yield from _complaint_lines("checkpatch", patch.style, width)
+    yield from _complaint_lines("compiler", patch.warnings, width)
+
+
+def _kernel(patch: PatchRecord) -> str:
+    if patch.failed:
+        return _KERNELS.get(patch.failed, "-") if patch.at_fault else "-"
+    return "boots" if patch.same_as < 0 else "as base" if patch.same_as == 0 else f"as {patch.same_as}"
+
+
+def _cases(patch: PatchRecord) -> str:
+    if patch.failed or patch.same_as >= 0:
+        return "-"
+    return f"{patch.asked}, {patch.failing} fail" if patch.failing else str(patch.asked)
+
+
+def _failure_lines(patch: PatchRecord, width: int) -> Iterator[Line]:
+    yield from fold_line(Line(one_line(patch.what), Tone.BAD), width, indent=_INDENT)
+    if patch.evidence.strip():
+        for text in bound_lines(plain_text(patch.evidence), _EVIDENCE_LINES).split("\n"):
+            yield from fold_line(Line(text, Tone.FAINT), width, indent=_INDENT + 2)
+
+
+def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:
+    word = one.standing.upper() if one.standing is Standing.UNEXPECTED else str(one.standing)
+    since = f" (since {called(one.since)}, where it was last asked)" if one.since >= 0 else ""
+    text = f"{word} {one_line(one.render())}{since}"
+    yield from fold_line(Line(text, _STANDING_TONES.get(one.standing, Tone.FAINT)), width, indent=indent)
+    if one.standing is Standing.UNEXPECTED:
+        told = one_line(one.text) if one.of != "splat" else ""
+        shown = f"in {one_line(one.cases[0])}" if one.cases and one.of != "case" else ""
+        more = f" and {len(one.cases) - 1} more" if shown and len(one.cases) > 1 else ""
+        for line in filter(None, (told, shown + more)):
+            yield from fold_line(Line(line, Tone.FAINT), width, indent=indent + 2)
+
+
+def _complaint_lines(name: str, complaints: Iterable[Complaint], width: int) -> Iterator[Line]:
+    found = tuple(complaints)
+    for one in found[:_LISTED]:
+        tone = Tone.FAINT if one.level is Level.CHECK else Tone.WARNING
+        yield from fold_line(Line(f"{name}: {one_line(one.render())}", tone), width, indent=_INDENT)
+    if len(found) > _LISTED:
+        yield Line(f"{'':{_INDENT}}and {len(found) - _LISTED} more of {name}")

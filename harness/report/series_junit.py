@@ -1,0 +1,124 @@
+"""``junit.xml`` of a series: a suite a patch, each with its stages and the cases that were asked. Pure.
+
+A case is a failure in the suite of the patch that made it fail, and in no other: what failed before, or was declared,
+is skipped with the reason, as GitLab and GitHub count what is new by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from harness.errors import Stage
+from harness.report.junit import render_junit
+from harness.report.record import CaseRecord, KernelRecord, RunRecord
+from harness.report.series import result_of, title_of
+from harness.series.record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
+from harness.verdict import Fault, Outcome
+
+_CLASS = "series"
+_STAGES = (
+    (Stage.APPLY, "applies"),
+    (Stage.CONFIGURE, "configuration is honoured"),
+    (Stage.BUILD, "builds"),
+    (Stage.BOOT, "boots"),
+)
+
+
+def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> str:
+    """The JUnit XML of a series; to be written as UTF-8.
+
+    :param runs: the record of each kernel that was booted, by patch.
+    """
+    suites, labels = [], []
+    for patch in record.patches:
+        suites.append(_suite(record, patch, runs.get(patch.number)))
+        number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
+        labels.append(f"{number} {patch.subject}")
+    suites.append(_made_up(record, "series", list(_whole(record))))
+    return render_junit(suites, labels=[*labels, "the whole series"])
+
+
+def _made_up(record: SeriesRecord, kernel: str, cases: Sequence[CaseRecord]) -> RunRecord:
+    """A run without a kernel of its own."""
+    unknown = KernelRecord(kernel, kernel, "unknown", "unknown", "unknown", "unknown", "unknown")
+    return RunRecord(
+        unknown,
+        record.started,
+        complete=True,
+        command=record.command,
+        harness_version=record.harness_version,
+        cases=tuple(cases),
+    )
+
+
+def _suite(record: SeriesRecord, patch: PatchRecord, run: RunRecord | None) -> RunRecord:
+    own = list(_own_cases(record, patch))
+    if run is None:
+        return _made_up(record, patch.kernel, own)
+    if patch.same_as >= 0:
+        text = f"the image is that of {called(patch.same_as)}: nothing was asked, its results hold here too\n"
+        return replace(run, cases=(*own, _case("cases", "", text=text)), problems=())
+    new = {case for one in patch.unexpected for case in one.cases} if patch.number else set()
+    meant = {case: one.render() for one in patch.effects if one.standing is Standing.INTENDED for case in one.cases}
+    cases = [_excused(case, new, meant, is_base=not patch.number) for case in run.cases]
+    return replace(run, cases=(*own, *cases), problems=())
+
+
+def _excused(case: CaseRecord, new: set[str], meant: Mapping[str, str], *, is_base: bool) -> CaseRecord:
+    """A case that fails and did so before, or was meant to, is no failure of this patch."""
+    if not case.is_failure or case.id in new:
+        return case
+    if case.id in meant:
+        return replace(case, excused=f"intended: {meant[case.id]}")
+    return replace(case, excused="fails on the base" if is_base else "failed before this patch as well")
+
+
+def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]:
+    """The stages of a patch, what checkpatch.pl and the compiler say, and what nobody declared."""
+    for stage, name in _STAGES if patch.number else ():
+        if patch.failed == stage:
+            outcome = Outcome.KERNEL if patch.at_fault else Outcome.ERROR
+            yield _case(name, patch.what, outcome=outcome, diff=patch.evidence)
+            break
+        if patch.failed not in {one.value for one, _ in _STAGES} and patch.failed:
+            yield _case("judged", patch.what, outcome=Outcome.SKIPPED)
+            break
+        yield _case(name, "")
+    if not patch.number:
+        return
+    if patch.style_note:
+        yield _case("checkpatch", patch.style_note, outcome=Outcome.SKIPPED)
+    else:
+        yield _complaints("checkpatch", patch.style, is_strict=record.is_strict)
+    if patch.failed:
+        return
+    yield _complaints("compiler warnings", patch.warnings, is_strict=record.is_strict)
+    if patch.unexpected:
+        text = "\n".join(f"{one.render()}\n    {one.text}" if one.text else one.render() for one in patch.unexpected)
+        yield _case("changes nothing undeclared", str(patch), outcome=Outcome.MISMATCH, diff=text)
+    else:
+        said = "".join(f"{one.standing}: {one.render()}\n" for one in patch.effects)
+        yield _case("changes nothing undeclared", "", text=said)
+
+
+def _complaints(name: str, complaints: Sequence[Complaint], *, is_strict: bool) -> CaseRecord:
+    text = "".join(f"{one.render()}\n" for one in complaints)
+    if is_strict and complaints:
+        return _case(name, complaints[0].render(), outcome=Outcome.MISMATCH, diff=text)
+    return _case(name, "", text=text)
+
+
+def _whole(record: SeriesRecord) -> Iterator[CaseRecord]:
+    for broken in record.broken:
+        yield _case(f"every patch works by itself: {broken.what}", broken.render(), outcome=Outcome.MISMATCH)
+    for missing in record.missing:
+        yield _case(f"comes as declared: {missing.partition(' ')[0]}", missing, outcome=Outcome.MISMATCH)
+    if record.state is State.UNKNOWN:
+        yield _case("is judged to its end", result_of(record), outcome=Outcome.ERROR)
+    yield _case("summary", "", text=f"{title_of(record)}\n{result_of(record)}\n")
+
+
+def _case(name: str, reason: str, *, outcome: Outcome = Outcome.MATCH, diff: str = "", text: str = "") -> CaseRecord:
+    fault = Fault.HOST if outcome is Outcome.ERROR else Fault.NONE
+    return CaseRecord(f"{_CLASS}/{name}", _CLASS, name, outcome, reason=reason, diff=diff, transcript=text, fault=fault)

@@ -1,0 +1,131 @@
+"""The answer to a series as a plain text for the list it was posted to: 72 columns, numbers first. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from harness.report.series import result_of, title_of
+from harness.report.text import bound_lines, elide, fold, one_line, plain_text
+from harness.series.record import Effect, PatchRecord, SeriesRecord, Standing, State, called, counted, failed_words
+
+WIDTH = 72
+_LISTED = 6
+_EVIDENCE_LINES = 8
+_ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
+_WORDS = {State.SUCCESS: "ok", State.WARNING: "warnings", State.FAIL: "FAILS", State.UNKNOWN: "not judged"}
+
+
+def render_mail(record: SeriesRecord) -> str:
+    """The body of a mail; no line is wider than :data:`WIDTH` but commands, which are to be copied."""
+    blocks = [
+        [*fold(_sentence(result_of(record)), WIDTH), "", *_about(record)],
+        list(_table(record)),
+        *(list(_told(record, patch)) for patch in record.posted),
+        list(_whole(record)),
+        list(_reproduction(record)),
+    ]
+    return "\n".join("\n".join(block) + "\n" for block in blocks if block)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _about(record: SeriesRecord) -> list[str]:
+    ends = max((patch.asked for patch in record.patches), default=0)
+    built = sum(not patch.failed and patch.same_as < 0 for patch in record.patches)
+    # Where a tree is on this host is nobody's business.
+    base = one_line(record.base)
+    place, at, commit = base.partition(" at ")
+    base = f"{place.rpartition('/')[2]}{at}{commit}" if base.startswith("/") else base
+    text = f"{title_of(record)}, on {base}: {counted(built, 'kernel')} booted, {counted(ends, 'case')}"
+    return fold(f"{text} at the ends.", WIDTH)
+
+
+def _table(record: SeriesRecord) -> Iterator[str]:
+    yield f"{'patch':<7} {'style':>5} {'warnings':>8} {'cases':>6} {'changes':>8}  result"
+    for patch in record.posted:
+        style = "-" if patch.style_note else str(len(patch.style))
+        judged = not patch.failed
+        cases = ("same" if patch.same_as >= 0 else str(patch.asked)) if judged else "-"
+        warnings, changes = (str(len(patch.warnings)), str(_changes(patch))) if judged else ("-", "-")
+        said = failed_words(patch.failed) if patch.failed and patch.at_fault else _WORDS[patch.state]
+        number = f"{patch.number}/{len(record.posted)}"
+        yield f"{number:<7} {style:>5} {warnings:>8} {cases:>6} {changes:>8}  {said}"
+    if any(patch.same_as >= 0 for patch in record.posted):
+        yield "(same: the image is that of another patch, so nothing can differ)"
+
+
+def _changes(patch: PatchRecord) -> int:
+    return sum(one.standing is not Standing.ALLOWED for one in patch.effects)
+
+
+def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
+    """What is to be said of one patch; nothing of one that is as it should be."""
+    effects = [one for one in patch.effects if one.standing is not Standing.ALLOWED]
+    if not (effects or patch.complaints or (patch.failed and patch.at_fault)):
+        return
+    yield elide(f"{patch.number}/{len(record.posted)} {one_line(patch.subject)}", WIDTH)
+    if patch.failed:
+        yield from _folded(one_line(patch.what))
+        if patch.evidence.strip():
+            # Where a log is on this host helps nobody else.
+            kept = [line for line in plain_text(patch.evidence).split("\n") if not line.startswith("the whole log")]
+            shown = bound_lines("\n".join(kept), _EVIDENCE_LINES).split("\n")
+            yield from (elide(f"    {line.expandtabs(4)}", WIDTH) for line in shown)
+    for one in effects[:_LISTED]:
+        yield from _folded(_effect(one))
+        if one.standing is Standing.UNEXPECTED and one.cases and one.of != "case":
+            more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
+            yield f"    in {one_line(one.cases[0])}{more}"
+    yield from _more(len(effects))
+    for name, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+        for complaint in complaints[:_LISTED]:
+            yield from _folded(f"{name}: {one_line(complaint.render())}")
+        yield from _more(len(complaints))
+
+
+def _effect(one: Effect) -> str:
+    since = f" (since {called(one.since)})" if one.since >= 0 else ""
+    reason = f": {one_line(one.text)}" if one.of == "case" and one.text and one.standing is Standing.UNEXPECTED else ""
+    return f"{one.standing}: {one_line(one.render())}{since}{reason}"
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > _LISTED:
+        yield f"  and {number - _LISTED} more"
+
+
+def _folded(text: str) -> Iterator[str]:
+    first, *rest = fold(text, WIDTH - 4)
+    yield f"  {first}"
+    yield from (f"    {line}" for line in rest)
+
+
+def _whole(record: SeriesRecord) -> Iterator[str]:
+    for broken in record.broken:
+        yield from fold(f"Not bisectable: {broken.render()}.", WIDTH)
+    for missing in record.missing:
+        yield from fold(f"Declared, and did not come: {missing}.", WIDTH)
+
+
+def _reproduction(record: SeriesRecord) -> Iterator[str]:
+    """Two lines to type; not folded, as they are copied."""
+    yield "Reproduce:"
+    series = record.origin
+    if record.message_id and _ADDRESS.fullmatch(record.message_id):
+        yield f"  b4 mbox -n series.mbx {shlex.quote(record.message_id)}"
+        series = "series.mbx"
+    else:
+        yield f"  # {title_of(record)}"
+    declared = [
+        "--expect " + shlex.quote(f"{one.patch}:{one.name}={one.value}" if one.patch else f"{one.name}={one.value}")
+        for one in record.declared
+        if one.value
+    ]
+    # Where the tree is on this host is nobody's business, and of no use.
+    base = record.base_word.rpartition("/")[2] if "@" in record.base_word else record.base_word
+    words = ["harness", "series", shlex.quote(series), "--base", shlex.quote(base), *declared]
+    yield f"  {' '.join(words)}"

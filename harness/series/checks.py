@@ -1,0 +1,81 @@
+"""What a series came to, as checks of its patches on a Patchwork server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.errors import HarnessError, UsageError
+from harness.patchwork import Check, CheckState, Patchwork
+from harness.series.record import PatchRecord, SeriesRecord, State
+
+_STATES = {
+    State.SUCCESS: CheckState.SUCCESS,
+    State.WARNING: CheckState.WARNING,
+    State.FAIL: CheckState.FAIL,
+    State.UNKNOWN: CheckState.WARNING,
+}
+
+
+def pending_checks(record: SeriesRecord, *, context: str, target_url: str) -> Iterator[tuple[PatchRecord, Check]]:
+    """A check for each patch that says that it is being judged."""
+    for patch in record.posted:
+        yield patch, Check(CheckState.PENDING, context, "being judged", target_url)
+
+
+def final_checks(record: SeriesRecord, *, context: str, target_url: str) -> Iterator[tuple[PatchRecord, Check]]:
+    """A check for each patch that says what it came to; the last one tells of the series, too."""
+    for patch in record.posted:
+        state = _STATES[patch.state]
+        if state is CheckState.WARNING and patch.state is State.WARNING and record.is_strict:
+            state = CheckState.FAIL
+        said = str(patch) if patch.state is not State.UNKNOWN else f"not judged: {patch.what}"
+        if patch is record.posted[-1] and record.missing:
+            state, said = CheckState.FAIL, f"declared, and did not come: {record.missing[0]}; {said}"
+        broken = [one.render() for one in record.broken if patch.number in (one.by, one.mended)]
+        yield patch, Check(state, context, "; ".join([said, *broken]), target_url)
+
+
+def abandoned_checks(
+    record: SeriesRecord, what: str, *, context: str, target_url: str
+) -> Iterator[tuple[PatchRecord, Check]]:
+    """A check for each patch that takes ``pending`` back: the base, or a host, was at fault."""
+    for patch in record.posted:
+        yield patch, Check(CheckState.WARNING, context, f"not judged: {what}", target_url)
+
+
+class Poster:
+    """Posts checks of one series; finds each patch once.
+
+    :param numbers: the server's numbers of the patches, in their order; empty to look them up by their mails.
+    """
+
+    def __init__(self, server: Patchwork, *, numbers: Sequence[int] = ()) -> None:
+        self._server = server
+        self._numbers = dict(enumerate(numbers, 1))
+
+    def post(self, checks: Iterator[tuple[PatchRecord, Check]], *, say: Callable[[str], None]) -> None:
+        """Post these checks; one that is refused stops none of the others.
+
+        :param say: told of each patch that has none.
+        :raises UsageError, HostError: the first fault, when all others have been tried; a server that does not answer
+            is not asked again.
+        """
+        first: HarnessError | None = None
+        for patch, check in checks:
+            try:
+                self._server.post(self._number(patch), check)
+            except UsageError as error:
+                say(f"patch {patch.number}: {error.what}")
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _number(self, patch: PatchRecord) -> int:
+        if patch.number not in self._numbers:
+            if not patch.message_id:
+                raise UsageError(
+                    f"patch {patch.number} has no Message-ID, so it cannot be found on the server",
+                    remedy="give the mailbox of the list, or the numbers of all patches with --patch",
+                )
+            self._numbers[patch.number] = self._server.find_patch(patch.message_id)
+        return self._numbers[patch.number]

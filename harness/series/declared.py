@@ -1,0 +1,125 @@
+"""What a series says that it means to change: in a ``harness.toml`` beside it, or on the command line. Pure.
+
+cases = ["cases/views/zombie-v2.session"]     # cases whose outcome may change
+
+[traits]                    # by the whole series, whichever patch does it
+outside_view = "absolute"
+
+[patch.3.traits]            # by the third patch and no other; by a part of its title: [patch."show paths".traits]
+self_view = "relative"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import SeriesError, UsageError
+from harness.semantics import Semantics
+from harness.series.record import Declared
+from harness.toml_table import Table
+
+FILE_NAME = "harness.toml"
+_KEYS = ("cases", "traits", "patch")
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """All that is declared of a series."""
+
+    entries: tuple[Declared, ...] = ()
+
+    def allows(self, trait: str, value: str, *, patch: int) -> bool:
+        """Whether that patch may change that trait to that value."""
+        return any(one.name == trait and one.value == value and one.patch in (0, patch) for one in self.entries)
+
+    def allows_case(self, case: str) -> bool:
+        """Whether the outcome of that case may change."""
+        return any(one.name == case and not one.value for one in self.entries)
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """The traits that are declared to change."""
+        return frozenset(one.name for one in self.entries if one.value)
+
+    @property
+    def final(self) -> Mapping[str, Declared]:
+        """What each trait is to be after the last patch: what the last patch that is named says, else the series."""
+        latest: dict[str, Declared] = {}
+        for one in sorted((one for one in self.entries if one.value), key=lambda entry: entry.patch):
+            latest[one.name] = one
+        return latest
+
+
+NOTHING = Declarations()
+
+
+def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semantics: Semantics) -> Declarations:
+    """Read a ``harness.toml``.
+
+    :param path: what to call it in errors. :param subjects: the titles of the patches, in their order.
+    :raises SeriesError: it is not TOML, or names a key, trait, value or patch that there is not.
+    """
+    try:
+        top = Table(tomllib.loads(text), path=path, kind=SeriesError)
+    except tomllib.TOMLDecodeError as error:
+        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from None
+    found = [Declared(case, source=path) for case in top.texts("cases", default=())]
+    if "traits" in top.names():
+        found += _traits(top.table("traits"), 0, path, semantics)
+    if "patch" in top.names():
+        for name, table in top.table("patch").tables():
+            number = _number(name, table, subjects)
+            found += _traits(table.table("traits"), number, path, semantics)
+            table.close()
+    for name in top.names():
+        if name not in _KEYS:
+            raise top.error(f"{name} is not a known key", remedy=f"the keys here are {', '.join(_KEYS)}")
+    return Declarations(tuple(found))
+
+
+def read_expected(words: Iterable[str], *, semantics: Semantics) -> Declarations:
+    """What ``--expect TRAIT=VALUE`` declares; ``--expect 3:TRAIT=VALUE`` does so of the third patch.
+
+    :raises UsageError: a word is none, or names a trait or value that there is not.
+    """
+    found = []
+    for word in words:
+        patch, colon, rest = word.partition(":")
+        number = int(patch) if colon and patch.isdecimal() else 0
+        trait, equals, value = (rest if number else word).partition("=")
+        complaint = semantics.complaint(trait, value) if equals else "it is not TRAIT=VALUE"
+        if complaint:
+            remedy = "write a trait and one of its values: harness semantics shows them"
+            raise UsageError(f"--expect {word}: {complaint}", remedy=remedy)
+        found.append(Declared(trait, value, number, "--expect"))
+    return Declarations(tuple(found))
+
+
+def joined(one: Declarations, other: Declarations) -> Declarations:
+    """Both; what the second says of a trait goes before what the first says of it."""
+    kept = [entry for entry in one.entries if not entry.value or entry.name not in other.traits]
+    return Declarations((*kept, *other.entries))
+
+
+def _traits(table: Table, patch: int, path: str, semantics: Semantics) -> list[Declared]:
+    found = []
+    for trait in table.names():
+        value = table.text(trait)
+        if complaint := semantics.complaint(trait, value):
+            raise table.error(complaint, remedy="name a trait and one of its values: harness semantics shows them")
+        found.append(Declared(trait, value, patch, path))
+    return found
+
+
+def _number(name: str, table: Table, subjects: Sequence[str]) -> int:
+    """The patch that a key names: its number, or a part of its title."""
+    if name.isdecimal():
+        numbers = [int(name)] if 1 <= int(name) <= len(subjects) else []
+    else:
+        numbers = [at for at, subject in enumerate(subjects, 1) if name in subject]
+    if len(numbers) != 1:
+        count = f"{len(numbers)} patches" if numbers else "no patch"
+        raise table.error(f"{name!r} names {count} of the series", remedy="write a number, or a part of one title")
+    return numbers[0]

@@ -1,0 +1,146 @@
+"""What a patch changed: two kernels' cases against each other, and how that stands to what was declared. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from harness.compare import CaseChange, Change, Comparison, compare, is_asked
+from harness.report.record import CaseRecord, RunRecord
+from harness.series.declared import Declarations
+from harness.series.record import Effect, Of, Standing
+from harness.verdict import FAILED, Outcome
+
+SEPARATOR = " and "
+"""Between the values of a trait on which cases of one kernel contradict each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a kernel.
+
+    :param number: of the patch. :param run: its record, for what is not about a case.
+    :param cases: the newest result of each case, on this patch or one before it, by id.
+    :param asked_at: the patch on which that was.
+    """
+
+    number: int
+    run: RunRecord
+    cases: Mapping[str, CaseRecord]
+    asked_at: Mapping[str, int]
+
+    def followed_by(self, number: int, run: RunRecord) -> Known:
+        """What is known after the cases of ``run`` were asked of a later patch."""
+        new = {case.id: case for case in run.cases}
+        return Known(number, run, {**self.cases, **new}, {**self.asked_at, **dict.fromkeys(new, number)})
+
+
+def trait_values(cases: Iterable[CaseRecord]) -> dict[str, str]:
+    """The value that cases showed of each trait; those that contradict each other with :data:`SEPARATOR` between."""
+    values: dict[str, set[str]] = {}
+    for case in cases:
+        for one in case.sightings:
+            values.setdefault(one.trait, set()).add(one.value)
+    return {trait: SEPARATOR.join(sorted(seen)) for trait, seen in values.items()}
+
+
+def find_effects(
+    before: Known, number: int, run: RunRecord, *, base: Known, declared: Declarations
+) -> tuple[Effect, ...]:
+    """What patch ``number``, of whose kernel ``run`` is, changed in the cases that were asked before and on it.
+
+    :param base: the base, to whose values a trait may come back.
+    """
+    now = {case.id: case for case in run.cases if case.id in before.cases}
+    old = {case: before.cases[case] for case in now}
+    comparison = compare(
+        replace(before.run, cases=tuple(old.values())), replace(run, cases=tuple(now.values())), configs=("", "")
+    )
+    traits = list(_trait_effects(old, now, base, number, declared, run))
+    splats = list(_splat_effects(comparison))
+    told = {one.name for one in traits}
+    splatted = {case for one in splats if not one.before for case in one.cases}
+    cases = [
+        effect
+        for one in comparison.cases
+        if not _is_explained(one, told) and not (one.id in splatted and one.change is not Change.FIXED)
+        if (effect := _case_effect(one, declared)) is not None
+    ]
+    return tuple(replace(one, since=_since(one, before, number)) for one in (*traits, *splats, *cases))
+
+
+def _since(effect: Effect, before: Known, number: int) -> int:
+    """The last patch without the effect, when it is not the one that was judged before this."""
+    at = max((before.asked_at[case] for case in effect.cases if case in before.asked_at), default=before.number)
+    return -1 if at >= before.number or at >= number - 1 else at
+
+
+def _trait_effects(
+    old: Mapping[str, CaseRecord],
+    now: Mapping[str, CaseRecord],
+    base: Known,
+    number: int,
+    declared: Declarations,
+    run: RunRecord,
+) -> Iterator[Effect]:
+    was, values = trait_values(old.values()), trait_values(now.values())
+    at_base = trait_values(base.cases.values())
+    told = {trait.trait: trait for trait in run.traits}
+    meant = {trait: entry.value for trait, entry in declared.final.items()}
+    for trait in (one for one in values if one in was and was[one] != values[one]):
+        expected = told[trait].expected if trait in told and told[trait].confirmed else ""
+        if declared.allows(trait, values[trait], patch=number):
+            standing = Standing.INTENDED
+        elif values[trait] in (at_base.get(trait), expected) and was[trait] not in (expected, meant.get(trait)):
+            standing = Standing.MENDED
+        else:
+            standing = Standing.UNEXPECTED
+        showing = tuple(case for case in now if _values(now[case], trait) != _values(old[case], trait))
+        meaning = told[trait].meaning if trait in told else ""
+        yield Effect(Of.TRAIT, trait, was[trait], values[trait], standing, meaning, showing)
+
+
+def _values(case: CaseRecord, trait: str) -> set[str]:
+    return {one.value for one in case.sightings if one.trait == trait}
+
+
+def _splat_effects(comparison: Comparison) -> Iterator[Effect]:
+    for one in comparison.splats:
+        if one.change in (Change.REGRESSED, Change.NEW):
+            yield Effect(Of.SPLAT, one.fingerprint, "", one.kind, Standing.UNEXPECTED, one.title, one.cases)
+        elif one.change is Change.FIXED:
+            yield Effect(Of.SPLAT, one.fingerprint, one.kind, "", Standing.MENDED, one.title, one.cases)
+
+
+def _is_explained(one: CaseChange, traits: set[str]) -> bool:
+    """Whether all that changed in a case is the value of traits that are told by themselves."""
+    if one.before is None or one.after is None or not (is_asked(one.before) and is_asked(one.after)):
+        return False
+    shown = [{(seen.trait, seen.value) for seen in case.sightings} for case in (one.before, one.after)]
+    differing = {trait for trait, _ in shown[0] ^ shown[1]}
+    plain = {one.before.outcome, one.after.outcome} <= {Outcome.MATCH, Outcome.MISMATCH}
+    return bool(differing & traits) and plain and not one.after.diff and not one.after.splats
+
+
+def _case_effect(one: CaseChange, declared: Declarations) -> Effect | None:
+    """What is to be told of a case; None of one that only shows other words which are as expected."""
+    if one.change in (Change.SAME, Change.CHANGED):
+        return None
+    before, after = one.before, one.after
+    assert before is not None
+    assert after is not None
+    standing = _STANDINGS.get(one.change, Standing.UNEXPECTED)
+    if one.change is Change.NEW:
+        standing = Standing.UNEXPECTED if after.outcome in FAILED else Standing.ALLOWED
+    if standing is Standing.UNEXPECTED and declared.allows_case(one.id):
+        standing = Standing.INTENDED
+    return Effect(Of.CASE, one.id, before.outcome, after.outcome, standing, after.reason, (one.id,))
+
+
+_STANDINGS = {
+    Change.FIXED: Standing.MENDED,
+    Change.KNOWN: Standing.ALLOWED,
+    Change.FLAKY: Standing.ALLOWED,
+    Change.GONE: Standing.ALLOWED,
+}
+"""All others are unexpected."""

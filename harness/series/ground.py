@@ -1,0 +1,143 @@
+"""What a series is applied to: the base at one commit, the patches, and how many of them apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from harness.deadline import Deadline
+from harness.errors import SeriesError, UsageError
+from harness.kernel.apt import Apt
+from harness.kernel.build_options import SourceWord
+from harness.kernel.from_source import patched_trees, read_patches
+from harness.kernel.locate import find_named
+from harness.kernel.patched import PatchedTree, unpatched
+from harness.kernel.series import Series
+from harness.kernel.shipped import ShippedSeries, find_shipped
+from harness.kernel.source import Source
+from harness.kernel.tags import describe
+from harness.spec import PathReading, SpecKind, parse_patches, parse_spec
+from harness.store import Store
+
+_HOST_APT = Apt()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A series on its base.
+
+    :param base_word: the base as a KERNEL word, a tree at its commit, so that it stays where it is while kernels are
+        built; :param base: the tree of it. :param series_word: the series as the user named it.
+    :param applied: how many patches apply, one after the other. :param conflict: why the next one does not; None when
+        all do. :param notes: what was decided on the way.
+    """
+
+    base_word: str
+    base: PatchedTree
+    series_word: str
+    series: Series
+    applied: int
+    conflict: SeriesError | None = None
+    notes: tuple[str, ...] = ()
+
+    def kernel(self, number: int) -> str:
+        """The KERNEL word of the base with that many patches."""
+        if number == 0:
+            return self.base_word
+        word = parse_patches(self.series_word)
+        is_whole = number == len(self.series.patches)
+        return f"{self.base_word}+{(word if is_whole else replace(word, upto=number)).render()}"
+
+
+def find_ground(
+    store: Store,
+    base: str,
+    series: str,
+    *,
+    deadline: Deadline,
+    apt: Apt = _HOST_APT,
+    say: Callable[[str], None] = lambda _: None,
+) -> Ground:
+    """Find the base, read the series, and see how far it applies.
+
+    :param base: the word of ``--base``. :param series: a mailbox, a folder of patches or a range, as after the ``+``.
+    :raises UsageError: there is no such base, revision or series.
+    :raises SeriesError: the series is incomplete or damaged, or a patch of it reaches where none may.
+    :raises HostError: git or b4 is missing, something has to be fetched and cannot be, or the deadline came.
+    """
+    word, shipped = _read_base(base, series, deadline=deadline)
+    below = patched_trees(store, word, shipped, deadline=deadline, apt=apt, say=say)
+    # Read before it is applied: what cannot be read is told as such, and a series that does not apply is still one.
+    say("reading the series")
+    whole = read_patches(store, replace(word, patches=series), below[0].source, deadline=deadline)
+    count = len(whole.patches)
+
+    def apply(number: int) -> PatchedTree:
+        upto = parse_patches(series) if number == count else replace(parse_patches(series), upto=number)
+        patched = replace(word, patches=upto.render())
+        return patched_trees(store, patched, shipped, deadline=deadline, apt=apt, say=say)[-1]
+
+    tree, applied, conflict = _apply_most(apply, count)
+    if tree is None:
+        at, notes = below[-1], whole.notes
+    else:
+        at = below[-1] if tree.base == below[-1].commit else _moved(tree, deadline=deadline)
+        notes = tuple(note for note in tree.notes if note not in below[-1].notes)
+    return Ground(_pinned(base, word, at), at, series, whole, applied, conflict, (*below[-1].notes, *notes))
+
+
+def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:
+    """The commit that the series was made on, where that is another one than the tree is at."""
+    place = tree.source.described.partition(" at ")[0]
+    described = f"{place} at {describe(tree.repository, tree.base, deadline=deadline)}"
+    return unpatched(Source(tree.repository, tree.base, described))
+
+
+def _read_base(base: str, series: str, *, deadline: Deadline) -> tuple[SourceWord, ShippedSeries | None]:
+    """The base as a word to build, without a series of the user's; and the shipped one that it names."""
+    spec = parse_spec(base)
+    remedy = "give a kernel tree at a revision, TREE@REVISION, or deb-src:VERSION"
+    if spec.patches:
+        raise UsageError(f"--base {base} has a series of its own", remedy="give the series as SERIES, in one mailbox")
+    if spec.kind is SpecKind.SOURCE_PACKAGE:
+        return SourceWord("", version=spec.name), None
+    if spec.kind is SpecKind.SERIES:
+        return SourceWord("", series=spec.name), find_shipped(spec.name, deadline=deadline)
+    if spec.kind is not SpecKind.PATH:
+        raise UsageError(f"--base {base} is no source that a series could be applied to", remedy=remedy)
+    named = find_named(spec)
+    if not isinstance(named, PathReading):
+        raise UsageError(f"--base {base} is a kernel image", remedy=remedy)
+    if named.patches:
+        raise UsageError(f"--base {base} has a series of its own", remedy="give the series as SERIES, in one mailbox")
+    wanted = parse_patches(series)
+    start = wanted.place.partition("..")[0]
+    if wanted.is_range and not named.revision and start:
+        named = replace(named, revision=start)  # where it begins, not what the tree happens to be at
+    return SourceWord("", tree=named), None
+
+
+def _pinned(base: str, word: SourceWord, at: PatchedTree) -> str:
+    """The word at its commit; of a tree with uncommitted changes there is no commit that could be named."""
+    if word.tree is None or at.source.uncommitted or at.source.described.startswith("the files of "):
+        return base
+    return f"{word.tree.path}@{at.commit[:16]}"
+
+
+def _apply_most(apply: Callable[[int], PatchedTree], count: int) -> tuple[PatchedTree | None, int, SeriesError | None]:
+    """The tree with as many patches as apply, their number, and why the next one does not.
+
+    What applies up to one patch applies up to each before it: the number is found by halving.
+    """
+    try:
+        return apply(count), count, None
+    except SeriesError as error:
+        conflict = error
+    low, high, tree = 0, count, None
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            tree, low = apply(middle), middle
+        except SeriesError as error:
+            high, conflict = middle, error
+    return tree, low, conflict

@@ -1,0 +1,77 @@
+"""Which cases a patch between the ends has to be asked. Pure; why this is enough is argued in ``DECISIONS.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from harness.compare import is_asked
+from harness.report.record import CaseRecord
+from harness.series.effects import trait_values
+from harness.series.record import Effect, Of
+from harness.session.noise import differ
+from harness.verdict import FAILED
+
+Cases = Mapping[str, CaseRecord]
+
+
+def needed_cases(base: Cases, last: Cases, *, declared: Collection[str]) -> frozenset[str]:
+    """What is asked of every patch in between whose image is one of its own.
+
+    - each case that does not come out the same at both ends, or fails at one
+    - each case that shows a trait which differs between the ends, or is declared to change
+    - for every other trait that is seen at an end, the quickest cases that show it
+
+    :param last: of the last patch that was judged; empty when none was. :param declared: traits.
+    """
+    was, now = trait_values(base.values()), trait_values(last.values())
+    traits = {trait for trait in {**was, **now} if last and was.get(trait) != now.get(trait)} | set(declared)
+    chosen = {case for case in {**base, **last} if _differs(base.get(case), last.get(case), has_last=bool(last))}
+    chosen |= cases_that_show(traits, base) | cases_that_show(traits, last)
+    return frozenset(chosen | _cover(last or base, chosen))
+
+
+def widened_cases(effects: Iterable[Effect], *known: Cases) -> frozenset[str]:
+    """What else is asked of a patch that changed something: all cases that show the traits which it touched.
+
+    These are the traits that changed, and those that a case shows which came out otherwise.
+
+    :param known: results that tell which case shows what.
+    """
+    traits = set()
+    for one in effects:
+        if one.of is Of.TRAIT:
+            traits.add(one.name)
+        for case in one.cases:
+            traits.update(seen.trait for cases in known if case in cases for seen in cases[case].sightings)
+    return frozenset(case for cases in known for case in cases_that_show(traits, cases))
+
+
+def cases_that_show(traits: Collection[str], cases: Cases) -> set[str]:
+    """The ids of the cases that showed one of these traits."""
+    return {case.id for case in cases.values() if any(seen.trait in traits for seen in case.sightings)}
+
+
+def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool) -> bool:
+    if any(one is not None and one.outcome in FAILED for one in (base, last)):
+        return True
+    if not has_last or (not is_asked(base) and not is_asked(last)):
+        return False
+    if base is None or last is None or base.outcome is not last.outcome:
+        return True
+    seen = ({(one.trait, one.value) for one in case.sightings} for case in (base, last))
+    return next(seen) != next(seen) or differ(base.transcript, last.transcript)
+
+
+def _cover(cases: Cases, chosen: Collection[str]) -> set[str]:
+    """The quickest cases that together show every trait that those chosen already do not show.
+
+    Greedy: each time the case that shows most of what is still open for its seconds.
+    """
+    shows = {one.id: {seen.trait for seen in one.sightings} for one in cases.values() if is_asked(one)}
+    still = set().union(*shows.values()) - set().union(*(shows.get(case, set()) for case in chosen))
+    found: set[str] = set()
+    while still:
+        best = max(shows, key=lambda case: (len(shows[case] & still) / max(cases[case].seconds, 0.05), case))
+        still -= shows[best]
+        found.add(best)
+    return found

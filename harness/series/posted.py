@@ -1,0 +1,179 @@
+"""The series that a mail belongs to, when the mail is all that is given: its thread, or the tree's own history."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, UsageError
+from harness.kernel.mailbox import Mail, is_mail, read_mail
+from harness.kernel.series import series_of_mails
+from harness.kernel.source import Source, source_tree
+from harness.store import Store, digest_of
+from harness.whole_file import write_whole
+
+TRACKING_VARIABLE = "B4_TRACKING_FILE"
+"""Where b4 says what it knows of a series under review (``b4 review``): base and thread."""
+MAIL_BYTES = 16 << 20
+
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+_POSTMARK = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
+_THREADS = "b4-threads"
+_HASH = re.compile(r"[0-9a-f]{40,64}")
+_LOOKED_THROUGH = 500
+_HEAD = "HEAD"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A mail of a series, and where the whole is.
+
+    :param number: the patch's place in it; 0 for the cover letter. :param series: as ``harness series`` takes it.
+    :param base: the same. :param is_alone: only this one patch was found, of a series of several.
+    """
+
+    number: int
+    title: str
+    series: str
+    base: str
+    is_alone: bool = False
+
+
+def read_posted(
+    data: bytes,
+    store: Store,
+    *,
+    base: str,
+    thread: Path | None,
+    folder: Path,
+    environment: Mapping[str, str],
+    deadline: Deadline,
+) -> Posted:
+    """The series of a mail.
+
+    Looked for in this order: the mailbox that is named, the thread that b4 is reviewing, the history of the tree, where
+    ``b4 prep`` has it; else the patch is taken alone.
+
+    :param data: the mail. :param base: the word of ``--base``; empty for what b4 says, or the patch's own parent.
+    :param thread: the mailbox that is named. :param folder: the tree that b4 was started in.
+    :raises UsageError: it is no mail with a patch, or there is no base.
+    :raises HostError: git is missing, or did not end before the deadline.
+    """
+    mail = _read(data)
+    tracking = _read_tracking(environment)
+    number = mail.subject.number if mail.subject.number is not None else 1
+    if thread is not None:
+        return Posted(number, mail.subject.title, str(thread), base or _based(folder, tracking.base))
+    if tracking.thread and (text := _blob(store, folder, tracking.thread, deadline=deadline)):
+        return Posted(number, mail.subject.title, _kept(store, text), base or _based(folder, tracking.base))
+    if not mail.has_diff:
+        raise UsageError(
+            "the mail on standard input is a cover letter, and its thread was not found",
+            evidence=mail.subject.render(),
+            remedy="name the thread's mailbox: --thread FILE",
+        )
+    if found := _in_history(store, folder, mail, base, deadline=deadline):
+        return found
+    # Without its number, a patch of a series is a series of one.
+    alone = replace(mail, subject=replace(mail.subject, number=None, total=None))
+    text = _POSTMARK + _FROM.sub(rb">\1", alone.render())
+    is_alone = (mail.subject.total or 1) > 1
+    return Posted(1, mail.subject.title, _kept(store, text), base or f"{folder}@{_HEAD}", is_alone)
+
+
+def _read(data: bytes) -> Mail:
+    text = re.sub(rb"\AFrom [^\n]*\n", b"", data.lstrip(b"\n"))
+    if not is_mail(text):
+        begins = data[:80].decode(errors="replace")
+        remedy = "it is for b4 to start: b4.review-perpatch-check-cmd = harness b4-check"
+        raise UsageError("there is no mail on standard input", evidence=f"it begins: {begins!r}", remedy=remedy)
+    return read_mail(data)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracking:
+    """What b4 knows: the commit that the series is based on, and the blob that holds its thread; each may be empty."""
+
+    base: str = ""
+    thread: str = ""
+
+
+def _read_tracking(environment: Mapping[str, str]) -> _Tracking:
+    """What b4 knows; nothing when it does not say, or not in words that we know."""
+    try:
+        table = json.loads(Path(environment[TRACKING_VARIABLE]).read_text(encoding="utf-8"))["series"]
+        found = (str(table.get(name) or "") for name in ("base-commit", "thread-blob"))
+    except (KeyError, OSError, ValueError, TypeError, AttributeError):
+        return _Tracking()
+    return _Tracking(*(one if _HASH.fullmatch(one) else "" for one in found))
+
+
+def _based(folder: Path, commit: str) -> str:
+    return f"{folder}@{commit or _HEAD}"
+
+
+def _kept(store: Store, mailbox: bytes) -> str:
+    """The mailbox as a file of the store; the same one for the same mails, so that kernels of it have one name."""
+    key = digest_of(mailbox)
+
+    def fill(folder: Path) -> None:
+        write_whole(folder / "series.mbox", mailbox)
+
+    return os.fspath(store.make(_THREADS, key, fill) / "series.mbox")
+
+
+def _blob(store: Store, folder: Path, name: str, *, deadline: Deadline) -> bytes:
+    """The thread that b4 keeps in the repository; nothing when it is not there."""
+    source = _source(store, folder, _HEAD, deadline=deadline)
+    said = source.repository.git("cat-file", "blob", name, check=False, deadline=deadline) if source else None
+    return said.stdout if said and said.status == 0 else b""
+
+
+def _source(store: Store, folder: Path, revision: str, *, deadline: Deadline) -> Source | None:
+    try:
+        return source_tree(store, folder, revision=revision, deadline=deadline)
+    except HarnessError:
+        if deadline.is_past:
+            raise
+        return None
+
+
+def _in_history(store: Store, folder: Path, mail: Mail, base: str, *, deadline: Deadline) -> Posted | None:
+    """The series as commits of the tree: the patch is found by its patch-id, the others by their numbers."""
+    source = _source(store, folder, _HEAD, deadline=deadline)
+    if source is None:
+        return None
+    (patch,) = series_of_mails([mail], origin="standard input", base_commit="", deadline=deadline).patches
+    words: tuple[str, ...] = (
+        "log",
+        "-p",
+        "--full-index",
+        "--no-renames",
+        "--no-merges",
+        f"--max-count={_LOOKED_THROUGH}",
+    )
+    words += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
+    history = source.repository.git(*words, deadline=deadline).stdout
+    ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=deadline).text
+    pairs = (line.split() for line in reversed(ids.splitlines()))
+    commits = {found: commit for found, commit in pairs}  # noqa: C416  dict() would not tell mypy what it holds
+    commit = commits.get(patch.patch_id) if patch.patch_id else None
+    if commit is None:
+        return None
+    number, total = mail.subject.number or 1, mail.subject.total or 1
+    first = source.repository.git(
+        "rev-parse", "--verify", "--quiet", f"{commit}~{number}", check=False, deadline=deadline
+    )
+    if first.status != 0:
+        return None
+    after = source.repository.git(
+        "rev-list", "--reverse", "--ancestry-path", f"{commit}..{source.commit}", deadline=deadline
+    )
+    last = [commit, *after.text.split()][: total - number + 1][-1]
+    start = first.text.strip()
+    return Posted(number, mail.subject.title, f"{start}..{last}", base or f"{folder}@{start}")

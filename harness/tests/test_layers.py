@@ -64,6 +64,10 @@ ORDER = """
 * kernel_line
 * timeline
 * repeat
+* bisect.lineage
+* bisect.trace
+* bisect.choice
+* bisect.weigh
 * kernel.compression
 * kernel.likeness
 * kernel.image

@@ -1,0 +1,96 @@
+"""How many builds a bisection takes, on histories that are made up: no kernel is built.
+
+    tox -e bench-bisect
+
+Builds used / (log2(N) + k), the worst of many placements, where N commits lie between the ends and k targets differ. A
+target is a trait or a case; one change of a kernel's behaviour flips a trait and the cases that show it, so k targets
+changed at fewer places. What cannot be promised, every target at a place of its own, is held against the bound that can
+be proved (``harness/bisect/choice.py``).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.figures import Figure, tell
+from harness.bisect.choice import choose, hoped_builds, most_builds
+from harness.bisect.lineage import Commit, Lineage
+from harness.bisect.trace import Stretch, find_stretches
+
+PLACEMENTS = 20
+SEED = 1
+
+
+def row(commits: int) -> Lineage:
+    """A history in a row: the good end, and so many commits after it."""
+    parents = [(str(at - 1),) if at else () for at in range(commits + 1)]
+    return Lineage([Commit(str(at), str(at), parents[at]) for at in range(commits + 1)], ["0"])
+
+
+def forked(commits: int) -> Lineage:
+    """A history of short branches that are merged, one commit of twenty a merge."""
+    luck = random.Random(SEED)
+    made = [Commit("0", "0", ())]
+    for at in range(1, commits + 1):
+        # Most commits follow one of the last few; each twentieth merges two lines.
+        parents = {str(at - 1)} if at % 20 == 0 else {str(luck.randrange(max(0, at - 4), at))}
+        parents |= {str(luck.randrange(max(0, at - 20), at))} if at % 20 == 0 else set()
+        made.append(Commit(str(at), str(at), tuple(sorted(parents))))
+    return Lineage(made, ["0"])
+
+
+def builds(lineage: Lineage, places: Sequence[int]) -> int:
+    """How many commits are built until each target, changed at a place, is traced to it."""
+    end = len(lineage) - 1
+    observed = {f"t{at}": {0: "before", end: "after"} for at in places}
+    number = 0
+    while True:
+        stretches: list[Stretch] = []
+        for target, seen in observed.items():
+            stretches += find_stretches(lineage, target, seen)
+        choice = choose(lineage, stretches)
+        if choice is None:
+            return number
+        number += 1
+        for at in places:
+            observed[f"t{at}"][choice.node] = "after" if lineage.ancestors(choice.node) >> at & 1 else "before"
+
+
+def worst(commits: int, places: int) -> int:
+    """The most builds over many placements."""
+    luck, lineage = random.Random(SEED), row(commits)
+    return max(builds(lineage, luck.sample(range(1, commits + 1), places)) for _ in range(PLACEMENTS))
+
+
+def figures() -> list[Figure]:
+    """All figures."""
+    found = []
+    for commits, places, each in ((1000, 1, 1), (1000, 1, 7), (34, 4, 3), (1000, 4, 7)):
+        used, targets = worst(commits, places), places * each
+        hoped = hoped_builds(commits, targets)
+        name = f"builds / (log2 N + k): N = {commits:,}, k = {targets}, {places} place{'s' if places > 1 else ''}"
+        found.append(Figure(name, used / hoped, 1.0, True, "", f"{used} builds / {hoped:.1f}"))
+    for commits, places in ((34, 4), (1000, 4), (100, 16)):
+        used, most = worst(commits, places), most_builds(commits, places)
+        hoped = hoped_builds(commits, places)
+        name = f"builds / proved bound: N = {commits:,}, every target at its own place, k = {places}"
+        found.append(Figure(name, used / most, 1.0, True, "", f"{used} builds / {most}; log2 N + k is {hoped:.1f}"))
+    lineage = forked(16_000)
+    observed = {f"t{at}": {0: "before", 16_000: "after"} for at in range(20)}
+    began = time.perf_counter()
+    choose(lineage, [one for target, seen in observed.items() for one in find_stretches(lineage, target, seen)])
+    seconds = time.perf_counter() - began
+    found.append(Figure("choosing among 16,000 commits, 800 merges", seconds, 1.0, True, "s", "20 targets"))
+    return found
+
+
+def main() -> None:
+    """Measure and tell."""
+    tell(figures(), Path(__file__).with_name("last-bisections.json"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Histories that are made up, and how a bisection goes on them when every build is a look into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from harness.bisect.choice import Choice, choose
+from harness.bisect.lineage import Commit, Lineage
+from harness.bisect.trace import Stretch, find_stretches
+
+
+def linear(size: int) -> Lineage:
+    """A history of so many commits in a row, the first of them its root."""
+    return Lineage([commit(at, (at - 1,) if at else ()) for at in range(size)], ["0"])
+
+
+def commit(at: int, parents: Sequence[int], *, tree: str = "", is_inert: bool = False) -> Commit:
+    """A commit that is called by its number."""
+    return Commit(str(at), tree or f"tree{at}", tuple(map(str, parents)), f"subject {at}", is_inert)
+
+
+@st.composite
+def merged(draw: st.DrawFn, most: int = 40) -> Lineage:
+    """A history with forks and merges, as large as its last commit is built on."""
+    size = draw(st.integers(2, most))
+    above: list[tuple[int, ...]] = [()]
+    for at in range(1, size):
+        near = st.integers(max(0, at - 6), at - 1)
+        above.append(tuple(dict.fromkeys(draw(st.lists(near, min_size=1, max_size=2)))))
+    kept, left = set(), [size - 1]
+    while left:
+        one = left.pop()
+        if one not in kept:
+            kept.add(one)
+            left += above[one]
+    return Lineage([commit(at, above[at]) for at in sorted(kept)], ["0"])
+
+
+@dataclass
+class Bisected:
+    """How it went.
+
+    :param builds: the nodes that were asked, in order. :param open: what is left that nothing more can be told of.
+    """
+
+    lineage: Lineage
+    builds: list[int] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    found: dict[str, tuple[Stretch, ...]] = field(default_factory=dict)
+
+
+def bisect(
+    lineage: Lineage,
+    truth: Mapping[str, Callable[[int], str | None]],
+    *,
+    ends: Sequence[int],
+    broken: Sequence[int] = (),
+) -> Bisected:
+    """Bisect until no build can tell more.
+
+    :param truth: the value of each target on a node; None where the node says nothing of it.
+    """
+    done = Bisected(lineage)
+    observed: dict[str, dict[int, str]] = {target: {} for target in truth}
+    silent = dict.fromkeys(truth, 0)
+    untestable = 0
+
+    def ask(node: int) -> None:
+        for target, of in truth.items():
+            value = of(node)
+            if value is None:
+                silent[target] |= 1 << node
+            else:
+                observed[target][node] = value
+
+    for end in ends:
+        ask(end)
+    while True:
+        done.found = {target: find_stretches(lineage, target, observed[target]) for target in truth}
+        every = [one for found in done.found.values() for one in found]
+        choice = choose(lineage, every, untestable=untestable, silent=silent)
+        if choice is None:
+            return done
+        assert choice.node not in done.builds
+        done.builds.append(choice.node)
+        done.choices.append(choice)
+        if choice.node in broken:
+            untestable |= 1 << choice.node
+        else:
+            ask(choice.node)

@@ -197,9 +197,12 @@ def load_run(folder: Path) -> RunRecord:
     file = folder / RUN_NAME
     try:
         run = loads(file.read_text(encoding="utf-8"), source=str(file))
+        appended = "" if run.complete else _read_appended(folder)
+        if appended is None:
+            # No case has ended yet; or the run did in this very moment, and all of it is in the record now.
+            run, appended = loads(file.read_text(encoding="utf-8"), source=str(file)), ""
         if run.complete:
             return run
-        appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run again") from None
     except OSError as error:
@@ -215,6 +218,14 @@ def load_run(folder: Path) -> RunRecord:
         case = loads_case(line, source=f"{folder / CASES_NAME}, line {number}")
         cases[case.id] = case
     return replace(run, cases=tuple(cases.values()))
+
+
+def _read_appended(folder: Path) -> str | None:
+    """The cases that ended since the record was written; None when there is no such file."""
+    try:
+        return (folder / CASES_NAME).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _traits(run: RunRecord) -> str:

@@ -10,6 +10,7 @@ import click
 
 from harness.commands.accept import accept
 from harness.commands.b4_check import b4_check
+from harness.commands.bisect import bisect
 from harness.commands.build import build
 from harness.commands.diff import diff
 from harness.commands.ending import Group
@@ -32,6 +33,7 @@ def main() -> None:
 for _command in (
     run,
     series,
+    bisect,
     b4_check,
     patchwork,
     diff,

@@ -26,6 +26,10 @@ class ExitStatus(IntEnum):
     CASE_BROKEN = 2
     HOST = 3
     USAGE = 4
+    CANNOT_BE_JUDGED = 125
+    """Only with ``--bisect-status``: git-bisect(1) skips the commit."""
+    STOP = 128
+    """Only with ``--bisect-status``: not the kernel is at fault, and git-bisect(1) ends."""
     INTERRUPTED = 130
 
 

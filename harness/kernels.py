@@ -61,11 +61,16 @@ class Asked:
 
 
 def run_kernels(
-    kernels: Sequence[Options], asked: Asked, *, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
+    kernels: Sequence[Options],
+    asked: Asked,
+    *,
+    display: RunDisplay,
+    tell: Callable[[HarnessError], ExitStatus],
+    on_record: Callable[[RunRecord], None] = lambda _: None,
 ) -> ExitStatus:
     """Run the cases on each kernel, in the order given.
 
-    :param tell: shows an error, and says which exit status goes with it.
+    :param tell: shows an error, and says which exit status goes with it. :param on_record: told each record.
     :return: the worst exit status.
     """
     started = time.time()
@@ -78,6 +83,8 @@ def run_kernels(
             if record is not None and one.folder is not None:
                 remember_run(one.folder, record, asked.results, display)
             worst = max(worst, status)
+            if record is not None:
+                on_record(record)
             if record is not None and one.folder is not None:
                 runs.append(record)
                 folders.append(one.folder.path.name)

@@ -12,6 +12,9 @@ import click
 from harness.errors import ExitStatus, HarnessError
 from harness.interrupts import is_reader_gone, signals_as_interrupts
 
+BISECT_STATUS = "--bisect-status"
+"""The option that wants the exit status as ``git bisect run`` reads it."""
+
 
 class Group(click.Group):
     """Turns every end of a command into its text and exit status."""
@@ -22,7 +25,9 @@ class Group(click.Group):
         with ending, signals_as_interrupts():
             status = super().main(*args, standalone_mode=False, **rest)  # type: ignore[call-overload]
             ending.status = ExitStatus(status or 0)
-        sys.exit(int(ending.status))
+        words = rest.get("args") or sys.argv[1:]
+        is_for_git = isinstance(words, list) and BISECT_STATUS in words
+        sys.exit(int(_for_git(ending.status) if is_for_git else ending.status))
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; see :class:`_PipeError`."""
@@ -30,6 +35,12 @@ class Group(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise _PipeError(error) from None
+
+
+def _for_git(status: ExitStatus) -> ExitStatus:
+    """``git bisect run`` takes 2, 3 and 4 for a bad commit: a word that was mistyped must not look like one."""
+    wrong = (ExitStatus.CASE_BROKEN, ExitStatus.HOST, ExitStatus.USAGE)
+    return ExitStatus.STOP if status in wrong else status
 
 
 class _PipeError(Exception):

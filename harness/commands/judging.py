@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness import places
-from harness.errors import UsageError
+from harness.commands.ending import BISECT_STATUS
+from harness.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from harness.repeat import Rounds
+    from harness.report.record import RunRecord
     from harness.run import Judging
     from harness.semantics import Semantics
 
@@ -35,6 +38,24 @@ until_fail_option = click.option(
     "--until-fail", is_flag=True, help="Ask all cases over and over, until one fails; at most --repeat times."
 )
 seed_option = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
+
+bisect_status_option = click.option(
+    BISECT_STATUS, is_flag=True, help="Exit with 0, 1, 125 or 128, as 'git bisect run' wants it."
+)
+
+
+def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatus:
+    """What ``git bisect run`` is to be told of a run: git-bisect(1), "Bisect run".
+
+    :param records: what was recorded; none when the kernel could not be had.
+    """
+    from harness.compare import is_asked
+    from harness.report.find_run import is_without_kernel
+
+    if status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
+        return ExitStatus.INTERRUPTED if status is ExitStatus.INTERRUPTED else ExitStatus.STOP
+    is_judged = any(is_asked(case) for record in records if not is_without_kernel(record) for case in record.cases)
+    return status if is_judged else ExitStatus.CANNOT_BE_JUDGED
 
 
 def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:

@@ -22,6 +22,7 @@ from harness.pipeline import Fresh, Options
 from harness.store import Store
 
 if TYPE_CHECKING:
+    from harness.report.record import RunRecord
     from harness.semantics import Semantics
 
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 @judging.seed_option
 @judging.baseline_option
 @judging.known_option
+@judging.bisect_status_option
 @options.results
 def run(
     kernels: tuple[str, ...],
@@ -77,6 +79,7 @@ def run(
     seed: int | None,
     baseline: str,
     known: Path | None,
+    bisect_status: bool,
     results: Path | None,
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
@@ -89,6 +92,13 @@ def run(
       3    this host, or the harness itself, is at fault
       4    wrong usage: an unknown word, an image that is none
       130  interrupted
+
+    
+    With --bisect-status, as 'git bisect run' reads it:
+      0    good: all is as expected
+      1    bad: a verdict differs
+      125  cannot be judged: does not apply, build or boot, or no case applies
+      128  anything else; the bisection ends
     """
     from harness.kernels import Asked, run_kernels
     from harness.report.terminal import choose_display
@@ -108,8 +118,12 @@ def run(
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )
+    records: list[RunRecord] = []
+    if bisect_status and len(wanted) > 1:
+        raise click.UsageError("--bisect-status is for one kernel")
     with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
-        return int(run_kernels(wanted, asked, display=display, tell=tell))
+        status = run_kernels(wanted, asked, display=display, tell=tell, on_record=records.append)
+    return int(judging.bisect_status(status, records) if bisect_status else status)
 
 
 def _check_words(asked: Sequence[Options]) -> Semantics:

@@ -1,7 +1,8 @@
 """Objects of earlier builds, from which a build of a tree nearby starts: kept in the store, the least used go first.
 
 A stranger's patches may do anything to the objects of their build. So a build starts from objects of its own tree
-without patches, or of a commit that is an ancestor of its own: what made those, it contains.
+without patches, or of a commit that is an ancestor of its own: what made those, it contains. That may be a commit of
+another repository, a clone that both have in common: its name says what it holds.
 """
 
 from __future__ import annotations
@@ -85,11 +86,14 @@ def find_start(store: Store, wanted: Wanted, *, deadline: Deadline) -> Start | N
 
     :raises HostError: git failed.
     """
-    kept = [one for one in _all_kept(store) if one.tools == wanted.tools and one.repository == wanted.repository.key]
+    kept = [one for one in _all_kept(store) if one.tools == wanted.tools]
     kept.sort(key=lambda one: (one.config != wanted.config, -one.used_at))
     starts = []
     for one in kept[:_CONSIDERED]:
-        if one.is_patched and not _is_ancestor(wanted.repository, one.commit, wanted.commit, deadline=deadline):
+        is_elsewhere = one.repository != wanted.repository.key
+        if (one.is_patched or is_elsewhere) and not _is_ancestor(
+            wanted.repository, one.commit, wanted.commit, deadline=deadline
+        ):
             continue
         words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
         said = wanted.repository.git(*words, deadline=deadline, check=False)

@@ -104,6 +104,16 @@ class RunFolder:
         with _complaints(results):
             return cls(_make_folder(results, slug, started))
 
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """A folder that is kept from one command to the next, made when it is not there.
+
+        :raises UsageError, HostError: as :meth:`create`.
+        """
+        with _complaints(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
     @property
     def has_record(self) -> bool:
         """Whether a record was written."""
@@ -197,12 +207,9 @@ def load_run(folder: Path) -> RunRecord:
     file = folder / RUN_NAME
     try:
         run = loads(file.read_text(encoding="utf-8"), source=str(file))
-        appended = "" if run.complete else _read_appended(folder)
-        if appended is None:
-            # No case has ended yet; or the run did in this very moment, and all of it is in the record now.
-            run, appended = loads(file.read_text(encoding="utf-8"), source=str(file)), ""
         if run.complete:
             return run
+        appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run again") from None
     except OSError as error:
@@ -218,14 +225,6 @@ def load_run(folder: Path) -> RunRecord:
         case = loads_case(line, source=f"{folder / CASES_NAME}, line {number}")
         cases[case.id] = case
     return replace(run, cases=tuple(cases.values()))
-
-
-def _read_appended(folder: Path) -> str | None:
-    """The cases that ended since the record was written; None when there is no such file."""
-    try:
-        return (folder / CASES_NAME).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
 
 
 def _traits(run: RunRecord) -> str:

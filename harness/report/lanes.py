@@ -20,7 +20,6 @@ LANES = ("kernel", "admin", "inside", "observer")
 NO_TIME = -1
 _COLUMNS = 400
 _ANNOUNCEMENT = re.compile(rb"\x1b\]133;[^\x07\x1b\n]*\x07")
-_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 _OWN = "HARNESS_NONCE"
 """What the harness types for itself, to tell its shells apart; see ``harness/session/prompt.py``."""
 
@@ -59,9 +58,7 @@ def _lines(log: bytes, lane: int, stretches: Sequence[Stretch], last: int) -> It
     """The lines of one log that say something; ``stretches`` are its own."""
     begins = list(accumulate((one.size for one in stretches), initial=0))  # of each in the log; then the end of all
     # Neither taking announcements out nor making it plain takes or adds the end of a line.
-    said = (_ANNOUNCEMENT.sub(b"", log) if b"\x1b" in log else log).replace(b"\r\n", b"\n")
-    text = said.decode(errors="surrogateescape")
-    texts = (plain_text(text) if said.translate(None, _PLAIN) else text).split("\n")  # nearly always it is plain
+    texts = plain_text(_ANNOUNCEMENT.sub(b"", log).replace(b"\r\n", b"\n").decode(errors="surrogateescape")).split("\n")
     starts = list(accumulate(map(len, log.split(b"\n")), lambda place, size: place + size + 1, initial=0))
     typed: dict[int, int] = {}
     for begin, one in zip(begins, stretches, strict=False):

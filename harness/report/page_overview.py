@@ -161,16 +161,7 @@ def _case_row(case_id: str, records: Sequence[CaseRecord | None], texts: Texts) 
             ]
         )
     title = next((one_line(case.title) for case in records if case and case.title), "")
-    return {"id": one_line(case_id), "title": title, "cells": cells, "said": _said(likes)}, likes
-
-
-def _said(likes: Sequence[CaseRecord]) -> list[str]:
-    """For each answer the values of traits that not all answers showed; nothing when there is one answer."""
-    if len(likes) < 2:
-        return []
-    shown = [{(one.trait, one.value) for one in case.sightings} for case in likes]
-    common = set.intersection(*shown)
-    return [one_line(", ".join(f"{trait} = {value}" for trait, value in sorted(own - common))) for own in shown]
+    return {"id": one_line(case_id), "title": title, "cells": cells}, likes
 
 
 def _traits(runs: Sequence[RunRecord], semantics: Semantics | None, texts: Texts) -> list[Value]:

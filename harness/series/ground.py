@@ -29,7 +29,7 @@ class Ground:
     :param base_word: the base as a KERNEL word, a tree at its commit, so that it stays where it is while kernels are
         built; :param base: the tree of it. :param series_word: the series as the user named it.
     :param applied: how many patches apply, one after the other. :param conflict: why the next one does not; None when
-        all do. :param notes: what was decided on the way.
+        all do. :param notes: what was decided on the way. :param commits: one for each patch that applies.
     """
 
     base_word: str
@@ -39,6 +39,7 @@ class Ground:
     applied: int
     conflict: SeriesError | None = None
     notes: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
 
     def kernel(self, number: int) -> str:
         """The KERNEL word of the base with that many patches."""
@@ -83,7 +84,9 @@ def find_ground(
     else:
         at = below[-1] if tree.base == below[-1].commit else _moved(tree, deadline=deadline)
         notes = tuple(note for note in tree.notes if note not in below[-1].notes)
-    return Ground(_pinned(base, word, at), at, series, whole, applied, conflict, (*below[-1].notes, *notes))
+    told = (*below[-1].notes, *notes)
+    commits = tree.commits if tree else ()
+    return Ground(_pinned(base, word, at), at, series, whole, applied, conflict, told, commits)
 
 
 def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:

@@ -168,6 +168,10 @@ ORDER = """
 * report.kcidb
 * report.comparison
 * report.history
+* bisect.readings
+* bisect.state
+* bisect.evidence
+* bisect.story
 * report.series
 * report.series_mail
 * report.series_junit
@@ -201,6 +205,12 @@ ORDER = """
   series.quiet
   series.walk
   series.judgement
+  bisect.walk
+  bisect.patches
+  bisect.ask
+  bisect.bisection
+  bisect.answer
+  bisect.request
   patchwork
   series.checks
   accept
@@ -216,6 +226,7 @@ ORDER = """
   commands.answers
   commands.series
   commands.b4_check
+  commands.bisect
   commands.diff
   commands.report
   commands.history

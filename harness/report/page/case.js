@@ -64,7 +64,6 @@ function verdict(row, one, cell, at) {
   const base = baseline();
   const change = row.changes[at];
   const facts = [
-    ["showed", saidBy(row, at) ? `${saidBy(row, at)}${base !== at && saidBy(row, base) && saidBy(row, base) !== saidBy(row, at) ? ` (${letters[base]}: ${saidBy(row, base)})` : ""}` : null],
     ["against the baseline", at === base ? null : h("span", {}, change ? mark(change, true) : "the same", ` (${letters[base]}: ${row.words[base] || "not in that run"})`)],
     ["fails nothing, as", one.why],
     ["asked", one.tries ? one.tries.map(([name, times]) => `${times} × ${name}`).join(", ") : null],
@@ -97,7 +96,7 @@ function againstBaseline(row, detail, at) {
   const [low, high] = [Math.min(before[1], after[1]), Math.max(before[1], after[1])];
   const place = detail.diffs[`${low} ${high}`];
   const title = `Transcript against the baseline, ${letters[base]}`;
-  if (place === undefined) return null;
+  if (place === undefined) return section(title, h("p", {}, "The transcripts differ in nothing but what differs from run to run; outcome, reason, traits or splats do."));
   return section(title, diffView(detail.texts[place], letters[base], letters[at], before[1] > after[1]));
 }
 
@@ -163,14 +162,8 @@ function pauseRow(used, words) {
 
 function traitsSeen(one) {
   if (!one.traits.length) return null;
-  const places = new Map();
-  for (const [trait, value, where] of one.traits) {
-    const key = `${trait} ${value}`;
-    if (!places.has(key)) places.set(key, [trait, value, []]);
-    places.get(key)[2].push(where.replace(/^.*:(\d+)$/, "line $1"));
-  }
-  return section("Traits that it showed", h("table", { class: "values" }, h("tbody", {}, [...places.values()].map(([trait, value, where]) =>
-    h("tr", {}, h("th", { scope: "row" }, h("a", { href: address({ trait, kernel: null }), class: "mono" }, trait)), h("td", {}, value), h("td", {}, h("small", {}, [...new Set(where)].join(", "))))))));
+  return section("Traits that it showed", h("table", { class: "values" }, h("tbody", {}, one.traits.map(([trait, value, where]) =>
+    h("tr", {}, h("th", { scope: "row" }, h("a", { href: address({ trait, kernel: null }), class: "mono" }, trait)), h("td", {}, value), h("td", {}, h("small", {}, where)))))));
 }
 
 function logs(one, at) {

@@ -1,7 +1,5 @@
 // What there is to say of a kernel and its run, and in what it differs from the baseline's.
 
-const MANY_OPTIONS = 40;
-
 async function showKernel(at) {
   const kernel = kernels[at];
   const base = baseline();
@@ -22,13 +20,12 @@ function differences(base, at) {
   const facts = [...new Set([...was.keys(), ...is.keys()])].filter((fact) => was.get(fact) !== is.get(fact)).map((fact) => [fact, was.get(fact), is.get(fact)]);
   const patches = (from, to) => kernels[from].patches.filter((one) => !kernels[to].patches.includes(one));
   const options = Object.entries(data.options).filter(([, values]) => values[base] !== null && values[at] !== null && values[base] !== values[at]);
-  const lines = [...facts, ...patches(base, at).map((one) => ["patch", one, ""]), ...patches(at, base).map((one) => ["patch", "", one])];
-  if (!lines.length && !options.length) return h("p", {}, "In nothing: kernels, builds and hosts are the same.");
-  const table = (rows) => h("div", { class: "scroll" }, h("table", { class: "values" },
+  const lines = [
+    ...facts, ...patches(base, at).map((one) => ["patch", one, ""]), ...patches(at, base).map((one) => ["patch", "", one]),
+    ...options.map(([name, values]) => [name, values[base], values[at]]),
+  ];
+  if (!lines.length) return h("p", {}, "In nothing: kernels, builds and hosts are the same.");
+  return h("div", { class: "scroll" }, h("table", { class: "values" },
     h("thead", {}, h("tr", {}, ["", letters[base], letters[at]].map((word) => h("th", { scope: "col" }, word)))),
-    h("tbody", {}, rows.map(([name, before, after]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, before || "-"), h("td", {}, after || "-"))))));
-  const config = options.map(([name, values]) => [name, values[base], values[at]]);
-  // Two distributions may differ in thousands of options.
-  return [lines.length ? table(lines) : null, config.length ? h("details", { open: config.length <= MANY_OPTIONS },
-    h("summary", {}, `${plural(config.length, "option")} of the configuration`), table(config)) : null];
+    h("tbody", {}, lines.map(([name, before, after]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, before || "-"), h("td", {}, after || "-"))))));
 }

@@ -52,7 +52,7 @@ function headlineWords(base) {
   const against = ` against ${letters[base]}, ${kernels[base].spec}`;
   if (!regressed.length && !rest) return [h("span", { class: "mark m-fixed" }, "✓ No difference"), against];
   const first = regressed.length ? h("span", { class: "mark m-regressed" }, `▼ ${kinds.map(([kind, number]) => plural(number, kind)).join(", ")} regressed`) : h("span", { class: "mark m-fixed" }, "✓ Nothing regressed");
-  return [first, rest ? `, ${rest}${regressed.length ? " more" : ""} differ${rest === 1 ? "s" : ""}` : "", against];
+  return [first, rest ? `, ${rest} more differ` : "", against];
 }
 
 // The first of what changed, by kind of change, worst first; of one kernel alone what is not as expected.
@@ -73,9 +73,7 @@ function changeBoxes() {
 function wordsOf(row, at) {
   if (kernels.length === 1) return row.words[0];
   const more = row.changes.filter((change) => change === row.changes[at]).length - 1;
-  let [was, is] = [row.words[baseline()] || "-", row.words[at] || "-"];
-  if (was === is && row.kind === "case") [was, is] = [saidBy(row, baseline()) || was, saidBy(row, at) || is];
-  return `${was} → ${is} on ${letters[at]}${more ? ` and ${more} more` : ""}`;
+  return `${row.words[baseline()] || "-"} → ${row.words[at] || "-"} on ${letters[at]}${more ? ` and ${more} more` : ""}`;
 }
 
 async function route() {

@@ -41,12 +41,6 @@ function traitWhy(cell) {
   return [value ? "" : "no case shows it", says, known, where ? `seen at ${where}` : ""].filter(Boolean).join("; ");
 }
 
-// The traits by which a kernel's answer to a case differs from another kernel's.
-function saidBy(row, kernel) {
-  const cell = row.of.cells[kernel];
-  return cell ? row.of.said[cell[1]] || "" : "";
-}
-
 function changeOf(row, kernel, base) {
   if (kernel === base) return "";
   if (row.kind === "splat") return splatChange(row.of, base, kernel);

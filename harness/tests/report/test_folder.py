@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -29,7 +28,7 @@ from harness.report.folder import (
     case_folder_name,
     load_run,
 )
-from harness.report.record import RunRecord, dumps, loads
+from harness.report.record import RunRecord, dumps
 from harness.tests.report.sample import CASES, RUN, STARTED, TRAITS
 
 BEGUN = replace(RUN, complete=False, cases=(), traits=(), problems=(), notes=())
@@ -234,45 +233,6 @@ def test_after_sigkill_all_that_had_ended_is_there(tmp_path: Path) -> None:
     assert not run.complete
     assert len(run.cases) >= int(reported[-1])
     assert [case.id for case in run.cases] == [str(number + 1) for number in range(len(run.cases))]
-
-
-def test_a_run_that_ends_while_it_is_read_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record was read, then the run ended and took its appended cases away: the reader looks once more."""
-    folder = create(tmp_path)
-    folder.write(BEGUN)
-    folder.write(replace(BEGUN, cases=CASES[:3]))
-    done = replace(RUN, complete=True)
-
-    def ending(text: str, *, source: str) -> RunRecord:
-        run = loads(text, source=source)
-        folder.write(done)
-        return run
-
-    monkeypatch.setattr("harness.report.folder.loads", ending)
-
-    assert load_run(folder.path) == done
-
-
-def _create_some(results: Path) -> None:
-    for _ in range(5):
-        RunFolder.create(results, "deb", STARTED).write(RUN)
-
-
-def test_runs_that_begin_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Four processes make runs of the same second in one folder: each has its own, and one of them is the latest."""
-    context = multiprocessing.get_context("spawn")
-    runs = [context.Process(target=_create_some, args=(tmp_path,)) for _ in range(4)]
-    for one in runs:
-        one.start()
-    for one in runs:
-        one.join()
-    folders = [path for path in tmp_path.iterdir() if not path.is_symlink()]
-
-    assert [one.exitcode for one in runs] == [0] * 4
-    assert len(folders) == 20
-    assert all(load_run(path) == RUN for path in folders)
-    assert names(tmp_path) == {LATEST_NAME, *(path.name for path in folders)}
-    assert (tmp_path / LATEST_NAME).resolve() in [path.resolve() for path in folders]
 
 
 def test_a_line_that_was_cut_is_left_out(tmp_path: Path) -> None:

@@ -237,7 +237,6 @@ def test_a_case_opens_with_all_that_is_known_of_it(opened: Opened) -> None:
     lanes = opened.page.locator(".lanes thead").inner_text().split()
     opened.picture("case")
 
-    assert "outside_view = absolute (A: outside_view = relative)" in text
     assert f"mismatch: {SIBLINGS}:9: expected 0::/../b but saw 0::/b" in text
     assert "▼ regressed (A: ok)" in text
     assert f"harness run series:real-path --cases {SIBLINGS}" in text

@@ -1,0 +1,167 @@
+"""The answer of a bisection, gathered: what git says of the commits, what the runs on both sides of a change have
+seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from harness.bisect.evidence import Evidence, Found
+from harness.bisect.lineage import nodes
+from harness.bisect.readings import Kind, Target, file_of
+from harness.bisect.state import Judged, State
+from harness.bisect.story import Answer, Change, Culprit, Named
+from harness.bisect.walk import Walk, read_message
+from harness.deadline import Deadline
+from harness.errors import HarnessError
+from harness.report.folder import load_run
+from harness.report.record import CaseRecord
+from harness.session.noise import noiseless_diff
+
+_DIFFS = 3
+"""How many transcripts of a change are shown; the run folders have all."""
+
+
+def gather(walk: Walk, evidence: Evidence, *, folder: Path, deadline: Deadline) -> Answer:
+    """What was found.
+
+    :param folder: of the bisection. :raises HostError: git failed, or the deadline came.
+    """
+    state = evidence.state
+    groups: dict[tuple[int, int], list[tuple[str, Found]]] = {}
+    left = []
+    for record in state.targets:
+        key = record.target.key
+        found = evidence.found(key)
+        for one in found:
+            groups.setdefault((one.stretch.high, one.stretch.members), []).append((key, one))
+        if not found:
+            left.append((key, _why_not(evidence, key)))
+    sides = _Sides(walk, state, folder)
+    culprits = tuple(_culprit(walk, state, group, sides, deadline=deadline) for _, group in sorted(groups.items()))
+    return Answer(
+        state=state,
+        culprits=culprits,
+        names=names_of(walk),
+        nodes=len(walk.lineage) - len(walk.roots),
+        left=tuple(left),
+        is_series=bool(walk.numbers),
+    )
+
+
+def names_of(walk: Walk) -> Mapping[str, Named]:
+    """What to call each commit."""
+    return {one.hash: Named(one.hash, walk.called(one.hash), one.subject) for one in walk.lineage.commits}
+
+
+def _why_not(evidence: Evidence, target: str) -> str:
+    if evidence.is_weak(target):
+        seen = evidence.regimes.get(target, ())
+        return f"it is flaky at both ends alike: {', '.join(regime.value for regime in seen) or 'nothing was seen'}"
+    return "the ends did not differ any more when they were asked again"
+
+
+def _culprit(
+    walk: Walk, state: State, group: Sequence[tuple[str, Found]], sides: _Sides, *, deadline: Deadline
+) -> Culprit:
+    first = group[0][1]
+    commit = walk.lineage.commits[first.stretch.high]
+    message = read_message(walk.repository, commit.hash, deadline=deadline)
+    below = [walk.lineage.commits[node].hash for node in first.stretch.lows]
+    targets = {one.target.key: one.target for one in state.targets}
+    before, after = sides.cases(below[0]), sides.cases(commit.hash)
+    shown = dict.fromkeys(case for key, _ in group for case in _telling(targets[key], before, after))
+    diffs = ((case, _diff(walk, before, after, case, names=(below[0], commit.hash))) for case in shown)
+    return Culprit(
+        commit=_named(walk, commit.hash),
+        author=message.author,
+        date=message.date,
+        body=message.body,
+        below=tuple(_named(walk, one) for one in below),
+        changes=tuple(Change(key, one.stretch.before, one.stretch.after, one.confidence) for key, one in group),
+        hidden=tuple(_named(walk, walk.lineage.commits[node].hash) for node in first.hidden),
+        diffs=tuple([(case, diff) for case, diff in diffs if diff][:_DIFFS]),
+        traits=tuple(_traits(before, after)),
+    )
+
+
+def _named(walk: Walk, commit: str) -> Named:
+    node = walk.lineage.node(commit)
+    return Named(commit, walk.called(commit), walk.lineage.commits[node].subject)
+
+
+def _telling(target: Target, before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[str]:
+    """The cases whose transcripts show the change of a target."""
+    if target.kind is Kind.CASE:
+        return [target.name]
+    return [
+        case.id
+        for case in after.values()
+        if case.id in before
+        and file_of(case.id) in target.files
+        and any(seen.trait == target.name for seen in (*case.sightings, *before[case.id].sightings))
+    ]
+
+
+def _diff(
+    walk: Walk,
+    before: Mapping[str, CaseRecord],
+    after: Mapping[str, CaseRecord],
+    case: str,
+    *,
+    names: tuple[str, str],
+) -> str:
+    if case not in before or case not in after:
+        return ""
+    called = walk.called(names[0]), walk.called(names[1])
+    return noiseless_diff(before[case].transcript, after[case].transcript, names=called)
+
+
+def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[tuple[str, str, str]]:
+    """The traits that cases asked on both sides have shown on both."""
+    both = before.keys() & after.keys()
+    values = [
+        {
+            name: " and ".join(
+                sorted({one.value for case in both for one in cases[case].sightings if one.trait == name})
+            )
+            for name in {one.trait for case in both for one in cases[case].sightings}
+        }
+        for cases in (before, after)
+    ]
+    for name in sorted(values[0].keys() & values[1].keys()):
+        yield name, values[0][name], values[1][name]
+
+
+class _Sides:
+    """What was seen on each commit, read from the run folders when it is wanted."""
+
+    def __init__(self, walk: Walk, state: State, folder: Path) -> None:
+        self._walk = walk
+        self._state = state
+        self._folder = folder
+        self._read: dict[str, dict[str, CaseRecord]] = {}
+
+    def cases(self, commit: str) -> Mapping[str, CaseRecord]:
+        """The cases of a commit, or of one that has its files or its image; the first answer of each, but a failure
+        before any other."""
+        if commit not in self._read:
+            self._read[commit] = {}
+            for name in self._runs(commit):
+                try:
+                    run = load_run(self._folder / name)
+                except HarnessError:
+                    continue  # somebody has removed it: the answer is told without
+                for case in run.cases:
+                    kept = self._read[commit].get(case.id)
+                    if kept is None or (case.is_failure and not kept.is_failure):
+                        self._read[commit][case.id] = case
+        return self._read[commit]
+
+    def _runs(self, commit: str) -> list[str]:
+        lineage = self._walk.lineage
+        alike = {lineage.commits[node].hash for node in nodes(lineage.twins(lineage.node(commit)))} | {commit}
+        for step in self._state.steps:
+            if step.commit in alike and step.judged is Judged.SAME_IMAGE:
+                alike = {*alike, step.reason}
+        return [run for step in self._state.steps if step.commit in alike for run in step.runs]

@@ -1,0 +1,170 @@
+"""Asking one commit: the kernel is built, booted once, and the cases are asked on fresh clones of it.
+
+The way is that of ``harness run`` (``pipeline.py``, ``run.py``), so a step is a run like any other: its run folder is
+kept, below the bisection's, and can be read and compared.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness import judge, pipeline, places
+from harness.bisect.readings import Target, file_of, files_to_ask, read_cases, read_value
+from harness.deadline import Deadline
+from harness.errors import CaseError, ExitStatus, HostError, UsageError
+from harness.known import KnownFailures
+from harness.pipeline import Options, Prepared
+from harness.report.folder import RunFolder
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.terminal import RunDisplay
+from harness.run import Judging, run_cases
+from harness.selection import Selection
+from harness.semantics import Semantics
+from harness.series.quiet import QuietDisplay
+from harness.store import Store
+from harness.verdict import Fault, Outcome
+
+RUNS = "runs"
+"""The folder of the run folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a kernel answered when it was asked once.
+
+    :param cases: by id. :param runs: the run folders, relative to the bisection's.
+    """
+
+    cases: Mapping[str, CaseRecord]
+    runs: tuple[str, ...]
+
+
+class _Hushed(QuietDisplay):
+    """Says how far it is, and leaves nothing on the screen: what was seen is told with the step."""
+
+    def phase(self, text: str) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        self._inner.progress(text)
+
+    def started(self, run: RunRecord, total: int) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+
+    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks commits; live, keeps what it has prepared.
+
+    :param options: how kernels are built and booted; the kernel's word is left open. :param selection: the cases that
+        the ends are asked, and how many at once. :param folder: where run folders go. :param command: as it was typed.
+    """
+
+    options: Options
+    selection: Selection
+    semantics: Semantics
+    store: Store
+    folder: Path
+    display: RunDisplay
+    command: str
+    _prepared: dict[str, Prepared] = field(default_factory=dict)
+
+    def image_of(self, word: str, *, name: str) -> str:
+        """Build and boot a kernel, if need be, and return sha256 of its image.
+
+        :param name: what to call it. :raises SeriesError: it does not apply, build or boot.
+        :raises HostError, UsageError: as :func:`harness.pipeline.prepare`.
+        """
+        if word not in self._prepared:
+            logs = self.folder / "logs"
+            logs.mkdir(parents=True, exist_ok=True)
+            self.display.phase(f"{name}: building and booting")
+            self._prepared[word] = pipeline.prepare(
+                replace(self.options, kernel=word),
+                store=self.store,
+                logs=logs,
+                say=lambda text: self.display.progress(f"{name}: {text}"),
+                progress=lambda text: self.display.progress(f"{name}: {text}"),
+                deadline=Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds),
+            )
+        return self._prepared[word].kernel.image_digest
+
+    def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
+        """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
+        self.image_of(word, name=name)
+        run, folder = self._run(word, self.selection, name, is_wide=True)
+        return Answer(read_cases([run]), (folder,)), run
+
+    def ask(self, word: str, targets: Sequence[Target], *, name: str) -> Answer:
+        """Ask what shows the targets, once, on fresh machines.
+
+        :raises HarnessError: as :meth:`image_of`. :raises HostError: the cases could not be asked.
+        """
+        self.image_of(word, name=name)
+        runs: list[RunRecord] = []
+        folders: list[str] = []
+        for every in (False, True):
+            # A trait that the best case has not shown may be shown by another one, or be none any more.
+            cases = read_cases(runs)
+            left = [target for target in targets if read_value(target, cases) is None]
+            asked = {file_of(case) for case in cases}
+            files = [file for file in files_to_ask(left, every=every) if file not in asked]
+            if files:
+                paths = tuple(map(find_file, files))
+                run, folder = self._run(word, replace(self.selection, paths=paths, expression=""), name)
+                runs.append(run)
+                folders.append(folder)
+        return Answer(read_cases(runs), tuple(folders))
+
+    def _run(self, word: str, selection: Selection, name: str, *, is_wide: bool = False) -> tuple[RunRecord, str]:
+        """One run of cases on a kernel that is prepared.
+
+        :raises HostError: this host kept a case from being asked. :raises CaseError: a case file is broken.
+        """
+        folder = RunFolder.create(self.folder / RUNS, name.replace(" ", "-"), time.time())
+        today = datetime.datetime.now(datetime.UTC).date()
+        record, status = run_cases(
+            self._prepared[word],
+            replace(selection, workers=_workers(selection)),
+            semantics=self.semantics,
+            judging=Judging(KnownFailures("", today)),
+            folder=folder,
+            display=QuietDisplay(self.display, name) if is_wide else _Hushed(self.display, name),
+            command=self.command,
+        )
+        if status is ExitStatus.INTERRUPTED:
+            raise KeyboardInterrupt
+        if broken := [problem for problem in record.problems if judge.CONTRADICTION not in problem]:
+            raise CaseError("a case file is broken", evidence="\n".join(broken), remedy="mend it, then start again")
+        failed = [case for case in record.cases if case.outcome is Outcome.ERROR]
+        if is_wide and 0 < len(failed) < len(record.cases):
+            self.display.note(f"{name}: {len(failed)} cases could not be asked and are not compared")
+        elif failed:
+            error = CaseError if failed[0].fault is Fault.CASE else HostError
+            raise error(
+                f"{failed[0].id} could not be asked of {name}",
+                evidence=failed[0].diff or failed[0].reason,
+                remedy="start it again when that is mended: it goes on where it was",
+            )
+        return record, f"{RUNS}/{folder.path.name}"
+
+
+def find_file(file: str) -> Path:
+    """Where the file of a case is, by the id that it has in reports.
+
+    :raises UsageError: it is not there any more.
+    """
+    for base in (places.ROOT, Path.cwd(), Path("/")):
+        if (base / file).is_file():
+            return base / file
+    raise UsageError(f"the case file {file} is not there any more", remedy="bring it back, or start with --restart")
+
+
+def _workers(selection: Selection) -> int:
+    """A worker without a case is not worth its start."""
+    return min(selection.workers, len(selection.paths)) if selection.paths else selection.workers

@@ -1,0 +1,355 @@
+"""A bisection from its words to its answer: ends, steps, what is asked again, and the state after each step on disk.
+
+What comes next is always decided from the state alone (``evidence.py``): killed at any moment and started again, the
+same step is next, and what was built is in the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.bisect.ask import Answer, Asker, find_file
+from harness.bisect.choice import Choice
+from harness.bisect.evidence import Evidence, More
+from harness.bisect.readings import Target, differing, find_targets, read_cases, read_others, read_value
+from harness.bisect.state import (
+    CaseFile,
+    Judged,
+    Role,
+    SeenRecord,
+    SplitRecord,
+    State,
+    StepRecord,
+    TargetRecord,
+    dumps,
+    loads,
+)
+from harness.bisect.walk import Walk
+from harness.errors import HarnessError, SeriesError, UsageError
+from harness.report.folder import RunFolder, load_run
+from harness.report.record import CaseRecord
+from harness.store import digest_of
+
+STATE_NAME = "state.json"
+_LOCK_NAME = ".lock"
+_SHOWN = 6
+_INSISTS = 7
+"""How often an end is asked again for what was named and did not differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the caller is told while it goes on; each may do nothing.
+
+    :param step: a step ended: the state with it. :param note: something that the user should know now.
+    """
+
+    step: Callable[[State], None]
+    note: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Bisection:
+    """A bisection; live.
+
+    :param is_target: whether something that differs is to be traced. :param wanted: names of targets that must differ.
+    """
+
+    walk: Walk
+    state: State
+    folder: Path
+    asker: Asker
+    told: Told
+    is_target: Callable[[Target], bool]
+    wanted: Sequence[str] = ()
+
+    def run(self) -> Evidence:
+        """Go on until nothing more can be told.
+
+        :raises UsageError: the ends do not differ, a case file was changed meanwhile, or the tree lost a commit.
+        :raises SeriesError: an end does not build or boot. :raises HostError: this host is at fault; all is kept.
+        """
+        self._check_files()
+        if self.state.profile:
+            self.asker.options = replace(self.asker.options, profile=self.state.profile)
+        if not self.state.targets:
+            self._ask_ends()
+        for root in self.state.roots:
+            if not any(step.commit == root for step in self.state.steps):
+                self._ask(root, Role.PARTING)
+        while True:
+            evidence = Evidence(self.walk.lineage, self.state)
+            if more := evidence.again():
+                self._ask_again(more, Role.AGAIN)
+            elif choice := evidence.next_choice():
+                self._ask(self.walk.lineage.commits[choice.node].hash, Role.STEP, choice)
+            elif more := evidence.unconfirmed():
+                self._ask_again(more, Role.CONFIRM)
+            else:
+                return evidence
+
+    def _ask_ends(self) -> None:
+        """Ask both ends everything, and find what is to be traced."""
+        cases: dict[Role, Mapping[str, CaseRecord]] = {}
+        steps: list[StepRecord] = []
+        for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
+            kept = next((step for step in self.state.steps if step.role is role), None)
+            if kept is not None:
+                cases[role] = read_cases([load_run(self.folder / kept.runs[0])])
+                steps.append(kept)
+                continue
+            began = time.monotonic()
+            name = str(role)
+            try:
+                image = self.asker.image_of(self.walk.words(commit), name=name)
+                if steps and steps[0].image == image:
+                    raise self._same_image(image)
+                answer, run = self.asker.ask_all(self.walk.words(commit), name=name)
+            except SeriesError as error:
+                remedy = error.remedy or "name another end, a commit that builds and boots"
+                what = f"the {role} cannot be judged: {error.what}"
+                raise SeriesError(what, evidence=error.evidence, remedy=remedy) from None
+            self.asker.options = replace(self.asker.options, profile=run.profile)
+            cases[role] = answer.cases
+            seconds = round(time.monotonic() - began, 1)
+            steps.append(StepRecord(commit, role, Judged.ASKED, image=image, runs=answer.runs, seconds=seconds))
+            self._save(replace(self.state, profile=run.profile, steps=tuple(steps)))
+        self._find_targets(cases[Role.GOOD], cases[Role.BAD])
+
+    def _find_targets(self, good: Mapping[str, CaseRecord], bad: Mapping[str, CaseRecord]) -> None:
+        every = find_targets(good, bad)
+        compared = _compared(every)
+        found = [target for target in differing(every, good, bad) if self.is_target(target)]
+        if missing := self._missing(found):
+            # Asked for by name, it may be flaky and have answered alike by chance.
+            named = [one for one in every if one not in found and self.is_target(one) and self.wanted]
+            found += self._insist(named, {Role.GOOD: good, Role.BAD: bad})
+            missing = self._missing(found)
+        if not found or missing:
+            raise self._no_difference(every, good, bad, missing, compared)
+        records = tuple(
+            TargetRecord(one.kind, one.name, one.files, read_value(one, good) or "", read_value(one, bad) or "")
+            for one in found
+        )
+        ends = {Role.GOOD: good, Role.BAD: bad}
+        steps = tuple(
+            replace(step, seen=_seen(found, ends[step.role])) if step.role in ends else step
+            for step in self.state.steps
+        )
+        files = tuple(
+            CaseFile(file, digest_of(find_file(file)))
+            for file in dict.fromkeys(file for one in found for file in one.files)
+        )
+        self._save(replace(self.state, targets=records, steps=steps, files=files, compared=compared))
+
+    def _missing(self, found: Sequence[Target]) -> list[str]:
+        """What was asked for by name and is not among these."""
+        return [name for name in self.wanted if not any(name in target.name for target in found)]
+
+    def _insist(self, named: Sequence[Target], ends: Mapping[Role, Mapping[str, CaseRecord]]) -> list[Target]:
+        """Those of these targets that show a second value at an end when they are asked again."""
+        told: dict[str, None] = {}
+        for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
+            for _ in range(_INSISTS if named else 0):
+                answer = self.asker.ask(self.walk.words(commit), named, name=str(role))
+                seen = _seen(named, answer.cases)
+                first = {one.key: read_value(one, ends[role]) for one in named}
+                told |= {one.target: None for one in seen if first.get(one.target) not in (None, one.value)}
+                step = StepRecord(commit, Role.AGAIN, Judged.ASKED, seen=seen, runs=answer.runs)
+                self._save(replace(self.state, steps=(*self.state.steps, step)))
+        return [one for one in named if one.key in told]
+
+    def _same_image(self, image: str) -> UsageError:
+        ends = [f"good: {self.walk.called(self.state.good_commit)}", f"bad:  {self.walk.called(self.state.bad_commit)}"]
+        return UsageError(
+            "nothing differs between the ends: they have the same kernel image",
+            evidence="\n".join([*ends, f"compared: sha256 of both images, {image}"]),
+            remedy="name ends further apart, or build what differs with --config",
+        )
+
+    def _no_difference(
+        self,
+        every: Sequence[Target],
+        good: Mapping[str, CaseRecord],
+        bad: Mapping[str, CaseRecord],
+        missing: Sequence[str],
+        compared: str,
+    ) -> UsageError:
+        values = {target.name: (read_value(target, good), read_value(target, bad)) for target in every}
+        by_chance = [target.name for target in every if any(name in target.name for name in missing)]
+        shown = [
+            f"{name}: {values[name][0]} at both ends"
+            if name in values
+            else f"{name}: no case has shown it at both ends"
+            for name in (by_chance or missing)[:_SHOWN]
+        ]
+        ends = [
+            f"{role}: {self.walk.called(commit)}, {run}"
+            for role, commit, run in (
+                ("good", self.state.good_commit, self.state.steps[0].runs[0]),
+                ("bad", self.state.bad_commit, self.state.steps[1].runs[0]),
+            )
+        ]
+        what = f"{', '.join(missing[:_SHOWN])} does not differ" if missing else "nothing differs"
+        return UsageError(
+            f"{what} between the ends",
+            evidence="\n".join([*ends, *shown, f"compared: {compared}"]),
+            remedy="name ends further apart, or other cases with --cases; what fails now and then is seen with "
+            "'harness run --repeat'",
+        )
+
+    def _ask(self, commit: str, role: Role, choice: Choice | None = None) -> None:
+        """Build and ask a commit, or take over what its image has shown."""
+        began = time.monotonic()
+        targets, name = self._targets(), self._name(commit)
+        splits = tuple(SplitRecord(one.target, one.candidates, one.below) for one in choice.splits) if choice else ()
+        answer: Answer | None = None
+        step = StepRecord(commit, role, Judged.ASKED, bits=round(choice.bits, 3) if choice else 0.0, splits=splits)
+        try:
+            image = self._image_of(commit, name)
+        except SeriesError as error:
+            if role is not Role.STEP:
+                raise
+            step = replace(step, judged=Judged.SKIPPED, reason=error.what)
+        else:
+            same = next((one.commit for one in self.state.steps if one.image == image and one.seen), "")
+            if same:
+                asked = (one for one in self.state.steps if one.commit == same)
+                seen = tuple(seen for one in asked for seen in one.seen)
+                step = replace(step, judged=Judged.SAME_IMAGE, image=image, reason=same, seen=seen)
+            else:
+                answer = self.asker.ask(self.walk.words(commit), targets, name=name)
+                step = replace(step, image=image, seen=_seen(targets, answer.cases), runs=answer.runs)
+        self._add(replace(step, seconds=round(time.monotonic() - began, 1)), answer)
+
+    def _ask_again(self, more: More, role: Role) -> None:
+        """Ask a commit once more, so many times; the answers so far are kept after each."""
+        commit = self.walk.lineage.commits[more.node].hash
+        targets = [target for target in self._targets() if target.key in more.targets]
+        name = self._name(commit)
+        self._image_of(commit, name)
+        for left in reversed(range(more.times)):
+            began = time.monotonic()
+            answer: Answer = self.asker.ask(self.walk.words(commit), targets, name=name)
+            seen, seconds = _seen(targets, answer.cases), round(time.monotonic() - began, 1)
+            step = StepRecord(commit, role, Judged.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
+            self._add(step, answer, is_told=not left)
+
+    def _image_of(self, commit: str, name: str) -> str:
+        """:raises UsageError: the tree has lost the commit."""
+        try:
+            return self.asker.image_of(self.walk.words(commit), name=name)
+        except (UsageError, HarnessError) as error:
+            from harness.deadline import Deadline
+
+            if isinstance(error, SeriesError) or self.walk.repository.has_commit(commit, deadline=Deadline.after(60)):
+                raise
+            raise UsageError(
+                f"commit {commit[:12]} is not in the tree any more: the tree was changed while it was bisected",
+                evidence=error.what,
+                remedy="bring the commit back ('git reflog' in the tree tells it), or start anew with --restart",
+            ) from None
+
+    def _targets(self) -> list[Target]:
+        return [one.target for one in self.state.targets]
+
+    def _name(self, commit: str) -> str:
+        number = len({step.commit for step in self.state.steps if step.role is Role.STEP} | {commit})
+        known = [step.commit for step in self.state.steps if step.role is Role.STEP]
+        if commit in known:
+            return f"step {list(dict.fromkeys(known)).index(commit) + 1} ({self.walk.called(commit)})"
+        for role, end in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
+            if commit == end:
+                return str(role)
+        if commit in self.state.roots:
+            return str(Role.PARTING)
+        return f"step {number} ({self.walk.called(commit)})"
+
+    def _check_files(self) -> None:
+        """:raises UsageError: a case was changed since the ends were asked: its answers cannot be compared any more."""
+        changed = [one.id for one in self.state.files if digest_of(find_file(one.id)) != one.digest]
+        if changed:
+            raise UsageError(
+                f"{changed[0]} was changed since this bisection began",
+                evidence="\n".join(changed[:_SHOWN]),
+                remedy="put it back as it was, or start anew with --restart",
+            )
+
+    def _add(self, step: StepRecord, answer: Answer | None, *, is_told: bool = True) -> None:
+        """Keep a step, and trace from now on what it shows for the first time to have two values."""
+        state = replace(self.state, steps=(*self.state.steps, step))
+        new = [one for one in self._surprises(state, answer) if self.is_target(one.target)] if answer else []
+        files = tuple(
+            CaseFile(file, digest_of(find_file(file)))
+            for file in dict.fromkeys(file for one in new for file in one.files)
+            if file not in {known.id for known in state.files}
+        )
+        for one in new:
+            self.told.note(f"{one.target.key} is the same at both ends and otherwise here: it is traced as well")
+        self._save(replace(state, targets=(*state.targets, *new), files=(*state.files, *files)))
+        if is_told:
+            self.told.step(self.state)
+
+    def _surprises(self, state: State, answer: Answer) -> Iterator[TargetRecord]:
+        """What is no target, as the ends did not differ in it, and was seen with another value now."""
+        first: dict[str, str] = {}
+        for step in state.steps:
+            if step.role in (Role.GOOD, Role.BAD):
+                first |= {seen.target: seen.value for seen in step.seen}
+        for target, value in read_others(self._targets(), answer.cases).items():
+            if target.key in first and first[target.key] != value:
+                yield TargetRecord(target.kind, target.name, target.files, first[target.key], first[target.key])
+
+    def _save(self, state: State) -> None:
+        RunFolder(self.folder).write_file(STATE_NAME, dumps(state))
+        self.state = state
+
+
+def load_state(folder: Path) -> State | None:
+    """The state in a folder; None when there is none.
+
+    :raises UsageError: it is damaged, or of a newer harness.
+    """
+    file = folder / STATE_NAME
+    try:
+        return loads(file.read_text(encoding="utf-8"), source=str(file))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start anew with --restart") from None
+    except UsageError as error:
+        remedy = error.remedy if "format" in error.what else "start anew with --restart"
+        raise UsageError(error.what, evidence=error.evidence, remedy=remedy) from None
+
+
+@contextlib.contextmanager
+def held(folder: Path, *, note: Callable[[str], None]) -> Iterator[None]:
+    """The folder for this process alone; another one that is at it is waited for, which is said."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / _LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        note(f"waiting for another harness that is at this bisection, {folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[SeenRecord, ...]:
+    """The values of the targets, and of whatever else the cases have shown."""
+    values = [(target.key, read_value(target, cases)) for target in targets]
+    values += [(target.key, value) for target, value in read_others(targets, cases).items()]
+    return tuple(SeenRecord(key, value) for key, value in values if value is not None)
+
+
+def _compared(every: Sequence[Target]) -> str:
+    traits = sum(target.kind.value == "trait" for target in every)
+    return f"{traits} traits and {len(every) - traits} cases"

@@ -1,0 +1,92 @@
+"""A series as a history: its base, and what each patch makes of it, one commit a patch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness import places
+from harness.bisect.lineage import Lineage
+from harness.bisect.walk import Walk, read_commits
+from harness.deadline import Deadline
+from harness.errors import UsageError
+from harness.kernel.locate import find_named
+from harness.kernel.shipped import find_shipped
+from harness.series.ground import Ground, find_ground
+from harness.spec import PathReading, SpecKind, parse_spec
+from harness.store import Store
+
+
+def is_series(word: str) -> bool:
+    """Whether a KERNEL word names a series, and not a tree alone. :raises UsageError: it names nothing."""
+    spec = parse_spec(word)
+    if spec.kind is SpecKind.PATH:
+        named = find_named(spec)
+        return isinstance(named, PathReading) and bool(named.patches)
+    return spec.kind is SpecKind.SERIES or bool(spec.patches)
+
+
+def walk_patches(
+    store: Store, word: str, *, good: str, bad: str, say: Callable[[str], None], deadline: Deadline
+) -> Walk:
+    """The history from the base of a series to its last patch.
+
+    :param good: the number of a patch, 0 or empty for the base; :param bad: the same, empty for the last patch.
+    :raises UsageError: no such source, series or patch. :raises SeriesError: it cannot be read, or nothing applies.
+    """
+    parts = _parts(word, deadline=deadline)
+    ground = find_ground(store, parts.base, parts.series, deadline=deadline, say=say)
+    numbers = _numbers(ground, good, bad)
+    if ground.conflict is not None and numbers[1] > ground.applied:
+        raise ground.conflict
+    hashes = (ground.base.commit, *ground.commits)
+    between = hashes[numbers[0] : numbers[1] + 1]
+    commits = read_commits(ground.base.repository, between, deadline=deadline)
+    at = {commit: number for number, commit in enumerate(hashes)}
+    return Walk(
+        repository=ground.base.repository,
+        lineage=Lineage(commits, between[:1]),
+        good=between[0],
+        bad=between[-1],
+        roots=between[:1],
+        commits=len(between) - 1,
+        words=lambda commit: ground.kernel(at[commit]),
+        numbers=at,
+        fragments=parts.fragments,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    base: str
+    series: str
+    fragments: tuple[str, ...] = ()
+
+
+def _parts(word: str, *, deadline: Deadline) -> _Parts:
+    """The base of a word and the series on it, as KERNEL words have them."""
+    spec = parse_spec(word)
+    if spec.kind is SpecKind.SERIES and not spec.patches:
+        shipped = find_shipped(spec.name, deadline=deadline)
+        return _Parts(shipped.base, str(places.SERIES / shipped.name), tuple(map(str, shipped.fragments)))
+    if spec.kind is not SpecKind.PATH:
+        return _Parts(f"{spec.kind.value}{spec.name}", spec.patches)
+    named = find_named(spec)
+    assert isinstance(named, PathReading)
+    return _Parts(f"{named.path}@{named.revision}" if named.revision else named.path, named.patches)
+
+
+def _numbers(ground: Ground, good: str, bad: str) -> tuple[int, int]:
+    """The patches at the ends. :raises UsageError: there are none of these numbers, or they are in the wrong order."""
+    last = len(ground.series.patches)
+    found = []
+    for option, word, usual in (("good", good, 0), ("bad", bad, last)):
+        if word and not (word.isdecimal() and int(word) <= last):
+            remedy = "write the number of a patch, or leave it out"
+            raise UsageError(f"--{option} {word}: the series has patches 1 to {last}, and 0 is its base", remedy=remedy)
+        found.append(int(word) if word else usual)
+    if found[0] >= found[1]:
+        shown = f"good: {found[0]}\nbad:  {found[1]}"
+        what = "both ends are the same patch" if found[0] == found[1] else "the good end is newer than the bad end"
+        raise UsageError(what, evidence=shown, remedy="name the older one with --good, and the newer one with --bad")
+    return found[0], found[1]

@@ -1,0 +1,233 @@
+"""What was typed to bisect, made ready: which cases and targets, which history, and the folder that keeps the state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import places
+from harness.bisect.answer import gather, names_of
+from harness.bisect.ask import Asker
+from harness.bisect.bisection import STATE_NAME, Bisection, Told, held, load_state
+from harness.bisect.evidence import Evidence
+from harness.bisect.patches import is_series, walk_patches
+from harness.bisect.readings import Kind, Target
+from harness.bisect.state import Role, State
+from harness.bisect.story import Answer, replay_lines, step_lines
+from harness.bisect.walk import Walk, walk_tree
+from harness.deadline import Deadline
+from harness.errors import UsageError
+from harness.pipeline import Options
+from harness.report.folder import RunFolder
+from harness.report.lines import Line
+from harness.report.terminal import RunDisplay
+from harness.selection import Selection
+from harness.semantics import Semantics, load_semantics, near
+from harness.store import Store, digest_of
+
+BISECTIONS = "bisect"
+"""The folder of all bisections in a results folder."""
+_SECONDS = 600.0
+"""Reading a history from git, on a busy host."""
+_SLUG = re.compile(r"[^A-Za-z0-9._+-]+")
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be traced, and what the ends are asked.
+
+    :param traits: names; :param cases: parts of ids. Without either all that differs is traced.
+    :param files: case files or folders that the ends are asked; none means all. :param expression: as pytest's ``-k``.
+    """
+
+    traits: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    expression: str = ""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What must differ between the ends, or there is nothing to be done."""
+        return (*self.traits, *self.cases)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """It as words of the command line."""
+        return (
+            *(f"--trait={name}" for name in self.traits),
+            *(f"--case={name}" for name in self.cases),
+            *(f"--cases={path}" for path in self.files),
+            *([f"-k {self.expression}"] if self.expression else []),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A bisection as it was asked for.
+
+    :param tree: the KERNEL word; :param good: and :param bad: revisions, or numbers of patches; may be empty.
+    :param options: how kernels are built and booted. :param workers: machines side by side.
+    :param results: the folder of the results. :param command: as typed.
+    """
+
+    tree: str
+    good: str
+    bad: str
+    wanted: Wanted
+    options: Options
+    workers: int
+    results: Path
+    command: str
+
+    @property
+    def folder(self) -> Path:
+        """Where this bisection is kept: the same for the same words."""
+        tree = str(Path(self.tree).absolute()) if Path(self.tree).exists() else self.tree
+        build = self.options.build
+        words = (*self.wanted.words, self.options.profile, self.options.machine_type, *build.fragments)
+        name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
+        return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
+
+    def run(self, display: RunDisplay, *, restart: bool = False, store: Store | None = None) -> Answer:
+        """Bisect, or go on where it was.
+
+        :param restart: forget what was found before.
+        :raises UsageError, SeriesError, CaseError, HostError: see :meth:`Bisection.run`; what was seen is kept.
+        """
+        store = store or Store.default()
+        semantics = _semantics()
+        selection, is_target = select(self.wanted, semantics, self.workers)
+        walk = self._walk(store, display.phase)
+        folder = RunFolder.at(self.folder)
+        names = names_of(walk)
+        with held(folder.path, note=display.note):
+            if restart:
+                (folder.path / STATE_NAME).unlink(missing_ok=True)
+            state = self._state(walk, load_state(folder.path), display.note)
+            build = self.options.build
+            options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
+            asker = Asker(options, selection, semantics, store, folder.path, display, self.command)
+            told = Told(lambda now: display.lines(lambda width: step_lines(now, names, width)), display.note)
+            evidence = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named).run()
+            return gather(walk, evidence, folder=folder.path, deadline=Deadline.after(_SECONDS))
+
+    def replay(self, *, store: Store | None = None) -> Callable[[int], list[Line]]:
+        """The decisions so far, as lines for a width; each is taken once more, from what was known then.
+
+        :raises UsageError: there is no such bisection, or its tree has changed.
+        """
+        state = load_state(self.folder)
+        if state is None:
+            others = sorted(one.parent.name for one in self.folder.parent.glob(f"*/{STATE_NAME}"))
+            raise UsageError(
+                "there is no such bisection yet",
+                evidence="\n".join([f"looked for {self.folder / STATE_NAME}", *others]),
+                remedy="start it without --replay, or give the same words as when it was started",
+            )
+        walk = self._walk(store or Store.default(), lambda _: None)
+        self._check(walk, state)
+        again = [_chosen(walk, replace(state, steps=state.steps[:at])) for at in range(len(state.steps))]
+        again = [one if step.role is Role.STEP else "" for one, step in zip(again, state.steps, strict=True)]
+        return lambda width: replay_lines(state, names_of(walk), again, width)
+
+    def _walk(self, store: Store, say: Callable[[str], None]) -> Walk:
+        say("reading the history")
+        deadline = Deadline.after(_SECONDS)
+        if is_series(self.tree):
+            return walk_patches(store, self.tree, good=self.good, bad=self.bad, say=say, deadline=deadline)
+        return walk_tree(store, self.tree, good=self.good, bad=self.bad, deadline=deadline)
+
+    def _state(self, walk: Walk, kept: State | None, note: Callable[[str], None]) -> State:
+        """The state to go on from."""
+        # As long as nothing is traced yet, ends that moved are other ends.
+        if kept is not None and (kept.targets or (kept.good_commit, kept.bad_commit) == (walk.good, walk.bad)):
+            self._check(walk, kept)
+            asked = len({step.commit for step in kept.steps})
+            note(f"going on: {asked} commits were asked before, see {self.folder} (--restart begins anew)")
+            return kept
+        if not walk.lineage.ancestors(walk.lineage.node(walk.bad)) & ~_of(walk, walk.good):
+            raise UsageError(
+                f"nothing differs between the ends: none of the {walk.commits} commits changes what is built",
+                evidence=f"good: {walk.good}\nbad:  {walk.bad}\ncompared: the files that a build for x86 reads",
+                remedy="name ends further apart",
+            )
+        return State(
+            tree=self.tree,
+            good=self.good,
+            bad=self.bad,
+            wanted=self.wanted.words,
+            good_commit=walk.good,
+            bad_commit=walk.bad,
+            roots=walk.roots,
+            commits=walk.commits,
+            profile=self.options.profile,
+        )
+
+    def _check(self, walk: Walk, kept: State) -> None:
+        """:raises UsageError: the words name other commits than when the bisection began."""
+        pairs = (("good", self.good, kept.good_commit, walk.good), ("bad", self.bad, kept.bad_commit, walk.bad))
+        moved = [(role, word, was, now) for role, word, was, now in pairs if was != now]
+        if not moved:
+            return
+        role, word, was, now = moved[0]
+        raise UsageError(
+            f"the tree has moved: --{role} {word or '(by default)'} is not the commit that this bisection began with",
+            evidence=f"began with {was}\nis now     {now}\nkept in {self.folder}",
+            remedy=f"to begin anew add --restart; to bisect as before name the commit: --{role} {was[:16]}",
+        )
+
+
+def select(wanted: Wanted, semantics: Semantics, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
+    """The cases that the ends are asked, and whether a target is to be traced.
+
+    :raises UsageError: there is no such trait, case or file.
+    """
+    for path in wanted.files:
+        if not path.exists():
+            raise UsageError(f"--cases {path}: there is no such file or folder", remedy="name a case file or a folder")
+    for name in wanted.traits:
+        if name not in semantics.traits:
+            remedy = "harness semantics lists the traits"
+            raise UsageError(f"--trait {name}: there is no such trait{near(name, semantics.traits)}", remedy=remedy)
+    files = _case_files(wanted.files)
+    if not wanted.traits and not wanted.cases:
+        paths = tuple(path.resolve() for path in wanted.files)
+        return Selection(paths, wanted.expression, workers), lambda target: True
+    chosen: dict[Path, None] = {}
+    for name in wanted.traits:
+        chosen |= dict.fromkeys(path for path in files if name in path.read_text(errors="replace"))
+    for name in wanted.cases:
+        found = [path for path in files if name.partition("::")[0] in places.case_id(path)]
+        if not found:
+            raise UsageError(f"--case {name}: no case has this in its id", remedy="name a case file below cases/")
+        chosen |= dict.fromkeys(found)
+
+    def is_target(target: Target) -> bool:
+        if target.kind is Kind.TRAIT:
+            return target.name in wanted.traits
+        return any(name in target.name for name in wanted.cases)
+
+    return Selection(tuple(chosen), wanted.expression, workers), is_target
+
+
+def _case_files(paths: Sequence[Path]) -> list[Path]:
+    found = []
+    for path in paths or (places.CASES,):
+        found += [path] if path.is_file() else [*path.rglob("*.session"), *path.rglob("test_*.py")]
+    return sorted(path.resolve() for path in found)
+
+
+def _chosen(walk: Walk, state: State) -> str:
+    choice = Evidence(walk.lineage, state).next_choice() if state.targets else None
+    return walk.lineage.commits[choice.node].hash if choice else ""
+
+
+def _of(walk: Walk, commit: str) -> int:
+    return walk.lineage.ancestors(walk.lineage.node(commit))
+
+
+def _semantics() -> Semantics:
+    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")

@@ -1,0 +1,172 @@
+"""The history that is bisected, read from git: the commits between two revisions of a tree, or the patches of a series.
+
+The user's repository is only read, through ours that borrows its objects. Revisions are resolved once; from then on
+commits are named by their hashes, so a branch that moves changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.bisect.lineage import Commit, Lineage, is_built
+from harness.deadline import Deadline
+from harness.errors import UsageError
+from harness.kernel.locate import find_named
+from harness.kernel.repository import Repository
+from harness.kernel.source import is_tree, source_tree
+from harness.spec import PathReading, SpecKind, parse_spec
+from harness.store import Store
+
+_STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A history between two ends.
+
+    :param good: the older end by its full hash, :param bad: the other. :param roots: where the history begins: the good
+        end, or the commits where the ends part. :param commits: how many lie between, the bad end among them.
+    :param words: the KERNEL word of each commit. :param numbers: of a series: the number of each patch.
+    :param fragments: of configuration, that a shipped series asks for.
+    """
+
+    repository: Repository
+    lineage: Lineage
+    good: str
+    bad: str
+    roots: tuple[str, ...]
+    commits: int
+    words: Callable[[str], str]
+    numbers: Mapping[str, int]
+    fragments: tuple[str, ...] = ()
+
+    def called(self, commit: str) -> str:
+        """A commit in a word for people."""
+        number = self.numbers.get(commit)
+        return commit[:12] if number is None else f"patch {number}" if number else "base"
+
+    @property
+    def inert(self) -> int:
+        """How many of the commits between change nothing that is built."""
+        return self.commits - (len(self.lineage) - len(self.roots))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a commit says of itself."""
+
+    hash: str
+    author: str
+    date: str
+    subject: str
+    body: str
+
+
+def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadline) -> Walk:
+    """The commits of a kernel tree between two revisions.
+
+    :param word: the tree as a KERNEL word. :param bad: empty for the revision of the word, or HEAD.
+    :raises UsageError: no tree, no such revision, ends that are the same, in the wrong order or not related.
+    :raises HostError: git is missing or failed, or the deadline came.
+    """
+    tree = _find_tree(word)
+    path = tree.path
+    if not good:
+        raise UsageError("--good is missing", remedy="name a revision that is as it should be: --good v6.1")
+    older = source_tree(store, Path(path), revision=good, deadline=deadline)
+    newer = source_tree(store, Path(path), revision=bad or tree.revision or "HEAD", deadline=deadline)
+    repository, ends = older.repository, (older.commit, newer.commit)
+    roots = _find_roots(repository, *ends, names=(good, bad or tree.revision or "HEAD"), deadline=deadline)
+    between = f"{ends[0]}..{ends[1]}" if roots == ends[:1] else f"{ends[0]}...{ends[1]}"
+    commits = [*_read_roots(repository, roots, deadline=deadline), *_read(repository, between, deadline=deadline)]
+    lineage = Lineage(commits, roots)
+    return Walk(
+        repository, lineage, *ends, roots, len(commits) - len(roots), lambda commit: f"{path}@{commit}", numbers={}
+    )
+
+
+def read_message(repository: Repository, commit: str, *, deadline: Deadline) -> Message:
+    """What a commit says of itself. :raises HostError: it is not there, or git failed."""
+    words = ("show", "--no-patch", "--format=%H%x00%an <%ae>%x00%ad%x00%s%x00%b", "--date=format:%Y-%m-%d", commit)
+    name, author, date, subject, body = repository.git(*words, deadline=deadline).text.rstrip("\n").split("\0")
+    return Message(name, author, date, subject, body.strip("\n"))
+
+
+def read_commits(repository: Repository, commits: Sequence[str], *, deadline: Deadline) -> list[Commit]:
+    """Commits in a row, the oldest first. :raises HostError: one is not there, or git failed."""
+    between = f"{commits[0]}..{commits[-1]}"
+    return [*_read_roots(repository, commits[:1], deadline=deadline), *_read(repository, between, deadline=deadline)]
+
+
+def _find_tree(word: str) -> PathReading:
+    spec = parse_spec(word)
+    if spec.kind is not SpecKind.PATH:
+        raise UsageError(
+            f"{word} has no history that could be bisected",
+            remedy="give a kernel tree in git, or a source with a series on it: SOURCE+PATCHES",
+        )
+    named = find_named(spec)
+    if not isinstance(named, PathReading) or not is_tree(Path(named.path)):
+        raise UsageError(f"{word} is no kernel tree", remedy="give the top folder of a kernel tree in git")
+    return named
+
+
+def _find_roots(
+    repository: Repository, good: str, bad: str, *, names: tuple[str, str], deadline: Deadline
+) -> tuple[str, ...]:
+    """Where the history between begins: the good end, or where the two part.
+
+    :raises UsageError: the ends are one commit, in the wrong order, or have nothing in common.
+    """
+    shown = f"good: {names[0]} is {good}\nbad:  {names[1]} is {bad}"
+    if good == bad:
+        raise UsageError(
+            "both ends are the same commit", evidence=shown, remedy="name two revisions that behave differently"
+        )
+    bases = repository.git("merge-base", "--all", good, bad, deadline=deadline, check=False).text.split()
+    if not bases:
+        raise UsageError(
+            f"{names[0]} and {names[1]} have no history in common",
+            evidence=shown,
+            remedy="name two revisions of one history; a shallow clone may lack it: 'git fetch --unshallow'",
+        )
+    if bases == [bad]:
+        raise UsageError(
+            f"--good {names[0]} is newer than --bad {names[1]}: the good end is to be the older one",
+            evidence=shown,
+            remedy=f"swap them: --good {names[1]} --bad {names[0]}; what was mended is traced as what was broken",
+        )
+    return (good,) if bases == [good] else tuple(bases)
+
+
+def _read_roots(repository: Repository, roots: Sequence[str], *, deadline: Deadline) -> list[Commit]:
+    lines = repository.git("rev-list", "--no-walk", _STRUCTURE, *roots, deadline=deadline).text.splitlines()
+    return [_commit(line, frozenset()) for line in lines if not line.startswith("commit ")]
+
+
+def _read(repository: Repository, between: str, *, deadline: Deadline) -> list[Commit]:
+    """The commits of a range, parents before children."""
+    inert = _find_inert(repository, between, deadline=deadline)
+    words = ("rev-list", "--topo-order", "--reverse", _STRUCTURE, between)
+    lines = repository.git(*words, deadline=deadline).text.splitlines()
+    return [_commit(line, inert) for line in lines if not line.startswith("commit ")]
+
+
+def _commit(line: str, inert: frozenset[str]) -> Commit:
+    name, tree, parents, subject = line.split("\0", 3)
+    return Commit(name, tree, tuple(parents.split()), subject, name in inert)
+
+
+def _find_inert(repository: Repository, between: str, *, deadline: Deadline) -> frozenset[str]:
+    """The commits that change files, and none that is built."""
+    words = ("log", "--no-merges", "--no-renames", "--name-only", "--format=%x01%H", between)
+    found: dict[str, bool] = {}
+    name = ""
+    for line in repository.git(*words, deadline=deadline).text.splitlines():
+        if line.startswith("\x01"):
+            name = line[1:]
+        elif line:
+            found[name] = found.get(name, True) and not is_built(line)
+    return frozenset(name for name, is_inert in found.items() if is_inert)

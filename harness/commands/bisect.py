@@ -1,0 +1,132 @@
+"""``harness bisect``: which commit changed what a kernel does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import places
+from harness.commands import options
+from harness.commands.run import choose_workers
+from harness.errors import ExitStatus
+from harness.guest.qemu import Acceleration
+from harness.kernel.build_options import BuildOptions
+from harness.pipeline import Options
+
+if TYPE_CHECKING:
+    from harness.bisect.request import Request
+    from harness.bisect.story import Answer
+    from harness.report.lines import Line
+
+TREE_HELP = """TREE is one of:
+
+\b
+  PATH               a kernel tree in git; --good and --bad are revisions of it
+  SOURCE+PATCHES     a source with a series on it, as for harness run: traced
+  series:NAME        from patch to patch; --good and --bad are their numbers,
+                     0 for the base, and may be left out
+"""
+
+
+@click.command(epilog=TREE_HELP, short_help="Find the commit that changed a behaviour.")
+@click.argument("tree")
+@click.option("--good", metavar="REV", default="", help="The older end, as it should be.")
+@click.option("--bad", metavar="REV", default="", help="The newer end, as it should not be.  [default: HEAD]")
+@click.option("--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id does.")
+@click.option("--trait", "traced_traits", metavar="NAME", multiple=True, help="Trace this trait.")
+@click.option("--all", "is_all", is_flag=True, help="Trace all that differs between the ends (the default).")
+@click.option(
+    "--cases", type=click.Path(path_type=Path), multiple=True, help="Ask the ends these files.  [default: all]"
+)
+@click.option("-k", "expression", metavar="EXPR", default="", help="Ask the ends cases whose name matches.")
+@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@click.option("--profile", metavar="NAME", default="", help="Profile that judges all.  [default: the good end's]")
+@click.option("--restart", is_flag=True, help="Forget what was found so far, and begin anew.")
+@click.option("--replay", is_flag=True, help="Show each decision so far, and why; nothing is built.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@options.accel
+@options.machine
+@options.boot_seconds
+@options.building
+@options.results
+def bisect(
+    tree: str,
+    good: str,
+    bad: str,
+    traced_cases: tuple[str, ...],
+    traced_traits: tuple[str, ...],
+    is_all: bool,
+    cases: tuple[Path, ...],
+    expression: str,
+    workers: str,
+    profile: str,
+    restart: bool,
+    replay: bool,
+    as_json: bool,
+    accel: Acceleration | None,
+    machine: str,
+    boot_seconds: float,
+    building: BuildOptions,
+    results: Path | None,
+) -> int:
+    """Find the commits of TREE that changed what the kernel does between --good
+    and --bad: every case and trait that differs, in one go.
+
+    Killed or interrupted, it goes on where it was when it is started again.
+
+    \b
+    Exit status:
+      0    everything is traced to a commit
+      1    something is not: hidden by commits that do not build or boot, or
+           flaky at both ends; or an end does not build or boot
+      2    a case file is broken
+      3    this host is at fault; start it again
+      4    wrong usage: no such revision, ends that do not differ, ...
+      130  interrupted
+    """
+    from harness.bisect.request import Request, Wanted
+    from harness.report.terminal import choose_display
+
+    if is_all and (traced_cases or traced_traits):
+        raise click.UsageError("--all traces everything: leave it out, or --case and --trait")
+    request = Request(
+        tree,
+        good,
+        bad,
+        Wanted(traced_traits, traced_cases, cases, expression),
+        Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
+        choose_workers(workers, cases),
+        results or places.RESULTS,
+        shlex.join(["harness", *sys.argv[1:]]),
+    )
+    with choose_display(sys.stderr if as_json else sys.stdout, os.environ) as display:
+        if replay:
+            display.lines(request.replay())
+            return int(ExitStatus.AS_EXPECTED)
+        answer = request.run(display, restart=restart)
+        if not as_json:
+            display.lines(partial(_told, answer, request))
+    if as_json:
+        _print_json(answer)
+    return int(ExitStatus.AS_EXPECTED if answer.is_whole else ExitStatus.DIFFERS)
+
+
+def _told(answer: Answer, request: Request, width: int) -> list[Line]:
+    from harness.bisect.story import answer_lines
+    from harness.report.lines import Line
+
+    where = f"runs and state: {request.folder}"
+    return [Line(""), *answer_lines(answer, width), Line(where)]
+
+
+def _print_json(answer: Answer) -> None:
+    from harness.bisect.story import answer_json
+
+    click.echo(json.dumps(answer_json(answer), indent=1))

@@ -141,16 +141,21 @@ def remember_run(folder: RunFolder, record: RunRecord, results: Path, display: R
 
 
 @contextlib.contextmanager
-def ready_kernels(kernels: Sequence[Options], asked: Asked, display: RunDisplay) -> Iterator[Iterator[Ready]]:
+def ready_kernels(
+    kernels: Sequence[Options], asked: Asked, display: RunDisplay, *, names: Sequence[str] = ()
+) -> Iterator[Iterator[Ready]]:
     """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background.
 
     To be left early, it ends what is being built.
+
+    :param names: what to call each while it is prepared; empty for the KERNEL words.
     """
+    called = [f"{name}: " for name in names or [one.kernel for one in kernels]]
     if len(kernels) == 1:
-        yield iter([_prepare(kernels[0], asked, display, name="")])
+        yield iter([_prepare(kernels[0], asked, display, name=called[0] if names else "")])
         return
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    futures = [pool.submit(_prepare, one, asked, display, name=f"{one.kernel}: ") for one in kernels]
+    futures = [pool.submit(_prepare, one, asked, display, name=name) for one, name in zip(kernels, called, strict=True)]
     try:
         yield (future.result() for future in futures)
     finally:

@@ -149,7 +149,9 @@ def _failure_lines(patch: PatchRecord, width: int) -> Iterator[Line]:
     yield from fold_line(Line(one_line(patch.what), Tone.BAD), width, indent=_INDENT)
     if patch.evidence.strip():
         for text in bound_lines(plain_text(patch.evidence), _EVIDENCE_LINES).split("\n"):
-            yield from fold_line(Line(text, Tone.FAINT), width, indent=_INDENT + 2)
+            # A path is there to be copied.
+            room = 0 if text.startswith("the whole log: ") else width
+            yield from fold_line(Line(text, Tone.FAINT), room, indent=_INDENT + 2)
 
 
 def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:

@@ -102,7 +102,8 @@ class Walk:
         each = [replace(self.options, kernel=self.ground.kernel(number)) for number in numbers]
         error: HarnessError | None = None
         try:
-            with ready_kernels(each, self.asked, self.display) as ready:
+            names = [called_in_full(number, self.ground) for number in numbers]
+            with ready_kernels(each, self.asked, self.display, names=names) as ready:
                 for number, one in zip(numbers, ready, strict=False):
                     self._take(number, one)
                     self._write()
@@ -113,6 +114,9 @@ class Walk:
                 self.folder.discard()
                 raise
             error = found
+        except KeyboardInterrupt:
+            # What is known is told, and whoever was promised a check is not left waiting for it.
+            self._status = ExitStatus.INTERRUPTED
         record = self._write()
         return Judged(record, self.folder, dict(self._runs), self._status, error)
 

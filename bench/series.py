@@ -1,0 +1,92 @@
+"""The speed figure of a series: eight patches judged, against one kernel built and tested (``bench/series.json``).
+
+    tox -e bench-series      half an hour on two slow cores
+
+Both start with a store that holds the source and nothing that was built or booted, so a clean build is in each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.builds import BASE, FILES
+from bench.figures import Figure, tell
+from harness import process
+from harness.deadline import Deadline
+from harness.kernel.source import Source, source_package
+from harness.series.record import SERIES_NAME, loads
+from harness.store import STORE_VARIABLE, Store
+
+_SECONDS = 4 * 3600.0
+_MADE = ("kernel-build", "kernel-objects", "template", "mounted-template", "checkpatch", "patched-tree")
+"""Kinds of products that must not be there when the clock starts."""
+_BOUND = 3.0
+
+
+def measure(folder: Path) -> list[Figure]:
+    """The figure.
+
+    :param folder: for the store, the patches and the results; a few GiB.
+    """
+    store = Store(folder / "store")
+    source = source_package(store, BASE.partition(":")[2], deadline=Deadline.after(_SECONDS))
+    write_patches(source, folder / "topic")
+    one = _timed(store, "run", BASE, "--results", str(folder / "one"))
+    for kind in store.folder.iterdir():
+        if kind.name.startswith(_MADE):
+            shutil.rmtree(kind)
+    eight = _timed(store, "series", str(folder / "topic"), "--base", BASE, "--results", str(folder / "eight"))
+    (file,) = (folder / "eight").glob(f"*/{SERIES_NAME}")
+    record = loads(file.read_text(), source=str(file))
+    patches = record.patches
+    if any(patch.failed or patch.same_as >= 0 for patch in patches):
+        raise SystemExit(f"a patch was not judged by a kernel of its own: {file}")
+    asked = f"{patches[0].asked} cases at the ends, {max(patch.asked for patch in patches[1:-1])} between"
+    detail = f"{eight:.1f} s / {one:.1f} s, {asked}"
+    return [Figure("a series of eight patches / one kernel, from scratch", eight / one, _BOUND, True, "", detail)]
+
+
+def write_patches(source: Source, folder: Path) -> None:
+    """Eight patches, a file each, that give it one more function: every image is another one."""
+    folder.mkdir()
+    for number, name in enumerate(FILES, start=1):
+        blob = source.repository.git("cat-file", "blob", f"{source.commit}:{name}", deadline=Deadline.after(60))
+        lines = blob.text.splitlines()
+        word = re.sub(r"\W", "_", name)
+        added = [f"int {word}_touched(void);", f"int {word}_touched(void)", "{", f"\treturn {len(lines)};", "}"]
+        hunk = [*(f" {line}" for line in lines[-3:]), *(f"+{line}" for line in added)]
+        head = f"@@ -{len(lines) - 2},3 +{len(lines) - 2},{3 + len(added)} @@"
+        text = "\n".join([f"--- a/{name}", f"+++ b/{name}", head, *hunk, ""])
+        (folder / f"{number:04}-touch-{word}.patch").write_text(text)
+
+
+def _timed(store: Store, *words: str) -> float:
+    """Seconds that a command takes; the status 1, that a verdict differs, is a result."""
+    started = time.perf_counter()
+    environment = {**os.environ, STORE_VARIABLE: str(store.folder)}
+    command = [sys.executable, "-m", "harness", *words]
+    done = process.run(command, deadline=Deadline.after(_SECONDS), env=environment, check=False)
+    if done.status not in (0, 1):
+        raise SystemExit(f"{' '.join(words)} ended with {done.status}\n{done.complaint}")
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON; exit status 1 when the bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_name("series.json"))
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
+        figures = measure(Path(name))
+    tell(figures, words.json, kernel=BASE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The workflows in ``ci/``: they can be read, and what they start exists, with the options that they give it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from harness import places
+from harness.cli import main
+from harness.commands import answers
+from harness.deadline import Deadline
+from harness.process import find_program, run
+from harness.report.folder import JUNIT_NAME
+
+CI = places.ROOT / "ci"
+WORKFLOWS = sorted(CI.glob("*.yml"))
+TOKEN_WORDS = ("secrets.", "PATCHWORK_TOKEN")
+
+
+def scripts(value: object) -> Iterator[str]:
+    """Every shell script of a workflow, GitHub's or GitLab's."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            if key in ("run", "script", "before_script"):
+                yield from ([one] if isinstance(one, str) else one)
+            else:
+                yield from scripts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from scripts(one)
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of each call of ``bootstrap`` in a script, from the command on."""
+    for line in text.replace("\\\n", " ").splitlines():
+        if found := re.search(r"bootstrap\"? (\S.*)$", line):
+            yield shlex.split(found[1].partition(" >")[0])
+
+
+def read(path: Path) -> dict[object, object]:
+    """A workflow."""
+    value = yaml.safe_load(path.read_text())
+    assert isinstance(value, dict)
+    return value
+
+
+def test_there_is_one_for_each_forge() -> None:
+    """What the README promises is there."""
+    readme = (places.ROOT / "README.md").read_text()
+
+    assert [path.name for path in WORKFLOWS] == ["github.yml", "gitlab.yml"]
+    assert all(f"ci/{path.name}" in readme for path in CI.iterdir())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_its_scripts_are_shell(path: Path, tmp_path: Path) -> None:
+    """shellcheck, where it is installed, has nothing to say; a shell can read them anyway."""
+    for text in scripts(read(path)):
+        run(["sh", "-n", "-c", text], deadline=Deadline.after(30))
+        if find_program("shellcheck"):
+            file = tmp_path / "script"
+            file.write_text(f"#!/bin/sh -e\n{text}\n")
+            run(["shellcheck", file], deadline=Deadline.after(60))
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, CI / "mail.sh"], ids=lambda path: path.stem)
+def test_what_it_starts_exists(path: Path) -> None:
+    """Each command of the harness, with each option that it is given; all is read as the command line would read it."""
+    texts = [path.read_text()] if path.suffix == ".sh" else list(scripts(read(path)))
+    called = [words for text in texts for words in commands(text)]
+    judged = [words for words in called if words[0] == "series"]
+
+    assert judged
+    for name, *words in called:
+        command = main.commands[name]
+        given = [word for word in words if word != "$@"]
+        assert isinstance(command.make_context(name, given, resilient_parsing=False), click.Context)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_it_keeps_is_written(path: Path) -> None:
+    """The files that it uploads or shows are those that ``--answers`` writes; strangers' code runs without a secret."""
+    text = path.read_text()
+    named = set(re.findall(r"answers/(\S+)", text))
+
+    assert "--answers answers" in text
+    assert named <= {JUNIT_NAME, answers.ANSWER_NAME, answers.SUMMARY_NAME, answers.QUALITY_NAME}
+    assert not [word for word in TOKEN_WORDS if word in text]
+
+
+def test_github_lets_it_read_only() -> None:
+    """A pull request of a stranger is judged with a token that can write nothing."""
+    workflow = read(CI / "github.yml")
+
+    assert workflow["permissions"] == {"contents": "read"}
+    # YAML 1.1 reads the key as true.
+    assert workflow[True] == "pull_request"
+
+
+def test_gitlab_shows_tests_and_code_quality() -> None:
+    """The reports are named where GitLab looks for them, also when the job fails."""
+    job = read(CI / "gitlab.yml")["series"]
+    assert isinstance(job, dict)
+
+    assert job["artifacts"]["when"] == "always"
+    assert job["artifacts"]["reports"] == {
+        "junit": f"answers/{JUNIT_NAME}",
+        "codequality": f"answers/{answers.QUALITY_NAME}",
+    }

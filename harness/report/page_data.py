@@ -17,11 +17,11 @@ from harness.report.lanes import LANES, LaneLine, lanes_of
 from harness.report.page_details import LaneReader, case_details, lane_limit
 from harness.report.page_html import PageData
 from harness.report.page_overview import Column, Overview, make_overview
-from harness.report.page_stories import CASE, TRAIT, histories, trait_stories
+from harness.report.page_stories import CASE, TRAIT, histories, line_histories, trait_stories
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.reported import Reported
 from harness.semantics import Semantics
-from harness.timeline import Entry
+from harness.timeline import Entry, RunSummary
 
 _LOG_BYTES = 256 * 1024
 """Of a log more is not read: the page shows its first and last lines only."""
@@ -92,24 +92,27 @@ def _stories(
     results: Path,
 ) -> dict[str, object]:
     names = list(dict.fromkeys(trait.trait for one in reported for trait in one.run.traits))
-    entries, note = _history([kernel_line(one.run.kernel) for one in reported], results)
+    lines = list(dict.fromkeys(kernel_line(one.run.kernel) for one in reported))
+    entries, runs, note = _history(lines, results)
     ids = set(overview.ids)
     wanted = {key: found for key, found in entries.items() if key[0] == TRAIT or key[1] in ids}
     return {
         "traits": trait_stories(semantics, names, observers=find_observers(case_files, semantics.known_values)),
         "case_history": histories(wanted, kind=CASE),
         "trait_history": histories(wanted, kind=TRAIT),
+        "line_history": line_histories(runs, lines),
         "history_note": note,
     }
 
 
-def _history(lines: Sequence[str], results: Path) -> tuple[Mapping[tuple[str, str], Sequence[Entry]], str]:
+def _history(
+    lines: Sequence[str], results: Path
+) -> tuple[Mapping[tuple[str, str], Sequence[Entry]], Sequence[RunSummary], str]:
     """What the history knows of these kernel lines, and why it knows nothing. A page is no reason to mend or wait."""
     if not (results / HISTORY_NAME).exists():
-        return {}, f"there is no history in {results}: harness history makes it"
-    distinct = list(dict.fromkeys(lines))
+        return {}, (), f"there is no history in {results}: harness history makes it"
     try:
         with opened_history(results, say=lambda text: None) as history:
-            return history.newest(distinct, max(10, _HISTORY_RUNS // max(1, len(distinct)))), ""
+            return history.newest(lines, max(10, _HISTORY_RUNS // max(1, len(lines)))), history.runs(), ""
     except HarnessError as error:
-        return {}, f"the history cannot be read: {error.what}"
+        return {}, (), f"the history cannot be read: {error.what}"

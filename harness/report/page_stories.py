@@ -9,7 +9,7 @@ from harness.report.page_overview import Value
 from harness.report.story import decisions
 from harness.report.text import one_line
 from harness.semantics import Semantics
-from harness.timeline import Build, Entry, State, Timeline, timelines, value_levels
+from harness.timeline import Build, Entry, RunSummary, State, Timeline, timelines, value_levels
 
 CASE, TRAIT = "case", "trait"
 """What the history tells of; as in ``harness/history.py``."""
@@ -56,6 +56,31 @@ def histories(entries: Mapping[tuple[str, str], Sequence[Entry]], *, kind: str) 
         for (of, name), found in entries.items()
         if of == kind
     }
+
+
+def line_histories(runs: Iterable[RunSummary], lines: Iterable[str]) -> dict[str, list[Value]]:
+    """How the runs of each kernel line went: how many of its cases failed."""
+    of = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(lines)}
+    return {
+        one_line(line): [
+            {
+                "line": one_line(line),
+                "left": max(0, len(found) - BUILDS_SHOWN),
+                "builds": [_run(one) for one in found[-BUILDS_SHOWN:]],
+                "facts": [],
+            }
+        ]
+        for line, found in of.items()
+        if found
+    }
+
+
+def _run(one: RunSummary) -> list[object]:
+    """As :func:`_build`, of a run."""
+    state = State.UNKNOWN if not one.asked else State.BAD if one.failed else State.GOOD
+    said = f"{one.failed} of {one.asked} cases failed" if one.asked else "no case was asked"
+    name = one_line(f"{one.release}, image {one.image[:_IMAGE_DIGITS]}, {one.folder}")
+    return [_STATES[state], round(100 * one.failed / max(1, one.asked)), said, name, one.started]
 
 
 def _told(line: Timeline, *, is_trait: bool) -> Value:

@@ -2,6 +2,7 @@
 
 async function showKernel(at) {
   const kernel = kernels[at];
+  const stories = await packed("stories");
   const base = baseline();
   const list = (title, lines) => (lines.length ? section(title, h("ul", {}, lines.map((line) => h("li", {}, line)))) : null);
   return [
@@ -10,6 +11,7 @@ async function showKernel(at) {
     ...kernel.problems.map((problem) => h("p", { class: "notice" }, problem)),
     at === base ? null : section(`In what it differs from the baseline, ${letters[base]}, and what may explain a change`, differences(base, at)),
     list("New warnings of the compiler", kernel.warnings), list("Nearest profiles", kernel.nearest), list("Notes", kernel.notes), list("Patches", kernel.patches),
+    history(stories.line_history[kernel.line], stories.history_note, false),
     section("Kernel, build and host", factList([["run", kernel.name], ["started", new Date(1000 * kernel.started).toISOString().replace("T", " ").slice(0, 16) + " UTC"], ...kernel.facts])),
     kernel.command ? section("The command that ran it", command(kernel.command)) : null,
   ];

@@ -171,7 +171,12 @@ function onKey(event) {
   }
   const keys = {
     "?": () => $("help").showModal(), "t": nextTheme,
-    "/": () => { if (isPage) follow("Escape"); setTimeout(() => { $("query").focus(); $("query").select(); }, 0); },
+    "/": () => {
+      // At once, or what is typed next would be taken for keys.
+      if (isPage) { follow("Escape"); showTable(); }
+      $("query").focus();
+      $("query").select();
+    },
     ...(isPage
       ? { "Escape": () => follow("Escape"), "n": () => follow("n"), "p": () => follow("p"), "h": () => moveKernel(-1), "l": () => moveKernel(1), "ArrowLeft": () => moveKernel(-1), "ArrowRight": () => moveKernel(1) }
       : { "j": () => moveRow(1), "k": () => moveRow(-1), "ArrowDown": () => moveRow(1), "ArrowUp": () => moveRow(-1), "a": () => go({ show: "all" }), "f": () => go({ show: "failures" }), "d": () => go({ show: "changes" }),
@@ -187,6 +192,7 @@ function onKey(event) {
 
 function start() {
   makeRows();
+  listenToCells();
   $("toolbar").hidden = false;
   $("kernels-fold").open = kernels.length <= MANY_KERNELS;
   $("baseline").append(...kernels.map((kernel) => h("option", { value: kernel.letter }, `${kernel.letter}  ${kernel.spec}`)));

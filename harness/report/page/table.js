@@ -89,18 +89,39 @@ function rowAddress(row, kernel) {
 function rowElement(row) {
   if (row.element) return row.element;
   const base = baseline();
-  const cells = kernels.map((kernel, at) => {
+  const cells = kernels.map((_, at) => {
     const [word, change] = [row.words[at], row.changes[at]];
     const names = [at === base ? "is-base" : "", row.failed[at] ? "failed" : "", change ? `differs c-${change}` : ""];
     const denied = row.kind === "trait" && row.failed[at] ? "*" : "";
-    const cell = h("td", { class: names.filter(Boolean).join(" "), title: `${kernel.letter}: ${[change && CHANGES[change][1], row.why[at]].filter(Boolean).join("; ") || word}` },
-      mark(change), change ? " " : null, `${word}${denied}`);
-    cell.addEventListener("click", () => { location.hash = rowAddress(row, at); });
-    return cell;
+    return h("td", { class: names.filter(Boolean).join(" ") }, mark(change), change ? " " : null, `${word}${denied}`);
   });
   row.element = h("tr", {}, h("th", { scope: "row" }, h("a", { href: rowAddress(row) }, row.name), h("small", {}, row.kind === "trait" ? "" : row.title)), cells);
   if (row.kind === "trait") row.element.title = row.title;
+  drawnRows.set(row.element, row);
   return row.element;
+}
+
+const drawnRows = new WeakMap();
+
+// The row and the kernel of a cell; nothing for what is no cell of a row.
+function cellAt(event) {
+  const cell = event.target.closest("td");
+  const row = cell && drawnRows.get(cell.parentElement);
+  return row ? [row, cell.cellIndex - 1, cell] : [];
+}
+
+// One listener for all cells, and words for a cell only when somebody points at it: there are thousands.
+function listenToCells() {
+  $("table").addEventListener("click", (event) => {
+    const [row, kernel] = cellAt(event);
+    if (row) location.hash = rowAddress(row, kernel);
+  });
+  $("table").addEventListener("mouseover", (event) => {
+    const [row, kernel, cell] = cellAt(event);
+    if (!row || cell.title) return;
+    const change = row.changes[kernel];
+    cell.title = `${letters[kernel]}: ${[change && CHANGES[change][1], row.why[kernel]].filter(Boolean).join("; ") || row.words[kernel]}`;
+  });
 }
 
 let drawing = 0;

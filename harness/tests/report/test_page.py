@@ -20,9 +20,9 @@ from harness.report.folder import RUN_NAME
 from harness.report.page_data import gather
 from harness.report.page_details import pack
 from harness.report.page_html import content_policy, json_for_html, render_page
-from harness.report.reported import find_reported
+from harness.report.reported import find_merged, find_reported
 from harness.semantics import load_semantics
-from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, save_runs
+from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
 SEMANTICS = load_semantics(places.SEMANTICS.read_text(), path="semantics.toml")
 
@@ -161,6 +161,17 @@ def test_logs_without_times_are_shown_without_times(tmp_path: Path) -> None:
 
     assert set(lanes[::3]) == {-1}
     assert len(lanes) > 9
+
+
+def test_joined_runs_bring_the_logs_of_each(tmp_path: Path) -> None:
+    """A case's logs are those of the run that its answer is from."""
+    names = save_runs(tmp_path, again())
+    joined = find_merged([names[0], names[3]], results=tmp_path, semantics=SEMANTICS)
+    data = gather(joined, semantics=SEMANTICS, case_files={}, results=tmp_path)
+    kernels: list[Any] = [one["kernels"][0] for one in data.details]  # type: ignore[index]  # plain values
+
+    assert all(one["lanes"] for one in kernels if one["folder"] and one["machine"] and one["transcript"])
+    assert {one["folder"].partition("/")[0] for one in kernels} == {names[3]}
 
 
 def test_a_history_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_the_keyboard_does_it_all(opened: Opened) -> None:
 
 def test_a_case_opens_with_all_that_is_known_of_it(opened: Opened) -> None:
     """Verdict, command, differences, consoles and kernel log in step, transcript, traits, history."""
-    opened.page.locator("#table a", has_text=SIBLINGS).click()
+    opened.page.locator("#table tr", has_text=SIBLINGS).locator("td").nth(1).click()
     opened.page.wait_for_selector("#title")
     text = opened.page.locator("#page-view").inner_text()
     times = opened.page.locator(".lanes td.time").all_inner_texts()
@@ -299,6 +299,7 @@ def test_what_may_explain_a_change_is_told(opened: Opened) -> None:
     rows = opened.page.locator(".values tbody tr").all_inner_texts()
     opened.picture("kernel")
 
+    assert opened.page.locator(".bars span").count() == 2
     assert "CONFIG_B\ty\tm" in rows
     assert "patch\t-\tcgroup: and in mountinfo" in rows
 

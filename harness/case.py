@@ -25,7 +25,7 @@ from harness.kernellog_taint import decode_taint
 from harness.needs import Feature, excused, missing_needs
 from harness.pipeline import Prepared
 from harness.profile import Profile
-from harness.report.record import CaseRecord
+from harness.report.record import CaseRecord, is_known
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
@@ -66,7 +66,7 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Ben
 
     :raises UsageError: there is no such profile.
     """
-    release = prepared.kernel.release if prepared.kernel.release != "unknown" else None
+    release = prepared.kernel.release if is_known(prepared.kernel.release) else None
     config = parse_config(prepared.config_text, ConfigSource(prepared.kernel.config_source))
     profile = semantics.profile(prepared.profile, release=release)
     if prepared.declared is not None:

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.compare_kernels import Difference, find_differences
-from harness.report.record import CaseRecord, RunRecord, TraitRecord
+from harness.report.record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.session.noise import differ, noiseless_diff, quieten_line
 from harness.verdict import FAILED, Outcome, SplatReport
-
-UNKNOWN = ("", "unknown")
-"""Digests of what nobody could read: never the same as another."""
 
 
 class Change(StrEnum):
@@ -128,7 +125,7 @@ def compare(before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = (
     :param configs: the text of each kernel's configuration; empty where it is not known.
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
-    is_same_machine = conditions(before) == conditions(after) and before.kernel.image_digest not in UNKNOWN
+    is_same_machine = conditions(before) == conditions(after) and is_known(before.kernel.image_digest)
     cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine) for one in {**news, **olds})
     return Comparison(
         before,

@@ -16,7 +16,7 @@ from harness.history_file import begin, connect, prepare, told
 from harness.kernel_line import kernel_line
 from harness.report.find_run import is_without_kernel, run_folders
 from harness.report.folder import CASES_NAME, RUN_NAME, load_run
-from harness.report.record import RunRecord
+from harness.report.record import UNKNOWN, RunRecord
 from harness.timeline import Entry, RunSummary
 
 HISTORY_NAME = "history.sqlite"
@@ -108,12 +108,12 @@ class History:
         query = """SELECT name.text, sum(failed), sum(asked) FROM (
                 SELECT said.name AS case_, sum(said.failed) AS failed, sum(said.asked) AS asked
                 FROM said JOIN run ON run.id = said.run
-                WHERE run.image NOT IN ('', 'unknown')
+                WHERE run.image NOT IN ('', ?)
                     AND said.name IN (SELECT DISTINCT name FROM said WHERE failed > 0)
                 GROUP BY said.name, run.image, run.question, said.digest
                 HAVING sum(said.failed) > 0 AND sum(said.failed) < sum(said.asked)
             ) JOIN name ON name.id = case_ GROUP BY case_ ORDER BY name.text"""
-        return tuple((text, failed, asked) for text, failed, asked in self._rows(query))
+        return tuple((text, failed, asked) for text, failed, asked in self._rows(query, UNKNOWN))
 
     def _rows(self, query: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
         with told(self.path):

@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 from harness.errors import UsageError
 from harness.judge import CONTRADICTION, gather
 from harness.nearest import find_nearest
-from harness.report.record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord
+from harness.report.record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord, is_known
 from harness.semantics import Semantics
 from harness.verdict import Outcome
-
-_UNKNOWN = ("", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
     if len(ordered) < 2:
         return
     images = {one.run.kernel.image_digest for one in ordered}
-    if len(images) > 1 or images & set(_UNKNOWN):
+    if len(images) > 1 or not all(map(is_known, images)):
         told = (f"{one.name}: {one.run.kernel.spec}, image {one.run.kernel.image_digest[:12]}" for one in ordered)
         raise UsageError(
             "these runs are not of one kernel, so they cannot be joined",

@@ -33,7 +33,7 @@ from harness.guest.template import CloningImpossibleError, Template, booted, clo
 from harness.kernel.build_options import AS_USUAL, BuildOptions
 from harness.needs import Feature
 from harness.profile import Declaration
-from harness.report.record import KernelRecord, read_kernel
+from harness.report.record import UNKNOWN, KernelRecord, read_kernel
 from harness.session.console_name import Console
 from harness.store import Store
 
@@ -317,10 +317,10 @@ def _kernel_record(kernel: Kernel) -> KernelRecord:
     return KernelRecord(
         spec=kernel.spec.render(),
         origin=kernel.origin,
-        release=kernel.release or "unknown",
+        release=kernel.release or UNKNOWN,
         architecture=kernel.architecture.value,
         image_digest=kernel.image_digest,
-        config_digest=kernel.config.digest if kernel.config else "unknown",
+        config_digest=kernel.config.digest if kernel.config else UNKNOWN,
         config_source=kernel.config_source.value,
         build=kernel.build,
     )

@@ -29,7 +29,7 @@ from harness.report.comparison import comparison_lines
 from harness.report.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.lines import Line, Tone
-from harness.report.record import CaseRecord, KernelRecord, RunRecord
+from harness.report.record import CaseRecord, RunRecord, no_kernel
 from harness.report.terminal import RunDisplay
 from harness.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics import Semantics
@@ -137,9 +137,8 @@ def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, com
     outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
     told = str(error)
     case = CaseRecord("kernel/boots", "kernel", "boots", outcome, reason=error.what, diff=told, started=time.time())
-    unknown = KernelRecord(kernel, kernel, "unknown", "unknown", "unknown", "unknown", "unknown")
     record = RunRecord(
-        kernel=unknown,
+        kernel=no_kernel(kernel),
         started=time.time(),
         complete=True,
         host=host_facts(),

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from harness.errors import CaseError
 from harness.judge import CONTRADICTION
-from harness.report.record import RunRecord
+from harness.report.record import RunRecord, is_known
 from harness.semantics import Semantics
 from harness.spec import parse_spec
 from harness.toml_table import Table
@@ -24,7 +24,6 @@ from harness.verdict import Outcome
 
 IMAGE_DIGITS = 12
 _SERIES = "series:"
-_UNKNOWN = "unknown"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEAD = """\
 # Which value of each trait was seen on which kernel that was booted. Do not edit: `harness semantics --learn RUN...`
@@ -107,7 +106,7 @@ def why_not(run: RunRecord) -> str:
     """
     if not run.complete:
         return "it did not finish"
-    if _UNKNOWN in (run.kernel.release, run.kernel.image_digest):
+    if not (is_known(run.kernel.release) and is_known(run.kernel.image_digest)):
         return "its kernel did not come up"
     for problem in run.problems:
         if CONTRADICTION not in problem:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.report.record import is_known
+
 _SPARKS = "▁▂▃▄▅▆▇█"
 NOT_ASKED = "·"
 
@@ -164,7 +166,7 @@ def timelines(entries: Iterable[Entry]) -> tuple[Timeline, ...]:
     newest: dict[str, float] = {}
     for one in sorted(entries, key=lambda entry: (entry.started, entry.run)):
         # An image that nobody could read may be another one each time.
-        image = one.image if one.image not in ("", "unknown") else one.run
+        image = one.image if is_known(one.image) else one.run
         lines.setdefault(one.line, {}).setdefault((image, one.question), []).append(one)
         newest[one.line] = one.started
     return tuple(

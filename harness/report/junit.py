@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
 
-from harness.report.record import BuildRecord, CaseRecord, RunRecord
+from harness.report.record import BuildRecord, CaseRecord, RunRecord, is_known
 from harness.report.text import bound, one_line, plain_text
 from harness.verdict import Outcome, SplatReport
 
@@ -72,7 +72,7 @@ def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limit
 def _label(run: RunRecord) -> str:
     """The release; of kernels that were built, which often have the same, the word that the user typed."""
     kernel = run.kernel
-    return kernel.spec if kernel.build.commit or kernel.release == "unknown" else kernel.release
+    return kernel.spec if kernel.build.commit or not is_known(kernel.release) else kernel.release
 
 
 def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from harness.errors import HostError, UsageError
 from harness.known import Told, read_told
-from harness.report.record import BuildRecord, CaseRecord, RunRecord
+from harness.report.record import BuildRecord, CaseRecord, RunRecord, is_known
 from harness.report.text import bound, one_line, plain_text
 from harness.verdict import Fault, Outcome
 
@@ -143,7 +143,7 @@ def _checkout(run: RunRecord, name: str, sender: Sender) -> Value:
     word = f"image-{kernel.image_digest}"
     if build.commit:
         word = f"{build.base or build.commit}-{patches if patches is not None else build.commit}".rstrip("-")
-    elif kernel.image_digest == "unknown":
+    elif not is_known(kernel.image_digest):
         word = name
     value: Value = {
         "id": sender.id(word),
@@ -169,8 +169,8 @@ def _checkout(run: RunRecord, name: str, sender: Sender) -> Value:
 
 def _build(run: RunRecord, name: str, sender: Sender, checkout: str) -> Value:
     kernel, build = run.kernel, run.kernel.build
-    is_known = kernel.image_digest != "unknown"
-    word = f"{kernel.image_digest}-{kernel.config_digest[:12]}" if is_known else name
+    is_built = is_known(kernel.image_digest)
+    word = f"{kernel.image_digest}-{kernel.config_digest[:12]}" if is_built else name
     value: Value = {
         "id": sender.id(word),
         "origin": sender.origin,
@@ -183,7 +183,7 @@ def _build(run: RunRecord, name: str, sender: Sender, checkout: str) -> Value:
             "traits": {one.trait: one.seen for one in run.traits if one.seen},
         },
     }
-    if is_known:
+    if is_built:
         value["status"] = "PASS"
     if build.commit:
         value |= {

@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from harness.report.lines import Line, Tone
-from harness.report.record import RunRecord, TraitRecord
+from harness.report.record import RunRecord, TraitRecord, is_known
 from harness.report.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
 
@@ -39,7 +39,7 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
     lines = [Line("Kernels of this run", Tone.STRONG), Line("")]
     for letter, run in zip(kernel_letters(len(runs)), runs, strict=True):
         said = count_outcomes(run, OUTCOME_WORDS)
-        release = "" if run.kernel.release == "unknown" else f"  {one_line(run.kernel.release)}"
+        release = f"  {one_line(run.kernel.release)}" if is_known(run.kernel.release) else ""
         text = f"  {letter:<2}  {one_line(run.kernel.spec)}{release}"
         lines += [Line(part) for part in fold(text, width)]
         tone = Tone.PLAIN if is_clean(run) else Tone.BAD

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.compare import UNKNOWN, conditions, is_alike
+from harness.compare import conditions, is_alike
 from harness.compare_kernels import config_options, kernel_facts
 from harness.kernel_line import kernel_line
 from harness.report.kernels import kernel_letters
-from harness.report.record import CaseRecord, RunRecord, TraitRecord
+from harness.report.record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.report.summary import OUTCOME_WORDS, case_word, count_outcomes, is_clean
 from harness.report.text import one_line, plain_text
 from harness.semantics import Semantics
@@ -109,7 +109,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
     kernels: list[Value] = []
     for letter, one in zip(kernel_letters(len(columns)), columns, strict=True):
         run = one.run
-        is_known = run.kernel.image_digest not in UNKNOWN
+        is_told = is_known(run.kernel.image_digest)
         kernels.append(
             {
                 "letter": letter,
@@ -119,7 +119,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
                 "line": one_line(kernel_line(run.kernel)),
                 "profile": one_line(run.profile),
                 # The same number: the same question to the same kernel. -1: nobody can tell.
-                "same": same.setdefault(conditions(run), len(same)) if is_known else -1,
+                "same": same.setdefault(conditions(run), len(same)) if is_told else -1,
                 "counts": count_outcomes(run) or "no case was asked",
                 "clean": is_clean(run),
                 "complete": run.complete,

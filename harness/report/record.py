@@ -17,6 +17,8 @@ from harness.errors import UsageError
 from harness.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
+UNKNOWN = "unknown"
+"""What stands for a fact of a kernel that could not be had."""
 _EVIDENCE_LENGTH = 120
 _T = TypeVar("_T")
 _HINTS: dict[object, Mapping[str, object]] = {}  # by class, filled when first asked: they cost as much as the reading
@@ -159,6 +161,16 @@ class KernelRecord:
     config_digest: str
     config_source: str
     build: BuildRecord = NOT_BUILT
+
+
+def is_known(fact: str) -> bool:
+    """Whether a fact of a kernel was had; two kernels of which it was not are not the same for that."""
+    return fact not in ("", UNKNOWN)
+
+
+def no_kernel(spec: str) -> KernelRecord:
+    """The record of a kernel that did not come to be: of no fact more is known than what the user typed."""
+    return KernelRecord(spec, spec, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from harness.errors import Stage
 from harness.report.junit import render_junit
-from harness.report.record import CaseRecord, KernelRecord, RunRecord
+from harness.report.record import CaseRecord, RunRecord, no_kernel
 from harness.report.series import result_of, title_of
 from harness.series.record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
 from harness.verdict import Fault, Outcome
@@ -41,9 +41,8 @@ def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> 
 
 def _made_up(record: SeriesRecord, kernel: str, cases: Sequence[CaseRecord]) -> RunRecord:
     """A run without a kernel of its own."""
-    unknown = KernelRecord(kernel, kernel, "unknown", "unknown", "unknown", "unknown", "unknown")
     return RunRecord(
-        unknown,
+        no_kernel(kernel),
         record.started,
         complete=True,
         command=record.command,

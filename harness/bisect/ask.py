@@ -18,6 +18,7 @@ from harness.deadline import Deadline
 from harness.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.known import KnownFailures
 from harness.pipeline import Options, Prepared
+from harness.repeat import Rounds
 from harness.report.folder import RunFolder
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.terminal import RunDisplay
@@ -44,7 +45,19 @@ class Answer:
 
 
 class _Hushed(QuietDisplay):
-    """Says how far it is, and leaves nothing on the screen: what was seen is told with the step."""
+    """Says how far it is, and leaves nothing on the screen: what was seen is told with the step.
+
+    It keeps what each case came to, each time: the record has the worst of all rounds.
+    """
+
+    def __init__(self, inner: RunDisplay, name: str) -> None:
+        super().__init__(inner, name)
+        self.cases: list[CaseRecord] = []
+
+    def case_ended(self, case: CaseRecord) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
+        super().case_ended(case)
+        self.cases.append(case)
 
     def phase(self, text: str) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
@@ -97,31 +110,46 @@ class Asker:
     def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
         """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
         self.image_of(word, name=name)
-        run, folder = self._run(word, self.selection, name, is_wide=True)
+        run, folder = self._run(word, self.selection, name, QuietDisplay(self.display, name), is_wide=True)
         return Answer(read_cases([run]), (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, name: str) -> Answer:
-        """Ask what shows the targets, once, on fresh machines.
+    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
+        """Ask what shows the targets, so many times, each time on fresh machines.
 
         :raises HarnessError: as :meth:`image_of`. :raises HostError: the cases could not be asked.
         """
         self.image_of(word, name=name)
-        runs: list[RunRecord] = []
-        folders: list[str] = []
-        for every in (False, True):
-            # A trait that the best case has not shown may be shown by another one, or be none any more.
-            cases = read_cases(runs)
-            left = [target for target in targets if read_value(target, cases) is None]
-            asked = {file_of(case) for case in cases}
-            files = [file for file in files_to_ask(left, every=every) if file not in asked]
-            if files:
-                paths = tuple(map(find_file, files))
-                run, folder = self._run(word, replace(self.selection, paths=paths, expression=""), name)
-                runs.append(run)
-                folders.append(folder)
-        return Answer(read_cases(runs), tuple(folders))
+        paths = tuple(map(find_file, files_to_ask(targets)))
+        rounds, folder = self._rounds(word, paths, times, name)
+        answers = []
+        for number, cases in enumerate(rounds):
+            runs = [folder] if number == 0 else []
+            if left := [target for target in targets if read_value(target, cases) is None]:
+                # The best case has not shown the trait; another one may, or there is none any more.
+                asked = {file_of(case) for case in cases}
+                files = [file for file in files_to_ask(left, every=True) if file not in asked]
+                if files:
+                    (more,), other = self._rounds(word, tuple(map(find_file, files)), 1, name)
+                    cases = {**cases, **more}
+                    runs.append(other)
+            answers.append(Answer(cases, tuple(runs)))
+        return answers
 
-    def _run(self, word: str, selection: Selection, name: str, *, is_wide: bool = False) -> tuple[RunRecord, str]:
+    def _rounds(
+        self, word: str, paths: tuple[Path, ...], times: int, name: str
+    ) -> tuple[list[Mapping[str, CaseRecord]], str]:
+        """What cases came to each time that they were asked, and the run folder of all."""
+        selection = replace(self.selection, paths=paths, expression="", rounds=Rounds(times))
+        display = _Hushed(self.display, name)
+        _, folder = self._run(word, selection, name, display)
+        rounds: list[dict[str, CaseRecord]] = [{} for _ in range(times)]
+        for case in display.cases:
+            next(one for one in rounds if case.id not in one)[case.id] = case
+        return [*rounds], folder
+
+    def _run(
+        self, word: str, selection: Selection, name: str, display: QuietDisplay, *, is_wide: bool = False
+    ) -> tuple[RunRecord, str]:
         """One run of cases on a kernel that is prepared.
 
         :raises HostError: this host kept a case from being asked. :raises CaseError: a case file is broken.
@@ -134,7 +162,7 @@ class Asker:
             semantics=self.semantics,
             judging=Judging(KnownFailures("", today)),
             folder=folder,
-            display=QuietDisplay(self.display, name) if is_wide else _Hushed(self.display, name),
+            display=display,
             command=self.command,
         )
         if status is ExitStatus.INTERRUPTED:

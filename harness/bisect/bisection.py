@@ -154,8 +154,8 @@ class Bisection:
         """Those of these targets that show a second value at an end when they are asked again."""
         told: dict[str, None] = {}
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
-            for _ in range(_INSISTS if named else 0):
-                answer = self.asker.ask(self.walk.words(commit), named, name=str(role))
+            answers = self.asker.ask(self.walk.words(commit), named, times=_INSISTS, name=str(role)) if named else []
+            for answer in answers:
                 seen = _seen(named, answer.cases)
                 first = {one.key: read_value(one, ends[role]) for one in named}
                 told |= {one.target: None for one in seen if first.get(one.target) not in (None, one.value)}
@@ -222,20 +222,21 @@ class Bisection:
                 seen = tuple(seen for one in asked for seen in one.seen)
                 step = replace(step, judged=Judged.SAME_IMAGE, image=image, reason=same, seen=seen)
             else:
-                answer = self.asker.ask(self.walk.words(commit), targets, name=name)
+                (answer,) = self.asker.ask(self.walk.words(commit), targets, name=name)
                 step = replace(step, image=image, seen=_seen(targets, answer.cases), runs=answer.runs)
         self._add(replace(step, seconds=round(time.monotonic() - began, 1)), answer)
 
     def _ask_again(self, more: More, role: Role) -> None:
-        """Ask a commit once more, so many times; the answers so far are kept after each."""
+        """Ask a commit so many times more."""
         commit = self.walk.lineage.commits[more.node].hash
         targets = [target for target in self._targets() if target.key in more.targets]
         name = self._name(commit)
         self._image_of(commit, name)
-        for left in reversed(range(more.times)):
-            began = time.monotonic()
-            answer: Answer = self.asker.ask(self.walk.words(commit), targets, name=name)
-            seen, seconds = _seen(targets, answer.cases), round(time.monotonic() - began, 1)
+        began = time.monotonic()
+        answers = self.asker.ask(self.walk.words(commit), targets, times=more.times, name=name)
+        seconds = round((time.monotonic() - began) / more.times, 1)
+        for left, answer in zip(reversed(range(more.times)), answers, strict=True):
+            seen = _seen(targets, answer.cases)
             step = StepRecord(commit, role, Judged.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
             self._add(step, answer, is_told=not left)
 

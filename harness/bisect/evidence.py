@@ -108,10 +108,6 @@ class Evidence:
         """Whether it was seen with two values on one image."""
         return is_weak(list(self.tallies[target].values()))
 
-    def is_alike_at_the_ends(self, target: str) -> bool:
-        """Whether it is weak and no end is told from another: there is nothing to trace."""
-        return self.is_weak(target) and len(self.regimes[target]) < 2 and not self._wants_regimes(target)
-
     def stretches(self, target: str) -> tuple[Stretch, ...]:
         """Where it changed, as far as is known."""
         return find_stretches(self.lineage, target, self.observed[target])

@@ -111,7 +111,12 @@ class Request:
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
             asker = Asker(options, selection, semantics, store, folder.path, display, self.command)
             told = Told(lambda now: display.lines(lambda width: step_lines(now, names, width)), display.note)
-            evidence = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named).run()
+            bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named)
+            try:
+                evidence = bisection.run()
+            except KeyboardInterrupt:
+                display.note("interrupted; the same words once more go on from here")
+                raise
             return gather(walk, evidence, folder=folder.path, deadline=Deadline.after(_SECONDS))
 
     def replay(self, *, store: Store | None = None) -> Callable[[int], list[Line]]:

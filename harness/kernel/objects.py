@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +149,14 @@ def keep_objects(store: Store, made: Wanted, output: Path) -> None:
         }
         store.remember(KIND, made.key, fact)
     # Apart: whoever builds a dozen series must not lose the base's, from which all of them start.
-    kept = sorted(_all_kept(store), key=lambda one: -one.used_at)
     for is_patched in (True, False):
-        for one in [one for one in kept if one.is_patched is is_patched][_KEPT:]:
-            _drop(store, one.key)
+        kept = sorted((one for one in _all_kept(store) if one.is_patched is is_patched), key=lambda one: one.used_at)
+        while len(kept) > _KEPT:
+            # Of the repository that holds most: a bisection must not push out what other trees start from.
+            held = Counter(one.repository for one in kept)
+            gone = next(one for one in kept if held[one.repository] == max(held.values()))
+            _drop(store, gone.key)
+            kept.remove(gone)
 
 
 def _drop(store: Store, key: str) -> None:

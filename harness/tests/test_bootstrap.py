@@ -211,6 +211,7 @@ def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
         ("run deb-src:6.1", True),
         ("build series:mountinfo-unscoped", True),
         ("run deb {tree}", True),
+        ("bisect {tree} --good v6.1", True),
         ("run {tree}@v6.6+topic.mbox", True),
         ("run {tree}+topic.mbox", True),
         ("run {tree}.git", True),

@@ -203,7 +203,6 @@ ORDER = """
   run
   kernels
   series.quiet
-  series.asking
   series.walk
   series.judgement
   bisect.walk

@@ -105,18 +105,23 @@ class PretendedAsker:
 
     def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
         """See :class:`harness.bisect.ask.Asker`."""
+        self._count(word)
         run, folder = self._run(word, tuple(CASES.values()))
         return Answer({case.id: case for case in run.cases}, (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, name: str) -> Answer:
+    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
         """See :class:`harness.bisect.ask.Asker`."""
-        run, folder = self._run(word, tuple(file for target in targets for file in target.files))
-        return Answer({case.id: case for case in run.cases}, (folder,))
+        self._count(word)
+        files = tuple(file for target in targets for file in target.files)
+        runs = [self._run(word, files) for _ in range(times)]
+        return [Answer({case.id: case for case in run.cases}, (folder,)) for run, folder in runs]
 
-    def _run(self, word: str, files: Sequence[str]) -> tuple[RunRecord, str]:
+    def _count(self, word: str) -> None:
         self.asked.append(word)
         if self.interrupt_at and len(self.asked) == self.interrupt_at:
             raise KeyboardInterrupt
+
+    def _run(self, word: str, files: Sequence[str]) -> tuple[RunRecord, str]:
         said = {name: self.luck.choice(value.split("|")) for name, value in sorted(say_of(word).items())}
         cases = tuple(
             _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}) for file in set(files)

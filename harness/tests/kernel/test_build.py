@@ -184,6 +184,40 @@ def test_a_strangers_objects_are_not_used_for_another(workshop: Workshop) -> Non
     assert base.reused == ""
 
 
+def test_a_clone_starts_from_the_objects_of_what_both_have(workshop: Workshop, tmp_path: Path) -> None:
+    """Another repository with the same history need not build it anew; one with another history does."""
+    base = workshop.build()
+    built = []
+    for name, words in (("clone", ("checkout", "-b", "topic")), ("stranger", ("checkout", "--orphan", "topic"))):
+        shutil.copytree(workshop.repository.path, tmp_path / name)
+        other = Workshop(FakeRepository(tmp_path / name), workshop.store)
+        other.repository.git(*words)
+        other.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {name} */\n"}, subject=name)
+        built.append(other.build())
+    near, far = built
+
+    assert base.reused == ""
+    assert workshop.repository.commits[0][:12] in near.reused
+    assert far.reused == ""
+
+
+def test_many_builds_of_one_repository_leave_the_objects_of_another(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bisection builds a dozen commits of one tree; what other trees start from stays, though it is older."""
+    monkeypatch.setattr(objects, "_KEPT", 3)
+    workshop.build()
+    shutil.copytree(workshop.repository.path, tmp_path / "other")
+    other = Workshop(FakeRepository(tmp_path / "other"), workshop.store)
+    for number in range(4):
+        other.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
+        other.build()
+    kept = [_read_fact(fact)["repository"] for fact in (workshop.store.folder / objects.KIND).glob("*.json")]
+
+    assert len(kept) == 3
+    assert len(set(kept)) == 2
+
+
 def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
     """When a build from objects fails and no patch's line is to blame, it is built from nothing."""
     workshop.build()

@@ -14,32 +14,22 @@ bytes. The stretches of a port are its log, one after the other. What comes with
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import accumulate
 
 TIMES_NAME = "wires.times"
 _FORMAT = "times 1"
 _TOGETHER_MILLISECONDS = 5
+_WAYS = frozenset("<>")
 _WHOLE = re.compile(r"(?:[0-9]{1,12} [a-z]+ [<>] [0-9]{1,12}\n)*")
 STRETCH_LIMIT = 20_000
 """No more are kept: what comes after has the time of the last one of its port."""
 
 
-class Stretch(NamedTuple):
-    """Bytes that went over one wire together. (A NamedTuple: a report reads a hundred thousand of them.)
-
-    :param milliseconds: since the machine's first moment. :param is_typed: they were sent by the harness.
-    """
-
-    milliseconds: int
-    port: str
-    is_typed: bool
-    size: int
-
-
 @dataclass(slots=True)
-class _Growing:
-    """A stretch that is not at its end yet."""
+class _Stretch:
+    """Bytes that went over one wire together; it may still grow."""
 
     milliseconds: int
     port: str
@@ -55,8 +45,8 @@ class Moments:
 
     def __init__(self, epoch: float) -> None:
         self._epoch = epoch
-        self._stretches: list[_Growing] = []
-        self._newest: dict[str, _Growing] = {}
+        self._stretches: list[_Stretch] = []
+        self._newest: dict[str, _Stretch] = {}
 
     def add(self, port: str, size: int, *, milliseconds: int, is_typed: bool = False) -> None:
         """Some bytes went over a wire at that time."""
@@ -71,7 +61,7 @@ class Moments:
         if len(self._stretches) >= STRETCH_LIMIT and port in self._newest:
             self._newest[port].size += size
             return
-        one = _Growing(milliseconds, port, is_typed, size)
+        one = _Stretch(milliseconds, port, is_typed, size)
         self._newest[port] = one
         self._stretches.append(one)
 
@@ -83,16 +73,42 @@ class Moments:
         return f"{_FORMAT} {self._epoch:.3f}\n{''.join(lines)}"
 
 
-def parse_moments(text: str) -> list[Stretch]:
-    """The stretches of a text that :meth:`Moments.render` made; none of a text that is something else, or newer.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """When the bytes of one port's log came, stretch by stretch.
 
-    A line that is damaged ends it: the lines before it still hold.
+    :param moments: milliseconds since the machine's first moment. :param begins: where in the log each stretch begins,
+        and at last where the last one ends. :param typed: where the typed ones begin, with their moments.
+    """
+
+    moments: Sequence[int]
+    begins: Sequence[int]
+    typed: Sequence[tuple[int, int]]
+
+
+def parse_moments(text: str) -> dict[str, Course]:
+    """The course of each port in a text that :meth:`Moments.render` made; none of a text that is none, or newer.
+
+    A line that is damaged ends it: the lines before it still hold. A report reads thousands of them, so this is made of
+    few steps.
     """
     first, _, rest = text.partition("\n")
     if not first.startswith(f"{_FORMAT} "):
-        return []
-    if _WHOLE.fullmatch(rest) is None:
-        rest = rest[: _WHOLE.match(rest).end()]  # type: ignore[union-attr]  # it matches nothing, too
+        return {}
     words = rest.split()
-    is_typed = [way == ">" for way in words[2::4]]
-    return list(map(Stretch, map(int, words[0::4]), words[1::4], is_typed, map(int, words[3::4])))
+    if len(words) != 4 * rest.count("\n") or not _WAYS.issuperset(words[2::4]) or not _are_numbers(words):
+        words = rest[: _WHOLE.match(rest).end()].split()  # type: ignore[union-attr]  # it matches nothing, too
+    ports = words[1::4]
+    whole = list(zip(ports, map(int, words[0::4]), words[2::4], map(int, words[3::4]), strict=True))
+    return {port: _course([one for one in whole if one[0] == port]) for port in dict.fromkeys(ports)}
+
+
+def _course(stretches: Sequence[tuple[str, int, str, int]]) -> Course:
+    begins = list(accumulate([size for _, _, _, size in stretches], initial=0))
+    moments = [moment for _, moment, _, _ in stretches]
+    typed = [(begin, one[1]) for begin, one in zip(begins, stretches, strict=False) if one[2] == ">"]
+    return Course(moments, begins, typed)
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    return "".join([*words[0::4], *words[3::4]] or "0").isdecimal()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, compress
 from operator import itemgetter
 from typing import NamedTuple
 
-from harness.guest.moments import Stretch
+from harness.guest.moments import Course
 from harness.report.text import elide, plain_text
 
 LANES = ("kernel", "admin", "inside", "observer")
@@ -28,51 +28,49 @@ class LaneLine(NamedTuple):
     """One line of a log.
 
     :param milliseconds: since the machine's first moment; of a command when it was typed; :data:`NO_TIME` where the
-        logs have no times. :param lane: index into :data:`LANES`. :param is_typed: a command is in it.
+        logs have no times. :param track: twice the index into :data:`LANES`, and one more if a command is in it.
     """
 
     milliseconds: int
-    lane: int
-    is_typed: bool
+    track: int
     text: str
 
 
-def lanes_of(logs: Mapping[str, bytes], stretches: Sequence[Stretch]) -> list[LaneLine]:
+def lanes_of(logs: Mapping[str, bytes], courses: Mapping[str, Course]) -> list[LaneLine]:
     """All lines in the order of their moments.
 
-    :param logs: what each port's log holds. :param stretches: when it came; without any, the ports come one after the
+    :param logs: what each port's log holds. :param courses: when it came; without any, the ports come one after the
         other. What has no time came after what has one: the machine was killed, or its times were too many.
     """
-    last = stretches[-1].milliseconds if stretches else NO_TIME
+    last = max([course.moments[-1] for course in courses.values()], default=NO_TIME)
     lines: list[LaneLine] = []
     for lane, port in enumerate(LANES):
         if log := logs.get(port):
-            lines += _lines(log, lane, [one for one in stretches if one.port == port], last)
-    return sorted(lines, key=_moment)
+            lines += _lines(log, lane, courses.get(port), last)
+    lines.sort(key=_moment)
+    return lines
 
 
 _moment = itemgetter(0)
 
 
-def _lines(log: bytes, lane: int, stretches: Sequence[Stretch], last: int) -> Iterator[LaneLine]:
-    """The lines of one log that say something; ``stretches`` are its own."""
-    begins = list(accumulate((one.size for one in stretches), initial=0))  # of each in the log; then the end of all
+def _lines(log: bytes, lane: int, course: Course | None, last: int) -> Iterable[LaneLine]:
+    """The lines of one log that say something. A report reads a hundred thousand of them: no step is taken for each."""
     # Neither taking announcements out nor making it plain takes or adds the end of a line.
-    texts = plain_text(_ANNOUNCEMENT.sub(b"", log).replace(b"\r\n", b"\n").decode(errors="surrogateescape")).split("\n")
-    starts = list(accumulate(map(len, log.split(b"\n")), lambda place, size: place + size + 1, initial=0))
-    typed: dict[int, int] = {}
-    for begin, one in zip(begins, stretches, strict=False):
-        if one.is_typed:
-            typed.setdefault(bisect(starts, begin) - 1, one.milliseconds)
-    end = begins[-1]
-    for number, text in enumerate(texts):
-        if (shown := text.rstrip()) and _OWN not in shown:
-            moment = typed.get(number)
-            is_typed = moment is not None
-            if moment is None:
-                start = starts[number]
-                moment = stretches[bisect(begins, start) - 1].milliseconds if start < end else last
-            yield LaneLine(moment, lane, is_typed, shown if len(shown) <= _COLUMNS else elide(shown, _COLUMNS))
+    said = _ANNOUNCEMENT.sub(b"", log) if b"\x1b" in log else log
+    texts = plain_text(said.replace(b"\r\n", b"\n").decode(errors="surrogateescape")).split("\n")
+    moments, tracks = [last] * len(texts), [2 * lane] * len(texts)
+    if course is not None:
+        starts = list(accumulate([len(raw) + 1 for raw in log.split(b"\n")[:-1]], initial=0))
+        moment_of = [*course.moments, last]  # the last is of what came after the last stretch
+        moments = [moment_of[bisect(course.begins, start) - 1] for start in starts]
+        for begin, moment in course.typed:
+            number = bisect(starts, begin) - 1
+            if number < len(tracks) and not tracks[number] & 1:
+                moments[number], tracks[number] = moment, 2 * lane + 1
+    kept = [bool(text) and not text.isspace() and _OWN not in text for text in texts]
+    shown = [text if len(text) <= _COLUMNS else elide(text, _COLUMNS) for text in texts]
+    return map(LaneLine, *(compress(column, kept) for column in (moments, tracks, shown)))
 
 
 def bound_lanes(lines: Sequence[LaneLine], limit: int) -> tuple[Sequence[LaneLine], int]:

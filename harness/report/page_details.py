@@ -56,6 +56,7 @@ def case_details(
 def _on_kernel(run: RunRecord, case: CaseRecord, read_lanes: LaneReader, *, texts: Texts, limit: int) -> Value:
     lines, cut = bound_lanes(read_lanes(case), limit)
     again, shell = commands_again(run, case)
+    place = texts.place
     value: Value = {
         "reason": plain_text(case.reason).strip(),
         "why": one_line(case.why_not_failed),
@@ -67,10 +68,8 @@ def _on_kernel(run: RunRecord, case: CaseRecord, read_lanes: LaneReader, *, text
         "again": again,
         "shell": shell,
         "traits": [[one_line(one.trait), one_line(one.value), one_line(one.where)] for one in case.sightings],
-        # One list of numbers, three a line: moment, lane and whether it was typed, place of the text.
-        "lanes": [
-            n for line in lines for n in (line.milliseconds, 2 * line.lane + line.is_typed, texts.place(line.text))
-        ],
+        # One list of numbers, three a line: moment, track, place of the text (report/lanes.py).
+        "lanes": [n for moment, track, text in lines for n in (moment, track, place(text))],
     }
     if cut:
         value["cut"] = [cut, len(lines) - limit // 3]

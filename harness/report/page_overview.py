@@ -8,7 +8,7 @@ choose another baseline; so of each case the records that differ by noise at mos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.compare import conditions, is_alike
@@ -36,19 +36,20 @@ class Column(NamedTuple):
     config: str
 
 
-@dataclass(slots=True)
 class Texts:
     """Texts, each once; grows."""
 
-    list: list[str] = field(default_factory=lambda: [""])
-    _places: dict[str, int] = field(default_factory=lambda: {"": 0})
+    def __init__(self) -> None:
+        self._places = {"": 0}
+
+    @property
+    def list(self) -> list[str]:
+        """All of them, by their places."""
+        return list(self._places)
 
     def place(self, text: str) -> int:
         """The place of a text, which is put there if need be."""
-        if (place := self._places.get(text)) is None:
-            place = self._places[text] = len(self.list)
-            self.list.append(text)
-        return place
+        return self._places.setdefault(text, len(self._places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,10 @@ def _splats(runs: Sequence[RunRecord], places: Mapping[str, int]) -> list[Value]
 
 def _options(configs: Sequence[str]) -> dict[str, list[str | None]]:
     """The options of the configuration on which the kernels do not agree, None where the configuration is not known."""
-    known = [config_options(text) if text else None for text in configs]
+    # What all of them say alike need not be looked at: a configuration has thousands of lines.
+    lines = [set(text.splitlines()) for text in configs if text]
+    common = set.intersection(*lines) if lines else set()
+    known = [config_options("\n".join(set(text.splitlines()) - common)) if text else None for text in configs]
     names = sorted({name for options in known if options for name in options})
     table = {name: [options.get(name, "n") if options else None for options in known] for name in names}
     return {name: values for name, values in table.items() if len({one for one in values if one is not None}) > 1}

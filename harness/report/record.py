@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 UNKNOWN = "unknown"
 """What stands for a fact of a kernel that could not be had."""
 _EVIDENCE_LENGTH = 120
+_EARLIEST, _LATEST = -1e9, 1e11
+"""Between these stands each time in a record, in seconds: no date can be made of others, nor of what is no number."""
 _T = TypeVar("_T")
 _HINTS: dict[object, Mapping[str, object]] = {}  # by class, filled when first asked: they cost as much as the reading
 
@@ -358,7 +360,7 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
         return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
     if (hint is Outcome or hint is Fault) and isinstance(value, str) and (hint, value) in _MEMBERS:
         return _MEMBERS[hint, value]
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
         return float(value)
     if isinstance(hint, type) and is_dataclass(hint):
         return _build(hint, value, where, source)

@@ -46,14 +46,19 @@ def _patterns() -> _Patterns:
     )
 
 
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
+
+
 def plain_text(text: str) -> str:
     """The text without escape sequences, with ``\\n`` as the only line end, and every unseen character made visible.
 
     What comes out is well-formed in XML 1.0, moves no cursor and shows in the order in which it is stored. A byte that
     was not UTF-8 (decoded with ``surrogateescape``) shows as ``<0x80>``, any other unseen character as ``<U+202E>``.
     """
-    patterns = _patterns()
     ascii_only = text.isascii()  # nearly always; then two of three searches cost nothing and the third a tenth
+    if ascii_only and not text.encode("ascii").translate(None, _PLAIN):
+        return text
+    patterns = _patterns()
     if "\x1b" in text or not ascii_only:
         text = patterns.sequence.sub("", text)
     if "\r" in text:

@@ -83,6 +83,9 @@ def _trait_effects(
     declared: Declarations,
     run: RunRecord,
 ) -> Iterator[Effect]:
+    # What one machine answered and the next one did not says nothing of the kernel.
+    now = {name: case for name, case in now.items() if not case.is_flaky}
+    old = {name: case for name, case in old.items() if name in now}
     was, values = trait_values(old.values()), trait_values(now.values())
     at_base = trait_values(base.cases.values())
     told = {trait.trait: trait for trait in run.traits}
@@ -107,6 +110,7 @@ def _values(case: CaseRecord, trait: str) -> set[str]:
 def _splat_effects(comparison: Comparison) -> Iterator[Effect]:
     for one in comparison.splats:
         if one.change in (Change.REGRESSED, Change.NEW):
+            # A splat that did not come again is still one: races are like that.
             yield Effect(Of.SPLAT, one.fingerprint, "", one.kind, Standing.UNEXPECTED, one.title, one.cases)
         elif one.change is Change.FIXED:
             yield Effect(Of.SPLAT, one.fingerprint, one.kind, "", Standing.MENDED, one.title, one.cases)

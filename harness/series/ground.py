@@ -30,6 +30,7 @@ class Ground:
         built; :param base: the tree of it. :param series_word: the series as the user named it.
     :param applied: how many patches apply, one after the other. :param conflict: why the next one does not; None when
         all do. :param notes: what was decided on the way. :param commits: one for each patch that applies.
+    :param may_move: whether the base is files as they are, which somebody may change meanwhile.
     """
 
     base_word: str
@@ -40,6 +41,11 @@ class Ground:
     conflict: SeriesError | None = None
     notes: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
+    may_move: bool = False
+
+    def called(self, number: int) -> str:
+        """``patch 3/8``, or ``the base``."""
+        return f"patch {number}/{len(self.series.patches)}" if number else "the base"
 
     def kernel(self, number: int) -> str:
         """The KERNEL word of the base with that many patches."""
@@ -86,7 +92,9 @@ def find_ground(
         notes = tuple(note for note in tree.notes if note not in below[-1].notes)
     told = (*below[-1].notes, *notes)
     commits = tree.commits if tree else ()
-    return Ground(_pinned(base, word, at), at, series, whole, applied, conflict, told, commits)
+    pinned = _pinned(base, word, at)
+    may_move = word.tree is not None and pinned == base
+    return Ground(pinned, at, series, whole, applied, conflict, told, commits, may_move)
 
 
 def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:

@@ -10,7 +10,7 @@ from harness.report.record import RunRecord
 from harness.semantics import Semantics
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects, trait_values
-from harness.series.record import Broken, PatchRecord, SeriesRecord, Standing
+from harness.series.record import Broken, Effect, Of, PatchRecord, SeriesRecord, Standing
 
 _STAGES = {Stage.CONFIGURE: "the configuration", Stage.BUILD: "the build", Stage.BOOT: "the boot"}
 
@@ -33,10 +33,16 @@ def conclude(
     return replace(
         record,
         broken=tuple(find_broken(record.posted)),
-        # Who did it, and from where, is told patch by patch.
-        net=tuple(replace(one, since=-1) for one in net),
+        net=tuple(_as_a_whole(one, declared) for one in net),
         missing=tuple(_missing(runs[last], declared, semantics)) if is_whole and last else (),
     )
+
+
+def _as_a_whole(effect: Effect, declared: Declarations) -> Effect:
+    """An effect of the whole series: which patch did it, and since when, is told patch by patch."""
+    meant = declared.final.get(effect.name)
+    is_intended = effect.of is Of.TRAIT and meant is not None and meant.value == effect.after
+    return replace(effect, since=-1, standing=Standing.INTENDED if is_intended else effect.standing)
 
 
 def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:

@@ -203,6 +203,7 @@ ORDER = """
   run
   kernels
   series.quiet
+  series.asking
   series.walk
   series.judgement
   bisect.walk

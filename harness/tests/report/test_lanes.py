@@ -44,10 +44,10 @@ def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
     )
 
     assert found == [
-        LaneLine(20, 0, False, "[1.0] one"),
-        LaneLine(30, 1, True, "# echo x"),
-        LaneLine(40, 2, False, "later on"),
-        LaneLine(50, 1, False, "x"),
+        LaneLine(20, 0, "[1.0] one"),
+        LaneLine(30, 3, "# echo x"),
+        LaneLine(40, 4, "later on"),
+        LaneLine(50, 2, "x"),
     ]
 
 
@@ -55,7 +55,7 @@ def test_without_times_the_ports_come_one_after_the_other() -> None:
     """As in runs of an older harness."""
     logs, _ = recorded(("inside", b"b\n", 0, False), ("kernel", b"a\n", 5, False))
 
-    assert lanes_of(logs, ()) == [LaneLine(NO_TIME, 0, False, "a"), LaneLine(NO_TIME, 2, False, "b")]
+    assert lanes_of(logs, {}) == [LaneLine(NO_TIME, 0, "a"), LaneLine(NO_TIME, 4, "b")]
 
 
 def test_what_came_after_the_last_time_is_there() -> None:
@@ -75,7 +75,7 @@ def test_no_line_is_lost_or_doubled(events: list[tuple[str, bytes, int, bool]]) 
 
     for number, port in enumerate(LANES):
         said = [line.decode() for line in logs[port].split(b"\n") if line]
-        assert [one.text for one in found if one.lane == number] == said
+        assert [one.text for one in found if one.track // 2 == number] == said
     assert [one.milliseconds for one in found] == sorted(one.milliseconds for one in found)
 
 
@@ -93,7 +93,7 @@ def test_any_bytes_are_lines(log: bytes, sizes: list[int]) -> None:
 
 def test_many_lines_are_bounded() -> None:
     """The first and the last stay, and how many do not is told."""
-    lines = [LaneLine(at, 0, False, str(at)) for at in range(100)]
+    lines = [LaneLine(at, 0, str(at)) for at in range(100)]
     kept, cut = bound_lanes(lines, 30)
 
     assert (len(kept), cut, kept[0].text, kept[-1].text) == (30, 70, "0", "99")

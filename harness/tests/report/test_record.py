@@ -75,6 +75,15 @@ def test_damage_is_told_with_evidence(text: str, evidence: str) -> None:
     assert len(caught.value.evidence) < 500
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1e300", "-1e11"])
+def test_a_time_that_is_none_is_damage(number: str) -> None:
+    """Python's JSON reads them; no report could be written of them."""
+    whole = dumps(replace(RUN, started=4711.5)).replace("4711.5", number)
+
+    with pytest.raises(UsageError, match="is damaged"):
+        loads(whole)
+
+
 def test_a_field_that_a_later_harness_added_is_left_out() -> None:
     """Within one format, an unknown field does not stop an older reader, and a missing one takes its default."""
     whole = json.loads(changed(weather="rain"))

@@ -134,6 +134,7 @@ def test_annotations_are_one_command_a_line() -> None:
     """File and line where there is one; nothing that a title or a guest says is a command, or a property."""
     for line in annotate(EVIL):
         assert re.fullmatch(r"::(error|warning) [^:\n]*::[^\n\r]*", line)
+        assert "%0A" not in line
         assert line.isprintable()
     assert "::warning file=kernel/cgroup/cgroup.c,line=12,title=checkpatch%2C patch 2::" in "\n".join(annotate(RECORD))
 
@@ -153,7 +154,7 @@ def test_the_summary_shows_hostile_text_as_text() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
 
     assert {row.count("|") for row in rows} == {8}
-    assert not re.search(r"<img|@you|`rm`|\x1b|\u202e|```", text)
+    assert not re.search(r"<img|@you|`rm`|\x1b|\u202e|```|&lt;", text)
     assert text.count("</pre>") == 1
     assert text.startswith("### FAIL")
 

@@ -23,7 +23,7 @@ from harness.tests.test_semantics import SMALL
 from harness.verdict import Outcome, SplatReport, TraitSighting
 
 SEMANTICS = load_semantics(SMALL, path="small.toml")
-HOSTILE = "\x1b[2J\u202eevil | `rm` <img src=x> ::error::no, @you"
+HOSTILE = "\x1b[2J\u202eevil | `rm` <img src=x> &lt; ::error::no, @you %0A::error::no"
 """A title as nobody honest writes it."""
 
 

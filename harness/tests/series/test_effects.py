@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.record import RunRecord
+from harness.report.record import OutcomeCount, RunRecord
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects, trait_values
 from harness.series.record import Declared, Effect, Of, Standing
@@ -129,6 +129,14 @@ def test_what_was_not_asked_on_the_patch_before_says_since_when() -> None:
 def test_only_what_was_asked_before_is_compared() -> None:
     """A case that the base did not have is no effect of a patch."""
     assert effects(run("a", case("a")), run("b", case("a"), case("new", Outcome.LOST))) == []
+
+
+def test_a_flaky_case_tells_no_trait() -> None:
+    """What one machine answered and the next one of the same image did not, is not what the kernel does."""
+    (first, second) = ABSOLUTE.cases
+    flaky = replace(first, tries=(OutcomeCount(Outcome.MATCH, 1), OutcomeCount(Outcome.MISMATCH, 1)))
+
+    assert effects(RELATIVE, replace(ABSOLUTE, cases=(flaky, second))) == [("cases/a.session", Standing.ALLOWED)]
 
 
 def test_followed_by_keeps_the_newest() -> None:

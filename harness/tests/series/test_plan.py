@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.record import CaseRecord
+from harness.series.effects import trait_values
 from harness.series.plan import cases_that_show, needed_cases, widened_cases
 from harness.series.record import Effect, Of, Standing
 from harness.tests.series.sample import case
@@ -68,6 +69,9 @@ def test_no_trait_and_no_difference_is_left_unasked(
     shown = {seen.trait for one in last.values() if one.id in needed for seen in one.sightings}
 
     assert {seen.trait for one in asked for seen in one.sightings} <= shown
+    was, now = trait_values(base.values()), trait_values(last.values())
+    differing = {trait for trait in was if now.get(trait) != was[trait]}
+    assert cases_that_show(differing, base) | cases_that_show(differing, last) <= needed
     for name in base.keys() & last.keys():
         one, other = base[name], last[name]
         if one.outcome is not other.outcome and other in asked and one.outcome is not Outcome.SKIPPED:

@@ -1,0 +1,174 @@
+"""The kernels of a series asked: which cases each needs, whose answers hold for another, what is asked once more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness import places
+from harness.errors import ExitStatus
+from harness.judge import CONTRADICTION
+from harness.kernels import Asked
+from harness.pipeline import Prepared
+from harness.repeat import join
+from harness.report.folder import RunFolder
+from harness.report.record import CaseRecord, RunRecord
+from harness.report.terminal import RunDisplay
+from harness.report.text import one_line
+from harness.run import run_cases
+from harness.series.declared import Declarations
+from harness.series.effects import Known, find_effects
+from harness.series.ground import Ground
+from harness.series.plan import needed_cases, widened_cases
+from harness.series.quiet import QuietDisplay
+from harness.series.record import Effect, Standing
+from harness.verdict import Outcome
+
+_MOST_DOUBTED = 20
+"""When more cases than these begin to fail with a patch, that is no flake."""
+
+
+@dataclass(slots=True)
+class Asking:
+    """What the kernels of a series were asked.
+
+    :param declared: what the series means to change. :param is_full: ask each patch all cases.
+    """
+
+    ground: Ground
+    asked: Asked
+    declared: Declarations
+    is_full: bool
+    display: RunDisplay
+    runs: dict[int, RunRecord] = field(default_factory=dict)
+    """What each kernel answered, by patch."""
+    status: ExitStatus = ExitStatus.AS_EXPECTED
+    """The worst that came between, apart from cases that differ."""
+    _needed: frozenset[str] = frozenset()
+    _effects: dict[tuple[int, ...], tuple[Effect, ...]] = field(default_factory=dict)
+
+    def ask(self, number: int, prepared: Prepared, folder: RunFolder) -> int:
+        """Ask a kernel what it needs to be asked; its answers are in :attr:`runs` then.
+
+        :param folder: its run folder; discarded when nothing has to be asked.
+        :return: the patch with the same image whose answers were taken over; -1 when cases were asked.
+        :raises UsageError: no case was selected. :raises CaseError: no case can be read.
+        :raises HostError: the results cannot be kept.
+        """
+        is_end = number in (0, self.ground.applied)
+        digest = prepared.kernel.image_digest
+        same = [one for one, run in self.runs.items() if run.kernel.image_digest == digest]
+        if not is_end and not self._needed:
+            self._needed = needed_cases(self._cases(0), self._cases(self.ground.applied), declared=self.declared.traits)
+        # Of an image that is known, the results that are there serve; an end has all of them or takes none.
+        known = {case.id: case for one in same for case in self.runs[one].cases}
+        # Where no case shows a trait, there is nothing to choose by.
+        wanted = None if is_end or self.is_full or not self._needed else self._needed
+        if same:
+            missing = (wanted or frozenset()) - known.keys()
+            if not missing:
+                folder.discard()
+                first = self.runs[same[0]]
+                self.runs[number] = replace(first, kernel=prepared.kernel, cases=tuple(known.values()))
+                return same[0]
+            wanted = missing
+        run = self._run(prepared, folder, self.ground.called(number), wanted)
+        run = replace(run, cases=(*known.values(), *(case for case in run.cases if case.id not in known)))
+        if number and self.status is not ExitStatus.INTERRUPTED:
+            run = self._confirm(number, prepared, folder, run)
+            run = run if wanted is None else self._widen(number, prepared, folder, run)
+        self.runs[number] = run
+        return -1
+
+    def _confirm(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
+        """The record with the cases that began to fail asked once more: on the same image another answer is a flake."""
+        before = self.known_before(number)
+        effects = find_effects(before, number, run, base=self.known_before(1), declared=self.declared)
+        doubted = {case for one in effects if one.standing is Standing.UNEXPECTED for case in one.cases}
+        began = {case.id for case in run.cases if case.id in doubted and case.is_failure} - {
+            case.id for case in before.cases.values() if case.is_failure
+        }
+        if not began or len(began) > _MOST_DOUBTED:
+            return run
+        again = RunFolder.create(self.asked.results, f"{_slug_of(folder)}-again", time.time())
+        second = self._run(prepared, again, f"{self.ground.called(number)}, once more", began)
+        results = {case.id: case for case in second.cases if case.id in began}
+        cases = tuple(join(case, results[case.id]) if case.id in results else case for case in run.cases)
+        if not any(case.is_flaky for case in cases):
+            again.discard()
+        return replace(run, cases=cases)
+
+    def _widen(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
+        """The record with the cases that show what the patch turned out to change."""
+        before = self.known_before(number)
+        effects = find_effects(before, number, run, base=self.known_before(1), declared=self.declared)
+        wanted = widened_cases(effects, self._cases(0), self._cases(self.ground.applied))
+        self._needed |= wanted
+        if not (missing := wanted - {case.id for case in run.cases}):
+            return run
+        more = RunFolder.create(self.asked.results, f"{_slug_of(folder)}-more", time.time())
+        name = f"{self.ground.called(number)}, more"
+        added = self._run(prepared, more, name, missing)
+        cases = [
+            replace(case, folder=f"../{more.path.name}/{case.folder}" if case.folder else "") for case in added.cases
+        ]
+        return replace(run, cases=(*run.cases, *cases), seconds=run.seconds + added.seconds)
+
+    def _run(self, prepared: Prepared, folder: RunFolder, name: str, ids: Iterable[str] | None) -> RunRecord:
+        """Ask cases; all that were selected when ``ids`` is None."""
+        selection = self.asked.selection
+        if ids is not None:
+            selection = replace(selection, paths=_files_of(ids))
+        record, status = run_cases(
+            prepared,
+            selection,
+            semantics=self.asked.semantics,
+            judging=self.asked.judging,
+            folder=folder,
+            display=QuietDisplay(self.display, name),
+            command=self.asked.command,
+        )
+        for problem in record.problems:
+            self.display.note(f"{name}: {one_line(problem)}")
+        # A case that differs, or two that show different values, are judged by what was before; all else is as it is.
+        is_broken = any(CONTRADICTION not in problem for problem in record.problems) or any(
+            case.outcome is Outcome.ERROR for case in record.cases
+        )
+        if is_broken or status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS, ExitStatus.CASE_BROKEN):
+            self.status = max(self.status, status)
+        return record
+
+    def _cases(self, number: int) -> Mapping[str, CaseRecord]:
+        return {case.id: case for case in self.runs[number].cases} if number in self.runs else {}
+
+    def known_before(self, number: int) -> Known:
+        """What is known of the kernel before a patch."""
+        base = self.runs[0]
+        known = Known(0, base, {case.id: case for case in base.cases}, {case.id: 0 for case in base.cases})
+        for one in sorted(self.runs):
+            if 0 < one < number:
+                known = known.followed_by(one, self.runs[one])
+        return known
+
+    def effects(self, number: int) -> tuple[Effect, ...]:
+        """What a patch changed, by what is known now."""
+        base = self.known_before(1)
+        judged = tuple(one for one in sorted(self.runs) if one <= number)
+        if judged not in self._effects:
+            before, run = self.known_before(number), self.runs[number]
+            self._effects[judged] = find_effects(before, number, run, base=base, declared=self.declared)
+        return self._effects[judged]
+
+
+def _files_of(ids: Iterable[str]) -> tuple[Path, ...]:
+    """The files that hold those cases."""
+    names = sorted({case.partition("::")[0] for case in ids})
+    places_of = (places.ROOT, Path.cwd(), Path("/"))
+    return tuple(next((top / name for top in places_of if (top / name).exists()), places.ROOT / name) for name in names)
+
+
+def _slug_of(folder: RunFolder) -> str:
+    """What the kernel of a run folder is called there: the name without its time."""
+    return folder.path.name.partition("Z-")[2]

@@ -38,6 +38,9 @@ from harness.series.record import (
 )
 from harness.series.warned import new_warnings, read_warnings
 
+_UNTITLED = "*** SUBJECT HERE ***"
+"""What git-format-patch(1) gives a cover letter that nobody wrote."""
+
 Style = Mapping[int, tuple[Complaint, ...]]
 
 
@@ -211,8 +214,11 @@ def begin_record(ground: Ground, style: Style | None, *, command: str) -> Series
 
     :param style: None when the base has no such script. :param command: the words that the user typed.
     """
+    title = ground.series.title
+    if _UNTITLED in title:
+        title = ground.series.patches[0].subject
     return SeriesRecord(
-        title=ground.series.title,
+        title=title,
         version=ground.series.version,
         origin=ground.series_word,
         base_word=ground.base_word,

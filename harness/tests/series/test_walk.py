@@ -15,8 +15,9 @@ from harness.errors import ExitStatus
 from harness.process import Completed, run
 from harness.report.find_run import find_runs
 from harness.series.record import Of, SeriesRecord, Standing, State, loads
-from harness.tests.kernel.user_tree import kernel_tree
+from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import environment, harness
+from harness.tests.told import call
 
 BASE = "deb-src:6.1"
 BREAKS = next((places.SERIES / "release-agent-unchecked").glob("0001-*.patch"))
@@ -100,6 +101,12 @@ def _check_patches(record: SeriesRecord) -> None:
     assert (record.net, record.missing, record.state) == ((), (), State.FAIL)
 
 
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> UserTree:
+    """A tree of a user's, which is only read; beside it there is room for a store."""
+    return kernel_tree(tmp_path_factory.mktemp("user") / "linux")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -117,25 +124,23 @@ def _check_patches(record: SeriesRecord) -> None:
         (["v9.0..v9.1", "--base", "{tree}/Makefile"], 4, "is a kernel image"),
     ],
 )
-def test_a_word_that_is_wrong_costs_no_build(tmp_path: Path, words: list[str], status: int, said: str) -> None:
+def test_a_word_that_is_wrong_costs_no_build(
+    linux: UserTree, tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
     """Base, series, declarations and server are looked at before anything is built, and no results are left."""
-    tree = kernel_tree(tmp_path / "linux")
-    env = environment(HARNESS_STORE=str(tmp_path / "store"), PATCHWORK_TOKEN="")
-    filled = [word.format(tree=tree.folder) for word in words]
-    done = start("series", *filled, "--results", tmp_path / "results", env=env)
+    filled = [word.format(tree=linux.folder) for word in words]
+    store = str(linux.folder.parent / "store")
+    told = call("series", *filled, "--results", tmp_path / "results", HARNESS_STORE=store, PATCHWORK_TOKEN="")
 
-    assert said in done.stderr.decode()
-    assert done.status == status
-    assert "What to do" in done.stderr.decode()
+    told.require_error(ExitStatus(status), said)
     assert not (tmp_path / "results").exists()
 
 
-def test_a_base_that_does_not_build_is_told_as_such(tmp_path: Path) -> None:
+def test_a_base_that_does_not_build_is_told_as_such(linux: UserTree, tmp_path: Path) -> None:
     """Nothing can be said of the series then; what is said names the base, and no folder of a series is left."""
-    tree = kernel_tree(tmp_path / "linux")
-    env = environment(HARNESS_STORE=str(tmp_path / "store"))
-    done = start("series", "v9.0..v9.1", "--base", tree.folder, "--results", tmp_path / "results", env=env)
+    store = str(linux.folder.parent / "store")
+    words = ["series", "v9.0..v9.1", "--base", f"{linux.folder}@v9.0", "--results", str(tmp_path / "results")]
+    told = call(*words, HARNESS_STORE=store)
 
-    assert done.status == ExitStatus.DIFFERS
-    assert "the base" in done.stderr.decode()
+    told.require_error(ExitStatus.DIFFERS, "nothing can be said of the series, as of the base")
     assert not list((tmp_path / "results").glob("*-series-*"))

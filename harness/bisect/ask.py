@@ -65,6 +65,10 @@ class _Hushed(QuietDisplay):
 
     def started(self, run: RunRecord, total: int) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""
+        self._total = total
+
+    def note(self, text: str) -> None:
+        """See :class:`~harness.report.terminal.RunDisplay`."""
 
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
         """See :class:`~harness.report.terminal.RunDisplay`."""

@@ -194,7 +194,8 @@ class Bisection:
                 ("bad", self.state.bad_commit, self.state.steps[1].runs[0]),
             )
         ]
-        what = f"{', '.join(missing[:_SHOWN])} does not differ" if missing else "nothing differs"
+        verb = "does" if len(missing) == 1 else "do"
+        what = f"{', '.join(missing[:_SHOWN])} {verb} not differ" if missing else "nothing differs"
         return UsageError(
             f"{what} between the ends",
             evidence="\n".join([*ends, *shown, f"compared: {compared}"]),

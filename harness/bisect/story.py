@@ -178,9 +178,12 @@ def replay_lines(state: State, names: Mapping[str, Named], again: Sequence[str],
     :param again: for each step, the commit that the strategy chooses from what was known then; empty where the step
         was no choice.
     """
-    targets = f"{len(state.targets)} targets: " + ", ".join(one.target.key for one in state.targets)
-    lines = fold_line(Line(f"{state.good} .. {state.bad}: {state.commits} commits; {targets}"), width)
+    targets = f"{_counted(len(state.targets), 'target')}: " + ", ".join(one.target.key for one in state.targets)
+    ends = [names[one].called if one in names else one[:12] for one in (state.good_commit, state.bad_commit)]
+    lines = fold_line(Line(f"{' .. '.join(ends)}: {_counted(state.commits, 'commit')}; {targets}"), width)
     for at, (step, chosen) in enumerate(zip(state.steps, again, strict=True)):
+        if (step.commit, step.role) in [(one.commit, one.role) for one in state.steps[at + 1 : at + 2]]:
+            continue  # told with the last of them
         before = replace(state, steps=state.steps[: at + 1])
         lines += [Line(""), *step_lines(before, names, width)]
         if step.role is not Role.STEP:
@@ -287,14 +290,19 @@ def _count_lines(answer: Answer, width: int) -> list[Line]:
     more = [f"{skipped} could not be judged"] if skipped else []
     more += [f"{same} had an image that was asked before"] if same else []
     inert = answer.state.commits - answer.nodes
-    commits = f"{answer.state.commits} commits" + (f" ({inert} change nothing that is built)" if inert else "")
+    commits = _counted(answer.state.commits, "commit") + (f" ({inert} change nothing that is built)" if inert else "")
     targets, places = len(answer.state.targets), len(answer.culprits)
     said = f" ({', '.join(more)})" if more else ""
-    text = f"{answer.builds} builds{said} and 2 of the ends, for {targets} targets "
+    text = f"{_counted(answer.builds, 'build')}{said} and 2 of the ends, for {_counted(targets, 'target')} "
     text += f"over {commits}: log2({answer.state.commits}) + {targets} = {answer.hoped:.1f}; "
-    text += f"{places} places in a row of commits never take more than {answer.most}"
+    verb = "takes" if places == 1 else "take"
+    text += f"{_counted(places, 'place')} in a row of commits never {verb} more than {answer.most}"
     tone = Tone.GOOD if answer.builds <= answer.hoped else Tone.WARNING
     return [Line(part.text, tone) for part in fold_line(Line(text), width)]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _grouped(step: StepRecord) -> Iterable[tuple[int, int, list[str]]]:

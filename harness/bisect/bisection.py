@@ -6,7 +6,6 @@ same step is next, and what was built is in the store.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from harness.bisect.ask import Answer, Asker, find_file
 from harness.bisect.choice import Choice
 from harness.bisect.evidence import Evidence, More
+from harness.bisect.keeping import STATE_NAME
 from harness.bisect.readings import Target, differing, find_targets, read_cases, read_others, read_value
 from harness.bisect.state import (
     CaseFile,
@@ -26,7 +26,6 @@ from harness.bisect.state import (
     StepRecord,
     TargetRecord,
     dumps,
-    loads,
 )
 from harness.bisect.walk import Walk
 from harness.errors import HarnessError, SeriesError, UsageError
@@ -34,8 +33,6 @@ from harness.report.folder import RunFolder, load_run
 from harness.report.record import CaseRecord
 from harness.store import digest_of
 
-STATE_NAME = "state.json"
-_LOCK_NAME = ".lock"
 _SHOWN = 6
 _INSISTS = 7
 """How often an end is asked again for what was named and did not differ."""
@@ -309,40 +306,6 @@ class Bisection:
     def _save(self, state: State) -> None:
         RunFolder(self.folder).write_file(STATE_NAME, dumps(state))
         self.state = state
-
-
-def load_state(folder: Path) -> State | None:
-    """The state in a folder; None when there is none.
-
-    :raises UsageError: it is damaged, or of a newer harness.
-    """
-    file = folder / STATE_NAME
-    try:
-        return loads(file.read_text(encoding="utf-8"), source=str(file))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start anew with --restart") from None
-    except UsageError as error:
-        remedy = error.remedy if "format" in error.what else "start anew with --restart"
-        raise UsageError(error.what, evidence=error.evidence, remedy=remedy) from None
-
-
-@contextlib.contextmanager
-def held(folder: Path, *, note: Callable[[str], None]) -> Iterator[None]:
-    """The folder for this process alone; another one that is at it is waited for, which is said."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / _LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        note(f"waiting for another harness that is at this bisection, {folder}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[SeenRecord, ...]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from harness import places
 from harness.bisect.answer import gather, names_of
 from harness.bisect.ask import Asker
-from harness.bisect.bisection import STATE_NAME, Bisection, Told, held, load_state
+from harness.bisect.bisection import Bisection, Told
 from harness.bisect.evidence import Evidence
+from harness.bisect.keeping import STATE_NAME, held, load_state
 from harness.bisect.patches import is_series, walk_patches
 from harness.bisect.readings import Kind, Target
 from harness.bisect.state import Role, State
@@ -175,6 +176,10 @@ class Request:
         """:raises UsageError: the words name other commits than when the bisection began."""
         pairs = (("good", self.good, kept.good_commit, walk.good), ("bad", self.bad, kept.bad_commit, walk.bad))
         moved = [(role, word, was, now) for role, word, was, now in pairs if was != now]
+        strange = [step.commit for step in kept.steps if not walk.lineage.knows(step.commit)]
+        if not moved and strange:
+            what = f"{self.folder / STATE_NAME} is not of this history: it tells of commit {strange[0][:12]}"
+            raise UsageError(what, evidence=f"good: {walk.good}\nbad:  {walk.bad}", remedy="start anew with --restart")
         if not moved:
             return
         role, word, was, now = moved[0]

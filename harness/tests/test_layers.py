@@ -209,6 +209,7 @@ ORDER = """
   bisect.walk
   bisect.patches
   bisect.ask
+  bisect.keeping
   bisect.bisection
   bisect.answer
   bisect.request

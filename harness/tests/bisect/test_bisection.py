@@ -15,7 +15,7 @@ import pytest
 
 from harness import places
 from harness.bisect import request
-from harness.bisect.bisection import STATE_NAME, held
+from harness.bisect.keeping import STATE_NAME, held
 from harness.bisect.request import Request, Wanted
 from harness.bisect.state import Judged, Role, loads
 from harness.bisect.state import dumps as dump_state
@@ -413,6 +413,8 @@ def test_a_state_that_cannot_be_read_is_named(desk: Desk, at: dict[str, str]) ->
     kept = desk.state.read_text()
     desk.state.write_text(kept[:100])
     refused(desk, str(desk.state), "is damaged", "--restart")
+    desk.state.write_text(kept.replace(at["first"], "0" * 40))
+    refused(desk, str(desk.state), "is not of this history", "--restart")
     desk.state.write_text(kept.replace('"format_version": 1', '"format_version": 99'))
     refused(desk, str(desk.state), "of format 99", "reads up to format 1")
 

@@ -35,6 +35,8 @@ _SAID = re.compile(
     r"(?P<file>[^:]*):(?:(?P<line>\d+):)? (?P<level>ERROR|WARNING|CHECK):(?P<kind>[A-Z0-9_]+): (?P<text>.*)"
 )
 _LEVELS = {"ERROR": Level.ERROR, "WARNING": Level.WARNING, "CHECK": Level.CHECK}
+# Said at the end of the patch, as if they were about its last file.
+_OF_MAIL = ("COMMIT_MESSAGE", "MISSING_SIGN_OFF", "NO_AUTHOR_SIGN_OFF", "FROM_SIGN_OFF_MISMATCH")
 _UNKNOWN = "UNKNOWN_COMMIT_ID"
 _NAMED = re.compile(r"[0-9a-f]{7,40}")
 _TELLING = 5
@@ -96,7 +98,7 @@ def parse_complaints(lines: Sequence[str]) -> Iterator[Complaint]:
         if found is None:
             yield Complaint(Level.WARNING, "", 0, f"{SCRIPT} says: {line}")
             continue
-        is_of_mail = found["file"] in ("", _MAIL)
+        is_of_mail = found["file"] in ("", _MAIL) or found["kind"] in _OF_MAIL
         file, number = ("", 0) if is_of_mail else (found["file"], int(found["line"] or 0))
         yield Complaint(_LEVELS[found["level"]], file, number, found["text"].strip(), found["kind"])
 

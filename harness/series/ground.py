@@ -43,6 +43,12 @@ class Ground:
     commits: tuple[str, ...] = ()
     may_move: bool = False
 
+    @property
+    def described(self) -> str:
+        """The base for people: the source, and the series that ships and is below this one."""
+        below = f" + {self.base.series.title}" if self.base.series is not None else ""
+        return f"{self.base.source.described}{below}"
+
     def called(self, number: int) -> str:
         """``patch 3/8``, or ``the base``."""
         return f"patch {number}/{len(self.series.patches)}" if number else "the base"

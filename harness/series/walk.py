@@ -222,7 +222,7 @@ def begin_record(ground: Ground, style: Style | None, *, command: str) -> Series
         version=ground.series.version,
         origin=ground.series_word,
         base_word=ground.base_word,
-        base=ground.base.source.described,
+        base=ground.described,
         base_commit=ground.base.commit,
         patches=tuple(_not_judged(ground, style, number) for number in range(len(ground.series.patches) + 1)),
         message_id=ground.series.message_id,
@@ -236,7 +236,7 @@ def begin_record(ground: Ground, style: Style | None, *, command: str) -> Series
 def _begun(ground: Ground, style: Style | None, number: int) -> PatchRecord:
     """What is known of a patch before its kernel."""
     if number == 0:
-        return PatchRecord(0, ground.base.source.described, ground.kernel(0))
+        return PatchRecord(0, ground.described, ground.kernel(0))
     patch = ground.series.patches[number - 1]
     return PatchRecord(
         number,

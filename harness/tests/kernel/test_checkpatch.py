@@ -59,6 +59,7 @@ def test_complaints_are_read() -> None:
         "kernel/x.c:12: WARNING:LONG_LINE: line length of 110 exceeds 100 columns",
         "patch:8: ERROR:GIT_COMMIT_ID: Please use git commit description style",
         ":3: CHECK:SPACING: spaces preferred",
+        "kernel/x.c:99: ERROR:MISSING_SIGN_OFF: Missing Signed-off-by: line(s)",
         "Can't locate Foo.pm in @INC",
     )
 
@@ -66,6 +67,7 @@ def test_complaints_are_read() -> None:
         Complaint(Level.WARNING, "kernel/x.c", 12, "line length of 110 exceeds 100 columns", "LONG_LINE"),
         Complaint(Level.ERROR, "", 0, "Please use git commit description style", "GIT_COMMIT_ID"),
         Complaint(Level.CHECK, "", 0, "spaces preferred", "SPACING"),
+        Complaint(Level.ERROR, "", 0, "Missing Signed-off-by: line(s)", "MISSING_SIGN_OFF"),
         Complaint(Level.WARNING, "", 0, "scripts/checkpatch.pl says: Can't locate Foo.pm in @INC"),
     )
 

@@ -25,6 +25,7 @@ from harness.timeline import Entry, RunSummary
 
 _LOG_BYTES = 256 * 1024
 """Of a log more is not read: the page shows its first and last lines only."""
+_USUAL_BYTES = 8 * 1024
 _HISTORY_RUNS = 240
 """So many runs of all kernel lines together are told of."""
 
@@ -70,7 +71,9 @@ def _read(file: str) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(descriptor, _LOG_BYTES)
+        # Room for the longest log each time would cost ten times the reading: nearly all of them are short.
+        data = os.read(descriptor, _USUAL_BYTES)
+        return data + os.read(descriptor, _LOG_BYTES) if len(data) == _USUAL_BYTES else data
     except OSError:
         return b""
     finally:

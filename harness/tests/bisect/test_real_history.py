@@ -1,0 +1,88 @@
+"""A bisection of a real history of Linux 6.1: 34 commits, built, booted and asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness import process
+from harness.deadline import Deadline
+from harness.store import Store
+from harness.tests.bisect.real_history import RealHistory, real_history
+from harness.tests.program import environment, harness
+
+pytestmark = pytest.mark.boot
+SECONDS = 3600.0
+"""A dozen builds on a slow and busy host."""
+CASES = (
+    "cases/mounts/mountinfo-v2.session",
+    "cases/mounts/named-hierarchy.session",
+    "cases/delegation/open-files.session",
+    "cases/writes/release-agent-userns.session",
+)
+TRAITS = {
+    "mountinfo_root": "mountinfo-unscoped",
+    "new_named_hierarchy_inside": "named-hierarchy-allowed",
+    "move_judged_by": "move-judged-by-writer",
+    "release_agent_from_userns": "release-agent-unchecked",
+    "release_agent_option": "release-agent-unchecked",
+}
+"""What each series changes."""
+BY_CHANCE = """\
+title: a new cgroup has no limit on its depth
+hierarchies: v2
+
+    # mkdir /sys/fs/cgroup/a
+    # cat /sys/fs/cgroup/a/cgroup.max.depth
+    max
+"""
+
+
+@pytest.fixture(scope="module")
+def history() -> RealHistory:
+    """In the user's own store, so that it is built once."""
+    return real_history(Store.default(), deadline=Deadline.after(600))
+
+
+def test_a_real_history_is_bisected(history: RealHistory, tmp_path: Path) -> None:
+    """Five traits, four cases that show them and one that answers by chance, switched at known places: each is traced
+    to its commit in one go, past commits that do not build or boot, in no more builds than log2(N) + k."""
+    flaky = tmp_path / "by-chance.session"
+    flaky.write_text(BY_CHANCE)
+    files: list[str | Path] = [word for file in (*CASES, flaky) for word in ("--cases", file)]
+    traced = [f"--trait={trait}" for trait in TRAITS] + [f"--case={Path(file).stem}" for file in (*CASES, flaky)]
+    words: list[str | Path] = [
+        "bisect",
+        history.path,
+        "--good",
+        history.commits[0],
+        "--bad",
+        history.commits[-1],
+        "--json",
+    ]
+    told = process.run(
+        harness(*words, *files, *traced, "--results", tmp_path / "results"),
+        deadline=Deadline.after(SECONDS),
+        check=False,
+        env=environment(),
+    )
+    assert told.status == 0, told.complaint
+    answer = json.loads(told.stdout)
+    found: dict[str, list[int]] = {}
+    for culprit in answer.get("culprits", ()):
+        for change in culprit["changes"]:
+            found.setdefault(change["target"], []).append(history.commits.index(culprit["commit"]["hash"]))
+            assert (change["confidence"] < 1) == ("by-chance" in change["target"])
+    by_chance = next((target for target in found if "by-chance" in target), "")
+    skipped = {step["commit"] for step in answer["steps"] if step["judged"] == "skipped"}
+
+    assert {f"trait {trait}": found[f"trait {trait}"] for trait in TRAITS} == {
+        f"trait {trait}": history.changes[series] for trait, series in TRAITS.items()
+    }
+    assert found[by_chance] == history.changes["chance"]
+    assert answer["commits"] == len(history.commits) - 1 >= 32
+    assert {history.commits[at] for at in (*history.changes["panic"], history.changes["break"][0] + 1)} == skipped
+    assert answer["builds"] <= answer["log2_n_plus_k"]
+    assert all(one["fixes"].startswith(f"Fixes: {one['commit']['hash'][:12]} (") for one in answer["culprits"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TREE_HELP = """TREE is one of:
 
 \b
-  PATH               a kernel tree in git; --good and --bad are revisions of it
+  PATH               a kernel tree in git; --good and --bad are its revisions
   SOURCE+PATCHES     a source with a series on it, as for harness run: traced
   series:NAME        from patch to patch; --good and --bad are their numbers,
                      0 for the base, and may be left out
@@ -88,7 +88,7 @@ def bisect(
            flaky at both ends; or an end does not build or boot
       2    a case file is broken
       3    this host is at fault; start it again
-      4    wrong usage: no such revision, ends that do not differ, ...
+      4    wrong usage: no such revision, ends that do not differ
       130  interrupted
     """
     from harness.bisect.request import Request, Wanted

@@ -53,7 +53,7 @@ What it means to change is declared in a harness.toml beside it, or with
     "--answers",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Write all forms of the answer there, too: junit.xml, answer.txt, summary.md, ...",
+    help="Write all forms of the answer there, too (results/README.md).",
 )
 @click.option(
     "--cases",

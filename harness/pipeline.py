@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from harness import places
 from harness.deadline import Deadline
-from harness.errors import Stage, UsageError, during
+from harness.errors import HostError, Stage, UsageError, during
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
 from harness.guest.features import find_lacking
@@ -242,13 +242,27 @@ def _machine_of(
     """A clone of the template, or, without one, a machine that is booted."""
     folder.mkdir(parents=True, exist_ok=True)
     if template is not None:
-        mounted = find_mounted(template, mount, deadline=deadline)
-        with cloned(mounted or template, folder=folder, deadline=deadline) as one:
-            one.mounted = mount if mounted else ""
-            yield one
+        with contextlib.ExitStack() as ends:
+            yield _clone(ends, template, mount, folder=folder, deadline=deadline)
     else:
         with booted(request, folder=folder, deadline=deadline) as one:
             yield one
+
+
+def _clone(ends: contextlib.ExitStack, template: Template, mount: str, *, folder: Path, deadline: Deadline) -> Machine:
+    """A clone, with the hierarchies mounted where there is a template for that."""
+    mounted = find_mounted(template, mount, deadline=deadline)
+    if mounted is not None:
+        try:
+            machine = ends.enter_context(cloned(mounted, folder=folder, deadline=deadline))
+        except HostError:
+            # Another run may have made room since it was found; then the case mounts them itself.
+            if mounted.folder.exists():
+                raise
+        else:
+            machine.mounted = mount
+            return machine
+    return ends.enter_context(cloned(template, folder=folder, deadline=deadline))
 
 
 def read_machine_type(name: str) -> MachineType:

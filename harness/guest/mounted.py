@@ -6,8 +6,10 @@ with hierarchies is itself made from a clone, and as pristine: nothing but the m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +65,11 @@ def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Tem
             # A full disk or a deadline says nothing of the kernel: the next wish tries again.
             return None
         _make_room(store)
-    os.utime(place)
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        # Another run has made room since it was found.
+        return None
     return replace(template, folder=place)
 
 
@@ -88,7 +94,16 @@ def _mount_and_save(template: Template, command: str, folder: Path, deadline: De
 
 def _make_room(store: Store) -> None:
     """Drop those that were not used for longest; whoever wants one then makes it anew."""
-    folders = [path for path in (store.folder / KIND).iterdir() if path.is_dir() and not path.name.startswith(".")]
-    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in folders[_KEPT:]:
-        shutil.rmtree(path, ignore_errors=True)
+    used = []
+    for path in (store.folder / KIND).iterdir():
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        # Another run may make room, too.
+        with contextlib.suppress(FileNotFoundError):
+            used.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(used, reverse=True)[_KEPT:]:
+        # Away at once: who clones it then sees that it is gone, and not a half of it.
+        gone = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)

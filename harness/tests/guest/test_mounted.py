@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import pipeline
 from harness.deadline import Deadline
 from harness.guest import mounted
 from harness.guest.mounted import KIND, find_mounted
@@ -15,6 +16,7 @@ from harness.guest.template import Template, cloned
 from harness.session.console_name import Console
 from harness.session.header import read_header
 from harness.session.play import mount_command, mount_hierarchies
+from harness.store import Store
 
 pytestmark = pytest.mark.boot
 
@@ -87,3 +89,28 @@ def test_the_least_used_make_room(own: Template, monkeypatch: pytest.MonkeyPatch
     left = [path for path in (own.folder.parents[1] / KIND).iterdir() if path.is_dir()]
 
     assert left == [found.folder for found in [wish(own, ": two")] if found]
+
+
+def test_one_that_is_gone_when_it_is_wanted_is_not_missed(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run may make room after a template was found, and before it is marked as used."""
+    wish(own), wish(own)
+    monkeypatch.setattr(Store, "find", lambda *_: own.folder / "gone")
+
+    assert wish(own) is None
+
+
+def test_a_machine_is_had_although_its_template_went_away(
+    own: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is removed before QEMU has opened it costs nothing but the mounts."""
+    gone = replace(own, folder=tmp_path / "gone")
+    monkeypatch.setattr(pipeline, "find_mounted", lambda *_, **__: gone)
+    lease = pipeline._machine_of(
+        own.request, own, mount=MOUNT, folder=tmp_path / "machine", deadline=Deadline.after(SOON)
+    )
+    with lease as machine:
+        said = machine.console(Console.ADMIN, deadline=Deadline.after(SOON)).run(
+            "echo here", deadline=Deadline.after(SOON)
+        )
+
+        assert (machine.mounted, said.output.strip()) == ("", "here")

@@ -50,14 +50,9 @@ and for b4 prep --check and b4 am --check:
 @click.option(
     "--thread", metavar="FILE", type=click.Path(path_type=Path), help="The mailbox of the whole series, if it is known."
 )
-@click.option(
-    "--cases",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Case file or folder, any number of times.  [default: cases/]",
-)
-@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
-@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@options.cases
+@options.expression
+@options.workers
 @options.building
 @options.results
 def b4_check(

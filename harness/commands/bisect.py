@@ -46,7 +46,7 @@ TREE_HELP = """TREE is one of:
     "--cases", type=click.Path(path_type=Path), multiple=True, help="Ask the ends these files.  [default: all]"
 )
 @click.option("-k", "expression", metavar="EXPR", default="", help="Ask the ends cases whose name matches.")
-@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@options.workers
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges all.  [default: the good end's]")
 @click.option("--restart", is_flag=True, help="Forget what was found so far, and begin anew.")
 @click.option("--replay", is_flag=True, help="Show each decision so far, and why; nothing is built.")

@@ -47,6 +47,16 @@ def _bound(option: str, seconds: float, what: str) -> Callable[[Command], Comman
     )
 
 
+cases = click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Case file or folder, any number of times.  [default: cases/]",
+)
+expression = click.option(
+    "-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest."
+)
+workers = click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
 accel = click.option(
     "--accel",
     type=click.Choice([_AUTO, *(one.value for one in Acceleration)]),

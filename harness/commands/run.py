@@ -28,14 +28,9 @@ if TYPE_CHECKING:
 
 @click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
-@click.option(
-    "--cases",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Case file or folder, any number of times.  [default: cases/]",
-)
-@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
-@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@options.cases
+@options.expression
+@options.workers
 @click.option("-x", "failures", flag_value=1, type=int, help="Stop each kernel at its first case that fails.")
 @click.option("--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="The same at the Nth.")
 @click.option(

@@ -55,14 +55,9 @@ What it means to change is declared in a harness.toml beside it, or with
     type=click.Path(path_type=Path),
     help="Write all forms of the answer there, too (results/README.md).",
 )
-@click.option(
-    "--cases",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Case file or folder, any number of times.  [default: cases/]",
-)
-@click.option("-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest.")
-@click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+@options.cases
+@options.expression
+@options.workers
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline]")
 @options.accel
 @options.machine

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from harness.bisect.readings import Kind, Target
-from harness.report.record import loads_value
+from harness.json_value import loads_value
 
 FORMAT_VERSION = 1
 

@@ -7,23 +7,15 @@ refuses a newer one by name. A field that is only added does not raise it: an ol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
-from enum import StrEnum
-from types import GenericAlias
-from typing import TypeVar, get_args, get_type_hints
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
-from harness.errors import UsageError
+from harness.json_value import build, loads_value, parse_json
 from harness.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
 UNKNOWN = "unknown"
 """What stands for a fact of a kernel that could not be had."""
-_EVIDENCE_LENGTH = 120
-_EARLIEST, _LATEST = -1e9, 1e11
-"""Between these stands each time in a record, in seconds: no date can be made of others, nor of what is no number."""
-_T = TypeVar("_T")
-_HINTS: dict[object, Mapping[str, object]] = {}  # by class, filled when first asked: they cost as much as the reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +271,9 @@ def loads(text: str, *, source: str = "the run record") -> RunRecord:
     :param source: what to call the text in an error, e.g. the path of the file.
     :raises UsageError: the text is damaged, or of a newer format than ``FORMAT_VERSION``.
     """
-    value = _parse(text, source)
-    version = value.get("format_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise UsageError(
-            f"{source} is of run record format {version}, and this harness reads up to format {FORMAT_VERSION}",
-            evidence=f'"format_version": {version}',
-            remedy="read it with the harness that wrote it, or a newer one",
-        )
-    return _build(RunRecord, value, "run", source)
+    return loads_value(
+        RunRecord, text, newest=FORMAT_VERSION, source=source, name="run", format_name="run record format"
+    )
 
 
 def dumps_case(case: CaseRecord) -> str:
@@ -297,80 +283,9 @@ def dumps_case(case: CaseRecord) -> str:
 
 def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
     """The case that :func:`dumps_case` wrote. :raises UsageError: the line is damaged."""
-    return _build(CaseRecord, _parse(line, source), "case", source)
+    return build(CaseRecord, parse_json(line, source), "case", source)
 
 
 def read_kernel(table: object, *, source: str = "the kernel record") -> KernelRecord:
     """The kernel that ``asdict`` made a table of. :raises UsageError: the table is damaged."""
-    return _build(KernelRecord, table, "kernel", source)
-
-
-def loads_value(kind: type[_T], text: str, *, newest: int, source: str) -> _T:
-    """A frozen value of ``kind`` from the JSON of its ``asdict``, which holds its ``format_version``.
-
-    :param newest: the newest format that can be read. :param source: what to call the text in an error.
-    :raises UsageError: the text is damaged, or of a newer format.
-    """
-    value = _parse(text, source)
-    version = value.get("format_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version > newest:
-        raise UsageError(
-            f"{source} is of format {version}, and this harness reads up to format {newest}",
-            evidence=f'"format_version": {version}',
-            remedy="read it with the harness that wrote it, or a newer one",
-        )
-    return _build(kind, value, kind.__name__, source)
-
-
-def _damaged(source: str, evidence: str) -> UsageError:
-    return UsageError(
-        f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
-    )
-
-
-def _parse(text: str, source: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except ValueError as error:
-        raise _damaged(source, f"{error}\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
-    except RecursionError:
-        raise _damaged(source, f"nested too deep\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
-    return value
-
-
-def _build(kind: type[_T], value: object, where: str, source: str) -> _T:
-    """A frozen value of ``kind`` from parsed JSON; each field is held against its annotation."""
-    if not isinstance(value, dict):
-        raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
-    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
-    fields = {
-        name: _convert(hint, value[name], f"{where}.{name}", source) for name, hint in hints.items() if name in value
-    }
-    try:
-        return kind(**fields)
-    except TypeError as error:
-        raise _damaged(source, f"{where}: {error}") from None
-
-
-def _convert(hint: object, value: object, where: str, source: str) -> object:
-    if (hint is str or hint is int or hint is bool) and type(value) is hint:  # nearly always
-        return value
-    if isinstance(hint, GenericAlias) and isinstance(value, list):
-        (part,) = get_args(hint)[:1]
-        return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
-    if (hint is Outcome or hint is Fault) and isinstance(value, str) and (hint, value) in _MEMBERS:
-        return _MEMBERS[hint, value]
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
-        return float(value)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _build(hint, value, where, source)
-    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str) and value in list(hint):
-        return hint(value)
-    wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
-    raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
-
-
-_MEMBERS: Mapping[tuple[object, str], Outcome | Fault] = {
-    **{(Outcome, one.value): one for one in Outcome},
-    **{(Fault, one.value): one for one in Fault},
-}
+    return build(KernelRecord, table, "kernel", source)

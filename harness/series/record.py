@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from harness.errors import Stage
-from harness.report.record import loads_value
+from harness.json_value import loads_value
 
 FORMAT_VERSION = 1
 SERIES_NAME = "series.json"

@@ -20,6 +20,7 @@ ORDER = """
   defect
   interrupts
 * toml_table
+* json_value
 * verdict
 * release
 * spec

@@ -1,0 +1,92 @@
+"""Frozen values from JSON, each field held against its annotation; what is damaged or too new is told. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from enum import StrEnum
+from types import GenericAlias
+from typing import TypeVar, get_args, get_type_hints
+
+from harness.errors import UsageError
+
+_EVIDENCE_LENGTH = 120
+_EARLIEST, _LATEST = -1e9, 1e11
+"""Between these stands each time in a record, in seconds: no date can be made of others, nor of what is no number."""
+_T = TypeVar("_T")
+# By class, filled when first asked: they cost as much as the reading.
+_HINTS: dict[object, Mapping[str, object]] = {}
+_MEMBERS: dict[object, Mapping[str, StrEnum]] = {}
+
+
+def loads_value(
+    kind: type[_T], text: str, *, newest: int, source: str, name: str = "", format_name: str = "format"
+) -> _T:
+    """A frozen value of ``kind`` from the JSON of its ``asdict``, which holds its ``format_version``.
+
+    :param newest: the newest format that can be read. :param source: what to call the text in an error.
+    :param name: what to call the value there, the class's name when left out; :param format_name: and its format.
+    :raises UsageError: the text is damaged, or of a newer format.
+    """
+    value = parse_json(text, source)
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > newest:
+        raise UsageError(
+            f"{source} is of {format_name} {version}, and this harness reads up to format {newest}",
+            evidence=f'"format_version": {version}',
+            remedy="read it with the harness that wrote it, or a newer one",
+        )
+    return build(kind, value, name or kind.__name__, source)
+
+
+def parse_json(text: str, source: str) -> object:
+    """What a JSON text holds. :raises UsageError: it is damaged."""
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        raise _damaged(source, f"{error}\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
+    except RecursionError:
+        raise _damaged(source, f"nested too deep\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
+    return value
+
+
+def build(kind: type[_T], value: object, where: str, source: str) -> _T:
+    """A frozen value of ``kind`` from parsed JSON.
+
+    :param where: what to call it in an error. :raises UsageError: it is damaged.
+    """
+    if not isinstance(value, dict):
+        raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
+    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
+    fields = {
+        name: _convert(hint, value[name], f"{where}.{name}", source) for name, hint in hints.items() if name in value
+    }
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise _damaged(source, f"{where}: {error}") from None
+
+
+def _damaged(source: str, evidence: str) -> UsageError:
+    return UsageError(
+        f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
+    )
+
+
+def _convert(hint: object, value: object, where: str, source: str) -> object:
+    if (hint is str or hint is int or hint is bool) and type(value) is hint:  # nearly always
+        return value
+    if isinstance(hint, GenericAlias) and isinstance(value, list):
+        (part,) = get_args(hint)[:1]
+        return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
+        return float(value)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return build(hint, value, where, source)
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
+        members = _MEMBERS.get(hint) or _MEMBERS.setdefault(hint, {one.value: one for one in hint})
+        if value in members:
+            return members[value]
+    wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
+    raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")

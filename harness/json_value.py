@@ -80,13 +80,15 @@ def _convert(hint: object, value: object, where: str, source: str) -> object:
     if isinstance(hint, GenericAlias) and isinstance(value, list):
         (part,) = get_args(hint)[:1]
         return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
+    if isinstance(value, str) and (known := _MEMBERS.get(hint)) and value in known:
+        return known[value]
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
         return float(value)
     if isinstance(hint, type) and is_dataclass(hint):
         return build(hint, value, where, source)
     if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
-        members = _MEMBERS.get(hint) or _MEMBERS.setdefault(hint, {one.value: one for one in hint})
-        if value in members:
-            return members[value]
+        known = _MEMBERS.setdefault(hint, {one.value: one for one in hint})
+        if value in known:
+            return known[value]
     wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
     raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")

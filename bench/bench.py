@@ -34,11 +34,11 @@ from harness.guest.template import booted
 from harness.kernellog import KernelLog
 from harness.pipeline import Options
 from harness.report.folder import load_run
-from harness.semantics import load_semantics
 from harness.session.console_name import Console
 from harness.session.play import mount_command, play
 from harness.session.prompt import announcement_pattern
 from harness.session.transcript import parse
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store
 from harness.verdict import Outcome
 
@@ -108,7 +108,7 @@ class Bench:
     def clones(self) -> list[Figure]:
         """Fresh machines, and the manual page's session on one."""
         first, whole = [], []
-        semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+        semantics = shipped_semantics()
         bench = make_bench(self.prepared, semantics, folder=self.folder)
         transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
         for number in range(REPEATS):
@@ -168,7 +168,7 @@ class Bench:
                 pids.append(machine.pid)
                 added.append(sum(map(pss, pids)))
             figures.append(self._memory("memory a clone adds at its first answer", added[1] - added[0], 60))
-            semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+            semantics = shipped_semantics()
             bench = make_bench(self.prepared, semantics, folder=self.folder)
             transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
             before = sum(map(pss, pids)) - pss(pids[1])
@@ -225,7 +225,7 @@ class Bench:
         Having a machine and ending it is the clone's, the harness's own is what its process computes meanwhile, and the
         guest's is the rest: what is waited for at the consoles.
         """
-        semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+        semantics = shipped_semantics()
         bench = make_bench(self.prepared, semantics, folder=self.folder)
         clone = whole = own = 0.0
         files = sorted(places.CASES.glob("*/*.session"))[::_EVERY]

@@ -54,7 +54,8 @@ from harness.report.record import CaseRecord
 from harness.report.terminal import PlainDisplay
 from harness.run import Judging, run_cases
 from harness.selection import Selection
-from harness.semantics import Semantics, load_semantics
+from harness.semantics import Semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store
 from harness.verdict import Outcome
 from harness.whole_file import write_whole
@@ -244,7 +245,7 @@ def main() -> None:
     if unknown := sorted({*(words.only or ())} - {mutant.name for mutant in every}):
         parser.error(f"there is no mutant {', '.join(unknown)}")
     mutants = [mutant for mutant in every if not words.only or mutant.name in words.only]
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     known = loads(JSON.read_text()) if JSON.exists() else {}
     with signals_as_interrupts():
         bench = Bench(semantics, known, words.workers, words.all_cases, words.again)

@@ -13,7 +13,7 @@ from harness.report.page_data import gather
 from harness.report.page_html import render_page
 from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.report.reported import find_reported
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.verdict import Outcome, TraitSighting
 
 KERNELS, CASES = 20, 200
@@ -24,7 +24,7 @@ _STEPS = 14
 
 def make_runs(results: Path) -> list[str]:
     """The run folders of so many kernels; their names."""
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     traits = tuple(
         TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("cases/a:1",))
         for name, trait in semantics.traits.items()
@@ -94,7 +94,7 @@ def _logs(folder: Path, pid: int) -> None:
 def measure_page(results: Path) -> list[Figure]:
     """From the words to the text of the page, records and logs read; and how large it is."""
     names = make_runs(results)
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     seconds, size = [], 0
     for _ in range(REPEATS):
         began = time.perf_counter()

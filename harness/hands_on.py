@@ -14,10 +14,10 @@ from harness.guest.machine import Machine
 from harness.hand_over import hand_over
 from harness.pipeline import Options
 from harness.profile import Profile
-from harness.semantics import load_semantics
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError, Played, play
 from harness.session.transcript import Transcript, parse
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store
 from harness.verdict import Fate
 
@@ -37,7 +37,7 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
             remedy="run it in one; for scripts there are session files and 'harness run'",
         )
     transcript, line = read_case(case) if case else (None, None)
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
         folder = Path(name)
         prepared = pipeline.prepare(

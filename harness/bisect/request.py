@@ -25,7 +25,8 @@ from harness.report.folder import RunFolder
 from harness.report.lines import Line
 from harness.report.terminal import RunDisplay
 from harness.selection import Selection
-from harness.semantics import Semantics, load_semantics, near
+from harness.semantics import Semantics, near
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store, digest_of
 
 BISECTIONS = "bisect"
@@ -240,4 +241,4 @@ def _of(walk: Walk, commit: str) -> int:
 
 
 def _semantics() -> Semantics:
-    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    return shipped_semantics()

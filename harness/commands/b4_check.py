@@ -97,10 +97,10 @@ def _words(
 ) -> SeriesWords:
     from harness.kernels import Asked
     from harness.selection import Selection
-    from harness.semantics import load_semantics
     from harness.series.judgement import SeriesWords
+    from harness.shipped_semantics import shipped_semantics
 
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     folder = results or places.RESULTS
     asked = Asked(
         Selection(cases, expression, workers),

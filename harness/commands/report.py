@@ -154,6 +154,6 @@ def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
 
 
 def _semantics() -> Semantics:
-    from harness.semantics import load_semantics
+    from harness.shipped_semantics import shipped_semantics
 
-    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    return shipped_semantics()

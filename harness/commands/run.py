@@ -127,10 +127,11 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
     :raises UsageError: a KERNEL word, machine type or profile that there is not.
     """
     from harness.pipeline import read_machine_type
-    from harness.semantics import MAINLINE, load_semantics
+    from harness.semantics import MAINLINE
+    from harness.shipped_semantics import shipped_semantics
     from harness.spec import parse_spec
 
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     for one in asked:
         parse_spec(one.kernel)
         read_machine_type(one.machine_type)

@@ -43,9 +43,9 @@ def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool
     """
     if learn + coverage + bool(profiles) > 1:
         raise UsageError("--learn, --coverage and --profiles do not go together", remedy="give one of them")
-    from harness.semantics import load_semantics
+    from harness.shipped_semantics import shipped_semantics
 
-    known = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    known = shipped_semantics()
     if learn:
         return _learn(known, words)
     if coverage:

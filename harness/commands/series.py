@@ -174,9 +174,10 @@ def _status(judged: Judged) -> ExitStatus:
 
 def _read_semantics(profile: str) -> Semantics:
     """The traits and profiles. :raises UsageError: there is no such profile."""
-    from harness.semantics import MAINLINE, load_semantics
+    from harness.semantics import MAINLINE
+    from harness.shipped_semantics import shipped_semantics
 
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     if profile not in ("", MAINLINE):
         semantics.profile(profile, release=None)
     return semantics

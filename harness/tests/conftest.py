@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness import places
 from harness.case import Bench, make_bench
 from harness.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store
 
 # The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
@@ -47,7 +46,7 @@ def template(prepared: Prepared) -> Template:
 @pytest.fixture
 def bench(prepared: Prepared, tmp_path: Path) -> Bench:
     """Where cases are run: the distribution's kernel, a run folder of the test's own."""
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     return make_bench(prepared, semantics, folder=tmp_path)
 
 

@@ -18,9 +18,9 @@ from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
 from harness.profile import Declaration
 from harness.report.record import BuildRecord, KernelRecord
-from harness.semantics import load_semantics
 from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
+from harness.shipped_semantics import shipped_semantics
 from harness.verdict import Outcome
 
 
@@ -46,7 +46,7 @@ def prepared() -> Prepared:
 @pytest.fixture
 def case(prepared: Prepared, tmp_path: Path) -> OpenCase:
     """A case that has no machine."""
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    semantics = shipped_semantics()
     bench = Bench(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
     return OpenCase(bench, "cases/x/test_y.py::test_z", folder="x")
 

@@ -11,11 +11,11 @@ from harness import places
 from harness.errors import CaseError
 from harness.known import Known, KnownFailures, Told, load_known, read_told
 from harness.report.record import CaseRecord, TraitRecord
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.verdict import Outcome, TraitSighting
 
 TODAY = datetime.date(2026, 11, 22)
-SEMANTICS = load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+SEMANTICS = shipped_semantics()
 PROFILE = SEMANTICS.profile("mainline-6.1", release=None)
 CASE = """
 [[known]]

@@ -52,6 +52,7 @@ ORDER = """
 * compare
 * profile
 * semantics
+  shipped_semantics
 * series.declared
 * series.effects
 * series.plan

@@ -8,8 +8,9 @@ from harness import places
 from harness.errors import CaseError
 from harness.kernel.kconfig import ConfigSource, parse_config
 from harness.needs import Feature, check_need, excused, lack_notes, missing_needs
-from harness.semantics import Semantics, load_semantics
+from harness.semantics import Semantics
 from harness.session.transcript import parse
+from harness.shipped_semantics import shipped_semantics
 
 SESSIONS = sorted(places.CASES.rglob("*.session"))
 OF_ALL_KERNELS = {
@@ -25,7 +26,7 @@ OF_ALL_KERNELS = {
 @pytest.fixture(scope="module")
 def semantics() -> Semantics:
     """The traits and profiles that the harness ships with."""
-    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    return shipped_semantics()
 
 
 def test_options_are_held_against_the_configuration() -> None:

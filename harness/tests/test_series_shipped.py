@@ -17,7 +17,8 @@ from harness.kernel.source import Source, source_package
 from harness.kernel.sparse import check_out_sparsely
 from harness.process import run
 from harness.profile import Declaration
-from harness.semantics import Semantics, load_semantics
+from harness.semantics import Semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.spec import SpecKind, parse_spec
 from harness.store import Store
 
@@ -64,7 +65,7 @@ def source() -> Source:
 @pytest.fixture(scope="module")
 def semantics() -> Semantics:
     """The traits and profiles that the harness ships with."""
-    return load_semantics(places.SEMANTICS.read_text(), path="cases/semantics.toml")
+    return shipped_semantics()
 
 
 def read_patch(path: Path) -> EmailMessage:

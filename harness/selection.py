@@ -39,6 +39,20 @@ class Selection:
         return not self.paths and not self.expression
 
 
+_FILES_PER_WORKER = 4
+"""A worker costs two seconds to start; with fewer files each they are not won back, with one core left even lost."""
+
+
+def worth_starting(workers: int, paths: Sequence[Path]) -> int:
+    """How many of so many workers win back, by what they ask, the time that they need to start.
+
+    :param paths: case files or folders, of which one may hold any number of cases; none means all cases.
+    """
+    if not paths or not all(path.is_file() for path in paths):
+        return workers
+    return max(1, min(workers, len(paths) // _FILES_PER_WORKER))
+
+
 def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, str]:
     """pytest's exit status, and what it had to say on standard error.
 

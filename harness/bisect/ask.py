@@ -23,7 +23,7 @@ from harness.report.folder import RunFolder
 from harness.report.record import CaseRecord, RunRecord
 from harness.report.terminal import RunDisplay
 from harness.run import Judging, run_cases
-from harness.selection import Selection
+from harness.selection import Selection, worth_starting
 from harness.semantics import Semantics
 from harness.series.quiet import QuietDisplay
 from harness.store import Store
@@ -162,7 +162,7 @@ class Asker:
         today = datetime.datetime.now(datetime.UTC).date()
         record, status = run_cases(
             self._prepared[word],
-            replace(selection, workers=_workers(selection)),
+            replace(selection, workers=worth_starting(selection.workers, selection.paths)),
             semantics=self.semantics,
             judging=Judging(KnownFailures("", today)),
             folder=folder,
@@ -195,8 +195,3 @@ def find_file(file: str) -> Path:
         if (base / file).is_file():
             return base / file
     raise UsageError(f"the case file {file} is not there any more", remedy="bring it back, or start with --restart")
-
-
-def _workers(selection: Selection) -> int:
-    """A worker without a case is not worth its start."""
-    return min(selection.workers, len(selection.paths)) if selection.paths else selection.workers

@@ -225,8 +225,8 @@ class Bisection:
         self._add(replace(step, seconds=round(time.monotonic() - began, 1)), answer)
 
     def _ask_again(self, more: More, role: Role) -> None:
-        """Ask a commit so many times more."""
-        commit = self.walk.lineage.commits[more.node].hash
+        """Ask a commit so many times more: the very one that was asked, not a twin, which would have to be built."""
+        commit = self._asked_commit(more.node)
         targets = [target for target in self._targets() if target.key in more.targets]
         name = self._name(commit)
         self._image_of(commit, name)
@@ -237,6 +237,10 @@ class Bisection:
             seen = _seen(targets, answer.cases)
             step = StepRecord(commit, role, Judged.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
             self._add(step, answer, is_told=not left)
+
+    def _asked_commit(self, node: int) -> str:
+        known = (step.commit for step in self.state.steps if step.judged is not Judged.SKIPPED)
+        return next(commit for commit in known if self.walk.lineage.node(commit) == node)
 
     def _image_of(self, commit: str, name: str) -> str:
         """:raises UsageError: the tree has lost the commit."""

@@ -100,7 +100,7 @@ class Request:
         :raises UsageError, SeriesError, CaseError, HostError: see :meth:`Bisection.run`; what was seen is kept.
         """
         store = store or Store.default()
-        semantics = _semantics()
+        semantics = shipped_semantics()
         selection, is_target = select(self.wanted, semantics, self.workers)
         walk = self._walk(store, display.phase)
         folder = RunFolder.at(self.folder)
@@ -194,19 +194,15 @@ class Request:
 def select(wanted: Wanted, semantics: Semantics, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
     """The cases that the ends are asked, and whether a target is to be traced.
 
-    :raises UsageError: there is no such trait, case or file.
+    :raises UsageError: there is no such trait or case.
     """
-    for path in wanted.files:
-        if not path.exists():
-            raise UsageError(f"--cases {path}: there is no such file or folder", remedy="name a case file or a folder")
     for name in wanted.traits:
         if name not in semantics.traits:
             remedy = "harness semantics lists the traits"
             raise UsageError(f"--trait {name}: there is no such trait{near(name, semantics.traits)}", remedy=remedy)
     files = _case_files(wanted.files)
     if not wanted.traits and not wanted.cases:
-        paths = tuple(path.resolve() for path in wanted.files)
-        return Selection(paths, wanted.expression, workers), lambda target: True
+        return Selection(tuple(wanted.files), wanted.expression, workers), lambda target: True
     chosen: dict[Path, None] = {}
     for name in wanted.traits:
         chosen |= dict.fromkeys(path for path in files if name in path.read_text(errors="replace"))
@@ -238,7 +234,3 @@ def _chosen(walk: Walk, state: State) -> str:
 
 def _of(walk: Walk, commit: str) -> int:
     return walk.lineage.ancestors(walk.lineage.node(commit))
-
-
-def _semantics() -> Semantics:
-    return shipped_semantics()

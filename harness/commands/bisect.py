@@ -14,7 +14,7 @@ import click
 
 from harness import places
 from harness.commands import options
-from harness.commands.run import choose_workers
+from harness.commands.run import choose_workers, existing_cases
 from harness.errors import ExitStatus
 from harness.guest.qemu import Acceleration
 from harness.kernel.build_options import BuildOptions
@@ -96,13 +96,14 @@ def bisect(
 
     if is_all and (traced_cases or traced_traits):
         raise click.UsageError("--all traces everything: leave it out, or --case and --trait")
+    found = existing_cases(cases)
     request = Request(
         tree,
         good,
         bad,
-        Wanted(traced_traits, traced_cases, cases, expression),
+        Wanted(traced_traits, traced_cases, found, expression),
         Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
-        choose_workers(workers, cases),
+        choose_workers(workers, found),
         results or places.RESULTS,
         shlex.join(["harness", *sys.argv[1:]]),
     )

@@ -141,13 +141,14 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
 
 
 def choose_workers(word: str, cases: Sequence[Path]) -> int:
-    """How many machines side by side; a worker that would have no case is not worth its start.
+    """How many machines side by side, by default as many as there are cores and are worth their start.
 
     :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
     """
+    from harness.selection import worth_starting
+
     if word == "auto":
-        cores = len(os.sched_getaffinity(0))
-        return min(cores, len(cases)) if cases and all(path.is_file() for path in cases) else cores
+        return worth_starting(len(os.sched_getaffinity(0)), cases)
     if word.isdigit() and int(word) > 0:
         return int(word)
     raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")

@@ -407,13 +407,15 @@ def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path
     assert not list((tmp_path / "results").iterdir())
 
 
-def test_no_more_workers_than_cases_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker costs a second; one that would have nothing to do is not started. A folder may hold any number."""
+def test_no_more_workers_than_win_their_start_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker costs as much as several cases; by default none is started for fewer. A folder may hold any number."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    files = [shutil.copy(__file__, tmp_path / str(number)) for number in range(3)]
+    files = [shutil.copy(__file__, tmp_path / str(number)) for number in range(13)]
     paths = [Path(file) for file in files]
 
+    assert choose_workers("auto", paths[:1]) == choose_workers("auto", paths[:5]) == 1
     assert choose_workers("auto", paths) == 3
+    assert choose_workers("auto", paths * 4) == 8
     assert choose_workers("auto", [*paths, tmp_path]) == 8
     assert choose_workers("auto", ()) == 8
     assert choose_workers("5", paths) == 5

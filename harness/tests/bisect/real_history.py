@@ -27,7 +27,7 @@ _CGROUP, _PIDS, _BOUNDS = "kernel/cgroup/cgroup.c", "kernel/cgroup/pids.c", "ker
 _FILES = (_CGROUP, "kernel/cgroup/cgroup-v1.c", "kernel/cgroup/cgroup-internal.h", _PIDS, _BOUNDS)
 _DOCUMENT = "Documentation/admin-guide/cgroup-v2.rst"
 _SHOWN = '\tif (depth == INT_MAX)\n\t\tseq_puts(seq, "max\\n");\n'
-_BY_CHANCE = _SHOWN.replace("depth == INT_MAX", "depth == INT_MAX && (hweight32(get_cycles()) & 1)")
+_RENAMED = _SHOWN.replace('"max', '"none')
 _BEGINS = "int __init cgroup_init(void)\n{\n\tstruct cgroup_subsys *ss;\n\tint ssid;\n"
 
 
@@ -48,7 +48,7 @@ _PLAN = (
     *("document", "+mountinfo-unscoped", "document", "+named-hierarchy-allowed", "comment", "document"),
     *("break", "comment", "mend", "comment", "document", "document", "panic", "calm"),
     *("comment", "document", "document", "comment", "-named-hierarchy-allowed +release-agent-unchecked"),
-    *("document", "document", "+chance", "comment", "document", "object", "comment", "object", "comment"),
+    *("document", "document", "+renamed", "comment", "document", "object", "comment", "object", "comment"),
     *("object", "document", "+move-judged-by-writer +named-hierarchy-allowed", "comment", "comment", "document"),
 )
 """What each commit does; ``+`` and ``-`` switch a series that ships on and off. Two commits do not
@@ -60,7 +60,7 @@ def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
     """The history, made when it is not there yet."""
     source = source_package(store, "6.1", deadline=deadline)
     patches = sorted(path for name in _series() for path in (places.SERIES / name).glob("*.patch"))
-    key = digest_of("2", source.commit, repr(_PLAN), *patches)
+    key = digest_of("3", source.commit, repr(_PLAN), *patches)
 
     def fill(folder: Path) -> None:
         repository = folder / "linux.git"
@@ -85,7 +85,7 @@ def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
 
 
 def _series() -> list[str]:
-    return sorted({word[1:] for step in _PLAN for word in step.split() if word[0] in "+-" and word != "+chance"})
+    return sorted({word[1:] for step in _PLAN for word in step.split() if word[0] in "+-" and word != "+renamed"})
 
 
 def _blob(repository: Path, commit: str, name: str, *, deadline: Deadline) -> bytes:
@@ -127,8 +127,8 @@ def _change(step: str, at: int, work: Path, *, deadline: Deadline) -> None:
         _replace(work / _CGROUP, _BEGINS, f'{_BEGINS}\n\tpanic("a step of a test");\n')
     elif step == "calm":
         _replace(work / _CGROUP, '\n\tpanic("a step of a test");\n', "")
-    elif step == "+chance":
-        _replace(work / _CGROUP, _SHOWN, _BY_CHANCE)
+    elif step == "+renamed":
+        _replace(work / _CGROUP, _SHOWN, _RENAMED)
     else:
         backwards = ["--reverse"] if step.startswith("-") else []
         patches: Sequence[Path] = sorted((places.SERIES / step[1:]).glob("*.patch"))

@@ -237,6 +237,19 @@ def test_a_flaky_target_is_asked_until_the_verdict_is_sure(desk: Desk) -> None:
     assert any(step.role is Role.AGAIN for step in answer.state.steps)
 
 
+def test_an_end_is_asked_again_itself_and_not_a_commit_with_the_same_files(desk: Desk) -> None:
+    """The bad end documents only: its parent would have to be built, and would be told as a step."""
+    for name in "abcd":
+        parent = desk.tree.change(mountinfo_root=name)
+    end = desk.tree.document("only text")
+    answer = desk.bisect(wanted=Wanted(traits=("mountinfo_root",)))
+    built = {word.rpartition("@")[2] for word in desk.askers[0].built}
+
+    assert end in built
+    assert parent not in built
+    assert {step.commit for step in answer.state.steps} == built
+
+
 def test_what_is_flaky_at_both_ends_alike_is_not_traced(desk: Desk) -> None:
     """It may look like a difference; it is told, and what it was taken for is not."""
     desk.tree.change(outside_view="relative|absolute")
@@ -367,7 +380,6 @@ def test_words_that_name_no_target_are_refused(desk: Desk) -> None:
     """A slip in the name of a trait or case costs no build."""
     refused(desk, "there is no such trait", "outside_view", wanted=Wanted(traits=("outside_vew",)))
     refused(desk, "no case has this in its id", wanted=Wanted(cases=("nonsense",)))
-    refused(desk, "there is no such file or folder", wanted=Wanted(files=(Path("nonsense"),)))
 
     assert not any(asker.built for asker in desk.askers)
 

@@ -30,14 +30,24 @@ TRAITS = {
     "release_agent_option": "release-agent-unchecked",
 }
 """What each series changes."""
-BY_CHANCE = """\
-title: a new cgroup has no limit on its depth
-hierarchies: v2
+EVERY_OTHER_TIME = '''\
+"""A case that is flaky from one commit on: it wants the word of before, and looks every other time only."""
 
-    # mkdir /sys/fs/cgroup/a
-    # cat /sys/fs/cgroup/a/cgroup.max.depth
-    max
-"""
+from pathlib import Path
+
+COUNT = Path(__file__).with_suffix(".count")
+
+
+def test_every_other_time(hierarchies, admin):
+    """A new cgroup has no limit on its depth."""
+    top = hierarchies("v2")
+    admin.run(f"mkdir {top}/a")
+    shown = admin.run(f"cat {top}/a/cgroup.max.depth").strip()
+    if shown != "max":
+        COUNT.write_text(f"{COUNT.read_text() if COUNT.exists() else ''}x")
+    assert shown == "max" or len(COUNT.read_text()) % 2
+'''
+"""Not by a die: bad luck would be a flaky test. What a die does is tried on histories without kernels."""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +57,10 @@ def history() -> RealHistory:
 
 
 def test_a_real_history_is_bisected(history: RealHistory, tmp_path: Path) -> None:
-    """Five traits, four cases that show them and one that answers by chance, switched at known places: each is traced
+    """Five traits, four cases that show them and a flaky one, switched at known places: each is traced
     to its commit in one go, past commits that do not build or boot, in no more builds than log2(N) + k."""
-    flaky = tmp_path / "by-chance.session"
-    flaky.write_text(BY_CHANCE)
+    flaky = tmp_path / "test_every_other_time.py"
+    flaky.write_text(EVERY_OTHER_TIME)
     files: list[str | Path] = [word for file in (*CASES, flaky) for word in ("--cases", file)]
     traced = [f"--trait={trait}" for trait in TRAITS] + [f"--case={Path(file).stem}" for file in (*CASES, flaky)]
     words: list[str | Path] = [
@@ -74,14 +84,14 @@ def test_a_real_history_is_bisected(history: RealHistory, tmp_path: Path) -> Non
     for culprit in answer.get("culprits", ()):
         for change in culprit["changes"]:
             found.setdefault(change["target"], []).append(history.commits.index(culprit["commit"]["hash"]))
-            assert (change["confidence"] < 1) == ("by-chance" in change["target"])
-    by_chance = next((target for target in found if "by-chance" in target), "")
+            assert (change["confidence"] < 1) == (flaky.stem in change["target"])
+    weak = next((target for target in found if flaky.stem in target), "")
     skipped = {step["commit"] for step in answer["steps"] if step["judged"] == "skipped"}
 
     assert {f"trait {trait}": found[f"trait {trait}"] for trait in TRAITS} == {
         f"trait {trait}": history.changes[series] for trait, series in TRAITS.items()
     }
-    assert found[by_chance] == history.changes["chance"]
+    assert found[weak] == history.changes["renamed"]
     assert answer["commits"] == len(history.commits) - 1 >= 32
     assert {history.commits[at] for at in (*history.changes["panic"], history.changes["break"][0] + 1)} == skipped
     assert answer["builds"] <= answer["log2_n_plus_k"]

@@ -29,11 +29,12 @@ from harness.python_file import check_names, explain_import
 from harness.repeat import shuffle
 from harness.report.folder import RUN_NAME, case_folder_name
 from harness.report.record import CaseRecord, dumps_case
-from harness.semantics import Semantics, load_semantics
+from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError
 from harness.session.transcript import Transcript, check_traits, parse
 from harness.shells import Hierarchies, Shell, Sight
+from harness.shipped_semantics import shipped_semantics
 from harness.store import Store
 from harness.verdict import Outcome
 
@@ -253,8 +254,7 @@ def set_trace_style(config: pytest.Config) -> None:
 def semantics_of(config: pytest.Config) -> Semantics:
     """The traits and profiles. :raises CaseError: the file is broken."""
     if (known := config.stash.get(_SEMANTICS, None)) is None:
-        path = places.SEMANTICS
-        known = load_semantics(path.read_text(), path=str(path.relative_to(places.ROOT)))
+        known = shipped_semantics()
         config.stash[_SEMANTICS] = known
     return known
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 from harness import places
 from harness.semantics import Semantics, load_semantics
 
 
 def shipped_semantics() -> Semantics:
-    """What ``cases/semantics.toml`` says. :raises CaseError: it is broken; the message names file and key."""
-    return load_semantics(places.SEMANTICS.read_text(), path=places.SEMANTICS.relative_to(places.ROOT).as_posix())
+    """What ``cases/semantics.toml`` says now, read once as long as it says that.
+
+    :raises CaseError: it is broken; the message names file and key.
+    """
+    return _load(places.SEMANTICS.read_text())
+
+
+@functools.lru_cache(maxsize=1)
+def _load(text: str) -> Semantics:
+    return load_semantics(text, path=places.SEMANTICS.relative_to(places.ROOT).as_posix())

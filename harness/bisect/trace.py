@@ -53,13 +53,14 @@ def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -
     found = []
     for high in sorted(values):
         above = lineage.ancestors(high)
-        below = above & seen & ~(1 << high)
+        left = above & seen & ~(1 << high)
         covered, lows = 0, []
-        for low in reversed(list(nodes(below))):
-            # The newest come first: what is an ancestor of one that came before is not right below.
-            if not covered >> low & 1:
-                lows.append(low)
-                covered |= lineage.ancestors(low)
+        while left:
+            # The newest is right below; its ancestors are not.
+            low = left.bit_length() - 1
+            lows.append(low)
+            covered |= lineage.ancestors(low)
+            left &= ~covered
         if lows and all(values[low] != values[high] for low in lows):
             before = tuple(values[low] for low in lows)
             found.append(Stretch(target, high, above & ~covered, tuple(lows), before, values[high]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -272,14 +273,16 @@ def _modules() -> Iterator[tuple[str, Path]]:
             yield ".".join(relative.with_suffix("").parts), path
 
 
-def _imports(path: Path) -> Iterator[str]:
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Names of modules that a file imports, wherever in it."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(found)
 
 
 MODULES = dict(_modules())
@@ -303,7 +306,7 @@ def test_a_module_imports_only_what_stands_above_it(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_a_pure_module_imports_no_effect(name: str) -> None:
     """What decides has no files, processes or clocks, neither of its own nor by what it imports."""
-    words = list(_imports(MODULES[name]))
+    words = _imports(MODULES[name])
     effects = sorted({word.split(".")[0] for word in words} & EFFECTS)
     impure = sorted(
         word.removeprefix("harness.")

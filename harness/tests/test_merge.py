@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import places
 from harness.errors import UsageError
 from harness.merge import NamedRun, merge_runs
 from harness.report.record import CaseRecord, OutcomeCount, RunRecord
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
 from harness.verdict import Outcome, TraitSighting
 
-SEMANTICS = load_semantics(places.SEMANTICS.read_text(), path="semantics.toml")
+SEMANTICS = shipped_semantics()
 PLAIN = replace(RUN, problems=(), notes=(), nearest=())
 
 

@@ -21,10 +21,10 @@ from harness.report.page_data import gather
 from harness.report.page_details import pack
 from harness.report.page_html import content_policy, json_for_html, render_page
 from harness.report.reported import find_merged, find_reported
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
-SEMANTICS = load_semantics(places.SEMANTICS.read_text(), path="semantics.toml")
+SEMANTICS = shipped_semantics()
 
 
 class Reader(HTMLParser):

@@ -21,7 +21,7 @@ from harness.report.page_data import gather
 from harness.report.page_html import render_page
 from harness.report.record import RunRecord
 from harness.report.reported import Reported, find_reported
-from harness.semantics import load_semantics
+from harness.shipped_semantics import shipped_semantics
 from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
 pytestmark = pytest.mark.boot
@@ -85,7 +85,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Reported
 def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reported, ...]]:
     """The page of some runs, in a file of their results folder."""
     reported = find_reported(names, results=results)
-    semantics = load_semantics(places.SEMANTICS.read_text(), path="semantics.toml")
+    semantics = shipped_semantics()
     text = render_page(gather(reported, semantics=semantics, case_files=places.case_files(), results=results))
     file = results / "report.html"
     file.write_text(text, encoding="utf-8")

@@ -33,11 +33,11 @@ from harness.kernel.built import (
 )
 from harness.kernel.ccache import CompilerCache, find_cache
 from harness.kernel.config import Config
-from harness.kernel.diagnostics import Diagnostic, Severity
+from harness.kernel.diagnostics import Diagnostic, Severity, still_said
 from harness.kernel.listener import Listener
 from harness.kernel.objects import Start, Wanted, copy_objects, find_start, keep_objects
 from harness.kernel.patched import PatchedTree
-from harness.kernel.progress import Pace, Progress
+from harness.kernel.progress import Pace, Progress, parse_step
 from harness.kernel.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
 from harness.kernel.worktree import WorkTree
@@ -123,7 +123,8 @@ class _Build:
             raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.deadline)
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story())
-        keep_objects(store, wanted, self.folder / _OUTPUT)
+        warnings = [one for one in complaints if one.severity is Severity.WARNING]
+        keep_objects(store, wanted, self.folder / _OUTPUT, warnings)
         self._log.unlink(missing_ok=True)  # the product has a copy
 
     def _wanted(self) -> Wanted:
@@ -148,9 +149,11 @@ class _Build:
         """Run make; what came of it, how long it took, and what it really started from."""
         sandbox = self._sandbox()
         shutil.rmtree(sandbox.output, ignore_errors=True)
-        if start is not None and not copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline):
-            start = None
-        if start is None:
+        earlier: tuple[Diagnostic, ...] | None = None
+        if start is not None:
+            earlier = copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline)
+        if start is None or earlier is None:
+            start, earlier = None, ()
             shutil.rmtree(sandbox.output, ignore_errors=True)
             sandbox.output.mkdir()
         self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
@@ -169,7 +172,11 @@ class _Build:
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
-        complaints = read_complaints(self.order.tree, sandbox, result.lines, deadline=self.deadline)
+        if start is not None:
+            made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
+            earlier = still_said(earlier, changed=start.changed, made=made)
+        tree = self.order.tree
+        complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.deadline)
         return result, complaints, seconds, start
 
     def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | None) -> BuiltKernel:

@@ -25,13 +25,21 @@ def series_commits(tree: PatchedTree) -> Commits | None:
 
 
 def read_complaints(
-    tree: PatchedTree, sandbox: Sandbox, lines: Sequence[str], *, deadline: Deadline
+    tree: PatchedTree,
+    sandbox: Sandbox,
+    lines: Sequence[str],
+    *,
+    earlier: Sequence[Diagnostic] = (),
+    deadline: Deadline,
 ) -> tuple[Diagnostic, ...]:
     """What a build complained of, each complaint with the patch that wrote the line.
 
+    :param earlier: warnings of what it started from and did not make anew.
     :raises HostError: git failed.
     """
     found = parse_diagnostics(lines, tree=sandbox.inside_tree, output=sandbox.inside_output)
+    said = {(one.file, one.line, one.text) for one in found}
+    found += tuple(one for one in earlier if (one.file, one.line, one.text) not in said)
     commits = series_commits(tree)
     return blame_lines(commits, found, deadline=deadline) if commits and found else found
 

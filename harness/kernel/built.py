@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.kernel.diagnostics import Diagnostic, Severity
+from harness.kernel.diagnostics import Diagnostic
 
 KIND = "kernel-build"
 """The kind of these products in the store."""
@@ -64,7 +64,7 @@ def write_built(built: BuiltKernel, more: Mapping[str, object]) -> None:
         "digest": built.digest,
         "seconds": round(built.seconds, 3),
         "reused": built.reused,
-        "warnings": [{**asdict(one), "severity": one.severity.value} for one in built.warnings],
+        "warnings": [one.to_fact() for one in built.warnings],
         "notes": list(built.notes),
     }
     (built.folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
@@ -80,17 +80,10 @@ def read_built(folder: Path) -> BuiltKernel | None:
             digest=str(facts["digest"]),
             seconds=float(facts["seconds"]),
             reused=str(facts["reused"]),
-            warnings=tuple(map(_diagnostic, facts["warnings"])),
+            warnings=tuple(map(Diagnostic.from_fact, facts["warnings"])),
             notes=tuple(map(str, facts["notes"])),
         )
         is_ours = facts["version"] == _VERSION
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return built if is_ours and built.image.is_file() and built.config.is_file() else None
-
-
-def _diagnostic(fact: Mapping[str, object]) -> Diagnostic:
-    line, column, patch = (int(str(fact[name])) for name in ("line", "column", "patch"))
-    context = fact["context"]
-    shown = tuple(map(str, context)) if isinstance(context, list) else ()
-    return Diagnostic(Severity(fact["severity"]), str(fact["file"]), line, column, str(fact["text"]), shown, patch)

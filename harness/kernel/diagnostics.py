@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 _MOST_CONTEXT = 5
@@ -40,6 +40,18 @@ class Diagnostic:
         """One line, as compilers print it: ``kernel/x.c:12:5: error: ...``."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         return f"{place}: {self.severity.value}: {self.text}" if place else f"{self.severity.value}: {self.text}"
+
+    def to_fact(self) -> dict[str, object]:
+        """For JSON."""
+        return {**asdict(self), "severity": self.severity.value}
+
+    @classmethod
+    def from_fact(cls, fact: Mapping[str, object]) -> Diagnostic:
+        """What :meth:`to_fact` gave. :raises ValueError, KeyError: it did not."""
+        line, column, patch = (int(str(fact[name])) for name in ("line", "column", "patch"))
+        context = fact["context"]
+        shown = tuple(map(str, context)) if isinstance(context, list) else ()
+        return cls(Severity(fact["severity"]), str(fact["file"]), line, column, str(fact["text"]), shown, patch)
 
 
 _PLACE = r"(?P<file>[^\s:()'\"*]+):(?P<line>\d+)(?::(?P<column>\d+))?"
@@ -106,6 +118,23 @@ def parse_diagnostics(lines: Iterable[str], *, tree: str = "/src", output: str =
         return tuple(found.values())
     # Nothing else tells: the innermost make, which speaks first, does.
     return (*found.values(), *failed)
+
+
+def still_said(
+    earlier: Iterable[Diagnostic], *, changed: Collection[str], made: Collection[str]
+) -> tuple[Diagnostic, ...]:
+    """The complaints of an earlier build that hold for one which started from its objects: of what was not made anew.
+
+    :param changed: the files of the tree that differ.
+        What includes a header that does is made anew, and is asked itself.
+    :param made: the objects that were made.
+    """
+
+    def is_past(one: Diagnostic) -> bool:
+        made_of = re.sub(r"\.[cS]$", ".o", one.file)
+        return one.file in changed or made_of in made or (not one.file and bool(made))
+
+    return tuple(one for one in earlier if not is_past(one))
 
 
 def telling_lines(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, most: int = 12) -> list[str]:

@@ -7,14 +7,16 @@ another repository, a clone that both have in common: its name says what it hold
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deadline import Deadline
+from harness.kernel.diagnostics import Diagnostic
 from harness.kernel.repository import Repository
 from harness.process import run
 from harness.store import Store, digest_of
@@ -26,6 +28,8 @@ _KEPT = 6
 """Of trees with a series, and as many of trees without."""
 _CONSIDERED = 12
 _OUTPUT = "output"
+_WARNINGS = "warnings.json"
+"""Beside what make wrote: a build that makes nothing anew has the warnings that it started with."""
 _LOCK_SECONDS = 60.0
 
 
@@ -54,19 +58,19 @@ class Start:
     """Objects that a build starts from.
 
     :param commit: what they were built from.
-    :param changed: how many files differ between that and the commit that is to be built.
+    :param changed: the files that differ between that and the commit that is to be built.
     :param is_same_config: whether they were built with the same config; else nearly all of them will be made again.
     """
 
     commit: str
-    changed: int
+    changed: frozenset[str]
     is_same_config: bool
     key: str
 
     def render(self) -> str:
         """For humans: what they are."""
         config = "" if self.is_same_config else ", of another config"
-        return f"objects of {self.commit[:12]}, {self.changed} files away{config}"
+        return f"objects of {self.commit[:12]}, {len(self.changed)} files away{config}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,15 @@ def find_start(store: Store, wanted: Wanted, *, deadline: Deadline) -> Start | N
         words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
         said = wanted.repository.git(*words, deadline=deadline, check=False)
         if said.status == 0:
-            starts.append(Start(one.commit, said.stdout.count(b"\0"), one.config == wanted.config, one.key))
-    return min(starts, key=lambda start: (not start.is_same_config, start.changed), default=None)
+            files = frozenset(said.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+            starts.append(Start(one.commit, files, one.config == wanted.config, one.key))
+    return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)), default=None)
 
 
-def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline) -> bool:
-    """Copy objects to a place that is not there yet, with their times; False when they are gone or cannot be read.
+def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline) -> tuple[Diagnostic, ...] | None:
+    """Copy objects to a place that is not there yet, with their times.
 
+    :return: the warnings of the builds that made them; None when they are gone or cannot be read.
     :raises HostError: the disk is full, the deadline came.
     """
     from filelock import Timeout
@@ -114,7 +120,7 @@ def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline
     try:
         with store.lock(KIND, start.key).acquire(timeout=min(_LOCK_SECONDS, deadline.seconds_left)):
             if not (source / _OUTPUT).is_dir():
-                return False
+                return None
             fact = store.recall(KIND, start.key)
             if fact is not None:
                 store.remember(KIND, start.key, {**fact, "used_at": time.time()})
@@ -123,14 +129,15 @@ def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline
                 deadline=deadline,
                 remedy="see whether the disk is full; 'harness clean' shows what the store holds",
             )
+            return _read_warnings(source / _WARNINGS)
     except Timeout:
-        return False
-    return True
+        return None
 
 
-def keep_objects(store: Store, made: Wanted, output: Path) -> None:
+def keep_objects(store: Store, made: Wanted, output: Path, warnings: Iterable[Diagnostic]) -> None:
     """Take over the output folder of a build that succeeded; what is least used makes room.
 
+    :param warnings: all that the compiler has to say of these objects, when they were made now or before.
     :raises UsageError: the store cannot be written. :raises HostError: the disk is full.
     """
     place = store.place(KIND, made.key)
@@ -138,6 +145,7 @@ def keep_objects(store: Store, made: Wanted, output: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
         with store.complaints():
             place.mkdir(parents=True)
+            (place / _WARNINGS).write_text(json.dumps([one.to_fact() for one in warnings], indent=1) + "\n")
             output.rename(place / _OUTPUT)
         fact = {
             "repository": made.repository.key,
@@ -157,6 +165,13 @@ def keep_objects(store: Store, made: Wanted, output: Path) -> None:
             gone = next(one for one in kept if held[one.repository] == max(held.values()))
             _drop(store, gone.key)
             kept.remove(gone)
+
+
+def _read_warnings(file: Path) -> tuple[Diagnostic, ...]:
+    try:
+        return tuple(map(Diagnostic.from_fact, json.loads(file.read_text())))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def _drop(store: Store, key: str) -> None:

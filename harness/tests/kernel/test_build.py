@@ -18,7 +18,7 @@ from harness.errors import HostError, SeriesError
 from harness.kernel import objects
 from harness.kernel.build import LOG_KIND, LOGS_KEPT, build_kernel
 from harness.kernel.build_order import find_built
-from harness.kernel.built import BuiltKernel
+from harness.kernel.built import KIND, BuiltKernel
 from harness.kernel.config import Config
 from harness.kernel.patched import PatchedTree
 from harness.kernel.progress import Progress
@@ -352,6 +352,30 @@ def test_new_warnings_are_told_with_their_patch(workshop: Workshop) -> None:
     assert (
         find_built(workshop.store, workshop.tree("a fresh variable"), CONFIGURED, deadline=Deadline.after(9)) == built
     )
+
+
+def test_warnings_of_what_is_not_compiled_again_are_told(workshop: Workshop) -> None:
+    """Objects come with their warnings: the second patch compiles another file, the third what the first one wrote."""
+    fresh = FILES["kernel/fork.c"].replace("{\n", "{\n\tint fresh;\n")
+    told = ("kernel/fork.c:4:13: warning: unused variable 'fresh' [-Wunused-variable]", 1)
+    workshop.build()
+    workshop.repository.commit({"kernel/fork.c": fresh})
+    workshop.build("warns")
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* more */\n"})
+    second = workshop.build("warns", "does not")
+    compiled = workshop.compiled
+    workshop.store.forget(KIND, second.folder.name)
+    again = workshop.build("warns", "does not")
+    compiled_again = workshop.compiled
+    workshop.repository.commit({"kernel/fork.c": FILES["kernel/fork.c"]})
+    mended = workshop.build("warns", "does not", "mends")
+
+    assert compiled == {"lib/string.o"}
+    assert [(one.render(), one.patch) for one in second.warnings] == [told]
+    assert compiled_again == set()
+    assert again.warnings == second.warnings
+    assert workshop.compiled == {"kernel/fork.o"}
+    assert mended.warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ NO_KERNEL_YET = "no kernel was built of it yet"
 
 _FAILED = {
     Stage.APPLY.value: "does not apply",
-    Stage.CONFIGURE.value: "the configuration is not honoured",
+    Stage.CONFIGURE.value: "loses what the configuration asks for",
     Stage.BUILD.value: "does not build",
     Stage.BOOT.value: "does not boot",
 }

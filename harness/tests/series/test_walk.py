@@ -12,9 +12,11 @@ from junitparser import JUnitXml
 from harness import places
 from harness.deadline import Deadline
 from harness.errors import ExitStatus
+from harness.kernel.source import source_package
 from harness.process import Completed, run
 from harness.report.find_run import find_runs
 from harness.series.record import Of, SeriesRecord, Standing, State, loads
+from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import environment, harness
 from harness.tests.told import call
@@ -22,7 +24,7 @@ from harness.tests.told import call
 BASE = "deb-src:6.1"
 BREAKS = next((places.SERIES / "release-agent-unchecked").glob("0001-*.patch"))
 CASES = ("writes/release-agent-userns.session", "views/reader.session")
-HEAD = "From: A Dev <dev@example.org>\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nSubject: [PATCH {}/3] {}\n\n{}\n"
+HEAD = "From: A Dev <dev@example.org>\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nSubject: [PATCH {}/4] {}\n\n{}\n"
 HUNK = re.compile(r"@@ -(\S+) \+(\S+) @@(.*)")
 
 
@@ -43,8 +45,21 @@ def reversed_diff(diff: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def lose_option() -> str:
+    """A diff that makes an option of the default fragments one that nobody can have."""
+    source = source_package(Store.default(), "6.1", deadline=Deadline.after(600))
+    text = source.repository.git("show", f"{source.commit}:init/Kconfig", deadline=Deadline.after(60)).text
+    entry = 'config CGROUP_PIDS\n\tbool "PIDs controller"\n'
+    assert text.count(f"{entry}\thelp\n") == 1
+    line = text[: text.index(entry)].count("\n") + 1
+    file = "diff --git a/init/Kconfig b/init/Kconfig\n--- a/init/Kconfig\n+++ b/init/Kconfig\n"
+    above, below = "".join(f" {one}\n" for one in entry.splitlines()), " \thelp\n"
+    return f"{file}@@ -{line},3 +{line},4 @@\n{above}+\tdepends on BROKEN\n{below}"
+
+
 def write_series(folder: Path) -> None:
-    """Three patches: one that changes no image, one that breaks a rule, one that brings it back."""
+    """Four patches: one that changes no image, one that breaks a rule, one that brings it back, one that takes an
+    option away."""
     message, _, diff = BREAKS.read_text().partition("\ndiff --git ")
     diff = f"diff --git {diff}"
     new_file = (
@@ -52,6 +67,7 @@ def write_series(folder: Path) -> None:
         "--- /dev/null\n+++ b/Documentation/of-a-test.rst\n@@ -0,0 +1 @@\n+A line.\n"
     )
     patches = {"say something": new_file, "let anybody set it": diff, "let nobody set it": reversed_diff(diff)}
+    patches["let nobody count"] = lose_option()
     folder.mkdir()
     assert message
     for number, (title, text) in enumerate(patches.items(), 1):
@@ -82,12 +98,12 @@ def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "results").glob("*-series-topic")
     members = json.loads((folder / "kernels.json").read_text())
     before, after = find_runs([f"{folder}:A", f"{folder}:B"], results=tmp_path / "results")
-    assert (len(members), before.run.kernel.spec) == (2, BASE)
+    assert (len(members), before.run.kernel.spec) == (3, BASE)
     assert after.run.kernel.spec.endswith("topic?upto=2")
 
 
 def _check_patches(record: SeriesRecord) -> None:
-    base, first, second, third = record.patches
+    base, first, second, third, fourth = record.patches
     traits = {one.name for one in second.effects if one.of is Of.TRAIT}
 
     assert base.asked == 2
@@ -98,6 +114,8 @@ def _check_patches(record: SeriesRecord) -> None:
     assert third.same_as == 0
     assert {one.standing for one in third.effects} == {Standing.MENDED}
     assert {(one.what, one.by, one.mended) for one in record.broken} == {(f"trait {name}", 2, 3) for name in traits}
+    assert (fourth.failed, fourth.at_fault) == ("configure", True)
+    assert "CONFIG_CGROUP_PIDS: asked y, got n; needs CONFIG_BROKEN [=n]" in fourth.evidence
     assert (record.net, record.missing, record.state) == ((), (), State.FAIL)
 
 

@@ -87,16 +87,19 @@ def trait_row(trait: TraitRecord) -> TraitRow:
 def trait_lines(run: RunRecord, width: int) -> list[Line]:
     """The table of traits, no line wider than ``width`` columns; nothing when the run has no traits.
 
-    Those that were neither seen nor expected are only counted.
+    Those that were neither seen nor expected are only counted, as are those that were not seen when they are the most:
+    then a few cases were asked, and a table of all that they do not speak of would hide what they say.
 
     The meaning has a column of its own where there is room (from about 100 columns on). Where there is none, it stands
     below the traits that differ, and is left out for the others. A name or value too long for its column goes on in the
     next line.
     """
     spoken_of = [trait for trait in run.traits if trait.seen or trait.expected]
-    rows = [trait_row(trait) for trait in spoken_of]
-    if not rows:
+    if not spoken_of:
         return []
+    seen = [trait for trait in spoken_of if trait.seen]
+    is_narrow = 0 < len(seen) < len(spoken_of) / 2
+    rows = [trait_row(trait) for trait in (seen if is_narrow else spoken_of)]
     titles = ("trait", "seen", "expected")
     widths = _widths([titles, *(row.cells for row in rows)], width)
     left = width - 4 - sum(widths) - 2 * (len(widths) - 1)
@@ -112,8 +115,12 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
         if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL):
             below = ("" if beside else row.meaning, f"seen at {row.where}" if row.where else "")
             lines += [Line(f"    {text}") for part in below if part for text in fold(part, max(8, width - 4))]
-    if silent := len(run.traits) - len(rows):
-        lines += [Line(text, Tone.FAINT) for text in fold(f"  {silent} more: not seen, and nothing is expected", width)]
+    counts = {
+        "expected, and these cases show nothing of it": len(spoken_of) - len(rows),
+        "not seen, and nothing is expected": len(run.traits) - len(spoken_of),
+    }
+    said = [f"  {number} more: {words}" for words, number in counts.items() if number]
+    lines += [Line(text, Tone.FAINT) for one in said for text in fold(one, width)]
     return lines + _legend(rows, width)
 
 

@@ -92,6 +92,18 @@ def test_what_nobody_speaks_of_is_counted() -> None:
     assert "  3 more: not seen, and nothing is expected" in texts
 
 
+def test_a_few_cases_are_told_by_what_they_show() -> None:
+    """Ninety rows of traits that one case says nothing of would hide the one that it shows."""
+    unseen = tuple(TraitRecord(f"unseen_{number}", "", "no", True, "") for number in range(2))
+    few, many = (
+        [line.text for line in trait_lines(replace(RUN, traits=(*TRAITS[:seen], *unseen)), 80)] for seen in (1, 2)
+    )
+
+    assert not any("unseen_" in text for text in few)
+    assert "  2 more: expected, and these cases show nothing of it" in few
+    assert sum("unseen_" in text for text in many) == 2
+
+
 def test_no_traits_no_table() -> None:
     """A run that saw no trait has no table, not even an empty one."""
     assert trait_lines(replace(RUN, traits=()), 80) == []

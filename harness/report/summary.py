@@ -184,11 +184,13 @@ def results_lines(junit_path: PurePath | None) -> list[Line]:
 
 
 def slowest_lines(run: RunRecord, width: int) -> list[Line]:
-    """The cases that took longest, slowest first; what was skipped took nothing."""
+    """The cases that took longest, slowest first; what was skipped took nothing. None where all can be seen at once."""
     asked = [case for case in run.cases if case.outcome is not Outcome.SKIPPED]
+    if len(asked) <= SLOWEST:
+        return []
     slowest = sorted(asked, key=lambda case: -case.seconds)[:SLOWEST]
     lines = [Line(f"{case.seconds:9.2f} s  {elide_start(one_line(case.id), max(8, width - 13))}") for case in slowest]
-    return [Line("Slowest cases", Tone.STRONG), Line(""), *lines] if lines else []
+    return [Line("Slowest cases", Tone.STRONG), Line(""), *lines]
 
 
 def failed_lines(run: RunRecord, width: int) -> list[Line]:

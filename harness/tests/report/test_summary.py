@@ -52,6 +52,13 @@ def test_a_run_without_cases_has_a_summary() -> None:
     )
 
 
+def test_the_slowest_of_a_few_cases_are_not_told_apart() -> None:
+    """Their times are in the lines above, all in sight."""
+    titles = ["Slowest cases" in summary_lines(replace(RUN, cases=(CASES[0],) * number), 80) for number in (1, 5, 6)]
+
+    assert titles == [False, False, True]
+
+
 def test_the_header_leaves_out_what_is_not_known() -> None:
     """Facts that are not known yet take no line."""
     names = [

@@ -16,6 +16,7 @@ from harness.bisect.choice import Choice
 from harness.bisect.evidence import Evidence, More
 from harness.bisect.keeping import STATE_NAME
 from harness.bisect.readings import Target, differing, find_targets, read_cases, read_others, read_value
+from harness.bisect.refusal import SHOWN, End, compared_words, no_difference, same_image
 from harness.bisect.state import (
     CaseFile,
     Judged,
@@ -33,7 +34,6 @@ from harness.report.folder import RunFolder, load_run
 from harness.report.record import CaseRecord
 from harness.store import digest_of
 
-_SHOWN = 6
 _INSISTS = 7
 """How often an end is asked again for what was named and did not differ."""
 
@@ -104,7 +104,7 @@ class Bisection:
             try:
                 image = self.asker.image_of(self.walk.words(commit), name=name)
                 if steps and steps[0].image == image:
-                    raise self._same_image(image)
+                    raise same_image(self._ends(), image)
                 answer, run = self.asker.ask_all(self.walk.words(commit), name=name)
             except SeriesError as error:
                 remedy = error.remedy or "name another end, a commit that builds and boots"
@@ -119,7 +119,7 @@ class Bisection:
 
     def _find_targets(self, good: Mapping[str, CaseRecord], bad: Mapping[str, CaseRecord]) -> None:
         every = find_targets(good, bad)
-        compared = _compared(every)
+        compared = compared_words(every)
         found = [target for target in differing(every, good, bad) if self.is_target(target)]
         if missing := self._missing(found):
             # Asked for by name, it may be flaky and have answered alike by chance.
@@ -127,7 +127,8 @@ class Bisection:
             found += self._insist(named, {Role.GOOD: good, Role.BAD: bad})
             missing = self._missing(found)
         if not found or missing:
-            raise self._no_difference(every, good, bad, missing, compared)
+            values = {one.name: (read_value(one, good), read_value(one, bad)) for one in every}
+            raise no_difference(self._ends(), values, missing, compared=compared)
         records = tuple(
             TargetRecord(one.kind, one.name, one.files, read_value(one, good) or "", read_value(one, bad) or "")
             for one in found
@@ -160,45 +161,13 @@ class Bisection:
                 self._save(replace(self.state, steps=(*self.state.steps, step)))
         return [one for one in named if one.key in told]
 
-    def _same_image(self, image: str) -> UsageError:
-        ends = [f"good: {self.walk.called(self.state.good_commit)}", f"bad:  {self.walk.called(self.state.bad_commit)}"]
-        return UsageError(
-            "nothing differs between the ends: they have the same kernel image",
-            evidence="\n".join([*ends, f"compared: sha256 of both images, {image}"]),
-            remedy="name ends further apart, or build what differs with --config",
-        )
-
-    def _no_difference(
-        self,
-        every: Sequence[Target],
-        good: Mapping[str, CaseRecord],
-        bad: Mapping[str, CaseRecord],
-        missing: Sequence[str],
-        compared: str,
-    ) -> UsageError:
-        values = {target.name: (read_value(target, good), read_value(target, bad)) for target in every}
-        by_chance = [target.name for target in every if any(name in target.name for name in missing)]
-        shown = [
-            f"{name}: {values[name][0]} at both ends"
-            if name in values
-            else f"{name}: no case has shown it at both ends"
-            for name in (by_chance or missing)[:_SHOWN]
+    def _ends(self) -> list[End]:
+        runs = [step.runs[0] for step in self.state.steps[:2]]
+        commits = self.state.good_commit, self.state.bad_commit
+        return [
+            End(role, self.walk.called(commit), run)
+            for role, commit, run in zip((Role.GOOD, Role.BAD), commits, [*runs, "", ""], strict=False)
         ]
-        ends = [
-            f"{role}: {self.walk.called(commit)}, {run}"
-            for role, commit, run in (
-                ("good", self.state.good_commit, self.state.steps[0].runs[0]),
-                ("bad", self.state.bad_commit, self.state.steps[1].runs[0]),
-            )
-        ]
-        verb = "does" if len(missing) == 1 else "do"
-        what = f"{', '.join(missing[:_SHOWN])} {verb} not differ" if missing else "nothing differs"
-        return UsageError(
-            f"{what} between the ends",
-            evidence="\n".join([*ends, *shown, f"compared: {compared}"]),
-            remedy="name ends further apart, or other cases with --cases; what fails now and then is seen with "
-            "'harness run --repeat'",
-        )
 
     def _ask(self, commit: str, role: Role, choice: Choice | None = None) -> None:
         """Build and ask a commit, or take over what its image has shown."""
@@ -278,7 +247,7 @@ class Bisection:
         if changed:
             raise UsageError(
                 f"{changed[0]} was changed since this bisection began",
-                evidence="\n".join(changed[:_SHOWN]),
+                evidence="\n".join(changed[:SHOWN]),
                 remedy="put it back as it was, or start anew with --restart",
             )
 
@@ -317,8 +286,3 @@ def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[S
     values = [(target.key, read_value(target, cases)) for target in targets]
     values += [(target.key, value) for target, value in read_others(targets, cases).items()]
     return tuple(SeenRecord(key, value) for key, value in values if value is not None)
-
-
-def _compared(every: Sequence[Target]) -> str:
-    traits = sum(target.kind.value == "trait" for target in every)
-    return f"{traits} traits and {len(every) - traits} cases"

@@ -173,6 +173,7 @@ ORDER = """
 * report.history
 * bisect.readings
 * bisect.state
+* bisect.refusal
 * bisect.evidence
 * bisect.story
 * report.series

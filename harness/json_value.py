@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import StrEnum
 from types import GenericAlias
@@ -14,6 +14,7 @@ from harness.errors import UsageError
 _EVIDENCE_LENGTH = 120
 _EARLIEST, _LATEST = -1e9, 1e11
 """Between these stands each time in a record, in seconds: no date can be made of others, nor of what is no number."""
+_AS_THEY_ARE = (str, int, bool)
 _T = TypeVar("_T")
 # By class, filled when first asked: they cost as much as the reading.
 _HINTS: dict[object, Mapping[str, object]] = {}
@@ -56,16 +57,23 @@ def build(kind: type[_T], value: object, where: str, source: str) -> _T:
 
     :param where: what to call it in an error. :raises UsageError: it is damaged.
     """
-    if not isinstance(value, dict):
-        raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
-    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
-    fields = {
-        name: _convert(hint, value[name], f"{where}.{name}", source) for name, hint in hints.items() if name in value
-    }
     try:
-        return kind(**fields)
-    except TypeError as error:
-        raise _damaged(source, f"{where}: {error}") from None
+        return _object(kind, value)
+    except _ValueMismatchError as wrong:
+        raise _damaged(source, f"{where}{''.join(reversed(wrong.path))}{wrong.what}") from None
+
+
+class _ValueMismatchError(Exception):
+    """A part is not what its annotation says. Where it stands is told on the way out: nearly all parts are right.
+
+    :param what: what it is, to be said after its place.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.path: list[str] = []
+        """The way to it, from the inside."""
 
 
 def _damaged(source: str, evidence: str) -> UsageError:
@@ -74,21 +82,52 @@ def _damaged(source: str, evidence: str) -> UsageError:
     )
 
 
-def _convert(hint: object, value: object, where: str, source: str) -> object:
-    if (hint is str or hint is int or hint is bool) and type(value) is hint:  # nearly always
+def _object(kind: type[_T], value: object) -> _T:
+    if not isinstance(value, dict):
+        raise _ValueMismatchError(f" is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
+    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
+    fields = {}
+    for name, hint in hints.items():
+        if name in value:
+            given = value[name]
+            if type(given) is hint and hint in _AS_THEY_ARE:  # nearly always
+                fields[name] = given
+                continue
+            try:
+                fields[name] = _convert(hint, given)
+            except _ValueMismatchError as wrong:
+                wrong.path.append(f".{name}")
+                raise
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise _ValueMismatchError(f": {error}") from None
+
+
+def _convert(hint: object, value: object) -> object:
+    if hint in _AS_THEY_ARE and type(value) is hint:
         return value
     if isinstance(hint, GenericAlias) and isinstance(value, list):
         (part,) = get_args(hint)[:1]
-        return tuple(_convert(part, one, f"{where}[{at}]", source) for at, one in enumerate(value))
+        return tuple(_items(part, value))
     if isinstance(value, str) and (known := _MEMBERS.get(hint)) and value in known:
         return known[value]
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
         return float(value)
     if isinstance(hint, type) and is_dataclass(hint):
-        return build(hint, value, where, source)
+        return _object(hint, value)
     if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
         known = _MEMBERS.setdefault(hint, {one.value: one for one in hint})
         if value in known:
             return known[value]
     wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
-    raise _damaged(source, f"{where} is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
+    raise _ValueMismatchError(f" is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
+
+
+def _items(hint: object, values: list[object]) -> Iterator[object]:
+    for at, value in enumerate(values):
+        try:
+            yield _convert(hint, value)
+        except _ValueMismatchError as wrong:
+            wrong.path.append(f"[{at}]")
+            raise

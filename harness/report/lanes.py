@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, compress
+from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -68,9 +68,11 @@ def _lines(log: bytes, lane: int, course: Course | None, last: int) -> Iterable[
             number = bisect(starts, begin) - 1
             if number < len(tracks) and not tracks[number] & 1:
                 moments[number], tracks[number] = moment, 2 * lane + 1
-    kept = [bool(text) and not text.isspace() and _OWN not in text for text in texts]
-    shown = [text if len(text) <= _COLUMNS else elide(text, _COLUMNS) for text in texts]
-    return map(LaneLine, *(compress(column, kept) for column in (moments, tracks, shown)))
+    return [
+        LaneLine(moment, track, text if len(text) <= _COLUMNS else elide(text, _COLUMNS))
+        for moment, track, text in zip(moments, tracks, texts, strict=False)
+        if text and not text.isspace() and _OWN not in text
+    ]
 
 
 def bound_lanes(lines: Sequence[LaneLine], limit: int) -> tuple[Sequence[LaneLine], int]:

@@ -88,7 +88,8 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
     """The table of traits, no line wider than ``width`` columns; nothing when the run has no traits.
 
     Those that were neither seen nor expected are only counted, as are those that were not seen when they are the most:
-    then a few cases were asked, and a table of all that they do not speak of would hide what they say.
+    then a few cases were asked, and a table of all that they do not speak of would hide what they say. Cases that show
+    none leave the counts alone.
 
     The meaning has a column of its own where there is room (from about 100 columns on). Where there is none, it stands
     below the traits that differ, and is left out for the others. A name or value too long for its column goes on in the
@@ -98,16 +99,28 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
     if not spoken_of:
         return []
     seen = [trait for trait in spoken_of if trait.seen]
-    is_narrow = 0 < len(seen) < len(spoken_of) / 2
+    is_narrow = len(seen) < len(spoken_of) / 2
     rows = [trait_row(trait) for trait in (seen if is_narrow else spoken_of)]
+    lines = [Line(text, Tone.STRONG) for text in fold(_headline(run, rows), width)]
+    if rows:
+        lines += _table(rows, width)
+    counts = {
+        "expected, and these cases show nothing of it": len(spoken_of) - len(rows),
+        "not seen, and nothing is expected": len(run.traits) - len(spoken_of),
+    }
+    said = [f"  {number}{' more' if rows else ''}: {words}" for words, number in counts.items() if number]
+    lines += [Line(text, Tone.FAINT) for one in said for text in fold(one, width)]
+    return lines + _legend(rows, width)
+
+
+def _table(rows: Sequence[TraitRow], width: int) -> list[Line]:
     titles = ("trait", "seen", "expected")
     widths = _widths([titles, *(row.cells for row in rows)], width)
     left = width - 4 - sum(widths) - 2 * (len(widths) - 1)
     beside = left >= _MEANING_WIDTH and any(row.meaning for row in rows)
     if beside:
         widths = [*widths, left]
-    lines = [Line(text, Tone.STRONG) for text in fold(_headline(run, rows), width)]
-    lines += [Line(""), *(Line(text) for text in _row(" ", [*titles, "meaning"], widths))]
+    lines = [Line(""), *(Line(text) for text in _row(" ", [*titles, "meaning"], widths))]
     lines.append(Line("  " + "  ".join("-" * one for one in widths), Tone.FAINT))
     for row in rows:
         tone = _TONES.get(row.mark, Tone.WARNING if row.expected.endswith(UNCONFIRMED) else Tone.PLAIN)
@@ -115,13 +128,7 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
         if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL):
             below = ("" if beside else row.meaning, f"seen at {row.where}" if row.where else "")
             lines += [Line(f"    {text}") for part in below if part for text in fold(part, max(8, width - 4))]
-    counts = {
-        "expected, and these cases show nothing of it": len(spoken_of) - len(rows),
-        "not seen, and nothing is expected": len(run.traits) - len(spoken_of),
-    }
-    said = [f"  {number} more: {words}" for words, number in counts.items() if number]
-    lines += [Line(text, Tone.FAINT) for one in said for text in fold(one, width)]
-    return lines + _legend(rows, width)
+    return lines
 
 
 def _headline(run: RunRecord, rows: Sequence[TraitRow]) -> str:
@@ -130,6 +137,8 @@ def _headline(run: RunRecord, rows: Sequence[TraitRow]) -> str:
         return kernel
     differ = sum(row.mark is TraitMark.DIFFERS for row in rows)
     doubtful = sum(row.mark is TraitMark.DOUBTFUL for row in rows)
+    if not rows:
+        return f"{kernel}, against profile {one_line(run.profile)}: these cases show none"
     text = f"{kernel}, against profile {one_line(run.profile)}: {differ or 'none'} differ{'s' if differ == 1 else ''}"
     return f"{text}, {doubtful} unconfirmed" if doubtful else text
 

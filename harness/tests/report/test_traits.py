@@ -104,6 +104,18 @@ def test_a_few_cases_are_told_by_what_they_show() -> None:
     assert sum("unseen_" in text for text in many) == 2
 
 
+def test_cases_that_show_no_trait_have_no_table() -> None:
+    """Where no trait was seen a table would have nothing but dashes: what was not shown is one line."""
+    unseen = tuple(TraitRecord(f"unseen_{number}", "", "no", True, "") for number in range(90))
+    texts = [line.text for line in trait_lines(replace(RUN, traits=unseen), 80)]
+
+    assert texts == [
+        "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: these cases show",
+        "none",
+        "  90: expected, and these cases show nothing of it",
+    ]
+
+
 def test_no_traits_no_table() -> None:
     """A run that saw no trait has no table, not even an empty one."""
     assert trait_lines(replace(RUN, traits=()), 80) == []

@@ -162,11 +162,10 @@ class Bisection:
         return [one for one in named if one.key in told]
 
     def _ends(self) -> list[End]:
-        runs = [step.runs[0] for step in self.state.steps[:2]]
-        commits = self.state.good_commit, self.state.bad_commit
+        runs = {step.role: step.runs[0] for step in self.state.steps if step.runs}
         return [
-            End(role, self.walk.called(commit), run)
-            for role, commit, run in zip((Role.GOOD, Role.BAD), commits, [*runs, "", ""], strict=False)
+            End("good", self.walk.called(self.state.good_commit), runs.get(Role.GOOD, "")),
+            End("bad", self.walk.called(self.state.bad_commit), runs.get(Role.BAD, "")),
         ]
 
     def _ask(self, commit: str, role: Role, choice: Choice | None = None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.bisect.readings import Kind, Target
-from harness.bisect.state import Role
 from harness.errors import UsageError
 
 SHOWN = 6
@@ -17,17 +16,18 @@ SHOWN = 6
 class End:
     """An end of the history.
 
-    :param commit: as the user may call it. :param run: its run folder, empty before it was asked.
+    :param name: good or bad. :param commit: as the user may call it. :param run: its run folder, empty before it was
+        asked.
     """
 
-    role: Role
+    name: str
     commit: str
     run: str
 
 
 def same_image(ends: Sequence[End], image: str) -> UsageError:
     """Both ends are one kernel. :param image: sha256 of it."""
-    shown = [f"{'good' if end.role is Role.GOOD else 'bad'}: {end.commit}" for end in ends]
+    shown = [f"{end.name}: {end.commit}" for end in ends]
     return UsageError(
         "nothing differs between the ends: they have the same kernel image",
         evidence="\n".join([*shown, f"compared: sha256 of both images, {image}"]),
@@ -49,7 +49,7 @@ def no_difference(
         f"{name}: {values[name][0]} at both ends" if name in values else f"{name}: no case has shown it at both ends"
         for name in (alike or missing)[:SHOWN]
     ]
-    lines = [f"{'good' if end.role is Role.GOOD else 'bad'}: {end.commit}, {end.run}" for end in ends]
+    lines = [f"{end.name}: {end.commit}, {end.run}" for end in ends]
     verb = "does" if len(missing) == 1 else "do"
     what = f"{', '.join(missing[:SHOWN])} {verb} not differ" if missing else "nothing differs"
     return UsageError(

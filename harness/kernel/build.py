@@ -149,12 +149,9 @@ class _Build:
         """Run make; what came of it, how long it took, and what it really started from."""
         sandbox = self._sandbox()
         shutil.rmtree(sandbox.output, ignore_errors=True)
-        earlier: tuple[Diagnostic, ...] | None = None
-        if start is not None:
-            earlier = copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline)
-        if start is None or earlier is None:
-            start, earlier = None, ()
-            shutil.rmtree(sandbox.output, ignore_errors=True)
+        copied = copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline) if start else None
+        if copied is None:
+            start = None
             sandbox.output.mkdir()
         self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
@@ -172,9 +169,8 @@ class _Build:
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
-        if start is not None:
-            made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
-            earlier = still_said(earlier, changed=start.changed, made=made)
+        made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
+        earlier = still_said(copied, changed=start.changed, made=made) if start and copied else ()
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.deadline)
         return result, complaints, seconds, start

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.store import Store
+from harness.tests.kernel.fake_tree import make_repository
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
+from harness.tests.kernel.workshop import Workshop
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,9 @@ def tree(tree_to_copy: UserTree, tmp_path: Path) -> UserTree:
     shutil.copytree(tree_to_copy.folder, tree.folder, symlinks=True)
     tree.git("update-index", "--refresh")
     return tree
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """The fake tree in a repository, and an empty store."""
+    return Workshop(make_repository(tmp_path / "linux"), Store(tmp_path / "store"))

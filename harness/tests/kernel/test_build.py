@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,78 +14,13 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import HostError, SeriesError
 from harness.kernel import objects
-from harness.kernel.build import LOG_KIND, LOGS_KEPT, build_kernel
+from harness.kernel.build import LOG_KIND, LOGS_KEPT
 from harness.kernel.build_order import find_built
-from harness.kernel.built import KIND, BuiltKernel
 from harness.kernel.config import Config
-from harness.kernel.patched import PatchedTree
-from harness.kernel.progress import Progress
-from harness.kernel.sandbox import Bounds
-from harness.kernel.series import Patch, Series
-from harness.kernel.source import Source, source_tree
-from harness.kernel.worktree import checked_out
 from harness.process import find_program
 from harness.store import Store
-from harness.tests.kernel.fake_tree import CONFIG, FILES, FakeRepository, make_repository
-
-CONFIGURED = Config(CONFIG, hashlib.sha256(CONFIG.encode()).hexdigest(), ("base",))
-NEW_FORK = FILES["kernel/fork.c"].replace("return of", "return 7 + of")
-
-
-@dataclass
-class Workshop:
-    """A repository with the fake tree, a store, and what was built last.
-
-    :param steps: what make said that it makes, in the last build.
-    """
-
-    repository: FakeRepository
-    store: Store
-    steps: list[Progress] = field(default_factory=list)
-
-    def tree(self, *subjects: str) -> PatchedTree:
-        """The tree as it was at first, with the last commits as the patches of a series."""
-        commits = tuple(self.repository.commits[-len(subjects) :]) if subjects else ()
-        base = self.repository.git("rev-parse", f"{commits[0]}^") if commits else self.repository.commits[-1]
-        source = source_tree(self.store, self.repository.path, revision=base, deadline=Deadline.after(60))
-        patches = tuple(
-            Patch(number, len(subjects), subject, "A <a@b>", "", (), b"") for number, subject in enumerate(subjects, 1)
-        )
-        series = Series("a topic", 1, patches) if patches else None
-        return PatchedTree(Source(source.repository, base, "the tree"), series, base, commits)
-
-    def build(
-        self, *subjects: str, trusted: bool = False, config: Config = CONFIGURED, bounds: Bounds | None = None
-    ) -> BuiltKernel:
-        """The tree with the last commits as a series, built."""
-        tree, deadline = self.tree(*subjects), Deadline.after(60)
-        if subjects:  # fetched with the base alone; a series would have been applied there
-            self.repository.git(
-                "push", "--quiet", "--force", str(tree.repository.git_dir), f"{tree.commit}:refs/heads/topic"
-            )
-        self.steps.clear()
-        with checked_out(self.store, tree.repository, tree.commit, deadline=deadline) as worktree:
-            return build_kernel(
-                self.store,
-                tree,
-                worktree,
-                config,
-                deadline=deadline,
-                trusted=trusted,
-                bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
-                progress=self.steps.append,
-            )
-
-    @property
-    def compiled(self) -> set[str]:
-        """The objects that the last build made."""
-        return {step.what.removeprefix("CC ") for step in self.steps if step.what.startswith("CC ")}
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    """The fake tree in a repository, and an empty store."""
-    return Workshop(make_repository(tmp_path / "linux"), Store(tmp_path / "store"))
+from harness.tests.kernel.fake_tree import CONFIG, FILES
+from harness.tests.kernel.workshop import CONFIGURED, NEW_FORK, Workshop
 
 
 def test_a_build_leaves_all_that_is_needed(workshop: Workshop) -> None:
@@ -140,112 +73,6 @@ def test_the_same_tree_gives_the_same_image(workshop: Workshop, tmp_path: Path) 
     assert (second.reused, third.reused) == ("", "")
     assert first.digest == second.digest == third.digest
     assert first.folder != second.folder
-
-
-def test_a_patch_builds_only_what_it_changes(workshop: Workshop, tmp_path: Path) -> None:
-    """A build of a tree nearby starts from its objects, says so, and gives the image that a clean build gives."""
-    base = workshop.build()
-    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
-    near = workshop.build("change fork")
-    compiled = workshop.compiled
-    workshop.store = Store(tmp_path / "other")
-    clean = workshop.build("change fork")
-
-    assert compiled == {"kernel/fork.o"}
-    assert "1 files away" in near.reused
-    assert (clean.reused, clean.digest) == ("", near.digest)
-    assert clean.digest != base.digest
-
-
-def test_a_header_that_goes_back_is_built_again(workshop: Workshop) -> None:
-    """Objects of a later commit serve an earlier one: whatever differs counts as new."""
-    workshop.repository.commit({"include/linux/kernel.h": FILES["include/linux/kernel.h"] + "#define X 1\n"})
-    workshop.build()
-    workshop.repository.commit({"include/linux/kernel.h": FILES["include/linux/kernel.h"]})
-    workshop.build()
-
-    assert len(workshop.compiled) == 4
-
-
-def test_a_strangers_objects_are_not_used_for_another(workshop: Workshop) -> None:
-    """Objects that a series was built to are left alone by others, though they are near; by what follows it not."""
-    base = workshop.build()
-    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
-    workshop.build("change fork")
-    first = workshop.repository.commits[-1]
-    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* more */\n"})
-    follower = workshop.build("change fork", "change string")
-    workshop.repository.git("reset", "--quiet", "--hard", workshop.repository.commits[0])
-    workshop.repository.commit({"kernel/fork.c": NEW_FORK + "/* by another */\n"})
-    other = workshop.build("change fork otherwise")
-
-    assert first[:12] in follower.reused
-    assert workshop.repository.commits[0][:12] in other.reused
-    assert base.reused == ""
-
-
-def test_a_clone_starts_from_the_objects_of_what_both_have(workshop: Workshop, tmp_path: Path) -> None:
-    """Another repository with the same history need not build it anew; one with another history does."""
-    base = workshop.build()
-    built = []
-    for name, words in (("clone", ("checkout", "-b", "topic")), ("stranger", ("checkout", "--orphan", "topic"))):
-        shutil.copytree(workshop.repository.path, tmp_path / name)
-        other = Workshop(FakeRepository(tmp_path / name), workshop.store)
-        other.repository.git(*words)
-        other.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {name} */\n"}, subject=name)
-        built.append(other.build())
-    near, far = built
-
-    assert base.reused == ""
-    assert workshop.repository.commits[0][:12] in near.reused
-    assert far.reused == ""
-
-
-def test_many_builds_of_one_repository_leave_the_objects_of_another(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A bisection builds a dozen commits of one tree; what other trees start from stays, though it is older."""
-    monkeypatch.setattr(objects, "_KEPT", 3)
-    workshop.build()
-    shutil.copytree(workshop.repository.path, tmp_path / "other")
-    other = Workshop(FakeRepository(tmp_path / "other"), workshop.store)
-    for number in range(4):
-        other.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
-        other.build()
-    kept = [_read_fact(fact)["repository"] for fact in (workshop.store.folder / objects.KIND).glob("*.json")]
-
-    assert len(kept) == 3
-    assert len(set(kept)) == 2
-
-
-def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
-    """When a build from objects fails and no patch's line is to blame, it is built from nothing."""
-    workshop.build()
-    for kept in (workshop.store.folder / objects.KIND).glob("*/output/lib/string.o"):
-        kept.write_text("not an object")
-    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
-
-    assert workshop.build("change fork").reused == ""
-
-
-def _read_fact(path: Path) -> dict[str, object]:
-    fact = json.loads(path.read_text())
-    assert isinstance(fact, dict)
-    return fact
-
-
-def test_few_objects_are_kept(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The objects that were used last stay and the others go; a long series does not push out the tree's own."""
-    monkeypatch.setattr(objects, "_KEPT", 2)
-    base = workshop.repository.commits[0]
-    workshop.build()
-    for number in range(1, 4):
-        workshop.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {number} */\n"})
-        workshop.build(*(f"change fork {at}" for at in range(number)))
-    kept = [str(fact["commit"]) for fact in map(_read_fact, (workshop.store.folder / objects.KIND).glob("*.json"))]
-
-    assert sorted(kept) == sorted([base, *workshop.repository.commits[-2:]])
-    assert len(list((workshop.store.folder / objects.KIND).glob("*/output"))) == 3
 
 
 def test_the_progress_knows_the_last_build(workshop: Workshop, tmp_path: Path) -> None:
@@ -352,81 +179,6 @@ def test_new_warnings_are_told_with_their_patch(workshop: Workshop) -> None:
     assert (
         find_built(workshop.store, workshop.tree("a fresh variable"), CONFIGURED, deadline=Deadline.after(9)) == built
     )
-
-
-def test_warnings_of_what_is_not_compiled_again_are_told(workshop: Workshop) -> None:
-    """Objects come with their warnings: the second patch compiles another file, the third what the first one wrote."""
-    fresh = FILES["kernel/fork.c"].replace("{\n", "{\n\tint fresh;\n")
-    told = ("kernel/fork.c:4:13: warning: unused variable 'fresh' [-Wunused-variable]", 1)
-    workshop.build()
-    workshop.repository.commit({"kernel/fork.c": fresh})
-    workshop.build("warns")
-    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* more */\n"})
-    second = workshop.build("warns", "does not")
-    compiled = workshop.compiled
-    workshop.store.forget(KIND, second.folder.name)
-    again = workshop.build("warns", "does not")
-    compiled_again = workshop.compiled
-    workshop.repository.commit({"kernel/fork.c": FILES["kernel/fork.c"]})
-    mended = workshop.build("warns", "does not", "mends")
-
-    assert compiled == {"lib/string.o"}
-    assert [(one.render(), one.patch) for one in second.warnings] == [told]
-    assert compiled_again == set()
-    assert again.warnings == second.warnings
-    assert workshop.compiled == {"kernel/fork.o"}
-    assert mended.warnings == ()
-
-
-@pytest.mark.parametrize(
-    ("deed", "words"),
-    [
-        ("echo x > $(src)/kernel/fork.c", "Read-only file system"),
-        ("echo x > $(dir $(HOME))/x || cat $(HOME)/.ssh/id_rsa", "No such file"),
-        ("bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'", "Network is unreachable"),
-        ("bash -c 'b() { b | b & wait; }; b'", "ran more than 100 processes"),
-        ("cat /dev/zero | split -b 10M - $(out)/zero", "wrote more than 100 MiB"),
-        ("python3 -c 'import time; x = b\"x\" * (300 << 20); time.sleep(60)'", "used more than 256 MiB of memory"),
-        ("sleep 3600", "ran longer than 3.0 s"),
-    ],
-)
-def test_what_a_makefile_may_not_do_is_the_series_fault(workshop: Workshop, deed: str, words: str) -> None:
-    """Writing outside, reading a key, the network, forks for ever, a full disk or memory, sleep: each is ended."""
-    makefile = FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')
-    workshop.repository.commit({"Makefile": makefile})
-    bounds = Bounds(seconds=3 if "sleep 3600" in deed else 30, memory_mebibytes=256, processes=100, disk_mebibytes=100)
-    with pytest.raises(SeriesError) as caught:
-        workshop.build("a deed", bounds=bounds)
-
-    assert words in f"{caught.value.what}\n{caught.value.evidence}"
-
-
-def test_a_deed_that_is_hidden_is_harmless(workshop: Workshop) -> None:
-    """A Makefile that swallows the errors of what it may not do builds, and has done nothing."""
-    home = Path.home() / ".harness-test-was-here"
-    makefile = FILES["Makefile"].replace(
-        '\t@echo "  LD', f'\t-@echo x > {home}\n\t-@echo x > $(src)/Makefile\n\t@echo "  LD'
-    )
-    workshop.repository.commit({"Makefile": makefile})
-    built = workshop.build("a deed")
-
-    assert "Read-only" in built.log.read_text()
-    assert not home.exists()
-
-
-@pytest.mark.parametrize(
-    "link", ["/etc/hostname", "../../../../../../../../../../../../../etc/hostname", "/proc/self/environ"]
-)
-def test_a_link_in_place_of_the_image_is_not_followed(workshop: Workshop, link: str) -> None:
-    """What the build left is taken only if it is a plain file of the build's own."""
-    makefile = (
-        FILES["Makefile"]
-        + f"\nvmlinux-link:\n\t@ln -sf {link} $(out)/arch/x86/boot/bzImage\nall bzImage: vmlinux-link\n"
-    )
-    makefile = makefile.replace("vmlinux-link:\n", "vmlinux-link: $(out)/arch/x86/boot/bzImage\n")
-    workshop.repository.commit({"Makefile": makefile})
-    with pytest.raises(SeriesError, match=r"bzImage is (no plain file|not there)"):
-        workshop.build("a link")
 
 
 def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What an option of the kernel's config costs: in the image, in what is compiled, and until the shells are there.
 
-    python bench/config_cost.py TREE OBJECTS [VARIANT...]
+    python -m bench.config_cost TREE OBJECTS [VARIANT...]
 
 TREE is an unpacked kernel tree, OBJECTS a folder that a build of it with the default fragments left (made at /src and
 /out, as the harness does; may be empty). Both are only read. Each variant of :data:`VARIANTS` is built from a copy of

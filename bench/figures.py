@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import click
+
 from harness.host import host_facts
 
 
@@ -50,8 +52,8 @@ def tell(figures: Sequence[Figure], file: Path, **facts: str) -> None:
     :param facts: what was measured, beside the host.
     """
     facts = {"host": host_facts(), **facts}
-    print(table(figures))  # noqa: T201  a command line of its own
-    print(f"\n{'; '.join(facts.values())}; load {os.getloadavg()[0]:.1f}")  # noqa: T201
+    click.echo(table(figures))
+    click.echo(f"\n{'; '.join(facts.values())}; load {os.getloadavg()[0]:.1f}")
     file.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n")
     if not all(figure.is_met for figure in figures):
         raise SystemExit(1)

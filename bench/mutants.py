@@ -24,6 +24,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from bench.mutant import (
     BASE,
     UNMUTATED,
@@ -213,7 +215,7 @@ def measure_all(bench: Bench, mutants: Sequence[Mutant]) -> dict[str, Measured]:
     with prepared_ahead(bench, mutants) as ready:
         for mutant, one in ready:
             found = results[mutant.name] = bench.measure(mutant, one)
-            _say(found.line())
+            click.echo(found.line())
     return results
 
 
@@ -227,10 +229,6 @@ def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[li
     first = [one for one in order if one in own]
     rest = [one for one in order if one not in own]
     return [*filter(None, [first]), *(rest[at : at + _BATCH] for at in range(0, len(rest), _BATCH))]
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  a command line of its own
 
 
 def main() -> None:
@@ -252,14 +250,14 @@ def main() -> None:
         try:
             results = measure_all(bench, mutants)
         except HarnessError as error:
-            _say(f"mutants: {error}")
+            click.echo(f"mutants: {error}")
             raise SystemExit(int(error.exit_status)) from None
         except KeyboardInterrupt:
             raise SystemExit(int(ExitStatus.INTERRUPTED)) from None
     for line in summary(mutants, results):
-        _say(line)
+        click.echo(line)
     for name in sorted(bench.unsound):
-        _say(f"fails without a mutant: {name}")
+        click.echo(f"fails without a mutant: {name}")
     if any(results[mutant.name].fate is not Fate.KILLED for mutant in mutants) or bench.unsound:
         raise SystemExit(1)
 

@@ -40,7 +40,7 @@ class Selection:
 
 
 _FILES_PER_WORKER = 4
-"""A worker costs two seconds to start; with fewer files each they are not won back, with one core left even lost."""
+"""A worker costs as much to start as one or two cases take; with fewer files each that is not won back."""
 
 
 def worth_starting(workers: int, paths: Sequence[Path]) -> int:

@@ -160,8 +160,7 @@ def _in_history(store: Store, folder: Path, mail: Mail, base: str, *, deadline: 
     words += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
     history = source.repository.git(*words, deadline=deadline).stdout
     ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=deadline).text
-    pairs = (line.split() for line in reversed(ids.splitlines()))
-    commits = {found: commit for found, commit in pairs}  # noqa: C416  dict() would not tell mypy what it holds
+    commits: dict[str, str] = dict(line.split() for line in reversed(ids.splitlines()))
     commit = commits.get(patch.patch_id) if patch.patch_id else None
     if commit is None:
         return None

@@ -166,6 +166,14 @@ def test_a_wrong_option_is_told_before_anything_is_fetched(host: Host, options: 
     assert told.text == told.error
 
 
+def test_a_bisection_of_cases_that_are_not_there_is_told_before_anything_is_built(host: Host) -> None:
+    """The tree is not even looked at."""
+    told = call("bisect", host.folder / "no-tree", "--good", "v1", "--cases", "no/such/case")
+
+    told.require_error(ExitStatus.USAGE, "--cases no/such/case: there is no such file or folder")
+    assert told.text == told.error
+
+
 @pytest.mark.skipif(os.access("/dev/kvm", os.R_OK | os.W_OK), reason="this host has /dev/kvm")
 def test_kvm_that_is_not_there_is_told(host: Host, built: str) -> None:
     """Whoever forces KVM learns why it cannot be had."""

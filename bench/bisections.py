@@ -10,6 +10,7 @@ be proved (``harness/bisect/choice.py``).
 
 from __future__ import annotations
 
+import argparse
 import random
 import time
 from collections.abc import Sequence
@@ -89,6 +90,7 @@ def figures() -> list[Figure]:
 
 def main() -> None:
     """Measure and tell."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "").parse_args()
     tell(figures(), Path(__file__).with_name("last-bisections.json"))
 
 

@@ -7,6 +7,7 @@ The smallest of several measurements counts: what else the host does can only ad
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -125,6 +126,7 @@ def measure_history(results: Path) -> list[Figure]:
 
 def main() -> None:
     """Measure and tell."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "").parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
         results, history, page = (Path(folder) / name for name in ("diff", "history", "page"))
         for one in (results, history, page):

@@ -17,7 +17,6 @@ from harness.kernel import objects
 from harness.kernel.build import LOG_KIND, LOGS_KEPT
 from harness.kernel.build_order import find_built
 from harness.kernel.config import Config
-from harness.process import find_program
 from harness.store import Store
 from harness.tests.kernel.fake_tree import CONFIG, FILES
 from harness.tests.kernel.workshop import CONFIGURED, NEW_FORK, Workshop
@@ -196,7 +195,6 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
     assert caught.value.remedy == "apt install flex"
 
 
-@pytest.mark.skipif(find_program("ccache") is None, reason="ccache is not installed")
 def test_only_a_tree_without_a_series_adds_to_the_compiler_cache(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,8 +37,6 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def examples() -> str:
     """The examples of the page that is installed on this host."""
-    if not PAGE.exists():
-        pytest.skip(f"{PAGE} is not installed (package manpages)")
     return extract_examples(gzip.decompress(PAGE.read_bytes()).decode())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -225,7 +224,6 @@ def test_two_choices_that_come_together() -> None:
     assert rendered(["1\n3\nother"], text=text) == "    # a\n    1\n    3\n    other\n"
 
 
-@pytest.mark.skipif(shutil.which("patch") is None, reason="patch(1) is not installed")
 def test_the_difference_is_a_patch(tmp_path: Path) -> None:
     """patch(1) turns the file into the one that was seen."""
     actual = rendered(["[1] 99", "3:freezer:/other", "error"])

@@ -20,6 +20,12 @@ PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]
 
 
 @pytest.fixture
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has to be waited for to be called dead is waited for a shorter time."""
+    monkeypatch.setattr("harness.guest.machine.PROBE_SECONDS", 2.0)
+
+
+@pytest.fixture
 def play_session(guest: OpenCase, tmp_path: Path) -> PlaySession:
     """A function that plays the text of a session file on a machine of its own and returns the record."""
     bench = replace(guest.bench, folder=tmp_path)

@@ -128,6 +128,7 @@ def test_a_command_hangs(play_session: PlaySession) -> None:
     assert "so far" in record.transcript
 
 
+@pytest.mark.usefixtures("short_probe")
 def test_a_shell_is_silent(play_session: PlaySession) -> None:
     """A shell that Ctrl-C does not bring back is told from a command that hangs; the kernel still answers."""
     record = play_session("timeout: 1\n\n    # trap '' INT; while :; do :; done\n    # echo never\n    never\n")
@@ -136,6 +137,7 @@ def test_a_shell_is_silent(play_session: PlaySession) -> None:
     assert "the shell is silent and cannot be interrupted; the kernel answers" in record.reason
 
 
+@pytest.mark.usefixtures("short_probe")
 def test_a_shell_is_stopped(play_session: PlaySession) -> None:
     """A stopped shell is a silent one."""
     record = play_session("timeout: 1\n\n    # kill -STOP $$\n    # echo never\n    never\n")
@@ -177,6 +179,7 @@ def test_a_shell_dies_in_a_python_case(play_python: PlayPython) -> None:
     assert "the shell died" in record.reason
 
 
+@pytest.mark.usefixtures("short_probe")
 def test_the_kernel_is_gone(play_python: PlayPython) -> None:
     """A machine whose processor stands still answers nothing, though QEMU runs and answers itself."""
 
@@ -191,6 +194,7 @@ def test_the_kernel_is_gone(play_python: PlayPython) -> None:
     assert "the kernel is gone: it answers nothing, QEMU runs" in record.reason
 
 
+@pytest.mark.usefixtures("short_probe")
 def test_qemu_is_stopped(play_python: PlayPython) -> None:
     """A QEMU that does not answer either is no reason to wait for ever, and its end comes all the same."""
     pids = []

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BOOT_SECONDS = 60.0
 """Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
 _ENDING_SECONDS = 5.0
-_PROBE_SECONDS = 5.0
+PROBE_SECONDS = 5.0
 """How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
 
@@ -161,7 +161,7 @@ class Machine:
         """
         if not self.is_running:
             return Fate.MACHINE_LOST
-        deadline = Deadline.after(_PROBE_SECONDS)
+        deadline = Deadline.after(PROBE_SECONDS)
         before = self.wires.kernel_bytes
         if not self._ask_kernel(deadline):
             return Fate.KERNEL_GONE if self.is_running else Fate.MACHINE_LOST

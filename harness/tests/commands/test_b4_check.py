@@ -18,7 +18,7 @@ from harness.tests.kernel.test_checkpatch import SCRIPT
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import PROGRAM, environment
 
-SOON = Deadline.after(600)
+SOON = Deadline.after(3600)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from harness.series.record import Complaint, Level
 from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree
 
-SOON = Deadline.after(600)
+SOON = Deadline.after(3600)
 SCRIPT = r"""#!/usr/bin/perl
 use strict; use warnings;
 my ($file, $line, $name) = ("", 0, $ARGV[-1]);

@@ -143,6 +143,8 @@ class OpenCase:
 
     def record(self, verdict: Verdict, *, title: str, transcript: str, fault: Fault = Fault.NONE) -> CaseRecord:
         """The record of the case."""
+        if verdict.outcome is Outcome.ERROR and self.fate is Fate.STARVED:
+            fault = Fault.HOST
         classname, name = junit_names(self.id)
         fresh = "clone" if self.bench.prepared.template else "boot"
         return CaseRecord(

@@ -22,6 +22,7 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
         Fate.SHELL_DIED: "the shell died; the kernel answers",
         Fate.KERNEL_GONE: "the kernel is gone: it answers nothing, QEMU runs",
         Fate.MACHINE_LOST: "the machine was lost: QEMU ended",
+        Fate.STARVED: "this host is too busy: QEMU waited most of the time for a processor",
     }
 )
 
@@ -74,7 +75,7 @@ def judge(
 
     1. ``skipped``, the reason why it was not asked
     2. a splat: it explains a lost machine, a time-out and a mismatch
-    3. a lost machine
+    3. a lost machine, or one that got no processor
     4. a command that did not return, whatever else still lives
     5. the first step that does not fit or shows a value that a confirmed expectation of the profile denies
     6. a match; an unconfirmed expectation that differs is only noted (:func:`notes`)
@@ -96,6 +97,8 @@ def judge(
         return verdict(Outcome.KERNEL, _counted(*(f"{splat.kind}: {splat.title}" for splat in splats)) + after)
     if fate is Fate.MACHINE_LOST:
         return verdict(Outcome.LOST, _at(last, _FATES[fate]))
+    if fate is Fate.STARVED:
+        return verdict(Outcome.ERROR, _at(last, _FATES[fate]))
     if fate is not Fate.ALIVE:
         return verdict(Outcome.TIMEOUT, _at(last, _FATES[fate]))
     if complaints:

@@ -172,6 +172,19 @@ def end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
+def seconds_waited(pid: int) -> float:
+    """How long the threads of a process could have run and did not, as others ran, in seconds, one added to the other.
+
+    The second field of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst); 0 when the process is
+    gone, or the host's kernel does not count it.
+    """
+    waited = 0.0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            waited += int(file.read_text().split()[1]) / 1e9
+    return waited
+
+
 def end_children() -> None:
     """Kill every process that this one has started and that still runs; who started it reaps it."""
     import psutil  # here, as it is wanted at the end of a run only

@@ -60,6 +60,8 @@ class Fate(StrEnum):
     """The kernel panicked, or answers nothing any more although QEMU runs."""
     MACHINE_LOST = "machine lost"
     """QEMU ended."""
+    STARVED = "machine starved"
+    """QEMU could have run most of the time and did not, as the host ran other programs: its silence says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

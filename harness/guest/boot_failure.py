@@ -23,15 +23,18 @@ class KernelEndedError(SeriesError):
     """The kernel ended its machine by itself, by a panic or a reboot: the next boot would end the same way."""
 
 
-def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: str) -> HarnessError:
+def explain_boot(
+    *, kernel_log: str, qemu_said: str, is_running: bool, kernel: str, is_starved: bool = False
+) -> HarnessError:
     """The error for a boot that did not come up.
 
     :param kernel_log: the kernel log until now. :param qemu_said: the last lines that QEMU itself printed.
     :param is_running: whether QEMU still runs. :param kernel: the kernel, for the message.
+    :param is_starved: whether QEMU waited for a processor most of the time.
     """
     lines = [line for line in kernel_log.splitlines() if line.strip()]
     last = "\n".join(lines[-_LINES_SHOWN:])
-    if not lines:
+    if not lines and not is_starved:
         return _silent(qemu_said, kernel, is_running=is_running)
     splats = scan(kernel_log)
     if any(words in kernel_log for words in _NO_ROOT):
@@ -61,6 +64,12 @@ def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: s
             evidence="\n".join(missing),
             remedy="it needs four: CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4",
         )
+    if is_starved:
+        return HostError(
+            f"this host is too busy to boot {kernel}: QEMU waited most of the time for a processor",
+            evidence=last or "not one byte came on ttyS0",
+            remedy="wait until less runs here, use fewer machines at once (-n 1), or allow more time (--boot-seconds)",
+        )
     if splats:
         return SeriesError(
             f"the kernel {kernel} did not bring up the guest's three shells in time, having said: {splats[0].title}",
@@ -70,7 +79,7 @@ def explain_boot(*, kernel_log: str, qemu_said: str, is_running: bool, kernel: s
     return SeriesError(
         f"the kernel {kernel} did not bring up the guest's three shells in time",
         evidence=last,
-        remedy="see the last lines above; if they are normal, the host is overloaded: run it again",
+        remedy="see the last lines above; if they are normal, it takes more time: --boot-seconds",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 BOOT_SECONDS = 60.0
 """Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
 _ENDING_SECONDS = 5.0
+_STARVED = 0.75
+"""Of its time; deadlines are ten times what is needed on a host that only runs the machine."""
 PROBE_SECONDS = 5.0
 """How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -85,6 +88,7 @@ class Machine:
         self.nonce = secrets.token_hex(8)
         self.mounted = ""
         """The command that mounted what was mounted when the machine was had; see ``harness/guest/mounted.py``."""
+        self._started = time.monotonic()
         self._child = child
         self._channel = channel
         self._monitor: Monitor | None = None
@@ -144,6 +148,12 @@ class Machine:
                 raise HostError(error.what, evidence=self.last_words() or error.evidence, remedy=error.remedy) from None
         return self._monitor
 
+    @property
+    def is_starved(self) -> bool:
+        """Whether QEMU has waited for a processor most of the time since it was started."""
+        lived = time.monotonic() - self._started
+        return self.is_running and process.seconds_waited(self.pid) >= _STARVED * lived
+
     def await_shells(self, deadline: Deadline) -> None:
         """Wait until each shell of a booting guest stands at its first prompt.
 
@@ -161,6 +171,8 @@ class Machine:
         """
         if not self.is_running:
             return Fate.MACHINE_LOST
+        if self.is_starved:
+            return Fate.STARVED
         deadline = Deadline.after(PROBE_SECONDS)
         before = self.wires.kernel_bytes
         if not self._ask_kernel(deadline):

@@ -188,6 +188,7 @@ def _explained(machine: Machine) -> Iterator[None]:
             kernel_log=log,
             qemu_said=machine.last_words(),
             is_running=machine.is_running,
+            is_starved=machine.is_starved,
             kernel=str(machine.request.image),
         ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.pipeline import Options
 from harness.process import run
 from harness.report.folder import load_run
 from harness.store import Store
+from harness.tests.crowd import crowded
 from harness.tests.kernel import images
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import environment, harness
@@ -322,6 +324,22 @@ def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
     told = on_small_disk(host, "48M", distribution_kernel(), "--results", host.results, store=store)
 
     told.require_error(ExitStatus.HOST, "no space left on the disk for the memory of a guest", "harness clean")
+
+
+@pytest.mark.boot
+def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distribution_kernel: Callable[[], Path]) -> None:
+    """A boot that gets no processor is an error of the host, and not a kernel that says nothing."""
+    processor, qemu = min(os.sched_getaffinity(0)), shutil.which("qemu-system-x86_64")
+    there = f"taskset --cpu-list {processor}"
+    host.program(
+        "qemu-system-x86_64",
+        f'case " $* " in *" -kernel "*) exec {there} {qemu} "$@" ;; esac; exec {qemu} "$@"',
+    )
+    with crowded(processor):
+        told = host.run(distribution_kernel(), "--accel", "tcg", "--boot-seconds", "5", PATH=host.path)
+
+    told.require_error(ExitStatus.HOST, "this host is too busy to boot", "waited most of the time", "-n 1")
+    assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
 @pytest.mark.boot

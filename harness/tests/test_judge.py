@@ -191,11 +191,12 @@ _SIGHTINGS = st.lists(
 def test_the_order_of_outcomes(
     steps: list[StepOutcome], splats: list[SplatReport], fate: Fate, profile: Profile
 ) -> None:
-    """For anything that a case can meet: kernel, lost, timeout, mismatch, match; and the reason is one line."""
+    """For anything that a case can meet: kernel, lost, error, timeout, mismatch, match; the reason is one line."""
     verdict = judge(steps=steps, splats=splats, fate=fate, profile=profile)
     facts = [
         (Outcome.KERNEL, bool(splats)),
         (Outcome.LOST, fate is Fate.MACHINE_LOST),
+        (Outcome.ERROR, fate is Fate.STARVED),
         (Outcome.TIMEOUT, fate is not Fate.ALIVE),
         (Outcome.MISMATCH, not all(step.fits for step in steps)),
         (Outcome.MATCH, True),

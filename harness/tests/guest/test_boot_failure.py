@@ -18,9 +18,25 @@ WARNED = (
 )
 
 
-def explained(kernel_log: str, *, qemu_said: str = "", is_running: bool = True) -> HarnessError:
+def explained(
+    kernel_log: str, *, qemu_said: str = "", is_running: bool = True, is_starved: bool = False
+) -> HarnessError:
     """The error for a boot that went so."""
-    return explain_boot(kernel_log=kernel_log, qemu_said=qemu_said, is_running=is_running, kernel="/k/vmlinuz")
+    return explain_boot(
+        kernel_log=kernel_log, qemu_said=qemu_said, is_running=is_running, kernel="/k/vmlinuz", is_starved=is_starved
+    )
+
+
+@pytest.mark.parametrize("kernel_log", ["", "[    0.000000] Linux version 6.1.0\n"])
+def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
+    """What a kernel does not say when it hardly runs is not held against it; a panic is."""
+    error = explained(kernel_log, is_starved=True)
+    ended = explained(f"{kernel_log}[    1.0] Kernel panic - not syncing: x\n", is_starved=True)
+
+    assert isinstance(error, HostError)
+    assert "too busy" in error.what
+    assert "--boot-seconds" in error.remedy
+    assert isinstance(ended, SeriesError)
 
 
 @pytest.mark.parametrize("kernel_log", ["", "\r\n \n"])
@@ -150,4 +166,4 @@ def test_no_shells_in_time() -> None:
     assert isinstance(error, SeriesError)
     assert error.what == "the kernel /k/vmlinuz did not bring up the guest's three shells in time"
     assert error.evidence.splitlines()[0].endswith("line 25")
-    assert "overloaded" in error.remedy
+    assert "--boot-seconds" in error.remedy

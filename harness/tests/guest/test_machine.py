@@ -20,6 +20,7 @@ from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import Prepared
 from harness.session.console_name import Console
+from harness.tests.crowd import crowded
 from harness.verdict import Fate
 
 pytestmark = pytest.mark.boot
@@ -177,3 +178,15 @@ def test_a_killed_controller(prepared: Prepared, tmp_path: Path) -> None:
 
     assert ended == [True, True]
     assert worker not in (controller.pid, os.getpid())
+
+
+def test_a_machine_that_gets_no_processor_is_not_called_hung(prepared: Prepared, tmp_path: Path) -> None:
+    """A command that takes too long as the host runs others says nothing of the kernel."""
+    processor = min(os.sched_getaffinity(0))
+    with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine, crowded(processor):
+        for thread in Path(f"/proc/{machine.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {processor})
+        with pytest.raises(Unanswered) as caught:
+            machine.consoles[Console.ADMIN].run("while :; do :; done", deadline=Deadline.after(5))
+
+        assert machine.fate_of(Console.ADMIN, caught.value) is Fate.STARVED

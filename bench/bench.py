@@ -262,7 +262,7 @@ class Bench:
                 0.6,
                 True,
                 "s",
-                f"{walls[1]:.0f} s / {cases}",
+                f"{walls[1]:.0f} s / {cases} cases",
             ),
             Figure("eight kernels / one", walls[1] / walls[0], 8, True, "", f"{walls[1]:.0f} s / {walls[0]:.0f} s"),
         ]

@@ -10,7 +10,6 @@ The smallest of several measurements counts: what else the host does can only ad
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.figures import Figure, tell
+from bench.figures import Figure, arguments, tell
 from harness import pipeline, places, process
 from harness.case import make_bench, run_session
 from harness.deadline import Deadline
@@ -322,7 +321,7 @@ def seconds_text(values: list[float]) -> str:
 
 def main() -> None:
     """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--without-suite", action="store_true", help="leave out the two runs of the whole suite")
     parser.add_argument("--eight", action="store_true", help="only eight kernels against one")
     parser.add_argument("--keep", type=Path, help="an empty folder to work in, which is left as it is")

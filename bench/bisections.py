@@ -10,13 +10,12 @@ be proved (``harness/bisect/choice.py``).
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Figure, tell
+from bench.figures import Figure, arguments, tell
 from harness.bisect.choice import choose, hoped_builds, most_builds
 from harness.bisect.lineage import Commit, Lineage
 from harness.bisect.trace import Stretch, find_stretches
@@ -90,7 +89,7 @@ def figures() -> list[Figure]:
 
 def main() -> None:
     """Measure and tell."""
-    argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "").parse_args()
+    arguments(__doc__).parse_args()
     tell(figures(), Path(__file__).with_name("last-bisections.json"))
 
 

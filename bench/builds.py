@@ -9,7 +9,6 @@ figure is a part of what a command does (the compilation), it is what the comman
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -20,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Figure, tell
+from bench.figures import Figure, arguments, tell
 from harness import process
 from harness.deadline import Deadline
 from harness.report.folder import load_run
@@ -163,7 +162,7 @@ def _ratio(name: str, above: float, below: float, bound: float) -> Figure:
 
 def main() -> None:
     """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--without-runs", action="store_true", help="leave out the two runs of the whole suite")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("builds.json"))
     words = parser.parse_args()

@@ -7,13 +7,12 @@ The smallest of several measurements counts: what else the host does can only ad
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.figures import Figure, tell
+from bench.figures import Figure, arguments, tell
 from bench.page import measure_page
 from harness.compare import compare
 from harness.history import CASE, TRAIT, opened_history
@@ -126,7 +125,7 @@ def measure_history(results: Path) -> list[Figure]:
 
 def main() -> None:
     """Measure and tell."""
-    argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "").parse_args()
+    arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
         results, history, page = (Path(folder) / name for name in ("diff", "history", "page"))
         for one in (results, history, page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Sequence
@@ -11,6 +12,11 @@ from pathlib import Path
 import click
 
 from harness.host import host_facts
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a bench, with the first paragraph of its module's docstring."""
+    return argparse.ArgumentParser(description=(doc or "").partition("\n\n")[0])
 
 
 @dataclass(frozen=True, slots=True)

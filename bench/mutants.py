@@ -12,7 +12,6 @@ folders in ``results/mutants``. Exit status 1 when a mutant survived or is broke
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import contextlib
 import datetime
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import click
 
+from bench.figures import arguments
 from bench.mutant import (
     BASE,
     UNMUTATED,
@@ -233,7 +233,7 @@ def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[li
 
 def main() -> None:
     """Measure, tell, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="that mutant only; any number of times")
     parser.add_argument("--all-cases", action="store_true", help="do not stop at the first case that catches a mutant")
     parser.add_argument("--again", action="store_true", help="also what was measured before")

@@ -7,7 +7,6 @@ Both start with a store that holds the source and nothing that was built or boot
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 
 from bench.builds import BASE, FILES
-from bench.figures import Figure, tell
+from bench.figures import Figure, arguments, tell
 from harness import process
 from harness.deadline import Deadline
 from harness.kernel.source import Source, source_package
@@ -80,7 +79,7 @@ def _timed(store: Store, *words: str) -> float:
 
 def main() -> None:
     """Measure, print the table, write the JSON; exit status 1 when the bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("series.json"))
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:

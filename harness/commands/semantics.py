@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -184,11 +185,15 @@ def _print(lines: Iterable[Line]) -> None:
     """Lines with their tones, which click leaves out where the output is no terminal."""
     from harness.report.lines import Tone
 
-    styles = {Tone.STRONG: {"bold": True}, Tone.FAINT: {"dim": True}, Tone.GOOD: {"fg": "green"}}
+    styles = {
+        Tone.STRONG: partial(click.style, bold=True),
+        Tone.FAINT: partial(click.style, dim=True),
+        Tone.GOOD: partial(click.style, fg="green"),
+    }
     plain = os.environ.get("NO_COLOR", "") != ""
     for line in lines:
-        style = {} if plain else styles.get(line.tone, {})
-        click.secho(line.text, **style)  # type: ignore[arg-type]
+        style = None if plain else styles.get(line.tone)
+        click.echo(style(line.text) if style else line.text)
 
 
 def _print_json(value: object) -> None:

@@ -21,7 +21,7 @@ from harness.report.record import BuildRecord, KernelRecord
 from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
 from harness.shipped_semantics import shipped_semantics
-from harness.verdict import Outcome
+from harness.verdict import Fate, Fault, Outcome
 
 
 @pytest.fixture
@@ -107,3 +107,12 @@ def test_what_is_prepared_survives_the_way_to_a_worker(prepared: Prepared) -> No
 
     assert loads(dumps(prepared)) == prepared
     assert loads(dumps(of_series)) == of_series
+
+
+def test_a_machine_that_got_no_processor_is_the_hosts_fault(case: OpenCase) -> None:
+    """Who must act is in the record, by which a run ends with the status of a host that is at fault."""
+    case.fate = Fate.STARVED
+    record = conclude(case, None, title="", trace="")
+
+    assert (record.outcome, record.fault) == (Outcome.ERROR, Fault.HOST)
+    assert "this host is too busy" in record.reason

@@ -23,14 +23,17 @@ from pathlib import Path
 import psutil
 
 from bench.figures import Figure, arguments, tell
-from harness import pipeline, places, process
+from harness import pipeline
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
 from harness.case import make_bench, run_session
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
 from harness.guest.machine import Machine, running
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
 from harness.guest.template import booted
 from harness.kernellog import KernelLog
+from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.report.folder import load_run
 from harness.session.console_name import Console
@@ -38,13 +41,11 @@ from harness.session.play import mount_command, play
 from harness.session.prompt import announcement_pattern
 from harness.session.transcript import parse
 from harness.shipped_semantics import shipped_semantics
-from harness.store import Store
-from harness.verdict import Outcome
 
 REPEATS = 5
 _EVERY = 9
 """Of the session files each ninth is looked at more closely: all themes, both hierarchies."""
-MANPAGE = places.CASES / "manpage" / "freezer.session"
+MANPAGE = paths.CASES / "manpage" / "freezer.session"
 EIGHT = (
     *(f"series:cgroupns-{version}" for version in ("rfc", "v1", "v2", "v3", "v4")),
     "series:ns-cgroup",
@@ -52,7 +53,7 @@ EIGHT = (
     "series:other-views",
 )
 """The posted versions, the controller of 2007, and two negative controls."""
-LOG = places.ROOT / "harness" / "tests" / "data" / "kernellog" / "real-6.1-clean-boot.log"
+LOG = paths.ROOT / "harness" / "tests" / "data" / "kernellog" / "real-6.1-clean-boot.log"
 
 
 def soon() -> Deadline:
@@ -227,9 +228,9 @@ class Bench:
         semantics = shipped_semantics()
         bench = make_bench(self.prepared, semantics, folder=self.folder)
         clone = whole = own = 0.0
-        files = sorted(places.CASES.glob("*/*.session"))[::_EVERY]
+        files = sorted(paths.CASES.glob("*/*.session"))[::_EVERY]
         for number, file in enumerate(files):
-            transcript = parse(file.read_text(), path=places.case_id(file))
+            transcript = parse(file.read_text(), path=paths.case_id(file))
             mount = mount_command(transcript.hierarchies, at=transcript.mount_point)
             # The first two wishes make the template with its hierarchies.
             for name in ("wish", "again", "empty"):

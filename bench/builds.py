@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import Figure, arguments, tell
-from harness import process
-from harness.deadline import Deadline
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.store import STORE_VARIABLE
 from harness.report.folder import load_run
-from harness.store import STORE_VARIABLE
 
 BASE = "deb-src:6.1"
 SERIES = ("mountinfo-unscoped", "named-hierarchy-allowed", "move-judged-by-writer", "release-agent-unchecked")

@@ -22,8 +22,10 @@ from pathlib import Path
 
 import psutil
 
-from harness import pipeline, places
-from harness.deadline import Deadline
+from harness import pipeline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.guest.emulator import find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
@@ -32,7 +34,6 @@ from harness.kernel.config import DEFAULT
 from harness.kernel.fragment import Request, merge, parse_fragment, render_requests
 from harness.kernel.kconfig_tools import make_config, prepare
 from harness.kernel.sandbox import Sandbox, make_words, run_inside
-from harness.store import Store
 
 ROUNDS = 4
 BASE = "the default"
@@ -75,7 +76,7 @@ class Built:
 def requests_of(lines: Iterable[str]) -> tuple[Request, ...]:
     """The requests of the default fragments and of a variant."""
     names = [*DEFAULT, *(line.split()[1] for line in lines if line.startswith("fragment "))]
-    texts = {name: (places.KCONFIGS / f"{name}.config").read_text() for name in names}
+    texts = {name: (paths.KCONFIGS / f"{name}.config").read_text() for name in names}
     asked = {one.option: one for one in merge(parse_fragment(text, name=name) for name, text in texts.items())}
     for option, value in (line.split("=", 1) for line in lines if "=" in line):
         asked[f"CONFIG_{option}"] = Request(f"CONFIG_{option}", value, "", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from harness.host import host_facts
+from harness.base.host_facts import host_facts
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from harness import places
+from harness.base import paths
+from harness.base.store import digest_of
 from harness.kernel.mailbox import read_mail
 from harness.kernellog import SplatKind
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.profile import Profile
-from harness.report.record import CaseRecord
-from harness.store import digest_of
-from harness.verdict import Outcome, TraitSighting
 
-MUTANTS = places.ROOT / "harness" / "tests" / "data" / "mutants"
+MUTANTS = paths.ROOT / "harness" / "tests" / "data" / "mutants"
 BASE = "deb-src:6.1"
 """What the patches are made for, as a KERNEL word."""
 UNMUTATED = "base"
@@ -114,7 +114,7 @@ def _read(path: Path) -> Mutant:
     return Mutant(path.stem, path, mail.subject.title, " ".join(" ".join(lines[:end]).split()))
 
 
-def case_files(cases: Path = places.CASES) -> tuple[Path, ...]:
+def case_files(cases: Path = paths.CASES) -> tuple[Path, ...]:
     """The case files that are asked: all but those about the harness itself."""
     found = [*cases.rglob("*.session"), *cases.rglob("test_*.py")]
     return tuple(sorted(path for path in found if path.relative_to(cases).parts[0] != "selftest"))
@@ -126,7 +126,7 @@ def digests(files: Iterable[Path], profile: Profile) -> dict[str, str]:
     for path in files:
         text = path.read_text()
         expected = [f"{trait}={value}" for trait, value in sorted(profile.values.items()) if trait in text]
-        found[places.case_id(path)] = digest_of(text, *expected)
+        found[paths.case_id(path)] = digest_of(text, *expected)
     return found
 
 

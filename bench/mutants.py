@@ -43,24 +43,26 @@ from bench.mutant import (
     loads,
     summary,
 )
-from harness import pipeline, places, process
+from harness import pipeline
+from harness.base import paths as places
+from harness.base import process
+from harness.base.atomic_write import write_whole
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.base.host_facts import host_facts
+from harness.base.signals import signals_as_interrupts
+from harness.base.store import Store
 from harness.case import make_bench
-from harness.deadline import Deadline
-from harness.errors import CaseError, ExitStatus, HarnessError, SeriesError
-from harness.host import host_facts
-from harness.interrupts import signals_as_interrupts
 from harness.known import KnownFailures
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
 from harness.report.folder import RunFolder
-from harness.report.record import CaseRecord
 from harness.report.terminal import PlainDisplay
 from harness.run import Judging, run_cases
 from harness.selection import Selection
 from harness.semantics import Semantics
 from harness.shipped_semantics import shipped_semantics
-from harness.store import Store
-from harness.verdict import Outcome
-from harness.whole_file import write_whole
 
 RESULTS = places.RESULTS / "mutants"
 JSON = Path(__file__).with_name("mutants.json")

@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure
-from harness import places
+from harness.base import paths
 from harness.guest.moments import TIMES_NAME, Moments
+from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.report.folder import CONFIG_NAME, RunFolder, case_folder_name
 from harness.report.page_data import gather
 from harness.report.page_html import render_page
-from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.report.reported import find_reported
 from harness.shipped_semantics import shipped_semantics
-from harness.verdict import Outcome, TraitSighting
 
 KERNELS, CASES = 20, 200
 REPEATS = 3
@@ -99,7 +99,7 @@ def measure_page(results: Path) -> list[Figure]:
     for _ in range(REPEATS):
         began = time.perf_counter()
         reported = find_reported(names, results=results)
-        data = gather(reported, semantics=semantics, case_files=places.case_files(), results=results)
+        data = gather(reported, semantics=semantics, case_files=paths.case_files(), results=results)
         size = len(render_page(data).encode())
         seconds.append(time.perf_counter() - began)
     what = f"{KERNELS} kernels x {CASES} cases, {len(data.details)} rows of details"

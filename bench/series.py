@@ -17,11 +17,11 @@ from pathlib import Path
 
 from bench.builds import BASE, FILES
 from bench.figures import Figure, arguments, tell
-from harness import process
-from harness.deadline import Deadline
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.store import STORE_VARIABLE, Store
 from harness.kernel.source import Source, source_package
-from harness.series.record import SERIES_NAME, loads
-from harness.store import STORE_VARIABLE, Store
+from harness.model.series_record import SERIES_NAME, loads
 
 _SECONDS = 4 * 3600.0
 _MADE = ("kernel-build", "kernel-objects", "template", "mounted-template", "checkpatch", "patched-tree")

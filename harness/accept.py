@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import UsageError
 from harness.case import ACTUAL_NAME, EXPECTED_NAME
-from harness.errors import UsageError
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome
 from harness.report.folder import LATEST_NAME, case_folder_name, load_run
-from harness.report.record import CaseRecord
 from harness.session.render import diff
 from harness.session.transcript import parse
-from harness.verdict import Outcome
 
 _WHOLE = {Outcome.MATCH, Outcome.MISMATCH}
 """What a case came to when its transcript is that of a whole session on a sound kernel."""
@@ -26,11 +26,11 @@ def accept_case(case: str, *, results: Path) -> str:
         it cannot be written.
     :raises CaseError: what was seen cannot be written as a session file.
     """
-    path = places.find_case(case)
+    path = paths.find_case(case)
     if path.suffix != ".session":
         remedy = "a Python case says what it expects in its own code: edit it"
         raise UsageError(f"{case} is no session file", remedy=remedy)
-    identity = places.case_id(path)
+    identity = paths.case_id(path)
     latest = results / LATEST_NAME
     again = f"run it: harness run --cases {case}"
     record = _find_record(latest, identity)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.errors import HarnessError
 from harness.compare import Change, Comparison, compare
-from harness.errors import HarnessError
 from harness.history import opened_history
 from harness.kernel_line import kernel_line
+from harness.model.run_record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
 from harness.report.find_run import FoundRun, complete_runs, find_run
 from harness.report.folder import load_run
-from harness.report.record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
 
 LAST = "last"
 """The newest complete run of the same kernel line."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import pipeline
-from harness.deadline import Deadline
-from harness.errors import CaseError, HarnessError, SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError, HarnessError, SeriesError
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
@@ -22,17 +22,17 @@ from harness.judge import StepOutcome, judge
 from harness.kernel.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config
 from harness.kernellog import Splat
 from harness.kernellog_taint import decode_taint
+from harness.model.run_record import CaseRecord, is_known
+from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.needs import Feature, excused, missing_needs
 from harness.pipeline import Prepared
 from harness.profile import Profile
-from harness.report.record import CaseRecord, is_known
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.play import HierarchyError, NotAskedError, Played, mount_command, play
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
-from harness.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 
 CASE_SECONDS = 600.0
 """No case may take longer, whatever its steps may."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.compare_kernels import Difference, find_differences
-from harness.report.record import CaseRecord, RunRecord, TraitRecord, is_known
+from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
+from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.session.noise import differ, noiseless_diff, quieten_line
-from harness.verdict import FAILED, Outcome, SplatReport
 
 
 class Change(StrEnum):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.report.record import RunRecord
+from harness.model.run_record import RunRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness import pipeline, process
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError
+from harness import pipeline
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError
+from harness.base.store import STORE_VARIABLE, Store
 from harness.guest.accel import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.kernel.bubblewrap import find_complaint
 from harness.kernel.kernel import resolve_kernel
-from harness.spec import parse_spec
-from harness.store import STORE_VARIABLE, Store
+from harness.model.kernel_spec import parse_spec
 
 _SECONDS = 600.0
 _LEAST_GIBIBYTES = 0.5

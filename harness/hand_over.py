@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.qemu import KERNEL_LOG

@@ -6,20 +6,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import pipeline, places
+from harness import pipeline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus, UsageError
+from harness.base.store import Store
 from harness.case import make_bench
-from harness.deadline import Deadline
-from harness.errors import ExitStatus, UsageError
 from harness.guest.machine import Machine
 from harness.hand_over import hand_over
+from harness.model.verdict import Fate
 from harness.pipeline import Options
 from harness.profile import Profile
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError, Played, play
 from harness.session.transcript import Transcript, parse
 from harness.shipped_semantics import shipped_semantics
-from harness.store import Store
-from harness.verdict import Fate
 
 _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0
@@ -66,10 +67,10 @@ def read_case(word: str) -> tuple[Transcript, int | None]:
     name, colon, number = word.rpartition(":")
     if not colon or not number.isdecimal():
         name, number = word, ""
-    path = places.find_case(name)
+    path = paths.find_case(name)
     if path.suffix != ".session":
         raise UsageError(f"{name} is no session file", remedy="name a *.session file, for example one below cases/")
-    return parse(path.read_text(encoding="utf-8"), path=places.case_id(path)), int(number) if number else None
+    return parse(path.read_text(encoding="utf-8"), path=paths.case_id(path)), int(number) if number else None
 
 
 def _play(transcript: Transcript, line: int | None, machine: Machine, profile: Profile) -> Console:

@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.base.errors import HarnessError
 from harness.history_file import begin, connect, prepare, told
 from harness.kernel_line import kernel_line
+from harness.model.run_record import UNKNOWN, RunRecord
 from harness.report.find_run import is_without_kernel, run_folders
 from harness.report.folder import CASES_NAME, RUN_NAME, load_run
-from harness.report.record import UNKNOWN, RunRecord
 from harness.timeline import Entry, RunSummary
 
 HISTORY_NAME = "history.sqlite"

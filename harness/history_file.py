@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.errors import HostError, UsageError
+from harness.base.errors import HostError, UsageError
 
 SCHEMA_VERSION = 1
 QUIET_SECONDS = 1.0

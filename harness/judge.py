@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from harness.model.run_record import TraitRecord
+from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
 from harness.profile import Expectation, Profile
-from harness.report.record import TraitRecord
 from harness.semantics import Semantics
-from harness.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
 
 _FATES: Mapping[Fate, str] = MappingProxyType(
     {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.release import Release
-from harness.report.record import KernelRecord
+from harness.base.kernel_release import Release
+from harness.model.run_record import KernelRecord
 
 
 def kernel_line(kernel: KernelRecord) -> str:

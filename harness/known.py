@@ -20,12 +20,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
+from harness.base.toml_table import Table
+from harness.model.run_record import CaseRecord, TraitRecord
+from harness.model.verdict import FAILED, Outcome
 from harness.profile import Profile
-from harness.report.record import CaseRecord, TraitRecord
 from harness.semantics import Semantics
-from harness.toml_table import Table
-from harness.verdict import FAILED, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import judge, pipeline, places, process, pytest_plugin
+from harness import judge, pipeline, pytest_plugin
+from harness.base import paths, process
+from harness.base.errors import HarnessError
 from harness.case import Bench, junit_names
-from harness.errors import HarnessError
 from harness.known import KnownFailures
+from harness.model.run_record import CaseRecord, RunRecord, loads_case
+from harness.model.verdict import FAILED, Outcome
 from harness.nearest import find_nearest
 from harness.repeat import join
 from harness.report.folder import RunFolder
-from harness.report.record import CaseRecord, RunRecord, loads_case
 from harness.report.terminal import RunDisplay
 from harness.selection import Selection
 from harness.semantics import Semantics
-from harness.verdict import FAILED, Outcome
 
 _FAILS = {*FAILED, Outcome.ERROR}
 
@@ -47,7 +48,7 @@ class Listener:
     """Why the results cannot be kept; nothing is asked any more then."""
     total: int = 0
     """How many cases were selected, as soon as it is known."""
-    _root: Path = places.ROOT
+    _root: Path = paths.ROOT
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.judge import CONTRADICTION, gather
+from harness.model.run_record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord, is_known
+from harness.model.verdict import Outcome
 from harness.nearest import find_nearest
-from harness.report.record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord, is_known
 from harness.semantics import Semantics
-from harness.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True)

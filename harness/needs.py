@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.kernel.kconfig import KernelConfig, parse_need
 from harness.profile import Profile
 

@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
 
 TOKEN_VARIABLE = "PATCHWORK_TOKEN"
 """The variable of the environment that holds the token."""

@@ -20,9 +20,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import HostError, Stage, UsageError, during
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, Stage, UsageError, during
+from harness.base.store import Store
 from harness.guest.accel import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
 from harness.guest.features import find_lacking
@@ -31,11 +32,10 @@ from harness.guest.mounted import find_mounted
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build_options import AS_USUAL, BuildOptions
+from harness.model.run_record import UNKNOWN, KernelRecord, read_kernel
 from harness.needs import Feature
 from harness.profile import Declaration
-from harness.report.record import UNKNOWN, KernelRecord, read_kernel
 from harness.session.console_name import Console
-from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.guest.image import GuestImage
@@ -114,7 +114,7 @@ def prepare(
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
     from harness.guest.emulator import find_emulator
     from harness.kernel.kernel import resolve_kernel
-    from harness.spec import parse_spec
+    from harness.model.kernel_spec import parse_spec
 
     say(f"kernel: {options.kernel}")
     kernel = resolve_kernel(
@@ -181,9 +181,9 @@ def guest_image(store: Store, *, deadline: Deadline) -> GuestImage:
 
     return build_guest_image(
         store,
-        definition=places.GUEST_DEFINITION,
-        init=places.GUEST_INIT,
-        helper=places.GUEST_HELPER,
+        definition=paths.GUEST_DEFINITION,
+        init=paths.GUEST_INIT,
+        helper=paths.GUEST_HELPER,
         deadline=deadline,
     )
 
@@ -270,9 +270,9 @@ def read_machine_type(name: str) -> MachineType:
 
     :raises UsageError: there is none, or it cannot be read.
     """
-    path = places.MACHINE_TYPES / f"{name}.toml"
+    path = paths.MACHINE_TYPES / f"{name}.toml"
     if not path.is_file():
-        known = sorted(one.stem for one in places.MACHINE_TYPES.glob("*.toml") if one != places.GUEST_DEFINITION)
+        known = sorted(one.stem for one in paths.MACHINE_TYPES.glob("*.toml") if one != paths.GUEST_DEFINITION)
         raise UsageError(f"there is no machine type {name}", remedy=f"name one of: {', '.join(known)}")
     return parse_machine_type(path.read_text(), name=name)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from harness.release import Release
+from harness.base.kernel_release import Release
 
 
 @dataclass(frozen=True, slots=True)

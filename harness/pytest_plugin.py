@@ -19,24 +19,25 @@ from typing import cast
 
 import pytest
 
-from harness import pipeline, places, process
+from harness import pipeline
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError, HarnessError
+from harness.base.store import Store
 from harness.case import Bench, OpenCase, conclude, make_bench, run_session
-from harness.deadline import Deadline
-from harness.errors import CaseError, HarnessError
+from harness.model.run_record import CaseRecord, dumps_case
+from harness.model.verdict import Outcome
 from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
 from harness.repeat import shuffle
 from harness.report.folder import RUN_NAME, case_folder_name
-from harness.report.record import CaseRecord, dumps_case
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError
 from harness.session.transcript import Transcript, check_traits, parse
 from harness.shells import Hierarchies, Shell, Sight
 from harness.shipped_semantics import shipped_semantics
-from harness.store import Store
-from harness.verdict import Outcome
 
 PREPARED = "harness_prepared"
 """Key of what the controller hands each worker: the prepared kernel as JSON."""
@@ -135,7 +136,7 @@ class PythonFile(pytest.Module):
     ) -> str:
         """A broken file is told by the line that is at fault, without a trace."""
         error = excinfo.value.__cause__ or excinfo.value
-        path = places.case_id(self.path)
+        path = paths.case_id(self.path)
         return str(error if isinstance(error, HarnessError) else explain_import(error, file=str(self.path), path=path))
 
 
@@ -146,7 +147,7 @@ def _is_run(config: pytest.Config) -> bool:
 
 def _claim(collector: pytest.File) -> str:
     """What a case file is called in every report. :raises CaseError: so is another file of this run."""
-    name = places.case_id(collector.path)
+    name = paths.case_id(collector.path)
     other = collector.config.stash.setdefault(_NAMES, {}).setdefault(name, collector.path)
     if other != collector.path:
         raise CaseError(
@@ -205,7 +206,7 @@ class NotAsExpected(Exception):  # noqa: N818  it is a verdict; the word "error"
 
 def identity_of(path: Path, nodeid: str) -> str:
     """What a case is called in every report; its file, and for a Python case what pytest calls it in there."""
-    name = places.case_id(path)
+    name = paths.case_id(path)
     return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
 
 

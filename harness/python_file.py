@@ -6,7 +6,7 @@ import ast
 import traceback
 from collections.abc import Iterator
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 
 
 def check_names(text: str, *, path: str) -> None:

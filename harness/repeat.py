@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypeVar
 
-from harness.report.record import CaseRecord, OutcomeCount
-from harness.verdict import FAILED, Outcome
+from harness.model.run_record import CaseRecord, OutcomeCount
+from harness.model.verdict import FAILED, Outcome
 
 _Item = TypeVar("_Item")
 

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
+from harness.base.toml_table import Table
 from harness.judge import CONTRADICTION
-from harness.report.record import RunRecord, is_known
+from harness.model.kernel_spec import parse_spec
+from harness.model.run_record import RunRecord, is_known
+from harness.model.verdict import Outcome
 from harness.semantics import Semantics
-from harness.spec import parse_spec
-from harness.toml_table import Table
-from harness.verdict import Outcome
 
 IMAGE_DIGITS = 12
 _SERIES = "series:"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import places, pytest_plugin
+from harness import pytest_plugin
+from harness.base import paths as places
+from harness.base.errors import CaseError, HarnessError, UsageError
 from harness.case import Bench
-from harness.errors import CaseError, HarnessError, UsageError
 from harness.repeat import ONCE, Rounds
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from harness.errors import CaseError, SeriesError, UsageError
+from harness.base.errors import CaseError, SeriesError, UsageError
+from harness.base.kernel_release import Release
+from harness.base.toml_table import Table
 from harness.profile import Change, Declaration, Expectation, Profile, resolve
-from harness.release import Release
-from harness.toml_table import Table
 
 AUTO = "auto"
 MAINLINE = "mainline"

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.base.errors import CaseError
 from harness.case import OpenCase, missing_hierarchies
-from harness.errors import CaseError
 from harness.guest.console import Answer, Unanswered
 from harness.judge import StepOutcome
+from harness.model.verdict import TraitSighting
 from harness.semantics import Semantics
 from harness.session.console_name import Console
 from harness.session.header import read_header
 from harness.session.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
-from harness.verdict import TraitSighting
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from harness import places
+from harness.base import paths
 from harness.semantics import Semantics, load_semantics
 
 
@@ -13,9 +13,9 @@ def shipped_semantics() -> Semantics:
 
     :raises CaseError: it is broken; the message names file and key.
     """
-    return _load(places.SEMANTICS.read_text())
+    return _load(paths.SEMANTICS.read_text())
 
 
 @functools.lru_cache(maxsize=1)
 def _load(text: str) -> Semantics:
-    return load_semantics(text, path=places.SEMANTICS.relative_to(places.ROOT).as_posix())
+    return load_semantics(text, path=paths.SEMANTICS.relative_to(paths.ROOT).as_posix())

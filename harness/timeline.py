@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.report.record import is_known
+from harness.model.run_record import is_known
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 NOT_ASKED = "·"

@@ -12,7 +12,7 @@ import pytest
 
 from harness.case import OpenCase, conclude, opened, run_session
 from harness.guest.console import Unanswered
-from harness.report.record import CaseRecord
+from harness.model.run_record import CaseRecord
 from harness.session.transcript import parse
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]

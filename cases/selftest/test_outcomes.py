@@ -15,15 +15,15 @@ from typing import TypeAlias
 
 import pytest
 
+from harness.base.deadline import Deadline
 from harness.case import OpenCase, run_session
-from harness.deadline import Deadline
 from harness.guest.machine import Machine
-from harness.report.record import CaseRecord
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Fault, Outcome
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError
 from harness.session.transcript import parse
 from harness.shells import Shell
-from harness.verdict import Fault, Outcome
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]
 PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]

@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError
 from harness.bisect.evidence import Evidence, Found
 from harness.bisect.lineage import nodes
 from harness.bisect.readings import Kind, Target, file_of
 from harness.bisect.state import Judged, State
 from harness.bisect.story import Answer, Change, Culprit, Named
 from harness.bisect.walk import Walk, read_message
-from harness.deadline import Deadline
-from harness.errors import HarnessError
+from harness.model.run_record import CaseRecord
 from harness.report.folder import load_run
-from harness.report.record import CaseRecord
 from harness.session.noise import noiseless_diff
 
 _DIFFS = 3

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.errors import HarnessError, SeriesError, UsageError
+from harness.base.store import digest_of
 from harness.bisect.ask import Answer, Asker, find_file
 from harness.bisect.choice import Choice
 from harness.bisect.evidence import Evidence, More
@@ -29,10 +31,8 @@ from harness.bisect.state import (
     dumps,
 )
 from harness.bisect.walk import Walk
-from harness.errors import HarnessError, SeriesError, UsageError
+from harness.model.run_record import CaseRecord
 from harness.report.folder import RunFolder, load_run
-from harness.report.record import CaseRecord
-from harness.store import digest_of
 
 _INSISTS = 7
 """How often an end is asked again for what was named and did not differ."""
@@ -215,7 +215,7 @@ class Bisection:
         try:
             return self.asker.image_of(self.walk.words(commit), name=name)
         except (UsageError, HarnessError) as error:
-            from harness.deadline import Deadline
+            from harness.base.deadline import Deadline
 
             if isinstance(error, SeriesError) or self.walk.repository.has_commit(commit, deadline=Deadline.after(60)):
                 raise

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.base.errors import UsageError
 from harness.bisect.state import State, loads
-from harness.errors import UsageError
 
 STATE_NAME = "state.json"
 _LOCK_NAME = ".lock"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness import places
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.bisect.lineage import Lineage
 from harness.bisect.walk import Walk, read_commits
-from harness.deadline import Deadline
-from harness.errors import UsageError
 from harness.kernel.locate import find_named
 from harness.kernel.shipped import find_shipped
+from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
 from harness.series.ground import Ground, find_ground
-from harness.spec import PathReading, SpecKind, parse_spec
-from harness.store import Store
 
 
 def is_series(word: str) -> bool:
@@ -68,7 +68,7 @@ def _parts(word: str, *, deadline: Deadline) -> _Parts:
     spec = parse_spec(word)
     if spec.kind is SpecKind.SERIES and not spec.patches:
         shipped = find_shipped(spec.name, deadline=deadline)
-        return _Parts(shipped.base, str(places.SERIES / shipped.name), tuple(map(str, shipped.fragments)))
+        return _Parts(shipped.base, str(paths.SERIES / shipped.name), tuple(map(str, shipped.fragments)))
     if spec.kind is not SpecKind.PATH:
         return _Parts(f"{spec.kind.value}{spec.name}", spec.patches)
     named = find_named(spec)

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.report.record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import FAILED, Outcome
 from harness.report.text import elide
 from harness.session.noise import quieten_line
-from harness.verdict import FAILED, Outcome
 
 UNSEEN = "not seen"
 """The value of a trait that no case has shown, though those that show it elsewhere were asked."""

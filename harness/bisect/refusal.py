@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.base.errors import UsageError
 from harness.bisect.readings import Kind, Target
-from harness.errors import UsageError
 
 SHOWN = 6
 """So many names or lines are shown of what may be many."""

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import places
+from harness.base import paths as places
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store, digest_of
 from harness.bisect.answer import gather, names_of
 from harness.bisect.ask import Asker
 from harness.bisect.bisection import Bisection, Told
@@ -18,8 +21,6 @@ from harness.bisect.readings import Kind, Target
 from harness.bisect.state import Role, State
 from harness.bisect.story import Answer, replay_lines, step_lines
 from harness.bisect.walk import Walk, walk_tree
-from harness.deadline import Deadline
-from harness.errors import UsageError
 from harness.pipeline import Options
 from harness.report.folder import RunFolder
 from harness.report.lines import Line
@@ -27,7 +28,6 @@ from harness.report.terminal import RunDisplay
 from harness.selection import Selection
 from harness.semantics import Semantics, near
 from harness.shipped_semantics import shipped_semantics
-from harness.store import Store, digest_of
 
 BISECTIONS = "bisect"
 """The folder of all bisections in a results folder."""

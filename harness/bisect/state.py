@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from harness.base.json_records import loads_value
 from harness.bisect.readings import Kind, Target
-from harness.json_value import loads_value
 
 FORMAT_VERSION = 1
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.bisect.lineage import Commit, Lineage, is_built
-from harness.deadline import Deadline
-from harness.errors import UsageError
 from harness.kernel.locate import find_named
 from harness.kernel.repository import Repository
 from harness.kernel.source import is_tree, source_tree
-from harness.spec import PathReading, SpecKind, parse_spec
-from harness.store import Store
+from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
 
 _STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"
 

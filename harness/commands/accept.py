@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness import places
+from harness.base import paths
 from harness.commands import options
 
 
@@ -17,5 +17,5 @@ def accept(case: str, results: Path | None) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
     from harness.accept import accept_case
 
-    click.echo(accept_case(case, results=results or places.RESULTS), nl=False)
+    click.echo(accept_case(case, results=results or paths.RESULTS), nl=False)
     return 0

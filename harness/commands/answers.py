@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import ExitStatus, HarnessError, HostError, UsageError
 from harness.commands.ending import tell
 from harness.commands.patchwork import make_poster, tell_waiting
-from harness.errors import ExitStatus, HarnessError, HostError, UsageError
 
 if TYPE_CHECKING:
+    from harness.model.run_record import RunRecord
+    from harness.model.series_record import SeriesRecord
     from harness.report.folder import RunFolder
-    from harness.report.record import RunRecord
     from harness.series.checks import Poster
-    from harness.series.record import SeriesRecord
 
 ANSWER_NAME = "answer.txt"
 SUMMARY_NAME = "summary.md"
@@ -125,12 +125,12 @@ def write_answers(
     :param copies: one more folder for all of them, whose name a CI can know before; None for none.
     :return: the JUnit file. :raises UsageError: a file cannot be written. :raises HostError: the disk is full.
     """
+    from harness.base.atomic_write import write_whole
+    from harness.model.series_record import SERIES_NAME, dumps
     from harness.report.folder import JUNIT_NAME
     from harness.report.forge import render_code_quality, render_summary
     from harness.report.series_junit import render_series_junit
     from harness.report.series_mail import render_mail
-    from harness.series.record import SERIES_NAME, dumps
-    from harness.whole_file import write_whole
 
     text = render_mail(record)
     files = {

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus, HarnessError
+from harness.base.store import Store
 from harness.commands import judging, options
 from harness.commands.run import choose_workers, existing_cases
-from harness.errors import ExitStatus, HarnessError
 from harness.kernel.build_options import BuildOptions
 from harness.pipeline import PREPARE_SECONDS, Options
-from harness.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.model.series_record import SeriesRecord
     from harness.report.b4 import Finding
     from harness.series.judgement import SeriesWords
     from harness.series.posted import Posted
-    from harness.series.record import SeriesRecord
 
 B4_HELP = """In the configuration of git, for b4 review:
 
@@ -101,7 +101,7 @@ def _words(
     from harness.shipped_semantics import shipped_semantics
 
     semantics = shipped_semantics()
-    folder = results or places.RESULTS
+    folder = results or paths.RESULTS
     asked = Asked(
         Selection(cases, expression, workers),
         semantics,
@@ -119,7 +119,7 @@ def _findings(
     """What is said of the mail on standard input."""
     from dataclasses import replace
 
-    from harness.deadline import Deadline
+    from harness.base.deadline import Deadline
     from harness.report.b4 import patch_findings, series_findings
     from harness.series.posted import MAIL_BYTES, read_posted
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus
 from harness.commands import options
 from harness.commands.run import choose_workers, existing_cases
-from harness.errors import ExitStatus
 from harness.guest.qemu import Acceleration
 from harness.kernel.build_options import BuildOptions
 from harness.pipeline import Options
@@ -104,7 +104,7 @@ def bisect(
         Wanted(traced_traits, traced_cases, found, expression),
         Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
         choose_workers(workers, found),
-        results or places.RESULTS,
+        results or paths.RESULTS,
         shlex.join(["harness", *sys.argv[1:]]),
     )
     with choose_display(sys.stderr if as_json else sys.stdout, os.environ) as display:

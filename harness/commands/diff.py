@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus
 from harness.commands import options
-from harness.errors import ExitStatus
 
 RUN_HELP = """RUN is one of:
 
@@ -45,7 +45,7 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
 
     if len(runs) > 2:
         raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")
-    before, after = find_runs(runs, results=results or places.RESULTS)
+    before, after = find_runs(runs, results=results or paths.RESULTS)
     comparison = compare(before.run, after.run, configs=(before.config, after.config))
     names = (before.name, after.name)
     is_flaky = any(one.change is Change.FLAKY for one in comparison.cases)

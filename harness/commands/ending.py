@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
-from harness.errors import ExitStatus, HarnessError
-from harness.interrupts import is_reader_gone, signals_as_interrupts
+from harness.base.errors import ExitStatus, HarnessError
+from harness.base.signals import is_reader_gone, signals_as_interrupts
 
 BISECT_STATUS = "--bisect-status"
 """The option that wants the exit status as ``git bisect run`` reads it."""
@@ -81,7 +81,7 @@ class _Ending:
 def tell(error: Exception) -> ExitStatus:
     """Show what went wrong and what to do now; the exit status that goes with it."""
     if not isinstance(error, HarnessError):
-        from harness.defect import explain
+        from harness.base.crash_report import explain
 
         error = explain(error)
     click.echo(f"harness: {error}", err=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import UsageError
 from harness.commands import options
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.history import History
@@ -39,7 +39,7 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
     from harness.history import opened_history, rebuild
     from harness.report.terminal import choose_display
 
-    folder = results or places.RESULTS
+    folder = results or paths.RESULTS
     if not folder.is_dir():
         raise UsageError(f"there is no results folder {folder}", remedy="run first: harness run")
     say = partial(click.echo, err=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from harness.errors import ExitStatus
-from harness.store import Store
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
 
 
 @click.command()
@@ -26,7 +26,7 @@ def doctor(prove: bool) -> int:
 @click.option("--remove", metavar="KIND", multiple=True, help="Remove products of that kind; all for the whole store.")
 def clean(remove: tuple[str, ...]) -> int:
     """Show what the store holds, and remove it."""
-    from harness.cleaning import list_store, remove_kinds
+    from harness.base.store_usage import list_store, remove_kinds
 
     store = Store.default()
     for line in remove_kinds(store, remove) if remove else list_store(store):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus, UsageError
 from harness.commands.ending import BISECT_STATUS
-from harness.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from harness.model.run_record import RunRecord
     from harness.repeat import Rounds
-    from harness.report.record import RunRecord
     from harness.run import Judging
     from harness.semantics import Semantics
 
@@ -78,11 +78,11 @@ def read_judging(baseline: str, known: Path | None, *, semantics: Semantics, res
     from harness.known import load_known
     from harness.run import Judging
 
-    file = known or places.KNOWN
+    file = known or paths.KNOWN
     today = datetime.datetime.now(datetime.UTC).date()
     try:
         text = file.read_text(encoding="utf-8") if known is not None or file.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--known {file} cannot be read", evidence=str(error), remedy="name a TOML file") from None
-    failures = load_known(text, path=places.case_id(file.absolute()), today=today, semantics=semantics)
+    failures = load_known(text, path=paths.case_id(file.absolute()), today=today, semantics=semantics)
     return Judging(failures, find_baseline(baseline, results=results) if baseline else None)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
-from harness.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from harness.model.series_record import SeriesRecord
     from harness.series.checks import Poster
-    from harness.series.record import SeriesRecord
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -65,7 +65,7 @@ def patchwork(
     from harness.patchwork import check_words
     from harness.series.checks import final_checks, pending_checks
 
-    record = _read(folder, results or places.RESULTS)
+    record = _read(folder, results or paths.RESULTS)
     check_words(context, target_url)
     if numbers and len(numbers) != len(record.posted):
         remedy = "name them all, in their order"
@@ -82,7 +82,7 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
 
     :raises UsageError: the URL is none, or there is no token.
     """
-    from harness.deadline import Deadline
+    from harness.base.deadline import Deadline
     from harness.patchwork import WHOLE_SECONDS, Patchwork, find_server
     from harness.series.checks import Poster
 
@@ -97,7 +97,7 @@ def tell_waiting(text: str) -> None:
 
 def _read(word: str, results: Path) -> SeriesRecord:
     """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
-    from harness.series.record import SERIES_NAME, loads
+    from harness.model.series_record import SERIES_NAME, loads
 
     file = next(
         (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME

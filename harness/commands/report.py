@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.diff import RUN_HELP
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.lines import Line
@@ -64,7 +64,7 @@ def report(
     """
     from harness.report.reported import find_merged, find_reported
 
-    folder, words = results or places.RESULTS, runs or ("last",)
+    folder, words = results or paths.RESULTS, runs or ("last",)
     if merge:
         reported = find_merged(words, results=folder, semantics=_semantics())
     else:
@@ -99,7 +99,7 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
     if output is None:
         click.echo(content, nl=False)
         return
-    from harness.whole_file import write_whole
+    from harness.base.atomic_write import write_whole
 
     try:
         write_whole(output, content, mode=0o644)
@@ -130,11 +130,9 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
         from harness.report.page_data import gather
         from harness.report.page_html import render_page
 
-        return render_page(
-            gather(reported, semantics=_semantics(), case_files=places.case_files(), results=how.results)
-        )
+        return render_page(gather(reported, semantics=_semantics(), case_files=paths.case_files(), results=how.results))
     if how.form is Format.JSON:
-        from harness.report.record import dumps_several
+        from harness.model.run_record import dumps_several
 
         return dumps_several(runs, names=names)
     return "".join(f"{line.text}\n" for line in _text_lines(reported, PLAIN_WIDTH))

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths as places
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.commands import judging, options
 from harness.commands.ending import tell
-from harness.errors import UsageError
 from harness.guest.qemu import Acceleration
 from harness.kernel.build_options import BuildOptions
 from harness.pipeline import Fresh, Options
-from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.report.record import RunRecord
+    from harness.model.run_record import RunRecord
     from harness.semantics import Semantics
 
 
@@ -126,10 +126,10 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
 
     :raises UsageError: a KERNEL word, machine type or profile that there is not.
     """
+    from harness.model.kernel_spec import parse_spec
     from harness.pipeline import read_machine_type
     from harness.semantics import MAINLINE
     from harness.shipped_semantics import shipped_semantics
-    from harness.spec import parse_spec
 
     semantics = shipped_semantics()
     for one in asked:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
-from harness.errors import ExitStatus, UsageError
+from harness.base import paths
+from harness.base.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from harness.profile import Profile
@@ -77,7 +77,7 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
 
     if profiles:
         raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
-    observers, seen = find_observers(places.case_files(), known.known_values), _load_seen(known)
+    observers, seen = find_observers(paths.case_files(), known.known_values), _load_seen(known)
     if as_json:
         tables = [story_table(known, one, observers=observers[one.name], seen=seen) for one in traits]
         _print_json(tables[0] if len(tables) == 1 else tables)
@@ -108,8 +108,8 @@ def _learn(known: Semantics, words: Sequence[str]) -> int:
     :raises UsageError: not one of the folders holds a run to learn from.
     """
     from harness import seen as learning
+    from harness.base.atomic_write import write_whole
     from harness.report.folder import RUN_NAME, load_run
-    from harness.whole_file import write_whole
 
     parts = [_load_seen(known)]
     for word in words:
@@ -126,8 +126,8 @@ def _learn(known: Semantics, words: Sequence[str]) -> int:
     if len(parts) == 1:
         raise UsageError("there is no run to learn from", remedy="name folders of results/ that hold a whole run")
     text = learning.render_seen(learning.merge(*parts))
-    if not places.SEEN.is_file() or places.SEEN.read_text() != text:
-        write_whole(places.SEEN, text.encode(), mode=0o644)
+    if not paths.SEEN.is_file() or paths.SEEN.read_text() != text:
+        write_whole(paths.SEEN, text.encode(), mode=0o644)
     return 0
 
 
@@ -135,9 +135,9 @@ def _load_seen(known: Semantics) -> Seen:
     """What was learned before; nothing when there is no such file."""
     from harness import seen as learning
 
-    if not places.SEEN.is_file():
+    if not paths.SEEN.is_file():
         return learning.NOTHING
-    return learning.known(known, learning.parse_seen(places.SEEN.read_text(), path="cases/seen.toml"))
+    return learning.known(known, learning.parse_seen(paths.SEEN.read_text(), path="cases/seen.toml"))
 
 
 def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import ExitStatus, HarnessError
+from harness.base.store import Store
 from harness.commands import judging, options
 from harness.commands.answers import Answer, commands_stopped, tell_github, write_answers
 from harness.commands.ending import tell
 from harness.commands.patchwork import context_option, project_option, target_option
 from harness.commands.run import choose_workers, existing_cases
-from harness.errors import ExitStatus, HarnessError
 from harness.guest.qemu import Acceleration
 from harness.kernel.build_options import BuildOptions
 from harness.pipeline import Fresh, Options
-from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.report.terminal import RunDisplay
@@ -115,7 +115,7 @@ def series(
     poster = answer.poster()
     found = existing_cases(cases)
     selection = Selection(found, expression, choose_workers(workers, found))
-    semantics, folder = _read_semantics(profile), results or places.RESULTS
+    semantics, folder = _read_semantics(profile), results or paths.RESULTS
     expected = read_expected(expect, semantics=semantics)
     asked = Asked(
         selection,
@@ -165,7 +165,7 @@ def _show(judged: Judged, display: RunDisplay, mail: str, copies: Path | None) -
 
 def _status(judged: Judged) -> ExitStatus:
     """The exit status; an error that ended the walk is told."""
-    from harness.series.record import State
+    from harness.model.series_record import State
 
     fails = ExitStatus.DIFFERS if judged.record.state is State.FAIL else ExitStatus.AS_EXPECTED
     told = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED

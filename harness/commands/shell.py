@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from harness.base.store import Store
 from harness.commands import options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build_options import BuildOptions
 from harness.pipeline import Options
-from harness.store import Store
 
 
 @click.command(epilog=options.KERNEL_HELP, short_help="Be at the consoles of a fresh machine.")

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.store import Store, digest_of
 from harness.guest.console import Unanswered
 from harness.guest.machine import BootRequest, Machine, running
 from harness.guest.qemu import Acceleration, Backing
-from harness.store import Store, digest_of
 
 _KIND = "acceleration"
 

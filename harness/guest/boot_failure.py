@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.kernellog import scan
 
 _LINES_SHOWN = 15

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pexpect
 from pexpect.spawnbase import SpawnBase
 
-from harness.deadline import Deadline
-from harness.errors import CaseError
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError
 from harness.guest.wires import Wires
+from harness.model.verdict import Fate
 from harness.session.prompt import (
     BOOT_NONCE,
     MARKER_LIMIT,
@@ -28,7 +29,6 @@ from harness.session.prompt import (
     read_announcement,
 )
 from harness.session.shell_syntax import read_shell
-from harness.verdict import Fate
 
 if TYPE_CHECKING:
     _SpawnBase = SpawnBase[bytes]

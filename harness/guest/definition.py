@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.guest import cpio
 
 

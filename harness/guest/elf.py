@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from harness.errors import HostError
+from harness.base.errors import HostError
 
 _MAGIC = b"\x7fELF"
 _CLASS_64 = 2

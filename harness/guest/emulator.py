@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError
-from harness.store import Store, digest_of
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.store import Store, digest_of
 
 MINIMUM = (6, 0)
 """``-machine memory-backend=`` is from 5.0, ``-sandbox`` with its four words from 2.11; what is older is untried."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.needs import Feature
 from harness.session.console_name import Console
-from harness.store import Store
 
 _FACT = "guest-features"
 _SECONDS = 30.0

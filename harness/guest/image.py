@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.store import Store, digest_of
 from harness.guest import cpio, definition, elf
 from harness.guest.definition import GuestDefinition
-from harness.store import Store, digest_of
 
 _FORMAT = "1"  # of the archive's layout; another one makes every image anew
 _PRODUCT = "guest-image"

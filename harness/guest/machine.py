@@ -1,7 +1,7 @@
 """A running guest: QEMU, its four serial ports and its monitor, for the length of a ``with`` block.
 
 QEMU holds one end of socket pairs whose other end is here. When the harness dies, by whatever signal, the kernel kills
-QEMU (see ``harness/process.py``) and the sockets are gone: nothing is left to clean up.
+QEMU (see ``harness/base/process.py``) and the sockets are gone: nothing is left to clean up.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 from harness.guest import qemu
 from harness.guest.console import Console, Unanswered
 from harness.guest.wires import Wires
+from harness.model.verdict import Fate
 from harness.session import console_name
-from harness.verdict import Fate
 
 if TYPE_CHECKING:
     from harness.guest.qmp import Monitor

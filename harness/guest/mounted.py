@@ -14,13 +14,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError
+from harness.base.process import run
+from harness.base.store import Store, digest_of
 from harness.guest.console import Unanswered
 from harness.guest.template import MEMORY, STATE, Template, cloned, read_taint, save_state
-from harness.process import run
 from harness.session.console_name import Console
-from harness.store import Store, digest_of
 
 KIND = "mounted-template"
 """The kind of these products in the store."""

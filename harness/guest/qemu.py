@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from harness.errors import HarnessError, UsageError
+from harness.base.errors import HarnessError, UsageError
 from harness.session.console_name import Console
 
 _Kind = TypeVar("_Kind")

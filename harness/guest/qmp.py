@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError
 from harness.guest.qemu import RefusedError
 
 _Answer = TypeVar("_Answer")

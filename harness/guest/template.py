@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError
+from harness.base.store import Store, digest_of
 from harness.guest.boot_failure import KernelEndedError, explain_boot
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
 from harness.guest.machine import BootRequest, Machine, running
 from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
 from harness.session.console_name import Console
-from harness.store import Store, digest_of
 
 _ATTEMPTS = 2
 """Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.moments import TIMES_NAME, Moments
 from harness.guest.qemu import KERNEL_LOG
 from harness.kernellog import KernelLog, Splat

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
-from harness.process import PIPE, Completed, find_program, run, start
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import PIPE, Completed, find_program, run, start
 
 _SETTINGS = ("apt.conf", "apt.conf.d", "preferences", "preferences.d", "sources.list", "sources.list.d")
 _FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import find_program, run
+from harness.base.store import Store, digest_of
 from harness.kernel.mailbox import Mail
 from harness.kernel.subject import Subject
-from harness.process import find_program, run
-from harness.store import Store, digest_of
 
 # Signatures are checked with keys from the network.
 _SETTINGS = "[b4]\n\tattestation-policy = off\n"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.kernel.diagnostics import Diagnostic
 from harness.kernel.repository import Repository
 

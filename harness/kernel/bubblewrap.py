@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
-from harness.process import find_program, run
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import find_program, run
 
 INSIDE_TREE = "/src"
 INSIDE_OUTPUT = "/out"

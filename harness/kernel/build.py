@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError
+from harness.base.store import Store, digest_of
 from harness.kernel.build_failure import build_failure, is_surely_the_series, read_complaints, series_commits
 from harness.kernel.build_order import BuildOrder, order_build
 from harness.kernel.built import (
@@ -41,7 +42,6 @@ from harness.kernel.progress import Pace, Progress, parse_step
 from harness.kernel.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
 from harness.kernel.worktree import WorkTree
-from harness.store import Store, digest_of
 
 LOG_KIND = "kernel-log"
 """The folder of the store with what make says, and with what it said of the last builds that failed."""

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError
 from harness.kernel.blame import Commits, blame_lines, suspect
 from harness.kernel.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
 from harness.kernel.host_lack import find_host_lack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.spec import PathReading
+from harness.model.kernel_spec import PathReading
 
 BUILD_SECONDS = 7200.0
 """A clean build of a large configuration on a slow host with two cores."""
@@ -31,7 +31,7 @@ AS_USUAL = BuildOptions()
 class SourceWord:
     """Which source is to be built: exactly one of the last three is given.
 
-    :param patches: what is to be applied to it (:func:`harness.spec.parse_patches`); empty for nothing.
+    :param patches: what is to be applied to it (:func:`harness.model.kernel_spec.parse_patches`); empty for nothing.
     :param version: of a source package. :param series: a series that ships. :param tree: a tree of the user's.
     """
 

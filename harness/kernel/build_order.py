@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store, digest_of
 from harness.kernel.built import KIND, BuiltKernel, read_built
 from harness.kernel.compilers import Adjustments, Toolchain
 from harness.kernel.config import Config
 from harness.kernel.patched import PatchedTree
 from harness.kernel.sandbox import REPRODUCIBLE
 from harness.kernel.toolchain import find_adjustments, find_toolchain
-from harness.store import Store, digest_of
 
 # Grows when the same input would give another product.
 _RECIPE = "1"

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
+from harness.base.process import find_program
+from harness.base.store import Store
 from harness.kernel.bubblewrap import INSIDE_CACHE
-from harness.process import find_program
-from harness.store import Store
 
 KIND = "kernel-ccache"
 """The folder of the store that holds it."""

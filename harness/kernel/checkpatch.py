@@ -12,16 +12,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import find_program
+from harness.base.store import Store, digest_of
 from harness.kernel.patched import PatchedTree
 from harness.kernel.sandbox import Bounds, Sandbox, run_inside
 from harness.kernel.series import Patch
 from harness.kernel.tags import find_commit
 from harness.kernel.worktree import checked_out
-from harness.process import find_program
-from harness.series.record import Complaint, Level
-from harness.store import Store, digest_of
+from harness.model.series_record import Complaint, Level
 
 SCRIPT = "scripts/checkpatch.pl"
 NO_SCRIPT = f"the base has no {SCRIPT}"

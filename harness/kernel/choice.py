@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from harness.errors import HarnessError
+from harness.base.errors import HarnessError
+from harness.base.store import Store, digest_of
 from harness.kernel.apt import Apt, PackageRecord
-from harness.store import Store, digest_of
 
 P = TypeVar("P")
 

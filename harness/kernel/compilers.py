@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.errors import HostError
-from harness.toml_table import Table
+from harness.base.errors import HostError
+from harness.base.toml_table import Table
 
 _RANGE = re.compile(r"(?:(\d+)\.(\d+))?\.\.(?:(\d+)\.(\d+))?")
 _MAKEFILE_LINE = re.compile(r"(VERSION|PATCHLEVEL)\s*:?=\s*(\d+)\s*")

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.kernel_release import Release
+from harness.base.store import Store
 from harness.kernel.fragment import Fragment, Origin, Request, render_requests
 from harness.kernel.kconfig import ConfigSource, KernelConfig, parse_config
 from harness.kernel.kconfig_tools import ask, make_config, prepare
@@ -23,8 +25,6 @@ from harness.kernel.order import fragment_names as fragment_names
 from harness.kernel.sandbox import Sandbox
 from harness.kernel.unmet import Answer, explain, explain_all
 from harness.kernel.worktree import WorkTree
-from harness.release import Release
-from harness.store import Store
 
 KIND = "kernel-config"
 """The kind of these products in the store."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.store import Store, digest_of
 from harness.kernel.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
 from harness.kernel.choice import Choice, take_chosen
 from harness.kernel.repository import KIND, Repository, initialise
 from harness.kernel.tree_import import FileMode, TreeFile, import_files
-from harness.store import Store, digest_of
 
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"

@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store, digest_of
 from harness.kernel.ikconfig import find_ikconfig
 from harness.kernel.image import Architecture, ImageFacts, ImageFormat, Payload, read_facts
 from harness.kernel.kconfig import ConfigSource, KernelConfig, parse_config
 from harness.kernel.locate import cannot_read
 from harness.kernel.payload import unpack_payload
-from harness.store import Store, digest_of
 
 _EXAMINED = "kernel-image-facts"
 _INNER_CONFIG = "kernel-image-config"

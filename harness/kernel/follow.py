@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.kernel.watch import Watch
 
 _OUTPUT_MEBIBYTES = 64

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.errors import UsageError
-from harness.release import Release
+from harness.base.errors import UsageError
+from harness.base.kernel_release import Release
 
 _SET = re.compile(r'(CONFIG_\w+)=(y|m|n|-?\d+|0[xX][0-9A-Fa-f]+|"(?:[^"\\]|\\.)*")')
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")

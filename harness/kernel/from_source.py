@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deadline import Deadline
-from harness.errors import Stage, UsageError, during
+from harness.base.deadline import Deadline
+from harness.base.errors import Stage, UsageError, during
+from harness.base.store import Store
 from harness.kernel.apt import Apt
 from harness.kernel.build_options import BuildOptions, SourceWord
 from harness.kernel.build_order import find_built
@@ -29,10 +30,9 @@ from harness.kernel.shipped import ShippedSeries, find_shipped
 from harness.kernel.source import Source, is_tree, source_package, source_tree
 from harness.kernel.toolchain import find_adjustments, find_toolchain
 from harness.kernel.worktree import checked_out
+from harness.model.kernel_spec import parse_patches, parse_spec
+from harness.model.run_record import BuildRecord
 from harness.profile import Declaration
-from harness.report.record import BuildRecord
-from harness.spec import parse_patches, parse_spec
-from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.kernel.series import Series

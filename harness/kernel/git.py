@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.process import Completed, run
+from harness.base.deadline import Deadline
+from harness.base.process import Completed, run
 
 FIXED_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """The date of every commit that the harness makes: the same input gives the same hash."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
 from harness.kernel.mailbox import read_mailbox
 from harness.kernel.refusal import PATCHES_LIMIT
 from harness.kernel.repository import Repository

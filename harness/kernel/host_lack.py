@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.errors import HostError
+from harness.base.errors import HostError
+from harness.base.process import find_program
 from harness.kernel.lack import Lack, find_lack
-from harness.process import find_program
 
 _INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.kernel.compression import find_compression, unpack
 from harness.kernel.likeness import describe, show
 

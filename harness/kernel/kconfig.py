@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 
 _LINE = re.compile(r"^(?:(CONFIG_\w+)=([^\r\n]*)|# (CONFIG_\w+) is not set)", re.MULTILINE)
 _VERSION = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration", re.MULTILINE)

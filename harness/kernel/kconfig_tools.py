@@ -11,9 +11,9 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import SeriesError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError
 from harness.kernel.host_lack import find_host_lack
 from harness.kernel.sandbox import InsideResult, Sandbox, make_words, run_inside, series_fault
 from harness.kernel.unmet import Answer, parse_answers
@@ -40,7 +40,7 @@ def prepare(output: Path, *, start: str, requests: str) -> None:
     :param start: the text of a whole ``.config`` to start from; empty to start from "all options off".
     :param requests: lines of a fragment; they outrank the start.
     """
-    (output / _ASKER).write_bytes(places.KCONFIG_ASKER.read_bytes())
+    (output / _ASKER).write_bytes(paths.KCONFIG_ASKER.read_bytes())
     (output / _REQUESTS).write_text(requests)
     if start:
         # As the kernel's merge_config.sh does it: the last line of an option counts.

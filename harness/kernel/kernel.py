@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.kernel.apt import Apt
 from harness.kernel.build_options import AS_USUAL, BuildOptions, SourceWord
 from harness.kernel.examine import examine_image, find_config
@@ -15,10 +16,9 @@ from harness.kernel.image import Architecture, require_loadable
 from harness.kernel.kconfig import ConfigSource, KernelConfig, check_bootable, parse_config
 from harness.kernel.locate import find_named
 from harness.kernel.package import fetch_image_package
+from harness.model.kernel_spec import KernelSpec, SpecKind
+from harness.model.run_record import NOT_BUILT, BuildRecord
 from harness.profile import Declaration
-from harness.report.record import NOT_BUILT, BuildRecord
-from harness.spec import KernelSpec, SpecKind
-from harness.store import Store
 
 MACHINE_ARCHITECTURES = (Architecture.X86_64,)
 """What the machine types in ``qemu/`` run."""

@@ -7,8 +7,8 @@ import re
 import stat
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.spec import GRAMMAR, KernelSpec, PathReading, parse_patches
+from harness.base.errors import UsageError
+from harness.model.kernel_spec import GRAMMAR, KernelSpec, PathReading, parse_patches
 
 _IMAGE_NAME = re.compile(r"vmlinu[xz].*|bzImage.*|Image.*")
 _SHOWN_NAMES = 6

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.process import run
+from harness.base.store import Store, digest_of
 from harness.kernel.diagnostics import Diagnostic
 from harness.kernel.repository import Repository
-from harness.process import run
-from harness.store import Store, digest_of
 
 KIND = "kernel-objects"
 """The kind of these products in the store."""

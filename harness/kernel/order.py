@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store, digest_of
 from harness.kernel.fragment import Fragment, Origin, Request, merge, parse_fragment
 from harness.kernel.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.repository import Repository
 from harness.kernel.toolchain import find_toolchain
-from harness.store import Store, digest_of
 
 DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
 """The fragments that every kernel is built with; what the user names comes after them."""
@@ -94,7 +94,7 @@ def read_order(
         repr(requests),
         "\0".join(assignments),
         find_toolchain(deadline=deadline).render(),
-        places.KCONFIG_ASKER,
+        paths.KCONFIG_ASKER,
         _kconfig_digest(store, tree, deadline=deadline),
     )
     return Order(names, start, requests, tuple(assignments), key)
@@ -102,19 +102,19 @@ def read_order(
 
 def fragment_names() -> tuple[str, ...]:
     """The fragments that ship with the harness."""
-    return tuple(sorted(path.stem for path in places.KCONFIGS.glob(f"*{_SUFFIX}")))
+    return tuple(sorted(path.stem for path in paths.KCONFIGS.glob(f"*{_SUFFIX}")))
 
 
 def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragment:
     """The fragment that a word names: one of ours, a shipped series' own, a file, or a file of the tree."""
     name = str(word)
-    if Path(word).is_relative_to(places.SERIES):
-        place = Path(word).relative_to(places.ROOT).as_posix()
+    if Path(word).is_relative_to(paths.SERIES):
+        place = Path(word).relative_to(paths.ROOT).as_posix()
         return parse_fragment(Path(word).read_text(), name=place, origin=Origin.SERIES)
     if name in fragment_names():
-        path = places.KCONFIGS / f"{name}{_SUFFIX}"
+        path = paths.KCONFIGS / f"{name}{_SUFFIX}"
         origin = Origin.DEFAULT if name in DEFAULT else Origin.SHIPPED
-        place = path.relative_to(places.ROOT).as_posix()
+        place = path.relative_to(paths.ROOT).as_posix()
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
         return parse_fragment(Path(word).read_text(errors="surrogateescape"), name=name)

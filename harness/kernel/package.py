@@ -9,12 +9,12 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.store import Store, digest_of
 from harness.kernel.apt import Apt, PackageRecord, extract_boot, update_command
 from harness.kernel.choice import Choice, take_chosen
-from harness.spec import KernelSpec
-from harness.store import Store, digest_of
+from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"
 _CHOICE = "kernel-package-choice"

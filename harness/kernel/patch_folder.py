@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import SeriesError, UsageError
+from harness.base.errors import SeriesError, UsageError
 from harness.kernel.diff import add_prefixes, has_diff, lacks_prefixes
 from harness.kernel.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox
 from harness.kernel.quilt import SERIES_FILE, QuiltEntry, parse_quilt

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.process import find_program, run
 from harness.kernel.compression import Compression, find_compression, unpack
-from harness.process import find_program, run
 
 _STDLIB = frozenset({Compression.GZIP, Compression.BZIP2, Compression.LZMA, Compression.XZ})
 _PROGRAMS = {Compression.ZSTD: "zstd", Compression.LZ4: "lz4", Compression.LZO: "lzop"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.errors import HarnessError, SeriesError, UsageError
+from harness.base.errors import HarnessError, SeriesError, UsageError
 from harness.kernel.diff import diff_lines
 from harness.kernel.mailbox import Mail
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.errors import SeriesError
+from harness.base.errors import SeriesError
 
 SERIES_FILE = "series"
 # -pab is quilt's word for -p1 with the names a/ and b/.

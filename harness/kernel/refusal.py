@@ -15,7 +15,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable
 
-from harness.errors import SeriesError
+from harness.base.errors import SeriesError
 from harness.kernel.diff import FileChange, Region, read_changes, read_lines
 
 PATCHES_LIMIT = 2000

@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.atomic_write import write_whole
+from harness.base.deadline import Deadline
+from harness.base.process import Completed
+from harness.base.store import Store, digest_of
 from harness.kernel.git import git
-from harness.process import Completed
-from harness.store import Store, digest_of
-from harness.whole_file import write_whole
 
 KIND = "kernel-repository"
 """The kind of these products in the store."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError
+from harness.base.process import Child, start
 from harness.kernel.bubblewrap import (
     INSIDE_OUTPUT,
     INSIDE_TREE,
@@ -29,7 +30,6 @@ from harness.kernel.follow import Reading, follow, pidfd, wait_readable
 from harness.kernel.limits import limit_words
 from harness.kernel.ownership import handed_over
 from harness.kernel.watch import Watch
-from harness.process import Child, start
 
 REPRODUCIBLE: Mapping[str, str] = {
     # Documentation/kbuild/reproducible-builds.rst names these four.

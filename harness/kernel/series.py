@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.store import Store, digest_of
 from harness.kernel.b4 import prepare_mails
 from harness.kernel.diff import diff_lines, read_changes
 from harness.kernel.git import git
@@ -17,7 +18,6 @@ from harness.kernel.patch_folder import is_maildir, read_file, read_folder, read
 from harness.kernel.posting import Posting, choose_posting
 from harness.kernel.refusal import check_patch, check_size
 from harness.kernel.subject import Subject
-from harness.store import Store, digest_of
 
 _BASE = re.compile(rb"^base-commit: ?([0-9a-f]{7,40})\b", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MULTILINE)

@@ -13,13 +13,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.toml_table import Table
 from harness.kernel.series import Series, read_series
+from harness.model.kernel_spec import SpecKind
 from harness.profile import Declaration
-from harness.spec import SpecKind
-from harness.toml_table import Table
 
 DESCRIPTION = "series.toml"
 
@@ -62,12 +62,12 @@ class ShippedSeries:
         return Declaration(self.name, traits, "; ".join(sources), all(one.confirmed for one in self.stack))
 
 
-def shipped_names(folder: Path = places.SERIES) -> tuple[str, ...]:
+def shipped_names(folder: Path = paths.SERIES) -> tuple[str, ...]:
     """The names of all, sorted."""
     return tuple(sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")))
 
 
-def shipped_claims(folder: Path = places.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+def shipped_claims(folder: Path = paths.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """For each series the profile of its base, and what it declares to be otherwise; by name, its patches unread.
 
     The profile is empty for a series on top of another one.
@@ -95,7 +95,7 @@ def _read_traits(table: Table) -> Mapping[str, str]:
     return MappingProxyType({trait: values.text(trait) for trait in values.names()})
 
 
-def find_shipped(name: str, *, deadline: Deadline, folder: Path = places.SERIES) -> ShippedSeries:
+def find_shipped(name: str, *, deadline: Deadline, folder: Path = paths.SERIES) -> ShippedSeries:
     """The series of that name.
 
     :raises UsageError: there is none; the evidence lists those there are.

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import Completed
+from harness.base.store import Store, digest_of
 from harness.kernel.git import git
 from harness.kernel.repository import KIND, Repository
-from harness.process import Completed
-from harness.store import Store, digest_of
 
 _INDEX = "index"
 _ORIGIN = "origin"

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.kernel.apt import Apt
 from harness.kernel.deb_source import import_source_package
 from harness.kernel.repository import Repository as Repository
@@ -23,7 +24,6 @@ from harness.kernel.user_repository import (
     resolve,
     unknown_revision,
 )
-from harness.store import Store
 
 _HOST_APT = Apt()
 _VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)

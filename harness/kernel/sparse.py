@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.kernel.repository import Repository
 from harness.kernel.worktree import WorkTree
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 from harness.kernel.git import git
 from harness.kernel.repository import Repository
 

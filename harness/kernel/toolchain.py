@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import run
 from harness.kernel.compilers import (
     Adjustments,
     Tool,
@@ -15,7 +16,6 @@ from harness.kernel.compilers import (
 )
 from harness.kernel.repository import Repository
 from harness.kernel.sandbox import REPRODUCIBLE
-from harness.process import run
 
 _PACKAGES = {Tool.GCC: "gcc", Tool.LD: "binutils"}
 
@@ -45,6 +45,6 @@ def find_adjustments(repository: Repository, commit: str, toolchain: Toolchain, 
     :raises HostError: git failed.
     """
     makefile = repository.git("cat-file", "blob", f"{commit}:Makefile", deadline=deadline, check=False)
-    path = places.COMPILERS.relative_to(places.ROOT).as_posix()
-    rows = parse_compilers(places.COMPILERS.read_text(), path=path)
+    path = paths.COMPILERS.relative_to(paths.ROOT).as_posix()
+    rows = parse_compilers(paths.COMPILERS.read_text(), path=path)
     return adjust(rows, parse_kernel_version(makefile.text), toolchain)

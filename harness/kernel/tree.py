@@ -8,8 +8,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError
+from harness.base.process import Completed
+from harness.base.store import Store, digest_of
 from harness.kernel.conflict import explain, parse_complaints
 from harness.kernel.patched import PatchedTree
 from harness.kernel.refusal import check_file, check_link, check_patch
@@ -20,8 +22,6 @@ from harness.kernel.sparse import check_out_sparsely
 from harness.kernel.tags import describe, find_commit
 from harness.kernel.trial import find_tag, links_above, read_entries, read_files, try_patch
 from harness.kernel.worktree import WorkTree
-from harness.process import Completed
-from harness.store import Store, digest_of
 
 _APPLIED = "patched-tree"
 _FACTS = "patched-tree.json"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import IO
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import PIPE, start
 from harness.kernel.git import FIXED_TIME, IDENTITY, environment
 from harness.kernel.repository import Repository
-from harness.process import PIPE, start
 
 _REF = "refs/harness/import"
 

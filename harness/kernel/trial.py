@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import Completed
 from harness.kernel.git import git
 from harness.kernel.repository import Repository
 from harness.kernel.tags import find_commit, near_tags
-from harness.process import Completed
 
 _SEARCH_SECONDS = 5.0
 _MOST_WORDS = 1000

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
 from harness.kernel.git import git
 from harness.kernel.repository import Repository
 

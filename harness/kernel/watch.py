@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.errors import HostError
+from harness.base.errors import HostError
 
 _MEBIBYTE = 1 << 20
 _BLOCK_BYTES = 512  # of st_blocks, stat(2)

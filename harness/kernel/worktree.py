@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import Completed
+from harness.base.store import Store
 from harness.kernel.git import FIXED_TIME, git
 from harness.kernel.repository import Repository
-from harness.process import Completed
-from harness.store import Store
 
 KIND = "kernel-worktree"
 """The kind of these folders in the store."""

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from harness.report.record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.text import one_line
 
 _KEPT = ("--profile", "--config", "--machine", "--accel", "--fresh", "--boot-seconds", "--build-seconds", "--known")

@@ -12,10 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from harness.report.series import result_of
-from harness.report.series_mail import render_mail
-from harness.report.text import bound, one_line, plain_text
-from harness.series.record import (
+from harness.model.series_record import (
     NO_KERNEL_YET,
     Complaint,
     Level,
@@ -25,6 +22,9 @@ from harness.series.record import (
     counted,
     failed_words,
 )
+from harness.report.series import result_of
+from harness.report.series_mail import render_mail
+from harness.report.text import bound, one_line, plain_text
 
 TOOL = "harness"
 _DETAILS = 20_000

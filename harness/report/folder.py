@@ -28,9 +28,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import HostError, UsageError
-from harness.report.record import FORMAT_VERSION, CaseRecord, RunRecord, dumps, dumps_case, loads, loads_case
-from harness.whole_file import write_whole
+from harness.base.atomic_write import write_whole
+from harness.base.errors import HostError, UsageError
+from harness.model.run_record import FORMAT_VERSION, CaseRecord, RunRecord, dumps, dumps_case, loads, loads_case
 
 RUN_NAME = "run.json"
 CASES_NAME = "cases.jsonl"

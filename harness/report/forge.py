@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 
+from harness.model.series_record import Complaint, Level, PatchRecord, SeriesRecord, Standing, called, failed_words
 from harness.report.series import STATE_WORDS, result_of, title_of
 from harness.report.text import bound, one_line, plain_text
-from harness.series.record import Complaint, Level, PatchRecord, SeriesRecord, Standing, called, failed_words
 
 ANNOTATIONS = 10
 """GitHub shows as many errors and as many warnings of a step; the rest is in the summary."""

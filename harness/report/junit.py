@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
 
-from harness.report.record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.verdict import Outcome, SplatReport
 from harness.report.text import bound, one_line, plain_text
-from harness.verdict import Outcome, SplatReport
 
 HARNESS_CLASSNAME = "harness"
 

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from harness.errors import HostError, UsageError
+from harness.base.errors import HostError, UsageError
 from harness.known import Told, read_told
-from harness.report.record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.verdict import Fault, Outcome
 from harness.report.text import bound, one_line, plain_text
-from harness.verdict import Fault, Outcome
 
 Value = dict[str, object]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 
+from harness.model.run_record import RunRecord, TraitRecord, is_known
 from harness.report.lines import Line, Tone
-from harness.report.record import RunRecord, TraitRecord, is_known
 from harness.report.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
 

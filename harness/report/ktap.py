@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.report.record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import FAILED, Outcome
 from harness.report.text import bound_lines, one_line, plain_text
-from harness.verdict import FAILED, Outcome
 
 _INDENT = "  "
 _DIFF_LINES = 200

@@ -24,9 +24,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import Outcome
 from harness.report.kernels import kernels_lines
 from harness.report.lines import Line, Tone, fold_line
-from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import (
     FLAKY_WORD,
     KNOWN_WORD,
@@ -40,7 +41,6 @@ from harness.report.summary import (
 )
 from harness.report.text import columns, elide, elide_start, encodable, one_line, safe_encoding
 from harness.report.traits import trait_lines
-from harness.verdict import Outcome
 
 REDRAWS_PER_SECOND = 4.0
 _LEAST_BAR = 8

@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.again import commands_again
 from harness.report.lanes import LaneLine, bound_lanes
 from harness.report.page_overview import Texts, Value
-from harness.report.record import CaseRecord, RunRecord
 from harness.report.text import bound, one_line, plain_text
 from harness.session.noise import noiseless_diff
 

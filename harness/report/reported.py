@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.merge import NamedRun, merge_runs
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.find_run import FoundRun, find_runs_of
-from harness.report.record import CaseRecord, RunRecord
 from harness.semantics import Semantics
 
 

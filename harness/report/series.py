@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.report.lines import Line, Tone, fact_lines, fold_line
-from harness.report.text import bound_lines, columns, elide, fold, one_line, plain_text
-from harness.series.record import (
+from harness.model.series_record import (
     Complaint,
     Effect,
     Level,
@@ -18,6 +16,8 @@ from harness.series.record import (
     counted,
     failed_words,
 )
+from harness.report.lines import Line, Tone, fact_lines, fold_line
+from harness.report.text import bound_lines, columns, elide, fold, one_line, plain_text
 
 STATE_WORDS = {State.SUCCESS: "ok", State.WARNING: "WARN", State.FAIL: "FAIL", State.UNKNOWN: "?"}
 _TONES = {State.SUCCESS: Tone.GOOD, State.WARNING: Tone.WARNING, State.FAIL: Tone.BAD, State.UNKNOWN: Tone.WARNING}

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.errors import Stage
+from harness.base.errors import Stage
+from harness.model.run_record import CaseRecord, RunRecord, no_kernel
+from harness.model.series_record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
+from harness.model.verdict import Fault, Outcome
 from harness.report.junit import render_junit
-from harness.report.record import CaseRecord, RunRecord, no_kernel
 from harness.report.series import result_of, title_of
-from harness.series.record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
-from harness.verdict import Fault, Outcome
 
 _CLASS = "series"
 _STAGES = (

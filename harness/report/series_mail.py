@@ -6,9 +6,18 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from harness.model.series_record import (
+    Effect,
+    PatchRecord,
+    SeriesRecord,
+    Standing,
+    State,
+    called,
+    counted,
+    failed_words,
+)
 from harness.report.series import result_of, title_of
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
-from harness.series.record import Effect, PatchRecord, SeriesRecord, Standing, State, called, counted, failed_words
 
 WIDTH = 72
 _LISTED = 6

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
+from harness.model.verdict import Outcome
 from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
-from harness.report.record import BuildRecord, CaseRecord, RunRecord
 from harness.report.text import bound_lines, elide, elide_start, fold, one_line, plain_text
 from harness.report.traits import trait_lines
-from harness.verdict import Outcome
 
 SLOWEST = 5
 _DIFF_LINES = 60

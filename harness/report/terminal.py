@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from harness.errors import HostError
+from harness.base.errors import HostError
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.kernels import kernels_lines
 from harness.report.lines import Line
-from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import case_lines, header_lines, results_lines, summary
 from harness.report.text import encodable, one_line, safe_encoding
 from harness.report.traits import trait_lines

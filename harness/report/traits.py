@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from harness.model.run_record import RunRecord, TraitRecord
 from harness.report.lines import Line, Tone
-from harness.report.record import RunRecord, TraitRecord
 from harness.report.text import columns, fold, one_line
 
 UNCONFIRMED = "(?)"

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import places
-from harness.errors import ExitStatus
+from harness.base import paths
+from harness.base.errors import ExitStatus
 from harness.judge import CONTRADICTION
 from harness.kernels import Asked
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.series_record import Effect, Standing
+from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
 from harness.repeat import join
 from harness.report.folder import RunFolder
-from harness.report.record import CaseRecord, RunRecord
 from harness.report.terminal import RunDisplay
 from harness.report.text import one_line
 from harness.run import run_cases
@@ -23,8 +25,6 @@ from harness.series.effects import Known, find_effects
 from harness.series.ground import Ground
 from harness.series.plan import needed_cases, widened_cases
 from harness.series.quiet import QuietDisplay
-from harness.series.record import Effect, Standing
-from harness.verdict import Outcome
 
 _MOST_DOUBTED = 20
 """When more cases than these begin to fail with a patch, that is no flake."""
@@ -165,8 +165,8 @@ class Asking:
 def _files_of(ids: Iterable[str]) -> tuple[Path, ...]:
     """The files that hold those cases."""
     names = sorted({case.partition("::")[0] for case in ids})
-    places_of = (places.ROOT, Path.cwd(), Path("/"))
-    return tuple(next((top / name for top in places_of if (top / name).exists()), places.ROOT / name) for name in names)
+    places_of = (paths.ROOT, Path.cwd(), Path("/"))
+    return tuple(next((top / name for top in places_of if (top / name).exists()), paths.ROOT / name) for name in names)
 
 
 def _slug_of(folder: RunFolder) -> str:

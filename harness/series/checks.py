@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.errors import HarnessError, UsageError
+from harness.base.errors import HarnessError, UsageError
+from harness.model.series_record import PatchRecord, SeriesRecord, State
 from harness.patchwork import Check, CheckState, Patchwork
-from harness.series.record import PatchRecord, SeriesRecord, State
 
 _STATES = {
     State.SUCCESS: CheckState.SUCCESS,

@@ -15,10 +15,10 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.errors import SeriesError, UsageError
+from harness.base.errors import SeriesError, UsageError
+from harness.base.toml_table import Table
+from harness.model.series_record import Declared
 from harness.semantics import Semantics
-from harness.series.record import Declared
-from harness.toml_table import Table
 
 FILE_NAME = "harness.toml"
 _KEYS = ("cases", "traits", "patch")

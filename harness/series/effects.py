@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.compare import CaseChange, Change, Comparison, compare, is_asked
-from harness.report.record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.series_record import Effect, Of, Standing
+from harness.model.verdict import FAILED, Outcome
 from harness.series.declared import Declarations
-from harness.series.record import Effect, Of, Standing
-from harness.verdict import FAILED, Outcome
 
 SEPARATOR = " and "
 """Between the values of a trait on which cases of one kernel contradict each other."""

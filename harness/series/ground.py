@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.store import Store
 from harness.kernel.apt import Apt
 from harness.kernel.build_options import SourceWord
 from harness.kernel.from_source import patched_trees, read_patches
@@ -16,8 +17,7 @@ from harness.kernel.series import Series
 from harness.kernel.shipped import ShippedSeries, find_shipped
 from harness.kernel.source import Source
 from harness.kernel.tags import describe
-from harness.spec import PathReading, SpecKind, parse_patches, parse_spec
-from harness.store import Store
+from harness.model.kernel_spec import PathReading, SpecKind, parse_patches, parse_spec
 
 _HOST_APT = Apt()
 

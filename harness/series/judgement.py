@@ -7,19 +7,19 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import ExitStatus, HarnessError, UsageError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus, HarnessError, UsageError
+from harness.base.store import digest_of
 from harness.kernel.checkpatch import check_style
 from harness.kernels import Asked
+from harness.model.kernel_spec import parse_patches
+from harness.model.series_record import SERIES_NAME, SeriesRecord, loads
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.terminal import RunDisplay
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
 from harness.series.ground import Ground, find_ground
-from harness.series.record import SERIES_NAME, SeriesRecord, loads
 from harness.series.walk import Judged, Style, Walk, begin_record
-from harness.spec import parse_patches
-from harness.store import digest_of
 
 _JUDGED = "series-judged"
 
@@ -76,7 +76,7 @@ class Brief:
     def key(self) -> str:
         """A digest of all that decides what the series comes to, but for chance: base, patches, cases, options."""
         selection = self.words.asked.selection
-        files = sorted({file for path in selection.paths or (places.CASES,) for file in _files(path)})
+        files = sorted({file for path in selection.paths or (paths.CASES,) for file in _files(path)})
         return digest_of(
             self.ground.base.commit,
             self.ground.series.digest,

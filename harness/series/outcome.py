@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from harness.errors import Stage
-from harness.report.record import RunRecord
+from harness.base.errors import Stage
+from harness.model.run_record import RunRecord
+from harness.model.series_record import Broken, Effect, Of, PatchRecord, SeriesRecord, Standing
 from harness.semantics import Semantics
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects, trait_values
-from harness.series.record import Broken, Effect, Of, PatchRecord, SeriesRecord, Standing
 
 _STAGES = {Stage.CONFIGURE: "the configuration", Stage.BUILD: "the build", Stage.BOOT: "the boot"}
 

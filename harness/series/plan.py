@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from harness.compare import is_asked
-from harness.report.record import CaseRecord
+from harness.model.run_record import CaseRecord
+from harness.model.series_record import Effect, Of
+from harness.model.verdict import FAILED
 from harness.series.effects import trait_values
-from harness.series.record import Effect, Of
 from harness.session.noise import differ
-from harness.verdict import FAILED
 
 Cases = Mapping[str, CaseRecord]
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, UsageError
+from harness.base.atomic_write import write_whole
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, UsageError
+from harness.base.store import Store, digest_of
 from harness.kernel.mailbox import Mail, is_mail, read_mail
 from harness.kernel.series import series_of_mails
 from harness.kernel.source import Source, source_tree
-from harness.store import Store, digest_of
-from harness.whole_file import write_whole
 
 TRACKING_VARIABLE = "B4_TRACKING_FILE"
 """Where b4 says what it knows of a series under review (``b4 review``): base and thread."""

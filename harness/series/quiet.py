@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line, Tone
-from harness.report.record import CaseRecord, RunRecord
 from harness.report.summary import OUTCOME_WORDS, count_outcomes
 from harness.report.terminal import RunDisplay
 

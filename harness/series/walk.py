@@ -12,21 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
+from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
 from harness.compare import is_asked
-from harness.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
 from harness.kernel.checkpatch import NO_SCRIPT
 from harness.kernels import Asked, Ready, ready_kernels, remember_run
-from harness.pipeline import Options, Prepared
-from harness.report.find_run import KERNELS_NAME
-from harness.report.folder import RunFolder
-from harness.report.record import RunRecord
-from harness.report.terminal import RunDisplay
-from harness.run import record_no_kernel
-from harness.series.asking import Asking
-from harness.series.declared import Declarations
-from harness.series.ground import Ground
-from harness.series.outcome import conclude
-from harness.series.record import (
+from harness.model.run_record import RunRecord
+from harness.model.series_record import (
     NO_KERNEL_YET,
     NOT_JUDGED,
     SERIES_NAME,
@@ -36,6 +27,15 @@ from harness.series.record import (
     called,
     dumps,
 )
+from harness.pipeline import Options, Prepared
+from harness.report.find_run import KERNELS_NAME
+from harness.report.folder import RunFolder
+from harness.report.terminal import RunDisplay
+from harness.run import record_no_kernel
+from harness.series.asking import Asking
+from harness.series.declared import Declarations
+from harness.series.ground import Ground
+from harness.series.outcome import conclude
 from harness.series.warned import new_warnings, read_warnings
 
 _UNTITLED = "*** SUBJECT HERE ***"

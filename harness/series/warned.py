@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.kernel.built import read_built
-from harness.series.record import Complaint, Level
+from harness.model.series_record import Complaint, Level
 
 Warned = tuple[tuple[int, Complaint], ...]
 """Each warning about a line that the series wrote, with the patch that wrote it."""

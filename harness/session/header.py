@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.session.console_name import Console
 
 DEFAULT_MOUNT_POINT = "/sys/fs/cgroup"

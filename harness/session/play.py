@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.judge import StepOutcome
+from harness.model.verdict import Fate, TraitSighting
 from harness.profile import Profile
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
@@ -16,7 +17,6 @@ from harness.session.match import Bindings, is_played, match_step, substitute, u
 from harness.session.render import PlayedStep
 from harness.session.step import Step
 from harness.session.transcript import Transcript
-from harness.verdict import Fate, TraitSighting
 
 STEP_SECONDS = 30.0
 """How long a command may take where the session file says nothing."""

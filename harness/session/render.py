@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.session.fitting import Patterns, Stretch, align
 from harness.session.header import Header, read_header
 from harness.session.match import branches, match_step, pattern_of

@@ -21,7 +21,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Header, Hierarchy, Prompt, case_error, near, read_header
 from harness.session.shell_syntax import PromptSet, read_shell, shell_effects

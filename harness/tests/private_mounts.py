@@ -11,8 +11,8 @@ from functools import cache
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.process import run
+from harness.base.deadline import Deadline
+from harness.base.process import run
 
 _IS_ROOT = os.geteuid() == 0
 

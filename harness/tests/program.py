@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.process import Completed, run
+from harness.base.deadline import Deadline
+from harness.base.process import Completed, run
 
 PROGRAM = Path(sys.executable).with_name("harness")
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from harness.accept import accept_case
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError, UsageError
+from harness.base.process import run
 from harness.case import ACTUAL_NAME, EXPECTED_NAME
-from harness.deadline import Deadline
-from harness.errors import CaseError, UsageError
-from harness.process import run
+from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
+from harness.model.verdict import Outcome
 from harness.report.folder import RunFolder
-from harness.report.record import CaseRecord, KernelRecord, RunRecord
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import harness, start
-from harness.verdict import Outcome
 
 EXPECTED = "title: a greeting\n\nProse.\n\n    # echo hello\n    goodbye\n    # true\n"
 ACTUAL = EXPECTED.replace("goodbye", "hello")

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import run
+from harness.base.store import Store
 from harness.guest import template
+from harness.model.verdict import Outcome
 from harness.pipeline import Options
-from harness.process import run
 from harness.report.folder import load_run
-from harness.store import Store
 from harness.tests.crowd import crowded
 from harness.tests.kernel import images
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import environment, harness
 from harness.tests.told import Told, call
-from harness.verdict import Outcome
 
 GOOD = "    # echo hello\n    hello\n"
 
@@ -359,9 +359,9 @@ def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     host: Host, monkeypatch: pytest.MonkeyPatch, distribution_kernel: Callable[[], Path]
 ) -> None:
     """As a kernel without initramfs support does: it comes up, finds no root, and panics; its own words are shown."""
-    text = (places.MACHINE_TYPES / "q35.toml").read_text()
+    text = (paths.MACHINE_TYPES / "q35.toml").read_text()
     host.write("machines/q35.toml", text.replace("rdinit=/init", "rdinit=/nonexistent"))
-    monkeypatch.setattr(places, "MACHINE_TYPES", host.folder / "machines")
+    monkeypatch.setattr(paths, "MACHINE_TYPES", host.folder / "machines")
     monkeypatch.setattr(template, "_ATTEMPTS", 1)  # it does so each time, and a boot takes seconds
     told = host.run(distribution_kernel(), HARNESS_STORE=str(Store.default().folder))
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitStatus, UsageError
 from harness.baseline import LAST, find_baseline, judge_by
-from harness.errors import ExitStatus, UsageError
 from harness.history import HISTORY_NAME
+from harness.model.run_record import RunRecord, dumps, loads
+from harness.model.verdict import Outcome
 from harness.report.find_run import FoundRun
 from harness.report.folder import RunFolder, load_run
 from harness.report.junit import render_junit
-from harness.report.record import RunRecord, dumps, loads
 from harness.run import exit_status
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
-from harness.verdict import Outcome
 
 OTHER = replace(KERNEL, image_digest="77" * 32)
 CALM = replace(RUN, traits=(), problems=())

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import doctor, places
+from harness import doctor
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.process import Completed, find_program, run
 from harness.cli import main
-from harness.deadline import Deadline
-from harness.process import Completed, find_program, run
 from harness.tests.private_mounts import needs_mounts, with_mounts
 
 TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename"]
@@ -101,7 +102,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
     made = Sandbox(tmp_path, tmp_path / "checkout")
     made.checkout.mkdir()
     for name in ("bootstrap", "pyproject.toml"):
-        shutil.copy(places.ROOT / name, made.checkout)
+        shutil.copy(paths.ROOT / name, made.checkout)
     made.bin.mkdir()
     for tool in TOOLS:
         (made.bin / tool).symlink_to(str(find_program(tool)))
@@ -366,9 +367,9 @@ def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:
 
 def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
     """Each package that guest.toml takes programs from is one that every Debian has, or is installed."""
-    guest = tomllib.loads(places.GUEST_DEFINITION.read_text())
+    guest = tomllib.loads(paths.GUEST_DEFINITION.read_text())
     wanted = {package["name"] for package in guest["package"]}
-    script = (places.ROOT / "bootstrap").read_text()
+    script = (paths.ROOT / "bootstrap").read_text()
     installed = {line.split()[1] for line in script.splitlines() if line.startswith("/")}
 
     assert wanted <= installed | ESSENTIAL
@@ -376,7 +377,7 @@ def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
 
 def test_bootstrap_and_doctor_agree_on_what_a_build_takes() -> None:
     """Who follows the doctor's line has what bootstrap would have installed."""
-    script = (places.ROOT / "bootstrap").read_text()
+    script = (paths.ROOT / "bootstrap").read_text()
     listed = script.partition("build_needs='")[2].partition("'")[0].split("\n")
     installed = {line.split()[1] for line in listed if line}
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from harness import places, process
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
 from harness.kernel.shipped import find_shipped, shipped_names
 from harness.kernel.source import Source, source_package
+from harness.model.verdict import Outcome
 from harness.report.folder import load_run
-from harness.store import Store
 from harness.tests.program import environment, harness
-from harness.verdict import Outcome
 
 pytestmark = pytest.mark.boot
 BASE = "deb-src:6.1"
@@ -108,7 +108,7 @@ def test_the_same_files_are_not_built_again(source: Source, base: Path) -> None:
 
 def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
     """The small kernel answers as the distribution's does, but for type information, which is slow to make."""
-    cases = [word for theme in THEMES for word in ("--cases", places.CASES / theme)]
+    cases = [word for theme in THEMES for word in ("--cases", paths.CASES / theme)]
     done = start("run", BASE, *cases, "--results", tmp_path)
     run = load_run(tmp_path / "latest")
 
@@ -122,7 +122,7 @@ def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
 def test_each_control_flips_its_trait(tmp_path: Path) -> None:
     """What a shipped series declares is seen and expected; the table of all kernels marks it, and nothing else."""
     kernels = [BASE, *(f"series:{name}" for name in CONTROLS)]
-    cases = [word for case in CASES for word in ("--cases", places.CASES / case)]
+    cases = [word for case in CASES for word in ("--cases", paths.CASES / case)]
     done = start("run", *kernels, *cases, "--results", tmp_path)
     runs = {
         (run := load_run(file.parent)).kernel.spec: {trait.trait: trait.seen for trait in run.traits}
@@ -145,7 +145,7 @@ def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> Non
     """Each series of the stack brings its own option along and flips what it declares, against the one below."""
     names = ("ns-cgroup", "ns-cgroup-2.6.30", "ns-cgroup-2.6.37")
     kernels = [f"series:{name}" for name in names]
-    done = start("run", *kernels, "--cases", places.CASES / "ns_cgroup", "--results", tmp_path)
+    done = start("run", *kernels, "--cases", paths.CASES / "ns_cgroup", "--results", tmp_path)
     runs = {(run := load_run(file.parent)).kernel.spec: run for file in tmp_path.glob("20*/run.json")}
     seen = [{trait.trait: trait.seen for trait in runs[kernel].traits} for kernel in kernels]
     flipped = [dict(find_shipped(name, deadline=Deadline.after(60)).traits) for name in names]
@@ -161,7 +161,7 @@ def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> Non
 def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> None:
     """Each kernel does what is known of its version, or taken to be so; the table marks what differs, and no more."""
     names = [name for name in shipped_names() if name.startswith("cgroupns-")]
-    cases = [word for case in TELLING for word in ("--cases", places.CASES / case)]
+    cases = [word for case in TELLING for word in ("--cases", paths.CASES / case)]
     done = start("run", *(f"series:{name}" for name in names), *cases, "--results", tmp_path)
     runs = [load_run(file.parent) for file in tmp_path.glob("20*/run.json")]
     marked = {line.split()[1] for line in done.text.rpartition("\nTraits: ")[2].split("\n") if line.startswith("! ")}
@@ -182,7 +182,7 @@ def test_a_control_is_no_mainline(tmp_path: Path) -> None:
     """Held against plain mainline, a control fails by its trait: the cases see what they are there for."""
     done = start(
         *("run", "series:mountinfo-unscoped", "--profile", "mainline-6.1", "--results", tmp_path),
-        *("--cases", places.CASES / CASES[0]),
+        *("--cases", paths.CASES / CASES[0]),
     )
 
     assert done.status == ExitStatus.DIFFERS
@@ -193,7 +193,7 @@ def test_a_series_that_does_not_build_is_told_by_patch_and_line(source: Source, 
     """It is a result, with the telling line; the kernel after it is tested all the same."""
     broken = edit(source, tmp_path / "broken", "int x = y;")
     results = tmp_path / "results"
-    done = start("run", f"{BASE}+{broken}", BASE, "--cases", places.CASES / CASES[0], "--results", results)
+    done = start("run", f"{BASE}+{broken}", BASE, "--cases", paths.CASES / CASES[0], "--results", results)
     runs = [load_run(file.parent) for file in sorted(results.glob("20*/run.json"))]
 
     assert done.status == ExitStatus.DIFFERS

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import HostError
 from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies
-from harness.errors import HostError
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.kernel.kconfig import ConfigSource, parse_config
+from harness.model.run_record import BuildRecord, KernelRecord
+from harness.model.verdict import Fate, Fault, Outcome
 from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
 from harness.profile import Declaration
-from harness.report.record import BuildRecord, KernelRecord
 from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
 from harness.shipped_semantics import shipped_semantics
-from harness.verdict import Fate, Fault, Outcome
 
 
 @pytest.fixture
 def prepared() -> Prepared:
     """A kernel that nobody boots."""
-    machine_type = parse_machine_type((places.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
+    machine_type = parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
     request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
     return Prepared(
         request=request,

@@ -11,14 +11,14 @@ import click
 import pytest
 import yaml
 
-from harness import places
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.process import find_program, run
 from harness.cli import main
 from harness.commands import answers
-from harness.deadline import Deadline
-from harness.process import find_program, run
 from harness.report.folder import JUNIT_NAME
 
-CI = places.ROOT / "ci"
+CI = paths.ROOT / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))
 TOKEN_WORDS = ("secrets.", "PATCHWORK_TOKEN")
 
@@ -52,7 +52,7 @@ def read(path: Path) -> dict[object, object]:
 
 def test_there_is_one_for_each_forge() -> None:
     """What the README promises is there."""
-    readme = (places.ROOT / "README.md").read_text()
+    readme = (paths.ROOT / "README.md").read_text()
 
     assert [path.name for path in WORKFLOWS] == ["github.yml", "gitlab.yml"]
     assert all(f"ci/{path.name}" in readme for path in CI.iterdir())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
-from harness.process import run
-from harness.store import Store
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import run
+from harness.base.store import Store
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import environment, harness
 from harness.tests.told import Told, call

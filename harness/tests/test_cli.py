@@ -16,21 +16,22 @@ import psutil
 import pytest
 from junitparser import JUnitXml
 
-from harness import cleaning, places, process
+from harness.base import paths as places
+from harness.base import process, store_usage
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import PIPE
+from harness.base.process import start as start_process
+from harness.base.store import Store
 from harness.cli import main
 from harness.commands.run import choose_workers
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
-from harness.process import PIPE
-from harness.process import start as start_process
+from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
+from harness.model.verdict import Fault, Outcome
 from harness.report.folder import load_run
-from harness.report.record import CaseRecord, KernelRecord, RunRecord
 from harness.run import exit_status
-from harness.store import Store
 from harness.tests.kernel import images
 from harness.tests.program import environment, harness, start
 from harness.tests.told import call
-from harness.verdict import Fault, Outcome
 
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 SLOW = "timeout: 300\n\n    # sleep 200\n"
@@ -101,7 +102,7 @@ def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Mon
     def broken(store: Store) -> Iterator[str]:
         raise ZeroDivisionError("the harness divided by zero")
 
-    monkeypatch.setattr(cleaning, "list_store", broken)
+    monkeypatch.setattr(store_usage, "list_store", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = call("clean")
     (file,) = tmp_path.glob("harness-defect-*.txt")
@@ -118,7 +119,7 @@ def test_a_defect_is_told_where_no_file_can_be_written(monkeypatch: pytest.Monke
     def broken(store: Store) -> Iterator[str]:
         raise KeyError("x")
 
-    monkeypatch.setattr(cleaning, "list_store", broken)
+    monkeypatch.setattr(store_usage, "list_store", broken)
     monkeypatch.setattr("tempfile.tempdir", "/dev/null/nowhere")
 
     call("clean").require_error(ExitStatus.HOST, "a defect of the harness: KeyError: 'x'", "could not be written")
@@ -139,7 +140,7 @@ def test_what_nobody_has_an_answer_to_is_told(monkeypatch: pytest.MonkeyPatch, e
     def broken(store: Store) -> Iterator[str]:
         raise error
 
-    monkeypatch.setattr(cleaning, "list_store", broken)
+    monkeypatch.setattr(store_usage, "list_store", broken)
 
     call("clean").require_error(ExitStatus.HOST, words)
 

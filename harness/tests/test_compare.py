@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from harness.compare import Change, compare
 from harness.compare_kernels import Difference
-from harness.report.record import BuildRecord, CaseRecord, RunRecord, TraitRecord
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, TraitRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.tests.report.sample import KERNEL, RUN, SPLAT
-from harness.verdict import Outcome, TraitSighting
 
 OTHER = replace(KERNEL, image_digest="77" * 32)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 
 
 @dataclass

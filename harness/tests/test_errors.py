@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from harness.errors import CaseError, ExitStatus, HarnessError, HostError, SeriesError, UsageError
+from harness.base.errors import CaseError, ExitStatus, HarnessError, HostError, SeriesError, UsageError
 
 KINDS = (HarnessError, UsageError, CaseError, SeriesError, HostError)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import CaseError, ExitStatus, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError, ExitStatus, UsageError
+from harness.base.process import start
 from harness.hand_over import Screen, _terminfo
 from harness.hands_on import read_case
-from harness.process import start
 from harness.tests.program import environment, harness
 
 CASE = """\

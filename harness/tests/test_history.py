@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from harness import history_file
-from harness.errors import ExitStatus, HostError, UsageError
+from harness.base.errors import ExitStatus, HostError, UsageError
 from harness.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
+from harness.model.run_record import OutcomeCount
+from harness.model.verdict import Outcome
 from harness.report.folder import RunFolder
-from harness.report.record import OutcomeCount
 from harness.tests.report.sample import CASES, KERNEL, RUN, STARTED
 from harness.tests.told import call
-from harness.verdict import Outcome
 
 CASE_ID = CASES[0].id
 

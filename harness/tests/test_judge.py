@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judge import StepOutcome, gather, judge, notes, trait_records
+from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting
 from harness.profile import Profile
 from harness.semantics import Semantics, load_semantics
-from harness.verdict import Fate, Outcome, SplatReport, TraitSighting
 
 SEMANTICS = load_semantics(
     """

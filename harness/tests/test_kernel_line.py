@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.kernel_line import kernel_line
-from harness.report.record import BuildRecord, KernelRecord
+from harness.model.run_record import BuildRecord, KernelRecord
 from harness.tests.report.sample import KERNEL
 
 BUILT = BuildRecord(source="linux-source-6.1 6.1.192-2", base="b", commit="c")

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from harness import kernels
-from harness.errors import ExitStatus
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
 from harness.kernels import Asked, Ready, run_kernels
 from harness.known import KnownFailures
+from harness.model.run_record import RunRecord
 from harness.pipeline import Options
 from harness.report.folder import RunFolder
-from harness.report.record import RunRecord
 from harness.report.terminal import PlainDisplay
 from harness.run import Judging
 from harness.selection import Selection
 from harness.semantics import load_semantics
-from harness.store import Store
 from harness.tests.report.sample import RUN
 from harness.tests.test_semantics import SMALL
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import places, process
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
 from harness.report.folder import load_run
-from harness.verdict import Outcome
 
 pytestmark = pytest.mark.boot
 
@@ -85,7 +85,7 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
     assert prepared.template is not None
     results = tmp_path / "results"
     run_words = words(cases, results, workers=workers)
-    with process.start(run_words, cwd=places.ROOT, stdout=process.PIPE, stderr=None) as run:
+    with process.start(run_words, cwd=paths.ROOT, stdout=process.PIPE, stderr=None) as run:
         await_hanging(run, results)
         with descendants(run.pid) as below:
             os.kill(run.pid, killer)
@@ -97,7 +97,7 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
     after = process.run(
         words(cases / "a.session", results, workers=workers),
         deadline=Deadline.after(60),
-        cwd=places.ROOT,
+        cwd=paths.ROOT,
         check=False,
     )
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness import places
-from harness.errors import CaseError
+from harness.base import paths
+from harness.base.errors import CaseError
 from harness.known import Known, KnownFailures, Told, load_known, read_told
-from harness.report.record import CaseRecord, TraitRecord
+from harness.model.run_record import CaseRecord, TraitRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.shipped_semantics import shipped_semantics
-from harness.verdict import Outcome, TraitSighting
 
 TODAY = datetime.date(2026, 11, 22)
 SEMANTICS = shipped_semantics()
@@ -151,4 +151,4 @@ def test_what_a_record_tells_of_entries_is_read_back() -> None:
 
 def test_the_file_that_ships_is_one() -> None:
     """It can be read, and nothing in it has to be mended today."""
-    load(places.KNOWN.read_text())
+    load(paths.KNOWN.read_text())

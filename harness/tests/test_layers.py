@@ -16,20 +16,20 @@ PACKAGE = Path(harness.__file__).parent
 # From the ground up. A module may import those above it, never those below. A star marks a pure one: text or values in,
 # values out; no file, process, socket or clock.
 ORDER = """
-* errors
-* deadline
-  defect
-  interrupts
-* toml_table
-* json_value
-* verdict
-* release
-* spec
-  system_calls
-  process
-  whole_file
-  store
-  places
+* base.errors
+* base.deadline
+  base.crash_report
+  base.signals
+* base.toml_table
+* base.json_records
+* model.verdict
+* base.kernel_release
+* model.kernel_spec
+  base.seccomp
+  base.process
+  base.atomic_write
+  base.store
+  base.paths
 * kernellog_lines
 * kernellog_splat
 * kernellog_taint
@@ -46,9 +46,9 @@ ORDER = """
 * session.match
 * session.render
 * session.manpage
-* report.record
+* model.run_record
 * session.noise
-* series.record
+* model.series_record
 * compare_kernels
 * compare
 * profile
@@ -200,7 +200,7 @@ ORDER = """
   case
   shells
 * python_file
-  host
+  base.host_facts
   pytest_plugin
   selection
   listener
@@ -220,7 +220,7 @@ ORDER = """
   patchwork
   series.checks
   accept
-  cleaning
+  base.store_usage
   doctor
   hand_over
   hands_on
@@ -253,7 +253,7 @@ EFFECTS = {
     *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
 }
 DOORS = {
-    "subprocess": {"process"},
+    "subprocess": {"base.process"},
     "pexpect": {"guest.console"},
     "junit_xml": {"report.junit"},
     "kcidb_io": {"report.kcidb"},

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness.base import paths
 from harness.case import Bench, run_session
+from harness.model.verdict import Outcome
 from harness.session.manpage import extract_examples
 from harness.session.transcript import parse
-from harness.verdict import Outcome
 
 PAGE = Path("/usr/share/man/man7/cgroup_namespaces.7.gz")
 HEADER = "hierarchies: v1:freezer\nvaries: 20124 30655 7 155 145 0:32\n\n"
@@ -33,7 +33,7 @@ def page_session() -> str:
 
 def test_the_shipped_case_is_the_page(page_session: str) -> None:
     """The transcript of cases/manpage/freezer.session is the page's, line for line; older kernels have five more."""
-    shipped = (places.CASES / "manpage" / "freezer.session").read_text()
+    shipped = (paths.CASES / "manpage" / "freezer.session").read_text()
     _, _, body = shipped.partition("\n\n")
     lines = [line[4:] for line in body.splitlines() if line.startswith("    ")]
     transcript = [OF_THE_PAGE.sub("", line) for line in lines if not line.startswith(OF_OLDER_KERNELS)]

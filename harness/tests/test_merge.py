@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.merge import NamedRun, merge_runs
-from harness.report.record import CaseRecord, OutcomeCount, RunRecord
+from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.shipped_semantics import shipped_semantics
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
-from harness.verdict import Outcome, TraitSighting
 
 SEMANTICS = shipped_semantics()
 PLAIN = replace(RUN, problems=(), notes=(), nearest=())

@@ -23,9 +23,9 @@ from bench.mutant import (
     loads,
     summary,
 )
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.profile import Expectation, Profile
-from harness.report.record import CaseRecord
-from harness.verdict import Outcome, SplatReport, TraitSighting
 
 ALL = find_mutants()
 PLACES = ("kernel/cgroup/", "fs/kernfs/", "fs/proc/", "kernel/nsproxy.c", "kernel/fork.c")

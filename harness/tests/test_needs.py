@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from harness import places
-from harness.errors import CaseError
+from harness.base import paths
+from harness.base.errors import CaseError
 from harness.kernel.kconfig import ConfigSource, parse_config
 from harness.needs import Feature, check_need, excused, lack_notes, missing_needs
 from harness.semantics import Semantics
 from harness.session.transcript import parse
 from harness.shipped_semantics import shipped_semantics
 
-SESSIONS = sorted(places.CASES.rglob("*.session"))
+SESSIONS = sorted(paths.CASES.rglob("*.session"))
 OF_ALL_KERNELS = {
     "cover_letter/flag.session",
     "delegation/opened-by-user.session",
@@ -106,4 +106,4 @@ def test_sessions_say_that_they_need_namespaces() -> None:
     excusing = {Feature.CGROUP_NAMESPACES, "CONFIG_CGROUP_NS"}  # the ns controller was there long before
     asked = {path for path, transcript in parsed.items() if not excusing & set(transcript.needs)}
 
-    assert {path.relative_to(places.CASES).as_posix() for path in asked} == OF_ALL_KERNELS
+    assert {path.relative_to(paths.CASES).as_posix() for path in asked} == OF_ALL_KERNELS

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
 from harness.patchwork import (
     TOKEN_VARIABLE,
     Check,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 
 FAR = Deadline.after(3600)
 ENDLESS = ["sleep", "1000"]
@@ -98,7 +98,7 @@ def test_child_dies_with_a_killed_parent() -> None:
 
 def test_child_of_a_dead_parent_ends_at_once() -> None:
     """A child that asks too late, its parent being gone, ends itself before it runs anything."""
-    code = "import os; from harness.process import die_with_parent; die_with_parent(os.getpid()); print('ran on')"
+    code = "import os; from harness.base.process import die_with_parent; die_with_parent(os.getpid()); print('ran on')"
     done = process.run([sys.executable, "-c", code], deadline=FAR, check=False)
 
     assert (done.status, done.stdout) == (128 + signal.SIGKILL, b"")

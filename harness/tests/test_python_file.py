@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.python_file import check_names, explain_import
 
 PATH = "cases/test_x.py"

@@ -1,10 +1,10 @@
-"""Tests of ``harness/release.py``."""
+"""Tests of ``harness/base/kernel_release.py``."""
 
 from __future__ import annotations
 
 import pytest
 
-from harness.release import Release
+from harness.base.kernel_release import Release
 
 
 @pytest.mark.parametrize(

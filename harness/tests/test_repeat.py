@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.run_record import CaseRecord, OutcomeCount
+from harness.model.verdict import FAILED, Outcome
 from harness.repeat import ONCE, Rounds, join, shuffle
-from harness.report.record import CaseRecord, OutcomeCount
 from harness.tests.report.sample import case
-from harness.verdict import FAILED, Outcome
 
 OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=8)
 

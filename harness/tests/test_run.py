@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from harness.errors import ExitStatus, HarnessError, HostError, SeriesError
+from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError
+from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
+from harness.model.verdict import Outcome
 from harness.report.folder import RunFolder, load_run
-from harness.report.record import CaseRecord, KernelRecord, RunRecord
 from harness.run import exit_status, record_no_kernel
-from harness.verdict import Outcome
 
 KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image")
 

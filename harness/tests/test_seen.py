@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import CaseError
-from harness.report.record import RunRecord
+from harness.base.errors import CaseError
+from harness.model.run_record import RunRecord
+from harness.model.verdict import Outcome
 from harness.seen import NOTHING, Seen, Sighting, kernel_name, known, learn, merge, parse_seen, render_seen, why_not
 from harness.semantics import load_semantics
 from harness.tests.report.sample import CASES, KERNEL, RUN
 from harness.tests.test_semantics import SMALL
-from harness.verdict import Outcome
 
 SOUND = replace(RUN, problems=(), cases=tuple(case for case in CASES if case.outcome is not Outcome.ERROR))
 """A run that teaches: mismatches, splats and time-outs are about the kernel."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import CaseError, SeriesError, UsageError
+from harness.base.errors import CaseError, SeriesError, UsageError
 from harness.profile import Declaration, Expectation
 from harness.semantics import AUTO, Semantics, load_semantics
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
-from harness.deadline import Deadline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.process import run
+from harness.base.store import Store
 from harness.kernel.shipped import ShippedSeries, find_shipped, shipped_names
 from harness.kernel.source import Source, source_package
 from harness.kernel.sparse import check_out_sparsely
-from harness.process import run
+from harness.model.kernel_spec import SpecKind, parse_spec
 from harness.profile import Declaration
 from harness.semantics import Semantics
 from harness.shipped_semantics import shipped_semantics
-from harness.spec import SpecKind, parse_spec
-from harness.store import Store
 
-SERIES = places.SERIES
+SERIES = paths.SERIES
 NAMES = sorted(path.parent.name for path in SERIES.glob("*/series.toml"))
 OF_2007 = {name: f"ns_cgroup-{name.removeprefix('ns-cgroup-')}" for name in ("ns-cgroup-2.6.30", "ns-cgroup-2.6.37")}
 OF_2007["ns-cgroup"] = "ns_cgroup-2.6.24"

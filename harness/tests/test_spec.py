@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
-from harness.spec import KernelSpec, PatchesWord, PathReading, SpecKind, parse_patches, parse_spec
+from harness.base.errors import UsageError
+from harness.model.kernel_spec import KernelSpec, PatchesWord, PathReading, SpecKind, parse_patches, parse_spec
 
 PACKAGES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,30}", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9][A-Za-z0-9.+:~-]{0,20}", fullmatch=True)

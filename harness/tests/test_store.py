@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError, UsageError
-from harness.store import STORE_VARIABLE, Store, digest_of
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.store import STORE_VARIABLE, Store, digest_of
 
 FAR = Deadline.after(3600)
 KEY = digest_of("what it was made from")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.process import run
+from harness.base.deadline import Deadline
+from harness.base.process import run
 
 SET_AN_OLD_TIME = "import os, sys; os.utime(sys.argv[1], (1, 1))"
 SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"

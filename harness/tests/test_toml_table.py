@@ -1,4 +1,4 @@
-"""Tests of ``harness/toml_table.py``."""
+"""Tests of ``harness/base/toml_table.py``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.errors import CaseError
-from harness.toml_table import Table
+from harness.base.errors import CaseError
+from harness.base.toml_table import Table
 
 
 def _table(text: str) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.whole_file import write_whole
+from harness.base.atomic_write import write_whole
 
 
 def names(folder: Path) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from harness.base.errors import ExitStatus
 from harness.cli import main
-from harness.errors import ExitStatus
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.store import Store
 from harness.bisect.keeping import STATE_NAME
 from harness.bisect.request import Request, Wanted
 from harness.bisect.story import Answer
 from harness.pipeline import Options
 from harness.report.terminal import PlainDisplay
-from harness.store import Store
 from harness.tests.bisect.pretended import PretendedAsker, PretendedTree
 
 

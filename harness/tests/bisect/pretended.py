@@ -14,16 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import places
+from harness.base import paths
+from harness.base.errors import SeriesError
 from harness.bisect.ask import RUNS, Answer
 from harness.bisect.readings import Target
-from harness.errors import SeriesError
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.pipeline import Options
 from harness.report.folder import RunFolder
-from harness.report.record import CaseRecord, RunRecord
 from harness.tests.kernel.user_tree import FILES, UserTree
 from harness.tests.report.sample import KERNEL
-from harness.verdict import Outcome, TraitSighting
 
 FILE = "kernel/cgroup.c"
 CASES = {
@@ -133,7 +133,7 @@ class PretendedAsker:
 
 
 def _case(file: str, values: Mapping[str, str]) -> CaseRecord:
-    assert (places.ROOT / file).is_file()
+    assert (paths.ROOT / file).is_file()
     wrong = [f"{trait}: this kernel says {value}" for trait, value in values.items() if value != PASSES]
     shown = "".join(f"    {value}\n" for value in values.values())
     return CaseRecord(

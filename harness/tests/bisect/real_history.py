@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import places
-from harness.deadline import Deadline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.process import run
+from harness.base.store import Store, digest_of
 from harness.kernel.git import git
 from harness.kernel.repository import initialise
 from harness.kernel.source import source_package
-from harness.process import run
-from harness.store import Store, digest_of
 
 KIND = "test-history"
 """The kind of the repository in the store."""
@@ -59,7 +59,7 @@ bisection over all comes to both."""
 def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
     """The history, made when it is not there yet."""
     source = source_package(store, "6.1", deadline=deadline)
-    patches = sorted(path for name in _series() for path in (places.SERIES / name).glob("*.patch"))
+    patches = sorted(path for name in _series() for path in (paths.SERIES / name).glob("*.patch"))
     key = digest_of("3", source.commit, repr(_PLAN), *patches)
 
     def fill(folder: Path) -> None:
@@ -131,7 +131,7 @@ def _change(step: str, at: int, work: Path, *, deadline: Deadline) -> None:
         _replace(work / _CGROUP, _SHOWN, _RENAMED)
     else:
         backwards = ["--reverse"] if step.startswith("-") else []
-        patches: Sequence[Path] = sorted((places.SERIES / step[1:]).glob("*.patch"))
+        patches: Sequence[Path] = sorted((paths.SERIES / step[1:]).glob("*.patch"))
         for patch in reversed(patches) if backwards else patches:
             run(["git", "apply", *backwards, patch], cwd=work, deadline=deadline, env={"GIT_DIR": "/nonexistent"})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness.base import paths
 from harness.bisect.keeping import held
 from harness.bisect.request import Wanted
 from harness.bisect.state import Judged, Role
@@ -268,4 +268,4 @@ def test_two_at_one_bisection_wait_for_each_other(tmp_path: Path) -> None:
 
 def test_the_cases_that_are_pretended_are_there() -> None:
     """A case that is renamed breaks these tests where they can be mended."""
-    assert all((places.ROOT / file).is_file() for file in CASES.values())
+    assert all((paths.ROOT / file).is_file() for file in CASES.values())

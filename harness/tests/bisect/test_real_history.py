@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.store import Store
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.tests.bisect.real_history import RealHistory, real_history
 from harness.tests.program import environment, harness
 

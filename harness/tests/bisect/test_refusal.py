@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.base.errors import HarnessError, SeriesError, UsageError
 from harness.bisect.request import Wanted
 from harness.bisect.state import dumps as dump_state
 from harness.bisect.state import loads
-from harness.errors import HarnessError, SeriesError, UsageError
 from harness.kernel.repository import Repository
 from harness.tests.bisect.desk import Desk
 from harness.tests.bisect.pretended import PretendedAsker

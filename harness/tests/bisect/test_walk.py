@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.bisect.lineage import is_built
 from harness.bisect.patches import is_series, walk_patches
 from harness.bisect.walk import read_message, walk_tree
-from harness.errors import UsageError
-from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, kernel_tree, seconds
 
 

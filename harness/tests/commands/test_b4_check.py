@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.process import Completed, run
 from harness.kernel.b4 import find_b4
-from harness.process import Completed, run
 from harness.tests.kernel.test_checkpatch import SCRIPT
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import PROGRAM, environment

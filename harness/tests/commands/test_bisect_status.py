@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitStatus
 from harness.commands.judging import bisect_status
-from harness.errors import ExitStatus
-from harness.report.record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import Outcome
 from harness.tests.report.sample import RUN
 from harness.tests.told import call
-from harness.verdict import Outcome
 
 NO_KERNEL = replace(RUN, cases=(CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL),))
 ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) for case in RUN.cases))

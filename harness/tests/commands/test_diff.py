@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import ExitStatus
+from harness.base.errors import ExitStatus
+from harness.model.run_record import RunRecord
+from harness.model.verdict import Outcome
 from harness.report.folder import CONFIG_NAME, RunFolder
-from harness.report.record import RunRecord
 from harness.tests.report.sample import KERNEL, RUN, STARTED
 from harness.tests.told import call
-from harness.verdict import Outcome
 
 GOOD = replace(RUN, cases=RUN.cases[:2], problems=())
 BAD = replace(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from harness.errors import ExitStatus
+from harness.base.errors import ExitStatus
 from harness.history import opened_history
+from harness.model.run_record import OutcomeCount
+from harness.model.verdict import Outcome
 from harness.report.folder import load_run
-from harness.report.record import OutcomeCount
 from harness.tests.program import start
 from harness.tests.told import call
-from harness.verdict import Outcome
 
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 BAD = GOOD.replace("    hello", "    goodbye")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
-from harness.process import Completed, run
-from harness.series.record import dumps
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import Completed, run
+from harness.model.series_record import dumps
 from harness.tests.kernel.user_tree import kernel_tree
 from harness.tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
 from harness.tests.program import environment, harness

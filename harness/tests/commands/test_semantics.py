@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
-from harness.errors import ExitStatus
+from harness.base import paths
+from harness.base.errors import ExitStatus
+from harness.model.run_record import RunRecord, TraitRecord
 from harness.report.folder import RunFolder
-from harness.report.record import RunRecord, TraitRecord
 from harness.tests.report.sample import RUN, STARTED
 from harness.tests.told import call
 
@@ -23,7 +23,7 @@ SOUND = replace(
 @pytest.fixture
 def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command keeps what was seen: nothing yet."""
-    monkeypatch.setattr(places, "SEEN", tmp_path / "seen.toml")
+    monkeypatch.setattr(paths, "SEEN", tmp_path / "seen.toml")
     return tmp_path / "seen.toml"
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.console import Console
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES
 from harness.guest.wires import Wires

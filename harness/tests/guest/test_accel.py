@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import run
+from harness.base.store import Store
 from harness.guest.accel import AccelerationVerdict, choose_acceleration, forget_verdict, race
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.pipeline import Prepared
-from harness.process import run
-from harness.store import Store
 from harness.tests.kernel.images import bzimage
 from harness.tests.privileges import READ_ALL, without
 
@@ -25,7 +25,7 @@ NOTHING = BootRequest(
     Path("/no/such/qemu"),
     Path("/no/such/kernel"),
     Path("/no/such/guest"),
-    parse_machine_type((places.MACHINE_TYPES / "q35.toml").read_text(), name="q35"),
+    parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35"),
     Acceleration.TCG,
 )
 """What must not be booted."""
@@ -84,7 +84,7 @@ def test_a_device_of_somebody_else(device: Path, tmp_path: Path) -> None:
     program = (
         f"from {__name__} import Path, choose; print(choose(Path({str(tmp_path)!r}), device=Path({str(device)!r})))"
     )
-    said = run([*without(*READ_ALL), sys.executable, "-c", program], deadline=Deadline.after(60), cwd=places.ROOT)
+    said = run([*without(*READ_ALL), sys.executable, "-c", program], deadline=Deadline.after(60), cwd=paths.ROOT)
 
     assert "Permission denied" in said.text
 

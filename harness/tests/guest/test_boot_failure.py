@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.guest.boot_failure import explain_boot
 
 LOGS = Path(__file__).parent.parent / "data" / "kernellog"

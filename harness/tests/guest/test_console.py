@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.deadline import Deadline
-from harness.errors import CaseError
+from harness.base.deadline import Deadline
+from harness.base.errors import CaseError
 from harness.guest.console import Answer, Console, Unanswered
 from harness.guest.qemu import PORT_NAMES
 from harness.guest.wires import Wires
+from harness.model.verdict import Fate
 from harness.session.prompt import as_text
 from harness.tests.guest.scripted import NONCE, ScriptedShell, printing, scripted_guest, soon
-from harness.verdict import Fate
 
 OTHER = b"fedcba9876543210"
 MEBI = 1 << 20

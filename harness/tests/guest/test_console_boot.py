@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.console import Answer, Console, Unanswered
 from harness.guest.machine import Machine
+from harness.model.verdict import Fate
 from harness.session import console_name
-from harness.verdict import Fate
 
 pytestmark = pytest.mark.boot
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest import console as console_module
 from harness.guest.console import Console, Unanswered
 from harness.guest.wires import Wires
+from harness.model.verdict import Fate
 from harness.tests.guest.scripted import Act, ScriptedShell, printing, scripted_guest, soon
-from harness.verdict import Fate
 
 MEBI = 1 << 20
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import process
-from harness.deadline import Deadline
+from harness.base import process
+from harness.base.deadline import Deadline
 from harness.guest import cpio
 
 ENTRIES: tuple[cpio.Entry, ...] = (

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.store import Store
 from harness.guest.emulator import Emulator, find_emulator
-from harness.store import Store
 
 NAME = "qemu-system-x86_64"
 

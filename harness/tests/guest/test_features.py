@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, places
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness import pipeline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.store import Store
 from harness.guest.features import find_lacking, read_lacking
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
@@ -17,7 +19,6 @@ from harness.guest.template import Template, cloned
 from harness.needs import Feature
 from harness.pipeline import Prepared
 from harness.session.console_name import Console
-from harness.store import Store
 
 
 @pytest.mark.boot
@@ -65,7 +66,7 @@ def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, 
 def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
     """What was asked of an image is known without a machine; but an older harness may have asked less."""
     store = Store(tmp_path / "store")
-    machine_type = parse_machine_type((places.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
+    machine_type = parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
     request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
     gone = Template(request, tmp_path / "gone", boot_seconds=1.0, attempts=1, taint=0)
 

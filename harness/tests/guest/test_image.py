@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.store import Store
 from harness.guest import definition, elf
 from harness.guest.image import GuestImage, build_guest_image
-from harness.store import Store
 
 QEMU = Path(__file__).parents[3] / "qemu"
 SMALL = """

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, places, process
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness import pipeline
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
+from harness.model.verdict import Fate
 from harness.pipeline import Prepared
 from harness.session.console_name import Console
 from harness.tests.crowd import crowded
-from harness.verdict import Fate
 
 pytestmark = pytest.mark.boot
 
@@ -142,7 +143,8 @@ def test_a_killed_harness(prepared: Prepared, tmp_path: Path) -> None:
     (tmp_path / "prepared.json").write_text(pipeline.dumps(prepared))
     os.mkfifo(tmp_path / "fifo")
     code = (
-        "import sys; from pathlib import Path; from harness import pipeline; from harness.deadline import Deadline\n"
+        "import sys; from pathlib import Path\n"
+        "from harness import pipeline; from harness.base.deadline import Deadline\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "prepared = pipeline.loads((folder / 'prepared.json').read_text())\n"
         "with pipeline.machine(prepared, folder=folder / 'case', deadline=Deadline.after(60)) as machine:\n"
@@ -170,7 +172,7 @@ def test_a_killed_controller(prepared: Prepared, tmp_path: Path) -> None:
         "    admin.run('sleep 1000', seconds=300)\n"
     )
     words = ["-n", "1", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
-    with process.start([*process.python("pytest"), *words], cwd=places.ROOT, stderr=None) as controller:
+    with process.start([*process.python("pytest"), *words], cwd=paths.ROOT, stderr=None) as controller:
         worker, machine = (int(word) for word in first_line(tmp_path / "fifo").split())
         with watched(worker) as worker_fd, watched(machine) as machine_fd:
             os.kill(controller.pid, signal.SIGKILL)

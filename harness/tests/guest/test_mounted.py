@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.guest import mounted
 from harness.guest.mounted import KIND, find_mounted
 from harness.guest.template import Template, cloned
 from harness.session.console_name import Console
 from harness.session.header import read_header
 from harness.session.play import mount_command, mount_hierarchies
-from harness.store import Store
 
 pytestmark = pytest.mark.boot
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
+from harness.base import process
+from harness.base.deadline import Deadline
 from harness.tests.privileges import without
 
 SOURCE = Path(__file__).parents[3] / "qemu" / "nsctl.c"

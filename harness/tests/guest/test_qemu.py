@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
-from harness.errors import UsageError
+from harness.base import paths
+from harness.base.errors import UsageError
 from harness.guest import qemu
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, Backing, parse_machine_type
 
 GOLDEN = Path(__file__).parent.parent / "data" / "qemu"
-Q35 = (places.MACHINE_TYPES / "q35.toml").read_text()
+Q35 = (paths.MACHINE_TYPES / "q35.toml").read_text()
 DEVICES = Q35.replace("devices = []", 'devices = ["virtio-rng-pci", "edu,dma_mask=1"]')
 
 
@@ -78,9 +78,9 @@ def test_the_kernel_log_has_a_port_of_its_own() -> None:
 
 def test_every_shipped_machine_type_can_be_read() -> None:
     """Each machine type that ships says how both accelerations are used, and has the log on the first port."""
-    names = sorted(path.stem for path in places.MACHINE_TYPES.glob("*.toml") if path != places.GUEST_DEFINITION)
+    names = sorted(path.stem for path in paths.MACHINE_TYPES.glob("*.toml") if path != paths.GUEST_DEFINITION)
     for name in names:
-        machine_type = parse_machine_type((places.MACHINE_TYPES / f"{name}.toml").read_text(), name=name)
+        machine_type = parse_machine_type((paths.MACHINE_TYPES / f"{name}.toml").read_text(), name=name)
 
         assert set(machine_type.accelerations) == set(Acceleration)
         assert any(word.startswith("console=ttyS0") for word in machine_type.append)

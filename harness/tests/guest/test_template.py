@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, places
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError, UsageError
+from harness import pipeline
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.store import Store
 from harness.guest.boot_failure import KernelEndedError
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
@@ -25,7 +27,6 @@ from harness.guest.template import (
 )
 from harness.pipeline import Options, Prepared
 from harness.session.console_name import Console
-from harness.store import Store
 from harness.tests.kernel.images import END_QEMU, bzimage
 
 KEY = "0123456789" * 6
@@ -81,7 +82,7 @@ def test_the_key_has_everything(prepared_request: BootRequest) -> None:
 @pytest.fixture
 def prepared_request() -> BootRequest:
     """A request that needs no file."""
-    text = (places.MACHINE_TYPES / "q35.toml").read_text()
+    text = (paths.MACHINE_TYPES / "q35.toml").read_text()
     machine_type = parse_machine_type(text, name="q35")
     return BootRequest(Path("/qemu"), Path("/kernel"), Path("/guest"), machine_type, Acceleration.TCG)
 
@@ -173,9 +174,9 @@ def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
 def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that cannot migrate is found once and remembered; the run says why, and boots each machine afresh."""
     (tmp_path / "types").mkdir()
-    text = (places.MACHINE_TYPES / "q35.toml").read_text()
+    text = (paths.MACHINE_TYPES / "q35.toml").read_text()
     (tmp_path / "types" / "odd.toml").write_text(text.replace("devices = []", 'devices = ["nvme,serial=1"]'))
-    monkeypatch.setattr(places, "MACHINE_TYPES", tmp_path / "types")
+    monkeypatch.setattr(paths, "MACHINE_TYPES", tmp_path / "types")
     (tmp_path / "store").mkdir()
     for kind in PRODUCTS_SHARED:
         (tmp_path / "store" / kind).symlink_to(Store.default().folder / kind)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
 from harness.guest.moments import TIMES_NAME, parse_moments
 from harness.guest.qemu import KERNEL_LOG
 from harness.guest.wires import Wires

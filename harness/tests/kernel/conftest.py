@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import Store
+from harness.base.store import Store
 from harness.tests.kernel.fake_tree import make_repository
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.kernel.workshop import Workshop

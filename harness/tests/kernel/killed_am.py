@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.process import Completed
+from harness.base.store import Store
 from harness.kernel import tree as tree_module
 from harness.kernel.series import Patch, read_series
 from harness.kernel.source import source_tree
 from harness.kernel.tree import patch_tree
 from harness.kernel.worktree import WorkTree
-from harness.process import Completed
-from harness.store import Store
 
 
 def wait(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...]) -> Patch | None:

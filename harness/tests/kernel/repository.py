@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.process import run
 from harness.kernel.apt import Apt
-from harness.process import run
 
 ARCHITECTURE = "amd64"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HostError, SeriesError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, SeriesError
+from harness.base.store import Store
 from harness.kernel import objects
 from harness.kernel.build import LOG_KIND, LOGS_KEPT
 from harness.kernel.build_order import find_built
 from harness.kernel.config import Config
-from harness.store import Store
 from harness.tests.kernel.fake_tree import CONFIG, FILES
 from harness.tests.kernel.workshop import CONFIGURED, NEW_FORK, Workshop
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.kernel import checkpatch
 from harness.kernel.checkpatch import check_style, parse_complaints
 from harness.kernel.git_range import series_of_range
 from harness.kernel.patched import PatchedTree, unpatched
 from harness.kernel.series import Series
 from harness.kernel.source import source_tree
-from harness.series.record import Complaint, Level
-from harness.store import Store
+from harness.model.series_record import Complaint, Level
 from harness.tests.kernel.user_tree import UserTree
 
 SOON = Deadline.after(3600)

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from harness import places
-from harness.errors import HostError
+from harness.base import paths
+from harness.base.errors import HostError
 from harness.kernel.compilers import Adjustments, Tool, Toolchain, adjust, parse_compilers, parse_kernel_version
 
-ROWS = parse_compilers(places.COMPILERS.read_text(), path="kconfigs/compilers.toml")
+ROWS = parse_compilers(paths.COMPILERS.read_text(), path="kconfigs/compilers.toml")
 BOOKWORM = Toolchain(
     ((Tool.GCC, "gcc (Debian 12.2.0-14+deb12u1) 12.2.0"), (Tool.LD, "GNU ld (GNU Binutils for Debian) 2.40"))
 )
@@ -99,4 +99,4 @@ def test_a_tree_tells_its_version(makefile: str, version: tuple[int, int]) -> No
 def test_a_damaged_table_is_told(old: str, new: str) -> None:
     """What is not understood is an error with the place, not a row less."""
     with pytest.raises(HostError, match=r"compilers\.toml"):
-        parse_compilers(places.COMPILERS.read_text().replace(old, new, 1), path="compilers.toml")
+        parse_compilers(paths.COMPILERS.read_text().replace(old, new, 1), path="compilers.toml")

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import HostError, SeriesError, UsageError
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, SeriesError, UsageError
+from harness.base.store import Store
 from harness.kernel import host_lack
 from harness.kernel.config import DEFAULT, Config, configure, find_config, fragment_names
 from harness.kernel.kconfig import ConfigSource, check_bootable, parse_config
 from harness.kernel.patched import PatchedTree
 from harness.kernel.source import source_package, source_tree
 from harness.kernel.worktree import WorkTree, checked_out
-from harness.store import Store
 
 SOON = Deadline.after(3600)
-OF_A_SERIES = places.SERIES / "ns-cgroup/ns.config"
+OF_A_SERIES = paths.SERIES / "ns-cgroup/ns.config"
 HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.5 Kernel Configuration\n#\n"
 # A kernel tree that grants what is asked for, but for lines that match $(refused), and counts how often it was asked.
 MAKEFILE = """\

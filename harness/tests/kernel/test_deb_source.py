@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import find_program
+from harness.base.store import Store
 from harness.kernel.source import Source, source_package
 from harness.kernel.worktree import checked_out
-from harness.process import find_program
-from harness.store import Store
 from harness.tests.kernel.repository import Repository
 from harness.tests.kernel.user_tree import FILES, seconds
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
 from harness.kernel.examine import ExaminedImage, FoundConfig, examine_image, find_config
 from harness.kernel.kconfig import ConfigSource
-from harness.store import Store
 from harness.tests.kernel.images import bzimage, embed_config, vmlinux
 
 RELEASE = "6.1.0-rc3-test"

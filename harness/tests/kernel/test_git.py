@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostError
+from harness.base.errors import HostError
+from harness.base.store import Store
 from harness.kernel.git import git
 from harness.kernel.repository import open_repository
 from harness.kernel.tree_import import FileMode, TreeFile, import_files
-from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, seconds
 
 

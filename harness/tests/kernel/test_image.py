@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import run
 from harness.kernel.image import Architecture, ImageFormat, read_facts, require_loadable
-from harness.process import run
 from harness.tests.kernel.images import (
     END_QEMU,
     END_QEMU_STATUS,

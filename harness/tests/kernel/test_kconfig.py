@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.kernel.kconfig import ConfigSource, KernelConfig, Need, check_bootable, parse_config, parse_need
 
 TEXT = """\

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.process import find_program
+from harness.base.store import Store
 from harness.kernel.image import Architecture
 from harness.kernel.kconfig import ConfigSource
 from harness.kernel.kernel import Kernel, resolve_kernel
-from harness.process import find_program
-from harness.spec import parse_spec
-from harness.store import Store
+from harness.model.kernel_spec import parse_spec
 from harness.tests.kernel.images import RELEASE, arm64_image, bzimage, embed_config, vmlinux
 from harness.tests.kernel.repository import Repository
 from harness.tests.kernel.test_kconfig import BOOTABLE

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.kernel.locate import find_named, not_a_tree
-from harness.spec import PathReading, parse_spec
+from harness.model.kernel_spec import PathReading, parse_spec
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.store import Store
 from harness.kernel import objects
 from harness.kernel.built import KIND
-from harness.store import Store
 from harness.tests.kernel.fake_tree import FILES, FakeRepository
 from harness.tests.kernel.workshop import NEW_FORK, Workshop
 

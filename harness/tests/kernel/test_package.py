@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import find_program
+from harness.base.store import Store
 from harness.kernel.apt import Apt, extract_boot
 from harness.kernel.package import Fetched, fetch_image_package
-from harness.process import find_program
-from harness.spec import parse_spec
-from harness.store import Store
+from harness.model.kernel_spec import parse_spec
 from harness.tests.kernel.images import bzimage
 from harness.tests.kernel.repository import Repository
 

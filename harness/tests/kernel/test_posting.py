@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import SeriesError, UsageError
+from harness.base.errors import SeriesError, UsageError
 from harness.kernel.mailbox import Mail
 from harness.kernel.posting import Posting, choose_posting
 from harness.kernel.subject import parse_subject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import SeriesError
+from harness.base.errors import SeriesError
 from harness.kernel.quilt import QuiltEntry, parse_quilt
 
 

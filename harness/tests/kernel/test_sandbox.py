@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import PIPE, start
 from harness.kernel import bubblewrap
 from harness.kernel.sandbox import (
     REPRODUCIBLE,
@@ -24,7 +25,6 @@ from harness.kernel.sandbox import (
     run_inside,
     series_fault,
 )
-from harness.process import PIPE, start
 
 SMALL = Bounds(seconds=20, memory_mebibytes=256, processes=40, disk_mebibytes=50)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.store import Store
 from harness.kernel import b4
 from harness.kernel.series import Series, read_series
-from harness.store import Store
 from harness.tests.kernel.thread import Tree, lines, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 TITLES = ["fork: say fünf", "cgroup: say ten", "fork: say fifteen"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
 from harness.kernel.shipped import find_shipped, shipped_claims, shipped_names
 
 SOON = Deadline.after(3600)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.kernel.source import source_tree
 from harness.kernel.sparse import check_out_sparsely
-from harness.store import Store
 from harness.tests.kernel.thread import Tree, lines
 
 SOON = Deadline.after(3600)

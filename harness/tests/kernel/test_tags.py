@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.kernel.repository import Repository
 from harness.kernel.source import source_tree
 from harness.kernel.tags import describe, find_commit, find_names, near_tags
-from harness.store import Store
 from harness.tests.kernel.thread import Tree
 
 SOON = Deadline.after(3600)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import SeriesError, UsageError
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.process import PIPE, python, start
+from harness.base.store import Store
 from harness.kernel import tree as tree_module
 from harness.kernel.git_range import series_of_range
 from harness.kernel.patched import PatchedTree, unpatched
@@ -17,8 +19,6 @@ from harness.kernel.series import Series, read_series
 from harness.kernel.source import Source, source_tree
 from harness.kernel.tree import patch_tree
 from harness.kernel.worktree import checked_out
-from harness.process import PIPE, python, start
-from harness.store import Store
 from harness.tests.kernel.thread import Tree, lines, mailbox
 
 SOON = Deadline.after(3600)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 from harness.kernel.repository import Repository
 from harness.kernel.trial import find_tag, links_above, read_entries, read_files, try_patch
 from harness.tests.kernel.thread import Tree, lines

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import places
+from harness.base import paths
+from harness.base.process import PIPE, python, start
+from harness.base.store import Store
 from harness.kernel.source import source_tree
 from harness.kernel.worktree import checked_out
-from harness.process import PIPE, python, start
-from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, photograph, seconds
 
 USE_IT = """
@@ -111,7 +111,7 @@ def test_a_run_that_is_killed_leaves_nothing(tree: UserTree, tmp_path: Path, gra
     store = Store(tmp_path / "store")
     before = photograph(tree.folder)
     words = [python("x")[0], "-c", USE_IT, str(store.folder), str(tree.folder), str(mail), str(granted)]
-    with start(words, stdin=PIPE, stdout=PIPE, cwd=places.ROOT) as child:
+    with start(words, stdin=PIPE, stdout=PIPE, cwd=paths.ROOT) as child:
         assert child.stdout
         said = child.stdout.readline()
         with contextlib.suppress(ProcessLookupError):

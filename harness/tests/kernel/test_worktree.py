@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import places
-from harness.errors import HostError
+from harness.base import paths
+from harness.base.errors import HostError
+from harness.base.process import PIPE, python, start
+from harness.base.store import Store
 from harness.kernel.repository import Repository, open_repository
 from harness.kernel.source import source_tree
 from harness.kernel.tree_import import FileMode, TreeFile, import_files
 from harness.kernel.worktree import EPOCH, WorkTree, checked_out
-from harness.process import PIPE, python, start
-from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, seconds
 
 OLD = EPOCH * 1_000_000_000
@@ -188,7 +188,7 @@ def test_a_run_that_is_killed_frees_its_folder(store: Store, ours: Repository, t
     """The lock dies with the process, and what it left is mended."""
     commit = tree.git("rev-parse", "v9.0")
     words = [python("x")[0], "-c", KILLED, str(store.folder), str(ours.git_dir), commit]
-    with start(words, stdin=PIPE, stdout=PIPE, cwd=places.ROOT) as child:
+    with start(words, stdin=PIPE, stdout=PIPE, cwd=paths.ROOT) as child:
         assert child.stdout
         assert child.stdout.readline() == b"held\n"
         with checked_out(store, ours, commit, deadline=seconds(60)) as other:

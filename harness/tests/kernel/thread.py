@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.process import run
+from harness.base.deadline import Deadline
+from harness.base.process import run
 
 SOON = Deadline.after(3600)
 _AUTHOR = {"NAME": "Jörg Ünal", "EMAIL": "joerg@host.example"}

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.process import run
+from harness.base.deadline import Deadline
+from harness.base.process import run
 
 MAKEFILE = b"VERSION = 9\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
 FILES: Mapping[str, bytes] = {

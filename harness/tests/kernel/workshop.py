@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from harness.deadline import Deadline
+from harness.base.deadline import Deadline
+from harness.base.store import Store
 from harness.kernel.build import build_kernel
 from harness.kernel.built import BuiltKernel
 from harness.kernel.config import Config
@@ -15,7 +16,6 @@ from harness.kernel.sandbox import Bounds
 from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source, source_tree
 from harness.kernel.worktree import checked_out
-from harness.store import Store
 from harness.tests.kernel.fake_tree import CONFIG, FILES, FakeRepository
 
 CONFIGURED = Config(CONFIG, hashlib.sha256(CONFIG.encode()).hexdigest(), ("base",))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from harness.guest.moments import TIMES_NAME, Moments
 from harness.history import opened_history
+from harness.model.run_record import BuildRecord, CaseRecord, OutcomeCount, RunRecord, TraitRecord
+from harness.model.verdict import FAILED, Outcome, TraitSighting
 from harness.report.folder import CONFIG_NAME, RunFolder
-from harness.report.record import BuildRecord, CaseRecord, OutcomeCount, RunRecord, TraitRecord
 from harness.tests.report.sample import KERNEL, RUN, SPLAT, STARTED, case
-from harness.verdict import FAILED, Outcome, TraitSighting
 
 HOSTILE_ID = "cases/hostile/output.session"
 HOSTILE = (

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from harness.compare import Comparison, compare
+from harness.model.run_record import TraitRecord
+from harness.model.verdict import Outcome, TraitSighting
 from harness.report.comparison import comparison_json, comparison_lines
-from harness.report.record import TraitRecord
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, KERNEL, RUN, TRANSCRIPT, case
-from harness.verdict import Outcome, TraitSighting
 
 NAMES = ("2026-09-21T141320Z-deb", "2026-09-22T080000Z-deb")
 CONFIGS = ("CONFIG_CGROUPS=y\nCONFIG_FREEZER=y\n", "CONFIG_CGROUPS=y\nCONFIG_LOCKDEP=y\n")

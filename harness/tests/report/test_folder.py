@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import process
-from harness.errors import ExitStatus, HostError, UsageError
+from harness.base import process
+from harness.base.errors import ExitStatus, HostError, UsageError
+from harness.model.run_record import RunRecord, dumps
 from harness.report.folder import (
     CASES_NAME,
     CONFIG_NAME,
@@ -28,7 +29,6 @@ from harness.report.folder import (
     case_folder_name,
     load_run,
 )
-from harness.report.record import RunRecord, dumps
 from harness.tests.report.sample import CASES, RUN, STARTED, TRAITS
 
 BEGUN = replace(RUN, complete=False, cases=(), traits=(), problems=(), notes=())

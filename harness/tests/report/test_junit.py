@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from harness.model.run_record import KernelRecord, RunRecord, TraitRecord
+from harness.model.verdict import Outcome
 from harness.report.junit import JunitLimits, render_junit
-from harness.report.record import KernelRecord, RunRecord, TraitRecord
 from harness.tests.report.sample import CASES, RUN, SPLAT, case
-from harness.verdict import Outcome
 
 SCHEMA = xmlschema.XMLSchema(str(importlib.resources.files("harness.tests") / "data" / "junit.xsd"))
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)

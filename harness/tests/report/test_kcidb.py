@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships no types
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.known import Known
+from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
+from harness.model.verdict import Fault, Outcome
 from harness.report.kcidb import Sender, kcidb_report, patchset_hash, path_of
-from harness.report.record import BuildRecord, OutcomeCount, RunRecord
 from harness.tests.report.sample import CASES, KERNEL, RUN, case
-from harness.verdict import Fault, Outcome
 
 Table = Mapping[str, object]
 BUILT = BuildRecord(

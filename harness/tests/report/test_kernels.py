@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.model.run_record import CaseRecord, RunRecord, TraitRecord
+from harness.model.verdict import Outcome
 from harness.report.kernels import kernels_lines
 from harness.report.lines import Tone
-from harness.report.record import CaseRecord, RunRecord, TraitRecord
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import KERNEL, RUN
-from harness.verdict import Outcome
 
 TRAITS = {
     "outside_view": "relative",

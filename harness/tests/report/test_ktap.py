@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
+from harness.model.verdict import Outcome
 from harness.report.ktap import render_ktap
-from harness.report.record import CaseRecord, OutcomeCount, RunRecord
 from harness.tests.report.ktap_reader import Test, read_ktap
 from harness.tests.report.sample import CASES, RUN, case
-from harness.verdict import Outcome
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.verdict import Outcome
 from harness.report.live import LiveDisplay
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, case
 from harness.tests.report.screen import Screen
-from harness.verdict import Outcome
 
 JUNIT = Path("results/2026-09-21T141320Z-6.1.0-56-cloud-amd64/junit.xml")
 TERMINAL = {"TERM": "xterm-256color"}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import places
+from harness.base import paths
 from harness.report.folder import RUN_NAME
 from harness.report.page_data import gather
 from harness.report.page_details import pack
@@ -68,7 +68,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def make(results: Path) -> str:
     """The page of the three kernels in a results folder."""
     reported = find_reported(save_runs(results), results=results)
-    return render_page(gather(reported, semantics=SEMANTICS, case_files=places.case_files(), results=results))
+    return render_page(gather(reported, semantics=SEMANTICS, case_files=paths.case_files(), results=results))
 
 
 def unpack(text: str) -> Any:
@@ -104,7 +104,7 @@ def test_the_policy_names_the_one_script_and_the_one_style(page: str) -> None:
 
 def test_the_script_reads_no_text_as_markup() -> None:
     """Nor makes code of it: the sources have none of the words for that."""
-    folder = places.ROOT / "harness/report/page"
+    folder = paths.ROOT / "harness/report/page"
     text = "\n".join(path.read_text() for path in folder.glob("*.js"))
 
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|srcdoc", text)

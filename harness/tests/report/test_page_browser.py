@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness import places
+from harness.base import paths
+from harness.base.process import find_program
 from harness.compare import Change, compare
-from harness.process import find_program
+from harness.model.run_record import RunRecord
 from harness.report.kernels import kernel_letters
 from harness.report.page_data import gather
 from harness.report.page_html import render_page
-from harness.report.record import RunRecord
 from harness.report.reported import Reported, find_reported
 from harness.shipped_semantics import shipped_semantics
 from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
@@ -27,7 +27,7 @@ from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 pytestmark = pytest.mark.boot
 
 SIBLINGS = "cases/views/siblings.session"
-PICTURES = places.RESULTS / "screenshots"
+PICTURES = paths.RESULTS / "screenshots"
 NAMES = {Change.OTHERWISE: "otherwise", Change.KNOWN: "known", Change.CHANGED: "changed", Change.SAME: ""}
 """What the page calls a change in its classes, where that is not the change's own word."""
 
@@ -86,7 +86,7 @@ def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reporte
     """The page of some runs, in a file of their results folder."""
     reported = find_reported(names, results=results)
     semantics = shipped_semantics()
-    text = render_page(gather(reported, semantics=semantics, case_files=places.case_files(), results=results))
+    text = render_page(gather(reported, semantics=semantics, case_files=paths.case_files(), results=results))
     file = results / "report.html"
     file.write_text(text, encoding="utf-8")
     return file, reported

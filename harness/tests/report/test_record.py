@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import ExitStatus, UsageError
-from harness.report.record import FORMAT_VERSION, RunRecord, dumps, dumps_case, loads, loads_case
+from harness.base.errors import ExitStatus, UsageError
+from harness.model.run_record import FORMAT_VERSION, RunRecord, dumps, dumps_case, loads, loads_case
 from harness.tests.report.sample import CASES, KERNEL, RUN
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 from junitparser import JUnitXml
 
+from harness.model.series_record import Complaint, Level, SeriesRecord
+from harness.model.verdict import Outcome
 from harness.report.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
 from harness.report.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
 from harness.report.series import series_lines
 from harness.report.series_junit import render_series_junit
 from harness.report.series_mail import WIDTH, render_mail
 from harness.report.text import columns
-from harness.series.record import Complaint, Level, SeriesRecord
 from harness.tests.series.sample import BASE, BREAKS, FINE, GOOD, HOSTILE, MENDS, RECORD, STOPS, case, run
-from harness.verdict import Outcome
 
 EVIL = replace(
     RECORD,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.record import RunRecord, dumps, loads
+from harness.model.run_record import RunRecord, dumps, loads
+from harness.model.verdict import Outcome
 from harness.report.summary import case_lines, header_lines, is_clean, summary_lines
 from harness.report.text import columns, plain_text
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, SPLAT, case
-from harness.verdict import Outcome
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 

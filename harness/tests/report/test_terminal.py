@@ -14,15 +14,15 @@ from typing import TextIO
 
 import pytest
 
-from harness import process
-from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.model.verdict import Outcome
 from harness.report.live import LiveDisplay
 from harness.report.terminal import PlainDisplay, RunDisplay, choose_display
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, case
-from harness.verdict import Outcome
 
 JUNIT = Path("results/2026-09-21T141320Z-6.1.0-56-cloud-amd64/junit.xml")
 TERMINAL = {"TERM": "xterm-256color"}

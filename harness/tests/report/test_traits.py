@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.run_record import TraitRecord
 from harness.report.lines import Tone
-from harness.report.record import TraitRecord
 from harness.report.text import columns, plain_text
 from harness.report.traits import TraitMark, trait_lines, trait_row
 from harness.tests.report.sample import RUN, TRAITS

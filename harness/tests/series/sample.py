@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.report.record import CaseRecord, KernelRecord, RunRecord, TraitRecord
-from harness.semantics import load_semantics
-from harness.series.effects import Known
-from harness.series.record import (
+from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
+from harness.model.series_record import (
     Broken,
     Complaint,
     Declared,
@@ -19,8 +17,10 @@ from harness.series.record import (
     SeriesRecord,
     Standing,
 )
+from harness.model.verdict import Outcome, SplatReport, TraitSighting
+from harness.semantics import load_semantics
+from harness.series.effects import Known
 from harness.tests.test_semantics import SMALL
-from harness.verdict import Outcome, SplatReport, TraitSighting
 
 SEMANTICS = load_semantics(SMALL, path="small.toml")
 HOSTILE = "\x1b[2J\u202eevil | `rm` <img src=x> &lt; ::error::no, @you %0A::error::no"

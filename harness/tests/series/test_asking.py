@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitStatus, HarnessError, HostError, SeriesError, Stage, UsageError
+from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError, Stage, UsageError
+from harness.base.store import Store
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
@@ -21,20 +22,19 @@ from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source
 from harness.kernels import Asked, Ready
 from harness.known import KnownFailures
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
+from harness.model.series_record import Declared, Standing, State, loads
+from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
 from harness.report.folder import RunFolder
-from harness.report.record import BuildRecord, CaseRecord, RunRecord
 from harness.report.terminal import PlainDisplay
 from harness.run import Judging
 from harness.selection import Selection
 from harness.series import asking, walk
 from harness.series.declared import NOTHING, Declarations
 from harness.series.ground import Ground
-from harness.series.record import Declared, Standing, State, loads
 from harness.series.walk import Judged, Walk
-from harness.store import Store
 from harness.tests.series.sample import SEMANTICS, case, run
-from harness.verdict import Outcome
 
 COMMIT = "c" * 40
 SERIES = Series("a topic", 1, tuple(Patch(n, 4, f"patch {n}", "A", f"id{n}", (), b"") for n in range(1, 5)))

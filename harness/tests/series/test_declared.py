@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import SeriesError, UsageError
+from harness.base.errors import SeriesError, UsageError
+from harness.model.series_record import Declared
 from harness.series.declared import Declarations, joined, parse_declarations, read_expected
-from harness.series.record import Declared
 from harness.tests.series.sample import SEMANTICS
 
 SUBJECTS = ("cgroup: prepare", "cgroup: show paths", "cgroup: tidy up")

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.record import OutcomeCount, RunRecord
+from harness.model.run_record import OutcomeCount, RunRecord
+from harness.model.series_record import Declared, Effect, Of, Standing
+from harness.model.verdict import Outcome, SplatReport
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects, trait_values
-from harness.series.record import Declared, Effect, Of, Standing
 from harness.tests.series.sample import case, known, run
-from harness.verdict import Outcome, SplatReport
 
 SPLAT = SplatReport("warning", "WARNING: at kernel/x.c:1", "f00", "WARNING")
 NOTHING = Declarations()

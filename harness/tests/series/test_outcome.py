@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import UsageError
-from harness.report.record import RunRecord
+from harness.base.errors import UsageError
+from harness.model.run_record import RunRecord
+from harness.model.series_record import Declared, PatchRecord, State, dumps, loads
+from harness.model.verdict import Outcome
 from harness.series.declared import Declarations
 from harness.series.outcome import conclude, find_broken
-from harness.series.record import Declared, PatchRecord, State, dumps, loads
 from harness.tests.series.sample import BASE, BREAKS, FINE, GOOD, MENDS, RECORD, SEMANTICS, STOPS, case, known, run
-from harness.verdict import Outcome
 
 
 def test_what_is_broken_on_the_way_is_told() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.record import CaseRecord
+from harness.model.run_record import CaseRecord
+from harness.model.series_record import Effect, Of, Standing
+from harness.model.verdict import Outcome
 from harness.series.effects import trait_values
 from harness.series.plan import cases_that_show, needed_cases, widened_cases
-from harness.series.record import Effect, Of, Standing
 from harness.tests.series.sample import case
-from harness.verdict import Outcome
 
 TRAITS = st.dictionaries(st.sampled_from("pqrstu"), st.sampled_from("xy"))
 KERNELS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(TRAITS, st.sampled_from(list(Outcome))), min_size=1)

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from harness import places
-from harness.deadline import Deadline
-from harness.errors import ExitStatus
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import Completed, run
+from harness.base.store import Store
 from harness.kernel.source import source_package
-from harness.process import Completed, run
+from harness.model.series_record import Of, SeriesRecord, Standing, State, loads
 from harness.report.find_run import find_runs
-from harness.series.record import Of, SeriesRecord, Standing, State, loads
-from harness.store import Store
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import environment, harness
 from harness.tests.told import call
 
 BASE = "deb-src:6.1"
-BREAKS = next((places.SERIES / "release-agent-unchecked").glob("0001-*.patch"))
+BREAKS = next((paths.SERIES / "release-agent-unchecked").glob("0001-*.patch"))
 CASES = ("writes/release-agent-userns.session", "views/reader.session")
 HEAD = "From: A Dev <dev@example.org>\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nSubject: [PATCH {}/4] {}\n\n{}\n"
 HUNK = re.compile(r"@@ -(\S+) \+(\S+) @@(.*)")
@@ -80,7 +80,7 @@ def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
     """What two patches do to a rule is told by patch; where the image is the same nothing is asked; all answers are
     there, and the run folders can be compared."""
     write_series(tmp_path / "topic")
-    cases = [word for case in CASES for word in ("--cases", str(places.CASES / case))]
+    cases = [word for case in CASES for word in ("--cases", str(paths.CASES / case))]
     words: list[str | Path] = ["series", tmp_path / "topic", "--base", BASE, *cases, "--answers", tmp_path / "answers"]
     step = tmp_path / "step.md"
     env = environment(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.verdict import TraitSighting
 from harness.session.match import Bindings, StepMatch, is_played, match_step, substitute, unlearned
 from harness.session.output import read_output
 from harness.session.transcript import Guard, parse
-from harness.verdict import TraitSighting
 
 PATH = "cases/a.session"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.session.match import Bindings, match_step
 from harness.session.render import PlayedStep, diff, render_accepted, render_actual
 from harness.session.transcript import Choice, ExpectedLine, Step, Transcript, parse

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import CaseError
+from harness.base.errors import CaseError
 from harness.session.transcript import (
     CgroupVersion,
     Choice,

@@ -35,7 +35,7 @@ FAILED = frozenset({Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.L
 
 
 class Fault(StrEnum):
-    """Who must act on an ``ERROR``; see ``harness/errors.py``."""
+    """Who must act on an ``ERROR``; see ``harness/base/errors.py``."""
 
     NONE = ""
     """There is no error."""

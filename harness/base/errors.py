@@ -7,7 +7,7 @@
     +-- HostError       exit 3        this machine: a program missing, the disk full, QEMU gone (worth a retry)
 
 What a kernel does during a case (a mismatch, a time-out, a splat, a panic, a lost machine) is a verdict and not an
-exception: see ``harness/verdict.py``.
+exception: see ``harness/model/verdict.py``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 
 GRAMMAR = """\
 deb                    the newest cloud kernel image package of the distribution (the default)

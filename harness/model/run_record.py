@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from harness.json_value import build, loads_value, parse_json
-from harness.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
+from harness.base.json_records import build, loads_value, parse_json
+from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
 UNKNOWN = "unknown"

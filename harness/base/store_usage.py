@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.store import Store
+from harness.base.errors import UsageError
+from harness.base.store import Store
 
 EVERYTHING = "all"
 

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from harness.errors import HarnessError, HostError, UsageError
+from harness.base.errors import HarnessError, HostError, UsageError
 
 _HOST = {
     errno.ENOSPC: "no space left on the disk",
@@ -23,7 +23,7 @@ _HOST = {
     errno.EROFS: "a disk cannot be written",
     errno.EAGAIN: "no more processes or locks are to be had",
 }
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def explain(error: Exception) -> HarnessError:

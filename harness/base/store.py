@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deadline import Deadline
-from harness.errors import HostError, UsageError
-from harness.whole_file import write_whole
+from harness.base.atomic_write import write_whole
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deadline import Deadline
-from harness.errors import HostError
-from harness.system_calls import refuse_setting_times
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.seccomp import refuse_setting_times
 
 Child = subprocess.Popen[bytes]
 """A running program."""
@@ -127,7 +127,7 @@ def start(
     The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
 
     :param pass_fds: descriptors the child keeps, by the same numbers.
-    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/system_calls.py``.
+    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/base/seccomp.py``.
     :raises HostError: the program is missing or cannot be executed.
     """
     words = [os.fspath(word) for word in argv]

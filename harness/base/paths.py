@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 """The checkout: the folder that holds ``harness/``, ``cases/``, ``qemu/`` and the rest."""
 
 CASES = ROOT / "cases"

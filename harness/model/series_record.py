@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from harness.errors import Stage
-from harness.json_value import loads_value
+from harness.base.errors import Stage
+from harness.base.json_records import loads_value
 
 FORMAT_VERSION = 1
 SERIES_NAME = "series.json"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 
 _EVIDENCE_LENGTH = 120
 _EARLIEST, _LATEST = -1e9, 1e11

@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TypeVar, overload
 
-from harness.errors import HarnessError
+from harness.base.errors import HarnessError
 
 _Kind = TypeVar("_Kind")
 

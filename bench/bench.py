@@ -32,15 +32,15 @@ from harness.case import make_bench, run_session
 from harness.guest.machine import Machine, running
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
 from harness.guest.template import booted
-from harness.kernellog import KernelLog
+from harness.kernellog.reader import KernelLog
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
-from harness.report.folder import load_run
+from harness.results.folder import load_run
+from harness.semantics.shipped import shipped_semantics
 from harness.session.console_name import Console
 from harness.session.play import mount_command, play
 from harness.session.prompt import announcement_pattern
 from harness.session.transcript import parse
-from harness.shipped_semantics import shipped_semantics
 
 REPEATS = 5
 _EVERY = 9

@@ -23,7 +23,7 @@ from bench.figures import Figure, arguments, tell
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE
-from harness.report.folder import load_run
+from harness.results.folder import load_run
 
 BASE = "deb-src:6.1"
 SERIES = ("mountinfo-unscoped", "named-hierarchy-allowed", "move-judged-by-writer", "release-agent-unchecked")

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from bench.figures import Figure, arguments, tell
 from bench.page import measure_page
-from harness.compare import compare
-from harness.history import CASE, TRAIT, opened_history
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
 from harness.report.comparison import comparison_lines
-from harness.report.find_run import find_run
-from harness.report.folder import RunFolder
 from harness.report.history import case_history_lines
-from harness.timeline import timelines
+from harness.results.compare import compare
+from harness.results.find_run import find_run
+from harness.results.folder import RunFolder
+from harness.results.history import CASE, TRAIT, opened_history
+from harness.results.timeline import timelines
 
 REPEATS = 5
 CASES = 1000

@@ -17,10 +17,10 @@ from pathlib import Path
 from harness.base import paths
 from harness.base.store import digest_of
 from harness.kernel.mailbox import read_mail
-from harness.kernellog import SplatKind
+from harness.kernellog.reader import SplatKind
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.profile import Profile
+from harness.semantics.profile import Profile
 
 MUTANTS = paths.ROOT / "harness" / "tests" / "data" / "mutants"
 BASE = "deb-src:6.1"

@@ -53,16 +53,16 @@ from harness.base.host_facts import host_facts
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store
 from harness.case import make_bench
-from harness.known import KnownFailures
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
-from harness.report.folder import RunFolder
 from harness.report.terminal import PlainDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
 from harness.run import Judging, run_cases
 from harness.selection import Selection
-from harness.semantics import Semantics
-from harness.shipped_semantics import shipped_semantics
+from harness.semantics.shipped import shipped_semantics
+from harness.semantics.traits import Semantics
 
 RESULTS = places.RESULTS / "mutants"
 JSON = Path(__file__).with_name("mutants.json")

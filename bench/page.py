@@ -10,11 +10,11 @@ from harness.base import paths
 from harness.guest.moments import TIMES_NAME, Moments
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.report.folder import CONFIG_NAME, RunFolder, case_folder_name
 from harness.report.page_data import gather
 from harness.report.page_html import render_page
-from harness.report.reported import find_reported
-from harness.shipped_semantics import shipped_semantics
+from harness.results.folder import CONFIG_NAME, RunFolder, case_folder_name
+from harness.results.selected import find_reported
+from harness.semantics.shipped import shipped_semantics
 
 KERNELS, CASES = 20, 200
 REPEATS = 3

@@ -10,7 +10,7 @@ from harness.base.errors import UsageError
 from harness.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
-from harness.report.folder import LATEST_NAME, case_folder_name, load_run
+from harness.results.folder import LATEST_NAME, case_folder_name, load_run
 from harness.session.render import diff
 from harness.session.transcript import parse
 

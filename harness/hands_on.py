@@ -16,11 +16,11 @@ from harness.guest.machine import Machine
 from harness.hand_over import hand_over
 from harness.model.verdict import Fate
 from harness.pipeline import Options
-from harness.profile import Profile
+from harness.semantics.profile import Profile
+from harness.semantics.shipped import shipped_semantics
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError, Played, play
 from harness.session.transcript import Transcript, parse
-from harness.shipped_semantics import shipped_semantics
 
 _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0

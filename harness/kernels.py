@@ -18,17 +18,17 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import Store
-from harness.history import opened_history
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options, Prepared
-from harness.report.find_run import KERNELS_NAME, is_without_kernel
-from harness.report.folder import JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.terminal import RunDisplay
+from harness.results.find_run import KERNELS_NAME, is_without_kernel
+from harness.results.folder import JUNIT_NAME, RunFolder
+from harness.results.history import opened_history
 from harness.run import Judging, record_no_kernel, run_cases
 from harness.selection import Selection
-from harness.semantics import Semantics
+from harness.semantics.traits import Semantics
 
 _LOOK_SECONDS = 0.1
 

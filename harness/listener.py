@@ -11,19 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import judge, pipeline, pytest_plugin
+from harness import pipeline, pytest_plugin
 from harness.base import paths, process
 from harness.base.errors import HarnessError
 from harness.case import Bench, junit_names
-from harness.known import KnownFailures
 from harness.model.run_record import CaseRecord, RunRecord, loads_case
 from harness.model.verdict import FAILED, Outcome
-from harness.nearest import find_nearest
 from harness.repeat import join
-from harness.report.folder import RunFolder
 from harness.report.terminal import RunDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
 from harness.selection import Selection
-from harness.semantics import Semantics
+from harness.semantics import judge
+from harness.semantics.nearest import find_nearest
+from harness.semantics.traits import Semantics
 
 _FAILS = {*FAILED, Outcome.ERROR}
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from harness.base.errors import CaseError
 from harness.kernel.kconfig import KernelConfig, parse_need
-from harness.profile import Profile
+from harness.semantics.profile import Profile
 
 
 class Feature(StrEnum):

@@ -34,7 +34,7 @@ from harness.guest.template import CloningImpossibleError, Template, booted, clo
 from harness.kernel.build_options import AS_USUAL, BuildOptions
 from harness.model.run_record import UNKNOWN, KernelRecord, read_kernel
 from harness.needs import Feature
-from harness.profile import Declaration
+from harness.semantics.profile import Declaration
 from harness.session.console_name import Console
 
 if TYPE_CHECKING:

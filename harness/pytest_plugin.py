@@ -31,13 +31,13 @@ from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
 from harness.repeat import shuffle
-from harness.report.folder import RUN_NAME, case_folder_name
-from harness.semantics import Semantics
+from harness.results.folder import RUN_NAME, case_folder_name
+from harness.semantics.shipped import shipped_semantics
+from harness.semantics.traits import Semantics
 from harness.session.console_name import Console
 from harness.session.play import NotAskedError
 from harness.session.transcript import Transcript, check_traits, parse
 from harness.shells import Hierarchies, Shell, Sight
-from harness.shipped_semantics import shipped_semantics
 
 PREPARED = "harness_prepared"
 """Key of what the controller hands each worker: the prepared kernel as JSON."""

@@ -15,12 +15,7 @@ import pytest
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
-from harness.baseline import Baseline, judge_by
 from harness.case import Bench, make_bench
-from harness.compare import Comparison
-from harness.history import flake_rates
-from harness.kernel_line import kernel_line
-from harness.known import KnownFailures
 from harness.listener import Listener
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
@@ -28,12 +23,17 @@ from harness.needs import lack_notes
 from harness.pipeline import Prepared
 from harness.repeat import ONCE
 from harness.report.comparison import comparison_lines
-from harness.report.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.report.junit import render_junit
 from harness.report.lines import Line, Tone
 from harness.report.terminal import RunDisplay
+from harness.results.baseline import Baseline, judge_by
+from harness.results.compare import Comparison
+from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
+from harness.results.history import flake_rates
+from harness.results.kernel_line import kernel_line
+from harness.results.known_failures import KnownFailures
 from harness.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
-from harness.semantics import Semantics
+from harness.semantics.traits import Semantics
 
 _PYTEST_LOG = "pytest.log"
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from harness.base.errors import CaseError
 from harness.case import OpenCase, missing_hierarchies
 from harness.guest.console import Answer, Unanswered
-from harness.judge import StepOutcome
 from harness.model.verdict import TraitSighting
-from harness.semantics import Semantics
+from harness.semantics.judge import StepOutcome
+from harness.semantics.traits import Semantics
 from harness.session.console_name import Console
 from harness.session.header import read_header
 from harness.session.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies

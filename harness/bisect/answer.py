@@ -15,7 +15,7 @@ from harness.bisect.state import Judged, State
 from harness.bisect.story import Answer, Change, Culprit, Named
 from harness.bisect.walk import Walk, read_message
 from harness.model.run_record import CaseRecord
-from harness.report.folder import load_run
+from harness.results.folder import load_run
 from harness.session.noise import noiseless_diff
 
 _DIFFS = 3

@@ -12,22 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import judge, pipeline
+from harness import pipeline
 from harness.base import paths as places
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.store import Store
 from harness.bisect.readings import Target, file_of, files_to_ask, read_cases, read_value
-from harness.known import KnownFailures
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
 from harness.repeat import Rounds
-from harness.report.folder import RunFolder
 from harness.report.terminal import RunDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
 from harness.run import Judging, run_cases
 from harness.selection import Selection, worth_starting
-from harness.semantics import Semantics
+from harness.semantics import judge
+from harness.semantics.traits import Semantics
 from harness.series.quiet import QuietDisplay
 
 RUNS = "runs"

@@ -32,7 +32,7 @@ from harness.bisect.state import (
 )
 from harness.bisect.walk import Walk
 from harness.model.run_record import CaseRecord
-from harness.report.folder import RunFolder, load_run
+from harness.results.folder import RunFolder, load_run
 
 _INSISTS = 7
 """How often an end is asked again for what was named and did not differ."""

@@ -16,7 +16,7 @@ from harness.bisect.choice import Choice, choose
 from harness.bisect.lineage import Lineage, nodes
 from harness.bisect.state import Judged, State
 from harness.bisect.trace import Stretch, find_stretches, spread
-from harness.bisect.weigh import MOST_ASKS, Regime, find_regimes, is_weak, weigh
+from harness.semantics.sequential_test import MOST_ASKS, Regime, find_regimes, is_weak, weigh
 
 STEADY_ASKS = 4
 """How often each end, and each commit that an answer rests on, is asked before a target counts as steady."""

@@ -22,12 +22,12 @@ from harness.bisect.state import Role, State
 from harness.bisect.story import Answer, replay_lines, step_lines
 from harness.bisect.walk import Walk, walk_tree
 from harness.pipeline import Options
-from harness.report.folder import RunFolder
 from harness.report.lines import Line
 from harness.report.terminal import RunDisplay
+from harness.results.folder import RunFolder
 from harness.selection import Selection
-from harness.semantics import Semantics, near
-from harness.shipped_semantics import shipped_semantics
+from harness.semantics.shipped import shipped_semantics
+from harness.semantics.traits import Semantics, near
 
 BISECTIONS = "bisect"
 """The folder of all bisections in a results folder."""

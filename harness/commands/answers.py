@@ -19,7 +19,7 @@ from harness.commands.patchwork import make_poster, tell_waiting
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
     from harness.model.series_record import SeriesRecord
-    from harness.report.folder import RunFolder
+    from harness.results.folder import RunFolder
     from harness.series.checks import Poster
 
 ANSWER_NAME = "answer.txt"
@@ -127,10 +127,10 @@ def write_answers(
     """
     from harness.base.atomic_write import write_whole
     from harness.model.series_record import SERIES_NAME, dumps
-    from harness.report.folder import JUNIT_NAME
     from harness.report.forge import render_code_quality, render_summary
     from harness.report.series_junit import render_series_junit
     from harness.report.series_mail import render_mail
+    from harness.results.folder import JUNIT_NAME
 
     text = render_mail(record)
     files = {

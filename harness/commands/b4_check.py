@@ -97,8 +97,8 @@ def _words(
 ) -> SeriesWords:
     from harness.kernels import Asked
     from harness.selection import Selection
+    from harness.semantics.shipped import shipped_semantics
     from harness.series.judgement import SeriesWords
-    from harness.shipped_semantics import shipped_semantics
 
     semantics = shipped_semantics()
     folder = results or paths.RESULTS

@@ -37,11 +37,11 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
       1    a trait, a case or the kernel log regressed
       4    a RUN that there is not
     """
-    from harness.compare import Change, compare
-    from harness.history import flake_rates
     from harness.report.comparison import comparison_json, comparison_lines
-    from harness.report.find_run import find_runs
     from harness.report.terminal import choose_display
+    from harness.results.compare import Change, compare
+    from harness.results.find_run import find_runs
+    from harness.results.history import flake_rates
 
     if len(runs) > 2:
         raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")

@@ -16,8 +16,8 @@ from harness.base.errors import UsageError
 from harness.commands import options
 
 if TYPE_CHECKING:
-    from harness.history import History
     from harness.report.lines import Line
+    from harness.results.history import History
 
 Telling = Callable[[int], "Sequence[Line]"]
 """Makes lines for a number of columns."""
@@ -36,8 +36,8 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
     KERNEL is a KERNEL word as it was typed, a release, or the line that it
     belongs to. Of CASE a part of its id is enough.
     """
-    from harness.history import opened_history, rebuild
     from harness.report.terminal import choose_display
+    from harness.results.history import opened_history, rebuild
 
     folder = results or paths.RESULTS
     if not folder.is_dir():
@@ -56,9 +56,9 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
 
 def _told(found: History, name: str) -> Telling:
     """What is known by that name. :raises UsageError: nothing, or too much."""
-    from harness.history import CASE, TRAIT
     from harness.report.history import case_history_lines, run_history_lines, trait_history_lines
-    from harness.timeline import timelines
+    from harness.results.history import CASE, TRAIT
+    from harness.results.timeline import timelines
 
     cases = found.names(CASE)
     if name in cases or (name not in found.names(TRAIT) and (name := _only_case(name, cases, found)) in cases):
@@ -88,10 +88,10 @@ def _only_case(name: str, cases: Sequence[str], found: History) -> str:
 
 def _overview(found: History) -> Telling:
     """Each kernel line, what fails now, and what is flaky."""
-    from harness.history import CASE
     from harness.report.history import failing_lines, flake_lines, run_history_lines
     from harness.report.lines import Line
-    from harness.timeline import timelines
+    from harness.results.history import CASE
+    from harness.results.timeline import timelines
 
     runs = found.runs()
     by_line = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(one.line for one in runs)}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
     from harness.repeat import Rounds
     from harness.run import Judging
-    from harness.semantics import Semantics
+    from harness.semantics.traits import Semantics
 
 baseline_option = click.option(
     "--baseline", metavar="RUN", default="", help="Judge by comparison with RUN, or last: of the same kernel line."
@@ -49,8 +49,8 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
     :param records: what was recorded; none when the kernel could not be had.
     """
-    from harness.compare import is_asked
-    from harness.report.find_run import is_without_kernel
+    from harness.results.compare import is_asked
+    from harness.results.find_run import is_without_kernel
 
     if status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
         return ExitStatus.INTERRUPTED if status is ExitStatus.INTERRUPTED else ExitStatus.STOP
@@ -74,8 +74,8 @@ def read_judging(baseline: str, known: Path | None, *, semantics: Semantics, res
     :param baseline: empty for none. :param known: None for the file that there is by default.
     :raises UsageError: there is no such run or file. :raises CaseError: the file of known failures is broken.
     """
-    from harness.baseline import find_baseline
-    from harness.known import load_known
+    from harness.results.baseline import find_baseline
+    from harness.results.known_failures import load_known
     from harness.run import Judging
 
     file = known or paths.KNOWN

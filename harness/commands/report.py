@@ -19,8 +19,8 @@ from harness.commands.diff import RUN_HELP
 
 if TYPE_CHECKING:
     from harness.report.lines import Line
-    from harness.report.reported import Reported
-    from harness.semantics import Semantics
+    from harness.results.selected import Reported
+    from harness.semantics.traits import Semantics
 
 PLAIN_WIDTH = 80
 DEFAULT_ORIGIN = "kernel_patch_harness"
@@ -62,7 +62,7 @@ def report(
     report was written, and nothing of the kernels: that is for harness run and
     harness diff.
     """
-    from harness.report.reported import find_merged, find_reported
+    from harness.results.selected import find_merged, find_reported
 
     folder, words = results or paths.RESULTS, runs or ("last",)
     if merge:
@@ -152,6 +152,6 @@ def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
 
 
 def _semantics() -> Semantics:
-    from harness.shipped_semantics import shipped_semantics
+    from harness.semantics.shipped import shipped_semantics
 
     return shipped_semantics()

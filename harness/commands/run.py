@@ -23,7 +23,7 @@ from harness.pipeline import Fresh, Options
 
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
-    from harness.semantics import Semantics
+    from harness.semantics.traits import Semantics
 
 
 @click.command(epilog=options.KERNEL_HELP)
@@ -128,8 +128,8 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
     """
     from harness.model.kernel_spec import parse_spec
     from harness.pipeline import read_machine_type
-    from harness.semantics import MAINLINE
-    from harness.shipped_semantics import shipped_semantics
+    from harness.semantics.shipped import shipped_semantics
+    from harness.semantics.traits import MAINLINE
 
     semantics = shipped_semantics()
     for one in asked:

@@ -16,10 +16,10 @@ from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from harness.profile import Profile
     from harness.report.lines import Line
-    from harness.seen import Seen
-    from harness.semantics import Semantics, Trait
+    from harness.results.sightings import Seen
+    from harness.semantics.profile import Profile
+    from harness.semantics.traits import Semantics, Trait
 
 
 @click.command(short_help="Say what each version does, trait by trait.")
@@ -44,7 +44,7 @@ def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool
     """
     if learn + coverage + bool(profiles) > 1:
         raise UsageError("--learn, --coverage and --profiles do not go together", remedy="give one of them")
-    from harness.shipped_semantics import shipped_semantics
+    from harness.semantics.shipped import shipped_semantics
 
     known = shipped_semantics()
     if learn:
@@ -71,9 +71,9 @@ def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bo
 
 
 def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
-    from harness.observers import find_observers
     from harness.report.lines import Line
     from harness.report.story import story_lines, story_table
+    from harness.semantics.observers import find_observers
 
     if profiles:
         raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
@@ -107,9 +107,9 @@ def _learn(known: Semantics, words: Sequence[str]) -> int:
 
     :raises UsageError: not one of the folders holds a run to learn from.
     """
-    from harness import seen as learning
     from harness.base.atomic_write import write_whole
-    from harness.report.folder import RUN_NAME, load_run
+    from harness.results import sightings as learning
+    from harness.results.folder import RUN_NAME, load_run
 
     parts = [_load_seen(known)]
     for word in words:
@@ -133,7 +133,7 @@ def _learn(known: Semantics, words: Sequence[str]) -> int:
 
 def _load_seen(known: Semantics) -> Seen:
     """What was learned before; nothing when there is no such file."""
-    from harness import seen as learning
+    from harness.results import sightings as learning
 
     if not paths.SEEN.is_file():
         return learning.NOTHING
@@ -145,7 +145,7 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
 
     :raises UsageError: a word is neither a trait nor a theme.
     """
-    from harness.semantics import near
+    from harness.semantics.traits import near
 
     themes = {trait.theme for trait in known.traits.values()}
     words = set(words)
@@ -160,7 +160,7 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
 
 def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Profile, ...]:
     """The profiles to show for these traits, or for all. :raises UsageError: one of the names is none."""
-    from harness.semantics import AUTO, MAINLINE
+    from harness.semantics.traits import AUTO, MAINLINE
 
     if not profiles:
         return known.shown(traits)

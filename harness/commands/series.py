@@ -24,7 +24,7 @@ from harness.pipeline import Fresh, Options
 
 if TYPE_CHECKING:
     from harness.report.terminal import RunDisplay
-    from harness.semantics import Semantics
+    from harness.semantics.traits import Semantics
     from harness.series.checks import Poster
     from harness.series.judgement import SeriesWords
     from harness.series.walk import Judged
@@ -174,8 +174,8 @@ def _status(judged: Judged) -> ExitStatus:
 
 def _read_semantics(profile: str) -> Semantics:
     """The traits and profiles. :raises UsageError: there is no such profile."""
-    from harness.semantics import MAINLINE
-    from harness.shipped_semantics import shipped_semantics
+    from harness.semantics.shipped import shipped_semantics
+    from harness.semantics.traits import MAINLINE
 
     semantics = shipped_semantics()
     if profile not in ("", MAINLINE):

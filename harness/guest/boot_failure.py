@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
-from harness.kernellog import scan
+from harness.kernellog.reader import scan
 
 _LINES_SHOWN = 15
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.guest.moments import TIMES_NAME, Moments
 from harness.guest.qemu import KERNEL_LOG
-from harness.kernellog import KernelLog, Splat
+from harness.kernellog.reader import KernelLog, Splat
 
 _CHUNK_BYTES = 64 * 1024
 _KEPT_BYTES = 8 * 1024 * 1024

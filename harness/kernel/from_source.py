@@ -32,7 +32,7 @@ from harness.kernel.toolchain import find_adjustments, find_toolchain
 from harness.kernel.worktree import checked_out
 from harness.model.kernel_spec import parse_patches, parse_spec
 from harness.model.run_record import BuildRecord
-from harness.profile import Declaration
+from harness.semantics.profile import Declaration
 
 if TYPE_CHECKING:
     from harness.kernel.series import Series

@@ -18,7 +18,7 @@ from harness.kernel.locate import find_named
 from harness.kernel.package import fetch_image_package
 from harness.model.kernel_spec import KernelSpec, SpecKind
 from harness.model.run_record import NOT_BUILT, BuildRecord
-from harness.profile import Declaration
+from harness.semantics.profile import Declaration
 
 MACHINE_ARCHITECTURES = (Architecture.X86_64,)
 """What the machine types in ``qemu/`` run."""

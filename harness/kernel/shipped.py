@@ -19,7 +19,7 @@ from harness.base.errors import SeriesError, UsageError
 from harness.base.toml_table import Table
 from harness.kernel.series import Series, read_series
 from harness.model.kernel_spec import SpecKind
-from harness.profile import Declaration
+from harness.semantics.profile import Declaration
 
 DESCRIPTION = "series.toml"
 

@@ -222,7 +222,7 @@ class RunRecord:
     :param acceleration: ``kvm`` or ``tcg``; :param acceleration_evidence: the one line that says why.
     :param profile: name of the profile that judged, e.g. ``mainline-6.1``; ``auto`` when the run only describes.
     :param nearest: the profiles nearest to what was seen, best first, as ``v4: 2 of 36 traits differ: a, b``; see
-        ``harness/nearest.py``.
+        ``harness/semantics/nearest.py``.
     :param notes: one line each: what the user should know (booted afresh because ..., config unknown, ...).
     :param problems: errors that belong to no case (two cases that contradict each other on a trait).
     :param host: facts of the host in one line; :param hostname: its name on the network.

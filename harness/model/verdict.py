@@ -82,7 +82,7 @@ class TraitSighting:
 class SplatReport:
     """One splat of the kernel log, as the record keeps it.
 
-    :param kind: ``panic``, ``oops``, ``warning``, ... as in ``harness/kernellog.py``.
+    :param kind: ``panic``, ``oops``, ``warning``, ... as in ``harness/kernellog/reader.py``.
     :param title: the line that says what happened, without time stamp and addresses.
     :param fingerprint: hexadecimal digest of kind and the first five frames; the same bug has the same one.
     :param text: the splat, whole.

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.compare import CaseChange, Change, Comparison, SplatChange, TraitChange
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line, Tone, fact_lines, fold_line
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
+from harness.results.compare import CaseChange, Change, Comparison, SplatChange, TraitChange
 
 JSON_VERSION = 1
 _DIFF_LINES = 40

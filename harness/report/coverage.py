@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from harness.report.lines import Line, Tone
 from harness.report.matrix import column_name
 from harness.report.text import fold
-from harness.seen import Seen
-from harness.semantics import Semantics
+from harness.results.sightings import Seen
+from harness.semantics.traits import Semantics
 
 _INDENT = 4
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.report.lines import Line, Tone, fact_lines
 from harness.report.text import elide, fold, one_line
-from harness.timeline import Build, RunSummary, State, Timeline, rate_of, spark, value_levels
+from harness.results.timeline import Build, RunSummary, State, Timeline, rate_of, spark, value_levels
 
 _LEGEND = "a bar a build: low is good, high is bad, between is a flake, a dot is not asked"
 _SHOWN = 60

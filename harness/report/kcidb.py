@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from harness.base.errors import HostError, UsageError
-from harness.known import Told, read_told
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
 from harness.model.verdict import Fault, Outcome
 from harness.report.text import bound, one_line, plain_text
+from harness.results.known_failures import Told, read_told
 
 Value = dict[str, object]
 

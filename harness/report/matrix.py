@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.profile import Expectation, Profile
 from harness.report.lines import Line, Tone
 from harness.report.text import elide, fold
-from harness.semantics import MAINLINE, Trait
+from harness.semantics.profile import Expectation, Profile
+from harness.semantics.traits import MAINLINE, Trait
 
 SAME = '"'
 UNCONFIRMED = "?"

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError
 from harness.guest.moments import TIMES_NAME, parse_moments
-from harness.history import HISTORY_NAME, opened_history
-from harness.kernel_line import kernel_line
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.observers import find_observers
 from harness.report.lanes import LANES, LaneLine, lanes_of
 from harness.report.page_details import LaneReader, case_details, lane_limit
 from harness.report.page_html import PageData
 from harness.report.page_overview import Column, Overview, make_overview
 from harness.report.page_stories import CASE, TRAIT, histories, line_histories, trait_stories
-from harness.report.reported import Reported
-from harness.semantics import Semantics
-from harness.timeline import Entry, RunSummary
+from harness.results.history import HISTORY_NAME, opened_history
+from harness.results.kernel_line import kernel_line
+from harness.results.selected import Reported
+from harness.results.timeline import Entry, RunSummary
+from harness.semantics.observers import find_observers
+from harness.semantics.traits import Semantics
 
 _LOG_BYTES = 256 * 1024
 """Of a log more is not read: the page shows its first and last lines only."""

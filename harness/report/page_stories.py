@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.observers import Observer
 from harness.report.page_overview import Value
 from harness.report.story import decisions
 from harness.report.text import one_line
-from harness.semantics import Semantics
-from harness.timeline import Build, Entry, RunSummary, State, Timeline, timelines, value_levels
+from harness.results.timeline import Build, Entry, RunSummary, State, Timeline, timelines, value_levels
+from harness.semantics.observers import Observer
+from harness.semantics.traits import Semantics
 
 CASE, TRAIT = "case", "trait"
-"""What the history tells of; as in ``harness/history.py``."""
+"""What the history tells of; as in ``harness/results/history.py``."""
 BUILDS_SHOWN = 60
 _IMAGE_DIGITS = 12
 _STATES = {State.GOOD: 0, State.BAD: 1, State.FLAKY: 2, State.UNKNOWN: 3}

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.observers import Observer
-from harness.profile import Change, Expectation
 from harness.report.lines import Line, Tone
 from harness.report.matrix import trait_table
 from harness.report.text import fold
-from harness.seen import Seen
-from harness.semantics import MAINLINE, Semantics, Trait
+from harness.results.sightings import Seen
+from harness.semantics.observers import Observer
+from harness.semantics.profile import Change, Expectation
+from harness.semantics.traits import MAINLINE, Semantics, Trait
 
 UNCONFIRMED = "(?)"
 _INDENT = 2

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from harness.base.errors import SeriesError, UsageError
 from harness.base.toml_table import Table
 from harness.model.series_record import Declared
-from harness.semantics import Semantics
+from harness.semantics.traits import Semantics
 
 FILE_NAME = "harness.toml"
 _KEYS = ("cases", "traits", "patch")

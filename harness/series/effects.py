@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from harness.compare import CaseChange, Change, Comparison, compare, is_asked
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Effect, Of, Standing
 from harness.model.verdict import FAILED, Outcome
+from harness.results.compare import CaseChange, Change, Comparison, compare, is_asked
 from harness.series.declared import Declarations
 
 SEPARATOR = " and "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.base.errors import Stage
 from harness.model.run_record import RunRecord
 from harness.model.series_record import Broken, Effect, Of, PatchRecord, SeriesRecord, Standing
-from harness.semantics import Semantics
+from harness.semantics.traits import Semantics
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects, trait_values
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from harness.compare import is_asked
 from harness.model.run_record import CaseRecord
 from harness.model.series_record import Effect, Of
 from harness.model.verdict import FAILED
+from harness.results.compare import is_asked
 from harness.series.effects import trait_values
 from harness.session.noise import differ
 

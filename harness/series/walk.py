@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
-from harness.compare import is_asked
 from harness.kernel.checkpatch import NO_SCRIPT
 from harness.kernels import Asked, Ready, ready_kernels, remember_run
 from harness.model.run_record import RunRecord
@@ -28,9 +27,10 @@ from harness.model.series_record import (
     dumps,
 )
 from harness.pipeline import Options, Prepared
-from harness.report.find_run import KERNELS_NAME
-from harness.report.folder import RunFolder
 from harness.report.terminal import RunDisplay
+from harness.results.compare import is_asked
+from harness.results.find_run import KERNELS_NAME
+from harness.results.folder import RunFolder
 from harness.run import record_no_kernel
 from harness.series.asking import Asking
 from harness.series.declared import Declarations

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from harness.base.deadline import Deadline
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
-from harness.judge import StepOutcome
 from harness.model.verdict import Fate, TraitSighting
-from harness.profile import Profile
+from harness.semantics.judge import StepOutcome
+from harness.semantics.profile import Profile
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.match import Bindings, is_played, match_step, substitute, unlearned

@@ -14,7 +14,7 @@ from harness.case import Bench, make_bench
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
-from harness.shipped_semantics import shipped_semantics
+from harness.semantics.shipped import shipped_semantics
 
 # The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
 # is red for who broke it; `tox -e hunt` looks for new ones.

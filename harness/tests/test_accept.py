@@ -16,7 +16,7 @@ from harness.base.process import run
 from harness.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Outcome
-from harness.report.folder import RunFolder
+from harness.results.folder import RunFolder
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import harness, start
 

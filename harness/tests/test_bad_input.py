@@ -18,7 +18,7 @@ from harness.base.store import Store
 from harness.guest import template
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
-from harness.report.folder import load_run
+from harness.results.folder import load_run
 from harness.tests.crowd import crowded
 from harness.tests.kernel import images
 from harness.tests.private_mounts import needs_mounts, with_mounts

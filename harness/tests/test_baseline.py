@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ExitStatus, UsageError
-from harness.baseline import LAST, find_baseline, judge_by
-from harness.history import HISTORY_NAME
 from harness.model.run_record import RunRecord, dumps, loads
 from harness.model.verdict import Outcome
-from harness.report.find_run import FoundRun
-from harness.report.folder import RunFolder, load_run
 from harness.report.junit import render_junit
+from harness.results.baseline import LAST, find_baseline, judge_by
+from harness.results.find_run import FoundRun
+from harness.results.folder import RunFolder, load_run
+from harness.results.history import HISTORY_NAME
 from harness.run import exit_status
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
 

@@ -15,7 +15,7 @@ from harness.base.store import Store
 from harness.kernel.shipped import find_shipped, shipped_names
 from harness.kernel.source import Source, source_package
 from harness.model.verdict import Outcome
-from harness.report.folder import load_run
+from harness.results.folder import load_run
 from harness.tests.program import environment, harness
 
 pytestmark = pytest.mark.boot

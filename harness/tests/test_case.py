@@ -18,10 +18,10 @@ from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
 from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
-from harness.profile import Declaration
+from harness.semantics.profile import Declaration
+from harness.semantics.shipped import shipped_semantics
 from harness.session.header import read_header
 from harness.session.play import HierarchyError, NotAskedError
-from harness.shipped_semantics import shipped_semantics
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
 from harness.cli import main
 from harness.commands import answers
-from harness.report.folder import JUNIT_NAME
+from harness.results.folder import JUNIT_NAME
 
 CI = paths.ROOT / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import Change, compare
-from harness.compare_kernels import Difference
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
+from harness.results.compare import Change, compare
+from harness.results.kernel_differences import Difference
 from harness.tests.report.sample import KERNEL, RUN, SPLAT
 
 OTHER = replace(KERNEL, image_digest="77" * 32)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import history_file
 from harness.base.errors import ExitStatus, HostError, UsageError
-from harness.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
 from harness.model.run_record import OutcomeCount
 from harness.model.verdict import Outcome
-from harness.report.folder import RunFolder
+from harness.results import history_db
+from harness.results.folder import RunFolder
+from harness.results.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
 from harness.tests.report.sample import CASES, KERNEL, RUN, STARTED
 from harness.tests.told import call
 
@@ -145,8 +145,8 @@ def test_a_database_of_something_else_or_a_newer_harness_is_left_alone(tmp_path:
 
 def test_a_lock_is_waited_for_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First it is said what is waited for; one that never goes is the host's fault."""
-    monkeypatch.setattr(history_file, "QUIET_SECONDS", 0.05)
-    monkeypatch.setattr(history_file, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(history_db, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(history_db, "WAIT_SECONDS", 0.2)
     with opened(tmp_path):
         pass
     said: list[str] = []

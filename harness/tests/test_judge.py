@@ -1,4 +1,4 @@
-"""Tests of ``harness/judge.py``: the order of outcomes, and what a run says of the traits."""
+"""Tests of ``harness/semantics/judge.py``: the order of outcomes, and what a run says of the traits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.judge import StepOutcome, gather, judge, notes, trait_records
 from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting
-from harness.profile import Profile
-from harness.semantics import Semantics, load_semantics
+from harness.semantics.judge import StepOutcome, gather, judge, notes, trait_records
+from harness.semantics.profile import Profile
+from harness.semantics.traits import Semantics, load_semantics
 
 SEMANTICS = load_semantics(
     """

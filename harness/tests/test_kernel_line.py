@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.kernel_line import kernel_line
 from harness.model.run_record import BuildRecord, KernelRecord
+from harness.results.kernel_line import kernel_line
 from harness.tests.report.sample import KERNEL
 
 BUILT = BuildRecord(source="linux-source-6.1 6.1.192-2", base="b", commit="c")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import kernellog
-from harness.kernellog import KernelLog, Splat, SplatKind, scan
-from harness.kernellog_lines import is_candidate, start_of
-from harness.kernellog_splat import frames_of
+from harness.kernellog import reader
+from harness.kernellog.lines import is_candidate, start_of
+from harness.kernellog.reader import KernelLog, Splat, SplatKind, scan
+from harness.kernellog.splat import frames_of
 
 LOGS = Path(__file__).parent / "data" / "kernellog"
 NAMES = sorted(path.name for path in LOGS.glob("*.log"))
@@ -371,7 +371,7 @@ def test_last_lines() -> None:
     log.feed(b"".join(b"line %d\r\n" % number for number in range(5000)) + b"unfin\xffished")
 
     assert log.last_lines(3) == ["line 4998", "line 4999", "unfin\N{REPLACEMENT CHARACTER}ished"]
-    assert len(log.last_lines(10**6)) == kernellog.KEPT_LINES + 1
+    assert len(log.last_lines(10**6)) == reader.KEPT_LINES + 1
     assert log.last_lines(0) == []
 
 
@@ -391,8 +391,8 @@ def test_memory_is_bounded(piece: bytes) -> None:
     finally:
         tracemalloc.stop()
 
-    assert peak_bytes < 6 * kernellog.SPLAT_LIMIT_BYTES
-    assert sum(len(splat.text) for splat in splats + log.close()) < 2 * kernellog.SPLAT_LIMIT_BYTES
+    assert peak_bytes < 6 * reader.SPLAT_LIMIT_BYTES
+    assert sum(len(splat.text) for splat in splats + log.close()) < 2 * reader.SPLAT_LIMIT_BYTES
 
 
 def test_endless_splat_says_that_it_was_cut() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernellog_lines import SplatKind
-from harness.kernellog_splat import fingerprint_of, frames_of, title_of
+from harness.kernellog.lines import SplatKind
+from harness.kernellog.splat import fingerprint_of, frames_of, title_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.kernellog_taint import TAINTS, Taint, decode_taint, taints_in
+from harness.kernellog.taint import TAINTS, Taint, decode_taint, taints_in
 
 LOGS = Path(__file__).parent / "data" / "kernellog"
 

@@ -14,14 +14,14 @@ from harness import kernels
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
 from harness.kernels import Asked, Ready, run_kernels
-from harness.known import KnownFailures
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options
-from harness.report.folder import RunFolder
 from harness.report.terminal import PlainDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
 from harness.run import Judging
 from harness.selection import Selection
-from harness.semantics import load_semantics
+from harness.semantics.traits import load_semantics
 from harness.tests.report.sample import RUN
 from harness.tests.test_semantics import SMALL
 

@@ -17,7 +17,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
-from harness.report.folder import load_run
+from harness.results.folder import load_run
 
 pytestmark = pytest.mark.boot
 

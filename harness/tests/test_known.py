@@ -9,10 +9,10 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import CaseError
-from harness.known import Known, KnownFailures, Told, load_known, read_told
 from harness.model.run_record import CaseRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.shipped_semantics import shipped_semantics
+from harness.results.known_failures import Known, KnownFailures, Told, load_known, read_told
+from harness.semantics.shipped import shipped_semantics
 
 TODAY = datetime.date(2026, 11, 22)
 SEMANTICS = shipped_semantics()

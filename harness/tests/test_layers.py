@@ -30,10 +30,10 @@ ORDER = """
   base.atomic_write
   base.store
   base.paths
-* kernellog_lines
-* kernellog_splat
-* kernellog_taint
-* kernellog
+* kernellog.lines
+* kernellog.splat
+* kernellog.taint
+* kernellog.reader
 * session.console_name
 * session.prompt
 * session.shell_syntax
@@ -49,28 +49,28 @@ ORDER = """
 * model.run_record
 * session.noise
 * model.series_record
-* compare_kernels
-* compare
-* profile
-* semantics
-  shipped_semantics
+* results.kernel_differences
+* results.compare
+* semantics.profile
+* semantics.traits
+  semantics.shipped
 * series.declared
 * series.effects
 * series.plan
 * series.outcome
-* nearest
-* observers
-* judge
-* seen
-* known
-* merge
-* kernel_line
-* timeline
+* semantics.nearest
+* semantics.observers
+* semantics.judge
+* results.sightings
+* results.known_failures
+* results.merge
+* results.kernel_line
+* results.timeline
 * repeat
 * bisect.lineage
 * bisect.trace
 * bisect.choice
-* bisect.weigh
+* semantics.sequential_test
 * kernel.compression
 * kernel.likeness
 * kernel.image
@@ -181,14 +181,14 @@ ORDER = """
 * report.series_junit
 * report.forge
 * report.b4
-  report.folder
-  report.find_run
-  report.reported
+  results.folder
+  results.find_run
+  results.selected
 * report.lanes
 * report.again
-  history_file
-  history
-  baseline
+  results.history_db
+  results.history
+  results.baseline
 * report.page_overview
 * report.page_details
 * report.page_stories
@@ -260,7 +260,7 @@ DOORS = {
     "jinja2": {"report.page_html"},
     "qemu": {"guest.qmp"},
     "pytest": {"pytest_plugin", "run", "selection", "listener"},
-    "sqlite3": {"history_file", "history"},
+    "sqlite3": {"results.history_db", "results.history"},
     "urllib.request": {"patchwork"},
     "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},
 }

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import UsageError
-from harness.merge import NamedRun, merge_runs
 from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.shipped_semantics import shipped_semantics
+from harness.results.merge import NamedRun, merge_runs
+from harness.semantics.shipped import shipped_semantics
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
 
 SEMANTICS = shipped_semantics()

@@ -25,7 +25,7 @@ from bench.mutant import (
 )
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
-from harness.profile import Expectation, Profile
+from harness.semantics.profile import Expectation, Profile
 
 ALL = find_mutants()
 PLACES = ("kernel/cgroup/", "fs/kernfs/", "fs/proc/", "kernel/nsproxy.c", "kernel/fork.c")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.nearest import find_nearest, rank
-from harness.profile import Nearness
-from harness.semantics import Semantics, load_semantics
+from harness.semantics.nearest import find_nearest, rank
+from harness.semantics.profile import Nearness
+from harness.semantics.traits import Semantics, load_semantics
 from harness.tests.test_semantics import SHIPPED, SMALL
 
 OLD = """

@@ -8,9 +8,9 @@ from harness.base import paths
 from harness.base.errors import CaseError
 from harness.kernel.kconfig import ConfigSource, parse_config
 from harness.needs import Feature, check_need, excused, lack_notes, missing_needs
-from harness.semantics import Semantics
+from harness.semantics.shipped import shipped_semantics
+from harness.semantics.traits import Semantics
 from harness.session.transcript import parse
-from harness.shipped_semantics import shipped_semantics
 
 SESSIONS = sorted(paths.CASES.rglob("*.session"))
 OF_ALL_KERNELS = {

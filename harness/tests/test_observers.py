@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.observers import Observer, find_observers
+from harness.semantics.observers import Observer, find_observers
 
 TRAITS = {"view": ("absolute", "relative"), "agent": ("allowed", "refused"), "setns": ("yes", "no")}
 

@@ -10,7 +10,7 @@ from junitparser import JUnitXml
 from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Outcome
-from harness.report.folder import RunFolder, load_run
+from harness.results.folder import RunFolder, load_run
 from harness.run import exit_status, record_no_kernel
 
 KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image")

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 from harness.base.errors import CaseError
 from harness.model.run_record import RunRecord
 from harness.model.verdict import Outcome
-from harness.seen import NOTHING, Seen, Sighting, kernel_name, known, learn, merge, parse_seen, render_seen, why_not
-from harness.semantics import load_semantics
+from harness.results.sightings import (
+    NOTHING,
+    Seen,
+    Sighting,
+    kernel_name,
+    known,
+    learn,
+    merge,
+    parse_seen,
+    render_seen,
+    why_not,
+)
+from harness.semantics.traits import load_semantics
 from harness.tests.report.sample import CASES, KERNEL, RUN
 from harness.tests.test_semantics import SMALL
 

@@ -1,4 +1,4 @@
-"""Tests of ``harness/semantics.py`` and of the data that it reads, ``cases/semantics.toml``."""
+"""Tests of ``harness/semantics/traits.py`` and of the data that it reads, ``cases/semantics.toml``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import CaseError, SeriesError, UsageError
-from harness.profile import Declaration, Expectation
-from harness.semantics import AUTO, Semantics, load_semantics
+from harness.semantics.profile import Declaration, Expectation
+from harness.semantics.traits import AUTO, Semantics, load_semantics
 
 SHIPPED = Path(__file__).parents[2] / "cases" / "semantics.toml"
 

@@ -18,9 +18,9 @@ from harness.kernel.shipped import ShippedSeries, find_shipped, shipped_names
 from harness.kernel.source import Source, source_package
 from harness.kernel.sparse import check_out_sparsely
 from harness.model.kernel_spec import SpecKind, parse_spec
-from harness.profile import Declaration
-from harness.semantics import Semantics
-from harness.shipped_semantics import shipped_semantics
+from harness.semantics.profile import Declaration
+from harness.semantics.shipped import shipped_semantics
+from harness.semantics.traits import Semantics
 
 SERIES = paths.SERIES
 NAMES = sorted(path.parent.name for path in SERIES.glob("*/series.toml"))

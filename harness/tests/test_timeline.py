@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.timeline import Entry, State, Timeline, rate_of, spark, timelines, value_levels
+from harness.results.timeline import Entry, State, Timeline, rate_of, spark, timelines, value_levels
 
 
 def timeline(*runs: tuple[str, int, int]) -> Timeline:

@@ -1,4 +1,4 @@
-// How a cell stands to the baseline's: the rules of harness/compare.py, on what the overview has of each record.
+// How a cell stands to the baseline's: the rules of harness/results/compare.py, on what the overview has of each record.
 
 const CHANGES = {
   regressed: ["▼", "regressed"],

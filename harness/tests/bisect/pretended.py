@@ -21,7 +21,7 @@ from harness.bisect.readings import Target
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.pipeline import Options
-from harness.report.folder import RunFolder
+from harness.results.folder import RunFolder
 from harness.tests.kernel.user_tree import FILES, UserTree
 from harness.tests.report.sample import KERNEL
 

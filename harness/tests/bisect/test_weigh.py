@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bisect.weigh import MOST_ASKS, find_regimes, is_weak, most_likely, weigh
+from harness.semantics.sequential_test import MOST_ASKS, find_regimes, is_weak, most_likely, weigh
 
 
 def test_two_values_on_one_image_make_a_target_weak() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.base.errors import ExitStatus
 from harness.model.run_record import RunRecord
 from harness.model.verdict import Outcome
-from harness.report.folder import CONFIG_NAME, RunFolder
+from harness.results.folder import CONFIG_NAME, RunFolder
 from harness.tests.report.sample import KERNEL, RUN, STARTED
 from harness.tests.told import call
 

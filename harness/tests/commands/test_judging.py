@@ -8,10 +8,10 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.base.errors import ExitStatus
-from harness.history import opened_history
 from harness.model.run_record import OutcomeCount
 from harness.model.verdict import Outcome
-from harness.report.folder import load_run
+from harness.results.folder import load_run
+from harness.results.history import opened_history
 from harness.tests.program import start
 from harness.tests.told import call
 

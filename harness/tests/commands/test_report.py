@@ -12,8 +12,8 @@ from junitparser import JUnitXml
 from harness.base.errors import ExitStatus
 from harness.model.run_record import CaseRecord, RunRecord, dumps_case
 from harness.model.verdict import Outcome
-from harness.report.find_run import KERNELS_NAME
-from harness.report.folder import CASES_NAME, RUN_NAME, RunFolder
+from harness.results.find_run import KERNELS_NAME
+from harness.results.folder import CASES_NAME, RUN_NAME, RunFolder
 from harness.tests.report.ktap_reader import read_ktap
 from harness.tests.report.sample import CASES, KERNEL, RUN, STARTED, case
 from harness.tests.told import call

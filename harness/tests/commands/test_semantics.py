@@ -11,7 +11,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.model.run_record import RunRecord, TraitRecord
-from harness.report.folder import RunFolder
+from harness.results.folder import RunFolder
 from harness.tests.report.sample import RUN, STARTED
 from harness.tests.told import call
 

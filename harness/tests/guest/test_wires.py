@@ -15,7 +15,7 @@ from harness.base.deadline import Deadline
 from harness.guest.moments import TIMES_NAME, parse_moments
 from harness.guest.qemu import KERNEL_LOG
 from harness.guest.wires import Wires
-from harness.kernellog import SplatKind
+from harness.kernellog.reader import SplatKind
 
 MEBI = 1 << 20
 PORT = "admin"

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.guest.moments import TIMES_NAME, Moments
-from harness.history import opened_history
 from harness.model.run_record import BuildRecord, CaseRecord, OutcomeCount, RunRecord, TraitRecord
 from harness.model.verdict import FAILED, Outcome, TraitSighting
-from harness.report.folder import CONFIG_NAME, RunFolder
+from harness.results.folder import CONFIG_NAME, RunFolder
+from harness.results.history import opened_history
 from harness.tests.report.sample import KERNEL, RUN, SPLAT, STARTED, case
 
 HOSTILE_ID = "cases/hostile/output.session"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
-from harness.report.folder import case_folder_name
+from harness.results.folder import case_folder_name
 
 STARTED = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 

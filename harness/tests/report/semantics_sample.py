@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.observers import Observer
-from harness.seen import Seen, Sighting
-from harness.semantics import Semantics, load_semantics
+from harness.results.sightings import Seen, Sighting
+from harness.semantics.observers import Observer
+from harness.semantics.traits import Semantics, load_semantics
 
 TEXT = '''
 [trait.outside_view]

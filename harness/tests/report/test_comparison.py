@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.compare import Comparison, compare
 from harness.model.run_record import TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.report.comparison import comparison_json, comparison_lines
 from harness.report.text import columns
+from harness.results.compare import Comparison, compare
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, KERNEL, RUN, TRANSCRIPT, case
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.report.coverage import coverage_lines, coverage_table, find_lacks
 from harness.report.text import columns
-from harness.seen import Seen, Sighting
+from harness.results.sightings import Seen, Sighting
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.semantics_sample import SEEN, SEMANTICS
 

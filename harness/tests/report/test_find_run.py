@@ -10,8 +10,8 @@ import pytest
 
 from harness.base.errors import UsageError
 from harness.model.run_record import FORMAT_VERSION, RunRecord
-from harness.report.find_run import KERNELS_NAME, find_run, find_runs
-from harness.report.folder import RunFolder
+from harness.results.find_run import KERNELS_NAME, find_run, find_runs
+from harness.results.folder import RunFolder
 from harness.tests.report.sample import KERNEL, RUN, STARTED
 
 

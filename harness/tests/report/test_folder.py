@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from harness.base import process
 from harness.base.errors import ExitStatus, HostError, UsageError
 from harness.model.run_record import RunRecord, dumps
-from harness.report.folder import (
+from harness.results.folder import (
     CASES_NAME,
     CONFIG_NAME,
     JUNIT_NAME,

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships no types
 
 from harness.base.errors import UsageError
-from harness.known import Known
 from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.report.kcidb import Sender, kcidb_report, patchset_hash, path_of
+from harness.results.known_failures import Known
 from harness.tests.report.sample import CASES, KERNEL, RUN, case
 
 Table = Mapping[str, object]

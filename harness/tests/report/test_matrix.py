@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.report.matrix import matrix_lines, matrix_table, trait_table
-from harness.semantics import load_semantics
+from harness.semantics.traits import load_semantics
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.semantics_sample import SEMANTICS
 from harness.tests.test_semantics import SHIPPED

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base import paths
-from harness.report.folder import RUN_NAME
 from harness.report.page_data import gather
 from harness.report.page_details import pack
 from harness.report.page_html import content_policy, json_for_html, render_page
-from harness.report.reported import find_merged, find_reported
-from harness.shipped_semantics import shipped_semantics
+from harness.results.folder import RUN_NAME
+from harness.results.selected import find_merged, find_reported
+from harness.semantics.shipped import shipped_semantics
 from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
 SEMANTICS = shipped_semantics()

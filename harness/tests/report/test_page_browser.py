@@ -15,13 +15,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from harness.base import paths
 from harness.base.process import find_program
-from harness.compare import Change, compare
 from harness.model.run_record import RunRecord
 from harness.report.kernels import kernel_letters
 from harness.report.page_data import gather
 from harness.report.page_html import render_page
-from harness.report.reported import Reported, find_reported
-from harness.shipped_semantics import shipped_semantics
+from harness.results.compare import Change, compare
+from harness.results.selected import Reported, find_reported
+from harness.semantics.shipped import shipped_semantics
 from harness.tests.report.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
 pytestmark = pytest.mark.boot

@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.story import decisions, story_lines, story_table
 from harness.report.text import columns
-from harness.seen import NOTHING
+from harness.results.sightings import NOTHING
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.semantics_sample import OBSERVERS, SEEN, SEMANTICS
 

@@ -18,7 +18,7 @@ from harness.model.series_record import (
     Standing,
 )
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
-from harness.semantics import load_semantics
+from harness.semantics.traits import load_semantics
 from harness.series.effects import Known
 from harness.tests.test_semantics import SMALL
 

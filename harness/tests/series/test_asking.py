@@ -21,13 +21,13 @@ from harness.kernel.repository import Repository
 from harness.kernel.series import Patch, Series
 from harness.kernel.source import Source
 from harness.kernels import Asked, Ready
-from harness.known import KnownFailures
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.series_record import Declared, Standing, State, loads
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
-from harness.report.folder import RunFolder
 from harness.report.terminal import PlainDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
 from harness.run import Judging
 from harness.selection import Selection
 from harness.series import asking, walk

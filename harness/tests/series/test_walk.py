@@ -16,7 +16,7 @@ from harness.base.process import Completed, run
 from harness.base.store import Store
 from harness.kernel.source import source_package
 from harness.model.series_record import Of, SeriesRecord, Standing, State, loads
-from harness.report.find_run import find_runs
+from harness.results.find_run import find_runs
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import environment, harness
 from harness.tests.told import call

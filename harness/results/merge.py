@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.errors import UsageError
-from harness.judge import CONTRADICTION, gather
 from harness.model.run_record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord, is_known
 from harness.model.verdict import Outcome
-from harness.nearest import find_nearest
-from harness.semantics import Semantics
+from harness.semantics.judge import CONTRADICTION, gather
+from harness.semantics.nearest import find_nearest
+from harness.semantics.traits import Semantics
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
-from harness.kernellog_lines import (
+from harness.kernellog.lines import (
     RULE,
     Opening,
     SplatKind,
@@ -31,7 +31,7 @@ from harness.kernellog_lines import (
     is_unrelated,
     start_of,
 )
-from harness.kernellog_splat import Splat, fingerprint_of, title_of
+from harness.kernellog.splat import Splat, fingerprint_of, title_of
 
 __all__ = ["KernelLog", "Splat", "SplatKind", "scan"]
 

@@ -1,7 +1,8 @@
 """Traits and profiles: what kernels are known to do, read from ``cases/semantics.toml``.
 
-A trait is one observable choice; a profile (``harness/profile.py``) says which value is expected, and why. Pure: text
-in, frozen values out. ``mainline`` is kept as changes by release and resolved for one (:meth:`Semantics.profile`).
+A trait is one observable choice; a profile (``harness/semantics/profile.py``) says which value is expected, and why.
+Pure: text in, frozen values out. ``mainline`` is kept as changes by release and resolved for one
+(:meth:`Semantics.profile`).
 
 Errors: a broken file is a :class:`CaseError` that names file and key; a profile that does not exist is a
 :class:`UsageError` that names those that do.
@@ -19,7 +20,7 @@ from types import MappingProxyType
 from harness.base.errors import CaseError, SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.base.toml_table import Table
-from harness.profile import Change, Declaration, Expectation, Profile, resolve
+from harness.semantics.profile import Change, Declaration, Expectation, Profile, resolve
 
 AUTO = "auto"
 MAINLINE = "mainline"

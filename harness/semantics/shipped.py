@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from harness.base import paths
-from harness.semantics import Semantics, load_semantics
+from harness.semantics.traits import Semantics, load_semantics
 
 
 def shipped_semantics() -> Semantics:

@@ -16,11 +16,11 @@ from types import MappingProxyType
 
 from harness.base.errors import CaseError
 from harness.base.toml_table import Table
-from harness.judge import CONTRADICTION
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord, is_known
 from harness.model.verdict import Outcome
-from harness.semantics import Semantics
+from harness.semantics.judge import CONTRADICTION
+from harness.semantics.traits import Semantics
 
 IMAGE_DIGITS = 12
 _SERIES = "series:"

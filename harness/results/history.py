@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.base.errors import HarnessError
-from harness.history_file import begin, connect, prepare, told
-from harness.kernel_line import kernel_line
 from harness.model.run_record import UNKNOWN, RunRecord
-from harness.report.find_run import is_without_kernel, run_folders
-from harness.report.folder import CASES_NAME, RUN_NAME, load_run
-from harness.timeline import Entry, RunSummary
+from harness.results.find_run import is_without_kernel, run_folders
+from harness.results.folder import CASES_NAME, RUN_NAME, load_run
+from harness.results.history_db import begin, connect, prepare, told
+from harness.results.kernel_line import kernel_line
+from harness.results.timeline import Entry, RunSummary
 
 HISTORY_NAME = "history.sqlite"
 _ENTRY = """SELECT run.folder, run.started, run.line, run.release, run.image, run.question || ' ' || said.digest,

@@ -24,8 +24,8 @@ from harness.base.errors import CaseError
 from harness.base.toml_table import Table
 from harness.model.run_record import CaseRecord, TraitRecord
 from harness.model.verdict import FAILED, Outcome
-from harness.profile import Profile
-from harness.semantics import Semantics
+from harness.semantics.profile import Profile
+from harness.semantics.traits import Semantics
 
 
 @dataclass(frozen=True, slots=True)

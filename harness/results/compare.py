@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.compare_kernels import Difference, find_differences
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.model.verdict import FAILED, Outcome, SplatReport
+from harness.results.kernel_differences import Difference, find_differences
 from harness.session.noise import differ, noiseless_diff, quieten_line
 
 

@@ -2,7 +2,7 @@
 
 Profiles of different things must not be held against each other. What ns_cgroup of 2008 did says nothing of cgroup
 namespaces, and the other way round; a kernel may have both. So traits fall into families
-(:func:`~harness.semantics.Semantics.families`), and each family has a nearest profile of its own.
+(:func:`~harness.semantics.traits.Semantics.families`), and each family has a nearest profile of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from harness.profile import Nearness, Profile, nearness
-from harness.semantics import Semantics
+from harness.semantics.profile import Nearness, Profile, nearness
+from harness.semantics.traits import Semantics
 
 
 def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile | None = None) -> tuple[Nearness, ...]:

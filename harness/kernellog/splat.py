@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.kernellog_lines import SplatKind, content_of
+from harness.kernellog.lines import SplatKind, content_of
 
 FRAMES_IN_FINGERPRINT = 5
 _FINGERPRINT_DIGITS = 16

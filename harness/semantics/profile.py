@@ -1,6 +1,6 @@
 """Profiles: sets of expectations, how mainline's is resolved for a release, how near one is to what was seen.
 
-Pure. Built by ``harness/semantics.py``.
+Pure. Built by ``harness/semantics/traits.py``.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from harness.model.run_record import TraitRecord
 from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
-from harness.profile import Expectation, Profile
-from harness.semantics import Semantics
+from harness.semantics.profile import Expectation, Profile
+from harness.semantics.traits import Semantics
 
 _FATES: Mapping[Fate, str] = MappingProxyType(
     {

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.errors import HarnessError
-from harness.compare import Change, Comparison, compare
-from harness.history import opened_history
-from harness.kernel_line import kernel_line
 from harness.model.run_record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
-from harness.report.find_run import FoundRun, complete_runs, find_run
-from harness.report.folder import load_run
+from harness.results.compare import Change, Comparison, compare
+from harness.results.find_run import FoundRun, complete_runs, find_run
+from harness.results.folder import load_run
+from harness.results.history import opened_history
+from harness.results.kernel_line import kernel_line
 
 LAST = "last"
 """The newest complete run of the same kernel line."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.merge import NamedRun, merge_runs
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.report.find_run import FoundRun, find_runs_of
-from harness.semantics import Semantics
+from harness.results.find_run import FoundRun, find_runs_of
+from harness.results.merge import NamedRun, merge_runs
+from harness.semantics.traits import Semantics
 
 
 @dataclass(frozen=True, slots=True)

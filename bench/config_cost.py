@@ -30,10 +30,10 @@ from harness.guest.emulator import find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.guest.template import booted
-from harness.kernel.config import DEFAULT
-from harness.kernel.fragment import Request, merge, parse_fragment, render_requests
-from harness.kernel.kconfig_tools import make_config, prepare
-from harness.kernel.sandbox import Sandbox, make_words, run_inside
+from harness.kernel.config.configure import DEFAULT
+from harness.kernel.config.fragment import Request, merge, parse_fragment, render_requests
+from harness.kernel.config.tools import make_config, prepare
+from harness.kernel.sandbox.sandbox import Sandbox, make_words, run_inside
 
 ROUNDS = 4
 BASE = "the default"

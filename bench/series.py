@@ -20,7 +20,7 @@ from bench.figures import Figure, arguments, tell
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE, Store
-from harness.kernel.source import Source, source_package
+from harness.kernel.source.tree import Source, source_package
 from harness.model.series_record import SERIES_NAME, loads
 
 _SECONDS = 4 * 3600.0

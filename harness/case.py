@@ -18,12 +18,12 @@ from harness.base.errors import CaseError, HarnessError, SeriesError
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
-from harness.kernel.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config
+from harness.kernel.needs import Feature, excused, missing_needs
 from harness.kernellog.reader import Splat
 from harness.kernellog.taint import decode_taint
 from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
-from harness.needs import Feature, excused, missing_needs
 from harness.pipeline import Prepared
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile

@@ -20,8 +20,8 @@ from harness.guest.accel import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
-from harness.kernel.bubblewrap import find_complaint
-from harness.kernel.kernel import resolve_kernel
+from harness.kernel.resolve import resolve_kernel
+from harness.kernel.sandbox.bubblewrap import find_complaint
 from harness.model.kernel_spec import parse_spec
 
 _SECONDS = 600.0

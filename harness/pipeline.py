@@ -31,15 +31,15 @@ from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
 from harness.guest.mounted import find_mounted
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
-from harness.kernel.build_options import AS_USUAL, BuildOptions
+from harness.kernel.build.options import AS_USUAL, BuildOptions
+from harness.kernel.needs import Feature
 from harness.model.run_record import UNKNOWN, KernelRecord, read_kernel
-from harness.needs import Feature
 from harness.semantics.profile import Declaration
 from harness.session.console_name import Console
 
 if TYPE_CHECKING:
     from harness.guest.image import GuestImage
-    from harness.kernel.kernel import Kernel
+    from harness.kernel.resolve import Kernel
 
 PREPARE_SECONDS = 600.0
 """All that comes before the first case: fetching a package, building the guest image, a race and a boot."""
@@ -113,7 +113,7 @@ def prepare(
     """
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
     from harness.guest.emulator import find_emulator
-    from harness.kernel.kernel import resolve_kernel
+    from harness.kernel.resolve import resolve_kernel
     from harness.model.kernel_spec import parse_spec
 
     say(f"kernel: {options.kernel}")

@@ -25,9 +25,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
 from harness.base.store import Store
 from harness.case import Bench, OpenCase, conclude, make_bench, run_session
+from harness.kernel.needs import check_need
 from harness.model.run_record import CaseRecord, dumps_case
 from harness.model.verdict import Outcome
-from harness.needs import check_need
 from harness.pipeline import Options
 from harness.python_file import check_names, explain_import
 from harness.repeat import shuffle

@@ -16,10 +16,10 @@ import pytest
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
 from harness.case import Bench, make_bench
+from harness.kernel.needs import lack_notes
 from harness.listener import Listener
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
-from harness.needs import lack_notes
 from harness.pipeline import Prepared
 from harness.repeat import ONCE
 from harness.report.comparison import comparison_lines

@@ -11,8 +11,8 @@ from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.bisect.lineage import Lineage
 from harness.bisect.walk import Walk, read_commits
-from harness.kernel.locate import find_named
-from harness.kernel.shipped import find_shipped
+from harness.kernel.patches.shipped import find_shipped
+from harness.kernel.source.locate import find_named
 from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
 from harness.series.ground import Ground, find_ground
 

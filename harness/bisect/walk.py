@@ -14,9 +14,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.bisect.lineage import Commit, Lineage, is_built
-from harness.kernel.locate import find_named
-from harness.kernel.repository import Repository
-from harness.kernel.source import is_tree, source_tree
+from harness.kernel.git.repository import Repository
+from harness.kernel.source.locate import find_named
+from harness.kernel.source.tree import is_tree, source_tree
 from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
 
 _STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"

@@ -15,7 +15,7 @@ from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging, options
 from harness.commands.run import choose_workers, existing_cases
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 from harness.pipeline import PREPARE_SECONDS, Options
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from harness.base.errors import ExitStatus
 from harness.commands import options
 from harness.commands.run import choose_workers, existing_cases
 from harness.guest.qemu import Acceleration
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import click
 
 from harness.base.store import Store
 from harness.commands import options
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 
 
 @click.command(epilog=options.KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")
@@ -19,7 +19,7 @@ def build(kernel: str, building: BuildOptions) -> int:
     """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
     from harness import pipeline
     from harness.base.deadline import Deadline
-    from harness.kernel.kernel import resolve_kernel
+    from harness.kernel.resolve import resolve_kernel
     from harness.model.kernel_spec import parse_spec
     from harness.report.terminal import choose_display
 

@@ -11,7 +11,7 @@ import click
 
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
-from harness.kernel.build_options import BUILD_SECONDS, BuildOptions
+from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
 
 KERNEL_HELP = """KERNEL is one of:
 

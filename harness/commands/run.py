@@ -18,7 +18,7 @@ from harness.base.store import Store
 from harness.commands import judging, options
 from harness.commands.ending import tell
 from harness.guest.qemu import Acceleration
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
 
 if TYPE_CHECKING:

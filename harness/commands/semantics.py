@@ -89,7 +89,7 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
 
 
 def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
-    from harness.kernel.shipped import shipped_claims
+    from harness.kernel.patches.shipped import shipped_claims
     from harness.report.coverage import coverage_lines, coverage_table, find_lacks
 
     if words:

@@ -19,7 +19,7 @@ from harness.commands.ending import tell
 from harness.commands.patchwork import context_option, project_option, target_option
 from harness.commands.run import choose_workers, existing_cases
 from harness.guest.qemu import Acceleration
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
 
 if TYPE_CHECKING:

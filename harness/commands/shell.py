@@ -7,7 +7,7 @@ import click
 from harness.base.store import Store
 from harness.commands import options
 from harness.guest.qemu import Acceleration
-from harness.kernel.build_options import BuildOptions
+from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 
 

@@ -9,7 +9,7 @@ from harness.base.store import Store
 from harness.guest.console import Console as Shell
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
-from harness.needs import Feature
+from harness.kernel.needs import Feature
 from harness.session.console_name import Console
 
 _FACT = "guest-features"

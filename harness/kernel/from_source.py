@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 from harness.base.deadline import Deadline
 from harness.base.errors import Stage, UsageError, during
 from harness.base.store import Store
-from harness.kernel.apt import Apt
-from harness.kernel.build_options import BuildOptions, SourceWord
-from harness.kernel.build_order import find_built
-from harness.kernel.built import COMPILER, BuiltKernel
-from harness.kernel.config import DEFAULT as USUAL_FRAGMENTS
-from harness.kernel.config import Config, configure, find_config
-from harness.kernel.locate import no_patches, not_a_tree, read_as
-from harness.kernel.patched import PatchedTree, unpatched
-from harness.kernel.progress import Progress
-from harness.kernel.sandbox import DEFAULT
-from harness.kernel.shipped import ShippedSeries, find_shipped
-from harness.kernel.source import Source, is_tree, source_package, source_tree
-from harness.kernel.toolchain import find_adjustments, find_toolchain
-from harness.kernel.worktree import checked_out
+from harness.kernel.build.build_order import find_built
+from harness.kernel.build.options import BuildOptions, SourceWord
+from harness.kernel.build.product import COMPILER, BuiltKernel
+from harness.kernel.build.progress import Progress
+from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
+from harness.kernel.config.configure import Config, configure, find_config
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.patches.patched_tree import PatchedTree, unpatched
+from harness.kernel.patches.shipped import ShippedSeries, find_shipped
+from harness.kernel.sandbox.sandbox import DEFAULT
+from harness.kernel.source.apt import Apt
+from harness.kernel.source.locate import no_patches, not_a_tree, read_as
+from harness.kernel.source.tree import Source, is_tree, source_package, source_tree
+from harness.kernel.toolchain.toolchain import find_adjustments, find_toolchain
 from harness.model.kernel_spec import parse_patches, parse_spec
 from harness.model.run_record import BuildRecord
 from harness.semantics.profile import Declaration
 
 if TYPE_CHECKING:
-    from harness.kernel.series import Series
+    from harness.kernel.patches.series import Series
 
 Say = Callable[[str], None]
 
@@ -76,7 +76,7 @@ def kernel_from_source(
     config = find_config(store, tree, fragments=fragments, assignments=words, deadline=deadline)
     built = find_built(store, tree, config, deadline=deadline) if config else None
     if config is None or built is None:
-        from harness.kernel.build import build_kernel
+        from harness.kernel.build.build import build_kernel
 
         say("checking out")
         with checked_out(store, tree.repository, tree.commit, deadline=deadline) as work_tree:
@@ -143,7 +143,7 @@ def _apply(
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
-        from harness.kernel.tree import patch_tree
+        from harness.kernel.patches.apply import patch_tree
 
         say(f"applying {one.title}")
         below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
@@ -162,8 +162,8 @@ def read_patches(store: Store, word: SourceWord, source: Source, *, deadline: De
     :raises UsageError: there is no such series, version or patch. :raises SeriesError: it is incomplete or damaged.
     :raises HostError: b4 or git is missing, or did not end before the deadline.
     """
-    from harness.kernel.git_range import series_of_range
-    from harness.kernel.series import read_series
+    from harness.kernel.patches.git_range import series_of_range
+    from harness.kernel.patches.series import read_series
 
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.store import Store
-from harness.kernel.apt import Apt
-from harness.kernel.build_options import SourceWord
+from harness.kernel.build.options import SourceWord
 from harness.kernel.from_source import patched_trees, read_patches
-from harness.kernel.locate import find_named
-from harness.kernel.patched import PatchedTree, unpatched
-from harness.kernel.series import Series
-from harness.kernel.shipped import ShippedSeries, find_shipped
-from harness.kernel.source import Source
-from harness.kernel.tags import describe
+from harness.kernel.git.revisions import describe
+from harness.kernel.patches.patched_tree import PatchedTree, unpatched
+from harness.kernel.patches.series import Series
+from harness.kernel.patches.shipped import ShippedSeries, find_shipped
+from harness.kernel.source.apt import Apt
+from harness.kernel.source.locate import find_named
+from harness.kernel.source.tree import Source
 from harness.model.kernel_spec import PathReading, SpecKind, parse_patches, parse_spec
 
 _HOST_APT = Apt()

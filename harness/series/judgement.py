@@ -11,7 +11,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import digest_of
-from harness.kernel.checkpatch import check_style
+from harness.kernel.patches.checkpatch import check_style
 from harness.kernels import Asked
 from harness.model.kernel_spec import parse_patches
 from harness.model.series_record import SERIES_NAME, SeriesRecord, loads

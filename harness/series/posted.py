@@ -13,9 +13,9 @@ from harness.base.atomic_write import write_whole
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, UsageError
 from harness.base.store import Store, digest_of
-from harness.kernel.mailbox import Mail, is_mail, read_mail
-from harness.kernel.series import series_of_mails
-from harness.kernel.source import Source, source_tree
+from harness.kernel.patches.mailbox import Mail, is_mail, read_mail
+from harness.kernel.patches.series import series_of_mails
+from harness.kernel.source.tree import Source, source_tree
 
 TRACKING_VARIABLE = "B4_TRACKING_FILE"
 """Where b4 says what it knows of a series under review (``b4 review``): base and thread."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
-from harness.kernel.checkpatch import NO_SCRIPT
+from harness.kernel.patches.checkpatch import NO_SCRIPT
 from harness.kernels import Asked, Ready, ready_kernels, remember_run
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.kernel.built import read_built
+from harness.kernel.build.product import read_built
 from harness.model.series_record import Complaint, Level
 
 Warned = tuple[tuple[int, Complaint], ...]

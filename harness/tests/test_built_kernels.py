@@ -12,8 +12,8 @@ from harness.base import paths, process
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
-from harness.kernel.shipped import find_shipped, shipped_names
-from harness.kernel.source import Source, source_package
+from harness.kernel.patches.shipped import find_shipped, shipped_names
+from harness.kernel.source.tree import Source, source_package
 from harness.model.verdict import Outcome
 from harness.results.folder import load_run
 from harness.tests.program import environment, harness

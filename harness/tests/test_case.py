@@ -13,10 +13,10 @@ from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarc
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
-from harness.kernel.kconfig import ConfigSource, parse_config
+from harness.kernel.config.kconfig import ConfigSource, parse_config
+from harness.kernel.needs import Feature
 from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
-from harness.needs import Feature
 from harness.pipeline import Prepared, dumps, loads
 from harness.semantics.profile import Declaration
 from harness.semantics.shipped import shipped_semantics

@@ -6,8 +6,8 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import CaseError
-from harness.kernel.kconfig import ConfigSource, parse_config
-from harness.needs import Feature, check_need, excused, lack_notes, missing_needs
+from harness.kernel.config.kconfig import ConfigSource, parse_config
+from harness.kernel.needs import Feature, check_need, excused, lack_notes, missing_needs
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
 from harness.session.transcript import parse

@@ -14,9 +14,9 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store
-from harness.kernel.shipped import ShippedSeries, find_shipped, shipped_names
-from harness.kernel.source import Source, source_package
-from harness.kernel.sparse import check_out_sparsely
+from harness.kernel.git.sparse import check_out_sparsely
+from harness.kernel.patches.shipped import ShippedSeries, find_shipped, shipped_names
+from harness.kernel.source.tree import Source, source_package
 from harness.model.kernel_spec import SpecKind, parse_spec
 from harness.semantics.profile import Declaration
 from harness.semantics.shipped import shipped_semantics

@@ -15,9 +15,9 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store, digest_of
-from harness.kernel.git import git
-from harness.kernel.repository import initialise
-from harness.kernel.source import source_package
+from harness.kernel.git.command import git
+from harness.kernel.git.repository import initialise
+from harness.kernel.source.tree import source_package
 
 KIND = "test-history"
 """The kind of the repository in the store."""

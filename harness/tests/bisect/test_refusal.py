@@ -10,7 +10,7 @@ from harness.base.errors import HarnessError, SeriesError, UsageError
 from harness.bisect.request import Wanted
 from harness.bisect.state import dumps as dump_state
 from harness.bisect.state import loads
-from harness.kernel.repository import Repository
+from harness.kernel.git.repository import Repository
 from harness.tests.bisect.desk import Desk
 from harness.tests.bisect.pretended import PretendedAsker
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.process import Completed, run
-from harness.kernel.b4 import find_b4
+from harness.kernel.patches.b4 import find_b4
 from harness.tests.kernel.test_checkpatch import SCRIPT
 from harness.tests.kernel.user_tree import UserTree, kernel_tree
 from harness.tests.program import PROGRAM, environment

@@ -16,7 +16,7 @@ from harness.guest.features import find_lacking, read_lacking
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.guest.template import Template, cloned
-from harness.needs import Feature
+from harness.kernel.needs import Feature
 from harness.pipeline import Prepared
 from harness.session.console_name import Console
 

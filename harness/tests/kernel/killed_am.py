@@ -11,11 +11,11 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.process import Completed
 from harness.base.store import Store
-from harness.kernel import tree as tree_module
-from harness.kernel.series import Patch, read_series
-from harness.kernel.source import source_tree
-from harness.kernel.tree import patch_tree
-from harness.kernel.worktree import WorkTree
+from harness.kernel.git.worktree import WorkTree
+from harness.kernel.patches import apply as tree_module
+from harness.kernel.patches.apply import patch_tree
+from harness.kernel.patches.series import Patch, read_series
+from harness.kernel.source.tree import source_tree
 
 
 def wait(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...]) -> Patch | None:

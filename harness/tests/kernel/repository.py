@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.process import run
-from harness.kernel.apt import Apt
+from harness.kernel.source.apt import Apt
 
 ARCHITECTURE = "amd64"
 

@@ -14,10 +14,10 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError
 from harness.base.store import Store
-from harness.kernel import objects
-from harness.kernel.build import LOG_KIND, LOGS_KEPT
-from harness.kernel.build_order import find_built
-from harness.kernel.config import Config
+from harness.kernel.build import object_cache
+from harness.kernel.build.build import LOG_KIND, LOGS_KEPT
+from harness.kernel.build.build_order import find_built
+from harness.kernel.config.configure import Config
 from harness.tests.kernel.fake_tree import CONFIG, FILES
 from harness.tests.kernel.workshop import CONFIGURED, NEW_FORK, Workshop
 
@@ -79,7 +79,7 @@ def test_the_progress_knows_the_last_build(workshop: Workshop, tmp_path: Path) -
     workshop.build()
     first = list(workshop.steps)
     shutil.rmtree(workshop.store.folder / "kernel-build")
-    shutil.rmtree(workshop.store.folder / objects.KIND)
+    shutil.rmtree(workshop.store.folder / object_cache.KIND)
     workshop.build()
 
     assert [step.total for step in first] == [None] * 7
@@ -184,10 +184,10 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
     """A missing flex is named with its package; one that is there is not believed to be missing."""
     deed = 'echo "/bin/sh: 1: flex: not found"; exit 127'
     workshop.repository.commit({"Makefile": FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')})
-    monkeypatch.setattr("harness.kernel.host_lack.find_program", lambda name: Path("/usr/bin/flex"))
+    monkeypatch.setattr("harness.kernel.toolchain.host_lack.find_program", lambda name: Path("/usr/bin/flex"))
     with pytest.raises(SeriesError):
         workshop.build("a lie")
-    monkeypatch.setattr("harness.kernel.host_lack.find_program", lambda name: None)
+    monkeypatch.setattr("harness.kernel.toolchain.host_lack.find_program", lambda name: None)
 
     with pytest.raises(HostError) as caught:
         workshop.build("a lie")
@@ -209,7 +209,7 @@ def test_only_a_tree_without_a_series_adds_to_the_compiler_cache(
     workshop.build("a deed")
     after = {path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"}
     workshop.repository.commits.pop()
-    for kind in ("kernel-build", objects.KIND):
+    for kind in ("kernel-build", object_cache.KIND):
         shutil.rmtree(workshop.store.folder / kind)
     again = workshop.build()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import SeriesError
-from harness.kernel.sandbox import Bounds
+from harness.kernel.sandbox.sandbox import Bounds
 from harness.tests.kernel.fake_tree import FILES
 from harness.tests.kernel.workshop import Workshop
 

@@ -8,12 +8,12 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.kernel import checkpatch
-from harness.kernel.checkpatch import check_style, parse_complaints
-from harness.kernel.git_range import series_of_range
-from harness.kernel.patched import PatchedTree, unpatched
-from harness.kernel.series import Series
-from harness.kernel.source import source_tree
+from harness.kernel.patches import checkpatch
+from harness.kernel.patches.checkpatch import check_style, parse_complaints
+from harness.kernel.patches.git_range import series_of_range
+from harness.kernel.patches.patched_tree import PatchedTree, unpatched
+from harness.kernel.patches.series import Series
+from harness.kernel.source.tree import source_tree
 from harness.model.series_record import Complaint, Level
 from harness.tests.kernel.user_tree import UserTree
 

@@ -8,7 +8,14 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import HostError
-from harness.kernel.compilers import Adjustments, Tool, Toolchain, adjust, parse_compilers, parse_kernel_version
+from harness.kernel.toolchain.compilers import (
+    Adjustments,
+    Tool,
+    Toolchain,
+    adjust,
+    parse_compilers,
+    parse_kernel_version,
+)
 
 ROWS = parse_compilers(paths.COMPILERS.read_text(), path="kconfigs/compilers.toml")
 BOOKWORM = Toolchain(

@@ -12,12 +12,12 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.store import Store
-from harness.kernel import host_lack
-from harness.kernel.config import DEFAULT, Config, configure, find_config, fragment_names
-from harness.kernel.kconfig import ConfigSource, check_bootable, parse_config
-from harness.kernel.patched import PatchedTree
-from harness.kernel.source import source_package, source_tree
-from harness.kernel.worktree import WorkTree, checked_out
+from harness.kernel.config.configure import DEFAULT, Config, configure, find_config, fragment_names
+from harness.kernel.config.kconfig import ConfigSource, check_bootable, parse_config
+from harness.kernel.git.worktree import WorkTree, checked_out
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.source.tree import source_package, source_tree
+from harness.kernel.toolchain import host_lack
 
 SOON = Deadline.after(3600)
 OF_A_SERIES = paths.SERIES / "ns-cgroup/ns.config"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.kernel.conflict import Complaint, compare, explain, parse_complaints
+from harness.kernel.patches.conflict import Complaint, compare, explain, parse_complaints
 
 SAID = """\
 Checking patch kernel/fork.c...

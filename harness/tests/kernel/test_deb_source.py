@@ -16,8 +16,8 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
-from harness.kernel.source import Source, source_package
-from harness.kernel.worktree import checked_out
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.source.tree import Source, source_package
 from harness.tests.kernel.repository import Repository
 from harness.tests.kernel.user_tree import FILES, seconds
 
@@ -126,7 +126,9 @@ def test_a_host_without_xz(
 ) -> None:
     """Python unpacks it then, to the same commit."""
     commit = fetch(Store(tmp_path / "other"), repository).commit
-    monkeypatch.setattr("harness.kernel.apt.find_program", lambda name: None if name == "xz" else find_program(name))
+    monkeypatch.setattr(
+        "harness.kernel.source.apt.find_program", lambda name: None if name == "xz" else find_program(name)
+    )
 
     assert fetch(store, repository).commit == commit
 

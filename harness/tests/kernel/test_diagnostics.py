@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
-from harness.kernel.lack import find_lack
+from harness.kernel.build.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
+from harness.kernel.toolchain.missing import find_lack
 
 GCC = """\
   CC      kernel/a.o

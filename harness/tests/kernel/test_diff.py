@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.diff import Region, add_prefixes, diff_lines, has_diff, lacks_prefixes, read_changes, read_lines
+from harness.kernel.patches.diff import (
+    Region,
+    add_prefixes,
+    diff_lines,
+    has_diff,
+    lacks_prefixes,
+    read_changes,
+    read_lines,
+)
 
 PATCH = b"""\
 Why: - and + are in the text, too.

@@ -12,8 +12,8 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.kernel.examine import ExaminedImage, FoundConfig, examine_image, find_config
-from harness.kernel.kconfig import ConfigSource
+from harness.kernel.config.kconfig import ConfigSource
+from harness.kernel.image.examine import ExaminedImage, FoundConfig, examine_image, find_config
 from harness.tests.kernel.images import bzimage, embed_config, vmlinux
 
 RELEASE = "6.1.0-rc3-test"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from harness.kernel.follow import Reading
+from harness.kernel.sandbox.output_reader import Reading
 
 
 def test_lines_are_cut_wherever_the_pieces_end() -> None:

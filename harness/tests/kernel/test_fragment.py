@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.base import paths as places
 from harness.base.errors import UsageError
 from harness.base.kernel_release import Release
-from harness.kernel.fragment import Fragment, Request, Versions, merge, parse_fragment, render_requests
+from harness.kernel.config.fragment import Fragment, Request, Versions, merge, parse_fragment, render_requests
 
 WHOLE = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.192 Kernel Configuration\n#\nCONFIG_X=y\n"
 

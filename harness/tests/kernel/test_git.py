@@ -8,9 +8,9 @@ import pytest
 
 from harness.base.errors import HostError
 from harness.base.store import Store
-from harness.kernel.git import git
-from harness.kernel.repository import open_repository
-from harness.kernel.tree_import import FileMode, TreeFile, import_files
+from harness.kernel.git.command import git
+from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
+from harness.kernel.git.repository import open_repository
 from harness.tests.kernel.user_tree import UserTree, seconds
 
 

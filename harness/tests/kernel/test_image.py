@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import run
-from harness.kernel.image import Architecture, ImageFormat, read_facts, require_loadable
+from harness.kernel.image.facts import Architecture, ImageFormat, read_facts, require_loadable
 from harness.tests.kernel.images import (
     END_QEMU,
     END_QEMU_STATUS,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
-from harness.kernel.kconfig import ConfigSource, KernelConfig, Need, check_bootable, parse_config, parse_need
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, Need, check_bootable, parse_config, parse_need
 
 TEXT = """\
 #

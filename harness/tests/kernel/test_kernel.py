@@ -12,9 +12,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
-from harness.kernel.image import Architecture
-from harness.kernel.kconfig import ConfigSource
-from harness.kernel.kernel import Kernel, resolve_kernel
+from harness.kernel.config.kconfig import ConfigSource
+from harness.kernel.image.facts import Architecture
+from harness.kernel.resolve import Kernel, resolve_kernel
 from harness.model.kernel_spec import parse_spec
 from harness.tests.kernel.images import RELEASE, arm64_image, bzimage, embed_config, vmlinux
 from harness.tests.kernel.repository import Repository

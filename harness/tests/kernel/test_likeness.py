@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.likeness import describe, show
+from harness.kernel.image.file_type import describe, show
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.kernel.locate import find_named, not_a_tree
+from harness.kernel.source.locate import find_named, not_a_tree
 from harness.model.kernel_spec import PathReading, parse_spec
 
 

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.kernel.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox, split_mailbox
+from harness.kernel.patches.mailbox import (
+    NO_DATE,
+    NO_SENDER,
+    Mail,
+    is_mail,
+    is_mailbox,
+    read_mail,
+    read_mailbox,
+    split_mailbox,
+)
 from harness.tests.kernel.thread import Tree, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.base.store import Store
-from harness.kernel import objects
-from harness.kernel.built import KIND
+from harness.kernel.build import object_cache
+from harness.kernel.build.product import KIND
 from harness.tests.kernel.fake_tree import FILES, FakeRepository
 from harness.tests.kernel.workshop import NEW_FORK, Workshop
 
@@ -78,14 +78,14 @@ def test_many_builds_of_one_repository_leave_the_objects_of_another(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bisection builds a dozen commits of one tree; what other trees start from stays, though it is older."""
-    monkeypatch.setattr(objects, "_KEPT", 3)
+    monkeypatch.setattr(object_cache, "_KEPT", 3)
     workshop.build()
     shutil.copytree(workshop.repository.path, tmp_path / "other")
     other = Workshop(FakeRepository(tmp_path / "other"), workshop.store)
     for number in range(4):
         other.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
         other.build()
-    kept = [_read_fact(fact)["repository"] for fact in (workshop.store.folder / objects.KIND).glob("*.json")]
+    kept = [_read_fact(fact)["repository"] for fact in (workshop.store.folder / object_cache.KIND).glob("*.json")]
 
     assert len(kept) == 3
     assert len(set(kept)) == 2
@@ -94,7 +94,7 @@ def test_many_builds_of_one_repository_leave_the_objects_of_another(
 def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
     """When a build from objects fails and no patch's line is to blame, it is built from nothing."""
     workshop.build()
-    for kept in (workshop.store.folder / objects.KIND).glob("*/output/lib/string.o"):
+    for kept in (workshop.store.folder / object_cache.KIND).glob("*/output/lib/string.o"):
         kept.write_text("not an object")
     workshop.repository.commit({"kernel/fork.c": NEW_FORK})
 
@@ -109,16 +109,16 @@ def _read_fact(path: Path) -> dict[str, object]:
 
 def test_few_objects_are_kept(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The objects that were used last stay and the others go; a long series does not push out the tree's own."""
-    monkeypatch.setattr(objects, "_KEPT", 2)
+    monkeypatch.setattr(object_cache, "_KEPT", 2)
     base = workshop.repository.commits[0]
     workshop.build()
     for number in range(1, 4):
         workshop.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {number} */\n"})
         workshop.build(*(f"change fork {at}" for at in range(number)))
-    kept = [str(fact["commit"]) for fact in map(_read_fact, (workshop.store.folder / objects.KIND).glob("*.json"))]
+    kept = [str(fact["commit"]) for fact in map(_read_fact, (workshop.store.folder / object_cache.KIND).glob("*.json"))]
 
     assert sorted(kept) == sorted([base, *workshop.repository.commits[-2:]])
-    assert len(list((workshop.store.folder / objects.KIND).glob("*/output"))) == 3
+    assert len(list((workshop.store.folder / object_cache.KIND).glob("*/output"))) == 3
 
 
 def test_warnings_of_what_is_not_compiled_again_are_told(workshop: Workshop) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.progress import Pace, Progress, parse_step, progress_of
+from harness.kernel.build.progress import Pace, Progress, parse_step, progress_of
 
 EVEN = Pace.measured([float(second) for second in range(100)], 100.0)
 

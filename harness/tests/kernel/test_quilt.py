@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.base.errors import SeriesError
-from harness.kernel.quilt import QuiltEntry, parse_quilt
+from harness.kernel.patches.quilt import QuiltEntry, parse_quilt
 
 
 def test_names_options_and_comments_are_read() -> None:

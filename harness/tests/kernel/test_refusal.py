@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from harness.base.errors import SeriesError
-from harness.kernel.refusal import SERIES_LIMIT_BYTES, check_link, check_patch, check_size
+from harness.kernel.patches.safety import SERIES_LIMIT_BYTES, check_link, check_patch, check_size
 
 HUNK = "@@ -0,0 +1 @@\n+a\n"
 

@@ -15,8 +15,8 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import PIPE, start
-from harness.kernel import bubblewrap
-from harness.kernel.sandbox import (
+from harness.kernel.sandbox import bubblewrap
+from harness.kernel.sandbox.sandbox import (
     REPRODUCIBLE,
     Bounds,
     InsideResult,

@@ -13,8 +13,8 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.base.store import Store
-from harness.kernel import b4
-from harness.kernel.series import Series, read_series
+from harness.kernel.patches import b4
+from harness.kernel.patches.series import Series, read_series
 from harness.tests.kernel.thread import Tree, lines, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 TITLES = ["fork: say fünf", "cgroup: say ten", "fork: say fifteen"]

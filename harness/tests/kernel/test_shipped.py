@@ -8,7 +8,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
-from harness.kernel.shipped import find_shipped, shipped_claims, shipped_names
+from harness.kernel.patches.shipped import find_shipped, shipped_claims, shipped_names
 
 SOON = Deadline.after(3600)
 DIFF = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"

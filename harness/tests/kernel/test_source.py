@@ -11,8 +11,8 @@ import pytest
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.process import run
 from harness.base.store import Store
-from harness.kernel.source import Source, is_tree, source_tree
-from harness.kernel.worktree import checked_out
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.source.tree import Source, is_tree, source_tree
 from harness.tests.kernel.user_tree import FILES, UserTree, kernel_tree, seconds
 from harness.tests.privileges import READ_ALL, without
 from harness.tests.program import environment, harness

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.kernel.source import source_tree
-from harness.kernel.sparse import check_out_sparsely
+from harness.kernel.git.sparse import check_out_sparsely
+from harness.kernel.source.tree import source_tree
 from harness.tests.kernel.thread import Tree, lines
 
 SOON = Deadline.after(3600)

@@ -9,9 +9,9 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.kernel.repository import Repository
-from harness.kernel.source import source_tree
-from harness.kernel.tags import describe, find_commit, find_names, near_tags
+from harness.kernel.git.repository import Repository
+from harness.kernel.git.revisions import describe, find_commit, find_names, near_tags
+from harness.kernel.source.tree import source_tree
 from harness.tests.kernel.thread import Tree
 
 SOON = Deadline.after(3600)

@@ -12,13 +12,13 @@ from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.process import PIPE, python, start
 from harness.base.store import Store
-from harness.kernel import tree as tree_module
-from harness.kernel.git_range import series_of_range
-from harness.kernel.patched import PatchedTree, unpatched
-from harness.kernel.series import Series, read_series
-from harness.kernel.source import Source, source_tree
-from harness.kernel.tree import patch_tree
-from harness.kernel.worktree import checked_out
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.patches import apply as tree_module
+from harness.kernel.patches.apply import patch_tree
+from harness.kernel.patches.git_range import series_of_range
+from harness.kernel.patches.patched_tree import PatchedTree, unpatched
+from harness.kernel.patches.series import Series, read_series
+from harness.kernel.source.tree import Source, source_tree
 from harness.tests.kernel.thread import Tree, lines, mailbox
 
 SOON = Deadline.after(3600)

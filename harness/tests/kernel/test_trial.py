@@ -8,8 +8,8 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.kernel.repository import Repository
-from harness.kernel.trial import find_tag, links_above, read_entries, read_files, try_patch
+from harness.kernel.git.apply_check import find_tag, links_above, read_entries, read_files, try_patch
+from harness.kernel.git.repository import Repository
 from harness.tests.kernel.thread import Tree, lines
 
 SOON = Deadline.after(3600)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.fragment import Request, Versions
-from harness.kernel.unmet import Answer, explain, explain_all, parse_answers
+from harness.kernel.config.fragment import Request, Versions
+from harness.kernel.config.unmet import Answer, explain, explain_all, parse_answers
 
 
 def reason(asked: str, got: str | None, *lines: str, versions: Versions | None = None) -> str:

@@ -12,8 +12,8 @@ import pytest
 from harness.base import paths
 from harness.base.process import PIPE, python, start
 from harness.base.store import Store
-from harness.kernel.source import source_tree
-from harness.kernel.worktree import checked_out
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.source.tree import source_tree
 from harness.tests.kernel.user_tree import UserTree, photograph, seconds
 
 USE_IT = """

@@ -16,10 +16,10 @@ from harness.base import paths
 from harness.base.errors import HostError
 from harness.base.process import PIPE, python, start
 from harness.base.store import Store
-from harness.kernel.repository import Repository, open_repository
-from harness.kernel.source import source_tree
-from harness.kernel.tree_import import FileMode, TreeFile, import_files
-from harness.kernel.worktree import EPOCH, WorkTree, checked_out
+from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
+from harness.kernel.git.repository import Repository, open_repository
+from harness.kernel.git.worktree import EPOCH, WorkTree, checked_out
+from harness.kernel.source.tree import source_tree
 from harness.tests.kernel.user_tree import UserTree, seconds
 
 OLD = EPOCH * 1_000_000_000

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.kernel.build import build_kernel
-from harness.kernel.built import BuiltKernel
-from harness.kernel.config import Config
-from harness.kernel.patched import PatchedTree
-from harness.kernel.progress import Progress
-from harness.kernel.sandbox import Bounds
-from harness.kernel.series import Patch, Series
-from harness.kernel.source import Source, source_tree
-from harness.kernel.worktree import checked_out
+from harness.kernel.build.build import build_kernel
+from harness.kernel.build.product import BuiltKernel
+from harness.kernel.build.progress import Progress
+from harness.kernel.config.configure import Config
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.series import Patch, Series
+from harness.kernel.sandbox.sandbox import Bounds
+from harness.kernel.source.tree import Source, source_tree
 from harness.tests.kernel.fake_tree import CONFIG, FILES, FakeRepository
 
 CONFIGURED = Config(CONFIG, hashlib.sha256(CONFIG.encode()).hexdigest(), ("base",))

@@ -16,10 +16,10 @@ from harness.base.store import Store
 from harness.guest.accel import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
-from harness.kernel.patched import PatchedTree
-from harness.kernel.repository import Repository
-from harness.kernel.series import Patch, Series
-from harness.kernel.source import Source
+from harness.kernel.git.repository import Repository
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.series import Patch, Series
+from harness.kernel.source.tree import Source
 from harness.kernels import Asked, Ready
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.series_record import Declared, Standing, State, loads

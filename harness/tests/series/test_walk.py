@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Completed, run
 from harness.base.store import Store
-from harness.kernel.source import source_package
+from harness.kernel.source.tree import source_package
 from harness.model.series_record import Of, SeriesRecord, Standing, State, loads
 from harness.results.find_run import find_runs
 from harness.tests.kernel.user_tree import UserTree, kernel_tree

@@ -1,0 +1,276 @@
+"""Building a kernel: out of tree, in the sandbox, the same each time, from objects of a tree nearby, and never twice.
+
+found already? -> objects to start from -> make -> image, symbols, config, log -> kept, with a script to repeat it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError
+from harness.base.store import Store, digest_of
+from harness.kernel.build.build_order import BuildOrder, order_build
+from harness.kernel.build.ccache import CompilerCache, find_cache
+from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
+from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
+from harness.kernel.build.listener import Listener
+from harness.kernel.build.object_cache import Start, Wanted, copy_objects, find_start, keep_objects
+from harness.kernel.build.product import (
+    COMPILER,
+    CONFIG,
+    IMAGE,
+    KIND,
+    LOG,
+    SYMBOLS,
+    VMLINUX,
+    BuiltKernel,
+    read_built,
+    write_built,
+)
+from harness.kernel.build.progress import Pace, Progress, parse_step
+from harness.kernel.build.reproduce import SCRIPT, SERIES, Recipe, render_script
+from harness.kernel.config.configure import Config
+from harness.kernel.git.worktree import WorkTree
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.sandbox.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
+
+LOG_KIND = "kernel-log"
+"""The folder of the store with what make says, and with what it said of the last builds that failed."""
+LOGS_KEPT = 50
+
+_TARGET = "bzImage"
+_IMAGE_PLACE = "arch/x86/boot/bzImage"
+_RELEASE_PLACE = "include/config/kernel.release"
+_PACE = "kernel-pace"
+_OUTPUT = "output"
+_RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/version.c
+
+
+def build_kernel(
+    store: Store,
+    tree: PatchedTree,
+    worktree: WorkTree,
+    config: Config,
+    *,
+    deadline: Deadline,
+    trusted: bool = False,
+    bounds: Bounds = DEFAULT,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> BuiltKernel:
+    """The kernel of a tree and a config; built unless it has been.
+
+    :param worktree: the tree's files, held by the caller. :param trusted: without the sandbox.
+    :param progress: called as each step begins.
+    :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
+    :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
+    """
+    order = order_build(store, tree, config, deadline=deadline)
+    folder = store.find(KIND, order.key)
+    if folder is not None and read_built(folder) is None:  # damaged, say by a full disk or a hand: make it anew
+        store.forget(KIND, order.key)
+
+    def fill(folder: Path) -> None:
+        _Build(order, worktree, folder, trusted=trusted, bounds=bounds, progress=progress, deadline=deadline).run()
+
+    folder = store.make(KIND, order.key, fill, deadline=deadline)
+    built = read_built(folder)
+    assert built is not None, f"{folder} was written by this very program"
+    return built
+
+
+@dataclass(slots=True)
+class _Build:
+    """One build, into the folder of its product."""
+
+    order: BuildOrder
+    worktree: WorkTree
+    folder: Path
+    trusted: bool
+    bounds: Bounds
+    progress: Callable[[Progress], None]
+    deadline: Deadline
+    _log: Path = field(init=False)
+    _cache: CompilerCache | None = field(default=None, init=False)
+
+    def run(self) -> None:
+        """Build, and fill the folder.
+
+        :raises SeriesError, HostError: as :func:`build_kernel`.
+        """
+        store, key = self.order.store, self.order.key
+        with store.complaints():
+            (store.folder / LOG_KIND).mkdir(parents=True, exist_ok=True)
+        self._log = store.folder / LOG_KIND / f"{store.place(KIND, key).name}.log"
+        _drop_old_logs(self._log.parent)
+        if not self.trusted:
+            self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
+        wanted = self._wanted()
+        start = find_start(store, wanted, deadline=self.deadline)
+        result, complaints, seconds, start = self._make(start)
+        if not result.is_success and start is not None and not result.stopped and not is_surely_the_series(complaints):
+            # Objects that a full disk or a hand damaged must not be held against the series.
+            result, complaints, seconds, start = self._make(None)
+        if not result.is_success:
+            raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.deadline)
+        built = self._collect(complaints, seconds, start)
+        write_built(built, self._story())
+        warnings = [one for one in complaints if one.severity is Severity.WARNING]
+        keep_objects(store, wanted, self.folder / _OUTPUT, warnings)
+        self._log.unlink(missing_ok=True)  # the product has a copy
+
+    def _wanted(self) -> Wanted:
+        tree = self.order.tree
+        # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
+        compiler = ["ccache"] if self._cache else []
+        tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
+        return Wanted(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
+
+    def _sandbox(self) -> Sandbox:
+        cache = self._cache
+        return Sandbox(
+            self.worktree.path,
+            self.folder / _OUTPUT,
+            self.trusted,
+            self.bounds,
+            cache=cache.folder if cache else None,
+            is_cache_writable=bool(cache and cache.is_writable),
+        )
+
+    def _make(self, start: Start | None) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | None]:
+        """Run make; what came of it, how long it took, and what it really started from."""
+        sandbox = self._sandbox()
+        shutil.rmtree(sandbox.output, ignore_errors=True)
+        copied = copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline) if start else None
+        if copied is None:
+            start = None
+            sandbox.output.mkdir()
+        self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
+        _write_config(sandbox.output / ".config", self.order.config.text)
+        _write_headers(sandbox.output, self.order.adjustments.headers)
+        assignments: Sequence[str] = self.order.adjustments.assignments
+        environment: Mapping[str, str] = {}
+        if self._cache is not None:
+            assignments, environment = self._cache.assign(assignments), self._cache.environment
+        words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
+        pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
+        began = time.monotonic()
+        with self._log.open("w", buffering=1) as log:
+            listener = Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
+            result = run_inside(sandbox, words, deadline=self.deadline, environment=environment, on_line=listener)
+        seconds = time.monotonic() - began
+        if result.is_success and listener.begun_at:
+            self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
+        made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
+        earlier = still_said(copied, changed=start.changed, made=made) if start and copied else ()
+        tree = self.order.tree
+        complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.deadline)
+        return result, complaints, seconds, start
+
+    def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | None) -> BuiltKernel:
+        """Take over what make left, and write what goes with it."""
+        output = self.folder / _OUTPUT
+        for name, place in ((IMAGE, _IMAGE_PLACE), (VMLINUX, "vmlinux"), (SYMBOLS, "System.map"), (CONFIG, ".config")):
+            found = self._left(output, place)
+            # The objects that are kept are never written again: the next build works on a copy.
+            os.link(found, self.folder / name)
+            (self.folder / name).chmod(0o644)
+        release = self._left(output, _RELEASE_PLACE).read_text(errors="replace").strip()
+        if not _RELEASE.fullmatch(release):
+            raise SeriesError("the build gave the kernel no release", evidence=repr(release[:200]))
+        shutil.copyfile(self._log, self.folder / LOG)
+        (self.folder / COMPILER).write_text(self.order.toolchain.render())
+        digest = _sha256(self.folder / IMAGE)
+        self._write_recipe(digest)
+        warnings = tuple(one for one in complaints if one.severity is Severity.WARNING and one.patch)
+        reused, notes = start.render() if start else "", self.order.adjustments.notes
+        return BuiltKernel(self.folder, release, digest, seconds, reused, warnings, notes)
+
+    def _left(self, output: Path, place: str) -> Path:
+        """A file that make left. A link would lead out of the folder: to whatever the harness may read.
+
+        :raises SeriesError: it is not there, or no plain file.
+        """
+        found = output / place
+        if not found.is_file() or found.resolve() != output.resolve() / place:
+            what = "is not there" if not found.exists() else "is no plain file"
+            raise SeriesError(
+                f"make says that it built the kernel, but {place} {what}",
+                evidence=f"the whole log: {self._log}",
+                remedy="see which Makefile of the tree, or of a patch, does that",
+            )
+        return found
+
+    def _write_recipe(self, digest: str) -> None:
+        tree = self.order.tree
+        if commits := series_commits(tree):
+            mails = tree.repository.git("format-patch", "--stdout", commits.range, deadline=self.deadline)
+            (self.folder / SERIES).write_bytes(mails.stdout)
+        recipe = Recipe(
+            described=tree.source.described,
+            base=tree.base,
+            tree=self.order.tree_hash,
+            subjects=[patch.subject for patch in tree.series.patches] if tree.series else [],
+            toolchain=self.order.toolchain.render(),
+            environment={name: value for name, value in REPRODUCIBLE.items() if name not in ("PATH", "TMPDIR")},
+            words=[*self.order.adjustments.assignments, _TARGET],
+            headers=self.order.adjustments.headers,
+            image=_IMAGE_PLACE,
+            digest=digest,
+        )
+        (self.folder / SCRIPT).write_text(render_script(recipe))
+
+    def _story(self) -> dict[str, object]:
+        """Further facts for build.json."""
+        tree = self.order.tree
+        return {
+            "source": tree.source.described,
+            "base": tree.base,
+            "commit": tree.commit,
+            "tree": self.order.tree_hash,
+            "series": tree.series.title if tree.series else "",
+            "config": self.order.config.digest,
+            "fragments": list(self.order.config.fragments),
+            "toolchain": self.order.toolchain.render().splitlines(),
+            "assignments": list(self.order.adjustments.assignments),
+            "is_trusted": self.trusted,
+        }
+
+
+def _write_headers(output: Path, headers: Iterable[tuple[str, str]]) -> None:
+    """Put headers where the compiler finds them; one that is there keeps its time, on which all objects depend."""
+    for name, text in headers:
+        place = output / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+
+
+def _drop_old_logs(folder: Path) -> None:
+    """Leave the newest; one that another build has removed meanwhile is gone all the same."""
+    logs = []
+    for path in folder.glob("*.log"):
+        with contextlib.suppress(OSError):
+            logs.append((path.stat().st_mtime, path))
+    for _, path in sorted(logs)[: -LOGS_KEPT + 1]:
+        path.unlink(missing_ok=True)
+
+
+def _write_config(place: Path, text: str) -> None:
+    """Write the ``.config`` unless it is so already: its time makes the tree ask Kconfig anew."""
+    if place.is_symlink() or not place.is_file() or place.read_text(errors="replace") != text:
+        place.unlink(missing_ok=True)
+        place.write_text(text)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,153 @@
+"""What a config is to be made from: the fragments that were named, merged, and the key of what comes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store, digest_of
+from harness.kernel.config.fragment import Fragment, Origin, Request, merge, parse_fragment
+from harness.kernel.config.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
+from harness.kernel.git.repository import Repository
+from harness.kernel.toolchain.toolchain import find_toolchain
+
+DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
+"""The fragments that every kernel is built with; what the user names comes after them."""
+
+# Grows when the same input would give another config.
+_RECIPE = "1"
+_SUFFIX = ".config"
+_DIGEST_KIND = "kernel-kconfig"
+_DIGEST = "digest"
+# What the answers of Kconfig come from: its files, what they call by $(shell), and the Makefiles that say version,
+# architecture and compiler to them.
+_KCONFIG_PATHS = re.compile(rb"(.*/)?(Kconfig[^/]*|Makefile[^/]*|Kbuild[^/]*|[^/]+\.(sh|mk|include))|scripts/.*")
+
+
+class Tree(Protocol):
+    """What a config needs to know of a patched tree."""
+
+    @property
+    def repository(self) -> Repository:
+        """Where its commit is."""
+
+    @property
+    def commit(self) -> str:
+        """Its tip, by the full hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a config is to be made from.
+
+    :param fragments: by name. :param start: a whole ``.config``; None for "all options off".
+    :param assignments: words for make. :param key: of the config that is made."""
+
+    fragments: tuple[str, ...]
+    start: Fragment | None
+    requests: tuple[Request, ...]
+    assignments: tuple[str, ...]
+    key: str
+
+
+def read_order(
+    store: Store,
+    tree: Tree,
+    words: Sequence[str | Path],
+    *,
+    architecture: str,
+    assignments: Sequence[str],
+    deadline: Deadline,
+) -> Order:
+    """Read what was named.
+
+    :param words: names of :func:`fragment_names`, files, or files of the tree.
+    :raises UsageError: a fragment cannot be read, or two of them disagree. :raises HostError: there is no compiler.
+    """
+    found = [_find_fragment(tree, word, deadline=deadline) for word in words]
+    starts = [fragment for fragment in found if fragment.start]
+    if len(starts) > 1:
+        raise UsageError(
+            "a config cannot start from two whole .config files",
+            evidence="\n".join(fragment.name for fragment in starts),
+            remedy="give one of them; what you want of the other can be a fragment of a few lines",
+        )
+    start = starts[0] if starts else None
+    if start is not None:
+        needs = Fragment("guest needs", tuple(_guest_requests(start)))
+        found = [
+            needs,
+            *(one for one, word in zip(found, words, strict=True) if str(word) not in DEFAULT and one is not start),
+        ]
+    requests = merge(found)
+    names = tuple(fragment.name for fragment in ([start] if start else []) + found)
+    key = digest_of(
+        _RECIPE,
+        architecture,
+        start.start.encode(errors="surrogateescape") if start else "",
+        repr(requests),
+        "\0".join(assignments),
+        find_toolchain(deadline=deadline).render(),
+        paths.KCONFIG_ASKER,
+        _kconfig_digest(store, tree, deadline=deadline),
+    )
+    return Order(names, start, requests, tuple(assignments), key)
+
+
+def fragment_names() -> tuple[str, ...]:
+    """The fragments that ship with the harness."""
+    return tuple(sorted(path.stem for path in paths.KCONFIGS.glob(f"*{_SUFFIX}")))
+
+
+def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragment:
+    """The fragment that a word names: one of ours, a shipped series' own, a file, or a file of the tree."""
+    name = str(word)
+    if Path(word).is_relative_to(paths.SERIES):
+        place = Path(word).relative_to(paths.ROOT).as_posix()
+        return parse_fragment(Path(word).read_text(), name=place, origin=Origin.SERIES)
+    if name in fragment_names():
+        path = paths.KCONFIGS / f"{name}{_SUFFIX}"
+        origin = Origin.DEFAULT if name in DEFAULT else Origin.SHIPPED
+        place = path.relative_to(paths.ROOT).as_posix()
+        return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
+    try:
+        return parse_fragment(Path(word).read_text(errors="surrogateescape"), name=name)
+    except OSError as error:
+        why = error.strerror or str(error)
+    in_tree = tree.repository.git("cat-file", "blob", f"{tree.commit}:{name}", deadline=deadline, check=False)
+    if in_tree.status == 0:
+        return parse_fragment(in_tree.text, name=name)
+    raise UsageError(
+        f"there is no config fragment {name}",
+        evidence=f"as a file: {why}\nin the kernel tree: no such file\nnames: {', '.join(fragment_names())}",
+        remedy="give one of the names, a fragment file, a kselftest's config file, or a whole .config",
+    )
+
+
+def _guest_requests(start: Fragment) -> Iterable[Request]:
+    """What the guest cannot do without, asked for on top of a whole config."""
+    config = parse_config(start.start, ConfigSource.BESIDE)
+    reasons = {lack.option: ("4", lack.why) for lack in check_bootable(config) if lack.option.endswith("UARTS")}
+    reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config) if lack.option not in reasons}
+    reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in GUEST_NEEDS}
+    for option, (value, why) in reasons.items():
+        request = Request(option, value, "the guest", why, Origin.DEFAULT)
+        yield replace(request, text=f"{request.render()} ({why})")
+
+
+def _kconfig_digest(store: Store, tree: Tree, *, deadline: Deadline) -> str:
+    """What tells two trees apart as far as their configs go; remembered, since git takes long to list a kernel."""
+
+    def fill(folder: Path) -> None:
+        listed = tree.repository.git("ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=deadline).stdout
+        lines = [line for line in listed.split(b"\0") if _KCONFIG_PATHS.fullmatch(line.partition(b"\t")[2])]
+        (folder / _DIGEST).write_text(digest_of(b"\0".join(lines)))
+
+    key = digest_of(_KCONFIG_PATHS.pattern, tree.commit)
+    return (store.make(_DIGEST_KIND, key, fill, deadline=deadline) / _DIGEST).read_text()

@@ -1,0 +1,166 @@
+"""What can be known of an image file on disk: its facts and digest, and its config. Remembered in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.store import Store, digest_of
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config
+from harness.kernel.image.facts import Architecture, ImageFacts, ImageFormat, Payload, read_facts
+from harness.kernel.image.ikconfig import find_ikconfig
+from harness.kernel.image.payload import unpack_payload
+from harness.kernel.source.locate import cannot_read
+
+_EXAMINED = "kernel-image-facts"
+_INNER_CONFIG = "kernel-image-config"
+# Grows when the way of reading an image changes, so that what was remembered is read anew.
+_READER_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedImage:
+    """An image file, read.
+
+    :param digest: sha256 of the file, as ``sha256sum`` says it.
+    """
+
+    path: Path
+    digest: str
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class FoundConfig:
+    """The config of an image, or why there is none.
+
+    :param notes: files that looked like its config and were not taken, each with the reason.
+    :param why_none: empty when there is a config.
+    """
+
+    config: KernelConfig | None
+    notes: tuple[str, ...] = ()
+    why_none: str = ""
+
+
+def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
+    """Read an image file; one that was read before and has not changed since is not read again.
+
+    :param name: what the user called it, for errors.
+    :raises UsageError: it cannot be read, is empty, truncated or no kernel.
+    """
+    try:
+        status = path.stat()
+        identity = (os.fspath(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        key = digest_of(_READER_VERSION, repr(identity))
+        remembered = _from_fact(path, store.recall(_EXAMINED, key))
+        if remembered is not None and os.access(path, os.R_OK):
+            return remembered
+        data = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(name, error) from None
+    examined = ExaminedImage(path, hashlib.sha256(data).hexdigest(), read_facts(data, name=name))
+    store.remember(_EXAMINED, key, _to_fact(examined))
+    return examined
+
+
+def find_config(store: Store, image: ExaminedImage, *, deadline: Deadline) -> FoundConfig:
+    """The config of an image: a file beside it that is surely its own, else the one inside it.
+
+    ``config-RELEASE`` in the same folder is its own by name; ``config``, ``.config`` and the ``.config`` of the tree
+    that the image lies in are when the version in their comment is the image's.
+    """
+    notes: list[str] = []
+    for path, is_by_name in _candidates(image):
+        try:
+            text = path.read_text(errors="surrogateescape")
+            is_newer = path.stat().st_mtime_ns > image.path.stat().st_mtime_ns
+        except OSError:
+            continue
+        config = parse_config(text, ConfigSource.BESIDE)
+        doubt = "" if is_by_name else _doubt(config, image.facts.release, is_newer=is_newer and path.name == ".config")
+        if not doubt:
+            return FoundConfig(config, tuple(notes))
+        notes.append(f"{path} was not taken for the kernel's config: {doubt}")
+    text, reason = _read_inner_config(store, image, deadline=deadline)
+    if text:
+        return FoundConfig(parse_config(text, ConfigSource.IN_IMAGE), tuple(notes))
+    return FoundConfig(None, tuple(notes), f"there is no config beside the image, and {reason}")
+
+
+def _candidates(image: ExaminedImage) -> list[tuple[Path, bool]]:
+    """Where a config may be, and whether its name already says that it is the image's."""
+    found = []
+    for path in dict.fromkeys((image.path.absolute(), image.path.resolve())):
+        if image.facts.release:
+            found.append((path.parent / f"config-{image.facts.release}", True))
+        found += [(path.parent / "config", False), (path.parent / ".config", False)]
+        if path.parent.name == "boot" and path.parent.parent.parent.name == "arch":
+            found.append((path.parents[3] / ".config", False))
+    return found
+
+
+def _doubt(config: KernelConfig, release: str, *, is_newer: bool) -> str:
+    """Why a config may not be that of an image; empty when it surely is."""
+    if not config.version:
+        return "it does not say of which version it is"
+    # The release is the version, then what LOCALVERSION and the build add.
+    if not re.match(re.escape(config.version) + r"(?![0-9.])", release):
+        return f"it is of {config.version}, the image of {release or 'an unknown release'}"
+    return "it was changed after the image was built" if is_newer else ""
+
+
+def _read_inner_config(store: Store, image: ExaminedImage, *, deadline: Deadline) -> tuple[str, str]:
+    """The text of IKCONFIG and, when it is empty, the reason."""
+    none = "none in it (CONFIG_IKCONFIG is not set)"
+    fact = store.recall(_INNER_CONFIG, image.digest)
+    if fact is not None:
+        return str(fact.get("text", "")), none
+    data = image.path.read_bytes()
+    if image.facts.format is ImageFormat.BZIMAGE:
+        payload = image.facts.payload
+        if payload is None:
+            return "", "the image does not say where its kernel is"
+        packed = data[payload.offset : payload.offset + payload.length]
+        unpacked = unpack_payload(packed, deadline=deadline)
+        if unpacked.reason:
+            return "", f"the image cannot be looked into: {unpacked.reason}"
+        data = unpacked.data
+    text = find_ikconfig(data) or ""
+    store.remember(_INNER_CONFIG, image.digest, {"text": text})
+    return text, none
+
+
+def _to_fact(image: ExaminedImage) -> dict[str, object]:
+    facts = image.facts
+    return {
+        "digest": image.digest,
+        "format": facts.format.value,
+        "architecture": facts.architecture.value,
+        "release": facts.release,
+        "banner": facts.banner,
+        "payload": [facts.payload.offset, facts.payload.length] if facts.payload else [],
+        "has_pvh_entry": facts.has_pvh_entry,
+    }
+
+
+def _from_fact(path: Path, fact: dict[str, object] | None) -> ExaminedImage | None:
+    """What was remembered; None when nothing was, or it cannot be read."""
+    try:
+        match fact:
+            case {
+                "digest": str(digest), "format": str(kind), "architecture": str(architecture), "release": str(release),
+                "banner": str(banner), "payload": list(place), "has_pvh_entry": bool(has_pvh_entry),
+            }:  # fmt: skip
+                payload = Payload(*place) if place else None
+                facts = ImageFacts(
+                    ImageFormat(kind), Architecture(architecture), release, banner, payload, has_pvh_entry
+                )
+                return ExaminedImage(path, digest, facts)
+    except (ValueError, TypeError):
+        pass
+    return None

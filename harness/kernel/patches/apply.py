@@ -1,0 +1,194 @@
+"""A series applied to a source, in a work tree of ours: one commit a patch, the same hashes every time."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, SeriesError
+from harness.base.process import Completed
+from harness.base.store import Store, digest_of
+from harness.kernel.git.apply_check import find_tag, links_above, read_entries, read_files, try_patch
+from harness.kernel.git.repository import Repository
+from harness.kernel.git.revisions import describe, find_commit
+from harness.kernel.git.sparse import check_out_sparsely
+from harness.kernel.git.worktree import WorkTree
+from harness.kernel.patches.conflict import explain, parse_complaints
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.safety import check_file, check_link, check_patch
+from harness.kernel.patches.series import Patch, Series
+from harness.kernel.source.tree import Source
+
+_APPLIED = "patched-tree"
+_FACTS = "patched-tree.json"
+# Grows when the same series would give other commits.
+_VERSION = "1"
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+_AM = (
+    *("am", "--3way", "--keep-cr", "--no-scissors", "--no-message-id", "--no-gpg-sign", "--no-rerere-autoupdate"),
+    *("--committer-date-is-author-date", "--patch-format=mboxrd", "--whitespace=nowarn"),
+)
+_APPLYING = re.compile(r"^Applying: ", re.MULTILINE)
+_MERGED = "Falling back to patching base and 3-way merge"
+_NOTHING_LEFT = "No changes -- Patch already applied."
+
+
+def patch_tree(
+    store: Store, source: Source, series: Series, *, is_revision_given: bool = False, deadline: Deadline
+) -> PatchedTree:
+    """Apply a series to a source; what was applied before is remembered, and no work tree is touched then.
+
+    :param is_revision_given: whether the user named the source's revision: then the series is applied there, whatever
+        base it was made on; else its base goes before, where the tree has it.
+    :raises SeriesError: it does not apply, or reaches where no series may in this tree.
+    :raises UsageError: the store cannot be written.
+    :raises HostError: git is missing, the disk is full, or the deadline came.
+    """
+    base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=deadline)
+    tree = PatchedTree(source, series, base, notes=(*source.notes, *series.notes, *notes))
+    key = digest_of(_VERSION, source.repository.key, base, series.digest)
+
+    def fill(folder: Path) -> None:
+        commits, merged = _apply(tree, series, folder, deadline=deadline)
+        (folder / _FACTS).write_text(json.dumps({"commits": commits, "merged": merged}, indent=1) + "\n")
+
+    for _ in range(2):
+        facts = json.loads((store.make(_APPLIED, key, fill, deadline=deadline) / _FACTS).read_text())
+        commits, merged = tuple(map(str, facts["commits"])), tuple(map(str, facts["merged"]))
+        if source.repository.has_commit(commits[-1], deadline=deadline):
+            break
+        store.forget(_APPLIED, key)  # the repository was removed and made again
+    return replace(tree, commits=commits, notes=(*tree.notes, *merged))
+
+
+def _choose_base(
+    source: Source, series: Series, *, is_revision_given: bool, deadline: Deadline
+) -> tuple[str, tuple[str, ...]]:
+    """The commit to apply to, and what is to be said of it."""
+    repository = source.repository
+    notes = []
+    if series.prerequisites:
+        notes.append(f"the series says that it needs {len(series.prerequisites)} patches that are not part of it")
+    if not series.base_commit:
+        return source.commit, tuple(notes)
+    made_on = find_commit(repository, series.base_commit, deadline=deadline)
+    if not made_on:
+        name = series.base_commit[:12]
+        notes.append(
+            f"the series was made on commit {name}, which the tree does not have; applied to {source.described}"
+        )
+        return source.commit, tuple(notes)
+    # The files of a dirty tree are a commit of ours on top of the user's.
+    own = source.commit
+    beneath = find_commit(repository, f"{own}^", deadline=deadline) if source.uncommitted else own
+    if made_on in (own, beneath):
+        return own, tuple(notes)
+    name = describe(repository, made_on, deadline=deadline)
+    if is_revision_given:
+        notes.append(f"the series was made on {name}; it was applied to {source.described}, as asked")
+        return own, tuple(notes)
+    notes.append(f"applied to {name}, the commit that the series was made on, not to {source.described}")
+    if source.uncommitted:
+        notes.append(f"the {source.uncommitted} uncommitted changes of the tree are not in it")
+    return made_on, tuple(notes)
+
+
+def _apply(
+    tree: PatchedTree, series: Series, folder: Path, *, deadline: Deadline
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Apply all patches to the base, in a folder that is left empty; returns the commits, and what is to be said."""
+    patches, repository, files = series.patches, tree.repository, _files(series)
+    links = links_above(repository, tree.base, files, deadline=deadline)
+    for patch in patches:
+        links += check_patch(patch.mail, links, called=patch.called)
+    work_tree = check_out_sparsely(repository, tree.base, files, folder=folder, deadline=deadline)
+    quoted = (b"From mboxrd@z Thu Jan  1 00:00:00 1970\n" + _FROM.sub(rb">\1", patch.mail) for patch in patches)
+    said = work_tree.git(*_AM, stdin=b"\n".join(quoted), check=False, deadline=deadline)
+    listed = work_tree.git("rev-list", "--reverse", f"{tree.base}..HEAD", deadline=deadline)
+    commits = tuple(listed.text.split())
+    if said.status == 0 and len(commits) == len(patches):
+        _check_result(repository, tree.base, commits[-1], deadline=deadline)
+        shutil.rmtree(work_tree.path)
+        shutil.rmtree(work_tree.git_dir)
+        return commits, _merges(said, patches)
+    failed = _find_failed(work_tree, said, patches)
+    if failed is None:
+        raise HostError("git am failed", evidence=said.complaint, remedy="see what git says")
+    raise _conflict(tree, series, failed, commits[-1] if commits else tree.base, said, deadline=deadline)
+
+
+def _merges(said: Completed, patches: tuple[Patch, ...]) -> tuple[str, ...]:
+    """A note for each patch that git could only apply by a three-way merge."""
+    told = zip(patches, _APPLYING.split(_all(said))[1:], strict=False)
+    return tuple(f"{patch.called} was applied by a three-way merge" for patch, text in told if _MERGED in text)
+
+
+def _find_failed(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...]) -> Patch | None:
+    """The patch that git am stopped at, or passed over as nothing was left of it."""
+    for patch, text in zip(patches, _APPLYING.split(_all(said))[1:], strict=False):
+        if _NOTHING_LEFT in text:
+            return patch
+    try:
+        number = int((work_tree.git_dir / "rebase-apply/next").read_text())
+    except (OSError, ValueError):
+        return None
+    return patches[number - 1] if 1 <= number <= len(patches) else None
+
+
+def _conflict(
+    tree: PatchedTree, series: Series, patch: Patch, at: str, said: Completed, *, deadline: Deadline
+) -> HarnessError:
+    """The error for a patch that does not apply to the commit ``at``, which has the patches before it."""
+    repository, target = tree.repository, describe(tree.repository, tree.base, deadline=deadline)
+    if tree.base == tree.source.commit:
+        target = tree.source.described
+    checked = try_patch(repository, at, patch.mail, patch.files, deadline=deadline)
+    backwards = try_patch(repository, at, patch.mail, patch.files, reverse=True, deadline=deadline)
+    if backwards.status == 0 or _NOTHING_LEFT in _all(said):
+        return SeriesError(
+            f"{patch.called} does not apply to {target}: it is applied there already",
+            remedy="leave it out of the series, or name a revision without it: PATH@REVISION+SERIES",
+        )
+    entries = read_entries(repository, at, patch.files, deadline=deadline)
+    complaints = parse_complaints(checked.stderr.decode(errors="replace"))
+    files = read_files(repository, entries, deadline=deadline)
+    evidence = explain(patch.mail, complaints, files) if complaints else said.complaint
+    text = b"\n".join(one.mail for one in series.patches)
+    tag = find_tag(repository, tree.base, text, _files(series), deadline=deadline)
+    return SeriesError(
+        f"{patch.called} does not apply to {target}",
+        evidence=evidence,
+        remedy=f"the whole series applies to {tag}: PATH@{tag}+SERIES"
+        if tag
+        else "base the series on this tree, or give the tree that it was made on",
+    )
+
+
+def _check_result(repository: Repository, base: str, tip: str, *, deadline: Deadline) -> None:
+    """Look at what came out, whatever the patches' texts seemed to say.
+
+    :raises SeriesError: the tree has a file that no series may make.
+    """
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, tip)
+    fields = repository.git(*words, deadline=deadline).stdout.split(b"\0")[:-1]
+    for head, raw in zip(fields[::2], fields[1::2], strict=True):
+        _, mode, _, blob, _ = head.split()
+        name = raw.decode(errors="surrogateescape")
+        check_file(name, (), called="the series")
+        if mode == b"160000":
+            raise SeriesError(f"the series puts a commit of another repository at {name}", remedy="send the files")
+        if mode == b"120000":
+            target = repository.git("cat-file", "blob", blob.decode(), deadline=deadline).text
+            check_link(name, target, called="the series")
+
+
+def _files(series: Series) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(file for patch in series.patches for file in patch.files))
+
+
+def _all(said: Completed) -> str:
+    return (said.stdout + b"\n" + said.stderr).decode(errors="replace")

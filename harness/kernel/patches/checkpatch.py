@@ -1,0 +1,129 @@
+"""What ``scripts/checkpatch.pl`` of the tree says of each patch of a series, strictly asked.
+
+The script is that of the base: a series does not choose who judges it. It runs where builds run, as the tree may be a
+stranger's. There is no repository in there, so every commit that a message names is unknown to it; they are looked up
+afterwards, where the base has a history.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.base.process import find_program
+from harness.base.store import Store, digest_of
+from harness.kernel.git.revisions import find_commit
+from harness.kernel.git.worktree import checked_out
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.series import Patch
+from harness.kernel.sandbox.sandbox import Bounds, Sandbox, run_inside
+from harness.model.series_record import Complaint, Level
+
+SCRIPT = "scripts/checkpatch.pl"
+NO_SCRIPT = f"the base has no {SCRIPT}"
+_KIND = "checkpatch"
+# Grows when the script is asked in another way.
+_VERSION = "2"
+_WORDS = ("--strict", "--no-summary", "--terse", "--showfile", "--show-types")
+_BOUNDS = Bounds(seconds=300.0, memory_mebibytes=1024, processes=64, disk_mebibytes=64)
+# kernel/x.c:12: WARNING:LONG_LINE: line length of 110 exceeds 100 columns; of the mail itself the patch file is named.
+_SAID = re.compile(
+    r"(?P<file>[^:]*):(?:(?P<line>\d+):)? (?P<level>ERROR|WARNING|CHECK):(?P<kind>[A-Z0-9_]+): (?P<text>.*)"
+)
+_LEVELS = {"ERROR": Level.ERROR, "WARNING": Level.WARNING, "CHECK": Level.CHECK}
+# Said at the end of the patch, as if they were about its last file.
+_OF_MAIL = ("COMMIT_MESSAGE", "MISSING_SIGN_OFF", "NO_AUTHOR_SIGN_OFF", "FROM_SIGN_OFF_MISMATCH")
+_UNKNOWN = "UNKNOWN_COMMIT_ID"
+_NAMED = re.compile(r"[0-9a-f]{7,40}")
+_TELLING = 5
+
+
+def check_style(
+    store: Store, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False, deadline: Deadline
+) -> Mapping[int, tuple[Complaint, ...]] | None:
+    """What the script says of each patch, by its number; None when the base has none.
+
+    What it said of the same patch on the same base is remembered.
+
+    :param tree: whose base is looked at. :param trusted: without the sandbox.
+    :raises UsageError: the store cannot be written.
+    :raises HostError: perl or bubblewrap is missing, or the deadline came.
+    """
+    repository = tree.repository
+    script = repository.git("rev-parse", "--quiet", "--verify", f"{tree.base}:{SCRIPT}", check=False, deadline=deadline)
+    if script.status != 0:
+        return None
+    keys = {patch.number: digest_of(_VERSION, tree.base, script.text, patch.mail) for patch in patches}
+    said = {number: _recalled(store, key) for number, key in keys.items()}
+    if any(one is None for one in said.values()):
+        if find_program("perl") is None:
+            raise HostError(f"perl is missing: {SCRIPT} runs with it", remedy="apt install perl")
+        with checked_out(store, repository, tree.base, deadline=deadline) as work_tree:
+            for patch in patches:
+                if said[patch.number] is None:
+                    lines = _ask(patch, work_tree.path, trusted=trusted, deadline=deadline)
+                    store.remember(_KIND, keys[patch.number], {"lines": list(lines)})
+                    said[patch.number] = lines
+    found = {number: tuple(parse_complaints(lines or ())) for number, lines in said.items()}
+    is_known = _lookup(tree, deadline=deadline)
+    return {number: tuple(one for one in complaints if not is_known(one)) for number, complaints in found.items()}
+
+
+def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[Complaint], bool]:
+    """Tells whether a complaint is about a commit that is there, or that nobody could look up in this repository."""
+    repository = tree.repository
+    parent = ("rev-parse", "--quiet", "--verify", f"{tree.base}^")
+    has_history = repository.git(*parent, check=False, deadline=deadline).status == 0
+    is_shallow = (repository.git_dir / "shallow").exists()
+
+    def is_known(complaint: Complaint) -> bool:
+        if complaint.kind != _UNKNOWN:
+            return False
+        named = _NAMED.search(complaint.text)
+        if not has_history or is_shallow or named is None:
+            return True
+        return bool(find_commit(repository, named[0], deadline=deadline))
+
+    return is_known
+
+
+def parse_complaints(lines: Sequence[str]) -> Iterator[Complaint]:
+    """The complaints in what the script printed; a line that is none tells that the script itself failed."""
+    for line in lines:
+        found = _SAID.fullmatch(line)
+        if found is None:
+            yield Complaint(Level.WARNING, "", 0, f"{SCRIPT} says: {line}")
+            continue
+        is_of_mail = found["file"] in ("", _MAIL) or found["kind"] in _OF_MAIL
+        file, number = ("", 0) if is_of_mail else (found["file"], int(found["line"] or 0))
+        yield Complaint(_LEVELS[found["level"]], file, number, found["text"].strip(), found["kind"])
+
+
+_MAIL = "patch"
+"""The name of the patch's file inside, where the script starts."""
+
+
+def _recalled(store: Store, key: str) -> tuple[str, ...] | None:
+    lines = (store.recall(_KIND, key) or {}).get("lines")
+    return tuple(map(str, lines)) if isinstance(lines, list) else None
+
+
+def _ask(patch: Patch, tree: Path, *, trusted: bool, deadline: Deadline) -> tuple[str, ...]:
+    """The lines that the script prints."""
+    with tempfile.TemporaryDirectory(prefix="harness-checkpatch-") as folder:
+        output = Path(folder) / "output"
+        output.mkdir(mode=0o755)
+        sandbox = Sandbox(tree, output, trusted, _BOUNDS)
+        (sandbox.output / _MAIL).write_bytes(patch.mail)
+        words = ["perl", f"{sandbox.inside_tree}/{SCRIPT}", f"--root={sandbox.inside_tree}", *_WORDS, _MAIL]
+        said = run_inside(sandbox, words, environment={"HOME": "/tmp"}, deadline=deadline)
+    lines = tuple(line for line in said.lines if line.strip())
+    if said.stopped:
+        return (f"it was ended: it {said.stopped}", *lines[-_TELLING:])
+    if said.status not in (0, 1) and not lines:
+        return (f"it ended with status {said.status}",)
+    return lines

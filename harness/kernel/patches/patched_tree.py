@@ -1,0 +1,42 @@
+"""A tree to build: a source, and the commits that a series became on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.kernel.git.repository import Repository
+from harness.kernel.source.tree import Source
+
+if TYPE_CHECKING:
+    from harness.kernel.patches.series import Series
+
+
+@dataclass(frozen=True, slots=True)
+class PatchedTree:
+    """A tree to build.
+
+    :param base: the commit that the series was applied to; that of the source when there is no series.
+    :param commits: one a patch, in order; empty without a series. :param notes: what was decided, for people.
+    """
+
+    source: Source
+    series: Series | None
+    base: str
+    commits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def commit(self) -> str:
+        """What is built: the last patch's commit."""
+        return self.commits[-1] if self.commits else self.base
+
+    @property
+    def repository(self) -> Repository:
+        """Where the commits are."""
+        return self.source.repository
+
+
+def unpatched(source: Source) -> PatchedTree:
+    """The source as it is."""
+    return PatchedTree(source, None, source.commit, notes=source.notes)

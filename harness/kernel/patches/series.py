@@ -1,0 +1,183 @@
+"""A patch series: read from a mailbox, a folder or a file, checked, each patch as git-am(1) takes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.store import Store, digest_of
+from harness.kernel.git.command import git
+from harness.kernel.patches.b4 import prepare_mails
+from harness.kernel.patches.diff import diff_lines, read_changes
+from harness.kernel.patches.folder import is_maildir, read_file, read_folder, read_maildir
+from harness.kernel.patches.mailbox import Mail, read_mail
+from harness.kernel.patches.posting import Posting, choose_posting
+from harness.kernel.patches.safety import check_patch, check_size
+from harness.kernel.patches.subject import Subject
+
+_BASE = re.compile(rb"^base-commit: ?([0-9a-f]{7,40})\b", re.MULTILINE)
+_PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One patch.
+
+    :param number: from 1. :param total: how many the series has. :param subject: its title, without brackets.
+    :param author: ``Name <address>``. :param patch_id: of git-patch-id(1) --stable; empty for changes of modes alone.
+    :param files: the files it touches, by their paths in the tree. :param mail: what git-am(1) takes.
+    :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
+    """
+
+    number: int
+    total: int
+    subject: str
+    author: str
+    patch_id: str
+    files: tuple[str, ...]
+    mail: bytes
+    message_id: str = ""
+
+    @property
+    def called(self) -> str:
+        """The patch in one phrase, for errors and reports."""
+        return f"patch {self.number}/{self.total} ({self.subject})"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Patches in their order, none missing, none that reaches where it may not.
+
+    :param title: of the cover letter, else of the first patch. :param version: as posted, from 1.
+    :param base_commit: the commit that its author made it on, as the series says it; empty when it does not.
+    :param origin: where it was read from, as the user called it.
+    :param notes: what was decided while reading, for people.
+    :param prerequisites: patch-ids of patches that it says it needs and that are not part of it.
+    :param message_id: of the cover letter, else of the first patch; empty when that is not known.
+    """
+
+    title: str
+    version: int
+    patches: tuple[Patch, ...]
+    base_commit: str = ""
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+    prerequisites: tuple[str, ...] = ()
+    message_id: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A digest of what is applied: two series of the same patches have the same, wherever they were read from."""
+        return digest_of(*(patch.mail for patch in self.patches))
+
+
+def read_series(
+    path: Path | str, *, version: int | None = None, store: Store | None = None, deadline: Deadline
+) -> Series:
+    """Read a series.
+
+    :param path: a mailbox (also ``.gz``), a maildir, a folder of patches with a quilt ``series`` file or without, or a
+        file with one patch: a mail or a bare diff.
+    :param version: the one to take; None for the newest complete one.
+    :param store: where to keep what b4 made of a mailbox, for the next time; None to keep nothing.
+    :raises UsageError: there is no such file, or no patch in it, or not that version.
+    :raises SeriesError: a patch is missing, twice there, damaged, or reaches where none may.
+    :raises HostError: b4 or git is missing, or did not end before the deadline.
+    """
+    path, name = Path(path), str(path)
+    if not path.exists():
+        raise UsageError(f"there is no series {name}", remedy="give a mailbox, a folder of patches or a patch")
+    if path.is_dir() and not is_maildir(path):
+        return _of_folder(path, version, deadline=deadline)
+    mails = read_maildir(path) if path.is_dir() else read_file(path)
+    posting = choose_posting(mails, version=version, name=name)
+    return _make(_prepared(posting.mails, store, deadline=deadline), posting, origin=name, deadline=deadline)
+
+
+def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, deadline: Deadline) -> Series:
+    """A series of the mails of git-format-patch(1), in their order.
+
+    :raises SeriesError: one is refused, or carries no diff.
+    """
+    posting = Posting(1, len(mails), dict(enumerate(mails, 1)))
+    made = _make(mails, posting, origin=origin, deadline=deadline)
+    return replace(made, base_commit=base_commit)
+
+
+def _of_folder(path: Path, version: int | None, *, deadline: Deadline) -> Series:
+    folder = read_folder(path, version=version)
+    patches = tuple(mail for mail in folder.mails if mail.has_diff and mail.subject.number != 0)
+    cover = next((mail for mail in folder.mails if mail.subject.number == 0), None)
+    if not patches:
+        raise UsageError(f"the files of the folder {path} hold no diff", remedy="give a folder of patches or a mailbox")
+    posting = Posting(folder.version, len(patches), dict(enumerate(patches, 1)), cover, folder.notes)
+    return _make(patches, posting, origin=str(path), deadline=deadline)
+
+
+def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Deadline) -> Series:
+    """The series of those mails; what is known of it besides is told by its posting."""
+    total = len(mails)
+    check_size([mail.text for mail in mails], name=origin)
+    ready = [_numbered(mail.resolve(), number, total) for number, mail in enumerate(mails, 1)]
+    texts = [mail.render() for mail in ready]
+    links: list[str] = []
+    for number, (mail, text) in enumerate(zip(ready, texts, strict=True), 1):
+        called = f"patch {number}/{total} ({mail.subject.title}) of {origin}"
+        if not mail.has_diff:
+            raise SeriesError(f"{called} carries no diff", remedy="leave it out")
+        links += check_patch(text, links, called=called)
+    ids = _patch_ids(texts, deadline=deadline)
+    # What b4 made of a mail has no name any more.
+    posted = [mail.message_id for mail in posting.mails]
+    patches = tuple(
+        Patch(number, total, mail.subject.title, mail.sender, ids.get(number, ""), _files(text), text, message_id)
+        for number, (mail, text, message_id) in enumerate(zip(ready, texts, posted, strict=True), 1)
+    )
+    told = [posting.cover, *posting.mails] if posting.cover else list(posting.mails)
+    base = next((found.group(1).decode() for mail in told if (found := _BASE.search(mail.text))), "")
+    needed = [found.decode() for mail in told for found in _PREREQUISITE.findall(mail.text)]
+    title = (posting.cover or ready[0]).subject.title
+    return Series(
+        title,
+        posting.version,
+        patches,
+        base,
+        origin,
+        posting.notes,
+        tuple(dict.fromkeys(needed)),
+        posting.cover.message_id if posting.cover else posted[0],
+    )
+
+
+def _numbered(mail: Mail, number: int, total: int) -> Mail:
+    """The mail with a subject that says number and title and nothing else, so that copies are one."""
+    return replace(mail, subject=Subject(mail.subject.title or "(no subject)", number, total), message_id="")
+
+
+def _prepared(mails: Sequence[Mail], store: Store | None, *, deadline: Deadline) -> tuple[Mail, ...]:
+    """What b4 makes of the mails; of one whose diff b4 would change, the mail itself.
+
+    b4 drops carriage returns and bytes that are not UTF-8, which files of old kernels hold.
+    """
+    plain = [mail.resolve() for mail in mails]
+    prepared = prepare_mails(plain, store=store, deadline=deadline) or ()
+    found = [read_mail(one)[0] for one in prepared] or plain
+    return tuple(
+        one if diff_lines(one.text) == diff_lines(own.text) else own for one, own in zip(found, plain, strict=True)
+    )
+
+
+def _files(text: bytes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(file for change in read_changes(text) for file in change.files))
+
+
+def _patch_ids(mails: Sequence[bytes], *, deadline: Deadline) -> dict[int, str]:
+    """The patch-id of each mail, by its number; the commit's name in the first line carries the number."""
+    stream = b"".join(b"From %040x Mon Sep 17 00:00:00 2001\n%b\n" % pair for pair in enumerate(mails, 1))
+    said = git(None, "patch-id", "--stable", stdin=stream, deadline=deadline)
+    pairs = (line.split() for line in said.text.splitlines())
+    return {int(number, 16): patch_id for patch_id, number in pairs}

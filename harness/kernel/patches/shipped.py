@@ -1,0 +1,139 @@
+"""The series that ship with the harness: ``series/NAME/series.toml`` and patches beside it.
+
+A series may stand on another one that ships (``base = "series:NAME"``): it is applied on top of it, is judged by the
+same profile, and declares only what it changes again.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import SeriesError, UsageError
+from harness.base.toml_table import Table
+from harness.kernel.patches.series import Series, read_series
+from harness.model.kernel_spec import SpecKind
+from harness.semantics.profile import Declaration
+
+DESCRIPTION = "series.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedSeries:
+    """A series that ships with the harness.
+
+    :param title: in one line. :param summary: what it changes, in a few sentences.
+    :param base: the KERNEL word of what it is applied to: a source such as ``deb-src:6.1``, or another series.
+    :param profile: what a kernel with it is compared with, before the traits.
+    :param traits: the values that differ because of it from what is below.
+    :param source: where the facts are from. :param confirmed: whether ``traits`` were seen on a kernel that was booted.
+    :param fragments: files that ask for the options which the kernel is to have besides the usual ones.
+    :param below: the series that it stands on; None when that is a source.
+    """
+
+    name: str
+    title: str
+    summary: str
+    base: str
+    profile: str
+    traits: Mapping[str, str]
+    source: str
+    confirmed: bool
+    series: Series
+    fragments: tuple[Path, ...] = ()
+    below: ShippedSeries | None = None
+
+    @property
+    def stack(self) -> tuple[ShippedSeries, ...]:
+        """What is applied to the source, in order: the series below, and this one."""
+        return (*(self.below.stack if self.below else ()), self)
+
+    @property
+    def declaration(self) -> Declaration:
+        """In what a kernel with the whole stack is meant to differ from the profile."""
+        traits = {trait: value for one in self.stack for trait, value in one.traits.items()}
+        sources = dict.fromkeys(one.source for one in self.stack)
+        return Declaration(self.name, traits, "; ".join(sources), all(one.confirmed for one in self.stack))
+
+
+def shipped_names(folder: Path = paths.SERIES) -> tuple[str, ...]:
+    """The names of all, sorted."""
+    return tuple(sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")))
+
+
+def shipped_claims(folder: Path = paths.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    """For each series the profile of its base, and what it declares to be otherwise; by name, its patches unread.
+
+    The profile is empty for a series on top of another one.
+
+    :raises SeriesError: a description is broken.
+    """
+    return {name: _claims(folder / name / DESCRIPTION) for name in shipped_names(folder)}
+
+
+def _claims(path: Path) -> tuple[str, Mapping[str, str]]:
+    table = _open_description(path)
+    return table.text("profile", default=""), _read_traits(table)
+
+
+def _open_description(path: Path) -> Table:
+    """:raises SeriesError: it is not TOML."""
+    try:
+        return Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+
+
+def _read_traits(table: Table) -> Mapping[str, str]:
+    values = table.table("traits")
+    return MappingProxyType({trait: values.text(trait) for trait in values.names()})
+
+
+def find_shipped(name: str, *, deadline: Deadline, folder: Path = paths.SERIES) -> ShippedSeries:
+    """The series of that name.
+
+    :raises UsageError: there is none; the evidence lists those there are.
+    :raises SeriesError: its description or its patches are broken, or those of a series below.
+    :raises HostError: git is missing, or did not end before the deadline.
+    """
+    names = shipped_names(folder)
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        raise UsageError(
+            f"no series {name} ships with the harness",
+            evidence="\n".join(names) or f"there is none in {folder}",
+            remedy=f"use series:{near[0]}"
+            if near
+            else "use one of these; another one is applied with SOURCE+MBOX-OR-FOLDER",
+        )
+    return _read(name, folder, above=(), deadline=deadline)
+
+
+def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline) -> ShippedSeries:
+    """:param above: the series that stand on this one, for a circle to be seen."""
+    path = folder / name / DESCRIPTION
+    table = _open_description(path)
+    title, summary, base = table.text("title"), table.text("summary").strip(), table.text("base")
+    below = None
+    if base.startswith(SpecKind.SERIES.value):
+        under = base.removeprefix(SpecKind.SERIES.value)
+        if under in (name, *above) or under not in shipped_names(folder):
+            raise table.error(f"base is {base}, which it cannot stand on", remedy="name a source or a series below")
+        below = _read(under, folder, above=(name, *above), deadline=deadline)
+    profile = below.profile if below else table.text("profile")
+    source, confirmed = table.text("source"), table.flag("confirmed")
+    fragments = tuple(path.parent / one for one in table.texts("fragments", default=()))
+    if missing := [one.name for one in fragments if not one.is_file()]:
+        raise table.error(f"fragments names {missing[0]}, which is not there", remedy="put it beside series.toml")
+    traits = _read_traits(table)
+    table.close()
+    series = read_series(path.parent, deadline=deadline)
+    return ShippedSeries(
+        name, title, summary, base, profile, traits, source, confirmed, series, fragments=fragments, below=below
+    )

@@ -1,0 +1,159 @@
+"""The kernel under test: from the word that the user typed to an image, its facts and its config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
+from harness.kernel.build.options import AS_USUAL, BuildOptions, SourceWord
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, check_bootable, parse_config
+from harness.kernel.image.examine import examine_image, find_config
+from harness.kernel.image.facts import Architecture, require_loadable
+from harness.kernel.source.apt import Apt
+from harness.kernel.source.image_package import fetch_image_package
+from harness.kernel.source.locate import find_named
+from harness.model.kernel_spec import KernelSpec, SpecKind
+from harness.model.run_record import NOT_BUILT, BuildRecord
+from harness.semantics.profile import Declaration
+
+MACHINE_ARCHITECTURES = (Architecture.X86_64,)
+"""What the machine types in ``qemu/`` run."""
+
+_SHOWN_DIFFERENCES = 3
+_HOST_APT = Apt()
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel to test.
+
+    :param origin: where it came from: package and version, or the path.
+    :param release: as ``uname -r`` will say; empty when the image does not tell.
+    :param banner: the version line; empty when the image does not tell.
+    :param image_digest: sha256 of the image file, as ``sha256sum`` says it.
+    :param config: None while it is not known; :meth:`with_guest_config` may still tell.
+    :param why_no_config: why the config is not known; empty when it is.
+    :param notes: what the user should know, one line each.
+    :param build: how it was built; empty for one that was had ready. :param build_log: what make said.
+    :param profile: name of the profile that a shipped series is meant to behave as; empty for any other kernel.
+    :param declared: in what it is meant to differ from that profile.
+    """
+
+    spec: KernelSpec
+    origin: str
+    image: Path
+    release: str
+    architecture: Architecture
+    banner: str
+    image_digest: str
+    config: KernelConfig | None = None
+    why_no_config: str = ""
+    notes: tuple[str, ...] = ()
+    build: BuildRecord = NOT_BUILT
+    build_log: Path | None = None
+    profile: str = ""
+    declared: Declaration | None = None
+
+    @property
+    def config_source(self) -> ConfigSource:
+        """Where the config was found."""
+        return self.config.source if self.config else ConfigSource.UNKNOWN
+
+    def with_guest_config(self, text: str) -> Kernel:
+        """This kernel with the config that it shows in the guest, which is beyond doubt; a note says what was wrong."""
+        config = parse_config(text, ConfigSource.IN_GUEST)
+        notes = self.notes
+        if self.config is not None and (differences := _differences(self.config, config)):
+            shown = ", ".join(differences[:_SHOWN_DIFFERENCES]) + (", ..." if differences[_SHOWN_DIFFERENCES:] else "")
+            notes += (f"the config {self.config.source.value} is not that of the running kernel: {shown}",)
+        return replace(self, config=config, why_no_config="", notes=notes)
+
+
+def resolve_kernel(
+    store: Store,
+    spec: KernelSpec,
+    *,
+    build: BuildOptions = AS_USUAL,
+    deadline: Deadline,
+    apt: Apt = _HOST_APT,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Kernel:
+    """The kernel that a spec names, fetched or built, and read; what it could not boot for is told now.
+
+    :param build: how a source is to be built. :param say: told what goes on. :param progress: told how far it is.
+    :raises UsageError: no such kernel, not a kernel, of another architecture, or without what the guest needs.
+    :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
+    :raises HostError: something has to be fetched or run and cannot be.
+    """
+    match spec.kind:
+        case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
+            fetched = fetch_image_package(store, spec, deadline=deadline, apt=apt)
+            origin = f"{fetched.package} {fetched.version}"
+            return _read(store, spec, fetched.image, origin=origin, notes=(fetched.note,), deadline=deadline)
+        case SpecKind.PATH:
+            named = find_named(spec)
+            if isinstance(named, Path):
+                return _read(store, spec, named, origin=str(named.absolute()), notes=(), deadline=deadline)
+            word = SourceWord(named.patches, tree=named)
+        case SpecKind.SOURCE_PACKAGE:
+            word = SourceWord(spec.patches, version=spec.name)
+        case SpecKind.SERIES:
+            word = SourceWord(spec.patches, series=spec.name)
+    # Here and not above: who tests a kernel that is had ready imports nothing of building one.
+    from harness.kernel.from_source import kernel_from_source
+
+    built = kernel_from_source(store, word, build, deadline=deadline, apt=apt, say=say, progress=progress)
+    kernel = _read(store, spec, built.image, origin=built.origin, notes=built.notes, deadline=deadline)
+    return replace(
+        kernel,
+        build=built.record,
+        build_log=built.log,
+        profile=built.profile,
+        declared=built.declared,
+    )
+
+
+def _read(
+    store: Store, spec: KernelSpec, path: Path, *, origin: str, notes: tuple[str, ...], deadline: Deadline
+) -> Kernel:
+    """The kernel in an image file, by what the file says of itself."""
+    name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
+    image = examine_image(store, path, name=name)
+    require_loadable(image.facts, name=name, architectures=MACHINE_ARCHITECTURES)
+    found = find_config(store, image, deadline=deadline)
+    if found.config is not None:
+        _require_bootable(found.config, image.facts.release or name)
+    return Kernel(
+        spec=spec,
+        origin=origin,
+        image=path.absolute(),
+        release=image.facts.release,
+        architecture=image.facts.architecture,
+        banner=image.facts.banner,
+        image_digest=image.digest,
+        config=found.config,
+        why_no_config=found.why_none,
+        notes=tuple(filter(None, (*notes, *found.notes))),
+    )
+
+
+def _require_bootable(config: KernelConfig, name: str) -> None:
+    lacks = check_bootable(config)
+    if lacks:
+        raise UsageError(
+            f"the kernel {name} cannot run the guest: " + "; ".join(lack.state for lack in lacks),
+            evidence="\n".join([*map(str, lacks), f"(read from the config {config.source.value})"]),
+            remedy="build it with these options changed, or give another kernel; 'deb' has what is needed",
+        )
+
+
+def _differences(old: KernelConfig, new: KernelConfig) -> list[str]:
+    """The options that differ, as ``CONFIG_X is y, not m``."""
+    names = sorted(old.options.keys() | new.options.keys())
+    pairs = ((name, old.value(name) or "n", new.value(name) or "n") for name in names)
+    return [f"{name} is {is_now}, not {was}" for name, was, is_now in pairs if was != is_now]

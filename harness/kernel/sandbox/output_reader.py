@@ -1,0 +1,115 @@
+"""Reading what a program says until it ends, with an eye on what it uses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from harness.base.deadline import Deadline
+from harness.kernel.sandbox.usage import Watch
+
+_OUTPUT_MEBIBYTES = 64
+_LINES = 500_000
+_LINE_BYTES = 16 * 1024
+_READ_BYTES = 64 * 1024
+_LONGEST_TICK_SECONDS = 1.0
+_GONE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a program says, cut into lines as it comes."""
+
+    pipe: IO[bytes]
+    on_line: Callable[[str], None] | None
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+    _rest: bytes = b""
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it said more than a build does: the log is kept."""
+        return self.size > _OUTPUT_MEBIBYTES << 20 or len(self.lines) > _LINES
+
+    def take(self) -> bool:
+        """Read what is there; False when nothing more comes."""
+        try:
+            data = os.read(self.pipe.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return False
+        self.size += len(data)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if self._rest and (not data or len(self._rest) > _LINE_BYTES):
+            whole, self._rest = [*whole, self._rest], b""
+        for line in whole:
+            self._say(line)
+        return bool(data)
+
+    def take_rest(self) -> None:
+        """Read what the pipe still holds; processes that outlive the program may hold its other end."""
+        while not self.is_too_much and self.take():
+            pass
+        if self._rest:
+            self._say(self._rest)
+            self._rest = b""
+
+    def _say(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        self.lines.append(text)
+        if self.on_line is not None:
+            self.on_line(text)
+
+
+def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
+    """Read until the watched program ends; why it must not go on, or nothing. It is not reaped.
+
+    :raises HostError: the host itself runs out of disk or memory.
+    """
+    began = looked = time.monotonic()
+    seconds = deadline.seconds_left
+    with selectors.DefaultSelector() as selector, pidfd(watch.pid) as ended:
+        selector.register(reading.pipe, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        while True:
+            now = time.monotonic()
+            # What goes wrong at once is seen at once; a look at a long build costs 1% of the time at most.
+            tick = min(_LONGEST_TICK_SECONDS, 0.05 + (now - began) / 20)
+            ready = [key.fd for key, _ in selector.select(min(tick, deadline.seconds_left))]
+            if ended in ready:
+                reading.take_rest()
+                return ""
+            if reading.pipe.fileno() in ready and not reading.take():
+                selector.unregister(reading.pipe)
+            if reading.is_too_much:
+                return f"printed more than {_LINES} lines or {_OUTPUT_MEBIBYTES} MiB"
+            if deadline.is_past:
+                return f"ran longer than {seconds:.1f} s"
+            if now - looked >= tick:
+                looked = now
+                if excess := watch.excess():
+                    return excess
+
+
+def wait_readable(descriptor: int) -> None:
+    """Wait until a descriptor can be read, a pid file descriptor until its process is gone; ten seconds at most."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        selector.select(_GONE_SECONDS)
+
+
+@contextlib.contextmanager
+def pidfd(pid: int) -> Iterator[int]:
+    """A descriptor of a process, which names it even when its number is given to another one; see pidfd_open(2).
+
+    :raises ProcessLookupError: there is no such process.
+    """
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,70 @@
+"""What a word of the user's came to when apt was last asked, so that apt is not asked every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from harness.base.errors import HarnessError
+from harness.base.store import Store, digest_of
+from harness.kernel.source.apt import Apt, PackageRecord
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A package of a certain version.
+
+    :param mark: state of apt's lists when it was asked (:meth:`harness.kernel.source.apt.Apt.mark`); apt may choose
+        another version when its lists change.
+    """
+
+    mark: str
+    package: str
+    version: str
+    architecture: str
+
+
+def take_chosen(
+    store: Store,
+    kind: str,
+    word: str,
+    *,
+    apt: Apt,
+    find: Callable[[Choice], P | None],
+    fetch: Callable[[], tuple[P, PackageRecord]],
+    is_exact: bool = False,
+) -> tuple[P, str]:
+    """What a word names: what it named the last time, or, when apt's lists have changed since, what apt says now.
+
+    :param kind: of the fact in the store. :param find: the product of a choice, when the store has it.
+    :param fetch: asks apt; the product, and the package that was chosen. :param is_exact: whether the word says a
+        version, so that new lists cannot change what it names.
+    :return: the product, and a note: when apt cannot be asked, or has dropped the package, the held one is taken.
+    :raises HarnessError: what ``fetch`` raises, when nothing is held.
+    """
+    key = digest_of(word, str(apt.config))
+    known = _recall(store, kind, key)
+    mark = apt.mark()
+    held = find(known) if known else None
+    if known and held and (known.mark == mark or is_exact):
+        return held, ""
+    try:
+        product, record = fetch()
+    except HarnessError as error:
+        if known is None or held is None:
+            raise
+        return held, f"{known.package} {known.version} was taken from the store, newer or not: {error.what}"
+    store.remember(kind, key, asdict(Choice(mark, record.package, record.version, record.architecture)))
+    return product, ""
+
+
+def _recall(store: Store, kind: str, key: str) -> Choice | None:
+    """What was chosen the last time; None when nothing was, or it cannot be read."""
+    fact = store.recall(kind, key) or {}
+    try:
+        return Choice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
+    except KeyError:
+        return None

@@ -1,0 +1,133 @@
+"""Kernel source packages of the distribution, fetched without root, each imported once into a repository of ours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.store import Store, digest_of
+from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
+from harness.kernel.git.repository import KIND, Repository, initialise
+from harness.kernel.source.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
+from harness.kernel.source.apt_choice import Choice, take_chosen
+
+_CHOICE = "kernel-source-choice"
+_FACTS = "package.json"
+_PREFIX = "linux-source-"
+# Grows when the way of importing changes, so that what was imported is imported anew.
+_IMPORT_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPackage:
+    """A source package in the store.
+
+    :param commit: the files of the package, as a commit without parents; the same in every store.
+    :param note: what the user should know of how it was chosen; empty when nothing.
+    """
+
+    repository: Repository
+    commit: str
+    package: str
+    version: str
+    note: str = ""
+
+
+def import_source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt) -> ImportedPackage:
+    """The package ``linux-source-VERSION`` in the version that apt would install, imported when needed.
+
+    apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
+    package, the one in the store is taken and the note says so.
+
+    :raises UsageError: no such package, or it holds no source.
+    :raises HostError: no apt, no package lists, no network, and nothing in the store.
+    """
+
+    def fetch() -> tuple[ImportedPackage, PackageRecord]:
+        record = apt.find(f"{_PREFIX}{version}", deadline=deadline)
+        if record is None:
+            raise _unknown(apt, version, deadline=deadline)
+        return _import(store, record, apt=apt, deadline=deadline), record
+
+    imported, note = take_chosen(
+        store, _CHOICE, version, apt=apt, find=lambda choice: _find(store, choice), fetch=fetch
+    )
+    return replace(imported, note=note) if note else imported
+
+
+def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
+    """The error for a package that apt's lists do not have."""
+    if not apt.has_lists():
+        return HostError(
+            f"apt knows no package {_PREFIX}{version}: its package lists are empty",
+            evidence=f"no *_Packages file in {apt.lists}",
+            remedy=update_command(),
+        )
+    names = apt.names(_PREFIX, deadline=deadline)
+    words = [f"deb-src:{name.removeprefix(_PREFIX)}" for name in names if name[len(_PREFIX) :][:1].isdigit()]
+    return UsageError(
+        f"apt's package lists have no package {_PREFIX}{version}",
+        evidence="\n".join(["they have:", *words]) if words else f"they have no {_PREFIX}* at all",
+        remedy=f"give one of these, or the path of a kernel tree; if the lists are old: {update_command()}",
+    )
+
+
+def _import(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline) -> ImportedPackage:
+    def fill(folder: Path) -> None:
+        initialise(folder, deadline=deadline)
+        downloads = folder / "download"
+        downloads.mkdir()
+        file, digest = apt.download(record, downloads, deadline=deadline)
+        with open_source(file, deadline=deadline) as entries:
+            commit = import_files(
+                Repository(folder),
+                _tree_files(entries),
+                message=f"{record.package} {record.version}\n",
+                deadline=deadline,
+            )
+        shutil.rmtree(downloads)
+        facts = {"package": record.package, "version": record.version, "digest": digest, "commit": commit}
+        (folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+    key = _product_key(record)
+    imported = _read(store.make(KIND, key, fill, deadline=deadline))
+    if imported is None:  # damaged, say by a full disk or a hand: make it anew
+        store.forget(KIND, key)
+        imported = _read(store.make(KIND, key, fill, deadline=deadline))
+    if imported is None:
+        raise HostError(f"the package {record.package} cannot be kept in the store", evidence=str(store.folder))
+    return imported
+
+
+def _tree_files(entries: Iterator[SourceEntry]) -> Iterator[TreeFile]:
+    """What an archive holds, without its top folder (``linux-source-6.1/``)."""
+    for entry in entries:
+        name = entry.name.removeprefix("./").partition("/")[2]
+        if entry.link is not None:
+            yield TreeFile(name, FileMode.LINK, entry.link.encode(errors="surrogateescape"))
+        else:
+            yield TreeFile(name, FileMode.EXECUTABLE if entry.is_executable else FileMode.PLAIN, entry.content)
+
+
+def _product_key(of: PackageRecord | Choice) -> str:
+    return digest_of(_IMPORT_VERSION, of.package, of.version, of.architecture)
+
+
+def _find(store: Store, choice: Choice) -> ImportedPackage | None:
+    folder = store.find(KIND, _product_key(choice))
+    return _read(folder) if folder else None
+
+
+def _read(folder: Path) -> ImportedPackage | None:
+    """The product of a folder; None when it is damaged."""
+    try:
+        facts = json.loads((folder / _FACTS).read_text())
+        commit, package, version = (str(facts[name]) for name in ("commit", "package", "version"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return ImportedPackage(Repository(folder), commit, package, version) if (folder / "HEAD").is_file() else None

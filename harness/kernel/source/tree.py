@@ -1,0 +1,173 @@
+"""Where a kernel's source comes from: a commit in a repository of ours, made from a package or from a user's tree."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import UsageError
+from harness.base.store import Store
+from harness.kernel.git.repository import Repository as Repository
+from harness.kernel.git.repository import borrow, open_repository
+from harness.kernel.git.snapshot import snapshot_changes, snapshot_files
+from harness.kernel.git.user_repository import (
+    UserRepository,
+    describe,
+    find_user_repository,
+    is_git_dir,
+    require_complete,
+    resolve,
+    unknown_revision,
+)
+from harness.kernel.source.apt import Apt
+from harness.kernel.source.source_package import import_source_package
+
+_HOST_APT = Apt()
+_VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)
+_SHOWN_NAMES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kernel tree at one commit.
+
+    :param commit: its full hash.
+    :param described: for people: ``linux-source-6.1 6.1.192-2``, ``/home/u/linux at v6.6-12-gabcdef``.
+    :param uncommitted: how many files were taken as they are and differ from the user's commit.
+    :param notes: what the user should know, one line each.
+    """
+
+    repository: Repository
+    commit: str
+    described: str
+    uncommitted: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Source:
+    """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
+
+    :raises UsageError: there is none for that version, or the store cannot be written.
+    :raises HostError: no apt, no package lists, no network, and nothing in the store.
+    """
+    package = import_source_package(store, version, deadline=deadline, apt=apt)
+    described = f"{package.package} {package.version}"
+    return Source(package.repository, package.commit, described, notes=(package.note,) if package.note else ())
+
+
+def is_tree(path: Path) -> bool:
+    """Whether that folder may be given as a kernel tree: one with a kernel's files, or a git repository."""
+    return _why_no_kernel(path) == "" or (path / ".git").exists() or is_git_dir(path)
+
+
+def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadline) -> Source:
+    """A tree of the user's: at a revision, or with the files as they are. Nothing is written to it.
+
+    :param path: a kernel tree, in git or not, or a bare repository.
+    :param revision: whatever git takes for a commit; empty for the files as they are (of a bare repository: HEAD).
+    :raises UsageError: no such folder or revision, no kernel tree, or files that cannot be read.
+    :raises HostError: git is missing or failed, the disk is full, or the deadline came.
+    """
+    try:
+        if not path.is_dir():
+            raise _no_tree(path, "it is a file" if path.exists() else "there is nothing of that name")
+        next(path.iterdir(), None)
+    except OSError as error:
+        raise _no_tree(path, f"it cannot be looked at ({error.strerror})") from None
+    theirs = find_user_repository(path, deadline=deadline)
+    if theirs is None or (theirs.has_files and not revision):
+        why_not = _why_no_kernel(path)
+        if why_not:
+            raise _no_tree(path, why_not)
+    if theirs is None:
+        if revision:
+            raise UsageError(
+                f"{path} is not the top of a git repository, so it has no revision {revision}",
+                remedy=f"give {path} alone: its files as they are",
+            )
+        return _plain(store, path, deadline=deadline)
+    head = resolve(theirs, "HEAD", deadline=deadline)
+    commit = resolve(theirs, revision, deadline=deadline) if revision else head
+    if not commit:
+        if not revision and theirs.has_files:
+            return _plain(store, path, deadline=deadline)
+        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=deadline)
+    of = os.fspath(theirs.common.resolve())
+    repository = open_repository(store, of, object_format=theirs.object_format, deadline=deadline)
+    with store.complaints():
+        borrow(repository, objects=theirs.objects.resolve(), shallow=theirs.common / "shallow")
+    described = f"{path.absolute()} at {describe(theirs, commit, deadline=deadline)}"
+    if revision or not theirs.has_files:
+        require_complete(path, theirs, repository, commit, deadline=deadline)
+        why_not = _why_no_kernel_in(repository, commit, deadline=deadline)
+        if why_not:
+            raise _no_tree(path, f"in commit {commit[:12]} {why_not}")
+        return Source(repository, commit, described)
+    return _with_changes(store, path, theirs, repository, Source(repository, commit, described), deadline=deadline)
+
+
+def _with_changes(
+    store: Store, path: Path, theirs: UserRepository, repository: Repository, source: Source, *, deadline: Deadline
+) -> Source:
+    """That source, with the files as they are on top."""
+    snapshot = snapshot_changes(
+        store,
+        repository,
+        path.resolve(),
+        git_dir=theirs.git_dir,
+        head=source.commit,
+        excludes=theirs.common / "info/exclude",
+        deadline=deadline,
+    )
+    number = len(snapshot.changes)
+    if not number:
+        return source
+    phrase = f"with {number} uncommitted change{'' if number == 1 else 's'}"
+    shown = ", ".join(snapshot.changes[:_SHOWN_NAMES]) + (", ..." if number > _SHOWN_NAMES else "")
+    return Source(repository, snapshot.commit, f"{source.described} {phrase}", number, (f"{phrase}: {shown}",))
+
+
+def _plain(store: Store, path: Path, *, deadline: Deadline) -> Source:
+    """The files of a folder that has no history."""
+    place = path.resolve()
+    repository = open_repository(store, f"files of {place}", deadline=deadline)
+    snapshot = snapshot_files(store, repository, place, deadline=deadline)
+    return Source(repository, snapshot.commit, f"the files of {path.absolute()}")
+
+
+def _why_no_kernel(path: Path) -> str:
+    """What a folder lacks of a kernel tree's top; empty when it is one."""
+    try:
+        makefile = (path / "Makefile").read_bytes()
+    except OSError:
+        return "there is no Makefile"
+    return _why_not(makefile, has_kconfig=(path / "Kconfig").is_file())
+
+
+def _why_no_kernel_in(repository: Repository, commit: str, *, deadline: Deadline) -> str:
+    """The same of a commit."""
+    makefile = repository.git("cat-file", "blob", f"{commit}:Makefile", check=False, deadline=deadline)
+    if makefile.status != 0:
+        return "there is no Makefile"
+    kconfig = repository.git("cat-file", "-e", f"{commit}:Kconfig", check=False, deadline=deadline)
+    return _why_not(makefile.stdout, has_kconfig=kconfig.status == 0)
+
+
+def _why_not(makefile: bytes, *, has_kconfig: bool) -> str:
+    if len(set(_VERSION_LINE.findall(makefile))) < 2:
+        return "the Makefile says no VERSION and PATCHLEVEL"
+    return "" if has_kconfig else "there is no Kconfig"
+
+
+def _no_tree(path: Path, reason: str) -> UsageError:
+    above = next((folder for folder in path.absolute().parents if not _why_no_kernel(folder)), None)
+    return UsageError(
+        f"{path} is no kernel tree: {reason}",
+        evidence="looked for: a Makefile with VERSION and PATCHLEVEL, and a Kconfig, in the top folder",
+        remedy=f"give {above}, the top folder"
+        if above
+        else "give the top folder of a kernel tree, or a git repository of the kernel and a revision",
+    )

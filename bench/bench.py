@@ -28,18 +28,18 @@ from harness.base import paths, process
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
-from harness.case import make_bench, run_session
 from harness.guest.machine import Machine, running
+from harness.guest.prompt import announcement_pattern
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES, Backing
 from harness.guest.template import booted
 from harness.kernellog.reader import KernelLog
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import load_run
+from harness.run.case import make_bench, run_session
+from harness.run.play import mount_command, play
 from harness.semantics.shipped import shipped_semantics
 from harness.session.console_name import Console
-from harness.session.play import mount_command, play
-from harness.session.prompt import announcement_pattern
 from harness.session.transcript import parse
 
 REPEATS = 5

@@ -52,15 +52,15 @@ from harness.base.errors import CaseError, ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store
-from harness.case import make_bench
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
 from harness.report.terminal import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run import Judging, run_cases
-from harness.selection import Selection
+from harness.run.case import make_bench
+from harness.run.one_kernel import Judging, run_cases
+from harness.run.selection import Selection
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
 

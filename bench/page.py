@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 from harness.base import paths
-from harness.guest.moments import TIMES_NAME, Moments
+from harness.guest.timestamps import TIMES_NAME, Moments
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.report.page_data import gather

@@ -16,7 +16,7 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError
 from harness.base.store import STORE_VARIABLE, Store
-from harness.guest.accel import choose_acceleration, forget_verdict
+from harness.guest.acceleration import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration

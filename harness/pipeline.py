@@ -24,7 +24,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
 from harness.base.store import Store
-from harness.guest.accel import AccelerationVerdict, choose_acceleration
+from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console as Shell
 from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.shells import Hierarchies, Shell, Sight
+from harness.run.python_api import Hierarchies, Shell, Sight
 
 EPERM = "Operation not permitted"
 CONTROLLERS = "+memory +pids +cpu"

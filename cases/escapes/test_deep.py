@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harness.shells import Hierarchies, Shell
+from harness.run.python_api import Hierarchies, Shell
 
 DEPTH = 100
 STARTS = {"freezer": r"\d+:freezer", "v2": "0:[^:]*"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.shells import Hierarchies, Shell
+from harness.run.python_api import Hierarchies, Shell
 
 COUNT = 40
 

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import pytest
 
-from harness.case import OpenCase, conclude, opened, run_session
 from harness.guest.console import Unanswered
 from harness.model.run_record import CaseRecord
+from harness.run.case import OpenCase, conclude, opened, run_session
 from harness.session.transcript import parse
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]

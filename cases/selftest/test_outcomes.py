@@ -16,14 +16,14 @@ from typing import TypeAlias
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.case import OpenCase, run_session
 from harness.guest.machine import Machine
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fault, Outcome
+from harness.run.case import OpenCase, run_session
+from harness.run.play import NotAskedError
+from harness.run.python_api import Shell
 from harness.session.console_name import Console
-from harness.session.play import NotAskedError
 from harness.session.transcript import parse
-from harness.shells import Shell
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]
 PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.shells import Hierarchies, Shell, Sight
+from harness.run.python_api import Hierarchies, Shell, Sight
 
 WORKERS = 6
 SECONDS = 2

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from harness.shells import Hierarchies, Shell, Sight
+from harness.run.python_api import Hierarchies, Shell, Sight
 
 TREE = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/ab", "/e")
 """Cgroups; one name is the start of another."""

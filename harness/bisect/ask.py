@@ -21,12 +21,12 @@ from harness.bisect.readings import Target, file_of, files_to_ask, read_cases, r
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
-from harness.repeat import Rounds
 from harness.report.terminal import RunDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run import Judging, run_cases
-from harness.selection import Selection, worth_starting
+from harness.run.one_kernel import Judging, run_cases
+from harness.run.rounds import Rounds
+from harness.run.selection import Selection, worth_starting
 from harness.semantics import judge
 from harness.semantics.traits import Semantics
 from harness.series.quiet import QuietDisplay

@@ -25,7 +25,7 @@ from harness.pipeline import Options
 from harness.report.lines import Line
 from harness.report.terminal import RunDisplay
 from harness.results.folder import RunFolder
-from harness.selection import Selection
+from harness.run.selection import Selection
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics, near
 

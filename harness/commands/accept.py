@@ -15,7 +15,7 @@ from harness.commands import options
 @options.results
 def accept(case: str, results: Path | None) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
-    from harness.accept import accept_case
+    from harness.run.accept import accept_case
 
     click.echo(accept_case(case, results=results or paths.RESULTS), nl=False)
     return 0

@@ -95,8 +95,8 @@ def b4_check(
 def _words(
     base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path | None
 ) -> SeriesWords:
-    from harness.kernels import Asked
-    from harness.selection import Selection
+    from harness.run.selection import Selection
+    from harness.run.several_kernels import Asked
     from harness.semantics.shipped import shipped_semantics
     from harness.series.judgement import SeriesWords
 

@@ -16,8 +16,8 @@ from harness.commands.ending import BISECT_STATUS
 
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
-    from harness.repeat import Rounds
-    from harness.run import Judging
+    from harness.run.one_kernel import Judging
+    from harness.run.rounds import Rounds
     from harness.semantics.traits import Semantics
 
 baseline_option = click.option(
@@ -60,7 +60,7 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
 def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
     """How often cases are asked, from the words of the command line; with a seed where the order is to be random."""
-    from harness.repeat import Rounds
+    from harness.run.rounds import Rounds
 
     times = repeat or (0 if until_fail else 1)
     if seed is None and (times != 1 or until_fail):
@@ -76,7 +76,7 @@ def read_judging(baseline: str, known: Path | None, *, semantics: Semantics, res
     """
     from harness.results.baseline import find_baseline
     from harness.results.known_failures import load_known
-    from harness.run import Judging
+    from harness.run.one_kernel import Judging
 
     file = known or paths.KNOWN
     today = datetime.datetime.now(datetime.UTC).date()

@@ -95,9 +95,9 @@ def run(
       125  cannot be judged: does not apply, build or boot, or no case applies
       128  anything else; the bisection ends
     """
-    from harness.kernels import Asked, run_kernels
     from harness.report.terminal import choose_display
-    from harness.selection import Selection
+    from harness.run.selection import Selection
+    from harness.run.several_kernels import Asked, run_kernels
 
     found = existing_cases(cases)
     rounds = judging.read_rounds(repeat, until_fail=until_fail, seed=seed)
@@ -145,7 +145,7 @@ def choose_workers(word: str, cases: Sequence[Path]) -> int:
 
     :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
     """
-    from harness.selection import worth_starting
+    from harness.run.selection import worth_starting
 
     if word == "auto":
         return worth_starting(len(os.sched_getaffinity(0)), cases)

@@ -105,9 +105,9 @@ def series(
       4    wrong usage
       130  interrupted
     """
-    from harness.kernels import Asked
     from harness.report.terminal import choose_display
-    from harness.selection import Selection
+    from harness.run.selection import Selection
+    from harness.run.several_kernels import Asked
     from harness.series.declared import read_expected
     from harness.series.judgement import SeriesWords
 

@@ -30,7 +30,7 @@ def shell(
 
     Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
     """
-    from harness.hands_on import hands_on
+    from harness.run.interactive import hands_on
 
     asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building)
     return int(hands_on(asked, case or "", store=Store.default()))

@@ -1,6 +1,6 @@
 """A shell of the guest on a serial port: the only user of pexpect.
 
-How the end of a command is known, and what the bytes mean, is in ``harness/session/prompt.py``.
+How the end of a command is known, and what the bytes mean, is in ``harness/guest/prompt.py``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from pexpect.spawnbase import SpawnBase
 
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError
-from harness.guest.wires import Wires
-from harness.model.verdict import Fate
-from harness.session.prompt import (
+from harness.guest.prompt import (
     BOOT_NONCE,
     MARKER_LIMIT,
     Bound,
@@ -28,6 +26,8 @@ from harness.session.prompt import (
     output_of,
     read_announcement,
 )
+from harness.guest.wires import Wires
+from harness.model.verdict import Fate
 from harness.session.shell_syntax import read_shell
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.guest.moments import TIMES_NAME, Moments
 from harness.guest.qemu import KERNEL_LOG
+from harness.guest.timestamps import TIMES_NAME, Moments
 from harness.kernellog.reader import KernelLog, Splat
 
 _CHUNK_BYTES = 64 * 1024

@@ -1,6 +1,6 @@
 """The consoles and the kernel log of a case on one time line: each line with its moment and its lane. Pure.
 
-The logs hold bytes as they went over the wires, and ``wires.times`` when they came (``harness/guest/moments.py``).
+The logs hold bytes as they went over the wires, and ``wires.times`` when they came (``harness/guest/timestamps.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
-from harness.guest.moments import Course
+from harness.guest.timestamps import Course
 from harness.report.text import elide, plain_text
 
 LANES = ("kernel", "admin", "inside", "observer")
@@ -21,7 +21,7 @@ NO_TIME = -1
 _COLUMNS = 400
 _ANNOUNCEMENT = re.compile(rb"\x1b\]133;[^\x07\x1b\n]*\x07")
 _OWN = "HARNESS_NONCE"
-"""What the harness types for itself, to tell its shells apart; see ``harness/session/prompt.py``."""
+"""What the harness types for itself, to tell its shells apart; see ``harness/guest/prompt.py``."""
 
 
 class LaneLine(NamedTuple):

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.base.errors import HarnessError
-from harness.guest.moments import TIMES_NAME, parse_moments
+from harness.guest.timestamps import TIMES_NAME, parse_moments
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lanes import LANES, LaneLine, lanes_of
 from harness.report.page_details import LaneReader, case_details, lane_limit

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import ExitStatus
-from harness.kernels import Asked
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Effect, Standing
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
-from harness.repeat import join
 from harness.report.terminal import RunDisplay
 from harness.report.text import one_line
 from harness.results.folder import RunFolder
-from harness.run import run_cases
+from harness.run.one_kernel import run_cases
+from harness.run.rounds import join
+from harness.run.several_kernels import Asked
 from harness.semantics.judge import CONTRADICTION
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects

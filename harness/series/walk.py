@@ -14,7 +14,6 @@ from importlib.metadata import version
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
 from harness.kernel.patches.checkpatch import NO_SCRIPT
-from harness.kernels import Asked, Ready, ready_kernels, remember_run
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
     NO_KERNEL_YET,
@@ -31,7 +30,8 @@ from harness.report.terminal import RunDisplay
 from harness.results.compare import is_asked
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder
-from harness.run import record_no_kernel
+from harness.run.one_kernel import record_no_kernel
+from harness.run.several_kernels import Asked, Ready, ready_kernels, remember_run
 from harness.series.asking import Asking
 from harness.series.declared import Declarations
 from harness.series.ground import Ground

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.model.verdict import TraitSighting
-from harness.session.fitting import Patterns, Stretch, align, fit
+from harness.session.alignment import Patterns, Stretch, align, fit
 from harness.session.output import is_job_notice, read_output, without_trailing_blanks
 from harness.session.step import Choice, Expected, ExpectedLine, Guard, Step
-from harness.session.varies import Bindings, LinePattern, line_pattern, substitute, unlearned
+from harness.session.varying import Bindings, LinePattern, line_pattern, substitute, unlearned
 
 __all__ = ["Bindings", "Sighting", "StepMatch", "is_played", "match_step", "substitute", "unlearned"]
 

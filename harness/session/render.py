@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from harness.base.errors import CaseError
-from harness.session.fitting import Patterns, Stretch, align
+from harness.session.alignment import Patterns, Stretch, align
 from harness.session.header import Header, read_header
 from harness.session.match import branches, match_step, pattern_of
 from harness.session.output import read_output
 from harness.session.shell_syntax import read_shell
 from harness.session.step import ESCAPE, GUARD, ExpectedLine, Step, find_token_faults, read_expected
 from harness.session.transcript import Transcript, parse
-from harness.session.varies import ELLIPSIS, Bindings, LinePattern, line_pattern, restore
+from harness.session.varying import ELLIPSIS, Bindings, LinePattern, line_pattern, restore
 
 
 @dataclass(frozen=True, slots=True)

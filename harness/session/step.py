@@ -11,7 +11,7 @@ from itertools import groupby
 from harness.session.console_name import Console
 from harness.session.header import Prompt, case_error
 from harness.session.output import is_job_notice
-from harness.session.varies import ELLIPSIS, find_tokens
+from harness.session.varying import ELLIPSIS, find_tokens
 
 GUARD = re.compile(r"\(([a-z][a-z0-9_]*) = ([A-Za-z0-9_.-]+)\)(?: (.*))?")
 ESCAPE = "\\"

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, settings
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.case import Bench, make_bench
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
+from harness.run.case import Bench, make_bench
 from harness.semantics.shipped import shipped_semantics
 
 # The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test

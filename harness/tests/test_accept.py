@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.accept import accept_case
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, UsageError
 from harness.base.process import run
-from harness.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Outcome
 from harness.results.folder import RunFolder
+from harness.run.accept import accept_case
+from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.tests.private_mounts import needs_mounts, with_mounts
 from harness.tests.program import harness, start
 

@@ -16,7 +16,7 @@ from harness.results.baseline import LAST, find_baseline, judge_by
 from harness.results.find_run import FoundRun
 from harness.results.folder import RunFolder, load_run
 from harness.results.history import HISTORY_NAME
-from harness.run import exit_status
+from harness.run.one_kernel import exit_status
 from harness.tests.report.sample import KERNEL, RUN, STARTED, case
 
 OTHER = replace(KERNEL, image_digest="77" * 32)

@@ -9,8 +9,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import HostError
-from harness.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies
-from harness.guest.accel import AccelerationVerdict
+from harness.guest.acceleration import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.kernel.config.kconfig import ConfigSource, parse_config
@@ -18,10 +17,11 @@ from harness.kernel.needs import Feature
 from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
 from harness.pipeline import Prepared, dumps, loads
+from harness.run.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies
+from harness.run.play import HierarchyError, NotAskedError
 from harness.semantics.profile import Declaration
 from harness.semantics.shipped import shipped_semantics
 from harness.session.header import read_header
-from harness.session.play import HierarchyError, NotAskedError
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from harness.commands.run import choose_workers
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.results.folder import load_run
-from harness.run import exit_status
+from harness.run.one_kernel import exit_status
 from harness.tests.kernel import images
 from harness.tests.program import environment, harness, start
 from harness.tests.told import call

@@ -19,8 +19,8 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, UsageError
 from harness.base.process import start
-from harness.hand_over import Screen, _terminfo
-from harness.hands_on import read_case
+from harness.run.console_relay import Screen, _terminfo
+from harness.run.interactive import read_case
 from harness.tests.program import environment, harness
 
 CASE = """\

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import kernels
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
-from harness.kernels import Asked, Ready, run_kernels
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options
 from harness.report.terminal import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run import Judging
-from harness.selection import Selection
+from harness.run import several_kernels
+from harness.run.one_kernel import Judging
+from harness.run.selection import Selection
+from harness.run.several_kernels import Asked, Ready, run_kernels
 from harness.semantics.traits import load_semantics
 from harness.tests.report.sample import RUN
 from harness.tests.test_semantics import SMALL
@@ -49,9 +49,9 @@ def test_traits_are_shown_once(
             display.finished(record, None)
         return record, ExitStatus.AS_EXPECTED
 
-    monkeypatch.setattr(kernels, "ready_kernels", ready)
-    monkeypatch.setattr(kernels, "_run_one", run_one)
-    monkeypatch.setattr(kernels, "remember_run", lambda *_: None)
+    monkeypatch.setattr(several_kernels, "ready_kernels", ready)
+    monkeypatch.setattr(several_kernels, "_run_one", run_one)
+    monkeypatch.setattr(several_kernels, "remember_run", lambda *_: None)
     stream = io.StringIO()
     display = PlainDisplay(stream, is_for_several=len(records) > 1)
     semantics = load_semantics(SMALL, path="small.toml")

@@ -35,13 +35,13 @@ ORDER = """
 * kernellog.taint
 * kernellog.reader
 * session.console_name
-* session.prompt
+* guest.prompt
 * session.shell_syntax
 * session.header
-* session.varies
+* session.varying
 * session.output
 * session.step
-* session.fitting
+* session.alignment
 * session.transcript
 * session.match
 * session.render
@@ -66,7 +66,7 @@ ORDER = """
 * results.merge
 * results.kernel_line
 * results.timeline
-* repeat
+* run.rounds
 * bisect.lineage
 * bisect.trace
 * bisect.choice
@@ -148,16 +148,16 @@ ORDER = """
 * guest.qemu
 * guest.boot_failure
   guest.emulator
-* guest.moments
+* guest.timestamps
   guest.wires
   guest.console
   guest.qmp
   guest.machine
-  guest.accel
+  guest.acceleration
   guest.template
   guest.mounted
   guest.features
-  session.play
+  run.play
 * report.text
 * report.lines
 * report.traits
@@ -197,15 +197,15 @@ ORDER = """
   report.live
   report.terminal
   pipeline
-  case
-  shells
-* python_file
+  run.case
+  run.python_api
+* run.python_file
   base.host_facts
-  pytest_plugin
-  selection
-  listener
-  run
-  kernels
+  run.pytest_plugin
+  run.selection
+  run.recorder
+  run.one_kernel
+  run.several_kernels
   series.quiet
   series.asking
   series.walk
@@ -219,11 +219,11 @@ ORDER = """
   bisect.request
   patchwork
   series.checks
-  accept
+  run.accept
   base.store_usage
   doctor
-  hand_over
-  hands_on
+  run.console_relay
+  run.interactive
   commands.options
   commands.ending
   commands.judging
@@ -259,7 +259,7 @@ DOORS = {
     "kcidb_io": {"report.kcidb"},
     "jinja2": {"report.page_html"},
     "qemu": {"guest.qmp"},
-    "pytest": {"pytest_plugin", "run", "selection", "listener"},
+    "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "sqlite3": {"results.history_db", "results.history"},
     "urllib.request": {"patchwork"},
     "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},

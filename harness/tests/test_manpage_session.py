@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
-from harness.case import Bench, run_session
 from harness.model.verdict import Outcome
+from harness.run.case import Bench, run_session
 from harness.session.manpage import extract_examples
 from harness.session.transcript import parse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.base.errors import CaseError
-from harness.python_file import check_names, explain_import
+from harness.run.python_file import check_names, explain_import
 
 PATH = "cases/test_x.py"
 

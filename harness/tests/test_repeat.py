@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import CaseRecord, OutcomeCount
 from harness.model.verdict import FAILED, Outcome
-from harness.repeat import ONCE, Rounds, join, shuffle
+from harness.run.rounds import ONCE, Rounds, join, shuffle
 from harness.tests.report.sample import case
 
 OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=8)

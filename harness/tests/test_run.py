@@ -11,7 +11,7 @@ from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Outcome
 from harness.results.folder import RunFolder, load_run
-from harness.run import exit_status, record_no_kernel
+from harness.run.one_kernel import exit_status, record_no_kernel
 
 KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image")
 

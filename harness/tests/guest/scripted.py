@@ -18,9 +18,9 @@ from typing import TypeAlias
 
 from harness.base.deadline import Deadline
 from harness.guest.console import Console
+from harness.guest.prompt import BOOT_NONCE
 from harness.guest.qemu import KERNEL_LOG, PORT_NAMES
 from harness.guest.wires import Wires
-from harness.session.prompt import BOOT_NONCE
 
 FIRST_PID = 30655
 NONCE = "0123456789abcdef"

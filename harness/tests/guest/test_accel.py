@@ -13,7 +13,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import run
 from harness.base.store import Store
-from harness.guest.accel import AccelerationVerdict, choose_acceleration, forget_verdict, race
+from harness.guest.acceleration import AccelerationVerdict, choose_acceleration, forget_verdict, race
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.pipeline import Prepared

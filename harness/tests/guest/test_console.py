@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError
 from harness.guest.console import Answer, Console, Unanswered
+from harness.guest.prompt import as_text
 from harness.guest.qemu import PORT_NAMES
 from harness.guest.wires import Wires
 from harness.model.verdict import Fate
-from harness.session.prompt import as_text
 from harness.tests.guest.scripted import NONCE, ScriptedShell, printing, scripted_guest, soon
 
 OTHER = b"fedcba9876543210"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.moments import STRETCH_LIMIT, Course, Moments, parse_moments
+from harness.guest.timestamps import STRETCH_LIMIT, Course, Moments, parse_moments
 
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["kernel", "admin"]), st.integers(1, 50), st.integers(0, 20), st.booleans()), max_size=40

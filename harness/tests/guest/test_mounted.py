@@ -14,9 +14,9 @@ from harness.base.store import Store
 from harness.guest import mounted
 from harness.guest.mounted import KIND, find_mounted
 from harness.guest.template import Template, cloned
+from harness.run.play import mount_command, mount_hierarchies
 from harness.session.console_name import Console
 from harness.session.header import read_header
-from harness.session.play import mount_command, mount_hierarchies
 
 pytestmark = pytest.mark.boot
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.guest.moments import TIMES_NAME, parse_moments
 from harness.guest.qemu import KERNEL_LOG
+from harness.guest.timestamps import TIMES_NAME, parse_moments
 from harness.guest.wires import Wires
 from harness.kernellog.reader import SplatKind
 

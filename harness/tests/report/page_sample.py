@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.guest.moments import TIMES_NAME, Moments
+from harness.guest.timestamps import TIMES_NAME, Moments
 from harness.model.run_record import BuildRecord, CaseRecord, OutcomeCount, RunRecord, TraitRecord
 from harness.model.verdict import FAILED, Outcome, TraitSighting
 from harness.results.folder import CONFIG_NAME, RunFolder

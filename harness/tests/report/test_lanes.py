@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.moments import Moments, parse_moments
+from harness.guest.timestamps import Moments, parse_moments
 from harness.report.lanes import LANES, NO_TIME, LaneLine, bound_lanes, lanes_of
 
 EVENTS = st.lists(

@@ -13,14 +13,13 @@ import pytest
 
 from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError, Stage, UsageError
 from harness.base.store import Store
-from harness.guest.accel import AccelerationVerdict
+from harness.guest.acceleration import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.kernel.git.repository import Repository
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.series import Patch, Series
 from harness.kernel.source.tree import Source
-from harness.kernels import Asked, Ready
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.series_record import Declared, Standing, State, loads
 from harness.model.verdict import Outcome
@@ -28,8 +27,9 @@ from harness.pipeline import Options, Prepared, read_machine_type
 from harness.report.terminal import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run import Judging
-from harness.selection import Selection
+from harness.run.one_kernel import Judging
+from harness.run.selection import Selection
+from harness.run.several_kernels import Asked, Ready
 from harness.series import asking, walk
 from harness.series.declared import NOTHING, Declarations
 from harness.series.ground import Ground

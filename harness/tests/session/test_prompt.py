@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.session.prompt import (
+from harness.guest.prompt import (
     BOOT_NONCE,
     MARKER_LIMIT,
     Bound,

@@ -14,7 +14,7 @@ from harness.base.errors import CaseError
 from harness.session.match import Bindings, match_step
 from harness.session.render import PlayedStep, diff, render_accepted, render_actual
 from harness.session.transcript import Choice, ExpectedLine, Step, Transcript, parse
-from harness.session.varies import find_tokens
+from harness.session.varying import find_tokens
 
 PATH = "cases/a.session"
 

@@ -11,15 +11,15 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.store import Store
-from harness.case import make_bench
 from harness.guest.machine import Machine
-from harness.hand_over import hand_over
 from harness.model.verdict import Fate
 from harness.pipeline import Options
+from harness.run.case import make_bench
+from harness.run.console_relay import hand_over
+from harness.run.play import NotAskedError, Played, play
 from harness.semantics.profile import Profile
 from harness.semantics.shipped import shipped_semantics
 from harness.session.console_name import Console
-from harness.session.play import NotAskedError, Played, play
 from harness.session.transcript import Transcript, parse
 
 _PLAY_SECONDS = 600.0

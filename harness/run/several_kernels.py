@@ -26,8 +26,8 @@ from harness.report.terminal import RunDisplay
 from harness.results.find_run import KERNELS_NAME, is_without_kernel
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
-from harness.run import Judging, record_no_kernel, run_cases
-from harness.selection import Selection
+from harness.run.one_kernel import Judging, record_no_kernel, run_cases
+from harness.run.selection import Selection
 from harness.semantics.traits import Semantics
 
 _LOOK_SECONDS = 0.1

@@ -15,13 +15,10 @@ import pytest
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
-from harness.case import Bench, make_bench
 from harness.kernel.needs import lack_notes
-from harness.listener import Listener
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
-from harness.repeat import ONCE
 from harness.report.comparison import comparison_lines
 from harness.report.junit import render_junit
 from harness.report.lines import Line, Tone
@@ -32,7 +29,10 @@ from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunF
 from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
-from harness.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
+from harness.run.case import Bench, make_bench
+from harness.run.recorder import Listener
+from harness.run.rounds import ONCE
+from harness.run.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics.traits import Semantics
 
 _PYTEST_LOG = "pytest.log"

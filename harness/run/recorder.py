@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, pytest_plugin
+from harness import pipeline
 from harness.base import paths, process
 from harness.base.errors import HarnessError
-from harness.case import Bench, junit_names
 from harness.model.run_record import CaseRecord, RunRecord, loads_case
 from harness.model.verdict import FAILED, Outcome
-from harness.repeat import join
 from harness.report.terminal import RunDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.selection import Selection
+from harness.run import pytest_plugin
+from harness.run.case import Bench, junit_names
+from harness.run.rounds import join
+from harness.run.selection import Selection
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics

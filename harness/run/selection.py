@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import pytest_plugin
 from harness.base import paths as places
 from harness.base.errors import CaseError, HarnessError, UsageError
-from harness.case import Bench
-from harness.repeat import ONCE, Rounds
+from harness.run import pytest_plugin
+from harness.run.case import Bench
+from harness.run.rounds import ONCE, Rounds
 
 
 @dataclass(frozen=True, slots=True)

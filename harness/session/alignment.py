@@ -1,6 +1,6 @@
 """Hold patterns of lines against lines: do they fit, and if not, which belong together. Pure.
 
-A pattern is a :class:`~harness.session.varies.LinePattern`, or None for any number of lines.
+A pattern is a :class:`~harness.session.varying.LinePattern`, or None for any number of lines.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from harness.session.varies import Bindings, LinePattern
+from harness.session.varying import Bindings, LinePattern
 
 Patterns = Sequence[LinePattern | None]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
+from harness.guest.prompt import INTRODUCER, MARKER_LIMIT
 from harness.guest.qemu import KERNEL_LOG
 from harness.kernellog.reader import scan
 from harness.report.text import plain_text
 from harness.session.console_name import Console
-from harness.session.prompt import INTRODUCER, MARKER_LIMIT
 
 LEAVE = b"\x1d"
 """Ctrl-], as telnet has it."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import UsageError
-from harness.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.results.folder import LATEST_NAME, case_folder_name, load_run
+from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.session.render import diff
 from harness.session.transcript import parse
 

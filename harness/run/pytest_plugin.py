@@ -1,8 +1,9 @@
 """The pytest plug-in: collects session files, gives Python cases their fixtures, and carries each case's record.
 
 Installed as a ``pytest11`` entry point, so ``pytest cases/`` works by itself; ``harness run`` adds the display, the run
-folder and the reports (``harness/run.py``), by registering a listener. A case's record travels as plain data in
-``user_properties`` of its report, which xdist brings to the controller; ``record_testsuite_property`` would get lost.
+folder and the reports (``harness/run/one_kernel.py``), by registering a listener. A case's record travels as plain data
+in ``user_properties`` of its report, which xdist brings to the controller; ``record_testsuite_property`` would get
+lost.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from harness.base import paths, process
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
 from harness.base.store import Store
-from harness.case import Bench, OpenCase, conclude, make_bench, run_session
 from harness.kernel.needs import check_need
 from harness.model.run_record import CaseRecord, dumps_case
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
-from harness.python_file import check_names, explain_import
-from harness.repeat import shuffle
 from harness.results.folder import RUN_NAME, case_folder_name
+from harness.run.case import Bench, OpenCase, conclude, make_bench, run_session
+from harness.run.play import NotAskedError
+from harness.run.python_api import Hierarchies, Shell, Sight
+from harness.run.python_file import check_names, explain_import
+from harness.run.rounds import shuffle
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
 from harness.session.console_name import Console
-from harness.session.play import NotAskedError
 from harness.session.transcript import Transcript, check_traits, parse
-from harness.shells import Hierarchies, Shell, Sight
 
 PREPARED = "harness_prepared"
 """Key of what the controller hands each worker: the prepared kernel as JSON."""
 FOLDER = "harness_folder"
 ORDER = "harness_order"
-"""Key of what decides the order of the cases, for ``harness/repeat.py``."""
+"""Key of what decides the order of the cases, for ``harness/run/rounds.py``."""
 RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
@@ -240,7 +241,7 @@ def set_bench(config: pytest.Config, bench: Bench) -> Bench:
 
 
 def set_order(config: pytest.Config, order: str) -> None:
-    """Let the cases of this process run in that order (``harness/repeat.py``); empty for that of the files."""
+    """Let the cases of this process run in that order (``harness/run/rounds.py``); empty for that of the files."""
     config.stash[_ORDER] = order
 
 

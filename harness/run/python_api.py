@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.base.errors import CaseError
-from harness.case import OpenCase, missing_hierarchies
 from harness.guest.console import Answer, Unanswered
 from harness.model.verdict import TraitSighting
+from harness.run.case import OpenCase, missing_hierarchies
+from harness.run.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
 from harness.semantics.judge import StepOutcome
 from harness.semantics.traits import Semantics
 from harness.session.console_name import Console
 from harness.session.header import read_header
-from harness.session.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
 
 
 @dataclass(frozen=True, slots=True)

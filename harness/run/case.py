@@ -25,12 +25,12 @@ from harness.kernellog.taint import decode_taint
 from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
+from harness.run.play import HierarchyError, NotAskedError, Played, mount_command, play
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
 from harness.session.console_name import Console
 from harness.session.header import CgroupVersion, Hierarchy
-from harness.session.play import HierarchyError, NotAskedError, Played, mount_command, play
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
 

@@ -16,8 +16,8 @@ from bench.figures import Figure, arguments, tell
 from bench.page import measure_page
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
-from harness.report.comparison import comparison_lines
-from harness.report.history import case_history_lines
+from harness.report.tables.comparison import comparison_lines
+from harness.report.tables.history import case_history_lines
 from harness.results.compare import compare
 from harness.results.find_run import find_run
 from harness.results.folder import RunFolder

@@ -55,7 +55,7 @@ from harness.base.store import Store
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
-from harness.report.terminal import PlainDisplay
+from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.case import make_bench

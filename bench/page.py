@@ -10,8 +10,8 @@ from harness.base import paths
 from harness.guest.timestamps import TIMES_NAME, Moments
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.report.page_data import gather
-from harness.report.page_html import render_page
+from harness.report.page.data import gather
+from harness.report.page.html import render_page
 from harness.results.folder import CONFIG_NAME, RunFolder, case_folder_name
 from harness.results.selected import find_reported
 from harness.semantics.shipped import shipped_semantics

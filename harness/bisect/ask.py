@@ -21,7 +21,8 @@ from harness.bisect.readings import Target, file_of, files_to_ask, read_cases, r
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
+from harness.report.display.quiet import QuietDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.one_kernel import Judging, run_cases
@@ -29,7 +30,6 @@ from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
 from harness.semantics import judge
 from harness.semantics.traits import Semantics
-from harness.series.quiet import QuietDisplay
 
 RUNS = "runs"
 """The folder of the run folders."""
@@ -57,23 +57,23 @@ class _Hushed(QuietDisplay):
         self.cases: list[CaseRecord] = []
 
     def case_ended(self, case: CaseRecord) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         super().case_ended(case)
         self.cases.append(case)
 
     def phase(self, text: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         self._inner.progress(text)
 
     def started(self, run: RunRecord, total: int) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         self._total = total
 
     def note(self, text: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
 
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
 
 
 @dataclass(slots=True)

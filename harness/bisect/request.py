@@ -22,8 +22,8 @@ from harness.bisect.state import Role, State
 from harness.bisect.story import Answer, replay_lines, step_lines
 from harness.bisect.walk import Walk, walk_tree
 from harness.pipeline import Options
+from harness.report.display.plain import RunDisplay
 from harness.report.lines import Line
-from harness.report.terminal import RunDisplay
 from harness.results.folder import RunFolder
 from harness.run.selection import Selection
 from harness.semantics.shipped import shipped_semantics

@@ -127,9 +127,9 @@ def write_answers(
     """
     from harness.base.atomic_write import write_whole
     from harness.model.series_record import SERIES_NAME, dumps
-    from harness.report.forge import render_code_quality, render_summary
-    from harness.report.series_junit import render_series_junit
-    from harness.report.series_mail import render_mail
+    from harness.report.formats.forge import render_code_quality, render_summary
+    from harness.report.formats.series_junit import render_series_junit
+    from harness.report.formats.series_mail import render_mail
     from harness.results.folder import JUNIT_NAME
 
     text = render_mail(record)
@@ -161,7 +161,7 @@ def tell_github(record: SeriesRecord, *, err: bool, environment: Mapping[str, st
 
     :param err: as for :func:`commands_stopped`. :raises UsageError: the summary cannot be written.
     """
-    from harness.report.forge import annotate, render_summary
+    from harness.report.formats.forge import annotate, render_summary
 
     if _is_github(environment):
         for line in annotate(record):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.model.series_record import SeriesRecord
-    from harness.report.b4 import Finding
+    from harness.report.formats.b4 import Finding
     from harness.series.judgement import SeriesWords
     from harness.series.posted import Posted
 
@@ -77,7 +77,7 @@ def b4_check(
       3    this host is at fault; said in the answer, too
       4    wrong usage: no mail, no base; said in the answer, too
     """
-    from harness.report.b4 import error_finding, render_json, render_lines
+    from harness.report.formats.b4 import error_finding, render_json, render_lines
 
     status = ExitStatus.AS_EXPECTED
     try:
@@ -120,7 +120,7 @@ def _findings(
     from dataclasses import replace
 
     from harness.base.deadline import Deadline
-    from harness.report.b4 import patch_findings, series_findings
+    from harness.report.formats.b4 import patch_findings, series_findings
     from harness.series.posted import MAIL_BYTES, read_posted
 
     posted = read_posted(
@@ -141,7 +141,7 @@ def _findings(
 
 def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
     """The series of the mail, judged now or before; nothing of it is shown meanwhile."""
-    from harness.report.terminal import PlainDisplay
+    from harness.report.display.plain import PlainDisplay
     from harness.series.judgement import judge_once, read_brief
 
     with Path(os.devnull).open("w") as nowhere, PlainDisplay(nowhere) as display:

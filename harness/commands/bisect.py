@@ -92,7 +92,7 @@ def bisect(
       130  interrupted
     """
     from harness.bisect.request import Request, Wanted
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
 
     if is_all and (traced_cases or traced_traits):
         raise click.UsageError("--all traces everything: leave it out, or --case and --trait")

@@ -21,7 +21,7 @@ def build(kernel: str, building: BuildOptions) -> int:
     from harness.base.deadline import Deadline
     from harness.kernel.resolve import resolve_kernel
     from harness.model.kernel_spec import parse_spec
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
 
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(

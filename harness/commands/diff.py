@@ -37,8 +37,8 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
       1    a trait, a case or the kernel log regressed
       4    a RUN that there is not
     """
-    from harness.report.comparison import comparison_json, comparison_lines
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
+    from harness.report.tables.comparison import comparison_json, comparison_lines
     from harness.results.compare import Change, compare
     from harness.results.find_run import find_runs
     from harness.results.history import flake_rates

@@ -36,7 +36,7 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
     KERNEL is a KERNEL word as it was typed, a release, or the line that it
     belongs to. Of CASE a part of its id is enough.
     """
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
     from harness.results.history import opened_history, rebuild
 
     folder = results or paths.RESULTS
@@ -56,7 +56,7 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
 
 def _told(found: History, name: str) -> Telling:
     """What is known by that name. :raises UsageError: nothing, or too much."""
-    from harness.report.history import case_history_lines, run_history_lines, trait_history_lines
+    from harness.report.tables.history import case_history_lines, run_history_lines, trait_history_lines
     from harness.results.history import CASE, TRAIT
     from harness.results.timeline import timelines
 
@@ -88,8 +88,8 @@ def _only_case(name: str, cases: Sequence[str], found: History) -> str:
 
 def _overview(found: History) -> Telling:
     """Each kernel line, what fails now, and what is flaky."""
-    from harness.report.history import failing_lines, flake_lines, run_history_lines
     from harness.report.lines import Line
+    from harness.report.tables.history import failing_lines, flake_lines, run_history_lines
     from harness.results.history import CASE
     from harness.results.timeline import timelines
 

@@ -88,7 +88,7 @@ class _How:
 
 def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None:
     if how.form is Format.TEXT and output is None:
-        from harness.report.terminal import choose_display
+        from harness.report.display.plain import choose_display
 
         with choose_display(sys.stdout, os.environ) as display:
             display.lines(lambda width: _text_lines(reported, width))
@@ -113,22 +113,22 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
     """The report as text."""
     runs, names = [one.run for one in reported], [one.name for one in reported]
     if how.form is Format.JUNIT:
-        from harness.report.junit import render_junit
+        from harness.report.formats.junit import render_junit
 
         return render_junit(runs)
     if how.form is Format.KTAP:
-        from harness.report.ktap import render_ktap
+        from harness.report.formats.ktap import render_ktap
 
         return render_ktap(runs, names=names)
     if how.form is Format.KCIDB:
         import json
 
-        from harness.report.kcidb import Sender, kcidb_report
+        from harness.report.formats.kcidb import Sender, kcidb_report
 
         return json.dumps(kcidb_report(runs, names=names, sender=Sender(how.origin, how.url)), indent=1) + "\n"
     if how.form is Format.HTML:
-        from harness.report.page_data import gather
-        from harness.report.page_html import render_page
+        from harness.report.page.data import gather
+        from harness.report.page.html import render_page
 
         return render_page(gather(reported, semantics=_semantics(), case_files=paths.case_files(), results=how.results))
     if how.form is Format.JSON:
@@ -140,9 +140,9 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
 
 def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
     """What the runs said at their ends, and of several what differs between them."""
-    from harness.report.kernels import kernels_lines
     from harness.report.lines import Line, Tone
-    from harness.report.summary import header_lines, summary
+    from harness.report.tables.kernels import kernels_lines
+    from harness.report.tables.summary import header_lines, summary
 
     lines: list[Line] = []
     for one in reported:

@@ -95,7 +95,7 @@ def run(
       125  cannot be judged: does not apply, build or boot, or no case applies
       128  anything else; the bisection ends
     """
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
     from harness.run.selection import Selection
     from harness.run.several_kernels import Asked, run_kernels
 

@@ -56,7 +56,7 @@ def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool
 
 def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bool) -> int:
     """The matrix; or the stories of the traits that are named."""
-    from harness.report.matrix import matrix_lines, matrix_table
+    from harness.report.tables.semantics_matrix import matrix_lines, matrix_table
 
     traits = _chosen(known, words)
     if traits and all(word in known.traits for word in words):
@@ -72,7 +72,7 @@ def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bo
 
 def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
     from harness.report.lines import Line
-    from harness.report.story import story_lines, story_table
+    from harness.report.tables.trait_story import story_lines, story_table
     from harness.semantics.observers import find_observers
 
     if profiles:
@@ -90,7 +90,7 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
 
 def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
     from harness.kernel.patches.shipped import shipped_claims
-    from harness.report.coverage import coverage_lines, coverage_table, find_lacks
+    from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
 
     if words:
         raise UsageError("--coverage speaks of all traits", remedy="leave the names out")
@@ -176,7 +176,7 @@ def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Pr
 
 
 def _width() -> int:
-    from harness.report.terminal import choose_width
+    from harness.report.display.plain import choose_width
 
     return choose_width(sys.stdout, os.environ)
 

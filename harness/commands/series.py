@@ -23,7 +23,7 @@ from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
 
 if TYPE_CHECKING:
-    from harness.report.terminal import RunDisplay
+    from harness.report.display.plain import RunDisplay
     from harness.semantics.traits import Semantics
     from harness.series.checks import Poster
     from harness.series.judgement import SeriesWords
@@ -105,7 +105,7 @@ def series(
       4    wrong usage
       130  interrupted
     """
-    from harness.report.terminal import choose_display
+    from harness.report.display.plain import choose_display
     from harness.run.selection import Selection
     from harness.run.several_kernels import Asked
     from harness.series.declared import read_expected
@@ -156,7 +156,7 @@ def _judge(words: SeriesWords, display: RunDisplay, answer: Answer, poster: Post
 def _show(judged: Judged, display: RunDisplay, mail: str, copies: Path | None) -> None:
     """Show what it came to, and write the answers."""
     from harness.report.lines import Line
-    from harness.report.series import series_lines
+    from harness.report.tables.series import series_lines
 
     display.lines(lambda width: [Line(""), *series_lines(judged.record, width)])
     junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError, UsageError
 from harness.model.run_record import RunRecord
-from harness.report.kernels import kernel_letters
+from harness.report.tables.kernels import kernel_letters
 from harness.results.folder import CONFIG_NAME, LATEST_NAME, RUN_NAME, load_run
 
 KERNELS_NAME = "kernels.json"

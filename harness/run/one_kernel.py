@@ -19,10 +19,10 @@ from harness.kernel.needs import lack_notes
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
-from harness.report.comparison import comparison_lines
-from harness.report.junit import render_junit
+from harness.report.display.plain import RunDisplay
+from harness.report.formats.junit import render_junit
 from harness.report.lines import Line, Tone
-from harness.report.terminal import RunDisplay
+from harness.report.tables.comparison import comparison_lines
 from harness.results.baseline import Baseline, judge_by
 from harness.results.compare import Comparison
 from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder

@@ -16,7 +16,7 @@ from harness.base import paths, process
 from harness.base.errors import HarnessError
 from harness.model.run_record import CaseRecord, RunRecord, loads_case
 from harness.model.verdict import FAILED, Outcome
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run import pytest_plugin

@@ -21,8 +21,8 @@ from harness.base.store import Store
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options, Prepared
-from harness.report.junit import render_junit
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
+from harness.report.formats.junit import render_junit
 from harness.results.find_run import KERNELS_NAME, is_without_kernel
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history

@@ -13,7 +13,8 @@ from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Effect, Standing
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
+from harness.report.display.quiet import QuietDisplay
 from harness.report.text import one_line
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import run_cases
@@ -24,7 +25,6 @@ from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects
 from harness.series.ground import Ground
 from harness.series.plan import needed_cases, widened_cases
-from harness.series.quiet import QuietDisplay
 
 _MOST_DOUBTED = 20
 """When more cases than these begin to fail with a patch, that is no flake."""

@@ -15,7 +15,7 @@ from harness.kernel.patches.checkpatch import check_style
 from harness.model.kernel_spec import parse_patches
 from harness.model.series_record import SERIES_NAME, SeriesRecord, loads
 from harness.pipeline import PREPARE_SECONDS, Options
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
 from harness.run.several_kernels import Asked
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
 from harness.series.ground import Ground, find_ground

@@ -26,7 +26,7 @@ from harness.model.series_record import (
     dumps,
 )
 from harness.pipeline import Options, Prepared
-from harness.report.terminal import RunDisplay
+from harness.report.display.plain import RunDisplay
 from harness.results.compare import is_asked
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder

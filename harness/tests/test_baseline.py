@@ -11,7 +11,7 @@ import pytest
 from harness.base.errors import ExitStatus, UsageError
 from harness.model.run_record import RunRecord, dumps, loads
 from harness.model.verdict import Outcome
-from harness.report.junit import render_junit
+from harness.report.formats.junit import render_junit
 from harness.results.baseline import LAST, find_baseline, judge_by
 from harness.results.find_run import FoundRun
 from harness.results.folder import RunFolder, load_run

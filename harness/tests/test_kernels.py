@@ -14,7 +14,7 @@ from harness.base.errors import ExitStatus
 from harness.base.store import Store
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options
-from harness.report.terminal import PlainDisplay
+from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run import several_kernels

@@ -160,42 +160,42 @@ ORDER = """
   run.play
 * report.text
 * report.lines
-* report.traits
-* report.summary
-* report.kernels
-* report.matrix
-* report.story
-* report.coverage
-* report.junit
-* report.ktap
-* report.kcidb
-* report.comparison
-* report.history
+* report.tables.traits
+* report.tables.summary
+* report.tables.kernels
+* report.tables.semantics_matrix
+* report.tables.trait_story
+* report.tables.trait_coverage
+* report.formats.junit
+* report.formats.ktap
+* report.formats.kcidb
+* report.tables.comparison
+* report.tables.history
 * bisect.readings
 * bisect.state
 * bisect.refusal
 * bisect.evidence
 * bisect.story
-* report.series
-* report.series_mail
-* report.series_junit
-* report.forge
-* report.b4
+* report.tables.series
+* report.formats.series_mail
+* report.formats.series_junit
+* report.formats.forge
+* report.formats.b4
   results.folder
   results.find_run
   results.selected
-* report.lanes
-* report.again
+* report.page.lanes
+* report.page.rerun_command
   results.history_db
   results.history
   results.baseline
-* report.page_overview
-* report.page_details
-* report.page_stories
-  report.page_html
-  report.page_data
-  report.live
-  report.terminal
+* report.page.overview
+* report.page.details
+* report.page.stories
+  report.page.html
+  report.page.data
+  report.display.live
+  report.display.plain
   pipeline
   run.case
   run.python_api
@@ -206,7 +206,7 @@ ORDER = """
   run.recorder
   run.one_kernel
   run.several_kernels
-  series.quiet
+  report.display.quiet
   series.asking
   series.walk
   series.judgement
@@ -255,9 +255,9 @@ EFFECTS = {
 DOORS = {
     "subprocess": {"base.process"},
     "pexpect": {"guest.console"},
-    "junit_xml": {"report.junit"},
-    "kcidb_io": {"report.kcidb"},
-    "jinja2": {"report.page_html"},
+    "junit_xml": {"report.formats.junit"},
+    "kcidb_io": {"report.formats.kcidb"},
+    "jinja2": {"report.page.html"},
     "qemu": {"guest.qmp"},
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "sqlite3": {"results.history_db", "results.history"},

@@ -11,7 +11,7 @@ from harness.bisect.keeping import STATE_NAME
 from harness.bisect.request import Request, Wanted
 from harness.bisect.story import Answer
 from harness.pipeline import Options
-from harness.report.terminal import PlainDisplay
+from harness.report.display.plain import PlainDisplay
 from harness.tests.bisect.pretended import PretendedAsker, PretendedTree
 
 

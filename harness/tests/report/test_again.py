@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.again import commands_again
+from harness.report.page.rerun_command import commands_again
 from harness.tests.report.sample import KERNEL, RUN, case
 
 

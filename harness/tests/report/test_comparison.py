@@ -9,7 +9,7 @@ import pytest
 
 from harness.model.run_record import TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.report.comparison import comparison_json, comparison_lines
+from harness.report.tables.comparison import comparison_json, comparison_lines
 from harness.report.text import columns
 from harness.results.compare import Comparison, compare
 from harness.tests.report.golden import assert_golden

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.coverage import coverage_lines, coverage_table, find_lacks
+from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
 from harness.report.text import columns
 from harness.results.sightings import Seen, Sighting
 from harness.tests.report.golden import assert_golden

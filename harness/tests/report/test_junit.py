@@ -14,7 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.model.run_record import KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
-from harness.report.junit import JunitLimits, render_junit
+from harness.report.formats.junit import JunitLimits, render_junit
 from harness.tests.report.sample import CASES, RUN, SPLAT, case
 
 SCHEMA = xmlschema.XMLSchema(str(importlib.resources.files("harness.tests") / "data" / "junit.xsd"))

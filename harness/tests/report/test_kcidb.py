@@ -16,7 +16,7 @@ from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships n
 from harness.base.errors import UsageError
 from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Fault, Outcome
-from harness.report.kcidb import Sender, kcidb_report, patchset_hash, path_of
+from harness.report.formats.kcidb import Sender, kcidb_report, patchset_hash, path_of
 from harness.results.known_failures import Known
 from harness.tests.report.sample import CASES, KERNEL, RUN, case
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
-from harness.report.kernels import kernels_lines
 from harness.report.lines import Tone
+from harness.report.tables.kernels import kernels_lines
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import KERNEL, RUN

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Outcome
-from harness.report.ktap import render_ktap
+from harness.report.formats.ktap import render_ktap
 from harness.tests.report.ktap_reader import Test, read_ktap
 from harness.tests.report.sample import CASES, RUN, case
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.guest.timestamps import Moments, parse_moments
-from harness.report.lanes import LANES, NO_TIME, LaneLine, bound_lanes, lanes_of
+from harness.report.page.lanes import LANES, NO_TIME, LaneLine, bound_lanes, lanes_of
 
 EVENTS = st.lists(
     st.tuples(st.sampled_from(LANES), st.text("ab\n", max_size=5).map(str.encode), st.integers(0, 9), st.booleans()),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.verdict import Outcome
-from harness.report.live import LiveDisplay
+from harness.report.display.live import LiveDisplay
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, case

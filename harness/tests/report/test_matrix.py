@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.report.matrix import matrix_lines, matrix_table, trait_table
+from harness.report.tables.semantics_matrix import matrix_lines, matrix_table, trait_table
 from harness.semantics.traits import load_semantics
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.semantics_sample import SEMANTICS

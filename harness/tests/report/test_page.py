@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base import paths
-from harness.report.page_data import gather
-from harness.report.page_details import pack
-from harness.report.page_html import content_policy, json_for_html, render_page
+from harness.report.page.data import gather
+from harness.report.page.details import pack
+from harness.report.page.html import content_policy, json_for_html, render_page
 from harness.results.folder import RUN_NAME
 from harness.results.selected import find_merged, find_reported
 from harness.semantics.shipped import shipped_semantics

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from harness.base import paths
 from harness.base.process import find_program
 from harness.model.run_record import RunRecord
-from harness.report.kernels import kernel_letters
-from harness.report.page_data import gather
-from harness.report.page_html import render_page
+from harness.report.page.data import gather
+from harness.report.page.html import render_page
+from harness.report.tables.kernels import kernel_letters
 from harness.results.compare import Change, compare
 from harness.results.selected import Reported, find_reported
 from harness.semantics.shipped import shipped_semantics

@@ -11,11 +11,11 @@ from junitparser import JUnitXml
 
 from harness.model.series_record import Complaint, Level, SeriesRecord
 from harness.model.verdict import Outcome
-from harness.report.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
-from harness.report.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
-from harness.report.series import series_lines
-from harness.report.series_junit import render_series_junit
-from harness.report.series_mail import WIDTH, render_mail
+from harness.report.formats.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
+from harness.report.formats.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
+from harness.report.formats.series_junit import render_series_junit
+from harness.report.formats.series_mail import WIDTH, render_mail
+from harness.report.tables.series import series_lines
 from harness.report.text import columns
 from harness.tests.series.sample import BASE, BREAKS, FINE, GOOD, HOSTILE, MENDS, RECORD, STOPS, case, run
 

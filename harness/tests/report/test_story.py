@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.report.story import decisions, story_lines, story_table
+from harness.report.tables.trait_story import decisions, story_lines, story_table
 from harness.report.text import columns
 from harness.results.sightings import NOTHING
 from harness.tests.report.golden import assert_golden

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import RunRecord, dumps, loads
 from harness.model.verdict import Outcome
-from harness.report.summary import case_lines, header_lines, is_clean, summary_lines
+from harness.report.tables.summary import case_lines, header_lines, is_clean, summary_lines
 from harness.report.text import columns, plain_text
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, SPLAT, case

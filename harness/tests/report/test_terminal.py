@@ -18,8 +18,8 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.model.verdict import Outcome
-from harness.report.live import LiveDisplay
-from harness.report.terminal import PlainDisplay, RunDisplay, choose_display
+from harness.report.display.live import LiveDisplay
+from harness.report.display.plain import PlainDisplay, RunDisplay, choose_display
 from harness.report.text import columns
 from harness.tests.report.golden import assert_golden
 from harness.tests.report.sample import CASES, RUN, case
@@ -196,7 +196,7 @@ def test_a_file_gets_plain_lines(columns_: str, width: int) -> None:
 def test_rich_is_not_imported_before_it_is_needed() -> None:
     """Importing this module and writing plain lines to a file loads nothing of rich: it costs a tenth of a second."""
     program = (
-        "import sys, os; from harness.report.terminal import choose_display;"
+        "import sys, os; from harness.report.display.plain import choose_display;"
         "choose_display(sys.stdout, os.environ).note('x');"
         "sys.exit(any(name.partition('.')[0] in ('rich', 'pytest', 'junit_xml') for name in sys.modules))"
     )
@@ -208,7 +208,8 @@ def test_rich_is_not_imported_before_it_is_needed() -> None:
 def test_nothing_is_shown_through_sys_stdout() -> None:
     """pytest takes sys.stdout away: the display writes to the stream that it was given and to nothing else."""
     program = (
-        "import os, sys; from harness.tests.report.test_terminal import show; from harness.report.terminal import *;"
+        "import os, sys; from harness.tests.report.test_terminal import show;"
+        "from harness.report.display.plain import *;"
         "stream = os.fdopen(os.dup(2), 'w', encoding='utf-8');"
         "show(choose_display(stream, {}))"
     )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import TraitRecord
 from harness.report.lines import Tone
+from harness.report.tables.traits import TraitMark, trait_lines, trait_row
 from harness.report.text import columns, plain_text
-from harness.report.traits import TraitMark, trait_lines, trait_row
 from harness.tests.report.sample import RUN, TRAITS
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=50)

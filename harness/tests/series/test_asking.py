@@ -24,7 +24,7 @@ from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.series_record import Declared, Standing, State, loads
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
-from harness.report.terminal import PlainDisplay
+from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.one_kernel import Judging

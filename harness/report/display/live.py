@@ -26,9 +26,9 @@ from rich.text import Text
 
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome
-from harness.report.kernels import kernels_lines
 from harness.report.lines import Line, Tone, fold_line
-from harness.report.summary import (
+from harness.report.tables.kernels import kernels_lines
+from harness.report.tables.summary import (
     FLAKY_WORD,
     KNOWN_WORD,
     OUTCOME_TONES,
@@ -39,8 +39,8 @@ from harness.report.summary import (
     results_lines,
     summary,
 )
+from harness.report.tables.traits import trait_lines
 from harness.report.text import columns, elide, elide_start, encodable, one_line, safe_encoding
-from harness.report.traits import trait_lines
 
 REDRAWS_PER_SECOND = 4.0
 _LEAST_BAR = 8
@@ -63,7 +63,7 @@ _COUNTED = [
 
 
 class LiveDisplay:
-    """A :class:`~harness.report.terminal.RunDisplay` that redraws; the stream is a terminal.
+    """A :class:`~harness.report.display.plain.RunDisplay` that redraws; the stream is a terminal.
 
     :param stream: the terminal. Nothing else is written to, ``sys.stdout`` is left alone (pytest has taken it).
     :param environment: ``NO_COLOR``, ``TERM`` and ``COLORTERM`` say what the terminal can show.
@@ -128,20 +128,20 @@ class LiveDisplay:
             self._stop()
 
     def phase(self, text: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._phase, self._phase_since = one_line(text), self._clock()
             self._redraw()
 
     def progress(self, text: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             if not self._phase:
                 self._phase_since = self._clock()
             self._phase = one_line(text)
 
     def started(self, run: RunRecord, total: int) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._total = total
             if self._is_started:
@@ -153,13 +153,13 @@ class LiveDisplay:
             self._print([*header_lines(run, self._console.width, total=total), Line("")])
 
     def case_started(self, case_id: str, worker: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._running[case_id] = (one_line(worker), self._clock())
             self._redraw()
 
     def case_ended(self, case: CaseRecord) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             word, _ = case_word(case)
             self._counts[word] += 1
@@ -168,12 +168,12 @@ class LiveDisplay:
             self._print(case_lines(case, self._console.width))
 
     def note(self, text: str) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._print(fold_line(Line(f"note: {one_line(text)}", Tone.WARNING), self._console.width))
 
     def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._is_started = False
             self._stop()
@@ -182,21 +182,21 @@ class LiveDisplay:
             self._write([*said, *results_lines(junit_path)])
 
     def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._stop()
             self._measure()
             self._write([*kernels_lines(runs, self._console.width), *results_lines(junit_path)])
 
     def alone(self, run: RunRecord) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._stop()
             self._measure()
             self._write([Line(""), *trait_lines(run, self._console.width)])
 
     def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
-        """See :class:`~harness.report.terminal.RunDisplay`."""
+        """See :class:`~harness.report.display.plain.RunDisplay`."""
         with self._lock:
             self._stop()
             self._measure()

@@ -16,7 +16,7 @@ from harness.model.series_record import (
     counted,
     failed_words,
 )
-from harness.report.series import result_of, title_of
+from harness.report.tables.series import result_of, title_of
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
 
 WIDTH = 72

@@ -22,8 +22,8 @@ from harness.model.series_record import (
     counted,
     failed_words,
 )
-from harness.report.series import result_of
-from harness.report.series_mail import render_mail
+from harness.report.formats.series_mail import render_mail
+from harness.report.tables.series import result_of
 from harness.report.text import bound, one_line, plain_text
 
 TOOL = "harness"

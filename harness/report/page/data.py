@@ -11,11 +11,11 @@ from pathlib import Path
 from harness.base.errors import HarnessError
 from harness.guest.timestamps import TIMES_NAME, parse_moments
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.report.lanes import LANES, LaneLine, lanes_of
-from harness.report.page_details import LaneReader, case_details, lane_limit
-from harness.report.page_html import PageData
-from harness.report.page_overview import Column, Overview, make_overview
-from harness.report.page_stories import CASE, TRAIT, histories, line_histories, trait_stories
+from harness.report.page.details import LaneReader, case_details, lane_limit
+from harness.report.page.html import PageData
+from harness.report.page.lanes import LANES, LaneLine, lanes_of
+from harness.report.page.overview import Column, Overview, make_overview
+from harness.report.page.stories import CASE, TRAIT, histories, line_histories, trait_stories
 from harness.results.history import HISTORY_NAME, opened_history
 from harness.results.kernel_line import kernel_line
 from harness.results.selected import Reported

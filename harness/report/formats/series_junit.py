@@ -13,8 +13,8 @@ from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.series_record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
 from harness.model.verdict import Fault, Outcome
-from harness.report.junit import render_junit
-from harness.report.series import result_of, title_of
+from harness.report.formats.junit import render_junit
+from harness.report.tables.series import result_of, title_of
 
 _CLASS = "series"
 _STAGES = (

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.report.again import commands_again
-from harness.report.lanes import LaneLine, bound_lanes
-from harness.report.page_overview import Texts, Value
+from harness.report.page.lanes import LaneLine, bound_lanes
+from harness.report.page.overview import Texts, Value
+from harness.report.page.rerun_command import commands_again
 from harness.report.text import bound, one_line, plain_text
 from harness.session.noise import noiseless_diff
 

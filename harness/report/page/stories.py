@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.report.page_overview import Value
-from harness.report.story import decisions
+from harness.report.page.overview import Value
+from harness.report.tables.trait_story import decisions
 from harness.report.text import one_line
 from harness.results.timeline import Build, Entry, RunSummary, State, Timeline, timelines, value_levels
 from harness.semantics.observers import Observer

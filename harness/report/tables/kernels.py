@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.model.run_record import RunRecord, TraitRecord, is_known
 from harness.report.lines import Line, Tone
-from harness.report.summary import OUTCOME_WORDS, count_outcomes, is_clean
+from harness.report.tables.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
 
 DIFFERS = "!"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.lines import Line, Tone
-from harness.report.matrix import trait_table
+from harness.report.tables.semantics_matrix import trait_table
 from harness.report.text import fold
 from harness.results.sightings import Seen
 from harness.semantics.observers import Observer

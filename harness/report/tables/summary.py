@@ -13,8 +13,8 @@ from pathlib import PurePath
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.verdict import Outcome
 from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
+from harness.report.tables.traits import trait_lines
 from harness.report.text import bound_lines, elide, elide_start, fold, one_line, plain_text
-from harness.report.traits import trait_lines
 
 SLOWEST = 5
 _DIFF_LINES = 60

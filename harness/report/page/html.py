@@ -18,9 +18,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.page_details import pack
+from harness.report.page.details import pack
 
-FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent
 _STYLE = "page.css"
 _SCRIPTS = ("base.js", "compare.js", "table.js", "case.js", "trait.js", "kernel.js", "main.js")
 

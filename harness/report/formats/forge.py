@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 
 from harness.model.series_record import Complaint, Level, PatchRecord, SeriesRecord, Standing, called, failed_words
-from harness.report.series import STATE_WORDS, result_of, title_of
+from harness.report.tables.series import STATE_WORDS, result_of, title_of
 from harness.report.text import bound, one_line, plain_text
 
 ANNOTATIONS = 10

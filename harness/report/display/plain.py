@@ -1,7 +1,7 @@
 """What a person sees of a run: plain lines in a file or a CI log; on a terminal, see ``report/live.py``.
 
-rich is imported only when a :class:`~harness.report.live.LiveDisplay` is made: it would double the start-up time of
-every run that writes to a file.
+rich is imported only when a :class:`~harness.report.display.live.LiveDisplay` is made: it would double the start-up
+time of every run that writes to a file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Protocol, Self, TextIO
 
 from harness.base.errors import HostError
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.report.kernels import kernels_lines
 from harness.report.lines import Line
-from harness.report.summary import case_lines, header_lines, results_lines, summary
+from harness.report.tables.kernels import kernels_lines
+from harness.report.tables.summary import case_lines, header_lines, results_lines, summary
+from harness.report.tables.traits import trait_lines
 from harness.report.text import encodable, one_line, safe_encoding
-from harness.report.traits import trait_lines
 
 PLAIN_WIDTH = 80
 PROGRESS_SECONDS = 30.0
@@ -182,7 +182,7 @@ def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_sev
     in_ci = environment.get("CI", "").lower() not in _NO
     if in_ci or environment.get("TERM", "").lower() in ("", "dumb", "unknown"):
         return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
-    from harness.report.live import LiveDisplay  # see the top of this file
+    from harness.report.display.live import LiveDisplay  # see the top of this file
 
     return LiveDisplay(stream, environment, is_for_several=is_for_several)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.lines import Line, Tone
-from harness.report.matrix import column_name
+from harness.report.tables.semantics_matrix import column_name
 from harness.report.text import fold
 from harness.results.sightings import Seen
 from harness.semantics.traits import Semantics

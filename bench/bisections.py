@@ -5,7 +5,7 @@
 Builds used / (log2(N) + k), the worst of many placements, where N commits lie between the ends and k targets differ. A
 target is a trait or a case; one change of a kernel's behaviour flips a trait and the cases that show it, so k targets
 changed at fewer places. What cannot be promised, every target at a place of its own, is held against the bound that can
-be proved (``harness/bisect/choice.py``).
+be proved (``harness/bisect/strategy.py``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import Figure, arguments, tell
-from harness.bisect.choice import choose, hoped_builds, most_builds
-from harness.bisect.lineage import Commit, Lineage
-from harness.bisect.trace import Stretch, find_stretches
+from harness.bisect.commit_graph import Commit, Lineage
+from harness.bisect.intervals import Stretch, find_stretches
+from harness.bisect.strategy import choose, hoped_builds, most_builds
 
 PLACEMENTS = 20
 SEED = 1

@@ -13,9 +13,9 @@ from harness.commands.b4_check import b4_check
 from harness.commands.bisect import bisect
 from harness.commands.build import build
 from harness.commands.diff import diff
-from harness.commands.ending import Group
+from harness.commands.doctor import clean, doctor
+from harness.commands.exit_status import Group
 from harness.commands.history import history
-from harness.commands.host import clean, doctor
 from harness.commands.patchwork import patchwork
 from harness.commands.report import report
 from harness.commands.run import run

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError
+from harness.bisect.commit_graph import nodes
+from harness.bisect.commits import Walk, read_message
 from harness.bisect.evidence import Evidence, Found
-from harness.bisect.lineage import nodes
-from harness.bisect.readings import Kind, Target, file_of
+from harness.bisect.report import Answer, Change, Culprit, Named
 from harness.bisect.state import Judged, State
-from harness.bisect.story import Answer, Change, Culprit, Named
-from harness.bisect.walk import Walk, read_message
+from harness.bisect.targets import Kind, Target, file_of
 from harness.model.run_record import CaseRecord
 from harness.results.folder import load_run
 from harness.session.noise import noiseless_diff

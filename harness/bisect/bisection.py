@@ -13,12 +13,10 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
 from harness.base.store import digest_of
-from harness.bisect.ask import Answer, Asker, find_file
-from harness.bisect.choice import Choice
+from harness.bisect.commits import Walk
 from harness.bisect.evidence import Evidence, More
-from harness.bisect.keeping import STATE_NAME
-from harness.bisect.readings import Target, differing, find_targets, read_cases, read_others, read_value
-from harness.bisect.refusal import SHOWN, End, compared_words, no_difference, same_image
+from harness.bisect.no_difference import SHOWN, End, compared_words, no_difference, same_image
+from harness.bisect.runner import Answer, Asker, find_file
 from harness.bisect.state import (
     CaseFile,
     Judged,
@@ -30,7 +28,9 @@ from harness.bisect.state import (
     TargetRecord,
     dumps,
 )
-from harness.bisect.walk import Walk
+from harness.bisect.state_file import STATE_NAME
+from harness.bisect.strategy import Choice
+from harness.bisect.targets import Target, differing, find_targets, read_cases, read_others, read_value
 from harness.model.run_record import CaseRecord
 from harness.results.folder import RunFolder, load_run
 

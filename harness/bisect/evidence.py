@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.bisect.choice import Choice, choose
-from harness.bisect.lineage import Lineage, nodes
+from harness.bisect.commit_graph import Lineage, nodes
+from harness.bisect.intervals import Stretch, find_stretches, spread
 from harness.bisect.state import Judged, State
-from harness.bisect.trace import Stretch, find_stretches, spread
+from harness.bisect.strategy import Choice, choose
 from harness.semantics.sequential_test import MOST_ASKS, Regime, find_regimes, is_weak, weigh
 
 STEADY_ASKS = 4

@@ -12,15 +12,15 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
 from harness.bisect.answer import gather, names_of
-from harness.bisect.ask import Asker
 from harness.bisect.bisection import Bisection, Told
+from harness.bisect.commits import Walk, walk_tree
 from harness.bisect.evidence import Evidence
-from harness.bisect.keeping import STATE_NAME, held, load_state
-from harness.bisect.patches import is_series, walk_patches
-from harness.bisect.readings import Kind, Target
+from harness.bisect.patch_commits import is_series, walk_patches
+from harness.bisect.report import Answer, replay_lines, step_lines
+from harness.bisect.runner import Asker
 from harness.bisect.state import Role, State
-from harness.bisect.story import Answer, replay_lines, step_lines
-from harness.bisect.walk import Walk, walk_tree
+from harness.bisect.state_file import STATE_NAME, held, load_state
+from harness.bisect.targets import Kind, Target
 from harness.pipeline import Options
 from harness.report.display.plain import RunDisplay
 from harness.report.lines import Line

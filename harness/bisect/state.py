@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from harness.base.json_records import loads_value
-from harness.bisect.readings import Kind, Target
+from harness.bisect.targets import Kind, Target
 
 FORMAT_VERSION = 1
 

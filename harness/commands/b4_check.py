@@ -13,7 +13,7 @@ import click
 from harness.base import paths
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
-from harness.commands import judging, options
+from harness.commands import judging_options, options
 from harness.commands.run import choose_workers, existing_cases
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import PREPARE_SECONDS, Options
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from harness.model.series_record import SeriesRecord
     from harness.report.formats.b4 import Finding
-    from harness.series.judgement import SeriesWords
-    from harness.series.posted import Posted
+    from harness.series.from_mail import Posted
+    from harness.series.request import SeriesWords
 
 B4_HELP = """In the configuration of git, for b4 review:
 
@@ -98,14 +98,14 @@ def _words(
     from harness.run.selection import Selection
     from harness.run.several_kernels import Asked
     from harness.semantics.shipped import shipped_semantics
-    from harness.series.judgement import SeriesWords
+    from harness.series.request import SeriesWords
 
     semantics = shipped_semantics()
     folder = results or paths.RESULTS
     asked = Asked(
         Selection(cases, expression, workers),
         semantics,
-        judging.read_judging("", None, semantics=semantics, results=folder),
+        judging_options.read_judging("", None, semantics=semantics, results=folder),
         folder,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
@@ -121,7 +121,7 @@ def _findings(
 
     from harness.base.deadline import Deadline
     from harness.report.formats.b4 import patch_findings, series_findings
-    from harness.series.posted import MAIL_BYTES, read_posted
+    from harness.series.from_mail import MAIL_BYTES, read_posted
 
     posted = read_posted(
         sys.stdin.buffer.read(MAIL_BYTES),
@@ -142,7 +142,7 @@ def _findings(
 def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
     """The series of the mail, judged now or before; nothing of it is shown meanwhile."""
     from harness.report.display.plain import PlainDisplay
-    from harness.series.judgement import judge_once, read_brief
+    from harness.series.request import judge_once, read_brief
 
     with Path(os.devnull).open("w") as nowhere, PlainDisplay(nowhere) as display:
         brief = read_brief(words, display)

@@ -21,8 +21,8 @@ from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 
 if TYPE_CHECKING:
+    from harness.bisect.report import Answer
     from harness.bisect.request import Request
-    from harness.bisect.story import Answer
     from harness.report.lines import Line
 
 TREE_HELP = """TREE is one of:
@@ -120,7 +120,7 @@ def bisect(
 
 
 def _told(answer: Answer, request: Request, width: int) -> list[Line]:
-    from harness.bisect.story import answer_lines
+    from harness.bisect.report import answer_lines
     from harness.report.lines import Line
 
     where = f"runs and state: {request.folder}"
@@ -128,6 +128,6 @@ def _told(answer: Answer, request: Request, width: int) -> list[Line]:
 
 
 def _print_json(answer: Answer) -> None:
-    from harness.bisect.story import answer_json
+    from harness.bisect.report import answer_json
 
     click.echo(json.dumps(answer_json(answer), indent=1))

@@ -15,7 +15,7 @@ from harness.commands import options
 
 if TYPE_CHECKING:
     from harness.model.series_record import SeriesRecord
-    from harness.series.checks import Poster
+    from harness.series.patchwork_checks import Poster
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -62,8 +62,8 @@ def patchwork(
       3    the server does not answer
       4    the token, the URL or a patch is not known there
     """
-    from harness.patchwork import check_words
-    from harness.series.checks import final_checks, pending_checks
+    from harness.series.patchwork import check_words
+    from harness.series.patchwork_checks import final_checks, pending_checks
 
     record = _read(folder, results or paths.RESULTS)
     check_words(context, target_url)
@@ -83,8 +83,8 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
     :raises UsageError: the URL is none, or there is no token.
     """
     from harness.base.deadline import Deadline
-    from harness.patchwork import WHOLE_SECONDS, Patchwork, find_server
-    from harness.series.checks import Poster
+    from harness.series.patchwork import WHOLE_SECONDS, Patchwork, find_server
+    from harness.series.patchwork_checks import Poster
 
     found = find_server(server, project=project, environment=os.environ)
     return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), say=tell_waiting), numbers=numbers)

@@ -15,8 +15,8 @@ import click
 from harness.base import paths as places
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.commands import judging, options
-from harness.commands.ending import tell
+from harness.commands import judging_options, options
+from harness.commands.exit_status import tell
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 @options.machine
 @options.boot_seconds
 @options.building
-@judging.repeat_option
-@judging.until_fail_option
-@judging.seed_option
-@judging.baseline_option
-@judging.known_option
-@judging.bisect_status_option
+@judging_options.repeat_option
+@judging_options.until_fail_option
+@judging_options.seed_option
+@judging_options.baseline_option
+@judging_options.known_option
+@judging_options.bisect_status_option
 @options.results
 def run(
     kernels: tuple[str, ...],
@@ -100,7 +100,7 @@ def run(
     from harness.run.several_kernels import Asked, run_kernels
 
     found = existing_cases(cases)
-    rounds = judging.read_rounds(repeat, until_fail=until_fail, seed=seed)
+    rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
     selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
@@ -108,7 +108,7 @@ def run(
     asked = Asked(
         selection,
         semantics,
-        judging.read_judging(baseline, known, semantics=semantics, results=folder),
+        judging_options.read_judging(baseline, known, semantics=semantics, results=folder),
         folder,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
@@ -118,7 +118,7 @@ def run(
         raise click.UsageError("--bisect-status is for one kernel")
     with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
         status = run_kernels(wanted, asked, display=display, tell=tell, on_record=records.append)
-    return int(judging.bisect_status(status, records) if bisect_status else status)
+    return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 
 def _check_words(asked: Sequence[Options]) -> Semantics:

@@ -13,11 +13,11 @@ import click
 from harness.base import paths
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
-from harness.commands import judging, options
-from harness.commands.answers import Answer, commands_stopped, tell_github, write_answers
-from harness.commands.ending import tell
+from harness.commands import judging_options, options
+from harness.commands.exit_status import tell
 from harness.commands.patchwork import context_option, project_option, target_option
 from harness.commands.run import choose_workers, existing_cases
+from harness.commands.series_output import Answer, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
@@ -25,8 +25,8 @@ from harness.pipeline import Fresh, Options
 if TYPE_CHECKING:
     from harness.report.display.plain import RunDisplay
     from harness.semantics.traits import Semantics
-    from harness.series.checks import Poster
-    from harness.series.judgement import SeriesWords
+    from harness.series.patchwork_checks import Poster
+    from harness.series.request import SeriesWords
     from harness.series.walk import Judged
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
@@ -63,7 +63,7 @@ What it means to change is declared in a harness.toml beside it, or with
 @options.machine
 @options.boot_seconds
 @options.building
-@judging.known_option
+@judging_options.known_option
 @click.option("--patchwork", "server", metavar="URL", default="", help="Post checks there; see harness patchwork.")
 @project_option
 @context_option
@@ -109,7 +109,7 @@ def series(
     from harness.run.selection import Selection
     from harness.run.several_kernels import Asked
     from harness.series.declared import read_expected
-    from harness.series.judgement import SeriesWords
+    from harness.series.request import SeriesWords
 
     answer = Answer(mail, server, project, context, target_url)
     poster = answer.poster()
@@ -120,7 +120,7 @@ def series(
     asked = Asked(
         selection,
         semantics,
-        judging.read_judging("", known, semantics=semantics, results=folder),
+        judging_options.read_judging("", known, semantics=semantics, results=folder),
         folder,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
@@ -140,7 +140,7 @@ def series(
 
 def _judge(words: SeriesWords, display: RunDisplay, answer: Answer, poster: Poster | None) -> Judged:
     """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
-    from harness.series.judgement import read_brief
+    from harness.series.request import read_brief
 
     brief = read_brief(words, display)
     if poster is None:

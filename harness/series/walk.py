@@ -32,10 +32,10 @@ from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import record_no_kernel
 from harness.run.several_kernels import Asked, Ready, ready_kernels, remember_run
-from harness.series.asking import Asking
+from harness.series.applied import Ground
 from harness.series.declared import Declarations
-from harness.series.ground import Ground
 from harness.series.outcome import conclude
+from harness.series.runner import Asking
 from harness.series.warned import new_warnings, read_warnings
 
 _UNTITLED = "*** SUBJECT HERE ***"

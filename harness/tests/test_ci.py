@@ -15,7 +15,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
 from harness.cli import main
-from harness.commands import answers
+from harness.commands import series_output
 from harness.results.folder import JUNIT_NAME
 
 CI = paths.ROOT / "ci"
@@ -90,7 +90,7 @@ def test_what_it_keeps_is_written(path: Path) -> None:
     named = set(re.findall(r"answers/(\S+)", text))
 
     assert "--answers answers" in text
-    assert named <= {JUNIT_NAME, answers.ANSWER_NAME, answers.SUMMARY_NAME, answers.QUALITY_NAME}
+    assert named <= {JUNIT_NAME, series_output.ANSWER_NAME, series_output.SUMMARY_NAME, series_output.QUALITY_NAME}
     assert not [word for word in TOKEN_WORDS if word in text]
 
 
@@ -111,5 +111,5 @@ def test_gitlab_shows_tests_and_code_quality() -> None:
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["reports"] == {
         "junit": f"answers/{JUNIT_NAME}",
-        "codequality": f"answers/{answers.QUALITY_NAME}",
+        "codequality": f"answers/{series_output.QUALITY_NAME}",
     }

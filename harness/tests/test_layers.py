@@ -67,9 +67,9 @@ ORDER = """
 * results.kernel_line
 * results.timeline
 * run.rounds
-* bisect.lineage
-* bisect.trace
-* bisect.choice
+* bisect.commit_graph
+* bisect.intervals
+* bisect.strategy
 * semantics.sequential_test
 * kernel.image.compression
 * kernel.image.file_type
@@ -137,8 +137,8 @@ ORDER = """
   kernel.build.build
 * kernel.build.options
   kernel.from_source
-  series.ground
-  series.posted
+  series.applied
+  series.from_mail
   series.warned
   kernel.resolve
 * guest.cpio
@@ -171,11 +171,11 @@ ORDER = """
 * report.formats.kcidb
 * report.tables.comparison
 * report.tables.history
-* bisect.readings
+* bisect.targets
 * bisect.state
-* bisect.refusal
+* bisect.no_difference
 * bisect.evidence
-* bisect.story
+* bisect.report
 * report.tables.series
 * report.formats.series_mail
 * report.formats.series_junit
@@ -207,29 +207,29 @@ ORDER = """
   run.one_kernel
   run.several_kernels
   report.display.quiet
-  series.asking
+  series.runner
   series.walk
-  series.judgement
-  bisect.walk
-  bisect.patches
-  bisect.ask
-  bisect.keeping
+  series.request
+  bisect.commits
+  bisect.patch_commits
+  bisect.runner
+  bisect.state_file
   bisect.bisection
   bisect.answer
   bisect.request
-  patchwork
-  series.checks
+  series.patchwork
+  series.patchwork_checks
   run.accept
   base.store_usage
   doctor
   run.console_relay
   run.interactive
   commands.options
-  commands.ending
-  commands.judging
+  commands.exit_status
+  commands.judging_options
   commands.run
   commands.patchwork
-  commands.answers
+  commands.series_output
   commands.series
   commands.b4_check
   commands.bisect
@@ -239,7 +239,7 @@ ORDER = """
   commands.shell
   commands.build
   commands.accept
-  commands.host
+  commands.doctor
   commands.semantics
   cli
   __main__
@@ -261,7 +261,7 @@ DOORS = {
     "qemu": {"guest.qmp"},
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "sqlite3": {"results.history_db", "results.history"},
-    "urllib.request": {"patchwork"},
+    "urllib.request": {"series.patchwork"},
     "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},
 }
 """The modules that may import each of these."""

@@ -10,16 +10,8 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
-from harness.patchwork import (
-    TOKEN_VARIABLE,
-    Check,
-    CheckState,
-    Patchwork,
-    Server,
-    check_words,
-    find_server,
-)
-from harness.series.checks import Poster, abandoned_checks, final_checks, pending_checks
+from harness.series.patchwork import TOKEN_VARIABLE, Check, CheckState, Patchwork, Server, check_words, find_server
+from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
 from harness.tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
 from harness.tests.series.sample import BREAKS, RECORD
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.store import Store
-from harness.bisect.keeping import STATE_NAME
+from harness.bisect.report import Answer
 from harness.bisect.request import Request, Wanted
-from harness.bisect.story import Answer
+from harness.bisect.state_file import STATE_NAME
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
 from harness.tests.bisect.pretended import PretendedAsker, PretendedTree

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from harness.bisect.choice import Choice, choose
-from harness.bisect.lineage import Commit, Lineage
-from harness.bisect.trace import Stretch, find_stretches
+from harness.bisect.commit_graph import Commit, Lineage
+from harness.bisect.intervals import Stretch, find_stretches
+from harness.bisect.strategy import Choice, choose
 
 
 def linear(size: int) -> Lineage:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import SeriesError
-from harness.bisect.ask import RUNS, Answer
-from harness.bisect.readings import Target
+from harness.bisect.runner import RUNS, Answer
+from harness.bisect.targets import Target
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.pipeline import Options
@@ -77,7 +77,7 @@ def say_of(word: str) -> dict[str, str]:
 
 @dataclass
 class PretendedAsker:
-    """Asks pretended kernels, as :class:`harness.bisect.ask.Asker` asks real ones; counts what it does.
+    """Asks pretended kernels, as :class:`harness.bisect.runner.Asker` asks real ones; counts what it does.
 
     :param interrupt_at: the number of the ask at which Ctrl-C is pressed; 0 for none.
     """
@@ -95,7 +95,7 @@ class PretendedAsker:
     luck: random.Random = field(default_factory=lambda: random.Random(7))
 
     def image_of(self, word: str, *, name: str) -> str:
-        """See :class:`harness.bisect.ask.Asker`."""
+        """See :class:`harness.bisect.runner.Asker`."""
         said = say_of(word)
         if word not in self.built:
             self.built.append(word)
@@ -104,13 +104,13 @@ class PretendedAsker:
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
 
     def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
-        """See :class:`harness.bisect.ask.Asker`."""
+        """See :class:`harness.bisect.runner.Asker`."""
         self._count(word)
         run, folder = self._run(word, tuple(CASES.values()))
         return Answer({case.id: case for case in run.cases}, (folder,)), run
 
     def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
-        """See :class:`harness.bisect.ask.Asker`."""
+        """See :class:`harness.bisect.runner.Asker`."""
         self._count(word)
         files = tuple(file for target in targets for file in target.files)
         runs = [self._run(word, files) for _ in range(times)]

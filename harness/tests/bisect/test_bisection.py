@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
-from harness.bisect.keeping import held
+from harness.bisect.report import Answer, answer_json, answer_lines
 from harness.bisect.request import Wanted
 from harness.bisect.state import Judged, Role
-from harness.bisect.story import Answer, answer_json, answer_lines
+from harness.bisect.state_file import held
 from harness.tests.bisect import pretended
 from harness.tests.bisect.desk import Desk
 from harness.tests.bisect.pretended import CASES

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bisect.choice import choose, entropy, hoped_builds, most_builds
-from harness.bisect.lineage import Lineage, nodes
-from harness.bisect.trace import find_stretches
+from harness.bisect.commit_graph import Lineage, nodes
+from harness.bisect.intervals import find_stretches
+from harness.bisect.strategy import choose, entropy, hoped_builds, most_builds
 from harness.tests.bisect.histories import bisect, commit, linear, merged
 
 many = settings(max_examples=300)

@@ -8,9 +8,9 @@ import pytest
 
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.bisect.lineage import is_built
-from harness.bisect.patches import is_series, walk_patches
-from harness.bisect.walk import read_message, walk_tree
+from harness.bisect.commit_graph import is_built
+from harness.bisect.commits import read_message, walk_tree
+from harness.bisect.patch_commits import is_series, walk_patches
 from harness.tests.kernel.user_tree import UserTree, kernel_tree, seconds
 
 

@@ -30,9 +30,9 @@ from harness.results.known_failures import KnownFailures
 from harness.run.one_kernel import Judging
 from harness.run.selection import Selection
 from harness.run.several_kernels import Asked, Ready
-from harness.series import asking, walk
+from harness.series import runner, walk
+from harness.series.applied import Ground
 from harness.series.declared import NOTHING, Declarations
-from harness.series.ground import Ground
 from harness.series.walk import Judged, Walk
 from harness.tests.series.sample import SEMANTICS, case, run
 
@@ -128,7 +128,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path, {0: "a", 1: "a", 2: "b", 3: "c", 4: "d"}, {"a": good, "b": bad, "c": bad, "d": good})
     monkeypatch.setattr(walk, "ready_kernels", made.ready)
     monkeypatch.setattr(walk, "remember_run", lambda *_: None)
-    monkeypatch.setattr(asking, "run_cases", made.run_cases)
+    monkeypatch.setattr(runner, "run_cases", made.run_cases)
     return made
 
 

@@ -9,12 +9,12 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.bisect.lineage import Lineage
-from harness.bisect.walk import Walk, read_commits
+from harness.bisect.commit_graph import Lineage
+from harness.bisect.commits import Walk, read_commits
 from harness.kernel.patches.shipped import find_shipped
 from harness.kernel.source.locate import find_named
 from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
-from harness.series.ground import Ground, find_ground
+from harness.series.applied import Ground, find_ground
 
 
 def is_series(word: str) -> bool:

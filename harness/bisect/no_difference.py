@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.base.errors import UsageError
-from harness.bisect.readings import Kind, Target
+from harness.bisect.targets import Kind, Target
 
 SHOWN = 6
 """So many names or lines are shown of what may be many."""

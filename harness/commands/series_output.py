@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import ExitStatus, HarnessError, HostError, UsageError
-from harness.commands.ending import tell
+from harness.commands.exit_status import tell
 from harness.commands.patchwork import make_poster, tell_waiting
 
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
     from harness.model.series_record import SeriesRecord
     from harness.results.folder import RunFolder
-    from harness.series.checks import Poster
+    from harness.series.patchwork_checks import Poster
 
 ANSWER_NAME = "answer.txt"
 SUMMARY_NAME = "summary.md"
@@ -54,7 +54,7 @@ class Answer:
         """
         if not self.server:
             return None
-        from harness.patchwork import check_words
+        from harness.series.patchwork import check_words
 
         check_words(self.context, self.target_url)
         return make_poster(self.server, project=self.project)
@@ -64,7 +64,7 @@ class Answer:
 
         A server that does not answer now may do so at the end. :raises UsageError: it will not let us then, either.
         """
-        from harness.series.checks import pending_checks
+        from harness.series.patchwork_checks import pending_checks
 
         try:
             poster.post(pending_checks(record, context=self.context, target_url=self.target_url), say=say)
@@ -73,7 +73,7 @@ class Answer:
 
     def abandon(self, record: SeriesRecord, poster: Poster, what: str, say: Callable[[str], None]) -> None:
         """Take ``pending`` back; that this fails is told, and the reason for it is the error to end with."""
-        from harness.series.checks import abandoned_checks
+        from harness.series.patchwork_checks import abandoned_checks
 
         try:
             poster.post(abandoned_checks(record, what, context=self.context, target_url=self.target_url), say=say)
@@ -82,7 +82,7 @@ class Answer:
 
     def post(self, record: SeriesRecord, poster: Poster, folder: Path) -> ExitStatus:
         """Post what the series came to; the exit status of that. What went wrong is told, with how to do it again."""
-        from harness.series.checks import final_checks
+        from harness.series.patchwork_checks import final_checks
 
         try:
             poster.post(final_checks(record, context=self.context, target_url=self.target_url), say=tell_waiting)

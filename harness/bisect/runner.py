@@ -17,7 +17,7 @@ from harness.base import paths as places
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.store import Store
-from harness.bisect.readings import Target, file_of, files_to_ask, read_cases, read_value
+from harness.bisect.targets import Target, file_of, files_to_ask, read_cases, read_value
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.base.errors import HarnessError, UsageError
 from harness.model.series_record import PatchRecord, SeriesRecord, State
-from harness.patchwork import Check, CheckState, Patchwork
+from harness.series.patchwork import Check, CheckState, Patchwork
 
 _STATES = {
     State.SUCCESS: CheckState.SUCCESS,

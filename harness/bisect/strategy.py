@@ -26,8 +26,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.bisect.lineage import Lineage, nodes
-from harness.bisect.trace import Stretch
+from harness.bisect.commit_graph import Lineage, nodes
+from harness.bisect.intervals import Stretch
 
 
 @dataclass(frozen=True, slots=True)

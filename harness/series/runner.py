@@ -21,9 +21,9 @@ from harness.run.one_kernel import run_cases
 from harness.run.rounds import join
 from harness.run.several_kernels import Asked
 from harness.semantics.judge import CONTRADICTION
+from harness.series.applied import Ground
 from harness.series.declared import Declarations
 from harness.series.effects import Known, find_effects
-from harness.series.ground import Ground
 from harness.series.plan import needed_cases, widened_cases
 
 _MOST_DOUBTED = 20

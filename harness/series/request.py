@@ -17,8 +17,8 @@ from harness.model.series_record import SERIES_NAME, SeriesRecord, loads
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.plain import RunDisplay
 from harness.run.several_kernels import Asked
+from harness.series.applied import Ground, find_ground
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
-from harness.series.ground import Ground, find_ground
 from harness.series.walk import Judged, Style, Walk, begin_record
 
 _JUDGED = "series-judged"

@@ -12,7 +12,7 @@ import click
 
 from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
-from harness.commands.ending import BISECT_STATUS
+from harness.commands.exit_status import BISECT_STATUS
 
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord

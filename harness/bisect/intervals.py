@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.lineage import Lineage, nodes
+from harness.bisect.commit_graph import Lineage, nodes
 
 
 @dataclass(frozen=True, slots=True)

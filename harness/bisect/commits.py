@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.bisect.lineage import Commit, Lineage, is_built
+from harness.bisect.commit_graph import Commit, Lineage, is_built
 from harness.kernel.git.repository import Repository
 from harness.kernel.source.locate import find_named
 from harness.kernel.source.tree import is_tree, source_tree

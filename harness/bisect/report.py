@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
-from harness.bisect.choice import hoped_builds, most_builds
 from harness.bisect.state import Judged, Role, State, StepRecord, TargetRecord
+from harness.bisect.strategy import hoped_builds, most_builds
 from harness.report.lines import Line, Tone, fold_line
 from harness.report.text import bound_lines, elide, one_line, plain_text
 

@@ -22,7 +22,7 @@ from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.semantics.profile import Profile
 
-MUTANTS = paths.ROOT / "harness" / "tests" / "data" / "mutants"
+MUTANTS = paths.ROOT / "bench" / "data" / "mutants"
 BASE = "deb-src:6.1"
 """What the patches are made for, as a KERNEL word."""
 UNMUTATED = "base"

@@ -1,4 +1,4 @@
-"""How much the cases catch: each mutant of ``harness/tests/data/mutants`` is built, and the cases are run on it.
+"""How much the cases catch: each mutant of ``bench/data/mutants`` is built, and the cases are run on it.
 
     tox -e mutants                     all; half a minute to a minute for each that was not measured before
     tox -e mutants -- --only NAME      that one; may be given more than once

@@ -1,6 +1,6 @@
 """``junit.xml`` from run records: one suite a kernel, one testcase a case. The one module that imports junit-xml.
 
-What is written keeps to what all of Jenkins, GitLab and the GitHub actions accept; ``harness/tests/data/junit.xsd``
+What is written keeps to what all of Jenkins, GitLab and the GitHub actions accept; ``tests/data/junit.xsd``
 says element by element who needs what. The library's own ``to_xml_report_string`` is not used: it writes the attribute
 ``disabled``, which the schema of Jenkins' xUnit plug-in refuses, times like ``1e-05``, which it refuses too, and drops
 characters without a trace.

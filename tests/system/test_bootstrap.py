@@ -1,0 +1,384 @@
+"""``./bootstrap``: what it installs, what it says where it may not, and that its environment heals.
+
+The real script runs; apt-get, sudo and Python are small programs that obey it and write down what they were asked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from harness import doctor
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.process import Completed, find_program, run
+from harness.cli import main
+from tests.private_mounts import needs_mounts, with_mounts
+
+TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename"]
+HIDE_A_HEADER = "mount -t tmpfs tmpfs /usr/include/linux"
+"""Makes the package linux-libc-dev look missing: the folder holds the one file of it that is looked for."""
+LINE = "apt-get update && apt-get install --yes --no-install-recommends linux-libc-dev"
+ESSENTIAL = {"coreutils", "grep"}
+"""Packages that no Debian is without: "Essential: yes"."""
+
+# Writes down how it was called, and is whatever its name says.
+RECORDER = '#!/bin/sh\necho "$(basename "$0")$(printf " %s" "$@")" >>"$LOG"\n'
+APT = RECORDER + 'exit "${APT_STATUS-0}"\n'
+SUDO = RECORDER + 'exec "$@"\n'
+OLD_PYTHON = "#!/bin/sh\nexit 1\n"
+PYTHON = (
+    RECORDER
+    + """
+here=$(dirname "$(dirname "$0")")
+case "$1 ${2-}" in
+'-c '*) ;;
+'-V '*) echo "Python ${PYTHON_VERSION-3.11.2}" ;;
+'-m venv')
+	mkdir -p "$3/bin"
+	cp "$0" "$3/bin/python"
+	[ "${KILLED-}" != venv ] || exit 1
+	: >"$3/has-pip"
+	;;
+'-m pip')
+	[ -e "$here/has-pip" ] || { echo "No module named pip" >&2; exit 1; }
+	[ ! -e "$here/half-installed" ] || { echo "half-installed packages are in the way" >&2; exit 1; }
+	: >"$here/half-installed"
+	[ "${KILLED-}" != pip ] || exit 1
+	rm "$here/half-installed"
+	cp "$PROGRAM" "$here/bin/harness"
+	;;
+esac
+"""
+)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A checkout that holds what bootstrap reads, and a PATH on which only fakes can do harm."""
+
+    folder: Path
+    checkout: Path
+
+    @property
+    def program(self) -> Path:
+        """What pip installs as ``harness``."""
+        return self.folder / "harness"
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+    def put(self, name: str, text: str) -> None:
+        """A program on PATH."""
+        (self.bin / name).unlink(missing_ok=True)
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def start(self, *words: str, mounts: Sequence[str] = (), as_nobody: bool = False, **environment: str) -> Completed:
+        """Run the script to its end."""
+        facts = {"PATH": self.bin, "LOG": self.folder / "log", "PROGRAM": self.program, **environment}
+        command = [str(find_program("env")), "-i", *(f"{name}={value}" for name, value in facts.items())]
+        command += [str(self.checkout / "bootstrap"), *words]
+        whole = with_mounts(mounts, command, as_nobody=as_nobody) if mounts else command
+        return run(whole, deadline=Deadline.after(30), check=False)
+
+    def calls(self, program: str = "") -> list[str]:
+        """How the fakes were called since the last time somebody asked, looks at versions left out."""
+        log = self.folder / "log"
+        lines = log.read_text().splitlines()
+        log.write_text("")
+        asked = [line for line in lines if line.split()[1:2] not in (["-c"], ["-V"])]
+        return [line for line in asked if line.startswith(program)]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    made = Sandbox(tmp_path, tmp_path / "checkout")
+    made.checkout.mkdir()
+    for name in ("bootstrap", "pyproject.toml"):
+        shutil.copy(paths.ROOT / name, made.checkout)
+    made.bin.mkdir()
+    for tool in TOOLS:
+        (made.bin / tool).symlink_to(str(find_program(tool)))
+    for name, text in {"apt-get": APT, "python3": PYTHON}.items():
+        made.put(name, text)
+    made.program.write_text(RECORDER)
+    made.program.chmod(0o755)
+    (tmp_path / "log").touch()
+    return made
+
+
+def text_of(done: Completed) -> str:
+    return done.stderr.decode()
+
+
+def test_help_says_the_words_and_installs_nothing(sandbox: Sandbox) -> None:
+    """Who asks for help gets it on standard output, with status 0."""
+    done = sandbox.start("--help")
+
+    assert done.status == 0
+    assert "./bootstrap run" in done.text
+    assert "./bootstrap test" in done.text
+    assert not sandbox.calls()
+
+
+@pytest.mark.parametrize("words", [(), ("rnu",), ("--no-such-option",)])
+def test_an_unknown_word_is_told_before_anything_is_installed(sandbox: Sandbox, words: tuple[str, ...]) -> None:
+    """A slip of the finger costs no minute of downloads; the status is that of wrong usage."""
+    done = sandbox.start(*words)
+
+    assert done.status == 4
+    assert "./bootstrap run" in text_of(done)
+    assert all(word in text_of(done) for word in words)
+    assert not sandbox.calls()
+
+
+def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
+    """Every command of the harness can be started by bootstrap."""
+    statuses = {name: sandbox.start(name).status for name in main.commands}
+
+    assert set(statuses.values()) == {0}
+
+
+@needs_mounts
+def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
+    """Who only reads what the versions do needs no QEMU; a command that boots, on the same machine, does."""
+    done = sandbox.start("semantics", "scope", mounts=[HIDE_A_HEADER])
+    calls = sandbox.calls()
+
+    assert done.status == 0
+    assert calls[-1] == "harness semantics scope"
+    assert not [call for call in calls if call.startswith(("apt-get", "sudo"))]
+    assert sandbox.start("run", mounts=[HIDE_A_HEADER]).status == 0
+    assert sandbox.calls("apt-get")
+
+
+def test_the_schema_of_kcidb_is_installed_for_who_writes_it(sandbox: Sandbox) -> None:
+    """Its dozen packages come with the first report of that format, and with no other."""
+    sandbox.start("report", "last", "--format", "junit")
+    plain = sandbox.calls("python")
+    sandbox.start("report", "last", "--format=kcidb")
+
+    assert not [call for call in plain if "[kcidb]" in call]
+    assert [call for call in sandbox.calls("python") if call.endswith(f"{sandbox.checkout}[kcidb]")]
+
+
+@needs_mounts
+def test_neither_root_nor_sudo_prints_the_exact_line_and_stops(sandbox: Sandbox) -> None:
+    """Who may not install gets the line for somebody who may; nothing else is tried."""
+    done = sandbox.start("run", mounts=[HIDE_A_HEADER], as_nobody=True)
+
+    assert done.status == 3
+    assert "not root, and there is no sudo" in text_of(done)
+    assert text_of(done).endswith(f"    {LINE}\n")
+    assert not sandbox.calls()
+
+
+@needs_mounts
+def test_with_sudo_apt_is_called_through_it(sandbox: Sandbox) -> None:
+    """What is installed is said first, and only what is missing is; then the command runs."""
+    sandbox.put("sudo", SUDO)
+    done = sandbox.start("run", "--help", mounts=[HIDE_A_HEADER], as_nobody=True)
+    calls = sandbox.calls()
+
+    assert done.status == 0
+    assert f"installing them: {LINE}" in text_of(done)
+    assert [call.split("Timeout=300 ")[-1] for call in calls if call.startswith("sudo")] == [
+        "update",
+        "install --yes --no-install-recommends linux-libc-dev",
+    ]
+    assert calls[-1] == "harness run --help"
+
+
+@needs_mounts
+def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
+    """In a container there is no sudo, and none is needed."""
+    done = sandbox.start("run", mounts=[HIDE_A_HEADER])
+
+    assert done.status == 0
+    assert len(sandbox.calls("apt-get")) == 2
+
+
+@needs_mounts
+@pytest.mark.parametrize(
+    ("words", "is_built"),
+    [
+        ("run deb-src:6.1", True),
+        ("build series:mountinfo-unscoped", True),
+        ("run deb {tree}", True),
+        ("bisect {tree} --good v6.1", True),
+        ("run {tree}@v6.6+topic.mbox", True),
+        ("run {tree}+topic.mbox", True),
+        ("run {tree}.git", True),
+        ("run", False),
+        ("run deb bzImage", False),
+        ("clean", False),
+    ],
+)
+def test_what_building_takes_is_installed_for_a_source(sandbox: Sandbox, words: str, is_built: bool) -> None:
+    """Who tests a kernel that was built elsewhere needs no compiler's tools; a word that names a source does."""
+    tree = sandbox.folder / "linux"
+    tree.mkdir()
+    (tree / "Makefile").touch()
+    bare = sandbox.folder / "linux.git"
+    bare.mkdir()
+    (bare / "HEAD").touch()
+    done = sandbox.start(*words.format(tree=tree).split(), mounts=["mount -t tmpfs tmpfs /usr/include/elfutils"])
+
+    assert done.status == 0
+    assert ("apt-get" in " ".join(sandbox.calls("apt-get"))) is is_built
+
+
+@needs_mounts
+def test_when_apt_fails_the_line_is_printed(sandbox: Sandbox) -> None:
+    """A failed installation is the host's fault, and the line can be tried by hand."""
+    done = sandbox.start("run", mounts=[HIDE_A_HEADER], APT_STATUS="100")
+
+    assert done.status == 3
+    assert f"    {LINE}\n" in text_of(done)
+    assert not sandbox.calls("harness")
+
+
+@needs_mounts
+def test_a_host_without_apt_is_told_what_is_missing(sandbox: Sandbox) -> None:
+    """On another distribution the names of Debian's packages still say what to look for."""
+    (sandbox.bin / "apt-get").unlink()
+    done = sandbox.start("run", mounts=[HIDE_A_HEADER])
+
+    assert done.status == 3
+    assert "linux-libc-dev" in text_of(done)
+    assert "no Debian" in text_of(done)
+
+
+@needs_mounts
+def test_the_package_lists_are_fetched_where_there_are_none(sandbox: Sandbox) -> None:
+    """A fresh container has none, and the kernel under test is a package; that it fails does not stop the run."""
+    no_lists = "mount -t tmpfs tmpfs /var/lib/apt/lists"
+    done = sandbox.start("run", mounts=[no_lists], APT_STATUS="100")
+
+    assert done.status == 0
+    assert "that failed; a kernel that is in the store already still serves" in text_of(done)
+    assert [call.split()[-1] for call in sandbox.calls("apt-get")] == ["update"]
+
+
+def test_the_environment_is_made_once(sandbox: Sandbox) -> None:
+    """The second start asks neither pip nor apt for anything, and hands over its words untouched."""
+    sandbox.start("run")
+    first = sandbox.calls()
+    done = sandbox.start("run", "--cases", "two  words")
+
+    assert [call.split()[2] for call in first if call.startswith("python")] == ["venv", "pip"]
+    assert done.stderr == b""
+    assert sandbox.calls() == ["harness run --cases two  words"]
+
+
+@pytest.mark.parametrize("step", ["venv", "pip"])
+def test_an_interrupted_installation_heals(sandbox: Sandbox, step: str) -> None:
+    """A half-made environment is thrown away, whether Python or pip had been at it."""
+    failed = sandbox.start("run", KILLED=step)
+    sandbox.calls()
+    done = sandbox.start("run")
+
+    assert failed.status == 3
+    assert done.status == 0
+    assert sandbox.calls()[-1] == "harness run"
+
+
+def test_an_interrupted_change_of_purpose_heals(sandbox: Sandbox) -> None:
+    """An environment that served is not trusted after pip was interrupted in it."""
+    sandbox.start("run")
+    failed = sandbox.start("test", KILLED="pip")
+    sandbox.calls()
+    done = sandbox.start("run")
+
+    assert (failed.status, done.status) == (3, 0)
+    assert [call.split()[2] for call in sandbox.calls("python")] == ["venv", "pip"]
+
+
+def test_an_environment_that_was_moved_is_made_anew(sandbox: Sandbox) -> None:
+    """The programs of an environment hold its path: a checkout that was moved or copied needs another one."""
+    sandbox.start("run")
+    sandbox.calls()
+    done = replace(sandbox, checkout=sandbox.checkout.rename(sandbox.folder / "elsewhere")).start("run")
+
+    assert done.status == 0
+    assert [call.split()[2] for call in sandbox.calls("python")] == ["venv", "pip"]
+
+
+def test_an_environment_whose_python_was_replaced_is_made_anew(sandbox: Sandbox) -> None:
+    """After an upgrade of the distribution the environment's Python finds none of its packages."""
+    sandbox.start("run")
+    sandbox.calls()
+    done = sandbox.start("run", PYTHON_VERSION="3.13.5")
+
+    assert done.status == 0
+    assert [call.split()[2] for call in sandbox.calls("python")] == ["venv", "pip"]
+
+
+def test_a_changed_pyproject_is_installed_into_the_same_environment(sandbox: Sandbox) -> None:
+    """A new dependency after a git pull arrives by itself."""
+    sandbox.start("run")
+    sandbox.calls()
+    with (sandbox.checkout / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    done = sandbox.start("run")
+
+    assert done.status == 0
+    assert [call.split()[2] for call in sandbox.calls("python")] == ["pip"]
+
+
+def test_an_old_python_is_passed_over(sandbox: Sandbox) -> None:
+    """The first Python that is new enough serves, whatever python3 is."""
+    sandbox.put("python3", OLD_PYTHON)
+    sandbox.put("python3.12", PYTHON)
+    done = sandbox.start("run")
+
+    assert done.status == 0
+    assert sandbox.calls("python3.12")
+
+
+@needs_mounts
+def test_without_a_new_python_it_says_so(sandbox: Sandbox) -> None:
+    """Where apt has none that is new enough, installing does not help, and that is said."""
+    sandbox.put("python3", OLD_PYTHON)
+    hide = f"mount --bind {sandbox.bin}/python3 $(readlink -f /usr/bin/python3)"
+    done = sandbox.start("run", mounts=[hide])
+
+    assert done.status == 3
+    assert "python3-venv" in text_of(done)
+    assert "no Python 3.11" in text_of(done)
+
+
+def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:
+    """``./bootstrap test WORDS`` is tox with its own extra packages."""
+    done = sandbox.start("test", "-e", "lint")
+    calls = sandbox.calls("python")
+
+    assert done.status == 0
+    assert calls[1].endswith(f"--editable {sandbox.checkout}[tox]")
+    assert calls[-1] == "python -m tox run -e lint"
+
+
+def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
+    """Each package that guest.toml takes programs from is one that every Debian has, or is installed."""
+    guest = tomllib.loads(paths.GUEST_DEFINITION.read_text())
+    wanted = {package["name"] for package in guest["package"]}
+    script = (paths.ROOT / "bootstrap").read_text()
+    installed = {line.split()[1] for line in script.splitlines() if line.startswith("/")}
+
+    assert wanted <= installed | ESSENTIAL
+
+
+def test_bootstrap_and_doctor_agree_on_what_a_build_takes() -> None:
+    """Who follows the doctor's line has what bootstrap would have installed."""
+    script = (paths.ROOT / "bootstrap").read_text()
+    listed = script.partition("build_needs='")[2].partition("'")[0].split("\n")
+    installed = {line.split()[1] for line in listed if line}
+
+    assert installed == {*doctor._BUILD_PROGRAMS.values(), *doctor._BUILD_HEADERS.values()} - {"gcc"}

@@ -1,0 +1,213 @@
+"""Kernels from source, from the word to the verdict: real trees, real builds, in the user's store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+
+from harness.base import paths, process
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
+from harness.kernel.patches.shipped import find_shipped, shipped_names
+from harness.kernel.source.tree import Source, source_package
+from harness.model.verdict import Outcome
+from harness.results.folder import load_run
+from tests.program import environment, harness
+
+pytestmark = pytest.mark.boot
+BASE = "deb-src:6.1"
+SECONDS = 3600.0
+"""A clean build on a slow and busy host, with the source fetched first."""
+CONTROLS = {
+    "mountinfo-unscoped": "mountinfo_root",
+    "named-hierarchy-allowed": "new_named_hierarchy_inside",
+    "move-judged-by-writer": "move_judged_by",
+    "release-agent-unchecked": "release_agent_from_userns",
+}
+CASES = (
+    "mounts/mountinfo-v2.session",
+    "mounts/named-hierarchy.session",
+    "delegation/open-files.session",
+    "writes/release-agent-userns.session",
+)
+"""One that shows each trait of the controls."""
+THEMES = ("escapes", "lifetime", "unprivileged")
+"""They need the most of a kernel's configuration; `harness run deb-src:6.1` asks it everything."""
+TELLING = (
+    "views/siblings-v1.session",
+    "views/siblings-v2.session",
+    "views/zombie-v2.session",
+    "mounts/inside-v1.session",
+    "mounts/inside-v2.session",
+    "migration/member-v2.session",
+    "review/setns-from-elsewhere.session",
+    "writes/outside-v2.session",
+    "lifetime/rmdir-root-unused.session",
+    "delegation/remount.session",
+    "creation/limit.session",
+)
+"""They tell the posted versions apart, and all of these from mainline."""
+
+
+def start(*words: str | Path) -> process.Completed:
+    """Run the harness to its end, however long a build takes."""
+    return process.run(harness(*words), deadline=Deadline.after(SECONDS), check=False, env=environment())
+
+
+def folder_of(done: process.Completed) -> Path:
+    """What ``harness build`` printed."""
+    assert done.status == 0, done.text + done.stderr.decode()
+    return Path(done.text.strip())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def base() -> Path:
+    """The kernel that all others are built from; first of all, or each worker would compile all of it for itself."""
+    return folder_of(start("build", BASE))
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    """The source of the kernel that all is built from."""
+    return source_package(Store.default(), "6.1", deadline=Deadline.after(SECONDS))
+
+
+def edit(source: Source, folder: Path, line: str) -> Path:
+    """A folder with one patch that adds a line to a file."""
+    file, before = "kernel/cgroup/namespace.c", "#include <linux/sched/task.h>"
+    text = source.repository.git("show", f"{source.commit}:{file}", deadline=Deadline.after(60)).text
+    assert text.count(before) == 1
+    lines = text[: text.index(before)].count("\n") + 1
+    patch = f"--- a/{file}\n+++ b/{file}\n@@ -{lines} +{lines},2 @@\n+{line}\n {before}\n"
+    folder.mkdir()
+    (folder / "0001-edit.patch").write_text(f"Subject: {folder.name}\nFrom: A <a@b>\n\n{folder.name}\n---\n\n{patch}")
+    return folder
+
+
+def test_a_source_is_built_once_and_whole(base: Path) -> None:
+    """The folder has all that a build leaves; asked again, nothing is compiled."""
+    again = start("build", BASE)
+
+    assert folder_of(again) == base
+    assert "building" not in again.stderr.decode()
+    names = {"bzImage", "config", "System.map", "vmlinux", "build.log", "compiler", "reproduce.sh", "build.json"}
+    assert names <= {path.name for path in base.iterdir()}
+    assert json.loads((base / "build.json").read_text())["seconds"] > 0
+
+
+def test_the_same_files_are_not_built_again(source: Source, base: Path) -> None:
+    """A repository at a revision is the same kernel as the package that the revision came from."""
+    place = f"{source.repository.git_dir}@{source.commit[:12]}"
+
+    assert folder_of(start("build", place)) == base
+
+
+def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
+    """The small kernel answers as the distribution's does, but for type information, which is slow to make."""
+    cases = [word for theme in THEMES for word in ("--cases", paths.CASES / theme)]
+    done = start("run", BASE, *cases, "--results", tmp_path)
+    run = load_run(tmp_path / "latest")
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert [case.id for case in run.cases if case.outcome is not Outcome.MATCH] == ["cases/escapes/id-lookup.session"]
+    assert run.kernel.build.source.startswith("linux-source-6.1 ")
+    assert run.kernel.build.compiler
+    assert (tmp_path / "latest/build.log").stat().st_size > 0
+
+
+def test_each_control_flips_its_trait(tmp_path: Path) -> None:
+    """What a shipped series declares is seen and expected; the table of all kernels marks it, and nothing else."""
+    kernels = [BASE, *(f"series:{name}" for name in CONTROLS)]
+    cases = [word for case in CASES for word in ("--cases", paths.CASES / case)]
+    done = start("run", *kernels, *cases, "--results", tmp_path)
+    runs = {
+        (run := load_run(file.parent)).kernel.spec: {trait.trait: trait.seen for trait in run.traits}
+        for file in tmp_path.glob("20*/run.json")
+    }
+    marked = {line.split()[1] for line in done.text.rpartition("\nTraits: ")[2].split("\n") if line.startswith("! ")}
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert set(CONTROLS) <= set(shipped_names())
+    for name, trait in CONTROLS.items():
+        differing = {one for one, seen in runs[f"series:{name}"].items() if seen != runs[BASE][one]}
+        assert trait in differing
+        assert differing <= {trait, "move_credentials", "release_agent_option"}
+    assert set(CONTROLS.values()) <= marked
+    joint = next(tmp_path.glob("*-5-kernels/junit.xml"))
+    assert len(list(JUnitXml.fromfile(str(joint)))) == len(kernels)
+
+
+def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> None:
+    """Each series of the stack brings its own option along and flips what it declares, against the one below."""
+    names = ("ns-cgroup", "ns-cgroup-2.6.30", "ns-cgroup-2.6.37")
+    kernels = [f"series:{name}" for name in names]
+    done = start("run", *kernels, "--cases", paths.CASES / "ns_cgroup", "--results", tmp_path)
+    runs = {(run := load_run(file.parent)).kernel.spec: run for file in tmp_path.glob("20*/run.json")}
+    seen = [{trait.trait: trait.seen for trait in runs[kernel].traits} for kernel in kernels]
+    flipped = [dict(find_shipped(name, deadline=Deadline.after(60)).traits) for name in names]
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert {case.outcome for run in runs.values() for case in run.cases} == {Outcome.MATCH}
+    assert all("series/ns-cgroup/ns.config" in run.kernel.build.fragments for run in runs.values())
+    assert {trait: seen[0][trait] for trait in flipped[0]} == flipped[0]
+    for before, after, declared in zip(seen, seen[1:], flipped[1:], strict=False):
+        assert {trait: value for trait, value in after.items() if value != before[trait]} == declared
+
+
+def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> None:
+    """Each kernel does what is known of its version, or taken to be so; the table marks what differs, and no more."""
+    names = [name for name in shipped_names() if name.startswith("cgroupns-")]
+    cases = [word for case in TELLING for word in ("--cases", paths.CASES / case)]
+    done = start("run", *(f"series:{name}" for name in names), *cases, "--results", tmp_path)
+    runs = [load_run(file.parent) for file in tmp_path.glob("20*/run.json")]
+    marked = {line.split()[1] for line in done.text.rpartition("\nTraits: ")[2].split("\n") if line.startswith("! ")}
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.stderr.decode()
+    assert len(runs) == len(names) == 5
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        assert {case.outcome for case in run.cases} == {Outcome.MATCH}
+        assert [trait for trait in run.traits if trait.seen and trait.expected not in ("", trait.seen)] == []
+        for trait in run.traits:
+            values.setdefault(trait.trait, set()).add(trait.seen)
+    assert marked & set(values) == {trait for trait, seen in values.items() if len(seen - {""}) > 1}
+    assert {"outside_view", "pinned_against_member", "setns", "write_outside", "mount_root", "scope"} <= marked
+
+
+def test_a_control_is_no_mainline(tmp_path: Path) -> None:
+    """Held against plain mainline, a control fails by its trait: the cases see what they are there for."""
+    done = start(
+        *("run", "series:mountinfo-unscoped", "--profile", "mainline-6.1", "--results", tmp_path),
+        *("--cases", paths.CASES / CASES[0]),
+    )
+
+    assert done.status == ExitStatus.DIFFERS
+    assert [case.outcome for case in load_run(tmp_path / "latest").cases] == [Outcome.MISMATCH]
+
+
+def test_a_series_that_does_not_build_is_told_by_patch_and_line(source: Source, tmp_path: Path) -> None:
+    """It is a result, with the telling line; the kernel after it is tested all the same."""
+    broken = edit(source, tmp_path / "broken", "int x = y;")
+    results = tmp_path / "results"
+    done = start("run", f"{BASE}+{broken}", BASE, "--cases", paths.CASES / CASES[0], "--results", results)
+    runs = [load_run(file.parent) for file in sorted(results.glob("20*/run.json"))]
+
+    assert done.status == ExitStatus.DIFFERS
+    assert [[case.outcome for case in run.cases] for run in runs] == [[Outcome.KERNEL], [Outcome.MATCH]]
+    assert "patch 1/1 (broken) does not build" in runs[0].cases[0].reason
+    assert "kernel/cgroup/namespace.c" in runs[0].cases[0].diff
+    assert "error: " in runs[0].cases[0].diff
+
+
+def test_a_warning_comes_with_the_patch_that_wrote_the_line(source: Source, tmp_path: Path) -> None:
+    """A compiler's warning on a line that the series adds is in the record; those that were there before are not."""
+    noisy = edit(source, tmp_path / "noisy", "static int unused_by_all;")
+    folder = folder_of(start("build", f"{BASE}+{noisy}"))
+    facts = json.loads((folder / "build.json").read_text())
+
+    assert facts["reused"]
+    assert [(one["file"], one["patch"]) for one in facts["warnings"]] == [("kernel/cgroup/namespace.c", 1)]

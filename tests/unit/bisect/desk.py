@@ -1,0 +1,67 @@
+"""Somebody who bisects a real repository of pretended kernels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.base.store import Store
+from harness.bisect.report import Answer
+from harness.bisect.request import Request, Wanted
+from harness.bisect.state_file import STATE_NAME
+from harness.pipeline import Options
+from harness.report.display.plain import PlainDisplay
+from tests.unit.bisect.pretended import PretendedAsker, PretendedTree
+
+
+@dataclass
+class Desk:
+    """Somebody who bisects: a tree, a results folder, and what was shown."""
+
+    tree: PretendedTree
+    folder: Path
+    askers: list[PretendedAsker] = field(default_factory=list)
+    shown: io.StringIO = field(default_factory=io.StringIO)
+    interrupt_at: int = 0
+
+    def request(self, good: str = "v9.0", bad: str = "HEAD", wanted: Wanted | None = None) -> Request:
+        """What is typed."""
+        words = wanted or Wanted()
+        return Request(str(self.tree.folder), good, bad, words, Options(), 1, self.folder / "results", "harness bisect")
+
+    def bisect(self, good: str = "v9.0", bad: str = "HEAD", wanted: Wanted | None = None, **how: bool) -> Answer:
+        """Bisect with a store of its own."""
+        display = PlainDisplay(self.shown)
+        return self.request(good, bad, wanted).run(display, store=Store(self.folder / "store"), **how)
+
+    def replay(self) -> str:
+        """The decisions, as text."""
+        make = self.request().replay(store=Store(self.folder / "store"))
+        return "\n".join(line.text for line in make(80))
+
+    @property
+    def state(self) -> Path:
+        """The file of the state."""
+        return self.request().folder / STATE_NAME
+
+
+def make_history(tree: PretendedTree) -> dict[str, str]:
+    """Thirty commits: two traits that change, one of them twice, fillers, and a commit that does not build."""
+    at = {}
+    for number in range(4):
+        tree.change(comment=f"filler {number}")
+    at["first"] = tree.change(
+        outside_view="absolute", message="views: show absolute paths\n\nBecause the\nauthor said so."
+    )
+    for number in range(6):
+        tree.document(f"page {number}")
+    tree.change(comment="another", self_view="relative")
+    tree.change(broken="missing semicolon")
+    tree.change(broken="")
+    for number in range(5):
+        tree.change(comment=f"more {number}")
+    at["second"] = tree.change(outside_view="hidden", mountinfo_root="unscoped")
+    for number in range(8):
+        tree.change(comment=f"last {number}")
+    return at

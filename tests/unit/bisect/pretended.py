@@ -1,0 +1,147 @@
+"""Kernels that are pretended: a small tree in git whose file says what its kernel does, and who asks it.
+
+All of a bisection is real but the builds and the guests: git, the walk over the history, the state on disk, run
+folders. ``kernel/cgroup.c`` of a commit has a line for each trait, ``outside_view = relative``, a line ``broken`` when
+it does not build, and a value ``a|b`` for a trait that answers by chance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.base import paths
+from harness.base.errors import SeriesError
+from harness.bisect.runner import RUNS, Answer
+from harness.bisect.targets import Target
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import Outcome, TraitSighting
+from harness.pipeline import Options
+from harness.results.folder import RunFolder
+from tests.unit.kernel.user_tree import FILES, UserTree
+from tests.unit.report.sample import KERNEL
+
+FILE = "kernel/cgroup.c"
+CASES = {
+    "outside_view": "cases/views/siblings-v2.session",
+    "mountinfo_root": "cases/mounts/mountinfo-v2.session",
+    "self_view": "cases/views/zombie-v2.session",
+}
+"""The case that shows each trait; the files are real, as a bisection looks whether they change."""
+PASSES = "relative"
+"""A case matches when its trait has this value."""
+
+
+class PretendedTree(UserTree):
+    """A repository of pretended kernels."""
+
+    def change(self, *, message: str = "", comment: str = "", **traits: str) -> str:
+        """Commit that a kernel shows these values from now on; ``broken`` is why it does not build, or empty."""
+        self.said = {name: value for name, value in {**getattr(self, "said", {}), **traits}.items() if value}
+        lines = [*(f"{name} = {value}" for name, value in self.said.items()), f"// {comment}"]
+        self.write(FILE, "\n".join(lines) + "\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message or f"change {traits or comment}")
+        return self.git("rev-parse", "HEAD")
+
+    def document(self, text: str) -> str:
+        """Commit something that no build reads."""
+        self.write("Documentation/cgroup.rst", text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", f"Documentation: {text}")
+        return self.git("rev-parse", "HEAD")
+
+
+def pretended_tree(folder: Path) -> PretendedTree:
+    """A tree whose first kernel, ``v9.0``, shows all traits with the value that passes."""
+    folder.mkdir(parents=True)
+    tree = PretendedTree(folder)
+    tree.git("init", "--quiet", "--initial-branch=master")
+    for name, content in FILES.items():
+        tree.write(name, content)
+    tree.change(message="the first", **dict.fromkeys(CASES, PASSES))
+    tree.git("tag", "v9.0")
+    return tree
+
+
+def say_of(word: str) -> dict[str, str]:
+    """What the kernel that a word names says of itself."""
+    path, _, commit = word.rpartition("@")
+    text = UserTree(Path(path)).git("show", f"{commit}:{FILE}")
+    return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
+
+
+@dataclass
+class PretendedAsker:
+    """Asks pretended kernels, as :class:`harness.bisect.runner.Asker` asks real ones; counts what it does.
+
+    :param interrupt_at: the number of the ask at which Ctrl-C is pressed; 0 for none.
+    """
+
+    options: Options
+    selection: object
+    semantics: object
+    store: object
+    folder: Path
+    display: object
+    command: str
+    built: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    interrupt_at: int = 0
+    luck: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def image_of(self, word: str, *, name: str) -> str:
+        """See :class:`harness.bisect.runner.Asker`."""
+        said = say_of(word)
+        if word not in self.built:
+            self.built.append(word)
+        if "broken" in said:
+            raise SeriesError(f"it does not build: {said['broken']}")
+        return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
+
+    def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
+        """See :class:`harness.bisect.runner.Asker`."""
+        self._count(word)
+        run, folder = self._run(word, tuple(CASES.values()))
+        return Answer({case.id: case for case in run.cases}, (folder,)), run
+
+    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
+        """See :class:`harness.bisect.runner.Asker`."""
+        self._count(word)
+        files = tuple(file for target in targets for file in target.files)
+        runs = [self._run(word, files) for _ in range(times)]
+        return [Answer({case.id: case for case in run.cases}, (folder,)) for run, folder in runs]
+
+    def _count(self, word: str) -> None:
+        self.asked.append(word)
+        if self.interrupt_at and len(self.asked) == self.interrupt_at:
+            raise KeyboardInterrupt
+
+    def _run(self, word: str, files: Sequence[str]) -> tuple[RunRecord, str]:
+        said = {name: self.luck.choice(value.split("|")) for name, value in sorted(say_of(word).items())}
+        cases = tuple(
+            _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}) for file in set(files)
+        )
+        folder = RunFolder.create(self.folder / RUNS, "pretended", time.time())
+        run = RunRecord(replace(KERNEL, spec=word), 0.0, complete=True, profile="mainline-6.1", cases=cases)
+        folder.write(run)
+        return run, f"{RUNS}/{folder.path.name}"
+
+
+def _case(file: str, values: Mapping[str, str]) -> CaseRecord:
+    assert (paths.ROOT / file).is_file()
+    wrong = [f"{trait}: this kernel says {value}" for trait, value in values.items() if value != PASSES]
+    shown = "".join(f"    {value}\n" for value in values.values())
+    return CaseRecord(
+        file,
+        "cases",
+        file,
+        Outcome.MISMATCH if wrong else Outcome.MATCH,
+        reason=", ".join(wrong),
+        transcript=f"title: x\n\n    # cat f\n{shown}",
+        sightings=tuple(TraitSighting(trait, value, f"{file}:3") for trait, value in values.items()),
+    )

@@ -1,0 +1,115 @@
+"""Histories as git tells them: revisions of a tree, and the patches of a series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import UsageError
+from harness.base.store import Store
+from harness.bisect.commit_graph import is_built
+from harness.bisect.commits import read_message, walk_tree
+from harness.bisect.patch_commits import is_series, walk_patches
+from tests.unit.kernel.user_tree import UserTree, kernel_tree, seconds
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> UserTree:
+    """A kernel tree with two commits, and three more: one to the documentation."""
+    made = kernel_tree(tmp_path / "linux")
+    made.commit({"kernel/cgroup.c": "int cgroup;\n"})
+    made.commit({"Documentation/x.rst": "text\n"})
+    made.commit({"init/main.c": "int main2;\n", "Documentation/x.rst": "more\n"})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "decides"),
+    [
+        ("kernel/cgroup/cgroup.c", True),
+        ("arch/x86/kernel/traps.c", True),
+        ("arch/Kconfig", True),
+        ("tools/objtool/check.c", True),
+        ("scripts/mod/modpost.c", True),
+        ("Documentation/Kconfig", True),
+        ("samples/Makefile", True),
+        ("Documentation/admin-guide/cgroup-v2.rst", False),
+        ("arch/arm64/kernel/traps.c", False),
+        ("arch/arm64/Kconfig", False),
+        ("tools/testing/selftests/cgroup/test_core.c", False),
+        ("MAINTAINERS", False),
+        ("drivers/gpu/.gitignore", False),
+        ("lib/MAINTAINERS", True),
+    ],
+)
+def test_what_may_decide_the_image_is_told_from_its_path(path: str, decides: bool) -> None:
+    """In doubt a file does; what says what is built always does."""
+    assert is_built(path) is decides
+
+
+def test_a_tree_is_walked_from_one_revision_to_another(tree: UserTree, tmp_path: Path) -> None:
+    """Each commit once, the good end as the root, and what touches only text is one with its parent."""
+    walk = walk_tree(Store(tmp_path / "store"), str(tree.folder), good="v9.0", bad="", deadline=seconds(60))
+    hashes = tree.git("rev-list", "--reverse", "master").split()
+
+    assert (walk.good, walk.bad, walk.roots) == (hashes[0], hashes[-1], (hashes[0],))
+    assert (walk.commits, walk.inert) == (4, 1)
+    assert walk.lineage.node(hashes[3]) == walk.lineage.node(hashes[2])
+    assert walk.words(hashes[2]) == f"{tree.folder}@{hashes[2]}"
+    assert walk.lineage.twins(walk.lineage.node(hashes[2])) == 1 << 0 | 1 << 2
+
+
+def test_the_words_of_an_author_are_kept(tree: UserTree, tmp_path: Path) -> None:
+    """Subject and body apart, with who said it and when."""
+    tree.git("commit", "--quiet", "--allow-empty", "--message", "cgroup: a title\n\nFirst line.\n\nSecond part.\n")
+    walk = walk_tree(Store(tmp_path / "store"), str(tree.folder), good="v9.0", bad="HEAD", deadline=seconds(60))
+    said = read_message(walk.repository, walk.bad, deadline=seconds(60))
+
+    assert (said.hash, said.author, said.subject) == (walk.bad, "User <user@host>", "cgroup: a title")
+    assert said.body == "First line.\n\nSecond part."
+
+
+def test_what_has_no_history_is_refused(tree: UserTree, tmp_path: Path) -> None:
+    """A package, an image, a folder without git."""
+    store = Store(tmp_path / "store")
+    image = tmp_path / "bzImage"
+    image.write_bytes(b"no kernel")
+    for word in ("deb", str(image)):
+        with pytest.raises(UsageError) as caught:
+            walk_tree(store, word, good="v9.0", bad="v9.1", deadline=seconds(60))
+        assert caught.value.remedy
+
+
+def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) -> None:
+    """The base, then one commit a patch, by numbers; the words build as many patches."""
+    patches = tmp_path / "patches"
+    tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
+    word = f"{tree.folder}@v9.1+{patches}"
+    store = Store(tmp_path / "store")
+    walk = walk_patches(store, word, good="", bad="", say=lambda _: None, deadline=seconds(60))
+    part = walk_patches(store, word, good="1", bad="3", say=lambda _: None, deadline=seconds(60))
+
+    assert is_series(word)
+    assert not is_series(str(tree.folder))
+    assert walk.commits == 3
+    assert [walk.called(commit) for commit in walk.numbers] == ["base", "patch 1", "patch 2", "patch 3"]
+    assert walk.words(walk.bad).endswith(f"+{patches}")
+    assert walk.words(list(walk.numbers)[2]).endswith(f"+{patches}?upto=2")
+    assert "+" not in walk.words(walk.good)
+    assert (part.called(part.good), part.called(part.bad), part.commits) == ("patch 1", "patch 3", 2)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [("4", "", "patches 1 to 3"), ("x", "", "patches 1 to 3"), ("2", "1", "newer"), ("2", "2", "the same patch")],
+)
+def test_numbers_of_patches_that_there_are_not_are_refused(
+    tree: UserTree, tmp_path: Path, good: str, bad: str, words: str
+) -> None:
+    """And those in the wrong order."""
+    patches = tmp_path / "patches"
+    tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
+    word = f"{tree.folder}@v9.1+{patches}"
+    with pytest.raises(UsageError, match=words):
+        walk_patches(Store(tmp_path / "store"), word, good=good, bad=bad, say=lambda _: None, deadline=seconds(60))

@@ -1,0 +1,56 @@
+"""The exit status of ``harness run --bisect-status``, as git-bisect(1) reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import ExitStatus
+from harness.commands.judging_options import bisect_status
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.verdict import Outcome
+from tests.told import call
+from tests.unit.report.sample import RUN
+
+NO_KERNEL = replace(RUN, cases=(CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL),))
+ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) for case in RUN.cases))
+
+
+@pytest.mark.parametrize(
+    ("status", "records", "told"),
+    [
+        (ExitStatus.AS_EXPECTED, [RUN], 0),
+        (ExitStatus.DIFFERS, [RUN], 1),
+        (ExitStatus.DIFFERS, [NO_KERNEL], 125),
+        (ExitStatus.DIFFERS, [], 125),
+        (ExitStatus.AS_EXPECTED, [ALL_SKIPPED], 125),
+        (ExitStatus.HOST, [RUN], 128),
+        (ExitStatus.CASE_BROKEN, [RUN], 128),
+        (ExitStatus.USAGE, [], 128),
+        (ExitStatus.INTERRUPTED, [RUN], 130),
+    ],
+)
+def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], told: int) -> None:
+    """Good, bad, to be skipped, or the end of the bisection: a host's fault must not look like a kernel's."""
+    assert bisect_status(status, records) == told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--no-such-option",),
+        ("--cases", "/nonexistent"),
+        ("deb:_",),
+        ("/nonexistent",),
+        ("deb", "deb"),
+        ("--profile", "nonsense"),
+    ],
+)
+def test_a_word_that_is_wrong_ends_the_bisection(words: tuple[str, ...], tmp_path: Path) -> None:
+    """git takes 1 to 127 for a bad commit, so a slip of the fingers must be none of these."""
+    told = call("run", "--bisect-status", "--results", tmp_path, *words)
+
+    assert told.status is ExitStatus.STOP
+    assert call("run", "--results", tmp_path, "--no-such-option").status is ExitStatus.USAGE

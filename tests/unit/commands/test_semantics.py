@@ -1,0 +1,139 @@
+"""``harness semantics`` as a command: words in, text and exit status out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.base import paths
+from harness.base.errors import ExitStatus
+from harness.model.run_record import RunRecord, TraitRecord
+from harness.results.folder import RunFolder
+from tests.told import call
+from tests.unit.report.sample import RUN, STARTED
+
+SOUND = replace(
+    RUN, problems=(), cases=RUN.cases[:2], traits=(TraitRecord("outside_view", "relative", "relative", True, ""),)
+)
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command keeps what was seen: nothing yet."""
+    monkeypatch.setattr(paths, "SEEN", tmp_path / "seen.toml")
+    return tmp_path / "seen.toml"
+
+
+def write_run(folder: Path, run: RunRecord = SOUND) -> Path:
+    """A run folder with that run. :return: its path."""
+    written = RunFolder.create(folder, "deb", STARTED)
+    written.write(run)
+    return written.path
+
+
+def test_the_matrix_fits_80_columns_in_a_file() -> None:
+    """Every trait, every profile that was asked for, nothing to fold."""
+    told = call("semantics")
+
+    assert told.status is ExitStatus.AS_EXPECTED
+    assert max(map(len, told.text.splitlines())) <= 80
+    assert "\x1b" not in told.text
+    for word in ("outside_view", "move_judged_by", "v0", "4.13", "latest"):
+        assert word in told.text.split()
+
+
+def test_columns_are_chosen() -> None:
+    """Names as --profile takes them; mainline stands for all its releases."""
+    told = call("semantics", "--profiles", "v1,mainline-latest", "view")
+    heads = [line.split() for line in told.text.splitlines() if line.startswith("     ")]
+    releases = call("semantics", "--profiles", "mainline", COLUMNS="300")
+
+    assert heads == [["v1", "latest"]]
+    assert {"3.18", "4.6", "5.17", "latest"} <= set(releases.text.splitlines()[0].split())
+
+
+def test_wrong_names_are_told_with_those_near() -> None:
+    """A trait, a theme, a profile."""
+    call("semantics", "outside_veiw").require_error(ExitStatus.USAGE, "no trait or theme outside_veiw; did you mean")
+    call("semantics", "views").require_error(ExitStatus.USAGE, "did you mean view")
+    call("semantics", "--profiles", "mainlin-6.1").require_error(ExitStatus.USAGE, "no profile mainlin-6.1")
+    call("semantics", "--profiles", "auto").require_error(ExitStatus.USAGE, "the profile auto says nothing")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--learn", "--coverage"),
+        ("--coverage", "--profiles", "v1"),
+        ("--coverage", "view"),
+        ("scope", "--profiles", "v1"),
+    ],
+)
+def test_words_that_do_not_go_together(words: tuple[str, ...]) -> None:
+    """Said, not guessed."""
+    call("semantics", *words).require_error(ExitStatus.USAGE)
+
+
+def test_stories_and_json(seen: Path) -> None:
+    """One trait or several; JSON of each form is JSON."""
+    told = call("semantics", "outside_view", "setns_own")
+
+    assert "cases/views/siblings-v2.session:" in told.text
+    assert told.text.index("\nsetns_own\n") > told.text.index("outside_view\n")
+    assert json.loads(call("semantics", "outside_view", "--json").text)["name"] == "outside_view"
+    assert len(json.loads(call("semantics", "outside_view", "scope", "--json").text)) == 2
+    assert {one["theme"] for one in json.loads(call("semantics", "view", "--json").text)["traits"]} == {"view"}
+    assert json.loads(call("semantics", "--coverage", "--json").text)["kernels"] == []
+
+
+def test_runs_are_learned_once(seen: Path, tmp_path: Path) -> None:
+    """The file is made, and stays as it is when the same is learned again; coverage and stories read it."""
+    run = write_run(tmp_path / "results")
+    first = call("semantics", "--learn", run)
+    text = seen.read_text()
+    stamp = seen.stat().st_ino
+    again = call("semantics", "--learn", run, run)
+
+    assert (first.status, again.status) == (ExitStatus.AS_EXPECTED, ExitStatus.AS_EXPECTED)
+    assert "6.1.0-56-cloud-amd64: 1 traits, from" in first.text
+    assert seen.read_text() == text
+    assert seen.stat().st_ino == stamp
+    assert "relative  6.1.0-56-cloud-amd64 (9f9f9f9f9f9f, 2026-09-21)" in call("semantics", "outside_view").text
+    assert "on 1 kernel" in call("semantics", "--coverage").text
+
+
+def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path) -> None:
+    """``--learn results/*`` meets folders that are no runs, and runs with a fault of the harness."""
+    good = write_run(tmp_path / "results")
+    broken = write_run(tmp_path / "results", replace(SOUND, complete=False))
+    told = call("semantics", "--learn", broken, tmp_path, good)
+
+    assert told.status is ExitStatus.AS_EXPECTED
+    assert f"not learned: {broken}: it did not finish" in told.text
+    assert f"not learned: {tmp_path} holds no run.json" in told.text
+    assert seen.exists()
+
+
+def test_nothing_to_learn_from_is_wrong_usage(seen: Path, tmp_path: Path) -> None:
+    """A slip in the name must not look like success."""
+    call("semantics", "--learn", tmp_path).require_error(ExitStatus.USAGE, "there is no run to learn from")
+
+    assert not seen.exists()
+
+
+def test_coverage_says_with_its_status_whether_anything_lacks(seen: Path) -> None:
+    """1 when there is a trait to be named: a script can ask."""
+    told = call("semantics", "--coverage")
+
+    assert told.status is ExitStatus.DIFFERS
+    assert "traits were not seen with two values, on 0 kernels" in told.text
+
+
+def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:
+    """It is the project's own file, so it is a fault of the cases."""
+    seen.write_text("[view")
+
+    call("semantics", "--coverage").require_error(ExitStatus.CASE_BROKEN, "cases/seen.toml is not TOML")

@@ -1,0 +1,181 @@
+"""Who executes the guest: forced, obvious, remembered, or won by a race of real boots."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.base import paths
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import run
+from harness.base.store import Store
+from harness.guest.acceleration import AccelerationVerdict, choose_acceleration, forget_verdict, race
+from harness.guest.machine import BootRequest
+from harness.guest.qemu import Acceleration, parse_machine_type
+from harness.pipeline import Prepared
+from tests.privileges import READ_ALL, without
+from tests.unit.kernel.images import bzimage
+
+QEMU = "QEMU emulator version 7.2.22"
+NOTHING = BootRequest(
+    Path("/no/such/qemu"),
+    Path("/no/such/kernel"),
+    Path("/no/such/guest"),
+    parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35"),
+    Acceleration.TCG,
+)
+"""What must not be booted."""
+
+
+def choose(
+    folder: Path, request: BootRequest = NOTHING, *, device: Path, forced: Acceleration | None = None
+) -> AccelerationVerdict:
+    """The choice, with a store of the test's own."""
+    return choose_acceleration(
+        Store(folder / "store"),
+        request,
+        forced=forced,
+        qemu_version=QEMU,
+        folder=folder / "race",
+        deadline=Deadline.after(120),
+        device=device,
+    )
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A device that opens, which proves nothing."""
+    device = tmp_path / "kvm"
+    device.touch()
+    return device
+
+
+@pytest.fixture
+def silent(prepared: Prepared, tmp_path: Path) -> BootRequest:
+    """A machine that opens and on which no kernel ever comes up."""
+    image = tmp_path / "silent"
+    image.write_bytes(bzimage())
+    return replace(prepared.request, image=image, acceleration=Acceleration.TCG)
+
+
+def test_no_device(tmp_path: Path) -> None:
+    """Without the device there is nothing to race: emulation, and the reason."""
+    verdict = choose(tmp_path, device=tmp_path / "none")
+
+    assert verdict == AccelerationVerdict(Acceleration.TCG, f"{tmp_path / 'none'} does not exist")
+
+
+def test_a_device_that_does_not_open(tmp_path: Path) -> None:
+    """A device that cannot be opened is as good as none, and the system's reason is given."""
+    folder = tmp_path / "kvm"
+    folder.mkdir()
+    verdict = choose(tmp_path, device=folder)
+
+    assert verdict == AccelerationVerdict(Acceleration.TCG, f"{folder} cannot be opened: Is a directory")
+
+
+def test_a_device_of_somebody_else(device: Path, tmp_path: Path) -> None:
+    """A user who may not open the device is told so."""
+    device.chmod(0)
+    program = (
+        f"from {__name__} import Path, choose; print(choose(Path({str(tmp_path)!r}), device=Path({str(device)!r})))"
+    )
+    said = run([*without(*READ_ALL), sys.executable, "-c", program], deadline=Deadline.after(60), cwd=paths.ROOT)
+
+    assert "Permission denied" in said.text
+
+
+@pytest.mark.parametrize("forced", Acceleration)
+def test_forced(forced: Acceleration, device: Path, tmp_path: Path) -> None:
+    """What the user asks for is taken without a race, and nothing is remembered."""
+    verdict = choose(tmp_path, device=device, forced=forced)
+
+    assert verdict == AccelerationVerdict(forced, f"asked for by --accel {forced}")
+    assert not (tmp_path / "store").exists()
+
+
+def test_forced_and_not_to_be_had(tmp_path: Path) -> None:
+    """KVM that was asked for and is not there is the user's mistake; emulation always is."""
+    with pytest.raises(UsageError, match="--accel kvm") as caught:
+        choose(tmp_path, device=tmp_path / "none", forced=Acceleration.KVM)
+    forced = choose(tmp_path, device=tmp_path / "none", forced=Acceleration.TCG)
+
+    assert "does not exist" in caught.value.evidence
+    assert "leave --accel out" in caught.value.remedy
+    assert forced.acceleration is Acceleration.TCG
+
+
+def test_a_host_on_which_qemu_does_not_start(device: Path, tmp_path: Path) -> None:
+    """Where nothing comes up, emulation is tried again, so that the boot itself says why; nothing is remembered."""
+    verdict = choose(tmp_path, device=device)
+    again = choose(tmp_path, device=device)
+
+    assert verdict.acceleration is Acceleration.TCG
+    assert verdict.evidence.startswith("raced, and nothing came up: ")
+    assert "tcg: the program /no/such/qemu cannot be started" in verdict.evidence
+    assert again == verdict
+
+
+def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A runner that falls over a full or broken disk has lost, and does not win or hang the race."""
+    (tmp_path / "file").touch()
+    candidates = dict.fromkeys(Acceleration, NOTHING)
+    with pytest.raises(HostError) as caught:
+        race(candidates, folder=tmp_path / "file", deadline=Deadline.after(20))
+
+    assert caught.value.evidence.count("Not a directory") == 2
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("sound", Acceleration)
+def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: BootRequest, tmp_path: Path) -> None:
+    """A candidate on which no kernel ever comes up is beaten by the other, whichever it is, and ended."""
+    candidates = {one: prepared.request if one is sound else silent for one in Acceleration}
+    (other,) = set(Acceleration) - {sound}
+    verdict = race(candidates, folder=tmp_path / "race", deadline=Deadline.after(60))
+
+    assert verdict.acceleration is sound
+    assert verdict.evidence == (f"raced: {sound} booted in {verdict.seconds:.1f} s; {other} had not come up by then")
+    assert 0 < verdict.seconds < 60
+    assert "Linux version" in (tmp_path / "race" / sound / "kernel.log").read_text()
+    assert not list((tmp_path / "race").glob("*/memory"))
+
+
+@pytest.mark.boot
+def test_nobody_comes_up(silent: BootRequest, tmp_path: Path) -> None:
+    """When no candidate comes up in time, the error says of each how it failed, and where the logs are."""
+    candidates = dict.fromkeys(Acceleration, silent)
+    with pytest.raises(HostError, match="no kernel comes up") as caught:
+        race(candidates, folder=tmp_path / "race", deadline=Deadline.after(1))
+
+    assert sorted(caught.value.evidence.splitlines()) == [
+        "kvm: no prompt after 1 s (command hung)",
+        "tcg: no prompt after 1 s (command hung)",
+    ]
+    assert str(tmp_path / "race") in caught.value.remedy
+
+
+@pytest.mark.boot
+def test_the_verdict_is_remembered(device: Path, prepared: Prepared, tmp_path: Path) -> None:
+    """A race is run once; its verdict is known afterwards without booting anything, until it is forgotten.
+
+    Where QEMU cannot use what the device promises, its own words are the evidence.
+    """
+    verdict = choose(tmp_path, prepared.request, device=device)
+    known = choose(tmp_path, device=device)
+    other = replace(NOTHING, machine_type=parse_machine_type(NOTHING.machine_type.text + "\n", name="q35"))
+    elsewhere = choose(tmp_path, other, device=device)
+    forget_verdict(Store(tmp_path / "store"), NOTHING, qemu_version=QEMU, device=device)
+    forgotten = choose(tmp_path, device=device)
+
+    assert verdict.evidence.startswith(f"raced: {verdict.acceleration} booted in ")
+    if not Path("/dev/kvm").exists():
+        assert "kvm: no prompt after 0 s (machine lost): " in verdict.evidence
+        assert "failed to initialize kvm" in verdict.evidence
+    assert known == verdict
+    assert elsewhere.evidence.startswith("raced, and nothing came up")
+    assert forgotten.evidence.startswith("raced, and nothing came up")

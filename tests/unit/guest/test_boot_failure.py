@@ -1,0 +1,169 @@
+"""Why a kernel did not reach its shells: each way has its own words, evidence and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.guest.boot_failure import explain_boot
+
+LOGS = Path(__file__).parents[2] / "data" / "kernellog"
+CAME_UP = "".join(f"[    0.{at:06d}] line {at}\n" for at in range(40))
+WARNED = (
+    "[    0.100000] WARNING: CPU: 0 PID: 1 at kernel/cgroup/namespace.c:57 copy_cgroup_ns+0x1/0x2\n"
+    "[    0.100001] Call Trace:\n"
+    "[    0.100002]  copy_cgroup_ns+0x1/0x2\n"
+)
+
+
+def explained(
+    kernel_log: str, *, qemu_said: str = "", is_running: bool = True, is_starved: bool = False
+) -> HarnessError:
+    """The error for a boot that went so."""
+    return explain_boot(
+        kernel_log=kernel_log, qemu_said=qemu_said, is_running=is_running, kernel="/k/vmlinuz", is_starved=is_starved
+    )
+
+
+@pytest.mark.parametrize("kernel_log", ["", "[    0.000000] Linux version 6.1.0\n"])
+def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
+    """What a kernel does not say when it hardly runs is not held against it; a panic is."""
+    error = explained(kernel_log, is_starved=True)
+    ended = explained(f"{kernel_log}[    1.0] Kernel panic - not syncing: x\n", is_starved=True)
+
+    assert isinstance(error, HostError)
+    assert "too busy" in error.what
+    assert "--boot-seconds" in error.remedy
+    assert isinstance(ended, SeriesError)
+
+
+@pytest.mark.parametrize("kernel_log", ["", "\r\n \n"])
+def test_a_silent_kernel(kernel_log: str) -> None:
+    """A kernel that says nothing at all is the series' fault, and its serial console is suspected first."""
+    error = explained(kernel_log)
+
+    assert isinstance(error, SeriesError)
+    assert error.what == "the kernel /k/vmlinuz said nothing on its serial console"
+    assert error.evidence == "not one byte came on ttyS0"
+    assert "CONFIG_SERIAL_8250_CONSOLE=y" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "qemu-system-x86_64: invalid kernel header",
+        "qemu: linux kernel too old to load a ram disk",
+        "qemu: could not load kernel '/k/vmlinuz': Exec format error",
+        "qemu-system-x86_64: Error loading uncompressed kernel without PVH ELF Note",
+        "qemu: could not open kernel file '/k/vmlinuz': No such file or directory",
+    ],
+)
+def test_qemu_refuses_the_image(said: str) -> None:
+    """An image that QEMU does not take is the user's mistake; its own words are the evidence."""
+    error = explained("", qemu_said=said, is_running=False)
+
+    assert isinstance(error, UsageError)
+    assert error.what == "QEMU does not take /k/vmlinuz for a kernel"
+    assert error.evidence == said
+    assert "bzImage" in error.remedy
+
+
+def test_qemu_ends_by_itself() -> None:
+    """A QEMU that complains and ends before the kernel said anything is the host's fault."""
+    error = explained("", qemu_said="Could not access KVM kernel module: Permission denied", is_running=False)
+
+    assert isinstance(error, HostError)
+    assert error.what == "QEMU ended before the kernel said anything"
+    assert "Permission denied" in error.evidence
+    assert "harness doctor" in error.remedy
+
+
+def test_a_kernel_that_resets_before_its_first_word() -> None:
+    """A QEMU that ends without a word did as the guest asked: the kernel's fault."""
+    error = explained("", is_running=False)
+
+    assert isinstance(error, SeriesError)
+    assert "said nothing" in error.what
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+        "Kernel panic - not syncing: Requested init /init failed (error -2).",
+        "Kernel panic - not syncing: No working init found.  Try passing init= option to kernel.",
+    ],
+)
+def test_no_root(line: str) -> None:
+    """A kernel that does not run /init lacks what initramfs or programs need; its last lines are the evidence."""
+    error = explained(f"{CAME_UP}[    1.000000] {line}\n", is_running=False)
+
+    assert isinstance(error, SeriesError)
+    assert error.what == "the kernel /k/vmlinuz came up but did not run the guest's /init"
+    assert error.evidence.splitlines()[-1].endswith(line)
+    assert len(error.evidence.splitlines()) == 15
+    assert "CONFIG_BLK_DEV_INITRD" in error.remedy
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_panic(is_running: bool) -> None:
+    """A panic is told by its title and shown whole, whatever was warned of before."""
+    panic = (LOGS / "real-6.1-panic-sysrq.log").read_bytes().decode()
+    error = explained(CAME_UP + WARNED + panic, is_running=is_running)
+
+    assert isinstance(error, SeriesError)
+    assert error.what == ("the kernel /k/vmlinuz does not boot: Kernel panic - not syncing: sysrq triggered crash")
+    assert "sysrq_handle_crash" in error.evidence
+    assert "copy_cgroup_ns" not in error.evidence
+
+
+def test_a_splat_and_the_end() -> None:
+    """A machine that ended after a warning is told by the warning."""
+    error = explained(CAME_UP + WARNED, is_running=False)
+
+    assert isinstance(error, SeriesError)
+    assert error.what.startswith("the kernel /k/vmlinuz does not boot: WARNING: ")
+    assert "copy_cgroup_ns" in error.evidence
+
+
+def test_a_splat_and_no_shells() -> None:
+    """A kernel that warned and went on is not said to have died of it; the warning and the last lines are shown."""
+    error = explained(WARNED + CAME_UP)
+
+    assert isinstance(error, SeriesError)
+    assert "did not bring up the guest's three shells in time, having said: WARNING: " in error.what
+    assert "copy_cgroup_ns" in error.evidence
+    assert error.evidence.splitlines()[-1].endswith("line 39")
+
+
+def test_the_machine_ended() -> None:
+    """A machine that ended for no reason that the log gives shows its last lines and QEMU's words."""
+    error = explained(CAME_UP, qemu_said="qemu: hardware error", is_running=False)
+
+    assert isinstance(error, SeriesError)
+    assert error.what == "the machine ended before the guest's shells were ready (/k/vmlinuz)"
+    assert error.evidence.splitlines()[-2:] == ["[    0.000039] line 39", "qemu: hardware error"]
+
+
+def test_too_few_serial_ports() -> None:
+    """A kernel without ports for the shells is told so by /init, and the options are named."""
+    error = explained(
+        CAME_UP + "[    1.0] harness: no /dev/ttyS1 for the console admin\n[    1.1] harness: guest ready\n"
+    )
+
+    assert isinstance(error, SeriesError)
+    assert "too few serial ports" in error.what
+    assert error.evidence == "[    1.0] harness: no /dev/ttyS1 for the console admin"
+    assert "CONFIG_SERIAL_8250_NR_UARTS=4" in error.remedy
+
+
+def test_no_shells_in_time() -> None:
+    """A kernel that came up and brought no shells shows where it got to."""
+    error = explained(CAME_UP)
+
+    assert isinstance(error, SeriesError)
+    assert error.what == "the kernel /k/vmlinuz did not bring up the guest's three shells in time"
+    assert error.evidence.splitlines()[0].endswith("line 25")
+    assert "--boot-seconds" in error.remedy

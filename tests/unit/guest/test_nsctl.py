@@ -1,0 +1,460 @@
+"""nsctl, compiled and run on this host: its grammar, its lines, its exit status, and what needs no guest."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.base import process
+from harness.base.deadline import Deadline
+from tests.privileges import without
+
+SOURCE = Path(__file__).parents[3] / "qemu" / "nsctl.c"
+OWN_NAMESPACE = Path("/proc/self/ns/cgroup")
+CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+
+
+@pytest.fixture(scope="module")
+def nsctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, as the guest image compiles it."""
+    made = tmp_path_factory.mktemp("nsctl") / "nsctl"
+    process.run(["cc", *CFLAGS, "-o", made, SOURCE], deadline=Deadline.after(60))
+    return made
+
+
+def run(nsctl: Path, line: str, *more: str, cwd: Path | None = None) -> process.Completed:
+    """nsctl with the words of a line, and with more words that a line cannot hold."""
+    return process.run([nsctl, *line.split(), *more], deadline=Deadline.after(20), check=False, cwd=cwd)
+
+
+def lines_of(nsctl: Path, line: str, *more: str, cwd: Path | None = None) -> list[str]:
+    """What it prints, line by line."""
+    return run(nsctl, line, *more, cwd=cwd).text.splitlines()
+
+
+def needs_cgroup_namespace(nsctl: Path) -> None:
+    """Skip, with the kernel's own answer, where a cgroup namespace cannot be made."""
+    said = run(nsctl, "unshare cgroup")
+    if said.status != 0:
+        pytest.skip(f"this host does not allow it: {said.text.strip()}")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("", "no action"),
+        ("frobnicate", "'frobnicate' is no action"),
+        ("unshare", "'unshare' ends too early"),
+        ("unshare bogus", "'bogus' does not fit there"),
+        ("unshare cgroup mnt", "'mnt' is too much"),
+        ("tid then", "nothing where an action should stand"),
+        ("then tid", "then where an action should stand"),
+        ("thread { tid", "a block without its '}'"),
+        ("tid }", "'}' is too much"),
+        ("thread tid", "'thread' needs a block"),
+        ("clone vm", "'vm' does not fit there"),
+        ("clone3 thread { tid }", "'thread' does not fit there"),
+        ("open f/g /dev/null", "'f/g' does not fit there"),
+        ("open f /dev/null x", "'x' does not fit there"),
+        ("close f", "'f' does not fit there"),
+        ("byhandle d / 254", "'254' does not fit there"),
+        ("byhandle d / 254:x", "'254:x' does not fit there"),
+        ("byhandle d / 254:1 x", "'x' does not fit there"),
+        ("getfd f p 0", "'p' does not fit there"),
+        ("events w", "'w' does not fit there"),
+        ("ptrace somebody", "'somebody' does not fit there"),
+        ("iterator x", "'x' does not fit there"),
+        ("storm 1 2", "'storm' ends too early"),
+        ("cgroup of somebody", "'somebody' does not fit there"),
+        ("cgroup in", "'cgroup' ends too early"),
+        ("user root", "'root' does not fit there"),
+        ("hierarchies /sys/fs/cgroup", "needs a path and a hierarchy"),
+        ("hierarchies /sys/fs/cgroup v3", "'v3' is no hierarchy"),
+        ("hierarchies /sys/fs/cgroup v1:", "'v1:' is no hierarchy"),
+        ("exec", "'exec' without a program"),
+        ("tid then exec", "'exec' without a program"),
+        ("session /dev/null", "'session' without a program"),
+    ],
+)
+def test_a_wrong_command_line_is_status_64_and_nothing_is_done(nsctl: Path, line: str, complaint: str) -> None:
+    """The complaint names the word and a usage follows; not even the actions before the mistake are done."""
+    said = run(nsctl, line)
+
+    assert said.status == 64
+    assert said.stdout == b""
+    assert complaint in said.stderr.decode()
+    assert "usage: " in said.stderr.decode()
+
+
+def test_then_stops_at_a_failure_and_also_goes_on(nsctl: Path) -> None:
+    """A chain of 'then' ends where one fails; 'also' starts anew; the exit status says that one failed."""
+    said = run(nsctl, "setns /nonexistent then ns pid also ns uts then ns nonsense")
+    lines = said.text.splitlines()
+
+    assert lines[0] == "open(/nonexistent, O_RDONLY) = -1 ENOENT"
+    assert re.fullmatch(r"ns\(uts\) = uts:\[\d+\]", lines[1])
+    assert lines[2:] == ["ns(nonsense) = -1 ENOENT"]
+    assert said.status == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [
+        ("0", "0"),
+        ("fs", "CLONE_FS"),
+        ("files,fs", "CLONE_FS|CLONE_FILES"),
+        ("CLONE_FILES|CLONE_FS", "CLONE_FS|CLONE_FILES"),
+        ("0x600", "CLONE_FS|CLONE_FILES"),
+    ],
+)
+def test_flags_are_names_or_numbers_and_are_shown_as_strace_shows_them(nsctl: Path, flags: str, shown: str) -> None:
+    """Short names, the kernel's names and numbers mean the same and give the same line."""
+    assert lines_of(nsctl, f"unshare {flags}") == [f"unshare({shown}) = 0"]
+
+
+def test_a_bit_that_the_kernel_does_not_know_reaches_it(nsctl: Path) -> None:
+    """An unknown high bit is passed on and shown as a number; the kernel refuses it."""
+    said = run(nsctl, "unshare 0x1000000000000000")
+
+    assert said.text == "unshare(0x1000000000000000) = -1 EINVAL\n"
+    assert said.status == 1
+
+
+def test_a_file_of_the_wrong_kind_is_refused_by_setns(nsctl: Path) -> None:
+    """What is no namespace gives EINVAL, and the line names the type asked for."""
+    assert lines_of(nsctl, "setns /dev/null cgroup") == ["setns(/dev/null, CLONE_NEWCGROUP) = -1 EINVAL"]
+
+
+def test_open_write_read_and_close_by_name(nsctl: Path, tmp_path: Path) -> None:
+    """A descriptor keeps its name over actions; what is read is shown on one line."""
+    (tmp_path / "f").write_text('a "b"\n\tc\\\x01')
+    lines = lines_of(
+        nsctl, "open d . dir then open f @d/f rw then read @f then write @f X then close @f then read @f", cwd=tmp_path
+    )
+
+    assert lines == [
+        "open(., O_RDONLY|O_DIRECTORY) = @d",
+        "open(@d/f, O_RDWR) = @f",
+        'read(@f) = "a \\"b\\"\\n\\tc\\\\\\001"',
+        'write(@f, "X") = 1',
+        "close(@f) = 0",
+        "open(@f, O_RDONLY) = -1 EBADF",
+    ]
+    assert (tmp_path / "f").read_text().endswith("\x01X")
+
+
+def test_write_to_a_path_writes_exactly_the_text(nsctl: Path, tmp_path: Path) -> None:
+    """One write without a newline, spaces and all; a missing file is not made."""
+    (tmp_path / "f").touch()
+    lines = lines_of(nsctl, "write f", "a b", "also", "write", "g", "x", cwd=tmp_path)
+
+    assert lines == ['write(f, "a b") = 3', "open(g, O_WRONLY) = -1 ENOENT"]
+    assert (tmp_path / "f").read_text() == "a b"
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_descriptor_of_the_shell_is_used_by_its_number(nsctl: Path, tmp_path: Path) -> None:
+    """@7 is the open file that the shell passed on, not a new opening of the same path."""
+    said = process.run(
+        ["sh", "-c", f"exec 7>f; echo one >&7; {nsctl} write @7 two"], deadline=Deadline.after(20), cwd=tmp_path
+    )
+
+    assert said.text == 'write(@7, "two") = 3\n'
+    assert (tmp_path / "f").read_text() == "one\ntwo"
+
+
+def test_a_clone_with_a_block_comes_back_and_without_one_takes_the_rest(nsctl: Path) -> None:
+    """Lines come in order; only one process does the rest, and the exit status is that of the child."""
+    said = run(nsctl, "clone 0 { pid } then pid then clone3 0 then pid then exec sh -c", "exit 7")
+    numbers = [line.split(" = ") for line in said.text.splitlines()]
+
+    assert [call for call, _ in numbers] == ["clone(0)", "getpid()", "getpid()", "clone3(0)", "getpid()"]
+    assert numbers[0][1] == numbers[1][1]
+    assert numbers[3][1] == numbers[4][1]
+    assert len({value for _, value in numbers}) == 3
+    assert said.status == 7
+
+
+def test_a_child_that_fails_is_a_failed_action_and_the_rest_is_done_once(nsctl: Path) -> None:
+    """A failed block stops 'then'; after a clone without a block the parent does nothing more, not even 'also'."""
+    block = run(nsctl, "clone 0 { ns nonsense } then tid")
+    rest = run(nsctl, "clone 0 then ns nonsense also tid")
+
+    assert block.text.splitlines()[1:] == ["ns(nonsense) = -1 ENOENT"]
+    assert block.status == 1
+    assert [line.split(" = ")[0] for line in rest.text.splitlines()] == ["clone(0)", "ns(nonsense)", "gettid()"]
+    assert rest.status == 1
+
+
+def test_a_killed_child_gives_128_and_its_signal(nsctl: Path) -> None:
+    """As in a shell."""
+    assert run(nsctl, "clone 0 then exec sh -c", "kill -9 $$").status == 128 + 9
+
+
+@pytest.mark.parametrize(("program", "status", "error"), [("/nonexistent", 127, "ENOENT"), ("/etc", 126, "EACCES")])
+def test_a_program_that_does_not_run_is_126_or_127(nsctl: Path, program: str, status: int, error: str) -> None:
+    """As in a shell; the line says why."""
+    said = run(nsctl, f"exec {program}")
+
+    assert said.text == f"exec({program}) = -1 {error}\n"
+    assert said.status == status
+
+
+def test_exec_takes_all_words_but_in_a_block_the_brace(nsctl: Path) -> None:
+    """The words 'then' and 'also' belong to the program; the end of the block does not."""
+    assert lines_of(nsctl, "exec echo a then b") == ["a then b"]
+    assert lines_of(nsctl, "clone 0 { exec echo a then b } then clone 0 { exec echo c }")[1::2] == ["a then b", "c"]
+
+
+def test_a_thread_has_its_own_id_and_stays(nsctl: Path) -> None:
+    """The block runs in another thread of the same process, which can still be looked at afterwards."""
+    lines = lines_of(nsctl, "thread { tid then pid } then tid then pid then cgroup of thread in v2")
+    values = dict(line.split(" = ") for line in lines[:3])
+
+    assert values["thread()"] == values["gettid()"]
+    assert values["getpid()"] != values["gettid()"]
+    assert lines[3:5] == [f"gettid() = {values['getpid()']}", f"getpid() = {values['getpid()']}"]
+    assert not lines[5].endswith("ENOENT")
+
+
+def test_only_the_thread_that_unshares_changes(nsctl: Path) -> None:
+    """Namespaces belong to threads: CLONE_FS aside, this is what thread-wise cases rely on."""
+    needs_cgroup_namespace(nsctl)
+    lines = lines_of(nsctl, "thread { unshare cgroup then ns cgroup } then ns cgroup of thread then ns cgroup of main")
+    links = [line.split(" = ")[1] for line in lines[2:]]
+
+    assert lines[1] == "unshare(CLONE_NEWCGROUP) = 0"
+    assert links[0] == links[1]
+    assert links[2] == str(OWN_NAMESPACE.readlink())
+    assert links[0] != links[2]
+
+
+def test_setns_by_descriptor_goes_back(nsctl: Path) -> None:
+    """A namespace file opened before unshare leads back to it."""
+    needs_cgroup_namespace(nsctl)
+    lines = lines_of(nsctl, "open old /proc/self/ns/cgroup then unshare cgroup then setns @old cgroup then ns cgroup")
+
+    assert lines[2:] == ["setns(@old, CLONE_NEWCGROUP) = 0", f"ns(cgroup) = {OWN_NAMESPACE.readlink()}"]
+
+
+def test_clone3_into_a_directory_that_is_no_cgroup(nsctl: Path, tmp_path: Path) -> None:
+    """The flag and the directory are passed: the kernel refuses an ordinary directory with EBADF."""
+    said = run(nsctl, "clone3 0 into . { tid }", cwd=tmp_path)
+    if "ENOSYS" in said.text or "E2BIG" in said.text:
+        pytest.skip(f"this host's kernel is too old: {said.text.strip()}")
+
+    assert said.text == "clone3(CLONE_INTO_CGROUP, .) = -1 EBADF\n"
+
+
+def test_ioctls_of_a_namespace(nsctl: Path) -> None:
+    """The type is shown by its name, the owner as a namespace, and a parent that does not exist as an error."""
+    lines = lines_of(
+        nsctl,
+        "ioctl /proc/self/ns/cgroup nstype then ioctl /proc/self/ns/cgroup parent also "
+        "ioctl /proc/self/ns/cgroup userns u also read /dev/null",
+    )
+
+    assert lines[0] == "ioctl(/proc/self/ns/cgroup, NS_GET_NSTYPE) = CLONE_NEWCGROUP"
+    assert lines[1] == "ioctl(/proc/self/ns/cgroup, NS_GET_PARENT) = -1 EINVAL"
+    assert lines[2] in (
+        "ioctl(/proc/self/ns/cgroup, NS_GET_USERNS) = @u",
+        "ioctl(/proc/self/ns/cgroup, NS_GET_USERNS) = -1 EPERM",
+    )
+
+
+def test_the_cgroup_of_a_process_by_controller(nsctl: Path) -> None:
+    """The path of one hierarchy is the one in /proc; a controller that no hierarchy has gives none."""
+    wanted = next((line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines()), None)
+    if wanted is None:
+        pytest.skip("this process is in no cgroup hierarchy")
+    name = wanted[0].split(",")[0] or "v2"
+    lines = lines_of(nsctl, f"cgroup in {name} then cgroup of main in nonsense")
+
+    assert lines == [f"cgroup({name}) = {wanted[1]}", "cgroup(nonsense, main) = none"]
+
+
+def test_all_cgroups_are_shown_as_they_are(nsctl: Path) -> None:
+    """Without a controller the lines of the file stand as the kernel wrote them."""
+    assert run(nsctl, "cgroup").text == Path("/proc/self/cgroup").read_text()
+
+
+def test_a_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
+    """It is there, in state Z, for whoever was told its pid."""
+    os.mkfifo(tmp_path / "p")
+    with process.start([nsctl, "zombie", "p", "then", "wait", "go"], cwd=tmp_path):
+        status = Path("/proc", (tmp_path / "p").read_text().strip(), "status").read_text()
+
+    assert re.search(r"State:\s+Z", status)
+
+
+def both(nsctl: Path, first: str, second: Sequence[str], cwd: Path) -> tuple[str, str]:
+    """What two programs print, the first started before the second and ended after it."""
+    with process.start([nsctl, *first.split()], stdout=subprocess.PIPE, cwd=cwd) as child:
+        said = process.run(second, deadline=Deadline.after(20), check=False, cwd=cwd).text
+        rest, _ = child.communicate(timeout=20)
+    return rest.decode(), said
+
+
+def test_a_file_by_its_handle(nsctl: Path, tmp_path: Path) -> None:
+    """The handle is shown as it is typed again; what is refused is named, and the file comes before the call."""
+    said = lines_of(nsctl, "handle . also handle nothing also byhandle d nothing 254:1", cwd=tmp_path)
+    refused = run(nsctl, "byhandle d /dev/null 254:1 dir").text
+
+    assert re.fullmatch(r"name_to_handle_at\(\.\) = (\d+:(\d+|0x[0-9a-f]+)|-1 EOPNOTSUPP)", said[0])
+    assert said[1:] == ["open(nothing, O_PATH) = -1 ENOENT", "open(nothing, O_RDONLY) = -1 ENOENT"]
+    assert re.fullmatch(r"open_by_handle_at\(/dev/null, 254:1, O_RDONLY\|O_DIRECTORY\) = -1 E[A-Z]+\n", refused)
+
+
+def test_watched_changes(nsctl: Path, tmp_path: Path) -> None:
+    """What is made, removed and written in a directory and to a file is shown in its order, with names."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").touch()
+    watches = "open d . dir then inotify w @d/d then inotify v f"
+    changes = "clone 0 { exec mkdir d/x } then clone 0 { exec rmdir d/x } then write f y"
+    said = lines_of(nsctl, f"{watches} then {changes} then events @w then events @v", cwd=tmp_path)
+
+    assert said[1:3] == ["inotify(@d/d) = @w", "inotify(f) = @v"]
+    assert said[-2:] == ["events(@w) = IN_CREATE|IN_ISDIR x, IN_DELETE|IN_ISDIR x", "events(@v) = IN_MODIFY"]
+
+
+def test_another_process_is_stopped_and_looked_into(nsctl: Path, tmp_path: Path) -> None:
+    """A child may be traced and runs on; its descriptors may be had, by the number they have there."""
+    (tmp_path / "f").write_text("content")
+    with process.start(["sh", "-c", "exec 5<f; mkfifo go; read x <go"], cwd=tmp_path) as child:
+        process.run(["sh", "-c", "until [ -p go ]; do :; done"], deadline=Deadline.after(20), cwd=tmp_path)
+        words = f"pidfd p {child.pid} then getfd g @p 5 then read @g then ptrace {child.pid}"
+        said = lines_of(nsctl, f"{words} then getfd g @p 77")
+        (tmp_path / "go").write_text("\n")
+        ended = child.wait(timeout=20)
+
+    if said[-1].endswith("EPERM"):
+        pytest.skip(f"this host does not allow it: {said[-1]}")
+    assert said[1:3] == ["pidfd_getfd(@p, 5) = @g", 'read(@g) = "content"']
+    assert said[3:] == [f"ptrace(PTRACE_ATTACH, {child.pid}) = 0", "pidfd_getfd(@p, 77) = -1 EBADF"]
+    assert ended == 0
+
+
+def test_no_such_process_to_trace(nsctl: Path) -> None:
+    """A number that no process has is ESRCH, a failed action."""
+    said = run(nsctl, "ptrace 4194304 also ptrace 4194304")
+
+    assert said.text == "ptrace(PTRACE_ATTACH, 4194304) = -1 ESRCH\n" * 2
+    assert said.status == 1
+
+
+def test_a_storm_ends_in_time_and_leaves_nothing(nsctl: Path, tmp_path: Path) -> None:
+    """It says how often all was done; no directory and no process stays, also where nothing of it is allowed."""
+    said = run(nsctl, f"storm 1 2 {tmp_path}")
+
+    assert re.fullmatch(rf"storm\(1, 2, {re.escape(str(tmp_path))}\) = [1-9]\d*\n", said.text)
+    assert said.status == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cgroup_by_its_id_or_the_reason(nsctl: Path) -> None:
+    """There is no cgroup of so high a number; where programs cannot be loaded, the line says what failed."""
+    said = run(nsctl, "iterator 1000000000000")
+
+    assert re.fullmatch(r"(btf\(bpf_iter_cgroup\)|bpf\(BPF_PROG_LOAD\)|iterator\(\d+\)) = -1 E[A-Z]+\n", said.text)
+    assert said.status == 1
+
+
+@pytest.mark.parametrize("how", ["nsctl", "shell"])
+def test_wait_returns_when_it_is_signalled(nsctl: Path, tmp_path: Path, how: str) -> None:
+    """By another nsctl or by a shell's redirection; the file is gone afterwards."""
+    signaller = (
+        [str(nsctl), "signal", "go"] if how == "nsctl" else ["sh", "-c", "until [ -p go ]; do :; done; echo >go"]
+    )
+    waited, said = both(nsctl, "wait go then tid", signaller, tmp_path)
+
+    assert waited.splitlines()[0] == "wait(go) = 0"
+    assert said == ("signal(go) = 0\n" if how == "nsctl" else "")
+    assert not (tmp_path / "go").exists()
+
+
+def test_a_signal_may_come_before_the_wait(nsctl: Path, tmp_path: Path) -> None:
+    """A shell that writes first leaves an ordinary file, which counts."""
+    (tmp_path / "go").write_text("\n")
+
+    assert lines_of(nsctl, "wait go", cwd=tmp_path) == ["wait(go) = 0"]
+    assert not (tmp_path / "go").exists()
+
+
+@pytest.mark.parametrize("first_is_receiver", [True, False])
+def test_a_descriptor_is_passed_whoever_comes_first(nsctl: Path, tmp_path: Path, first_is_receiver: bool) -> None:
+    """The receiver writes through the sender's open file; a socket left by a killed one is in nobody's way."""
+    (tmp_path / "f").touch()
+    if first_is_receiver:
+        (tmp_path / "s").touch()
+    sender = "open f f w then send s @f"
+    receiver = "recv s g then write @g passed"
+    first, second = (receiver, sender) if first_is_receiver else (sender, receiver)
+    said = "".join(both(nsctl, first, [str(nsctl), *second.split()], tmp_path))
+
+    assert "send(s, @f) = 0\n" in said
+    assert 'recv(s) = @g\nwrite(@g, "passed") = 6\n' in said
+    assert (tmp_path / "f").read_text() == "passed"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_the_pid_is_written_for_a_shell_to_read(nsctl: Path, tmp_path: Path) -> None:
+    """Through a FIFO this is a meeting: who reads it knows that all before it is done."""
+    os.mkfifo(tmp_path / "p")
+    said, read = both(nsctl, "pid p", ["sh", "-c", "read -r pid <p; echo $pid"], tmp_path)
+
+    assert said == f"getpid() = {read}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_another_user_without_groups(nsctl: Path) -> None:
+    """All ids change, the groups go, and the process may still write its own /proc files, uid_map above all."""
+    ids = "id -u; id -g; id -G"
+    lines = lines_of(nsctl, "user 9000 then write /proc/self/oom_score_adj 500 then exec sh -c", ids)
+
+    assert lines == ["user(9000, 9000) = 0", 'write(/proc/self/oom_score_adj, "500") = 3', "9000", "9000", "9000"]
+
+
+def test_another_user_is_refused_to_a_user(nsctl: Path) -> None:
+    """The kernel's answer is shown."""
+    words = [*without("setuid", "setgid"), str(nsctl), "user", "9000"]
+    said = process.run(words, deadline=Deadline.after(20), check=False)
+
+    assert said.text == "user(9000, 9000) = -1 EPERM\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_hierarchies_say_only_what_fails(nsctl: Path, tmp_path: Path) -> None:
+    """In a mount namespace of its own: a hierarchy that cannot be is one line, the rest is mounted without a word."""
+    said = run(
+        nsctl,
+        "unshare mnt then mount none / none rec,private then hierarchies",
+        str(tmp_path / "cg"),
+        "v1:nonsense",
+        "v1:name=nsctl-test",
+        "also",
+        "exec",
+        "grep",
+        "-c",
+        f"{tmp_path}/cg",
+        "/proc/self/mountinfo",
+    )
+    lines = said.text.splitlines()
+    if not lines[1].endswith("= 0"):
+        pytest.skip(f"this host does not allow it: {said.text.strip()}")
+
+    assert lines[:2] == ["unshare(CLONE_NEWNS) = 0", "mount(none, /, none, MS_REC|MS_PRIVATE) = 0"]
+    assert lines[2] == f"hierarchy(v1:nonsense, {tmp_path}/cg/nonsense) = -1 EINVAL"
+    assert lines[3:] == ["2"]
+
+
+def test_two_compilations_give_the_same_bytes(nsctl: Path, tmp_path: Path) -> None:
+    """The guest image is named by its content, so its helper may not carry a date or a path."""
+    again = tmp_path / "again"
+    process.run(["cc", *CFLAGS, "-o", again, SOURCE], deadline=Deadline.after(60))
+
+    assert again.read_bytes() == nsctl.read_bytes()

@@ -1,0 +1,129 @@
+"""QEMU's command line, held by golden files in ``tests/data/qemu``: one word a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base import paths
+from harness.base.errors import UsageError
+from harness.guest import qemu
+from harness.guest.machine import BootRequest
+from harness.guest.qemu import Acceleration, Backing, parse_machine_type
+
+GOLDEN = Path(__file__).parents[2] / "data" / "qemu"
+Q35 = (paths.MACHINE_TYPES / "q35.toml").read_text()
+DEVICES = Q35.replace("devices = []", 'devices = ["virtio-rng-pci", "edu,dma_mask=1"]')
+
+
+def command_line(*, acceleration: Acceleration, clones: bool, text: str = Q35) -> str:
+    """The whole command line, a word a line."""
+    request = BootRequest(
+        Path("/usr/bin/qemu-system-x86_64"),
+        Path("/store/vmlinuz"),
+        Path("/store/guest.cpio"),
+        parse_machine_type(text, name="q35"),
+        acceleration,
+    )
+    ports = {name: number for number, name in enumerate(qemu.PORT_NAMES, 10)}
+    backing = Backing(Path("/store/memory"), is_shared=not clones)
+    return "".join(f"{word}\n" for word in request.words(backing, ports, 20, waits=clones))
+
+
+@pytest.mark.parametrize(
+    ("name", "acceleration", "clones", "text"),
+    [
+        ("boot-tcg", Acceleration.TCG, False, Q35),
+        ("boot-kvm", Acceleration.KVM, False, Q35),
+        ("clone-tcg", Acceleration.TCG, True, Q35),
+        ("boot-tcg-devices", Acceleration.TCG, False, DEVICES),
+    ],
+)
+def test_the_whole_command_line(name: str, acceleration: Acceleration, clones: bool, text: str) -> None:
+    """Every word that QEMU gets is in a file: a change shows as a difference there, and is meant."""
+    assert command_line(acceleration=acceleration, clones=clones, text=text) == (GOLDEN / f"{name}.txt").read_text()
+
+
+def test_a_clone_differs_in_two_words() -> None:
+    """A clone maps the same memory privately and waits for its state; all else is as it was saved."""
+    booted = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
+    cloned = command_line(acceleration=Acceleration.TCG, clones=True).splitlines()
+
+    assert [word for word in booted if word not in cloned] == [
+        "memory-backend-file,id=ram,size=256M,mem-path=/store/memory,share=on,prealloc=off"
+    ]
+    assert cloned[len(booted) :] == ["-incoming", "defer"]
+
+
+def test_a_comma_in_a_path() -> None:
+    """A folder with a comma in its name is no end of an option."""
+    words = qemu.memory(parse_machine_type(Q35, name="q35"), Backing(Path("/a,b/memory"), is_shared=True))
+
+    assert "mem-path=/a,,b/memory,share=on" in words[-1]
+
+
+def test_the_kernel_log_has_a_port_of_its_own() -> None:
+    """The first serial port is the kernel log's; each shell has another one."""
+    words = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
+    ports = [word for word in words if word.startswith("isa-serial,")]
+
+    assert ports == [
+        "isa-serial,chardev=kernel,index=0",
+        "isa-serial,chardev=admin,index=1",
+        "isa-serial,chardev=inside,index=2",
+        "isa-serial,chardev=observer,index=3",
+    ]
+
+
+def test_every_shipped_machine_type_can_be_read() -> None:
+    """Each machine type that ships says how both accelerations are used, and has the log on the first port."""
+    names = sorted(path.stem for path in paths.MACHINE_TYPES.glob("*.toml") if path != paths.GUEST_DEFINITION)
+    for name in names:
+        machine_type = parse_machine_type((paths.MACHINE_TYPES / f"{name}.toml").read_text(), name=name)
+
+        assert set(machine_type.accelerations) == set(Acceleration)
+        assert any(word.startswith("console=ttyS0") for word in machine_type.append)
+    assert "q35" in names
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('machine = "q35"', "", "machine"),
+        ("processors = 1 ", 'processors = "one" ', "one"),
+        ("memory_mebibytes = 256", "memory_mebibytes = []", "memory_mebibytes"),
+        ("[acceleration.tcg]", "[acceleration.xen]", "xen"),
+        ('options = ""', "", "options"),
+        ('machine = "q35"', 'machine = "q35', "line 5"),
+        ("[acceleration.kvm]", "[acceleration]\nkvm = 1\n[unused]", "kvm"),
+        ("devices = []", "devices = []\nmemroy = 1", "memroy"),
+        ("devices = []", "devices = 1", "devices"),
+        ('machine = "q35"', "machine = 35", "machine"),
+        ("devices = []", 'devices = "edu"', "devices"),
+        ("processors = 1 ", "processors = 0 ", "processors"),
+        ("processors = 1 ", "processors = true ", "processors"),
+        ("memory_mebibytes = 256", "memory_mebibytes = -1", "memory_mebibytes"),
+        ('options = ""', 'options = ""\nspeed = 1', "speed"),
+        ('options = ""', "options = 1", "options"),
+    ],
+)
+def test_a_broken_machine_type(old: str, new: str, said: str) -> None:
+    """A file that is no TOML, lacks a key or has an unknown or wrong one is named, and so is the key."""
+    assert old in Q35
+    with pytest.raises(UsageError, match="machine type mine") as caught:
+        parse_machine_type(Q35.replace(old, new), name="mine")
+
+    assert "qemu/mine.toml" in caught.value.remedy
+    assert said in caught.value.evidence
+
+
+@pytest.mark.parametrize("header", ["[acceleration.tcg]", "[acceleration.kvm]"])
+def test_an_acceleration_is_missing(header: str) -> None:
+    """A machine type that does not say how to do with or without KVM is refused: the host decides between them."""
+    before, _, after = Q35.partition(header)
+    text = before + "[acceleration" + after.partition("[acceleration")[2] if "[acceleration" in after else before
+    with pytest.raises(UsageError, match="machine type mine") as caught:
+        parse_machine_type(text, name="mine")
+
+    assert header.strip("[]") in caught.value.evidence

@@ -1,0 +1,34 @@
+"""What tests of kernel sources share."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.base.store import Store
+from tests.unit.kernel.fake_tree import make_repository
+from tests.unit.kernel.user_tree import UserTree, kernel_tree
+from tests.unit.kernel.workshop import Workshop
+
+
+@pytest.fixture(scope="session")
+def tree_to_copy(tmp_path_factory: pytest.TempPathFactory) -> UserTree:
+    """A kernel tree in git, made once: git starts eight times for it."""
+    return kernel_tree(tmp_path_factory.mktemp("user") / "linux")
+
+
+@pytest.fixture
+def tree(tree_to_copy: UserTree, tmp_path: Path) -> UserTree:
+    """A user's kernel tree of this test's own, with two commits: ``v9.0`` and ``v9.1``."""
+    tree = UserTree(tmp_path / "linux")
+    shutil.copytree(tree_to_copy.folder, tree.folder, symlinks=True)
+    tree.git("update-index", "--refresh")
+    return tree
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """The fake tree in a repository, and an empty store."""
+    return Workshop(make_repository(tmp_path / "linux"), Store(tmp_path / "store"))

@@ -1,0 +1,219 @@
+"""Plain lines for files and CI logs, and the choice of the display."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
+from harness.model.verdict import Outcome
+from harness.report.display.live import LiveDisplay
+from harness.report.display.plain import PlainDisplay, RunDisplay, choose_display
+from harness.report.text import columns
+from tests.unit.report.golden import assert_golden
+from tests.unit.report.sample import CASES, RUN, case
+
+JUNIT = Path("results/2026-09-21T141320Z-6.1.0-56-cloud-amd64/junit.xml")
+TERMINAL = {"TERM": "xterm-256color"}
+
+
+def show(display: RunDisplay) -> None:
+    """The sample run, as a display is told of it."""
+    with display:
+        display.phase("booting the template on q35")
+        display.started(replace(RUN, cases=(), traits=()), len(CASES))
+        for one in CASES:
+            display.case_started(one.id, "gw0")
+            if one.outcome is Outcome.LOST:
+                display.note("the template could not be cloned after QEMU was killed; booting afresh")
+            display.case_ended(one)
+        display.finished(RUN, JUNIT)
+
+
+@contextmanager
+def terminal() -> Iterator[TextIO]:
+    """The terminal side of a real pseudo-terminal."""
+    master, slave = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0), os.fdopen(slave, "w", encoding="utf-8") as stream:
+        yield stream
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_plain_output_looks_as_it_did(width: int) -> None:
+    """A whole run in plain lines, as last looked at."""
+    stream = io.StringIO()
+    show(PlainDisplay(stream, width=width))
+
+    assert_golden(f"plain-{width}.txt", stream.getvalue())
+
+
+def test_plain_output_holds_no_control_character() -> None:
+    """Lines and nothing else: no escape, no carriage return, and outside the lines of cases none wider than 80."""
+    stream = io.StringIO()
+    show(PlainDisplay(stream))
+    text = stream.getvalue()
+    free = tuple(f"{word:<4} " for word in ("ok", "DIFF", "TIME", "KERN", "LOST", "skip", "ERR", "note", "     "))
+
+    assert not {one for one in text if ord(one) < 32} - {"\n"}
+    assert all(columns(line) <= 80 for line in text.splitlines() if not line.startswith(free))
+
+
+def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
+    """A table of each would push the one of all off the screen; where one kernel alone came so far, it has its own."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream, is_for_several=True)
+    show(display)
+    told = stream.getvalue()
+    display.alone(RUN)
+
+    assert "Traits of" not in told
+    assert "nearest       mainline-6.1: 2 of 4 traits differ" in told
+    assert (
+        "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: 1 differs, 1\nunconfirmed" in stream.getvalue()
+    )
+
+
+def test_a_line_a_case() -> None:
+    """A case that matched is one line: word, time, id, title."""
+    stream = io.StringIO()
+    PlainDisplay(stream).case_ended(CASES[1])
+
+    assert stream.getvalue() == (
+        "ok      1.23s  cases/views/siblings.session  A sibling's cgroup is shown relative to one's own root\n"
+    )
+
+
+def test_the_header_is_shown_once_a_run() -> None:
+    """Two workers that both say that the cases begin give one header; the next run gives its own."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.started(RUN, 3)
+    display.started(RUN, 3)
+    once = stream.getvalue().count("config ")
+    display.finished(RUN, None)
+    display.started(RUN, 3)
+
+    assert (once, stream.getvalue().count("config ")) == (1, 2)
+
+
+def test_a_stream_without_utf8_gets_ascii() -> None:
+    """A title, a diff or a path with other characters is written with escapes where the stream lacks them."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="latin-1")
+    PlainDisplay(stream).case_ended(case("cases/a.session", Outcome.MISMATCH, title="naïve", reason="– 漢字 \udc80"))
+
+    assert raw.getvalue().decode("ascii").splitlines()[:2] == [
+        "DIFF    1.00s  cases/a.session  na\\xefve",
+        "      \\u2013 \\u6f22\\u5b57 <0x80>",
+    ]
+
+
+def test_hostile_output_is_only_text() -> None:
+    """Escape sequences, carriage returns and markup of a guest reach the file as plain characters, or not at all."""
+    stream = io.StringIO()
+    hostile = case(
+        "cases/a.session", Outcome.MISMATCH, reason="\x1b[2J[red]x[/red]", diff="+a\rb\x1b]0;t\x07\n+\u202e\n"
+    )
+    PlainDisplay(stream).case_ended(hostile)
+
+    assert stream.getvalue().splitlines()[1:5] == ["      [red]x[/red]", "", "      +a<U+000D>b", "      +<U+202E>"]
+
+
+def test_each_line_is_there_at_once(tmp_path: Path) -> None:
+    """A person who follows the file sees a case when it ends."""
+    with (tmp_path / "log").open("w") as stream:
+        PlainDisplay(stream).case_ended(CASES[0])
+
+        assert CASES[0].id in (tmp_path / "log").read_text()
+
+
+def test_a_reader_that_left_does_not_end_the_run() -> None:
+    """``harness run | head``: the display falls silent."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        display = PlainDisplay(stream)
+        display.note("nobody reads")
+        display.note("nor this")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what stays in the buffer goes there at the end
+
+
+def test_a_full_disk_is_the_hosts_fault() -> None:
+    """Output to a full disk, as the kernel itself reports it through /dev/full, is a host error."""
+    stream = Path("/dev/full").open("w")  # noqa: SIM115 (its closing fails as well)
+    with pytest.raises(HostError, match="the output of the run cannot be written") as caught:
+        PlainDisplay(stream).note("too much")
+    with pytest.raises(OSError, match="No space left"):
+        stream.close()
+
+    assert "No space left on device" in caught.value.evidence
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind"),
+    [
+        (TERMINAL, LiveDisplay),
+        ({**TERMINAL, "CI": ""}, LiveDisplay),
+        ({**TERMINAL, "CI": "false"}, LiveDisplay),
+        ({**TERMINAL, "NO_COLOR": "1"}, LiveDisplay),
+        ({**TERMINAL, "CI": "true"}, PlainDisplay),
+        ({**TERMINAL, "CI": "1"}, PlainDisplay),
+        ({"TERM": "dumb"}, PlainDisplay),
+        ({"TERM": "unknown"}, PlainDisplay),
+        ({}, PlainDisplay),
+    ],
+)
+def test_the_display_fits_a_terminal(environment: dict[str, str], kind: type) -> None:
+    """On a terminal the display is live, unless CI is set or the terminal is dumb."""
+    with terminal() as stream:
+        assert type(choose_display(stream, environment)) is kind
+
+
+@pytest.mark.parametrize(("columns_", "width"), [("", 80), ("132", 132), ("x", 80), ("3", 40)])
+def test_a_file_gets_plain_lines(columns_: str, width: int) -> None:
+    """A stream that is no terminal gets plain lines whatever TERM says; COLUMNS may say how wide tables are."""
+    stream = io.StringIO()
+    display = choose_display(stream, {**TERMINAL, "COLUMNS": columns_})
+    display.finished(RUN, JUNIT)
+
+    assert type(display) is PlainDisplay
+    assert max(
+        columns(line) for line in stream.getvalue().splitlines() if line[:6] != "TIME  " and "results" not in line
+    ) in (range(width - 12, width + 1))
+
+
+def test_rich_is_not_imported_before_it_is_needed() -> None:
+    """Importing this module and writing plain lines to a file loads nothing of rich: it costs a tenth of a second."""
+    program = (
+        "import sys, os; from harness.report.display.plain import choose_display;"
+        "choose_display(sys.stdout, os.environ).note('x');"
+        "sys.exit(any(name.partition('.')[0] in ('rich', 'pytest', 'junit_xml') for name in sys.modules))"
+    )
+    done = process.run([sys.executable, "-c", program], deadline=Deadline.after(60))
+
+    assert done.stdout == b"note: x\n"
+
+
+def test_nothing_is_shown_through_sys_stdout() -> None:
+    """pytest takes sys.stdout away: the display writes to the stream that it was given and to nothing else."""
+    program = (
+        "import os, sys; from tests.unit.report.display.test_plain import show;"
+        "from harness.report.display.plain import *;"
+        "stream = os.fdopen(os.dup(2), 'w', encoding='utf-8');"
+        "show(choose_display(stream, {}))"
+    )
+    done = process.run([sys.executable, "-c", program], deadline=Deadline.after(60))
+
+    assert done.stdout == b""
+    assert b"9 cases in 41.2 s" in done.stderr

@@ -1,0 +1,238 @@
+"""``junit.xml``: held against the project's schema, and read back by another library."""
+
+from __future__ import annotations
+
+import importlib.resources
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+import xmlschema
+from hypothesis import given
+from hypothesis import strategies as st
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from harness.model.run_record import KernelRecord, RunRecord, TraitRecord
+from harness.model.verdict import Outcome
+from harness.report.formats.junit import JunitLimits, render_junit
+from tests.unit.report.sample import CASES, RUN, SPLAT, case
+
+SCHEMA = xmlschema.XMLSchema(str(importlib.resources.files("tests") / "data" / "junit.xsd"))
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+def suites(text: str) -> list[TestSuite]:
+    """The suites as junitparser reads them, after the text was held against the schema."""
+    SCHEMA.validate(text)
+    read = JUnitXml.fromstring(text.encode())
+    assert isinstance(read, JUnitXml)
+    return list(read)
+
+
+def cases_of(*runs: RunRecord) -> dict[str, TestCase]:
+    """The testcases of the rendered runs, by name; of several runs by classname and name."""
+    found = [one for suite in suites(render_junit(runs)) for one in suite if isinstance(one, TestCase)]
+    assert len({(one.classname, one.name) for one in found}) == len(found)
+    return {one.name if len(runs) == 1 else f"{one.classname} {one.name}": one for one in found}
+
+
+def properties_of(run: RunRecord) -> dict[str, str]:
+    """The properties of the suite of that run, by name."""
+    found = ET.fromstring(render_junit([run]).encode()).findall("testsuite/properties/property")
+    return {one.attrib["name"]: one.attrib["value"] for one in found}
+
+
+def test_totals_agree_with_the_cases() -> None:
+    """Every case is one testcase; the totals count mismatch, timeout, kernel and lost as failures; errors are ours."""
+    [suite] = suites(render_junit([RUN]))
+
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (len(CASES) + 1, 4, 2, 1)
+    assert len(list(suite)) == suite.tests
+    assert suite.name == "6.1.0-56-cloud-amd64"
+    assert suite.timestamp == "2026-09-21T14:13:20+00:00"
+    assert suite.hostname == "builder7"
+    assert suite.time == 41.2
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "type_"),
+    [
+        ("cases/views/from_outside.session", Failure, "mismatch"),
+        ("cases/release/agent.session", Failure, "kernel"),
+        ("cases/selftest/qemu_killed.session", Failure, "lost"),
+        ("cases/unprivileged/v1.session", Skipped, "skipped"),
+        ("cases/nested/broken.session", Error, "error"),
+        ("1: problem of the run", Error, "error"),
+    ],
+)
+def test_each_outcome_has_its_element(name: str, kind: type, type_: str) -> None:
+    """What the kernel did is a failure with the outcome as type; what the harness or the case did is an error."""
+    [result] = cases_of(RUN)[name].result
+
+    assert type(result) is kind
+    assert result.type == type_
+
+
+def test_a_case_that_matched_has_no_result() -> None:
+    """A match holds its time and its transcript, and nothing else."""
+    matched = cases_of(RUN)["cases/views/manual_page.session"]
+
+    assert matched.result == []
+    assert matched.time == 2.61
+    assert matched.system_out.startswith("    # mkdir -p /sys/fs/cgroup/freezer/sub\n")
+
+
+def test_a_failure_starts_with_the_line_that_matters() -> None:
+    """The text is the reason, then the diff, then where the logs are; the message is the reason on one line."""
+    [failure] = cases_of(RUN)["cases/views/from_outside.session"].result
+
+    assert failure.message == "line 12: expected 7:freezer:/ but saw 7:freezer:/../../sub2"
+    lines = failure.text.splitlines()
+    assert lines[0] == failure.message
+    assert lines[2:4] == ["--- expected", "+++ seen"]
+    assert lines[-1] == "logs: cases/views/from_outside.session/ in the run folder"
+
+
+def test_splats_are_in_the_failure_text() -> None:
+    """A splat shows its title, kind, fingerprint and text; of very many, ten are shown and the rest counted."""
+    many = replace(case("cases/a.session", Outcome.KERNEL, reason="warned"), splats=(SPLAT,) * 12)
+    [one] = cases_of(RUN)["cases/release/agent.session"].result
+    [ten] = cases_of(replace(RUN, cases=(many,)))["cases/a.session"].result
+
+    assert f"{SPLAT.title} [warning, fingerprint 4be0f7a1]\n------------[ cut here ]" in one.text
+    assert ten.text.count("[warning, fingerprint 4be0f7a1]") == 10
+    assert "[... 2 more splats in cases/a.session/kernel.log ...]" in ten.text
+
+
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.MATCH])
+def test_a_failure_without_a_reason_still_counts(outcome: Outcome) -> None:
+    """The library counts a failure without text as a success; so there always is one."""
+    [suite] = suites(render_junit([replace(RUN, problems=(), cases=(case("cases/x/a.session", outcome),))]))
+
+    assert (suite.failures or 0) + (suite.errors or 0) + (suite.skipped or 0) == 1
+
+
+def test_properties_say_what_was_tested() -> None:
+    """Kernel, image, config, acceleration and its evidence, QEMU, profile, host and each trait are properties."""
+    properties = properties_of(RUN)
+
+    assert properties["kernel.release"] == "6.1.0-56-cloud-amd64"
+    assert properties["kernel.image.sha256"] == "9f" * 32
+    assert properties["kernel.config.source"] == "beside the image"
+    assert properties["acceleration.evidence"].startswith("KVM reached no ready mark")
+    assert properties["nearest"] == "; ".join(RUN.nearest)
+    assert properties["trait.outside_view"] == "relative"
+    assert properties["trait.outside_view.expected"] == "hidden"
+    assert properties["trait.setns_needs_descendant.expected"] == "no (unconfirmed)"
+    assert "trait.unprivileged_creation_allowed" not in properties
+    assert properties["note.1"].startswith("booted afresh 1 time")
+    assert properties["complete"] == "yes"
+
+
+def test_an_interrupted_run_says_so() -> None:
+    """A run that was killed has a property and an error that cannot be overlooked, beside the cases that ended."""
+    killed = replace(RUN, complete=False, problems=(), cases=CASES[:2])
+    [suite] = suites(render_junit([killed]))
+    [result] = cases_of(killed)["1: the run did not finish"].result
+
+    assert (suite.tests, suite.failures, suite.errors) == (3, 0, 1)
+    assert properties_of(killed)["complete"] == "no: the run did not finish"
+    assert result.message.startswith("the run did not finish: 2 cases had ended")
+
+
+def test_a_case_is_counted_once() -> None:
+    """A case that was recorded twice (its worker died, it ran again) is one testcase: the last."""
+    again = replace(CASES[2], outcome=Outcome.MATCH, reason="", diff="")
+    [suite] = suites(render_junit([replace(RUN, problems=(), cases=(*CASES, again))]))
+
+    assert (suite.tests, suite.failures) == (len(CASES), 3)
+
+
+def test_names_are_unique() -> None:
+    """Two ids that come to one classname and name, and two runs of one kernel, are kept apart: GitLab drops twins."""
+    twins = replace(RUN, cases=(case("cases/a.b/x.session"), case("cases/a/b/x.session")))
+    found = cases_of(twins, twins)
+    [first, second] = suites(render_junit([twins, twins]))
+
+    assert len(found) == 6
+    assert "6_1_0-56-cloud-amd64.cases.a.b cases/a/b/x.session" in found
+    assert "6_1_0-56-cloud-amd64-2.cases.a.b cases/a.b/x.session" in found
+    assert [first.name, second.name] == ["6.1.0-56-cloud-amd64", "6.1.0-56-cloud-amd64-2"]
+
+
+def test_long_texts_are_cut_and_linked() -> None:
+    """A transcript and a diff beyond the limits keep head and tail and name the file that has all of it."""
+    long = "".join(f"line {number}\n" for number in range(20_000))
+    failed = replace(CASES[2], transcript=long, diff=long)
+    text = render_junit([replace(RUN, cases=(failed,))], limits=JunitLimits(transcript=3000, diff=2000))
+    [suite] = suites(text)
+    first = next(iter(suite))
+    assert isinstance(first, TestCase)
+
+    assert len(text) < 12_000
+    assert (
+        "characters cut here; the whole is in cases/views/from_outside.session/actual.session ...]" in first.system_out
+    )
+    assert first.system_out.endswith("line 19999")
+    assert "the whole is in cases/views/from_outside.session/diff ...]" in first.result[0].text
+
+
+def test_a_whole_suite_of_long_failures_stays_below_the_limit() -> None:
+    """151 cases that fail at full length fit into the 30 MB that GitLab takes."""
+    noise = "abcdefg\n" * 20_000
+    failed = [replace(CASES[2], id=f"cases/{n}", name=str(n), transcript=noise, diff=noise) for n in range(151)]
+
+    assert len(render_junit([replace(RUN, cases=tuple(failed))]).encode()) < 15_000_000
+
+
+def test_hostile_output_is_made_visible() -> None:
+    """Escape sequences go, forbidden characters and bidirectional controls are named, markup stays text."""
+    nasty = "\x1b[31m</failure><system-out>]]>&amp;\x00\u202e\udcff\ud800\ufffe\r\n"
+    [result] = cases_of(replace(RUN, cases=(replace(CASES[2], diff=nasty, transcript=nasty),)))[
+        "cases/views/from_outside.session"
+    ].result
+
+    assert "\n</failure><system-out>]]>&amp;<U+0000><U+202E><0xFF><U+D800><U+FFFE>\n" in result.text
+
+
+@given(ANY_TEXT, st.sampled_from(list(Outcome)), st.booleans())
+def test_any_text_gives_a_valid_file(text: str, outcome: Outcome, complete: bool) -> None:
+    """Whatever a guest, a path or a host puts into any field, the file is well-formed and follows the schema."""
+    one = replace(
+        CASES[0],
+        outcome=outcome,
+        id=text,
+        classname=text,
+        name=text,
+        title=text,
+        reason=text,
+        diff=text,
+        transcript=text,
+        folder=text,
+        splats=(replace(SPLAT, kind=text, title=text, text=text),),
+    )
+    run = RunRecord(
+        kernel=KernelRecord(text, text, text, text, text, text, text),
+        started=0.0,
+        complete=complete,
+        cases=(one, replace(one, id=text + "2")),
+        traits=(TraitRecord(text, text, text, False, text),),
+        problems=(text,),
+        notes=(text,),
+        profile=text,
+        host=text,
+        hostname=text,
+    )
+    rendered = render_junit([run, run])
+    root = ET.fromstring(rendered.encode())
+
+    SCHEMA.validate(rendered)
+    assert len(root.findall("testsuite/testcase")) == 2 * (2 + 1 + (not complete))
+
+
+def test_no_runs_is_a_valid_file() -> None:
+    """An empty sequence gives an empty, valid root; a run that ended before its first case gives a valid suite."""
+    empty = replace(RUN, cases=(), problems=(), traits=(), notes=())
+
+    assert suites(render_junit([])) == []
+    assert [suite.tests for suite in suites(render_junit([empty]))] == [0]

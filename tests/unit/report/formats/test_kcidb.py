@@ -1,0 +1,168 @@
+"""KCIDB: what is written passes kcidb-io's own check, and refers to itself as it should."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships no types
+
+from harness.base.errors import UsageError
+from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
+from harness.model.verdict import Fault, Outcome
+from harness.report.formats.kcidb import Sender, kcidb_report, patchset_hash, path_of
+from harness.results.known_failures import Known
+from tests.unit.report.sample import CASES, KERNEL, RUN, case
+
+Table = Mapping[str, object]
+BUILT = BuildRecord(
+    source="/home/u/linux at v6.6",
+    base="a1" * 20,
+    commit="b2" * 20,
+    series="cgroup: two things",
+    series_version=2,
+    patches=("cgroup: one", "cgroup: two"),
+    patch_digests=("c3" * 32, "d4" * 32),
+    fragments=("base", "cgroups"),
+    compiler="gcc 12.2.0",
+    seconds=12.5,
+    warnings=("a.c:1: warning: x (patch 1)",),
+)
+BUILT_RUN = replace(RUN, kernel=replace(KERNEL, spec="~/linux@v6.6+two.mbox", build=BUILT))
+SENDER = Sender()
+DAY = datetime.date(2027, 3, 1)
+
+
+def tables(name: str, *runs: RunRecord, sender: Sender = SENDER) -> list[Table]:
+    """One of the lists of what these runs come to."""
+    whole = kcidb_report(runs, names=[f"run-{number}" for number in range(len(runs))], sender=sender)
+    LATEST.validate(whole)
+    return list(cast(Sequence[Table], whole[name]))
+
+
+def test_a_built_kernel_is_a_checkout_with_its_patches_and_a_build() -> None:
+    """Base, hash of the patches, compiler, configuration and time are where KCIDB looks for them."""
+    [checkout] = tables("checkouts", BUILT_RUN)
+    [build] = tables("builds", BUILT_RUN)
+    lines = "".join(f"{digest}\n" for digest in BUILT.patch_digests)
+
+    assert checkout["git_commit_hash"] == BUILT.base
+    assert checkout["patchset_hash"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert build["checkout_id"] == checkout["id"]
+    assert (build["compiler"], build["config_name"], build["duration"]) == ("gcc 12.2.0", "base cgroups", 12.5)
+    assert build["status"] == "PASS"
+
+
+def test_the_hash_of_patches_is_that_of_the_schema() -> None:
+    """Empty without a series; not told where an older record does not know the patches."""
+    assert patchset_hash(BuildRecord(commit="c")) == ""
+    assert patchset_hash(replace(BUILT, patch_digests=())) is None
+    assert (
+        "patchset_hash"
+        not in tables("checkouts", replace(RUN, kernel=replace(KERNEL, build=replace(BUILT, patch_digests=()))))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fault", "status"),
+    [
+        (Outcome.MATCH, Fault.NONE, "PASS"),
+        (Outcome.MISMATCH, Fault.NONE, "FAIL"),
+        (Outcome.TIMEOUT, Fault.NONE, "FAIL"),
+        (Outcome.KERNEL, Fault.NONE, "FAIL"),
+        (Outcome.LOST, Fault.NONE, "FAIL"),
+        (Outcome.SKIPPED, Fault.NONE, "SKIP"),
+        (Outcome.ERROR, Fault.CASE, "ERROR"),
+        (Outcome.ERROR, Fault.HOST, "MISS"),
+    ],
+)
+def test_each_outcome_has_its_status(outcome: Outcome, fault: Fault, status: str) -> None:
+    """A test that is broken is ERROR, one that the harness could not run is MISS."""
+    [test] = tables("tests", replace(RUN, cases=(replace(case("cases/a.session", outcome), fault=fault),)))
+
+    assert test["status"] == status
+
+
+def test_each_case_is_one_test_of_that_build() -> None:
+    """Its id ends in the case's id, which stands in misc as well; no two tests share one, also of two runs."""
+    tests = tables("tests", RUN, replace(RUN, started=RUN.started + 60))
+    builds = tables("builds", RUN)
+
+    assert [cast(Table, one["misc"])["id"] for one in tests] == [one.id for one in CASES] * 2
+    assert len({one["id"] for one in tests}) == len(tests)
+    assert all(str(one["id"]).endswith(str(cast(Table, one["misc"])["id"])) for one in tests)
+    assert {one["build_id"] for one in tests} == {builds[0]["id"]}
+
+
+@pytest.mark.parametrize(
+    ("identity", "path"),
+    [
+        ("cases/views/siblings.session", "cases.views.siblings"),
+        ("cases/setns/test_fds.py::test_own[v2-nested]", "cases.setns.test_fds.test_own-v2-nested"),
+        ("kernel/boots", "kernel.boots"),
+        ("//..", "unnamed"),
+    ],
+)
+def test_paths(identity: str, path: str) -> None:
+    """Dots for slashes, no ending of a file, nothing that the schema refuses."""
+    assert path_of(identity) == path
+
+
+def test_a_known_failure_is_an_issue_and_an_incident() -> None:
+    """One issue for what is known, whichever run met it; an incident for each test that did."""
+    clock = Known("cases/a.session", "", "the clock (of old)", "https://example.org/1", DAY)
+    trait = Known("", "pinning", "not yet merged", "mail of Monday", DAY)
+    both = (
+        replace(case("cases/a.session", Outcome.MISMATCH, reason="no"), known=str(clock)),
+        replace(case("cases/b.session", Outcome.MISMATCH, reason="no"), known=f"pinning {trait}; scope {trait}"),
+    )
+    run = replace(RUN, cases=both)
+    issues = {str(one["id"]): one for one in tables("issues", run, replace(run, started=2e9))}
+    incidents = tables("incidents", run, replace(run, started=2e9))
+    first = next(one for one in issues.values() if one.get("report_url"))
+
+    assert len(issues) == 3
+    assert len(incidents) == 6
+    assert all(one["issue_id"] in issues and one["present"] is True for one in incidents)
+    assert (first["comment"], first["report_url"], first["version"]) == (clock.reason, clock.link, 20270301)
+
+
+def test_logs_are_linked_where_they_can_be_fetched() -> None:
+    """With an address of the results; without one there is no link."""
+    sender = Sender("my_ci", "https://ci.example.org/results/")
+    test = tables("tests", BUILT_RUN, sender=sender)[2]
+
+    assert test["log_url"] == f"https://ci.example.org/results/run-0/{CASES[2].folder}/actual.session"
+    assert test["origin"] == "my_ci"
+    assert "log_url" not in tables("tests", BUILT_RUN)[2]
+
+
+def test_how_often_it_was_asked_is_kept() -> None:
+    """KCIDB has no word for it, so it is in misc."""
+    tries = (OutcomeCount(Outcome.MATCH, 2), OutcomeCount(Outcome.MISMATCH, 1))
+    [test] = tables("tests", replace(RUN, cases=(replace(CASES[2], tries=tries),)))
+
+    assert cast(Table, test["misc"])["tries"] == {"match": 2, "mismatch": 1}
+
+
+def test_wrong_words_are_told() -> None:
+    """An origin that KCIDB cannot take, and an address that is none."""
+    with pytest.raises(UsageError, match="cannot be the name of a CI system"):
+        tables("tests", RUN, sender=Sender("My CI"))
+    with pytest.raises(UsageError, match="refuses these runs"):
+        tables("tests", RUN, sender=Sender(url="ci results"))
+
+
+@settings(max_examples=50)
+@given(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from(Outcome))
+def test_hostile_text_passes_the_schema(text: str, outcome: Outcome) -> None:
+    """Whatever a guest or a file name says, the schema takes it."""
+    hostile = replace(case(f"cases/{text}", outcome, reason=text, diff=text, title=text), known=text)
+
+    assert tables("tests", replace(RUN, host=text, cases=(hostile,)))

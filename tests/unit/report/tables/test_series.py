@@ -1,0 +1,206 @@
+"""A series as a person, a mailing list, GitHub, GitLab and b4 get it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from junitparser import JUnitXml
+
+from harness.model.series_record import Complaint, Level, SeriesRecord
+from harness.model.verdict import Outcome
+from harness.report.formats.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
+from harness.report.formats.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
+from harness.report.formats.series_junit import render_series_junit
+from harness.report.formats.series_mail import WIDTH, render_mail
+from harness.report.tables.series import series_lines
+from harness.report.text import columns
+from tests.unit.series.sample import BASE, BREAKS, FINE, GOOD, HOSTILE, MENDS, RECORD, STOPS, case, run
+
+EVIL = replace(
+    RECORD,
+    title=HOSTILE,
+    patches=(
+        BASE,
+        replace(BREAKS, number=1, subject=HOSTILE, style=(Complaint(Level.ERROR, f"{HOSTILE}.c", 1, HOSTILE),)),
+        replace(STOPS, number=2, what=HOSTILE, evidence=f"{HOSTILE}\n\n::error::{HOSTILE}\n```\n</pre>"),
+    ),
+)
+"""All that a stranger may choose is chosen badly."""
+RUNS = {
+    0: run("a", case("a"), case("b", Outcome.TIMEOUT)),
+    2: run("b", case("views/a", Outcome.MISMATCH), case("b", Outcome.TIMEOUT)),
+    4: run("c", case("views/a"), case("b", Outcome.TIMEOUT)),
+}
+
+
+def text_of(record: SeriesRecord, width: int = 80) -> str:
+    """What a terminal shows."""
+    return "\n".join(line.text for line in series_lines(record, width))
+
+
+def test_the_terminal_shows_patches_down() -> None:
+    """One row a patch, below it what it changed; at the end what all come to."""
+    text = text_of(RECORD)
+
+    assert re.search(r"^1/4 +cgroup: prepare +ok +ok +as base +- +ok$", text, re.MULTILINE)
+    assert re.search(r"^2/4 .* 1 +1 +boots +41, 2 fail +FAIL$", text, re.MULTILINE)
+    assert re.search(r"^3/4 .* no build +- +FAIL$", text, re.MULTILINE)
+    assert "UNEXPECTED trait outside_view: relative -> absolute" in text
+    assert "patch 2 breaks trait outside_view, patch 4 mends it" in text
+    assert "DID NOT COME: outside_view = hidden" in text
+    assert text.splitlines()[-2].startswith("FAIL: patch 3 does not build; 1 unexpected change")
+
+
+@pytest.mark.parametrize("record", [RECORD, GOOD, EVIL])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_terminal_is_not_wider_than_it_is(record: SeriesRecord, width: int) -> None:
+    """No line wraps, whatever titles are."""
+    assert max(columns(line.text) for line in series_lines(record, width)) <= width
+
+
+@pytest.mark.parametrize("record", [RECORD, GOOD, EVIL])
+def test_the_mail_is_fit_for_a_list(record: SeriesRecord) -> None:
+    """72 columns but for the two lines to copy; plain characters; what it came to first."""
+    lines = render_mail(record).splitlines()
+    body, commands = lines[:-2], lines[-2:]
+
+    assert max(map(columns, body)) <= WIDTH
+    assert "".join(lines).isprintable()
+    assert body[-1] == "Reproduce:"
+    assert commands[0] == "  b4 mbox -n series.mbx cover@example.org"
+    assert commands[1].startswith("  harness series series.mbx --base linux@0123456789abcdef")
+    assert "/home/u" not in "\n".join(lines)
+
+
+def test_the_mail_says_what_was_declared() -> None:
+    """Who reproduces it gets the same answer."""
+    lines = render_mail(RECORD).splitlines()
+
+    assert lines[0] == "Patch 3 does not build; 1 unexpected change; 1 declared change did not"
+    assert lines[-1].endswith("--expect outside_view=hidden")
+
+
+def test_a_message_id_that_is_none_is_not_repeated() -> None:
+    """What would end up in a shell is quoted, and what is no name of a mail is left out."""
+    lines = render_mail(replace(RECORD, message_id="x y; rm -rf ~@z", origin="my topic.mbox")).splitlines()
+
+    assert lines[-1].startswith("  harness series 'my topic.mbox' --base")
+    assert "rm" not in lines[-2]
+
+
+def test_junit_has_a_suite_a_patch() -> None:
+    """The base, each patch, and the whole; a case fails in the suite of the patch that broke it and in no other."""
+    suites = {suite.name: suite for suite in JUnitXml.fromstring(render_series_junit(RECORD, RUNS).encode())}
+    failed = {
+        (name.split()[0], test.name)
+        for name, suite in suites.items()
+        for test in suite
+        for one in test.result
+        if type(one).__name__ == "Failure"
+    }
+
+    assert [name.split()[0] for name in suites] == ["base", "1/4", "2/4", "3/4", "4/4", "the"]
+    assert failed == {
+        ("2/4", "cases/views/a.session"),
+        ("2/4", "series/changes nothing undeclared"),
+        ("3/4", "series/builds"),
+        ("the", "series/every patch works by itself: trait outside_view"),
+        ("the", "series/every patch works by itself: the build"),
+        ("the", "series/comes as declared: outside_view"),
+    }
+
+
+def test_junit_of_a_good_series_has_no_failure() -> None:
+    """A case that fails on the base is skipped there, with the reason."""
+    junit = JUnitXml.fromstring(render_series_junit(GOOD, {0: RUNS[0]}).encode())
+
+    assert (junit.failures, junit.errors) == (0, 0)
+    assert "fails on the base" in render_series_junit(GOOD, {0: RUNS[0]})
+
+
+def test_a_strict_series_fails_for_its_complaints() -> None:
+    """``--werror``: what only warned is a failure in JUnit, too."""
+    warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
+    names = [test.name for suite in JUnitXml.fromstring(render_series_junit(warned, {}).encode()) for test in suite]
+
+    assert JUnitXml.fromstring(render_series_junit(warned, {}).encode()).failures == 1
+    assert "series/checkpatch" in names
+
+
+def test_annotations_are_one_command_a_line() -> None:
+    """File and line where there is one; nothing that a title or a guest says is a command, or a property."""
+    for line in annotate(EVIL):
+        assert re.fullmatch(r"::(error|warning) [^:\n]*::[^\n\r]*", line)
+        assert "%0A" not in line
+        assert line.isprintable()
+    assert "::warning file=kernel/cgroup/cgroup.c,line=12,title=checkpatch%2C patch 2::" in "\n".join(annotate(RECORD))
+
+
+def test_annotations_are_no_more_than_github_shows() -> None:
+    """Ten of each level; the last one says how many are left."""
+    many = tuple(Complaint(Level.WARNING, "kernel/x.c", number, "long line") for number in range(30))
+    lines = annotate(replace(GOOD, patches=(BASE, replace(FINE, style=many))))
+
+    assert len(lines) == ANNOTATIONS
+    assert "21 more" in lines[-1]
+
+
+def test_the_summary_shows_hostile_text_as_text() -> None:
+    """No title makes a cell, a tag, a mention or a heading of its own."""
+    text = render_summary(EVIL)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+
+    assert {row.count("|") for row in rows} == {8}
+    assert not re.search(r"<img|@you|`rm`|\x1b|\u202e|```|&lt;", text)
+    assert text.count("</pre>") == 1
+    assert text.startswith("### FAIL")
+
+
+def test_gitlab_gets_a_code_quality_report() -> None:
+    """Each complaint about a line of the tree, once, with what GitLab needs of it."""
+    twice = replace(RECORD, patches=(BASE, BREAKS, replace(BREAKS, number=3)))
+    found = json.loads(render_code_quality(twice))
+
+    assert [(one["location"], one["severity"]) for one in found] == [
+        ({"path": "kernel/cgroup/cgroup.c", "lines": {"begin": 12}}, "minor"),
+        ({"path": "kernel/cgroup/cgroup.c", "lines": {"begin": 13}}, "minor"),
+    ]
+    assert all(one["fingerprint"] and one["check_name"] and one["description"] for one in found)
+
+
+def test_what_b4_is_told_of_a_patch() -> None:
+    """A column for the kernel, one for checkpatch, one for the cases; the array has the keys that b4 reads."""
+    told = {one.number: [(each.tool, each.status) for each in patch_findings(one)] for one in RECORD.posted}
+
+    assert told[1] == [
+        ("harness/kernel", Status.PASS),
+        ("harness/checkpatch", Status.PASS),
+        ("harness/cases", Status.PASS),
+    ]
+    assert told[2] == [
+        ("harness/kernel", Status.WARN),
+        ("harness/checkpatch", Status.WARN),
+        ("harness/cases", Status.FAIL),
+    ]
+    assert told[3] == [("harness/kernel", Status.FAIL), ("harness/checkpatch", Status.PASS)]
+    for entry in json.loads(render_json(list(patch_findings(BREAKS)))):
+        assert set(entry) == {"tool", "status", "summary", "details", "url"}
+        assert entry["status"] in ("pass", "warn", "fail")
+
+
+def test_what_b4_is_told_of_the_series() -> None:
+    """One line, and the answer for the list below it."""
+    (one,) = series_findings(RECORD)
+
+    assert (one.status, one.details) == (Status.FAIL, render_mail(RECORD))
+
+
+def test_lines_for_b4_prep() -> None:
+    """Nothing when all is well; ERROR: where something fails, as b4 tells a failure by it."""
+    assert render_lines(list(patch_findings(FINE))) == ""
+    assert render_lines(list(patch_findings(STOPS))).startswith("ERROR: harness/kernel: does not build\n")
+    assert "WARNING: harness: not judged: no disk" in render_lines([error_finding("no disk", "df")])
+    assert "ERROR" not in render_lines(list(patch_findings(replace(MENDS, style=BREAKS.style))))

@@ -1,0 +1,117 @@
+"""The end of a run as plain lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.model.run_record import RunRecord, dumps, loads
+from harness.model.verdict import Outcome
+from harness.report.tables.summary import case_lines, header_lines, is_clean, summary_lines
+from harness.report.text import columns, plain_text
+from tests.unit.report.golden import assert_golden
+from tests.unit.report.sample import CASES, RUN, SPLAT, case
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_summary_looks_as_it_did(width: int) -> None:
+    """Traits, nearest profiles, slowest cases, notes, problems, failures and totals, as last looked at."""
+    assert_golden(f"summary-{width}.txt", "".join(f"{line}\n" for line in summary_lines(RUN, width)))
+
+
+def test_a_loaded_record_gives_the_same_summary() -> None:
+    """The summary needs nothing but the record, so it can be made again from disk."""
+    assert summary_lines(loads(dumps(RUN)), 80) == summary_lines(RUN, 80)
+
+
+def test_only_an_id_may_be_wider() -> None:
+    """At 80 columns every line fits but the id of a failed case, which is whole so that it can be copied."""
+    too_wide = [line for line in summary_lines(RUN, 80) if columns(line) > 80]
+
+    assert too_wide == [f"TIME  {CASES[4].id}"]
+
+
+def test_totals_come_last() -> None:
+    """The last line counts the outcomes; a run that did not finish says so after it."""
+    complete = summary_lines(RUN, 200)
+    killed = summary_lines(replace(RUN, complete=False, cases=CASES[:1]), 200)
+
+    assert complete[-1] == ("9 cases in 41.2 s: 3 match, 1 mismatch, 1 timeout, 1 kernel, 1 lost, 1 skipped, 1 error")
+    assert killed[-2:] == ["1 case in 41.2 s: 1 match", "THE RUN DID NOT FINISH"]
+
+
+def test_a_run_without_cases_has_a_summary() -> None:
+    """A run that ended before its first case says that none ran."""
+    assert summary_lines(replace(RUN, cases=(), traits=(), nearest=(), notes=(), problems=()), 80)[-1] == (
+        "0 cases in 41.2 s: none ran"
+    )
+
+
+def test_the_slowest_of_a_few_cases_are_not_told_apart() -> None:
+    """Their times are in the lines above, all in sight."""
+    titles = ["Slowest cases" in summary_lines(replace(RUN, cases=(CASES[0],) * number), 80) for number in (1, 5, 6)]
+
+    assert titles == [False, False, True]
+
+
+def test_the_header_leaves_out_what_is_not_known() -> None:
+    """Facts that are not known yet take no line."""
+    names = [
+        line.text.split()[0] for line in header_lines(replace(RUN, qemu="", machine_type="", profile=""), 80, total=3)
+    ]
+
+    assert names == ["kernel", "from", "config", "acceleration", "cases"]
+
+
+def test_long_failures_are_bounded() -> None:
+    """A diff of a thousand lines and a dozen long splats leave a screenful or two, and say where the rest is."""
+    long = "".join(f"+line {number}\n" for number in range(1000))
+    splats = (replace(SPLAT, text=long),) * 12
+    failed = replace(case("cases/a/b.session", Outcome.KERNEL, reason="r", diff=long), splats=splats)
+    texts = [line.text.strip() for line in case_lines(failed, 200)]
+
+    assert len(texts) < 160
+    assert "[... 940 lines cut here; all of them are in cases/a/b.session/diff ...]" in texts
+    assert "[... 975 lines cut here; all of them are in cases/a/b.session/kernel.log ...]" in texts
+    assert "[... 9 more splats ...]" in texts
+
+
+@given(ANY_TEXT, st.sampled_from(list(Outcome)), st.sampled_from([0, 40, 80, 200]))
+def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> None:
+    """Nothing that a guest or a case file says puts a control character into a line, or makes a line too wide."""
+    splat = replace(SPLAT, title=text, text=text)
+    hostile = replace(CASES[0], outcome=outcome, id=text, title=text, reason=text, diff=text, splats=(splat,) * 4)
+    lines = case_lines(hostile, width)
+
+    assert all(plain_text(line.text) == line.text and "\n" not in line.text for line in lines)
+    assert not width or all(columns(line.text) <= width for line in lines if "logs: " not in line.text)
+
+
+def test_a_problem_is_told_line_by_line() -> None:
+    """What is wrong comes first; evidence and remedy keep their lines below it."""
+    problem = "pytest broke off: TypeError\n    in a.py:3\nWhat to do: report it"
+    lines = summary_lines(replace(RUN, problems=(problem,)), 80)
+    at = lines.index("PROBLEM       pytest broke off: TypeError")
+
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "What to do: report it"]
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (replace(RUN, cases=(), problems=()), True),
+        (replace(RUN, cases=(case("a", Outcome.MATCH), case("b", Outcome.SKIPPED)), problems=()), True),
+        (replace(RUN, cases=(replace(case("a", Outcome.MISMATCH), known="a bug"),), problems=()), True),
+        (replace(RUN, cases=(case("a", Outcome.MISMATCH),), problems=()), False),
+        (replace(RUN, cases=(), problems=("pytest broke off",)), False),
+        (replace(RUN, cases=(), problems=(), complete=False), False),
+    ],
+)
+def test_what_is_to_be_done_about_a_run(run: RunRecord, *, expected: bool) -> None:
+    """Nothing, when it came to its end without a problem and all that failed is known to."""
+    assert is_clean(run) is expected

@@ -1,0 +1,232 @@
+"""The history of a results folder: filled again and again, by several at once, and made anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import ExitStatus, HostError, UsageError
+from harness.model.run_record import OutcomeCount
+from harness.model.verdict import Outcome
+from harness.results import history_db
+from harness.results.folder import RunFolder
+from harness.results.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
+from tests.told import call
+from tests.unit.report.sample import CASES, KERNEL, RUN, STARTED
+
+CASE_ID = CASES[0].id
+
+
+def silent(text: str) -> None:
+    """Nobody listens."""
+
+
+@contextmanager
+def opened(results: Path) -> Iterator[History]:
+    """The history of that folder, brought up to date."""
+    with opened_history(results, say=silent) as history:
+        assert history.bring_up_to_date(results) == ()
+        yield history
+
+
+def save(results: Path, number: int, outcome: Outcome = Outcome.MATCH, *, image: str = "", **more: object) -> Path:
+    """A run of one case, so many days after the first."""
+    case = replace(CASES[0], outcome=outcome, digest="d")
+    kernel = replace(KERNEL, image_digest=image * 32 or f"{number:x}".ljust(64, "0"))
+    run = replace(RUN, started=STARTED + 86400 * number, kernel=kernel, cases=(case,), **more)  # type: ignore[arg-type]
+    folder = RunFolder.create(results, "deb", run.started)
+    folder.write(run)
+    return folder.path
+
+
+def test_a_run_that_is_added_again_is_there_once(tmp_path: Path) -> None:
+    """However often; and what a run that was going on came to replaces what was known of it."""
+    folder = save(tmp_path, 1, complete=False)
+    for outcome in (Outcome.MATCH, Outcome.MISMATCH, Outcome.MISMATCH):
+        RunFolder(folder).write(replace(RUN, cases=(replace(CASES[0], outcome=outcome),)))
+        with opened(tmp_path) as history:
+            entries = history.entries(CASE, CASE_ID)
+
+    assert [entry.said for entry in entries] == ["mismatch"]
+
+
+def test_what_a_case_and_a_trait_came_to(tmp_path: Path) -> None:
+    """In the order of time, with how often it was asked and failed."""
+    for number, outcome in enumerate((Outcome.MISMATCH, Outcome.MATCH, Outcome.SKIPPED)):
+        save(tmp_path, number, outcome)
+    with opened(tmp_path) as history:
+        entries = history.entries(CASE, CASE_ID)
+        traits = history.entries(TRAIT, "outside_view")
+
+    assert [(one.said, one.asked, one.failed) for one in entries] == [
+        ("mismatch", 1, 1),
+        ("match", 1, 0),
+        ("skipped", 0, 0),
+    ]
+    assert [one.said for one in traits] == ["relative"] * 3
+    assert entries[0].line == "deb 6.1"
+
+
+def test_flakes_are_told_with_their_rate(tmp_path: Path) -> None:
+    """Runs of one image are counted together, and so are the rounds of one run; other images are not."""
+    save(tmp_path, 1, Outcome.MISMATCH, image="aa")
+    save(tmp_path, 2, Outcome.MATCH, image="aa")
+    save(tmp_path, 3, Outcome.MISMATCH, image="bb")
+    with opened(tmp_path) as history:
+        assert history.flakes() == ((CASE_ID, 1, 2),)
+    tries = (OutcomeCount(Outcome.MATCH, 7), OutcomeCount(Outcome.LOST, 3))
+    RunFolder(save(tmp_path, 4)).write(replace(RUN, cases=(replace(CASES[0], outcome=Outcome.LOST, tries=tries),)))
+    with opened(tmp_path) as history:
+        assert history.flakes() == ((CASE_ID, 4, 12),)
+
+
+def test_a_run_that_cannot_be_read_is_told_and_stops_no_other(tmp_path: Path) -> None:
+    """A half-written record beside a good one."""
+    save(tmp_path, 1)
+    (save(tmp_path, 2) / "run.json").write_text('{"format_version": 1, "ker')
+    with opened_history(tmp_path, say=silent) as history:
+        complaints = history.bring_up_to_date(tmp_path)
+        entries = history.entries(CASE, CASE_ID)
+
+    assert len(entries) == 1
+    assert "run.json is damaged" in complaints[0]
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path, content: bytes) -> None:
+    """The error says by which command; the damaged file is kept."""
+    save(tmp_path, 1)
+    (tmp_path / HISTORY_NAME).write_bytes(content)
+    with pytest.raises(HostError, match="is damaged") as caught, opened(tmp_path):
+        pass
+    notes = rebuild(tmp_path, say=silent)
+
+    assert "harness history --rebuild" in caught.value.remedy
+    assert (tmp_path / f"{HISTORY_NAME}.old").read_bytes() == content
+    assert any("cannot be read" in note for note in notes)
+    with opened(tmp_path) as history:
+        assert len(history.entries(CASE, CASE_ID)) == 1
+
+
+def test_what_is_made_anew_keeps_runs_whose_folders_are_gone(tmp_path: Path) -> None:
+    """Somebody made room; the history still knows."""
+    gone = save(tmp_path, 1, Outcome.MISMATCH)
+    save(tmp_path, 2)
+    with opened(tmp_path):
+        pass
+    shutil.rmtree(gone)
+    notes = rebuild(tmp_path, say=silent)
+    with opened(tmp_path) as history:
+        assert [one.said for one in history.entries(CASE, CASE_ID)] == ["mismatch", "match"]
+    assert "1 runs whose folders are gone were taken over" in notes[0]
+
+
+def test_a_database_of_something_else_or_a_newer_harness_is_left_alone(tmp_path: Path) -> None:
+    """It is told which, and nothing is written."""
+    for statement, what in (
+        ("CREATE TABLE x (y)", "is damaged, or no history"),
+        ("PRAGMA user_version = 99", "format 99"),
+    ):
+        with sqlite3.connect(tmp_path / HISTORY_NAME) as database:
+            database.execute(statement)
+        before = (tmp_path / HISTORY_NAME).read_bytes()
+        with pytest.raises((HostError, UsageError), match=what), opened(tmp_path):
+            pass
+        assert (tmp_path / HISTORY_NAME).read_bytes() == before
+        (tmp_path / HISTORY_NAME).unlink()
+
+
+def test_a_lock_is_waited_for_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First it is said what is waited for; one that never goes is the host's fault."""
+    monkeypatch.setattr(history_db, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(history_db, "WAIT_SECONDS", 0.2)
+    with opened(tmp_path):
+        pass
+    said: list[str] = []
+    other = sqlite3.connect(tmp_path / HISTORY_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    folder = save(tmp_path, 1)
+    with (
+        pytest.raises(HostError, match="another process has written"),
+        opened_history(tmp_path, say=said.append) as history,
+    ):
+        history.add(folder, RUN)
+    other.close()
+
+    assert said == [f"waiting for another process that writes {tmp_path / HISTORY_NAME}"]
+    with opened(tmp_path) as history:
+        assert len(history.runs()) == 1
+
+
+def _add_some(results: Path, numbers: range) -> None:
+    for number in numbers:
+        folder = save(results, number)
+        with opened_history(results, say=silent) as history:
+            history.add(folder, replace(RUN, started=float(number)))
+
+
+def test_several_writers_lose_nothing(tmp_path: Path) -> None:
+    """Four processes at once, from the first moment on, when there is no file yet."""
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_add_some, args=(tmp_path, range(one, 20, 4))) for one in range(4)]
+    for one in writers:
+        one.start()
+    for one in writers:
+        one.join()
+
+    assert [one.exitcode for one in writers] == [0] * 4
+    with opened_history(tmp_path, say=silent) as history:
+        assert len(history.runs()) == 20
+
+
+def test_the_command_tells_since_when(tmp_path: Path) -> None:
+    """Of a case, by a part of its id; of a trait; of a kernel; and of all."""
+    for number, outcome in enumerate((Outcome.MATCH, Outcome.MATCH, Outcome.MISMATCH, Outcome.LOST)):
+        save(tmp_path, number, outcome)
+    case = call("history", "manual_page", "--results", tmp_path)
+    trait = call("history", "outside_view", "--results", tmp_path)
+    kernel = call("history", "deb", "--results", tmp_path)
+    all_of_it = call("history", "--results", tmp_path)
+
+    assert "▁▁██  4 builds, 4 runs" in case.text
+    assert f"bad since   {KERNEL.release} (image 200000000000)" in case.text
+    assert "2 of 4 failed (50%); broke 1 time" in " ".join(case.text.split())
+    assert "since" in trait.text
+    assert "relative" in trait.text
+    assert "1 of 1 failed" in kernel.text
+    assert "Failing now" in all_of_it.text
+    assert {one.status for one in (case, trait, kernel, all_of_it)} == {ExitStatus.AS_EXPECTED}
+
+
+def test_a_name_that_nobody_knows_is_usage(tmp_path: Path) -> None:
+    """So is one that several cases have; and a folder that there is not."""
+    folder = save(tmp_path, 1)
+    RunFolder(folder).write(replace(RUN, cases=CASES))
+    call("history", "nosuch", "--results", tmp_path).require_error(ExitStatus.USAGE, "nosuch: no run in")
+    call("history", "cases/views", "--results", tmp_path).require_error(
+        ExitStatus.USAGE, "3 cases have this", "siblings"
+    )
+    call("history", "--results", tmp_path / "no").require_error(ExitStatus.USAGE, "there is no results folder")
+
+
+def test_the_command_makes_it_anew(tmp_path: Path) -> None:
+    """A damaged file is told with the word that mends it, and mended by it."""
+    save(tmp_path, 1)
+    (tmp_path / HISTORY_NAME).write_bytes(b"garbage" * 999)
+    call("history", "--results", tmp_path).require_error(ExitStatus.HOST, "--rebuild")
+    told = call("history", "--rebuild", "--results", tmp_path)
+
+    assert told.status is ExitStatus.AS_EXPECTED
+    assert "deb 6.1" in told.text
+
+
+def test_an_empty_folder_holds_no_run(tmp_path: Path) -> None:
+    """That is said, and is no error."""
+    assert "holds no run yet" in call("history", "--results", tmp_path).text

@@ -1,0 +1,143 @@
+"""Runs joined: no case lost, none there twice, the newest counts, and what the older saw stays told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.base.errors import UsageError
+from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
+from harness.model.verdict import Outcome, TraitSighting
+from harness.results.merge import NamedRun, merge_runs
+from harness.semantics.shipped import shipped_semantics
+from tests.unit.report.sample import KERNEL, RUN, STARTED, case
+
+SEMANTICS = shipped_semantics()
+PLAIN = replace(RUN, problems=(), notes=(), nearest=())
+
+
+def seen(path: str, outcome: Outcome = Outcome.MATCH, **fields: object) -> CaseRecord:
+    """A case with a digest of its text and no sighting."""
+    one = replace(case(path, outcome, reason="" if outcome is Outcome.MATCH else "why"), sightings=(), digest="d")
+    return replace(one, **fields)  # type: ignore[arg-type]  # as a test names them
+
+
+def run(number: int, *cases: CaseRecord, **fields: object) -> NamedRun:
+    """A run, a minute after the one before."""
+    record = replace(PLAIN, started=STARTED + 60 * number, cases=cases)
+    return NamedRun(f"run-{number}", replace(record, **fields))  # type: ignore[arg-type]  # as a test names them
+
+
+def merged(*named: NamedRun) -> RunRecord:
+    """What they come to together."""
+    return merge_runs(named, semantics=SEMANTICS)
+
+
+def outcomes(record: RunRecord) -> dict[str, Outcome]:
+    """The outcome of each case."""
+    return {one.id: one.outcome for one in record.cases}
+
+
+def test_shards_are_one_run() -> None:
+    """Each case of each shard once, its logs in the folder of its shard; times add up, the start is the first."""
+    whole = merged(run(2, seen("cases/b.session")), run(1, seen("cases/a.session")))
+
+    assert outcomes(whole) == {"cases/a.session": Outcome.MATCH, "cases/b.session": Outcome.MATCH}
+    assert [one.folder for one in whole.cases] == ["run-1/cases/a.session", "run-2/cases/b.session"]
+    assert (whole.started, whole.seconds) == (STARTED + 60, 2 * RUN.seconds)
+    assert whole.complete
+
+
+def test_the_newest_outcome_counts_and_the_older_makes_it_flaky() -> None:
+    """The same question to the same image, and another answer: a flake, told in a note, whatever the order of words."""
+    first, second = run(1, seen("cases/a.session", Outcome.MISMATCH)), run(2, seen("cases/a.session"))
+    for whole in (merged(first, second), merged(second, first)):
+        [one] = whole.cases
+
+        assert one.outcome is Outcome.MATCH
+        assert one.tries == (OutcomeCount(Outcome.MATCH, 1), OutcomeCount(Outcome.MISMATCH, 1))
+        assert one.is_flaky
+        assert "cases/a.session: mismatch in run-1, match in run-2, on the same image: a flake" in whole.notes
+
+
+@pytest.mark.parametrize("field", ["digest", "guest_image_digest"])
+def test_another_question_is_no_flake(field: str) -> None:
+    """When the text of the case or the guest image changed between, the older answer is a note and no try."""
+    before = run(1, seen("cases/a.session", Outcome.MISMATCH))
+    again = (
+        run(2, seen("cases/a.session", digest="e"))
+        if field == "digest"
+        else run(2, seen("cases/a.session"), **{field: "f"})
+    )
+    whole = merged(before, again)
+
+    assert whole.cases[0].tries == ()
+    assert any("mismatch in run-1, match in run-2, asked otherwise" in note for note in whole.notes)
+
+
+def test_a_run_that_is_given_twice_counts_once() -> None:
+    """Also as a copy under another name."""
+    one = run(1, seen("cases/a.session", Outcome.MISMATCH))
+    whole = merged(one, NamedRun("copy", one.run), run(2, seen("cases/b.session")))
+
+    assert whole.cases[0].tries == ()
+    assert whole.seconds == 2 * RUN.seconds
+
+
+def test_traits_are_those_of_the_cases_that_count() -> None:
+    """What a case showed that was asked again later is not seen any more; contradictions are problems."""
+
+    def sight(path: str, value: str) -> CaseRecord:
+        return seen(path, sightings=(TraitSighting("outside_view", value, f"{path}:1"),))
+
+    again = merged(run(1, sight("cases/a.session", "hidden")), run(2, sight("cases/a.session", "relative")))
+    apart = merged(run(1, sight("cases/a.session", "hidden")), run(2, sight("cases/b.session", "relative")))
+    [trait] = [one for one in again.traits if one.trait == "outside_view"]
+
+    assert (trait.seen, trait.where) == ("relative", ("cases/a.session:1",))
+    assert again.problems == ()
+    assert "contradict" in apart.problems[0]
+
+
+def test_other_kernels_are_not_joined() -> None:
+    """Nor those whose image nobody knows, nor runs judged by different profiles."""
+    other = run(2, seen("cases/a.session"), kernel=replace(KERNEL, image_digest="ab" * 32))
+    unknown = replace(KERNEL, image_digest="unknown")
+    with pytest.raises(UsageError, match="not of one kernel") as error:
+        merged(run(1), other)
+    with pytest.raises(UsageError, match="not of one kernel"):
+        merged(run(1, kernel=unknown), run(2, kernel=unknown))
+    with pytest.raises(UsageError, match="different profiles"):
+        merged(run(1), run(2, profile="v1"))
+
+    assert "run-2" in error.value.evidence
+
+
+def test_an_unfinished_run_is_made_whole_by_one_that_asked_all_of_it() -> None:
+    """Later and to its end; a rerun of a part leaves the whole unfinished."""
+    killed = run(1, seen("cases/a.session"), complete=False)
+    again = run(2, seen("cases/a.session"), seen("cases/b.session"))
+    part = run(3, seen("cases/b.session"))
+
+    assert merged(killed, again).complete
+    assert not merged(killed, part).complete
+    assert not merged(killed).complete
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(Outcome)), max_size=6), min_size=1, max_size=4))
+def test_no_case_is_lost_or_doubled(shards: list[list[tuple[int, Outcome]]]) -> None:
+    """Whatever the shards: each case once, with its newest outcome, asked as often as all of them together did."""
+    named = [
+        run(number, *(seen(f"cases/{one}.session", outcome) for one, outcome in dict(shard).items()))
+        for number, shard in enumerate(shards)
+    ]
+    whole = merged(*named)
+    expected = {one.id: one.outcome for each in named for one in each.run.cases}
+    times = [one.id for each in named for one in each.run.cases]
+
+    assert outcomes(whole) == expected
+    assert len(whole.cases) == len(expected)
+    assert all(sum(t.times for t in one.tries) == times.count(one.id) for one in whole.cases if one.tries)

@@ -1,0 +1,63 @@
+"""Several kernels in one run: what is shown at the end."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import ExitStatus
+from harness.base.store import Store
+from harness.model.run_record import RunRecord
+from harness.pipeline import Options
+from harness.report.display.plain import PlainDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
+from harness.run import several_kernels
+from harness.run.one_kernel import Judging
+from harness.run.selection import Selection
+from harness.run.several_kernels import Asked, Ready, run_kernels
+from harness.semantics.traits import load_semantics
+from tests.unit.report.sample import RUN
+from tests.unit.semantics.test_traits import SMALL
+
+OF_SAMPLE = "Traits of 6.1.0-56-cloud-amd64"
+OF_ALL = "Kernels of this run"
+
+
+@pytest.mark.parametrize(
+    ("records", "shown"),
+    [([RUN], OF_SAMPLE), ([None, RUN], OF_SAMPLE), ([RUN, RUN], OF_ALL), ([None, None], "")],
+)
+def test_traits_are_shown_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, records: Sequence[RunRecord | None], shown: str
+) -> None:
+    """One table of all, or that of the one kernel which came so far; never none where there are traits."""
+    left = list(records)
+
+    @contextmanager
+    def ready(options: Sequence[Options], asked: Asked, display: object) -> Iterator[Iterator[Ready]]:
+        yield (Ready(one, RunFolder.create(tmp_path, "deb", 0.0)) for one in options)
+
+    def run_one(one: Ready, asked: Asked, display: PlainDisplay, tell: object) -> tuple[RunRecord | None, ExitStatus]:
+        record = left.pop(0)
+        if record is not None:
+            display.finished(record, None)
+        return record, ExitStatus.AS_EXPECTED
+
+    monkeypatch.setattr(several_kernels, "ready_kernels", ready)
+    monkeypatch.setattr(several_kernels, "_run_one", run_one)
+    monkeypatch.setattr(several_kernels, "remember_run", lambda *_: None)
+    stream = io.StringIO()
+    display = PlainDisplay(stream, is_for_several=len(records) > 1)
+    semantics = load_semantics(SMALL, path="small.toml")
+    judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
+    asked = Asked(Selection(), semantics, judging, tmp_path, Store(tmp_path), "harness run")
+    run_kernels([Options()] * len(records), asked, display=display, tell=lambda _: ExitStatus.HOST)
+
+    assert [text for text in (OF_SAMPLE, OF_ALL) if text in stream.getvalue()] == [text for text in [shown] if text]
+    assert stream.getvalue().count(OF_SAMPLE) <= 1

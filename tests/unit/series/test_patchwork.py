@@ -1,0 +1,287 @@
+"""Checks on a Patchwork server, which is a local one that answers as the API does; its faults; and the token."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError, UsageError
+from harness.series.patchwork import TOKEN_VARIABLE, Check, CheckState, Patchwork, Server, check_words, find_server
+from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
+from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
+from tests.unit.series.sample import BREAKS, RECORD
+
+CHECK = Check(CheckState.SUCCESS, "harness", "220 cases, as before", "https://ci.example.org/1")
+PATCHES = {
+    number: (f"{name}@example.org", "cgroups") for number, name in enumerate(("one", "two", "three", "four"), 11)
+}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePatchwork]:
+    """A server with the patches of the sample."""
+    with serving(FakePatchwork(dict(PATCHES))) as state:
+        yield state
+
+
+class Asking:
+    """A client whose waits take no time, and what it said and waited."""
+
+    def __init__(self, fake: FakePatchwork, *, token: str = TOKEN, project: str = "", url: str = "") -> None:
+        self.said: list[str] = []
+        self.waited: list[float] = []
+        server = Server(url or fake.url, token, project)
+        self.client = Patchwork(
+            server, deadline=Deadline.after(600), say=self.said.append, wait=self.waited.append, answer_seconds=2.0
+        )
+
+    def fails(self, kind: type[HarnessError]) -> HarnessError:
+        """The error of posting a check; the token is nowhere in it, nor in what was said."""
+        with pytest.raises(kind) as caught:
+            self.client.post(11, CHECK)
+        assert TOKEN not in f"{caught.value} {caught.value!r} {self.said}"
+        assert caught.value.remedy
+        return caught.value
+
+
+def test_a_check_is_posted(fake: FakePatchwork) -> None:
+    """State, context, description and URL arrive as the API wants them."""
+    client = Asking(fake).client
+    client.post(client.find_patch("two@example.org"), CHECK)
+
+    assert fake.checks == {
+        12: [
+            {
+                "state": "success",
+                "context": "harness",
+                "description": "220 cases, as before",
+                "target_url": "https://ci.example.org/1",
+            }
+        ]
+    }
+
+
+def test_a_patch_in_two_projects_needs_the_project(fake: FakePatchwork) -> None:
+    """A mail that went to two lists is two patches there, also on two pages."""
+    fake.patches[99], fake.page = ("two@example.org", "containers"), 1
+    with pytest.raises(UsageError, match="2 patches") as caught:
+        Asking(fake).client.find_patch("two@example.org")
+
+    assert caught.value.evidence == "12, 99"
+    assert Asking(fake, project="containers").client.find_patch("two@example.org") == 99
+
+
+def test_an_unknown_mail_is_told(fake: FakePatchwork) -> None:
+    """A mail that the server has not seen is a matter of who asks."""
+    with pytest.raises(UsageError, match=r"has no patch <nobody@example\.org>"):
+        Asking(fake).client.find_patch("nobody@example.org")
+
+
+def test_a_patch_that_there_is_not(fake: FakePatchwork) -> None:
+    """404 is not asked again."""
+    fake.patches.clear()
+    asking = Asking(fake)
+    asking.fails(UsageError)
+
+    assert len(fake.asked) == 1
+
+
+@pytest.mark.parametrize("token", [READER, TOKEN[::-1]])
+def test_a_token_that_does_not_open(fake: FakePatchwork, token: str) -> None:
+    """401 and 403 say what to look at, and are not asked again; a server that repeats the token is not repeated."""
+    asking = Asking(fake, token=token)
+    error = asking.fails(UsageError)
+
+    assert TOKEN_VARIABLE in error.remedy
+    assert token not in str(error)
+    assert len(fake.asked) == 1
+
+
+def test_a_refused_field_is_named(fake: FakePatchwork) -> None:
+    """400 says which field, in the server's words."""
+    with pytest.raises(UsageError, match="refuses") as caught:
+        Asking(fake).client.post(11, replace(CHECK, target_url="http://"))
+
+    assert caught.value.evidence == "target_url: Enter a valid URL."
+
+
+def test_a_fault_of_the_server_passes(fake: FakePatchwork) -> None:
+    """500, a closed connection and 503 are tried again, later each time, and it is said what is waited for."""
+    fake.faults += [Fault(500), Fault(1), Fault(503)]
+    asking = Asking(fake)
+    asking.client.post(11, CHECK)
+
+    assert asking.waited == [1.0, 2.0, 4.0]
+    assert "answered with 500; trying again in 1 s (2 of 5)" in asking.said[0]
+    assert fake.checks[11]
+
+
+def test_retry_after_is_honoured(fake: FakePatchwork) -> None:
+    """Who is told to come back in a minute does; in an hour is too late, and says so."""
+    fake.faults += [Fault(429, {"Retry-After": "60"})]
+    asking = Asking(fake)
+    asking.client.post(11, CHECK)
+    fake.faults += [Fault(503, {"Retry-After": "3600"})]
+    error = asking.fails(HostError)
+
+    assert asking.waited == [60.0]
+    assert "in 3600 s" in error.what
+
+
+def test_retry_after_may_be_a_date(fake: FakePatchwork) -> None:
+    """A moment that is past waits no longer than without."""
+    fake.faults += [Fault(503, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}), Fault(503, {"Retry-After": "soon"})]
+    asking = Asking(fake)
+    asking.client.post(11, CHECK)
+
+    assert asking.waited == [1.0, 2.0]
+
+
+def test_a_server_that_stays_broken_is_given_up(fake: FakePatchwork) -> None:
+    """Five times, then an error that says so."""
+    fake.faults += [Fault(502, body=f"the token was {TOKEN}")] * 9
+    asking = Asking(fake)
+    error = asking.fails(HostError)
+
+    assert "asked 5 times" in error.evidence
+    assert len(fake.asked) == 5
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_server_that_hangs_is_not_waited_for(fake: FakePatchwork, status: int) -> None:
+    """One that says nothing, or a byte now and then, has its time; then it is asked again."""
+    fake.faults += [Fault(status)]
+    server = Server(fake.url, TOKEN)
+    waited: list[float] = []
+    client = Patchwork(server, deadline=Deadline.after(60), wait=waited.append, answer_seconds=0.2)
+    client.post(11, CHECK)
+
+    assert waited == [1.0]
+    assert fake.checks[11]
+
+
+def test_nobody_listens() -> None:
+    """A refused connection is the network's fault, and told with the URL."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        error = Asking(FakePatchwork({}), url=url).fails(HostError)
+
+    assert url in error.what
+    assert "refused" in error.what
+
+
+def test_the_token_is_not_taken_elsewhere(fake: FakePatchwork) -> None:
+    """A server that sends us to another one gets an error, and the other one nothing."""
+    with serving(FakePatchwork(dict(PATCHES))) as other:
+        fake.faults += [Fault(302, {"Location": f"{other.url}/api/1.2/patches/11/checks/"})]
+        error = Asking(fake).fails(UsageError)
+
+        assert other.url in error.what
+        assert not other.asked
+
+
+@pytest.mark.parametrize("body", ["<html>It works!</html>", '{"detail": 1}', '["x"]', ""])
+def test_what_is_no_patchwork_is_told(fake: FakePatchwork, body: str) -> None:
+    """A page of something else is no list of patches."""
+    fake.faults += [Fault(200, body=body)]
+    with pytest.raises(HostError, match="does not answer as Patchwork does"):
+        Asking(fake).client.find_patch("two@example.org")
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://patchwork.example.org", "https://patchwork.example.org"),
+        ("https://patchwork.example.org/", "https://patchwork.example.org"),
+        ("https://example.org/pw/api/1.2/", "https://example.org/pw"),
+        ("http://127.0.0.1:80", "http://127.0.0.1:80"),
+    ],
+)
+def test_the_url_of_a_server(url: str, read: str) -> None:
+    """As it stands on a page, or in somebody's settings."""
+    assert find_server(url, project="", environment={TOKEN_VARIABLE: f" {TOKEN}\n"}) == Server(read, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        ("patchwork.example.org", TOKEN),
+        ("http://patchwork.example.org", TOKEN),
+        ("https://me:secret@example.org", TOKEN),
+        ("https://[example.org", TOKEN),
+        ("https://example.org:port", TOKEN),
+        ("ftp://example.org", TOKEN),
+        ("https://example.org", ""),
+        ("https://example.org", f"{TOKEN[:20]}\n{TOKEN[20:]}"),
+        ("https://example.org", f"{TOKEN}é"),
+    ],
+)
+def test_a_server_that_cannot_be_used(url: str, token: str) -> None:
+    """No URL, in the clear, or no token: told before anything is built, and the token is not shown."""
+    with pytest.raises(UsageError) as caught:
+        find_server(url, project="", environment={TOKEN_VARIABLE: token})
+
+    assert caught.value.remedy
+    assert TOKEN[:20] not in str(caught.value)
+
+
+def test_the_token_is_not_shown_by_accident() -> None:
+    """Who prints the server prints no token."""
+    assert TOKEN not in repr(Server("https://example.org", TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("context", "target"), [("two words", ""), ("", ""), ("x" * 256, ""), ("ok", "ci.example.org")]
+)
+def test_what_the_server_would_refuse_is_refused_here(context: str, target: str) -> None:
+    """A slip is told once, and not by each patch after an hour of building."""
+    with pytest.raises(UsageError):
+        check_words(context, target)
+
+
+def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
+    """A check a patch, found by its mail: pending first, then what it came to, with what is broken on the way."""
+    poster, say = Poster(Asking(fake).client), list[str]().append
+    poster.post(pending_checks(RECORD, context="harness", target_url=""), say=say)
+    poster.post(final_checks(RECORD, context="harness", target_url=""), say=say)
+    last = {number: checks[-1] for number, checks in fake.checks.items()}
+
+    assert {checks[0]["state"] for checks in fake.checks.values()} == {"pending"}
+    assert {number: check["state"] for number, check in last.items()} == {
+        11: "success",
+        12: "fail",
+        13: "fail",
+        14: "fail",
+    }
+    assert "outside_view: relative -> absolute" in last[12]["description"]
+    assert "patch 3 breaks the build, patch 4 mends it" in last[13]["description"]
+    assert "did not come" in last[14]["description"]
+    assert all(len(check["description"]) <= 300 for check in last.values())
+    assert sum(one.startswith("GET") for one in fake.asked) == 4
+
+
+def test_a_mail_that_is_not_there_stops_no_other(fake: FakePatchwork) -> None:
+    """Three of four patches get their check, and the error names the fourth."""
+    del fake.patches[12]
+    said: list[str] = []
+    with pytest.raises(UsageError, match=r"two@example\.org"):
+        Poster(Asking(fake).client).post(final_checks(RECORD, context="harness", target_url=""), say=said.append)
+
+    assert sorted(fake.checks) == [11, 13, 14]
+    assert len(said) == 1
+
+
+def test_patches_without_mails_are_named_by_number(fake: FakePatchwork) -> None:
+    """Of a folder of patches, the numbers are given; without, it is said what lacks."""
+    record = replace(RECORD, patches=(RECORD.patches[0], replace(BREAKS, number=1, message_id="")))
+    checks = list(abandoned_checks(record, "the base does not build", context="harness", target_url=""))
+    Poster(Asking(fake).client, numbers=[14]).post(iter(checks), say=lambda _: None)
+
+    assert fake.checks[14][0]["description"] == "not judged: the base does not build"
+    with pytest.raises(UsageError, match="no Message-ID"):
+        Poster(Asking(fake).client).post(iter(checks), say=lambda _: None)

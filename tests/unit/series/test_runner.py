@@ -1,0 +1,278 @@
+"""A walk over a series whose kernels are made up: what is asked of which, and what comes of what goes wrong."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError, Stage, UsageError
+from harness.base.store import Store
+from harness.guest.acceleration import AccelerationVerdict
+from harness.guest.machine import BootRequest
+from harness.guest.qemu import Acceleration
+from harness.kernel.git.repository import Repository
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.series import Patch, Series
+from harness.kernel.source.tree import Source
+from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
+from harness.model.series_record import Declared, Standing, State, loads
+from harness.model.verdict import Outcome
+from harness.pipeline import Options, Prepared, read_machine_type
+from harness.report.display.plain import PlainDisplay
+from harness.results.folder import RunFolder
+from harness.results.known_failures import KnownFailures
+from harness.run.one_kernel import Judging
+from harness.run.selection import Selection
+from harness.run.several_kernels import Asked, Ready
+from harness.series import runner, walk
+from harness.series.applied import Ground
+from harness.series.declared import NOTHING, Declarations
+from harness.series.walk import Judged, Walk
+from tests.unit.series.sample import SEMANTICS, case, run
+
+COMMIT = "c" * 40
+SERIES = Series("a topic", 1, tuple(Patch(n, 4, f"patch {n}", "A", f"id{n}", (), b"") for n in range(1, 5)))
+GROUND = Ground(
+    "t@c", PatchedTree(Source(Repository(Path("/nowhere")), COMMIT, "a tree"), None, COMMIT), "m", SERIES, 4
+)
+
+Cases = Mapping[str, CaseRecord]
+
+
+@dataclass
+class World:
+    """Kernels that are not there.
+
+    :param images: of each kernel, by patch; an error when there is none. :param answers: of each image, case by case;
+        a list answers one after the other.
+    :param base: the commit that each kernel says it stands on. :param asked: which cases were asked of which patch.
+    """
+
+    folder: Path
+    images: dict[int, str | HarnessError]
+    answers: dict[str, Mapping[str, CaseRecord | list[CaseRecord]]]
+    base: dict[int, str] = field(default_factory=dict)
+    asked: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    interrupt_at: int = -1
+
+    @contextmanager
+    def ready(
+        self, kernels: Sequence[Options], asked: Asked, display: object, *, names: Sequence[str]
+    ) -> Iterator[Iterator[Ready]]:
+        """In place of ``ready_kernels``."""
+        yield (self._one(options, name) for options, name in zip(kernels, names, strict=True))
+
+    def _one(self, options: Options, name: str) -> Ready:
+        number = int(name.split()[1].partition("/")[0]) if name != "the base" else 0
+        image = self.images[number]
+        folder = RunFolder.create(self.folder, f"kernel-{number}", 0.0)
+        if isinstance(image, HarnessError):
+            return Ready(options, folder, error=image)
+        return Ready(options, folder, self._prepared(number, image))
+
+    def _prepared(self, number: int, image: str) -> Prepared:
+        build = BuildRecord(base=self.base.get(number, COMMIT), commit=str(number))
+        kernel = replace(run(image).kernel, build=build, spec=str(number))
+        nothing = Path("/nowhere/image")
+        request = BootRequest(nothing, nothing, nothing, read_machine_type("q35"), Acceleration.TCG, 1.0)
+        verdict = AccelerationVerdict(Acceleration.TCG, "made up")
+        return Prepared(request, None, kernel, "", "auto", verdict, "", "", ())
+
+    def run_cases(
+        self, prepared: Prepared, selection: Selection, *, folder: RunFolder, **_: object
+    ) -> tuple[RunRecord, ExitStatus]:
+        """In place of the function of that name."""
+        number = int(prepared.kernel.spec)
+        if number == self.interrupt_at:
+            raise KeyboardInterrupt
+        image = prepared.kernel.image_digest[0]
+        names = [path.name.removesuffix(".session") for path in selection.paths] or list(self.answers[image])
+        self.asked.append((number, tuple(names)))
+        found = []
+        for name in names:
+            answer = self.answers[image][name]
+            found.append(answer.pop(0) if isinstance(answer, list) else answer)
+        record = replace(run(image, *found, expected={"view": "relative"}), kernel=prepared.kernel)
+        folder.write(record)
+        return record, ExitStatus.AS_EXPECTED
+
+    def judge(self, declared: Declarations = NOTHING, *, is_full: bool = False, ground: Ground = GROUND) -> Judged:
+        """Walk over the series."""
+        judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
+        asked = Asked(Selection(), SEMANTICS, judging, self.folder, Store(self.folder), "harness series")
+        display = PlainDisplay(io.StringIO())
+        return Walk(ground, Options(), asked, declared, {}, is_full, False, display).go()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Four patches of which the second changes a view, and the fourth mends it; the first changes no image."""
+    good = {
+        "view": case("view", shows={"view": "relative"}),
+        "more": case("more", shows={"view": "relative"}, seconds=9.0),
+        "agent": case("agent", shows={"agent": "refused"}),
+        "slow": case("slow", shows={"agent": "refused"}, seconds=9.0),
+        "plain": case("plain"),
+    }
+    bad = {
+        **good,
+        "view": case("view", Outcome.MISMATCH, shows={"view": "absolute"}),
+        "more": case("more", Outcome.MISMATCH, shows={"view": "absolute"}),
+    }
+    made = World(tmp_path, {0: "a", 1: "a", 2: "b", 3: "c", 4: "d"}, {"a": good, "b": bad, "c": bad, "d": good})
+    monkeypatch.setattr(walk, "ready_kernels", made.ready)
+    monkeypatch.setattr(walk, "remember_run", lambda *_: None)
+    monkeypatch.setattr(runner, "run_cases", made.run_cases)
+    return made
+
+
+ALL = ("view", "more", "agent", "slow", "plain")
+
+
+def test_what_is_asked_of_whom(world: World) -> None:
+    """The ends everything, first; nothing of the same image; in between one case a trait, and where that differs all
+    that show the trait, once more for certainty, from then on."""
+    judged = world.judge()
+
+    assert world.asked == [
+        (0, ALL),
+        (4, ALL),
+        (2, ("agent", "view")),
+        (2, ("view",)),
+        (2, ("more",)),
+        (3, ("agent", "more", "view")),
+    ]
+    assert [patch.same_as for patch in judged.record.patches] == [-1, 0, -1, -1, -1]
+    assert [patch.state for patch in judged.record.posted] == [State.SUCCESS, State.FAIL, State.SUCCESS, State.SUCCESS]
+    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks trait view, patch 4 mends it"]
+    assert judged.record.net == ()
+    assert loads((judged.folder.path / "series.json").read_text(), source="x") == judged.record
+
+
+def test_full_asks_all_of_all(world: World) -> None:
+    """But of an image that was asked already nothing."""
+    world.judge(is_full=True)
+
+    assert [one for one in world.asked if one[1] == ALL] == [(0, ALL), (4, ALL), (2, ALL), (3, ALL)]
+
+
+def test_a_case_that_fails_once_is_a_flake(world: World) -> None:
+    """What answers otherwise on the same image when asked again is no effect of the patch."""
+    failing = case("agent", Outcome.TIMEOUT)
+    world.answers["b"] = {**world.answers["a"], "agent": [failing, case("agent", shows={"agent": "refused"})]}
+    world.answers["c"] = world.answers["a"]
+    judged = world.judge()
+    (effect,) = judged.record.patches[2].effects
+
+    assert (effect.name, effect.standing) == ("cases/agent.session", Standing.ALLOWED)
+    assert judged.record.state is State.SUCCESS
+
+
+def test_a_declared_change_that_all_patches_keep(world: World) -> None:
+    """Intended where it comes in; in the patches after it, nothing is left to tell."""
+    world.answers["d"] = world.answers["b"]
+    judged = world.judge(Declarations((Declared("view", "absolute", 2, "--expect"),)))
+
+    assert judged.record.state is State.SUCCESS
+    assert [[one.standing for one in patch.effects] for patch in judged.record.posted] == [
+        [],
+        [Standing.INTENDED],
+        [],
+        [],
+    ]
+    assert [(one.name, one.standing) for one in judged.record.net] == [("view", Standing.INTENDED)]
+
+
+@pytest.mark.parametrize(
+    ("error", "failed", "state", "status"),
+    [
+        (SeriesError("no semicolon"), "boot", State.FAIL, ExitStatus.AS_EXPECTED),
+        (UsageError("CONFIG_X is not granted"), "configure", State.FAIL, ExitStatus.AS_EXPECTED),
+        (HostError("no space left"), "boot", State.UNKNOWN, ExitStatus.HOST),
+    ],
+)
+def test_a_kernel_that_there_is_not(
+    world: World, error: HarnessError, failed: str, state: State, status: ExitStatus
+) -> None:
+    """It stops no other; a host at fault is told apart from a patch that is, and an option that a patch takes away."""
+    world.images[3] = error
+    world.answers["b"] = world.answers["a"]
+    judged = world.judge()
+
+    assert (judged.record.patches[3].failed, judged.record.patches[3].state) == (failed, state)
+    assert judged.status == status
+    assert judged.record.patches[4].asked == 5
+
+
+def test_the_stage_is_that_of_the_error(world: World) -> None:
+    """An error that knows its stage is believed; what breaks the build and mends it is told."""
+    error = SeriesError("no semicolon", evidence="x.c:1")
+    error.stage = Stage.BUILD
+    world.images[2], world.answers["c"] = error, world.answers["a"]
+    judged = world.judge()
+
+    assert judged.record.patches[2].failed == "build"
+    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks the build, patch 3 mends it"]
+
+
+def test_a_last_patch_that_does_not_boot(world: World) -> None:
+    """What is asked in between is chosen by the base alone then."""
+    world.images[4] = SeriesError("it does not come up")
+    judged = world.judge(Declarations((Declared("view", "absolute", 0, "--expect"),)))
+
+    assert [number for number, _ in world.asked] == [0, 2, 3]
+    assert judged.record.patches[4].failed == "boot"
+    assert judged.record.missing == ()
+
+
+def test_without_a_base_nothing_is_said(world: World) -> None:
+    """The error names the base, and no folder of a series is left."""
+    world.images[0] = SeriesError("kernel/x.c:1: error")
+    with pytest.raises(SeriesError, match="of the base"):
+        world.judge()
+
+    assert not list(world.folder.glob("*series*"))
+
+
+def test_a_tree_that_moves_ends_the_walk(world: World) -> None:
+    """Files that were changed while kernels of them were built: told, with what is known by then."""
+    world.base[2] = "d" * 40
+    judged = world.judge(ground=replace(GROUND, may_move=True))
+
+    assert isinstance(judged.error, UsageError)
+    assert "moved" in judged.error.what
+    assert judged.record.patches[4].asked == 5
+    assert judged.record.state is State.UNKNOWN
+
+
+def test_an_interrupted_walk_keeps_what_is_known(world: World) -> None:
+    """Ctrl-C: the record says which patches were not judged."""
+    world.interrupt_at = 3
+    judged = world.judge()
+
+    assert judged.status is ExitStatus.INTERRUPTED
+    assert [patch.failed for patch in judged.record.patches] == ["", "", "", "not judged", ""]
+
+
+def test_a_conflict_leaves_the_patches_before_it(world: World) -> None:
+    """What applies is judged; the patch that does not is the one at fault, and those behind it are not judged."""
+    conflict = SeriesError("patch 3/4 does not apply", evidence="x.c")
+    judged = world.judge(ground=replace(GROUND, applied=2, conflict=conflict))
+
+    assert [number for number, _ in world.asked] == [0, 2, 2]
+    assert [patch.failed for patch in judged.record.patches] == ["", "", "", "apply", "not judged"]
+    assert "patch 3 does not apply" in judged.record.patches[4].what
+
+
+def test_where_no_trait_is_shown_all_is_asked(world: World) -> None:
+    """With nothing to choose by, a patch in between is asked what the ends are asked, and not what ships."""
+    world.answers = {image: {"plain": case("plain")} for image in "abcd"}
+    world.judge()
+
+    assert world.asked == [(number, ("plain",)) for number in (0, 4, 2, 3)]

@@ -1,0 +1,119 @@
+"""``harness doctor``: what this host has, what it lacks, and the one line that installs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import run
+from harness.base.store import Store
+from harness.doctor import Finding, State, install_line
+from tests.private_mounts import needs_mounts, with_mounts
+from tests.program import environment, harness
+from tests.told import Told, call
+
+
+def states(told: Told) -> dict[str, str]:
+    """What was looked at, and the word before it."""
+    heads = [line for line in told.text.splitlines() if line[:6].strip() and line[4:6] == "  "]
+    return {line[6:].partition(":")[0]: line[:4].strip() for line in heads}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+@pytest.mark.boot
+def test_a_good_host_lacks_nothing() -> None:
+    """Each thing that a run needs is there, with its version or place, and how to ask again for the acceleration."""
+    told = call("doctor", HARNESS_STORE=str(Store.default().folder))
+
+    assert told.status is ExitStatus.AS_EXPECTED, told.text
+    assert set(states(told).values()) == {"ok"}
+    looked_at = ["store", "kernel packages", "compiler", "guest programs", "QEMU", "kernel builds", "acceleration"]
+    assert list(states(told)) == looked_at
+    assert "QEMU emulator version" in told.text
+    assert "ask again with: harness doctor --prove" in told.text
+    assert "apt-get install" not in told.text
+
+
+@pytest.mark.boot
+def test_the_acceleration_is_proved_again_when_asked_to() -> None:
+    """The verdict is that of now."""
+    told = call("doctor", "--prove", HARNESS_STORE=str(Store.default().folder))
+
+    assert told.status is ExitStatus.AS_EXPECTED, told.text
+    assert states(told)["acceleration"] == "ok"
+
+
+def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Path) -> None:
+    """One look names each lack; the last line installs them all."""
+    told = call("doctor", HARNESS_STORE=store, PATH=str(tmp_path))
+
+    assert told.status is ExitStatus.HOST
+    assert states(told) == {
+        "store": "ok",
+        "kernel packages": "LACK",
+        "compiler": "LACK",
+        "guest programs": "LACK",
+        "QEMU": "LACK",
+        "kernel builds": "--",
+        "acceleration": "--",
+    }
+    last = told.text.splitlines()[-1]
+    assert last.startswith("What is lacking comes with: ")
+    assert last.endswith(
+        "apt-get install apt bash busybox-static coreutils dpkg gcc grep libc6-dev mount qemu-system-x86 util-linux"
+    )
+
+
+def test_one_lack_has_one_line(store: str, tmp_path: Path) -> None:
+    """A QEMU that is too old is told with what it said of itself, and what a newer one would be."""
+    fake = tmp_path / "bin/qemu-system-x86_64"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'QEMU emulator version 4.2.1'\n")
+    fake.chmod(0o755)
+    told = call("doctor", HARNESS_STORE=store, PATH=f"{fake.parent}:{os.environ['PATH']}")
+
+    assert told.status is ExitStatus.HOST
+    assert {what for what, state in states(told).items() if state == "LACK"} == {"QEMU"}
+    assert "QEMU emulator version 4.2.1" in told.text
+
+
+def test_a_store_that_cannot_be_written_hides_nothing_else(tmp_path: Path) -> None:
+    """It is one lack, told once; the rest is looked at all the same."""
+    told = call("doctor", HARNESS_STORE="/dev/null/store")
+
+    assert told.status is ExitStatus.HOST
+    assert {what for what, state in states(told).items() if state == "LACK"} == {"store"}
+    assert told.text.count("HARNESS_STORE") == 1
+
+
+@needs_mounts
+def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
+    """A run would not get far; no package helps."""
+    command = with_mounts([f"mount -t tmpfs -o size=100M tmpfs {tmp_path}"], harness("doctor"))
+    env = environment(HARNESS_STORE=str(tmp_path / "store"))
+    done = run(command, deadline=Deadline.after(60), check=False, env=env)
+    told = Told(ExitStatus(done.status), done.text)
+
+    assert told.status is ExitStatus.HOST
+    assert states(told)["store"] == "LACK"
+    assert "nearly full" in told.text
+    assert "harness clean" in told.text
+    assert "What is lacking comes with" not in told.text
+
+
+@pytest.mark.parametrize(("user", "before"), [(0, ""), (1000, "sudo ")])
+def test_the_line_is_for_the_user_who_asks(monkeypatch: pytest.MonkeyPatch, user: int, before: str) -> None:
+    """Who is not root installs through sudo; each package is named once."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    lacks = [Finding("a", State.LACK, "", ("gcc", "libc6-dev")), Finding("b", State.LACK, "", ("bash", "gcc"))]
+
+    assert install_line(lacks) == f"{before}apt-get install bash gcc libc6-dev"
+    assert install_line([Finding("c", State.GOOD, "")]) == ""

@@ -109,7 +109,7 @@ def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Mon
 
     told.require_error(ExitStatus.HOST, "a defect of the harness: ZeroDivisionError: the harness divided by zero")
     assert str(file) in told.error
-    assert "cli.py:" in told.error
+    assert "harness/commands/" in told.error
     assert "Traceback" in file.read_text()
 
 

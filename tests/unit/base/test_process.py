@@ -77,7 +77,7 @@ def test_child_dies_with_a_killed_parent() -> None:
     """SIGKILL to the process that started a program ends the program too, though no block of Python ended."""
     parent_code = (
         "import sys\n"
-        "from harness import process\n"
+        "from harness.base import process\n"
         "with process.start(['sleep', '1000']) as child:\n"
         "    print(child.pid, flush=True)\n"
         "    sys.stdin.read()\n"
@@ -224,7 +224,7 @@ def test_this_python_runs_modules() -> None:
 # The signal comes while Python forks: what a handler raises there, Python itself would drop.
 INTERRUPTED_FORK = """
 import os, signal, sys
-from harness import process
+from harness.base import process
 
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
 try:

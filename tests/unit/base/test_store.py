@@ -24,7 +24,7 @@ MAKER = """
 import sys
 import time
 from pathlib import Path
-from harness.store import Store
+from harness.base.store import Store
 
 pause = time.sleep
 
@@ -187,8 +187,8 @@ def test_disk_full_while_filling(number: int, store: Store) -> None:
 FULL = """
 import sys
 from pathlib import Path
-from harness.errors import HostError
-from harness.store import Store
+from harness.base.errors import HostError
+from harness.base.store import Store
 
 def fill(folder):
     (folder / "big").write_bytes(bytes(1 << 20))
@@ -206,8 +206,8 @@ print(sorted(path.name for path in (store.folder / "kind").iterdir() if not path
 READ_ONLY = """
 import sys
 from pathlib import Path
-from harness.errors import UsageError
-from harness.store import Store
+from harness.base.errors import UsageError
+from harness.base.store import Store
 
 for folder in (Path(sys.argv[1]), Path(sys.argv[1], "a", "b")):
     try:

@@ -19,11 +19,11 @@ from tests.unit.kernel.user_tree import UserTree, photograph, seconds
 USE_IT = """
 import os, sys
 from pathlib import Path
-from harness.deadline import Deadline
-from harness.kernel import git
-from harness.kernel.source import source_tree
-from harness.kernel.worktree import checked_out
-from harness.store import Store
+from harness.base.deadline import Deadline
+from harness.kernel.git import command as git
+from harness.kernel.source.tree import source_tree
+from harness.kernel.git.worktree import checked_out
+from harness.base.store import Store
 
 def count(run, left=[int(sys.argv[4])]):
     # One more program of git has been started: the time to die comes when the last one that was granted has begun.

@@ -206,8 +206,8 @@ KILLED = """\
 import sys
 from dataclasses import replace
 from pathlib import Path
-from harness.report.folder import RunFolder
-from tests.report.sample import CASES, RUN, STARTED
+from harness.results.folder import RunFolder
+from tests.unit.report.sample import CASES, RUN, STARTED
 
 folder = RunFolder.create(Path(sys.argv[1]), "killed", STARTED)
 run = replace(RUN, complete=False, cases=())

@@ -172,10 +172,10 @@ def test_a_commit_that_is_not_there_is_told(store: Store, ours: Repository) -> N
 KILLED = """
 import sys
 from pathlib import Path
-from harness.deadline import Deadline
-from harness.kernel.repository import Repository
-from harness.kernel.worktree import checked_out
-from harness.store import Store
+from harness.base.deadline import Deadline
+from harness.kernel.git.repository import Repository
+from harness.kernel.git.worktree import checked_out
+from harness.base.store import Store
 store, ours = Store(Path(sys.argv[1])), Repository(Path(sys.argv[2]))
 with checked_out(store, ours, sys.argv[3], deadline=Deadline.after(60)) as it:
     (it.path / "left").write_text("x")

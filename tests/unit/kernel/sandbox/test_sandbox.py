@@ -216,8 +216,8 @@ def test_a_bubblewrap_that_fails_is_the_hosts_fault(sandbox: Sandbox) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from harness.deadline import Deadline
-from harness.kernel.sandbox import Sandbox, run_inside
+from harness.base.deadline import Deadline
+from harness.kernel.sandbox.sandbox import Sandbox, run_inside
 tree, output = map(Path, sys.argv[1:])
 run_inside(Sandbox(tree, output), ["bash", "-c", "setsid sleep 62 & sleep 62 & echo up; wait"],
     deadline=Deadline.after(30), on_line=lambda line: print(line, flush=True))

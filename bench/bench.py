@@ -39,7 +39,7 @@ from harness.results.folder import load_run
 from harness.run.case import make_bench, run_session
 from harness.run.play import mount_command, play
 from harness.semantics.shipped import shipped_semantics
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.transcript import parse
 
 REPEATS = 5
@@ -125,7 +125,7 @@ class Bench:
 
     def _first_answer(self, name: str) -> None:
         with pipeline.machine(self.prepared, folder=self.folder / name, deadline=soon()) as machine:
-            machine.console(Console.ADMIN, deadline=soon())
+            machine.console(ConsoleName.ADMIN, deadline=soon())
 
     def boots(self) -> list[Figure]:
         """The harness's boot against QEMU alone, in turns."""
@@ -139,7 +139,7 @@ class Bench:
         """A command by the console against the same bytes on the bare socket, in turns."""
         ours, raw = [], []
         with pipeline.machine(self.prepared, folder=self.folder / "commands", deadline=soon()) as machine:
-            console = machine.console(Console.ADMIN, deadline=soon())
+            console = machine.console(ConsoleName.ADMIN, deadline=soon())
             pattern = re.compile(announcement_pattern(machine.nonce))
 
             def exchange() -> None:
@@ -164,7 +164,7 @@ class Bench:
             for name in ("one", "two"):
                 lease = pipeline.machine(self.prepared, folder=self.folder / name, deadline=soon())
                 machine = ends.enter_context(lease)
-                machine.console(Console.ADMIN, deadline=soon())
+                machine.console(ConsoleName.ADMIN, deadline=soon())
                 pids.append(machine.pid)
                 added.append(sum(map(pss, pids)))
             figures.append(self._memory("memory a clone adds at its first answer", added[1] - added[0], 60))

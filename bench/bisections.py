@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.figures import Figure, arguments, tell
 from harness.bisect.commit_graph import Commit, Lineage
-from harness.bisect.intervals import Stretch, find_stretches
+from harness.bisect.intervals import Interval, find_stretches
 from harness.bisect.strategy import choose, hoped_builds, most_builds
 
 PLACEMENTS = 20
@@ -48,7 +48,7 @@ def builds(lineage: Lineage, places: Sequence[int]) -> int:
     observed = {f"t{at}": {0: "before", end: "after"} for at in places}
     number = 0
     while True:
-        stretches: list[Stretch] = []
+        stretches: list[Interval] = []
         for target, seen in observed.items():
             stretches += find_stretches(lineage, target, seen)
         choice = choose(lineage, stretches)

@@ -31,7 +31,7 @@ from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.guest.template import booted
 from harness.kernel.config.configure import DEFAULT
-from harness.kernel.config.fragment import Request, merge, parse_fragment, render_requests
+from harness.kernel.config.fragment import OptionRequest, merge, parse_fragment, render_requests
 from harness.kernel.config.tools import make_config, prepare
 from harness.kernel.sandbox.sandbox import Sandbox, make_words, run_inside
 
@@ -73,13 +73,13 @@ class Built:
     size: int
 
 
-def requests_of(lines: Iterable[str]) -> tuple[Request, ...]:
+def requests_of(lines: Iterable[str]) -> tuple[OptionRequest, ...]:
     """The requests of the default fragments and of a variant."""
     names = [*DEFAULT, *(line.split()[1] for line in lines if line.startswith("fragment "))]
     texts = {name: (paths.KCONFIGS / f"{name}.config").read_text() for name in names}
     asked = {one.option: one for one in merge(parse_fragment(text, name=name) for name, text in texts.items())}
     for option, value in (line.split("=", 1) for line in lines if "=" in line):
-        asked[f"CONFIG_{option}"] = Request(f"CONFIG_{option}", value, "", "")
+        asked[f"CONFIG_{option}"] = OptionRequest(f"CONFIG_{option}", value, "", "")
     return tuple(asked.values())
 
 

@@ -32,7 +32,7 @@ _ENDS = ("Signed-off-by:", "---")
 _FATAL = {SplatKind.PANIC.value, SplatKind.OOPS.value}
 
 
-class Fate(StrEnum):
+class MutantResult(StrEnum):
     """What became of a mutant."""
 
     KILLED = "killed"
@@ -72,7 +72,7 @@ class Measured:
     """
 
     name: str
-    fate: Fate
+    fate: MutantResult
     image: str = ""
     killers: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
@@ -84,13 +84,13 @@ class Measured:
         """Whether it still holds for that image and the case files as they are now."""
         if self.image != image:
             return False
-        if self.fate is Fate.KILLED:
+        if self.fate is MutantResult.KILLED:
             return all(now.get(name) == digest for name, digest in self.files.items())
-        return self.fate is Fate.SURVIVED and dict(self.files) == dict(now)
+        return self.fate is MutantResult.SURVIVED and dict(self.files) == dict(now)
 
     def passed(self, image: str, now: Mapping[str, str]) -> set[str]:
         """The case files that need not be asked again: as they are now, they passed on that image."""
-        if self.image != image or self.fate is not Fate.SURVIVED:
+        if self.image != image or self.fate is not MutantResult.SURVIVED:
             return set()
         return {name for name, digest in self.files.items() if now.get(name) == digest}
 
@@ -98,7 +98,7 @@ class Measured:
         """It in one line, for people."""
         by = ", ".join(self.killers[:3]) + (f" and {len(self.killers) - 3} more" if self.killers[3:] else "")
         traits = f" ({', '.join(self.traits)})" if self.traits else ""
-        told = f"{by}{traits}" if self.fate is Fate.KILLED else self.reason
+        told = f"{by}{traits}" if self.fate is MutantResult.KILLED else self.reason
         return f"{self.fate:8}  {self.name:30}  {self.seconds:5.1f} s  {told}".rstrip()
 
 
@@ -151,17 +151,17 @@ def judge(
     """
     failed = [case for case in cases if has_failed(case)]
     if not failed:
-        return Measured(name, Fate.SURVIVED, image, files=now, seconds=seconds)
+        return Measured(name, MutantResult.SURVIVED, image, files=now, seconds=seconds)
     failed.sort(key=_is_gone)
     first = failed[0]
     if _is_gone(first):
-        return Measured(name, Fate.BROKEN, image, reason=f"{first.id}: {first.reason}", seconds=seconds)
+        return Measured(name, MutantResult.BROKEN, image, reason=f"{first.id}: {first.reason}", seconds=seconds)
     killers = tuple(case.id for case in failed)
     rests_on = {file_of(first.id): now[file_of(first.id)]}
     traits = dict.fromkeys(
         sighting.trait for case in failed for sighting in case.sightings if _denies(profile, sighting)
     )
-    return Measured(name, Fate.KILLED, image, killers, tuple(traits), first.reason, rests_on, seconds)
+    return Measured(name, MutantResult.KILLED, image, killers, tuple(traits), first.reason, rests_on, seconds)
 
 
 def has_failed(case: CaseRecord) -> bool:
@@ -184,8 +184,8 @@ def summary(mutants: Sequence[Mutant], results: Mapping[str, Measured]) -> list[
     """Killed / all, the survivors and the broken ones, as lines."""
     said = {mutant.name: mutant.sees for mutant in mutants}
     fates = Counter(results[name].fate for name in said if name in results)
-    lines = [f"{fates[Fate.KILLED]} / {len(said) - fates[Fate.BROKEN]} killed"]
-    for fate in (Fate.SURVIVED, Fate.BROKEN):
+    lines = [f"{fates[MutantResult.KILLED]} / {len(said) - fates[MutantResult.BROKEN]} killed"]
+    for fate in (MutantResult.SURVIVED, MutantResult.BROKEN):
         lines += [
             f"{fate}: {name}: {sees}" for name, sees in said.items() if name in results and results[name].fate is fate
         ]
@@ -204,7 +204,7 @@ def loads(text: str) -> dict[str, Measured]:
         one["name"]: Measured(
             **{
                 **one,
-                "fate": Fate(one["fate"]),
+                "fate": MutantResult(one["fate"]),
                 "killers": tuple(one["killers"]),
                 "traits": tuple(one["traits"]),
             }

@@ -29,9 +29,9 @@ from bench.figures import arguments
 from bench.mutant import (
     BASE,
     UNMUTATED,
-    Fate,
     Measured,
     Mutant,
+    MutantResult,
     case_files,
     digests,
     dumps,
@@ -76,7 +76,7 @@ Ready = tuple[Prepared, RunFolder] | SeriesError
 
 
 @dataclass(eq=False)
-class Bench:
+class MutantBench:
     """Measures mutants.
 
     :param known: what was measured before, by name; grows. :param workers: machines side by side.
@@ -115,14 +115,14 @@ class Bench:
         """
         name = mutant.name
         if isinstance(ready, SeriesError):
-            return self._learn(Measured(name, Fate.BROKEN, reason=ready.what))
+            return self._learn(Measured(name, MutantResult.BROKEN, reason=ready.what))
         prepared, folder = ready
         if warnings := prepared.kernel.build.warnings:
-            return self._learn(Measured(name, Fate.BROKEN, reason=warnings[0]))
+            return self._learn(Measured(name, MutantResult.BROKEN, reason=warnings[0]))
         image = prepared.kernel.image_digest
         profile = make_bench(prepared, self.semantics, folder=folder.path).profile
         now = {one: digest for one, digest in digests(self.paths.values(), profile).items() if one not in self.unsound}
-        before = self.known.get(name, Measured(name, Fate.BROKEN))
+        before = self.known.get(name, Measured(name, MutantResult.BROKEN))
         if before.holds(image, now) and not self.again:
             folder.discard()
             return before
@@ -144,7 +144,7 @@ class Bench:
         That is asked when a file first catches a mutant, and kept until the file changes.
         """
         for name in dict.fromkeys(file_of(case.id) for case in cases if has_failed(case)):
-            base = self.known.get(UNMUTATED, Measured(UNMUTATED, Fate.SURVIVED))
+            base = self.known.get(UNMUTATED, Measured(UNMUTATED, MutantResult.SURVIVED))
             if base.files.get(name) == now[name]:
                 continue
             ready = self.prepare(UNMUTATED, BASE)
@@ -155,7 +155,7 @@ class Bench:
                 self.unsound.add(name)
             else:
                 image = prepared.kernel.image_digest
-                self._learn(Measured(UNMUTATED, Fate.SURVIVED, image, files={**base.files, name: now[name]}))
+                self._learn(Measured(UNMUTATED, MutantResult.SURVIVED, image, files={**base.files, name: now[name]}))
         return [case for case in cases if file_of(case.id) not in self.unsound]
 
     def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[str], *, stops: bool) -> list[CaseRecord]:
@@ -183,7 +183,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def prepared_ahead(bench: Bench, mutants: Sequence[Mutant]) -> Iterator[Iterator[tuple[Mutant, Ready]]]:
+def prepared_ahead(bench: MutantBench, mutants: Sequence[Mutant]) -> Iterator[Iterator[tuple[Mutant, Ready]]]:
     """Mutants in their order with their kernels; the next is built and booted while the cases of one run."""
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
     # One ahead and no more: each has a run folder from then on.
@@ -211,7 +211,7 @@ def prepared_ahead(bench: Bench, mutants: Sequence[Mutant]) -> Iterator[Iterator
         pool.shutdown()
 
 
-def measure_all(bench: Bench, mutants: Sequence[Mutant]) -> dict[str, Measured]:
+def measure_all(bench: MutantBench, mutants: Sequence[Mutant]) -> dict[str, Measured]:
     """Measure each mutant, and tell of it as soon as it is known."""
     results: dict[str, Measured] = {}
     with prepared_ahead(bench, mutants) as ready:
@@ -248,7 +248,7 @@ def main() -> None:
     semantics = shipped_semantics()
     known = loads(JSON.read_text()) if JSON.exists() else {}
     with signals_as_interrupts():
-        bench = Bench(semantics, known, words.workers, words.all_cases, words.again)
+        bench = MutantBench(semantics, known, words.workers, words.all_cases, words.again)
         try:
             results = measure_all(bench, mutants)
         except HarnessError as error:
@@ -260,7 +260,7 @@ def main() -> None:
         click.echo(line)
     for name in sorted(bench.unsound):
         click.echo(f"fails without a mutant: {name}")
-    if any(results[mutant.name].fate is not Fate.KILLED for mutant in mutants) or bench.unsound:
+    if any(results[mutant.name].fate is not MutantResult.KILLED for mutant in mutants) or bench.unsound:
         raise SystemExit(1)
 
 

@@ -21,7 +21,7 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE, Store
 from harness.kernel.source.tree import Source, source_package
-from harness.model.series_record import SERIES_NAME, loads
+from harness.model.series_record import SERIES_NAME, load_series
 
 _SECONDS = 4 * 3600.0
 _MADE = ("kernel-build", "kernel-objects", "template", "mounted-template", "checkpatch", "patched-tree")
@@ -43,7 +43,7 @@ def measure(folder: Path) -> list[Figure]:
             shutil.rmtree(kind)
     eight = _timed(store, "series", str(folder / "topic"), "--base", BASE, "--results", str(folder / "eight"))
     (file,) = (folder / "eight").glob(f"*/{SERIES_NAME}")
-    record = loads(file.read_text(), source=str(file))
+    record = load_series(file.read_text(), source=str(file))
     patches = record.patches
     if any(patch.failed or patch.same_as >= 0 for patch in patches):
         raise SystemExit(f"a patch was not judged by a kernel of its own: {file}")

@@ -42,7 +42,7 @@ _BUILD_HEADERS = {"/usr/include/elfutils/version.h": "libelf-dev"}
 _INSTALL = re.compile(r"apt-get install ([a-z0-9][a-z0-9+. -]*)")
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """What came of looking at one thing."""
 
     GOOD = "ok"
@@ -52,7 +52,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HostFinding:
     """One thing that was looked at.
 
     :param detail: what was found; for a lack the whole error, with what to do.
@@ -60,7 +60,7 @@ class Finding:
     """
 
     what: str
-    state: State
+    state: CheckState
     detail: str
     packages: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ class Finding:
         return "\n".join([f"{self.state:<4}  {self.what}: {first}", *(f"      {line}" for line in more)])
 
 
-def examine(store: Store, *, prove: bool) -> list[Finding]:
+def examine(store: Store, *, prove: bool) -> list[HostFinding]:
     """Look at all that a run needs, in the order in which a run needs it.
 
     :param prove: forget which acceleration works, and race again.
@@ -80,7 +80,7 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
         findings = [_look("store", lambda: _writable(store))]
         # A store that cannot be written must not hide what else is lacking.
-        usable = store if findings[0].state is State.GOOD else Store(Path(folder) / "store")
+        usable = store if findings[0].state is CheckState.GOOD else Store(Path(folder) / "store")
         emulator: list[Emulator] = []
 
         def find() -> str:
@@ -93,7 +93,7 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
             _look("guest programs", lambda: _guest_programs(usable, deadline)),
             _look("QEMU", find),
         ]
-        is_good = all(finding.state is State.GOOD for finding in findings)
+        is_good = all(finding.state is CheckState.GOOD for finding in findings)
         findings.append(_builds())
         if is_good:
             logs = Path(folder)
@@ -101,23 +101,23 @@ def examine(store: Store, *, prove: bool) -> list[Finding]:
                 _look("acceleration", lambda: _acceleration(store, emulator[0], logs, deadline, prove=prove))
             )
         else:
-            findings.append(Finding("acceleration", State.UNASKED, "not looked at before the rest is there"))
+            findings.append(HostFinding("acceleration", CheckState.UNASKED, "not looked at before the rest is there"))
     return findings
 
 
-def install_line(findings: Sequence[Finding]) -> str:
+def install_line(findings: Sequence[HostFinding]) -> str:
     """The one command that installs all that is lacking, for the user that runs this; empty when no package helps."""
     packages = sorted({package for finding in findings for package in finding.packages})
     as_root = "" if os.geteuid() == 0 else "sudo "
     return f"{as_root}apt-get install {' '.join(packages)}" if packages else ""
 
 
-def _look(what: str, ask: Callable[[], str]) -> Finding:
+def _look(what: str, ask: Callable[[], str]) -> HostFinding:
     try:
-        return Finding(what, State.GOOD, ask())
+        return HostFinding(what, CheckState.GOOD, ask())
     except HarnessError as error:
         named = _INSTALL.search(error.remedy)
-        return Finding(what, State.LACK, str(error), tuple(named[1].split()) if named else ())
+        return HostFinding(what, CheckState.LACK, str(error), tuple(named[1].split()) if named else ())
 
 
 def _writable(store: Store) -> str:
@@ -141,17 +141,19 @@ def _programs(*names: str, package: str) -> str:
     return ", ".join(names)
 
 
-def _builds() -> Finding:
+def _builds() -> HostFinding:
     """Whether kernels can be built from source; who tests ready ones needs nothing of it."""
     missing = [package for name, package in _BUILD_PROGRAMS.items() if process.find_program(name) is None]
     missing += [package for header, package in _BUILD_HEADERS.items() if not Path(header).exists()]
     as_root = "" if os.geteuid() == 0 else "sudo "
     if missing:
         what = f"kernels cannot be built yet; for deb-src:, series: and trees: {as_root}apt-get install"
-        return Finding("kernel builds", State.UNASKED, f"{what} {' '.join(dict.fromkeys(missing))}")
+        return HostFinding("kernel builds", CheckState.UNASKED, f"{what} {' '.join(dict.fromkeys(missing))}")
     if complaint := find_complaint():
-        return Finding("kernel builds", State.UNASKED, f"only with --trust: bubblewrap does not work here\n{complaint}")
-    return Finding("kernel builds", State.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
+        return HostFinding(
+            "kernel builds", CheckState.UNASKED, f"only with --trust: bubblewrap does not work here\n{complaint}"
+        )
+    return HostFinding("kernel builds", CheckState.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
 
 
 def _guest_programs(store: Store, deadline: Deadline) -> str:

@@ -25,7 +25,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
 from harness.base.store import Store
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
-from harness.guest.console import Console as Shell
+from harness.guest.console import Console
 from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
 from harness.guest.mounted import find_mounted
@@ -35,7 +35,7 @@ from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.kernel.needs import Feature
 from harness.model.run_record import UNKNOWN, KernelRecord, read_kernel
 from harness.semantics.profile import Declaration
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 if TYPE_CHECKING:
     from harness.guest.image import GuestImage
@@ -201,7 +201,7 @@ def _template_or_why(
     return template, ""
 
 
-def read_guest_config(console: Shell, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:
+def read_guest_config(console: Console, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:
     """The configuration that a running kernel shows (CONFIG_IKCONFIG_PROC); empty when it shows none.
 
     :raises Unanswered: the shell does not answer.
@@ -216,7 +216,7 @@ def _guest_config(
     """The same, asked once for an image; the lease is not entered when the answer is known."""
     if (known := store.recall("guest-config", image_digest)) is None:
         with lease as machine:
-            text = read_guest_config(machine.console(Console.ADMIN, deadline=deadline), deadline=deadline)
+            text = read_guest_config(machine.console(ConsoleName.ADMIN, deadline=deadline), deadline=deadline)
         known = {"text": text}
         store.remember("guest-config", image_digest, known)
     return str(known["text"])
@@ -277,13 +277,13 @@ def read_machine_type(name: str) -> MachineType:
     return parse_machine_type(path.read_text(), name=name)
 
 
-def dumps(prepared: Prepared) -> str:
-    """As JSON, for another process of this run; see :func:`loads`."""
+def dump_prepared(prepared: Prepared) -> str:
+    """As JSON, for another process of this run; see :func:`load_prepared`."""
     return json.dumps(asdict(prepared), default=str)
 
 
-def loads(text: str) -> Prepared:
-    """The value that :func:`dumps` wrote."""
+def load_prepared(text: str) -> Prepared:
+    """The value that :func:`dump_prepared` wrote."""
     table = json.loads(text)
     request = _read_request(table["request"])
     template = table["template"]

@@ -12,11 +12,11 @@ import pytest
 
 from harness.guest.console import Unanswered
 from harness.model.run_record import CaseRecord
-from harness.run.case import OpenCase, conclude, opened, run_session
+from harness.run.case import RunningCase, conclude, opened, run_session
 from harness.session.transcript import parse
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]
-PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]
+PlayPython: TypeAlias = Callable[[Callable[[RunningCase], None]], CaseRecord]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def play_session(guest: OpenCase, tmp_path: Path) -> PlaySession:
+def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
     """A function that plays the text of a session file on a machine of its own and returns the record."""
     bench = replace(guest.bench, folder=tmp_path)
     numbers = itertools.count(1)
@@ -38,12 +38,12 @@ def play_session(guest: OpenCase, tmp_path: Path) -> PlaySession:
 
 
 @pytest.fixture
-def play_python(guest: OpenCase, tmp_path: Path) -> PlayPython:
+def play_python(guest: RunningCase, tmp_path: Path) -> PlayPython:
     """A function that runs a Python case on a machine of its own, as the plug-in does, and returns the record."""
     bench = replace(guest.bench, folder=tmp_path)
     numbers = itertools.count(1)
 
-    def play(body: Callable[[OpenCase], None]) -> CaseRecord:
+    def play(body: Callable[[RunningCase], None]) -> CaseRecord:
         raised: Unanswered | None = None
         with opened(bench, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
             try:

@@ -19,14 +19,14 @@ from harness.base.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fault, Outcome
-from harness.run.case import OpenCase, run_session
+from harness.run.case import RunningCase, run_session
 from harness.run.play import NotAskedError
 from harness.run.python_api import Shell
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.transcript import parse
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]
-PlayPython: TypeAlias = Callable[[Callable[[OpenCase], None]], CaseRecord]
+PlayPython: TypeAlias = Callable[[Callable[[RunningCase], None]], CaseRecord]
 
 SPLATS = {
     "warning": ["WARNING: CPU: 0 PID: 7 at kernel/cgroup/namespace.c:57 copy_cgroup_ns+0x1/0x2", "Call Trace:"],
@@ -42,10 +42,10 @@ SPLATS = {
 SOON = 60.0
 
 
-def begin(case: OpenCase, command: str) -> Machine:
+def begin(case: RunningCase, command: str) -> Machine:
     """Start a command that says ``begun`` and does not return."""
     deadline = Deadline.after(SOON)
-    console = case.machine().console(Console.ADMIN, deadline=deadline)
+    console = case.machine().console(ConsoleName.ADMIN, deadline=deadline)
     console.type(f"echo begun; {command}\n", deadline=deadline)
     console.await_text("begun\n", deadline=deadline)
     return case.machine()
@@ -170,8 +170,8 @@ def test_a_shell_is_killed_from_another_console(play_session: PlaySession) -> No
 def test_a_shell_dies_in_a_python_case(play_python: PlayPython) -> None:
     """A Python case learns of it as well, though it had no hierarchy mounted."""
 
-    def body(case: OpenCase) -> None:
-        Shell(case, Console.INSIDE).run("kill -9 $$")
+    def body(case: RunningCase) -> None:
+        Shell(case, ConsoleName.INSIDE).run("kill -9 $$")
 
     record = play_python(body)
 
@@ -183,10 +183,10 @@ def test_a_shell_dies_in_a_python_case(play_python: PlayPython) -> None:
 def test_the_kernel_is_gone(play_python: PlayPython) -> None:
     """A machine whose processor stands still answers nothing, though QEMU runs and answers itself."""
 
-    def body(case: OpenCase) -> None:
+    def body(case: RunningCase) -> None:
         machine = begin(case, "sleep 1000")
         machine.monitor(Deadline.after(SOON)).execute("stop", deadline=Deadline.after(SOON))
-        Shell(case, Console.ADMIN).run("echo never", seconds=0.5)
+        Shell(case, ConsoleName.ADMIN).run("echo never", seconds=0.5)
 
     record = play_python(body)
 
@@ -199,10 +199,10 @@ def test_qemu_is_stopped(play_python: PlayPython) -> None:
     """A QEMU that does not answer either is no reason to wait for ever, and its end comes all the same."""
     pids = []
 
-    def body(case: OpenCase) -> None:
+    def body(case: RunningCase) -> None:
         pids.append(begin(case, "sleep 1000").pid)
         os.kill(pids[0], signal.SIGSTOP)
-        Shell(case, Console.ADMIN).run("echo never", seconds=0.5)
+        Shell(case, ConsoleName.ADMIN).run("echo never", seconds=0.5)
 
     record = play_python(body)
 
@@ -215,9 +215,9 @@ def test_qemu_is_stopped(play_python: PlayPython) -> None:
 def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> None:
     """A machine that goes away costs one case: what comes after has its own."""
 
-    def body(case: OpenCase) -> None:
+    def body(case: RunningCase) -> None:
         os.kill(begin(case, "sleep 1000").pid, signal.SIGKILL)
-        Shell(case, Console.ADMIN).run("echo never")
+        Shell(case, ConsoleName.ADMIN).run("echo never")
 
     record = play_python(body)
     after = play_session("    # echo alive\n    alive\n")
@@ -228,7 +228,7 @@ def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> N
     assert after.outcome is Outcome.MATCH
 
 
-def test_skipped_by_needs(guest: OpenCase, play_session: PlaySession) -> None:
+def test_skipped_by_needs(guest: RunningCase, play_session: PlaySession) -> None:
     """A case whose needs the kernel does not meet is not asked; the reason names the option, and no machine was had."""
     if guest.bench.config is None:
         raise NotAskedError("the configuration of this kernel is unknown")
@@ -248,7 +248,7 @@ def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
 
 
 @pytest.mark.parametrize("missing", ["program", "template"])
-def test_a_fault_of_the_host(missing: str, guest: OpenCase, tmp_path: Path) -> None:
+def test_a_fault_of_the_host(missing: str, guest: RunningCase, tmp_path: Path) -> None:
     """Where no machine is to be had, the error is the host's and says nothing about the kernel."""
     prepared = guest.bench.prepared
     if missing == "program":

@@ -9,10 +9,10 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError
 from harness.bisect.commit_graph import nodes
-from harness.bisect.commits import Walk, read_message
+from harness.bisect.commits import CommitRange, read_message
 from harness.bisect.evidence import Evidence, Found
-from harness.bisect.report import Answer, Change, Culprit, Named
-from harness.bisect.state import Judged, State
+from harness.bisect.report import BisectResult, Culprit, Named, TargetChange
+from harness.bisect.state import BisectState, StepStatus
 from harness.bisect.targets import Kind, Target, file_of
 from harness.model.run_record import CaseRecord
 from harness.results.folder import load_run
@@ -22,7 +22,7 @@ _DIFFS = 3
 """How many transcripts of a change are shown; the run folders have all."""
 
 
-def gather(walk: Walk, evidence: Evidence, *, folder: Path, deadline: Deadline) -> Answer:
+def gather(walk: CommitRange, evidence: Evidence, *, folder: Path, deadline: Deadline) -> BisectResult:
     """What was found.
 
     :param folder: of the bisection. :raises HostError: git failed, or the deadline came.
@@ -39,7 +39,7 @@ def gather(walk: Walk, evidence: Evidence, *, folder: Path, deadline: Deadline) 
             left.append((key, _why_not(evidence, key)))
     sides = _Sides(walk, state, folder)
     culprits = tuple(_culprit(walk, state, group, sides, deadline=deadline) for _, group in sorted(groups.items()))
-    return Answer(
+    return BisectResult(
         state=state,
         culprits=culprits,
         names=names_of(walk),
@@ -49,7 +49,7 @@ def gather(walk: Walk, evidence: Evidence, *, folder: Path, deadline: Deadline) 
     )
 
 
-def names_of(walk: Walk) -> Mapping[str, Named]:
+def names_of(walk: CommitRange) -> Mapping[str, Named]:
     """What to call each commit."""
     return {one.hash: Named(one.hash, walk.called(one.hash), one.subject) for one in walk.lineage.commits}
 
@@ -62,7 +62,7 @@ def _why_not(evidence: Evidence, target: str) -> str:
 
 
 def _culprit(
-    walk: Walk, state: State, group: Sequence[tuple[str, Found]], sides: _Sides, *, deadline: Deadline
+    walk: CommitRange, state: BisectState, group: Sequence[tuple[str, Found]], sides: _Sides, *, deadline: Deadline
 ) -> Culprit:
     first = group[0][1]
     commit = walk.lineage.commits[first.stretch.high]
@@ -78,14 +78,14 @@ def _culprit(
         date=message.date,
         body=message.body,
         below=tuple(_named(walk, one) for one in below),
-        changes=tuple(Change(key, one.stretch.before, one.stretch.after, one.confidence) for key, one in group),
+        changes=tuple(TargetChange(key, one.stretch.before, one.stretch.after, one.confidence) for key, one in group),
         hidden=tuple(_named(walk, walk.lineage.commits[node].hash) for node in first.hidden),
         diffs=tuple([(case, diff) for case, diff in diffs if diff][:_DIFFS]),
         traits=tuple(_traits(before, after)),
     )
 
 
-def _named(walk: Walk, commit: str) -> Named:
+def _named(walk: CommitRange, commit: str) -> Named:
     node = walk.lineage.node(commit)
     return Named(commit, walk.called(commit), walk.lineage.commits[node].subject)
 
@@ -104,7 +104,7 @@ def _telling(target: Target, before: Mapping[str, CaseRecord], after: Mapping[st
 
 
 def _diff(
-    walk: Walk,
+    walk: CommitRange,
     before: Mapping[str, CaseRecord],
     after: Mapping[str, CaseRecord],
     case: str,
@@ -136,7 +136,7 @@ def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -
 class _Sides:
     """What was seen on each commit, read from the run folders when it is wanted."""
 
-    def __init__(self, walk: Walk, state: State, folder: Path) -> None:
+    def __init__(self, walk: CommitRange, state: BisectState, folder: Path) -> None:
         self._walk = walk
         self._state = state
         self._folder = folder
@@ -162,6 +162,6 @@ class _Sides:
         lineage = self._walk.lineage
         alike = {lineage.commits[node].hash for node in nodes(lineage.twins(lineage.node(commit)))} | {commit}
         for step in self._state.steps:
-            if step.commit in alike and step.judged is Judged.SAME_IMAGE:
+            if step.commit in alike and step.judged is StepStatus.SAME_IMAGE:
                 alike = {*alike, step.reason}
         return [run for step in self._state.steps if step.commit in alike for run in step.runs]

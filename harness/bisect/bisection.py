@@ -13,23 +13,23 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
 from harness.base.store import digest_of
-from harness.bisect.commits import Walk
+from harness.bisect.commits import CommitRange
 from harness.bisect.evidence import Evidence, More
 from harness.bisect.no_difference import SHOWN, End, compared_words, no_difference, same_image
-from harness.bisect.runner import Answer, Asker, find_file
+from harness.bisect.runner import CommitRunner, ObservedRun, find_file
 from harness.bisect.state import (
+    BisectState,
     CaseFile,
-    Judged,
     Role,
     SeenRecord,
     SplitRecord,
-    State,
     StepRecord,
+    StepStatus,
     TargetRecord,
-    dumps,
+    dump_bisect,
 )
 from harness.bisect.state_file import STATE_NAME
-from harness.bisect.strategy import Choice
+from harness.bisect.strategy import NextCommit
 from harness.bisect.targets import Target, differing, find_targets, read_cases, read_others, read_value
 from harness.model.run_record import CaseRecord
 from harness.results.folder import RunFolder, load_run
@@ -39,13 +39,13 @@ _INSISTS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BisectReporter:
     """What the caller is told while it goes on; each may do nothing.
 
     :param step: a step ended: the state with it. :param note: something that the user should know now.
     """
 
-    step: Callable[[State], None]
+    step: Callable[[BisectState], None]
     note: Callable[[str], None]
 
 
@@ -56,11 +56,11 @@ class Bisection:
     :param is_target: whether something that differs is to be traced. :param wanted: names of targets that must differ.
     """
 
-    walk: Walk
-    state: State
+    walk: CommitRange
+    state: BisectState
     folder: Path
-    asker: Asker
-    told: Told
+    asker: CommitRunner
+    told: BisectReporter
     is_target: Callable[[Target], bool]
     wanted: Sequence[str] = ()
 
@@ -113,7 +113,7 @@ class Bisection:
             self.asker.options = replace(self.asker.options, profile=run.profile)
             cases[role] = answer.cases
             seconds = round(time.monotonic() - began, 1)
-            steps.append(StepRecord(commit, role, Judged.ASKED, image=image, runs=answer.runs, seconds=seconds))
+            steps.append(StepRecord(commit, role, StepStatus.ASKED, image=image, runs=answer.runs, seconds=seconds))
             self._save(replace(self.state, profile=run.profile, steps=tuple(steps)))
         self._find_targets(cases[Role.GOOD], cases[Role.BAD])
 
@@ -157,7 +157,7 @@ class Bisection:
                 seen = _seen(named, answer.cases)
                 first = {one.key: read_value(one, ends[role]) for one in named}
                 told |= {one.target: None for one in seen if first.get(one.target) not in (None, one.value)}
-                step = StepRecord(commit, Role.AGAIN, Judged.ASKED, seen=seen, runs=answer.runs)
+                step = StepRecord(commit, Role.AGAIN, StepStatus.ASKED, seen=seen, runs=answer.runs)
                 self._save(replace(self.state, steps=(*self.state.steps, step)))
         return [one for one in named if one.key in told]
 
@@ -168,25 +168,25 @@ class Bisection:
             End("bad", self.walk.called(self.state.bad_commit), runs.get(Role.BAD, "")),
         ]
 
-    def _ask(self, commit: str, role: Role, choice: Choice | None = None) -> None:
+    def _ask(self, commit: str, role: Role, choice: NextCommit | None = None) -> None:
         """Build and ask a commit, or take over what its image has shown."""
         began = time.monotonic()
         targets, name = self._targets(), self._name(commit)
         splits = tuple(SplitRecord(one.target, one.candidates, one.below) for one in choice.splits) if choice else ()
-        answer: Answer | None = None
-        step = StepRecord(commit, role, Judged.ASKED, bits=round(choice.bits, 3) if choice else 0.0, splits=splits)
+        answer: ObservedRun | None = None
+        step = StepRecord(commit, role, StepStatus.ASKED, bits=round(choice.bits, 3) if choice else 0.0, splits=splits)
         try:
             image = self._image_of(commit, name)
         except SeriesError as error:
             if role is not Role.STEP:
                 raise
-            step = replace(step, judged=Judged.SKIPPED, reason=error.what)
+            step = replace(step, judged=StepStatus.SKIPPED, reason=error.what)
         else:
             same = next((one.commit for one in self.state.steps if one.image == image and one.seen), "")
             if same:
                 asked = (one for one in self.state.steps if one.commit == same)
                 seen = tuple(seen for one in asked for seen in one.seen)
-                step = replace(step, judged=Judged.SAME_IMAGE, image=image, reason=same, seen=seen)
+                step = replace(step, judged=StepStatus.SAME_IMAGE, image=image, reason=same, seen=seen)
             else:
                 (answer,) = self.asker.ask(self.walk.words(commit), targets, name=name)
                 step = replace(step, image=image, seen=_seen(targets, answer.cases), runs=answer.runs)
@@ -203,11 +203,11 @@ class Bisection:
         seconds = round((time.monotonic() - began) / more.times, 1)
         for left, answer in zip(reversed(range(more.times)), answers, strict=True):
             seen = _seen(targets, answer.cases)
-            step = StepRecord(commit, role, Judged.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
+            step = StepRecord(commit, role, StepStatus.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
             self._add(step, answer, is_told=not left)
 
     def _asked_commit(self, node: int) -> str:
-        known = (step.commit for step in self.state.steps if step.judged is not Judged.SKIPPED)
+        known = (step.commit for step in self.state.steps if step.judged is not StepStatus.SKIPPED)
         return next(commit for commit in known if self.walk.lineage.node(commit) == node)
 
     def _image_of(self, commit: str, name: str) -> str:
@@ -250,7 +250,7 @@ class Bisection:
                 remedy="put it back as it was, or start anew with --restart",
             )
 
-    def _add(self, step: StepRecord, answer: Answer | None, *, is_told: bool = True) -> None:
+    def _add(self, step: StepRecord, answer: ObservedRun | None, *, is_told: bool = True) -> None:
         """Keep a step, and trace from now on what it shows for the first time to have two values."""
         state = replace(self.state, steps=(*self.state.steps, step))
         new = [one for one in self._surprises(state, answer) if self.is_target(one.target)] if answer else []
@@ -265,7 +265,7 @@ class Bisection:
         if is_told:
             self.told.step(self.state)
 
-    def _surprises(self, state: State, answer: Answer) -> Iterator[TargetRecord]:
+    def _surprises(self, state: BisectState, answer: ObservedRun) -> Iterator[TargetRecord]:
         """What is no target, as the ends did not differ in it, and was seen with another value now."""
         first: dict[str, str] = {}
         for step in state.steps:
@@ -275,8 +275,8 @@ class Bisection:
             if target.key in first and first[target.key] != value:
                 yield TargetRecord(target.kind, target.name, target.files, first[target.key], first[target.key])
 
-    def _save(self, state: State) -> None:
-        RunFolder(self.folder).write_file(STATE_NAME, dumps(state))
+    def _save(self, state: BisectState) -> None:
+        RunFolder(self.folder).write_file(STATE_NAME, dump_bisect(state))
         self.state = state
 
 

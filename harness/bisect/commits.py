@@ -23,7 +23,7 @@ _STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class CommitRange:
     """A history between two ends.
 
     :param good: the older end by its full hash, :param bad: the other. :param roots: where the history begins: the good
@@ -64,7 +64,7 @@ class Message:
     body: str
 
 
-def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadline) -> Walk:
+def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadline) -> CommitRange:
     """The commits of a kernel tree between two revisions.
 
     :param word: the tree as a KERNEL word. :param bad: empty for the revision of the word, or HEAD.
@@ -82,7 +82,7 @@ def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadlin
     between = f"{ends[0]}..{ends[1]}" if roots == ends[:1] else f"{ends[0]}...{ends[1]}"
     commits = [*_read_roots(repository, roots, deadline=deadline), *_read(repository, between, deadline=deadline)]
     lineage = Lineage(commits, roots)
-    return Walk(
+    return CommitRange(
         repository, lineage, *ends, roots, len(commits) - len(roots), lambda commit: f"{path}@{commit}", numbers={}
     )
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.bisect.commit_graph import Lineage, nodes
-from harness.bisect.intervals import Stretch, find_stretches, spread
-from harness.bisect.state import Judged, State
-from harness.bisect.strategy import Choice, choose
+from harness.bisect.intervals import Interval, find_stretches, spread
+from harness.bisect.state import BisectState, StepStatus
+from harness.bisect.strategy import NextCommit, choose
 from harness.semantics.sequential_test import MOST_ASKS, Regime, find_regimes, is_weak, weigh
 
 STEADY_ASKS = 4
@@ -46,7 +46,7 @@ class Found:
     :param hidden: the nodes among which it is that could not be judged; none when it is found to the commit.
     """
 
-    stretch: Stretch
+    stretch: Interval
     confidence: float
     hidden: tuple[int, ...]
 
@@ -54,7 +54,7 @@ class Found:
 class Evidence:
     """What is known after so many steps."""
 
-    def __init__(self, lineage: Lineage, state: State) -> None:
+    def __init__(self, lineage: Lineage, state: BisectState) -> None:
         self.lineage = lineage
         self.state = state
         self.tallies: dict[str, dict[int, Counter[str]]] = {one.target.key: {} for one in state.targets}
@@ -64,7 +64,7 @@ class Evidence:
         for step in state.steps:
             node = lineage.node(step.commit)
             asked |= lineage.twins(node)
-            if step.judged is Judged.SKIPPED:
+            if step.judged is StepStatus.SKIPPED:
                 self.untestable |= lineage.twins(node)
             for seen in step.seen:
                 if seen.target in self.tallies:
@@ -108,12 +108,12 @@ class Evidence:
         """Whether it was seen with two values on one image."""
         return is_weak(list(self.tallies[target].values()))
 
-    def stretches(self, target: str) -> tuple[Stretch, ...]:
+    def stretches(self, target: str) -> tuple[Interval, ...]:
         """Where it changed, as far as is known."""
         return find_stretches(self.lineage, target, self.observed[target])
 
     @property
-    def all_stretches(self) -> list[Stretch]:
+    def all_stretches(self) -> list[Interval]:
         """Those of all targets."""
         return [one for target in self.tallies for one in self.stretches(target)]
 
@@ -146,7 +146,7 @@ class Evidence:
         tallies = self.tallies[target]
         return any(node in tallies and sum(tallies[node].values()) < REGIME_ASKS for node in self.ends)
 
-    def next_choice(self) -> Choice | None:
+    def next_choice(self) -> NextCommit | None:
         """The commit to build next; None when no commit can tell more."""
         return choose(self.lineage, self.all_stretches, untestable=self.untestable, silent=self.silent)
 

@@ -2,7 +2,7 @@
 
 A target is anything that a kernel shows one value of: a trait, a case. It is observed on some commits. Where an
 observed commit has another value than every observed commit right below it, there is a change in between: a
-:class:`Stretch`. That is the rule of git-bisect(1), without its two words good and bad: of three values two changes
+:class:`Interval`. That is the rule of git-bisect(1), without its two words good and bad: of three values two changes
 come, of a trait that is the same at both ends and was seen otherwise on the way as well. A merge that has the value of
 one side has it from there, and is no change.
 
@@ -18,7 +18,7 @@ from harness.bisect.commit_graph import Lineage, nodes
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Interval:
     """A part of the history in which a target changed.
 
     :param high: the observed node that has the new value. :param members: the nodes that may have brought it, ``high``
@@ -43,7 +43,7 @@ class Stretch:
         return self.members & ~untestable & ~(1 << self.high)
 
 
-def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -> tuple[Stretch, ...]:
+def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -> tuple[Interval, ...]:
     """Where a target changed, oldest first.
 
     :param observed: its value on each node that was observed; those of twins need not be given.
@@ -63,7 +63,7 @@ def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -
             left &= ~covered
         if lows and all(values[low] != values[high] for low in lows):
             before = tuple(values[low] for low in lows)
-            found.append(Stretch(target, high, above & ~covered, tuple(lows), before, values[high]))
+            found.append(Interval(target, high, above & ~covered, tuple(lows), before, values[high]))
     return tuple(found)
 
 

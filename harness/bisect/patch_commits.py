@@ -10,11 +10,11 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.bisect.commit_graph import Lineage
-from harness.bisect.commits import Walk, read_commits
+from harness.bisect.commits import CommitRange, read_commits
 from harness.kernel.patches.shipped import find_shipped
 from harness.kernel.source.locate import find_named
 from harness.model.kernel_spec import PathReading, SpecKind, parse_spec
-from harness.series.applied import Ground, find_ground
+from harness.series.applied import AppliedSeries, find_ground
 
 
 def is_series(word: str) -> bool:
@@ -28,7 +28,7 @@ def is_series(word: str) -> bool:
 
 def walk_patches(
     store: Store, word: str, *, good: str, bad: str, say: Callable[[str], None], deadline: Deadline
-) -> Walk:
+) -> CommitRange:
     """The history from the base of a series to its last patch.
 
     :param good: the number of a patch, 0 or empty for the base; :param bad: the same, empty for the last patch.
@@ -43,7 +43,7 @@ def walk_patches(
     between = hashes[numbers[0] : numbers[1] + 1]
     commits = read_commits(ground.base.repository, between, deadline=deadline)
     at = {commit: number for number, commit in enumerate(hashes)}
-    return Walk(
+    return CommitRange(
         repository=ground.base.repository,
         lineage=Lineage(commits, between[:1]),
         good=between[0],
@@ -76,7 +76,7 @@ def _parts(word: str, *, deadline: Deadline) -> _Parts:
     return _Parts(f"{named.path}@{named.revision}" if named.revision else named.path, named.patches)
 
 
-def _numbers(ground: Ground, good: str, bad: str) -> tuple[int, int]:
+def _numbers(ground: AppliedSeries, good: str, bad: str) -> tuple[int, int]:
     """The patches at the ends. :raises UsageError: there are none of these numbers, or they are in the wrong order."""
     last = len(ground.series.patches)
     found = []

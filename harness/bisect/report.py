@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
-from harness.bisect.state import Judged, Role, State, StepRecord, TargetRecord
+from harness.bisect.state import BisectState, Role, StepRecord, StepStatus, TargetRecord
 from harness.bisect.strategy import hoped_builds, most_builds
 from harness.report.lines import Line, Tone, fold_line
 from harness.report.text import bound_lines, elide, one_line, plain_text
@@ -31,7 +31,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TargetChange:
     """A target that changed. :param before: the values right below; :param confidence: 1.0 when nothing was weak."""
 
     target: str
@@ -55,7 +55,7 @@ class Culprit:
     date: str
     body: str
     below: tuple[Named, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[TargetChange, ...]
     hidden: tuple[Named, ...] = ()
     diffs: tuple[tuple[str, str], ...] = ()
     traits: tuple[tuple[str, str, str], ...] = ()
@@ -74,7 +74,7 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BisectResult:
     """All that a bisection has found.
 
     :param names: what to call each commit that was asked. :param is_series: whether the commits are patches of a
@@ -82,7 +82,7 @@ class Answer:
     :param nodes: how many commits may differ in what is built. :param left: targets that could not be traced, and why.
     """
 
-    state: State
+    state: BisectState
     culprits: tuple[Culprit, ...]
     names: Mapping[str, Named]
     nodes: int
@@ -102,7 +102,7 @@ class Answer:
     @property
     def most(self) -> int:
         """What is never exceeded in a row of commits, those that cannot be judged on top."""
-        skipped = sum(step.judged is Judged.SKIPPED for step in builds(self.state))
+        skipped = sum(step.judged is StepStatus.SKIPPED for step in builds(self.state))
         return most_builds(self.nodes, len(self.culprits)) + skipped
 
     @property
@@ -111,12 +111,12 @@ class Answer:
         return not self.left and not any(culprit.hidden for culprit in self.culprits)
 
 
-def builds(state: State) -> list[StepRecord]:
+def builds(state: BisectState) -> list[StepRecord]:
     """The steps that a commit was built for; those of the ends do not count."""
     return [step for step in state.steps if step.role in (Role.STEP, Role.PARTING)]
 
 
-def step_lines(state: State, names: Mapping[str, Named], width: int) -> list[Line]:
+def step_lines(state: BisectState, names: Mapping[str, Named], width: int) -> list[Line]:
     """What the last step came to."""
     steps = [state.steps[-1]]
     for one in reversed(state.steps[:-1]):
@@ -127,12 +127,12 @@ def step_lines(state: State, names: Mapping[str, Named], width: int) -> list[Lin
     commit = names.get(step.commit, Named(step.commit, step.commit[:12]))
     number = f"step {len(builds(state))}" if step.role is Role.STEP else _role(steps)
     head = elide(f"{number}: {commit.called} {one_line(commit.subject)}".rstrip(), max(40, width))
-    tone = Tone.WARNING if step.judged is Judged.SKIPPED else Tone.PLAIN
+    tone = Tone.WARNING if step.judged is StepStatus.SKIPPED else Tone.PLAIN
     told = fold_line(Line(_outcome(state, step, names), tone), width, indent=2)
     return [Line(head, Tone.STRONG, lead=len(number)), *told]
 
 
-def answer_lines(answer: Answer, width: int) -> list[Line]:
+def answer_lines(answer: BisectResult, width: int) -> list[Line]:
     """The whole answer; how many builds it took comes last."""
     lines: list[Line] = []
     for culprit in answer.culprits:
@@ -156,7 +156,7 @@ def _role(steps: Sequence[StepRecord]) -> str:
     return f"{steps[0].role} {len(steps)} times" if len(steps) > 1 else str(steps[0].role)
 
 
-def log_lines(answer: Answer, width: int) -> list[Line]:
+def log_lines(answer: BisectResult, width: int) -> list[Line]:
     """The log of the steps, a line each."""
     lines = [Line("Steps", Tone.STRONG)]
     number = 0
@@ -172,7 +172,7 @@ def log_lines(answer: Answer, width: int) -> list[Line]:
     return lines
 
 
-def replay_lines(state: State, names: Mapping[str, Named], again: Sequence[str], width: int) -> list[Line]:
+def replay_lines(state: BisectState, names: Mapping[str, Named], again: Sequence[str], width: int) -> list[Line]:
     """Each decision: what was open, why that commit, and what came of it.
 
     :param again: for each step, the commit that the strategy chooses from what was known then; empty where the step
@@ -196,7 +196,7 @@ def replay_lines(state: State, names: Mapping[str, Named], again: Sequence[str],
     return lines
 
 
-def answer_json(answer: Answer) -> dict[str, object]:
+def answer_json(answer: BisectResult) -> dict[str, object]:
     """All of it for a program."""
     return {
         "format_version": JSON_VERSION,
@@ -259,9 +259,9 @@ def _diff_tone(text: str) -> Tone:
     return {"-": Tone.BAD, "+": Tone.GOOD}.get(text[:1], Tone.PLAIN)
 
 
-def _outcome(state: State, step: StepRecord, names: Mapping[str, Named], *, brief: bool = False) -> str:
+def _outcome(state: BisectState, step: StepRecord, names: Mapping[str, Named], *, brief: bool = False) -> str:
     """What a step came to, in a phrase."""
-    if step.judged is Judged.SKIPPED:
+    if step.judged is StepStatus.SKIPPED:
         return f"skipped: {one_line(step.reason)}"
     values: dict[str, set[str]] = {}
     for seen in step.seen:
@@ -269,7 +269,7 @@ def _outcome(state: State, step: StepRecord, names: Mapping[str, Named], *, brie
     counts = Counter(_as_which(one, values[one.target.key]) for one in state.targets if one.target.key in values)
     told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     same = ""
-    if step.judged is Judged.SAME_IMAGE:
+    if step.judged is StepStatus.SAME_IMAGE:
         same = f"the image of {names[step.reason].called if step.reason in names else step.reason[:12]}, not asked: "
     bits = f"; {step.bits:.1f} bits of {len(step.splits)} targets" if step.bits and not brief else ""
     return f"{same}{told or 'nothing of the targets'}{bits}; {step.seconds:.0f} s"
@@ -283,10 +283,10 @@ def _as_which(target: TargetRecord, values: set[str]) -> str:
     return "as good" if value == target.good else "as bad" if value == target.bad else "otherwise"
 
 
-def _count_lines(answer: Answer, width: int) -> list[Line]:
+def _count_lines(answer: BisectResult, width: int) -> list[Line]:
     made = builds(answer.state)
-    skipped = sum(step.judged is Judged.SKIPPED for step in made)
-    same = sum(step.judged is Judged.SAME_IMAGE for step in made)
+    skipped = sum(step.judged is StepStatus.SKIPPED for step in made)
+    same = sum(step.judged is StepStatus.SAME_IMAGE for step in made)
     more = [f"{skipped} could not be judged"] if skipped else []
     more += [f"{same} had an image that was asked before"] if same else []
     inert = answer.state.commits - answer.nodes

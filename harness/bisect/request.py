@@ -12,13 +12,13 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
 from harness.bisect.answer import gather, names_of
-from harness.bisect.bisection import Bisection, Told
-from harness.bisect.commits import Walk, walk_tree
+from harness.bisect.bisection import Bisection, BisectReporter
+from harness.bisect.commits import CommitRange, walk_tree
 from harness.bisect.evidence import Evidence
 from harness.bisect.patch_commits import is_series, walk_patches
-from harness.bisect.report import Answer, replay_lines, step_lines
-from harness.bisect.runner import Asker
-from harness.bisect.state import Role, State
+from harness.bisect.report import BisectResult, replay_lines, step_lines
+from harness.bisect.runner import CommitRunner
+from harness.bisect.state import BisectState, Role
 from harness.bisect.state_file import STATE_NAME, held, load_state
 from harness.bisect.targets import Kind, Target
 from harness.pipeline import Options
@@ -38,7 +38,7 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TraceSelection:
     """What is to be traced, and what the ends are asked.
 
     :param traits: names; :param cases: parts of ids. Without either all that differs is traced.
@@ -67,7 +67,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BisectRequest:
     """A bisection as it was asked for.
 
     :param tree: the KERNEL word; :param good: and :param bad: revisions, or numbers of patches; may be empty.
@@ -78,7 +78,7 @@ class Request:
     tree: str
     good: str
     bad: str
-    wanted: Wanted
+    wanted: TraceSelection
     options: Options
     workers: int
     results: Path
@@ -93,7 +93,7 @@ class Request:
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
-    def run(self, display: RunDisplay, *, restart: bool = False, store: Store | None = None) -> Answer:
+    def run(self, display: RunDisplay, *, restart: bool = False, store: Store | None = None) -> BisectResult:
         """Bisect, or go on where it was.
 
         :param restart: forget what was found before.
@@ -111,8 +111,8 @@ class Request:
             state = self._state(walk, load_state(folder.path), display.note)
             build = self.options.build
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
-            asker = Asker(options, selection, semantics, store, folder.path, display, self.command)
-            told = Told(lambda now: display.lines(lambda width: step_lines(now, names, width)), display.note)
+            asker = CommitRunner(options, selection, semantics, store, folder.path, display, self.command)
+            told = BisectReporter(lambda now: display.lines(lambda width: step_lines(now, names, width)), display.note)
             bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named)
             try:
                 evidence = bisection.run()
@@ -140,14 +140,14 @@ class Request:
         again = [one if step.role is Role.STEP else "" for one, step in zip(again, state.steps, strict=True)]
         return lambda width: replay_lines(state, names_of(walk), again, width)
 
-    def _walk(self, store: Store, say: Callable[[str], None]) -> Walk:
+    def _walk(self, store: Store, say: Callable[[str], None]) -> CommitRange:
         say("reading the history")
         deadline = Deadline.after(_SECONDS)
         if is_series(self.tree):
             return walk_patches(store, self.tree, good=self.good, bad=self.bad, say=say, deadline=deadline)
         return walk_tree(store, self.tree, good=self.good, bad=self.bad, deadline=deadline)
 
-    def _state(self, walk: Walk, kept: State | None, note: Callable[[str], None]) -> State:
+    def _state(self, walk: CommitRange, kept: BisectState | None, note: Callable[[str], None]) -> BisectState:
         """The state to go on from."""
         # As long as nothing is traced yet, ends that moved are other ends.
         if kept is not None and (kept.targets or (kept.good_commit, kept.bad_commit) == (walk.good, walk.bad)):
@@ -161,7 +161,7 @@ class Request:
                 evidence=f"good: {walk.good}\nbad:  {walk.bad}\ncompared: the files that a build for x86 reads",
                 remedy="name ends further apart",
             )
-        return State(
+        return BisectState(
             tree=self.tree,
             good=self.good,
             bad=self.bad,
@@ -173,7 +173,7 @@ class Request:
             profile=self.options.profile,
         )
 
-    def _check(self, walk: Walk, kept: State) -> None:
+    def _check(self, walk: CommitRange, kept: BisectState) -> None:
         """:raises UsageError: the words name other commits than when the bisection began."""
         pairs = (("good", self.good, kept.good_commit, walk.good), ("bad", self.bad, kept.bad_commit, walk.bad))
         moved = [(role, word, was, now) for role, word, was, now in pairs if was != now]
@@ -191,7 +191,7 @@ class Request:
         )
 
 
-def select(wanted: Wanted, semantics: Semantics, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
+def select(wanted: TraceSelection, semantics: Semantics, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
     """The cases that the ends are asked, and whether a target is to be traced.
 
     :raises UsageError: there is no such trait or case.
@@ -227,10 +227,10 @@ def _case_files(paths: Sequence[Path]) -> list[Path]:
     return sorted(path.resolve() for path in found)
 
 
-def _chosen(walk: Walk, state: State) -> str:
+def _chosen(walk: CommitRange, state: BisectState) -> str:
     choice = Evidence(walk.lineage, state).next_choice() if state.targets else None
     return walk.lineage.commits[choice.node].hash if choice else ""
 
 
-def _of(walk: Walk, commit: str) -> int:
+def _of(walk: CommitRange, commit: str) -> int:
     return walk.lineage.ancestors(walk.lineage.node(commit))

@@ -36,7 +36,7 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ObservedRun:
     """What a kernel answered when it was asked once.
 
     :param cases: by id. :param runs: the run folders, relative to the bisection's.
@@ -77,7 +77,7 @@ class _Hushed(QuietDisplay):
 
 
 @dataclass(slots=True)
-class Asker:
+class CommitRunner:
     """Asks commits; live, keeps what it has prepared.
 
     :param options: how kernels are built and booted; the kernel's word is left open. :param selection: the cases that
@@ -113,13 +113,13 @@ class Asker:
             )
         return self._prepared[word].kernel.image_digest
 
-    def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
+    def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
         """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
         self.image_of(word, name=name)
         run, folder = self._run(word, self.selection, name, QuietDisplay(self.display, name), is_wide=True)
-        return Answer(read_cases([run]), (folder,)), run
+        return ObservedRun(read_cases([run]), (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
+    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """Ask what shows the targets, so many times, each time on fresh machines.
 
         :raises HarnessError: as :meth:`image_of`. :raises HostError: the cases could not be asked.
@@ -138,7 +138,7 @@ class Asker:
                     (more,), other = self._rounds(word, tuple(map(find_file, files)), 1, name)
                     cases = {**cases, **more}
                     runs.append(other)
-            answers.append(Answer(cases, tuple(runs)))
+            answers.append(ObservedRun(cases, tuple(runs)))
         return answers
 
     def _rounds(

@@ -27,7 +27,7 @@ class Role(StrEnum):
     CONFIRM = "confirmed"
 
 
-class Judged(StrEnum):
+class StepStatus(StrEnum):
     """What came of it."""
 
     ASKED = "asked"
@@ -83,7 +83,7 @@ class StepRecord:
 
     commit: str
     role: Role
-    judged: Judged
+    judged: StepStatus
     bits: float = 0.0
     splits: tuple[SplitRecord, ...] = ()
     reason: str = ""
@@ -102,7 +102,7 @@ class CaseFile:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class BisectState:
     """A bisection.
 
     :param tree: the KERNEL word of the source. :param good: as typed; :param bad: as typed.
@@ -129,14 +129,14 @@ class State:
     format_version: int = field(default=FORMAT_VERSION)
 
 
-def dumps(state: State) -> str:
+def dump_bisect(state: BisectState) -> str:
     """As JSON."""
     return json.dumps(asdict(state), indent=1) + "\n"
 
 
-def loads(text: str, *, source: str) -> State:
-    """What :func:`dumps` wrote.
+def load_bisect(text: str, *, source: str) -> BisectState:
+    """What :func:`dump_bisect` wrote.
 
     :param source: what to call the text in an error. :raises UsageError: it is damaged, or of a newer harness.
     """
-    return loads_value(State, text, newest=FORMAT_VERSION, source=source)
+    return loads_value(BisectState, text, newest=FORMAT_VERSION, source=source)

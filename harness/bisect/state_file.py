@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.bisect.state import State, loads
+from harness.bisect.state import BisectState, load_bisect
 
 STATE_NAME = "state.json"
 _LOCK_NAME = ".lock"
 
 
-def load_state(folder: Path) -> State | None:
+def load_state(folder: Path) -> BisectState | None:
     """The state in a folder; None when there is none.
 
     :raises UsageError: it is damaged, or of a newer harness.
     """
     file = folder / STATE_NAME
     try:
-        return loads(file.read_text(encoding="utf-8"), source=str(file))
+        return load_bisect(file.read_text(encoding="utf-8"), source=str(file))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.bisect.commit_graph import Lineage, nodes
-from harness.bisect.intervals import Stretch
+from harness.bisect.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class NextCommit:
     """The node to build next.
 
     :param bits: what it is expected to tell, summed over the targets.
@@ -52,8 +52,8 @@ class Choice:
 
 
 def choose(
-    lineage: Lineage, stretches: Sequence[Stretch], *, untestable: int = 0, silent: Mapping[str, int] | None = None
-) -> Choice | None:
+    lineage: Lineage, stretches: Sequence[Interval], *, untestable: int = 0, silent: Mapping[str, int] | None = None
+) -> NextCommit | None:
     """The node that helps the open targets most; the oldest of several that help as much.
 
     :param untestable: nodes that do not build or boot. :param silent: by target, nodes that say nothing of it.
@@ -82,7 +82,7 @@ def choose(
         if testable >> best & 1
         for target in targets
     )
-    return Choice(best, sum(entropy(one.below, one.candidates) for one in splits), splits)
+    return NextCommit(best, sum(entropy(one.below, one.candidates) for one in splits), splits)
 
 
 def entropy(part: int, whole: int) -> float:

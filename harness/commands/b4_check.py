@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.model.series_record import SeriesRecord
-    from harness.report.formats.b4 import Finding
+    from harness.report.formats.b4 import B4Finding
     from harness.series.from_mail import Posted
     from harness.series.request import SeriesWords
 
@@ -96,13 +96,13 @@ def _words(
     base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path | None
 ) -> SeriesWords:
     from harness.run.selection import Selection
-    from harness.run.several_kernels import Asked
+    from harness.run.several_kernels import RunSettings
     from harness.semantics.shipped import shipped_semantics
     from harness.series.request import SeriesWords
 
     semantics = shipped_semantics()
     folder = results or paths.RESULTS
-    asked = Asked(
+    asked = RunSettings(
         Selection(cases, expression, workers),
         semantics,
         judging_options.read_judging("", None, semantics=semantics, results=folder),
@@ -115,7 +115,7 @@ def _words(
 
 def _findings(
     words: SeriesWords, base: str, thread: Path | None, *, is_series: bool, is_quick: bool
-) -> Iterator[Finding]:
+) -> Iterator[B4Finding]:
     """What is said of the mail on standard input."""
     from dataclasses import replace
 

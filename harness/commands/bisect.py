@@ -21,8 +21,8 @@ from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 
 if TYPE_CHECKING:
-    from harness.bisect.report import Answer
-    from harness.bisect.request import Request
+    from harness.bisect.report import BisectResult
+    from harness.bisect.request import BisectRequest
     from harness.report.lines import Line
 
 TREE_HELP = """TREE is one of:
@@ -91,17 +91,17 @@ def bisect(
       4    wrong usage: no such revision, ends that do not differ
       130  interrupted
     """
-    from harness.bisect.request import Request, Wanted
+    from harness.bisect.request import BisectRequest, TraceSelection
     from harness.report.display.plain import choose_display
 
     if is_all and (traced_cases or traced_traits):
         raise click.UsageError("--all traces everything: leave it out, or --case and --trait")
     found = existing_cases(cases)
-    request = Request(
+    request = BisectRequest(
         tree,
         good,
         bad,
-        Wanted(traced_traits, traced_cases, found, expression),
+        TraceSelection(traced_traits, traced_cases, found, expression),
         Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
         choose_workers(workers, found),
         results or paths.RESULTS,
@@ -119,7 +119,7 @@ def bisect(
     return int(ExitStatus.AS_EXPECTED if answer.is_whole else ExitStatus.DIFFERS)
 
 
-def _told(answer: Answer, request: Request, width: int) -> list[Line]:
+def _told(answer: BisectResult, request: BisectRequest, width: int) -> list[Line]:
     from harness.bisect.report import answer_lines
     from harness.report.lines import Line
 
@@ -127,7 +127,7 @@ def _told(answer: Answer, request: Request, width: int) -> list[Line]:
     return [Line(""), *answer_lines(answer, width), Line(where)]
 
 
-def _print_json(answer: Answer) -> None:
+def _print_json(answer: BisectResult) -> None:
     from harness.bisect.report import answer_json
 
     click.echo(json.dumps(answer_json(answer), indent=1))

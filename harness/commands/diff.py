@@ -39,7 +39,7 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
     """
     from harness.report.display.plain import choose_display
     from harness.report.tables.comparison import comparison_json, comparison_lines
-    from harness.results.compare import Change, compare
+    from harness.results.compare import ChangeKind, compare
     from harness.results.find_run import find_runs
     from harness.results.history import flake_rates
 
@@ -48,7 +48,7 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
     before, after = find_runs(runs, results=results or paths.RESULTS)
     comparison = compare(before.run, after.run, configs=(before.config, after.config))
     names = (before.name, after.name)
-    is_flaky = any(one.change is Change.FLAKY for one in comparison.cases)
+    is_flaky = any(one.change is ChangeKind.FLAKY for one in comparison.cases)
     rates = flake_rates(after.folder.parent) if is_flaky else {}
     if as_json:
         click.echo(json.dumps(comparison_json(comparison, names=names, rates=rates), indent=1))

@@ -97,13 +97,13 @@ def tell_waiting(text: str) -> None:
 
 def _read(word: str, results: Path) -> SeriesRecord:
     """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
-    from harness.model.series_record import SERIES_NAME, loads
+    from harness.model.series_record import SERIES_NAME, load_series
 
     file = next(
         (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME
     )
     try:
-        return loads(file.read_text(encoding="utf-8"), source=str(file))
+        return load_series(file.read_text(encoding="utf-8"), source=str(file))
     except (OSError, UnicodeDecodeError) as error:
         remedy = f"name a folder that harness series wrote: it holds {SERIES_NAME}"
         raise UsageError(f"{word} is no folder of a series", evidence=str(error), remedy=remedy) from None

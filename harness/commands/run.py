@@ -97,7 +97,7 @@ def run(
     """
     from harness.report.display.plain import choose_display
     from harness.run.selection import Selection
-    from harness.run.several_kernels import Asked, run_kernels
+    from harness.run.several_kernels import RunSettings, run_kernels
 
     found = existing_cases(cases)
     rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
@@ -105,7 +105,7 @@ def run(
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
     semantics, folder = _check_words(wanted), results or places.RESULTS
-    asked = Asked(
+    asked = RunSettings(
         selection,
         semantics,
         judging_options.read_judging(baseline, known, semantics=semantics, results=folder),

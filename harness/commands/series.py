@@ -17,7 +17,7 @@ from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
 from harness.commands.patchwork import context_option, project_option, target_option
 from harness.commands.run import choose_workers, existing_cases
-from harness.commands.series_output import Answer, commands_stopped, tell_github, write_answers
+from harness.commands.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.semantics.traits import Semantics
     from harness.series.patchwork_checks import Poster
     from harness.series.request import SeriesWords
-    from harness.series.walk import Judged
+    from harness.series.walk import SeriesOutcome
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
 a range A..B of the tree's own history; ?v=2 behind it takes that version.
@@ -107,17 +107,17 @@ def series(
     """
     from harness.report.display.plain import choose_display
     from harness.run.selection import Selection
-    from harness.run.several_kernels import Asked
+    from harness.run.several_kernels import RunSettings
     from harness.series.declared import read_expected
     from harness.series.request import SeriesWords
 
-    answer = Answer(mail, server, project, context, target_url)
+    answer = SeriesOutputs(mail, server, project, context, target_url)
     poster = answer.poster()
     found = existing_cases(cases)
     selection = Selection(found, expression, choose_workers(workers, found))
     semantics, folder = _read_semantics(profile), results or paths.RESULTS
     expected = read_expected(expect, semantics=semantics)
-    asked = Asked(
+    asked = RunSettings(
         selection,
         semantics,
         judging_options.read_judging("", known, semantics=semantics, results=folder),
@@ -138,7 +138,7 @@ def series(
     return int(max(status, answer.post(judged.record, poster, judged.folder.path)) if poster else status)
 
 
-def _judge(words: SeriesWords, display: RunDisplay, answer: Answer, poster: Poster | None) -> Judged:
+def _judge(words: SeriesWords, display: RunDisplay, answer: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
     """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
     from harness.series.request import read_brief
 
@@ -153,7 +153,7 @@ def _judge(words: SeriesWords, display: RunDisplay, answer: Answer, poster: Post
         raise
 
 
-def _show(judged: Judged, display: RunDisplay, mail: str, copies: Path | None) -> None:
+def _show(judged: SeriesOutcome, display: RunDisplay, mail: str, copies: Path | None) -> None:
     """Show what it came to, and write the answers."""
     from harness.report.lines import Line
     from harness.report.tables.series import series_lines
@@ -163,11 +163,11 @@ def _show(judged: Judged, display: RunDisplay, mail: str, copies: Path | None) -
     display.lines(lambda width: [Line(f"results: {junit}")])
 
 
-def _status(judged: Judged) -> ExitStatus:
+def _status(judged: SeriesOutcome) -> ExitStatus:
     """The exit status; an error that ended the walk is told."""
-    from harness.model.series_record import State
+    from harness.model.series_record import PatchState
 
-    fails = ExitStatus.DIFFERS if judged.record.state is State.FAIL else ExitStatus.AS_EXPECTED
+    fails = ExitStatus.DIFFERS if judged.record.state is PatchState.FAIL else ExitStatus.AS_EXPECTED
     told = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED
     return max(judged.status, fails, told)
 

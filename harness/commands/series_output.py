@@ -29,7 +29,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SeriesOutputs:
     """Where the answer is to go besides the folder of the series.
 
     :param mail: a file for the text of the mail, or ``-``; empty for none.
@@ -126,7 +126,7 @@ def write_answers(
     :return: the JUnit file. :raises UsageError: a file cannot be written. :raises HostError: the disk is full.
     """
     from harness.base.atomic_write import write_whole
-    from harness.model.series_record import SERIES_NAME, dumps
+    from harness.model.series_record import SERIES_NAME, dump_series
     from harness.report.formats.forge import render_code_quality, render_summary
     from harness.report.formats.series_junit import render_series_junit
     from harness.report.formats.series_mail import render_mail
@@ -137,7 +137,7 @@ def write_answers(
         ANSWER_NAME: text,
         SUMMARY_NAME: render_summary(record),
         QUALITY_NAME: render_code_quality(record),
-        SERIES_NAME: dumps(record),
+        SERIES_NAME: dump_series(record),
         JUNIT_NAME: render_series_junit(record, runs),
     }
     junit = [folder.write_file(name, content) for name, content in files.items()][-1]

@@ -43,7 +43,7 @@ _LAST_WORDS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """What a shell answered to one command.
 
     :param output: what was printed, as text; a gap in very long output says how many bytes it leaves out.
@@ -173,7 +173,7 @@ class Console:
         self._port.bound = Bound(nonce)
         self.run("; ".join(words), deadline=deadline)
 
-    def run(self, command: str, *, deadline: Deadline) -> Answer:
+    def run(self, command: str, *, deadline: Deadline) -> CommandResult:
         """Type a command line (or several, as continuation lines) and return what the shell answered.
 
         A command that was given up before, or a shell that came after one that died, is waited for first.
@@ -187,7 +187,7 @@ class Console:
         started = time.monotonic()
         self.type(command + "\n", deadline=deadline)
         ended, output = self._await_end(deadline)
-        return Answer(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
+        return CommandResult(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
 
     def type(self, text: str, *, deadline: Deadline) -> None:
         """Type text as it is, without waiting for anything; see :meth:`await_text`.
@@ -212,16 +212,16 @@ class Console:
         self._expect(re.compile(pattern.encode()), deadline)
         return as_text(output_of(self._port.seen_before + self._port.seen_match.group(), self._nonce))
 
-    def await_prompt(self, *, deadline: Deadline) -> Answer:
+    def await_prompt(self, *, deadline: Deadline) -> CommandResult:
         """Wait for the end of a command that was typed with :meth:`type`.
 
         :raises Unanswered: as :meth:`run`.
         """
         started = time.monotonic()
         ended, output = self._await_end(deadline)
-        return Answer(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
+        return CommandResult(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
 
-    def interrupt(self, *, deadline: Deadline) -> Answer:
+    def interrupt(self, *, deadline: Deadline) -> CommandResult:
         """Type Ctrl-C and wait for the prompt.
 
         :raises Unanswered: not even that brings it back.

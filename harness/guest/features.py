@@ -6,11 +6,10 @@ from contextlib import AbstractContextManager
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.guest.console import Console as Shell
-from harness.guest.console import Unanswered
+from harness.guest.console import Console, Unanswered
 from harness.guest.machine import Machine
 from harness.kernel.needs import Feature
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 _FACT = "guest-features"
 _SECONDS = 30.0
@@ -23,7 +22,7 @@ _QUESTIONS = {
 }
 
 
-def read_lacking(console: Shell, *, deadline: Deadline) -> tuple[Feature, ...]:
+def read_lacking(console: Console, *, deadline: Deadline) -> tuple[Feature, ...]:
     """The features that the running kernel lacks, in the order of :class:`Feature`.
 
     :raises Unanswered: as a command.
@@ -48,7 +47,7 @@ def find_lacking(
         with lease as machine:
             try:
                 soon = deadline.sooner(_SECONDS)
-                lacking = read_lacking(machine.console(Console.ADMIN, deadline=soon), deadline=soon)
+                lacking = read_lacking(machine.console(ConsoleName.ADMIN, deadline=soon), deadline=soon)
             except Unanswered:
                 return ()
         known = {"asked": list(Feature), "lacking": list(lacking)}

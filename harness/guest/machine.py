@@ -84,7 +84,7 @@ class Machine:
         self.request = request
         self.folder = folder
         self.wires = wires
-        self.consoles = {name: Console(wires, name.value) for name in console_name.Console}
+        self.consoles = {name: Console(wires, name.value) for name in console_name.ConsoleName}
         self.nonce = secrets.token_hex(8)
         self.mounted = ""
         """The command that mounted what was mounted when the machine was had; see ``harness/guest/mounted.py``."""
@@ -92,7 +92,7 @@ class Machine:
         self._child = child
         self._channel = channel
         self._monitor: Monitor | None = None
-        self._adopted: set[console_name.Console] = set()
+        self._adopted: set[console_name.ConsoleName] = set()
 
     @property
     def words(self) -> list[str]:
@@ -116,7 +116,7 @@ class Machine:
                 self._child.wait(_ENDING_SECONDS)
         return self._child.poll() is None
 
-    def console(self, name: console_name.Console, *, deadline: Deadline, prompt: str | None = None) -> Console:
+    def console(self, name: console_name.ConsoleName, *, deadline: Deadline, prompt: str | None = None) -> Console:
         """The console of that name, its shell knowing this machine's nonce (and showing ``prompt``, at first use).
 
         :raises Unanswered: its shell does not answer.
@@ -162,7 +162,7 @@ class Machine:
         for console in self.consoles.values():
             console.await_first_prompt(deadline)
 
-    def diagnose(self, name: console_name.Console) -> Fate:
+    def diagnose(self, name: console_name.ConsoleName) -> Fate:
         """What still lives after a command did not return.
 
         The kernel is asked by SysRq on its log's serial port (a break, then ``h``: it prints its help), which needs
@@ -185,7 +185,7 @@ class Machine:
             return Fate.SHELL_SILENT if self.wires.kernel_bytes > before else Fate.KERNEL_GONE
         return Fate.COMMAND_HUNG
 
-    def fate_of(self, name: console_name.Console, error: Unanswered) -> Fate:
+    def fate_of(self, name: console_name.ConsoleName, error: Unanswered) -> Fate:
         """What became of the machine after a command did not return; asked where only silence is known."""
         return self.diagnose(name) if error.fate is Fate.COMMAND_HUNG else error.fate
 

@@ -20,7 +20,7 @@ from harness.base.process import run
 from harness.base.store import Store, digest_of
 from harness.guest.console import Unanswered
 from harness.guest.template import MEMORY, STATE, Template, cloned, read_taint, save_state
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 KIND = "mounted-template"
 """The kind of these products in the store."""
@@ -81,7 +81,7 @@ def _mount_and_save(template: Template, command: str, folder: Path, deadline: De
     memory = folder / MEMORY
     run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)
     with cloned(template, folder=folder, memory=memory, deadline=deadline) as machine:
-        console = machine.consoles[Console.ADMIN]
+        console = machine.consoles[ConsoleName.ADMIN]
         answer = console.run(command, deadline=deadline.sooner(_SECONDS))
         taint = read_taint(console, deadline.sooner(_SECONDS))
         if answer.status != 0 or answer.output.strip() or taint != template.taint:

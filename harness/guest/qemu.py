@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.base.errors import HarnessError, UsageError
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 _Kind = TypeVar("_Kind")
 
 KERNEL_LOG = "kernel"
-"""Name of the first serial port; the shells follow in the order of :class:`Console`."""
+"""Name of the first serial port; the shells follow in the order of :class:`ConsoleName`."""
 
-PORT_NAMES = (KERNEL_LOG, *(console.value for console in Console))
+PORT_NAMES = (KERNEL_LOG, *(console.value for console in ConsoleName))
 
 
 class Acceleration(StrEnum):

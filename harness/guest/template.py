@@ -19,11 +19,10 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
 from harness.base.store import Store, digest_of
 from harness.guest.boot_failure import KernelEndedError, explain_boot
-from harness.guest.console import Console as Shell
-from harness.guest.console import Unanswered
+from harness.guest.console import Console, Unanswered
 from harness.guest.machine import BootRequest, Machine, running
 from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 _ATTEMPTS = 2
 """Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""
@@ -138,7 +137,7 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
         memory.unlink(missing_ok=True)
 
 
-def read_taint(console: Shell, deadline: Deadline) -> int:
+def read_taint(console: Console, deadline: Deadline) -> int:
     """What the kernel says of itself in /proc/sys/kernel/tainted; 0 when the shell cannot tell.
 
     Read by the shell itself: a program would have to be started.
@@ -169,7 +168,7 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
         with _explained(machine):
             machine.await_shells(deadline.sooner(request.boot_seconds))
             seconds = time.monotonic() - started
-            taint = read_taint(machine.consoles[Console.ADMIN], deadline.sooner(request.boot_seconds))
+            taint = read_taint(machine.consoles[ConsoleName.ADMIN], deadline.sooner(request.boot_seconds))
         save_state(machine, folder / STATE, deadline)
     facts = {"boot_seconds": round(seconds, 3), "attempts": attempt, "taint": taint, "command": machine.words}
     (folder / "template.json").write_text(json.dumps(facts, indent=1))

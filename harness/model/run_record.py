@@ -253,7 +253,7 @@ class RunRecord:
     format_version: int = field(default=FORMAT_VERSION)
 
 
-def dumps(run: RunRecord) -> str:
+def dump_run(run: RunRecord) -> str:
     """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
     fields = asdict(run)
     return json.dumps({"format_version": fields.pop("format_version"), **fields}, indent=1, allow_nan=False) + "\n"
@@ -265,8 +265,8 @@ def dumps_several(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
     return json.dumps({"format_version": FORMAT_VERSION, "runs": tables}, indent=1, allow_nan=False) + "\n"
 
 
-def loads(text: str, *, source: str = "the run record") -> RunRecord:
-    """The record that :func:`dumps` wrote.
+def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
+    """The record that :func:`dump_run` wrote.
 
     :param source: what to call the text in an error, e.g. the path of the file.
     :raises UsageError: the text is damaged, or of a newer format than ``FORMAT_VERSION``.

@@ -18,7 +18,7 @@ SERIES_NAME = "series.json"
 """The file's name, in the folder of the series."""
 
 
-class State(StrEnum):
+class PatchState(StrEnum):
     """What a patch, or the series, came to; the words of Patchwork's checks."""
 
     SUCCESS = "success"
@@ -37,7 +37,7 @@ class Level(StrEnum):
     CHECK = "check"
 
 
-class Of(StrEnum):
+class EffectKind(StrEnum):
     """What an effect is an effect on."""
 
     TRAIT = "trait"
@@ -45,7 +45,7 @@ class Of(StrEnum):
     SPLAT = "splat"
 
 
-class Standing(StrEnum):
+class Expectedness(StrEnum):
     """How an effect stands to what was meant."""
 
     UNEXPECTED = "unexpected"
@@ -59,7 +59,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class StyleFinding:
     """What checkpatch.pl or the compiler says of a patch.
 
     :param file: by its path in the tree; empty when it is about the mail. :param line: 0 when none is named.
@@ -89,18 +89,18 @@ class Effect:
     :param since: the last patch without it, when that is not the one before this; else -1.
     """
 
-    of: Of
+    of: EffectKind
     name: str
     before: str
     after: str
-    standing: Standing
+    standing: Expectedness
     text: str = ""
     cases: tuple[str, ...] = ()
     since: int = -1
 
     def render(self) -> str:
         """On one line, numbers and values first: ``trait outside_view: relative -> absolute``."""
-        if self.of is Of.SPLAT:
+        if self.of is EffectKind.SPLAT:
             return f"splat: {self.text}" if not self.before else f"splat is gone: {self.text}"
         return f"{self.of} {self.name}: {self.before or 'not shown'} -> {self.after or 'not shown'}"
 
@@ -128,9 +128,9 @@ class PatchRecord:
     at_fault: bool = True
     what: str = ""
     evidence: str = ""
-    style: tuple[Complaint, ...] = ()
+    style: tuple[StyleFinding, ...] = ()
     style_note: str = ""
-    warnings: tuple[Complaint, ...] = ()
+    warnings: tuple[StyleFinding, ...] = ()
     image_digest: str = ""
     same_as: int = -1
     run: str = ""
@@ -142,21 +142,23 @@ class PatchRecord:
     @property
     def unexpected(self) -> tuple[Effect, ...]:
         """What it changed and nobody declared."""
-        return tuple(one for one in self.effects if one.standing is Standing.UNEXPECTED)
+        return tuple(one for one in self.effects if one.standing is Expectedness.UNEXPECTED)
 
     @property
-    def complaints(self) -> tuple[Complaint, ...]:
+    def complaints(self) -> tuple[StyleFinding, ...]:
         """What checkpatch.pl and the compiler say; a check, which checkpatch.pl asks for only when told to, too."""
         return (*self.style, *self.warnings)
 
     @property
-    def state(self) -> State:
+    def state(self) -> PatchState:
         """What it came to."""
         if self.failed:
-            return State.FAIL if self.at_fault else State.UNKNOWN
+            return PatchState.FAIL if self.at_fault else PatchState.UNKNOWN
         if self.unexpected:
-            return State.FAIL
-        return State.WARNING if any(one.level is not Level.CHECK for one in self.complaints) else State.SUCCESS
+            return PatchState.FAIL
+        return (
+            PatchState.WARNING if any(one.level is not Level.CHECK for one in self.complaints) else PatchState.SUCCESS
+        )
 
     def __str__(self) -> str:
         """The state in one line, for checks that have room for no more; the worst first."""
@@ -276,14 +278,14 @@ class SeriesRecord:
         return self.patches[1:]
 
     @property
-    def state(self) -> State:
+    def state(self) -> PatchState:
         """What the series came to."""
         states = {one.state for one in self.posted}
-        if State.FAIL in states or self.missing:
-            return State.FAIL
-        if self.is_strict and State.WARNING in states:
-            return State.FAIL
-        return next((one for one in (State.UNKNOWN, State.WARNING) if one in states), State.SUCCESS)
+        if PatchState.FAIL in states or self.missing:
+            return PatchState.FAIL
+        if self.is_strict and PatchState.WARNING in states:
+            return PatchState.FAIL
+        return next((one for one in (PatchState.UNKNOWN, PatchState.WARNING) if one in states), PatchState.SUCCESS)
 
     @property
     def judged(self) -> Iterator[PatchRecord]:
@@ -291,13 +293,13 @@ class SeriesRecord:
         return (one for one in self.patches if not one.failed)
 
 
-def dumps(record: SeriesRecord) -> str:
+def dump_series(record: SeriesRecord) -> str:
     """The record as JSON, ASCII only."""
     return json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
 
 
-def loads(text: str, *, source: str) -> SeriesRecord:
-    """The record that :func:`dumps` wrote.
+def load_series(text: str, *, source: str) -> SeriesRecord:
+    """The record that :func:`dump_series` wrote.
 
     :param source: what to call the text in an error. :raises UsageError: it is damaged, or of a newer format.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError
 from harness.model.run_record import BaselineRecord, CaseRecord, KernelRecord, RunRecord
-from harness.results.compare import Change, Comparison, compare
+from harness.results.compare import ChangeKind, Comparison, compare
 from harness.results.find_run import FoundRun, complete_runs, find_run
 from harness.results.folder import load_run
 from harness.results.history import opened_history
@@ -19,9 +19,9 @@ LAST = "last"
 """The newest complete run of the same kernel line."""
 
 _EXCUSED = {
-    Change.SAME: "failed in the baseline as well",
-    Change.OTHERWISE: "failed in the baseline as well, in another way",
-    Change.FLAKY: "did not fail in the baseline on the same image: a flake",
+    ChangeKind.SAME: "failed in the baseline as well",
+    ChangeKind.OTHERWISE: "failed in the baseline as well, in another way",
+    ChangeKind.FLAKY: "did not fail in the baseline on the same image: a flake",
 }
 
 
@@ -80,7 +80,7 @@ def judge_by(baseline: FoundRun, run: RunRecord, *, config: str) -> tuple[RunRec
     comparison = compare(baseline.run, run, configs=(baseline.config, config))
     changes = {one.id: one.change for one in comparison.cases}
     cases = tuple(_excused(case, changes[case.id], baseline.name) for case in run.cases)
-    ids = {change: tuple(one.id for one in comparison.cases if one.change is change) for change in Change}
+    ids = {change: tuple(one.id for one in comparison.cases if one.change is change) for change in ChangeKind}
     record = BaselineRecord(
         run=baseline.name,
         kernel=baseline.run.kernel.spec,
@@ -93,10 +93,10 @@ def judge_by(baseline: FoundRun, run: RunRecord, *, config: str) -> tuple[RunRec
     return replace(run, cases=cases, baseline=record), comparison
 
 
-_KEPT: Sequence[Change] = (Change.FLAKY, Change.FIXED, Change.NEW, Change.GONE)
+_KEPT: Sequence[ChangeKind] = (ChangeKind.FLAKY, ChangeKind.FIXED, ChangeKind.NEW, ChangeKind.GONE)
 
 
-def _excused(case: CaseRecord, change: Change, name: str) -> CaseRecord:
+def _excused(case: CaseRecord, change: ChangeKind, name: str) -> CaseRecord:
     if not case.is_failure or change not in _EXCUSED:
         return case
     return replace(case, excused=f"{_EXCUSED[change]} ({name})")

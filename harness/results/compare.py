@@ -16,7 +16,7 @@ from harness.results.kernel_differences import Difference, find_differences
 from harness.session.noise import differ, noiseless_diff, quieten_line
 
 
-class Change(StrEnum):
+class ChangeKind(StrEnum):
     """How a case, a trait or a splat of one run stands to that of another, worst first."""
 
     REGRESSED = "regressed"
@@ -48,7 +48,7 @@ class CaseChange:
     """
 
     id: str
-    change: Change
+    change: ChangeKind
     before: CaseRecord | None
     after: CaseRecord | None
     diff: str = ""
@@ -62,7 +62,7 @@ class CaseChange:
     def fails_anew(self) -> bool:
         """Whether it fails and the first run has no excuse for it: it regressed, or was not asked there."""
         failed = self.after is not None and self.after.outcome in FAILED and not self.after.known
-        return self.change is Change.REGRESSED or (self.change is Change.NEW and failed)
+        return self.change is ChangeKind.REGRESSED or (self.change is ChangeKind.NEW and failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class TraitChange:
     """
 
     trait: str
-    change: Change
+    change: ChangeKind
     before: str
     after: str
     expected: str
@@ -88,7 +88,7 @@ class SplatChange:
     """One splat in two runs; :param cases: the ids of the cases that met it, in the run that has it (the second)."""
 
     fingerprint: str
-    change: Change
+    change: ChangeKind
     kind: str
     title: str
     cases: tuple[str, ...]
@@ -108,14 +108,14 @@ class Comparison:
     @property
     def regressions(self) -> tuple[str, ...]:
         """What regressed, by name: traits, cases, splats."""
-        traits = [one.trait for one in self.traits if one.change is Change.REGRESSED]
-        cases = [one.id for one in self.cases if one.change is Change.REGRESSED]
-        return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is Change.REGRESSED))
+        traits = [one.trait for one in self.traits if one.change is ChangeKind.REGRESSED]
+        cases = [one.id for one in self.cases if one.change is ChangeKind.REGRESSED]
+        return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is ChangeKind.REGRESSED))
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What fails in the second run and is not excused by the first: the regressions, and new cases that fail."""
-        new = [one.id for one in self.cases if one.change is not Change.REGRESSED and one.fails_anew]
+        new = [one.id for one in self.cases if one.change is not ChangeKind.REGRESSED and one.fails_anew]
         return (*self.regressions, *new)
 
 
@@ -152,30 +152,30 @@ def _case_change(before: CaseRecord | None, after: CaseRecord | None, is_same_ma
     assert known is not None
     change = _change_of(before, after, is_same_machine)
     patch = ""
-    if before is not None and after is not None and change is not Change.SAME:
+    if before is not None and after is not None and change is not ChangeKind.SAME:
         patch = noiseless_diff(before.transcript, after.transcript, names=("before", "after"))
     return CaseChange(known.id, change, before, after, patch)
 
 
-def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> Change:
+def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> ChangeKind:
     if before is None or after is None:
-        return Change.GONE if after is None else Change.NEW
+        return ChangeKind.GONE if after is None else ChangeKind.NEW
     if not is_asked(after):
-        return Change.GONE if is_asked(before) else Change.SAME
+        return ChangeKind.GONE if is_asked(before) else ChangeKind.SAME
     if not is_asked(before):
-        return Change.KNOWN if after.known else Change.NEW
+        return ChangeKind.KNOWN if after.known else ChangeKind.NEW
     failed, fails = before.outcome in FAILED, after.outcome in FAILED
     if fails and after.known and not (failed and before.known and is_alike(before, after)):
-        return Change.KNOWN
+        return ChangeKind.KNOWN
     if before.is_flaky or after.is_flaky:
-        return Change.FLAKY
+        return ChangeKind.FLAKY
     if failed != fails:
         if is_same_machine and not _is_edited(before, after):
-            return Change.FLAKY
-        return Change.REGRESSED if fails else Change.FIXED
+            return ChangeKind.FLAKY
+        return ChangeKind.REGRESSED if fails else ChangeKind.FIXED
     if is_alike(before, after):
-        return Change.SAME
-    return Change.OTHERWISE if fails else Change.CHANGED
+        return ChangeKind.SAME
+    return ChangeKind.OTHERWISE if fails else ChangeKind.CHANGED
 
 
 def _is_edited(before: CaseRecord, after: CaseRecord) -> bool:
@@ -210,25 +210,25 @@ def _trait_change(before: TraitRecord | None, after: TraitRecord | None, is_same
     expected = after.expected if after and after.confirmed else ""
     where = after.where[0] if after and now and after.where else ""
     if was == now:
-        change = Change.SAME
+        change = ChangeKind.SAME
     elif not was or not now:
-        change = Change.NEW if now else Change.GONE
+        change = ChangeKind.NEW if now else ChangeKind.GONE
     elif is_same_machine:
-        change = Change.FLAKY
+        change = ChangeKind.FLAKY
     else:
         was_wrong = before is not None and before.confirmed and before.expected not in ("", was)
         is_wrong = expected not in ("", now)
-        change = _CHANGE_OF_TRAIT[was_wrong, is_wrong] if expected else Change.CHANGED
+        change = _CHANGE_OF_TRAIT[was_wrong, is_wrong] if expected else ChangeKind.CHANGED
         if is_wrong and after is not None and after.known:
-            change = Change.KNOWN
+            change = ChangeKind.KNOWN
     return TraitChange(known.trait, change, was, now, expected, known.meaning, where)
 
 
 _CHANGE_OF_TRAIT = {
-    (False, False): Change.CHANGED,
-    (False, True): Change.REGRESSED,
-    (True, False): Change.FIXED,
-    (True, True): Change.OTHERWISE,
+    (False, False): ChangeKind.CHANGED,
+    (False, True): ChangeKind.REGRESSED,
+    (True, False): ChangeKind.FIXED,
+    (True, True): ChangeKind.OTHERWISE,
 }
 """By whether the value was not the expected one in the first run, and in the second."""
 
@@ -243,17 +243,17 @@ def _splat_changes(
     titles_after = {(splat.kind, splat.title) for splat, _ in after.values()}
     for fingerprint, (splat, cases) in after.items():
         if fingerprint in before or (splat.kind, splat.title) in titles_before:
-            change = Change.SAME
+            change = ChangeKind.SAME
         elif not any(is_asked(olds.get(one)) for one in cases):
-            change = Change.NEW
+            change = ChangeKind.NEW
         elif all(news[one].known for one in cases):
-            change = Change.KNOWN
+            change = ChangeKind.KNOWN
         else:
-            change = Change.FLAKY if is_same_machine else Change.REGRESSED
+            change = ChangeKind.FLAKY if is_same_machine else ChangeKind.REGRESSED
         yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
     for fingerprint, (splat, cases) in before.items():
         if fingerprint not in after and (splat.kind, splat.title) not in titles_after:
-            change = Change.FIXED if any(is_asked(news.get(one)) for one in cases) else Change.GONE
+            change = ChangeKind.FIXED if any(is_asked(news.get(one)) for one in cases) else ChangeKind.GONE
             yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
 
 

@@ -30,7 +30,15 @@ from pathlib import Path
 
 from harness.base.atomic_write import write_whole
 from harness.base.errors import HostError, UsageError
-from harness.model.run_record import FORMAT_VERSION, CaseRecord, RunRecord, dumps, dumps_case, loads, loads_case
+from harness.model.run_record import (
+    FORMAT_VERSION,
+    CaseRecord,
+    RunRecord,
+    dump_run,
+    dumps_case,
+    load_run_record,
+    loads_case,
+)
 
 RUN_NAME = "run.json"
 CASES_NAME = "cases.jsonl"
@@ -153,7 +161,7 @@ class RunFolder:
                 self._append([case for case in run.cases if self._written.get(case.id) is not case])
             if whole:
                 _replace(self.path / TRAITS_NAME, _traits(run))
-                _replace(self.path / RUN_NAME, dumps(run))
+                _replace(self.path / RUN_NAME, dump_run(run))
                 took = self._clock() - began
                 self._next_write = self._clock() + max(_SECONDS_BETWEEN_WRITES, took / _SHARE_OF_TIME)
             if run.complete:
@@ -206,7 +214,7 @@ def load_run(folder: Path) -> RunRecord:
     """
     file = folder / RUN_NAME
     try:
-        run = loads(file.read_text(encoding="utf-8"), source=str(file))
+        run = load_run_record(file.read_text(encoding="utf-8"), source=str(file))
         if run.complete:
             return run
         appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""

@@ -29,7 +29,7 @@ from harness.semantics.traits import Semantics
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFailure:
     """One entry.
 
     :param case: id of a case; empty when it is a trait. :param trait: name of a trait; empty when it is a case.
@@ -56,7 +56,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KnownNote:
     """An entry as a run record tells of it (:attr:`CaseRecord.known`).
 
     :param trait: the trait that is known to differ; empty when it is the case itself.
@@ -68,14 +68,16 @@ class Told:
     expires: datetime.date
 
 
-def read_told(text: str) -> tuple[Told, ...]:
-    """The entries in the words of :meth:`Known.__str__` and :meth:`KnownFailures.marked`; none where there are none."""
+def read_told(text: str) -> tuple[KnownNote, ...]:
+    """Read the entries back from a text of :meth:`KnownFailure.__str__`; empty when it names none."""
     found = list(_TOLD.finditer(text))
     ends = [one.start() for one in found[1:]] + [len(text)]
     told = []
     for one, after in zip(found, ends, strict=False):
         reason, _, link = text[one.end() : after].rpartition(" (")
-        told.append(Told(one["trait"] or "", reason, link.removesuffix(")"), datetime.date.fromisoformat(one["day"])))
+        told.append(
+            KnownNote(one["trait"] or "", reason, link.removesuffix(")"), datetime.date.fromisoformat(one["day"]))
+        )
     return tuple(told)
 
 
@@ -91,7 +93,7 @@ class KnownFailures:
 
     path: str
     today: datetime.date
-    entries: tuple[Known, ...] = ()
+    entries: tuple[KnownFailure, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class KnownFailures:
         )
 
     @property
-    def _valid(self) -> tuple[Known, ...]:
+    def _valid(self) -> tuple[KnownFailure, ...]:
         return tuple(one for one in self.entries if one.expires >= self.today)
 
     def marked(self, case: CaseRecord, profile: Profile) -> CaseRecord:
@@ -152,7 +154,7 @@ class KnownFailures:
                 lines.append(f"{self.path}: {one.trait} is known to differ and did not; take the entry out")
         return tuple(lines)
 
-    def _covering(self, trait: str, value: str) -> Known | None:
+    def _covering(self, trait: str, value: str) -> KnownFailure | None:
         return next((one for one in self._valid if one.trait == trait and one.value in ("", value)), None)
 
 
@@ -167,7 +169,7 @@ def load_known(text: str, *, path: str, today: datetime.date, semantics: Semanti
         top = Table(tomllib.loads(text), path=path, kind=CaseError)
     except tomllib.TOMLDecodeError as error:
         raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from None
-    entries: list[Known] = []
+    entries: list[KnownFailure] = []
     for table in top.table_list("known") if "known" in top.names() else ():
         one = _read(table, semantics)
         if any(_key(one) == _key(other) for other in entries):
@@ -178,7 +180,7 @@ def load_known(text: str, *, path: str, today: datetime.date, semantics: Semanti
     return KnownFailures(path, today, tuple(entries))
 
 
-def _read(table: Table, semantics: Semantics) -> Known:
+def _read(table: Table, semantics: Semantics) -> KnownFailure:
     given = [key for key in ("case", "trait") if key in table.names()]
     if len(given) != 1:
         raise table.error("an entry names a case or a trait, one of them", remedy='write case = "..." or trait = "..."')
@@ -192,7 +194,7 @@ def _read(table: Table, semantics: Semantics) -> Known:
             raise table.error(complaint, remedy="name a trait of cases/semantics.toml and one of its values")
     if outcome and outcome not in list(FAILED):
         raise table.error(f"{outcome} is no way to fail", remedy=f"one of {', '.join(sorted(FAILED))}")
-    return Known(
+    return KnownFailure(
         case=name if given == ["case"] else "",
         trait=name if given == ["trait"] else "",
         reason=table.text("reason"),
@@ -203,7 +205,7 @@ def _read(table: Table, semantics: Semantics) -> Known:
     )
 
 
-def _key(one: Known) -> tuple[str, str, Outcome | None, str]:
+def _key(one: KnownFailure) -> tuple[str, str, Outcome | None, str]:
     return one.case, one.trait, one.outcome, one.value
 
 

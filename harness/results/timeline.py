@@ -53,7 +53,7 @@ class RunSummary:
     failed: int
 
 
-class State(StrEnum):
+class BuildState(StrEnum):
     """What a build came to."""
 
     GOOD = "good"
@@ -94,13 +94,13 @@ class Build:
         return tuple(dict.fromkeys(one.said for one in self.entries if one.said))
 
     @property
-    def state(self) -> State:
+    def state(self) -> BuildState:
         """Good, bad, or sometimes this and sometimes that."""
         if not self.asked:
-            return State.UNKNOWN
+            return BuildState.UNKNOWN
         if 0 < self.failed < self.asked:
-            return State.FLAKY
-        return State.BAD if self.failed else State.GOOD
+            return BuildState.FLAKY
+        return BuildState.BAD if self.failed else BuildState.GOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Timeline:
     @property
     def asked_builds(self) -> tuple[Build, ...]:
         """Those that it was asked of."""
-        return tuple(one for one in self.builds if one.state is not State.UNKNOWN)
+        return tuple(one for one in self.builds if one.state is not BuildState.UNKNOWN)
 
     @property
     def stretch(self) -> tuple[Build, ...]:
@@ -124,7 +124,7 @@ class Timeline:
         state = builds[-1].state
         taken: list[Build] = []
         for one in reversed(builds):
-            if one.state is not state and not (state is State.BAD and one.state is State.FLAKY):
+            if one.state is not state and not (state is BuildState.BAD and one.state is BuildState.FLAKY):
                 break
             taken.append(one)
         while taken and taken[-1].state is not state:
@@ -135,20 +135,21 @@ class Timeline:
     def first_bad(self) -> Build | None:
         """The first build of the stretch that is still bad; None when the newest is not bad."""
         stretch = self.stretch
-        return stretch[0] if stretch and stretch[0].state is State.BAD else None
+        return stretch[0] if stretch and stretch[0].state is BuildState.BAD else None
 
     @property
     def times_broken(self) -> int:
         """How often it went from good to bad (or was bad from the start)."""
-        states = [one.state for one in self.asked_builds if one.state is not State.FLAKY]
+        states = [one.state for one in self.asked_builds if one.state is not BuildState.FLAKY]
         return sum(
-            now is State.BAD and before is not State.BAD for before, now in zip([None, *states], states, strict=False)
+            now is BuildState.BAD and before is not BuildState.BAD
+            for before, now in zip([None, *states], states, strict=False)
         )
 
     @property
     def flakes(self) -> tuple[Build, ...]:
         """The builds that sometimes failed."""
-        return tuple(one for one in self.builds if one.state is State.FLAKY)
+        return tuple(one for one in self.builds if one.state is BuildState.FLAKY)
 
     @property
     def value_changes(self) -> tuple[Build, ...]:

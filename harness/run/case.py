@@ -29,7 +29,7 @@ from harness.run.play import HierarchyError, NotAskedError, Played, mount_comman
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
@@ -43,7 +43,7 @@ DIFF_NAME = "diff"
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class CaseEnvironment:
     """Where cases are run: a prepared kernel, what is expected of it, and the run's folder.
 
     :param config: the kernel's configuration; None when it is unknown.
@@ -61,7 +61,7 @@ class Bench:
         return missing_needs(needs, self.config, lacking=self.lacking)
 
 
-def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Bench:
+def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> CaseEnvironment:
     """Where the cases of a prepared kernel are run.
 
     :raises UsageError: there is no such profile.
@@ -72,13 +72,13 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Ben
     if prepared.declared is not None:
         profile = semantics.changed(profile, prepared.declared)
     lacking = excused(prepared.lacking, profile)
-    return Bench(prepared, profile, config if prepared.config_text else None, folder, lacking)
+    return CaseEnvironment(prepared, profile, config if prepared.config_text else None, folder, lacking)
 
 
-class OpenCase:
+class RunningCase:
     """A case while it runs: its machine, and what was seen on it so far."""
 
-    def __init__(self, bench: Bench, case_id: str, *, folder: str) -> None:
+    def __init__(self, bench: CaseEnvironment, case_id: str, *, folder: str) -> None:
         self.bench = bench
         self.id = case_id
         self.folder = folder
@@ -171,18 +171,20 @@ class OpenCase:
             try:
                 return read_taint(console, self.deadline.sooner(5))
             except Unanswered as error:
-                self.fate = machine.fate_of(Console(console.name), error)
+                self.fate = machine.fate_of(ConsoleName(console.name), error)
                 return 0
         return 0
 
 
-def run_session(transcript: Transcript, bench: Bench, *, folder: str, until_line: int | None = None) -> CaseRecord:
+def run_session(
+    transcript: Transcript, bench: CaseEnvironment, *, folder: str, until_line: int | None = None
+) -> CaseRecord:
     """Play a session file on a machine of its own and record what came of it."""
     with opened(bench, transcript.path, folder=folder) as case:
         return _run_session(transcript, case, until_line)
 
 
-def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None) -> CaseRecord:
+def _run_session(transcript: Transcript, case: RunningCase, until_line: int | None) -> CaseRecord:
     played, skipped = Played((), (), Fate.ALIVE), ""
     try:
         skipped = case.bench.missing(transcript.needs) or missing_hierarchies(transcript.hierarchies, case.bench.config)
@@ -212,7 +214,7 @@ def _run_session(transcript: Transcript, case: OpenCase, until_line: int | None)
     return case.record(verdict, title=transcript.title, transcript=actual)
 
 
-def conclude(case: OpenCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:
+def conclude(case: RunningCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:
     """Judge and record a Python case that has run.
 
     :param error: what it raised; None when it came to its end. :param trace: pytest's text of that.
@@ -254,9 +256,9 @@ def verdict_on(error: HarnessError) -> tuple[Verdict, Fault]:
 
 
 @contextmanager
-def opened(bench: Bench, case_id: str, *, folder: str) -> Iterator[OpenCase]:
+def opened(bench: CaseEnvironment, case_id: str, *, folder: str) -> Iterator[RunningCase]:
     """A case for the length of a ``with`` block; its machine ends with it, whatever happens."""
-    case = OpenCase(bench, case_id, folder=folder)
+    case = RunningCase(bench, case_id, folder=folder)
     try:
         yield case
     except BaseException:

@@ -21,14 +21,14 @@ from harness.guest.prompt import INTRODUCER, MARKER_LIMIT
 from harness.guest.qemu import KERNEL_LOG
 from harness.kernellog.reader import scan
 from harness.report.text import plain_text
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 LEAVE = b"\x1d"
 """Ctrl-], as telnet has it."""
 NEXT = b"\x1e"
 """Ctrl-^."""
 
-_PORTS = {Console.ADMIN: "/dev/ttyS1", Console.INSIDE: "/dev/ttyS2", Console.OBSERVER: "/dev/ttyS3"}
+_PORTS = {ConsoleName.ADMIN: "/dev/ttyS1", ConsoleName.INSIDE: "/dev/ttyS2", ConsoleName.OBSERVER: "/dev/ttyS3"}
 _KEYS = re.compile(b"([" + re.escape(LEAVE + NEXT) + b"])")
 _ANNOUNCEMENT = re.compile(re.escape(INTRODUCER) + rb"([CDE]);[^\x07\x1b]*\x07")
 _SECONDS = 5.0
@@ -40,7 +40,7 @@ _AFTERWARDS = b"\x1b[0m\x1b[?25h\x1b[?2004l"
 """Plain text, a cursor, no marks around what is pasted: what a program of the guest may have left behind."""
 
 
-def hand_over(machine: Machine, first: Console) -> str:
+def hand_over(machine: Machine, first: ConsoleName) -> str:
     """Connect this terminal with one console after another until the person leaves or the machine ends.
 
     :param first: the console to begin with. :return: how it ended; of a machine that did so by itself the last words.
@@ -91,12 +91,12 @@ def _may_be_one(end: bytes) -> bool:
 class _Seat:
     """A person before the consoles."""
 
-    def __init__(self, machine: Machine, first: Console) -> None:
+    def __init__(self, machine: Machine, first: ConsoleName) -> None:
         self._machine = machine
         self._wires = machine.wires
         self._current = first
-        self._screens = {name: Screen() for name in Console}
-        self._visited: set[Console] = set()
+        self._screens = {name: Screen() for name in ConsoleName}
+        self._visited: set[ConsoleName] = set()
 
     def stay(self, resizes: int) -> str:
         """Pass everything on until it is over; returns how it ended."""
@@ -122,7 +122,7 @@ class _Seat:
             if part == LEAVE:
                 return False
             if part == NEXT:
-                order = list(Console)
+                order = list(ConsoleName)
                 self._turn_to(order[(order.index(self._current) + 1) % len(order)])
             elif part:
                 self._screens[self._current].is_idle = False
@@ -139,7 +139,7 @@ class _Seat:
             screen.is_fresh = False
             self._furnish(self._current, is_fresh=True)
 
-    def _turn_to(self, name: Console) -> None:
+    def _turn_to(self, name: ConsoleName) -> None:
         self._current = name
         _write(f"\r\n[console {name}; Ctrl-^ goes to the next one, Ctrl-] leaves]\r\n".encode())
         self._show()
@@ -149,7 +149,7 @@ class _Seat:
         else:
             self._wires.send(name.value, b"\n", deadline=Deadline.after(_SECONDS))
 
-    def _furnish(self, name: Console, *, is_fresh: bool = False) -> None:
+    def _furnish(self, name: ConsoleName, *, is_fresh: bool = False) -> None:
         """Echo, line ends, line editing and the size of the terminal, none of which the harness itself wants.
 
         :param is_fresh: the shell has just come in the place of one that ended, and does not know the nonce.
@@ -174,7 +174,7 @@ class _Seat:
 
         Where all are busy nothing is said: what goes on there is not the harness's to disturb.
         """
-        others = [name for name in reversed(Console) if name is not self._current and self._screens[name].is_idle]
+        others = [name for name in reversed(ConsoleName) if name is not self._current and self._screens[name].is_idle]
         if not others:
             return
         helper = min(others, key=lambda name: name in self._visited)

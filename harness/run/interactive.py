@@ -19,7 +19,7 @@ from harness.run.console_relay import hand_over
 from harness.run.play import NotAskedError, Played, play
 from harness.semantics.profile import Profile
 from harness.semantics.shipped import shipped_semantics
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.transcript import Transcript, parse
 
 _PLAY_SECONDS = 600.0
@@ -53,7 +53,7 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
             prepared, folder=folder / "machine", deadline=Deadline.after(_CLONE_SECONDS + options.boot_seconds)
         )
         with lease as machine:
-            first = _play(transcript, line, machine, bench.profile) if transcript is not None else Console.ADMIN
+            first = _play(transcript, line, machine, bench.profile) if transcript is not None else ConsoleName.ADMIN
             _say(f"harness: the logs of this machine, while it is there: {machine.folder}")
             _say(f"\nharness: {hand_over(machine, first)}")
     return ExitStatus.AS_EXPECTED
@@ -73,15 +73,15 @@ def read_case(word: str) -> tuple[Transcript, int | None]:
     return parse(path.read_text(encoding="utf-8"), path=paths.case_id(path)), int(number) if number else None
 
 
-def _play(transcript: Transcript, line: int | None, machine: Machine, profile: Profile) -> Console:
+def _play(transcript: Transcript, line: int | None, machine: Machine, profile: Profile) -> ConsoleName:
     """Play the case and show it; the console that it left off at."""
     try:
         played = play(transcript, machine, profile=profile, deadline=Deadline.after(_PLAY_SECONDS), until_line=line)
     except NotAskedError as error:
         _say(f"harness: {transcript.path} was not played: {error}")
-        return Console.ADMIN
+        return ConsoleName.ADMIN
     _show(played)
-    return played.steps[-1].step.console if played.steps else Console.ADMIN
+    return played.steps[-1].step.console if played.steps else ConsoleName.ADMIN
 
 
 def _show(played: Played) -> None:

@@ -1,7 +1,7 @@
 """A run: pytest over the cases of one prepared kernel, a display while it goes, and the record of it.
 
-pytest runs the cases, here or in xdist's workers. A :class:`Listener` in this process hears of each case's end, keeps
-the record on disk as the run goes (a run that is killed leaves every case that had ended), and tells the display.
+pytest runs the cases, here or in xdist's workers. A :class:`RunRecorder` in this process hears of each case's end,
+keeps the record on disk as the run goes (a run that is killed leaves every case that had ended), and tells the display.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunF
 from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
-from harness.run.case import Bench, make_bench
-from harness.run.recorder import Listener
+from harness.run.case import CaseEnvironment, make_bench
+from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
 from harness.run.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics.traits import Semantics
@@ -80,7 +80,7 @@ def run_cases(
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
-    listener = Listener(bench, semantics, folder, display, record, judging.known, selection)
+    listener = RunRecorder(bench, semantics, folder, display, record, judging.known, selection)
     status, said = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
@@ -107,7 +107,7 @@ def run_cases(
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
 
 
-def _run_rounds(listener: Listener) -> tuple[int, str]:
+def _run_rounds(listener: RunRecorder) -> tuple[int, str]:
     """Ask the cases as often as was asked for; pytest's last exit status, and what it had to say."""
     status, said = int(pytest.ExitCode.OK), ""
     selection = listener.selection
@@ -166,7 +166,7 @@ def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitSt
     return ExitStatus.DIFFERS if failed else ExitStatus.AS_EXPECTED
 
 
-def first_record(bench: Bench, *, command: str, workers: int) -> RunRecord:
+def first_record(bench: CaseEnvironment, *, command: str, workers: int) -> RunRecord:
     """What can be said of a run before its first case."""
     prepared = bench.prepared
     return RunRecord(

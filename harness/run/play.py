@@ -11,7 +11,7 @@ from harness.guest.machine import Machine
 from harness.model.verdict import Fate, TraitSighting
 from harness.semantics.judge import StepOutcome
 from harness.semantics.profile import Profile
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.match import Bindings, is_played, match_step, substitute, unlearned
 from harness.session.render import PlayedStep
@@ -55,7 +55,7 @@ def play(
     try:
         mount_hierarchies(machine, transcript.hierarchies, at=transcript.mount_point, deadline=deadline)
     except Unanswered as error:
-        return Played((), (), machine.fate_of(Console.ADMIN, error))
+        return Played((), (), machine.fate_of(ConsoleName.ADMIN, error))
     except HierarchyError as error:
         outcome = StepOutcome(f"{transcript.path}:1", fits=False, reason=f"the hierarchies cannot be mounted: {error}")
         return Played((), (outcome,), Fate.ALIVE)
@@ -73,7 +73,7 @@ def mount_hierarchies(machine: Machine, hierarchies: Sequence[Hierarchy], *, at:
     :param at: the folder; see ``nsctl hierarchies`` for what is mounted where.
     :raises NotAskedError: the kernel has no such controller or hierarchy. :raises Unanswered: as a command.
     """
-    admin = machine.console(Console.ADMIN, deadline=deadline.sooner(STEP_SECONDS))
+    admin = machine.console(ConsoleName.ADMIN, deadline=deadline.sooner(STEP_SECONDS))
     # The file is for shells that start without the environment (env -i, su -).
     command = "echo $HARNESS_NONCE >/run/harness.nonce"
     wanted = mount_command(hierarchies, at=at)
@@ -167,7 +167,7 @@ class _Player:
         shown = command if len(command) <= 80 else command[:77] + "..."
         self.outcomes.append(StepOutcome(where, fits=False, reason=f"at: {shown}"))
 
-    def _base_prompt(self, console: Console) -> str | None:
+    def _base_prompt(self, console: ConsoleName) -> str | None:
         prompts = self._transcript.prompts.get(console, ())
         return prompts[0].text if prompts else None
 

@@ -30,14 +30,14 @@ from harness.model.run_record import CaseRecord, dumps_case
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import RUN_NAME, case_folder_name
-from harness.run.case import Bench, OpenCase, conclude, make_bench, run_session
+from harness.run.case import CaseEnvironment, RunningCase, conclude, make_bench, run_session
 from harness.run.play import NotAskedError
 from harness.run.python_api import Hierarchies, Shell, Sight
 from harness.run.python_file import check_names, explain_import
 from harness.run.rounds import shuffle
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.transcript import Transcript, check_traits, parse
 
 PREPARED = "harness_prepared"
@@ -48,9 +48,9 @@ ORDER = "harness_order"
 RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
-_BENCH = pytest.StashKey[Bench]()
+_BENCH = pytest.StashKey[CaseEnvironment]()
 _SEMANTICS = pytest.StashKey[Semantics]()
-_CASE = pytest.StashKey[OpenCase]()
+_CASE = pytest.StashKey[RunningCase]()
 _DONE = pytest.StashKey[CaseRecord]()
 _ENDS = pytest.StashKey[ExitStack]()
 _NAMES = pytest.StashKey[dict[str, Path]]()
@@ -211,7 +211,7 @@ def identity_of(path: Path, nodeid: str) -> str:
     return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
 
 
-def bench_of(config: pytest.Config) -> Bench:
+def bench_of(config: pytest.Config) -> CaseEnvironment:
     """Where the cases of this process run: what the controller prepared, or prepared here and now.
 
     :raises HarnessError: nothing can be prepared.
@@ -220,7 +220,7 @@ def bench_of(config: pytest.Config) -> Bench:
         return known
     handed = getattr(config, "workerinput", {})
     if PREPARED in handed:
-        prepared, folder = pipeline.loads(handed[PREPARED]), Path(handed[FOLDER])
+        prepared, folder = pipeline.load_prepared(handed[PREPARED]), Path(handed[FOLDER])
     else:
         folder = Path(config.stash[_ENDS].enter_context(tempfile.TemporaryDirectory(prefix="harness-")))
         options = Options(kernel=config.getoption("--kernel"), profile=config.getoption("--profile"))
@@ -234,7 +234,7 @@ def bench_of(config: pytest.Config) -> Bench:
     return set_bench(config, make_bench(prepared, semantics_of(config), folder=folder))
 
 
-def set_bench(config: pytest.Config, bench: Bench) -> Bench:
+def set_bench(config: pytest.Config, bench: CaseEnvironment) -> CaseEnvironment:
     """Let the cases of this process run there."""
     config.stash[_BENCH] = bench
     return bench
@@ -262,13 +262,13 @@ def semantics_of(config: pytest.Config) -> Semantics:
 
 
 @pytest.fixture
-def guest(request: pytest.FixtureRequest) -> Iterator[OpenCase]:
+def guest(request: pytest.FixtureRequest) -> Iterator[RunningCase]:
     """A case with a pristine machine of its own."""
     item = cast(pytest.Function, request.node)
     bench = bench_of(request.config)
     wanted = [need for marker in item.iter_markers("needs") for need in marker.args]
     identity = identity_of(item.path, item.nodeid)
-    case = OpenCase(bench, identity, folder=case_folder_name(identity))
+    case = RunningCase(bench, identity, folder=case_folder_name(identity))
     item.stash[_CASE] = case
     if reason := bench.missing(wanted):
         raise NotAskedError(reason)
@@ -277,31 +277,31 @@ def guest(request: pytest.FixtureRequest) -> Iterator[OpenCase]:
 
 
 @pytest.fixture
-def admin(guest: OpenCase) -> Shell:
+def admin(guest: RunningCase) -> Shell:
     """The console of the first serial port: root in the initial namespaces."""
-    return Shell(guest, Console.ADMIN)
+    return Shell(guest, ConsoleName.ADMIN)
 
 
 @pytest.fixture
-def inside(guest: OpenCase) -> Shell:
+def inside(guest: RunningCase) -> Shell:
     """A second console, by habit that of the task inside a namespace."""
-    return Shell(guest, Console.INSIDE)
+    return Shell(guest, ConsoleName.INSIDE)
 
 
 @pytest.fixture
-def observer(guest: OpenCase) -> Shell:
+def observer(guest: RunningCase) -> Shell:
     """A third console, by habit of somebody who looks on from elsewhere."""
-    return Shell(guest, Console.OBSERVER)
+    return Shell(guest, ConsoleName.OBSERVER)
 
 
 @pytest.fixture
-def hierarchies(guest: OpenCase) -> Hierarchies:
+def hierarchies(guest: RunningCase) -> Hierarchies:
     """A function that mounts cgroup hierarchies."""
     return Hierarchies(guest)
 
 
 @pytest.fixture
-def sight(guest: OpenCase, request: pytest.FixtureRequest) -> Sight:
+def sight(guest: RunningCase, request: pytest.FixtureRequest) -> Sight:
     """A function that records the value of a trait."""
     return Sight(guest, semantics_of(request.config))
 
@@ -344,7 +344,7 @@ def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) ->
 def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> CaseRecord:
     """The record of a Python case that asked for no machine, or for a fixture that there is not."""
     identity = identity_of(item.path, item.nodeid)
-    case = OpenCase(bench_of(item.config), identity, folder=case_folder_name(identity))
+    case = RunningCase(bench_of(item.config), identity, folder=case_folder_name(identity))
     if isinstance(error, pytest.FixtureLookupError):
         error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy="see README.md for what there is")
     return conclude(case, error, title=_title(item), trace=trace)

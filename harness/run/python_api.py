@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.base.errors import CaseError
-from harness.guest.console import Answer, Unanswered
+from harness.guest.console import CommandResult, Unanswered
 from harness.model.verdict import TraitSighting
-from harness.run.case import OpenCase, missing_hierarchies
+from harness.run.case import RunningCase, missing_hierarchies
 from harness.run.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
 from harness.semantics.judge import StepOutcome
 from harness.semantics.traits import Semantics
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import read_header
 
 
@@ -24,8 +24,8 @@ class Shell:
     :param case: the case that it belongs to. :param name: which one.
     """
 
-    case: OpenCase
-    name: Console
+    case: RunningCase
+    name: ConsoleName
 
     def run(self, command: str, *, seconds: float = STEP_SECONDS) -> str:
         """Type a command and return what it printed, without the last line's end.
@@ -35,7 +35,7 @@ class Shell:
         """
         return self.ask(command, seconds=seconds).output.rstrip("\n")
 
-    def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> Answer:
+    def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> CommandResult:
         """As :meth:`run`, but return the whole answer: exit status, prompt, shell, time."""
         deadline = self.case.deadline.sooner(seconds)
         machine = self.case.machine()
@@ -54,7 +54,7 @@ class Shell:
 class Hierarchies:
     """Mounts cgroup hierarchies for a Python case."""
 
-    case: OpenCase
+    case: RunningCase
 
     def __call__(self, *specs: str, at: str = "/sys/fs/cgroup") -> str:
         """Mount hierarchies, written as in the header of a session file: ``v2``, ``v1:freezer``, ...
@@ -65,7 +65,7 @@ class Hierarchies:
         wanted = read_header((f"hierarchies: {' '.join(specs)}", ""), path=self.case.id).hierarchies
         if reason := missing_hierarchies(wanted, self.case.bench.config):
             raise NotAskedError(reason)
-        with _judged(self.case, Console.ADMIN, "mounting the hierarchies"):
+        with _judged(self.case, ConsoleName.ADMIN, "mounting the hierarchies"):
             machine = self.case.machine(mount=mount_command(wanted, at=at))
             mount_hierarchies(machine, wanted, at=at, deadline=self.case.deadline)
         return at
@@ -75,7 +75,7 @@ class Hierarchies:
 class Sight:
     """Says that a Python case saw a value of a trait."""
 
-    case: OpenCase
+    case: RunningCase
     semantics: Semantics
 
     def __call__(self, trait: str, value: str) -> None:
@@ -90,7 +90,7 @@ class Sight:
 
 
 @contextlib.contextmanager
-def _judged(case: OpenCase, console: Console, doing: str) -> Iterator[None]:
+def _judged(case: RunningCase, console: ConsoleName, doing: str) -> Iterator[None]:
     """Let a case be judged by a command that does not return."""
     try:
         yield

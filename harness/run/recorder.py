@@ -20,7 +20,7 @@ from harness.report.display.plain import RunDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run import pytest_plugin
-from harness.run.case import Bench, junit_names
+from harness.run.case import CaseEnvironment, junit_names
 from harness.run.rounds import join
 from harness.run.selection import Selection
 from harness.semantics import judge
@@ -31,10 +31,10 @@ _FAILS = {*FAILED, Outcome.ERROR}
 
 
 @dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
-class Listener:
+class RunRecorder:
     """Hears from pytest how the run goes; registered as a plug-in of the controller."""
 
-    bench: Bench
+    bench: CaseEnvironment
     semantics: Semantics
     folder: RunFolder
     display: RunDisplay
@@ -56,7 +56,7 @@ class Listener:
     def pytest_configure_node(self, node: object) -> None:
         """Hand a worker the prepared kernel."""
         handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
-        handed[pytest_plugin.PREPARED] = pipeline.dumps(self.bench.prepared)
+        handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.bench.prepared)
         handed[pytest_plugin.FOLDER] = str(self.bench.folder / self.round_name)
         handed[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
 

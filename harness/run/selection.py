@@ -15,7 +15,7 @@ import pytest
 from harness.base import paths as places
 from harness.base.errors import CaseError, HarnessError, UsageError
 from harness.run import pytest_plugin
-from harness.run.case import Bench
+from harness.run.case import CaseEnvironment
 from harness.run.rounds import ONCE, Rounds
 
 
@@ -90,7 +90,7 @@ def find_no_case(status: int, said: str, selection: Selection, *, is_broken: boo
 class InProcess:
     """Gives the cases of this very process their bench, when no worker is used."""
 
-    def __init__(self, bench: Bench, *, order: str) -> None:
+    def __init__(self, bench: CaseEnvironment, *, order: str) -> None:
         self._bench = bench
         self._order = order
 

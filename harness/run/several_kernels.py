@@ -47,7 +47,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunSettings:
     """What a run is to do with each kernel.
 
     :param command: the words that the user typed.
@@ -63,7 +63,7 @@ class Asked:
 
 def run_kernels(
     kernels: Sequence[Options],
-    asked: Asked,
+    asked: RunSettings,
     *,
     display: RunDisplay,
     tell: Callable[[HarnessError], ExitStatus],
@@ -102,7 +102,7 @@ def run_kernels(
 
 
 def _run_one(
-    ready: Ready, asked: Asked, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
+    ready: Ready, asked: RunSettings, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
 ) -> tuple[RunRecord | None, ExitStatus]:
     """The cases of one kernel; an error of its own is told and recorded, and stops no other."""
     record = None
@@ -143,7 +143,7 @@ def remember_run(folder: RunFolder, record: RunRecord, results: Path, display: R
 
 @contextlib.contextmanager
 def ready_kernels(
-    kernels: Sequence[Options], asked: Asked, display: RunDisplay, *, names: Sequence[str] = ()
+    kernels: Sequence[Options], asked: RunSettings, display: RunDisplay, *, names: Sequence[str] = ()
 ) -> Iterator[Iterator[Ready]]:
     """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background.
 
@@ -177,7 +177,7 @@ def _discard_unused(ready: Ready) -> None:
         ready.folder.discard()
 
 
-def _prepare(options: Options, asked: Asked, display: RunDisplay, *, name: str) -> Ready:
+def _prepare(options: Options, asked: RunSettings, display: RunDisplay, *, name: str) -> Ready:
     """All that comes before the first case of one kernel.
 
     :param name: what to say in front of each phase, when several kernels are in work.

@@ -59,7 +59,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ReleaseChange:
     """What mainline says from a release on.
 
     :param backported: ``None`` when the change stayed in mainline; else the first release of each stable series known
@@ -111,7 +111,7 @@ class Nearness:
         return f"{text}: {', '.join(names)}" if names else text
 
 
-def resolve(changes: Iterable[Change], release: Release) -> Expectation | None:
+def resolve(changes: Iterable[ReleaseChange], release: Release) -> Expectation | None:
     """The last change at or before the release, held back to unconfirmed where the release alone cannot tell."""
     current: Expectation | None = None
     for change in changes:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from harness.base.errors import CaseError, SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.base.toml_table import Table
-from harness.semantics.profile import Change, Declaration, Expectation, Profile, resolve
+from harness.semantics.profile import Declaration, Expectation, Profile, ReleaseChange, resolve
 
 AUTO = "auto"
 MAINLINE = "mainline"
@@ -65,7 +65,7 @@ class Semantics:
 
     traits: Mapping[str, Trait]
     postings: Mapping[str, Profile]
-    changes: Mapping[str, tuple[Change, ...]]
+    changes: Mapping[str, tuple[ReleaseChange, ...]]
     released: Mapping[Release, str]
 
     @property
@@ -197,7 +197,7 @@ def load_semantics(text: str, *, path: str) -> Semantics:
         raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
     traits = {name: _read_trait(name, table) for name, table in top.table("trait").tables()}
     postings: dict[str, Profile] = {}
-    changes: dict[str, tuple[Change, ...]] = {}
+    changes: dict[str, tuple[ReleaseChange, ...]] = {}
     released: dict[Release, str] = {}
     for name, table in top.table("profile").tables():
         if name == MAINLINE:
@@ -243,12 +243,12 @@ def _read_posting(name: str, table: Table, traits: Mapping[str, Trait]) -> Profi
     return profile
 
 
-def _read_mainline(table: Table, traits: Mapping[str, Trait]) -> dict[str, tuple[Change, ...]]:
+def _read_mainline(table: Table, traits: Mapping[str, Trait]) -> dict[str, tuple[ReleaseChange, ...]]:
     table.text("title"), table.text("source")
     lists = table.table("changes")
     read = {}
     for name in lists.names():
-        changes: list[Change] = []
+        changes: list[ReleaseChange] = []
         for cell in lists.table_list(name):
             change = _read_change(cell, _trait_of(name, cell, traits))
             if changes and change.since.numbers <= changes[-1].since.numbers:
@@ -268,9 +268,9 @@ def _read_released(table: Table) -> dict[Release, str]:
     return {_read_release(dates, name): dates.date(name) for name in dates.names()}
 
 
-def _read_change(cell: Table, trait: Trait) -> Change:
+def _read_change(cell: Table, trait: Trait) -> ReleaseChange:
     backported = cell.texts("backported", default=None)
-    return Change(
+    return ReleaseChange(
         _read_release(cell, cell.text("since")),
         _read_expectation(cell, trait),
         None if backported is None else tuple(_read_release(cell, text) for text in backported),

@@ -23,7 +23,7 @@ _HOST_APT = Apt()
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class AppliedSeries:
     """A series on its base.
 
     :param base_word: the base as a KERNEL word, a tree at its commit, so that it stays where it is while kernels are
@@ -70,7 +70,7 @@ def find_ground(
     deadline: Deadline,
     apt: Apt = _HOST_APT,
     say: Callable[[str], None] = lambda _: None,
-) -> Ground:
+) -> AppliedSeries:
     """Find the base, read the series, and see how far it applies.
 
     :param base: the word of ``--base``. :param series: a mailbox, a folder of patches or a range, as after the ``+``.
@@ -100,7 +100,7 @@ def find_ground(
     commits = tree.commits if tree else ()
     pinned = _pinned(base, word, at)
     may_move = word.tree is not None and pinned == base
-    return Ground(pinned, at, series, whole, applied, conflict, told, commits, may_move)
+    return AppliedSeries(pinned, at, series, whole, applied, conflict, told, commits, may_move)
 
 
 def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.model.series_record import Effect, Of, Standing
+from harness.model.series_record import Effect, EffectKind, Expectedness
 from harness.model.verdict import FAILED, Outcome
-from harness.results.compare import CaseChange, Change, Comparison, compare, is_asked
+from harness.results.compare import CaseChange, ChangeKind, Comparison, compare, is_asked
 from harness.series.declared import Declarations
 
 SEPARATOR = " and "
@@ -16,7 +16,7 @@ SEPARATOR = " and "
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownResults:
     """What is known of a kernel.
 
     :param number: of the patch. :param run: its record, for what is not about a case.
@@ -29,10 +29,10 @@ class Known:
     cases: Mapping[str, CaseRecord]
     asked_at: Mapping[str, int]
 
-    def followed_by(self, number: int, run: RunRecord) -> Known:
+    def followed_by(self, number: int, run: RunRecord) -> KnownResults:
         """What is known after the cases of ``run`` were asked of a later patch."""
         new = {case.id: case for case in run.cases}
-        return Known(number, run, {**self.cases, **new}, {**self.asked_at, **dict.fromkeys(new, number)})
+        return KnownResults(number, run, {**self.cases, **new}, {**self.asked_at, **dict.fromkeys(new, number)})
 
 
 def trait_values(cases: Iterable[CaseRecord]) -> dict[str, str]:
@@ -45,7 +45,7 @@ def trait_values(cases: Iterable[CaseRecord]) -> dict[str, str]:
 
 
 def find_effects(
-    before: Known, number: int, run: RunRecord, *, base: Known, declared: Declarations
+    before: KnownResults, number: int, run: RunRecord, *, base: KnownResults, declared: Declarations
 ) -> tuple[Effect, ...]:
     """What patch ``number``, of whose kernel ``run`` is, changed in the cases that were asked before and on it.
 
@@ -63,13 +63,13 @@ def find_effects(
     cases = [
         effect
         for one in comparison.cases
-        if not _is_explained(one, told) and not (one.id in splatted and one.change is not Change.FIXED)
+        if not _is_explained(one, told) and not (one.id in splatted and one.change is not ChangeKind.FIXED)
         if (effect := _case_effect(one, declared)) is not None
     ]
     return tuple(replace(one, since=_since(one, before, number)) for one in (*traits, *splats, *cases))
 
 
-def _since(effect: Effect, before: Known, number: int) -> int:
+def _since(effect: Effect, before: KnownResults, number: int) -> int:
     """The last patch without the effect, when it is not the one that was judged before this."""
     at = max((before.asked_at[case] for case in effect.cases if case in before.asked_at), default=before.number)
     return -1 if at >= before.number or at >= number - 1 else at
@@ -78,7 +78,7 @@ def _since(effect: Effect, before: Known, number: int) -> int:
 def _trait_effects(
     old: Mapping[str, CaseRecord],
     now: Mapping[str, CaseRecord],
-    base: Known,
+    base: KnownResults,
     number: int,
     declared: Declarations,
     run: RunRecord,
@@ -93,14 +93,14 @@ def _trait_effects(
     for trait in (one for one in values if one in was and was[one] != values[one]):
         expected = told[trait].expected if trait in told and told[trait].confirmed else ""
         if declared.allows(trait, values[trait], patch=number):
-            standing = Standing.INTENDED
+            standing = Expectedness.INTENDED
         elif values[trait] in (at_base.get(trait), expected) and was[trait] not in (expected, meant.get(trait)):
-            standing = Standing.MENDED
+            standing = Expectedness.MENDED
         else:
-            standing = Standing.UNEXPECTED
+            standing = Expectedness.UNEXPECTED
         showing = tuple(case for case in now if _values(now[case], trait) != _values(old[case], trait))
         meaning = told[trait].meaning if trait in told else ""
-        yield Effect(Of.TRAIT, trait, was[trait], values[trait], standing, meaning, showing)
+        yield Effect(EffectKind.TRAIT, trait, was[trait], values[trait], standing, meaning, showing)
 
 
 def _values(case: CaseRecord, trait: str) -> set[str]:
@@ -109,11 +109,11 @@ def _values(case: CaseRecord, trait: str) -> set[str]:
 
 def _splat_effects(comparison: Comparison) -> Iterator[Effect]:
     for one in comparison.splats:
-        if one.change in (Change.REGRESSED, Change.NEW):
+        if one.change in (ChangeKind.REGRESSED, ChangeKind.NEW):
             # A splat that did not come again is still one: races are like that.
-            yield Effect(Of.SPLAT, one.fingerprint, "", one.kind, Standing.UNEXPECTED, one.title, one.cases)
-        elif one.change is Change.FIXED:
-            yield Effect(Of.SPLAT, one.fingerprint, one.kind, "", Standing.MENDED, one.title, one.cases)
+            yield Effect(EffectKind.SPLAT, one.fingerprint, "", one.kind, Expectedness.UNEXPECTED, one.title, one.cases)
+        elif one.change is ChangeKind.FIXED:
+            yield Effect(EffectKind.SPLAT, one.fingerprint, one.kind, "", Expectedness.MENDED, one.title, one.cases)
 
 
 def _is_explained(one: CaseChange, traits: set[str]) -> bool:
@@ -128,23 +128,23 @@ def _is_explained(one: CaseChange, traits: set[str]) -> bool:
 
 def _case_effect(one: CaseChange, declared: Declarations) -> Effect | None:
     """What is to be told of a case; None of one that only shows other words which are as expected."""
-    if one.change in (Change.SAME, Change.CHANGED):
+    if one.change in (ChangeKind.SAME, ChangeKind.CHANGED):
         return None
     before, after = one.before, one.after
     assert before is not None
     assert after is not None
-    standing = _STANDINGS.get(one.change, Standing.UNEXPECTED)
-    if one.change is Change.NEW:
-        standing = Standing.UNEXPECTED if after.outcome in FAILED else Standing.ALLOWED
-    if standing is Standing.UNEXPECTED and declared.allows_case(one.id):
-        standing = Standing.INTENDED
-    return Effect(Of.CASE, one.id, before.outcome, after.outcome, standing, after.reason, (one.id,))
+    standing = _STANDINGS.get(one.change, Expectedness.UNEXPECTED)
+    if one.change is ChangeKind.NEW:
+        standing = Expectedness.UNEXPECTED if after.outcome in FAILED else Expectedness.ALLOWED
+    if standing is Expectedness.UNEXPECTED and declared.allows_case(one.id):
+        standing = Expectedness.INTENDED
+    return Effect(EffectKind.CASE, one.id, before.outcome, after.outcome, standing, after.reason, (one.id,))
 
 
 _STANDINGS = {
-    Change.FIXED: Standing.MENDED,
-    Change.KNOWN: Standing.ALLOWED,
-    Change.FLAKY: Standing.ALLOWED,
-    Change.GONE: Standing.ALLOWED,
+    ChangeKind.FIXED: Expectedness.MENDED,
+    ChangeKind.KNOWN: Expectedness.ALLOWED,
+    ChangeKind.FLAKY: Expectedness.ALLOWED,
+    ChangeKind.GONE: Expectedness.ALLOWED,
 }
 """All others are unexpected."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from harness.base.errors import Stage
 from harness.model.run_record import RunRecord
-from harness.model.series_record import Broken, Effect, Of, PatchRecord, SeriesRecord, Standing
+from harness.model.series_record import Broken, Effect, EffectKind, Expectedness, PatchRecord, SeriesRecord
 from harness.semantics.traits import Semantics
 from harness.series.declared import Declarations
-from harness.series.effects import Known, find_effects, trait_values
+from harness.series.effects import KnownResults, find_effects, trait_values
 
 _STAGES = {Stage.CONFIGURE: "the configuration", Stage.BUILD: "the build", Stage.BOOT: "the boot"}
 
@@ -19,7 +19,7 @@ def conclude(
     record: SeriesRecord,
     runs: Mapping[int, RunRecord],
     *,
-    base: Known | None,
+    base: KnownResults | None,
     declared: Declarations,
     semantics: Semantics,
 ) -> SeriesRecord:
@@ -41,8 +41,8 @@ def conclude(
 def _as_a_whole(effect: Effect, declared: Declarations) -> Effect:
     """An effect of the whole series: which patch did it, and since when, is told patch by patch."""
     meant = declared.final.get(effect.name)
-    is_intended = effect.of is Of.TRAIT and meant is not None and meant.value == effect.after
-    return replace(effect, since=-1, standing=Standing.INTENDED if is_intended else effect.standing)
+    is_intended = effect.of is EffectKind.TRAIT and meant is not None and meant.value == effect.after
+    return replace(effect, since=-1, standing=Expectedness.INTENDED if is_intended else effect.standing)
 
 
 def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
@@ -58,9 +58,9 @@ def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
             stages.clear()
         for one in patch.effects:
             key = one.of.value, one.name
-            if one.standing is Standing.UNEXPECTED:
+            if one.standing is Expectedness.UNEXPECTED:
                 effects.setdefault(key, patch.number)
-            elif one.standing is Standing.MENDED and key in effects:
+            elif one.standing is Expectedness.MENDED and key in effects:
                 what = f"{one.of} {one.name}" if one.text == "" or one.of != "splat" else f"the kernel log ({one.text})"
                 yield Broken(what, effects.pop(key), patch.number)
 

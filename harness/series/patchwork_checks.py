@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.base.errors import HarnessError, UsageError
-from harness.model.series_record import PatchRecord, SeriesRecord, State
+from harness.model.series_record import PatchRecord, PatchState, SeriesRecord
 from harness.series.patchwork import Check, CheckState, Patchwork
 
 _STATES = {
-    State.SUCCESS: CheckState.SUCCESS,
-    State.WARNING: CheckState.WARNING,
-    State.FAIL: CheckState.FAIL,
-    State.UNKNOWN: CheckState.WARNING,
+    PatchState.SUCCESS: CheckState.SUCCESS,
+    PatchState.WARNING: CheckState.WARNING,
+    PatchState.FAIL: CheckState.FAIL,
+    PatchState.UNKNOWN: CheckState.WARNING,
 }
 
 
@@ -26,9 +26,9 @@ def final_checks(record: SeriesRecord, *, context: str, target_url: str) -> Iter
     """A check for each patch that says what it came to; the last one tells of the series, too."""
     for patch in record.posted:
         state = _STATES[patch.state]
-        if state is CheckState.WARNING and patch.state is State.WARNING and record.is_strict:
+        if state is CheckState.WARNING and patch.state is PatchState.WARNING and record.is_strict:
             state = CheckState.FAIL
-        said = str(patch) if patch.state is not State.UNKNOWN else f"not judged: {patch.what}"
+        said = str(patch) if patch.state is not PatchState.UNKNOWN else f"not judged: {patch.what}"
         if patch is record.posted[-1] and record.missing:
             state, said = CheckState.FAIL, f"declared, and did not come: {record.missing[0]}; {said}"
         broken = [one.render() for one in record.broken if patch.number in (one.by, one.mended)]

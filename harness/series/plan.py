@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from harness.model.run_record import CaseRecord
-from harness.model.series_record import Effect, Of
+from harness.model.series_record import Effect, EffectKind
 from harness.model.verdict import FAILED
 from harness.results.compare import is_asked
 from harness.series.effects import trait_values
@@ -39,7 +39,7 @@ def widened_cases(effects: Iterable[Effect], *known: Cases) -> frozenset[str]:
     """
     traits = set()
     for one in effects:
-        if one.of is Of.TRAIT:
+        if one.of is EffectKind.TRAIT:
             traits.add(one.name)
         for case in one.cases:
             traits.update(seen.trait for cases in known if case in cases for seen in cases[case].sightings)

@@ -13,13 +13,13 @@ from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import digest_of
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.kernel_spec import parse_patches
-from harness.model.series_record import SERIES_NAME, SeriesRecord, loads
+from harness.model.series_record import SERIES_NAME, SeriesRecord, load_series
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.plain import RunDisplay
-from harness.run.several_kernels import Asked
-from harness.series.applied import Ground, find_ground
+from harness.run.several_kernels import RunSettings
+from harness.series.applied import AppliedSeries, find_ground
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
-from harness.series.walk import Judged, Style, Walk, begin_record
+from harness.series.walk import SeriesOutcome, Style, Walk, begin_record
 
 _JUDGED = "series-judged"
 
@@ -36,22 +36,22 @@ class SeriesWords:
     series: str
     base: str
     options: Options
-    asked: Asked
+    asked: RunSettings
     expected: Declarations = NOTHING
     is_full: bool = False
     is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class PreparedSeries:
     """A series that was found and read, and of which no kernel was built yet."""
 
     words: SeriesWords
-    ground: Ground
+    ground: AppliedSeries
     declared: Declarations
     style: Style | None
 
-    def walk(self, display: RunDisplay) -> Judged:
+    def walk(self, display: RunDisplay) -> SeriesOutcome:
         """Build, boot and ask the kernel of each patch.
 
         :raises HarnessError: the base cannot be judged, or no case can be asked.
@@ -86,7 +86,7 @@ class Brief:
         )
 
 
-def read_brief(words: SeriesWords, display: RunDisplay) -> Brief:
+def read_brief(words: SeriesWords, display: RunDisplay) -> PreparedSeries:
     """Find the base, read the series and what it declares, and ask checkpatch.pl.
 
     :raises UsageError, SeriesError, HostError: see :func:`find_ground`, :func:`check_style`.
@@ -106,22 +106,22 @@ def read_brief(words: SeriesWords, display: RunDisplay) -> Brief:
         trusted=words.options.build.is_trusted,
         deadline=Deadline.after(PREPARE_SECONDS),
     )
-    return Brief(words, ground, declared, style)
+    return PreparedSeries(words, ground, declared, style)
 
 
-def judge_once(brief: Brief, display: RunDisplay) -> SeriesRecord:
+def judge_once(brief: PreparedSeries, display: RunDisplay) -> SeriesRecord:
     """The record of a series that may have been judged before: same base, patches, cases and options.
 
     Who comes while another one judges it waits for that.
 
-    :raises HarnessError: as :meth:`Brief.walk`; also the error that ended the walk.
+    :raises HarnessError: as :meth:`PreparedSeries.walk`; also the error that ended the walk.
     """
     asked, key = brief.words.asked, brief.key
     with asked.store.lock(_JUDGED, key):
         kept = (asked.store.recall(_JUDGED, key) or {}).get("folder")
         with contextlib.suppress(OSError, HarnessError):
             file = Path(str(kept)) / SERIES_NAME
-            return loads(file.read_text(encoding="utf-8"), source=str(file))
+            return load_series(file.read_text(encoding="utf-8"), source=str(file))
         judged = brief.walk(display)
         if judged.error is not None:
             raise judged.error
@@ -130,7 +130,7 @@ def judge_once(brief: Brief, display: RunDisplay) -> SeriesRecord:
         return judged.record
 
 
-def _declared_beside(words: SeriesWords, ground: Ground) -> Declarations:
+def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
     """What the ``harness.toml`` beside the series declares; nothing when there is none.
 
     :raises UsageError: it cannot be read. :raises SeriesError: it is broken.
@@ -149,7 +149,7 @@ def _declared_beside(words: SeriesWords, ground: Ground) -> Declarations:
     return parse_declarations(text, path=str(file), subjects=subjects, semantics=words.asked.semantics)
 
 
-def _check_numbers(declared: Declarations, ground: Ground) -> None:
+def _check_numbers(declared: Declarations, ground: AppliedSeries) -> None:
     """:raises UsageError: a patch that there is not is said to change something."""
     count = len(ground.series.patches)
     for one in declared.entries:

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.model.series_record import Effect, Standing
+from harness.model.series_record import Effect, Expectedness
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
 from harness.report.display.plain import RunDisplay
@@ -19,11 +19,11 @@ from harness.report.text import one_line
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import run_cases
 from harness.run.rounds import join
-from harness.run.several_kernels import Asked
+from harness.run.several_kernels import RunSettings
 from harness.semantics.judge import CONTRADICTION
-from harness.series.applied import Ground
+from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
-from harness.series.effects import Known, find_effects
+from harness.series.effects import KnownResults, find_effects
 from harness.series.plan import needed_cases, widened_cases
 
 _MOST_DOUBTED = 20
@@ -31,14 +31,14 @@ _MOST_DOUBTED = 20
 
 
 @dataclass(slots=True)
-class Asking:
+class PatchRunner:
     """What the kernels of a series were asked.
 
     :param declared: what the series means to change. :param is_full: ask each patch all cases.
     """
 
-    ground: Ground
-    asked: Asked
+    ground: AppliedSeries
+    asked: RunSettings
     declared: Declarations
     is_full: bool
     display: RunDisplay
@@ -86,7 +86,7 @@ class Asking:
         """The record with the cases that began to fail asked once more: on the same image another answer is a flake."""
         before = self.known_before(number)
         effects = find_effects(before, number, run, base=self.known_before(1), declared=self.declared)
-        doubted = {case for one in effects if one.standing is Standing.UNEXPECTED for case in one.cases}
+        doubted = {case for one in effects if one.standing is Expectedness.UNEXPECTED for case in one.cases}
         began = {case.id for case in run.cases if case.id in doubted and case.is_failure} - {
             case.id for case in before.cases.values() if case.is_failure
         }
@@ -143,10 +143,10 @@ class Asking:
     def _cases(self, number: int) -> Mapping[str, CaseRecord]:
         return {case.id: case for case in self.runs[number].cases} if number in self.runs else {}
 
-    def known_before(self, number: int) -> Known:
+    def known_before(self, number: int) -> KnownResults:
         """What is known of the kernel before a patch."""
         base = self.runs[0]
-        known = Known(0, base, {case.id: case for case in base.cases}, {case.id: 0 for case in base.cases})
+        known = KnownResults(0, base, {case.id: case for case in base.cases}, {case.id: 0 for case in base.cases})
         for one in sorted(self.runs):
             if 0 < one < number:
                 known = known.followed_by(one, self.runs[one])

@@ -19,11 +19,11 @@ from harness.model.series_record import (
     NO_KERNEL_YET,
     NOT_JUDGED,
     SERIES_NAME,
-    Complaint,
     PatchRecord,
     SeriesRecord,
+    StyleFinding,
     called,
-    dumps,
+    dump_series,
 )
 from harness.pipeline import Options, Prepared
 from harness.report.display.plain import RunDisplay
@@ -31,21 +31,21 @@ from harness.results.compare import is_asked
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import record_no_kernel
-from harness.run.several_kernels import Asked, Ready, ready_kernels, remember_run
-from harness.series.applied import Ground
+from harness.run.several_kernels import Ready, RunSettings, ready_kernels, remember_run
+from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.outcome import conclude
-from harness.series.runner import Asking
+from harness.series.runner import PatchRunner
 from harness.series.warned import new_warnings, read_warnings
 
 _UNTITLED = "*** SUBJECT HERE ***"
 """What git-format-patch(1) gives a cover letter that nobody wrote."""
 
-Style = Mapping[int, tuple[Complaint, ...]]
+Style = Mapping[int, tuple[StyleFinding, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class SeriesOutcome:
     """A series that was judged.
 
     :param folder: where its own files are. :param runs: the record of each kernel that was booted, by patch.
@@ -68,9 +68,9 @@ class Walk:
     :param is_full: ask each patch all cases. :param is_strict: complaints fail the series.
     """
 
-    ground: Ground
+    ground: AppliedSeries
     options: Options
-    asked: Asked
+    asked: RunSettings
     declared: Declarations
     style: Style | None
     is_full: bool
@@ -80,14 +80,14 @@ class Walk:
     _started: float = field(default_factory=time.time)
     _clock: float = field(default_factory=time.monotonic)
     _patches: dict[int, PatchRecord] = field(default_factory=dict)
-    _warned: dict[int, tuple[tuple[int, Complaint], ...]] = field(default_factory=dict)
-    _asking: Asking = field(init=False)
+    _warned: dict[int, tuple[tuple[int, StyleFinding], ...]] = field(default_factory=dict)
+    _asking: PatchRunner = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing asked."""
-        self._asking = Asking(self.ground, self.asked, self.declared, self.is_full, self.display)
+        self._asking = PatchRunner(self.ground, self.asked, self.declared, self.is_full, self.display)
 
-    def go(self) -> Judged:
+    def go(self) -> SeriesOutcome:
         """Build, boot and ask the kernel of each patch.
 
         :raises HarnessError: the base cannot be judged, or no case can be asked.
@@ -114,7 +114,7 @@ class Walk:
             # What is known is told, and whoever was promised a check is not left waiting for it.
             self._asking.status = ExitStatus.INTERRUPTED
         record = self._write()
-        return Judged(record, self.folder, dict(self._asking.runs), self._asking.status, error)
+        return SeriesOutcome(record, self.folder, dict(self._asking.runs), self._asking.status, error)
 
     def _take(self, number: int, ready: Ready) -> None:
         """One kernel that is ready, or why there is none."""
@@ -203,13 +203,13 @@ class Walk:
             is_strict=self.is_strict,
         )
         record = conclude(record, self._asking.runs, base=base, declared=self.declared, semantics=self.asked.semantics)
-        self.folder.write_file(SERIES_NAME, dumps(record))
+        self.folder.write_file(SERIES_NAME, dump_series(record))
         runs = dict.fromkeys(one.run for one in record.patches if one.run)
         self.folder.write_file(KERNELS_NAME, json.dumps(list(runs)) + "\n")
         return record
 
 
-def begin_record(ground: Ground, style: Style | None, *, command: str) -> SeriesRecord:
+def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) -> SeriesRecord:
     """What can be said of a series before any kernel: what applies, and what checkpatch.pl says.
 
     :param style: None when the base has no such script. :param command: the words that the user typed.
@@ -233,7 +233,7 @@ def begin_record(ground: Ground, style: Style | None, *, command: str) -> Series
     )
 
 
-def _begun(ground: Ground, style: Style | None, number: int) -> PatchRecord:
+def _begun(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
     """What is known of a patch before its kernel."""
     if number == 0:
         return PatchRecord(0, ground.described, ground.kernel(0))
@@ -248,7 +248,7 @@ def _begun(ground: Ground, style: Style | None, number: int) -> PatchRecord:
     )
 
 
-def _not_judged(ground: Ground, style: Style | None, number: int) -> PatchRecord:
+def _not_judged(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
     """A patch without a kernel: it does not apply, stands on one that does not, or its turn has not come."""
     begun = _begun(ground, style, number)
     conflict, first = ground.conflict, ground.applied + 1
@@ -264,6 +264,6 @@ def _order(applied: int) -> list[int]:
     return [0, applied, *range(1, applied)] if applied else [0]
 
 
-def _slug(ground: Ground) -> str:
+def _slug(ground: AppliedSeries) -> str:
     name = ground.series_word.partition("?")[0].rstrip("/").rpartition("/")[2]
     return f"series-{name.removesuffix('.gz').removesuffix('.mbox')}"

@@ -79,7 +79,7 @@ def _advance(
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class AlignedBlock:
     """A piece of an alignment: patterns and lines without a partner, then a pattern that has one.
 
     :param patterns: the patterns without a partner. :param lines: the lines without a partner.
@@ -91,7 +91,7 @@ class Stretch:
     partners: tuple[int, int] | None
 
 
-def align(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> tuple[tuple[Stretch, ...], Bindings]:
+def align(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> tuple[tuple[AlignedBlock, ...], Bindings]:
     """Put patterns and lines that do not fit as a whole side by side.
 
     :returns: the stretches from the first to the last line, and the bindings that the partners taught.
@@ -107,12 +107,12 @@ def align(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> tuple
     return tuple(_stretches(partners, len(patterns), len(lines))), bindings
 
 
-def _stretches(partners: Sequence[tuple[int, int]], patterns: int, lines: int) -> Iterator[Stretch]:
+def _stretches(partners: Sequence[tuple[int, int]], patterns: int, lines: int) -> Iterator[AlignedBlock]:
     at = line_at = 0
     for next_at, next_line in partners:
-        yield Stretch(range(at, next_at), range(line_at, next_line), (next_at, next_line))
+        yield AlignedBlock(range(at, next_at), range(line_at, next_line), (next_at, next_line))
         at, line_at = next_at + 1, next_line + 1
-    yield Stretch(range(at, patterns), range(line_at, lines), None)
+    yield AlignedBlock(range(at, patterns), range(line_at, lines), None)
 
 
 def _candidates(patterns: Patterns, lines: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Console(StrEnum):
+class ConsoleName(StrEnum):
     """A shell of the guest, by the name of its serial console."""
 
     ADMIN = "admin"

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from harness.base.errors import CaseError
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 DEFAULT_MOUNT_POINT = "/sys/fs/cgroup"
-DEFAULT_PROMPTS = {Console.ADMIN: "# ", Console.INSIDE: "inside# ", Console.OBSERVER: "observer# "}
+DEFAULT_PROMPTS = {ConsoleName.ADMIN: "# ", ConsoleName.INSIDE: "inside# ", ConsoleName.OBSERVER: "observer# "}
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):(?:\s+(.*))?")
 _PROMPT = re.compile(r'(\S+)\s+"((?:[^"\\]|\\.)*)"')
@@ -65,7 +65,7 @@ class Hierarchy:
 class Prompt:
     """A prompt that starts a command on a console: the text, with the white space at its end."""
 
-    console: Console
+    console: ConsoleName
     text: str
 
 
@@ -251,7 +251,7 @@ def _prompts(entries: Sequence[_Field]) -> tuple[Prompt, ...]:
             )
         if other is not prompt:
             raise entry.fault(f"prompt {prompt.text!r} is declared twice", remedy="take one of the lines away")
-    by_console = {console: [p for p in (*declared, *defaults) if p.console is console] for console in Console}
+    by_console = {console: [p for p in (*declared, *defaults) if p.console is console] for console in ConsoleName}
     return tuple(prompt for prompts in by_console.values() for prompt in prompts)
 
 
@@ -259,13 +259,13 @@ def _prompt(entry: _Field) -> Prompt:
     found = _PROMPT.fullmatch(entry.value)
     if not found:
         raise entry.fault("the prompt cannot be read", remedy='write `prompt: admin "root@host:~# "`, quotes as here')
-    if found[1] not in set(Console):
-        raise entry.fault(f"unknown console {found[1]!r}", remedy=near(found[1], Console))
+    if found[1] not in set(ConsoleName):
+        raise entry.fault(f"unknown console {found[1]!r}", remedy=near(found[1], ConsoleName))
     text = re.sub(r"\\(.)", r"\1", found[2])
     if not text.strip() or text[0].isspace() or text[0] == "\\":
         what = f"prompt {text!r} is empty, or starts with white space or a backslash"
         raise entry.fault(what, remedy="start it with another character")
-    return Prompt(Console(found[1]), text)
+    return Prompt(ConsoleName(found[1]), text)
 
 
 def _varies(entry: _Field) -> tuple[str, ...]:

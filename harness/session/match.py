@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.model.verdict import TraitSighting
-from harness.session.alignment import Patterns, Stretch, align, fit
+from harness.session.alignment import AlignedBlock, Patterns, align, fit
 from harness.session.output import is_job_notice, read_output, without_trailing_blanks
-from harness.session.step import Choice, Expected, ExpectedLine, Guard, Step
+from harness.session.step import Alternatives, Expected, ExpectedLine, Guard, Step
 from harness.session.varying import Bindings, LinePattern, line_pattern, substitute, unlearned
 
 __all__ = ["Bindings", "Sighting", "StepMatch", "is_played", "match_step", "substitute", "unlearned"]
@@ -110,7 +110,7 @@ def branches(
     """
     values: dict[str, dict[str, None]] = {}
     for item in expected:
-        if isinstance(item, Choice):
+        if isinstance(item, Alternatives):
             offered = values.setdefault(item.trait, {})
             offered.update(dict.fromkeys(alternative.guard.value for alternative in item.alternatives))
     ordered = [sorted(offered, key=lambda value: value != preferred.get(trait)) for trait, offered in values.items()]
@@ -161,7 +161,7 @@ def _shown(line: ExpectedLine, bindings: Bindings) -> str:
 
 
 def _diff(
-    expected: Sequence[ExpectedLine], lines: Sequence[str], stretches: Sequence[Stretch], bindings: Bindings
+    expected: Sequence[ExpectedLine], lines: Sequence[str], stretches: Sequence[AlignedBlock], bindings: Bindings
 ) -> str:
     wanted: list[str] = []
     for stretch in stretches:
@@ -177,7 +177,7 @@ def _reason(
     step: Step,
     expected: Sequence[ExpectedLine],
     lines: Sequence[str],
-    stretches: Sequence[Stretch],
+    stretches: Sequence[AlignedBlock],
     bindings: Bindings,
 ) -> str:
     """The first difference, in one line."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from harness.base.errors import CaseError
-from harness.session.alignment import Patterns, Stretch, align
+from harness.session.alignment import AlignedBlock, Patterns, align
 from harness.session.header import Header, read_header
 from harness.session.match import branches, match_step, pattern_of
 from harness.session.output import read_output
@@ -264,7 +264,7 @@ class _Writer:
         return _Rewritten(replace(self._step, expected=expected), tuple(lines))
 
 
-def _kept(units: Sequence[_Unit], stretches: Sequence[Stretch]) -> dict[int, range]:
+def _kept(units: Sequence[_Unit], stretches: Sequence[AlignedBlock]) -> dict[int, range]:
     """The units that stay, each with the lines that it stands for; soft ones are left to the gaps between."""
     partners = dict(stretch.partners for stretch in stretches if stretch.partners)
     kept: dict[int, range] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import Prompt, case_error
 from harness.session.output import is_job_notice
 from harness.session.varying import ELLIPSIS, find_tokens
@@ -61,14 +61,14 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternatives:
     """Alternatives for one place of an output, one for each value of one trait."""
 
     trait: str
     alternatives: tuple[Alternative, ...]
 
 
-Expected = ExpectedLine | Choice
+Expected = ExpectedLine | Alternatives
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ class Step:
     output_stop: int = 0
 
     @property
-    def console(self) -> Console:
+    def console(self) -> ConsoleName:
         """The console where the command is typed."""
         return self.prompt.console
 
     @property
-    def choices(self) -> tuple[Choice, ...]:
+    def choices(self) -> tuple[Alternatives, ...]:
         """The guarded parts of the expected output."""
-        return tuple(item for item in self.expected if isinstance(item, Choice))
+        return tuple(item for item in self.expected if isinstance(item, Alternatives))
 
 
 def read_expected(lines: Sequence[tuple[int, str]], *, path: str) -> tuple[Expected, ...]:
@@ -127,7 +127,7 @@ def combinations(expected: Sequence[Expected]) -> int:
     """How many ways there are to take one value for each trait of an output."""
     values: dict[str, set[str]] = {}
     for item in expected:
-        if isinstance(item, Choice):
+        if isinstance(item, Alternatives):
             values.setdefault(item.trait, set()).update(a.guard.value for a in item.alternatives)
     return math.prod(len(of_trait) for of_trait in values.values())
 
@@ -140,7 +140,7 @@ def _read_line(number: int, text: str) -> tuple[Guard | None, ExpectedLine]:
     return guard, ExpectedLine(number, text.removeprefix(ESCAPE).rstrip(), literal)
 
 
-def _read_choice(trait: str, lines: Sequence[tuple[int, Guard | None, ExpectedLine]], *, path: str) -> Choice:
+def _read_choice(trait: str, lines: Sequence[tuple[int, Guard | None, ExpectedLine]], *, path: str) -> Alternatives:
     alternatives: list[Alternative] = []
     for guard, group in groupby(lines, key=lambda item: item[1]):
         members = tuple(line for _, _, line in group)
@@ -154,7 +154,7 @@ def _read_choice(trait: str, lines: Sequence[tuple[int, Guard | None, ExpectedLi
             )
         bare = not any(member.text or member.literal for member in members)
         alternatives.append(Alternative(guard, members[0].line, () if bare else members))
-    return Choice(trait, tuple(alternatives))
+    return Alternatives(trait, tuple(alternatives))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.base.errors import CaseError
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import CgroupVersion, Header, Hierarchy, Prompt, case_error, near, read_header
 from harness.session.shell_syntax import PromptSet, read_shell, shell_effects
 from harness.session.step import (
     GUARD,
     Alternative,
-    Choice,
+    Alternatives,
     Expected,
     ExpectedLine,
     Guard,
@@ -39,9 +39,9 @@ from harness.session.step import (
 
 __all__ = [
     "Alternative",
+    "Alternatives",
     "CgroupVersion",
-    "Choice",
-    "Console",
+    "ConsoleName",
     "Expected",
     "ExpectedLine",
     "Guard",
@@ -78,7 +78,7 @@ class Transcript:
     title: str
     hierarchies: tuple[Hierarchy, ...]
     mount_point: str
-    prompts: Mapping[Console, tuple[Prompt, ...]] = field(hash=False)
+    prompts: Mapping[ConsoleName, tuple[Prompt, ...]] = field(hash=False)
     varies: tuple[str, ...]
     needs: tuple[str, ...]
     timeout_seconds: float | None
@@ -139,7 +139,7 @@ def parse(text: str, *, path: str) -> Transcript:
         title=header.title,
         hierarchies=header.hierarchies,
         mount_point=header.mount_point,
-        prompts={console: tuple(p for p in prompts if p.console is console) for console in Console},
+        prompts={console: tuple(p for p in prompts if p.console is console) for console in ConsoleName},
         varies=header.varies,
         needs=header.needs,
         timeout_seconds=header.timeout_seconds,
@@ -159,7 +159,7 @@ class _Reader:
         self._path = path
         self._lines = lines
         self._at = header.body
-        self._shells: dict[Console, list[str]] = {}
+        self._shells: dict[ConsoleName, list[str]] = {}
         for prompt in header.prompts:
             self._shells.setdefault(prompt.console, [prompt.text])
 
@@ -236,13 +236,13 @@ class _Reader:
     def _is_in_block(self) -> bool:
         return self._next_line(self._at) == self._at
 
-    def _skip_comment(self, console: Console, command: str, indent: str) -> None:
+    def _skip_comment(self, console: ConsoleName, command: str, indent: str) -> None:
         """Pass over the lines that only continue the comment at the end of a command."""
         if read_shell(command).ends_in_comment:
             while self._is_in_block() and self._continues_comment(self._text(self._at, indent), console):
                 self._at += 1
 
-    def _continues_comment(self, text: str, console: Console) -> bool:
+    def _continues_comment(self, text: str, console: ConsoleName) -> bool:
         if not text.lstrip().startswith("#"):
             return False
         if text[0].isspace():

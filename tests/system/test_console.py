@@ -10,14 +10,14 @@ from typing import TypeAlias
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.guest.console import Answer, Console, Unanswered
+from harness.guest.console import CommandResult, Console, Unanswered
 from harness.guest.machine import Machine
 from harness.model.verdict import Fate
 from harness.session import console_name
 
 pytestmark = pytest.mark.boot
 
-Run: TypeAlias = Callable[[str], Answer]
+Run: TypeAlias = Callable[[str], CommandResult]
 
 
 def soon() -> Deadline:
@@ -28,7 +28,7 @@ def soon() -> Deadline:
 @pytest.fixture
 def admin(machine: Machine) -> Console:
     """The console of a pristine machine; its nonce is where shells without an environment look for it."""
-    console = machine.console(console_name.Console.ADMIN, deadline=soon())
+    console = machine.console(console_name.ConsoleName.ADMIN, deadline=soon())
     console.run("echo $HARNESS_NONCE >/run/harness.nonce", deadline=soon())
     return console
 
@@ -172,7 +172,7 @@ def test_the_shell_dies_under_a_command(admin: Console, run: Run) -> None:
 
 def test_a_shell_is_killed_from_outside(machine: Machine, run: Run) -> None:
     """A shell killed by another console's is told at its next command, which the new shell does not get."""
-    observer = machine.console(console_name.Console.OBSERVER, deadline=soon())
+    observer = machine.console(console_name.ConsoleName.OBSERVER, deadline=soon())
     pid = observer.shell
     run(f"kill -9 {pid}; while [ -d /proc/{pid} ]; do sleep 0.05; done")
     observer.await_text(r"\x1b\]133;E;137;.*\x1b\]133;D;", deadline=soon())
@@ -183,7 +183,7 @@ def test_a_shell_is_killed_from_outside(machine: Machine, run: Run) -> None:
 
 def test_a_shell_dies_while_nobody_looks(machine: Machine, run: Run) -> None:
     """The death of a shell between two commands is the answer to the next one."""
-    observer = machine.console(console_name.Console.OBSERVER, deadline=soon())
+    observer = machine.console(console_name.ConsoleName.OBSERVER, deadline=soon())
     log = machine.folder / "observer.log"
     run(f"kill -9 {observer.shell}")
     while b"133;E;137" not in log.read_bytes():
@@ -220,7 +220,7 @@ def test_a_background_job_prints_at_the_prompt(run: Run, machine: Machine) -> No
 @pytest.mark.parametrize("prompt", ["[root@guest ~]# ", "(a|b)*+?{2}^ ", "it's % ", "$ "])
 def test_prompts_of_any_characters(prompt: str, machine: Machine) -> None:
     """The shell takes over a prompt of any characters, and prints it as it is."""
-    console = machine.console(console_name.Console.INSIDE, deadline=soon(), prompt=prompt)
+    console = machine.console(console_name.ConsoleName.INSIDE, deadline=soon(), prompt=prompt)
     answer = console.run("echo text", deadline=soon())
 
     assert (answer.output, answer.prompt) == ("text\n", prompt)

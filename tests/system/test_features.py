@@ -18,7 +18,7 @@ from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.guest.template import Template, cloned
 from harness.kernel.needs import Feature
 from harness.pipeline import Prepared
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 
 
 @pytest.mark.boot
@@ -26,14 +26,14 @@ def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
     """A kernel of this decade has every feature that a case may need."""
     deadline = Deadline.after(30)
 
-    assert read_lacking(machine.console(Console.ADMIN, deadline=deadline), deadline=deadline) == ()
+    assert read_lacking(machine.console(ConsoleName.ADMIN, deadline=deadline), deadline=deadline) == ()
 
 
 @pytest.mark.boot
 def test_what_is_not_there_is_found(machine: Machine) -> None:
     """Without the link in /proc, the file system type and the system call, all three features are missing."""
     deadline = Deadline.after(30)
-    admin = machine.console(Console.ADMIN, deadline=deadline)
+    admin = machine.console(ConsoleName.ADMIN, deadline=deadline)
     hide = (
         "mkdir /run/proc /run/proc/self && echo 'nodev cgroup' > /run/proc/filesystems && mount --bind /run/proc /proc"
     )

@@ -21,7 +21,7 @@ from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.model.verdict import Fate
 from harness.pipeline import Prepared
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from tests.crowd import crowded
 
 pytestmark = pytest.mark.boot
@@ -67,7 +67,7 @@ def test_qemu_ends_with_the_block(template: Template, tmp_path: Path) -> None:
     """A machine that goes well or not leaves no process; what its consoles said is in the logs."""
     with cloned(template, folder=tmp_path, deadline=soon()) as machine:
         pid = machine.pid
-        machine.console(Console.ADMIN, deadline=soon()).run("echo said; echo kept >/dev/kmsg", deadline=soon())
+        machine.console(ConsoleName.ADMIN, deadline=soon()).run("echo said; echo kept >/dev/kmsg", deadline=soon())
     with pytest.raises(ZeroDivisionError), cloned(template, folder=tmp_path, deadline=soon()) as other:
         raise ZeroDivisionError
 
@@ -82,7 +82,7 @@ def test_qemu_ends_with_the_block(template: Template, tmp_path: Path) -> None:
 def test_the_logs_have_everything(template: Template, tmp_path: Path) -> None:
     """What a console or the kernel said is in its log, also what nobody waited for."""
     with cloned(template, folder=tmp_path, deadline=soon()) as machine:
-        admin = machine.console(Console.ADMIN, deadline=soon())
+        admin = machine.console(ConsoleName.ADMIN, deadline=soon())
         admin.run("echo said on admin; echo said by the kernel >/dev/kmsg", deadline=soon())
 
     assert "said on admin\n" in (tmp_path / "admin.log").read_text()
@@ -93,8 +93,8 @@ def test_the_logs_have_everything(template: Template, tmp_path: Path) -> None:
 def test_consoles_are_adopted_at_first_use(machine: Machine) -> None:
     """A console that a case does not use costs nothing; one that it uses gets the nonce and the prompt, once."""
     before = list(machine.adopted)
-    console = machine.console(Console.INSIDE, deadline=soon(), prompt="mine# ")
-    again = machine.console(Console.INSIDE, deadline=soon(), prompt="other# ")
+    console = machine.console(ConsoleName.INSIDE, deadline=soon(), prompt="mine# ")
+    again = machine.console(ConsoleName.INSIDE, deadline=soon(), prompt="other# ")
 
     assert before == []
     assert again is console
@@ -104,7 +104,7 @@ def test_consoles_are_adopted_at_first_use(machine: Machine) -> None:
 
 def test_qemu_is_killed(machine: Machine) -> None:
     """Whoever waits for a console of a killed machine learns that it is lost; QEMU then answers nothing."""
-    admin = machine.console(Console.ADMIN, deadline=soon())
+    admin = machine.console(ConsoleName.ADMIN, deadline=soon())
     admin.type("echo begun; sleep 1000\n", deadline=soon())
     admin.await_text("begun", deadline=soon())
     machine.kill()
@@ -114,16 +114,16 @@ def test_qemu_is_killed(machine: Machine) -> None:
         machine.monitor(soon()).execute("query-status", deadline=soon())
 
     assert caught.value.fate is Fate.MACHINE_LOST
-    assert machine.fate_of(Console.ADMIN, caught.value) is Fate.MACHINE_LOST
-    assert machine.diagnose(Console.ADMIN) is Fate.MACHINE_LOST
+    assert machine.fate_of(ConsoleName.ADMIN, caught.value) is Fate.MACHINE_LOST
+    assert machine.diagnose(ConsoleName.ADMIN) is Fate.MACHINE_LOST
 
 
 def test_a_missed_deadline_costs_no_probe(machine: Machine) -> None:
     """What still lives is asked although the deadline is past: the command hung, and the shell goes on."""
-    admin = machine.console(Console.ADMIN, deadline=soon())
+    admin = machine.console(ConsoleName.ADMIN, deadline=soon())
     with pytest.raises(Unanswered) as caught:
         admin.run("sleep 1000", deadline=Deadline.after(0.5))
-    fate = machine.fate_of(Console.ADMIN, caught.value)
+    fate = machine.fate_of(ConsoleName.ADMIN, caught.value)
     after = admin.run("echo alive", deadline=soon())
 
     assert fate is Fate.COMMAND_HUNG
@@ -140,13 +140,13 @@ def test_no_new_processes_in_qemu(machine: Machine) -> None:
 
 def test_a_killed_harness(prepared: Prepared, tmp_path: Path) -> None:
     """SIGKILL to a harness ends the QEMU it has open, though no block of Python ended."""
-    (tmp_path / "prepared.json").write_text(pipeline.dumps(prepared))
+    (tmp_path / "prepared.json").write_text(pipeline.dump_prepared(prepared))
     os.mkfifo(tmp_path / "fifo")
     code = (
         "import sys; from pathlib import Path\n"
         "from harness import pipeline; from harness.base.deadline import Deadline\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "prepared = pipeline.loads((folder / 'prepared.json').read_text())\n"
+        "prepared = pipeline.load_prepared((folder / 'prepared.json').read_text())\n"
         "with pipeline.machine(prepared, folder=folder / 'case', deadline=Deadline.after(60)) as machine:\n"
         "    (folder / 'fifo').write_text(str(machine.pid))\n"
         "    sys.stdin.read()\n"
@@ -189,6 +189,6 @@ def test_a_machine_that_gets_no_processor_is_not_called_hung(prepared: Prepared,
         for thread in Path(f"/proc/{machine.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {processor})
         with pytest.raises(Unanswered) as caught:
-            machine.consoles[Console.ADMIN].run("while :; do :; done", deadline=Deadline.after(5))
+            machine.consoles[ConsoleName.ADMIN].run("while :; do :; done", deadline=Deadline.after(5))
 
-        assert machine.fate_of(Console.ADMIN, caught.value) is Fate.STARVED
+        assert machine.fate_of(ConsoleName.ADMIN, caught.value) is Fate.STARVED

@@ -15,7 +15,7 @@ from harness.guest import mounted
 from harness.guest.mounted import KIND, find_mounted
 from harness.guest.template import Template, cloned
 from harness.run.play import mount_command, mount_hierarchies
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from harness.session.header import read_header
 
 pytestmark = pytest.mark.boot
@@ -46,7 +46,7 @@ def state(template: Template, folder: Path, *, mount: str) -> str:
     with cloned(template, folder=folder, deadline=deadline) as machine:
         machine.mounted = mount
         mount_hierarchies(machine, WANTED, at="/sys/fs/cgroup", deadline=deadline)
-        return machine.console(Console.ADMIN, deadline=deadline).run(STATE_OF_THE_GUEST, deadline=deadline).output
+        return machine.console(ConsoleName.ADMIN, deadline=deadline).run(STATE_OF_THE_GUEST, deadline=deadline).output
 
 
 def test_made_at_the_second_wish(own: Template, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_machine_is_had_although_its_template_went_away(
         own.request, own, mount=MOUNT, folder=tmp_path / "machine", deadline=Deadline.after(SOON)
     )
     with lease as machine:
-        said = machine.console(Console.ADMIN, deadline=Deadline.after(SOON)).run(
+        said = machine.console(ConsoleName.ADMIN, deadline=Deadline.after(SOON)).run(
             "echo here", deadline=Deadline.after(SOON)
         )
 

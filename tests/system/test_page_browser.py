@@ -19,7 +19,7 @@ from harness.model.run_record import RunRecord
 from harness.report.page.data import gather
 from harness.report.page.html import render_page
 from harness.report.tables.kernels import kernel_letters
-from harness.results.compare import Change, compare
+from harness.results.compare import ChangeKind, compare
 from harness.results.selected import Reported, find_reported
 from harness.semantics.shipped import shipped_semantics
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
@@ -28,7 +28,12 @@ pytestmark = pytest.mark.boot
 
 SIBLINGS = "cases/views/siblings.session"
 PICTURES = paths.RESULTS / "screenshots"
-NAMES = {Change.OTHERWISE: "otherwise", Change.KNOWN: "known", Change.CHANGED: "changed", Change.SAME: ""}
+NAMES = {
+    ChangeKind.OTHERWISE: "otherwise",
+    ChangeKind.KNOWN: "known",
+    ChangeKind.CHANGED: "changed",
+    ChangeKind.SAME: "",
+}
 """What the page calls a change in its classes, where that is not the change's own word."""
 
 

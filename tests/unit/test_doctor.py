@@ -11,7 +11,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import run
 from harness.base.store import Store
-from harness.doctor import Finding, State, install_line
+from harness.doctor import CheckState, HostFinding, install_line
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
 from tests.told import Told, call
@@ -113,7 +113,10 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
 def test_the_line_is_for_the_user_who_asks(monkeypatch: pytest.MonkeyPatch, user: int, before: str) -> None:
     """Who is not root installs through sudo; each package is named once."""
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    lacks = [Finding("a", State.LACK, "", ("gcc", "libc6-dev")), Finding("b", State.LACK, "", ("bash", "gcc"))]
+    lacks = [
+        HostFinding("a", CheckState.LACK, "", ("gcc", "libc6-dev")),
+        HostFinding("b", CheckState.LACK, "", ("bash", "gcc")),
+    ]
 
     assert install_line(lacks) == f"{before}apt-get install bash gcc libc6-dev"
-    assert install_line([Finding("c", State.GOOD, "")]) == ""
+    assert install_line([HostFinding("c", CheckState.GOOD, "")]) == ""

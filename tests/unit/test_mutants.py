@@ -11,9 +11,9 @@ from unidiff import PatchSet
 from bench.mutant import (
     MUTANTS,
     UNMUTATED,
-    Fate,
     Measured,
     Mutant,
+    MutantResult,
     case_files,
     digests,
     dumps,
@@ -42,7 +42,7 @@ def case(identity: str, outcome: Outcome = Outcome.MATCH, *, saw: str = "", spla
 
 def killed(name: str, *killers: str) -> Measured:
     """A mutant that these cases killed."""
-    return Measured(name, Fate.KILLED, "image", killers, files={killers[0]: NOW[killers[0]]})
+    return Measured(name, MutantResult.KILLED, "image", killers, files={killers[0]: NOW[killers[0]]})
 
 
 def test_there_are_mutants_enough() -> None:
@@ -74,7 +74,7 @@ def test_a_mutant_that_no_case_notices_survives() -> None:
     """What was skipped notices nothing; the verdict rests on all files."""
     found = judge("m", "image", [case("a"), case("b", Outcome.SKIPPED)], PROFILE, NOW, seconds=1.0)
 
-    assert (found.fate, found.files) == (Fate.SURVIVED, NOW)
+    assert (found.fate, found.files) == (MutantResult.SURVIVED, NOW)
 
 
 def test_a_case_that_fails_kills() -> None:
@@ -85,7 +85,7 @@ def test_a_case_that_fails_kills() -> None:
     ]
     found = judge("m", "image", cases, PROFILE, NOW, seconds=1.0)
 
-    assert found.fate is Fate.KILLED
+    assert found.fate is MutantResult.KILLED
     assert found.killers == ("cases/test_b.py::test_c", "cases/a.session")
     assert (found.traits, found.files) == (("setns",), {"cases/test_b.py": "2"})
     assert "cases/test_b.py::test_c, cases/a.session (setns)" in found.line()
@@ -94,19 +94,19 @@ def test_a_case_that_fails_kills() -> None:
 @pytest.mark.parametrize(
     ("failed", "fate"),
     [
-        (case("cases/a.session", Outcome.LOST), Fate.BROKEN),
-        (case("cases/a.session", Outcome.KERNEL, splat="panic"), Fate.BROKEN),
-        (case("cases/a.session", Outcome.KERNEL, splat="warning"), Fate.KILLED),
+        (case("cases/a.session", Outcome.LOST), MutantResult.BROKEN),
+        (case("cases/a.session", Outcome.KERNEL, splat="panic"), MutantResult.BROKEN),
+        (case("cases/a.session", Outcome.KERNEL, splat="warning"), MutantResult.KILLED),
     ],
 )
-def test_a_mutant_that_panics_is_broken(failed: CaseRecord, fate: Fate) -> None:
+def test_a_mutant_that_panics_is_broken(failed: CaseRecord, fate: MutantResult) -> None:
     """A kernel that goes away says nothing of the cases; one that complains was caught."""
     assert judge("m", "image", [failed], PROFILE, NOW, seconds=1.0).fate is fate
 
 
 def test_a_measurement_holds_for_the_same_image_and_cases() -> None:
     """A kill needs its case as it was, a survival every case; another image needs all anew."""
-    dead, alive = killed("m", "cases/a.session"), Measured("m", Fate.SURVIVED, "image", files=NOW)
+    dead, alive = killed("m", "cases/a.session"), Measured("m", MutantResult.SURVIVED, "image", files=NOW)
     changed = {**NOW, "cases/test_b.py": "3"}
 
     assert dead.holds("image", NOW)
@@ -117,7 +117,7 @@ def test_a_measurement_holds_for_the_same_image_and_cases() -> None:
     assert not alive.holds("image", changed)
     assert alive.passed("image", changed) == {"cases/a.session"}
     assert not alive.passed("other", changed)
-    assert not Measured("m", Fate.BROKEN, "image").holds("image", NOW)
+    assert not Measured("m", MutantResult.BROKEN, "image").holds("image", NOW)
 
 
 def test_likely_killers_come_first() -> None:
@@ -133,8 +133,8 @@ def test_the_sum_names_who_survived() -> None:
     first, second, third, *_ = ALL
     results = {
         first.name: killed(first.name, "cases/a.session"),
-        second.name: Measured(second.name, Fate.SURVIVED),
-        third.name: Measured(third.name, Fate.BROKEN),
+        second.name: Measured(second.name, MutantResult.SURVIVED),
+        third.name: Measured(third.name, MutantResult.BROKEN),
     }
 
     assert summary([first, second, third], results) == [
@@ -146,7 +146,7 @@ def test_the_sum_names_who_survived() -> None:
 
 def test_what_was_measured_is_read_back() -> None:
     """The file that one measurement leaves is what the next one starts from."""
-    results = {"m": killed("m", "cases/a.session"), UNMUTATED: Measured(UNMUTATED, Fate.SURVIVED, files=NOW)}
+    results = {"m": killed("m", "cases/a.session"), UNMUTATED: Measured(UNMUTATED, MutantResult.SURVIVED, files=NOW)}
 
     assert loads(dumps(results.values(), {"host": "here"})) == results
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
 from harness.base.store import Store, digest_of
-from harness.kernel.build.build_order import BuildOrder, order_build
+from harness.kernel.build.build_order import BuildInputs, order_build
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
 from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
-from harness.kernel.build.listener import Listener
-from harness.kernel.build.object_cache import Start, Wanted, copy_objects, find_start, keep_objects
+from harness.kernel.build.listener import BuildProgress
+from harness.kernel.build.object_cache import ObjectKey, Start, copy_objects, find_start, keep_objects
 from harness.kernel.build.product import (
     COMPILER,
     CONFIG,
@@ -91,7 +91,7 @@ def build_kernel(
 class _Build:
     """One build, into the folder of its product."""
 
-    order: BuildOrder
+    order: BuildInputs
     worktree: WorkTree
     folder: Path
     trusted: bool
@@ -127,12 +127,12 @@ class _Build:
         keep_objects(store, wanted, self.folder / _OUTPUT, warnings)
         self._log.unlink(missing_ok=True)  # the product has a copy
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> ObjectKey:
         tree = self.order.tree
         # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
         compiler = ["ccache"] if self._cache else []
         tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
-        return Wanted(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
+        return ObjectKey(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
 
     def _sandbox(self) -> Sandbox:
         cache = self._cache
@@ -164,7 +164,9 @@ class _Build:
         pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
         began = time.monotonic()
         with self._log.open("w", buffering=1) as log:
-            listener = Listener(log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key)))
+            listener = BuildProgress(
+                log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
+            )
             result = run_inside(sandbox, words, deadline=self.deadline, environment=environment, on_line=listener)
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:

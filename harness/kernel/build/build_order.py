@@ -21,7 +21,7 @@ _RECIPE = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class BuildOrder:
+class BuildInputs:
     """What is to be built, and with what.
 
     :param tree_hash: git's hash of the files, the same for two commits that do not differ in them.
@@ -50,7 +50,7 @@ class BuildOrder:
         )
 
 
-def order_build(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuildOrder:
+def order_build(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuildInputs:
     """Settle what building a tree with a configuration takes on this host.
 
     :raises HostError: there is no compiler, git failed.
@@ -58,7 +58,7 @@ def order_build(store: Store, tree: PatchedTree, config: Config, *, deadline: De
     toolchain = find_toolchain(deadline=deadline)
     adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline)
     tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=deadline).text.strip()
-    return BuildOrder(store, tree, tree_hash, config, toolchain, adjustments)
+    return BuildInputs(store, tree, tree_hash, config, toolchain, adjustments)
 
 
 def find_built(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuiltKernel | None:

@@ -11,7 +11,7 @@ from harness.kernel.build.progress import Pace, Progress, parse_step, progress_o
 
 
 @dataclass(slots=True)
-class Listener:
+class BuildProgress:
     """Takes the lines of make as they come: into the log, and for the progress.
 
     :param began: when make was started. :param begun_at: when each step began, in seconds since then.

@@ -34,7 +34,7 @@ _LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ObjectKey:
     """What objects are looked for, or kept.
 
     :param commit: what they were built from. :param is_patched: whether a series is part of it.
@@ -86,7 +86,7 @@ class _Kept:
     used_at: float
 
 
-def find_start(store: Store, wanted: Wanted, *, deadline: Deadline) -> Start | None:
+def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start | None:
     """The nearest objects that may be used; those of the same config before others, then by files that differ.
 
     :raises HostError: git failed.
@@ -134,7 +134,7 @@ def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline
         return None
 
 
-def keep_objects(store: Store, made: Wanted, output: Path, warnings: Iterable[Diagnostic]) -> None:
+def keep_objects(store: Store, made: ObjectKey, output: Path, warnings: Iterable[Diagnostic]) -> None:
     """Take over the output folder of a build that succeeded; what is least used makes room.
 
     :param warnings: all that the compiler has to say of these objects, when they were made now or before.

@@ -16,13 +16,13 @@ from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.base.store import Store
-from harness.kernel.config.fragment import Fragment, Origin, Request, render_requests
+from harness.kernel.config.fragment import Fragment, OptionRequest, Origin, render_requests
 from harness.kernel.config.inputs import DEFAULT as DEFAULT
-from harness.kernel.config.inputs import Order, Tree, read_order
+from harness.kernel.config.inputs import ConfigInputs, Tree, read_order
 from harness.kernel.config.inputs import fragment_names as fragment_names
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config
 from harness.kernel.config.tools import ask, make_config, prepare
-from harness.kernel.config.unmet import Answer, explain, explain_all
+from harness.kernel.config.unmet import OptionFacts, explain, explain_all
 from harness.kernel.git.worktree import WorkTree
 from harness.kernel.sandbox.sandbox import Sandbox
 
@@ -100,13 +100,13 @@ def find_config(
     return _load(place, order) if place else None
 
 
-def _load(place: Path, order: Order) -> Config:
+def _load(place: Path, order: ConfigInputs) -> Config:
     text = (place / _CONFIG).read_text()
     notes = json.loads((place / _NOTES).read_text())
     return Config(text, parse_config(text, ConfigSource.BESIDE).digest, order.fragments, tuple(notes))
 
 
-def _make(sandbox: Sandbox, order: Order, *, deadline: Deadline) -> tuple[str, list[str]]:
+def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple[str, list[str]]:
     """The text of the config, and what the user should know of it.
 
     :raises UsageError, SeriesError: a request is not met.
@@ -136,7 +136,10 @@ def _make(sandbox: Sandbox, order: Order, *, deadline: Deadline) -> tuple[str, l
 
 
 def _judge(
-    unmet: Mapping[Request, str | None], answers: Mapping[str, Answer], requests: Iterable[Request], version: str
+    unmet: Mapping[OptionRequest, str | None],
+    answers: Mapping[str, OptionFacts],
+    requests: Iterable[OptionRequest],
+    version: str,
 ) -> list[str]:
     """Notes on what may be left unmet; what may not is an error.
 
@@ -167,13 +170,13 @@ def _judge(
     raise SeriesError(what, evidence=evidence, remedy=remedy)
 
 
-def _is_excused(request: Request, version: str) -> bool:
+def _is_excused(request: OptionRequest, version: str) -> bool:
     """Whether this version is not said to have the option."""
     release = Release.parse(version)
     return request.versions is not None and release is not None and not request.versions.cover(release)
 
 
-def _departures(start: Fragment, requests: Iterable[Request], config: KernelConfig) -> list[str]:
+def _departures(start: Fragment, requests: Iterable[OptionRequest], config: KernelConfig) -> list[str]:
     """What is otherwise than in the whole config that it started from."""
     before = parse_config(start.start, ConfigSource.BESIDE)
     asked = {request.option for request in requests}

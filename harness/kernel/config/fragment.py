@@ -61,7 +61,7 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OptionRequest:
     """One option asked for.
 
     :param value: as a ``.config`` spells it: ``y``, ``n``, ``4``, ``0x10``, ``"text"``.
@@ -100,7 +100,7 @@ class Fragment:
     """
 
     name: str
-    requests: tuple[Request, ...] = ()
+    requests: tuple[OptionRequest, ...] = ()
     start: str = ""
 
 
@@ -117,12 +117,12 @@ def parse_fragment(text: str, *, name: str, place: str = "", origin: Origin = Or
     return Fragment(name, tuple(_requests(text, place or name, origin)))
 
 
-def merge(fragments: Iterable[Fragment]) -> tuple[Request, ...]:
+def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
     """All that the fragments ask for, each option once, in the order of first mention.
 
     :raises UsageError: two lines ask for different values of an option; each such pair is shown with its places.
     """
-    asked: dict[str, Request] = {}
+    asked: dict[str, OptionRequest] = {}
     quarrels = []
     for request in (request for fragment in fragments for request in fragment.requests):
         first = asked.setdefault(request.option, request)
@@ -139,12 +139,12 @@ def merge(fragments: Iterable[Fragment]) -> tuple[Request, ...]:
     return tuple(asked.values())
 
 
-def render_requests(requests: Iterable[Request]) -> str:
+def render_requests(requests: Iterable[OptionRequest]) -> str:
     """The text that the kernel's own tools take."""
     return "".join(f"{request.render()}\n" for request in requests)
 
 
-def _requests(text: str, place: str, origin: Origin) -> Iterator[Request]:
+def _requests(text: str, place: str, origin: Origin) -> Iterator[OptionRequest]:
     versions: Versions | None = None
     at = marked_at = 0
     for at, line in enumerate(map(str.rstrip, text.split("\n")), start=1):
@@ -154,7 +154,7 @@ def _requests(text: str, place: str, origin: Origin) -> Iterator[Request]:
             raise _bad(f"{place}:{marked_at}", "# versions: stands directly above an option, and here is none")
         if found:
             option, value = found.groups() if found.re is _SET else (found.group(1), "n")
-            yield Request(option, "y" if value == "m" else value, where, line, origin, versions)
+            yield OptionRequest(option, "y" if value == "m" else value, where, line, origin, versions)
             versions = None
         elif mark := _VERSIONS.fullmatch(line):
             versions, marked_at = _parse_versions(mark.group(1).strip(), where, line), at

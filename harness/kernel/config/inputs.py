@@ -12,7 +12,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
-from harness.kernel.config.fragment import Fragment, Origin, Request, merge, parse_fragment
+from harness.kernel.config.fragment import Fragment, OptionRequest, Origin, merge, parse_fragment
 from harness.kernel.config.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.git.repository import Repository
 from harness.kernel.toolchain.toolchain import find_toolchain
@@ -43,7 +43,7 @@ class Tree(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ConfigInputs:
     """What a config is to be made from.
 
     :param fragments: by name. :param start: a whole ``.config``; None for "all options off".
@@ -51,7 +51,7 @@ class Order:
 
     fragments: tuple[str, ...]
     start: Fragment | None
-    requests: tuple[Request, ...]
+    requests: tuple[OptionRequest, ...]
     assignments: tuple[str, ...]
     key: str
 
@@ -64,7 +64,7 @@ def read_order(
     architecture: str,
     assignments: Sequence[str],
     deadline: Deadline,
-) -> Order:
+) -> ConfigInputs:
     """Read what was named.
 
     :param words: names of :func:`fragment_names`, files, or files of the tree.
@@ -97,7 +97,7 @@ def read_order(
         paths.KCONFIG_ASKER,
         _kconfig_digest(store, tree, deadline=deadline),
     )
-    return Order(names, start, requests, tuple(assignments), key)
+    return ConfigInputs(names, start, requests, tuple(assignments), key)
 
 
 def fragment_names() -> tuple[str, ...]:
@@ -130,14 +130,14 @@ def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragm
     )
 
 
-def _guest_requests(start: Fragment) -> Iterable[Request]:
+def _guest_requests(start: Fragment) -> Iterable[OptionRequest]:
     """What the guest cannot do without, asked for on top of a whole config."""
     config = parse_config(start.start, ConfigSource.BESIDE)
     reasons = {lack.option: ("4", lack.why) for lack in check_bootable(config) if lack.option.endswith("UARTS")}
     reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config) if lack.option not in reasons}
     reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in GUEST_NEEDS}
     for option, (value, why) in reasons.items():
-        request = Request(option, value, "the guest", why, Origin.DEFAULT)
+        request = OptionRequest(option, value, "the guest", why, Origin.DEFAULT)
         yield replace(request, text=f"{request.render()} ({why})")
 
 

@@ -110,7 +110,7 @@ def parse_need(text: str) -> Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class UnmetNeed:
     """An option that the guest needs otherwise than the config has it, and what it is needed for."""
 
     option: str
@@ -152,18 +152,18 @@ def missing_on_v1(controllers: Iterable[str], config: KernelConfig | None) -> st
     return "; ".join(f"{option} is not set" for option in options if config and config.value(option) == "n")
 
 
-def check_bootable(config: KernelConfig) -> tuple[Lack, ...]:
+def check_bootable(config: KernelConfig) -> tuple[UnmetNeed, ...]:
     """What the guest lacks to come up and be used under this config, told before a boot; empty when nothing."""
-    lacks = [Lack(need.option, reason, why) for need, why in GUEST_NEEDS if (reason := need.missing(config))]
+    lacks = [UnmetNeed(need.option, reason, why) for need, why in GUEST_NEEDS if (reason := need.missing(config))]
     for option in _PORT_LIMITS:
         ports = config.value(option) or ""
         if ports.isdecimal() and int(ports) < _CONSOLES:
             why = f"the kernel log and three shells need {_CONSOLES} serial ports"
-            lacks.append(Lack(option, f"{option} is {ports}", why))
+            lacks.append(UnmetNeed(option, f"{option} is {ports}", why))
     # Since v4.1 (commit 2813893f8b19, "kernel: conditionally support non-root users, groups and capabilities"); an
     # older kernel does not know the option and always has it.
     if config.value("CONFIG_MULTIUSER") == "n":
-        lacks.append(Lack("CONFIG_MULTIUSER", "CONFIG_MULTIUSER is not set", "cases run commands as uid 9000"))
+        lacks.append(UnmetNeed("CONFIG_MULTIUSER", "CONFIG_MULTIUSER is not set", "cases run commands as uid 9000"))
     return tuple(lacks)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
-from harness.kernel.config.unmet import Answer, parse_answers
+from harness.kernel.config.unmet import OptionFacts, parse_answers
 from harness.kernel.sandbox.sandbox import InsideResult, Sandbox, make_words, run_inside, series_fault
 from harness.kernel.toolchain.host_lack import find_host_lack
 
@@ -63,7 +63,7 @@ def make_config(sandbox: Sandbox, *, has_start: bool, assignments: Sequence[str]
 
 def ask(
     sandbox: Sandbox, options: Sequence[str], *, assignments: Sequence[str], deadline: Deadline
-) -> dict[str, Answer]:
+) -> dict[str, OptionFacts]:
     """What the tree's Kconfig says about options, under the ``.config`` that was made.
 
     :param options: by their names with ``CONFIG_``.

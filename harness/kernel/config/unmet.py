@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from harness.kernel.config.fragment import Request
+from harness.kernel.config.fragment import OptionRequest
 
 _NAME = re.compile(r"\b(\w+)(?= \[=)")
 _UNKNOWN = "unknown"
@@ -17,7 +17,7 @@ _PREFIX = "CONFIG_"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OptionFacts:
     """What the Kconfig of a tree says about an option; names in expressions begin with ``CONFIG_``.
 
     :param kind: ``bool``, ``tristate``, ``integer``, ``hex``, ``string``; ``unknown`` when no Kconfig file defines it.
@@ -43,19 +43,19 @@ class Answer:
         return self.kind != _UNKNOWN
 
 
-def parse_answers(lines: Iterable[str]) -> dict[str, Answer]:
+def parse_answers(lines: Iterable[str]) -> dict[str, OptionFacts]:
     """Read what ``kconfigs/ask.c`` wrote, by option.
 
     :raises ValueError: a line is none of its answers.
     """
-    found: dict[str, Answer] = {}
+    found: dict[str, OptionFacts] = {}
     option, seen = "", False
     for line in lines:
         what, *words = line.split("\t")
         text = _NAME.sub(rf"{_PREFIX}\1", words[0]) if words else ""
         if what == "option" and len(words) > 1:
             option, seen = _PREFIX + words[0], False
-            found[option] = Answer(option, words[1])
+            found[option] = OptionFacts(option, words[1])
             continue
         answer = found.get(option)
         match what:
@@ -78,7 +78,7 @@ def parse_answers(lines: Iterable[str]) -> dict[str, Answer]:
     return found
 
 
-def explain(request: Request, got: str | None, answer: Answer, *, version: str) -> str:
+def explain(request: OptionRequest, got: str | None, answer: OptionFacts, *, version: str) -> str:
     """One sentence: what was asked, what came of it, and why.
 
     :param got: the value in the finished config; None when the option is absent.
@@ -91,7 +91,7 @@ def explain(request: Request, got: str | None, answer: Answer, *, version: str) 
     return f"{head}; {_reason(request, answer)}"
 
 
-def explain_all(unmet: Mapping[Request, str | None], answers: Mapping[str, Answer], *, version: str) -> str:
+def explain_all(unmet: Mapping[OptionRequest, str | None], answers: Mapping[str, OptionFacts], *, version: str) -> str:
     """The evidence of an error: each request with its place, and below it the reason why it is not met."""
     parts = [
         f"{request}\n    {explain(request, got, answers[request.option], version=version)}"
@@ -100,7 +100,7 @@ def explain_all(unmet: Mapping[Request, str | None], answers: Mapping[str, Answe
     return "\n".join(parts)
 
 
-def _reason(request: Request, answer: Answer) -> str:
+def _reason(request: OptionRequest, answer: OptionFacts) -> str:
     is_off = request.value == "n"
     if is_off and answer.selected:
         return f"selected by {_either(answer.selected)}"

@@ -21,7 +21,7 @@ from harness.kernel.git.worktree import checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.series import Patch
 from harness.kernel.sandbox.sandbox import Bounds, Sandbox, run_inside
-from harness.model.series_record import Complaint, Level
+from harness.model.series_record import Level, StyleFinding
 
 SCRIPT = "scripts/checkpatch.pl"
 NO_SCRIPT = f"the base has no {SCRIPT}"
@@ -44,7 +44,7 @@ _TELLING = 5
 
 def check_style(
     store: Store, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False, deadline: Deadline
-) -> Mapping[int, tuple[Complaint, ...]] | None:
+) -> Mapping[int, tuple[StyleFinding, ...]] | None:
     """What the script says of each patch, by its number; None when the base has none.
 
     What it said of the same patch on the same base is remembered.
@@ -73,14 +73,14 @@ def check_style(
     return {number: tuple(one for one in complaints if not is_known(one)) for number, complaints in found.items()}
 
 
-def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[Complaint], bool]:
+def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[StyleFinding], bool]:
     """Tells whether a complaint is about a commit that is there, or that nobody could look up in this repository."""
     repository = tree.repository
     parent = ("rev-parse", "--quiet", "--verify", f"{tree.base}^")
     has_history = repository.git(*parent, check=False, deadline=deadline).status == 0
     is_shallow = (repository.git_dir / "shallow").exists()
 
-    def is_known(complaint: Complaint) -> bool:
+    def is_known(complaint: StyleFinding) -> bool:
         if complaint.kind != _UNKNOWN:
             return False
         named = _NAMED.search(complaint.text)
@@ -91,16 +91,16 @@ def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[Complaint], b
     return is_known
 
 
-def parse_complaints(lines: Sequence[str]) -> Iterator[Complaint]:
+def parse_complaints(lines: Sequence[str]) -> Iterator[StyleFinding]:
     """The complaints in what the script printed; a line that is none tells that the script itself failed."""
     for line in lines:
         found = _SAID.fullmatch(line)
         if found is None:
-            yield Complaint(Level.WARNING, "", 0, f"{SCRIPT} says: {line}")
+            yield StyleFinding(Level.WARNING, "", 0, f"{SCRIPT} says: {line}")
             continue
         is_of_mail = found["file"] in ("", _MAIL) or found["kind"] in _OF_MAIL
         file, number = ("", 0) if is_of_mail else (found["file"], int(found["line"] or 0))
-        yield Complaint(_LEVELS[found["level"]], file, number, found["text"].strip(), found["kind"])
+        yield StyleFinding(_LEVELS[found["level"]], file, number, found["text"].strip(), found["kind"])
 
 
 _MAIL = "patch"

@@ -21,7 +21,7 @@ _SHOWN_LINES = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ApplyError:
     """One thing that git-apply(1) complains of.
 
     :param file: by its path in the tree. :param line: where its hunk expects to begin, from 1; 0 for none.
@@ -33,15 +33,15 @@ class Complaint:
     what: str = ""
 
 
-def parse_complaints(said: str) -> tuple[Complaint, ...]:
+def parse_complaints(said: str) -> tuple[ApplyError, ...]:
     """Read what ``git apply --check`` wrote to standard error."""
-    found = [Complaint(file, int(line)) for file, line in _FAILED.findall(said)]
-    found += [Complaint(file, what="the tree has no such file") for file in _ABSENT.findall(said)]
-    found += [Complaint(file, what="the tree has that file already") for file in _PRESENT.findall(said)]
+    found = [ApplyError(file, int(line)) for file, line in _FAILED.findall(said)]
+    found += [ApplyError(file, what="the tree has no such file") for file in _ABSENT.findall(said)]
+    found += [ApplyError(file, what="the tree has that file already") for file in _PRESENT.findall(said)]
     return tuple(found)
 
 
-def explain(mail: bytes, complaints: Sequence[Complaint], files: Mapping[str, bytes]) -> str:
+def explain(mail: bytes, complaints: Sequence[ApplyError], files: Mapping[str, bytes]) -> str:
     """The evidence for a patch that does not apply: each complaint, hunks with both texts.
 
     :param mail: the patch. :param files: what the tree has, by path.
@@ -109,7 +109,7 @@ def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:
     return max(0, min(best, len(has) - 1))
 
 
-def _find_hunk(mail: bytes, complaint: Complaint) -> tuple[int, int, Hunk] | None:
+def _find_hunk(mail: bytes, complaint: ApplyError) -> tuple[int, int, Hunk] | None:
     """The hunk that git names by its first line: which of how many it is in its file, and itself."""
     for file in _parse(mail):
         # Of a file that a patch names twice, git-apply(1) tells the line of the later one.

@@ -38,7 +38,7 @@ class Region(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PatchLine:
     """One line: its number from 1, without its end of line."""
 
     number: int
@@ -70,7 +70,7 @@ class FileChange:
         return tuple(dict.fromkeys([*reversed(self.renamed), *stripped]))
 
 
-def read_lines(text: bytes) -> Iterator[Line]:
+def read_lines(text: bytes) -> Iterator[PatchLine]:
     """The lines of a mail's text or a diff, each with its region.
 
     A hunk that ends before its numbers say gives one ``DAMAGE`` line, and the reading goes on behind it.
@@ -92,25 +92,25 @@ def read_lines(text: bytes) -> Iterator[Line]:
                 old, new = old - 1, new - 1
             elif first != b"\\":
                 old = new = 0
-                yield Line(number, Region.DAMAGE, content)
+                yield PatchLine(number, Region.DAMAGE, content)
                 continue
-            yield Line(number, Region.BODY, content)
+            yield PatchLine(number, Region.BODY, content)
             continue
         following = lines[number] if number < len(lines) else b""
         found = _RANGE.match(content)
         if found and in_header:
             old, new = (int(count) if count is not None else 1 for count in found.groups())
-            yield Line(number, Region.RANGE, content)
+            yield PatchLine(number, Region.RANGE, content)
             continue
         if content.startswith(b"\\ ") and in_header:  # "\ No newline at end of file" behind a hunk's last line
-            yield Line(number, Region.BODY, content)
+            yield PatchLine(number, Region.BODY, content)
             continue
         starts = content.startswith(b"diff --git ") or (content[:4] == b"--- " and following[:4] == b"+++ ")
         goes_on = in_header and (content[:4] == b"+++ " or _EXTENDED.match(content) or _BINARY.fullmatch(content))
         in_header = in_header or starts
-        yield Line(number, Region.HEADER if starts or goes_on else Region.TEXT, content)
+        yield PatchLine(number, Region.HEADER if starts or goes_on else Region.TEXT, content)
     if old > 0 or new > 0:
-        yield Line(len(lines) + 1, Region.DAMAGE, b"")
+        yield PatchLine(len(lines) + 1, Region.DAMAGE, b"")
 
 
 def read_changes(text: bytes) -> tuple[FileChange, ...]:

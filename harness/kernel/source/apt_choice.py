@@ -14,7 +14,7 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AptChoice:
     """A package of a certain version.
 
     :param mark: state of apt's lists when it was asked (:meth:`harness.kernel.source.apt.Apt.mark`); apt may choose
@@ -33,7 +33,7 @@ def take_chosen(
     word: str,
     *,
     apt: Apt,
-    find: Callable[[Choice], P | None],
+    find: Callable[[AptChoice], P | None],
     fetch: Callable[[], tuple[P, PackageRecord]],
     is_exact: bool = False,
 ) -> tuple[P, str]:
@@ -57,14 +57,14 @@ def take_chosen(
         if known is None or held is None:
             raise
         return held, f"{known.package} {known.version} was taken from the store, newer or not: {error.what}"
-    store.remember(kind, key, asdict(Choice(mark, record.package, record.version, record.architecture)))
+    store.remember(kind, key, asdict(AptChoice(mark, record.package, record.version, record.architecture)))
     return product, ""
 
 
-def _recall(store: Store, kind: str, key: str) -> Choice | None:
+def _recall(store: Store, kind: str, key: str) -> AptChoice | None:
     """What was chosen the last time; None when nothing was, or it cannot be read."""
     fact = store.recall(kind, key) or {}
     try:
-        return Choice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
+        return AptChoice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
     except KeyError:
         return None

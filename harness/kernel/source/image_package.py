@@ -13,7 +13,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.store import Store, digest_of
 from harness.kernel.source.apt import Apt, PackageRecord, extract_boot, update_command
-from harness.kernel.source.apt_choice import Choice, take_chosen
+from harness.kernel.source.apt_choice import AptChoice, take_chosen
 from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"
@@ -159,11 +159,11 @@ def _fetch(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline)
     return fetched
 
 
-def _product_key(of: PackageRecord | Choice) -> str:
+def _product_key(of: PackageRecord | AptChoice) -> str:
     return digest_of(of.package, of.version, of.architecture)
 
 
-def _find(store: Store, choice: Choice) -> Fetched | None:
+def _find(store: Store, choice: AptChoice) -> Fetched | None:
     folder = store.find(_PRODUCT, _product_key(choice))
     return _read(folder) if folder else None
 

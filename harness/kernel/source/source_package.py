@@ -14,7 +14,7 @@ from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository, initialise
 from harness.kernel.source.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
-from harness.kernel.source.apt_choice import Choice, take_chosen
+from harness.kernel.source.apt_choice import AptChoice, take_chosen
 
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"
@@ -114,11 +114,11 @@ def _tree_files(entries: Iterator[SourceEntry]) -> Iterator[TreeFile]:
             yield TreeFile(name, FileMode.EXECUTABLE if entry.is_executable else FileMode.PLAIN, entry.content)
 
 
-def _product_key(of: PackageRecord | Choice) -> str:
+def _product_key(of: PackageRecord | AptChoice) -> str:
     return digest_of(_IMPORT_VERSION, of.package, of.version, of.architecture)
 
 
-def _find(store: Store, choice: Choice) -> ImportedPackage | None:
+def _find(store: Store, choice: AptChoice) -> ImportedPackage | None:
     folder = store.find(KIND, _product_key(choice))
     return _read(folder) if folder else None
 

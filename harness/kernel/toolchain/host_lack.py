@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.base.errors import HostError
 from harness.base.process import find_program
-from harness.kernel.toolchain.missing import Lack, find_lack
+from harness.kernel.toolchain.missing import MissingTool, find_lack
 
 _INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 
@@ -27,7 +27,7 @@ def find_host_lack(lines: Iterable[str]) -> HostError | None:
     )
 
 
-def _is_missing(lack: Lack) -> bool:
+def _is_missing(lack: MissingTool) -> bool:
     if lack.program:
         return find_program(lack.program) is None
     # Multiarch headers are in a folder named after the machine, e.g. x86_64-linux-gnu.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class MissingTool:
     """Something that builds need and a host may not have.
 
     :param package: the Debian package that has it. :param program: its name on PATH; or else
@@ -71,20 +71,20 @@ _NO_HEADER = re.compile(r".*fatal error: (?P<name>[\w./+-]+\.h): No such file or
 _ASKS_FOR = re.compile(r".*please install (?P<name>libelf-dev|libssl-dev)\b.*", re.IGNORECASE)
 
 
-def find_lack(lines: Iterable[str]) -> Lack | None:
+def find_lack(lines: Iterable[str]) -> MissingTool | None:
     """What the host seems to lack, or None."""
     return next((lack for line in lines if (lack := _read(line)) is not None), None)
 
 
-def _read(line: str) -> Lack | None:
+def _read(line: str) -> MissingTool | None:
     for pattern in _NO_PROGRAM:
         match = pattern.fullmatch(line)
         if match and (package := _PACKAGE_OF_PROGRAM.get(match["name"])):
-            return Lack(package, match["name"], "", line)
+            return MissingTool(package, match["name"], "", line)
     if match := _NO_HEADER.fullmatch(line):
         name = match["name"]
         package = _PACKAGE_OF_HEADER.get(name) or _PACKAGE_OF_HEADER.get(name.partition("/")[0])
-        return Lack(package, "", _HEADERS[package].split()[0], line) if package else None
+        return MissingTool(package, "", _HEADERS[package].split()[0], line) if package else None
     if match := _ASKS_FOR.fullmatch(line):
-        return Lack(match["name"], "", _HEADERS[match["name"]].split()[0], line)
+        return MissingTool(match["name"], "", _HEADERS[match["name"]].split()[0], line)
     return None

@@ -14,11 +14,11 @@ from enum import StrEnum
 
 from harness.model.series_record import (
     NO_KERNEL_YET,
-    Complaint,
     Level,
     PatchRecord,
+    PatchState,
     SeriesRecord,
-    State,
+    StyleFinding,
     counted,
     failed_words,
 )
@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class B4Finding:
     """One check of one patch, or of the series; ``tool`` names its column, and is there once a patch."""
 
     tool: str
@@ -50,41 +50,41 @@ class Finding:
 
 
 _STATUSES = {
-    State.SUCCESS: Status.PASS,
-    State.WARNING: Status.WARN,
-    State.FAIL: Status.FAIL,
-    State.UNKNOWN: Status.WARN,
+    PatchState.SUCCESS: Status.PASS,
+    PatchState.WARNING: Status.WARN,
+    PatchState.FAIL: Status.FAIL,
+    PatchState.UNKNOWN: Status.WARN,
 }
 
 
-def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool = False) -> Iterator[Finding]:
+def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool = False) -> Iterator[B4Finding]:
     """What is said of one patch.
 
     :param is_alone: patches before it may be missing. :param is_quick: no kernel was to be built.
     """
     if patch.failed == "apply" and is_alone:
         what = "does not apply by itself; the patches before it were not found (--thread FILE names a mailbox)"
-        yield Finding(f"{TOOL}/kernel", Status.WARN, what, _plain(patch.what, patch.evidence))
+        yield B4Finding(f"{TOOL}/kernel", Status.WARN, what, _plain(patch.what, patch.evidence))
     elif is_quick and patch.what == NO_KERNEL_YET:
-        yield Finding(f"{TOOL}/kernel", Status.PASS, "applies; not built")
+        yield B4Finding(f"{TOOL}/kernel", Status.PASS, "applies; not built")
     elif patch.failed:
         status = Status.FAIL if patch.at_fault else Status.WARN
         said = failed_words(patch.failed) if patch.at_fault else f"not judged: {one_line(patch.what)}"
-        yield Finding(f"{TOOL}/kernel", status, said, _plain(patch.what, patch.evidence))
+        yield B4Finding(f"{TOOL}/kernel", status, said, _plain(patch.what, patch.evidence))
     else:
         yield _complaints("kernel", patch.warnings, "builds and boots")
     if patch.style_note:
-        yield Finding(f"{TOOL}/checkpatch", Status.PASS, f"not asked: {patch.style_note}")
+        yield B4Finding(f"{TOOL}/checkpatch", Status.PASS, f"not asked: {patch.style_note}")
     else:
         yield _complaints("checkpatch", patch.style, "nothing to say")
     if not patch.failed:
         status = Status.FAIL if patch.unexpected else Status.PASS
         said = counted(len(patch.unexpected), "unexpected change") if patch.unexpected else str(_cases(patch))
         lines = [f"{one.standing}: {one.render()}" for one in patch.effects]
-        yield Finding(f"{TOOL}/cases", status, said, _plain("", "\n".join(lines)))
+        yield B4Finding(f"{TOOL}/cases", status, said, _plain("", "\n".join(lines)))
 
 
-def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator[Finding]:
+def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator[B4Finding]:
     """What is said of the series as a whole; :param is_quick: no kernel was to be built."""
     if is_quick:
         conflict = next((one for one in record.posted if one.failed == "apply"), None)
@@ -93,22 +93,22 @@ def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator
         said = one_line(conflict.what) if conflict else f"{counted(len(record.posted), 'patch')} applied; not built"
         said += f"; checkpatch: {counted(len(complaints), 'complaint')}" if complaints else ""
         details = "\n".join(one_line(one.render()) for one in complaints)
-        yield Finding(TOOL, status, said, bound(details, _DETAILS))
+        yield B4Finding(TOOL, status, said, bound(details, _DETAILS))
         return
-    yield Finding(TOOL, _STATUSES[record.state], one_line(result_of(record)), bound(render_mail(record), _DETAILS))
+    yield B4Finding(TOOL, _STATUSES[record.state], one_line(result_of(record)), bound(render_mail(record), _DETAILS))
 
 
-def error_finding(what: str, details: str) -> Finding:
+def error_finding(what: str, details: str) -> B4Finding:
     """What is said when nothing can be said: a check that did not come to a result is no fault of the patch."""
-    return Finding(TOOL, Status.WARN, f"not judged: {one_line(what)}", bound(plain_text(details), _DETAILS))
+    return B4Finding(TOOL, Status.WARN, f"not judged: {one_line(what)}", bound(plain_text(details), _DETAILS))
 
 
-def render_json(findings: Sequence[Finding]) -> str:
+def render_json(findings: Sequence[B4Finding]) -> str:
     """The array that ``b4 review`` reads."""
     return json.dumps([asdict(one) for one in findings], indent=1) + "\n"
 
 
-def render_lines(findings: Sequence[Finding]) -> str:
+def render_lines(findings: Sequence[B4Finding]) -> str:
     """The lines that ``b4 prep --check`` and ``b4 am --check`` read; nothing when all is well."""
     words = {Status.WARN: "WARNING", Status.FAIL: "ERROR"}
     lines = []
@@ -126,12 +126,12 @@ def _cases(patch: PatchRecord) -> str:
     return str(patch) if not patch.complaints else f"{counted(patch.asked, 'case')}, as before"
 
 
-def _complaints(name: str, complaints: Sequence[Complaint], well: str) -> Finding:
+def _complaints(name: str, complaints: Sequence[StyleFinding], well: str) -> B4Finding:
     levels = {one.level for one in complaints}
     # As b4 takes the words of checkpatch.pl itself.
     status = Status.FAIL if Level.ERROR in levels else Status.WARN if Level.WARNING in levels else Status.PASS
     said = counted(len(complaints), "complaint") if complaints else well
-    return Finding(f"{TOOL}/{name}", status, said, "\n".join(one_line(one.render()) for one in complaints))
+    return B4Finding(f"{TOOL}/{name}", status, said, "\n".join(one_line(one.render()) for one in complaints))
 
 
 def _plain(what: str, text: str) -> str:

@@ -10,7 +10,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from harness.model.series_record import Complaint, Level, PatchRecord, SeriesRecord, Standing, called, failed_words
+from harness.model.series_record import (
+    Expectedness,
+    Level,
+    PatchRecord,
+    SeriesRecord,
+    StyleFinding,
+    called,
+    failed_words,
+)
 from harness.report.tables.series import STATE_WORDS, result_of, title_of
 from harness.report.text import bound, one_line, plain_text
 
@@ -58,7 +66,7 @@ def _row(record: SeriesRecord, patch: PatchRecord) -> str:
 
 def _details(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     said = [patch.what] if patch.failed and patch.at_fault else []
-    said += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Standing.ALLOWED]
+    said += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Expectedness.ALLOWED]
     said += [f"checkpatch: {one.render()}" for one in patch.style]
     said += [f"compiler: {one.render()}" for one in patch.warnings]
     if said:
@@ -106,7 +114,7 @@ def _first(commands: list[str], level: str) -> list[str]:
     return [*commands[: ANNOTATIONS - 1], _command(level, "more", more)]
 
 
-def _command(level: str, title: str, text: str, complaint: Complaint | None = None) -> str:
+def _command(level: str, title: str, text: str, complaint: StyleFinding | None = None) -> str:
     """``::error file=...,line=...,title=...::text``, in which nothing of the text can be a command."""
     facts = {"file": complaint.file, "line": str(complaint.line or "")} if complaint else {}
     facts["title"] = title

@@ -21,7 +21,7 @@ from harness.base.errors import HostError, UsageError
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
 from harness.model.verdict import Fault, Outcome
 from harness.report.text import bound, one_line, plain_text
-from harness.results.known_failures import Told, read_told
+from harness.results.known_failures import KnownNote, read_told
 
 Value = dict[str, object]
 
@@ -237,7 +237,7 @@ def _environment(run: RunRecord) -> Mapping[str, str]:
     return {"qemu": run.qemu, "machine_type": run.machine_type, "acceleration": run.acceleration}
 
 
-def _issue(case: CaseRecord, told: Told, sender: Sender) -> Value:
+def _issue(case: CaseRecord, told: KnownNote, sender: Sender) -> Value:
     """A known failure: the same one whichever run met it. A later day is a newer version of it."""
     about = told.trait or case.id
     word = hashlib.sha256(f"{about}\n{told.link}".encode(errors="surrogatepass")).hexdigest()[:16]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
-from harness.model.series_record import Complaint, PatchRecord, SeriesRecord, Standing, State, called
+from harness.model.series_record import Expectedness, PatchRecord, PatchState, SeriesRecord, StyleFinding, called
 from harness.model.verdict import Fault, Outcome
 from harness.report.formats.junit import render_junit
 from harness.report.tables.series import result_of, title_of
@@ -59,7 +59,7 @@ def _suite(record: SeriesRecord, patch: PatchRecord, run: RunRecord | None) -> R
         text = f"the image is that of {called(patch.same_as)}: nothing was asked, its results hold here too\n"
         return replace(run, cases=(*own, _case("cases", "", text=text)), problems=())
     new = {case for one in patch.unexpected for case in one.cases} if patch.number else set()
-    meant = {case: one.render() for one in patch.effects if one.standing is Standing.INTENDED for case in one.cases}
+    meant = {case: one.render() for one in patch.effects if one.standing is Expectedness.INTENDED for case in one.cases}
     cases = [_excused(case, new, meant, is_base=not patch.number) for case in run.cases]
     return replace(run, cases=(*own, *cases), problems=())
 
@@ -101,7 +101,7 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
         yield _case("changes nothing undeclared", "", text=said)
 
 
-def _complaints(name: str, complaints: Sequence[Complaint], *, is_strict: bool) -> CaseRecord:
+def _complaints(name: str, complaints: Sequence[StyleFinding], *, is_strict: bool) -> CaseRecord:
     text = "".join(f"{one.render()}\n" for one in complaints)
     if is_strict and complaints:
         return _case(name, complaints[0].render(), outcome=Outcome.MISMATCH, diff=text)
@@ -113,7 +113,7 @@ def _whole(record: SeriesRecord) -> Iterator[CaseRecord]:
         yield _case(f"every patch works by itself: {broken.what}", broken.render(), outcome=Outcome.MISMATCH)
     for missing in record.missing:
         yield _case(f"comes as declared: {missing.partition(' ')[0]}", missing, outcome=Outcome.MISMATCH)
-    if record.state is State.UNKNOWN:
+    if record.state is PatchState.UNKNOWN:
         yield _case("is judged to its end", result_of(record), outcome=Outcome.ERROR)
     yield _case("summary", "", text=f"{title_of(record)}\n{result_of(record)}\n")
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from harness.model.series_record import (
     Effect,
+    Expectedness,
     PatchRecord,
+    PatchState,
     SeriesRecord,
-    Standing,
-    State,
     called,
     counted,
     failed_words,
@@ -23,7 +23,12 @@ WIDTH = 72
 _LISTED = 6
 _EVIDENCE_LINES = 8
 _ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
-_WORDS = {State.SUCCESS: "ok", State.WARNING: "warnings", State.FAIL: "FAILS", State.UNKNOWN: "not judged"}
+_WORDS = {
+    PatchState.SUCCESS: "ok",
+    PatchState.WARNING: "warnings",
+    PatchState.FAIL: "FAILS",
+    PatchState.UNKNOWN: "not judged",
+}
 
 
 def render_mail(record: SeriesRecord) -> str:
@@ -68,12 +73,12 @@ def _table(record: SeriesRecord) -> Iterator[str]:
 
 
 def _changes(patch: PatchRecord) -> int:
-    return sum(one.standing is not Standing.ALLOWED for one in patch.effects)
+    return sum(one.standing is not Expectedness.ALLOWED for one in patch.effects)
 
 
 def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     """What is to be said of one patch; nothing of one that is as it should be."""
-    effects = [one for one in patch.effects if one.standing is not Standing.ALLOWED]
+    effects = [one for one in patch.effects if one.standing is not Expectedness.ALLOWED]
     if not (effects or patch.complaints or (patch.failed and patch.at_fault)):
         return
     yield elide(f"{patch.number}/{len(record.posted)} {one_line(patch.subject)}", WIDTH)
@@ -86,7 +91,7 @@ def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
             yield from (elide(f"    {line.expandtabs(4)}", WIDTH) for line in shown)
     for one in effects[:_LISTED]:
         yield from _folded(_effect(one))
-        if one.standing is Standing.UNEXPECTED and one.cases and one.of != "case":
+        if one.standing is Expectedness.UNEXPECTED and one.cases and one.of != "case":
             more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
             yield f"    in {one_line(one.cases[0])}{more}"
     yield from _more(len(effects))
@@ -98,7 +103,9 @@ def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
 
 def _effect(one: Effect) -> str:
     since = f" (since {called(one.since)})" if one.since >= 0 else ""
-    reason = f": {one_line(one.text)}" if one.of == "case" and one.text and one.standing is Standing.UNEXPECTED else ""
+    reason = (
+        f": {one_line(one.text)}" if one.of == "case" and one.text and one.standing is Expectedness.UNEXPECTED else ""
+    )
     return f"{one.standing}: {one_line(one.render())}{since}{reason}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.report.page.overview import Value
 from harness.report.tables.trait_story import decisions
 from harness.report.text import one_line
-from harness.results.timeline import Build, Entry, RunSummary, State, Timeline, timelines, value_levels
+from harness.results.timeline import Build, BuildState, Entry, RunSummary, Timeline, timelines, value_levels
 from harness.semantics.observers import Observer
 from harness.semantics.traits import Semantics
 
@@ -15,7 +15,7 @@ CASE, TRAIT = "case", "trait"
 """What the history tells of; as in ``harness/results/history.py``."""
 BUILDS_SHOWN = 60
 _IMAGE_DIGITS = 12
-_STATES = {State.GOOD: 0, State.BAD: 1, State.FLAKY: 2, State.UNKNOWN: 3}
+_STATES = {BuildState.GOOD: 0, BuildState.BAD: 1, BuildState.FLAKY: 2, BuildState.UNKNOWN: 3}
 _DAY = 86400.0
 
 
@@ -77,7 +77,7 @@ def line_histories(runs: Iterable[RunSummary], lines: Iterable[str]) -> dict[str
 
 def _run(one: RunSummary) -> list[object]:
     """As :func:`_build`, of a run."""
-    state = State.UNKNOWN if not one.asked else State.BAD if one.failed else State.GOOD
+    state = BuildState.UNKNOWN if not one.asked else BuildState.BAD if one.failed else BuildState.GOOD
     said = f"{one.failed} of {one.asked} cases failed" if one.asked else "no case was asked"
     name = one_line(f"{one.release}, image {one.image[:_IMAGE_DIGITS]}, {one.folder}")
     return [_STATES[state], round(100 * one.failed / max(1, one.asked)), said, name, one.started]

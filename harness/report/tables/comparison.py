@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line, Tone, fact_lines, fold_line
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
-from harness.results.compare import CaseChange, Change, Comparison, SplatChange, TraitChange
+from harness.results.compare import CaseChange, ChangeKind, Comparison, SplatChange, TraitChange
 
 JSON_VERSION = 1
 _DIFF_LINES = 40
@@ -20,14 +20,14 @@ _INDENT = 6
 _FACT_WIDTH = 21
 
 _TONES = {
-    Change.REGRESSED: Tone.BAD,
-    Change.FLAKY: Tone.WARNING,
-    Change.OTHERWISE: Tone.WARNING,
-    Change.KNOWN: Tone.FAINT,
-    Change.FIXED: Tone.GOOD,
-    Change.GONE: Tone.WARNING,
+    ChangeKind.REGRESSED: Tone.BAD,
+    ChangeKind.FLAKY: Tone.WARNING,
+    ChangeKind.OTHERWISE: Tone.WARNING,
+    ChangeKind.KNOWN: Tone.FAINT,
+    ChangeKind.FIXED: Tone.GOOD,
+    ChangeKind.GONE: Tone.WARNING,
 }
-_WITH_DIFF = {Change.REGRESSED, Change.FLAKY, Change.OTHERWISE, Change.CHANGED}
+_WITH_DIFF = {ChangeKind.REGRESSED, ChangeKind.FLAKY, ChangeKind.OTHERWISE, ChangeKind.CHANGED}
 
 
 def comparison_lines(
@@ -55,7 +55,7 @@ def comparison_lines(
 def verdict_lines(comparison: Comparison, width: int) -> list[Line]:
     """Whether anything regressed, in a line, and what."""
     counts = Counter(one.change for one in comparison.cases)
-    said = ", ".join(f"{counts[change]} {change}" for change in Change if counts[change]) or "none"
+    said = ", ".join(f"{counts[change]} {change}" for change in ChangeKind if counts[change]) or "none"
     lines = [Line(part) for part in fold(f"{len(comparison.cases)} cases compared: {said}", width)]
     if not comparison.regressions:
         text = "nothing regressed"
@@ -77,7 +77,7 @@ def _trait_lines(traits: Sequence[TraitChange], width: int) -> list[Line]:
     if not traits:
         return []
     changed = sorted(
-        (one for one in traits if one.change is not Change.SAME), key=lambda one: list(Change).index(one.change)
+        (one for one in traits if one.change is not ChangeKind.SAME), key=lambda one: list(ChangeKind).index(one.change)
     )
     lines = [
         Line(f"Traits: {len(changed) or 'none'} of {len(traits)} differ{'s' if len(changed) == 1 else ''}", Tone.STRONG)
@@ -87,7 +87,7 @@ def _trait_lines(traits: Sequence[TraitChange], width: int) -> list[Line]:
         expected = f" (expected: {one_line(one.expected)})" if one.expected not in ("", one.after) and one.after else ""
         text = f"  {one.change:<10} {one_line(one.trait)}: {value}{expected}"
         lines.append(Line(text, _TONES.get(one.change, Tone.PLAIN), lead=2 + len(one.change)))
-        if one.change is Change.REGRESSED:
+        if one.change is ChangeKind.REGRESSED:
             below = (one_line(one.meaning), f"seen at {one_line(one.where)}" if one.where else "")
             lines += [part for text in below if text for part in fold_line(Line(text), width, indent=_INDENT)]
     return lines
@@ -95,13 +95,13 @@ def _trait_lines(traits: Sequence[TraitChange], width: int) -> list[Line]:
 
 def _case_lines(cases: Sequence[CaseChange], width: int, rates: Mapping[str, str]) -> list[Line]:
     lines: list[Line] = [Line("Cases", Tone.STRONG)]
-    for change in Change:
+    for change in ChangeKind:
         group = [one for one in cases if one.change is change]
         if not group:
             continue
         tone = _TONES.get(change, Tone.PLAIN)
         lines.append(Line(f"  {change}: {len(group)}", tone))
-        if change is Change.SAME:
+        if change is ChangeKind.SAME:
             continue
         # A list of what is new or gone can be cut; what regressed is named to the last.
         shown = group if change in _WITH_DIFF else group[:_LISTED]
@@ -120,7 +120,7 @@ def _one_case(one: CaseChange, width: int, rate: str, *, with_diff: bool) -> lis
     if not rate and one.after is not None and one.after.is_flaky:
         rate = f"failed {one.after.times_failed} of {one.after.times_asked} times in one run"
     lines += [Line(elide(f"      {text}", max(20, width))) for text in (rate, reason) if text]
-    patch = one.diff or (one.after.diff if one.after and one.change is Change.REGRESSED else "")
+    patch = one.diff or (one.after.diff if one.after and one.change is ChangeKind.REGRESSED else "")
     if with_diff and patch:
         whole = f"{one.after.folder}/" if one.after and one.after.folder else ""
         lines += [Line("")]
@@ -132,7 +132,7 @@ def _one_case(one: CaseChange, width: int, rate: str, *, with_diff: bool) -> lis
 
 def _reason(one: CaseChange) -> str:
     """Why the later of the two came out as it did; of one that is as expected in both, what it showed otherwise."""
-    if one.change is Change.CHANGED and one.before is not None and one.after is not None:
+    if one.change is ChangeKind.CHANGED and one.before is not None and one.after is not None:
         was = {seen.trait: seen.value for seen in one.before.sightings}
         now = {seen.trait: seen.value for seen in one.after.sightings}
         pairs = ((name, was.get(name, "-"), now.get(name, "-")) for name in {**was, **now})
@@ -140,7 +140,7 @@ def _reason(one: CaseChange) -> str:
     if one.after is not None and one.after.known:
         return one.after.known
     return (one.after.reason if one.after else "") or (
-        one.before.reason if one.before and one.change is Change.FIXED else ""
+        one.before.reason if one.before and one.change is ChangeKind.FIXED else ""
     )
 
 
@@ -154,7 +154,7 @@ def _splat_lines(splats: Sequence[SplatChange], width: int) -> list[Line]:
     if not splats:
         return []
     lines = [Line("Splats of the kernel log", Tone.STRONG)]
-    for one in sorted(splats, key=lambda splat: list(Change).index(splat.change)):
+    for one in sorted(splats, key=lambda splat: list(ChangeKind).index(splat.change)):
         text = f"  {one.change:<10} {one_line(one.fingerprint)}  {one_line(one.kind)}: {one_line(one.title)}"
         lines.append(Line(elide(text, max(40, width)), _TONES.get(one.change, Tone.PLAIN), lead=2 + len(one.change)))
         more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
@@ -200,7 +200,7 @@ def comparison_json(
                 "where": one.where,
             }
             for one in comparison.traits
-            if one.change is not Change.SAME
+            if one.change is not ChangeKind.SAME
         ],
         "cases": [
             {
@@ -213,7 +213,7 @@ def comparison_json(
                 "diff": one.diff,
             }
             for one in comparison.cases
-            if one.change is not Change.SAME
+            if one.change is not ChangeKind.SAME
         ],
         "splats": [
             {
@@ -247,6 +247,6 @@ def _case_json(case: CaseRecord | None) -> dict[str, object] | None:
     return {"outcome": str(case.outcome), "reason": case.reason, "known": case.known, "folder": case.folder}
 
 
-def _counts(cases: Iterable[CaseChange]) -> dict[Change, int]:
+def _counts(cases: Iterable[CaseChange]) -> dict[ChangeKind, int]:
     counts = Counter(one.change for one in cases)
-    return {change: counts[change] for change in Change}
+    return {change: counts[change] for change in ChangeKind}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.report.lines import Line, Tone, fact_lines
 from harness.report.text import elide, fold, one_line
-from harness.results.timeline import Build, RunSummary, State, Timeline, rate_of, spark, value_levels
+from harness.results.timeline import Build, BuildState, RunSummary, Timeline, rate_of, spark, value_levels
 
 _LEGEND = "a bar a build: low is good, high is bad, between is a flake, a dot is not asked"
 _SHOWN = 60
@@ -108,7 +108,7 @@ def _case_story(one: Timeline, width: int) -> list[Line]:
         before = one.asked_builds[: -len(stretch)]
         if before:
             lines += fact_lines("  last good", _build(before[-1]), width, tone=Tone.GOOD)
-    elif stretch[-1].state is State.GOOD:
+    elif stretch[-1].state is BuildState.GOOD:
         lines += fact_lines("  good since", _build(stretch[0]), width, tone=Tone.GOOD)
     often = f"{rate_text(failed, asked)}; broke {_counted(one.times_broken, 'time')}"
     lines += fact_lines("  how often", often, width)

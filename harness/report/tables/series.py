@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.model.series_record import (
-    Complaint,
     Effect,
+    Expectedness,
     Level,
     PatchRecord,
+    PatchState,
     SeriesRecord,
-    Standing,
-    State,
+    StyleFinding,
     called,
     counted,
     failed_words,
@@ -19,9 +19,14 @@ from harness.model.series_record import (
 from harness.report.lines import Line, Tone, fact_lines, fold_line
 from harness.report.text import bound_lines, columns, elide, fold, one_line, plain_text
 
-STATE_WORDS = {State.SUCCESS: "ok", State.WARNING: "WARN", State.FAIL: "FAIL", State.UNKNOWN: "?"}
-_TONES = {State.SUCCESS: Tone.GOOD, State.WARNING: Tone.WARNING, State.FAIL: Tone.BAD, State.UNKNOWN: Tone.WARNING}
-_STANDING_TONES = {Standing.UNEXPECTED: Tone.BAD, Standing.INTENDED: Tone.GOOD, Standing.MENDED: Tone.GOOD}
+STATE_WORDS = {PatchState.SUCCESS: "ok", PatchState.WARNING: "WARN", PatchState.FAIL: "FAIL", PatchState.UNKNOWN: "?"}
+_TONES = {
+    PatchState.SUCCESS: Tone.GOOD,
+    PatchState.WARNING: Tone.WARNING,
+    PatchState.FAIL: Tone.BAD,
+    PatchState.UNKNOWN: Tone.WARNING,
+}
+_STANDING_TONES = {Expectedness.UNEXPECTED: Tone.BAD, Expectedness.INTENDED: Tone.GOOD, Expectedness.MENDED: Tone.GOOD}
 _KERNELS = {"apply": "no apply", "configure": "no config", "build": "no build", "boot": "no boot"}
 _HEAD = f"{'style':>6} {'warn':>4}  {'kernel':<10} {'cases':<11} "
 _NUMBER_WIDTH = 7
@@ -53,9 +58,9 @@ def result_of(record: SeriesRecord) -> str:
     """What it came to, in one line, numbers first."""
     unexpected = sum(len(patch.unexpected) for patch in record.posted)
     failed = [patch for patch in record.posted if patch.failed and patch.at_fault]
-    unknown = sum(patch.state is State.UNKNOWN for patch in record.posted)
+    unknown = sum(patch.state is PatchState.UNKNOWN for patch in record.posted)
     complaints = sum(len(patch.complaints) for patch in record.posted)
-    intended = sum(one.standing is Standing.INTENDED for patch in record.posted for one in patch.effects)
+    intended = sum(one.standing is Expectedness.INTENDED for patch in record.posted for one in patch.effects)
     parts = [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
     parts += [f"{counted(unexpected, 'unexpected change')}"] if unexpected else []
     parts += [f"{counted(len(record.missing), 'declared change')} did not come"] if record.missing else []
@@ -71,7 +76,7 @@ def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
     said = [f"BROKEN ON THE WAY: {one.render()}" for one in record.broken]
     said += [f"DID NOT COME: {one}" for one in record.missing]
     lines = [part for text in said for part in fold_line(Line(one_line(text), Tone.BAD), width)]
-    net = [one for one in record.net if one.standing is not Standing.ALLOWED]
+    net = [one for one in record.net if one.standing is not Expectedness.ALLOWED]
     if net and len(record.posted) > 1:
         lines += [Line("From the base to the last patch", Tone.STRONG)]
         lines += [line for one in net[:_LISTED] for line in _effect_lines(one, width, indent=2)]
@@ -119,10 +124,10 @@ def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterat
     style = "-" if patch.style_note or not patch.number else str(len(patch.style) or "ok")
     warned = "-" if patch.failed or not patch.number else str(len(patch.warnings) or "ok")
     cells = f"{style:>6} {warned:>4}  {_kernel(patch):<10} {_cases(patch):<11} "
-    state = patch.state if patch.number else State.SUCCESS
+    state = patch.state if patch.number else PatchState.SUCCESS
     word = STATE_WORDS[state] if patch.number else ""
     text = f"{number:<{_NUMBER_WIDTH}}{subject}{' ' * max(1, room - columns(subject))}{cells}{word}"
-    yield Line(text.rstrip(), _TONES[state] if state is not State.SUCCESS else Tone.PLAIN)
+    yield Line(text.rstrip(), _TONES[state] if state is not PatchState.SUCCESS else Tone.PLAIN)
     if patch.failed:
         yield from _failure_lines(patch, width)
     for one in patch.effects[:_LISTED]:
@@ -155,11 +160,11 @@ def _failure_lines(patch: PatchRecord, width: int) -> Iterator[Line]:
 
 
 def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:
-    word = one.standing.upper() if one.standing is Standing.UNEXPECTED else str(one.standing)
+    word = one.standing.upper() if one.standing is Expectedness.UNEXPECTED else str(one.standing)
     since = f" (since {called(one.since)}, where it was last asked)" if one.since >= 0 else ""
     text = f"{word} {one_line(one.render())}{since}"
     yield from fold_line(Line(text, _STANDING_TONES.get(one.standing, Tone.FAINT)), width, indent=indent)
-    if one.standing is Standing.UNEXPECTED:
+    if one.standing is Expectedness.UNEXPECTED:
         told = one_line(one.text) if one.of != "splat" else ""
         shown = f"in {one_line(one.cases[0])}" if one.cases and one.of != "case" else ""
         more = f" and {len(one.cases) - 1} more" if shown and len(one.cases) > 1 else ""
@@ -167,7 +172,7 @@ def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:
             yield from fold_line(Line(line, Tone.FAINT), width, indent=indent + 2)
 
 
-def _complaint_lines(name: str, complaints: Iterable[Complaint], width: int) -> Iterator[Line]:
+def _complaint_lines(name: str, complaints: Iterable[StyleFinding], width: int) -> Iterator[Line]:
     found = tuple(complaints)
     for one in found[:_LISTED]:
         tone = Tone.FAINT if one.level is Level.CHECK else Tone.WARNING

@@ -18,7 +18,7 @@ _INDENT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class UncoveredTrait:
     """A trait that was not seen with two values.
 
     :param seen: the values seen. :param lacking: the others, each with the profiles and shipped series that hold it.
@@ -34,7 +34,7 @@ Claims = Mapping[str, tuple[str, Mapping[str, str]]]
 NO_CLAIMS: Claims = {}
 
 
-def find_lacks(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> tuple[Lack, ...]:
+def find_lacks(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> tuple[UncoveredTrait, ...]:
     """Every trait that was not seen with two values on kernels that were booted, in the order of the file."""
     profiles = [(one.name, one.values) for one in semantics.shown()]
     profiles += [(f"series:{name}", _said(semantics, *claim)) for name, claim in claims.items()]
@@ -47,7 +47,7 @@ def find_lacks(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> 
                 for value in trait.values
                 if value not in values
             )
-            lacks.append(Lack(name, values, tuple(lacking)))
+            lacks.append(UncoveredTrait(name, values, tuple(lacking)))
     return tuple(lacks)
 
 

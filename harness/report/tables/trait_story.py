@@ -13,7 +13,7 @@ from harness.report.tables.semantics_matrix import trait_table
 from harness.report.text import fold
 from harness.results.sightings import Seen
 from harness.semantics.observers import Observer
-from harness.semantics.profile import Change, Expectation
+from harness.semantics.profile import Expectation, ReleaseChange
 from harness.semantics.traits import MAINLINE, Semantics, Trait
 
 UNCONFIRMED = "(?)"
@@ -53,7 +53,7 @@ def decisions(semantics: Semantics, trait: str) -> tuple[Decision, ...]:
     return tuple(one for _, one in sorted(together, key=lambda pair: pair[0]))
 
 
-def _merged(semantics: Semantics, change: Change) -> Decision:
+def _merged(semantics: Semantics, change: ReleaseChange) -> Decision:
     also = tuple(map(str, change.backported or ()))
     return Decision(semantics.released.get(change.since, ""), f"Linux {change.since}", change.expectation, also)
 

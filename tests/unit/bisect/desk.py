@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.store import Store
-from harness.bisect.report import Answer
-from harness.bisect.request import Request, Wanted
+from harness.bisect.report import BisectResult
+from harness.bisect.request import BisectRequest, TraceSelection
 from harness.bisect.state_file import STATE_NAME
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
@@ -25,12 +25,16 @@ class Desk:
     shown: io.StringIO = field(default_factory=io.StringIO)
     interrupt_at: int = 0
 
-    def request(self, good: str = "v9.0", bad: str = "HEAD", wanted: Wanted | None = None) -> Request:
+    def request(self, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None) -> BisectRequest:
         """What is typed."""
-        words = wanted or Wanted()
-        return Request(str(self.tree.folder), good, bad, words, Options(), 1, self.folder / "results", "harness bisect")
+        words = wanted or TraceSelection()
+        return BisectRequest(
+            str(self.tree.folder), good, bad, words, Options(), 1, self.folder / "results", "harness bisect"
+        )
 
-    def bisect(self, good: str = "v9.0", bad: str = "HEAD", wanted: Wanted | None = None, **how: bool) -> Answer:
+    def bisect(
+        self, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None, **how: bool
+    ) -> BisectResult:
         """Bisect with a store of its own."""
         display = PlainDisplay(self.shown)
         return self.request(good, bad, wanted).run(display, store=Store(self.folder / "store"), **how)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from harness.bisect.commit_graph import Commit, Lineage
-from harness.bisect.intervals import Stretch, find_stretches
-from harness.bisect.strategy import Choice, choose
+from harness.bisect.intervals import Interval, find_stretches
+from harness.bisect.strategy import NextCommit, choose
 
 
 def linear(size: int) -> Lineage:
@@ -48,8 +48,8 @@ class Bisected:
 
     lineage: Lineage
     builds: list[int] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
-    found: dict[str, tuple[Stretch, ...]] = field(default_factory=dict)
+    choices: list[NextCommit] = field(default_factory=list)
+    found: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
 
 
 def bisect(

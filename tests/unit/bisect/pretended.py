@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import SeriesError
-from harness.bisect.runner import RUNS, Answer
+from harness.bisect.runner import RUNS, ObservedRun
 from harness.bisect.targets import Target
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
@@ -103,18 +103,18 @@ class PretendedAsker:
             raise SeriesError(f"it does not build: {said['broken']}")
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
 
-    def ask_all(self, word: str, *, name: str) -> tuple[Answer, RunRecord]:
+    def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
         """See :class:`harness.bisect.runner.Asker`."""
         self._count(word)
         run, folder = self._run(word, tuple(CASES.values()))
-        return Answer({case.id: case for case in run.cases}, (folder,)), run
+        return ObservedRun({case.id: case for case in run.cases}, (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[Answer]:
+    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """See :class:`harness.bisect.runner.Asker`."""
         self._count(word)
         files = tuple(file for target in targets for file in target.files)
         runs = [self._run(word, files) for _ in range(times)]
-        return [Answer({case.id: case for case in run.cases}, (folder,)) for run, folder in runs]
+        return [ObservedRun({case.id: case for case in run.cases}, (folder,)) for run, folder in runs]
 
     def _count(self, word: str) -> None:
         self.asked.append(word)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
-from harness.bisect.report import Answer, answer_json, answer_lines
-from harness.bisect.request import Wanted
-from harness.bisect.state import Judged, Role
+from harness.bisect.report import BisectResult, answer_json, answer_lines
+from harness.bisect.request import TraceSelection
+from harness.bisect.state import Role, StepStatus
 from harness.bisect.state_file import held
 from tests.unit.bisect import pretended
 from tests.unit.bisect.desk import Desk
@@ -20,7 +20,7 @@ from tests.unit.bisect.pretended import CASES
 from tests.unit.kernel.user_tree import photograph
 
 
-def text(answer: Answer, width: int = 80) -> str:
+def text(answer: BisectResult, width: int = 80) -> str:
     """The answer as a terminal shows it."""
     return "\n".join(line.text for line in answer_lines(answer, width))
 
@@ -70,7 +70,7 @@ def test_commits_of_which_the_image_is_known_are_not_asked(desk: Desk) -> None:
     steps = [step for step in answer.state.steps if step.role is Role.STEP]
 
     assert steps
-    assert {step.judged for step in steps} == {Judged.SAME_IMAGE}
+    assert {step.judged for step in steps} == {StepStatus.SAME_IMAGE}
     assert not any(step.runs for step in steps)
 
 
@@ -135,7 +135,7 @@ def test_a_flaky_target_is_asked_until_the_verdict_is_sure(desk: Desk) -> None:
     flaky = desk.tree.change(outside_view="relative|absolute", message="views: by chance")
     for name in ("a", "b", "c", "d", "e", "f", "g"):
         desk.tree.change(mountinfo_root=name)
-    answer = desk.bisect(wanted=Wanted(traits=("outside_view",)))
+    answer = desk.bisect(wanted=TraceSelection(traits=("outside_view",)))
     changes = {change.target: (one, change) for one in answer.culprits for change in one.changes}
     culprit, change = changes["trait outside_view"]
 
@@ -151,7 +151,7 @@ def test_an_end_is_asked_again_itself_and_not_a_commit_with_the_same_files(desk:
     for name in "abcd":
         parent = desk.tree.change(mountinfo_root=name)
     end = desk.tree.document("only text")
-    answer = desk.bisect(wanted=Wanted(traits=("mountinfo_root",)))
+    answer = desk.bisect(wanted=TraceSelection(traits=("mountinfo_root",)))
     built = {word.rpartition("@")[2] for word in desk.askers[0].built}
 
     assert end in built
@@ -165,7 +165,7 @@ def test_what_is_flaky_at_both_ends_alike_is_not_traced(desk: Desk) -> None:
     desk.tree.git("tag", "flaky")
     for name in "abcd":
         desk.tree.change(mountinfo_root=name)
-    answer = desk.bisect("flaky", wanted=Wanted(traits=("outside_view", "mountinfo_root")))
+    answer = desk.bisect("flaky", wanted=TraceSelection(traits=("outside_view", "mountinfo_root")))
 
     assert [target for target, _ in answer.left] == ["trait outside_view"]
     assert "flaky at both ends alike" in text(answer)
@@ -230,7 +230,7 @@ def test_ends_on_two_branches_begin_where_they_part(desk: Desk) -> None:
 
 def test_named_targets_are_traced_and_no_others(desk: Desk, at: dict[str, str]) -> None:
     """--trait and --case leave the rest alone."""
-    answer = desk.bisect(wanted=Wanted(traits=("mountinfo_root",), cases=("siblings-v2",)))
+    answer = desk.bisect(wanted=TraceSelection(traits=("mountinfo_root",), cases=("siblings-v2",)))
 
     assert {one.target.key for one in answer.state.targets} == {
         "trait mountinfo_root",

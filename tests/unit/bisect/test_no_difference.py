@@ -7,15 +7,17 @@ from dataclasses import replace
 import pytest
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
-from harness.bisect.request import Wanted
-from harness.bisect.state import dumps as dump_state
-from harness.bisect.state import loads
+from harness.bisect.request import TraceSelection
+from harness.bisect.state import dump_bisect as dump_state
+from harness.bisect.state import load_bisect
 from harness.kernel.git.repository import Repository
 from tests.unit.bisect.desk import Desk
 from tests.unit.bisect.pretended import PretendedAsker
 
 
-def refused(desk: Desk, *words: str, good: str = "v9.0", bad: str = "HEAD", wanted: Wanted | None = None) -> str:
+def refused(
+    desk: Desk, *words: str, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None
+) -> str:
     """The error that it ends with, which says what to do; these words are in it."""
     with pytest.raises(HarnessError) as caught:
         desk.bisect(good, bad, wanted)
@@ -49,14 +51,14 @@ def test_ends_that_do_not_differ_are_told_with_what_was_compared(desk: Desk) -> 
     desk.tree.change(other="yes")
     refused(desk, "nothing differs between the ends", "compared: 3 traits and 3 cases", "good: ", "runs/")
     desk.tree.change(outside_view="absolute")
-    wanted = Wanted(traits=("self_view",))
+    wanted = TraceSelection(traits=("self_view",))
     refused(desk, "self_view does not differ", "self_view: relative at both ends", wanted=wanted)
 
 
 def test_words_that_name_no_target_are_refused(desk: Desk) -> None:
     """A slip in the name of a trait or case costs no build."""
-    refused(desk, "there is no such trait", "outside_view", wanted=Wanted(traits=("outside_vew",)))
-    refused(desk, "no case has this in its id", wanted=Wanted(cases=("nonsense",)))
+    refused(desk, "there is no such trait", "outside_view", wanted=TraceSelection(traits=("outside_vew",)))
+    refused(desk, "no case has this in its id", wanted=TraceSelection(cases=("nonsense",)))
 
     assert not any(asker.built for asker in desk.askers)
 
@@ -107,7 +109,7 @@ def test_a_state_that_cannot_be_read_is_named(desk: Desk, at: dict[str, str]) ->
     desk.state.write_text(kept.replace('"format_version": 1', '"format_version": 99'))
     refused(desk, str(desk.state), "of format 99", "reads up to format 1")
 
-    assert loads(kept, source="state").targets
+    assert load_bisect(kept, source="state").targets
     assert desk.bisect(restart=True).is_whole
 
 

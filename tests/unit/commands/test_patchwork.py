@@ -10,7 +10,7 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Completed, run
-from harness.model.series_record import dumps
+from harness.model.series_record import dump_series
 from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
 from tests.program import environment, harness
 from tests.unit.kernel.user_tree import kernel_tree
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     """The folder of a series that was judged."""
     place = tmp_path / "results" / "2026-11-22T100000Z-series-topic"
     place.mkdir(parents=True)
-    (place / "series.json").write_text(dumps(RECORD))
+    (place / "series.json").write_text(dump_series(RECORD))
     return place
 
 
@@ -80,7 +80,7 @@ def test_a_token_that_does_not_do(fake: FakePatchwork, folder: Path, token: str,
 def test_a_folder_that_is_none(fake: FakePatchwork, tmp_path: Path, name: str) -> None:
     """Not there, or its file was cut off: the file is named, and nothing is posted."""
     (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / "series.json").write_text(dumps(RECORD)[:100])
+    (tmp_path / "damaged" / "series.json").write_text(dump_series(RECORD)[:100])
     done = start("patchwork", tmp_path / name, "--server", fake.url)
 
     assert done.status == ExitStatus.USAGE

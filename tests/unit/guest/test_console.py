@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError
-from harness.guest.console import Answer, Console, Unanswered
+from harness.guest.console import CommandResult, Console, Unanswered
 from harness.guest.prompt import as_text
 from harness.guest.qemu import PORT_NAMES
 from harness.guest.wires import Wires
@@ -30,7 +30,7 @@ KEPT = (512 + 64) * 1024 - len("\x1b]133;C;\x07") - len(NONCE)
 """Bytes of output that an answer holds when there are more."""
 
 
-def answer_to(output: bytes, folder: Path, *, prompt: str = "# ", status: int = 0) -> Answer:
+def answer_to(output: bytes, folder: Path, *, prompt: str = "# ", status: int = 0) -> CommandResult:
     """What the console makes of a command that prints that, having adopted the shell."""
     with scripted_guest(folder, {b"command": printing(output, status=status)}) as guest:
         console = guest.console()
@@ -84,7 +84,7 @@ def test_output_can_be_anything(output: bytes, tmp_path: Path) -> None:
     assert (answer.status, answer.shell, answer.prompt) == (0, 30655, "# ")
 
 
-def in_pieces(pieces: list[bytes], folder: Path) -> Answer:
+def in_pieces(pieces: list[bytes], folder: Path) -> CommandResult:
     """What the console makes of a command whose output arrives in those pieces, each by itself."""
     pairs = {name: socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for name in PORT_NAMES}
     wires = Wires({name: ours for name, (ours, _) in pairs.items()}, folder=folder)

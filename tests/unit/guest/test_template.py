@@ -26,7 +26,7 @@ from harness.guest.template import (
     template_key,
 )
 from harness.pipeline import Options, Prepared
-from harness.session.console_name import Console
+from harness.session.console_name import ConsoleName
 from tests.unit.kernel.images import END_QEMU, bzimage
 
 KEY = "0123456789" * 6
@@ -38,7 +38,7 @@ def soon() -> Deadline:
     return Deadline.after(120)
 
 
-def said(machine: Machine, command: str, *, console: Console = Console.ADMIN) -> str:
+def said(machine: Machine, command: str, *, console: ConsoleName = ConsoleName.ADMIN) -> str:
     """What a command prints on a machine."""
     return machine.console(console, deadline=soon()).run(command, deadline=soon()).output
 
@@ -91,7 +91,7 @@ def prepared_request() -> BootRequest:
 def test_a_clone_runs(machine: Machine, prepared: Prepared) -> None:
     """A clone is the booted kernel with three shells, each at its prompt."""
     assert said(machine, "uname -r") == f"{prepared.kernel.release}\n"
-    assert [said(machine, "tty", console=console) for console in Console] == [
+    assert [said(machine, "tty", console=console) for console in ConsoleName] == [
         "/dev/ttyS1\n",
         "/dev/ttyS2\n",
         "/dev/ttyS3\n",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import ExitStatus, UsageError
-from harness.model.run_record import FORMAT_VERSION, RunRecord, dumps, dumps_case, loads, loads_case
+from harness.model.run_record import FORMAT_VERSION, RunRecord, dump_run, dumps_case, load_run_record, loads_case
 from tests.unit.report.sample import CASES, KERNEL, RUN
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -18,12 +18,12 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 def changed(**fields: object) -> str:
     """The sample run as JSON with some of its fields replaced."""
-    return json.dumps({**json.loads(dumps(RUN)), **fields})
+    return json.dumps({**json.loads(dump_run(RUN)), **fields})
 
 
 def test_a_record_comes_back_as_it_went() -> None:
     """What ``dumps`` writes ``loads`` reads, every field of every level."""
-    assert loads(dumps(RUN)) == RUN
+    assert load_run_record(dump_run(RUN)) == RUN
 
 
 @given(ANY_TEXT)
@@ -40,7 +40,7 @@ def test_any_text_of_a_guest_comes_back(text: str) -> None:
 def test_a_newer_format_is_refused_by_name() -> None:
     """A format that this harness does not know is refused, and the error names both numbers."""
     with pytest.raises(UsageError) as caught:
-        loads(changed(format_version=FORMAT_VERSION + 1), source="results/x/run.json")
+        load_run_record(changed(format_version=FORMAT_VERSION + 1), source="results/x/run.json")
 
     assert f"results/x/run.json is of run record format {FORMAT_VERSION + 1}" in caught.value.what
     assert f"up to format {FORMAT_VERSION}" in caught.value.what
@@ -52,7 +52,7 @@ def test_a_newer_format_is_refused_by_name() -> None:
     ("text", "evidence"),
     [
         ("", "Expecting value: line 1 column 1"),
-        (dumps(RUN)[:2000], "line "),
+        (dump_run(RUN)[:2000], "line "),
         ("[]", "run is [], not an object"),
         ("{}", "missing 2 required positional arguments: 'kernel' and 'started'"),
         (changed(kernel=None), "run.kernel is None, not an object"),
@@ -68,7 +68,7 @@ def test_a_newer_format_is_refused_by_name() -> None:
 def test_damage_is_told_with_evidence(text: str, evidence: str) -> None:
     """A damaged record is a usage error that says which field holds what."""
     with pytest.raises(UsageError) as caught:
-        loads(text, source="run.json")
+        load_run_record(text, source="run.json")
 
     assert caught.value.what == "run.json is damaged"
     assert evidence in caught.value.evidence
@@ -78,10 +78,10 @@ def test_damage_is_told_with_evidence(text: str, evidence: str) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1e300", "-1e11"])
 def test_a_time_that_is_none_is_damage(number: str) -> None:
     """Python's JSON reads them; no report could be written of them."""
-    whole = dumps(replace(RUN, started=4711.5)).replace("4711.5", number)
+    whole = dump_run(replace(RUN, started=4711.5)).replace("4711.5", number)
 
     with pytest.raises(UsageError, match="is damaged"):
-        loads(whole)
+        load_run_record(whole)
 
 
 def test_a_field_that_a_later_harness_added_is_left_out() -> None:
@@ -89,12 +89,12 @@ def test_a_field_that_a_later_harness_added_is_left_out() -> None:
     whole = json.loads(changed(weather="rain"))
     del whole["hostname"]
 
-    assert loads(json.dumps(whole)) == replace(RUN, hostname="")
+    assert load_run_record(json.dumps(whole)) == replace(RUN, hostname="")
 
 
 def test_the_format_comes_first_and_the_text_is_ascii() -> None:
     """A person who looks at the file sees the version at the top; no tool needs to guess its encoding."""
-    text = dumps(RunRecord(kernel=KERNEL, started=0.0, notes=("naïve \udc80",)))
+    text = dump_run(RunRecord(kernel=KERNEL, started=0.0, notes=("naïve \udc80",)))
 
     assert text.splitlines()[1] == f' "format_version": {FORMAT_VERSION},'
     assert text.isascii()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ExitStatus, UsageError
-from harness.model.run_record import RunRecord, dumps, loads
+from harness.model.run_record import RunRecord, dump_run, load_run_record
 from harness.model.verdict import Outcome
 from harness.report.formats.junit import render_junit
 from harness.results.baseline import LAST, find_baseline, judge_by
@@ -72,7 +72,7 @@ def test_the_record_and_junit_say_what_it_was_compared_with() -> None:
     done = judged(run(Outcome.MATCH, Outcome.MISMATCH), run(Outcome.MISMATCH, Outcome.MISMATCH, kernel=OTHER))
     junit = render_junit([done])
 
-    assert loads(dumps(done)) == done
+    assert load_run_record(dump_run(done)) == done
     assert done.baseline.regressed == done.baseline.failures == ("cases/0.session",)
     assert 'failures="1"' in junit
     assert 'skipped="1"' in junit

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.results.compare import Change, compare
+from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_differences import Difference
 from tests.unit.report.sample import KERNEL, RUN, SPLAT
 
@@ -27,7 +27,7 @@ def run(*cases: CaseRecord, kernel: object = KERNEL, traits: tuple[TraitRecord, 
     return replace(RUN, kernel=kernel, cases=cases, traits=traits, problems=())  # type: ignore[arg-type]
 
 
-def change(before: CaseRecord | None, after: CaseRecord | None, *, kernel: object = OTHER) -> Change:
+def change(before: CaseRecord | None, after: CaseRecord | None, *, kernel: object = OTHER) -> ChangeKind:
     """What the comparison says of one case of two kernels."""
     (one,) = compare(run(*filter(None, [before])), run(*filter(None, [after]), kernel=kernel)).cases
     return one.change
@@ -36,21 +36,21 @@ def change(before: CaseRecord | None, after: CaseRecord | None, *, kernel: objec
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (Outcome.MATCH, Outcome.MATCH, Change.SAME),
-        (Outcome.MATCH, Outcome.MISMATCH, Change.REGRESSED),
-        (Outcome.MATCH, Outcome.LOST, Change.REGRESSED),
-        (Outcome.KERNEL, Outcome.MATCH, Change.FIXED),
-        (Outcome.MISMATCH, Outcome.MISMATCH, Change.SAME),
-        (Outcome.MISMATCH, Outcome.TIMEOUT, Change.OTHERWISE),
-        (Outcome.SKIPPED, Outcome.MATCH, Change.NEW),
-        (Outcome.SKIPPED, Outcome.MISMATCH, Change.NEW),
-        (Outcome.MATCH, Outcome.SKIPPED, Change.GONE),
-        (Outcome.MATCH, Outcome.ERROR, Change.GONE),
-        (Outcome.SKIPPED, Outcome.SKIPPED, Change.SAME),
-        (Outcome.ERROR, Outcome.MISMATCH, Change.NEW),
+        (Outcome.MATCH, Outcome.MATCH, ChangeKind.SAME),
+        (Outcome.MATCH, Outcome.MISMATCH, ChangeKind.REGRESSED),
+        (Outcome.MATCH, Outcome.LOST, ChangeKind.REGRESSED),
+        (Outcome.KERNEL, Outcome.MATCH, ChangeKind.FIXED),
+        (Outcome.MISMATCH, Outcome.MISMATCH, ChangeKind.SAME),
+        (Outcome.MISMATCH, Outcome.TIMEOUT, ChangeKind.OTHERWISE),
+        (Outcome.SKIPPED, Outcome.MATCH, ChangeKind.NEW),
+        (Outcome.SKIPPED, Outcome.MISMATCH, ChangeKind.NEW),
+        (Outcome.MATCH, Outcome.SKIPPED, ChangeKind.GONE),
+        (Outcome.MATCH, Outcome.ERROR, ChangeKind.GONE),
+        (Outcome.SKIPPED, Outcome.SKIPPED, ChangeKind.SAME),
+        (Outcome.ERROR, Outcome.MISMATCH, ChangeKind.NEW),
     ],
 )
-def test_what_became_of_a_case(before: Outcome, after: Outcome, expected: Change) -> None:
+def test_what_became_of_a_case(before: Outcome, after: Outcome, expected: ChangeKind) -> None:
     """Only what was as expected can regress; what was not asked is new or gone."""
     assert change(case("a", before), case("a", after)) is expected
 
@@ -60,8 +60,8 @@ def test_a_case_that_is_in_one_run_only() -> None:
     failing = case("a", Outcome.MISMATCH)
     comparison = compare(run(), run(failing, kernel=OTHER))
 
-    assert change(None, failing) is Change.NEW
-    assert change(failing, None) is Change.GONE
+    assert change(None, failing) is ChangeKind.NEW
+    assert change(failing, None) is ChangeKind.GONE
     assert comparison.regressions == ()
     assert comparison.failures == ("cases/a",)
 
@@ -70,8 +70,8 @@ def test_the_same_image_with_another_outcome_is_a_flake() -> None:
     """Nothing of the kernel changed, so nothing regressed, and nothing was fixed."""
     good, bad = case("a", digest="1"), case("a", Outcome.MISMATCH, digest="1")
 
-    assert change(good, bad, kernel=KERNEL) is Change.FLAKY
-    assert change(bad, good, kernel=KERNEL) is Change.FLAKY
+    assert change(good, bad, kernel=KERNEL) is ChangeKind.FLAKY
+    assert change(bad, good, kernel=KERNEL) is ChangeKind.FLAKY
     assert not compare(run(good), run(bad)).failures
 
 
@@ -80,7 +80,7 @@ def test_a_case_that_was_edited_is_no_flake() -> None:
     good, bad = case("a", digest="1"), case("a", Outcome.MISMATCH, digest="2")
     comparison = compare(run(good), run(bad))
 
-    assert comparison.cases[0].change is Change.REGRESSED
+    assert comparison.cases[0].change is ChangeKind.REGRESSED
     assert comparison.cases[0].is_edited
 
 
@@ -103,8 +103,8 @@ def test_a_match_that_shows_something_else_changed_and_is_allowed() -> None:
     """Another value of a trait, or another transcript: both were expected."""
     saw = [case("a", sightings=(TraitSighting("pinning", value, "a:3"),)) for value in ("yes", "no")]
 
-    assert change(*saw) is Change.CHANGED
-    assert change(case("a", transcript="    0::/a\n"), case("a", transcript="    0::/b\n")) is Change.CHANGED
+    assert change(*saw) is ChangeKind.CHANGED
+    assert change(case("a", transcript="    0::/a\n"), case("a", transcript="    0::/b\n")) is ChangeKind.CHANGED
 
 
 def test_a_pid_changes_nothing() -> None:
@@ -119,7 +119,7 @@ def test_a_pid_changes_nothing() -> None:
         for pid in (77, 4120)
     ]
 
-    assert change(*failed) is Change.SAME
+    assert change(*failed) is ChangeKind.SAME
 
 
 def test_a_known_failure_is_no_regression() -> None:
@@ -127,11 +127,11 @@ def test_a_known_failure_is_no_regression() -> None:
     known = case("a", Outcome.MISMATCH, known="waits for the fix")
     comparison = compare(run(case("a")), run(known, kernel=OTHER))
 
-    assert comparison.cases[0].change is Change.KNOWN
+    assert comparison.cases[0].change is ChangeKind.KNOWN
     assert not comparison.failures
-    assert change(case("a", Outcome.MISMATCH), known) is Change.KNOWN
-    assert change(known, known) is Change.SAME
-    assert change(None, known) is Change.NEW
+    assert change(case("a", Outcome.MISMATCH), known) is ChangeKind.KNOWN
+    assert change(known, known) is ChangeKind.SAME
+    assert change(None, known) is ChangeKind.NEW
 
 
 def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") -> tuple[TraitRecord, ...]:
@@ -142,21 +142,21 @@ def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (trait("relative", "relative"), trait("relative", "relative"), Change.SAME),
-        (trait("relative", "relative"), trait("hidden", "relative"), Change.REGRESSED),
-        (trait("absolute", "relative"), trait("hidden", "relative"), Change.OTHERWISE),
-        (trait("hidden", "relative"), trait("relative", "relative"), Change.FIXED),
-        (trait("relative", "relative"), trait("hidden", "hidden"), Change.CHANGED),
-        (trait("relative", ""), trait("hidden", ""), Change.CHANGED),
-        (trait("relative", "relative"), trait("hidden", "relative", confirmed=False), Change.CHANGED),
-        (trait("relative", "relative"), trait("hidden", "relative", known="told"), Change.KNOWN),
-        (trait("", "relative"), trait("hidden", "relative"), Change.NEW),
-        (trait("relative", "relative"), trait("", "relative"), Change.GONE),
-        (trait("relative", "relative"), (), Change.GONE),
+        (trait("relative", "relative"), trait("relative", "relative"), ChangeKind.SAME),
+        (trait("relative", "relative"), trait("hidden", "relative"), ChangeKind.REGRESSED),
+        (trait("absolute", "relative"), trait("hidden", "relative"), ChangeKind.OTHERWISE),
+        (trait("hidden", "relative"), trait("relative", "relative"), ChangeKind.FIXED),
+        (trait("relative", "relative"), trait("hidden", "hidden"), ChangeKind.CHANGED),
+        (trait("relative", ""), trait("hidden", ""), ChangeKind.CHANGED),
+        (trait("relative", "relative"), trait("hidden", "relative", confirmed=False), ChangeKind.CHANGED),
+        (trait("relative", "relative"), trait("hidden", "relative", known="told"), ChangeKind.KNOWN),
+        (trait("", "relative"), trait("hidden", "relative"), ChangeKind.NEW),
+        (trait("relative", "relative"), trait("", "relative"), ChangeKind.GONE),
+        (trait("relative", "relative"), (), ChangeKind.GONE),
     ],
 )
 def test_what_became_of_a_trait(
-    before: tuple[TraitRecord, ...], after: tuple[TraitRecord, ...], expected: Change
+    before: tuple[TraitRecord, ...], after: tuple[TraitRecord, ...], expected: ChangeKind
 ) -> None:
     """A value that the second run's own profile denies has regressed; what nobody expects has changed."""
     (one,) = compare(run(traits=before), run(traits=after, kernel=OTHER)).traits
@@ -169,10 +169,10 @@ def test_a_new_splat_is_a_regression_wherever_it_is_met() -> None:
     failed, splatted = case("a", Outcome.MISMATCH), case("a", Outcome.KERNEL, splats=(SPLAT,))
     comparison = compare(run(failed), run(splatted, kernel=OTHER))
 
-    assert comparison.cases[0].change is Change.OTHERWISE
+    assert comparison.cases[0].change is ChangeKind.OTHERWISE
     assert comparison.regressions == (SPLAT.fingerprint,)
-    assert compare(run(), run(splatted, kernel=OTHER)).splats[0].change is Change.NEW
-    assert compare(run(splatted), run(case("a"), kernel=OTHER)).splats[0].change is Change.FIXED
+    assert compare(run(), run(splatted, kernel=OTHER)).splats[0].change is ChangeKind.NEW
+    assert compare(run(splatted), run(case("a"), kernel=OTHER)).splats[0].change is ChangeKind.FIXED
 
 
 def test_a_splat_with_other_frames_is_the_same() -> None:
@@ -180,7 +180,7 @@ def test_a_splat_with_other_frames_is_the_same() -> None:
     before, after = (case("a", Outcome.KERNEL, splats=(replace(SPLAT, fingerprint=one),)) for one in ("aa", "bb"))
     comparison = compare(run(before), run(after, kernel=OTHER))
 
-    assert [(one.fingerprint, one.change) for one in comparison.splats] == [("bb", Change.SAME)]
+    assert [(one.fingerprint, one.change) for one in comparison.splats] == [("bb", ChangeKind.SAME)]
 
 
 def test_what_may_explain_a_change() -> None:
@@ -228,7 +228,7 @@ RUNS = st.builds(run, kernel=st.sampled_from([KERNEL, OTHER])).flatmap(
 @given(RUNS)
 def test_a_run_is_like_itself(one: RunRecord) -> None:
     """Nothing changes from a run to itself."""
-    assert {each.change for each in compare(one, one).cases} <= {Change.SAME}
+    assert {each.change for each in compare(one, one).cases} <= {ChangeKind.SAME}
 
 
 @given(RUNS, RUNS)
@@ -241,7 +241,7 @@ def test_every_case_has_one_change(before: RunRecord, after: RunRecord) -> None:
     assert sorted(changes) == sorted(ids)
     assert len(there.cases) == len(ids)
     for each in back.cases:
-        if changes[each.id] is Change.REGRESSED:
-            assert each.change is Change.FIXED
-        if changes[each.id] is Change.CHANGED:
-            assert each.change is Change.CHANGED
+        if changes[each.id] is ChangeKind.REGRESSED:
+            assert each.change is ChangeKind.FIXED
+        if changes[each.id] is ChangeKind.CHANGED:
+            assert each.change is ChangeKind.CHANGED

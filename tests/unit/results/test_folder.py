@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from harness.base import process
 from harness.base.errors import ExitStatus, HostError, UsageError
-from harness.model.run_record import RunRecord, dumps
+from harness.model.run_record import RunRecord, dump_run
 from harness.results.folder import (
     CASES_NAME,
     CONFIG_NAME,
@@ -161,7 +161,7 @@ def test_the_whole_record_follows_after_a_second(tmp_path: Path) -> None:
     run = replace(BEGUN, cases=CASES[:3], traits=TRAITS, notes=("new",))
     folder.write(run)
 
-    assert (folder.path / RUN_NAME).read_text() == dumps(run)
+    assert (folder.path / RUN_NAME).read_text() == dump_run(run)
     assert len(json.loads((folder.path / TRAITS_NAME).read_text())["traits"]) == len(TRAITS)
 
 

@@ -11,7 +11,7 @@ from harness.base import paths
 from harness.base.errors import CaseError
 from harness.model.run_record import CaseRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.results.known_failures import Known, KnownFailures, Told, load_known, read_told
+from harness.results.known_failures import KnownFailure, KnownFailures, KnownNote, load_known, read_told
 from harness.semantics.shipped import shipped_semantics
 
 TODAY = datetime.date(2026, 11, 22)
@@ -138,13 +138,13 @@ def test_a_broken_file_is_told_by_its_key(text: str, what: str) -> None:
 
 def test_what_a_record_tells_of_entries_is_read_back() -> None:
     """Reason, link and day of each, whatever stands in the reason; words that are no entry are none."""
-    first = Known("cases/a.session", "", "slow (on some hosts); see below", "https://example.org/1", TODAY)
-    second = Known("", "outside_view", "known until merged", "mail", TODAY)
+    first = KnownFailure("cases/a.session", "", "slow (on some hosts); see below", "https://example.org/1", TODAY)
+    second = KnownFailure("", "outside_view", "known until merged", "mail", TODAY)
 
-    assert read_told(str(first)) == (Told("", first.reason, first.link, TODAY),)
+    assert read_told(str(first)) == (KnownNote("", first.reason, first.link, TODAY),)
     assert read_told(f"pinning {first}; outside_view {second}") == (
-        Told("pinning", first.reason, first.link, TODAY),
-        Told("outside_view", second.reason, second.link, TODAY),
+        KnownNote("pinning", first.reason, first.link, TODAY),
+        KnownNote("outside_view", second.reason, second.link, TODAY),
     )
     assert read_told("") == read_told("failed in the baseline as well") == ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.timeline import Entry, State, Timeline, rate_of, spark, timelines, value_levels
+from harness.results.timeline import BuildState, Entry, Timeline, rate_of, spark, timelines, value_levels
 
 
 def timeline(*runs: tuple[str, int, int]) -> Timeline:
@@ -49,7 +49,7 @@ def test_a_build_is_one_image_asked_one_question() -> None:
     ]
     (one,) = timelines(reversed(entries))
 
-    assert [build.state for build in one.builds] == [State.FLAKY, State.BAD, State.GOOD, State.BAD]
+    assert [build.state for build in one.builds] == [BuildState.FLAKY, BuildState.BAD, BuildState.GOOD, BuildState.BAD]
 
 
 def test_the_values_of_a_trait() -> None:
@@ -84,4 +84,4 @@ def test_no_run_is_lost(runs: list[tuple[str, int, int]]) -> None:
     assert sum(len(build.entries) for build in one.builds) == len(runs)
     assert one.asked_builds[len(one.asked_builds) - len(one.stretch) :] == one.stretch
     assert all(rate is None or 0 <= rate <= 1 for rate in map(rate_of, one.builds))
-    assert (one.first_bad is None) or one.asked_builds[-1].state is State.BAD
+    assert (one.first_bad is None) or one.asked_builds[-1].state is BuildState.BAD

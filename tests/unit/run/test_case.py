@@ -16,8 +16,8 @@ from harness.kernel.config.kconfig import ConfigSource, parse_config
 from harness.kernel.needs import Feature
 from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
-from harness.pipeline import Prepared, dumps, loads
-from harness.run.case import Bench, OpenCase, conclude, junit_names, missing_hierarchies
+from harness.pipeline import Prepared, dump_prepared, load_prepared
+from harness.run.case import CaseEnvironment, RunningCase, conclude, junit_names, missing_hierarchies
 from harness.run.play import HierarchyError, NotAskedError
 from harness.semantics.profile import Declaration
 from harness.semantics.shipped import shipped_semantics
@@ -44,11 +44,11 @@ def prepared() -> Prepared:
 
 
 @pytest.fixture
-def case(prepared: Prepared, tmp_path: Path) -> OpenCase:
+def case(prepared: Prepared, tmp_path: Path) -> RunningCase:
     """A case that has no machine."""
     semantics = shipped_semantics()
-    bench = Bench(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
-    return OpenCase(bench, "cases/x/test_y.py::test_z", folder="x")
+    bench = CaseEnvironment(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
+    return RunningCase(bench, "cases/x/test_y.py::test_z", folder="x")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_controllers_without_v1_files_are_a_reason_to_skip() -> None:
     ],
 )
 def test_what_a_python_case_raised_decides(
-    case: OpenCase, error: BaseException | None, outcome: Outcome, reason: str
+    case: RunningCase, error: BaseException | None, outcome: Outcome, reason: str
 ) -> None:
     """An assertion is about the kernel, a fault of the host or of the case is not."""
     record = conclude(case, error, title="a title", trace="the trace")
@@ -105,11 +105,11 @@ def test_what_is_prepared_survives_the_way_to_a_worker(prepared: Prepared) -> No
     declared = Declaration("unscoped", {"mountinfo_root": "filesystem"}, "series.toml")
     of_series = replace(prepared, kernel=built, declared=declared, build_log=Path("build.log"))
 
-    assert loads(dumps(prepared)) == prepared
-    assert loads(dumps(of_series)) == of_series
+    assert load_prepared(dump_prepared(prepared)) == prepared
+    assert load_prepared(dump_prepared(of_series)) == of_series
 
 
-def test_a_machine_that_got_no_processor_is_the_hosts_fault(case: OpenCase) -> None:
+def test_a_machine_that_got_no_processor_is_the_hosts_fault(case: RunningCase) -> None:
     """Who must act is in the record, by which a run ends with the status of a host that is at fault."""
     case.fate = Fate.STARVED
     record = conclude(case, None, title="", trace="")

@@ -8,18 +8,18 @@ from dataclasses import replace
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.series_record import (
     Broken,
-    Complaint,
     Declared,
     Effect,
+    EffectKind,
+    Expectedness,
     Level,
-    Of,
     PatchRecord,
     SeriesRecord,
-    Standing,
+    StyleFinding,
 )
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.semantics.traits import load_semantics
-from harness.series.effects import Known
+from harness.series.effects import KnownResults
 from tests.unit.semantics.test_traits import SMALL
 
 SEMANTICS = load_semantics(SMALL, path="small.toml")
@@ -61,18 +61,18 @@ def run(image: str, *cases: CaseRecord, expected: Mapping[str, str] | None = Non
     return RunRecord(kernel, 0.0, complete=True, profile="mainline-6.1", cases=cases, traits=tuple(traits))
 
 
-def known(number: int, of: RunRecord) -> Known:
+def known(number: int, of: RunRecord) -> KnownResults:
     """What is known of the kernel of that run, all of it asked there."""
-    return Known(number, of, {one.id: one for one in of.cases}, {one.id: number for one in of.cases})
+    return KnownResults(number, of, {one.id: one for one in of.cases}, {one.id: number for one in of.cases})
 
 
 BASE = PatchRecord(0, "linux-source-6.1 6.1.192-2", "deb-src:6.1", image_digest="a" * 64, run="r0", asked=220)
 UNEXPECTED = Effect(
-    Of.TRAIT,
+    EffectKind.TRAIT,
     "outside_view",
     "relative",
     "absolute",
-    Standing.UNEXPECTED,
+    Expectedness.UNEXPECTED,
     "how a path outside is shown",
     ("cases/views/a.session", "cases/views/b.session"),
 )
@@ -91,8 +91,8 @@ BREAKS = PatchRecord(
     "cgroup: show absolute paths to whoever asks, wherever they are",
     "deb-src:6.1+topic.mbox?upto=2",
     "two@example.org",
-    style=(Complaint(Level.WARNING, "kernel/cgroup/cgroup.c", 12, "line length of 120 exceeds 100", "LONG_LINE"),),
-    warnings=(Complaint(Level.WARNING, "kernel/cgroup/cgroup.c", 13, "unused variable 'x' [-Wunused-variable]"),),
+    style=(StyleFinding(Level.WARNING, "kernel/cgroup/cgroup.c", 12, "line length of 120 exceeds 100", "LONG_LINE"),),
+    warnings=(StyleFinding(Level.WARNING, "kernel/cgroup/cgroup.c", 13, "unused variable 'x' [-Wunused-variable]"),),
     image_digest="b" * 64,
     run="r2",
     asked=41,
@@ -116,7 +116,7 @@ MENDS = PatchRecord(
     image_digest="c" * 64,
     run="r4",
     asked=220,
-    effects=(replace(UNEXPECTED, before="absolute", after="relative", standing=Standing.MENDED),),
+    effects=(replace(UNEXPECTED, before="absolute", after="relative", standing=Expectedness.MENDED),),
 )
 RECORD = SeriesRecord(
     title="cgroup: show other paths",

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from harness.model.run_record import OutcomeCount, RunRecord
-from harness.model.series_record import Declared, Effect, Of, Standing
+from harness.model.series_record import Declared, Effect, EffectKind, Expectedness
 from harness.model.verdict import Outcome, SplatReport
 from harness.series.declared import Declarations
-from harness.series.effects import Known, find_effects, trait_values
+from harness.series.effects import KnownResults, find_effects, trait_values
 from tests.unit.series.sample import case, known, run
 
 SPLAT = SplatReport("warning", "WARNING: at kernel/x.c:1", "f00", "WARNING")
@@ -19,7 +19,7 @@ RELATIVE = run("a", case("a", shows={"view": "relative"}), case("b"), expected={
 ABSOLUTE = run("b", case("a", Outcome.MISMATCH, shows={"view": "absolute"}), case("b"), expected={"view": "relative"})
 
 
-def effects(before: RunRecord, after: RunRecord, declared: Declarations = NOTHING) -> list[tuple[str, Standing]]:
+def effects(before: RunRecord, after: RunRecord, declared: Declarations = NOTHING) -> list[tuple[str, Expectedness]]:
     """Name and standing of what the second patch changed, on a base as the first."""
     base = known(0, before)
     return [(one.name, one.standing) for one in find_effects(base, 1, after, base=base, declared=declared)]
@@ -35,7 +35,7 @@ def test_a_trait_that_changes_explains_its_case() -> None:
     (one,) = find_effects(known(0, RELATIVE), 1, ABSOLUTE, base=known(0, RELATIVE), declared=NOTHING)
 
     assert one == Effect(
-        Of.TRAIT, "view", "relative", "absolute", Standing.UNEXPECTED, "what view is", ("cases/a.session",)
+        EffectKind.TRAIT, "view", "relative", "absolute", Expectedness.UNEXPECTED, "what view is", ("cases/a.session",)
     )
 
 
@@ -44,9 +44,9 @@ def test_a_declared_change_is_intended() -> None:
     by = [Declarations((Declared("view", "absolute", patch),)) for patch in (0, 1, 2)]
 
     assert [effects(RELATIVE, ABSOLUTE, one) for one in by] == [
-        [("view", Standing.INTENDED)],
-        [("view", Standing.INTENDED)],
-        [("view", Standing.UNEXPECTED)],
+        [("view", Expectedness.INTENDED)],
+        [("view", Expectedness.INTENDED)],
+        [("view", Expectedness.UNEXPECTED)],
     ]
 
 
@@ -55,11 +55,13 @@ def test_a_change_back_is_mended() -> None:
     base, broken = known(0, RELATIVE), known(0, RELATIVE).followed_by(1, ABSOLUTE)
     meant = Declarations((Declared("view", "absolute"),))
 
-    assert [one.standing for one in find_effects(broken, 2, RELATIVE, base=base, declared=NOTHING)] == [Standing.MENDED]
-    assert [one.standing for one in find_effects(broken, 2, RELATIVE, base=base, declared=meant)] == [
-        Standing.UNEXPECTED
+    assert [one.standing for one in find_effects(broken, 2, RELATIVE, base=base, declared=NOTHING)] == [
+        Expectedness.MENDED
     ]
-    assert effects(ABSOLUTE, RELATIVE) == [("view", Standing.MENDED)]
+    assert [one.standing for one in find_effects(broken, 2, RELATIVE, base=base, declared=meant)] == [
+        Expectedness.UNEXPECTED
+    ]
+    assert effects(ABSOLUTE, RELATIVE) == [("view", Expectedness.MENDED)]
 
 
 def test_cases_that_contradict_each_other_show_both_values() -> None:
@@ -75,16 +77,16 @@ def test_cases_that_contradict_each_other_show_both_values() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "standing"),
     [
-        (case("b"), case("b", Outcome.MISMATCH, diff="-x\n+y"), Standing.UNEXPECTED),
-        (case("b"), case("b", Outcome.TIMEOUT), Standing.UNEXPECTED),
-        (case("b", Outcome.LOST), case("b"), Standing.MENDED),
-        (case("b"), case("b", Outcome.SKIPPED), Standing.ALLOWED),
-        (case("b"), replace(case("b", Outcome.LOST), known="known until 2027"), Standing.ALLOWED),
-        (case("b", Outcome.SKIPPED), case("b", Outcome.MISMATCH), Standing.UNEXPECTED),
-        (case("b", Outcome.SKIPPED), case("b"), Standing.ALLOWED),
+        (case("b"), case("b", Outcome.MISMATCH, diff="-x\n+y"), Expectedness.UNEXPECTED),
+        (case("b"), case("b", Outcome.TIMEOUT), Expectedness.UNEXPECTED),
+        (case("b", Outcome.LOST), case("b"), Expectedness.MENDED),
+        (case("b"), case("b", Outcome.SKIPPED), Expectedness.ALLOWED),
+        (case("b"), replace(case("b", Outcome.LOST), known="known until 2027"), Expectedness.ALLOWED),
+        (case("b", Outcome.SKIPPED), case("b", Outcome.MISMATCH), Expectedness.UNEXPECTED),
+        (case("b", Outcome.SKIPPED), case("b"), Expectedness.ALLOWED),
     ],
 )
-def test_a_case_without_a_trait(before: object, after: object, standing: Standing) -> None:
+def test_a_case_without_a_trait(before: object, after: object, standing: Expectedness) -> None:
     """A case that fails otherwise than by a trait is told by its id."""
     assert effects(run("a", before), run("b", after)) == [("cases/b.session", standing)]  # type: ignore[arg-type]
 
@@ -94,8 +96,8 @@ def test_a_case_that_fails_beside_its_trait_is_told_too() -> None:
     worse = case("a", Outcome.MISMATCH, shows={"view": "absolute"}, diff="-x\n+y")
 
     assert effects(RELATIVE, run("b", worse, case("b"))) == [
-        ("view", Standing.UNEXPECTED),
-        ("cases/a.session", Standing.UNEXPECTED),
+        ("view", Expectedness.UNEXPECTED),
+        ("cases/a.session", Expectedness.UNEXPECTED),
     ]
 
 
@@ -103,7 +105,7 @@ def test_a_declared_case_may_change() -> None:
     """What no trait speaks of can be declared by the case's id."""
     declared = Declarations((Declared("cases/b.session"),))
     assert effects(run("a", case("b")), run("b", case("b", Outcome.TIMEOUT)), declared) == [
-        ("cases/b.session", Standing.INTENDED)
+        ("cases/b.session", Expectedness.INTENDED)
     ]
 
 
@@ -111,8 +113,8 @@ def test_a_splat_is_told_with_its_case() -> None:
     """A new splat is unexpected, one that goes away mends; the case is not told once more."""
     clean, splatted = run("a", case("b")), run("b", case("b", Outcome.KERNEL, splats=(SPLAT,)))
 
-    assert effects(clean, splatted) == [("f00", Standing.UNEXPECTED)]
-    assert ("f00", Standing.MENDED) in effects(splatted, replace(clean, kernel=RELATIVE.kernel))
+    assert effects(clean, splatted) == [("f00", Expectedness.UNEXPECTED)]
+    assert ("f00", Expectedness.MENDED) in effects(splatted, replace(clean, kernel=RELATIVE.kernel))
 
 
 def test_what_was_not_asked_on_the_patch_before_says_since_when() -> None:
@@ -136,12 +138,12 @@ def test_a_flaky_case_tells_no_trait() -> None:
     (first, second) = ABSOLUTE.cases
     flaky = replace(first, tries=(OutcomeCount(Outcome.MATCH, 1), OutcomeCount(Outcome.MISMATCH, 1)))
 
-    assert effects(RELATIVE, replace(ABSOLUTE, cases=(flaky, second))) == [("cases/a.session", Standing.ALLOWED)]
+    assert effects(RELATIVE, replace(ABSOLUTE, cases=(flaky, second))) == [("cases/a.session", Expectedness.ALLOWED)]
 
 
 def test_followed_by_keeps_the_newest() -> None:
     """What is known of a kernel is the newest result of each case."""
-    base: Known = known(0, run("a", case("a"), case("b")))
+    base: KnownResults = known(0, run("a", case("a"), case("b")))
     later = base.followed_by(1, run("b", case("a", Outcome.LOST)))
 
     assert later.cases["cases/a.session"].outcome is Outcome.LOST

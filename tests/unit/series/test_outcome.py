@@ -8,7 +8,7 @@ import pytest
 
 from harness.base.errors import UsageError
 from harness.model.run_record import RunRecord
-from harness.model.series_record import Declared, PatchRecord, State, dumps, loads
+from harness.model.series_record import Declared, PatchRecord, PatchState, dump_series, load_series
 from harness.model.verdict import Outcome
 from harness.series.declared import Declarations
 from harness.series.outcome import conclude, find_broken
@@ -47,7 +47,7 @@ def test_what_was_declared_and_did_not_come(shown: dict[str, str], missing: tupl
     record = conclude(GOOD, runs, base=known(0, runs[0]), declared=declared, semantics=SEMANTICS)
 
     assert record.missing == missing
-    assert record.state is (State.FAIL if missing else State.SUCCESS)
+    assert record.state is (PatchState.FAIL if missing else PatchState.SUCCESS)
 
 
 def test_the_net_effect_is_that_of_the_ends() -> None:
@@ -61,14 +61,14 @@ def test_the_net_effect_is_that_of_the_ends() -> None:
 @pytest.mark.parametrize(
     ("patches", "state"),
     [
-        ((FINE,), State.SUCCESS),
-        ((replace(FINE, style=BREAKS.style),), State.WARNING),
-        ((replace(FINE, failed="not judged", at_fault=False), replace(FINE, style=BREAKS.style)), State.UNKNOWN),
-        ((STOPS, FINE), State.FAIL),
-        ((BREAKS, MENDS), State.FAIL),
+        ((FINE,), PatchState.SUCCESS),
+        ((replace(FINE, style=BREAKS.style),), PatchState.WARNING),
+        ((replace(FINE, failed="not judged", at_fault=False), replace(FINE, style=BREAKS.style)), PatchState.UNKNOWN),
+        ((STOPS, FINE), PatchState.FAIL),
+        ((BREAKS, MENDS), PatchState.FAIL),
     ],
 )
-def test_the_state_of_a_series_is_its_worst(patches: tuple[PatchRecord, ...], state: State) -> None:
+def test_the_state_of_a_series_is_its_worst(patches: tuple[PatchRecord, ...], state: PatchState) -> None:
     """Complaints warn, what is not known is said to be so, all else fails."""
     assert replace(GOOD, patches=(BASE, *patches)).state is state
 
@@ -77,18 +77,18 @@ def test_complaints_fail_a_strict_series() -> None:
     """``--werror`` turns warnings into a failure; a check, which only --strict shows, is none."""
     warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
 
-    assert warned.state is State.FAIL
+    assert warned.state is PatchState.FAIL
 
 
 def test_a_record_comes_back_from_its_json() -> None:
     """What is written is read again, all of it."""
-    assert loads(dumps(RECORD), source="series.json") == RECORD
+    assert load_series(dump_series(RECORD), source="series.json") == RECORD
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format_version": 99}', dumps(RECORD)[:500], '{"format_version": 1, "title": 3}']
+    "text", ["", "{", "[]", '{"format_version": 99}', dump_series(RECORD)[:500], '{"format_version": 1, "title": 3}']
 )
 def test_a_damaged_record_is_told_by_name(text: str) -> None:
     """Cut off, of a newer harness, or by somebody else: an error that names the file."""
     with pytest.raises(UsageError, match=r"series\.json"):
-        loads(text, source="series.json")
+        load_series(text, source="series.json")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.run_record import CaseRecord
-from harness.model.series_record import Effect, Of, Standing
+from harness.model.series_record import Effect, EffectKind, Expectedness
 from harness.model.verdict import Outcome
 from harness.series.effects import trait_values
 from harness.series.plan import cases_that_show, needed_cases, widened_cases
@@ -81,8 +81,10 @@ def test_no_trait_and_no_difference_is_left_unasked(
 def test_a_patch_that_changes_something_is_asked_more() -> None:
     """All cases that show the traits which changed, or that the changed case shows."""
     cases = by_id(case("a", shows={"p": "x"}), case("b", shows={"p": "x", "q": "x"}), case("c", shows={"q": "x"}))
-    trait = Effect(Of.TRAIT, "p", "x", "y", Standing.UNEXPECTED, cases=("cases/a.session",))
-    failed = Effect(Of.CASE, "cases/c.session", "match", "lost", Standing.UNEXPECTED, cases=("cases/c.session",))
+    trait = Effect(EffectKind.TRAIT, "p", "x", "y", Expectedness.UNEXPECTED, cases=("cases/a.session",))
+    failed = Effect(
+        EffectKind.CASE, "cases/c.session", "match", "lost", Expectedness.UNEXPECTED, cases=("cases/c.session",)
+    )
 
     assert widened_cases([trait], cases) == {"cases/a.session", "cases/b.session"}
     assert widened_cases([failed], cases) == {"cases/b.session", "cases/c.session"}

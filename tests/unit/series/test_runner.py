@@ -21,7 +21,7 @@ from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.series import Patch, Series
 from harness.kernel.source.tree import Source
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
-from harness.model.series_record import Declared, Standing, State, loads
+from harness.model.series_record import Declared, Expectedness, PatchState, load_series
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
 from harness.report.display.plain import PlainDisplay
@@ -29,16 +29,16 @@ from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.one_kernel import Judging
 from harness.run.selection import Selection
-from harness.run.several_kernels import Asked, Ready
+from harness.run.several_kernels import Ready, RunSettings
 from harness.series import runner, walk
-from harness.series.applied import Ground
+from harness.series.applied import AppliedSeries
 from harness.series.declared import NOTHING, Declarations
-from harness.series.walk import Judged, Walk
+from harness.series.walk import SeriesOutcome, Walk
 from tests.unit.series.sample import SEMANTICS, case, run
 
 COMMIT = "c" * 40
 SERIES = Series("a topic", 1, tuple(Patch(n, 4, f"patch {n}", "A", f"id{n}", (), b"") for n in range(1, 5)))
-GROUND = Ground(
+GROUND = AppliedSeries(
     "t@c", PatchedTree(Source(Repository(Path("/nowhere")), COMMIT, "a tree"), None, COMMIT), "m", SERIES, 4
 )
 
@@ -63,7 +63,7 @@ class World:
 
     @contextmanager
     def ready(
-        self, kernels: Sequence[Options], asked: Asked, display: object, *, names: Sequence[str]
+        self, kernels: Sequence[Options], asked: RunSettings, display: object, *, names: Sequence[str]
     ) -> Iterator[Iterator[Ready]]:
         """In place of ``ready_kernels``."""
         yield (self._one(options, name) for options, name in zip(kernels, names, strict=True))
@@ -102,10 +102,12 @@ class World:
         folder.write(record)
         return record, ExitStatus.AS_EXPECTED
 
-    def judge(self, declared: Declarations = NOTHING, *, is_full: bool = False, ground: Ground = GROUND) -> Judged:
+    def judge(
+        self, declared: Declarations = NOTHING, *, is_full: bool = False, ground: AppliedSeries = GROUND
+    ) -> SeriesOutcome:
         """Walk over the series."""
         judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
-        asked = Asked(Selection(), SEMANTICS, judging, self.folder, Store(self.folder), "harness series")
+        asked = RunSettings(Selection(), SEMANTICS, judging, self.folder, Store(self.folder), "harness series")
         display = PlainDisplay(io.StringIO())
         return Walk(ground, Options(), asked, declared, {}, is_full, False, display).go()
 
@@ -149,10 +151,15 @@ def test_what_is_asked_of_whom(world: World) -> None:
         (3, ("agent", "more", "view")),
     ]
     assert [patch.same_as for patch in judged.record.patches] == [-1, 0, -1, -1, -1]
-    assert [patch.state for patch in judged.record.posted] == [State.SUCCESS, State.FAIL, State.SUCCESS, State.SUCCESS]
+    assert [patch.state for patch in judged.record.posted] == [
+        PatchState.SUCCESS,
+        PatchState.FAIL,
+        PatchState.SUCCESS,
+        PatchState.SUCCESS,
+    ]
     assert [one.render() for one in judged.record.broken] == ["patch 2 breaks trait view, patch 4 mends it"]
     assert judged.record.net == ()
-    assert loads((judged.folder.path / "series.json").read_text(), source="x") == judged.record
+    assert load_series((judged.folder.path / "series.json").read_text(), source="x") == judged.record
 
 
 def test_full_asks_all_of_all(world: World) -> None:
@@ -170,8 +177,8 @@ def test_a_case_that_fails_once_is_a_flake(world: World) -> None:
     judged = world.judge()
     (effect,) = judged.record.patches[2].effects
 
-    assert (effect.name, effect.standing) == ("cases/agent.session", Standing.ALLOWED)
-    assert judged.record.state is State.SUCCESS
+    assert (effect.name, effect.standing) == ("cases/agent.session", Expectedness.ALLOWED)
+    assert judged.record.state is PatchState.SUCCESS
 
 
 def test_a_declared_change_that_all_patches_keep(world: World) -> None:
@@ -179,26 +186,26 @@ def test_a_declared_change_that_all_patches_keep(world: World) -> None:
     world.answers["d"] = world.answers["b"]
     judged = world.judge(Declarations((Declared("view", "absolute", 2, "--expect"),)))
 
-    assert judged.record.state is State.SUCCESS
+    assert judged.record.state is PatchState.SUCCESS
     assert [[one.standing for one in patch.effects] for patch in judged.record.posted] == [
         [],
-        [Standing.INTENDED],
+        [Expectedness.INTENDED],
         [],
         [],
     ]
-    assert [(one.name, one.standing) for one in judged.record.net] == [("view", Standing.INTENDED)]
+    assert [(one.name, one.standing) for one in judged.record.net] == [("view", Expectedness.INTENDED)]
 
 
 @pytest.mark.parametrize(
     ("error", "failed", "state", "status"),
     [
-        (SeriesError("no semicolon"), "boot", State.FAIL, ExitStatus.AS_EXPECTED),
-        (UsageError("CONFIG_X is not granted"), "configure", State.FAIL, ExitStatus.AS_EXPECTED),
-        (HostError("no space left"), "boot", State.UNKNOWN, ExitStatus.HOST),
+        (SeriesError("no semicolon"), "boot", PatchState.FAIL, ExitStatus.AS_EXPECTED),
+        (UsageError("CONFIG_X is not granted"), "configure", PatchState.FAIL, ExitStatus.AS_EXPECTED),
+        (HostError("no space left"), "boot", PatchState.UNKNOWN, ExitStatus.HOST),
     ],
 )
 def test_a_kernel_that_there_is_not(
-    world: World, error: HarnessError, failed: str, state: State, status: ExitStatus
+    world: World, error: HarnessError, failed: str, state: PatchState, status: ExitStatus
 ) -> None:
     """It stops no other; a host at fault is told apart from a patch that is, and an option that a patch takes away."""
     world.images[3] = error
@@ -248,7 +255,7 @@ def test_a_tree_that_moves_ends_the_walk(world: World) -> None:
     assert isinstance(judged.error, UsageError)
     assert "moved" in judged.error.what
     assert judged.record.patches[4].asked == 5
-    assert judged.record.state is State.UNKNOWN
+    assert judged.record.state is PatchState.UNKNOWN
 
 
 def test_an_interrupted_walk_keeps_what_is_known(world: World) -> None:

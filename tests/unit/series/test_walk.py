@@ -15,7 +15,7 @@ from harness.base.errors import ExitStatus
 from harness.base.process import Completed, run
 from harness.base.store import Store
 from harness.kernel.source.tree import source_package
-from harness.model.series_record import Of, SeriesRecord, Standing, State, loads
+from harness.model.series_record import EffectKind, Expectedness, PatchState, SeriesRecord, load_series
 from harness.results.find_run import find_runs
 from tests.program import environment, harness
 from tests.told import call
@@ -85,7 +85,7 @@ def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
     step = tmp_path / "step.md"
     env = environment(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step))
     said = start(*words, "--results", tmp_path / "results", "--mail", "-", env=env)
-    record = loads((tmp_path / "answers" / "series.json").read_text(), source="series.json")
+    record = load_series((tmp_path / "answers" / "series.json").read_text(), source="series.json")
     shown = said.stderr.decode()
 
     assert said.status == ExitStatus.DIFFERS, shown
@@ -104,19 +104,19 @@ def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
 
 def _check_patches(record: SeriesRecord) -> None:
     base, first, second, third, fourth = record.patches
-    traits = {one.name for one in second.effects if one.of is Of.TRAIT}
+    traits = {one.name for one in second.effects if one.of is EffectKind.TRAIT}
 
     assert base.asked == 2
     assert (first.same_as, first.effects, first.warnings) == (0, (), ())
     assert not first.failed
     assert traits == {"release_agent_from_userns", "release_agent_option"}
-    assert {one.standing for one in second.effects} == {Standing.UNEXPECTED}
+    assert {one.standing for one in second.effects} == {Expectedness.UNEXPECTED}
     assert third.same_as == 0
-    assert {one.standing for one in third.effects} == {Standing.MENDED}
+    assert {one.standing for one in third.effects} == {Expectedness.MENDED}
     assert {(one.what, one.by, one.mended) for one in record.broken} == {(f"trait {name}", 2, 3) for name in traits}
     assert (fourth.failed, fourth.at_fault) == ("configure", True)
     assert "CONFIG_CGROUP_PIDS: asked y, got n; needs CONFIG_BROKEN [=n]" in fourth.evidence
-    assert (record.net, record.missing, record.state) == ((), (), State.FAIL)
+    assert (record.net, record.missing, record.state) == ((), (), PatchState.FAIL)
 
 
 @pytest.fixture(scope="module")

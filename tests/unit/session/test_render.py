@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.base.errors import CaseError
 from harness.session.match import Bindings, match_step
 from harness.session.render import PlayedStep, diff, render_accepted, render_actual
-from harness.session.transcript import Choice, ExpectedLine, Step, Transcript, parse
+from harness.session.transcript import Alternatives, ExpectedLine, Step, Transcript, parse
 from harness.session.varying import find_tokens
 
 PATH = "cases/a.session"
@@ -273,7 +273,7 @@ def as_expected(step: Step, numbers: Mapping[str, str], data: st.DataObject) -> 
     lines: list[ExpectedLine] = []
     values: dict[str, str] = {}
     for item in step.expected:
-        if isinstance(item, Choice):
+        if isinstance(item, Alternatives):
             drawn = data.draw(st.sampled_from([alternative.guard.value for alternative in item.alternatives]))
             value = values.setdefault(item.trait, drawn)
             lines += [line for a in item.alternatives if a.guard.value == value for line in a.lines]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
 from harness.session.transcript import (
+    Alternatives,
     CgroupVersion,
-    Choice,
-    Console,
+    ConsoleName,
     ExpectedLine,
     Guard,
     Hierarchy,
@@ -152,8 +152,8 @@ def test_declared_prompts() -> None:
 
     assert commands(transcript) == [("admin", "a"), ("admin", "b"), ("inside", "c")]
     assert texts(transcript) == ["# no command"]
-    assert [prompt.text for prompt in transcript.prompts[Console.ADMIN]] == ["root@host:~# ", 'a "quoted"$ ']
-    assert [prompt.text for prompt in transcript.prompts[Console.INSIDE]] == ["inside# "]
+    assert [prompt.text for prompt in transcript.prompts[ConsoleName.ADMIN]] == ["root@host:~# ", 'a "quoted"$ ']
+    assert [prompt.text for prompt in transcript.prompts[ConsoleName.INSIDE]] == ["inside# "]
 
 
 def test_longest_prompt_wins() -> None:
@@ -169,7 +169,7 @@ def test_a_command_declares_its_prompt() -> None:
 
     assert commands(transcript) == [("admin", "a"), ("admin", 'PS1="sh2# " unshare -Cm bash'), ("admin", "c")]
     assert texts(transcript) == ["sh2# b"]
-    assert [prompt.text for prompt in transcript.prompts[Console.ADMIN]] == ["# ", "sh2# "]
+    assert [prompt.text for prompt in transcript.prompts[ConsoleName.ADMIN]] == ["# ", "sh2# "]
 
 
 def test_a_prompt_belongs_to_one_console() -> None:
@@ -326,8 +326,8 @@ def test_guarded_output() -> None:
     )
     first, view, pinning, last = transcript.steps[0].expected
 
-    assert isinstance(view, Choice)
-    assert isinstance(pinning, Choice)
+    assert isinstance(view, Alternatives)
+    assert isinstance(pinning, Alternatives)
     assert [(a.guard.value, a.line, [line.text for line in a.lines]) for a in view.alternatives] == [
         ("relative", 3, ["7:freezer:/.."]),
         ("absolute", 4, ["7:freezer:/", "", "8:memory:/"]),

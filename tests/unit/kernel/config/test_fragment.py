@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from harness.base import paths as places
 from harness.base.errors import UsageError
 from harness.base.kernel_release import Release
-from harness.kernel.config.fragment import Fragment, Request, Versions, merge, parse_fragment, render_requests
+from harness.kernel.config.fragment import Fragment, OptionRequest, Versions, merge, parse_fragment, render_requests
 
 WHOLE = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.192 Kernel Configuration\n#\nCONFIG_X=y\n"
 
 
-def requests_of(text: str) -> tuple[Request, ...]:
+def requests_of(text: str) -> tuple[OptionRequest, ...]:
     """What a fragment of that text asks for."""
     return parse_fragment(text, name="my.config").requests
 
@@ -178,7 +178,7 @@ def test_a_request_is_met_by_the_value_it_asks_for(line: str, value: str | None,
 )
 def test_rendered_requests_read_the_same(pairs: list[tuple[str, str]]) -> None:
     """What is handed to the kernel's tools asks for the same."""
-    requests = [Request(option, value, "", "") for option, value in pairs]
+    requests = [OptionRequest(option, value, "", "") for option, value in pairs]
 
     assert list(values(render_requests(requests)).items()) == pairs
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.config.fragment import Request, Versions
-from harness.kernel.config.unmet import Answer, explain, explain_all, parse_answers
+from harness.kernel.config.fragment import OptionRequest, Versions
+from harness.kernel.config.unmet import OptionFacts, explain, explain_all, parse_answers
 
 
 def reason(asked: str, got: str | None, *lines: str, versions: Versions | None = None) -> str:
     """What is said when CONFIG_X was asked for, and the tree says those lines of it."""
     answers = parse_answers(lines)
-    request = Request("CONFIG_X", asked, "my.config:3", f"CONFIG_X={asked}", versions=versions)
+    request = OptionRequest("CONFIG_X", asked, "my.config:3", f"CONFIG_X={asked}", versions=versions)
     return explain(request, got, answers["CONFIG_X"], version="6.1.192")
 
 
@@ -58,8 +58,8 @@ def test_each_other_reason_has_words(asked: str, got: str | None, lines: list[st
 
 def test_the_evidence_names_the_line_and_then_the_reason() -> None:
     """What a person reads last is why."""
-    request = Request("CONFIG_X", "y", "my.config:3", "CONFIG_X=m")
-    answers = {"CONFIG_X": Answer("CONFIG_X", "bool", depends=("CONFIG_Y [=n]",))}
+    request = OptionRequest("CONFIG_X", "y", "my.config:3", "CONFIG_X=m")
+    answers = {"CONFIG_X": OptionFacts("CONFIG_X", "bool", depends=("CONFIG_Y [=n]",))}
 
     assert explain_all({request: None}, answers, version="6.1") == (
         "my.config:3: CONFIG_X=m\n    CONFIG_X: asked y, got n; needs CONFIG_Y [=n]"

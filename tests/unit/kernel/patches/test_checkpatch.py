@@ -14,7 +14,7 @@ from harness.kernel.patches.git_range import series_of_range
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
 from harness.kernel.patches.series import Series
 from harness.kernel.source.tree import source_tree
-from harness.model.series_record import Complaint, Level
+from harness.model.series_record import Level, StyleFinding
 from tests.unit.kernel.user_tree import UserTree
 
 SOON = Deadline.after(3600)
@@ -64,11 +64,11 @@ def test_complaints_are_read() -> None:
     )
 
     assert tuple(parse_complaints(lines)) == (
-        Complaint(Level.WARNING, "kernel/x.c", 12, "line length of 110 exceeds 100 columns", "LONG_LINE"),
-        Complaint(Level.ERROR, "", 0, "Please use git commit description style", "GIT_COMMIT_ID"),
-        Complaint(Level.CHECK, "", 0, "spaces preferred", "SPACING"),
-        Complaint(Level.ERROR, "", 0, "Missing Signed-off-by: line(s)", "MISSING_SIGN_OFF"),
-        Complaint(Level.WARNING, "", 0, "scripts/checkpatch.pl says: Can't locate Foo.pm in @INC"),
+        StyleFinding(Level.WARNING, "kernel/x.c", 12, "line length of 110 exceeds 100 columns", "LONG_LINE"),
+        StyleFinding(Level.ERROR, "", 0, "Please use git commit description style", "GIT_COMMIT_ID"),
+        StyleFinding(Level.CHECK, "", 0, "spaces preferred", "SPACING"),
+        StyleFinding(Level.ERROR, "", 0, "Missing Signed-off-by: line(s)", "MISSING_SIGN_OFF"),
+        StyleFinding(Level.WARNING, "", 0, "scripts/checkpatch.pl says: Can't locate Foo.pm in @INC"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.kernel.patches.conflict import Complaint, compare, explain, parse_complaints
+from harness.kernel.patches.conflict import ApplyError, compare, explain, parse_complaints
 
 SAID = """\
 Checking patch kernel/fork.c...
@@ -33,16 +33,16 @@ diff --git a/kernel/fork.c b/kernel/fork.c
 def test_what_git_complains_of_is_read() -> None:
     """Hunks by their first lines, and files that are missing or too many."""
     assert parse_complaints(SAID) == (
-        Complaint("kernel/fork.c", 12),
-        Complaint("kernel/gone.c", what="the tree has no such file"),
-        Complaint("kernel/new.c", what="the tree has that file already"),
+        ApplyError("kernel/fork.c", 12),
+        ApplyError("kernel/gone.c", what="the tree has no such file"),
+        ApplyError("kernel/new.c", what="the tree has that file already"),
     )
 
 
 def test_a_hunk_is_shown_against_the_tree() -> None:
     """At the place where most of its lines stand, which need not be where it says."""
     has = [*"0123456789", "a", "other", "c", *"0123456789"]
-    shown = explain(PATCH, (Complaint("kernel/fork.c", 12),), {"kernel/fork.c": "\n".join(has).encode()})
+    shown = explain(PATCH, (ApplyError("kernel/fork.c", 12),), {"kernel/fork.c": "\n".join(has).encode()})
 
     assert shown.splitlines() == [
         "kernel/fork.c, hunk 2 of 2 (@@ -12,3 +12,3 @@ int fork(void)):",
@@ -79,11 +79,11 @@ def test_of_equal_places_the_nearest_is_shown() -> None:
 def test_long_and_many_complaints_are_bounded() -> None:
     """Nobody reads a thousand lines."""
     assert len(compare([*"abc"] * 40, [*"123"] * 40, at=1)) == 25
-    shown = explain(PATCH, [Complaint(f"f{at}", what="the tree has no such file") for at in range(5)], {})
+    shown = explain(PATCH, [ApplyError(f"f{at}", what="the tree has no such file") for at in range(5)], {})
     assert shown.splitlines()[-1] == "... and 2 more"
 
 
 def test_a_hunk_that_cannot_be_found_is_still_named() -> None:
     """git and this parser may differ."""
-    assert explain(PATCH, (Complaint("other.c", 7),), {}) == "other.c: the hunk at line 7 finds no place"
-    assert explain(b"@@ -1,9 +1 @@\n", (Complaint("a", 7),), {}) == "a: the hunk at line 7 finds no place"
+    assert explain(PATCH, (ApplyError("other.c", 7),), {}) == "other.c: the hunk at line 7 finds no place"
+    assert explain(b"@@ -1,9 +1 @@\n", (ApplyError("a", 7),), {}) == "a: the hunk at line 7 finds no place"

@@ -17,7 +17,7 @@ from harness.base.errors import UsageError
 from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.report.formats.kcidb import Sender, kcidb_report, patchset_hash, path_of
-from harness.results.known_failures import Known
+from harness.results.known_failures import KnownFailure
 from tests.unit.report.sample import CASES, KERNEL, RUN, case
 
 Table = Mapping[str, object]
@@ -116,8 +116,8 @@ def test_paths(identity: str, path: str) -> None:
 
 def test_a_known_failure_is_an_issue_and_an_incident() -> None:
     """One issue for what is known, whichever run met it; an incident for each test that did."""
-    clock = Known("cases/a.session", "", "the clock (of old)", "https://example.org/1", DAY)
-    trait = Known("", "pinning", "not yet merged", "mail of Monday", DAY)
+    clock = KnownFailure("cases/a.session", "", "the clock (of old)", "https://example.org/1", DAY)
+    trait = KnownFailure("", "pinning", "not yet merged", "mail of Monday", DAY)
     both = (
         replace(case("cases/a.session", Outcome.MISMATCH, reason="no"), known=str(clock)),
         replace(case("cases/b.session", Outcome.MISMATCH, reason="no"), known=f"pinning {trait}; scope {trait}"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from junitparser import JUnitXml
 
-from harness.model.series_record import Complaint, Level, SeriesRecord
+from harness.model.series_record import Level, SeriesRecord, StyleFinding
 from harness.model.verdict import Outcome
 from harness.report.formats.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
 from harness.report.formats.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
@@ -24,7 +24,7 @@ EVIL = replace(
     title=HOSTILE,
     patches=(
         BASE,
-        replace(BREAKS, number=1, subject=HOSTILE, style=(Complaint(Level.ERROR, f"{HOSTILE}.c", 1, HOSTILE),)),
+        replace(BREAKS, number=1, subject=HOSTILE, style=(StyleFinding(Level.ERROR, f"{HOSTILE}.c", 1, HOSTILE),)),
         replace(STOPS, number=2, what=HOSTILE, evidence=f"{HOSTILE}\n\n::error::{HOSTILE}\n```\n</pre>"),
     ),
 )
@@ -141,7 +141,7 @@ def test_annotations_are_one_command_a_line() -> None:
 
 def test_annotations_are_no_more_than_github_shows() -> None:
     """Ten of each level; the last one says how many are left."""
-    many = tuple(Complaint(Level.WARNING, "kernel/x.c", number, "long line") for number in range(30))
+    many = tuple(StyleFinding(Level.WARNING, "kernel/x.c", number, "long line") for number in range(30))
     lines = annotate(replace(GOOD, patches=(BASE, replace(FINE, style=many))))
 
     assert len(lines) == ANNOTATIONS

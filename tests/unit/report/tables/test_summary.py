@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import RunRecord, dumps, loads
+from harness.model.run_record import RunRecord, dump_run, load_run_record
 from harness.model.verdict import Outcome
 from harness.report.tables.summary import case_lines, header_lines, is_clean, summary_lines
 from harness.report.text import columns, plain_text
@@ -26,7 +26,7 @@ def test_the_summary_looks_as_it_did(width: int) -> None:
 
 def test_a_loaded_record_gives_the_same_summary() -> None:
     """The summary needs nothing but the record, so it can be made again from disk."""
-    assert summary_lines(loads(dumps(RUN)), 80) == summary_lines(RUN, 80)
+    assert summary_lines(load_run_record(dump_run(RUN)), 80) == summary_lines(RUN, 80)
 
 
 def test_only_an_id_may_be_wider() -> None:

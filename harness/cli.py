@@ -12,8 +12,9 @@ from harness.commands.accept import accept
 from harness.commands.b4_check import b4_check
 from harness.commands.bisect import bisect
 from harness.commands.build import build
+from harness.commands.clean import clean
 from harness.commands.diff import diff
-from harness.commands.doctor import clean, doctor
+from harness.commands.doctor import doctor
 from harness.commands.exit_status import Group
 from harness.commands.history import history
 from harness.commands.patchwork import patchwork

@@ -1,4 +1,4 @@
-"""One deadline, made at the top of a run or case and handed down; each wait is the sooner of two."""
+"""One deadline, made at the top of a run or case and handed down; each wait is the sooner of two. Pure."""
 
 from __future__ import annotations
 

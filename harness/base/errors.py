@@ -1,4 +1,4 @@
-"""Errors, sorted by who must act.
+"""Errors, sorted by who must act. Pure.
 
     HarnessError                      what, evidence, remedy
     +-- UsageError      exit 4        who started the run: a wrong word, a missing image, an unwritable folder

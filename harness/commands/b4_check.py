@@ -14,7 +14,7 @@ from harness.base import paths
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
-from harness.commands.run import choose_workers, existing_cases
+from harness.commands.options import choose_workers, existing_cases
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import PREPARE_SECONDS, Options
 

@@ -15,7 +15,7 @@ import click
 from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.commands import options
-from harness.commands.run import choose_workers, existing_cases
+from harness.commands.options import choose_workers, existing_cases
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options

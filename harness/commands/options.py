@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from harness.base.errors import UsageError
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
@@ -91,3 +93,28 @@ def building(command: Callable[..., int]) -> Callable[..., int]:
         return command(building=BuildOptions(config, is_trusted=trust, seconds=build_seconds), **rest)
 
     return _config(_trust(_build_seconds(gathered)))
+
+
+def choose_workers(word: str, cases: Sequence[Path]) -> int:
+    """How many machines side by side, by default as many as there are cores and are worth their start.
+
+    :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
+    """
+    from harness.run.selection import worth_starting
+
+    if word == "auto":
+        return worth_starting(len(os.sched_getaffinity(0)), cases)
+    if word.isdigit() and int(word) > 0:
+        return int(word)
+    raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
+
+
+def existing_cases(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files and folders of ``--cases``, each once. :raises UsageError: one is not there."""
+    for path in paths:
+        if not path.exists():
+            raise UsageError(
+                f"--cases {path}: there is no such file or folder",
+                remedy="name a *.session file, a test_*.py file, or a folder of them",
+            )
+    return tuple(dict.fromkeys(path.resolve() for path in paths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,10 +11,10 @@ import click
 from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
+from harness.commands.series_output import make_poster, tell_waiting
 
 if TYPE_CHECKING:
     from harness.model.series_record import SeriesRecord
-    from harness.series.patchwork_checks import Poster
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -75,24 +74,6 @@ def patchwork(
     poster.post(checks, say=tell_waiting)
     click.echo(f"{len(record.posted)} checks posted")
     return int(ExitStatus.AS_EXPECTED)
-
-
-def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> Poster:
-    """What posts checks to that server, with the token of the environment.
-
-    :raises UsageError: the URL is none, or there is no token.
-    """
-    from harness.base.deadline import Deadline
-    from harness.series.patchwork import WHOLE_SECONDS, Patchwork, find_server
-    from harness.series.patchwork_checks import Poster
-
-    found = find_server(server, project=project, environment=os.environ)
-    return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), say=tell_waiting), numbers=numbers)
-
-
-def tell_waiting(text: str) -> None:
-    """Say what is waited for, or what did not work."""
-    click.echo(f"harness: {text}", err=True)
 
 
 def _read(word: str, results: Path) -> SeriesRecord:

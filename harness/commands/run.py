@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base import paths as places
-from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
+from harness.commands.options import choose_workers, existing_cases
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
@@ -138,28 +138,3 @@ def _check_words(asked: Sequence[Options]) -> Semantics:
         if one.profile not in ("", MAINLINE):
             semantics.profile(one.profile, release=None)
     return semantics
-
-
-def choose_workers(word: str, cases: Sequence[Path]) -> int:
-    """How many machines side by side, by default as many as there are cores and are worth their start.
-
-    :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
-    """
-    from harness.run.selection import worth_starting
-
-    if word == "auto":
-        return worth_starting(len(os.sched_getaffinity(0)), cases)
-    if word.isdigit() and int(word) > 0:
-        return int(word)
-    raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
-
-
-def existing_cases(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The files and folders of ``--cases``, each once. :raises UsageError: one is not there."""
-    for path in paths:
-        if not path.exists():
-            raise UsageError(
-                f"--cases {path}: there is no such file or folder",
-                remedy="name a *.session file, a test_*.py file, or a folder of them",
-            )
-    return tuple(dict.fromkeys(path.resolve() for path in paths))

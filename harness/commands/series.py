@@ -15,8 +15,8 @@ from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
+from harness.commands.options import choose_workers, existing_cases
 from harness.commands.patchwork import context_option, project_option, target_option
-from harness.commands.run import choose_workers, existing_cases
 from harness.commands.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions

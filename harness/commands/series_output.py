@@ -14,7 +14,6 @@ import click
 
 from harness.base.errors import ExitStatus, HarnessError, HostError, UsageError
 from harness.commands.exit_status import tell
-from harness.commands.patchwork import make_poster, tell_waiting
 
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
@@ -181,3 +180,21 @@ def _append(path: Path, text: str, *, what: str, mode: str) -> None:
     except OSError as error:
         remedy = f"name a file that can be written; the text is in {ANSWER_NAME} and {SUMMARY_NAME} of the results"
         raise UsageError(f"{what} cannot be written", evidence=str(error), remedy=remedy) from None
+
+
+def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> Poster:
+    """What posts checks to that server, with the token of the environment.
+
+    :raises UsageError: the URL is none, or there is no token.
+    """
+    from harness.base.deadline import Deadline
+    from harness.series.patchwork import WHOLE_SECONDS, Patchwork, find_server
+    from harness.series.patchwork_checks import Poster
+
+    found = find_server(server, project=project, environment=os.environ)
+    return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), say=tell_waiting), numbers=numbers)
+
+
+def tell_waiting(text: str) -> None:
+    """Say what is waited for, or what did not work."""
+    click.echo(f"harness: {text}", err=True)

@@ -1,4 +1,4 @@
-"""A deterministic writer of newc archives, the format the kernel unpacks as its first root.
+"""A deterministic writer of newc archives, the format the kernel unpacks as its first root. Pure.
 
 The format is that of Documentation/driver-api/early-userspace/buffer-format.rst in the kernel tree: a header of
 fourteen fields, thirteen of them eight hexadecimal digits, then the name and the content, each padded to four bytes.

@@ -1,4 +1,4 @@
-"""What a guest image is made of, as ``qemu/guest.toml`` says it."""
+"""What a guest image is made of, as ``qemu/guest.toml`` says it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a program file says about how it is to be loaded: its interpreter, and the libraries the loader names for it."""
+"""What a program file says about how it is to be loaded: its interpreter, and the libraries the loader names for it.
+Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QEMU's command line: the sum of one small function a feature. Pure; golden tests hold it.
+"""QEMU's command line: the sum of one small function a feature. Pure. Golden files hold it.
 
 A machine type is a TOML file in ``qemu/``; see ``qemu/q35.toml`` for the keys.
 """

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from harness.base.deadline import Deadline
 from harness.base.errors import Stage, UsageError, during
 from harness.base.store import Store
-from harness.kernel.build.build_order import find_built
 from harness.kernel.build.options import BuildOptions, SourceWord
-from harness.kernel.build.product import COMPILER, BuiltKernel
+from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
 from harness.kernel.build.progress import Progress
 from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
 from harness.kernel.config.configure import Config, configure, find_config
@@ -162,8 +161,7 @@ def read_patches(store: Store, word: SourceWord, source: Source, *, deadline: De
     :raises UsageError: there is no such series, version or patch. :raises SeriesError: it is incomplete or damaged.
     :raises HostError: b4 or git is missing, or did not end before the deadline.
     """
-    from harness.kernel.patches.git_range import series_of_range
-    from harness.kernel.patches.series import read_series
+    from harness.kernel.patches.series import read_series, series_of_range
 
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)

@@ -1,4 +1,4 @@
-"""What one line of a kernel log is: the start of a splat, a part of one, its end, or none of these.
+"""What one line of a kernel log is: the start of a splat, a part of one, its end, or none of these. Pure.
 
 Pure tables and the functions that ask them. The words are those of the kernel's own printk calls, from v3.18 to v6.18
 (kernel/panic.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h, kernel/hung_task.c, kernel/watchdog.c,

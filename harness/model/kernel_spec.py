@@ -1,4 +1,4 @@
-"""The kernel spec: the word that says which kernel to test. Pure; whether a path exists is asked by who resolves it.
+"""The kernel spec: the argument that says which kernel to test. Pure. Whether a path exists is checked later.
 
     deb                    the newest cloud kernel image package of the distribution
     deb:PACKAGE[=VERSION]  an image package of the distribution

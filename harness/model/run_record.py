@@ -1,4 +1,4 @@
-"""The run record: everything that a report needs, as frozen values, and its JSON form (``run.json``).
+"""The run record: everything that a report needs, as frozen values, and its JSON form (``run.json``). Pure.
 
 Reports take a :class:`RunRecord` and nothing else. ``FORMAT_VERSION`` grows when a field changes its meaning; a reader
 refuses a newer one by name. A field that is only added does not raise it: an older reader leaves it out.

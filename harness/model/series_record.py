@@ -1,4 +1,4 @@
-"""What a series came to, patch by patch, as frozen values, and its JSON form (``series.json``).
+"""What a series came to, patch by patch, as frozen values, and its JSON form (``series.json``). Pure.
 
 The results of the cases are in the run folders; here is what each patch changed, and which stage it did not pass.
 """

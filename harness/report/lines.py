@@ -1,4 +1,7 @@
-"""Lines of a display: plain text with a tone, which a terminal shows as a colour and a log file does not show."""
+"""Lines of a display: plain text with a tone, which a terminal shows as a colour and a log file does not show.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from harness.base.errors import HarnessError, UsageError
 from harness.model.run_record import RunRecord
-from harness.report.tables.kernels import kernel_letters
 from harness.results.folder import CONFIG_NAME, LATEST_NAME, RUN_NAME, load_run
+from harness.results.kernel_line import kernel_letters
 
 KERNELS_NAME = "kernels.json"
 """In the folder of a joint run: the run folder of each kernel, in the order of the table."""

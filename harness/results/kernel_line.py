@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 from harness.base.kernel_release import Release
 from harness.model.run_record import KernelRecord
 
@@ -23,3 +25,9 @@ def kernel_line(kernel: KernelRecord) -> str:
         where = kernel.spec.partition("=")[0]
     release = Release.parse(kernel.release)
     return f"{where} {'.'.join(map(str, release.numbers[:2]))}" if release else where
+
+
+def kernel_letters(number: int) -> list[str]:
+    """A, B, ... Z, AA, AB, ...: short names, as a KERNEL word can be long."""
+    single = string.ascii_uppercase
+    return [single[at] if at < len(single) else single[at // 26 - 1] + single[at % 26] for at in range(number)]

@@ -1,4 +1,4 @@
-"""Which cases a patch between the ends has to be asked. Pure; why this is enough is argued in ``DECISIONS.md``."""
+"""Which cases a patch between the ends has to be asked. Pure. Why this is enough is argued in ``DECISIONS.md``."""
 
 from __future__ import annotations
 

@@ -11,14 +11,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
+from harness.kernel.build.product import read_built
 from harness.kernel.patches.checkpatch import NO_SCRIPT
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
     NO_KERNEL_YET,
     NOT_JUDGED,
     SERIES_NAME,
+    Level,
     PatchRecord,
     SeriesRecord,
     StyleFinding,
@@ -34,9 +37,8 @@ from harness.run.one_kernel import record_no_kernel
 from harness.run.several_kernels import Ready, RunSettings, ready_kernels, remember_run
 from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
-from harness.series.outcome import conclude
+from harness.series.effects import conclude
 from harness.series.runner import PatchRunner
-from harness.series.warned import new_warnings, read_warnings
 
 _UNTITLED = "*** SUBJECT HERE ***"
 """What git-format-patch(1) gives a cover letter that nobody wrote."""
@@ -267,3 +269,25 @@ def _order(applied: int) -> list[int]:
 def _slug(ground: AppliedSeries) -> str:
     name = ground.series_word.partition("?")[0].rstrip("/").rpartition("/")[2]
     return f"series-{name.removesuffix('.gz').removesuffix('.mbox')}"
+
+
+Warned = tuple[tuple[int, StyleFinding], ...]
+"""Each warning about a line that the series wrote, with the patch that wrote it."""
+
+
+def read_warnings(folder: Path) -> Warned:
+    """The warnings of a kernel that was built, from its folder; none of one that was not built."""
+    built = read_built(folder)
+    found = built.warnings if built else ()
+    return tuple((one.patch, StyleFinding(Level.WARNING, one.file, one.line, one.text)) for one in found)
+
+
+def new_warnings(number: int, warned: Mapping[int, Warned]) -> tuple[StyleFinding, ...]:
+    """The warnings that a patch brings: about lines that it wrote, and about older ones where nobody was warned before.
+
+    A patch may take away the last user of a function that another one added.
+
+    :param warned: what is known of each kernel, by patch.
+    """
+    before = {(one.file, one.text) for earlier in warned if earlier < number for _, one in warned[earlier]}
+    return tuple(one for patch, one in warned.get(number, ()) if patch == number or (one.file, one.text) not in before)

@@ -1,4 +1,7 @@
-"""The names of the guest's three shell consoles."""
+"""The names of the guest's three shell consoles.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from harness.base.process import PIPE
 from harness.base.process import start as start_process
 from harness.base.store import Store
 from harness.cli import main
-from harness.commands.run import choose_workers
+from harness.commands.options import choose_workers
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.results.folder import load_run

@@ -18,8 +18,8 @@ from harness.base.process import find_program
 from harness.model.run_record import RunRecord
 from harness.report.page.data import gather
 from harness.report.page.html import render_page
-from harness.report.tables.kernels import kernel_letters
 from harness.results.compare import ChangeKind, compare
+from harness.results.kernel_line import kernel_letters
 from harness.results.selected import Reported, find_reported
 from harness.semantics.shipped import shipped_semantics
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs

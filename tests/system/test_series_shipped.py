@@ -14,7 +14,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store
-from harness.kernel.git.sparse import check_out_sparsely
+from harness.kernel.git.worktree import check_out_sparsely
 from harness.kernel.patches.shipped import ShippedSeries, find_shipped, shipped_names
 from harness.kernel.source.tree import Source, source_package
 from harness.model.kernel_spec import SpecKind, parse_spec

@@ -1,10 +1,12 @@
-"""The order of the modules: each imports only what stands above it, and the pure ones import no effect."""
+"""The layers of the package: which folder may import which, and what each kind of module may use."""
 
 from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,245 +15,38 @@ import harness
 
 PACKAGE = Path(harness.__file__).parent
 
-# From the ground up. A module may import those above it, never those below. A star marks a pure one: text or values in,
-# values out; no file, process, socket or clock.
-ORDER = """
-* base.errors
-* base.deadline
-  base.crash_report
-  base.signals
-* base.toml_table
-* base.json_records
-* model.verdict
-* base.kernel_release
-* model.kernel_spec
-  base.seccomp
-  base.process
-  base.atomic_write
-  base.store
-  base.paths
-* kernellog.lines
-* kernellog.splat
-* kernellog.taint
-* kernellog.reader
-* session.console_name
-* guest.prompt
-* session.shell_syntax
-* session.header
-* session.varying
-* session.output
-* session.step
-* session.alignment
-* session.transcript
-* session.match
-* session.render
-* model.run_record
-* session.noise
-* model.series_record
-* results.kernel_differences
-* results.compare
-* semantics.profile
-* semantics.traits
-  semantics.shipped
-* series.declared
-* series.effects
-* series.plan
-* series.outcome
-* semantics.nearest
-* semantics.observers
-* semantics.judge
-* results.sightings
-* results.known_failures
-* results.merge
-* results.kernel_line
-* results.timeline
-* run.rounds
-* bisect.commit_graph
-* bisect.intervals
-* bisect.strategy
-* semantics.sequential_test
-* kernel.image.compression
-* kernel.image.file_type
-* kernel.image.facts
-* kernel.config.kconfig
-* kernel.config.fragment
-* kernel.config.unmet
-* kernel.build.diagnostics
-* kernel.toolchain.missing
-* kernel.build.progress
-* kernel.toolchain.compilers
-* kernel.build.reproduce
-* kernel.needs
-* kernel.image.ikconfig
-  kernel.image.payload
-  kernel.source.locate
-  kernel.image.examine
-  kernel.source.apt
-  kernel.source.apt_choice
-  kernel.source.image_package
-  kernel.git.command
-  kernel.git.repository
-  kernel.git.fast_import
-  kernel.source.source_package
-  kernel.git.snapshot
-  kernel.git.user_repository
-  kernel.source.tree
-  kernel.git.worktree
-  kernel.sandbox.bubblewrap
-  kernel.sandbox.usage
-  kernel.sandbox.limits
-  kernel.sandbox.ownership
-  kernel.sandbox.output_reader
-  kernel.sandbox.sandbox
-  kernel.toolchain.host_lack
-  kernel.config.tools
-* kernel.patches.subject
-* kernel.patches.diff
-* kernel.patches.mailbox
-* kernel.patches.posting
-* kernel.patches.quilt
-* kernel.patches.safety
-  kernel.patches.b4
-  kernel.patches.folder
-  kernel.patches.series
-  kernel.git.revisions
-  kernel.patches.git_range
-  kernel.patches.shipped
-* kernel.patches.conflict
-  kernel.git.apply_check
-  kernel.git.sparse
-  kernel.patches.patched_tree
-  kernel.patches.checkpatch
-  kernel.patches.apply
-  kernel.build.ccache
-  kernel.build.listener
-  kernel.toolchain.toolchain
-  kernel.config.inputs
-  kernel.config.configure
-  kernel.build.blame
-  kernel.build.object_cache
-  kernel.build.product
-  kernel.build.build_order
-  kernel.build.failure
-  kernel.build.build
-* kernel.build.options
-  kernel.from_source
-  series.applied
-  series.from_mail
-  series.warned
-  kernel.resolve
-* guest.cpio
-* guest.elf
-* guest.definition
-  guest.image
-* guest.qemu
-* guest.boot_failure
-  guest.emulator
-* guest.timestamps
-  guest.wires
-  guest.console
-  guest.qmp
-  guest.machine
-  guest.acceleration
-  guest.template
-  guest.mounted
-  guest.features
-  run.play
-* report.text
-* report.lines
-* report.tables.traits
-* report.tables.summary
-* report.tables.kernels
-* report.tables.semantics_matrix
-* report.tables.trait_story
-* report.tables.trait_coverage
-* report.formats.junit
-* report.formats.ktap
-* report.formats.kcidb
-* report.tables.comparison
-* report.tables.history
-* bisect.targets
-* bisect.state
-* bisect.no_difference
-* bisect.evidence
-* bisect.report
-* report.tables.series
-* report.formats.series_mail
-* report.formats.series_junit
-* report.formats.forge
-* report.formats.b4
-  results.folder
-  results.find_run
-  results.selected
-* report.page.lanes
-* report.page.rerun_command
-  results.history_db
-  results.history
-  results.baseline
-* report.page.overview
-* report.page.details
-* report.page.stories
-  report.page.html
-  report.page.data
-  report.display.live
-  report.display.plain
-  pipeline
-  run.case
-  run.python_api
-* run.python_file
-  base.host_facts
-  run.pytest_plugin
-  run.selection
-  run.recorder
-  run.one_kernel
-  run.several_kernels
-  report.display.quiet
-  series.runner
-  series.walk
-  series.request
-  bisect.commits
-  bisect.patch_commits
-  bisect.runner
-  bisect.state_file
-  bisect.bisection
-  bisect.answer
-  bisect.request
-  series.patchwork
-  series.patchwork_checks
-  run.accept
-  base.store_usage
-  doctor
-  run.console_relay
-  run.interactive
-  commands.options
-  commands.exit_status
-  commands.judging_options
-  commands.run
-  commands.patchwork
-  commands.series_output
-  commands.series
-  commands.b4_check
-  commands.bisect
-  commands.diff
-  commands.report
-  commands.history
-  commands.shell
-  commands.build
-  commands.accept
-  commands.doctor
-  commands.semantics
-  cli
-  __main__
+# From the top. A folder imports only from rows below its own; folders in one row do not import each other. A name
+# without a dot is a folder, or a module, of harness/ itself.
+LAYERS = """
+__main__
+cli
+commands
+bisect
+series
+run doctor
+report.page report.display report.formats pipeline
+report.tables
+report.lines
+report.text
+guest
+kernel.resolve
+kernel.from_source kernel.needs
+kernel.build
+kernel.image kernel.patches
+kernel.config kernel.source
+kernel.toolchain
+kernel.git
+kernel.sandbox
+results
+semantics
+session
+model
+base kernellog
 """
+ROWS = [row.split() for row in LAYERS.strip().splitlines()]
+RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}
 
-_LINES = [line.split() for line in ORDER.strip().splitlines()]
-RANKS = {words[-1]: rank for rank, words in enumerate(_LINES)}
-PURE = {words[-1] for words in _LINES if words[0] == "*"}
-EFFECTS = {
-    *("asyncio", "click", "ctypes", "filelock", "os", "pexpect", "platform", "psutil", "qemu", "selectors", "shutil"),
-    *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
-}
-DOORS = {
+WRAPPERS = {
     "subprocess": {"base.process"},
     "pexpect": {"guest.console"},
     "junit_xml": {"report.formats.junit"},
@@ -261,23 +56,39 @@ DOORS = {
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "sqlite3": {"results.history_db", "results.history"},
     "urllib.request": {"series.patchwork"},
-    "click": {"cli", *(name for name in RANKS if name.startswith("commands."))},
 }
-"""The modules that may import each of these."""
+"""The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
+
+EFFECTS = {
+    *("asyncio", "click", "ctypes", "filelock", "os", "pexpect", "platform", "psutil", "qemu", "selectors", "shutil"),
+    *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
+}
+"""What a pure module may not import: files, processes, sockets, clocks that are waited for."""
+
+_PURE = re.compile(r"\bPure[.:]")
+MOST_IN_A_FOLDER = 20
+MOST_AT_THE_ROOT = 5
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        if relative.parts[0] != "tests" and path.name != "__init__.py":
-            yield ".".join(relative.with_suffix("").parts), path
+        if path.name != "__init__.py":
+            yield ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path
+
+
+MODULES = dict(_modules())
 
 
 @functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Names of modules that a file imports, wherever in it."""
+def _tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text())
+
+
+@functools.cache
+def _imports(name: str) -> tuple[str, ...]:
+    """Names of all that a module imports, wherever in it the import stands."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -285,47 +96,113 @@ def _imports(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-MODULES = dict(_modules())
+@functools.cache
+def _needed(name: str) -> frozenset[str]:
+    """The modules of the package that a module imports."""
+    return frozenset(word.removeprefix("harness.") for word in _imports(name)) & MODULES.keys()
 
 
-def test_every_module_is_in_the_list() -> None:
-    """The list has each module of the package once, and nothing else."""
-    assert sorted(RANKS) == sorted(MODULES)
-    assert len(_LINES) == len(RANKS)
+def _room(name: str) -> str:
+    """The entry of ``LAYERS`` that a module belongs to: the longest one that its name starts with."""
+    parts = name.split(".")
+    rooms = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next(room for room in rooms if room in RANKS)
+
+
+def _folder(name: str) -> str:
+    """The folder of a module; a module at the root stands for itself."""
+    return name.rpartition(".")[0] or name
+
+
+def _is_pure(name: str) -> bool:
+    """Whether the module's docstring says that it is pure."""
+    return _PURE.search(ast.get_docstring(_tree(name)) or "") is not None
+
+
+def _circle(needed: Mapping[str, Iterable[str]]) -> list[str]:
+    """A circle of imports; empty when there is none."""
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_room_has_modules() -> None:
+    """The list names each folder once, and no folder that is gone."""
+    assert {_room(name) for name in MODULES} == set(RANKS)
+    assert sum(map(len, ROWS)) == len(RANKS)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_what_stands_above_it(name: str) -> None:
-    """Data flows one way: no module imports one that stands below it in the list."""
-    wanted = {word.removeprefix("harness.") for word in _imports(MODULES[name]) if word.startswith("harness.")}
-    below = sorted(word for word in wanted if RANKS.get(word, -1) >= RANKS[name])
+def test_a_module_imports_only_from_rows_below(name: str) -> None:
+    """Data flows one way: no folder imports from its own row or from one above it."""
+    room = _room(name)
+    upward = sorted(needed for needed in _needed(name) if _room(needed) != room and RANKS[_room(needed)] <= RANKS[room])
 
-    assert not below
+    assert not upward
 
 
-@pytest.mark.parametrize("name", sorted(PURE))
+def test_no_circle_of_modules() -> None:
+    """Within a folder, too, imports have an order."""
+    assert not _circle({name: _needed(name) for name in MODULES})
+
+
+def test_no_circle_of_folders() -> None:
+    """Taken by folder, imports have an order."""
+    folders: dict[str, set[str]] = {}
+    for name in MODULES:
+        own = _folder(name)
+        folders.setdefault(own, set()).update({_folder(needed) for needed in _needed(name)} - {own})
+
+    assert not _circle(folders)
+
+
+def test_a_circle_is_found() -> None:
+    """The search for circles sees one."""
+    assert _circle({"a": ["b"], "b": ["c"], "c": ["a"], "d": []})
+    assert not _circle({"a": ["b", "c"], "b": ["c"], "c": []})
+
+
+@pytest.mark.parametrize("name", sorted(filter(_is_pure, MODULES)))
 def test_a_pure_module_imports_no_effect(name: str) -> None:
-    """What decides has no files, processes or clocks, neither of its own nor by what it imports."""
-    words = _imports(MODULES[name])
-    effects = sorted({word.split(".")[0] for word in words} & EFFECTS)
-    impure = sorted(
-        word.removeprefix("harness.")
-        for word in words
-        if word.startswith("harness.") and word.removeprefix("harness.") in RANKS.keys() - PURE
-    )
+    """A module whose docstring says "Pure." uses no files, processes or clocks, nor do the modules it imports."""
+    effects = sorted({word.split(".")[0] for word in _imports(name)} & EFFECTS)
+    impure = sorted(one for one in _needed(name) if not _is_pure(one))
 
     assert not effects
     assert not impure
 
 
-@pytest.mark.parametrize("library", DOORS)
-def test_each_library_has_one_door(library: str) -> None:
-    """One module starts host processes, one talks pexpect, one writes JUnit."""
-    users = {
-        name for name, path in MODULES.items() if any(f"{word}.".startswith(f"{library}.") for word in _imports(path))
-    }
+def test_most_of_what_decides_is_pure() -> None:
+    """The word in the docstring is read: without it the test above would hold for nothing."""
+    assert len([name for name in MODULES if _is_pure(name)]) > len(MODULES) // 3
 
-    assert users <= DOORS[library]
+
+@pytest.mark.parametrize("library", WRAPPERS)
+def test_each_library_has_one_wrapper(library: str) -> None:
+    """One module starts host processes, one talks pexpect, one writes JUnit."""
+    users = {name for name in MODULES if any(f"{word}.".startswith(f"{library}.") for word in _imports(name))}
+
+    assert users <= WRAPPERS[library]
+
+
+def test_only_commands_import_click() -> None:
+    """The command line is the only place that prints or exits."""
+    users = {name for name in MODULES if any(f"{word}.".startswith("click.") for word in _imports(name))}
+
+    assert {_room(name) for name in users} <= {"cli", "commands"}
+
+
+def test_no_folder_is_crowded() -> None:
+    """A newcomer can take in a folder at once."""
+    sizes: dict[str, int] = {}
+    for name in MODULES:
+        folder = name.rpartition(".")[0]
+        sizes[folder] = sizes.get(folder, 0) + 1
+
+    assert sizes[""] <= MOST_AT_THE_ROOT
+    assert not {folder: size for folder, size in sizes.items() if size > MOST_IN_A_FOLDER}
 
 
 def test_init_files_are_empty() -> None:

@@ -18,11 +18,9 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
 from harness.base.store import Store, digest_of
-from harness.kernel.build.build_order import BuildInputs, order_build
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
 from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
-from harness.kernel.build.listener import BuildProgress
 from harness.kernel.build.object_cache import ObjectKey, Start, copy_objects, find_start, keep_objects
 from harness.kernel.build.product import (
     COMPILER,
@@ -32,11 +30,13 @@ from harness.kernel.build.product import (
     LOG,
     SYMBOLS,
     VMLINUX,
+    BuildInputs,
     BuiltKernel,
+    order_build,
     read_built,
     write_built,
 )
-from harness.kernel.build.progress import Pace, Progress, parse_step
+from harness.kernel.build.progress import BuildProgress, Pace, Progress, parse_step
 from harness.kernel.build.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.config.configure import Config
 from harness.kernel.git.worktree import WorkTree

@@ -13,7 +13,7 @@ from harness.kernel.build.blame import Commits, blame_lines, suspect
 from harness.kernel.build.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.sandbox.sandbox import InsideResult, Sandbox, series_fault
-from harness.kernel.toolchain.host_lack import find_host_lack
+from harness.kernel.toolchain.missing import find_host_lack
 
 _KILLED = re.compile(r".*fatal error: Killed signal terminated program \w+")
 _SPARE_BYTES = 256 << 20

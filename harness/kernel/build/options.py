@@ -1,4 +1,4 @@
-"""What a user may ask of a build. Pure, and apart from the stages of it, which a worker never imports."""
+"""What a user may ask of a build. Pure. Apart from the stages of a build, which a worker never imports."""
 
 from __future__ import annotations
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO
 
 # "  CC      kernel/x.o", "  CC [M]  fs/x.o", "  HOSTCC  scripts/x": scripts/Kbuild.include, "quiet_cmd_".
 _STEP = re.compile(r"  (?P<verb>[A-Z][A-Z0-9_-]*)(?: \[[A-Z]+\])? +(?P<what>\S.*)")
@@ -87,3 +89,25 @@ def progress_of(what: str, done: int, *, seconds: float, pace: Pace | None) -> P
     share = pace.share_done(done)
     whole = seconds / share if share >= _TRUSTED_SHARE else pace.seconds
     return Progress(what, done, pace.steps, round(whole * (1 - share), 1))
+
+
+@dataclass(slots=True)
+class BuildProgress:
+    """Takes the lines of make as they come: into the log, and for the progress.
+
+    :param began: when make was started. :param begun_at: when each step began, in seconds since then.
+    """
+
+    log: IO[str]
+    progress: Callable[[Progress], None]
+    began: float
+    pace: Pace | None
+    begun_at: list[float] = field(default_factory=list)
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        self.log.write(f"{line}\n")
+        if what := parse_step(line):
+            seconds = time.monotonic() - self.began
+            self.begun_at.append(seconds)
+            self.progress(progress_of(what, len(self.begun_at), seconds=seconds, pace=self.pace))

@@ -16,7 +16,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
 from harness.kernel.config.unmet import OptionFacts, parse_answers
 from harness.kernel.sandbox.sandbox import InsideResult, Sandbox, make_words, run_inside, series_fault
-from harness.kernel.toolchain.host_lack import find_host_lack
+from harness.kernel.toolchain.missing import find_host_lack
 
 _REQUESTS = "requests"
 _ASKER = "ask.c"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,3 +177,28 @@ def _make_old(top: Path, young: frozenset[str]) -> bool:
                     os.utime(entry.path, ns=times, follow_symlinks=False)
                     is_touched = True
     return is_touched
+
+
+def check_out_sparsely(
+    repository: Repository, commit: str, files: Sequence[str], *, folder: Path, deadline: Deadline
+) -> WorkTree:
+    """A work tree in an empty folder, whose index is the whole commit and whose files are those named.
+
+    The others are marked as left out (``--skip-worktree`` of git-update-index(1)), so git takes none for deleted.
+
+    :param files: by their paths in the tree; those that the commit does not have are passed over.
+    :raises HostError: there is no such commit, git is missing or failed, or the deadline came.
+    """
+    tree = WorkTree(folder / "tree", folder / "git", commit)
+    tree.path.mkdir()
+    tree.git_dir.mkdir()
+    (tree.git_dir / "commondir").write_text(f"{repository.git_dir.absolute()}\n")
+    (tree.git_dir / "HEAD").write_text(f"{commit}\n")
+    tree.git("read-tree", commit, deadline=deadline)
+    wanted = {file.encode(errors="surrogateescape") for file in files}
+    names = [name for name in tree.git("ls-files", "-z", deadline=deadline).stdout.split(b"\0") if name]
+    left_out = b"".join(name + b"\0" for name in names if name not in wanted)
+    tree.git("update-index", "-z", "--skip-worktree", "--stdin", stdin=left_out, deadline=deadline)
+    present = b"".join(name + b"\0" for name in names if name in wanted)
+    tree.git("checkout-index", "-z", "--stdin", "--index", stdin=present, deadline=deadline)
+    return tree

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.deadline import Deadline
+from harness.base.process import find_program, run
 from harness.base.store import Store, digest_of
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config
-from harness.kernel.image.facts import Architecture, ImageFacts, ImageFormat, Payload, read_facts
-from harness.kernel.image.ikconfig import find_ikconfig
-from harness.kernel.image.payload import unpack_payload
+from harness.kernel.image.compression import Compression, find_compression, unpack
+from harness.kernel.image.facts import Architecture, ImageFacts, ImageFormat, Payload, find_ikconfig, read_facts
 from harness.kernel.source.locate import cannot_read
 
 _EXAMINED = "kernel-image-facts"
@@ -164,3 +164,37 @@ def _from_fact(path: Path, fact: dict[str, object] | None) -> ExaminedImage | No
     except (ValueError, TypeError):
         pass
     return None
+
+
+_STDLIB = frozenset({Compression.GZIP, Compression.BZIP2, Compression.LZMA, Compression.XZ})
+_PROGRAMS = {Compression.ZSTD: "zstd", Compression.LZ4: "lz4", Compression.LZO: "lzop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The unpacked kernel, or why there is none.
+
+    :param data: the ELF image inside; empty when it could not be had. :param reason: empty when it could.
+    """
+
+    data: bytes
+    reason: str = ""
+
+
+def unpack_payload(packed: bytes, *, deadline: Deadline) -> Unpacked:
+    """Unpack a payload; zstd, lz4 and lzo through the host program of that name, if it is installed.
+
+    :raises HostError: the program did not end before the deadline.
+    """
+    compression = find_compression(packed)
+    if compression is None:
+        return Unpacked(packed) if packed.startswith(b"\x7fELF") else Unpacked(b"", "its compression is not known")
+    if compression in _STDLIB:
+        data = unpack(packed, compression)
+    else:
+        program = find_program(_PROGRAMS[compression])
+        if program is None:
+            return Unpacked(b"", f"it is packed with {compression.value}, and the host has no {_PROGRAMS[compression]}")
+        # Each complains of the size that the kernel's build appends, after it wrote everything.
+        data = run([program, "-d", "-c"], stdin=packed, check=False, deadline=deadline).stdout
+    return Unpacked(data, "" if data else f"its {compression.value} data are damaged")

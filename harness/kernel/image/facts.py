@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from harness.base.errors import UsageError
-from harness.kernel.image.compression import find_compression, unpack
+from harness.kernel.image.compression import Compression, find_compression, unpack
 from harness.kernel.image.file_type import describe, show
 
 _SECTOR = 512
@@ -241,3 +241,18 @@ def _truncated(name: str, has: int, needed: int, who: str) -> UsageError:
         evidence=f"{who} says {needed} bytes; {needed - has} are missing",
         remedy="copy or build it again; is the disk full?",
     )
+
+
+_START = b"IKCFG_ST"
+_GZIP = b"\x1f\x8b"
+_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+def find_ikconfig(kernel: bytes) -> str | None:
+    """The text of the config in an unpacked kernel (an ELF or flat image), or None when it holds none."""
+    at = kernel.find(_START + _GZIP)
+    if at < 0:
+        return None
+    packed = kernel[at + len(_START) : at + len(_START) + _LIMIT_BYTES]
+    text = unpack(packed, Compression.GZIP, limit=_LIMIT_BYTES)
+    return text.decode(errors="replace") or None

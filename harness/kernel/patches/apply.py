@@ -15,8 +15,7 @@ from harness.base.store import Store, digest_of
 from harness.kernel.git.apply_check import find_tag, links_above, read_entries, read_files, try_patch
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import describe, find_commit
-from harness.kernel.git.sparse import check_out_sparsely
-from harness.kernel.git.worktree import WorkTree
+from harness.kernel.git.worktree import WorkTree, check_out_sparsely
 from harness.kernel.patches.conflict import explain, parse_complaints
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.safety import check_file, check_link, check_patch

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import signal
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,11 @@ from harness.kernel.sandbox.bubblewrap import (
     INSIDE_TREE,
     bubblewrap_words,
     cannot_shut_in,
+    limit_words,
     pick_user,
     require_bubblewrap,
 )
-from harness.kernel.sandbox.limits import limit_words
 from harness.kernel.sandbox.output_reader import Reading, follow, pidfd, wait_readable
-from harness.kernel.sandbox.ownership import handed_over
 from harness.kernel.sandbox.usage import Watch
 
 REPRODUCIBLE: Mapping[str, str] = {
@@ -257,3 +257,31 @@ def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descripto
         user=user,
     )
     return [*words, *limits, *argv]
+
+
+@contextlib.contextmanager
+def handed_over(folder: Path, user: int) -> Iterator[None]:
+    """A folder and all in it belongs to a user for the block; afterwards to this one, and every folder can be entered.
+
+    :param user: by number.
+    """
+    own = os.geteuid()
+    if user != own:
+        _give(folder, user)
+    try:
+        yield
+    finally:
+        _give(folder, own)
+
+
+def _give(folder: Path, owner: int) -> None:
+    """Make all of a folder one user's, and its folders enterable; links are not followed."""
+    os.chown(folder, owner, owner if os.geteuid() == 0 else -1)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(parent, name)  # noqa: PTH118 - ten thousand of them
+            status = os.lstat(path)
+            if status.st_uid != owner:
+                os.lchown(path, owner, owner if os.geteuid() == 0 else -1)
+            if stat.S_ISDIR(status.st_mode) and status.st_mode & 0o700 != 0o700:
+                os.chmod(path, 0o755)  # noqa: PTH101

@@ -1,4 +1,4 @@
-"""``junit.xml`` from run records: one suite a kernel, one testcase a case. The one module that imports junit-xml.
+"""``junit.xml`` from run records: one suite a kernel, one testcase a case. The one module that imports junit-xml. Pure.
 
 What is written keeps to what all of Jenkins, GitLab and the GitHub actions accept; ``tests/data/junit.xsd``
 says element by element who needs what. The library's own ``to_xml_report_string`` is not used: it writes the attribute

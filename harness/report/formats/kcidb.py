@@ -1,4 +1,4 @@
-"""What runs say, for KCIDB, the kernel community's database of results: its schema, version 5.
+"""What runs say, for KCIDB, the kernel community's database of results: its schema, version 5. Pure.
 
 One checkout and one build a kernel, one test a case, and for each known failure that a case met an issue and an
 incident. The package kcidb-io, which ships the schema, has the last word: what it refuses is never written. It is an

@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.model.verdict import FAILED, Outcome, SplatReport
-from harness.report.tables.kernels import kernel_letters
 from harness.report.tables.summary import OUTCOME_WORDS, case_word, count_outcomes, is_clean
 from harness.report.text import one_line, plain_text
 from harness.results.compare import conditions, is_alike
 from harness.results.kernel_differences import config_options, kernel_facts
-from harness.results.kernel_line import kernel_line
+from harness.results.kernel_line import kernel_letters, kernel_line
 from harness.semantics.traits import Semantics
 
 Value = dict[str, object]

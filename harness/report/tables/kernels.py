@@ -5,13 +5,13 @@ Pure: run records and a width in, lines out.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping, Sequence
 
 from harness.model.run_record import RunRecord, TraitRecord, is_known
 from harness.report.lines import Line, Tone
 from harness.report.tables.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
+from harness.results.kernel_line import kernel_letters
 
 DIFFERS = "!"
 """Stands in front of a trait of which the kernels do not say the same, and of each value that is not the first's."""
@@ -141,9 +141,3 @@ def _blocks(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
             begin, used = at, 0
         used += needed
     return [*blocks, (begin, len(widths))]
-
-
-def kernel_letters(number: int) -> list[str]:
-    """A, B, ... Z, AA, AB, ...: short names, as a KERNEL word can be long."""
-    single = string.ascii_uppercase
-    return [single[at] if at < len(single) else single[at // 26 - 1] + single[at % 26] for at in range(number)]

@@ -11,7 +11,7 @@ from harness.model.run_record import RunRecord
 from harness.model.series_record import Declared, PatchRecord, PatchState, dump_series, load_series
 from harness.model.verdict import Outcome
 from harness.series.declared import Declarations
-from harness.series.outcome import conclude, find_broken
+from harness.series.effects import conclude, find_broken
 from tests.unit.series.sample import BASE, BREAKS, FINE, GOOD, MENDS, RECORD, SEMANTICS, STOPS, case, known, run
 
 

@@ -16,7 +16,7 @@ from harness.base.errors import HostError, SeriesError
 from harness.base.store import Store
 from harness.kernel.build import object_cache
 from harness.kernel.build.build import LOG_KIND, LOGS_KEPT
-from harness.kernel.build.build_order import find_built
+from harness.kernel.build.product import find_built
 from harness.kernel.config.configure import Config
 from tests.unit.kernel.fake_tree import CONFIG, FILES
 from tests.unit.kernel.workshop import CONFIGURED, NEW_FORK, Workshop
@@ -184,10 +184,10 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
     """A missing flex is named with its package; one that is there is not believed to be missing."""
     deed = 'echo "/bin/sh: 1: flex: not found"; exit 127'
     workshop.repository.commit({"Makefile": FILES["Makefile"].replace('\t@echo "  LD', f'\t@{deed}\n\t@echo "  LD')})
-    monkeypatch.setattr("harness.kernel.toolchain.host_lack.find_program", lambda name: Path("/usr/bin/flex"))
+    monkeypatch.setattr("harness.kernel.toolchain.missing.find_program", lambda name: Path("/usr/bin/flex"))
     with pytest.raises(SeriesError):
         workshop.build("a lie")
-    monkeypatch.setattr("harness.kernel.toolchain.host_lack.find_program", lambda name: None)
+    monkeypatch.setattr("harness.kernel.toolchain.missing.find_program", lambda name: None)
 
     with pytest.raises(HostError) as caught:
         workshop.build("a lie")

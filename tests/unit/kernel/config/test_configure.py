@@ -17,7 +17,7 @@ from harness.kernel.config.kconfig import ConfigSource, check_bootable, parse_co
 from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.tree import source_package, source_tree
-from harness.kernel.toolchain import host_lack
+from harness.kernel.toolchain import missing
 
 SOON = Deadline.after(3600)
 OF_A_SERIES = paths.SERIES / "ns-cgroup/ns.config"
@@ -167,7 +167,7 @@ def test_a_tree_whose_make_fails_is_the_authors_fault(tmp_path: Path) -> None:
 def test_a_program_that_kconfig_needs_is_missing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is this host's fault, with the package to install; if the program is here, it is the tree's."""
     tree = fake_tree(tmp_path / "tree", after="echo '/bin/sh: 1: bison: not found' >&2; false")
-    monkeypatch.setattr(host_lack, "find_program", lambda name: None)
+    monkeypatch.setattr(missing, "find_program", lambda name: None)
 
     with pytest.raises(HostError, match="this host lacks bison") as caught:
         configured(tmp_path, tree)

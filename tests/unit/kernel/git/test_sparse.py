@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.kernel.git.sparse import check_out_sparsely
+from harness.kernel.git.worktree import check_out_sparsely
 from harness.kernel.source.tree import source_tree
 from tests.unit.kernel.thread import Tree, lines
 

@@ -12,8 +12,8 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.kernel.image.compression import Compression, find_compression, unpack
-from harness.kernel.image.ikconfig import find_ikconfig
-from harness.kernel.image.payload import unpack_payload
+from harness.kernel.image.examine import unpack_payload
+from harness.kernel.image.facts import find_ikconfig
 from tests.unit.kernel.images import embed_config, vmlinux
 
 CONFIG = "CONFIG_64BIT=y\n# CONFIG_EXPERT is not set\n" * 500

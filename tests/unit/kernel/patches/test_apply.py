@@ -15,9 +15,8 @@ from harness.base.store import Store
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.patches import apply as tree_module
 from harness.kernel.patches.apply import patch_tree
-from harness.kernel.patches.git_range import series_of_range
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
-from harness.kernel.patches.series import Series, read_series
+from harness.kernel.patches.series import Series, read_series, series_of_range
 from harness.kernel.source.tree import Source, source_tree
 from tests.unit.kernel.thread import Tree, lines, mailbox
 

@@ -10,9 +10,8 @@ from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.patches import checkpatch
 from harness.kernel.patches.checkpatch import check_style, parse_complaints
-from harness.kernel.patches.git_range import series_of_range
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
-from harness.kernel.patches.series import Series
+from harness.kernel.patches.series import Series, series_of_range
 from harness.kernel.source.tree import source_tree
 from harness.model.series_record import Level, StyleFinding
 from tests.unit.kernel.user_tree import UserTree

@@ -23,7 +23,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         one.askers.append(asker)
         return asker
 
-    monkeypatch.setattr(request, "Asker", make)
+    monkeypatch.setattr(request, "CommitRunner", make)
     return one
 
 

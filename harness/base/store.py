@@ -46,6 +46,21 @@ def digest_of(*parts: bytes | str | Path) -> str:
     return whole.hexdigest()
 
 
+def bytes_on_disk(folder: Path) -> int:
+    """Return what a folder takes on the disk, in bytes; holes are not counted."""
+    total = 0
+    folders = [os.fspath(folder)]
+    while folders:
+        # What is not there any more another run has just moved or removed.
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """The folder that holds all products.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.base.store import Store
+from harness.base.store import Store, bytes_on_disk
 
 EVERYTHING = "all"
 
@@ -32,7 +30,7 @@ def list_store(store: Store) -> Iterable[str]:
         facts = len(shown) - products
         if not products:
             number = f"{facts} fact{'' if facts == 1 else 's'}"
-        size = _disk_usage(kind)
+        size = bytes_on_disk(kind)
         total += size
         yield f"  {kind.name:<24} {number:>13} {size / (1 << 20):>9.1f} MiB"
     yield f"  {'all':<24} {'':>13} {total / (1 << 20):>9.1f} MiB"
@@ -50,7 +48,7 @@ def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
             known = f"name one of: {', '.join([*kinds, EVERYTHING])}" if kinds else "the store is empty"
             raise UsageError(f"the store {store.folder} holds no {name}", remedy=known)
     for name in kinds if EVERYTHING in names else dict.fromkeys(names):
-        size = _disk_usage(kinds[name])
+        size = bytes_on_disk(kinds[name])
         try:
             shutil.rmtree(kinds[name])
         except OSError as error:
@@ -68,18 +66,3 @@ def _kinds(store: Store) -> list[Path]:
     except OSError as error:
         what, remedy = f"the store {store.folder} cannot be read", "point HARNESS_STORE at a folder of your own"
         raise UsageError(what, evidence=str(error), remedy=remedy) from None
-
-
-def _disk_usage(folder: Path) -> int:
-    """Bytes on disk, holes not counted."""
-    total = 0
-    folders = [os.fspath(folder)]
-    while folders:
-        # What is not there any more another run has just moved or removed.
-        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-    return total

@@ -124,7 +124,7 @@ class _Build:
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story())
         warnings = [one for one in complaints if one.severity is Severity.WARNING]
-        keep_objects(store, wanted, self.folder / _OUTPUT, warnings)
+        keep_objects(store, wanted, self.folder / _OUTPUT, warnings, seconds=seconds)
         self._log.unlink(missing_ok=True)  # the product has a copy
 
     def _wanted(self) -> ObjectKey:
@@ -132,7 +132,8 @@ class _Build:
         # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
         compiler = ["ccache"] if self._cache else []
         tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
-        return ObjectKey(tree.repository, tree.commit, bool(tree.commits), self.order.config.digest, tools)
+        base = tree.base if tree.commits else ""
+        return ObjectKey(tree.repository, tree.commit, base, self.order.config.digest, tools)
 
     def _sandbox(self) -> Sandbox:
         cache = self._cache
@@ -149,7 +150,12 @@ class _Build:
         """Run make; what came of it, how long it took, and what it really started from."""
         sandbox = self._sandbox()
         shutil.rmtree(sandbox.output, ignore_errors=True)
-        copied = copy_objects(self.order.store, start, sandbox.output, deadline=self.deadline) if start else None
+        is_for_series = bool(self.order.tree.commits)
+        copied = (
+            copy_objects(self.order.store, start, sandbox.output, is_for_series=is_for_series, deadline=self.deadline)
+            if start
+            else None
+        )
         if copied is None:
             start = None
             sandbox.output.mkdir()

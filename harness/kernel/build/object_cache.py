@@ -1,8 +1,9 @@
-"""Objects of earlier builds, from which a build of a tree nearby starts: kept in the store, the least used go first.
+"""Objects of earlier builds, from which a build of a tree nearby starts: kept in the store, within a bound in bytes.
 
 A stranger's patches may do anything to the objects of their build. So a build starts from objects of its own tree
 without patches, or of a commit that is an ancestor of its own: what made those, it contains. That may be a commit of
-another repository, a clone that both have in common: its name says what it holds.
+another repository, a clone that both have in common: its name says what it holds. So the objects of a commit are kept
+once, whatever repositories it was built from. What is dropped is chosen in :mod:`harness.kernel.retention`.
 """
 
 from __future__ import annotations
@@ -10,47 +11,63 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from harness.base.deadline import Deadline
 from harness.base.process import run
-from harness.base.store import Store, digest_of
+from harness.base.store import Store, bytes_on_disk, digest_of
 from harness.kernel.build.diagnostics import Diagnostic
+from harness.kernel.build.retention import KeptObjects, choose_dropped
 from harness.kernel.git.repository import Repository
 
 KIND = "kernel-objects"
 """The kind of these products in the store."""
 
-_KEPT = 6
-"""Of trees with a series, and as many of trees without."""
+_BYTES = 4 << 30
+"""The most that all objects may take. Those of a small kernel take 110 MB: room for some 35 trees, which is a bisection
+of a thousand commits and a dozen series besides the trees that series start from."""
+_UNKNOWN_SECONDS = 60.0
+"""The time of a build whose record says nothing of it: between a build from nothing and one from objects nearby."""
 _CONSIDERED = 12
 _OUTPUT = "output"
 _WARNINGS = "warnings.json"
 """Beside what make wrote: a build that makes nothing anew has the warnings that it started with."""
 _LOCK_SECONDS = 60.0
 
+_Value = TypeVar("_Value")
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
     """What objects are looked for, or kept.
 
-    :param commit: what they were built from. :param is_patched: whether a series is part of it.
+    :param commit: what they were built from.
+    :param base: the commit that a series was applied to; empty when no series is part of the commit.
     :param config: digest of the config. :param tools: digest of whatever else decides what an object file holds.
     """
 
     repository: Repository
     commit: str
-    is_patched: bool
+    base: str
     config: str
     tools: str
 
     @property
+    def is_patched(self) -> bool:
+        """Whether a series is part of the commit."""
+        return bool(self.base)
+
+    @property
     def key(self) -> str:
-        """The name of their place in the store."""
-        return digest_of(self.repository.key, self.commit, self.config, self.tools)
+        """The name of their place in the store.
+
+        Not of the repository: a commit has the same files in each. Objects that a series may have changed are apart
+        from those of the same commit without one.
+        """
+        return digest_of(self.commit, self.config, self.tools, "series" if self.is_patched else "tree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +90,19 @@ class Start:
         return f"objects of {self.commit[:12]}, {len(self.changed)} files away{config}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is remembered of objects in the store."""
-
-    key: str
-    repository: str
-    commit: str
-    is_patched: bool
-    config: str
-    tools: str
-    used_at: float
-
-
 def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start | None:
     """The nearest objects that may be used; those of the same config before others, then by files that differ.
 
     :raises HostError: git failed.
     """
     kept = [one for one in _all_kept(store) if one.tools == wanted.tools]
-    kept.sort(key=lambda one: (one.config != wanted.config, -one.used_at))
+    kept = _known(wanted.repository, kept, deadline=deadline)
+    near = (wanted.commit, wanted.base)
+    kept.sort(key=lambda one: (one.config != wanted.config, one.commit not in near, -one.used_at))
     starts = []
-    for one in kept[:_CONSIDERED]:
-        is_elsewhere = one.repository != wanted.repository.key
+    # Of two that are equally far the one used last: its files may be in memory still.
+    for one in sorted(kept[:_CONSIDERED], key=lambda one: -one.used_at):
+        is_elsewhere = wanted.repository.key not in one.repositories
         if (one.is_patched or is_elsewhere) and not _is_ancestor(
             wanted.repository, one.commit, wanted.commit, deadline=deadline
         ):
@@ -108,9 +115,12 @@ def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start 
     return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)), default=None)
 
 
-def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline) -> tuple[Diagnostic, ...] | None:
-    """Copy objects to a place that is not there yet, with their times.
+def copy_objects(
+    store: Store, start: Start, output: Path, *, is_for_series: bool, deadline: Deadline
+) -> tuple[Diagnostic, ...] | None:
+    """Copy objects to a place that is not there yet, with their times, and record that a build started from them.
 
+    :param is_for_series: whether the build is of a tree with a series.
     :return: the warnings of the builds that made them; None when they are gone or cannot be read.
     :raises HostError: the disk is full, the deadline came.
     """
@@ -121,9 +131,15 @@ def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline
         with store.lock(KIND, start.key).acquire(timeout=min(_LOCK_SECONDS, deadline.seconds_left)):
             if not (source / _OUTPUT).is_dir():
                 return None
-            fact = store.recall(KIND, start.key)
-            if fact is not None:
-                store.remember(KIND, start.key, {**fact, "used_at": time.time()})
+            kept = _read_kept(store, start.key)
+            if kept is not None:
+                used = replace(
+                    kept,
+                    starts=kept.starts + 1,
+                    series_starts=kept.series_starts + is_for_series,
+                    used_at=time.time(),
+                )
+                store.remember(KIND, start.key, _to_fact(used))
             run(
                 ["cp", "--archive", "--reflink=auto", source / _OUTPUT, output],
                 deadline=deadline,
@@ -134,37 +150,62 @@ def copy_objects(store: Store, start: Start, output: Path, *, deadline: Deadline
         return None
 
 
-def keep_objects(store: Store, made: ObjectKey, output: Path, warnings: Iterable[Diagnostic]) -> None:
-    """Take over the output folder of a build that succeeded; what is least used makes room.
+def keep_objects(
+    store: Store, made: ObjectKey, output: Path, warnings: Iterable[Diagnostic], *, seconds: float
+) -> None:
+    """Take over the output folder of a build that succeeded, and drop objects until all fit into their bound.
 
     :param warnings: all that the compiler has to say of these objects, when they were made now or before.
+    :param seconds: how long the build took.
     :raises UsageError: the store cannot be written. :raises HostError: the disk is full.
     """
     place = store.place(KIND, made.key)
     with store.lock(KIND, made.key):
+        # The same objects, kept before: here, or by a harness that kept them once for each repository.
+        before = [one for one in _all_kept(store) if _is_same(one, made)]
         shutil.rmtree(place, ignore_errors=True)
         with store.complaints():
             place.mkdir(parents=True)
             (place / _WARNINGS).write_text(json.dumps([one.to_fact() for one in warnings], indent=1) + "\n")
             output.rename(place / _OUTPUT)
-        fact = {
-            "repository": made.repository.key,
-            "commit": made.commit,
-            "is_patched": made.is_patched,
-            "config": made.config,
-            "tools": made.tools,
-            "used_at": time.time(),
-        }
-        store.remember(KIND, made.key, fact)
-    # Apart: whoever builds a dozen series must not lose the base's, from which all of them start.
-    for is_patched in (True, False):
-        kept = sorted((one for one in _all_kept(store) if one.is_patched is is_patched), key=lambda one: one.used_at)
-        while len(kept) > _KEPT:
-            # Of the repository that holds most: a bisection must not push out what other trees start from.
-            held = Counter(one.repository for one in kept)
-            gone = next(one for one in kept if held[one.repository] == max(held.values()))
-            _drop(store, gone.key)
-            kept.remove(gone)
+        kept = KeptObjects(
+            key=place.name,
+            repositories=frozenset({made.repository.key}).union(*(one.repositories for one in before)),
+            commit=made.commit,
+            is_patched=made.is_patched,
+            base=made.base,
+            config=made.config,
+            tools=made.tools,
+            # Made again from the same objects, they took no time; without them they would.
+            seconds=max([seconds, *(one.seconds for one in before)]),
+            starts=sum(one.starts for one in before),
+            series_starts=sum(one.series_starts for one in before),
+            used_at=time.time(),
+            size=bytes_on_disk(place),
+        )
+        store.remember(KIND, made.key, _to_fact(kept))
+    for one in before:
+        if one.key != kept.key:
+            _drop(store, one.key)
+    _drop_broken(store)
+    everything = list(_all_kept(store))
+    for key in choose_dropped(everything, bound=_bound(store, everything)):
+        _drop(store, key)
+
+
+def _is_same(one: KeptObjects, made: ObjectKey) -> bool:
+    names = (one.commit, one.config, one.tools, one.is_patched)
+    return names == (made.commit, made.config, made.tools, made.is_patched)
+
+
+def _bound(store: Store, kept: Sequence[KeptObjects]) -> int:
+    """Return the most bytes that objects may take: on a small or full disk, no more than they would leave free.
+
+    :raises UsageError: the store cannot be read.
+    """
+    with store.complaints():
+        free = shutil.disk_usage(store.folder).free
+    return min(_BYTES, (free + sum(one.size for one in kept)) // 2)
 
 
 def _read_warnings(file: Path) -> tuple[Diagnostic, ...]:
@@ -174,30 +215,94 @@ def _read_warnings(file: Path) -> tuple[Diagnostic, ...]:
         return ()
 
 
-def _drop(store: Store, key: str) -> None:
+def _drop(store: Store, key: str, *, only_broken: bool = False) -> None:
     from filelock import Timeout
 
     try:
         with store.lock(KIND, key).acquire(timeout=0):
-            store.forget(KIND, key)
+            if not only_broken or _find_kept(store, key) is None:
+                store.forget(KIND, key)
     except Timeout:
-        return  # somebody starts from it right now: the next build drops it
+        return  # another build starts from it right now: the next build drops it
 
 
-def _all_kept(store: Store) -> Iterator[_Kept]:
+def _drop_broken(store: Store) -> None:
+    """Remove objects without a record, and records without objects: of a build that was killed while it kept them."""
+    names = {path.stem for path in (store.folder / KIND).iterdir() if not path.name.startswith(".")}
+    for name in sorted(names):
+        if _find_kept(store, name) is None:
+            _drop(store, name, only_broken=True)
+
+
+def _all_kept(store: Store) -> Iterator[KeptObjects]:
     folder = store.folder / KIND
-    names = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
-    for name in names:
-        match store.recall(KIND, name):
-            case {
-                "repository": str(repository),
-                "commit": str(commit),
-                "is_patched": bool(is_patched),
-                "config": str(config),
-                "tools": str(tools),
-                "used_at": float(used_at),
-            }:
-                yield _Kept(name, repository, commit, is_patched, config, tools, used_at)
+    for name in sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []:
+        kept = _find_kept(store, name)
+        if kept is not None:
+            yield kept
+
+
+def _find_kept(store: Store, key: str) -> KeptObjects | None:
+    """Read the record of objects that are there."""
+    return _read_kept(store, key) if (store.place(KIND, key) / _OUTPUT).is_dir() else None
+
+
+def _read_kept(store: Store, key: str) -> KeptObjects | None:
+    """Read the record of objects, also one of a harness that knew only when they were used; None without one."""
+    fact = store.recall(KIND, key) or {}
+    match fact:
+        case {
+            "commit": str(commit),
+            "is_patched": bool(is_patched),
+            "config": str(config),
+            "tools": str(tools),
+            "used_at": float(used_at),
+        }:
+            pass
+        case _:
+            return None
+    size = _get(fact, "size", -1)
+    return KeptObjects(
+        key=store.place(KIND, key).name,
+        repositories=frozenset(map(str, _get(fact, "repositories", [fact.get("repository", "")]))),
+        commit=commit,
+        is_patched=is_patched,
+        base=_get(fact, "base", ""),
+        config=config,
+        tools=tools,
+        seconds=_get(fact, "seconds", _UNKNOWN_SECONDS),
+        starts=_get(fact, "starts", 0),
+        series_starts=_get(fact, "series_starts", 0),
+        # A clock that was wrong for a while must not make objects the newest for years.
+        used_at=min(used_at, time.time()),
+        size=size if size >= 0 else bytes_on_disk(store.place(KIND, key)),
+    )
+
+
+def _get(fact: Mapping[str, object], name: str, default: _Value) -> _Value:
+    """Return a field of a record; the default when it is missing or of another type."""
+    value = fact.get(name)
+    return value if isinstance(value, type(default)) else default
+
+
+def _to_fact(kept: KeptObjects) -> dict[str, object]:
+    """Return the record to remember, which :func:`_read_kept` reads."""
+    fact = asdict(kept)
+    del fact["key"]
+    return {**fact, "repositories": sorted(kept.repositories)}
+
+
+def _known(repository: Repository, kept: Sequence[KeptObjects], *, deadline: Deadline) -> list[KeptObjects]:
+    """Return the objects whose commit the repository has.
+
+    One git for all: the many commits of another repository must not use up the number that is considered.
+    """
+    if not kept:
+        return []
+    names = "".join(f"{one.commit}^{{commit}}\n" for one in kept)
+    words = ("cat-file", "--batch-check=%(objecttype)")
+    lines = repository.git(*words, stdin=names.encode(), deadline=deadline).text.splitlines()
+    return [one for one, line in zip(kept, lines, strict=True) if line == "commit"]
 
 
 def _is_ancestor(repository: Repository, commit: str, of: str, *, deadline: Deadline) -> bool:

@@ -74,21 +74,136 @@ def test_a_clone_starts_from_the_objects_of_what_both_have(workshop: Workshop, t
     assert far.reused == ""
 
 
-def test_many_builds_of_one_repository_leave_the_objects_of_another(
+def test_a_bisection_leaves_what_series_start_from(workshop: Workshop, tmp_path: Path) -> None:
+    """The base was built from the bisection's repository, whose commits came after it; a series starts from it."""
+    bisected = _clone(workshop, tmp_path / "bisected")
+    bisected.build()
+    for number in range(7):
+        bisected.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
+        bisected.build()
+    workshop.build()
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* a patch */\n"})
+
+    assert workshop.repository.commits[0][:12] in workshop.build("change string").reused
+
+
+@pytest.mark.parametrize("of", ["bisection", "series"])
+def test_builds_in_a_row_leave_what_series_start_from(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """Where there is room for three trees only, the base is one of them once a series has started from it."""
+    workshop.build()
+    base = workshop.repository.commits[0]
+    (kept,) = _facts(workshop)
+    monkeypatch.setattr(object_cache, "_BYTES", int(str(kept["size"])) * 7 // 2)
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* a patch */\n"})
+    workshop.build("change string")
+    other = _clone(workshop, tmp_path / "other")
+    for number in range(5):
+        other.repository.git("reset", "--quiet", "--hard", base if of == "series" else "HEAD")
+        other.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
+        other.build(*(["change fork"] if of == "series" else []))
+    workshop.repository.git("reset", "--quiet", "--hard", base)
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* another */\n"})
+    again = workshop.build("change string again")
+
+    assert base[:12] in again.reused
+    assert len(_facts(workshop)) == len(list((workshop.store.folder / object_cache.KIND).glob("*/output"))) == 3
+
+
+def test_a_commit_is_kept_once_for_all_repositories(workshop: Workshop, tmp_path: Path) -> None:
+    """Built again from a clone, the objects are the same entry, with what was known of it; both may start from it."""
+    built = workshop.build()
+    (before,) = _facts(workshop)
+    other = _clone(workshop, tmp_path / "other")
+    workshop.store.forget(KIND, built.folder.name)
+    other.build()
+    (after,) = _facts(workshop)
+
+    assert len(_repositories(before)) == 1
+    assert len(_repositories(after)) == 2
+    assert _repositories(before) < _repositories(after)
+    assert (after["commit"], after["starts"], after["series_starts"]) == (before["commit"], 1, 0)
+    assert float(str(after["seconds"])) >= float(str(before["seconds"])) > 0
+
+
+def test_records_of_an_older_harness_are_read(workshop: Workshop) -> None:
+    """A record that knows one repository and the time of the last use serves as before, and is measured."""
+    built = workshop.build()
+    kind = workshop.store.folder / object_cache.KIND
+    (new,) = kind.glob("*.json")
+    fact = _read_fact(new)
+    (repository,) = _repositories(fact)
+    old = {name: fact[name] for name in ("commit", "is_patched", "config", "tools", "used_at")}
+    new.unlink()
+    new.with_suffix("").rename(kind / "0123456789abcdef")
+    (kind / "0123456789abcdef.json").write_text(json.dumps({**old, "repository": repository}))
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+    near = workshop.build("change fork")
+    (after,) = (one for one in _facts(workshop) if not one["is_patched"])
+    workshop.store.forget(KIND, built.folder.name)
+    workshop.repository.commits.pop()
+    workshop.build()
+    (again,) = (one for one in _facts(workshop) if not one["is_patched"])
+
+    assert workshop.repository.commits[0][:12] in near.reused
+    assert (again["starts"], again["series_starts"]) == (2, 1)
+    assert new.exists()
+    assert _repositories(after) == {repository}
+    assert (after["size"], after["starts"], after["series_starts"]) == (fact["size"], 1, 1)
+
+
+def test_commits_of_another_repository_do_not_hide_the_nearest(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bisection builds a dozen commits of one tree; what other trees start from stays, though it is older."""
-    monkeypatch.setattr(object_cache, "_KEPT", 3)
+    """Of the few objects that are looked at for a build, none is of a commit that its repository does not have."""
+    monkeypatch.setattr(object_cache, "_CONSIDERED", 1)
     workshop.build()
-    shutil.copytree(workshop.repository.path, tmp_path / "other")
-    other = Workshop(FakeRepository(tmp_path / "other"), workshop.store)
-    for number in range(4):
-        other.repository.commit({"kernel/fork.c": f"{NEW_FORK}/* {number} */\n"})
-        other.build()
-    kept = [_read_fact(fact)["repository"] for fact in (workshop.store.folder / object_cache.KIND).glob("*.json")]
+    other = _clone(workshop, tmp_path / "other")
+    other.repository.commit({"kernel/fork.c": NEW_FORK})
+    other.build()
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* more */\n"})
 
-    assert len(kept) == 3
-    assert len(set(kept)) == 2
+    assert workshop.repository.commits[0][:12] in workshop.build().reused
+
+
+def test_other_commits_do_not_hide_the_base(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the few objects that are looked at for a series, those of its base are the first, though others are newer."""
+    monkeypatch.setattr(object_cache, "_CONSIDERED", 1)
+    workshop.build()
+    workshop.repository.commit({"include/linux/kernel.h": FILES["include/linux/kernel.h"] + "#define X 1\n"})
+    workshop.build()
+    workshop.repository.git("reset", "--quiet", "--hard", workshop.repository.commits[0])
+    workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "/* a patch */\n"})
+
+    assert workshop.repository.commits[0][:12] in workshop.build("change string").reused
+
+
+def test_what_a_killed_build_left_of_its_objects_is_removed(workshop: Workshop) -> None:
+    """Objects without a record and a record without objects: nothing starts from them, nothing would drop them."""
+    workshop.build()
+    kind = workshop.store.folder / object_cache.KIND
+    (fact,) = kind.glob("*.json")
+    (kind / "without-record/output").mkdir(parents=True)
+    (kind / "without-objects.json").write_text(fact.read_text())
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+    workshop.build("change fork")
+
+    assert {path.stem for path in kind.iterdir()}.isdisjoint({"without-record", "without-objects"})
+    assert len(_facts(workshop)) == 2
+
+
+def test_objects_leave_half_of_a_small_disk_free(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take no more than they would leave free: with nothing free, half of what they have."""
+    for number in range(2):
+        workshop.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {number} */\n"})
+        workshop.build()
+    full = shutil.disk_usage(workshop.store.folder)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK})
+    workshop.build()
+
+    assert [fact["commit"] for fact in _facts(workshop)] == [workshop.repository.commits[-1]]
 
 
 def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
@@ -107,18 +222,21 @@ def _read_fact(path: Path) -> dict[str, object]:
     return fact
 
 
-def test_few_objects_are_kept(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The objects that were used last stay and the others go; a long series does not push out the tree's own."""
-    monkeypatch.setattr(object_cache, "_KEPT", 2)
-    base = workshop.repository.commits[0]
-    workshop.build()
-    for number in range(1, 4):
-        workshop.repository.commit({"kernel/fork.c": NEW_FORK + f"/* {number} */\n"})
-        workshop.build(*(f"change fork {at}" for at in range(number)))
-    kept = [str(fact["commit"]) for fact in map(_read_fact, (workshop.store.folder / object_cache.KIND).glob("*.json"))]
+def _facts(workshop: Workshop) -> list[dict[str, object]]:
+    """Read the records of all objects that are kept."""
+    return [_read_fact(path) for path in sorted((workshop.store.folder / object_cache.KIND).glob("*.json"))]
 
-    assert sorted(kept) == sorted([base, *workshop.repository.commits[-2:]])
-    assert len(list((workshop.store.folder / object_cache.KIND).glob("*/output"))) == 3
+
+def _repositories(fact: dict[str, object]) -> set[str]:
+    found = fact["repositories"]
+    assert isinstance(found, list)
+    return set(found)
+
+
+def _clone(workshop: Workshop, folder: Path) -> Workshop:
+    """Copy the repository; the store is shared."""
+    shutil.copytree(workshop.repository.path, folder)
+    return Workshop(FakeRepository(folder, list(workshop.repository.commits)), workshop.store)
 
 
 def test_warnings_of_what_is_not_compiled_again_are_told(workshop: Workshop) -> None:

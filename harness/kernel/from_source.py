@@ -100,6 +100,7 @@ def kernel_from_source(
                     trusted=options.is_trusted,
                     bounds=replace(DEFAULT, seconds=options.seconds),
                     deadline=deadline,
+                    say=say,
                     progress=lambda step: progress(_how_far(step)),
                 )
     return _tell(trees, config, built, shipped)

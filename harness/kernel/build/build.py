@@ -21,7 +21,7 @@ from harness.base.store import Store, digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
 from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
-from harness.kernel.build.object_cache import ObjectKey, Start, copy_objects, find_start, keep_objects
+from harness.kernel.build.object_cache import FromNothing, ObjectKey, Start, copy_objects, find_start, keep_objects
 from harness.kernel.build.product import (
     COMPILER,
     CONFIG,
@@ -64,12 +64,13 @@ def build_kernel(
     deadline: Deadline,
     trusted: bool = False,
     bounds: Bounds = DEFAULT,
+    say: Callable[[str], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> BuiltKernel:
     """The kernel of a tree and a config; built unless it has been.
 
     :param worktree: the tree's files, held by the caller. :param trusted: without the sandbox.
-    :param progress: called as each step begins.
+    :param say: called with what a build starts from, when it starts. :param progress: called as each step begins.
     :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
     :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
     """
@@ -79,7 +80,9 @@ def build_kernel(
         store.forget(KIND, order.key)
 
     def fill(folder: Path) -> None:
-        _Build(order, worktree, folder, trusted=trusted, bounds=bounds, progress=progress, deadline=deadline).run()
+        _Build(
+            order, worktree, folder, trusted=trusted, bounds=bounds, say=say, progress=progress, deadline=deadline
+        ).run()
 
     folder = store.make(KIND, order.key, fill, deadline=deadline)
     built = read_built(folder)
@@ -96,6 +99,7 @@ class _Build:
     folder: Path
     trusted: bool
     bounds: Bounds
+    say: Callable[[str], None]
     progress: Callable[[Progress], None]
     deadline: Deadline
     _log: Path = field(init=False)
@@ -116,13 +120,14 @@ class _Build:
         wanted = self._wanted()
         start = find_start(store, wanted, deadline=self.deadline)
         result, complaints, seconds, start = self._make(start)
-        if not result.is_success and start is not None and not result.stopped and not is_surely_the_series(complaints):
+        is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_series(complaints)
+        if not result.is_success and is_doubtful:
             # Objects that a full disk or a hand damaged must not be held against the series.
-            result, complaints, seconds, start = self._make(None)
+            result, complaints, seconds, start = self._make(FromNothing("the build from kept objects failed"))
         if not result.is_success:
             raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.deadline)
         built = self._collect(complaints, seconds, start)
-        write_built(built, self._story())
+        write_built(built, self._story(start))
         warnings = [one for one in complaints if one.severity is Severity.WARNING]
         keep_objects(store, wanted, self.folder / _OUTPUT, warnings, seconds=seconds)
         self._log.unlink(missing_ok=True)  # the product has a copy
@@ -146,20 +151,29 @@ class _Build:
             is_cache_writable=bool(cache and cache.is_writable),
         )
 
-    def _make(self, start: Start | None) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | None]:
+    def _make(
+        self, start: Start | FromNothing
+    ) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | FromNothing]:
         """Run make; what came of it, how long it took, and what it really started from."""
         sandbox = self._sandbox()
         shutil.rmtree(sandbox.output, ignore_errors=True)
-        is_for_series = bool(self.order.tree.commits)
-        copied = (
-            copy_objects(self.order.store, start, sandbox.output, is_for_series=is_for_series, deadline=self.deadline)
-            if start
-            else None
-        )
-        if copied is None:
-            start = None
+        earlier: tuple[Diagnostic, ...] = ()
+        if isinstance(start, Start):
+            is_for_series = bool(self.order.tree.commits)
+            copied = copy_objects(
+                self.order.store, start, sandbox.output, is_for_series=is_for_series, deadline=self.deadline
+            )
+            if copied is None:
+                start = FromNothing(f"the objects of {start.commit[:12]} were just removed, or are in use")
+            else:
+                earlier = copied
+        if isinstance(start, Start):
+            self.say(f"building from {start.render()}")
+            self.worktree.refresh(start.commit, deadline=self.deadline)
+        else:
+            self.say(f"building from nothing: {start.reason}")
             sandbox.output.mkdir()
-        self.worktree.refresh(start.commit if start else None, deadline=self.deadline)
+            self.worktree.refresh(None, deadline=self.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
         _write_headers(sandbox.output, self.order.adjustments.headers)
         assignments: Sequence[str] = self.order.adjustments.assignments
@@ -167,7 +181,8 @@ class _Build:
         if self._cache is not None:
             assignments, environment = self._cache.assign(assignments), self._cache.environment
         words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
-        pace_key = digest_of(self.order.config.digest, str(bool(start and start.is_same_config)))
+        is_near = isinstance(start, Start) and start.is_same_config
+        pace_key = digest_of(self.order.config.digest, str(is_near))
         began = time.monotonic()
         with self._log.open("w", buffering=1) as log:
             listener = BuildProgress(
@@ -178,12 +193,13 @@ class _Build:
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
         made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
-        earlier = still_said(copied, changed=start.changed, made=made) if start and copied else ()
+        if isinstance(start, Start):
+            earlier = still_said(earlier, changed=start.changed, made=made)
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.deadline)
         return result, complaints, seconds, start
 
-    def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | None) -> BuiltKernel:
+    def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | FromNothing) -> BuiltKernel:
         """Take over what make left, and write what goes with it."""
         output = self.folder / _OUTPUT
         for name, place in ((IMAGE, _IMAGE_PLACE), (VMLINUX, "vmlinux"), (SYMBOLS, "System.map"), (CONFIG, ".config")):
@@ -199,7 +215,7 @@ class _Build:
         digest = _sha256(self.folder / IMAGE)
         self._write_recipe(digest)
         warnings = tuple(one for one in complaints if one.severity is Severity.WARNING and one.patch)
-        reused, notes = start.render() if start else "", self.order.adjustments.notes
+        reused, notes = start.render() if isinstance(start, Start) else "", self.order.adjustments.notes
         return BuiltKernel(self.folder, release, digest, seconds, reused, warnings, notes)
 
     def _left(self, output: Path, place: str) -> Path:
@@ -236,7 +252,7 @@ class _Build:
         )
         (self.folder / SCRIPT).write_text(render_script(recipe))
 
-    def _story(self) -> dict[str, object]:
+    def _story(self, start: Start | FromNothing) -> dict[str, object]:
         """Further facts for build.json."""
         tree = self.order.tree
         return {
@@ -250,6 +266,7 @@ class _Build:
             "toolchain": self.order.toolchain.render().splitlines(),
             "assignments": list(self.order.adjustments.assignments),
             "is_trusted": self.trusted,
+            "from_nothing": start.reason if isinstance(start, FromNothing) else "",
         }
 
 

@@ -90,12 +90,28 @@ class Start:
         return f"objects of {self.commit[:12]}, {len(self.changed)} files away{config}"
 
 
-def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start | None:
-    """The nearest objects that may be used; those of the same config before others, then by files that differ.
+@dataclass(frozen=True, slots=True)
+class FromNothing:
+    """A build that starts without objects.
 
+    :param reason: why, for humans.
+    """
+
+    reason: str
+
+
+def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start | FromNothing:
+    """Find the nearest objects that may be used: those of the same config before others, then by files that differ.
+
+    :return: the objects, or why there are none.
     :raises HostError: git failed.
     """
-    kept = [one for one in _all_kept(store) if one.tools == wanted.tools]
+    everything = list(_all_kept(store))
+    if not everything:
+        return FromNothing("no objects are kept yet")
+    kept = [one for one in everything if one.tools == wanted.tools]
+    if not kept:
+        return FromNothing("kept objects are of another compiler or of other compiler flags")
     kept = _known(wanted.repository, kept, deadline=deadline)
     near = (wanted.commit, wanted.base)
     kept.sort(key=lambda one: (one.config != wanted.config, one.commit not in near, -one.used_at))
@@ -112,7 +128,9 @@ def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start 
         if said.status == 0:
             files = frozenset(said.stdout.decode(errors="surrogateescape").split("\0")) - {""}
             starts.append(Start(one.commit, files, one.config == wanted.config, one.key))
-    return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)), default=None)
+    if not starts:
+        return FromNothing("no kept tree is an ancestor of this one")
+    return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)))
 
 
 def copy_objects(

@@ -27,11 +27,13 @@ class Workshop:
     """A repository with the fake tree, a store, and what was built last.
 
     :param steps: what make said that it makes, in the last build.
+    :param said: what the last build reported of what it starts from.
     """
 
     repository: FakeRepository
     store: Store
     steps: list[Progress] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     def tree(self, *subjects: str) -> PatchedTree:
         """The tree as it was at first, with the last commits as the patches of a series."""
@@ -54,6 +56,7 @@ class Workshop:
                 "push", "--quiet", "--force", str(tree.repository.git_dir), f"{tree.commit}:refs/heads/topic"
             )
         self.steps.clear()
+        self.said.clear()
         with checked_out(self.store, tree.repository, tree.commit, deadline=deadline) as worktree:
             return build_kernel(
                 self.store,
@@ -63,6 +66,7 @@ class Workshop:
                 deadline=deadline,
                 trusted=trusted,
                 bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
+                say=self.said.append,
                 progress=self.steps.append,
             )
 

@@ -11,6 +11,7 @@ import pytest
 from harness.base.store import Store
 from harness.kernel.build import object_cache
 from harness.kernel.build.product import KIND
+from tests.program import environment, start
 from tests.unit.kernel.fake_tree import FILES, FakeRepository
 from tests.unit.kernel.workshop import NEW_FORK, Workshop
 
@@ -207,13 +208,53 @@ def test_objects_leave_half_of_a_small_disk_free(workshop: Workshop, monkeypatch
 
 
 def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Workshop) -> None:
-    """When a build from objects fails and no patch's line is to blame, it is built from nothing."""
+    """When a build from objects fails and no patch's line is to blame, it is built from nothing, and says why."""
     workshop.build()
     for kept in (workshop.store.folder / object_cache.KIND).glob("*/output/lib/string.o"):
         kept.write_text("not an object")
     workshop.repository.commit({"kernel/fork.c": NEW_FORK})
 
     assert workshop.build("change fork").reused == ""
+    assert workshop.said == [
+        f"building from objects of {workshop.repository.commits[0][:12]}, 1 files away",
+        "building from nothing: the build from kept objects failed",
+    ]
+
+
+def test_a_build_says_why_it_starts_from_nothing(workshop: Workshop, tmp_path: Path) -> None:
+    """Nothing is kept; what is kept has another history; it is of other tools. build.json has it, too."""
+    first = workshop.build()
+    said = [*workshop.said]
+    other = _clone(workshop, tmp_path / "other")
+    other.repository.git("checkout", "--quiet", "--orphan", "topic")
+    other.repository.commit({"kernel/fork.c": NEW_FORK})
+    far = other.build()
+    said += other.said
+    workshop.repository.commit({"kernel/fork.c": NEW_FORK + "/* more */\n"})
+    near = workshop.build()
+    said += workshop.said
+    workshop.store.forget(KIND, near.folder.name)
+    workshop.build(trusted=True)
+    said += workshop.said
+    reasons = (
+        "no objects are kept yet",
+        "no kept tree is an ancestor of this one",
+        "",
+        "kept objects are of another compiler or of other compiler flags",
+    )
+
+    assert said == [
+        f"building from nothing: {reason}" if reason else f"building from {near.reused}" for reason in reasons
+    ]
+    facts = [_read_fact(one.folder / "build.json")["from_nothing"] for one in (first, far)]
+    assert facts == [*reasons[:2]]
+
+
+def test_harness_build_shows_why_it_starts_from_nothing(workshop: Workshop) -> None:
+    """The line is part of the progress output. What is built is no kernel image, which is another matter."""
+    done = start("build", workshop.repository.path, env=environment(HARNESS_STORE=str(workshop.store.folder)))
+
+    assert "building from nothing: no objects are kept yet" in done.stderr.decode()
 
 
 def _read_fact(path: Path) -> dict[str, object]:

@@ -29,7 +29,7 @@ from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.results.folder import load_run
 from harness.run.one_kernel import exit_status
-from tests.program import environment, harness, start
+from tests.program import environment, harness, signals_by_default, start
 from tests.told import call
 from tests.unit.kernel import images
 
@@ -344,14 +344,10 @@ def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) ->
 @contextmanager
 def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[subprocess.Popen[bytes]]:
     """The harness, once it has printed a line that matches."""
-    # Who starts the tests by nohup(1) has them ignore SIGHUP, and what they start as well.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with ExitStack() as ends:
-        try:
+        with signals_by_default():
             command = start_process(harness(*words), stdout=PIPE, stderr=PIPE, cwd=cwd, env=environment())
             child = ends.enter_context(command)
-        finally:
-            signal.signal(signal.SIGHUP, before)
         assert child.stdout is not None
         for line in child.stdout:
             if re.search(until, line.decode()):

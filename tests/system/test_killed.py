@@ -18,6 +18,7 @@ from harness.base.errors import ExitStatus
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
 from harness.results.folder import load_run
+from tests.program import environment, signals_by_default
 
 pytestmark = pytest.mark.boot
 
@@ -85,7 +86,11 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
     assert prepared.template is not None
     results = tmp_path / "results"
     run_words = words(cases, results, workers=workers)
-    with process.start(run_words, cwd=paths.ROOT, stdout=process.PIPE, stderr=None) as run:
+    with contextlib.ExitStack() as ends:
+        with signals_by_default():
+            run = ends.enter_context(
+                process.start(run_words, cwd=paths.ROOT, stdout=process.PIPE, stderr=None, env=environment())
+            )
         await_hanging(run, results)
         with descendants(run.pid) as below:
             os.kill(run.pid, killer)

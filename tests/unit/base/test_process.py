@@ -14,6 +14,7 @@ import pytest
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from tests.program import signals_by_default
 
 FAR = Deadline.after(3600)
 ENDLESS = ["sleep", "1000"]
@@ -237,10 +238,25 @@ except KeyboardInterrupt:
 
 def test_an_interrupt_during_the_fork_is_not_lost() -> None:
     """Ctrl-C at any moment ends the block; the program that was just being started ends as well."""
-    done = process.run([sys.executable, "-c", INTERRUPTED_FORK], deadline=FAR, check=False)
+    with signals_by_default():
+        done = process.run([sys.executable, "-c", INTERRUPTED_FORK], deadline=FAR, check=False)
 
     assert done.text.splitlines()[-1:] == ["interrupted"]
     assert done.status == 0
+
+
+def test_what_tests_start_can_be_interrupted_although_they_ignore_it() -> None:
+    """The tests run as a background job of a script, say: what they start ends at SIGINT, and they still ignore it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals_by_default():
+            done = process.run(["grep", "SigIgn", "/proc/self/status"], deadline=FAR)
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert not int(done.text.split()[1], 16) & 1 << (signal.SIGINT - 1)
+    assert after is signal.SIG_IGN
 
 
 def test_a_program_is_started_with_no_signal_blocked() -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
+_MAKING = ".making-"
+"""Between the name of a product and a random part: the folder in which it is made."""
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 
 
@@ -108,8 +110,8 @@ class Store:
             with self.complaints(), lock.acquire(timeout=-1 if seconds == float("inf") else seconds):
                 if place.is_dir():
                     return place
-                self._sweep(place)
-                making = Path(tempfile.mkdtemp(prefix=f".{place.name}.making-", dir=place.parent))
+                self._sweep(kind, key)
+                making = Path(tempfile.mkdtemp(prefix=f".{place.name}{_MAKING}", dir=place.parent))
                 try:
                     fill(making)
                     making.chmod(0o755)
@@ -165,10 +167,21 @@ class Store:
         # Not with_suffix(): a key may hold a dot, and two keys that differ behind it are two.
         return place.with_name(f"{place.name}.json")
 
-    def _sweep(self, place: Path) -> None:
-        """Remove what killed runs left of this product; the caller holds its lock, so nobody is making it."""
-        for left in place.parent.glob(f".{place.name}.making-*"):
-            shutil.rmtree(left, ignore_errors=True)
+    def _sweep(self, kind: str, key: str) -> None:
+        """Remove what killed runs left of all products of this kind; the caller holds the lock of this one.
+
+        A folder whose lock is free has no run that fills it. That of another product may never be made again.
+        """
+        from filelock import Timeout
+
+        place = self.place(kind, key)
+        for left in place.parent.glob(f".*{_MAKING}*"):
+            name = left.name[1:].rpartition(_MAKING)[0]
+            if name == place.name:
+                shutil.rmtree(left, ignore_errors=True)
+                continue
+            with contextlib.suppress(Timeout), self.lock(kind, name).acquire(timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
 
     def _is_ours(self, error: OSError) -> bool:
         """Whether the error tells of the store or a folder above it, and not of something that ``fill`` read."""

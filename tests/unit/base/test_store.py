@@ -118,6 +118,27 @@ def test_killed_maker_leaves_nothing(store: Store) -> None:
     assert left_behind(store) == [place.name]
 
 
+def test_what_a_killed_maker_left_goes_when_another_product_is_made(store: Store) -> None:
+    """The killed run's product may never be made again. A folder that a run is filling stays."""
+    dead, alive, other = digest_of("dead"), digest_of("alive"), digest_of("other")
+    words = [sys.executable, "-c", MAKER, str(store.folder)]
+    with process.start([*words, dead], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        midst = [said(child)]
+        child.kill()
+        child.wait(timeout=20)
+    with process.start([*words, alive], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        midst.append(said(child))
+        (kept,) = (store.folder / "kind").glob(f".{store.place('kind', alive).name}.making-*")
+        (store.folder / "kind" / f".{store.place('kind', dead).name}.making-again").mkdir()
+        store.make("kind", other, fill)
+        during = left_behind(store)
+        child.communicate(b"\n", timeout=20)
+
+    assert midst == ["filling", "filling"]
+    assert during == sorted([kept.name, store.place("kind", other).name])
+    assert left_behind(store) == sorted(store.place("kind", key).name for key in (alive, other))
+
+
 def test_deadline_while_another_makes_it(store: Store) -> None:
     """Who may wait no longer for another run's product is told so, and by which lock; the other is not disturbed."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

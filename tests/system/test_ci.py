@@ -1,4 +1,4 @@
-"""The workflows in ``ci/``: they can be read, and what they start exists, with the options that they give it."""
+"""The workflows in ``examples/ci/``: each can be parsed, and each command in it exists with the options it is given."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.cli import main
 from harness.commands import series_output
 from harness.results.folder import JUNIT_NAME
 
-CI = paths.ROOT / "ci"
+CI = paths.ROOT / "examples" / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))
 TOKEN_WORDS = ("secrets.", "PATCHWORK_TOKEN")
 
@@ -55,7 +55,7 @@ def test_there_is_one_for_each_forge() -> None:
     readme = (paths.ROOT / "README.md").read_text()
 
     assert [path.name for path in WORKFLOWS] == ["github.yml", "gitlab.yml"]
-    assert all(f"ci/{path.name}" in readme for path in CI.iterdir())
+    assert all(f"examples/ci/{path.name}" in readme for path in CI.iterdir())
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Judges a series of a mailing list: ci/mail.sh MESSAGE-ID BASE [WORDS...]
+# Judges a series of a mailing list: examples/ci/mail.sh MESSAGE-ID BASE [WORDS...]
 #
 # For a cron job or a hook of whoever follows a list. The thread is fetched with b4; the answer goes to standard output,
 # to be read by a person before it is sent anywhere. WORDS are for harness series: --expect, and for checks on a
@@ -9,9 +9,9 @@
 
 set -eu
 
-here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
 [ $# -ge 2 ] || {
-	echo "usage: ci/mail.sh MESSAGE-ID BASE [WORDS...]" >&2
+	echo "usage: examples/ci/mail.sh MESSAGE-ID BASE [WORDS...]" >&2
 	exit 4
 }
 message=$1 base=$2

@@ -97,12 +97,12 @@ def _imports(name: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _needed(name: str) -> frozenset[str]:
+def needed_modules(name: str) -> frozenset[str]:
     """The modules of the package that a module imports."""
     return frozenset(word.removeprefix("harness.") for word in _imports(name)) & MODULES.keys()
 
 
-def _room(name: str) -> str:
+def room_of(name: str) -> str:
     """The entry of ``LAYERS`` that a module belongs to: the longest one that its name starts with."""
     parts = name.split(".")
     rooms = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
@@ -130,22 +130,24 @@ def _circle(needed: Mapping[str, Iterable[str]]) -> list[str]:
 
 def test_every_room_has_modules() -> None:
     """The list names each folder once, and no folder that is gone."""
-    assert {_room(name) for name in MODULES} == set(RANKS)
+    assert {room_of(name) for name in MODULES} == set(RANKS)
     assert sum(map(len, ROWS)) == len(RANKS)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_only_from_rows_below(name: str) -> None:
     """Data flows one way: no folder imports from its own row or from one above it."""
-    room = _room(name)
-    upward = sorted(needed for needed in _needed(name) if _room(needed) != room and RANKS[_room(needed)] <= RANKS[room])
+    room = room_of(name)
+    upward = sorted(
+        needed for needed in needed_modules(name) if room_of(needed) != room and RANKS[room_of(needed)] <= RANKS[room]
+    )
 
     assert not upward
 
 
 def test_no_circle_of_modules() -> None:
     """Within a folder, too, imports have an order."""
-    assert not _circle({name: _needed(name) for name in MODULES})
+    assert not _circle({name: needed_modules(name) for name in MODULES})
 
 
 def test_no_circle_of_folders() -> None:
@@ -153,7 +155,7 @@ def test_no_circle_of_folders() -> None:
     folders: dict[str, set[str]] = {}
     for name in MODULES:
         own = _folder(name)
-        folders.setdefault(own, set()).update({_folder(needed) for needed in _needed(name)} - {own})
+        folders.setdefault(own, set()).update({_folder(needed) for needed in needed_modules(name)} - {own})
 
     assert not _circle(folders)
 
@@ -168,7 +170,7 @@ def test_a_circle_is_found() -> None:
 def test_a_pure_module_imports_no_effect(name: str) -> None:
     """A module whose docstring says "Pure." uses no files, processes or clocks, nor do the modules it imports."""
     effects = sorted({word.split(".")[0] for word in _imports(name)} & EFFECTS)
-    impure = sorted(one for one in _needed(name) if not _is_pure(one))
+    impure = sorted(one for one in needed_modules(name) if not _is_pure(one))
 
     assert not effects
     assert not impure
@@ -191,7 +193,7 @@ def test_only_commands_import_click() -> None:
     """The command line is the only place that prints or exits."""
     users = {name for name in MODULES if any(f"{word}.".startswith("click.") for word in _imports(name))}
 
-    assert {_room(name) for name in users} <= {"cli", "commands"}
+    assert {room_of(name) for name in users} <= {"cli", "commands"}
 
 
 def test_no_folder_is_crowded() -> None:

@@ -1,4 +1,7 @@
-"""Which cases a patch between the ends has to be asked. Pure. Why this is enough is argued in ``DECISIONS.md``."""
+"""Choose the cases that run on a patch between the ends. Pure.
+
+Why these are enough: ``docs/explanation/decisions/0052-which-cases-run-on-a-patch-between-the-ends.md``.
+"""
 
 from __future__ import annotations
 

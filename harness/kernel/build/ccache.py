@@ -1,7 +1,8 @@
-"""ccache(1), for who asks for it: compiled once, never again for the same words, whatever tree they stand in.
+"""Compile through ccache(1) on request: the same arguments are compiled once, in whichever tree.
 
-It is asked for by an environment variable, as a build from nothing is 4% slower with it; see DECISIONS.md. It must be
-no door between strangers: only builds of trees without a series add to it; with one, it is mounted read-only.
+An environment variable enables it, because a build from nothing is 4% slower with it
+(``docs/explanation/decisions/0029-ccache-only-on-request.md``). No untrusted code reaches another build through it: only
+builds of trees without a series add to it; with a series, it is mounted read-only.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -51,7 +52,7 @@ class Terminal(io.StringIO):
     @property
     def rows(self) -> list[str]:
         """Return all rows, scrolled ones included, each with its styles as escape sequences."""
-        rows = ["".join(f"{style}{char}\x1b[0m" for char, style in row) for row in self._rows]
+        rows = [_ansi(row) for row in self._rows]
         while rows and not rows[-1]:
             rows.pop()
         return rows
@@ -73,6 +74,12 @@ class Terminal(io.StringIO):
             row += [(" ", "")] * (self._column - len(row) + 1)
             row[self._column] = (token, self._style)
             self._column += 1
+
+
+def _ansi(row: list[tuple[str, str]]) -> str:
+    """Write a row as text with one escape sequence per stretch of one style."""
+    stretches = ((style, "".join(char for char, _ in cells)) for style, cells in groupby(row, key=lambda cell: cell[1]))
+    return "".join(f"{style}{text}\x1b[0m" if style else text for style, text in stretches)
 
 
 def show(run: RunRecord) -> list[str]:

@@ -346,7 +346,8 @@ def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> 
     identity = identity_of(item.path, item.nodeid)
     case = RunningCase(bench_of(item.config), identity, folder=case_folder_name(identity))
     if isinstance(error, pytest.FixtureLookupError):
-        error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy="see docs/reference/session-format.md")
+        remedy = "see docs/reference/session-format.md"
+        error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy=remedy)
     return conclude(case, error, title=_title(item), trace=trace)
 
 

@@ -1,8 +1,8 @@
 """Compile through ccache(1) on request: the same arguments are compiled once, in whichever tree.
 
 An environment variable enables it, because a build from nothing is 4% slower with it
-(``docs/explanation/decisions/0029-ccache-only-on-request.md``). No untrusted code reaches another build through it: only
-builds of trees without a series add to it; with a series, it is mounted read-only.
+(``docs/explanation/decisions/0029-ccache-only-on-request.md``). No untrusted code reaches another build through it:
+only builds of trees without a series add to it; with a series, it is mounted read-only.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ from harness.run.selection import Selection
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
 
-RESULTS = places.RESULTS / "mutants"
+RESULTS = places.default_results() / "mutants"
 JSON = Path(__file__).with_name("mutants.json")
 _BATCH = 24
 """How many case files are asked at once: enough to keep all workers busy."""

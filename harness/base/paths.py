@@ -1,13 +1,34 @@
-"""Where the parts of a checkout are."""
+"""Paths of the files that ship with the harness, and of its results.
+
+In a checkout these are folders of the checkout. An installed package holds a copy of them as ``harness/data/``; its
+results go to the user's state folder (XDG Base Directory Specification: "actions history (logs, history, ...)").
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.base.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: the folder that holds ``harness/``, ``cases/``, ``qemu/`` and the rest."""
+APPLICATION = "kernel-patch-harness"
+"""The name of the folders that the harness makes in the user's cache, state and configuration folders."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
+"""Whether this is a checkout or an unpacked source archive, and not an installed package."""
+
+
+def _find_root() -> Path:
+    if IS_CHECKOUT:
+        return _PACKAGE.parent
+    from importlib.resources import files  # here, as it takes a hundredth of a second that a checkout does not need
+
+    # QEMU, gcc and pytest open these files themselves: they must be files on the disk, as pip unpacks them.
+    return Path(str(files("harness") / "data"))
+
+
+ROOT = _find_root()
+"""The folder that holds ``cases/``, ``qemu/``, ``kconfigs/`` and ``series/``."""
 
 CASES = ROOT / "cases"
 KNOWN = CASES / "known.toml"
@@ -21,8 +42,39 @@ GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
 KCONFIGS = ROOT / "kconfigs"
 KCONFIG_ASKER = KCONFIGS / "ask.c"
 COMPILERS = KCONFIGS / "compilers.toml"
-RESULTS = ROOT / "results"
 _NOT_CASES = "selftest"
+
+
+def default_results() -> Path:
+    """Return the folder of the run folders: ``results/`` of the checkout, else of the user's state folder.
+
+    :raises UsageError: an installed package, and the user has no home folder.
+    """
+    if IS_CHECKOUT:
+        return ROOT / "results"
+    import platformdirs
+
+    return user_folder(platformdirs.user_state_dir, option="--results") / "results"
+
+
+def user_folder(find: Callable[[str], str], *, option: str) -> Path:
+    """Return the harness's folder among the user's own ones.
+
+    :param find: a function of platformdirs, such as ``user_cache_dir``.
+    :param option: the option or variable that names another folder, for the error.
+    :raises UsageError: the user has no home folder: neither ``$HOME`` nor an entry in the password database.
+    """
+    try:
+        folder, problem = Path(find(APPLICATION)), ""
+    except RuntimeError as error:  # of a newer platformdirs; an older one leaves the "~"
+        folder, problem = Path("~"), str(error)
+    if folder.is_absolute():
+        return folder
+    raise UsageError(
+        "this user has no home folder",
+        evidence=problem or f"HOME is not set, and the password database has no entry for this user: {folder}",
+        remedy=f"set HOME, or name a folder with {option}",
+    )
 
 
 def find_case(word: str) -> Path:

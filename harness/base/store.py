@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from harness.base.atomic_write import write_whole
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
+from harness.base.paths import user_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -74,13 +75,16 @@ class Store:
 
     @classmethod
     def default(cls, environment: Mapping[str, str] = os.environ) -> Store:
-        """The store of this user: ``$HARNESS_STORE``, else the user's cache folder."""
+        """The store of this user: ``$HARNESS_STORE``, else the user's cache folder.
+
+        :raises UsageError: neither is known: the user has no home folder.
+        """
         named = environment.get(STORE_VARIABLE, "")
         if named:
             return cls(Path(named))
         import platformdirs
 
-        return cls(Path(platformdirs.user_cache_dir("kernel-patch-harness")))
+        return cls(user_folder(platformdirs.user_cache_dir, option=STORE_VARIABLE))
 
     def place(self, kind: str, key: str) -> Path:
         """Where the product of that kind and key is, or would be."""

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from harness.base import paths
 from harness.commands import options
 
 
 @click.command(short_help="Take what the last run saw as the expectation.")
 @click.argument("case")
 @options.results
-def accept(case: str, results: Path | None) -> int:
+def accept(case: str, results: Path) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
     from harness.run.accept import accept_case
 
-    click.echo(accept_case(case, results=results or paths.RESULTS), nl=False)
+    click.echo(accept_case(case, results=results), nl=False)
     return 0

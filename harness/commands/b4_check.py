@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
@@ -65,7 +64,7 @@ def b4_check(
     expression: str,
     workers: str,
     building: BuildOptions,
-    results: Path | None,
+    results: Path,
 ) -> int:
     """Judge the series that the mail on standard input is of, in the tree that
     this is started in, and say what b4 wants to know of it. The series is judged
@@ -93,7 +92,7 @@ def b4_check(
 
 
 def _words(
-    base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path | None
+    base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path
 ) -> SeriesWords:
     from harness.run.selection import Selection
     from harness.run.several_kernels import RunSettings
@@ -101,12 +100,11 @@ def _words(
     from harness.series.request import SeriesWords
 
     semantics = shipped_semantics()
-    folder = results or paths.RESULTS
     asked = RunSettings(
         Selection(cases, expression, workers),
         semantics,
-        judging_options.read_judging("", None, semantics=semantics, results=folder),
-        folder,
+        judging_options.read_judging("", None, semantics=semantics, results=results),
+        results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )

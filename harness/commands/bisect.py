@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.commands import options
 from harness.commands.options import choose_workers, existing_cases
@@ -74,7 +73,7 @@ def bisect(
     machine: str,
     boot_seconds: float,
     building: BuildOptions,
-    results: Path | None,
+    results: Path,
 ) -> int:
     """Find the commits of TREE that changed what the kernel does between --good
     and --bad: every case and trait that differs, in one go.
@@ -104,7 +103,7 @@ def bisect(
         TraceSelection(traced_traits, traced_cases, found, expression),
         Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
         choose_workers(workers, found),
-        results or paths.RESULTS,
+        results,
         shlex.join(["harness", *sys.argv[1:]]),
     )
     with choose_display(sys.stderr if as_json else sys.stdout, os.environ) as display:

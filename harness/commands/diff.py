@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.commands import options
 
@@ -27,7 +26,7 @@ RUN_HELP = """RUN is one of:
 @click.argument("runs", metavar="RUN [RUN]", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results
-def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
+def diff(runs: tuple[str, ...], as_json: bool, results: Path) -> int:
     """Say what changed from the first RUN to the second (last when left out; of a
     run with two kernels, from one to the other).
 
@@ -45,7 +44,7 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path | None) -> int:
 
     if len(runs) > 2:
         raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")
-    before, after = find_runs(runs, results=results or paths.RESULTS)
+    before, after = find_runs(runs, results=results)
     comparison = compare(before.run, after.run, configs=(before.config, after.config))
     names = (before.name, after.name)
     is_flaky = any(one.change is ChangeKind.FLAKY for one in comparison.cases)

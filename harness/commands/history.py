@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import UsageError
 from harness.commands import options
 
@@ -29,7 +28,7 @@ _NAMED = 5
 @click.argument("name", required=False, metavar="[CASE|TRAIT|KERNEL]")
 @click.option("--rebuild", "is_rebuild", is_flag=True, help="Make the database again from the run folders, first.")
 @options.results
-def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
+def history(name: str | None, is_rebuild: bool, results: Path) -> int:
     """Tell how a case, a trait or a kernel went over all runs in results/; without
     a name, what fails now, since when, and what is flaky.
 
@@ -39,16 +38,15 @@ def history(name: str | None, is_rebuild: bool, results: Path | None) -> int:
     from harness.report.display.plain import choose_display
     from harness.results.history import opened_history, rebuild
 
-    folder = results or paths.RESULTS
-    if not folder.is_dir():
-        raise UsageError(f"there is no results folder {folder}", remedy="run first: harness run")
+    if not results.is_dir():
+        raise UsageError(f"there is no results folder {results}", remedy="run first: harness run")
     say = partial(click.echo, err=True)
     with choose_display(sys.stdout, os.environ) as display:
         if is_rebuild:
-            for note in rebuild(folder, say=say):
+            for note in rebuild(results, say=say):
                 say(f"note: {note}")
-        with opened_history(folder, say=say) as found:
-            for complaint in found.bring_up_to_date(folder):
+        with opened_history(results, say=say) as found:
+            for complaint in found.bring_up_to_date(results):
                 say(f"note: left out: {complaint}")
             display.lines(_told(found, name) if name else _overview(found))
     return 0

@@ -11,6 +11,7 @@ from typing import TypeVar
 import click
 
 from harness.base.errors import UsageError
+from harness.base.paths import default_results
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
@@ -73,7 +74,10 @@ machine = click.option(
 )
 boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "A boot")
 results = click.option(
-    "--results", type=click.Path(path_type=Path), help="Folder of the run folders.  [default: results/]"
+    "--results",
+    type=click.Path(path_type=Path),
+    default=default_results,
+    help="Folder of the run folders.  [default: results/ of the checkout, or of the user's state folder]",
 )
 _config = click.option(
     "--config",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
 from harness.commands.series_output import make_poster, tell_waiting
@@ -49,7 +48,7 @@ def patchwork(
     target_url: str,
     numbers: tuple[int, ...],
     pending: bool,
-    results: Path | None,
+    results: Path,
 ) -> int:
     """Post what the series of FOLDER (or its name in results/) came to. The token
     is that of the environment, PATCHWORK_TOKEN. A server that fails is asked
@@ -64,7 +63,7 @@ def patchwork(
     from harness.series.patchwork import check_words
     from harness.series.patchwork_checks import final_checks, pending_checks
 
-    record = _read(folder, results or paths.RESULTS)
+    record = _read(folder, results)
     check_words(context, target_url)
     if numbers and len(numbers) != len(record.posted):
         remedy = "name them all, in their order"

@@ -53,7 +53,7 @@ class Format(StrEnum):
 @click.option("--url", metavar="URL", default="", help="For KCIDB: where the results folder can be fetched.")
 @options.results
 def report(
-    runs: tuple[str, ...], form: str, output: Path | None, merge: bool, origin: str, url: str, results: Path | None
+    runs: tuple[str, ...], form: str, output: Path | None, merge: bool, origin: str, url: str, results: Path
 ) -> int:
     """Report on RUNs beside each other (last when none is named). Of a run with
     several kernels each is reported on.
@@ -64,12 +64,12 @@ def report(
     """
     from harness.results.selected import find_merged, find_reported
 
-    folder, words = results or paths.RESULTS, runs or ("last",)
+    words = runs or ("last",)
     if merge:
-        reported = find_merged(words, results=folder, semantics=_semantics())
+        reported = find_merged(words, results=results, semantics=_semantics())
     else:
-        reported = find_reported(words, results=folder)
-    how = _How(Format(form), origin, url, folder)
+        reported = find_reported(words, results=results)
+    how = _How(Format(form), origin, url, results)
     if how.form is Format.HTML and output is None and sys.stdout.isatty():
         raise UsageError("a page is nothing for a terminal", remedy="name a file for it: --output report.html")
     _write(reported, output, how)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths as places
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
@@ -75,7 +74,7 @@ def run(
     baseline: str,
     known: Path | None,
     bisect_status: bool,
-    results: Path | None,
+    results: Path,
 ) -> int:
     """Run the cases on a kernel (deb when none is named).
 
@@ -104,12 +103,12 @@ def run(
     selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
-    semantics, folder = _check_words(wanted), results or places.RESULTS
+    semantics = _check_words(wanted)
     asked = RunSettings(
         selection,
         semantics,
-        judging_options.read_judging(baseline, known, semantics=semantics, results=folder),
-        folder,
+        judging_options.read_judging(baseline, known, semantics=semantics, results=results),
+        results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )

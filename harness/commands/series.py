@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
@@ -90,7 +89,7 @@ def series(
     project: str,
     context: str,
     target_url: str,
-    results: Path | None,
+    results: Path,
 ) -> int:
     """Judge SERIES patch by patch: the base and each patch in turn is built,
     booted and asked, and what changed is told by patch.
@@ -115,13 +114,13 @@ def series(
     poster = answer.poster()
     found = existing_cases(cases)
     selection = Selection(found, expression, choose_workers(workers, found))
-    semantics, folder = _read_semantics(profile), results or paths.RESULTS
+    semantics = _read_semantics(profile)
     expected = read_expected(expect, semantics=semantics)
     asked = RunSettings(
         selection,
         semantics,
-        judging_options.read_judging("", known, semantics=semantics, results=folder),
-        folder,
+        judging_options.read_judging("", known, semantics=semantics, results=results),
+        results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
     )

@@ -27,7 +27,7 @@ from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_ru
 pytestmark = pytest.mark.boot
 
 SIBLINGS = "cases/views/siblings.session"
-PICTURES = paths.RESULTS / "screenshots"
+PICTURES = paths.default_results() / "screenshots"
 NAMES = {
     ChangeKind.OTHERWISE: "otherwise",
     ChangeKind.KNOWN: "known",

@@ -1,0 +1,49 @@
+"""What pyproject.toml says of the package holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+from harness.base import paths
+
+PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _names(requirements: list[str]) -> set[str]:
+    """The distributions that requirements name, as PEP 503 writes them."""
+    return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", one, maxsplit=1)[0]).lower() for one in requirements}
+
+
+def _imported() -> set[str]:
+    """The top-level packages that modules of the harness import."""
+    found: set[str] = set()
+    for path in (paths.ROOT / "harness").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"harness"}
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    """A module that only the test extra brings would be missing where the wheel is installed."""
+    declared = _names(PROJECT["dependencies"]) | _names(PROJECT["optional-dependencies"]["kcidb"])
+    owners = packages_distributions()
+    undeclared = {name for name in _imported() if not _names(owners.get(name, [name])) & declared}
+
+    assert not undeclared
+
+
+def test_every_dependency_is_imported_or_run() -> None:
+    """A dependency that nothing uses is one more that a distribution has to package."""
+    owners = packages_distributions()
+    used = {name for package in _imported() for name in _names(owners.get(package, []))}
+    # Run as programs or loaded by pytest: no import names them.
+    started = {"b4", "pytest-xdist"}
+
+    assert _names(PROJECT["dependencies"]) - started <= used

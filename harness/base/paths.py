@@ -6,6 +6,7 @@ results go to the user's state folder (XDG Base Directory Specification: "action
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,12 +47,14 @@ _NOT_CASES = "selftest"
 
 
 def default_results() -> Path:
-    """Return the folder of the run folders: ``results/`` of the checkout, else of the user's state folder.
+    """Return the folder of the run folders: ``results/`` of a checkout that can be written, else of the user's state
+    folder.
 
-    :raises UsageError: an installed package, and the user has no home folder.
+    :raises UsageError: the user's own folder is needed, and there is no home folder.
     """
-    if IS_CHECKOUT:
-        return ROOT / "results"
+    here = ROOT / "results"
+    if IS_CHECKOUT and os.access(here if here.exists() else ROOT, os.W_OK):
+        return here
     import platformdirs
 
     return user_folder(platformdirs.user_state_dir, option="--results") / "results"

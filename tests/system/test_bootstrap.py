@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from harness.base.process import Completed, find_program, run
 from harness.cli import main
 from tests.private_mounts import needs_mounts, with_mounts
 
-TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename"]
+TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename", "cut", "cksum"]
 HIDE_A_HEADER = "mount -t tmpfs tmpfs /usr/include/linux"
 """Makes the package linux-libc-dev look missing: the folder holds the one file of it that is looked for."""
 LINE = "apt-get update && apt-get install --yes --no-install-recommends linux-libc-dev"
@@ -31,7 +31,7 @@ ESSENTIAL = {"coreutils", "grep"}
 RECORDER = '#!/bin/sh\necho "$(basename "$0")$(printf " %s" "$@")" >>"$LOG"\n'
 APT = RECORDER + 'exit "${APT_STATUS-0}"\n'
 SUDO = RECORDER + 'exec "$@"\n'
-OLD_PYTHON = "#!/bin/sh\nexit 1\n"
+OLD_PYTHON = '#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.2 && exit\nexit 1\n'
 PYTHON = (
     RECORDER
     + """
@@ -71,6 +71,11 @@ class Sandbox:
         return self.folder / "harness"
 
     @property
+    def read_only(self) -> list[str]:
+        """The shell commands that make the checkout read-only, also for root."""
+        return [f"mount --bind '{self.checkout}' '{self.checkout}'", f"mount -o remount,bind,ro '{self.checkout}'"]
+
+    @property
     def bin(self) -> Path:
         return self.folder / "bin"
 
@@ -80,9 +85,17 @@ class Sandbox:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def start(self, *words: str, mounts: Sequence[str] = (), as_nobody: bool = False, **environment: str) -> Completed:
+    def start(
+        self,
+        *words: str,
+        mounts: Sequence[str] = (),
+        as_nobody: bool = False,
+        variables: Mapping[str, str] | None = None,
+        **environment: str,
+    ) -> Completed:
         """Run the script to its end."""
-        facts = {"PATH": self.bin, "LOG": self.folder / "log", "PROGRAM": self.program, **environment}
+        more = {**(variables or {}), **environment}
+        facts = {"PATH": self.bin, "LOG": self.folder / "log", "PROGRAM": self.program, **more}
         command = [str(find_program("env")), "-i", *(f"{name}={value}" for name, value in facts.items())]
         command += [str(self.checkout / "bootstrap"), *words]
         whole = with_mounts(mounts, command, as_nobody=as_nobody) if mounts else command
@@ -353,6 +366,104 @@ def test_without_a_new_python_it_says_so(sandbox: Sandbox) -> None:
     assert done.status == 3
     assert "python3-venv" in text_of(done)
     assert "no Python 3.11" in text_of(done)
+    assert "python3: Python 3.9.2" in text_of(done)
+    assert "hint: install one as python3.11" in text_of(done)
+
+
+def test_bootstrap_and_pip_agree_on_the_oldest_python(sandbox: Sandbox) -> None:
+    """``Requires-Python`` is what bootstrap looks for, and what it names when there is none."""
+    oldest = tomllib.loads((sandbox.checkout / "pyproject.toml").read_text())["project"]["requires-python"]
+    version = oldest.removeprefix(">=")
+    script = (sandbox.checkout / "bootstrap").read_text()
+
+    assert f"sys.version_info < ({version.replace('.', ', ')})" in script
+    assert f"there is no Python {version} or newer" in script
+
+
+@needs_mounts
+@pytest.mark.parametrize("place", ["HOME", "XDG_CACHE_HOME"])
+def test_a_read_only_checkout_has_its_environment_in_the_cache(sandbox: Sandbox, place: str) -> None:
+    """Nothing is written into the checkout; where the environment is, is said; the second start takes no time."""
+    mine = sandbox.folder / "mine"
+    cache = mine / ".cache" if place == "HOME" else mine
+    before = sorted(sandbox.checkout.iterdir())
+    done = sandbox.start("run", mounts=sandbox.read_only, variables={place: str(mine)})
+    first = sandbox.calls()
+    again = sandbox.start("run", "a word", mounts=sandbox.read_only, variables={place: str(mine)})
+    environments = list((cache / "kernel-patch-harness-environment").glob("*/venv"))
+
+    assert (done.status, again.status) == (0, 0)
+    assert len(environments) == 1
+    assert f"making {environments[0]} with" in text_of(done)
+    assert [call.split()[2] for call in first if call.startswith("python")] == ["venv", "pip"]
+    assert again.stderr == b""
+    assert sandbox.calls() == ["harness run a word"]
+    assert sorted(sandbox.checkout.iterdir()) == before
+
+
+@needs_mounts
+def test_a_read_only_checkout_with_an_environment_is_used_as_it_is(sandbox: Sandbox) -> None:
+    """An administrator may install for all users."""
+    sandbox.start("run")
+    sandbox.calls()
+    done = sandbox.start("run", mounts=sandbox.read_only, HOME=str(sandbox.folder / "mine"))
+
+    assert (done.status, done.stderr) == (0, b"")
+    assert sandbox.calls() == ["harness run"]
+
+
+@needs_mounts
+def test_tests_of_a_read_only_checkout_work_in_the_cache(sandbox: Sandbox) -> None:
+    """tox keeps its environments beside bootstrap's own."""
+    done = sandbox.start("test", "-e", "lint", mounts=sandbox.read_only, HOME=str(sandbox.folder))
+    last = sandbox.calls("python")[-1]
+
+    assert done.status == 0
+    assert last.startswith(f"python -m tox run --workdir {sandbox.folder}/.cache/kernel-patch-harness-environment/")
+    assert last.endswith("/tox -e lint")
+
+
+@needs_mounts
+def test_a_read_only_checkout_without_a_home_folder_is_a_clear_error(sandbox: Sandbox) -> None:
+    """Neither HOME nor an account: nothing is written anywhere, and what to set is named."""
+    done = sandbox.start("run", mounts=sandbox.read_only)
+
+    assert done.status == 3
+    assert f"{sandbox.checkout} cannot be written" in text_of(done)
+    assert "set XDG_CACHE_HOME" in text_of(done)
+    assert not sandbox.calls()
+
+
+@needs_mounts
+def test_without_home_the_account_says_where_the_cache_is(sandbox: Sandbox) -> None:
+    """cron(8) and containers start programs without HOME; getent(1) knows the folder."""
+    sandbox.put("getent", f"#!/bin/sh\necho user:x:0:0::{sandbox.folder}/account:/bin/sh\n")
+    done = sandbox.start("run", mounts=sandbox.read_only)
+
+    assert done.status == 0
+    assert list((sandbox.folder / "account" / ".cache" / "kernel-patch-harness-environment").glob("*/venv"))
+
+
+def test_a_writable_checkout_needs_no_home_folder(sandbox: Sandbox) -> None:
+    """The environment is in the checkout, whatever the user's account is."""
+    done = sandbox.start("run")
+
+    assert done.status == 0
+    assert (sandbox.checkout / ".venv").is_dir()
+
+
+def test_paths_may_have_spaces(sandbox: Sandbox) -> None:
+    """The checkout, the folder of Python, and the current folder."""
+    (sandbox.folder / "a bin").symlink_to(sandbox.bin)
+    moved = replace(sandbox, checkout=sandbox.checkout.rename(sandbox.folder / "my  checkout"))
+    done = moved.start("test", "-k", "a b", PATH=f"{sandbox.folder}/a bin")
+    calls = sandbox.calls("python")
+
+    assert done.status == 0
+    assert calls[0].endswith(f"-m venv {moved.checkout}/.venv")
+    assert calls[1].endswith(f"--editable {moved.checkout}[tox]")
+    assert calls[-1] == "python -m tox run -k a b"
+    assert moved.start("test").stderr == b""
 
 
 def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:

@@ -6,16 +6,21 @@ second and a half.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from harness.base.config_file import read_config_files
+from harness.base.errors import UsageError
 from harness.commands.accept import accept
 from harness.commands.b4_check import b4_check
 from harness.commands.bisect import bisect
 from harness.commands.build import build
 from harness.commands.clean import clean
+from harness.commands.defaults import ENVIRONMENT_PREFIX, read_defaults
 from harness.commands.diff import diff
 from harness.commands.doctor import doctor
-from harness.commands.exit_status import Group
+from harness.commands.exit_status import ARGUMENTS, Group
 from harness.commands.history import history
 from harness.commands.patchwork import patchwork
 from harness.commands.report import report
@@ -24,11 +29,40 @@ from harness.commands.semantics import semantics
 from harness.commands.series import series
 from harness.commands.shell import shell
 
+DEFAULTS_HELP = """Defaults of options are read from .harness/config.toml in the project and
+~/.config/kernel-patch-harness/config.toml, by command:
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+\b
+  [run]
+  workers = 2
+"""
+
+
+@click.group(
+    cls=Group,
+    epilog=DEFAULTS_HELP,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 80,
+        "auto_envvar_prefix": ENVIRONMENT_PREFIX,
+    },
+)
 @click.version_option(package_name="kernel-patch-harness")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
+    assert isinstance(context.command, click.Group)
+    name = context.invoked_subcommand or ""
+    command = context.command.get_command(context, name)
+    if command is None:
+        return
+    try:
+        defaults = read_defaults(command, read_config_files(Path.cwd()), context.command.list_commands(context))
+        context.default_map = {name: defaults}
+    except UsageError:
+        # A broken file must not hide the help that says how to fix it.
+        if not {"-h", "--help"} & set(context.meta[ARGUMENTS]):
+            raise
 
 
 for _command in (

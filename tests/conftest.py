@@ -24,6 +24,14 @@ settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
 settings.load_profile("same")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the user's configuration folder: defaults of options, and those of git, are not what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("no-configuration")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The distribution's kernel, with a template."""

@@ -15,6 +15,9 @@ from harness.base.signals import is_reader_gone, signals_as_interrupts
 BISECT_STATUS = "--bisect-status"
 """The option that wants the exit status as ``git bisect run`` reads it."""
 
+ARGUMENTS = "harness.arguments"
+"""Key of the command's name and arguments in ``click.Context.meta``."""
+
 
 class Group(click.Group):
     """Turns every end of a command into its text and exit status."""
@@ -28,6 +31,13 @@ class Group(click.Group):
         words = rest.get("args") or sys.argv[1:]
         is_for_git = isinstance(words, list) and BISECT_STATUS in words
         sys.exit(int(_for_git(ending.status) if is_for_git else ending.status))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and keep its arguments for the callback of the group, which click does not give them."""
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; see :class:`_PipeError`."""

@@ -49,7 +49,7 @@ def main() -> None:
     """Read the arguments and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("--results", type=Path, default=paths.RESULTS)
+    parser.add_argument("--results", type=Path, default=paths.default_results())
     parser.add_argument("--at", default="", help="the fragment of the address")
     given = parser.parse_args()
     photograph(given.runs, results=given.results, at=given.at, file=FILE)

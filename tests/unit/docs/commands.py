@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from harness.base import paths
 
@@ -21,6 +22,7 @@ _INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
 _SHELL = ("console", "sh", "bash")
 _SETTING = re.compile(r"^\s*\S+ = (harness .*)$")
 _SPAN = re.compile(r"`((?:harness|\./bootstrap) [a-z][^`]*)`")
+_ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _PROGRAM = re.compile(r"(?:\S*/)?(?:harness|bootstrap|tox)$")
 
 
@@ -31,11 +33,13 @@ class DocumentedCommand:
     :param path: the document, relative to the checkout.
     :param line: its line, from 1.
     :param words: the command as the shell splits it, without redirections, pipes and comments.
+    :param environment: the assignments in front of it, ``NAME=VALUE``.
     """
 
     path: str
     line: int
     words: tuple[str, ...]
+    environment: tuple[str, ...] = ()
 
     @property
     def program(self) -> str:
@@ -53,8 +57,14 @@ def documented_commands() -> list[DocumentedCommand]:
         if path.exists() and "_build" not in path.parts:
             name = path.relative_to(paths.ROOT).as_posix()
             for line, text in _command_lines(path.read_text(encoding="utf-8")):
-                found += [DocumentedCommand(name, line, words) for words in split_commands(text)]
+                found += [_command(name, line, words) for words in split_commands(text)]
     return found
+
+
+def _command(path: str, line: int, words: tuple[str, ...]) -> DocumentedCommand:
+    """Take the assignments off the front of a command."""
+    assignments = tuple(takewhile(_ASSIGNMENT.match, words))
+    return DocumentedCommand(path, line, words[len(assignments) :], assignments)
 
 
 def mentioned_commands() -> list[DocumentedCommand]:

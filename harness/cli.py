@@ -6,10 +6,13 @@ second and a half.
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 
 import click
 
+from harness.base import log
 from harness.base.config_file import read_config_files
 from harness.base.errors import UsageError
 from harness.commands.accept import accept
@@ -28,6 +31,8 @@ from harness.commands.run import run
 from harness.commands.semantics import semantics
 from harness.commands.series import series
 from harness.commands.shell import shell
+
+_LOG = logging.getLogger(__name__)
 
 DEFAULTS_HELP = """Defaults of options are read from .harness/config.toml in the project and
 ~/.config/kernel-patch-harness/config.toml, by command:
@@ -48,9 +53,13 @@ DEFAULTS_HELP = """Defaults of options are read from .harness/config.toml in the
     },
 )
 @click.version_option(package_name="kernel-patch-harness")
+@click.option("-v", "--verbose", count=True, help="Log decisions to standard error; -vv: every program as well.")
+@click.option("--log", "log_file", metavar="FILE", type=click.Path(path_type=Path), help="Add the whole log to FILE.")
 @click.pass_context
-def main(context: click.Context) -> None:
+def main(context: click.Context, verbose: int, log_file: Path | None) -> None:
     """Boot a kernel in QEMU, play posted sessions on its serial consoles, and record what it did."""
+    log.set_up(log.LogSettings(verbose, log.absolute(log_file)))
+    _LOG.info("arguments: %s", sys.argv[1:])
     assert isinstance(context.command, click.Group)
     name = context.invoked_subcommand or ""
     command = context.command.get_command(context, name)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from harness.guest.image import GuestImage
     from harness.kernel.resolve import Kernel
 
+_LOG = logging.getLogger(__name__)
 PREPARE_SECONDS = 600.0
 """All that comes before the first case: fetching a package, building the guest image, a race and a boot."""
 
@@ -120,6 +122,7 @@ def prepare(
     kernel = resolve_kernel(
         store, parse_spec(options.kernel), build=options.build, deadline=deadline, say=say, progress=progress
     )
+    _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
     say("guest image")
     guest = guest_image(store, deadline=deadline)
     emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
@@ -139,6 +142,7 @@ def prepare(
             folder=logs / "acceleration",
             deadline=deadline,
         )
+        _LOG.info("acceleration %s: %s", acceleration.acceleration, acceleration.evidence)
         request = replace(request, acceleration=acceleration.acceleration)
         if options.fresh is Fresh.CLONE:
             say(f"booting {kernel.release} once ({acceleration.acceleration})")

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ PIPE = subprocess.PIPE
 Expired = subprocess.TimeoutExpired
 """A running program did not end in the time given."""
 
+_LOG = logging.getLogger(__name__)
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -90,7 +94,7 @@ def run(
     words = tuple(os.fspath(word) for word in argv)
     pipe = subprocess.PIPE
     with start(words, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, may_set_times=may_set_times) as child:
-        seconds = deadline.seconds_left
+        seconds, began = deadline.seconds_left, time.monotonic()
         try:
             stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
         except subprocess.TimeoutExpired as error:
@@ -101,6 +105,7 @@ def run(
                 remedy=remedy or "see whether the host is overloaded, then run it again",
             ) from None
     done = Completed(words, child.returncode, stdout, stderr)
+    _LOG.debug("process %d ended with status %d after %.3f s", child.pid, done.status, time.monotonic() - began)
     if check and done.status != 0:
         raise HostError(
             f"{Path(words[0]).name} failed with status {done.status}",
@@ -155,6 +160,8 @@ def start(
             ) from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if _LOG.isEnabledFor(logging.DEBUG):
+            _LOG.debug("started process %d%s: %s", child.pid, f" in {cwd}" if cwd else "", shlex.join(words))
         yield child
     finally:
         if child is not None:

@@ -11,9 +11,11 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from harness.base.paths import user_folder
 if TYPE_CHECKING:
     from filelock import FileLock
 
+_LOG = logging.getLogger(__name__)
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
 _MAKING = ".making-"
@@ -93,7 +96,9 @@ class Store:
     def find(self, kind: str, key: str) -> Path | None:
         """The finished product, or None."""
         place = self.place(kind, key)
-        return place if place.is_dir() else None
+        is_there = place.is_dir()
+        _LOG.debug("%s in the store: %s", "found" if is_there else "not", place)
+        return place if is_there else None
 
     def make(self, kind: str, key: str, fill: Callable[[Path], None], *, deadline: Deadline | None = None) -> Path:
         """The product, made by ``fill(folder)`` if it is not there yet.
@@ -105,6 +110,7 @@ class Store:
         """
         place = self.place(kind, key)
         if place.is_dir():
+            _LOG.debug("found in the store: %s", place)
             return place
         from filelock import Timeout
 
@@ -116,6 +122,7 @@ class Store:
                     return place
                 self._sweep(kind, key)
                 making = Path(tempfile.mkdtemp(prefix=f".{place.name}{_MAKING}", dir=place.parent))
+                began = time.monotonic()
                 try:
                     fill(making)
                     making.chmod(0o755)
@@ -123,6 +130,7 @@ class Store:
                 except BaseException:
                     shutil.rmtree(making, ignore_errors=True)
                     raise
+                _LOG.info("made in %.1f s: %s", time.monotonic() - began, place)
         except Timeout:
             raise HostError(
                 f"another run has been making {kind} {place.name} for {seconds:.0f} s",

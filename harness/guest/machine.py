@@ -7,6 +7,7 @@ QEMU (see ``harness/base/process.py``) and the sockets are gone: nothing is left
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import socket
 import time
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 60.0
 """Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
+_LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
 _STARVED = 0.75
 """Of its time; deadlines are ten times what is needed on a host that only runs the machine."""
@@ -235,6 +237,7 @@ def running(
             ends.callback(theirs.close)
         ports = {name: pairs[name][1].fileno() for name in qemu.PORT_NAMES}
         channel, monitor_end = pairs["qmp"]
+        _LOG.info("machine of %s, with its logs in %s", request.image, folder)
         words = request.words(backing, ports, monitor_end.fileno(), waits=waits)
         log = ends.enter_context((folder / "qemu.log").open("wb"))
         child = ends.enter_context(

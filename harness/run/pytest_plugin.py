@@ -21,7 +21,7 @@ from typing import cast
 import pytest
 
 from harness import pipeline
-from harness.base import paths, process
+from harness.base import log, paths, process
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
 from harness.base.store import Store
@@ -45,6 +45,8 @@ PREPARED = "harness_prepared"
 FOLDER = "harness_folder"
 ORDER = "harness_order"
 """Key of what decides the order of the cases, for ``harness/run/rounds.py``."""
+LOG = "harness_log"
+"""Key of the settings of the log, as a list."""
 RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
@@ -69,6 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ENDS] = ExitStack()
     if hasattr(config, "workerinput"):
         process.die_with_parent(os.getppid())
+        verbosity, file = config.workerinput.get(LOG, (0, ""))
+        log.set_up(log.LogSettings(verbosity, file))
         set_trace_style(config)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.base import paths, process
+from harness.base import log, paths, process
 from harness.base.errors import HarnessError
 from harness.model.run_record import CaseRecord, RunRecord, loads_case
 from harness.model.verdict import FAILED, Outcome
@@ -58,6 +58,8 @@ class RunRecorder:
         handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
         handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.bench.prepared)
         handed[pytest_plugin.FOLDER] = str(self.bench.folder / self.round_name)
+        settings = log.current()
+        handed[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         handed[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
 
     @property

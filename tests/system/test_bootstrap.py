@@ -159,6 +159,15 @@ def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
     assert set(statuses.values()) == {0}
 
 
+@pytest.mark.parametrize("options", ["-v", "-vv", "--verbose", "--log FILE", "--log=FILE -v"])
+def test_options_of_all_commands_stand_before_the_command(sandbox: Sandbox, options: str) -> None:
+    """They reach the harness as they are."""
+    done = sandbox.start(*options.split(), "clean", "--remove", "all")
+
+    assert done.status == 0
+    assert sandbox.calls("harness") == [f"harness {options} clean --remove all"]
+
+
 @needs_mounts
 def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
     """Who only reads what the versions do needs no QEMU; a command that boots, on the same machine, does."""

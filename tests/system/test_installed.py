@@ -160,11 +160,14 @@ def test_installed_harness_runs_cases_on_a_booted_kernel(account: Account) -> No
     The store is the one of these tests: fetching a kernel has tests of its own.
     """
     store = str(Store.default().folder)
-    done = account.start("run", "-k", "setns-own or own-v1 or every_pair", "-n", "2", HARNESS_STORE=store)
+    cases = ("run", "-k", "setns-own or own-v1 or every_pair", "-n", "2")
+    done = account.start("--log", "the log", *cases, HARNESS_STORE=store)
     results = account.home / ".local" / "state" / paths.APPLICATION / "results"
     record = load_run(results / "latest")
 
     assert done.status == 0, done.text + done.stderr.decode()
     assert len(record.cases) >= 3
+    # Of the workers as well: they start the machines.
+    assert "qemu-system-x86_64" in (account.home / "the log").read_text()
     assert not any("site-packages" in case.id or case.id.startswith("/") for case in record.cases)
     assert not any(part.name == "cases" for part in account.home.iterdir())

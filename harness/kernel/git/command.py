@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ IDENTITY = ("Kernel patch harness", "harness@localhost")
 """Name and address of whoever commits. ``git am`` still takes the author from the mail."""
 
 # git-config(1). What is here outranks the user's and the repository's own settings (the environment is the last file).
+_LOG = logging.getLogger(__name__)
 _SETTINGS = {
     "safe.directory": "*",  # a tree of another user is only read; none of its hooks or settings count
     "core.hooksPath": "/dev/null",
@@ -59,6 +61,7 @@ def git(
     :param env: more variables, over those that are always set.
     :raises HostError: git is missing, failed (with ``check``), or did not end before the deadline.
     """
+    _LOG.debug("git of %s: %s", git_dir or cwd or "no repository", words)
     return run(
         ["git", *words],
         deadline=deadline,

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
+from harness.base import log
 from harness.base.errors import HostError
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line
@@ -175,12 +176,13 @@ def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_sev
     :param is_for_several: several kernels are run, and shown beside each other at the end.
 
     Plain when the stream is no terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``),
-    and when ``CI`` is set. ``NO_COLOR`` on a terminal is a live display without colour.
+    when ``CI`` is set, and when ``-v`` writes the log to the terminal. ``NO_COLOR`` on a terminal is a live display
+    without color.
     """
     if not stream.isatty():
         return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
     in_ci = environment.get("CI", "").lower() not in _NO
-    if in_ci or environment.get("TERM", "").lower() in ("", "dumb", "unknown"):
+    if in_ci or log.is_on_terminal() or environment.get("TERM", "").lower() in ("", "dumb", "unknown"):
         return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
     from harness.report.display.live import LiveDisplay  # see the top of this file
 

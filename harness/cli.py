@@ -1,36 +1,24 @@
 """The ``harness`` command: words in, exit status out. It and ``harness/commands/`` are all that prints or exits.
 
-What only one command needs is imported by that command when it is called: ``harness run`` starts its first case in a
-second and a half.
+A command's module is imported when the command is used, after "Lazily Loading Subcommands" of click's documentation:
+``harness --help`` imports none, and ``harness diff`` nothing of QEMU.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from harness.base import log
 from harness.base.config_file import read_config_files
 from harness.base.errors import UsageError
-from harness.commands.accept import accept
-from harness.commands.b4_check import b4_check
-from harness.commands.bisect import bisect
-from harness.commands.build import build
-from harness.commands.clean import clean
 from harness.commands.defaults import ENVIRONMENT_PREFIX, read_defaults
-from harness.commands.diff import diff
-from harness.commands.doctor import doctor
 from harness.commands.exit_status import ARGUMENTS, Group
-from harness.commands.history import history
-from harness.commands.patchwork import patchwork
-from harness.commands.report import report
-from harness.commands.run import run
-from harness.commands.semantics import semantics
-from harness.commands.series import series
-from harness.commands.shell import shell
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,8 +31,59 @@ DEFAULTS_HELP = """Defaults of options are read from .harness/config.toml in the
 """
 
 
+class LazyCommand(NamedTuple):
+    """A command that is not imported yet.
+
+    :param module: the module of ``harness/commands/``; it holds the command by the same name.
+    :param short_help: the line about it in ``harness --help``.
+    """
+
+    module: str
+    short_help: str
+
+
+COMMANDS = {
+    "accept": LazyCommand("accept", "Take what the last run saw as the expectation."),
+    "b4-check": LazyCommand("b4_check", "Check a mail on standard input, for b4."),
+    "bisect": LazyCommand("bisect", "Find the commit that changed a behavior."),
+    "build": LazyCommand("build", "Print the folder of a kernel's image and config."),
+    "clean": LazyCommand("clean", "Show what the store holds, and remove it."),
+    "diff": LazyCommand("diff", "Compare two runs."),
+    "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
+    "history": LazyCommand("history", "Show when a result changed, for how long, and how often."),
+    "patchwork": LazyCommand("patchwork", "Post the results of a series, as checks of Patchwork."),
+    "report": LazyCommand("report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),
+    "run": LazyCommand("run", "Run the cases on a kernel (deb when none is named)."),
+    "semantics": LazyCommand("semantics", "Show what each version does, trait by trait."),
+    "series": LazyCommand("series", "Test a patch series, patch by patch."),
+    "shell": LazyCommand("shell", "Open an interactive shell on a fresh machine."),
+}
+
+
+class LazyGroup(Group):
+    """A group that imports a command when it is used, and lists all of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name; None when there is none."""
+        if (lazy := COMMANDS.get(cmd_name)) is None:
+            return None
+        command = getattr(importlib.import_module(f"harness.commands.{lazy.module}"), lazy.module)
+        assert isinstance(command, click.Command)
+        command.short_help = lazy.short_help
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of ``harness --help``."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.short_help) for name, one in sorted(COMMANDS.items())])
+
+
 @click.group(
-    cls=Group,
+    cls=LazyGroup,
     epilog=DEFAULTS_HELP,
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -72,22 +111,3 @@ def main(context: click.Context, verbose: int, log_file: Path | None) -> None:
         # A broken file must not hide the help that says how to fix it.
         if not {"-h", "--help"} & set(context.meta[ARGUMENTS]):
             raise
-
-
-for _command in (
-    run,
-    series,
-    bisect,
-    b4_check,
-    patchwork,
-    diff,
-    report,
-    history,
-    shell,
-    build,
-    accept,
-    semantics,
-    doctor,
-    clean,
-):
-    main.add_command(_command)

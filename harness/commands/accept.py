@@ -9,7 +9,7 @@ import click
 from harness.commands import options
 
 
-@click.command(short_help="Take what the last run saw as the expectation.")
+@click.command()
 @click.argument("case")
 @options.results
 def accept(case: str, results: Path) -> int:

@@ -41,7 +41,7 @@ and for b4 prep --check and b4 am --check:
 """
 
 
-@click.command("b4-check", epilog=B4_HELP, short_help="Check a mail on standard input, for b4.")
+@click.command("b4-check", epilog=B4_HELP)
 @click.option("--series", "is_series", is_flag=True, help="Tell of the whole series, not of the mail's patch.")
 @click.option("--lines", is_flag=True, help="Print lines, as b4 prep and b4 am want them, and not JSON.")
 @click.option("--quick", is_flag=True, help="Build no kernel: whether it applies, and scripts/checkpatch.pl.")

@@ -34,7 +34,7 @@ TREE_HELP = """TREE is one of:
 """
 
 
-@click.command(epilog=TREE_HELP, short_help="Find the commit that changed a behaviour.")
+@click.command(epilog=TREE_HELP)
 @click.argument("tree")
 @click.option("--good", metavar="REV", default="", help="The older end, as it should be.")
 @click.option("--bad", metavar="REV", default="", help="The newer end, as it should not be.  [default: HEAD]")

@@ -12,7 +12,7 @@ from harness.commands import options
 from harness.kernel.build.options import BuildOptions
 
 
-@click.command(epilog=options.KERNEL_HELP, short_help="Print the folder of a kernel's image and config.")
+@click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernel")
 @options.building
 def build(kernel: str, building: BuildOptions) -> int:

@@ -22,7 +22,7 @@ RUN_HELP = """RUN is one of:
 """
 
 
-@click.command(epilog=RUN_HELP, short_help="Hold one run against another.")
+@click.command(epilog=RUN_HELP)
 @click.argument("runs", metavar="RUN [RUN]", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results

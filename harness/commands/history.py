@@ -24,7 +24,7 @@ Telling = Callable[[int], "Sequence[Line]"]
 _NAMED = 5
 
 
-@click.command(short_help="Tell since when, how long, how often.")
+@click.command()
 @click.argument("name", required=False, metavar="[CASE|TRAIT|KERNEL]")
 @click.option("--rebuild", "is_rebuild", is_flag=True, help="Make the database again from the run folders, first.")
 @options.results

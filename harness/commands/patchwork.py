@@ -24,7 +24,7 @@ context_option = click.option(
 target_option = click.option("--target-url", metavar="URL", default="", help="Where the results can be read.")
 
 
-@click.command(short_help="Post what a series came to, as checks of Patchwork.")
+@click.command()
 @click.argument("folder", metavar="FOLDER")
 @click.option("--server", metavar="URL", required=True, help="The server, e.g. https://patchwork.kernel.org.")
 @project_option

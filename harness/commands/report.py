@@ -37,7 +37,7 @@ class Format(StrEnum):
     HTML = "html"
 
 
-@click.command(epilog=RUN_HELP, short_help="Write a report: page, JUnit, KTAP, KCIDB, JSON, text.")
+@click.command(epilog=RUN_HELP)
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option(
     "--format",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.semantics.traits import Semantics, Trait
 
 
-@click.command(short_help="Say what each version does, trait by trait.")
+@click.command()
 @click.argument("words", metavar="[TRAIT|THEME]...", nargs=-1)
 @click.option("--profiles", metavar="NAMES", default="", help="Only these columns: v1,v4,mainline-6.1, say.")
 @click.option("--coverage", is_flag=True, help="The traits not seen with two values on booted kernels.")

@@ -36,7 +36,7 @@ What it means to change is declared in a harness.toml beside it, or with
 """
 
 
-@click.command(epilog=SERIES_HELP, short_help="Judge a patch series, patch by patch.")
+@click.command(epilog=SERIES_HELP)
 @click.argument("series", metavar="SERIES")
 @click.option("--base", metavar="TREE@REV", required=True, help="What it is applied to; deb-src:VERSION, too.")
 @click.option(

@@ -11,7 +11,7 @@ from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 
 
-@click.command(epilog=options.KERNEL_HELP, short_help="Be at the consoles of a fresh machine.")
+@click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernel")
 @options.accel
 @options.machine

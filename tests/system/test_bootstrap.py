@@ -17,7 +17,7 @@ from harness import doctor
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import Completed, find_program, run
-from harness.cli import main
+from harness.cli import COMMANDS
 from tests.private_mounts import needs_mounts, with_mounts
 
 TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename", "cut", "cksum"]
@@ -154,7 +154,7 @@ def test_an_unknown_word_is_told_before_anything_is_installed(sandbox: Sandbox, 
 
 def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
     """Every command of the harness can be started by bootstrap."""
-    statuses = {name: sandbox.start(name).status for name in main.commands}
+    statuses = {name: sandbox.start(name).status for name in COMMANDS}
 
     assert set(statuses.values()) == {0}
 

@@ -14,9 +14,9 @@ import yaml
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
-from harness.cli import main
 from harness.commands import series_output
 from harness.results.folder import JUNIT_NAME
+from tests import told
 
 CI = paths.ROOT / "examples" / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))
@@ -78,7 +78,7 @@ def test_what_it_starts_exists(path: Path) -> None:
 
     assert judged
     for name, *words in called:
-        command = main.commands[name]
+        command = told.commands()[name]
         given = [word for word in words if word != "$@"]
         assert isinstance(command.make_context(name, given, resilient_parsing=False), click.Context)
 

@@ -23,7 +23,7 @@ from harness.base.errors import ExitStatus
 from harness.base.process import PIPE
 from harness.base.process import start as start_process
 from harness.base.store import Store
-from harness.cli import main
+from harness.cli import COMMANDS
 from harness.commands.options import choose_workers
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
@@ -37,7 +37,7 @@ GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 SLOW = "timeout: 300\n\n    # sleep 200\n"
 SOON = 60.0
 """Seconds in which an interrupted run is over on the busiest host; the case that it is in would go on for 200."""
-EVERY = [(), *((name,) for name in main.commands)]
+EVERY = [(), *((name,) for name in COMMANDS)]
 
 
 @pytest.mark.parametrize("command", EVERY)

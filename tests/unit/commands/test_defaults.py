@@ -9,9 +9,8 @@ import pytest
 
 from harness.base.config_file import ConfigFile, find_project_file
 from harness.base.errors import ExitStatus, UsageError
-from harness.cli import main
 from harness.commands.defaults import _PROJECT_KEYS, read_defaults
-from tests.told import Told, call
+from tests.told import Told, call, commands
 
 
 class Files:
@@ -71,7 +70,7 @@ def test_the_project_goes_before_the_user(files: Files) -> None:
         ConfigFile(files.own, True, {"run": {"workers": 2, "seed": 1}}),
     ]
 
-    assert read_defaults(main.commands["run"], found, main.commands) == {"workers": 3, "seed": 1}
+    assert read_defaults(commands()["run"], found, commands()) == {"workers": 3, "seed": 1}
     assert "-n 0: that is no number" in files.call("run", "-n", "0").text
     files.of_project.write_text("[run]\nworkers = 0\n")
     assert "-n 0: that is no number" in files.call("run").text
@@ -154,10 +153,7 @@ def test_a_projects_file_names_only_what_ships(files: Files, value: str) -> None
 def test_every_option_that_a_projects_file_may_set_exists() -> None:
     """An option that is renamed does not stay behind in the list; ``suite`` may be set as soon as there is one."""
     known = {
-        name.removeprefix("--")
-        for command in main.commands.values()
-        for option in command.params
-        for name in option.opts
+        name.removeprefix("--") for command in commands().values() for option in command.params for name in option.opts
     }
 
     assert _PROJECT_KEYS - known <= {"suite", "workers"}
@@ -219,6 +215,6 @@ def test_a_command_without_defaults_starts(files: Files) -> None:
 
 def test_keys_of_every_command_are_distinct() -> None:
     """A key names one option."""
-    for command in main.commands.values():
+    for command in commands().values():
         names = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
         assert len(names) == len(set(names))

@@ -93,6 +93,10 @@ class UsageError(HarnessError):
     exit_status = ExitStatus.USAGE
 
 
+class NewerFormatError(UsageError):
+    """A file was written by a newer harness, in a format that this one cannot read; the file itself is sound."""
+
+
 class CaseError(HarnessError):
     """Who wrote the case must act: the case file cannot be read as one, or two cases contradict each other."""
 

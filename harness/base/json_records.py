@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import GenericAlias
 from typing import TypeVar, get_args, get_type_hints
 
-from harness.base.errors import UsageError
+from harness.base.errors import NewerFormatError, UsageError
 
 _EVIDENCE_LENGTH = 120
 _EARLIEST, _LATEST = -1e9, 1e11
@@ -28,12 +28,13 @@ def loads_value(
 
     :param newest: the newest format that can be read. :param source: what to call the text in an error.
     :param name: what to call the value there, the class's name when left out; :param format_name: and its format.
-    :raises UsageError: the text is damaged, or of a newer format.
+    :raises UsageError: the text is damaged.
+    :raises NewerFormatError: it is of a newer format.
     """
     value = parse_json(text, source)
     version = value.get("format_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > newest:
-        raise UsageError(
+        raise NewerFormatError(
             f"{source} is of {format_name} {version}, and this harness reads up to format {newest}",
             evidence=f'"format_version": {version}',
             remedy="read it with the harness that wrote it, or a newer one",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.base.errors import UsageError
+from harness.base.errors import NewerFormatError, UsageError
 from harness.bisect.state import BisectState, load_bisect
 
 STATE_NAME = "state.json"
@@ -24,10 +24,11 @@ def load_state(folder: Path) -> BisectState | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start anew with --restart") from None
+        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start again with --restart") from None
+    except NewerFormatError:
+        raise
     except UsageError as error:
-        remedy = error.remedy if "format" in error.what else "start anew with --restart"
-        raise UsageError(error.what, evidence=error.evidence, remedy=remedy) from None
+        raise UsageError(error.what, evidence=error.evidence, remedy="start again with --restart") from None
 
 
 @contextlib.contextmanager

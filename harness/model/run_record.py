@@ -14,6 +14,8 @@ from harness.base.json_records import build, loads_value, parse_json
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 1
+NO_KERNEL_ID = "kernel/boots"
+"""Id of the only case in the record of a kernel that could not be fetched, built or booted; no suite has this case."""
 UNKNOWN = "unknown"
 """What stands for a fact of a kernel that could not be had."""
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.base.errors import HarnessError, UsageError
-from harness.model.run_record import RunRecord
+from harness.model.run_record import NO_KERNEL_ID, RunRecord
 from harness.results.folder import CONFIG_NAME, LATEST_NAME, RUN_NAME, load_run
 from harness.results.kernel_line import kernel_letters
 
@@ -173,7 +173,7 @@ def _find_last(number: int, kernel: str, *, results: Path) -> FoundRun:
 
 def is_without_kernel(run: RunRecord) -> bool:
     """Whether no case was asked as there was no kernel: not built, not booted, not fetched."""
-    return [case.id for case in run.cases] == ["kernel/boots"]
+    return [case.id for case in run.cases] == [NO_KERNEL_ID]
 
 
 def _load(folder: Path) -> RunRecord:

@@ -16,7 +16,7 @@ import pytest
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
 from harness.kernel.needs import lack_notes
-from harness.model.run_record import CaseRecord, RunRecord, no_kernel
+from harness.model.run_record import NO_KERNEL_ID, CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
 from harness.report.display.plain import RunDisplay
@@ -29,10 +29,10 @@ from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunF
 from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
-from harness.run.case import CaseEnvironment, make_bench
+from harness.run.case import CaseEnvironment, junit_names, make_bench
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
-from harness.run.selection import InProcess, Selection, find_no_case, pytest_words, run_pytest
+from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics.traits import Semantics
 
 _PYTEST_LOG = "pytest.log"
@@ -81,18 +81,18 @@ def run_cases(
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
     listener = RunRecorder(bench, semantics, folder, display, record, judging.known, selection)
-    status, said = _run_rounds(listener)
+    ended = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
-    if missing := find_no_case(status, said, selection, is_broken=bool(listener.broken)):
+    if missing := find_no_case(ended, selection, is_broken=bool(listener.broken)):
         folder.discard()
         raise missing
-    if status == pytest.ExitCode.INTERNAL_ERROR:
-        log = folder.write_file(_PYTEST_LOG, said)
-        last = said.strip().rpartition("\n")[2]
+    if ended.status == pytest.ExitCode.INTERNAL_ERROR:
+        log = folder.write_file(_PYTEST_LOG, ended.said)
+        last = ended.said.strip().rpartition("\n")[2]
         listener.broken.append(f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}")
     # xdist ends a run that has failed often enough as Ctrl-C does.
-    interrupted = status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
+    interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     comparison = None
     if earlier is not None:
@@ -107,21 +107,21 @@ def run_cases(
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
 
 
-def _run_rounds(listener: RunRecorder) -> tuple[int, str]:
-    """Ask the cases as often as was asked for; pytest's last exit status, and what it had to say."""
-    status, said = int(pytest.ExitCode.OK), ""
+def _run_rounds(listener: RunRecorder) -> PytestRun:
+    """Run the cases as many times as requested, and return how pytest ended the last time."""
+    ended = PytestRun(int(pytest.ExitCode.OK))
     selection = listener.selection
     for number in selection.rounds.numbers():
         listener.round = number
         bench = replace(listener.bench, folder=listener.bench.folder / listener.round_name)
         bench.folder.mkdir(exist_ok=True)
         own = InProcess(bench, order=selection.rounds.order(number))
-        status, said = run_pytest(pytest_words(selection), [listener, own])
-        went_through = status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
+        ended = run_pytest(pytest_words(selection), [listener, own])
+        went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
         if is_enough or not went_through:
             break
-    return status, said
+    return ended
 
 
 def _against(comparison: Comparison, width: int, *, names: tuple[str, str], rates: Mapping[str, str]) -> list[Line]:
@@ -136,7 +136,9 @@ def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, com
     """
     outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
     told = str(error)
-    case = CaseRecord("kernel/boots", "kernel", "boots", outcome, reason=error.what, diff=told, started=time.time())
+    case = CaseRecord(
+        NO_KERNEL_ID, *junit_names(NO_KERNEL_ID), outcome, reason=error.what, diff=told, started=time.time()
+    )
     record = RunRecord(
         kernel=no_kernel(kernel),
         started=time.time(),

@@ -6,11 +6,13 @@ import contextlib
 import io
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.config import ConftestImportFailure
+from _pytest.mark.expression import Expression
 
 from harness.base import paths as places
 from harness.base.errors import CaseError, HarnessError, UsageError
@@ -26,6 +28,7 @@ class Selection:
     :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
     :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
     :param rounds: how often, and in which order.
+    :raises UsageError: pytest cannot parse the expression.
     """
 
     paths: tuple[Path, ...] = ()
@@ -33,6 +36,17 @@ class Selection:
     workers: int = 1
     max_failures: int = 0
     rounds: Rounds = ONCE
+
+    def __post_init__(self) -> None:
+        """Refuse an expression that pytest cannot parse, before any kernel is prepared for it."""
+        try:
+            Expression.compile(self.expression)
+        except SyntaxError as error:
+            raise UsageError(
+                f"-k {self.expression}: that is no expression",
+                evidence=f"{error.text}: at column {error.offset}: {error.msg}",
+                remedy="combine parts of names: -k 'setns and not pidfd'",
+            ) from None
 
     @property
     def is_whole(self) -> bool:
@@ -54,32 +68,60 @@ def worth_starting(workers: int, paths: Sequence[Path]) -> int:
     return max(1, min(workers, len(paths) // _FILES_PER_WORKER))
 
 
-def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> tuple[int, str]:
-    """pytest's exit status, and what it had to say on standard error.
+@dataclass(frozen=True, slots=True)
+class PytestRun:
+    """How pytest ended.
+
+    :param status: its exit status.
+    :param said: what it wrote to standard error.
+    :param is_conftest_broken: whether it did not start because a conftest.py cannot be imported.
+    """
+
+    status: int
+    said: str = ""
+    is_conftest_broken: bool = False
+
+
+class _ConftestWatch:
+    """Notices a conftest.py that cannot be imported: pytest itself only prints that."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_load_initial_conftests(self) -> Generator[None]:
+        try:
+            return (yield)
+        except ConftestImportFailure:
+            self.is_broken = True
+            raise
+
+
+def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> PytestRun:
+    """Run pytest in this process.
 
     What the user's environment asks of pytest is for other projects: it would stop the plug-in or add options.
     """
     said = io.StringIO()
+    watch = _ConftestWatch()
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
     try:
         with contextlib.redirect_stderr(said):
-            return pytest.main([*words], plugins=[*plugins]), said.getvalue()
+            status = pytest.main([*words], plugins=[*plugins, watch])
+        return PytestRun(int(status), said.getvalue(), watch.is_broken)
     finally:
         os.environ.update(kept)
 
 
-def find_no_case(status: int, said: str, selection: Selection, *, is_broken: bool) -> HarnessError | None:
+def find_no_case(ended: PytestRun, selection: Selection, *, is_broken: bool) -> HarnessError | None:
     """Why no case was asked at all, if so: no verdict must not look like a good one."""
     looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
-    if status == pytest.ExitCode.USAGE_ERROR:
-        complaint = said.strip().removeprefix("ERROR: ")
-        if "'-k'" in complaint:
-            remedy = "combine parts of names: -k 'setns and not pidfd'"
-            return UsageError(f"-k {selection.expression}: that is no expression", evidence=complaint, remedy=remedy)
-        if "conftest" in complaint:
+    if ended.status == pytest.ExitCode.USAGE_ERROR:
+        complaint = ended.said.strip().removeprefix("ERROR: ")
+        if ended.is_conftest_broken:
             return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="mend it")
         return UsageError("pytest does not start", evidence=complaint, remedy="rename or mend what it complains of")
-    if status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_broken:
+    if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_broken:
         wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
         remedy = "name a file or folder with *.session or test_*.py files"
         remedy += ", or another -k expression" if selection.expression else ""

@@ -246,7 +246,6 @@ def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
     ("words", "what"),
     [
         (["-k", "nosuch"], "no case was selected with -k nosuch"),
-        (["-k", "a and ("], "-k a and (: that is no expression"),
         (["-k", "nosuch", "-n", "2"], "no case was selected with -k nosuch"),
         (["--cases", "empty", "-n", "1"], "no case was selected"),
         (["--cases", "odd[1].session"], "pytest does not start"),

@@ -54,6 +54,7 @@ WRAPPERS = {
     "jinja2": {"report.page.html"},
     "qemu": {"guest.qmp"},
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
+    "_pytest": {"run.selection"},
     "sqlite3": {"results.history_db", "results.history"},
     "urllib.request": {"series.patchwork"},
 }

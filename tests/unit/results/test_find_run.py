@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.model.run_record import FORMAT_VERSION, RunRecord
+from harness.model.run_record import FORMAT_VERSION, NO_KERNEL_ID, RunRecord
 from harness.results.find_run import KERNELS_NAME, find_run, find_runs
 from harness.results.folder import RunFolder
 from tests.unit.report.sample import KERNEL, RUN, STARTED
@@ -33,7 +33,7 @@ def test_last_is_the_newest_complete_run(tmp_path: Path) -> None:
     """One that was killed, and one without a kernel, are passed over; so is one that cannot be read."""
     first, second = make(tmp_path, 1), make(tmp_path, 2)
     make(tmp_path, 3, run=replace(RUN, complete=False))
-    make(tmp_path, 4, run=replace(RUN, cases=(replace(RUN.cases[0], id="kernel/boots"),)))
+    make(tmp_path, 4, run=replace(RUN, cases=(replace(RUN.cases[0], id=NO_KERNEL_ID),)))
     (make(tmp_path, 5) / "run.json").write_text('{"format')
 
     assert find_run("last", results=tmp_path).folder == second

@@ -21,7 +21,8 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE, Store
 from harness.kernel.source.tree import Source, source_package
-from harness.model.series_record import SERIES_NAME, load_series
+from harness.model.series_record import SERIES_NAME
+from harness.results.records import load_series
 
 _SECONDS = 4 * 3600.0
 _MADE = ("kernel-build", "kernel-objects", "template", "mounted-template", "checkpatch", "patched-tree")

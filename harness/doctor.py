@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ _BUILD_PROGRAMS = {
 }
 """What a build runs, and the Debian package of each; as in ./bootstrap."""
 _BUILD_HEADERS = {"/usr/include/elfutils/version.h": "libelf-dev"}
-_INSTALL = re.compile(r"apt-get install ([a-z0-9][a-z0-9+. -]*)")
 
 
 class CheckState(StrEnum):
@@ -116,8 +114,7 @@ def _look(what: str, ask: Callable[[], str]) -> HostFinding:
     try:
         return HostFinding(what, CheckState.GOOD, ask())
     except HarnessError as error:
-        named = _INSTALL.search(error.remedy)
-        return HostFinding(what, CheckState.LACK, str(error), tuple(named[1].split()) if named else ())
+        return HostFinding(what, CheckState.LACK, str(error), error.packages)
 
 
 def _writable(store: Store) -> str:
@@ -137,7 +134,9 @@ def _writable(store: Store) -> str:
 def _programs(*names: str, package: str) -> str:
     missing = [name for name in names if process.find_program(name) is None]
     if missing:
-        raise HostError(f"{', '.join(missing)} not found", remedy=f"apt-get install {package}")
+        raise HostError(
+            f"{', '.join(missing)} not found", remedy=f"apt-get install {package}", packages=package.split()
+        )
     return ", ".join(names)
 
 

@@ -13,10 +13,9 @@ worker asks :func:`machine` for one machine a case. What is then done with a mac
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
+from harness.base.json_records import dump_value, from_table, parse_json
 from harness.base.store import Store
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
@@ -34,7 +34,7 @@ from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.kernel.needs import Feature
-from harness.model.run_record import UNKNOWN, KernelRecord, read_kernel
+from harness.model.run_record import UNKNOWN, KernelRecord
 from harness.semantics.profile import Declaration
 from harness.session.console_name import ConsoleName
 
@@ -282,53 +282,14 @@ def read_machine_type(name: str) -> MachineType:
 
 
 def dump_prepared(prepared: Prepared) -> str:
-    """As JSON, for another process of this run; see :func:`load_prepared`."""
-    return json.dumps(asdict(prepared), default=str)
+    """Return it as JSON, for another process of this run; see :func:`load_prepared`."""
+    return dump_value(prepared, indent=None)
 
 
 def load_prepared(text: str) -> Prepared:
-    """The value that :func:`dump_prepared` wrote."""
-    table = json.loads(text)
-    request = _read_request(table["request"])
-    template = table["template"]
-    verdict = table["acceleration"]
-    return Prepared(
-        request=request,
-        template=_read_template(template, request) if template else None,
-        kernel=read_kernel(table["kernel"]),
-        config_text=table["config_text"],
-        profile=table["profile"],
-        acceleration=AccelerationVerdict(**{**verdict, "acceleration": Acceleration(verdict["acceleration"])}),
-        qemu_version=table["qemu_version"],
-        guest_digest=table["guest_digest"],
-        notes=tuple(table["notes"]),
-        lacking=tuple(map(Feature, table["lacking"])),
-        declared=Declaration(**table["declared"]) if table["declared"] else None,
-        build_log=Path(table["build_log"]) if table["build_log"] else None,
-    )
-
-
-def _read_request(table: dict[str, object]) -> BootRequest:
-    machine_type = table["machine_type"]
-    assert isinstance(machine_type, dict)
-    return BootRequest(
-        Path(str(table["program"])),
-        Path(str(table["image"])),
-        Path(str(table["initramfs"])),
-        parse_machine_type(machine_type["text"], name=machine_type["name"]),
-        Acceleration(str(table["acceleration"])),
-        float(str(table["boot_seconds"])),
-    )
-
-
-def _read_template(table: dict[str, object], request: BootRequest) -> Template:
-    return Template(
-        request,
-        Path(str(table["folder"])),
-        boot_seconds=float(str(table["boot_seconds"])),
-        attempts=int(str(table["attempts"])),
-        taint=int(str(table["taint"])),
-    )
+    """Read the value that :func:`dump_prepared` wrote."""
+    source = "what the controller sent"
+    return from_table(Prepared, parse_json(text, source), name="prepared", source=source)
 
 
 def _kernel_record(kernel: Kernel) -> KernelRecord:
@@ -341,4 +302,5 @@ def _kernel_record(kernel: Kernel) -> KernelRecord:
         config_digest=kernel.config.digest if kernel.config else UNKNOWN,
         config_source=kernel.config_source.value,
         build=kernel.build,
+        came_from=kernel.came_from,
     )

@@ -12,9 +12,10 @@ exception: see ``harness/model/verdict.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -48,26 +49,41 @@ class HarnessError(Exception):
     :param what: one sentence, no full stop, naming the thing by the words the user typed.
     :param evidence: what was seen: the lines of a log, the bytes of a header, the answer of a program.
     :param remedy: what to do now; a command where there is one.
+    :param log: the file that holds everything the evidence was taken from; None when there is none.
+    :param packages: the Debian packages that provide what this host is missing.
     """
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.HOST
     stage: Stage | None = None
     """At which stage of a kernel it came; None where no stage is known. Not kept across processes."""
 
-    def __init__(self, what: str, *, evidence: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        evidence: str = "",
+        remedy: str = "",
+        log: Path | None = None,
+        packages: Iterable[str] = (),
+    ) -> None:
         super().__init__(what, evidence, remedy)
         self.what = what
         self.evidence = evidence
         self.remedy = remedy
+        self.log = log
+        self.packages = tuple(packages)
 
     def __reduce__(self) -> tuple[object, ...]:
         # An error crosses process borders (xdist); keyword-only arguments would be lost by the default.
-        return _rebuild, (type(self), self.what, self.evidence, self.remedy)
+        return _rebuild, (type(self), self.what, self.evidence, self.remedy, self.log, self.packages)
 
     def __str__(self) -> str:
         parts = [self.what]
-        if self.evidence.strip():
-            parts.append("\n".join(f"    {line}" for line in self.evidence.rstrip("\n").split("\n")))
+        evidence = [self.evidence.rstrip("\n")] if self.evidence.strip() else []
+        if self.log is not None:
+            evidence.append(f"the whole log: {self.log}")
+        if evidence:
+            parts.append("\n".join(f"    {line}" for line in "\n".join(evidence).split("\n")))
         if self.remedy:
             parts.append(f"What to do: {self.remedy}")
         return "\n".join(parts)
@@ -83,8 +99,23 @@ def during(stage: Stage) -> Iterator[None]:
         raise
 
 
-def _rebuild(kind: type[HarnessError], what: str, evidence: str, remedy: str) -> HarnessError:
-    return kind(what, evidence=evidence, remedy=remedy)
+@contextmanager
+def provided_by(packages: Iterable[str]) -> Iterator[None]:
+    """Note the Debian packages in every error of ours that comes out of the block and names none yet.
+
+    :param packages: what provides the programs that the block runs.
+    """
+    try:
+        yield
+    except HarnessError as error:
+        error.packages = error.packages or tuple(packages)
+        raise
+
+
+def _rebuild(
+    kind: type[HarnessError], what: str, evidence: str, remedy: str, log: Path | None, packages: tuple[str, ...]
+) -> HarnessError:
+    return kind(what, evidence=evidence, remedy=remedy, log=log, packages=packages)
 
 
 class UsageError(HarnessError):

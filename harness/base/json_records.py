@@ -1,51 +1,89 @@
-"""Frozen values from JSON, each field held against its annotation; what is damaged or too new is told. Pure."""
+"""Frozen values to JSON and back, each field checked by its annotation; wraps msgspec. Pure.
+
+JSON text itself goes through Python's ``json``: it carries half surrogate pairs, which output of a guest can hold, as
+ASCII escapes, and msgspec's own encoder refuses them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
-from enum import StrEnum
-from types import GenericAlias
-from typing import TypeVar, get_args, get_type_hints
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+from typing import Annotated, TypeVar
+
+import msgspec
 
 from harness.base.errors import NewerFormatError, UsageError
 
 _EVIDENCE_LENGTH = 120
-_EARLIEST, _LATEST = -1e9, 1e11
-"""Between these stands each time in a record, in seconds: no date can be made of others, nor of what is no number."""
-_AS_THEY_ARE = (str, int, bool)
 _T = TypeVar("_T")
-# By class, filled when first asked: they cost as much as the reading.
-_HINTS: dict[object, Mapping[str, object]] = {}
-_MEMBERS: dict[object, Mapping[str, StrEnum]] = {}
+
+Seconds = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e11)]
+"""A time or a duration of a record: no date can be made of a number beyond these, nor of infinity."""
+
+Upgrade = Callable[[dict[str, object]], dict[str, object]]
+"""Turns the table of an older format into that of the newest one."""
+
+_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`")
+_PATH_PART = re.compile(r"\.(?P<name>\w+)|\[(?P<number>[0-9]+)\]")
 
 
-def loads_value(
-    kind: type[_T], text: str, *, newest: int, source: str, name: str = "", format_name: str = "format"
+def to_table(value: object) -> dict[str, object]:
+    """Return a frozen value as a table of what JSON knows: texts, numbers, lists, tables.
+
+    :raises TypeError: a field is of a type that JSON cannot hold.
+    """
+    table: dict[str, object] = msgspec.to_builtins(value, enc_hook=_plain)
+    return table
+
+
+def dump_value(value: object, *, indent: int | None = 1, first: Iterable[str] = ()) -> str:
+    """Return a frozen value as JSON: ASCII only, newline at the end.
+
+    :param indent: columns of indentation; None for one line.
+    :param first: the keys to write before all others.
+    :raises ValueError: a number is infinite or not a number.
+    """
+    table = to_table(value)
+    ordered = {**{key: table[key] for key in first}, **table}
+    return json.dumps(ordered, indent=indent, allow_nan=False) + "\n"
+
+
+def load_value(
+    kind: type[_T], text: str, *, newest: int, source: str, upgrade: Upgrade, name: str = "", format_name: str = ""
 ) -> _T:
-    """A frozen value of ``kind`` from the JSON of its ``asdict``, which holds its ``format_version``.
+    """Read a frozen value from the JSON that :func:`dump_value` wrote; it holds its ``format_version``.
 
-    :param newest: the newest format that can be read. :param source: what to call the text in an error.
-    :param name: what to call the value there, the class's name when left out; :param format_name: and its format.
+    :param newest: the newest format that can be read.
+    :param source: what to call the text in an error.
+    :param upgrade: what makes the table of an older format one of the newest.
+    :param name: what to call the value in an error; the class's name when left out.
+    :param format_name: what to call its format.
     :raises UsageError: the text is damaged.
     :raises NewerFormatError: it is of a newer format.
     """
     value = parse_json(text, source)
-    version = value.get("format_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version > newest:
-        raise NewerFormatError(
-            f"{source} is of {format_name} {version}, and this harness reads up to format {newest}",
-            evidence=f'"format_version": {version}',
-            remedy="read it with the harness that wrote it, or a newer one",
-        )
-    return build(kind, value, name or kind.__name__, source)
+    if isinstance(value, dict):
+        version = value.get("format_version")
+        if isinstance(version, int) and version > newest:
+            raise NewerFormatError(
+                f"{source} is of {format_name or 'format'} {version}, and this harness reads up to format {newest}",
+                evidence=f'"format_version": {version}',
+                remedy="read it with the harness that wrote it, or a newer one",
+            )
+        value = upgrade(value)
+    return from_table(kind, value, name=name or kind.__name__, source=source)
 
 
 def parse_json(text: str, source: str) -> object:
-    """What a JSON text holds. :raises UsageError: it is damaged."""
+    """Parse a JSON text.
+
+    :param source: what to call the text in an error.
+    :raises UsageError: it is damaged.
+    """
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
         raise _damaged(source, f"{error}\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
     except RecursionError:
@@ -53,82 +91,55 @@ def parse_json(text: str, source: str) -> object:
     return value
 
 
-def build(kind: type[_T], value: object, where: str, source: str) -> _T:
-    """A frozen value of ``kind`` from parsed JSON.
+def from_table(kind: type[_T], table: object, *, name: str, source: str) -> _T:
+    """Make a frozen value of parsed JSON.
 
-    :param where: what to call it in an error. :raises UsageError: it is damaged.
+    :param name: what to call the value in an error.
+    :param source: what to call the text in an error.
+    :raises UsageError: a field is missing, or is not what its annotation says.
     """
     try:
-        return _object(kind, value)
-    except _ValueMismatchError as wrong:
-        raise _damaged(source, f"{where}{''.join(reversed(wrong.path))}{wrong.what}") from None
+        return msgspec.convert(table, kind, dec_hook=_typed)
+    except msgspec.ValidationError as error:
+        raise _damaged(source, _describe(str(error), table, name)) from None
 
 
-class _ValueMismatchError(Exception):
-    """A part is not what its annotation says. Where it stands is told on the way out: nearly all parts are right.
+def _plain(value: object) -> object:
+    """What stands in JSON for a value of a type that msgspec does not know."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be kept as JSON")
 
-    :param what: what it is, to be said after its place.
-    """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.path: list[str] = []
-        """The way to it, from the inside."""
+def _typed(kind: type, value: object) -> object:
+    """The reverse of :func:`_plain`; mappings msgspec reads by itself."""
+    if issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    raise TypeError(f"{kind.__name__} cannot be read from JSON")
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no number")
+
+
+def _describe(complaint: str, table: object, name: str) -> str:
+    """msgspec's complaint with the field by our name for the record, and what the field holds."""
+    found = _PATH.search(complaint)
+    path = found["path"] if found else ""
+    value = table
+    for part in _PATH_PART.finditer(path):
+        try:
+            value = value[part["name"] or int(part["number"])]  # type: ignore[index]  # a path of this very table
+        except (LookupError, TypeError):
+            value = table
+            break
+    holds = "" if isinstance(value, dict | list) else f" is {value!r:.{_EVIDENCE_LENGTH}}"
+    return f"{name}{path}{holds}: {_PATH.sub('', complaint)}"
 
 
 def _damaged(source: str, evidence: str) -> UsageError:
     return UsageError(
         f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
     )
-
-
-def _object(kind: type[_T], value: object) -> _T:
-    if not isinstance(value, dict):
-        raise _ValueMismatchError(f" is {value!r:.{_EVIDENCE_LENGTH}}, not an object")
-    hints = _HINTS.get(kind) or _HINTS.setdefault(kind, get_type_hints(kind))
-    fields = {}
-    for name, hint in hints.items():
-        if name in value:
-            given = value[name]
-            if type(given) is hint and hint in _AS_THEY_ARE:  # nearly always
-                fields[name] = given
-                continue
-            try:
-                fields[name] = _convert(hint, given)
-            except _ValueMismatchError as wrong:
-                wrong.path.append(f".{name}")
-                raise
-    try:
-        return kind(**fields)
-    except TypeError as error:
-        raise _ValueMismatchError(f": {error}") from None
-
-
-def _convert(hint: object, value: object) -> object:
-    if hint in _AS_THEY_ARE and type(value) is hint:
-        return value
-    if isinstance(hint, GenericAlias) and isinstance(value, list):
-        (part,) = get_args(hint)[:1]
-        return tuple(_items(part, value))
-    if isinstance(value, str) and (known := _MEMBERS.get(hint)) and value in known:
-        return known[value]
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST < value < _LATEST:
-        return float(value)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _object(hint, value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
-        known = _MEMBERS.setdefault(hint, {one.value: one for one in hint})
-        if value in known:
-            return known[value]
-    wanted = hint.__name__ if isinstance(hint, type) and not isinstance(hint, GenericAlias) else hint
-    raise _ValueMismatchError(f" is {value!r:.{_EVIDENCE_LENGTH}}, not of type {wanted}")
-
-
-def _items(hint: object, values: list[object]) -> Iterator[object]:
-    for at, value in enumerate(values):
-        try:
-            yield _convert(hint, value)
-        except _ValueMismatchError as wrong:
-            wrong.path.append(f"[{at}]")
-            raise

@@ -109,7 +109,7 @@ class Bisection:
             except SeriesError as error:
                 remedy = error.remedy or "name another end, a commit that builds and boots"
                 what = f"the {role} cannot be judged: {error.what}"
-                raise SeriesError(what, evidence=error.evidence, remedy=remedy) from None
+                raise SeriesError(what, evidence=error.evidence, remedy=remedy, log=error.log) from None
             self.asker.options = replace(self.asker.options, profile=run.profile)
             cases[role] = answer.cases
             seconds = round(time.monotonic() - began, 1)

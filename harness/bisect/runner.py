@@ -18,7 +18,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.store import Store
 from harness.bisect.targets import Target, file_of, files_to_ask, read_cases, read_value
-from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
 from harness.report.display.plain import RunDisplay
@@ -28,7 +28,6 @@ from harness.results.known_failures import KnownFailures
 from harness.run.one_kernel import Judging, run_cases
 from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
-from harness.semantics import judge
 from harness.semantics.traits import Semantics
 
 RUNS = "runs"
@@ -173,7 +172,7 @@ class CommitRunner:
         )
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
-        if broken := [problem for problem in record.problems if judge.CONTRADICTION not in problem]:
+        if broken := [one.text for one in record.problems if one.kind is not ProblemKind.CONTRADICTION]:
             raise CaseError("a case file is broken", evidence="\n".join(broken), remedy="mend it, then start again")
         failed = [case for case in record.cases if case.outcome is Outcome.ERROR]
         if is_wide and 0 < len(failed) < len(record.cases):

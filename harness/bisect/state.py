@@ -6,12 +6,12 @@ was killed goes on where it was, and one that is over can be looked at again.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.base.json_records import loads_value
+from harness.base.json_records import Seconds, dump_value, load_value
 from harness.bisect.targets import Kind, Target
+from harness.results.older_formats import upgrade_bisection
 
 FORMAT_VERSION = 1
 
@@ -90,7 +90,7 @@ class StepRecord:
     image: str = ""
     seen: tuple[SeenRecord, ...] = ()
     runs: tuple[str, ...] = ()
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,14 @@ class BisectState:
 
 def dump_bisect(state: BisectState) -> str:
     """As JSON."""
-    return json.dumps(asdict(state), indent=1) + "\n"
+    return dump_value(state)
 
 
 def load_bisect(text: str, *, source: str) -> BisectState:
-    """What :func:`dump_bisect` wrote.
+    """Read what :func:`dump_bisect` wrote, in this format or an older one.
 
-    :param source: what to call the text in an error. :raises UsageError: it is damaged, or of a newer harness.
+    :param source: what to call the text in an error.
+    :raises UsageError: it is damaged.
+    :raises NewerFormatError: it was written by a newer harness.
     """
-    return loads_value(BisectState, text, newest=FORMAT_VERSION, source=source)
+    return load_value(BisectState, text, newest=FORMAT_VERSION, source=source, upgrade=upgrade_bisection)

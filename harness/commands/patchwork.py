@@ -77,7 +77,8 @@ def patchwork(
 
 def _read(word: str, results: Path) -> SeriesRecord:
     """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
-    from harness.model.series_record import SERIES_NAME, load_series
+    from harness.model.series_record import SERIES_NAME
+    from harness.results.records import load_series
 
     file = next(
         (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME

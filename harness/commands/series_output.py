@@ -87,7 +87,8 @@ class SeriesOutputs:
             poster.post(final_checks(record, context=self.context, target_url=self.target_url), say=tell_waiting)
         except HarnessError as error:
             again = f"post the checks again: harness patchwork {folder} --server {self.server}"
-            return tell(type(error)(error.what, evidence=error.evidence, remedy=f"{error.remedy}; then {again}"))
+            error.remedy = f"{error.remedy}; then {again}"
+            return tell(error)
         return ExitStatus.AS_EXPECTED
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.base import process
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError
+from harness.base.errors import HostError, provided_by
 from harness.base.store import Store, digest_of
 
 MINIMUM = (6, 0)
@@ -41,17 +41,18 @@ def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emu
     remedy = f"install it: apt-get install {package}"
     program = process.find_program(name)
     if program is None:
-        raise HostError(f"{name} is not installed", remedy=remedy)
+        raise HostError(f"{name} is not installed", remedy=remedy, packages=(package,))
     stat = program.stat()
     key = digest_of(str(program), str(stat.st_size), str(stat.st_mtime_ns), str(stat.st_ino))
     known = store.recall("emulator", key)
     said = str(known["version"]) if known else ""
     if not said:
-        answer = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text
+        with provided_by((package,)):
+            answer = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text
         said = answer.strip().partition("\n")[0]
     found = _VERSION.search(said)
     if not found:
-        raise HostError(f"{program} does not say its version", evidence=said, remedy=remedy)
+        raise HostError(f"{program} does not say its version", evidence=said, remedy=remedy, packages=(package,))
     if (int(found[1]), int(found[2])) < MINIMUM:
         raise HostError(
             f"{name} is too old: version {MINIMUM[0]}.{MINIMUM[1]} or newer is needed",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.base import process
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, UsageError
+from harness.base.errors import HostError, UsageError, provided_by
 from harness.base.store import Store, digest_of
 from harness.guest import cpio, definition, elf
 from harness.guest.definition import GuestDefinition
@@ -25,6 +25,7 @@ _PRODUCT = "guest-image"
 _FACT = "guest-image-inputs"
 _ARCHIVE = "guest.cpio"
 _DESCRIPTION = "image.json"
+_COMPILER_PACKAGES = ("gcc", "libc6-dev")
 _CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 _PROBE_SECONDS = 20
 # Nothing of the user's environment may change what the loader, the compiler or a program says.
@@ -127,12 +128,13 @@ def _read_sources(definition_path: Path, init: Path, helper: Path) -> _Sources:
     missing = sorted(parsed.programs.keys() - programs.keys())
     if compiler is None:
         missing.append("cc")
-        packages |= {"gcc", "libc6-dev"}
+        packages.update(_COMPILER_PACKAGES)
     if compiler is None or missing:
         raise HostError(
             f"the guest needs programs that this host lacks: {', '.join(missing)}",
             evidence=f"{definition_path} takes them from PATH",
             remedy=f"install them: apt-get install {' '.join(sorted(packages))}",
+            packages=sorted(packages),
         )
     return _Sources(parsed, init_bytes, helper, digest_of(text, init_bytes, helper_bytes), programs, compiler)
 
@@ -205,11 +207,13 @@ def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
             continue
         version = process.run([program, "--version"], deadline=probe_deadline, check=False, env=_ENVIRONMENT)
         found = (version.complaint.splitlines() or ["it does not say its version"])[0]
+        package = sources.definition.programs[requirement.program]
         raise HostError(
             f"{requirement.program} is too old for the guest: it needs {requirement.needed}",
             evidence=f"{program}: {found}\n"
             f"{requirement.expect.strip()!r} is not in what '{' '.join(answer.argv)}' prints",
-            remedy=f"install a newer one: apt-get install {sources.definition.programs[requirement.program]}",
+            remedy=f"install a newer one: apt-get install {package}",
+            packages=(package,),
         )
 
 
@@ -232,19 +236,22 @@ def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
         raise HostError(
             "the compiler has no static C library",
             evidence=f"$ {' '.join(argv)}\n{path}",
-            remedy="install it: apt-get install gcc libc6-dev",
+            remedy=f"install it: apt-get install {' '.join(_COMPILER_PACKAGES)}",
+            packages=_COMPILER_PACKAGES,
         )
     return path
 
 
 def _compile(sources: _Sources, folder: Path, deadline: Deadline) -> bytes:
     made = folder / "nsctl"
-    process.run(
-        [sources.compiler, *_CFLAGS, "-o", made, sources.helper],
-        deadline=deadline,
-        env=_ENVIRONMENT,
-        remedy="install a working compiler: apt-get install gcc libc6-dev",
-    )
+    packages = " ".join(_COMPILER_PACKAGES)
+    with provided_by(_COMPILER_PACKAGES):
+        process.run(
+            [sources.compiler, *_CFLAGS, "-o", made, sources.helper],
+            deadline=deadline,
+            env=_ENVIRONMENT,
+            remedy=f"install a working compiler: apt-get install {packages}",
+        )
     program = made.read_bytes()
     made.unlink()
     return program

@@ -30,6 +30,7 @@ from harness.kernel.source.locate import no_patches, not_a_tree, read_as
 from harness.kernel.source.tree import Source, is_tree, source_package, source_tree
 from harness.kernel.toolchain.toolchain import find_adjustments, find_toolchain
 from harness.model.kernel_spec import parse_patches, parse_spec
+from harness.model.origin import Origin
 from harness.model.run_record import BuildRecord
 from harness.semantics.profile import Declaration
 
@@ -44,6 +45,7 @@ class SourceKernel:
     """A kernel that was built.
 
     :param origin: the source and what was applied to it, for humans. :param log: what make said.
+    :param came_from: the source alone, as facts.
     :param profile: name of the profile that a shipped series names; empty for any other kernel.
     :param declared: in what it is meant to differ from that profile.
     """
@@ -51,6 +53,7 @@ class SourceKernel:
     image: Path
     origin: str
     record: BuildRecord
+    came_from: Origin
     log: Path
     notes: tuple[str, ...]
     profile: str = ""
@@ -201,9 +204,9 @@ def _tell(
     notes = [*source.notes, *(note for one in trees[1:] for note in one.notes), *config.notes, *built.notes]
     if source.uncommitted:
         changes = f"{source.uncommitted} uncommitted change{'' if source.uncommitted == 1 else 's'}"
-        notes.append(f"{source.described}, with {changes}")
+        notes.append(f"{source.origin}, with {changes}")
     record = BuildRecord(
-        source=source.described,
+        source=str(source.origin),
         base=trees[1].base if len(trees) > 1 else tree.base,
         commit=tree.commit,
         uncommitted=source.uncommitted,
@@ -219,8 +222,9 @@ def _tell(
     )
     return SourceKernel(
         image=built.image,
-        origin=" + ".join([source.described, *(one.title for one in series)]),
+        origin=" + ".join([str(source.origin), *(one.title for one in series)]),
         record=record,
+        came_from=source.origin,
         log=built.log,
         notes=tuple(dict.fromkeys(notes)),
         profile=shipped.profile if shipped else "",

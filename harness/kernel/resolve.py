@@ -17,6 +17,7 @@ from harness.kernel.source.apt import Apt
 from harness.kernel.source.image_package import fetch_image_package
 from harness.kernel.source.locate import find_named
 from harness.model.kernel_spec import KernelSpec, SpecKind
+from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import NOT_BUILT, BuildRecord
 from harness.semantics.profile import Declaration
 
@@ -32,6 +33,7 @@ class Kernel:
     """A kernel to test.
 
     :param origin: where it came from: package and version, or the path.
+    :param came_from: the same as facts; of a kernel that was built, its source alone.
     :param release: as ``uname -r`` will say; empty when the image does not tell.
     :param banner: the version line; empty when the image does not tell.
     :param image_digest: sha256 of the image file, as ``sha256sum`` says it.
@@ -57,6 +59,7 @@ class Kernel:
     build_log: Path | None = None
     profile: str = ""
     declared: Declaration | None = None
+    came_from: Origin = UNKNOWN_ORIGIN
 
     @property
     def config_source(self) -> ConfigSource:
@@ -93,12 +96,19 @@ def resolve_kernel(
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
             fetched = fetch_image_package(store, spec, deadline=deadline, apt=apt)
-            origin = f"{fetched.package} {fetched.version}"
+            origin = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version)
             return _read(store, spec, fetched.image, origin=origin, notes=(fetched.note,), deadline=deadline)
         case SpecKind.PATH:
             named = find_named(spec)
             if isinstance(named, Path):
-                return _read(store, spec, named, origin=str(named.absolute()), notes=(), deadline=deadline)
+                return _read(
+                    store,
+                    spec,
+                    named,
+                    origin=Origin(OriginKind.IMAGE, str(named.absolute())),
+                    notes=(),
+                    deadline=deadline,
+                )
             word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
             word = SourceWord(spec.patches, version=spec.name)
@@ -108,9 +118,10 @@ def resolve_kernel(
     from harness.kernel.from_source import kernel_from_source
 
     built = kernel_from_source(store, word, build, deadline=deadline, apt=apt, say=say, progress=progress)
-    kernel = _read(store, spec, built.image, origin=built.origin, notes=built.notes, deadline=deadline)
+    kernel = _read(store, spec, built.image, origin=built.came_from, notes=built.notes, deadline=deadline)
     return replace(
         kernel,
+        origin=built.origin,
         build=built.record,
         build_log=built.log,
         profile=built.profile,
@@ -119,7 +130,7 @@ def resolve_kernel(
 
 
 def _read(
-    store: Store, spec: KernelSpec, path: Path, *, origin: str, notes: tuple[str, ...], deadline: Deadline
+    store: Store, spec: KernelSpec, path: Path, *, origin: Origin, notes: tuple[str, ...], deadline: Deadline
 ) -> Kernel:
     """The kernel in an image file, by what the file says of itself."""
     name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
@@ -130,7 +141,8 @@ def _read(
         _require_bootable(found.config, image.facts.release or name)
     return Kernel(
         spec=spec,
-        origin=origin,
+        origin=str(origin),
+        came_from=origin,
         image=path.absolute(),
         release=image.facts.release,
         architecture=image.facts.architecture,

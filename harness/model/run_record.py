@@ -6,14 +6,18 @@ refuses a newer one by name. A field that is only added does not raise it: an ol
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from harness.base.json_records import build, loads_value, parse_json
+from harness.base.json_records import Seconds, dump_value, to_table
+from harness.model.origin import UNKNOWN_ORIGIN, Origin
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since 2, a problem has a kind; ``harness/results/older_formats.py`` reads what came before."""
 NO_KERNEL_ID = "kernel/boots"
 """Id of the only case in the record of a kernel that could not be fetched, built or booted; no suite has this case."""
 UNKNOWN = "unknown"
@@ -26,6 +30,57 @@ class OutcomeCount:
 
     outcome: Outcome
     times: int
+
+
+class ProblemKind(StrEnum):
+    """What went wrong in a run beside its cases: what is to be done about it depends on this, not on the words."""
+
+    CONTRADICTION = "contradiction"
+    """Two cases saw different values of one trait, which therefore counts as not seen."""
+    UNKNOWN_VALUE = "unknown value"
+    """A case saw a trait or a value that the suite does not define."""
+    BROKEN_FILE = "broken file"
+    """A case file cannot be read."""
+    EXPIRED = "expired"
+    """A known failure is past its last day."""
+    ABORTED = "aborted"
+    """pytest itself failed."""
+    OTHER = "other"
+    """Recorded by a harness that did not distinguish it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error of a run that belongs to no case.
+
+    :param text: for people; the first line is the sentence, the others are evidence.
+    """
+
+    kind: ProblemKind
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNote:
+    """A known failure that a case met.
+
+    :param trait: the trait that is known to differ; empty when it is the case itself that is known to fail.
+    :param reason: why it fails.
+    :param link: where that is discussed.
+    :param expires: the last day on which the failure is known.
+    """
+
+    trait: str
+    reason: str
+    link: str
+    expires: datetime.date
+
+    def __str__(self) -> str:
+        of = f"{self.trait} " if self.trait else ""
+        return f"{of}known until {self.expires}: {self.reason} ({self.link})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +107,7 @@ class CaseRecord:
     :param excused: why its failure is no regression from the run's baseline, in one line; else empty.
     :param tries: what it came to how often, when it was asked more than once; the rest is of the first of its worst
         results, ``seconds`` of all.
+    :param known_failures: what ``known`` says, entry by entry.
     """
 
     id: str
@@ -62,8 +118,8 @@ class CaseRecord:
     reason: str = ""
     diff: str = ""
     transcript: str = ""
-    seconds: float = 0.0
-    started: float = 0.0
+    seconds: Seconds = 0.0
+    started: Seconds = 0.0
     machine: str = ""
     folder: str = ""
     splats: tuple[SplatReport, ...] = ()
@@ -73,6 +129,7 @@ class CaseRecord:
     known: str = ""
     excused: str = ""
     tries: tuple[OutcomeCount, ...] = ()
+    known_failures: tuple[KnownNote, ...] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -128,7 +185,7 @@ class BuildRecord:
     patch_digests: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     compiler: str = ""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     reused: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -147,6 +204,7 @@ class KernelRecord:
     :param config_source: ``beside the image``, ``IKCONFIG in the image``, ``/proc/config.gz in the guest``, or
         ``unknown``.
     :param build: how it was built.
+    :param came_from: ``origin``, of a kernel that was built the source alone, as facts.
     """
 
     spec: str
@@ -157,6 +215,7 @@ class KernelRecord:
     config_digest: str
     config_source: str
     build: BuildRecord = NOT_BUILT
+    came_from: Origin = UNKNOWN_ORIGIN
 
 
 def is_known(fact: str) -> bool:
@@ -231,8 +290,8 @@ class RunRecord:
     """
 
     kernel: KernelRecord
-    started: float
-    seconds: float = 0.0
+    started: Seconds
+    seconds: Seconds = 0.0
     complete: bool = False
     acceleration: str = ""
     acceleration_evidence: str = ""
@@ -245,10 +304,10 @@ class RunRecord:
     command: str = ""
     harness_version: str = ""
     workers: int = 1
-    boot_seconds: float = 0.0
+    boot_seconds: Seconds = 0.0
     nearest: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     traits: tuple[TraitRecord, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
     baseline: BaselineRecord = NO_BASELINE
@@ -256,38 +315,16 @@ class RunRecord:
 
 
 def dump_run(run: RunRecord) -> str:
-    """The record as JSON: ASCII only, so that even half a surrogate pair from a guest survives the way to disk."""
-    fields = asdict(run)
-    return json.dumps({"format_version": fields.pop("format_version"), **fields}, indent=1, allow_nan=False) + "\n"
+    """Return the record as JSON: ASCII only, so that even half a surrogate pair from a guest survives on disk."""
+    return dump_value(run, first=("format_version",))
 
 
 def dumps_several(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
-    """Several records as one JSON object, ``{"format_version": ..., "runs": [...]}``, each with its ``name``."""
-    tables = [{"name": name, **asdict(run)} for name, run in zip(names, runs, strict=True)]
+    """Return several records as one JSON object, ``{"format_version": ..., "runs": [...]}``, each with its ``name``."""
+    tables = [{"name": name, **to_table(run)} for name, run in zip(names, runs, strict=True)]
     return json.dumps({"format_version": FORMAT_VERSION, "runs": tables}, indent=1, allow_nan=False) + "\n"
 
 
-def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
-    """The record that :func:`dump_run` wrote.
-
-    :param source: what to call the text in an error, e.g. the path of the file.
-    :raises UsageError: the text is damaged, or of a newer format than ``FORMAT_VERSION``.
-    """
-    return loads_value(
-        RunRecord, text, newest=FORMAT_VERSION, source=source, name="run", format_name="run record format"
-    )
-
-
 def dumps_case(case: CaseRecord) -> str:
-    """One case as JSON on one line, newline included."""
-    return json.dumps(asdict(case), allow_nan=False) + "\n"
-
-
-def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
-    """The case that :func:`dumps_case` wrote. :raises UsageError: the line is damaged."""
-    return build(CaseRecord, parse_json(line, source), "case", source)
-
-
-def read_kernel(table: object, *, source: str = "the kernel record") -> KernelRecord:
-    """The kernel that ``asdict`` made a table of. :raises UsageError: the table is damaged."""
-    return build(KernelRecord, table, "kernel", source)
+    """Return one case as JSON on one line, newline included."""
+    return dump_value(case, indent=None)

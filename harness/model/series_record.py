@@ -5,15 +5,16 @@ The results of the cases are in the run folders; here is what each patch changed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.base.errors import Stage
-from harness.base.json_records import loads_value
+from harness.base.json_records import Seconds, dump_value
+from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since 2, what did not come has a name, and evidence holds no path of a log; older ones are still read."""
 SERIES_NAME = "series.json"
 """The file's name, in the folder of the series."""
 
@@ -113,6 +114,8 @@ class PatchRecord:
     :param kernel: the KERNEL word of the tree with the patches up to this one.
     :param failed: the stage that it did not pass; empty when it was booted. :param at_fault: whether the patch, and not
         this host, is why. :param what: the error in one sentence; :param evidence: what was seen.
+    :param log: path of the whole log, on the host that judged; empty when there is none.
+    :param applies: whether it and all before it apply.
     :param style: what checkpatch.pl says. :param style_note: why it was not asked; empty when it was.
     :param warnings: of the compiler, about lines that this patch wrote, and new ones about lines of those before.
     :param same_as: the patch with the same image, whose results were taken over; -1 when cases were asked here.
@@ -137,12 +140,20 @@ class PatchRecord:
     asked: int = 0
     failing: int = 0
     effects: tuple[Effect, ...] = ()
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
+    log: str = ""
+    applies: bool = True
 
     @property
     def unexpected(self) -> tuple[Effect, ...]:
         """What it changed and nobody declared."""
         return tuple(one for one in self.effects if one.standing is Expectedness.UNEXPECTED)
+
+    @property
+    def full_evidence(self) -> str:
+        """What was seen, and where the whole log is; for readers on the host that judged."""
+        parts = [self.evidence, f"the whole log: {self.log}" if self.log else ""]
+        return "\n".join(filter(None, parts))
 
     @property
     def complaints(self) -> tuple[StyleFinding, ...]:
@@ -178,9 +189,6 @@ class PatchRecord:
 
 NOT_JUDGED = "not judged"
 """Stands for the stage of a patch whose turn did not come."""
-
-NO_KERNEL_YET = "no kernel was built of it yet"
-"""Why a patch that applies was not judged."""
 
 _FAILED = {
     Stage.APPLY.value: "does not apply",
@@ -221,6 +229,20 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A declared change that did not come.
+
+    :param name: the trait. :param text: what was declared where, and what was seen instead, in one line.
+    """
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """What one patch breaks, and a later one mends: with the first alone, nobody can bisect.
 
@@ -245,10 +267,12 @@ class SeriesRecord:
     :param origin: the series as the user named it; :param base_word: the base, likewise, at a commit.
     :param base: the base for people. :param base_commit: by its full hash.
     :param patches: the base first, then patch by patch.
-    :param missing: what was declared and did not come, one line each. :param broken: what is broken on the way only.
+    :param missing: what was declared and did not come. :param broken: what is broken on the way only.
     :param net: what differs between the base and the last patch that was judged.
     :param is_full: whether all cases were asked of each patch. :param is_strict: whether complaints fail the series.
     :param notes: what the user should know.
+    :param base_origin: where the base comes from, as facts; ``base`` is the same for people.
+    :param base_series: title of the shipped series that the base consists of beside it; empty when there is none.
     """
 
     title: str
@@ -260,16 +284,18 @@ class SeriesRecord:
     patches: tuple[PatchRecord, ...]
     message_id: str = ""
     command: str = ""
-    started: float = 0.0
-    seconds: float = 0.0
+    started: Seconds = 0.0
+    seconds: Seconds = 0.0
     declared: tuple[Declared, ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: tuple[Undelivered, ...] = ()
     broken: tuple[Broken, ...] = ()
     net: tuple[Effect, ...] = ()
     is_full: bool = False
     is_strict: bool = False
     notes: tuple[str, ...] = ()
     harness_version: str = ""
+    base_origin: Origin = UNKNOWN_ORIGIN
+    base_series: str = ""
     format_version: int = field(default=FORMAT_VERSION)
 
     @property
@@ -295,12 +321,4 @@ class SeriesRecord:
 
 def dump_series(record: SeriesRecord) -> str:
     """The record as JSON, ASCII only."""
-    return json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
-
-
-def load_series(text: str, *, source: str) -> SeriesRecord:
-    """The record that :func:`dump_series` wrote.
-
-    :param source: what to call the text in an error. :raises UsageError: it is damaged, or of a newer format.
-    """
-    return loads_value(SeriesRecord, text, newest=FORMAT_VERSION, source=source)
+    return dump_value(record)

@@ -25,20 +25,19 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.base.atomic_write import write_whole
 from harness.base.errors import HostError, UsageError
+from harness.base.json_records import to_table
 from harness.model.run_record import (
-    FORMAT_VERSION,
     CaseRecord,
     RunRecord,
     dump_run,
     dumps_case,
-    load_run_record,
-    loads_case,
 )
+from harness.results.records import load_run_record, loads_case
 
 RUN_NAME = "run.json"
 CASES_NAME = "cases.jsonl"
@@ -50,6 +49,7 @@ LATEST_NAME = "latest"
 
 _SECONDS_BETWEEN_WRITES = 1.0
 _SHARE_OF_TIME = 0.05
+_TRAITS_FORMAT = 1
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+@=,-]+")
 _COMPONENT_LENGTH = 80
 _NAME_LENGTH = 200
@@ -238,12 +238,12 @@ def load_run(folder: Path) -> RunRecord:
 def _traits(run: RunRecord) -> str:
     """``traits.json``: what is compared when two kernels are."""
     value = {
-        "format_version": FORMAT_VERSION,
+        "format_version": _TRAITS_FORMAT,
         "kernel": run.kernel.release,
         "complete": run.complete,
         "profile": run.profile,
         "nearest": run.nearest,
-        "traits": [asdict(trait) for trait in run.traits],
+        "traits": [to_table(trait) for trait in run.traits],
     }
     return json.dumps(value, indent=1) + "\n"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.model.run_record import RunRecord
+from harness.model.run_record import BuildRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,12 @@ _OF_THE_COMPILER = re.compile(
     r"|(?:GCC|CLANG|LLD)_VERSION|PAHOLE_|RUSTC_|TOOLS_SUPPORT)"
 )
 
+
+def _series(build: BuildRecord) -> str:
+    """Title and version of a series; the title alone where no version is known."""
+    return f"{build.series} v{build.series_version}" if build.series_version else build.series
+
+
 _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
     ("kernel", lambda run: run.kernel.spec),
     ("release", lambda run: run.kernel.release),
@@ -32,7 +38,7 @@ _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
     ("base", lambda run: run.kernel.build.base[:12]),
     ("commit", lambda run: run.kernel.build.commit[:12]),
     ("uncommitted changes", lambda run: str(run.kernel.build.uncommitted or "")),
-    ("series", lambda run: f"{run.kernel.build.series} v{run.kernel.build.series_version}".removesuffix(" v0").strip()),
+    ("series", lambda run: _series(run.kernel.build)),
     ("fragments", lambda run: " ".join(run.kernel.build.fragments)),
     ("compiler", lambda run: run.kernel.build.compiler),
     ("profile", lambda run: run.profile),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 
 from harness.base.kernel_release import Release
+from harness.model.origin import OriginKind
 from harness.model.run_record import KernelRecord
 
 
@@ -16,11 +17,10 @@ def kernel_line(kernel: KernelRecord) -> str:
     """
     build = kernel.build
     if build.commit:
-        # "linux-source-6.1 6.1.192-2", "/home/u/linux at v6.6-12-gabcdef"
-        where = build.source.partition(" at " if build.source.startswith("/") else " ")[0] or kernel.spec
+        where = kernel.came_from.path or kernel.spec
         where += f" + {build.series}" if build.series else ""
-    elif kernel.origin.startswith("/"):
-        where = kernel.origin
+    elif kernel.came_from.kind is OriginKind.IMAGE:
+        where = kernel.came_from.path
     else:
         where = kernel.spec.partition("=")[0]
     release = Release.parse(kernel.release)

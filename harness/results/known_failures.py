@@ -15,14 +15,13 @@ file never holds more than is true.
 from __future__ import annotations
 
 import datetime
-import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.errors import CaseError
 from harness.base.toml_table import Table
-from harness.model.run_record import CaseRecord, TraitRecord
+from harness.model.run_record import CaseRecord, KnownNote, Problem, ProblemKind, TraitRecord
 from harness.model.verdict import FAILED, Outcome
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
@@ -51,37 +50,14 @@ class KnownFailure:
         """What it is about."""
         return self.case or self.trait
 
+    @property
+    def note(self) -> KnownNote:
+        """The entry as a run record has it."""
+        return KnownNote(self.trait, self.reason, self.link, self.expires)
+
     def __str__(self) -> str:
-        return f"known until {self.expires}: {self.reason} ({self.link})"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNote:
-    """An entry as a run record tells of it (:attr:`CaseRecord.known`).
-
-    :param trait: the trait that is known to differ; empty when it is the case itself.
-    """
-
-    trait: str
-    reason: str
-    link: str
-    expires: datetime.date
-
-
-def read_told(text: str) -> tuple[KnownNote, ...]:
-    """Read the entries back from a text of :meth:`KnownFailure.__str__`; empty when it names none."""
-    found = list(_TOLD.finditer(text))
-    ends = [one.start() for one in found[1:]] + [len(text)]
-    told = []
-    for one, after in zip(found, ends, strict=False):
-        reason, _, link = text[one.end() : after].rpartition(" (")
-        told.append(
-            KnownNote(one["trait"] or "", reason, link.removesuffix(")"), datetime.date.fromisoformat(one["day"]))
-        )
-    return tuple(told)
-
-
-_TOLD = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9]): ")
+        """The entry without what it is about: ``known until 2027-03-01: why (https://...)``."""
+        return str(replace(self.note, trait=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +72,14 @@ class KnownFailures:
     entries: tuple[KnownFailure, ...] = ()
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[Problem, ...]:
         """One for each entry that has expired."""
         return tuple(
-            f"{self.path}: the known failure of {one.name} expired on {one.expires}\n{one.reason} ({one.link})\n"
-            "What to do: mend it, or take the entry out, or give it a later day if the reason still holds"
+            Problem(
+                ProblemKind.EXPIRED,
+                f"{self.path}: the known failure of {one.name} expired on {one.expires}\n{one.reason} ({one.link})\n"
+                "What to do: fix it, or remove the entry, or give it a later day if the reason still holds",
+            )
             for one in self.entries
             if one.expires < self.today
         )
@@ -118,11 +97,11 @@ class KnownFailures:
             return case
         for one in self._valid:
             if one.case == case.id and one.outcome in (None, case.outcome):
-                return replace(case, known=str(one))
+                return _known(case, [one])
         if case.outcome is Outcome.MISMATCH and not case.diff:
             covering = [self._covering(trait, value) for trait, value in _denied(case, profile)]
             if covering and all(covering):
-                return replace(case, known="; ".join(dict.fromkeys(f"{one.trait} {one}" for one in covering if one)))
+                return _known(case, filter(None, covering))
         return case
 
     def marked_traits(self, traits: Iterable[TraitRecord]) -> tuple[TraitRecord, ...]:
@@ -203,6 +182,12 @@ def _read(table: Table, semantics: Semantics) -> KnownFailure:
         outcome=Outcome(outcome) if outcome else None,
         value=value,
     )
+
+
+def _known(case: CaseRecord, entries: Iterable[KnownFailure]) -> CaseRecord:
+    """The case as one that is known to fail: the entries, and the same in one line."""
+    notes = tuple(dict.fromkeys(one.note for one in entries))
+    return replace(case, known="; ".join(map(str, notes)), known_failures=notes)
 
 
 def _key(one: KnownFailure) -> tuple[str, str, Outcome | None, str]:

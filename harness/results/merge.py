@@ -12,9 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.errors import UsageError
-from harness.model.run_record import NO_BASELINE, CaseRecord, OutcomeCount, RunRecord, TraitRecord, is_known
+from harness.model.run_record import (
+    NO_BASELINE,
+    CaseRecord,
+    OutcomeCount,
+    ProblemKind,
+    RunRecord,
+    TraitRecord,
+    is_known,
+)
 from harness.model.verdict import Outcome
-from harness.semantics.judge import CONTRADICTION, gather
+from harness.semantics.judge import gather
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
 
@@ -57,7 +65,7 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
         notes.append("what the runs came to against their baselines is not joined; harness diff tells it")
     sightings = [sighting for case in cases.values() for sighting in case.sightings]
     gathered = gather(semantics, sightings)
-    problems = [text for one in ordered for text in one.run.problems if CONTRADICTION not in text]
+    problems = [found for one in ordered for found in one.run.problems if found.kind is not ProblemKind.CONTRADICTION]
     nearest = find_nearest(semantics, gathered.seen)
     return replace(
         newest.run,

@@ -17,9 +17,8 @@ from types import MappingProxyType
 from harness.base.errors import CaseError
 from harness.base.toml_table import Table
 from harness.model.kernel_spec import parse_spec
-from harness.model.run_record import RunRecord, is_known
+from harness.model.run_record import ProblemKind, RunRecord, is_known
 from harness.model.verdict import Outcome
-from harness.semantics.judge import CONTRADICTION
 from harness.semantics.traits import Semantics
 
 IMAGE_DIGITS = 12
@@ -109,8 +108,8 @@ def why_not(run: RunRecord) -> str:
     if not (is_known(run.kernel.release) and is_known(run.kernel.image_digest)):
         return "its kernel did not come up"
     for problem in run.problems:
-        if CONTRADICTION not in problem:
-            return f"it has a problem: {problem.splitlines()[0]}"
+        if problem.kind is not ProblemKind.CONTRADICTION:
+            return f"it has a problem: {problem.text.splitlines()[0]}"
     for case in run.cases:
         if case.outcome is Outcome.ERROR:
             return f"{case.id} is an error: {case.reason}"

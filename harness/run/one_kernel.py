@@ -16,7 +16,7 @@ import pytest
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
 from harness.kernel.needs import lack_notes
-from harness.model.run_record import NO_KERNEL_ID, CaseRecord, RunRecord, no_kernel
+from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
 from harness.report.display.plain import RunDisplay
@@ -90,7 +90,8 @@ def run_cases(
     if ended.status == pytest.ExitCode.INTERNAL_ERROR:
         log = folder.write_file(_PYTEST_LOG, ended.said)
         last = ended.said.strip().rpartition("\n")[2]
-        listener.broken.append(f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}")
+        text = f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}"
+        listener.broken.append(Problem(ProblemKind.ABORTED, text))
     # xdist ends a run that has failed often enough as Ctrl-C does.
     interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)

@@ -158,7 +158,7 @@ class _Player:
         self._bindings = match.bindings
         sightings: tuple[TraitSighting, ...] = match.trait_sightings(self._transcript.path)
         self._seen.update((sighting.trait, sighting.value) for sighting in sightings)
-        self.outcomes.append(StepOutcome(where, match.fits, _unplaced(match.reason), match.diff, sightings))
+        self.outcomes.append(StepOutcome(where, match.fits, match.difference, match.diff, sightings))
         return True
 
     def _unanswered(self, step: Step, where: str, command: str, error: Unanswered) -> None:
@@ -177,9 +177,3 @@ def _without_farewell(step: Step, output: str) -> str:
     if step.command.split("#")[0].split()[:1] == ["exit"] and not step.expected and output.strip() == "exit":
         return ""
     return output
-
-
-def _unplaced(reason: str) -> str:
-    """The reason without its leading ``line N: ``: the outcome says where."""
-    head, _, rest = reason.partition(": ")
-    return rest if head.startswith("line ") and head[5:].isdigit() else reason

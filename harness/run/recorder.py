@@ -14,11 +14,12 @@ import pytest
 from harness import pipeline
 from harness.base import log, paths, process
 from harness.base.errors import HarnessError
-from harness.model.run_record import CaseRecord, RunRecord, loads_case
+from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import FAILED, Outcome
 from harness.report.display.plain import RunDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
+from harness.results.records import loads_case
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment, junit_names
 from harness.run.rounds import join
@@ -42,8 +43,8 @@ class RunRecorder:
     known: KnownFailures
     selection: Selection
     round: int = 1
-    broken: list[str] = field(default_factory=list)
-    """Case files that could not be read, in their own words."""
+    broken: list[Problem] = field(default_factory=list)
+    """Case files that could not be read, and the end of a pytest that failed."""
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
     failure: HarnessError | None = None
@@ -99,8 +100,9 @@ class RunRecorder:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A case file is broken, maybe."""
-        if report.failed and report.longreprtext not in self.broken:
-            self.broken.append(report.longreprtext)
+        broken = Problem(ProblemKind.BROKEN_FILE, report.longreprtext)
+        if report.failed and broken not in self.broken:
+            self.broken.append(broken)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A case ended, or its setup did."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.model.run_record import TraitRecord
+from harness.model.run_record import Problem, ProblemKind, TraitRecord
 from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
 from harness.semantics.profile import Expectation, Profile
 from harness.semantics.traits import Semantics
@@ -25,10 +25,6 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
         Fate.STARVED: "this host is too busy: QEMU waited most of the time for a processor",
     }
 )
-
-
-CONTRADICTION = "cases contradict each other"
-"""What the line of a problem holds when it is that two cases saw different values; that trait counts as not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +51,12 @@ class Gathered:
 
     :param seen: the value of each trait on which all sightings agree.
     :param where: the places that showed a trait, sorted; also those that contradict each other.
-    :param problems: one line for each contradiction, and for each sighting of a trait or value that does not exist.
+    :param problems: one for each contradiction, and for each sighting of a trait or value that does not exist.
     """
 
     seen: Mapping[str, str]
     where: Mapping[str, tuple[str, ...]]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def judge(
@@ -119,10 +115,10 @@ def notes(profile: Profile, sightings: Iterable[TraitSighting]) -> tuple[str, ..
 def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered:
     """Combine all sightings of a run; their order changes nothing."""
     values: dict[str, dict[str, set[str]]] = {}
-    problems: set[str] = set()
+    problems: set[Problem] = set()
     for sighting in sightings:
         if complaint := semantics.complaint(sighting.trait, sighting.value):
-            problems.add(f"{sighting.where}: {complaint}")
+            problems.add(Problem(ProblemKind.UNKNOWN_VALUE, f"{sighting.where}: {complaint}"))
         else:
             values.setdefault(sighting.trait, {}).setdefault(sighting.value, set()).add(sighting.where)
     seen: dict[str, str] = {}
@@ -134,8 +130,8 @@ def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered
             (seen[trait],) = showing
         else:
             said = ", ".join(f"{min(places)} saw {value}" for value, places in sorted(showing.items()))
-            problems.add(f"{trait}: {CONTRADICTION}: {said}")
-    return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems)))
+            problems.add(Problem(ProblemKind.CONTRADICTION, f"{trait}: cases contradict each other: {said}"))
+    return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems, key=str)))
 
 
 def trait_records(

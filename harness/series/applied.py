@@ -18,6 +18,7 @@ from harness.kernel.source.apt import Apt
 from harness.kernel.source.locate import find_named
 from harness.kernel.source.tree import Source
 from harness.model.kernel_spec import PathReading, SpecKind, parse_patches, parse_spec
+from harness.model.origin import Origin, OriginKind
 
 _HOST_APT = Apt()
 
@@ -44,10 +45,15 @@ class AppliedSeries:
     may_move: bool = False
 
     @property
+    def below(self) -> str:
+        """Title of the series that ships and is below this one; empty when there is none."""
+        return self.base.series.title if self.base.series is not None else ""
+
+    @property
     def described(self) -> str:
         """The base for people: the source, and the series that ships and is below this one."""
-        below = f" + {self.base.series.title}" if self.base.series is not None else ""
-        return f"{self.base.source.described}{below}"
+        below = f" + {self.below}" if self.below else ""
+        return f"{self.base.source.origin}{below}"
 
     def called(self, number: int) -> str:
         """``patch 3/8``, or ``the base``."""
@@ -105,9 +111,9 @@ def find_ground(
 
 def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:
     """The commit that the series was made on, where that is another one than the tree is at."""
-    place = tree.source.described.partition(" at ")[0]
-    described = f"{place} at {describe(tree.repository, tree.base, deadline=deadline)}"
-    return unpatched(Source(tree.repository, tree.base, described))
+    revision = describe(tree.repository, tree.base, deadline=deadline)
+    origin = Origin(OriginKind.TREE, tree.source.origin.path, revision)
+    return unpatched(Source(tree.repository, tree.base, origin))
 
 
 def _read_base(base: str, series: str, *, deadline: Deadline) -> tuple[SourceWord, ShippedSeries | None]:
@@ -136,7 +142,7 @@ def _read_base(base: str, series: str, *, deadline: Deadline) -> tuple[SourceWor
 
 def _pinned(base: str, word: SourceWord, at: PatchedTree) -> str:
     """The word at its commit; of a tree with uncommitted changes there is no commit that could be named."""
-    if word.tree is None or at.source.uncommitted or at.source.described.startswith("the files of "):
+    if word.tree is None or at.source.uncommitted or at.source.origin.kind is OriginKind.FILES:
         return base
     return f"{word.tree.path}@{at.commit[:16]}"
 

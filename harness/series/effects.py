@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.model.series_record import Broken, Effect, EffectKind, Expectedness, PatchRecord, SeriesRecord
+from harness.model.series_record import Broken, Effect, EffectKind, Expectedness, PatchRecord, SeriesRecord, Undelivered
 from harness.model.verdict import FAILED, Outcome
 from harness.results.compare import CaseChange, ChangeKind, Comparison, compare, is_asked
 from harness.semantics.traits import Semantics
@@ -205,7 +205,7 @@ def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
                 yield Broken(what, effects.pop(key), patch.number)
 
 
-def _missing(run: RunRecord, declared: Declarations, semantics: Semantics) -> Iterator[str]:
+def _missing(run: RunRecord, declared: Declarations, semantics: Semantics) -> Iterator[Undelivered]:
     """What was declared and did not come."""
     seen = trait_values(run.cases)
     for trait, entry in declared.final.items():
@@ -214,4 +214,5 @@ def _missing(run: RunRecord, declared: Declarations, semantics: Semantics) -> It
             shown = f"it is {value}" if value else "no case that was asked shows it"
             scenarios = semantics.traits[trait].scenarios
             hint = f" (shown by {', '.join(scenarios)})" if not value and scenarios else ""
-            yield f"{trait} = {entry.value}, declared by {entry.source}: {shown}{hint}"
+            text = f"{trait} = {entry.value}, declared by {entry.source}: {shown}{hint}"
+            yield Undelivered(trait, text)

@@ -13,9 +13,10 @@ from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import digest_of
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.kernel_spec import parse_patches
-from harness.model.series_record import SERIES_NAME, SeriesRecord, load_series
+from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.plain import RunDisplay
+from harness.results.records import load_series
 from harness.run.several_kernels import RunSettings
 from harness.series.applied import AppliedSeries, find_ground
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations

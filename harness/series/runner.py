@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import ExitStatus
-from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.series_record import Effect, Expectedness
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
@@ -20,7 +20,6 @@ from harness.results.folder import RunFolder
 from harness.run.one_kernel import run_cases
 from harness.run.rounds import join
 from harness.run.several_kernels import RunSettings
-from harness.semantics.judge import CONTRADICTION
 from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import KnownResults, find_effects
@@ -131,9 +130,9 @@ class PatchRunner:
             command=self.asked.command,
         )
         for problem in record.problems:
-            self.display.note(f"{name}: {one_line(problem)}")
+            self.display.note(f"{name}: {one_line(problem.text)}")
         # A case that differs, or two that show different values, are judged by what was before; all else is as it is.
-        is_broken = any(CONTRADICTION not in problem for problem in record.problems) or any(
+        is_broken = any(problem.kind is not ProblemKind.CONTRADICTION for problem in record.problems) or any(
             case.outcome is Outcome.ERROR for case in record.cases
         )
         if is_broken or status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS, ExitStatus.CASE_BROKEN):

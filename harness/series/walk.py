@@ -18,7 +18,6 @@ from harness.kernel.build.product import read_built
 from harness.kernel.patches.checkpatch import NO_SCRIPT
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
-    NO_KERNEL_YET,
     NOT_JUDGED,
     SERIES_NAME,
     Level,
@@ -163,6 +162,7 @@ class Walk:
             at_fault=at_fault,
             what=error.what,
             evidence=error.evidence,
+            log=str(error.log or ""),
             run=folder.path.name if folder else "",
         )
         self.display.note(f"{called(number)}: {error.what}")
@@ -232,6 +232,8 @@ def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) ->
         started=time.time(),
         notes=ground.notes,
         harness_version=version("kernel-patch-harness"),
+        base_origin=ground.base.source.origin,
+        base_series=ground.below,
     )
 
 
@@ -255,10 +257,11 @@ def _not_judged(ground: AppliedSeries, style: Style | None, number: int) -> Patc
     begun = _begun(ground, style, number)
     conflict, first = ground.conflict, ground.applied + 1
     if conflict is not None and number == first:
-        return replace(begun, failed=Stage.APPLY.value, what=conflict.what, evidence=conflict.evidence)
+        return replace(begun, failed=Stage.APPLY.value, applies=False, what=conflict.what, evidence=conflict.evidence)
     if number > first:
-        return replace(begun, failed=NOT_JUDGED, at_fault=False, what=f"patch {first} does not apply")
-    return replace(begun, failed=NOT_JUDGED, at_fault=False, what=NO_KERNEL_YET)
+        why = f"patch {first} does not apply"
+        return replace(begun, failed=NOT_JUDGED, at_fault=False, applies=False, what=why)
+    return replace(begun, failed=NOT_JUDGED, at_fault=False, what="no kernel was built of it yet")
 
 
 def _order(applied: int) -> list[int]:

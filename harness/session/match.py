@@ -40,14 +40,21 @@ class StepMatch:
         that are as expected.
     :param sightings: the values of traits that the output shows.
     :param diff: expected against seen, unified, with this run's numbers; empty where it fits.
-    :param reason: the first difference, in one line; empty where it fits.
+    :param difference: the first difference, in one line; empty where it fits.
+    :param line: the line of the case file where that is; 0 where it fits.
     """
 
     fits: bool
     bindings: Bindings
     sightings: tuple[Sighting, ...] = ()
     diff: str = ""
-    reason: str = ""
+    difference: str = ""
+    line: int = 0
+
+    @property
+    def reason(self) -> str:
+        """The first difference and its line; empty where it fits."""
+        return f"line {self.line}: {self.difference}" if self.difference else ""
 
     def trait_sightings(self, path: str) -> tuple[TraitSighting, ...]:
         """The sightings as the verdict has them, with the place in the case file ``path``."""
@@ -92,12 +99,9 @@ def match_step(
         return StepMatch(True, fitting[0][1], tuple(_sightings(step, [values for values, _ in fitting])))
     _, expected = next(branches(step.expected, expected_values))
     stretches, learned = align(patterns_of(expected, bindings), lines, bindings)
-    return StepMatch(
-        False,
-        learned,
-        diff=_diff(expected, lines, stretches, learned),
-        reason=_reason(step, expected, lines, stretches, learned),
-    )
+    line, difference = _first_difference(step, expected, lines, stretches, learned)
+    diff = _diff(expected, lines, stretches, learned)
+    return StepMatch(False, learned, diff=diff, difference=difference, line=line)
 
 
 def branches(
@@ -173,26 +177,26 @@ def _diff(
     return "\n".join(difflib.unified_diff(wanted, lines, "expected", "seen", lineterm=""))
 
 
-def _reason(
+def _first_difference(
     step: Step,
     expected: Sequence[ExpectedLine],
     lines: Sequence[str],
     stretches: Sequence[AlignedBlock],
     bindings: Bindings,
-) -> str:
-    """The first difference, in one line."""
+) -> tuple[int, str]:
+    """The line of the case file with the first difference, and that difference in one line."""
     number = step.line
     for stretch in stretches:
         wanted = [expected[at] for at in stretch.patterns if not expected[at].is_any_lines]
         following = lines[stretch.lines.start : stretch.lines.start + 1]
         seen = f"saw {_quoted(following[0])}" if following else "saw nothing"
         if wanted:
-            return f"line {wanted[0].line}: expected {_quoted(_shown(wanted[0], bindings))}, {seen}"
+            return wanted[0].line, f"expected {_quoted(_shown(wanted[0], bindings))}, {seen}"
         if stretch.lines and not stretch.patterns:
-            return f"line {number}: expected nothing more here, {seen}"
+            return number, f"expected nothing more here, {seen}"
         if stretch.partners:
             number = expected[stretch.partners[0]].line
-    return f"line {step.line}: the output does not fit"
+    return step.line, "the output does not fit"
 
 
 def _quoted(text: str) -> str:

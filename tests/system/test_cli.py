@@ -221,7 +221,7 @@ def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, 
     }
     assert len(record.problems) == len(BROKEN) + 1
     for what in [*(what for _, what in BROKEN.values()), twice]:
-        assert [problem for problem in record.problems if problem.startswith(what)], (what, record.problems)
+        assert [problem for problem in record.problems if problem.text.startswith(what)], (what, record.problems)
         assert what.partition(": ")[0] in done.text
     for name, (_, reason) in FAULTY.items():
         assert reason in told[f"{name}::test_a"].reason

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness import pipeline
 from harness.base.deadline import Deadline
-from harness.base.errors import ExitStatus
+from harness.base.errors import ExitStatus, HostError
 from harness.base.process import run
 from harness.base.store import Store
-from harness.doctor import CheckState, HostFinding, install_line
+from harness.doctor import CheckState, HostFinding, examine, install_line
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
 from tests.told import Told, call
@@ -107,6 +108,18 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     assert "nearly full" in told.text
     assert "harness clean" in told.text
     assert "What is lacking comes with" not in told.text
+
+
+def test_a_lack_names_packages_by_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of the error, whatever its remedy says."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise HostError("it is missing", remedy="apt-get install nothing", packages=["busybox-static"])
+
+    monkeypatch.setattr(pipeline, "guest_image", fail)
+    found = {one.what: one.packages for one in examine(Store(tmp_path), prove=False)}
+
+    assert found["guest programs"] == ("busybox-static",)
 
 
 @pytest.mark.parametrize(("user", "before"), [(0, ""), (1000, "sudo ")])

@@ -53,6 +53,7 @@ WRAPPERS = {
     "kcidb_io": {"report.formats.kcidb"},
     "jinja2": {"report.page.html"},
     "qemu": {"guest.qmp"},
+    "msgspec": {"base.json_records"},
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "_pytest": {"run.selection"},
     "sqlite3": {"results.history_db", "results.history"},

@@ -228,8 +228,8 @@ class _Build:
             what = "is not there" if not found.exists() else "is no plain file"
             raise SeriesError(
                 f"make says that it built the kernel, but {place} {what}",
-                evidence=f"the whole log: {self._log}",
                 remedy="see which Makefile of the tree, or of a patch, does that",
+                log=self._log,
             )
         return found
 
@@ -239,7 +239,7 @@ class _Build:
             mails = tree.repository.git("format-patch", "--stdout", commits.range, deadline=self.deadline)
             (self.folder / SERIES).write_bytes(mails.stdout)
         recipe = Recipe(
-            described=tree.source.described,
+            described=str(tree.source.origin),
             base=tree.base,
             tree=self.order.tree_hash,
             subjects=[patch.subject for patch in tree.series.patches] if tree.series else [],
@@ -256,7 +256,7 @@ class _Build:
         """Further facts for build.json."""
         tree = self.order.tree
         return {
-            "source": tree.source.described,
+            "source": str(tree.source.origin),
             "base": tree.base,
             "commit": tree.commit,
             "tree": self.order.tree_hash,

@@ -63,19 +63,20 @@ def build_failure(
     :raises HostError: git failed.
     """
     if result.stopped:
-        error = series_fault(result, f"building {tree.source.described}")
-        return SeriesError(error.what, evidence=f"{error.evidence}\nthe whole log: {log}", remedy=error.remedy)
+        error = series_fault(result, f"building {tree.source.origin}")
+        return SeriesError(error.what, evidence=error.evidence, remedy=error.remedy, log=log)
     if host := _host_failure(result.lines, log):
         return host
     errors = [one for one in complaints if one.severity is Severity.ERROR]
     # One that a patch's own line caused tells more than the first one.
     errors.sort(key=lambda one: not one.patch)
-    evidence = "\n".join([*telling_lines(result.lines, errors), f"the whole log: {log}"])
+    evidence = "\n".join(telling_lines(result.lines, errors))
     if not errors:
         return SeriesError(
             f"{_whole(tree)} does not build: make ended with status {result.status}",
             evidence=evidence,
             remedy="read the end of the log",
+            log=log,
         )
     first = errors[0]
     return SeriesError(
@@ -84,6 +85,7 @@ def build_failure(
         remedy="mend the patch; whether the tree builds without the series tells a run without it"
         if tree.commits
         else "see whether this tree builds with this compiler elsewhere; an older one may be needed",
+        log=log,
     )
 
 
@@ -101,8 +103,8 @@ def _culprit(tree: PatchedTree, error: Diagnostic, *, deadline: Deadline) -> str
 
 def _whole(tree: PatchedTree) -> str:
     if tree.series is None:
-        return tree.source.described
-    return f"{tree.source.described} with the series '{tree.series.title}'"
+        return str(tree.source.origin)
+    return f"{tree.source.origin} with the series '{tree.series.title}'"
 
 
 def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
@@ -112,8 +114,9 @@ def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
     if killed := next(filter(_KILLED.fullmatch, lines), None):
         return HostError(
             "the compiler was killed, most likely because this host ran out of memory",
-            evidence=f"{killed}\nthe whole log: {log}",
+            evidence=killed,
             remedy="end what else runs here, then run again",
+            log=log,
         )
     full = next((line for line in lines if "No space left on device" in line), None)
     if full and shutil.disk_usage(log.parent).free < _SPARE_BYTES:

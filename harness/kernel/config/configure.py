@@ -16,7 +16,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.base.store import Store
-from harness.kernel.config.fragment import Fragment, OptionRequest, Origin, render_requests
+from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
 from harness.kernel.config.inputs import DEFAULT as DEFAULT
 from harness.kernel.config.inputs import ConfigInputs, Tree, read_order
 from harness.kernel.config.inputs import fragment_names as fragment_names
@@ -118,7 +118,9 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple
     unmet = {one: config.value(one.option) for one in order.requests if not one.is_met_by(config.value(one.option))}
     # What the harness's own fragments ask of other versions is nothing to tell.
     unmet = {
-        one: got for one, got in unmet.items() if one.origin is Origin.USER or not _is_excused(one, config.version)
+        one: got
+        for one, got in unmet.items()
+        if one.origin is RequestOrigin.USER or not _is_excused(one, config.version)
     }
     # "not set" is met by an option that does not exist; a name that was mistyped is told all the same.
     doubtful = [one for one in order.requests if one.value == "n" and config.value(one.option) is None]
@@ -153,7 +155,7 @@ def _judge(
             f"{one.place}: left out, {explain(one, got, answers[one.option], version=version)}"
             for one, got in excused.items()
         ]
-    wanted = {one.option for one in requests if one.origin not in (Origin.DEFAULT, Origin.SERIES)}
+    wanted = {one.option for one in requests if one.origin not in (RequestOrigin.DEFAULT, RequestOrigin.SERIES)}
     is_users = any(one.option in wanted or wanted.intersection(answers[one.option].rivals) for one in refused)
     what = f"Linux {version} does not grant " + (
         f"{len(refused)} options that are asked for" if len(refused) > 1 else next(iter(refused)).option
@@ -165,7 +167,7 @@ def _judge(
         remedy = "ask for what is needed as well, or leave it out; '# versions: 4.6..' above an option says who has it"
         raise UsageError(what, evidence=evidence, remedy=remedy)
     remedy = "see which change of the tree's Kconfig files does that; other kernels of this version grant it"
-    if any(one.origin is Origin.SERIES for one in refused):
+    if any(one.origin is RequestOrigin.SERIES for one in refused):
         remedy = "make the Kconfig files of the series and its fragment agree"
     raise SeriesError(what, evidence=evidence, remedy=remedy)
 

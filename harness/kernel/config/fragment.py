@@ -34,7 +34,7 @@ CONFIG_X=y                 built in; also a number, or a "string"
 # anything else            a comment"""
 
 
-class Origin(Enum):
+class RequestOrigin(Enum):
     """Who asks for an option."""
 
     DEFAULT = "the harness, of every kernel"
@@ -73,7 +73,7 @@ class OptionRequest:
     value: str
     place: str
     text: str
-    origin: Origin = Origin.USER
+    origin: RequestOrigin = RequestOrigin.USER
     versions: Versions | None = None
 
     def render(self) -> str:
@@ -104,7 +104,7 @@ class Fragment:
     start: str = ""
 
 
-def parse_fragment(text: str, *, name: str, place: str = "", origin: Origin = Origin.USER) -> Fragment:
+def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrigin = RequestOrigin.USER) -> Fragment:
     """Read a fragment, a kselftest's ``config`` file, or a whole ``.config``, which its header tells.
 
     A module is asked for as built in: the guest loads none.
@@ -144,7 +144,7 @@ def render_requests(requests: Iterable[OptionRequest]) -> str:
     return "".join(f"{request.render()}\n" for request in requests)
 
 
-def _requests(text: str, place: str, origin: Origin) -> Iterator[OptionRequest]:
+def _requests(text: str, place: str, origin: RequestOrigin) -> Iterator[OptionRequest]:
     versions: Versions | None = None
     at = marked_at = 0
     for at, line in enumerate(map(str.rstrip, text.split("\n")), start=1):

@@ -12,7 +12,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
-from harness.kernel.config.fragment import Fragment, OptionRequest, Origin, merge, parse_fragment
+from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, merge, parse_fragment
 from harness.kernel.config.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.git.repository import Repository
 from harness.kernel.toolchain.toolchain import find_toolchain
@@ -110,10 +110,10 @@ def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragm
     name = str(word)
     if Path(word).is_relative_to(paths.SERIES):
         place = Path(word).relative_to(paths.ROOT).as_posix()
-        return parse_fragment(Path(word).read_text(), name=place, origin=Origin.SERIES)
+        return parse_fragment(Path(word).read_text(), name=place, origin=RequestOrigin.SERIES)
     if name in fragment_names():
         path = paths.KCONFIGS / f"{name}{_SUFFIX}"
-        origin = Origin.DEFAULT if name in DEFAULT else Origin.SHIPPED
+        origin = RequestOrigin.DEFAULT if name in DEFAULT else RequestOrigin.SHIPPED
         place = path.relative_to(paths.ROOT).as_posix()
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
@@ -137,7 +137,7 @@ def _guest_requests(start: Fragment) -> Iterable[OptionRequest]:
     reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config) if lack.option not in reasons}
     reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in GUEST_NEEDS}
     for option, (value, why) in reasons.items():
-        request = OptionRequest(option, value, "the guest", why, Origin.DEFAULT)
+        request = OptionRequest(option, value, "the guest", why, RequestOrigin.DEFAULT)
         yield replace(request, text=f"{request.render()} ({why})")
 
 

@@ -77,9 +77,7 @@ def _choose_base(
     made_on = find_commit(repository, series.base_commit, deadline=deadline)
     if not made_on:
         name = series.base_commit[:12]
-        notes.append(
-            f"the series was made on commit {name}, which the tree does not have; applied to {source.described}"
-        )
+        notes.append(f"the series was made on commit {name}, which the tree does not have; applied to {source.origin}")
         return source.commit, tuple(notes)
     # The files of a dirty tree are a commit of ours on top of the user's.
     own = source.commit
@@ -88,9 +86,9 @@ def _choose_base(
         return own, tuple(notes)
     name = describe(repository, made_on, deadline=deadline)
     if is_revision_given:
-        notes.append(f"the series was made on {name}; it was applied to {source.described}, as asked")
+        notes.append(f"the series was made on {name}; it was applied to {source.origin}, as asked")
         return own, tuple(notes)
-    notes.append(f"applied to {name}, the commit that the series was made on, not to {source.described}")
+    notes.append(f"applied to {name}, the commit that the series was made on, not to {source.origin}")
     if source.uncommitted:
         notes.append(f"the {source.uncommitted} uncommitted changes of the tree are not in it")
     return made_on, tuple(notes)
@@ -144,7 +142,7 @@ def _conflict(
     """The error for a patch that does not apply to the commit ``at``, which has the patches before it."""
     repository, target = tree.repository, describe(tree.repository, tree.base, deadline=deadline)
     if tree.base == tree.source.commit:
-        target = tree.source.described
+        target = str(tree.source.origin)
     checked = try_patch(repository, at, patch.mail, patch.files, deadline=deadline)
     backwards = try_patch(repository, at, patch.mail, patch.files, reverse=True, deadline=deadline)
     if backwards.status == 0 or _NOTHING_LEFT in _all(said):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.deadline import Deadline
@@ -24,6 +24,7 @@ from harness.kernel.git.user_repository import (
 )
 from harness.kernel.source.apt import Apt
 from harness.kernel.source.source_package import import_source_package
+from harness.model.origin import Origin, OriginKind
 
 _HOST_APT = Apt()
 _VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)
@@ -35,14 +36,14 @@ class Source:
     """A kernel tree at one commit.
 
     :param commit: its full hash.
-    :param described: for people: ``linux-source-6.1 6.1.192-2``, ``/home/u/linux at v6.6-12-gabcdef``.
+    :param origin: what it was taken from; printed, the source for people.
     :param uncommitted: how many files were taken as they are and differ from the user's commit.
     :param notes: what the user should know, one line each.
     """
 
     repository: Repository
     commit: str
-    described: str
+    origin: Origin
     uncommitted: int = 0
     notes: tuple[str, ...] = ()
 
@@ -54,8 +55,8 @@ def source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt =
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
     package = import_source_package(store, version, deadline=deadline, apt=apt)
-    described = f"{package.package} {package.version}"
-    return Source(package.repository, package.commit, described, notes=(package.note,) if package.note else ())
+    origin = Origin(OriginKind.SOURCE_PACKAGE, package.package, package.version)
+    return Source(package.repository, package.commit, origin, notes=(package.note,) if package.note else ())
 
 
 def is_tree(path: Path) -> bool:
@@ -99,14 +100,15 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
     repository = open_repository(store, of, object_format=theirs.object_format, deadline=deadline)
     with store.complaints():
         borrow(repository, objects=theirs.objects.resolve(), shallow=theirs.common / "shallow")
-    described = f"{path.absolute()} at {describe(theirs, commit, deadline=deadline)}"
+    called = describe(theirs, commit, deadline=deadline)
+    source = Source(repository, commit, Origin(OriginKind.TREE, str(path.absolute()), called))
     if revision or not theirs.has_files:
         require_complete(path, theirs, repository, commit, deadline=deadline)
         why_not = _why_no_kernel_in(repository, commit, deadline=deadline)
         if why_not:
             raise _no_tree(path, f"in commit {commit[:12]} {why_not}")
-        return Source(repository, commit, described)
-    return _with_changes(store, path, theirs, repository, Source(repository, commit, described), deadline=deadline)
+        return source
+    return _with_changes(store, path, theirs, repository, source, deadline=deadline)
 
 
 def _with_changes(
@@ -127,7 +129,8 @@ def _with_changes(
         return source
     phrase = f"with {number} uncommitted change{'' if number == 1 else 's'}"
     shown = ", ".join(snapshot.changes[:_SHOWN_NAMES]) + (", ..." if number > _SHOWN_NAMES else "")
-    return Source(repository, snapshot.commit, f"{source.described} {phrase}", number, (f"{phrase}: {shown}",))
+    origin = replace(source.origin, uncommitted=number)
+    return Source(repository, snapshot.commit, origin, number, (f"{phrase}: {shown}",))
 
 
 def _plain(store: Store, path: Path, *, deadline: Deadline) -> Source:
@@ -135,7 +138,7 @@ def _plain(store: Store, path: Path, *, deadline: Deadline) -> Source:
     place = path.resolve()
     repository = open_repository(store, f"files of {place}", deadline=deadline)
     snapshot = snapshot_files(store, repository, place, deadline=deadline)
-    return Source(repository, snapshot.commit, f"the files of {path.absolute()}")
+    return Source(repository, snapshot.commit, Origin(OriginKind.FILES, str(path.absolute())))
 
 
 def _why_no_kernel(path: Path) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from harness.model.series_record import (
-    NO_KERNEL_YET,
+    NOT_JUDGED,
     Level,
     PatchRecord,
     PatchState,
@@ -64,13 +64,13 @@ def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool
     """
     if patch.failed == "apply" and is_alone:
         what = "does not apply by itself; the patches before it were not found (--thread FILE names a mailbox)"
-        yield B4Finding(f"{TOOL}/kernel", Status.WARN, what, _plain(patch.what, patch.evidence))
-    elif is_quick and patch.what == NO_KERNEL_YET:
+        yield B4Finding(f"{TOOL}/kernel", Status.WARN, what, _plain(patch.what, patch.full_evidence))
+    elif is_quick and patch.failed == NOT_JUDGED and patch.applies:
         yield B4Finding(f"{TOOL}/kernel", Status.PASS, "applies; not built")
     elif patch.failed:
         status = Status.FAIL if patch.at_fault else Status.WARN
         said = failed_words(patch.failed) if patch.at_fault else f"not judged: {one_line(patch.what)}"
-        yield B4Finding(f"{TOOL}/kernel", status, said, _plain(patch.what, patch.evidence))
+        yield B4Finding(f"{TOOL}/kernel", status, said, _plain(patch.what, patch.full_evidence))
     else:
         yield _complaints("kernel", patch.warnings, "builds and boots")
     if patch.style_note:

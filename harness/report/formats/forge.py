@@ -44,7 +44,7 @@ def render_summary(record: SeriesRecord) -> str:
         "",
     ]
     lines += [f"- **broken on the way**: {_plain(one.render())}" for one in record.broken]
-    lines += [f"- **did not come**: {_plain(one)}" for one in record.missing]
+    lines += [f"- **did not come**: {_plain(one.text)}" for one in record.missing]
     for patch in record.posted:
         lines += _details(record, patch)
     return bound("\n".join(lines) + "\n", _SUMMARY_LIMIT)
@@ -102,7 +102,7 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
                 word = "error" if record.is_strict else "warning"
                 found = errors if record.is_strict else warnings
                 found.append(_command(word, f"{tool}, patch {patch.number}", one.text, one))
-    errors += [_command("error", "declared, and did not come", one) for one in record.missing]
+    errors += [_command("error", "declared, and did not come", one.text) for one in record.missing]
     errors += [_command("error", "not bisectable", one.render()) for one in record.broken]
     return (*_first(errors, "error"), *_first(warnings, "warning"))
 

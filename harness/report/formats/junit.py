@@ -156,7 +156,7 @@ def _caseless(run: RunRecord) -> Iterable[tuple[str, str]]:
             f"the run did not finish: {len(run.cases)} cases had ended\nInterrupted or killed; the rest is not known.",
         )
     for problem in run.problems:
-        yield "problem of the run", problem if one_line(problem) else "a problem without words"
+        yield "problem of the run", problem.text if one_line(problem.text) else "a problem without words"
 
 
 def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from harness.base.errors import HostError, UsageError
-from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.run_record import BuildRecord, CaseRecord, KnownNote, RunRecord, is_known
 from harness.model.verdict import Fault, Outcome
 from harness.report.text import bound, one_line, plain_text
-from harness.results.known_failures import KnownNote, read_told
 
 Value = dict[str, object]
 
@@ -80,7 +79,7 @@ def kcidb_report(runs: Sequence[RunRecord], *, names: Sequence[str], sender: Sen
         for case in {case.id: case for case in run.cases}.values():
             test = _test(case, run, name, sender, str(build["id"]))
             tests.append(test)
-            for told in read_told(case.known):
+            for told in case.known_failures:
                 issue = _issue(case, told, sender)
                 issues.setdefault(str(issue["id"]), issue)
                 incidents.append(_incident(issue, test, sender))

@@ -33,6 +33,7 @@ class _Test:
     said: str = ""
     diagnosis: Sequence[str] = ()
     within: Sequence[_Test] = field(default_factory=tuple)
+    is_skipped: bool = False
 
 
 def render_ktap(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
@@ -83,9 +84,9 @@ def _run(run: RunRecord, name: str) -> _Test:
 
 def _parent(description: str, within: Sequence[_Test], diagnosis: Sequence[str] = ()) -> _Test:
     """It fails if one in it does, and is skipped if all are."""
-    is_skipped = bool(within) and all(test.said.startswith("SKIP") for test in within)
+    is_skipped = bool(within) and all(test.is_skipped for test in within)
     said = "SKIP all of it was skipped" if is_skipped else "" if within else "SKIP no case was asked"
-    return _Test(description, all(test.is_ok for test in within), said, diagnosis, within)
+    return _Test(description, all(test.is_ok for test in within), said, diagnosis, within, is_skipped or not within)
 
 
 def _group(case_id: str) -> str:
@@ -107,7 +108,8 @@ def _case(case: CaseRecord) -> _Test:
         said = f"TIMEOUT {reason}"
     elif case.outcome is Outcome.ERROR:
         said = f"ERROR {reason}"
-    return _Test(case.id, is_ok, said.rstrip(), list(_diagnosis(case)))
+    is_skipped = case.outcome is Outcome.SKIPPED
+    return _Test(case.id, is_ok, said.rstrip(), list(_diagnosis(case)), is_skipped=is_skipped)
 
 
 def _diagnosis(case: CaseRecord) -> Iterator[str]:
@@ -136,5 +138,5 @@ def _caseless(run: RunRecord) -> Iterator[_Test]:
         said = f"ERROR interrupted or killed; {len(run.cases)} cases had ended"
         yield _Test("harness/the run did not finish", is_ok=False, said=said)
     for number, problem in enumerate(run.problems, start=1):
-        what, *more = plain_text(problem).strip().split("\n")
+        what, *more = plain_text(problem.text).strip().split("\n")
         yield _Test(f"harness/problem {number}", is_ok=False, said=f"ERROR {one_line(what)}", diagnosis=more)

@@ -78,7 +78,7 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
     for stage, name in _STAGES if patch.number else ():
         if patch.failed == stage:
             outcome = Outcome.KERNEL if patch.at_fault else Outcome.ERROR
-            yield _case(name, patch.what, outcome=outcome, diff=patch.evidence)
+            yield _case(name, patch.what, outcome=outcome, diff=patch.full_evidence)
             break
         if patch.failed not in {one.value for one, _ in _STAGES} and patch.failed:
             yield _case("judged", patch.what, outcome=Outcome.SKIPPED)
@@ -112,7 +112,7 @@ def _whole(record: SeriesRecord) -> Iterator[CaseRecord]:
     for broken in record.broken:
         yield _case(f"every patch works by itself: {broken.what}", broken.render(), outcome=Outcome.MISMATCH)
     for missing in record.missing:
-        yield _case(f"comes as declared: {missing.partition(' ')[0]}", missing, outcome=Outcome.MISMATCH)
+        yield _case(f"comes as declared: {missing.name}", missing.text, outcome=Outcome.MISMATCH)
     if record.state is PatchState.UNKNOWN:
         yield _case("is judged to its end", result_of(record), outcome=Outcome.ERROR)
     yield _case("summary", "", text=f"{title_of(record)}\n{result_of(record)}\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
 
 from harness.model.series_record import (
     Effect,
@@ -51,9 +53,8 @@ def _about(record: SeriesRecord) -> list[str]:
     ends = max((patch.asked for patch in record.patches), default=0)
     built = sum(not patch.failed and patch.same_as < 0 for patch in record.patches)
     # Where a tree is on this host is nobody's business.
-    base = one_line(record.base)
-    place, at, commit = base.partition(" at ")
-    base = f"{place.rpartition('/')[2]}{at}{commit}" if base.startswith("/") else base
+    origin = replace(record.base_origin, path=PurePath(record.base_origin.path).name)
+    base = one_line(str(origin)) + (f" + {one_line(record.base_series)}" if record.base_series else "")
     text = f"{title_of(record)}, on {base}: {counted(built, 'kernel')} booted, {counted(ends, 'case')}"
     return fold(f"{text} at the ends.", WIDTH)
 
@@ -85,9 +86,7 @@ def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     if patch.failed:
         yield from _folded(one_line(patch.what))
         if patch.evidence.strip():
-            # Where a log is on this host helps nobody else.
-            kept = [line for line in plain_text(patch.evidence).split("\n") if not line.startswith("the whole log")]
-            shown = bound_lines("\n".join(kept), _EVIDENCE_LINES).split("\n")
+            shown = bound_lines(plain_text(patch.evidence), _EVIDENCE_LINES).split("\n")
             yield from (elide(f"    {line.expandtabs(4)}", WIDTH) for line in shown)
     for one in effects[:_LISTED]:
         yield from _folded(_effect(one))
@@ -124,7 +123,7 @@ def _whole(record: SeriesRecord) -> Iterator[str]:
     for broken in record.broken:
         yield from fold(f"Not bisectable: {broken.render()}.", WIDTH)
     for missing in record.missing:
-        yield from fold(f"Declared, and did not come: {missing}.", WIDTH)
+        yield from fold(f"Declared, and did not come: {missing.text}.", WIDTH)
 
 
 def _reproduction(record: SeriesRecord) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
                 "command": one_line(run.command),
                 "nearest": [one_line(near) for near in run.nearest],
                 "notes": [one_line(note) for note in run.notes],
-                "problems": [plain_text(problem).strip() for problem in run.problems],
+                "problems": [plain_text(problem.text).strip() for problem in run.problems],
             }
         )
     return kernels

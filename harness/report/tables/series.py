@@ -74,7 +74,7 @@ def result_of(record: SeriesRecord) -> str:
 def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
     """What it all comes to."""
     said = [f"BROKEN ON THE WAY: {one.render()}" for one in record.broken]
-    said += [f"DID NOT COME: {one}" for one in record.missing]
+    said += [f"DID NOT COME: {one.text}" for one in record.missing]
     lines = [part for text in said for part in fold_line(Line(one_line(text), Tone.BAD), width)]
     net = [one for one in record.net if one.standing is not Expectedness.ALLOWED]
     if net and len(record.posted) > 1:
@@ -154,9 +154,10 @@ def _failure_lines(patch: PatchRecord, width: int) -> Iterator[Line]:
     yield from fold_line(Line(one_line(patch.what), Tone.BAD), width, indent=_INDENT)
     if patch.evidence.strip():
         for text in bound_lines(plain_text(patch.evidence), _EVIDENCE_LINES).split("\n"):
-            # A path is there to be copied.
-            room = 0 if text.startswith("the whole log: ") else width
-            yield from fold_line(Line(text, Tone.FAINT), room, indent=_INDENT + 2)
+            yield from fold_line(Line(text, Tone.FAINT), width, indent=_INDENT + 2)
+    if patch.log:
+        # Not folded: a path is there to be copied.
+        yield from fold_line(Line(f"the whole log: {one_line(patch.log)}", Tone.FAINT), 0, indent=_INDENT + 2)
 
 
 def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:

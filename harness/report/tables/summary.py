@@ -151,7 +151,7 @@ def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> l
         slowest_lines(run, width),
         [line for text in run.kernel.build.warnings for line in fact_lines("WARNING", one_line(text), width)],
         [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
-        [line for text in run.problems for line in _problem_lines(text, width)],
+        [line for problem in run.problems for line in _problem_lines(problem.text, width)],
         failed_lines(run, width),
         totals_lines(run, width),
     ]

@@ -46,6 +46,7 @@ class TraitRow(NamedTuple):
     """One trait as it is shown; all texts are plain lines.
 
     :param where: the first place that showed the value, and how many more there are.
+    :param is_doubtful: whether the profile expects a value that no primary source confirms.
     """
 
     mark: TraitMark
@@ -54,6 +55,7 @@ class TraitRow(NamedTuple):
     expected: str
     meaning: str
     where: str
+    is_doubtful: bool = False
 
     @property
     def cells(self) -> tuple[str, str, str]:
@@ -73,14 +75,16 @@ def trait_row(trait: TraitRecord) -> TraitRow:
         mark = TraitMark.DIFFERS if trait.confirmed else TraitMark.DOUBTFUL
         mark = TraitMark.KNOWN if trait.known else mark
     expected = one_line(trait.expected) or "-"
+    is_doubtful = bool(trait.expected) and not trait.confirmed
     more = f" and {len(trait.where) - 1} more" if len(trait.where) > 1 else ""
     return TraitRow(
         mark=mark,
         trait=one_line(trait.trait),
         seen=one_line(trait.seen) or "-",
-        expected=expected if trait.confirmed or not trait.expected else f"{expected} {UNCONFIRMED}",
+        expected=f"{expected} {UNCONFIRMED}" if is_doubtful else expected,
         meaning=one_line(trait.meaning),
         where=one_line(trait.where[0]) + more if trait.where else "",
+        is_doubtful=is_doubtful,
     )
 
 
@@ -123,7 +127,7 @@ def _table(rows: Sequence[TraitRow], width: int) -> list[Line]:
     lines = [Line(""), *(Line(text) for text in _row(" ", [*titles, "meaning"], widths))]
     lines.append(Line("  " + "  ".join("-" * one for one in widths), Tone.FAINT))
     for row in rows:
-        tone = _TONES.get(row.mark, Tone.WARNING if row.expected.endswith(UNCONFIRMED) else Tone.PLAIN)
+        tone = _TONES.get(row.mark, Tone.WARNING if row.is_doubtful else Tone.PLAIN)
         lines += [Line(text, tone) for text in _row(row.mark.value, [*row.cells, row.meaning], widths)]
         if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL):
             below = ("" if beside else row.meaning, f"seen at {row.where}" if row.where else "")
@@ -148,7 +152,7 @@ def _legend(rows: Iterable[TraitRow], width: int) -> list[Line]:
     rows = list(rows)
     used = {row.mark for row in rows}
     said = [f"{mark.value} {meaning}" for mark, meaning in _LEGEND.items() if mark in used]
-    if any(row.expected.endswith(UNCONFIRMED) for row in rows):
+    if any(row.is_doubtful for row in rows):
         said.append(f"{UNCONFIRMED} no primary source")
     if not said:
         return []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
-from harness.base.errors import CaseError, ExitStatus, HarnessError, HostError, SeriesError, UsageError
+from harness.base.errors import CaseError, ExitStatus, HarnessError, HostError, SeriesError, UsageError, provided_by
 
 KINDS = (HarnessError, UsageError, CaseError, SeriesError, HostError)
 
@@ -18,6 +19,22 @@ def test_text_has_three_parts() -> None:
     assert str(error) == "the disk is full\n    /a: 0 left\n    /b: 0 left\nWhat to do: free some space"
 
 
+def test_the_log_is_named_below_the_evidence() -> None:
+    """Also where there is no other evidence; the evidence itself holds no path."""
+    error = SeriesError("it does not build", evidence="a.c:1: error\n", log=Path("/a/b.log"))
+
+    assert str(error) == "it does not build\n    a.c:1: error\n    the whole log: /a/b.log"
+    assert str(SeriesError("x", log=Path("/a/b.log"))) == "x\n    the whole log: /a/b.log"
+
+
+def test_provided_by_names_packages_once() -> None:
+    """The inner block knows best."""
+    with pytest.raises(HostError) as caught, provided_by(["outer"]), provided_by(["inner"]):
+        raise HostError("no compiler")
+
+    assert caught.value.packages == ("inner",)
+
+
 @pytest.mark.parametrize("evidence", ["", "\n", "  \n\n"])
 def test_parts_that_are_missing_leave_no_line(evidence: str) -> None:
     """Without evidence and remedy, or with evidence of blanks alone, the sentence stands alone."""
@@ -27,11 +44,12 @@ def test_parts_that_are_missing_leave_no_line(evidence: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_error_crosses_processes(kind: type[HarnessError]) -> None:
     """Kind and all three parts survive pickling, as between a test's worker and its controller."""
-    error = kind("what", evidence="evidence", remedy="remedy")
+    error = kind("what", evidence="evidence", remedy="remedy", log=Path("/a/b.log"), packages=["gcc"])
     copy = pickle.loads(pickle.dumps(error))
 
     assert type(copy) is kind
     assert (copy.what, copy.evidence, copy.remedy) == ("what", "evidence", "remedy")
+    assert (copy.log, copy.packages) == (Path("/a/b.log"), ("gcc",))
     assert str(copy) == str(error)
 
 

@@ -16,6 +16,7 @@ from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.series import Patch, Series
 from harness.kernel.sandbox.sandbox import Bounds
 from harness.kernel.source.tree import Source, source_tree
+from harness.model.origin import Origin, OriginKind
 from tests.unit.kernel.fake_tree import CONFIG, FILES, FakeRepository
 
 CONFIGURED = Config(CONFIG, hashlib.sha256(CONFIG.encode()).hexdigest(), ("base",))
@@ -44,7 +45,7 @@ class Workshop:
             Patch(number, len(subjects), subject, "A <a@b>", "", (), b"") for number, subject in enumerate(subjects, 1)
         )
         series = Series("a topic", 1, patches) if patches else None
-        return PatchedTree(Source(source.repository, base, "the tree"), series, base, commits)
+        return PatchedTree(Source(source.repository, base, Origin(OriginKind.FILES, "the tree")), series, base, commits)
 
     def build(
         self, *subjects: str, trusted: bool = False, config: Config = CONFIGURED, bounds: Bounds | None = None

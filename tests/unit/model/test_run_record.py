@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import ExitStatus, UsageError
-from harness.model.run_record import FORMAT_VERSION, RunRecord, dump_run, dumps_case, load_run_record, loads_case
+from harness.model.run_record import FORMAT_VERSION, RunRecord, dump_run, dumps_case
+from harness.results.records import load_run_record, loads_case
 from tests.unit.report.sample import CASES, KERNEL, RUN
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -53,13 +54,13 @@ def test_a_newer_format_is_refused_by_name() -> None:
     [
         ("", "Expecting value: line 1 column 1"),
         (dump_run(RUN)[:2000], "line "),
-        ("[]", "run is [], not an object"),
-        ("{}", "missing 2 required positional arguments: 'kernel' and 'started'"),
-        (changed(kernel=None), "run.kernel is None, not an object"),
-        (changed(complete="yes"), "run.complete is 'yes', not of type bool"),
-        (changed(workers=True), "run.workers is True, not of type int"),
-        (changed(notes="one"), "run.notes is 'one', not of type tuple[str, ...]"),
-        (changed(format_version="1"), "run.format_version is '1', not of type int"),
+        ("[]", "run: Expected `object`, got `array`"),
+        ("{}", "run: Object missing required field `kernel`"),
+        (changed(kernel=None), "run.kernel is None: Expected `object`"),
+        (changed(complete="yes"), "run.complete is 'yes': Expected `bool`"),
+        (changed(workers=True), "run.workers is True: Expected `int`"),
+        (changed(notes="one"), "run.notes is 'one': Expected `array`"),
+        (changed(format_version="1"), "run.format_version is '1': Expected `int`"),
         (changed(cases=[{**json.loads(dumps_case(CASES[0])), "outcome": "fine"}]), "run.cases[0].outcome is 'fine'"),
         ("[" * 100_000, "nested too deep"),
     ],

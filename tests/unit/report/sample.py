@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
+from harness.model.origin import Origin, OriginKind
+from harness.model.run_record import CaseRecord, KernelRecord, Problem, ProblemKind, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.results.folder import case_folder_name
 
@@ -16,6 +17,7 @@ KERNEL = KernelRecord(
     image_digest="9f" * 32,
     config_digest="c0" * 32,
     config_source="beside the image",
+    came_from=Origin(OriginKind.IMAGE_PACKAGE, "linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"),
 )
 
 DIFF = """\
@@ -159,7 +161,12 @@ RUN = RunRecord(
         "v4: 3 of 3 traits differ, 1 it says nothing of: outside_view, pinning, mountinfo_root_field",
     ),
     notes=("booted afresh 1 time: the template of q35 could not be cloned after QEMU was killed",),
-    problems=("cases/views/a.session:3 and cases/views/b.session:8 contradict each other on pinning: yes, no",),
+    problems=(
+        Problem(
+            ProblemKind.CONTRADICTION,
+            "cases/views/a.session:3 and cases/views/b.session:8 contradict each other on pinning: yes, no",
+        ),
+    ),
     traits=TRAITS,
     cases=CASES,
 )

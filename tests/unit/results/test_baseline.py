@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ExitStatus, UsageError
-from harness.model.run_record import RunRecord, dump_run, load_run_record
+from harness.model.run_record import RunRecord, dump_run
 from harness.model.verdict import Outcome
 from harness.report.formats.junit import render_junit
 from harness.results.baseline import LAST, find_baseline, judge_by
 from harness.results.find_run import FoundRun
 from harness.results.folder import RunFolder, load_run
 from harness.results.history import HISTORY_NAME
+from harness.results.records import load_run_record
 from harness.run.one_kernel import exit_status
 from tests.unit.report.sample import KERNEL, RUN, STARTED, case
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.base import paths
 from harness.base.errors import CaseError
 from harness.model.run_record import CaseRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
-from harness.results.known_failures import KnownFailure, KnownFailures, KnownNote, load_known, read_told
+from harness.results.known_failures import KnownFailures, load_known
 from harness.semantics.shipped import shipped_semantics
 
 TODAY = datetime.date(2026, 11, 22)
@@ -71,7 +70,7 @@ def test_an_entry_holds_through_its_last_day() -> None:
     over = load(CASE, today=TODAY + datetime.timedelta(days=1))
 
     assert not load(CASE).problems
-    assert "the known failure of cases/a.session expired on 2026-11-22" in over.problems[0]
+    assert "the known failure of cases/a.session expired on 2026-11-22" in over.problems[0].text
     assert over.marked(case(), PROFILE).is_failure
 
 
@@ -136,19 +135,13 @@ def test_a_broken_file_is_told_by_its_key(text: str, what: str) -> None:
     assert what in caught.value.what
 
 
-def test_what_a_record_tells_of_entries_is_read_back() -> None:
-    """Reason, link and day of each, whatever stands in the reason; words that are no entry are none."""
-    first = KnownFailure("cases/a.session", "", "slow (on some hosts); see below", "https://example.org/1", TODAY)
-    second = KnownFailure("", "outside_view", "known until merged", "mail", TODAY)
+def test_a_case_has_the_entries_it_met_as_facts() -> None:
+    """Reason, link and day of each, whatever stands in the reason; the line for people is made of them."""
+    reason = "known until 2027-01-01: slow (on some hosts); see below"
+    known = load(CASE.replace('reason = "', f'reason = "{reason}')).marked(case(), PROFILE)
+    entry = load(CASE).entries[0]
 
-    assert read_told(str(first)) == (KnownNote("", first.reason, first.link, TODAY),)
-    assert read_told(f"pinning {first}; outside_view {second}") == (
-        KnownNote("pinning", first.reason, first.link, TODAY),
-        KnownNote("outside_view", second.reason, second.link, TODAY),
-    )
-    assert read_told("") == read_told("failed in the baseline as well") == ()
-
-
-def test_the_file_that_ships_is_one() -> None:
-    """It can be read, and nothing in it has to be mended today."""
-    load(paths.KNOWN.read_text())
+    assert [(one.trait, one.link, one.expires) for one in known.known_failures] == [("", entry.link, entry.expires)]
+    assert known.known_failures[0].reason.startswith(reason)
+    assert known.known == str(known.known_failures[0])
+    assert case().known_failures == ()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import UsageError
-from harness.model.run_record import CaseRecord, OutcomeCount, RunRecord
+from harness.model.run_record import CaseRecord, OutcomeCount, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.results.merge import NamedRun, merge_runs
 from harness.semantics.shipped import shipped_semantics
@@ -99,7 +99,15 @@ def test_traits_are_those_of_the_cases_that_count() -> None:
 
     assert (trait.seen, trait.where) == ("relative", ("cases/a.session:1",))
     assert again.problems == ()
-    assert "contradict" in apart.problems[0]
+    assert apart.problems[0].kind is ProblemKind.CONTRADICTION
+
+
+def test_problems_are_joined_by_their_kind() -> None:
+    """Contradictions are found again from the cases; all else stays, whatever the words are."""
+    stays = Problem(ProblemKind.BROKEN_FILE, "cases contradict each other")
+    goes = Problem(ProblemKind.CONTRADICTION, "two answers")
+
+    assert merged(run(1, problems=(stays, goes)), run(2, problems=(goes,))).problems == (stays,)
 
 
 def test_other_kernels_are_not_joined() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
-from harness.model.run_record import RunRecord
+from harness.model.run_record import Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
 from harness.results.sightings import (
     NOTHING,
@@ -27,6 +27,7 @@ from harness.semantics.traits import load_semantics
 from tests.unit.report.sample import CASES, KERNEL, RUN
 from tests.unit.semantics.test_traits import SMALL
 
+BROKEN = Problem(ProblemKind.BROKEN_FILE, "a.session:2: no step\nmore")
 SOUND = replace(RUN, problems=(), cases=tuple(case for case in CASES if case.outcome is not Outcome.ERROR))
 """A run that teaches: mismatches, splats and time-outs are about the kernel."""
 OLD, NEW = "2026-11-21T10:00:00Z", "2026-11-22T10:00:00Z"
@@ -111,7 +112,10 @@ def test_a_run_is_learned() -> None:
     [
         (replace(SOUND, complete=False), "it did not finish"),
         (replace(SOUND, kernel=replace(KERNEL, release="unknown")), "its kernel did not come up"),
-        (replace(SOUND, problems=("a.session:2: no step\nmore",)), "it has a problem: a.session:2: no step"),
+        (
+            replace(SOUND, problems=(Problem(ProblemKind.BROKEN_FILE, "a.session:2: no step\nmore"),)),
+            "it has a problem: a.session:2: no step",
+        ),
         (replace(SOUND, cases=CASES), "cases/nested/broken.session is an error: line 4: unknown header 'hierachy'"),
     ],
 )
@@ -120,9 +124,18 @@ def test_a_run_with_a_fault_of_the_harness_teaches_nothing(run: RunRecord, why: 
     assert why_not(run) == why
 
 
+def test_a_problem_is_no_contradiction_by_its_words() -> None:
+    """Its kind decides."""
+    sentence = "pinning: cases contradict each other: a.session:1 saw yes"
+
+    assert why_not(replace(SOUND, problems=(Problem(ProblemKind.BROKEN_FILE, sentence),))) == (
+        f"it has a problem: {sentence}"
+    )
+
+
 def test_a_contradiction_spoils_only_its_own_trait() -> None:
     """Such a trait has no value in the record; the others were seen."""
-    problem = "pinning: cases contradict each other: a.session:1 saw yes, b.session:1 saw no"
+    problem = Problem(ProblemKind.CONTRADICTION, "whatever this sentence says")
     traits = tuple(replace(trait, seen="") if trait.trait == "pinning" else trait for trait in SOUND.traits)
     torn = replace(SOUND, problems=(problem,), traits=traits)
 

@@ -8,15 +8,16 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.base.errors import ExitStatus, HarnessError, HostError, SeriesError
-from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
+from harness.model.run_record import CaseRecord, KernelRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
 from harness.results.folder import RunFolder, load_run
 from harness.run.one_kernel import exit_status, record_no_kernel
 
+TORN = Problem(ProblemKind.CONTRADICTION, "a and b differ")
 KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image")
 
 
-def run_of(*outcomes: Outcome, problems: tuple[str, ...] = ()) -> RunRecord:
+def run_of(*outcomes: Outcome, problems: tuple[Problem, ...] = ()) -> RunRecord:
     """A run whose cases came out like this."""
     cases = tuple(CaseRecord(f"c{number}", "c", str(number), outcome) for number, outcome in enumerate(outcomes))
     return RunRecord(KERNEL, 0.0, complete=True, cases=cases, problems=problems)
@@ -31,7 +32,10 @@ def run_of(*outcomes: Outcome, problems: tuple[str, ...] = ()) -> RunRecord:
         (run_of(Outcome.KERNEL), ExitStatus.DIFFERS),
         (run_of(Outcome.LOST), ExitStatus.DIFFERS),
         (run_of(Outcome.MISMATCH, Outcome.ERROR), ExitStatus.HOST),
-        (run_of(Outcome.MATCH, problems=("a and b contradict each other",)), ExitStatus.CASE_BROKEN),
+        (
+            run_of(Outcome.MATCH, problems=(Problem(ProblemKind.CONTRADICTION, "a and b differ"),)),
+            ExitStatus.CASE_BROKEN,
+        ),
     ],
 )
 def test_exit_status_says_who_must_act(run: RunRecord, status: ExitStatus) -> None:

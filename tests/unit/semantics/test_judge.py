@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.run_record import Problem, ProblemKind
 from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting
 from harness.semantics.judge import StepOutcome, gather, judge, notes, trait_records
 from harness.semantics.profile import Profile
@@ -215,8 +216,10 @@ def test_two_cases_that_contradict_each_other_are_named() -> None:
     more = [TraitSighting("outside_view", "relative", f"z.session:{line}") for line in range(9)]
     gathered = gather(SEMANTICS, [*more, RELATIVE, ABSOLUTE, TraitSighting("setns", "supported", "c.py:1")])
 
-    assert gathered.problems == (
-        "outside_view: cases contradict each other: b.session:7 saw absolute, a.session:3 saw relative",
+    [problem] = gathered.problems
+    assert problem.kind is ProblemKind.CONTRADICTION
+    assert problem.text == (
+        "outside_view: cases contradict each other: b.session:7 saw absolute, a.session:3 saw relative"
     )
     assert gathered.seen == {"setns": "supported"}
     assert gathered.where["outside_view"] == ("a.session:3", "b.session:7", *(one.where for one in more))
@@ -233,7 +236,7 @@ def test_a_sighting_of_nothing_known_is_a_problem(sighting: TraitSighting, probl
     """A trait or value that does not exist is said with its place, and is not gathered."""
     gathered = gather(SEMANTICS, [sighting])
 
-    assert gathered.problems == (problem,)
+    assert gathered.problems == (Problem(ProblemKind.UNKNOWN_VALUE, problem),)
     assert (dict(gathered.seen), dict(gathered.where)) == ({}, {})
 
 

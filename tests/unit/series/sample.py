@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.model.origin import Origin, OriginKind
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.series_record import (
     Broken,
@@ -16,6 +17,7 @@ from harness.model.series_record import (
     PatchRecord,
     SeriesRecord,
     StyleFinding,
+    Undelivered,
 )
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.semantics.traits import load_semantics
@@ -124,13 +126,14 @@ RECORD = SeriesRecord(
     origin="topic.mbox",
     base_word="/home/u/linux@0123456789abcdef",
     base="/home/u/linux at v6.6-12-g0123456789ab",
+    base_origin=Origin(OriginKind.TREE, "/home/u/linux", "v6.6-12-g0123456789ab"),
     base_commit="0123456789abcdef" * 2 + "01234567",
     patches=(BASE, FINE, BREAKS, STOPS, MENDS),
     message_id="cover@example.org",
     command="harness series topic.mbox --base /home/u/linux@v6.6",
     started=1_790_000_000.0,
     declared=(Declared("outside_view", "hidden", 0, "harness.toml"),),
-    missing=("outside_view = hidden, declared by harness.toml: it is relative",),
+    missing=(Undelivered("outside_view", "outside_view = hidden, declared by harness.toml: it is relative"),),
     broken=(Broken("trait outside_view", 2, 4), Broken("the build", 3, 4)),
     harness_version="0.1.0",
 )

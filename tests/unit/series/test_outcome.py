@@ -8,8 +8,9 @@ import pytest
 
 from harness.base.errors import UsageError
 from harness.model.run_record import RunRecord
-from harness.model.series_record import Declared, PatchRecord, PatchState, dump_series, load_series
+from harness.model.series_record import Declared, PatchRecord, PatchState, dump_series
 from harness.model.verdict import Outcome
+from harness.results.records import load_series
 from harness.series.declared import Declarations
 from harness.series.effects import conclude, find_broken
 from tests.unit.series.sample import BASE, BREAKS, FINE, GOOD, MENDS, RECORD, SEMANTICS, STOPS, case, known, run
@@ -46,7 +47,7 @@ def test_what_was_declared_and_did_not_come(shown: dict[str, str], missing: tupl
     declared = Declarations((Declared("view", "absolute", 0, "--expect"),))
     record = conclude(GOOD, runs, base=known(0, runs[0]), declared=declared, semantics=SEMANTICS)
 
-    assert record.missing == missing
+    assert [(one.name, one.text) for one in record.missing] == [("view", text) for text in missing]
     assert record.state is (PatchState.FAIL if missing else PatchState.SUCCESS)
 
 

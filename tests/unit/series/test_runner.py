@@ -20,13 +20,15 @@ from harness.kernel.git.repository import Repository
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.series import Patch, Series
 from harness.kernel.source.tree import Source
-from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
-from harness.model.series_record import Declared, Expectedness, PatchState, load_series
+from harness.model.origin import Origin, OriginKind
+from harness.model.run_record import BuildRecord, CaseRecord, Problem, ProblemKind, RunRecord
+from harness.model.series_record import Declared, Expectedness, PatchState
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
 from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
+from harness.results.records import load_series
 from harness.run.one_kernel import Judging
 from harness.run.selection import Selection
 from harness.run.several_kernels import Ready, RunSettings
@@ -39,7 +41,11 @@ from tests.unit.series.sample import SEMANTICS, case, run
 COMMIT = "c" * 40
 SERIES = Series("a topic", 1, tuple(Patch(n, 4, f"patch {n}", "A", f"id{n}", (), b"") for n in range(1, 5)))
 GROUND = AppliedSeries(
-    "t@c", PatchedTree(Source(Repository(Path("/nowhere")), COMMIT, "a tree"), None, COMMIT), "m", SERIES, 4
+    "t@c",
+    PatchedTree(Source(Repository(Path("/nowhere")), COMMIT, Origin(OriginKind.FILES, "a tree")), None, COMMIT),
+    "m",
+    SERIES,
+    4,
 )
 
 Cases = Mapping[str, CaseRecord]
@@ -60,6 +66,7 @@ class World:
     base: dict[int, str] = field(default_factory=dict)
     asked: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     interrupt_at: int = -1
+    problems: tuple[Problem, ...] = ()
 
     @contextmanager
     def ready(
@@ -99,8 +106,9 @@ class World:
             answer = self.answers[image][name]
             found.append(answer.pop(0) if isinstance(answer, list) else answer)
         record = replace(run(image, *found, expected={"view": "relative"}), kernel=prepared.kernel)
+        record = replace(record, problems=self.problems)
         folder.write(record)
-        return record, ExitStatus.AS_EXPECTED
+        return record, ExitStatus.CASE_BROKEN if self.problems else ExitStatus.AS_EXPECTED
 
     def judge(
         self, declared: Declarations = NOTHING, *, is_full: bool = False, ground: AppliedSeries = GROUND
@@ -256,6 +264,20 @@ def test_a_tree_that_moves_ends_the_walk(world: World) -> None:
     assert "moved" in judged.error.what
     assert judged.record.patches[4].asked == 5
     assert judged.record.state is PatchState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (Problem(ProblemKind.CONTRADICTION, "two answers"), ExitStatus.AS_EXPECTED),
+        (Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"), ExitStatus.CASE_BROKEN),
+    ],
+)
+def test_a_contradiction_breaks_no_series(world: World, problem: Problem, status: ExitStatus) -> None:
+    """It is judged by what was before; any other problem makes the series' own status. Words decide nothing."""
+    world.problems = (problem,)
+
+    assert world.judge().status is status
 
 
 def test_an_interrupted_walk_keeps_what_is_known(world: World) -> None:

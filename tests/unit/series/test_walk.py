@@ -15,8 +15,9 @@ from harness.base.errors import ExitStatus
 from harness.base.process import Completed, run
 from harness.base.store import Store
 from harness.kernel.source.tree import source_package
-from harness.model.series_record import EffectKind, Expectedness, PatchState, SeriesRecord, load_series
+from harness.model.series_record import EffectKind, Expectedness, PatchState, SeriesRecord
 from harness.results.find_run import find_runs
+from harness.results.records import load_series
 from tests.program import environment, harness
 from tests.told import call
 from tests.unit.kernel.user_tree import UserTree, kernel_tree

@@ -95,7 +95,7 @@ def test_a_source_package_becomes_a_commit(store: Store, repository: Repository)
     assert modes["scripts/x.sh"] == 0o111
     assert modes["Makefile"] == 0
     assert link == Path("init/main.c")
-    assert source.described == "linux-source-9.1 9.1.5-1"
+    assert str(source.origin) == "linux-source-9.1 9.1.5-1"
     assert (source.uncommitted, source.notes) == (0, ())
 
 
@@ -118,7 +118,7 @@ def test_archives_of_all_compressions(store: Store, repository: Repository, comp
     publish(repository, "9.1.6-1", dict(FILES), compression=compression)
     repository.update()
 
-    assert fetch(store, repository).described.endswith("9.1.6-1")
+    assert str(fetch(store, repository).origin).endswith("9.1.6-1")
 
 
 def test_a_host_without_xz(
@@ -157,7 +157,7 @@ def test_an_update_of_the_lists_brings_the_newer_source(store: Store, repository
     assert offline.commit == first.commit
     assert offline.notes[0].startswith("linux-source-9.1 9.1.5-1 was taken from the store, newer or not: ")
     assert second.commit != first.commit
-    assert second.described == "linux-source-9.1 9.1.6-1"
+    assert str(second.origin) == "linux-source-9.1 9.1.6-1"
 
 
 def test_an_unknown_version_is_answered_with_those_there_are(store: Store, repository: Repository) -> None:
@@ -213,7 +213,7 @@ def test_debians_own_source() -> None:
     makefile = source.repository.git("cat-file", "blob", f"{source.commit}:Makefile", deadline=deadline).text
     names = source.repository.git("ls-tree", "-r", "--name-only", source.commit, deadline=deadline).text.split("\n")
 
-    assert source.described.startswith("linux-source-6.1 6.1.")
+    assert str(source.origin).startswith("linux-source-6.1 6.1.")
     assert "\nVERSION = 6\nPATCHLEVEL = 1\n" in makefile
     assert len(names) > 70_000
     assert "tools/testing/selftests/cgroup/test_core.c" in names

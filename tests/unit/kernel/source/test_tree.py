@@ -56,7 +56,7 @@ def test_a_revision_is_whatever_git_takes_for_a_commit(store: Store, tree: UserT
     source = take(store, tree.folder, revision)
 
     assert source.commit == tree.git("rev-parse", f"{means}^{{commit}}")
-    assert source.described.startswith(f"{tree.folder} at ")
+    assert str(source.origin).startswith(f"{tree.folder} at ")
     assert (source.uncommitted, source.notes) == (0, ())
 
 
@@ -71,8 +71,8 @@ def test_a_commit_is_described_by_the_tag_before_it(store: Store, tree: UserTree
     """People know a tree by its tags."""
     commit = tree.commit({"new.c": "x"})
 
-    assert take(store, tree.folder, "v9.0").described == f"{tree.folder} at v9.0"
-    assert take(store, tree.folder).described == f"{tree.folder} at v9.1-1-g{commit[:12]}"
+    assert str(take(store, tree.folder, "v9.0").origin) == f"{tree.folder} at v9.0"
+    assert str(take(store, tree.folder).origin) == f"{tree.folder} at v9.1-1-g{commit[:12]}"
 
 
 def test_an_unknown_revision_is_answered_with_near_names(store: Store, tree: UserTree) -> None:
@@ -118,7 +118,7 @@ def test_uncommitted_changes_are_taken_and_counted(store: Store, tree: UserTree)
 
     assert files_of(source) == expected
     assert source.uncommitted == 6
-    assert source.described.endswith(" at v9.1 with 6 uncommitted changes")
+    assert str(source.origin).endswith(" at v9.1 with 6 uncommitted changes")
     assert source.notes[0].startswith("with 6 uncommitted changes: Kconfig, fs/new.c, ")
     assert source.repository.git("rev-parse", f"{source.commit}^", deadline=seconds(60)).text.strip() == tree.git(
         "rev-parse", "HEAD"
@@ -318,7 +318,7 @@ def test_a_plain_tree_is_taken_by_content(store: Store, tree: UserTree, tmp_path
     other = unpacked(tree, tmp_path / "other")
 
     assert sorted(files_of(source)) == sorted(FILES)
-    assert (source.described, source.uncommitted) == (f"the files of {plain}", 0)
+    assert (str(source.origin), source.uncommitted) == (f"the files of {plain}", 0)
     assert take(store, other).commit == source.commit
     (plain / "init/main.c").write_text("changed")
     (plain / "Kconfig").touch()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.run_record import Problem, ProblemKind
 from harness.model.verdict import Outcome
 from harness.report.display.live import LiveDisplay
 from harness.report.text import columns
@@ -147,7 +148,7 @@ def test_hostile_text_is_only_text() -> None:
         display.note(text)
         display.case_started(text, text)
         display.case_ended(replace(case("cases/a.session", Outcome.MISMATCH, reason=text, diff=text), title=text))
-        display.finished(replace(RUN, notes=(text,), problems=(text,)), None)
+        display.finished(replace(RUN, notes=(text,), problems=(Problem(ProblemKind.OTHER, text),)), None)
     shown = "[bold]b[/bold] [link=x]y[/link] :smile: <U+000D><U+202E>"
 
     assert screen.text.count(shown) == 6

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.model.run_record import KernelRecord, RunRecord, TraitRecord
+from harness.model.run_record import KernelRecord, Problem, ProblemKind, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
 from harness.report.formats.junit import JunitLimits, render_junit
 from tests.unit.report.sample import CASES, RUN, SPLAT, case
@@ -217,7 +217,7 @@ def test_any_text_gives_a_valid_file(text: str, outcome: Outcome, complete: bool
         complete=complete,
         cases=(one, replace(one, id=text + "2")),
         traits=(TraitRecord(text, text, text, False, text),),
-        problems=(text,),
+        problems=(Problem(ProblemKind.OTHER, text),),
         notes=(text,),
         profile=text,
         host=text,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships no types
 
 from harness.base.errors import UsageError
-from harness.model.run_record import BuildRecord, OutcomeCount, RunRecord
+from harness.model.run_record import BuildRecord, CaseRecord, OutcomeCount, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.report.formats.kcidb import Sender, kcidb_report, patchset_hash, path_of
 from harness.results.known_failures import KnownFailure
@@ -114,13 +114,19 @@ def test_paths(identity: str, path: str) -> None:
     assert path_of(identity) == path
 
 
+def known_case(name: str, *entries: KnownFailure) -> CaseRecord:
+    """A case that met those entries, with a line for people that says nothing of them."""
+    notes = tuple(one.note for one in entries)
+    return replace(case(name, Outcome.MISMATCH, reason="no"), known="whatever this says", known_failures=notes)
+
+
 def test_a_known_failure_is_an_issue_and_an_incident() -> None:
     """One issue for what is known, whichever run met it; an incident for each test that did."""
     clock = KnownFailure("cases/a.session", "", "the clock (of old)", "https://example.org/1", DAY)
     trait = KnownFailure("", "pinning", "not yet merged", "mail of Monday", DAY)
     both = (
-        replace(case("cases/a.session", Outcome.MISMATCH, reason="no"), known=str(clock)),
-        replace(case("cases/b.session", Outcome.MISMATCH, reason="no"), known=f"pinning {trait}; scope {trait}"),
+        known_case("cases/a.session", clock),
+        known_case("cases/b.session", trait, replace(trait, trait="scope")),
     )
     run = replace(RUN, cases=both)
     issues = {str(one["id"]): one for one in tables("issues", run, replace(run, started=2e9))}

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from junitparser import JUnitXml
 
+from harness.model.origin import Origin, OriginKind
 from harness.model.series_record import Level, SeriesRecord, StyleFinding
 from harness.model.verdict import Outcome
 from harness.report.formats.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
@@ -73,6 +74,28 @@ def test_the_mail_is_fit_for_a_list(record: SeriesRecord) -> None:
     assert commands[0] == "  b4 mbox -n series.mbx cover@example.org"
     assert commands[1].startswith("  harness series series.mbx --base linux@0123456789abcdef")
     assert "/home/u" not in "\n".join(lines)
+
+
+def test_the_log_is_shown_here_and_not_on_a_list() -> None:
+    """By its field, whatever the evidence says: whole on a terminal, where it is copied, and not in a mail."""
+    log = f"/home/user/{'deep/' * 20}kernel.log"
+    stops = replace(STOPS, evidence="everything is in another file", log=log)
+    record = replace(RECORD, patches=(BASE, replace(stops, number=1)))
+
+    assert log in "".join(text_of(record, 60).split("\n"))
+    assert any(line.endswith(log) for line in text_of(record, 60).split("\n"))
+    assert "everything is in another file" in render_mail(record)
+    assert log not in render_mail(record)
+
+
+def test_the_mail_names_the_base_by_facts() -> None:
+    """Not where a tree is on this host, whatever the sentence of the record says."""
+    tree = Origin(OriginKind.TREE, "/home/u/linux at home", "v6.6", 2)
+    record = replace(RECORD, base="whatever this sentence says", base_origin=tree, base_series="a shipped series")
+    text = " ".join(render_mail(record).split())
+
+    assert "on linux at home at v6.6 with 2 uncommitted changes + a shipped series:" in text
+    assert "whatever" not in text
 
 
 def test_the_mail_says_what_was_declared() -> None:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import RunRecord, dump_run, load_run_record
+from harness.model.run_record import Problem, ProblemKind, RunRecord, dump_run
 from harness.model.verdict import Outcome
 from harness.report.tables.summary import case_lines, header_lines, is_clean, summary_lines
 from harness.report.text import columns, plain_text
+from harness.results.records import load_run_record
 from tests.unit.report.golden import assert_golden
 from tests.unit.report.sample import CASES, RUN, SPLAT, case
 
@@ -95,7 +96,7 @@ def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> N
 def test_a_problem_is_told_line_by_line() -> None:
     """What is wrong comes first; evidence and remedy keep their lines below it."""
     problem = "pytest broke off: TypeError\n    in a.py:3\nWhat to do: report it"
-    lines = summary_lines(replace(RUN, problems=(problem,)), 80)
+    lines = summary_lines(replace(RUN, problems=(Problem(ProblemKind.ABORTED, problem),)), 80)
     at = lines.index("PROBLEM       pytest broke off: TypeError")
 
     assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "What to do: report it"]
@@ -108,7 +109,7 @@ def test_a_problem_is_told_line_by_line() -> None:
         (replace(RUN, cases=(case("a", Outcome.MATCH), case("b", Outcome.SKIPPED)), problems=()), True),
         (replace(RUN, cases=(replace(case("a", Outcome.MISMATCH), known="a bug"),), problems=()), True),
         (replace(RUN, cases=(case("a", Outcome.MISMATCH),), problems=()), False),
-        (replace(RUN, cases=(), problems=("pytest broke off",)), False),
+        (replace(RUN, cases=(), problems=(Problem(ProblemKind.ABORTED, "pytest broke off"),)), False),
         (replace(RUN, cases=(), problems=(), complete=False), False),
     ],
 )

@@ -1,0 +1,130 @@
+"""The reader of older formats: tables of JSON as older versions wrote them, made into those of today. Pure.
+
+Only this module may match sentences that an older version wrote. What today decides anything is a field of its own;
+where an old record has only the sentence, the field is filled from that sentence here. A table that is damaged passes
+as it is: whoever reads it into a record says what is wrong with it.
+
+=======  ==========================================================================================================
+run 1    ``problems`` are texts; a case has no ``known_failures``; a kernel has no ``came_from``
+series 1 ``missing`` are texts; ``evidence`` ends with the path of the log; there is no ``base_origin``
+=======  ==========================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from harness.base.json_records import to_table
+from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
+from harness.model.run_record import UNKNOWN, ProblemKind
+
+Table = dict[str, object]
+
+_CONTRADICTION = "cases contradict each other"
+_KNOWN = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9]): ")
+_LOG = re.compile(r"(?:^|\n)the whole log: (?P<path>[^\n]*)\Z")
+_CHANGES = re.compile(r" with (?P<number>[0-9]{1,9}) uncommitted changes?\Z")
+_FILES = "the files of "
+
+
+def upgrade_run(table: Table) -> Table:
+    """Return a run record of any format in the newest one."""
+    if table.get("format_version") != 1:
+        return table
+    kernel = table.get("kernel")
+    return {
+        **table,
+        "format_version": 2,
+        **({"kernel": _upgrade_kernel(kernel)} if isinstance(kernel, dict) else {}),
+        **_each(table, "problems", str, _problem),
+        **_each(table, "cases", dict, upgrade_case),
+    }
+
+
+def upgrade_case(table: Table) -> Table:
+    """Return a case record of any format in the newest one; it has no number of its own."""
+    known = table.get("known")
+    if "known_failures" in table or not isinstance(known, str):
+        return table
+    return {**table, "known_failures": _known_failures(known)}
+
+
+def upgrade_series(table: Table) -> Table:
+    """Return a series record of any format in the newest one."""
+    if table.get("format_version") != 1:
+        return table
+    base, _, below = str(table.get("base", "")).partition(" + ")
+    return {
+        **table,
+        "format_version": 2,
+        "base_origin": to_table(_origin_of_source(base)),
+        "base_series": below,
+        **_each(table, "missing", str, lambda text: {"name": text.partition(" ")[0], "text": text}),
+        **_each(table, "patches", dict, _upgrade_patch),
+    }
+
+
+def upgrade_bisection(table: Table) -> Table:
+    """Return the state of a bisection of any format in the newest one."""
+    return table
+
+
+def _each(table: Table, key: str, kind: type, change: Callable[..., Table]) -> Table:
+    """The list under a key with each of its elements changed; nothing when it is no list of that kind."""
+    values = table.get(key)
+    if not isinstance(values, list) or not all(isinstance(one, kind) for one in values):
+        return {}
+    return {key: [change(one) for one in values]}
+
+
+def _problem(text: str) -> Table:
+    kind = ProblemKind.CONTRADICTION if _CONTRADICTION in text else ProblemKind.OTHER
+    return {"kind": kind.value, "text": text}
+
+
+def _known_failures(text: str) -> list[Table]:
+    """The entries of a text such as ``known until 2027-03-01: why (https://...); pinning known until ...``."""
+    found = list(_KNOWN.finditer(text))
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    entries: list[Table] = []
+    for one, after in zip(found, ends, strict=False):
+        reason, _, link = text[one.end() : after].rpartition(" (")
+        link = link.removesuffix(")")
+        entries.append({"trait": one["trait"] or "", "reason": reason, "link": link, "expires": one["day"]})
+    return entries
+
+
+def _upgrade_kernel(table: Table) -> Table:
+    build = table.get("build")
+    source = build.get("source") if isinstance(build, dict) else ""
+    if source:
+        return {**table, "came_from": to_table(_origin_of_source(str(source)))}
+    return {**table, "came_from": to_table(_origin_of_image(table))}
+
+
+def _origin_of_image(table: Table) -> Origin:
+    text = str(table.get("origin", ""))
+    if text.startswith("/"):
+        return Origin(OriginKind.IMAGE, text)
+    name, space, version = text.partition(" ")
+    if not space or table.get("image_digest") == UNKNOWN:
+        return UNKNOWN_ORIGIN
+    return Origin(OriginKind.IMAGE_PACKAGE, name, version)
+
+
+def _origin_of_source(text: str) -> Origin:
+    if text.startswith(_FILES):
+        return Origin(OriginKind.FILES, text.removeprefix(_FILES))
+    changes = _CHANGES.search(text)
+    uncommitted = int(changes["number"]) if changes else 0
+    path, _, revision = _CHANGES.sub("", text).partition(" at " if text.startswith("/") else " ")
+    kind = OriginKind.TREE if text.startswith("/") else OriginKind.SOURCE_PACKAGE
+    return Origin(kind, path, revision, uncommitted)
+
+
+def _upgrade_patch(table: Table) -> Table:
+    evidence = table.get("evidence")
+    if not isinstance(evidence, str) or not (found := _LOG.search(evidence)):
+        return table
+    return {**table, "evidence": evidence[: found.start()], "log": found["path"]}

@@ -1,0 +1,50 @@
+"""Read the records of runs and series that are on disk, in the newest format or an older one. Pure."""
+
+from __future__ import annotations
+
+from harness.base.json_records import from_table, load_value, parse_json
+from harness.model import run_record, series_record
+from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.series_record import SeriesRecord
+from harness.results.older_formats import upgrade_case, upgrade_run, upgrade_series
+
+
+def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
+    """Read the record that :func:`~harness.model.run_record.dump_run` wrote.
+
+    :param source: what to call the text in an error, e.g. the path of the file.
+    :raises UsageError: the text is damaged.
+    :raises NewerFormatError: it is of a newer format.
+    """
+    return load_value(
+        RunRecord,
+        text,
+        newest=run_record.FORMAT_VERSION,
+        source=source,
+        upgrade=upgrade_run,
+        name="run",
+        format_name="run record format",
+    )
+
+
+def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
+    """Read the case that :func:`~harness.model.run_record.dumps_case` wrote.
+
+    :param source: what to call the line in an error.
+    :raises UsageError: the line is damaged.
+    """
+    value = parse_json(line, source)
+    table = upgrade_case(value) if isinstance(value, dict) else value
+    return from_table(CaseRecord, table, name="case", source=source)
+
+
+def load_series(text: str, *, source: str) -> SeriesRecord:
+    """Read the record that :func:`~harness.model.series_record.dump_series` wrote.
+
+    :param source: what to call the text in an error.
+    :raises UsageError: the text is damaged.
+    :raises NewerFormatError: it is of a newer format.
+    """
+    return load_value(
+        SeriesRecord, text, newest=series_record.FORMAT_VERSION, source=source, upgrade=upgrade_series, name="series"
+    )

@@ -1,0 +1,222 @@
+"""What version 8b9f65d wrote is read with the meaning that it had there, and says nothing new of a kernel today.
+
+``tests/data/older/8b9f65d`` was written by that version and then reduced: transcripts and logs are cut, paths of the
+host replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import UsageError
+from harness.bisect.state_file import STATE_NAME, load_state
+from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
+from harness.model.run_record import FORMAT_VERSION, NO_KERNEL_ID, KnownNote, ProblemKind, dump_run
+from harness.model.series_record import PatchState, SeriesRecord, dump_series
+from harness.model.verdict import Outcome
+from harness.report.formats.series_mail import render_mail
+from harness.results.compare import ChangeKind, compare
+from harness.results.find_run import is_without_kernel, joint_members
+from harness.results.folder import RUN_NAME, load_run
+from harness.results.kernel_line import kernel_line
+from harness.results.older_formats import upgrade_run, upgrade_series
+from harness.results.records import load_run_record, load_series
+from harness.results.sightings import why_not
+
+OLD = Path(__file__).parents[2] / "data" / "older" / "8b9f65d"
+RESULTS = OLD / "results"
+DEB = RESULTS / "2026-11-30T084852Z-deb"
+TORN = RESULTS / "2026-11-30T090826Z-deb"
+KILLED = RESULTS / "2026-11-30T092644Z-deb"
+BUILT = RESULTS / "2026-11-30T090630Z-deb-src-6.1+mountinfo-unscoped"
+NO_KERNEL = RESULTS / "2026-11-30T090929Z-deb-src-6.1+breaks.mbox"
+SERIES = RESULTS / "2026-11-30T090628Z-series-mountinfo-unscoped"
+BREAKS = RESULTS / "2026-11-30T090929Z-series-breaks"
+TODAY = "cases/"
+"""What the id of a case begins with today."""
+FOLDERS = sorted(file.parent for file in RESULTS.glob("*/run.json"))
+
+
+def series_in(folder: Path) -> SeriesRecord:
+    """The record of a series in that folder."""
+    file = folder / "series.json"
+    return load_series(file.read_text(), source=str(file))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_run_is_read_and_written_in_the_format_of_today(folder: Path) -> None:
+    """All that the old file says is there; written again, it is a file of today that comes back the same."""
+    run = load_run(folder)
+    old, new = (json.loads(text) for text in ((folder / RUN_NAME).read_text(), dump_run(run)))
+
+    assert run.format_version == FORMAT_VERSION
+    assert load_run_record(dump_run(run)) == run
+    assert old.keys() == new.keys()
+    assert all(before.items() <= after.items() for before, after in zip(old["traits"], new["traits"], strict=True))
+    assert old["kernel"].items() <= new["kernel"].items()
+
+
+def test_the_problems_of_a_run_have_their_kind() -> None:
+    """A contradiction is one; the others keep a run from being learned, as they did."""
+    run = load_run(TORN)
+    contradictions = [problem for problem in run.problems if problem.kind is ProblemKind.CONTRADICTION]
+
+    assert [problem.text.partition(":")[0] for problem in contradictions] == ["mountinfo_root"]
+    assert {problem.kind for problem in run.problems} == {ProblemKind.CONTRADICTION, ProblemKind.OTHER}
+    assert why_not(run).startswith("it has a problem: ")
+    assert why_not(replace(run, problems=tuple(contradictions))) == ""
+
+
+def test_the_known_failures_of_a_case_are_read_from_its_line() -> None:
+    """Reason, link and day of each, for a case and for a trait; a case that met none has none."""
+    cases = {case.name: case for case in load_run(TORN).cases}
+    whole = KnownNote("", "echo is off by one (or not)", "https://bugs.example/1", date(2027, 3, 1))
+    reason = "the root is wrong; known until somebody looks"
+    trait = KnownNote("mountinfo_root", reason, "https://bugs.example/2", date(2027, 4, 1))
+
+    assert cases["known.session"].known_failures == (whole,)
+    assert cases["other.session"].known_failures == (trait,)
+    assert [str(one.known_failures[0]) for one in cases.values() if one.known] == [
+        one.known for one in cases.values() if one.known
+    ]
+    assert cases["one.session"].known_failures == ()
+
+
+def test_a_run_that_was_killed_has_the_cases_that_had_ended() -> None:
+    """They stand one on a line beside the record; the last line was being written."""
+    run = load_run(KILLED)
+
+    assert not run.complete
+    assert len({case.id for case in run.cases}) == len(run.cases) == 5
+
+
+@pytest.mark.parametrize(
+    ("folder", "origin", "line"),
+    [
+        (DEB, Origin(OriginKind.IMAGE_PACKAGE, "linux-image-6.1.0-57-cloud-amd64", "6.1.174-1"), "deb 6.1"),
+        (BUILT, Origin(OriginKind.SOURCE_PACKAGE, "linux-source-6.1", "6.1.192-3"), ""),
+        (NO_KERNEL, UNKNOWN_ORIGIN, "deb-src:6.1+/home/user/topic/breaks.mbox"),
+    ],
+    ids=["package", "built", "none"],
+)
+def test_a_kernel_comes_from_where_it_came_from(folder: Path, origin: Origin, line: str) -> None:
+    """And is of the same line, so that a history goes on."""
+    kernel = load_run(folder).kernel
+    line = line or f"linux-source-6.1 + {kernel.build.series} 6.1"
+
+    assert kernel.came_from == replace(origin, revision=kernel.came_from.revision)
+    assert bool(kernel.came_from.revision) is bool(origin.revision)
+    assert kernel_line(kernel) == line
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("/home/u/linux at v6.6-12-gabcdef", Origin(OriginKind.TREE, "/home/u/linux", "v6.6-12-gabcdef")),
+        ("/home/u/a b at v6.6 with 1 uncommitted change", Origin(OriginKind.TREE, "/home/u/a b", "v6.6", 1)),
+        ("/home/u/linux at v6.6 with 12 uncommitted changes", Origin(OriginKind.TREE, "/home/u/linux", "v6.6", 12)),
+        ("the files of /home/u/linux at home", Origin(OriginKind.FILES, "/home/u/linux at home")),
+        ("linux-source-6.1 6.1.192-2", Origin(OriginKind.SOURCE_PACKAGE, "linux-source-6.1", "6.1.192-2")),
+    ],
+)
+def test_a_source_is_read_from_its_sentence(source: str, origin: Origin) -> None:
+    """Each form that the old version wrote; the sentence of today says the same."""
+    whole = json.loads((BUILT / RUN_NAME).read_text())
+    whole["kernel"]["build"]["source"] = source
+    run = load_run_record(json.dumps(whole))
+
+    assert run.kernel.came_from == origin
+    assert str(origin) == source
+
+
+def test_a_kernel_that_was_not_built_is_known_by_its_only_case() -> None:
+    """It is no run of cases, and never the last one."""
+    run = load_run(NO_KERNEL)
+
+    assert is_without_kernel(run)
+    assert [(case.id, case.outcome) for case in run.cases] == [(NO_KERNEL_ID, Outcome.KERNEL)]
+
+
+def test_a_series_is_read_with_what_it_came_to() -> None:
+    """State, effects, base and the runs beside it."""
+    record = series_in(SERIES)
+
+    assert record.state is PatchState.FAIL
+    assert [(one.name, one.before, one.after) for one in record.posted[0].effects] == [
+        ("mountinfo_root", "namespace", "filesystem")
+    ]
+    assert record.base_origin == Origin(OriginKind.SOURCE_PACKAGE, "linux-source-6.1", "6.1.192-3")
+    assert str(record.base_origin) == record.base
+    assert [load_run(folder).complete for folder in joint_members(SERIES)] == [True, True]
+    assert load_series(dump_series(record), source="again") == record
+
+
+def test_a_log_of_a_failed_build_is_no_evidence_any_more() -> None:
+    """Its path is a field, so a mail to a list has none, whatever the line was."""
+    [patch] = series_in(BREAKS).posted
+
+    assert patch.log == "/home/user/.cache/kernel-patch-harness/kernel-log/1f2a71cf81e4178dc3205e8b.log"
+    assert "the whole log" not in patch.evidence
+    assert patch.full_evidence.endswith(f"\nthe whole log: {patch.log}")
+    assert "nothing_declared_this" in patch.evidence
+    assert patch.log not in render_mail(series_in(BREAKS))
+
+
+def test_what_was_declared_and_did_not_come_has_a_name() -> None:
+    """The first word of the old line."""
+    text = "scope = all, declared by x: it is default"
+    whole = {**json.loads((SERIES / "series.json").read_text()), "missing": [text]}
+    [missing] = load_series(json.dumps(whole), source="series.json").missing
+
+    assert (missing.name, missing.text) == ("scope", text)
+
+
+def test_a_bisection_goes_on_from_its_old_state(tmp_path: Path) -> None:
+    """Ends, targets and steps are there."""
+    text = (OLD / "bisect" / STATE_NAME).read_text()
+    (tmp_path / STATE_NAME).write_text(text)
+    state = load_state(tmp_path)
+
+    assert state is not None
+    assert state.targets[0].name == "mountinfo_root"
+    assert [step.commit for step in state.steps[:2]] == [state.good_commit, state.bad_commit]
+    assert [list(step.runs) for step in state.steps] == [one["runs"] for one in json.loads(text)["steps"]]
+
+
+def test_a_diff_with_a_run_of_today_shows_no_case_gone_or_new() -> None:
+    """The same cases on the same kernel, as the harness of today would record them."""
+    raw = json.loads((DEB / RUN_NAME).read_text())
+    before = load_run(DEB)
+    names = [f"{TODAY}{one['id'].removeprefix('cases/')}" for one in raw["cases"]]
+    cases = tuple(replace(case, id=name) for case, name in zip(before.cases, names, strict=True))
+    today = load_run_record(dump_run(replace(before, started=before.started + 86400.0, cases=cases)))
+    comparison = compare(before, today)
+
+    assert len(before.cases) > 200
+    assert not [one.id for one in comparison.cases if one.change in (ChangeKind.GONE, ChangeKind.NEW)]
+    assert not comparison.failures
+
+
+@pytest.mark.parametrize("damage", [{"problems": "one"}, {"problems": [1]}, {"kernel": None}, {"cases": [None]}])
+def test_damage_in_an_old_record_is_told(damage: dict[str, object]) -> None:
+    """It passes through the upgrade, and the reader says which field holds what."""
+    whole = {**json.loads((TORN / RUN_NAME).read_text()), **damage}
+
+    with pytest.raises(UsageError, match="is damaged"):
+        load_run_record(json.dumps(whole), source="run.json")
+
+
+def test_a_table_of_today_is_left_alone() -> None:
+    """What a record of today says in words decides nothing."""
+    run = load_run(TORN)
+    table = json.loads(dump_run(replace(run, notes=("cases contradict each other",))))
+    series = json.loads(dump_series(series_in(BREAKS)))
+    series["patches"][1]["evidence"] += "\nthe whole log: /a/b"
+
+    assert upgrade_run(table) == table
+    assert upgrade_series(series) == series

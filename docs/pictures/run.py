@@ -16,8 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.model.run_record import RunRecord, load_run_record
+from harness.model.run_record import RunRecord
 from harness.report.display.live import LiveDisplay
+from harness.results.records import load_run_record
 
 HERE = Path(__file__).parent
 RECORD = HERE / "run.json"

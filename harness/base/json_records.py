@@ -22,19 +22,21 @@ _T = TypeVar("_T")
 Seconds = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e11)]
 """A time or a duration of a record: no date can be made of a number beyond these, nor of infinity."""
 
-Upgrade = Callable[[dict[str, object]], dict[str, object]]
+Table = dict[str, object]
+
+Upgrade = Callable[[Table], Table]
 """Turns the table of an older format into that of the newest one."""
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`")
 _PATH_PART = re.compile(r"\.(?P<name>\w+)|\[(?P<number>[0-9]+)\]")
 
 
-def to_table(value: object) -> dict[str, object]:
+def to_table(value: object) -> Table:
     """Return a frozen value as a table of what JSON knows: texts, numbers, lists, tables.
 
     :raises TypeError: a field is of a type that JSON cannot hold.
     """
-    table: dict[str, object] = msgspec.to_builtins(value, enc_hook=_plain)
+    table: Table = msgspec.to_builtins(value, enc_hook=_plain)
     return table
 
 
@@ -74,6 +76,14 @@ def load_value(
             )
         value = upgrade(value)
     return from_table(kind, value, name=name or kind.__name__, source=source)
+
+
+def schema_of(kind: type) -> Table:
+    """Return the JSON Schema of a frozen value, its types below ``$defs``; descriptions are the docstrings.
+
+    :param kind: a dataclass whose fields msgspec knows all.
+    """
+    return msgspec.json.schema(kind)
 
 
 def parse_json(text: str, source: str) -> object:

@@ -15,11 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.base.json_records import to_table
+from harness.base.json_records import Table, to_table
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import UNKNOWN, ProblemKind
-
-Table = dict[str, object]
 
 _CONTRADICTION = "cases contradict each other"
 _KNOWN = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9]): ")

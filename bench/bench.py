@@ -25,6 +25,7 @@ import psutil
 from bench.figures import Figure, arguments, tell
 from harness import pipeline
 from harness.base import paths, process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
@@ -76,7 +77,7 @@ class Bench:
         self.store = Store.default()
         options = Options()
         self.prepared = pipeline.prepare(
-            options, store=self.store, logs=folder, say=lambda phrase: None, deadline=Deadline.after(600)
+            options, context=Context(self.store, Deadline.after(600)), logs=folder, say=lambda phrase: None
         )
         self.boot_seconds = min(self.boot() for _ in range(3))
 

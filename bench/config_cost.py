@@ -24,6 +24,7 @@ import psutil
 
 from harness import pipeline
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.guest.emulator import find_emulator
@@ -105,8 +106,8 @@ def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
 
 def boot_request(store: Store) -> BootRequest:
     """How the default machine boots the guest; the image is that of no kernel."""
-    guest = pipeline.guest_image(store, deadline=Deadline.never())
-    emulator = find_emulator(store, architecture="x86_64", deadline=Deadline.never())
+    guest = pipeline.guest_image(Context(store, Deadline.never()))
+    emulator = find_emulator(Context(store, Deadline.never()), architecture="x86_64")
     machine_type = pipeline.read_machine_type("q35")
     return BootRequest(emulator.program, Path(), guest.path, machine_type, Acceleration.TCG, 600.0)
 

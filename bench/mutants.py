@@ -47,6 +47,7 @@ from harness import pipeline
 from harness.base import paths as places
 from harness.base import process
 from harness.base.atomic_write import write_whole
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HarnessError, SeriesError
 from harness.base.host_facts import host_facts
@@ -99,10 +100,9 @@ class MutantBench:
         try:
             prepared = pipeline.prepare(
                 options,
-                store=self.store,
+                context=Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
                 logs=folder.path,
                 say=lambda _: None,
-                deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
             )
         except SeriesError as error:
             return error

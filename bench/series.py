@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.builds import BASE, FILES
 from bench.figures import Figure, arguments, tell
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE, Store
 from harness.kernel.source.tree import Source, source_package
@@ -36,7 +37,7 @@ def measure(folder: Path) -> list[Figure]:
     :param folder: for the store, the patches and the results; a few GiB.
     """
     store = Store(folder / "store")
-    source = source_package(store, BASE.partition(":")[2], deadline=Deadline.after(_SECONDS))
+    source = source_package(Context(store, Deadline.after(_SECONDS)), BASE.partition(":")[2])
     write_patches(source, folder / "topic")
     one = _timed(store, "run", BASE, "--results", str(folder / "one"))
     for kind in store.folder.iterdir():

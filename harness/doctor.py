@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError
 from harness.base.store import STORE_VARIABLE, Store
@@ -82,13 +83,13 @@ def examine(store: Store, *, prove: bool) -> list[HostFinding]:
         emulator: list[Emulator] = []
 
         def find() -> str:
-            emulator.append(find_emulator(usable, architecture="x86_64", deadline=deadline))
+            emulator.append(find_emulator(Context(usable, deadline), architecture="x86_64"))
             return emulator[0].version
 
         findings += [
             _look("kernel packages", lambda: _programs("apt-get", "apt-cache", "dpkg-deb", package="apt dpkg")),
             _look("compiler", lambda: _programs("cc", package="gcc libc6-dev")),
-            _look("guest programs", lambda: _guest_programs(usable, deadline)),
+            _look("guest programs", lambda: _guest_programs(Context(usable, deadline))),
             _look("QEMU", find),
         ]
         is_good = all(finding.state is CheckState.GOOD for finding in findings)
@@ -96,7 +97,7 @@ def examine(store: Store, *, prove: bool) -> list[HostFinding]:
         if is_good:
             logs = Path(folder)
             findings.append(
-                _look("acceleration", lambda: _acceleration(store, emulator[0], logs, deadline, prove=prove))
+                _look("acceleration", lambda: _acceleration(Context(store, deadline), emulator[0], logs, prove=prove))
             )
         else:
             findings.append(HostFinding("acceleration", CheckState.UNASKED, "not looked at before the rest is there"))
@@ -155,20 +156,18 @@ def _builds() -> HostFinding:
     return HostFinding("kernel builds", CheckState.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
 
 
-def _guest_programs(store: Store, deadline: Deadline) -> str:
-    image = pipeline.guest_image(store, deadline=deadline)
+def _guest_programs(context: Context) -> str:
+    image = pipeline.guest_image(context)
     return f"{len(image.programs)} programs, an image of {image.mebibytes:.1f} MiB"
 
 
-def _acceleration(store: Store, emulator: Emulator, logs: Path, deadline: Deadline, *, prove: bool) -> str:
-    kernel = resolve_kernel(store, parse_spec("deb"), deadline=deadline)
+def _acceleration(context: Context, emulator: Emulator, logs: Path, *, prove: bool) -> str:
+    kernel = resolve_kernel(context, parse_spec("deb"))
     machine_type = pipeline.read_machine_type("q35")
-    initramfs = pipeline.guest_image(store, deadline=deadline).path
+    initramfs = pipeline.guest_image(context).path
     request = BootRequest(emulator.program, kernel.image, initramfs, machine_type, Acceleration.TCG)
     if prove:
-        forget_verdict(store, request, qemu_version=emulator.version)
-    verdict = choose_acceleration(
-        store, request, forced=None, qemu_version=emulator.version, folder=logs, deadline=deadline
-    )
+        forget_verdict(context.store, request, qemu_version=emulator.version)
+    verdict = choose_acceleration(context, request, forced=None, qemu_version=emulator.version, folder=logs)
     when = f", {datetime.datetime.fromtimestamp(verdict.asked).isoformat(' ', 'seconds')}" if verdict.asked else ""
     return f"{verdict.acceleration} ({verdict.evidence}{when})\nask again with: harness doctor --prove"

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
 from harness.base.json_records import dump_value, from_table, parse_json
-from harness.base.store import Store
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
 from harness.guest.features import find_lacking
@@ -101,11 +101,10 @@ class Prepared:
 def prepare(
     options: Options,
     *,
-    store: Store,
+    context: Context,
     logs: Path,
     say: Callable[[str], None],
     progress: Callable[[str], None] = lambda _: None,
-    deadline: Deadline,
 ) -> Prepared:
     """Everything that comes before the first case.
 
@@ -119,13 +118,11 @@ def prepare(
     from harness.model.kernel_spec import parse_spec
 
     say(f"kernel: {options.kernel}")
-    kernel = resolve_kernel(
-        store, parse_spec(options.kernel), build=options.build, deadline=deadline, say=say, progress=progress
-    )
+    kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.build, say=say, progress=progress)
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
     say("guest image")
-    guest = guest_image(store, deadline=deadline)
-    emulator = find_emulator(store, architecture=kernel.architecture.value, deadline=deadline)
+    guest = guest_image(context)
+    emulator = find_emulator(context, architecture=kernel.architecture.value)
     machine_type = read_machine_type(options.machine_type)
     request = BootRequest(
         emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
@@ -135,12 +132,7 @@ def prepare(
     with during(Stage.BOOT):
         say("acceleration")
         acceleration = choose_acceleration(
-            store,
-            request,
-            forced=options.accel,
-            qemu_version=emulator.version,
-            folder=logs / "acceleration",
-            deadline=deadline,
+            context, request, forced=options.accel, qemu_version=emulator.version, folder=logs / "acceleration"
         )
         _LOG.info("acceleration %s: %s", acceleration.acceleration, acceleration.evidence)
         request = replace(request, acceleration=acceleration.acceleration)
@@ -149,17 +141,15 @@ def prepare(
             key = template_key(
                 request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
             )
-            template, note = _template_or_why(
-                store, key, request, failed_boots=logs / "failed-boots", deadline=deadline
-            )
+            template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
             notes += filter(None, [note])
         if kernel.config is None:
             say("reading the configuration from the guest")
-            lease = _machine_of(request, template, folder=logs / "config", deadline=deadline)
-            if text := _guest_config(store, kernel.image_digest, lease, deadline=deadline):
+            lease = _machine_of(request, template, folder=logs / "config", deadline=context.deadline)
+            if text := _guest_config(context, kernel.image_digest, lease):
                 kernel = kernel.with_guest_config(text)
-        lease = _machine_of(request, template, folder=logs / "features", deadline=deadline)
-        lacking = find_lacking(store, kernel.image_digest, lease, deadline=deadline)
+        lease = _machine_of(request, template, folder=logs / "features", deadline=context.deadline)
+        lacking = find_lacking(context, kernel.image_digest, lease)
     if kernel.config is None:
         why = kernel.why_no_config
         notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")
@@ -179,25 +169,21 @@ def prepare(
     )
 
 
-def guest_image(store: Store, *, deadline: Deadline) -> GuestImage:
+def guest_image(context: Context) -> GuestImage:
     """The guest image of this host. :raises HostError: a program or the compiler is missing or too old."""
     from harness.guest.image import build_guest_image
 
     return build_guest_image(
-        store,
-        definition=paths.GUEST_DEFINITION,
-        init=paths.GUEST_INIT,
-        helper=paths.GUEST_HELPER,
-        deadline=deadline,
+        context, definition=paths.GUEST_DEFINITION, init=paths.GUEST_INIT, helper=paths.GUEST_HELPER
     )
 
 
 def _template_or_why(
-    store: Store, key: str, request: BootRequest, *, failed_boots: Path, deadline: Deadline
+    context: Context, key: str, request: BootRequest, *, failed_boots: Path
 ) -> tuple[Template | None, str]:
     """The template, or None where there can be none; and what the user should know of it."""
     try:
-        template = prepare_template(store, key, request, deadline=deadline, failed_boots=failed_boots)
+        template = prepare_template(context, key, request, failed_boots=failed_boots)
     except CloningImpossibleError as error:
         return None, f"{error.what}; each case boots a machine of its own"
     if template.attempts > 1:
@@ -214,15 +200,15 @@ def read_guest_config(console: Console, *, path: str = "/proc/config.gz", deadli
     return answer.output if "CONFIG_" in answer.output else ""
 
 
-def _guest_config(
-    store: Store, image_digest: str, lease: contextlib.AbstractContextManager[Machine], *, deadline: Deadline
-) -> str:
+def _guest_config(context: Context, image_digest: str, lease: contextlib.AbstractContextManager[Machine]) -> str:
     """The same, asked once for an image; the lease is not entered when the answer is known."""
-    if (known := store.recall("guest-config", image_digest)) is None:
+    if (known := context.store.recall("guest-config", image_digest)) is None:
         with lease as machine:
-            text = read_guest_config(machine.console(ConsoleName.ADMIN, deadline=deadline), deadline=deadline)
+            text = read_guest_config(
+                machine.console(ConsoleName.ADMIN, deadline=context.deadline), deadline=context.deadline
+            )
         known = {"text": text}
-        store.remember("guest-config", image_digest, known)
+        context.store.remember("guest-config", image_digest, known)
     return str(known["text"])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.guest.machine import Machine
@@ -37,10 +38,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The distribution's kernel, with a template."""
     return prepare(
         Options(),
-        store=Store.default(),
+        context=Context(Store.default(), Deadline.after(PREPARE_SECONDS)),
         logs=tmp_path_factory.mktemp("prepare"),
         say=lambda phrase: None,
-        deadline=Deadline.after(PREPARE_SECONDS),
     )
 
 

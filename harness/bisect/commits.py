@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.store import Store
 from harness.bisect.commit_graph import Commit, Lineage, is_built
 from harness.kernel.git.repository import Repository
 from harness.kernel.source.locate import find_named
@@ -64,7 +64,7 @@ class Message:
     body: str
 
 
-def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadline) -> CommitRange:
+def walk_tree(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
     """The commits of a kernel tree between two revisions.
 
     :param word: the tree as a KERNEL word. :param bad: empty for the revision of the word, or HEAD.
@@ -75,12 +75,15 @@ def walk_tree(store: Store, word: str, *, good: str, bad: str, deadline: Deadlin
     path = tree.path
     if not good:
         raise UsageError("--good is missing", remedy="name a revision that is as it should be: --good v6.1")
-    older = source_tree(store, Path(path), revision=good, deadline=deadline)
-    newer = source_tree(store, Path(path), revision=bad or tree.revision or "HEAD", deadline=deadline)
+    older = source_tree(context, Path(path), revision=good)
+    newer = source_tree(context, Path(path), revision=bad or tree.revision or "HEAD")
     repository, ends = older.repository, (older.commit, newer.commit)
-    roots = _find_roots(repository, *ends, names=(good, bad or tree.revision or "HEAD"), deadline=deadline)
+    roots = _find_roots(repository, *ends, names=(good, bad or tree.revision or "HEAD"), deadline=context.deadline)
     between = f"{ends[0]}..{ends[1]}" if roots == ends[:1] else f"{ends[0]}...{ends[1]}"
-    commits = [*_read_roots(repository, roots, deadline=deadline), *_read(repository, between, deadline=deadline)]
+    commits = [
+        *_read_roots(repository, roots, deadline=context.deadline),
+        *_read(repository, between, deadline=context.deadline),
+    ]
     lineage = Lineage(commits, roots)
     return CommitRange(
         repository, lineage, *ends, roots, len(commits) - len(roots), lambda commit: f"{path}@{commit}", numbers={}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.store import Store
 from harness.bisect.commit_graph import Lineage
 from harness.bisect.commits import CommitRange, read_commits
 from harness.kernel.patches.shipped import find_shipped
@@ -26,22 +26,20 @@ def is_series(word: str) -> bool:
     return spec.kind is SpecKind.SERIES or bool(spec.patches)
 
 
-def walk_patches(
-    store: Store, word: str, *, good: str, bad: str, say: Callable[[str], None], deadline: Deadline
-) -> CommitRange:
+def walk_patches(context: Context, word: str, *, good: str, bad: str, say: Callable[[str], None]) -> CommitRange:
     """The history from the base of a series to its last patch.
 
     :param good: the number of a patch, 0 or empty for the base; :param bad: the same, empty for the last patch.
     :raises UsageError: no such source, series or patch. :raises SeriesError: it cannot be read, or nothing applies.
     """
-    parts = _parts(word, deadline=deadline)
-    ground = find_ground(store, parts.base, parts.series, deadline=deadline, say=say)
+    parts = _parts(word, deadline=context.deadline)
+    ground = find_ground(context, parts.base, parts.series, say=say)
     numbers = _numbers(ground, good, bad)
     if ground.conflict is not None and numbers[1] > ground.applied:
         raise ground.conflict
     hashes = (ground.base.commit, *ground.commits)
     between = hashes[numbers[0] : numbers[1] + 1]
-    commits = read_commits(ground.base.repository, between, deadline=deadline)
+    commits = read_commits(ground.base.repository, between, deadline=context.deadline)
     at = {commit: number for number, commit in enumerate(hashes)}
     return CommitRange(
         repository=ground.base.repository,

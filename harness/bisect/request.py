@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base import paths as places
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
@@ -144,8 +145,8 @@ class BisectRequest:
         say("reading the history")
         deadline = Deadline.after(_SECONDS)
         if is_series(self.tree):
-            return walk_patches(store, self.tree, good=self.good, bad=self.bad, say=say, deadline=deadline)
-        return walk_tree(store, self.tree, good=self.good, bad=self.bad, deadline=deadline)
+            return walk_patches(Context(store, deadline), self.tree, good=self.good, bad=self.bad, say=say)
+        return walk_tree(Context(store, deadline), self.tree, good=self.good, bad=self.bad)
 
     def _state(self, walk: CommitRange, kept: BisectState | None, note: Callable[[str], None]) -> BisectState:
         """The state to go on from."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base import paths as places
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.store import Store
@@ -104,11 +105,10 @@ class CommitRunner:
             self.display.phase(f"{name}: building and booting")
             self._prepared[word] = pipeline.prepare(
                 replace(self.options, kernel=word),
-                store=self.store,
+                context=Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds)),
                 logs=logs,
                 say=lambda text: self.display.progress(f"{name}: {text}"),
                 progress=lambda text: self.display.progress(f"{name}: {text}"),
-                deadline=Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds),
             )
         return self._prepared[word].kernel.image_digest
 

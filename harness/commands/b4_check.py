@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.context import Context
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
@@ -123,12 +124,11 @@ def _findings(
 
     posted = read_posted(
         sys.stdin.buffer.read(MAIL_BYTES),
-        words.asked.store,
+        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)),
         base=base,
         thread=thread,
         folder=Path.cwd(),
         environment=os.environ,
-        deadline=Deadline.after(PREPARE_SECONDS),
     )
     record = _judge(replace(words, series=posted.series, base=posted.base), is_quick=is_quick)
     if is_series or posted.number == 0:

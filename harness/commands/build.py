@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from harness.base.context import Context
 from harness.base.store import Store
 from harness.commands import options
 from harness.kernel.build.options import BuildOptions
@@ -25,10 +26,9 @@ def build(kernel: str, building: BuildOptions) -> int:
 
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
-            Store.default(),
+            Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS + building.seconds)),
             parse_spec(kernel),
             build=building,
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS + building.seconds),
             say=display.phase,
             progress=display.progress,
         )

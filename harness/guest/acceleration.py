@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.store import Store, digest_of
@@ -52,13 +53,12 @@ class _Finish:
 
 
 def choose_acceleration(
-    store: Store,
+    context: Context,
     request: BootRequest,
     *,
     forced: Acceleration | None,
     qemu_version: str,
     folder: Path,
-    deadline: Deadline,
     device: Path = Path("/dev/kvm"),
 ) -> AccelerationVerdict:
     """The acceleration to use: forced, remembered, obvious, or won by a race of real boots.
@@ -79,16 +79,16 @@ def choose_acceleration(
     if complaint:
         return AccelerationVerdict(Acceleration.TCG, complaint)
     key = _host_key(request, qemu_version, device)
-    if (known := recall_verdict(store, key)) is not None:
+    if (known := recall_verdict(context.store, key)) is not None:
         return known
     candidates = {one: replace(request, acceleration=one) for one in Acceleration}
     try:
-        verdict = race(candidates, folder=folder, deadline=deadline.sooner(request.boot_seconds))
+        verdict = race(candidates, folder=folder, deadline=context.deadline.sooner(request.boot_seconds))
     except HostError as error:
         # More likely this kernel is at fault than the host. Its next boot will tell; nothing is remembered.
         said = "; ".join(error.evidence.splitlines())
         return AccelerationVerdict(Acceleration.TCG, f"raced, and nothing came up: {said}")
-    store.remember(
+    context.store.remember(
         _KIND,
         key,
         {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import process
-from harness.base.deadline import Deadline
+from harness.base.context import Context
 from harness.base.errors import HostError, provided_by
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 
 MINIMUM = (6, 0)
 """``-machine memory-backend=`` is from 5.0, ``-sandbox`` with its four words from 2.11; what is older is untried."""
@@ -30,7 +30,7 @@ class Emulator:
     version: str
 
 
-def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emulator:
+def find_emulator(context: Context, *, architecture: str) -> Emulator:
     """The QEMU for guests of that architecture.
 
     Its version is asked once for a program file, and kept in the store: asking takes a tenth of a second.
@@ -44,11 +44,11 @@ def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emu
         raise HostError(f"{name} is not installed", remedy=remedy, packages=(package,))
     stat = program.stat()
     key = digest_of(str(program), str(stat.st_size), str(stat.st_mtime_ns), str(stat.st_ino))
-    known = store.recall("emulator", key)
+    known = context.store.recall("emulator", key)
     said = str(known["version"]) if known else ""
     if not said:
         with provided_by((package,)):
-            answer = process.run([program, "--version"], deadline=deadline.sooner(20), remedy=remedy).text
+            answer = process.run([program, "--version"], deadline=context.deadline.sooner(20), remedy=remedy).text
         said = answer.strip().partition("\n")[0]
     found = _VERSION.search(said)
     if not found:
@@ -60,5 +60,5 @@ def find_emulator(store: Store, *, architecture: str, deadline: Deadline) -> Emu
             remedy="install a newer one (Debian 12 has 7.2)",
         )
     if not known:
-        store.remember("emulator", key, {"version": said})
+        context.store.remember("emulator", key, {"version": said})
     return Emulator(program, said)

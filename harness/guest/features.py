@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.store import Store
 from harness.guest.console import Console, Unanswered
 from harness.guest.machine import Machine
 from harness.kernel.needs import Feature
@@ -32,9 +32,7 @@ def read_lacking(console: Console, *, deadline: Deadline) -> tuple[Feature, ...]
     return tuple(feature for feature in Feature if feature in said)
 
 
-def find_lacking(
-    store: Store, image_digest: str, lease: AbstractContextManager[Machine], *, deadline: Deadline
-) -> tuple[Feature, ...]:
+def find_lacking(context: Context, image_digest: str, lease: AbstractContextManager[Machine]) -> tuple[Feature, ...]:
     """The same of a kernel, asked once for an image.
 
     A kernel that does not answer is taken to lack nothing: what ails it is for the cases to tell.
@@ -42,15 +40,15 @@ def find_lacking(
     :param lease: gives a machine that runs the kernel; not entered when the answer is known.
     :raises HarnessError: what the lease raises.
     """
-    known = store.recall(_FACT, image_digest)
+    known = context.store.recall(_FACT, image_digest)
     if known is None or known.get("asked") != list(Feature):
         with lease as machine:
             try:
-                soon = deadline.sooner(_SECONDS)
+                soon = context.deadline.sooner(_SECONDS)
                 lacking = read_lacking(machine.console(ConsoleName.ADMIN, deadline=soon), deadline=soon)
             except Unanswered:
                 return ()
         known = {"asked": list(Feature), "lacking": list(lacking)}
-        store.remember(_FACT, image_digest, known)
+        context.store.remember(_FACT, image_digest, known)
     said = known.get("lacking")
     return tuple(feature for feature in Feature if isinstance(said, list) and feature in said)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError, provided_by
 from harness.base.store import Store, digest_of
@@ -72,7 +73,7 @@ class _Sources:
     compiler: Path
 
 
-def build_guest_image(store: Store, *, definition: Path, init: Path, helper: Path, deadline: Deadline) -> GuestImage:
+def build_guest_image(context: Context, *, definition: Path, init: Path, helper: Path) -> GuestImage:
     """The guest image of this host, made if the store does not have it.
 
     :param definition: ``qemu/guest.toml``. :param init: the script that becomes /init.
@@ -84,37 +85,37 @@ def build_guest_image(store: Store, *, definition: Path, init: Path, helper: Pat
     asked = digest_of(
         _FORMAT, sources.texts_digest, _stamp(sources.compiler), *_stamps(sources.programs.values()).values()
     )
-    found = _find_unchanged(store, asked)
+    found = _find_unchanged(context.store, asked)
     if found:
         return found
-    _check_requirements(sources, deadline)
-    libraries = _find_libraries(sources.programs.values(), deadline)
-    static_library = _find_static_library(sources.compiler, deadline)
+    _check_requirements(sources, context.deadline)
+    libraries = _find_libraries(sources.programs.values(), context.deadline)
+    static_library = _find_static_library(sources.compiler, context.deadline)
     stamps = _stamps([sources.compiler, static_library, *sources.programs.values(), *libraries])
     contents = {path: _read(path) for path in (*sources.programs.values(), *libraries)}
     key = digest_of(
         _FORMAT,
         sources.texts_digest,
-        process.run([sources.compiler, "--version"], deadline=deadline, env=_ENVIRONMENT).stdout,
+        process.run([sources.compiler, "--version"], deadline=context.deadline, env=_ENVIRONMENT).stdout,
         static_library,
         *(part for path, content in contents.items() for part in (str(path), content)),
     )
 
     def fill(folder: Path) -> None:
-        entries = _entries(sources, contents, libraries, deadline)
-        entries.append(cpio.File("/usr/bin/nsctl", _compile(sources, folder, deadline), mode=0o755))
+        entries = _entries(sources, contents, libraries, context.deadline)
+        entries.append(cpio.File("/usr/bin/nsctl", _compile(sources, folder, context.deadline), mode=0o755))
         _write_image(folder, entries, sources.programs, contents)
 
-    image = _load(store.make(_PRODUCT, key, fill, deadline=deadline))
+    image = _load(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if image is None:
-        store.forget(_PRODUCT, key)
-        image = _load(store.make(_PRODUCT, key, fill, deadline=deadline))
+        context.store.forget(_PRODUCT, key)
+        image = _load(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if image is None:
         raise HostError(
-            f"the guest image in {store.place(_PRODUCT, key)} changed while it was read",
+            f"the guest image in {context.store.place(_PRODUCT, key)} changed while it was read",
             remedy="see that nothing else writes to the store, then run it again",
         )
-    store.remember(_FACT, asked, {"product": key, "stamps": stamps})
+    context.store.remember(_FACT, asked, {"product": key, "stamps": stamps})
     return image
 
 

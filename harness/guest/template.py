@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.guest.boot_failure import KernelEndedError, explain_boot
 from harness.guest.console import Console, Unanswered
 from harness.guest.machine import BootRequest, Machine, running
@@ -72,25 +73,23 @@ def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, 
     )
 
 
-def prepare_template(
-    store: Store, key: str, request: BootRequest, *, deadline: Deadline, failed_boots: Path
-) -> Template:
+def prepare_template(context: Context, key: str, request: BootRequest, *, failed_boots: Path) -> Template:
     """The template of that key, booted now if the store does not have it.
 
     :param failed_boots: a folder that gets the logs of boots that failed.
     :raises CloningImpossibleError: this QEMU or machine type cannot; remembered, so that it is tried once.
     :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
     """
-    if (known := store.recall("template", f"{key}-impossible"[-60:])) is not None:
+    if (known := context.store.recall("template", f"{key}-impossible"[-60:])) is not None:
         raise CloningImpossibleError(str(known["what"]), evidence=str(known["evidence"]))
 
     def fill(folder: Path) -> None:
-        _boot_with_retry(request, folder, failed_boots, deadline)
+        _boot_with_retry(request, folder, failed_boots, context.deadline)
 
     try:
-        folder = store.make("template", key, fill, deadline=deadline)
+        folder = context.store.make("template", key, fill, deadline=context.deadline)
     except CloningImpossibleError as error:
-        store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
+        context.store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
         raise
     facts = json.loads((folder / "template.json").read_text())
     return Template(request, folder, float(facts["boot_seconds"]), int(facts["attempts"]), int(facts["taint"]))

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.base.deadline import Deadline
+from harness.base.context import Context
 from harness.base.errors import Stage, UsageError, during
-from harness.base.store import Store
 from harness.kernel.build.options import BuildOptions, SourceWord
 from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
 from harness.kernel.build.progress import Progress
@@ -61,7 +60,7 @@ class SourceKernel:
 
 
 def kernel_from_source(
-    store: Store, word: SourceWord, options: BuildOptions, *, deadline: Deadline, apt: Apt, say: Say, progress: Say
+    context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt, say: Say, progress: Say
 ) -> SourceKernel:
     """Fetch or find the source, apply the series, configure and build.
 
@@ -69,40 +68,33 @@ def kernel_from_source(
     :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
     :raises HostError: a program or a package is missing, the disk is full, or the deadline came.
     """
-    shipped = find_shipped(word.series, deadline=deadline) if word.series else None
-    trees = patched_trees(store, word, shipped, deadline=deadline, apt=apt, say=say)
+    shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
+    trees = patched_trees(context, word, shipped, apt=apt, say=say)
     tree = trees[-1]
     fragments: tuple[str | Path, ...] = (*USUAL_FRAGMENTS, *_fragments_of(shipped), *options.fragments)
-    toolchain = find_toolchain(deadline=deadline)
-    words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline).assignments
-    config = find_config(store, tree, fragments=fragments, assignments=words, deadline=deadline)
-    built = find_built(store, tree, config, deadline=deadline) if config else None
+    toolchain = find_toolchain(deadline=context.deadline)
+    words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
+    config = find_config(context, tree, fragments=fragments, assignments=words)
+    built = find_built(context, tree, config) if config else None
     if config is None or built is None:
         from harness.kernel.build.build import build_kernel
 
         say("checking out")
-        with checked_out(store, tree.repository, tree.commit, deadline=deadline) as work_tree:
+        with checked_out(context, tree.repository, tree.commit) as work_tree:
             say("configuring")
             with during(Stage.CONFIGURE):
                 config = configure(
-                    store,
-                    tree,
-                    work_tree,
-                    fragments=fragments,
-                    assignments=words,
-                    trusted=options.is_trusted,
-                    deadline=deadline,
+                    context, tree, work_tree, fragments=fragments, assignments=words, trusted=options.is_trusted
                 )
             say("building")
             with during(Stage.BUILD):
                 built = build_kernel(
-                    store,
+                    context,
                     tree,
                     work_tree,
                     config,
                     trusted=options.is_trusted,
                     bounds=replace(DEFAULT, seconds=options.seconds),
-                    deadline=deadline,
                     say=say,
                     progress=lambda step: progress(_how_far(step)),
                 )
@@ -110,7 +102,7 @@ def kernel_from_source(
 
 
 def patched_trees(
-    store: Store, word: SourceWord, shipped: ShippedSeries | None, *, deadline: Deadline, apt: Apt, say: Say
+    context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt, say: Say
 ) -> list[PatchedTree]:
     """The source of a word, then what each series of it makes of the tree.
 
@@ -118,31 +110,29 @@ def patched_trees(
     :raises UsageError, SeriesError, HostError: as :func:`kernel_from_source`.
     """
     say("source")
-    source = _find_source(store, word, shipped, deadline=deadline, apt=apt)
+    source = _find_source(context, word, shipped, apt=apt)
     with during(Stage.APPLY):
-        return _apply(store, word, source, shipped, deadline=deadline, say=say)
+        return _apply(context, word, source, shipped, say=say)
 
 
-def _find_source(
-    store: Store, word: SourceWord, shipped: ShippedSeries | None, *, deadline: Deadline, apt: Apt
-) -> Source:
+def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> Source:
     if word.tree is not None:
         place = Path(word.tree.path)
         if not is_tree(place):
             raise not_a_tree(word.tree.path, place)
-        return source_tree(store, place, revision=word.tree.revision, deadline=deadline)
+        return source_tree(context, place, revision=word.tree.revision)
     version = parse_spec(shipped.stack[0].base).name if shipped else word.version
-    return source_package(store, version, deadline=deadline, apt=apt)
+    return source_package(context, version, apt=apt)
 
 
 def _apply(
-    store: Store, word: SourceWord, source: Source, shipped: ShippedSeries | None, *, deadline: Deadline, say: Say
+    context: Context, word: SourceWord, source: Source, shipped: ShippedSeries | None, *, say: Say
 ) -> list[PatchedTree]:
     """The source, then what each series makes of it."""
     trees = [unpatched(source)]
     series = [one.series for one in shipped.stack] if shipped else []
     if word.patches:
-        series.append(read_patches(store, word, source, deadline=deadline))
+        series.append(read_patches(context, word, source))
     # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
@@ -150,7 +140,7 @@ def _apply(
 
         say(f"applying {one.title}")
         below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
-        trees.append(patch_tree(store, below, one, is_revision_given=is_revision_given, deadline=deadline))
+        trees.append(patch_tree(context, below, one, is_revision_given=is_revision_given))
     return trees
 
 
@@ -159,7 +149,7 @@ def _fragments_of(shipped: ShippedSeries | None) -> tuple[Path, ...]:
     return tuple(fragment for one in shipped.stack for fragment in one.fragments) if shipped else ()
 
 
-def read_patches(store: Store, word: SourceWord, source: Source, *, deadline: Deadline) -> Series:
+def read_patches(context: Context, word: SourceWord, source: Source) -> Series:
     """The series that a word asks to apply to a source, as many of its patches as it asks for.
 
     :raises UsageError: there is no such series, version or patch. :raises SeriesError: it is incomplete or damaged.
@@ -170,11 +160,11 @@ def read_patches(store: Store, word: SourceWord, source: Source, *, deadline: De
     wanted = parse_patches(word.patches)
     place = Path(wanted.place)
     if not place.exists() and wanted.is_range:
-        series = series_of_range(source.repository, wanted.place, head=source.commit, deadline=deadline)
+        series = series_of_range(source.repository, wanted.place, head=source.commit, deadline=context.deadline)
     elif not place.exists():
         raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
     else:
-        series = read_series(place, version=wanted.version, store=store, deadline=deadline)
+        series = read_series(place, version=wanted.version, store=context.store, deadline=context.deadline)
     return series if wanted.upto is None else _first(series, wanted.upto, word=word.patches)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.base.deadline import Deadline
+from harness.base.context import Context
 from harness.base.errors import UsageError
-from harness.base.store import Store
 from harness.kernel.build.options import AS_USUAL, BuildOptions, SourceWord
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, check_bootable, parse_config
 from harness.kernel.image.examine import examine_image, find_config
@@ -77,11 +76,10 @@ class Kernel:
 
 
 def resolve_kernel(
-    store: Store,
+    context: Context,
     spec: KernelSpec,
     *,
     build: BuildOptions = AS_USUAL,
-    deadline: Deadline,
     apt: Apt = _HOST_APT,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str], None] = lambda _: None,
@@ -95,20 +93,13 @@ def resolve_kernel(
     """
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
-            fetched = fetch_image_package(store, spec, deadline=deadline, apt=apt)
+            fetched = fetch_image_package(context, spec, apt=apt)
             origin = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version)
-            return _read(store, spec, fetched.image, origin=origin, notes=(fetched.note,), deadline=deadline)
+            return _read(context, spec, fetched.image, origin=origin, notes=(fetched.note,))
         case SpecKind.PATH:
             named = find_named(spec)
             if isinstance(named, Path):
-                return _read(
-                    store,
-                    spec,
-                    named,
-                    origin=Origin(OriginKind.IMAGE, str(named.absolute())),
-                    notes=(),
-                    deadline=deadline,
-                )
+                return _read(context, spec, named, origin=Origin(OriginKind.IMAGE, str(named.absolute())), notes=())
             word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
             word = SourceWord(spec.patches, version=spec.name)
@@ -117,8 +108,8 @@ def resolve_kernel(
     # Here and not above: who tests a kernel that is had ready imports nothing of building one.
     from harness.kernel.from_source import kernel_from_source
 
-    built = kernel_from_source(store, word, build, deadline=deadline, apt=apt, say=say, progress=progress)
-    kernel = _read(store, spec, built.image, origin=built.came_from, notes=built.notes, deadline=deadline)
+    built = kernel_from_source(context, word, build, apt=apt, say=say, progress=progress)
+    kernel = _read(context, spec, built.image, origin=built.came_from, notes=built.notes)
     return replace(
         kernel,
         origin=built.origin,
@@ -129,14 +120,12 @@ def resolve_kernel(
     )
 
 
-def _read(
-    store: Store, spec: KernelSpec, path: Path, *, origin: Origin, notes: tuple[str, ...], deadline: Deadline
-) -> Kernel:
+def _read(context: Context, spec: KernelSpec, path: Path, *, origin: Origin, notes: tuple[str, ...]) -> Kernel:
     """The kernel in an image file, by what the file says of itself."""
     name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
-    image = examine_image(store, path, name=name)
+    image = examine_image(context.store, path, name=name)
     require_loadable(image.facts, name=name, architectures=MACHINE_ARCHITECTURES)
-    found = find_config(store, image, deadline=deadline)
+    found = find_config(context, image)
     if found.config is not None:
         _require_bootable(found.config, image.facts.release or name)
     return Kernel(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.store import Store
@@ -43,10 +44,9 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
         folder = Path(name)
         prepared = pipeline.prepare(
             options,
-            store=store,
+            context=Context(store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
             logs=folder,
             say=lambda phrase: _say(f"...  {phrase}"),
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
         )
         bench = make_bench(prepared, semantics, folder=folder)
         lease = pipeline.machine(

@@ -22,6 +22,7 @@ import pytest
 
 from harness import pipeline
 from harness.base import log, paths, process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
 from harness.base.store import Store
@@ -230,10 +231,9 @@ def bench_of(config: pytest.Config) -> CaseEnvironment:
         options = Options(kernel=config.getoption("--kernel"), profile=config.getoption("--profile"))
         prepared = pipeline.prepare(
             options,
-            store=Store.default(),
+            context=Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS)),
             logs=folder,
             say=lambda phrase: None,
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS),
         )
     return set_bench(config, make_bench(prepared, semantics_of(config), folder=folder))
 

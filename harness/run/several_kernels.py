@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import Store
@@ -187,11 +188,10 @@ def _prepare(options: Options, asked: RunSettings, display: RunDisplay, *, name:
         folder = RunFolder.create(asked.results, parse_spec(options.kernel).slug, time.time())
         prepared = pipeline.prepare(
             options,
-            store=asked.store,
+            context=Context(asked.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
             logs=folder.path,
             say=lambda text: display.phase(name + text),
             progress=lambda text: display.progress(name + text),
-            deadline=Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
         )
     except UsageError as error:
         if folder is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
-from harness.base.store import Store
 from harness.kernel.build.options import SourceWord
 from harness.kernel.from_source import patched_trees, read_patches
 from harness.kernel.git.revisions import describe
@@ -69,13 +69,7 @@ class AppliedSeries:
 
 
 def find_ground(
-    store: Store,
-    base: str,
-    series: str,
-    *,
-    deadline: Deadline,
-    apt: Apt = _HOST_APT,
-    say: Callable[[str], None] = lambda _: None,
+    context: Context, base: str, series: str, *, apt: Apt = _HOST_APT, say: Callable[[str], None] = lambda _: None
 ) -> AppliedSeries:
     """Find the base, read the series, and see how far it applies.
 
@@ -84,23 +78,23 @@ def find_ground(
     :raises SeriesError: the series is incomplete or damaged, or a patch of it reaches where none may.
     :raises HostError: git or b4 is missing, something has to be fetched and cannot be, or the deadline came.
     """
-    word, shipped = _read_base(base, series, deadline=deadline)
-    below = patched_trees(store, word, shipped, deadline=deadline, apt=apt, say=say)
+    word, shipped = _read_base(base, series, deadline=context.deadline)
+    below = patched_trees(context, word, shipped, apt=apt, say=say)
     # Read before it is applied: what cannot be read is told as such, and a series that does not apply is still one.
     say("reading the series")
-    whole = read_patches(store, replace(word, patches=series), below[0].source, deadline=deadline)
+    whole = read_patches(context, replace(word, patches=series), below[0].source)
     count = len(whole.patches)
 
     def apply(number: int) -> PatchedTree:
         upto = parse_patches(series) if number == count else replace(parse_patches(series), upto=number)
         patched = replace(word, patches=upto.render())
-        return patched_trees(store, patched, shipped, deadline=deadline, apt=apt, say=say)[-1]
+        return patched_trees(context, patched, shipped, apt=apt, say=say)[-1]
 
     tree, applied, conflict = _apply_most(apply, count)
     if tree is None:
         at, notes = below[-1], whole.notes
     else:
-        at = below[-1] if tree.base == below[-1].commit else _moved(tree, deadline=deadline)
+        at = below[-1] if tree.base == below[-1].commit else _moved(tree, deadline=context.deadline)
         notes = tuple(note for note in tree.notes if note not in below[-1].notes)
     told = (*below[-1].notes, *notes)
     commits = tree.commits if tree else ()

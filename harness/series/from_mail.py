@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.atomic_write import write_whole
-from harness.base.deadline import Deadline
+from harness.base.context import Context
 from harness.base.errors import HarnessError, UsageError
 from harness.base.store import Store, digest_of
 from harness.kernel.patches.mailbox import Mail, is_mail, read_mail
@@ -45,14 +45,7 @@ class Posted:
 
 
 def read_posted(
-    data: bytes,
-    store: Store,
-    *,
-    base: str,
-    thread: Path | None,
-    folder: Path,
-    environment: Mapping[str, str],
-    deadline: Deadline,
+    data: bytes, context: Context, *, base: str, thread: Path | None, folder: Path, environment: Mapping[str, str]
 ) -> Posted:
     """The series of a mail.
 
@@ -69,21 +62,21 @@ def read_posted(
     number = mail.subject.number if mail.subject.number is not None else 1
     if thread is not None:
         return Posted(number, mail.subject.title, str(thread), base or _based(folder, tracking.base))
-    if tracking.thread and (text := _blob(store, folder, tracking.thread, deadline=deadline)):
-        return Posted(number, mail.subject.title, _kept(store, text), base or _based(folder, tracking.base))
+    if tracking.thread and (text := _blob(context, folder, tracking.thread)):
+        return Posted(number, mail.subject.title, _kept(context.store, text), base or _based(folder, tracking.base))
     if not mail.has_diff:
         raise UsageError(
             "the mail on standard input is a cover letter, and its thread was not found",
             evidence=mail.subject.render(),
             remedy="name the thread's mailbox: --thread FILE",
         )
-    if found := _in_history(store, folder, mail, base, deadline=deadline):
+    if found := _in_history(context, folder, mail, base):
         return found
     # Without its number, a patch of a series is a series of one.
     alone = replace(mail, subject=replace(mail.subject, number=None, total=None))
     text = _POSTMARK + _FROM.sub(rb">\1", alone.render())
     is_alone = (mail.subject.total or 1) > 1
-    return Posted(1, mail.subject.title, _kept(store, text), base or f"{folder}@{_HEAD}", is_alone)
+    return Posted(1, mail.subject.title, _kept(context.store, text), base or f"{folder}@{_HEAD}", is_alone)
 
 
 def _read(data: bytes) -> Mail:
@@ -127,28 +120,28 @@ def _kept(store: Store, mailbox: bytes) -> str:
     return os.fspath(store.make(_THREADS, key, fill) / "series.mbox")
 
 
-def _blob(store: Store, folder: Path, name: str, *, deadline: Deadline) -> bytes:
+def _blob(context: Context, folder: Path, name: str) -> bytes:
     """The thread that b4 keeps in the repository; nothing when it is not there."""
-    source = _source(store, folder, _HEAD, deadline=deadline)
-    said = source.repository.git("cat-file", "blob", name, check=False, deadline=deadline) if source else None
+    source = _source(context, folder, _HEAD)
+    said = source.repository.git("cat-file", "blob", name, check=False, deadline=context.deadline) if source else None
     return said.stdout if said and said.status == 0 else b""
 
 
-def _source(store: Store, folder: Path, revision: str, *, deadline: Deadline) -> Source | None:
+def _source(context: Context, folder: Path, revision: str) -> Source | None:
     try:
-        return source_tree(store, folder, revision=revision, deadline=deadline)
+        return source_tree(context, folder, revision=revision)
     except HarnessError:
-        if deadline.is_past:
+        if context.deadline.is_past:
             raise
         return None
 
 
-def _in_history(store: Store, folder: Path, mail: Mail, base: str, *, deadline: Deadline) -> Posted | None:
+def _in_history(context: Context, folder: Path, mail: Mail, base: str) -> Posted | None:
     """The series as commits of the tree: the patch is found by its patch-id, the others by their numbers."""
-    source = _source(store, folder, _HEAD, deadline=deadline)
+    source = _source(context, folder, _HEAD)
     if source is None:
         return None
-    (patch,) = series_of_mails([mail], origin="standard input", base_commit="", deadline=deadline).patches
+    (patch,) = series_of_mails([mail], origin="standard input", base_commit="", deadline=context.deadline).patches
     words: tuple[str, ...] = (
         "log",
         "-p",
@@ -158,20 +151,20 @@ def _in_history(store: Store, folder: Path, mail: Mail, base: str, *, deadline: 
         f"--max-count={_LOOKED_THROUGH}",
     )
     words += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
-    history = source.repository.git(*words, deadline=deadline).stdout
-    ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=deadline).text
+    history = source.repository.git(*words, deadline=context.deadline).stdout
+    ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=context.deadline).text
     commits: dict[str, str] = dict(line.split() for line in reversed(ids.splitlines()))
     commit = commits.get(patch.patch_id) if patch.patch_id else None
     if commit is None:
         return None
     number, total = mail.subject.number or 1, mail.subject.total or 1
     first = source.repository.git(
-        "rev-parse", "--verify", "--quiet", f"{commit}~{number}", check=False, deadline=deadline
+        "rev-parse", "--verify", "--quiet", f"{commit}~{number}", check=False, deadline=context.deadline
     )
     if first.status != 0:
         return None
     after = source.repository.git(
-        "rev-list", "--reverse", "--ancestry-path", f"{commit}..{source.commit}", deadline=deadline
+        "rev-list", "--reverse", "--ancestry-path", f"{commit}..{source.commit}", deadline=context.deadline
     )
     last = [commit, *after.text.split()][: total - number + 1][-1]
     start = first.text.strip()

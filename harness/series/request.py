@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.store import digest_of
@@ -93,7 +94,7 @@ def read_brief(words: SeriesWords, display: RunDisplay) -> PreparedSeries:
     :raises UsageError, SeriesError, HostError: see :func:`find_ground`, :func:`check_style`.
     """
     ground = find_ground(
-        words.asked.store, words.base, words.series, deadline=Deadline.after(PREPARE_SECONDS), say=display.phase
+        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)), words.base, words.series, say=display.phase
     )
     if ground.conflict is not None:
         display.note(ground.conflict.what)
@@ -101,11 +102,10 @@ def read_brief(words: SeriesWords, display: RunDisplay) -> PreparedSeries:
     _check_numbers(declared, ground)
     display.phase("scripts/checkpatch.pl")
     style = check_style(
-        words.asked.store,
+        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)),
         ground.base,
         ground.series.patches,
         trusted=words.options.build.is_trusted,
-        deadline=Deadline.after(PREPARE_SECONDS),
     )
     return PreparedSeries(words, ground, declared, style)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store, digest_of
@@ -58,7 +59,7 @@ bisection over all comes to both."""
 
 def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
     """The history, made when it is not there yet."""
-    source = source_package(store, "6.1", deadline=deadline)
+    source = source_package(Context(store, deadline), "6.1")
     patches = sorted(path for name in _series() for path in (paths.SERIES / name).glob("*.patch"))
     key = digest_of("3", source.commit, repr(_PLAN), *patches)
 

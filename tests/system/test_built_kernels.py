@@ -9,6 +9,7 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.base import paths, process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
@@ -73,7 +74,7 @@ def base() -> Path:
 @pytest.fixture(scope="module")
 def source() -> Source:
     """The source of the kernel that all is built from."""
-    return source_package(Store.default(), "6.1", deadline=Deadline.after(SECONDS))
+    return source_package(Context(Store.default(), Deadline.after(SECONDS)), "6.1")
 
 
 def edit(source: Source, folder: Path, line: str) -> Path:

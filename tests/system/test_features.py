@@ -9,6 +9,7 @@ import pytest
 
 from harness import pipeline
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.store import Store
@@ -50,7 +51,7 @@ def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     for name in ("first", "second"):
         lease = pipeline.machine(prepared, folder=tmp_path / name, deadline=Deadline.after(60))
 
-        assert find_lacking(store, "abc", lease, deadline=Deadline.after(60)) == prepared.lacking == ()
+        assert find_lacking(Context(store, Deadline.after(60)), "abc", lease) == prepared.lacking == ()
     assert (tmp_path / "first").is_dir()
     assert not (tmp_path / "second").exists()
 
@@ -60,7 +61,7 @@ def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, 
     """Where there is no template to clone, one boot answers."""
     lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))
 
-    assert find_lacking(Store(tmp_path / "store"), "abc", lease, deadline=Deadline.after(120)) == ()
+    assert find_lacking(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", lease) == ()
 
 
 def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
@@ -72,8 +73,8 @@ def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
 
     store.remember("guest-features", "abc", {"asked": list(Feature), "lacking": ["clone3", "from the future"]})
     lease = cloned(gone, folder=tmp_path, deadline=Deadline.after(9))
-    assert find_lacking(store, "abc", lease, deadline=Deadline.after(9)) == (Feature.CLONE3,)
+    assert find_lacking(Context(store, Deadline.after(9)), "abc", lease) == (Feature.CLONE3,)
 
     store.remember("guest-features", "abc", {"asked": ["clone3"], "lacking": ["clone3"]})
     with pytest.raises(HostError):
-        find_lacking(store, "abc", lease, deadline=Deadline.after(9))
+        find_lacking(Context(store, Deadline.after(9)), "abc", lease)

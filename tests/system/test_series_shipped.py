@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store
@@ -59,7 +60,7 @@ def soon() -> Deadline:
 @pytest.fixture(scope="module")
 def source() -> Source:
     """The base of the controls, from the user's own store, so that it is imported once."""
-    return source_package(Store.default(), "6.1", deadline=soon())
+    return source_package(Context(Store.default(), soon()), "6.1")
 
 
 @pytest.fixture(scope="module")

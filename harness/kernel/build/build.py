@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
 from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
@@ -56,12 +57,11 @@ _RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/
 
 
 def build_kernel(
-    store: Store,
+    context: Context,
     tree: PatchedTree,
     worktree: WorkTree,
     config: Config,
     *,
-    deadline: Deadline,
     trusted: bool = False,
     bounds: Bounds = DEFAULT,
     say: Callable[[str], None] = lambda _: None,
@@ -74,17 +74,24 @@ def build_kernel(
     :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
     :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
     """
-    order = order_build(store, tree, config, deadline=deadline)
-    folder = store.find(KIND, order.key)
+    order = order_build(context, tree, config)
+    folder = context.store.find(KIND, order.key)
     if folder is not None and read_built(folder) is None:  # damaged, say by a full disk or a hand: make it anew
-        store.forget(KIND, order.key)
+        context.store.forget(KIND, order.key)
 
     def fill(folder: Path) -> None:
         _Build(
-            order, worktree, folder, trusted=trusted, bounds=bounds, say=say, progress=progress, deadline=deadline
+            order,
+            worktree,
+            folder,
+            trusted=trusted,
+            bounds=bounds,
+            say=say,
+            progress=progress,
+            deadline=context.deadline,
         ).run()
 
-    folder = store.make(KIND, order.key, fill, deadline=deadline)
+    folder = context.store.make(KIND, order.key, fill, deadline=context.deadline)
     built = read_built(folder)
     assert built is not None, f"{folder} was written by this very program"
     return built
@@ -118,7 +125,7 @@ class _Build:
         if not self.trusted:
             self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
         wanted = self._wanted()
-        start = find_start(store, wanted, deadline=self.deadline)
+        start = find_start(Context(store, self.deadline), wanted)
         result, complaints, seconds, start = self._make(start)
         is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_series(complaints)
         if not result.is_success and is_doubtful:
@@ -161,7 +168,7 @@ class _Build:
         if isinstance(start, Start):
             is_for_series = bool(self.order.tree.commits)
             copied = copy_objects(
-                self.order.store, start, sandbox.output, is_for_series=is_for_series, deadline=self.deadline
+                Context(self.order.store, self.deadline), start, sandbox.output, is_for_series=is_for_series
             )
             if copied is None:
                 start = FromNothing(f"the objects of {start.commit[:12]} were just removed, or are in use")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import run
 from harness.base.store import Store, bytes_on_disk, digest_of
@@ -100,19 +101,19 @@ class FromNothing:
     reason: str
 
 
-def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start | FromNothing:
+def find_start(context: Context, wanted: ObjectKey) -> Start | FromNothing:
     """Find the nearest objects that may be used: those of the same config before others, then by files that differ.
 
     :return: the objects, or why there are none.
     :raises HostError: git failed.
     """
-    everything = list(_all_kept(store))
+    everything = list(_all_kept(context.store))
     if not everything:
         return FromNothing("no objects are kept yet")
     kept = [one for one in everything if one.tools == wanted.tools]
     if not kept:
         return FromNothing("kept objects are of another compiler or of other compiler flags")
-    kept = _known(wanted.repository, kept, deadline=deadline)
+    kept = _known(wanted.repository, kept, deadline=context.deadline)
     near = (wanted.commit, wanted.base)
     kept.sort(key=lambda one: (one.config != wanted.config, one.commit not in near, -one.used_at))
     starts = []
@@ -120,11 +121,11 @@ def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start 
     for one in sorted(kept[:_CONSIDERED], key=lambda one: -one.used_at):
         is_elsewhere = wanted.repository.key not in one.repositories
         if (one.is_patched or is_elsewhere) and not _is_ancestor(
-            wanted.repository, one.commit, wanted.commit, deadline=deadline
+            wanted.repository, one.commit, wanted.commit, deadline=context.deadline
         ):
             continue
         words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
-        said = wanted.repository.git(*words, deadline=deadline, check=False)
+        said = wanted.repository.git(*words, deadline=context.deadline, check=False)
         if said.status == 0:
             files = frozenset(said.stdout.decode(errors="surrogateescape").split("\0")) - {""}
             starts.append(Start(one.commit, files, one.config == wanted.config, one.key))
@@ -133,9 +134,7 @@ def find_start(store: Store, wanted: ObjectKey, *, deadline: Deadline) -> Start 
     return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)))
 
 
-def copy_objects(
-    store: Store, start: Start, output: Path, *, is_for_series: bool, deadline: Deadline
-) -> tuple[Diagnostic, ...] | None:
+def copy_objects(context: Context, start: Start, output: Path, *, is_for_series: bool) -> tuple[Diagnostic, ...] | None:
     """Copy objects to a place that is not there yet, with their times, and record that a build started from them.
 
     :param is_for_series: whether the build is of a tree with a series.
@@ -144,12 +143,12 @@ def copy_objects(
     """
     from filelock import Timeout
 
-    source = store.place(KIND, start.key)
+    source = context.store.place(KIND, start.key)
     try:
-        with store.lock(KIND, start.key).acquire(timeout=min(_LOCK_SECONDS, deadline.seconds_left)):
+        with context.store.lock(KIND, start.key).acquire(timeout=min(_LOCK_SECONDS, context.deadline.seconds_left)):
             if not (source / _OUTPUT).is_dir():
                 return None
-            kept = _read_kept(store, start.key)
+            kept = _read_kept(context.store, start.key)
             if kept is not None:
                 used = replace(
                     kept,
@@ -157,10 +156,10 @@ def copy_objects(
                     series_starts=kept.series_starts + is_for_series,
                     used_at=time.time(),
                 )
-                store.remember(KIND, start.key, _to_fact(used))
+                context.store.remember(KIND, start.key, _to_fact(used))
             run(
                 ["cp", "--archive", "--reflink=auto", source / _OUTPUT, output],
-                deadline=deadline,
+                deadline=context.deadline,
                 remedy="see whether the disk is full; 'harness clean' shows what the store holds",
             )
             return _read_warnings(source / _WARNINGS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.deadline import Deadline
+from harness.base.context import Context
 from harness.base.store import Store, digest_of
 from harness.kernel.build.diagnostics import Diagnostic
 from harness.kernel.config.configure import Config
@@ -130,22 +130,22 @@ class BuildInputs:
         )
 
 
-def order_build(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuildInputs:
+def order_build(context: Context, tree: PatchedTree, config: Config) -> BuildInputs:
     """Settle what building a tree with a configuration takes on this host.
 
     :raises HostError: there is no compiler, git failed.
     """
-    toolchain = find_toolchain(deadline=deadline)
-    adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=deadline)
-    tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=deadline).text.strip()
-    return BuildInputs(store, tree, tree_hash, config, toolchain, adjustments)
+    toolchain = find_toolchain(deadline=context.deadline)
+    adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline)
+    tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=context.deadline).text.strip()
+    return BuildInputs(context.store, tree, tree_hash, config, toolchain, adjustments)
 
 
-def find_built(store: Store, tree: PatchedTree, config: Config, *, deadline: Deadline) -> BuiltKernel | None:
+def find_built(context: Context, tree: PatchedTree, config: Config) -> BuiltKernel | None:
     """What :func:`build_kernel` would return, if it is there already; no work tree is needed.
 
     :raises HostError: there is no compiler, git failed.
     """
-    order = order_build(store, tree, config, deadline=deadline)
-    folder = store.find(KIND, order.key)
+    order = order_build(context, tree, config)
+    folder = context.store.find(KIND, order.key)
     return read_built(folder) if folder else None

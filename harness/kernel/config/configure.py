@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.kernel_release import Release
-from harness.base.store import Store
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
 from harness.kernel.config.inputs import DEFAULT as DEFAULT
 from harness.kernel.config.inputs import ConfigInputs, Tree, read_order
@@ -48,7 +48,7 @@ class Config:
 
 
 def configure(
-    store: Store,
+    context: Context,
     tree: Tree,
     worktree: WorkTree,
     *,
@@ -56,7 +56,6 @@ def configure(
     architecture: str = "x86_64",
     assignments: Sequence[str] = (),
     trusted: bool = False,
-    deadline: Deadline,
 ) -> Config:
     """The config of a tree.
 
@@ -68,35 +67,34 @@ def configure(
     :raises SeriesError: the tree's Kconfig does not work, or this kernel does not grant what the harness needs.
     :raises HostError: bubblewrap or a program that Kconfig runs is missing.
     """
-    order = read_order(store, tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
+    order = read_order(context, tree, fragments, architecture=architecture, assignments=assignments)
 
     def fill(folder: Path) -> None:
         output = folder / "output"
         output.mkdir()
-        text, notes = _make(Sandbox(worktree.path, output, trusted), order, deadline=deadline)
+        text, notes = _make(Sandbox(worktree.path, output, trusted), order, deadline=context.deadline)
         # What a stranger's Makefile left goes away before anything is written by its side.
         shutil.rmtree(output)
         (folder / _CONFIG).write_text(text)
         (folder / _NOTES).write_text(json.dumps(notes))
 
-    return _load(store.make(KIND, order.key, fill, deadline=deadline), order)
+    return _load(context.store.make(KIND, order.key, fill, deadline=context.deadline), order)
 
 
 def find_config(
-    store: Store,
+    context: Context,
     tree: Tree,
     *,
     fragments: Sequence[str | Path] = DEFAULT,
     architecture: str = "x86_64",
     assignments: Sequence[str] = (),
-    deadline: Deadline,
 ) -> Config | None:
     """What :func:`configure` would say, when it is known already; no work tree is needed.
 
     :raises UsageError: a fragment cannot be read, or two of them disagree.
     """
-    order = read_order(store, tree, fragments, architecture=architecture, assignments=assignments, deadline=deadline)
-    place = store.find(KIND, order.key)
+    order = read_order(context, tree, fragments, architecture=architecture, assignments=assignments)
+    place = context.store.find(KIND, order.key)
     return _load(place, order) if place else None
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, merge, parse_fragment
 from harness.kernel.config.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
 from harness.kernel.git.repository import Repository
@@ -57,20 +58,14 @@ class ConfigInputs:
 
 
 def read_order(
-    store: Store,
-    tree: Tree,
-    words: Sequence[str | Path],
-    *,
-    architecture: str,
-    assignments: Sequence[str],
-    deadline: Deadline,
+    context: Context, tree: Tree, words: Sequence[str | Path], *, architecture: str, assignments: Sequence[str]
 ) -> ConfigInputs:
     """Read what was named.
 
     :param words: names of :func:`fragment_names`, files, or files of the tree.
     :raises UsageError: a fragment cannot be read, or two of them disagree. :raises HostError: there is no compiler.
     """
-    found = [_find_fragment(tree, word, deadline=deadline) for word in words]
+    found = [_find_fragment(tree, word, deadline=context.deadline) for word in words]
     starts = [fragment for fragment in found if fragment.start]
     if len(starts) > 1:
         raise UsageError(
@@ -93,9 +88,9 @@ def read_order(
         start.start.encode(errors="surrogateescape") if start else "",
         repr(requests),
         "\0".join(assignments),
-        find_toolchain(deadline=deadline).render(),
+        find_toolchain(deadline=context.deadline).render(),
         paths.KCONFIG_ASKER,
-        _kconfig_digest(store, tree, deadline=deadline),
+        _kconfig_digest(context, tree),
     )
     return ConfigInputs(names, start, requests, tuple(assignments), key)
 
@@ -141,13 +136,15 @@ def _guest_requests(start: Fragment) -> Iterable[OptionRequest]:
         yield replace(request, text=f"{request.render()} ({why})")
 
 
-def _kconfig_digest(store: Store, tree: Tree, *, deadline: Deadline) -> str:
+def _kconfig_digest(context: Context, tree: Tree) -> str:
     """What tells two trees apart as far as their configs go; remembered, since git takes long to list a kernel."""
 
     def fill(folder: Path) -> None:
-        listed = tree.repository.git("ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=deadline).stdout
+        listed = tree.repository.git(
+            "ls-tree", "-r", "-z", "--full-tree", tree.commit, deadline=context.deadline
+        ).stdout
         lines = [line for line in listed.split(b"\0") if _KCONFIG_PATHS.fullmatch(line.partition(b"\t")[2])]
         (folder / _DIGEST).write_text(digest_of(b"\0".join(lines)))
 
     key = digest_of(_KCONFIG_PATHS.pattern, tree.commit)
-    return (store.make(_DIGEST_KIND, key, fill, deadline=deadline) / _DIGEST).read_text()
+    return (context.store.make(_DIGEST_KIND, key, fill, deadline=context.deadline) / _DIGEST).read_text()

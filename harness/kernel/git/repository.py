@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.atomic_write import write_whole
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import Completed
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.kernel.git.command import git
 
 KIND = "kernel-repository"
@@ -50,7 +51,7 @@ class Repository:
         return done.status == 0
 
 
-def open_repository(store: Store, of: str, *, object_format: str = "sha1", deadline: Deadline) -> Repository:
+def open_repository(context: Context, of: str, *, object_format: str = "sha1") -> Repository:
     """The repository for one origin, made empty if it is not there yet.
 
     :param of: the origin: a path, a package. :param object_format: ``sha1`` or ``sha256``.
@@ -58,9 +59,9 @@ def open_repository(store: Store, of: str, *, object_format: str = "sha1", deadl
     """
 
     def fill(folder: Path) -> None:
-        initialise(folder, object_format=object_format, deadline=deadline)
+        initialise(folder, object_format=object_format, deadline=context.deadline)
 
-    return Repository(store.make(KIND, digest_of(of, object_format), fill, deadline=deadline))
+    return Repository(context.store.make(KIND, digest_of(of, object_format), fill, deadline=context.deadline))
 
 
 def initialise(folder: Path, *, object_format: str = "sha1", deadline: Deadline) -> None:

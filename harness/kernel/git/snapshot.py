@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import Completed
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.kernel.git.command import git
 from harness.kernel.git.repository import KIND, Repository
 
@@ -68,14 +69,7 @@ class _Look:
 
 
 def snapshot_changes(
-    store: Store,
-    repository: Repository,
-    tree: Path,
-    *,
-    git_dir: Path,
-    head: str,
-    excludes: Path | None = None,
-    deadline: Deadline,
+    context: Context, repository: Repository, tree: Path, *, git_dir: Path, head: str, excludes: Path | None = None
 ) -> Snapshot:
     """The files of a work tree of git: the commit ``head`` itself when none differs, else one on top of it.
 
@@ -85,7 +79,7 @@ def snapshot_changes(
     :param excludes: the repository's own list of what to ignore, ``info/exclude``.
     :raises UsageError: a file cannot be read. :raises HostError: git failed, or the deadline came.
     """
-    with _held(store, repository, tree=tree, excludes=excludes, deadline=deadline) as look:
+    with _held(context, repository, tree=tree, excludes=excludes) as look:
         _take_over_index(look, git_dir, head)
         _add_files(look, _STANDARD)
         files = look.git("write-tree").text.strip()
@@ -97,14 +91,14 @@ def snapshot_changes(
         return Snapshot(commit, changes)
 
 
-def snapshot_files(store: Store, repository: Repository, tree: Path, *, deadline: Deadline) -> Snapshot:
+def snapshot_files(context: Context, repository: Repository, tree: Path) -> Snapshot:
     """The files of a folder that is no work tree of git, as a commit without parents; equal files give an equal hash.
 
     What a build left in the tree is left out, as far as the tree's own ignore files tell.
 
     :raises UsageError: a file cannot be read. :raises HostError: git failed, or the deadline came.
     """
-    with _held(store, repository, tree=tree, excludes=None, deadline=deadline) as look:
+    with _held(context, repository, tree=tree, excludes=None) as look:
         ignored = look.git("check-ignore", "--quiet", "--no-index", "Makefile", check=False).status == 0
         own = ("--exclude-per-directory=.gitignore", *(f"--exclude={pattern}" for pattern in _OWN_TOP))
         _add_files(look, own if ignored else _STANDARD)
@@ -113,21 +107,19 @@ def snapshot_files(store: Store, repository: Repository, tree: Path, *, deadline
 
 
 @contextlib.contextmanager
-def _held(
-    store: Store, repository: Repository, *, tree: Path, excludes: Path | None, deadline: Deadline
-) -> Iterator[_Look]:
+def _held(context: Context, repository: Repository, *, tree: Path, excludes: Path | None) -> Iterator[_Look]:
     """What it takes to look at a folder; nobody else looks at it with our index for the length of the block."""
     from filelock import Timeout
 
     # Within the repository, so that they go together: the index takes for known what only the repository has.
     kind, key = f"{KIND}/{repository.key}/indexes", digest_of(os.fspath(tree))
-    seconds = deadline.seconds_left
+    seconds = context.deadline.seconds_left
     try:
-        with store.lock(kind, key).acquire(timeout=-1 if seconds == float("inf") else seconds):
-            folder = store.place(kind, key)
+        with context.store.lock(kind, key).acquire(timeout=-1 if seconds == float("inf") else seconds):
+            folder = context.store.place(kind, key)
             folder.mkdir(exist_ok=True)
             (folder / f"{_INDEX}.lock").unlink(missing_ok=True)  # of a killed run: the lock is ours
-            yield _Look(repository, tree, folder / _INDEX, excludes, deadline)
+            yield _Look(repository, tree, folder / _INDEX, excludes, context.deadline)
     except Timeout:
         raise HostError(
             f"another run has been reading {tree} for {seconds:.0f} s",

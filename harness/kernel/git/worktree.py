@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
@@ -80,7 +81,7 @@ class WorkTree:
 
 
 @contextlib.contextmanager
-def checked_out(store: Store, repository: Repository, commit: str, *, deadline: Deadline) -> Iterator[WorkTree]:
+def checked_out(context: Context, repository: Repository, commit: str) -> Iterator[WorkTree]:
     """A work tree of ours with the files of that commit, and no others, held for the length of the block.
 
     Its files are as old as ``refresh(None)`` makes them. Two blocks at once get two folders; a folder is used again and
@@ -90,17 +91,17 @@ def checked_out(store: Store, repository: Repository, commit: str, *, deadline: 
     :raises UsageError: the store cannot be written.
     :raises HostError: the repository has no such commit, or not all of its files; the disk is full; the deadline came.
     """
-    with _held_slot(store, repository, commit) as slot:
+    with _held_slot(context.store, repository, commit) as slot:
         tree = WorkTree(slot / "tree", slot / "git", commit)
-        with store.complaints():
+        with context.store.complaints():
             try:
-                _check_out(tree, repository, deadline=deadline)
+                _check_out(tree, repository, deadline=context.deadline)
             except HostError:
-                if deadline.is_past or not repository.has_commit(commit, deadline=deadline):
+                if context.deadline.is_past or not repository.has_commit(commit, deadline=context.deadline):
                     raise
                 # Damaged, say by a full disk or a hand: once more, from nothing.
                 shutil.rmtree(slot)
-                _check_out(tree, repository, deadline=deadline)
+                _check_out(tree, repository, deadline=context.deadline)
         yield tree
 
 

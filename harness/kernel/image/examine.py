@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
 from harness.base.store import Store, digest_of
@@ -68,7 +69,7 @@ def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
     return examined
 
 
-def find_config(store: Store, image: ExaminedImage, *, deadline: Deadline) -> FoundConfig:
+def find_config(context: Context, image: ExaminedImage) -> FoundConfig:
     """The config of an image: a file beside it that is surely its own, else the one inside it.
 
     ``config-RELEASE`` in the same folder is its own by name; ``config``, ``.config`` and the ``.config`` of the tree
@@ -86,7 +87,7 @@ def find_config(store: Store, image: ExaminedImage, *, deadline: Deadline) -> Fo
         if not doubt:
             return FoundConfig(config, tuple(notes))
         notes.append(f"{path} was not taken for the kernel's config: {doubt}")
-    text, reason = _read_inner_config(store, image, deadline=deadline)
+    text, reason = _read_inner_config(context, image)
     if text:
         return FoundConfig(parse_config(text, ConfigSource.IN_IMAGE), tuple(notes))
     return FoundConfig(None, tuple(notes), f"there is no config beside the image, and {reason}")
@@ -114,10 +115,10 @@ def _doubt(config: KernelConfig, release: str, *, is_newer: bool) -> str:
     return "it was changed after the image was built" if is_newer else ""
 
 
-def _read_inner_config(store: Store, image: ExaminedImage, *, deadline: Deadline) -> tuple[str, str]:
+def _read_inner_config(context: Context, image: ExaminedImage) -> tuple[str, str]:
     """The text of IKCONFIG and, when it is empty, the reason."""
     none = "none in it (CONFIG_IKCONFIG is not set)"
-    fact = store.recall(_INNER_CONFIG, image.digest)
+    fact = context.store.recall(_INNER_CONFIG, image.digest)
     if fact is not None:
         return str(fact.get("text", "")), none
     data = image.path.read_bytes()
@@ -126,12 +127,12 @@ def _read_inner_config(store: Store, image: ExaminedImage, *, deadline: Deadline
         if payload is None:
             return "", "the image does not say where its kernel is"
         packed = data[payload.offset : payload.offset + payload.length]
-        unpacked = unpack_payload(packed, deadline=deadline)
+        unpacked = unpack_payload(packed, deadline=context.deadline)
         if unpacked.reason:
             return "", f"the image cannot be looked into: {unpacked.reason}"
         data = unpacked.data
     text = find_ikconfig(data) or ""
-    store.remember(_INNER_CONFIG, image.digest, {"text": text})
+    context.store.remember(_INNER_CONFIG, image.digest, {"text": text})
     return text, none
 
 

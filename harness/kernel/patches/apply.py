@@ -8,10 +8,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
 from harness.base.process import Completed
-from harness.base.store import Store, digest_of
+from harness.base.store import digest_of
 from harness.kernel.git.apply_check import find_tag, links_above, read_entries, read_files, try_patch
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import describe, find_commit
@@ -36,9 +37,7 @@ _MERGED = "Falling back to patching base and 3-way merge"
 _NOTHING_LEFT = "No changes -- Patch already applied."
 
 
-def patch_tree(
-    store: Store, source: Source, series: Series, *, is_revision_given: bool = False, deadline: Deadline
-) -> PatchedTree:
+def patch_tree(context: Context, source: Source, series: Series, *, is_revision_given: bool = False) -> PatchedTree:
     """Apply a series to a source; what was applied before is remembered, and no work tree is touched then.
 
     :param is_revision_given: whether the user named the source's revision: then the series is applied there, whatever
@@ -47,20 +46,20 @@ def patch_tree(
     :raises UsageError: the store cannot be written.
     :raises HostError: git is missing, the disk is full, or the deadline came.
     """
-    base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=deadline)
+    base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=context.deadline)
     tree = PatchedTree(source, series, base, notes=(*source.notes, *series.notes, *notes))
     key = digest_of(_VERSION, source.repository.key, base, series.digest)
 
     def fill(folder: Path) -> None:
-        commits, merged = _apply(tree, series, folder, deadline=deadline)
+        commits, merged = _apply(tree, series, folder, deadline=context.deadline)
         (folder / _FACTS).write_text(json.dumps({"commits": commits, "merged": merged}, indent=1) + "\n")
 
     for _ in range(2):
-        facts = json.loads((store.make(_APPLIED, key, fill, deadline=deadline) / _FACTS).read_text())
+        facts = json.loads((context.store.make(_APPLIED, key, fill, deadline=context.deadline) / _FACTS).read_text())
         commits, merged = tuple(map(str, facts["commits"])), tuple(map(str, facts["merged"]))
-        if source.repository.has_commit(commits[-1], deadline=deadline):
+        if source.repository.has_commit(commits[-1], deadline=context.deadline):
             break
-        store.forget(_APPLIED, key)  # the repository was removed and made again
+        context.store.forget(_APPLIED, key)  # the repository was removed and made again
     return replace(tree, commits=commits, notes=(*tree.notes, *merged))
 
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import find_program
@@ -43,7 +44,7 @@ _TELLING = 5
 
 
 def check_style(
-    store: Store, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False, deadline: Deadline
+    context: Context, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False
 ) -> Mapping[int, tuple[StyleFinding, ...]] | None:
     """What the script says of each patch, by its number; None when the base has none.
 
@@ -54,22 +55,24 @@ def check_style(
     :raises HostError: perl or bubblewrap is missing, or the deadline came.
     """
     repository = tree.repository
-    script = repository.git("rev-parse", "--quiet", "--verify", f"{tree.base}:{SCRIPT}", check=False, deadline=deadline)
+    script = repository.git(
+        "rev-parse", "--quiet", "--verify", f"{tree.base}:{SCRIPT}", check=False, deadline=context.deadline
+    )
     if script.status != 0:
         return None
     keys = {patch.number: digest_of(_VERSION, tree.base, script.text, patch.mail) for patch in patches}
-    said = {number: _recalled(store, key) for number, key in keys.items()}
+    said = {number: _recalled(context.store, key) for number, key in keys.items()}
     if any(one is None for one in said.values()):
         if find_program("perl") is None:
             raise HostError(f"perl is missing: {SCRIPT} runs with it", remedy="apt install perl")
-        with checked_out(store, repository, tree.base, deadline=deadline) as work_tree:
+        with checked_out(context, repository, tree.base) as work_tree:
             for patch in patches:
                 if said[patch.number] is None:
-                    lines = _ask(patch, work_tree.path, trusted=trusted, deadline=deadline)
-                    store.remember(_KIND, keys[patch.number], {"lines": list(lines)})
+                    lines = _ask(patch, work_tree.path, trusted=trusted, deadline=context.deadline)
+                    context.store.remember(_KIND, keys[patch.number], {"lines": list(lines)})
                     said[patch.number] = lines
     found = {number: tuple(parse_complaints(lines or ())) for number, lines in said.items()}
-    is_known = _lookup(tree, deadline=deadline)
+    is_known = _lookup(tree, deadline=context.deadline)
     return {number: tuple(one for one in complaints if not is_known(one)) for number, complaints in found.items()}
 
 

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.store import Store, digest_of
@@ -48,7 +49,7 @@ class Fetched:
     note: str = ""
 
 
-def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Fetched:
+def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_APT) -> Fetched:
     """The image package that a spec (``deb``, ``deb:PACKAGE``, ``deb:PACKAGE=VERSION``) names, fetched when needed.
 
     apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
@@ -59,15 +60,15 @@ def fetch_image_package(store: Store, spec: KernelSpec, *, deadline: Deadline, a
     """
 
     def fetch() -> tuple[Fetched, PackageRecord]:
-        record = _choose(apt, spec, deadline=deadline)
-        return _fetch(store, record, apt=apt, deadline=deadline), record
+        record = _choose(apt, spec, deadline=context.deadline)
+        return _fetch(context, record, apt=apt), record
 
     fetched, note = take_chosen(
-        store,
+        context.store,
         _CHOICE,
         spec.render(),
         apt=apt,
-        find=lambda choice: _find(store, choice),
+        find=lambda choice: _find(context.store, choice),
         fetch=fetch,
         is_exact=bool(spec.version),
     )
@@ -128,12 +129,12 @@ def _no_image(record: PackageRecord, evidence: str) -> UsageError:
     )
 
 
-def _fetch(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline) -> Fetched:
+def _fetch(context: Context, record: PackageRecord, *, apt: Apt) -> Fetched:
     def fill(folder: Path) -> None:
         downloads = folder / "download"
         downloads.mkdir()
-        file, digest = apt.download(record, downloads, deadline=deadline)
-        names = extract_boot(file, folder, deadline=deadline)
+        file, digest = apt.download(record, downloads, deadline=context.deadline)
+        names = extract_boot(file, folder, deadline=context.deadline)
         shutil.rmtree(downloads)
         images = [name for name in names if _IMAGE.fullmatch(name)]
         if not images:
@@ -150,12 +151,12 @@ def _fetch(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline)
         (folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
     key = _product_key(record)
-    fetched = _read(store.make(_PRODUCT, key, fill, deadline=deadline))
+    fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if fetched is None:  # damaged, say by a full disk or a hand: make it anew
-        store.forget(_PRODUCT, key)
-        fetched = _read(store.make(_PRODUCT, key, fill, deadline=deadline))
+        context.store.forget(_PRODUCT, key)
+        fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if fetched is None:
-        raise HostError(f"the package {record.package} cannot be kept in the store", evidence=str(store.folder))
+        raise HostError(f"the package {record.package} cannot be kept in the store", evidence=str(context.store.folder))
     return fetched
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.store import Store, digest_of
@@ -38,7 +39,7 @@ class ImportedPackage:
     note: str = ""
 
 
-def import_source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt) -> ImportedPackage:
+def import_source_package(context: Context, version: str, *, apt: Apt) -> ImportedPackage:
     """The package ``linux-source-VERSION`` in the version that apt would install, imported when needed.
 
     apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
@@ -49,13 +50,13 @@ def import_source_package(store: Store, version: str, *, deadline: Deadline, apt
     """
 
     def fetch() -> tuple[ImportedPackage, PackageRecord]:
-        record = apt.find(f"{_PREFIX}{version}", deadline=deadline)
+        record = apt.find(f"{_PREFIX}{version}", deadline=context.deadline)
         if record is None:
-            raise _unknown(apt, version, deadline=deadline)
-        return _import(store, record, apt=apt, deadline=deadline), record
+            raise _unknown(apt, version, deadline=context.deadline)
+        return _import(context, record, apt=apt), record
 
     imported, note = take_chosen(
-        store, _CHOICE, version, apt=apt, find=lambda choice: _find(store, choice), fetch=fetch
+        context.store, _CHOICE, version, apt=apt, find=lambda choice: _find(context.store, choice), fetch=fetch
     )
     return replace(imported, note=note) if note else imported
 
@@ -77,30 +78,30 @@ def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
     )
 
 
-def _import(store: Store, record: PackageRecord, *, apt: Apt, deadline: Deadline) -> ImportedPackage:
+def _import(context: Context, record: PackageRecord, *, apt: Apt) -> ImportedPackage:
     def fill(folder: Path) -> None:
-        initialise(folder, deadline=deadline)
+        initialise(folder, deadline=context.deadline)
         downloads = folder / "download"
         downloads.mkdir()
-        file, digest = apt.download(record, downloads, deadline=deadline)
-        with open_source(file, deadline=deadline) as entries:
+        file, digest = apt.download(record, downloads, deadline=context.deadline)
+        with open_source(file, deadline=context.deadline) as entries:
             commit = import_files(
                 Repository(folder),
                 _tree_files(entries),
                 message=f"{record.package} {record.version}\n",
-                deadline=deadline,
+                deadline=context.deadline,
             )
         shutil.rmtree(downloads)
         facts = {"package": record.package, "version": record.version, "digest": digest, "commit": commit}
         (folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
     key = _product_key(record)
-    imported = _read(store.make(KIND, key, fill, deadline=deadline))
+    imported = _read(context.store.make(KIND, key, fill, deadline=context.deadline))
     if imported is None:  # damaged, say by a full disk or a hand: make it anew
-        store.forget(KIND, key)
-        imported = _read(store.make(KIND, key, fill, deadline=deadline))
+        context.store.forget(KIND, key)
+        imported = _read(context.store.make(KIND, key, fill, deadline=context.deadline))
     if imported is None:
-        raise HostError(f"the package {record.package} cannot be kept in the store", evidence=str(store.folder))
+        raise HostError(f"the package {record.package} cannot be kept in the store", evidence=str(context.store.folder))
     return imported
 
 

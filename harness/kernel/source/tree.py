@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.store import Store
 from harness.kernel.git.repository import Repository as Repository
 from harness.kernel.git.repository import borrow, open_repository
 from harness.kernel.git.snapshot import snapshot_changes, snapshot_files
@@ -48,13 +48,13 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def source_package(store: Store, version: str, *, deadline: Deadline, apt: Apt = _HOST_APT) -> Source:
+def source_package(context: Context, version: str, *, apt: Apt = _HOST_APT) -> Source:
     """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
 
     :raises UsageError: there is none for that version, or the store cannot be written.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
-    package = import_source_package(store, version, deadline=deadline, apt=apt)
+    package = import_source_package(context, version, apt=apt)
     origin = Origin(OriginKind.SOURCE_PACKAGE, package.package, package.version)
     return Source(package.repository, package.commit, origin, notes=(package.note,) if package.note else ())
 
@@ -64,7 +64,7 @@ def is_tree(path: Path) -> bool:
     return _why_no_kernel(path) == "" or (path / ".git").exists() or is_git_dir(path)
 
 
-def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadline) -> Source:
+def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
     """A tree of the user's: at a revision, or with the files as they are. Nothing is written to it.
 
     :param path: a kernel tree, in git or not, or a bare repository.
@@ -78,7 +78,7 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
         next(path.iterdir(), None)
     except OSError as error:
         raise _no_tree(path, f"it cannot be looked at ({error.strerror})") from None
-    theirs = find_user_repository(path, deadline=deadline)
+    theirs = find_user_repository(path, deadline=context.deadline)
     if theirs is None or (theirs.has_files and not revision):
         why_not = _why_no_kernel(path)
         if why_not:
@@ -89,40 +89,39 @@ def source_tree(store: Store, path: Path, *, revision: str = "", deadline: Deadl
                 f"{path} is not the top of a git repository, so it has no revision {revision}",
                 remedy=f"give {path} alone: its files as they are",
             )
-        return _plain(store, path, deadline=deadline)
-    head = resolve(theirs, "HEAD", deadline=deadline)
-    commit = resolve(theirs, revision, deadline=deadline) if revision else head
+        return _plain(context, path)
+    head = resolve(theirs, "HEAD", deadline=context.deadline)
+    commit = resolve(theirs, revision, deadline=context.deadline) if revision else head
     if not commit:
         if not revision and theirs.has_files:
-            return _plain(store, path, deadline=deadline)
-        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=deadline)
+            return _plain(context, path)
+        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=context.deadline)
     of = os.fspath(theirs.common.resolve())
-    repository = open_repository(store, of, object_format=theirs.object_format, deadline=deadline)
-    with store.complaints():
+    repository = open_repository(context, of, object_format=theirs.object_format)
+    with context.store.complaints():
         borrow(repository, objects=theirs.objects.resolve(), shallow=theirs.common / "shallow")
-    called = describe(theirs, commit, deadline=deadline)
+    called = describe(theirs, commit, deadline=context.deadline)
     source = Source(repository, commit, Origin(OriginKind.TREE, str(path.absolute()), called))
     if revision or not theirs.has_files:
-        require_complete(path, theirs, repository, commit, deadline=deadline)
-        why_not = _why_no_kernel_in(repository, commit, deadline=deadline)
+        require_complete(path, theirs, repository, commit, deadline=context.deadline)
+        why_not = _why_no_kernel_in(repository, commit, deadline=context.deadline)
         if why_not:
             raise _no_tree(path, f"in commit {commit[:12]} {why_not}")
         return source
-    return _with_changes(store, path, theirs, repository, source, deadline=deadline)
+    return _with_changes(context, path, theirs, repository, source)
 
 
 def _with_changes(
-    store: Store, path: Path, theirs: UserRepository, repository: Repository, source: Source, *, deadline: Deadline
+    context: Context, path: Path, theirs: UserRepository, repository: Repository, source: Source
 ) -> Source:
     """That source, with the files as they are on top."""
     snapshot = snapshot_changes(
-        store,
+        context,
         repository,
         path.resolve(),
         git_dir=theirs.git_dir,
         head=source.commit,
         excludes=theirs.common / "info/exclude",
-        deadline=deadline,
     )
     number = len(snapshot.changes)
     if not number:
@@ -133,11 +132,11 @@ def _with_changes(
     return Source(repository, snapshot.commit, origin, number, (f"{phrase}: {shown}",))
 
 
-def _plain(store: Store, path: Path, *, deadline: Deadline) -> Source:
+def _plain(context: Context, path: Path) -> Source:
     """The files of a folder that has no history."""
     place = path.resolve()
-    repository = open_repository(store, f"files of {place}", deadline=deadline)
-    snapshot = snapshot_files(store, repository, place, deadline=deadline)
+    repository = open_repository(context, f"files of {place}")
+    snapshot = snapshot_files(context, repository, place)
     return Source(repository, snapshot.commit, Origin(OriginKind.FILES, str(path.absolute())))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.bisect.commit_graph import is_built
@@ -50,7 +51,7 @@ def test_what_may_decide_the_image_is_told_from_its_path(path: str, decides: boo
 
 def test_a_tree_is_walked_from_one_revision_to_another(tree: UserTree, tmp_path: Path) -> None:
     """Each commit once, the good end as the root, and what touches only text is one with its parent."""
-    walk = walk_tree(Store(tmp_path / "store"), str(tree.folder), good="v9.0", bad="", deadline=seconds(60))
+    walk = walk_tree(Context(Store(tmp_path / "store"), seconds(60)), str(tree.folder), good="v9.0", bad="")
     hashes = tree.git("rev-list", "--reverse", "master").split()
 
     assert (walk.good, walk.bad, walk.roots) == (hashes[0], hashes[-1], (hashes[0],))
@@ -63,7 +64,7 @@ def test_a_tree_is_walked_from_one_revision_to_another(tree: UserTree, tmp_path:
 def test_the_words_of_an_author_are_kept(tree: UserTree, tmp_path: Path) -> None:
     """Subject and body apart, with who said it and when."""
     tree.git("commit", "--quiet", "--allow-empty", "--message", "cgroup: a title\n\nFirst line.\n\nSecond part.\n")
-    walk = walk_tree(Store(tmp_path / "store"), str(tree.folder), good="v9.0", bad="HEAD", deadline=seconds(60))
+    walk = walk_tree(Context(Store(tmp_path / "store"), seconds(60)), str(tree.folder), good="v9.0", bad="HEAD")
     said = read_message(walk.repository, walk.bad, deadline=seconds(60))
 
     assert (said.hash, said.author, said.subject) == (walk.bad, "User <user@host>", "cgroup: a title")
@@ -77,7 +78,7 @@ def test_what_has_no_history_is_refused(tree: UserTree, tmp_path: Path) -> None:
     image.write_bytes(b"no kernel")
     for word in ("deb", str(image)):
         with pytest.raises(UsageError) as caught:
-            walk_tree(store, word, good="v9.0", bad="v9.1", deadline=seconds(60))
+            walk_tree(Context(store, seconds(60)), word, good="v9.0", bad="v9.1")
         assert caught.value.remedy
 
 
@@ -87,8 +88,8 @@ def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) 
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"
     store = Store(tmp_path / "store")
-    walk = walk_patches(store, word, good="", bad="", say=lambda _: None, deadline=seconds(60))
-    part = walk_patches(store, word, good="1", bad="3", say=lambda _: None, deadline=seconds(60))
+    walk = walk_patches(Context(store, seconds(60)), word, good="", bad="", say=lambda _: None)
+    part = walk_patches(Context(store, seconds(60)), word, good="1", bad="3", say=lambda _: None)
 
     assert is_series(word)
     assert not is_series(str(tree.folder))
@@ -112,4 +113,4 @@ def test_numbers_of_patches_that_there_are_not_are_refused(
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"
     with pytest.raises(UsageError, match=words):
-        walk_patches(Store(tmp_path / "store"), word, good=good, bad=bad, say=lambda _: None, deadline=seconds(60))
+        walk_patches(Context(Store(tmp_path / "store"), seconds(60)), word, good=good, bad=bad, say=lambda _: None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import run
@@ -36,12 +37,11 @@ def choose(
 ) -> AccelerationVerdict:
     """The choice, with a store of the test's own."""
     return choose_acceleration(
-        Store(folder / "store"),
+        Context(Store(folder / "store"), Deadline.after(120)),
         request,
         forced=forced,
         qemu_version=QEMU,
         folder=folder / "race",
-        deadline=Deadline.after(120),
         device=device,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.store import Store
@@ -34,7 +35,7 @@ def put(folder: Path, script: str) -> Path:
 
 def find(tmp_path: Path) -> Emulator:
     """What is found, with a store of the test's own."""
-    return find_emulator(Store(tmp_path / "store"), architecture="x86_64", deadline=Deadline.after(20))
+    return find_emulator(Context(Store(tmp_path / "store"), Deadline.after(20)), architecture="x86_64")
 
 
 def test_found(folder: Path, tmp_path: Path) -> None:

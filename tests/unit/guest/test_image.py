@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import process
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.store import Store
@@ -48,11 +49,10 @@ class Sources:
 
     def build(self, store: Store | None = None) -> GuestImage:
         return build_guest_image(
-            store or self.store,
+            Context(store or self.store, Deadline.after(60)),
             definition=self.definition,
             init=self.init,
             helper=self.helper,
-            deadline=Deadline.after(60),
         )
 
     def require(self, program: str, package: str, words: str, expect: str) -> None:
@@ -297,11 +297,10 @@ def test_a_static_program_needs_no_loader_and_a_torn_one_is_an_error() -> None:
 def test_the_shipped_image_of_this_host(tmp_path: Path) -> None:
     """The image that the harness boots can be built here; it is small, and applets fill what packages leave free."""
     image = build_guest_image(
-        Store(tmp_path),
+        Context(Store(tmp_path), Deadline.after(100)),
         definition=QEMU / "guest.toml",
         init=QEMU / "init.sh",
         helper=QEMU / "nsctl.c",
-        deadline=Deadline.after(100),
     )
     names = set(listed(image))
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness import pipeline
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.base.store import Store
@@ -156,10 +157,9 @@ def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\n[ -e {flag} ] && exec {prepared.request.program} "$@"\ntouch {flag}\n')
     program.chmod(0o755)
     template = prepare_template(
-        Store(tmp_path / "store"),
+        Context(Store(tmp_path / "store"), soon()),
         KEY,
         replace(prepared.request, program=program),
-        deadline=soon(),
         failed_boots=tmp_path / "failed",
     )
 
@@ -184,7 +184,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
     phrases: list[str] = []
 
     def prepare() -> Prepared:
-        return pipeline.prepare(options, store=store, logs=tmp_path / "logs", say=phrases.append, deadline=soon())
+        return pipeline.prepare(options, context=Context(store, soon()), logs=tmp_path / "logs", say=phrases.append)
 
     first = prepare()
     with monkeypatch.context() as patch:
@@ -197,7 +197,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
             qemu_version=first.qemu_version,
         )
         with pytest.raises(CloningImpossibleError, match="nvme"):
-            prepare_template(store, key, first.request, deadline=soon(), failed_boots=tmp_path)
+            prepare_template(Context(store, soon()), key, first.request, failed_boots=tmp_path)
     with pipeline.machine(second, folder=tmp_path / "case", deadline=soon()) as machine:
         answer = said(machine, "uname -r")
 
@@ -219,7 +219,7 @@ def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
     request = replace(prepared.request, image=image, boot_seconds=0.7)
     error = failure(request, tmp_path)
     with pytest.raises(SeriesError) as caught:
-        prepare_template(Store(tmp_path / "s"), KEY, request, deadline=soon(), failed_boots=tmp_path / "failed")
+        prepare_template(Context(Store(tmp_path / "s"), soon()), KEY, request, failed_boots=tmp_path / "failed")
 
     assert isinstance(error, SeriesError)
     assert error.what == f"the kernel {image} said nothing on its serial console"
@@ -280,7 +280,7 @@ def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
     request = with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"])
     error = failure(request, tmp_path)
     with pytest.raises(KernelEndedError):
-        prepare_template(Store(tmp_path / "s"), KEY, request, deadline=soon(), failed_boots=tmp_path / "failed")
+        prepare_template(Context(Store(tmp_path / "s"), soon()), KEY, request, failed_boots=tmp_path / "failed")
 
     assert isinstance(error, SeriesError)
     assert [path.name for path in (tmp_path / "failed").iterdir()] == ["boot-1"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import Completed
 from harness.base.store import Store
@@ -30,9 +31,9 @@ def main(store: Store, tree: Path) -> None:
     """Run it."""
     deadline = Deadline.after(60)
     series = read_series(tree.parent / "folder", deadline=deadline)
-    source = source_tree(store, tree, revision="v6.3", deadline=deadline)
+    source = source_tree(Context(store, deadline), tree, revision="v6.3")
     tree_module._find_failed = wait
-    patch_tree(store, source, series, is_revision_given=True, deadline=deadline)
+    patch_tree(Context(store, deadline), source, series, is_revision_given=True)
 
 
 main(Store(Path(sys.argv[1])), Path(sys.argv[2]))

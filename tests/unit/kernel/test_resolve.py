@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.process import find_program
@@ -28,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def resolve(store: Store, word: str | Path) -> Kernel:
-    return resolve_kernel(store, parse_spec(str(word)), deadline=Deadline.after(60))
+    return resolve_kernel(Context(store, Deadline.after(60)), parse_spec(str(word)))
 
 
 def refuse(store: Store, word: str | Path) -> UsageError:
@@ -60,10 +61,10 @@ def test_a_package_is_a_kernel(store: Store, tmp_path: Path) -> None:
     repository.add("linux-image-crafted", "9.1-1", files=files)
     repository.update()
     spec = parse_spec("deb:linux-image-crafted")
-    kernel = resolve_kernel(store, spec, deadline=Deadline.after(60), apt=repository.apt)
+    kernel = resolve_kernel(Context(store, Deadline.after(60)), spec, apt=repository.apt)
     repository.remove("linux-image-crafted")
     repository.update()
-    again = resolve_kernel(store, spec, deadline=Deadline.after(60), apt=repository.apt)
+    again = resolve_kernel(Context(store, Deadline.after(60)), spec, apt=repository.apt)
 
     assert (kernel.origin, kernel.release) == ("linux-image-crafted 9.1-1", RELEASE)
     assert kernel.config_source is ConfigSource.BESIDE

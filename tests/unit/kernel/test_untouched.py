@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.process import PIPE, python, start
 from harness.base.store import Store
 from harness.kernel.git.worktree import checked_out
@@ -23,6 +24,7 @@ from harness.base.deadline import Deadline
 from harness.kernel.git import command as git
 from harness.kernel.source.tree import source_tree
 from harness.kernel.git.worktree import checked_out
+from harness.base.context import Context
 from harness.base.store import Store
 
 def count(run, left=[int(sys.argv[4])]):
@@ -36,10 +38,10 @@ def count(run, left=[int(sys.argv[4])]):
     return counted
 
 git.run = count(git.run)
-store, deadline = Store(Path(sys.argv[1])), Deadline.after(60)
-source = source_tree(store, Path(sys.argv[2]), deadline=deadline)
-with checked_out(store, source.repository, source.commit, deadline=deadline) as worktree:
-    worktree.git("am", "--3way", stdin=Path(sys.argv[3]).read_bytes(), deadline=deadline)
+context = Context(Store(Path(sys.argv[1])), Deadline.after(60))
+source = source_tree(context, Path(sys.argv[2]))
+with checked_out(context, source.repository, source.commit) as worktree:
+    worktree.git("am", "--3way", stdin=Path(sys.argv[3]).read_bytes(), deadline=context.deadline)
 print("done", flush=True)
 sys.stdin.read()
 """
@@ -65,8 +67,8 @@ def make_dirty(tree: UserTree) -> Path:
 
 def use(store: Store, folder: Path, *, revision: str, mail: bytes) -> None:
     """All that a run does with a tree: find the commit, check it out, apply a series."""
-    source = source_tree(store, folder, revision=revision, deadline=seconds(60))
-    with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+    source = source_tree(Context(store, seconds(60)), folder, revision=revision)
+    with checked_out(Context(store, seconds(60)), source.repository, source.commit) as worktree:
         worktree.git("am", "--quiet", "--3way", stdin=mail, deadline=seconds(60))
         worktree.refresh(source.commit, deadline=seconds(60))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.build.build import build_kernel
@@ -40,7 +41,7 @@ class Workshop:
         """The tree as it was at first, with the last commits as the patches of a series."""
         commits = tuple(self.repository.commits[-len(subjects) :]) if subjects else ()
         base = self.repository.git("rev-parse", f"{commits[0]}^") if commits else self.repository.commits[-1]
-        source = source_tree(self.store, self.repository.path, revision=base, deadline=Deadline.after(60))
+        source = source_tree(Context(self.store, Deadline.after(60)), self.repository.path, revision=base)
         patches = tuple(
             Patch(number, len(subjects), subject, "A <a@b>", "", (), b"") for number, subject in enumerate(subjects, 1)
         )
@@ -58,13 +59,12 @@ class Workshop:
             )
         self.steps.clear()
         self.said.clear()
-        with checked_out(self.store, tree.repository, tree.commit, deadline=deadline) as worktree:
+        with checked_out(Context(self.store, deadline), tree.repository, tree.commit) as worktree:
             return build_kernel(
-                self.store,
+                Context(self.store, deadline),
                 tree,
                 worktree,
                 config,
-                deadline=deadline,
                 trusted=trusted,
                 bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
                 say=self.said.append,

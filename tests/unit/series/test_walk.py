@@ -10,6 +10,7 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Completed, run
@@ -48,7 +49,7 @@ def reversed_diff(diff: str) -> str:
 
 def lose_option() -> str:
     """A diff that makes an option of the default fragments one that nobody can have."""
-    source = source_package(Store.default(), "6.1", deadline=Deadline.after(600))
+    source = source_package(Context(Store.default(), Deadline.after(600)), "6.1")
     text = source.repository.git("show", f"{source.commit}:init/Kconfig", deadline=Deadline.after(60)).text
     entry = 'config CGROUP_PIDS\n\tbool "PIDs controller"\n'
     assert text.count(f"{entry}\thelp\n") == 1

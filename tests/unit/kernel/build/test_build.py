@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError
 from harness.base.store import Store
@@ -43,12 +44,12 @@ def test_what_was_built_is_found_without_a_work_tree(workshop: Workshop) -> None
     """The same tree, config and compiler are one product; another config is not."""
     other = Config(CONFIG + "CONFIG_SMP=y\n", "other", ())
     deadline = Deadline.after(60)
-    missing = find_built(workshop.store, workshop.tree(), CONFIGURED, deadline=deadline)
+    missing = find_built(Context(workshop.store, deadline), workshop.tree(), CONFIGURED)
     built = workshop.build()
 
     assert missing is None
-    assert find_built(workshop.store, workshop.tree(), CONFIGURED, deadline=deadline) == built
-    assert find_built(workshop.store, workshop.tree(), other, deadline=deadline) is None
+    assert find_built(Context(workshop.store, deadline), workshop.tree(), CONFIGURED) == built
+    assert find_built(Context(workshop.store, deadline), workshop.tree(), other) is None
     assert workshop.build() == built
     assert not workshop.steps
 
@@ -176,7 +177,7 @@ def test_new_warnings_are_told_with_their_patch(workshop: Workshop) -> None:
     ]
     assert "old" in built.log.read_text()
     assert (
-        find_built(workshop.store, workshop.tree("a fresh variable"), CONFIGURED, deadline=Deadline.after(9)) == built
+        find_built(Context(workshop.store, Deadline.after(9)), workshop.tree("a fresh variable"), CONFIGURED) == built
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.store import Store
@@ -51,10 +52,10 @@ def fake_tree(folder: Path, *, refused: str = "^$$", after: str = ":") -> Path:
 def configured(tmp_path: Path, tree: Path, *fragments: str | Path) -> Config:
     """The config that a fake tree gives for the default fragments and those."""
     store = Store(tmp_path / "store")
-    source = source_tree(store, tree, deadline=SOON)
+    source = source_tree(Context(store, SOON), tree)
     worktree = WorkTree(tree, tree / ".git", source.commit)
     patched = PatchedTree(source, None, source.commit)
-    return configure(store, patched, worktree, fragments=(*DEFAULT, *fragments), trusted=True, deadline=SOON)
+    return configure(Context(store, SOON), patched, worktree, fragments=(*DEFAULT, *fragments), trusted=True)
 
 
 def options(config: Config) -> dict[str, str]:
@@ -102,11 +103,11 @@ def test_what_is_known_needs_no_work_tree(tmp_path: Path) -> None:
     """Before the first time nothing is known; then the whole config is."""
     tree = fake_tree(tmp_path / "tree")
     store = Store(tmp_path / "store")
-    source = source_tree(store, tree, deadline=SOON)
+    source = source_tree(Context(store, SOON), tree)
     patched = PatchedTree(source, None, source.commit)
 
-    assert find_config(store, patched, deadline=SOON) is None
-    assert configured(tmp_path, tree) == find_config(store, patched, deadline=SOON)
+    assert find_config(Context(store, SOON), patched) is None
+    assert configured(tmp_path, tree) == find_config(Context(store, SOON), patched)
 
 
 def test_a_whole_config_is_the_start(tmp_path: Path) -> None:
@@ -197,15 +198,15 @@ def test_what_a_strangers_makefile_leaves_is_no_link(tmp_path: Path, after: str)
 def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, PatchedTree, WorkTree]]:
     """Debian's 6.1, checked out."""
     store = Store.default()
-    source = source_package(store, "6.1", deadline=SOON)
-    with checked_out(store, source.repository, source.commit, deadline=SOON) as worktree:
+    source = source_package(Context(store, SOON), "6.1")
+    with checked_out(Context(store, SOON), source.repository, source.commit) as worktree:
         yield store, PatchedTree(source, None, source.commit), worktree
 
 
 def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path) -> Config:
     """The config of a real kernel."""
     store, tree, worktree = linux
-    return configure(store, tree, worktree, fragments=(*DEFAULT, *fragments), deadline=SOON)
+    return configure(Context(store, SOON), tree, worktree, fragments=(*DEFAULT, *fragments))
 
 
 @pytest.mark.boot

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import HostError
 from harness.base.store import Store
 from harness.kernel.git.command import git
@@ -50,7 +51,7 @@ def test_files_are_imported_with_any_name_and_content(tmp_path: Path) -> None:
     files.append(TreeFile("run", FileMode.EXECUTABLE, b"data 3\ndone\n"))
     commits = []
     for number in range(2):
-        repository = open_repository(Store(tmp_path / str(number)), "x", deadline=seconds(60))
+        repository = open_repository(Context(Store(tmp_path / str(number)), seconds(60)), "x")
         commits.append(import_files(repository, files, message="done\n", deadline=seconds(60)))
     listed = repository.git("ls-tree", "-r", "-z", "--name-only", commits[0], deadline=seconds(60)).stdout
 

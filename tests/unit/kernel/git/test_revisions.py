@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.git.repository import Repository
@@ -30,7 +31,7 @@ def tree(tmp_path: Path) -> Tree:
 @pytest.fixture
 def repository(tree: Tree, tmp_path: Path) -> Repository:
     """Ours, which borrows from the tree's."""
-    return source_tree(Store(tmp_path / "store"), tree.folder, deadline=SOON).repository
+    return source_tree(Context(Store(tmp_path / "store"), SOON), tree.folder).repository
 
 
 def test_names_are_those_of_the_lender(tree: Tree, repository: Repository, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.git.worktree import check_out_sparsely
@@ -18,7 +19,7 @@ def test_only_the_named_files_are_there(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree")
     top = {"Makefile": b"VERSION = 6\nPATCHLEVEL = 1\n", "Kconfig": b"\n"}
     tree.commit("base", {**top, "kernel/fork.c": lines(), 'kernel/ü "x".c': b"x\n"})
-    source = source_tree(Store(tmp_path / "store"), tree.folder, deadline=SOON)
+    source = source_tree(Context(Store(tmp_path / "store"), SOON), tree.folder)
     (tmp_path / "made").mkdir()
     files = ('kernel/ü "x".c', "not/there.c")
     sparse = check_out_sparsely(source.repository, source.commit, files, folder=tmp_path / "made", deadline=SOON)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.base import paths
+from harness.base.context import Context
 from harness.base.errors import HostError
 from harness.base.process import PIPE, python, start
 from harness.base.store import Store
@@ -36,12 +37,12 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def ours(store: Store, tree: UserTree) -> Repository:
     """Our repository, with what the user's tree has."""
-    return source_tree(store, tree.folder, deadline=seconds(60)).repository
+    return source_tree(Context(store, seconds(60)), tree.folder).repository
 
 
 def check_out(store: Store, repository: Repository, commit: str) -> WorkTree:
     """A work tree that was held and let go: in a test nobody else takes it."""
-    with checked_out(store, repository, commit, deadline=seconds(60)) as worktree:
+    with checked_out(Context(store, seconds(60)), repository, commit) as worktree:
         return worktree
 
 
@@ -80,7 +81,7 @@ def test_two_at_once_get_two_folders(store: Store, ours: Repository, tree: UserT
     """And the folder that is at the wanted commit already is preferred to the first one."""
     with ExitStack() as both:
         old, new = (
-            both.enter_context(checked_out(store, ours, tree.git("rev-parse", tag), deadline=seconds(60)))
+            both.enter_context(checked_out(Context(store, seconds(60)), ours, tree.git("rev-parse", tag)))
             for tag in ("v9.0", "v9.1")
         )
 
@@ -107,7 +108,7 @@ def test_what_git_am_applied_is_young(store: Store, ours: Repository, tree: User
     """A series is applied in the work tree: what it changed differs from the base that was built."""
     base = tree.git("rev-parse", "v9.0")
     mail = tree.git("format-patch", "--stdout", "v9.0..v9.1").encode() + b"\n"
-    with checked_out(store, ours, base, deadline=seconds(60)) as worktree:
+    with checked_out(Context(store, seconds(60)), ours, base) as worktree:
         worktree.git("am", "--quiet", stdin=mail, deadline=seconds(60))
 
         assert worktree.refresh(base, deadline=seconds(60)) == ("kernel/cgroup.c",)
@@ -165,7 +166,7 @@ def test_a_damaged_folder_is_made_anew(store: Store, ours: Repository, tree: Use
 
 def test_a_commit_that_is_not_there_is_told(store: Store, ours: Repository) -> None:
     """Not as a damaged folder."""
-    with pytest.raises(HostError, match="git failed"), checked_out(store, ours, "1" * 40, deadline=seconds(60)):
+    with pytest.raises(HostError, match="git failed"), checked_out(Context(store, seconds(60)), ours, "1" * 40):
         pass
 
 
@@ -175,9 +176,10 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.worktree import checked_out
+from harness.base.context import Context
 from harness.base.store import Store
-store, ours = Store(Path(sys.argv[1])), Repository(Path(sys.argv[2]))
-with checked_out(store, ours, sys.argv[3], deadline=Deadline.after(60)) as it:
+context, ours = Context(Store(Path(sys.argv[1])), Deadline.after(60)), Repository(Path(sys.argv[2]))
+with checked_out(context, ours, sys.argv[3]) as it:
     (it.path / "left").write_text("x")
     print("held", flush=True)
     sys.stdin.read()
@@ -191,10 +193,10 @@ def test_a_run_that_is_killed_frees_its_folder(store: Store, ours: Repository, t
     with start(words, stdin=PIPE, stdout=PIPE, cwd=paths.ROOT) as child:
         assert child.stdout
         assert child.stdout.readline() == b"held\n"
-        with checked_out(store, ours, commit, deadline=seconds(60)) as other:
+        with checked_out(Context(store, seconds(60)), ours, commit) as other:
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
-            with checked_out(store, ours, commit, deadline=seconds(60)) as freed:
+            with checked_out(Context(store, seconds(60)), ours, commit) as freed:
                 folders = {other.path.parent.name, freed.path.parent.name}
 
                 assert folders == {"0", "1"}
@@ -205,7 +207,7 @@ def test_the_store_may_be_moved(store: Store, tree: UserTree, tmp_path: Path) ->
     """Nothing in it is bound to its place."""
     plain = tree.folder
     (plain / ".git").rename(tmp_path / "away.git")
-    source = source_tree(store, plain, deadline=seconds(60))
+    source = source_tree(Context(store, seconds(60)), plain)
     first = check_out(store, source.repository, source.commit)
     store.folder.rename(tmp_path / "moved")
     moved = Store(tmp_path / "moved")
@@ -220,7 +222,7 @@ def test_the_store_may_be_moved(store: Store, tree: UserTree, tmp_path: Path) ->
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Repository]:
     """A store and a repository for histories of all kinds."""
     store = Store(tmp_path_factory.mktemp("many"))
-    return store, open_repository(store, "many", deadline=seconds(60))
+    return store, open_repository(Context(store, seconds(60)), "many")
 
 
 TREES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(CONTENTS), min_size=1).map(

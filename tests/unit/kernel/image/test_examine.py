@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import Store
@@ -33,7 +34,7 @@ def examine(store: Store, path: Path) -> ExaminedImage:
 
 
 def config_of(store: Store, path: Path) -> FoundConfig:
-    return find_config(store, examine(store, path), deadline=Deadline.after(30))
+    return find_config(Context(store, Deadline.after(30)), examine(store, path))
 
 
 def write(path: Path, content: bytes | str) -> Path:
@@ -167,7 +168,7 @@ def test_the_config_in_the_image_is_found(store: Store, tmp_path: Path, data: by
 
     assert found.config is not None
     assert (found.config.source, found.config.value("CONFIG_OTHER")) == (ConfigSource.IN_IMAGE, "y")
-    assert find_config(store, examined, deadline=Deadline.never()) == found
+    assert find_config(Context(store, Deadline.never()), examined) == found
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.process import PIPE, python, start
@@ -57,11 +58,11 @@ def made(tree: Tree, commits: str, *options: str) -> Series:
 
 
 def source(store: Store, tree: Tree, revision: str = "v6.2") -> Source:
-    return source_tree(store, tree.folder, revision=revision, deadline=SOON)
+    return source_tree(Context(store, SOON), tree.folder, revision=revision)
 
 
 def patched(store: Store, tree: Tree, series: Series, revision: str = "v6.2") -> PatchedTree:
-    return patch_tree(store, source(store, tree, revision), series, is_revision_given=bool(revision), deadline=SOON)
+    return patch_tree(Context(store, SOON), source(store, tree, revision), series, is_revision_given=bool(revision))
 
 
 def content(of: PatchedTree, commit: str, name: str) -> bytes:
@@ -298,7 +299,7 @@ def test_a_range_is_a_series(store: Store, tree: Tree) -> None:
     """Of commits that the tree has; the base is where they leave its history."""
     at = source(store, tree, "")
     series = series_of_range(at.repository, "v6.2..topic", head=at.commit, deadline=SOON)
-    result = patch_tree(store, at, series, deadline=SOON)
+    result = patch_tree(Context(store, SOON), at, series)
 
     assert [patch.subject for patch in series.patches] == ["exit: five", "fork: ten"]
     assert series.base_commit == result.base == tree.git("rev-parse", "v6.2").decode().strip()
@@ -324,7 +325,7 @@ def test_a_range_that_is_no_series_is_said(store: Store, tree: Tree) -> None:
 def test_the_work_tree_is_at_the_last_patch(store: Store, tree: Tree) -> None:
     """What is built has all patches; the folder holds no git."""
     result = patched(store, tree, made(tree, "v6.2..topic"))
-    with checked_out(store, result.repository, result.commit, deadline=SOON) as work_tree:
+    with checked_out(Context(store, SOON), result.repository, result.commit) as work_tree:
         names = sorted(path.name for path in work_tree.path.iterdir())
 
         assert (work_tree.path / "kernel/fork.c").read_bytes() == lines(line10="ten")

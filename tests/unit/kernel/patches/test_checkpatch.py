@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.patches import checkpatch
@@ -48,7 +49,7 @@ def series_on(store: Store, tree: UserTree, script: str | None = SCRIPT) -> tupl
     tree.git("tag", "base")
     tree.commit({"kernel/cgroup.c": "int cgroup;\nint namespace; \nint camelCase;\n"})
     tree.commit({"scripts/checkpatch.pl": "print 'all is well';\n"})
-    source = source_tree(store, tree.folder, revision="base", deadline=SOON)
+    source = source_tree(Context(store, SOON), tree.folder, revision="base")
     return unpatched(source), series_of_range(source.repository, "base..master", head=source.commit, deadline=SOON)
 
 
@@ -74,7 +75,7 @@ def test_complaints_are_read() -> None:
 def test_each_patch_is_asked_of_the_base_and_shut_in(store: Store, tree: UserTree) -> None:
     """The script of the base judges, also a patch that replaces it; it sees no file of the host and writes nothing."""
     base, series = series_on(store, tree)
-    style = check_style(store, base, series.patches, deadline=SOON)
+    style = check_style(Context(store, SOON), base, series.patches)
 
     assert style is not None
     assert [one.render() for one in style[1]] == [
@@ -88,16 +89,16 @@ def test_each_patch_is_asked_of_the_base_and_shut_in(store: Store, tree: UserTre
 def test_what_was_said_is_remembered(store: Store, tree: UserTree, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time nothing is checked out or run."""
     base, series = series_on(store, tree)
-    first = check_style(store, base, series.patches, deadline=SOON)
+    first = check_style(Context(store, SOON), base, series.patches)
     monkeypatch.setattr(checkpatch, "checked_out", None)
 
-    assert check_style(store, base, series.patches, deadline=SOON) == first
+    assert check_style(Context(store, SOON), base, series.patches) == first
 
 
 def test_a_script_that_fails_is_told(store: Store, tree: UserTree) -> None:
     """A tree whose script does not run is no reason to say that the patch is well."""
     base, series = series_on(store, tree, "die 'not today';\n")
-    style = check_style(store, base, series.patches, deadline=SOON)
+    style = check_style(Context(store, SOON), base, series.patches)
 
     assert style is not None
     assert "not today" in style[1][0].text
@@ -107,4 +108,4 @@ def test_a_tree_without_the_script(store: Store, tree: UserTree) -> None:
     """None is not the same as nothing to complain of."""
     base, series = series_on(store, tree, None)
 
-    assert check_style(store, base, series.patches, deadline=SOON) is None
+    assert check_style(Context(store, SOON), base, series.patches) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
@@ -57,7 +58,7 @@ def publish(repository: Repository, release: str, version: str) -> Path:
 
 
 def fetch(store: Store, repository: Repository, word: str = "deb") -> Fetched:
-    return fetch_image_package(store, parse_spec(word), deadline=Deadline.after(60), apt=repository.apt)
+    return fetch_image_package(Context(store, Deadline.after(60)), parse_spec(word), apt=repository.apt)
 
 
 def refuse(store: Store, repository: Repository, word: str) -> UsageError:
@@ -197,7 +198,7 @@ def test_a_host_without_apt_is_told_so(store: Store, tmp_path: Path, monkeypatch
     """Without Debian's package tools the way out is the path of an image."""
     lose_apt(monkeypatch, tmp_path)
     with pytest.raises(HostError, match="need Debian's package tools") as caught:
-        fetch_image_package(store, parse_spec("deb"), deadline=Deadline.after(9), apt=Apt(lists=tmp_path))
+        fetch_image_package(Context(store, Deadline.after(9)), parse_spec("deb"), apt=Apt(lists=tmp_path))
 
     assert "path of a kernel image" in caught.value.remedy
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
@@ -74,7 +75,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def fetch(store: Store, repository: Repository, version: str = "9.1") -> Source:
-    return source_package(store, version, deadline=Deadline.after(60), apt=repository.apt)
+    return source_package(Context(store, Deadline.after(60)), version, apt=repository.apt)
 
 
 def refuse(store: Store, repository: Repository, version: str = "9.1") -> UsageError:
@@ -86,7 +87,7 @@ def refuse(store: Store, repository: Repository, version: str = "9.1") -> UsageE
 def test_a_source_package_becomes_a_commit(store: Store, repository: Repository) -> None:
     """Its files without the top folder; what is executable and what is a link stays so, ignored or not."""
     source = fetch(store, repository)
-    with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+    with checked_out(Context(store, seconds(60)), source.repository, source.commit) as worktree:
         names = {str(one.relative_to(worktree.path)) for one in worktree.path.rglob("*") if not one.is_dir()}
         modes = {name: (worktree.path / name).lstat().st_mode & 0o111 for name in names}
         link = (worktree.path / "link").readlink()
@@ -209,7 +210,7 @@ def test_a_damaged_product_is_made_anew(store: Store, repository: Repository) ->
 def test_debians_own_source() -> None:
     """The real package: a kernel tree with what Debian's name says, the same commit in every store."""
     store, deadline = Store.default(), Deadline.after(900)
-    source = source_package(store, "6.1", deadline=deadline)
+    source = source_package(Context(store, deadline), "6.1")
     makefile = source.repository.git("cat-file", "blob", f"{source.commit}:Makefile", deadline=deadline).text
     names = source.repository.git("ls-tree", "-r", "--name-only", source.commit, deadline=deadline).text.split("\n")
 

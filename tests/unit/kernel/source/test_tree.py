@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.process import run
 from harness.base.store import Store
@@ -25,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def take(store: Store, path: Path, revision: str = "") -> Source:
-    return source_tree(store, path, revision=revision, deadline=seconds(60))
+    return source_tree(Context(store, seconds(60)), path, revision=revision)
 
 
 def refuse(store: Store, path: Path, revision: str = "") -> UsageError:
@@ -293,13 +294,13 @@ def test_what_is_removed_is_made_again(store: Store, tree: UserTree) -> None:
     tree.write("new.c", "x")
     source = take(store, tree.folder)
     for kind in ("kernel-repository", "kernel-worktree"):
-        with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+        with checked_out(Context(store, seconds(60)), source.repository, source.commit) as worktree:
             worktree.git("rm", "--quiet", "new.c", deadline=seconds(60))
             worktree.git("commit", "--quiet", "--message", "known to that repository alone", deadline=seconds(60))
         shutil.rmtree(store.folder / kind)
 
         assert take(store, tree.folder) == source
-        with checked_out(store, source.repository, source.commit, deadline=seconds(60)) as worktree:
+        with checked_out(Context(store, seconds(60)), source.repository, source.commit) as worktree:
             assert (worktree.path / "new.c").read_text() == "x"
 
 

@@ -1,0 +1,30 @@
+"""What every call of the stages carries."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from harness.base.context import Context
+from harness.base.deadline import Deadline
+from harness.base.events import Note, StageEvent
+from harness.base.store import Store
+
+
+def test_within_narrows_the_deadline_and_keeps_the_rest() -> None:
+    """A stage gets the sooner of its own time and the whole work's."""
+    reported: list[StageEvent] = []
+    context = Context(Store(Path("s")), Deadline(100.0, clock=lambda: 10.0), reported.append)
+
+    narrowed = context.within(5)
+    narrowed.report(Note("one"))
+
+    assert narrowed.deadline.at == 15.0
+    assert narrowed.store == context.store
+    assert reported == [Note("one")]
+    assert context.within(math.inf).deadline.at == 100.0
+
+
+def test_a_context_reports_nothing_unless_told_to() -> None:
+    """Programs that show nothing need no receiver."""
+    Context(Store(Path("s")), Deadline.never()).report(Note("unheard"))

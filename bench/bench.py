@@ -76,9 +76,7 @@ class Bench:
         self.folder = folder
         self.store = Store.default()
         options = Options()
-        self.prepared = pipeline.prepare(
-            options, context=Context(self.store, Deadline.after(600)), logs=folder, say=lambda phrase: None
-        )
+        self.prepared = pipeline.prepare(Context(self.store, Deadline.after(600)), options, logs=folder)
         self.boot_seconds = min(self.boot() for _ in range(3))
 
     def boot(self) -> float:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import datetime
-import io
 import os
 import threading
 import time
@@ -50,17 +49,17 @@ from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HarnessError, SeriesError
+from harness.base.events import ignore
 from harness.base.host_facts import host_facts
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
-from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.case import make_bench
-from harness.run.one_kernel import Judging, run_cases
+from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.selection import Selection
 from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
@@ -99,10 +98,9 @@ class MutantBench:
         options = Options(kernel, profile="mainline", boot_seconds=_BOOT_SECONDS)
         try:
             prepared = pipeline.prepare(
+                Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
                 options,
-                context=Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
                 logs=folder.path,
-                say=lambda _: None,
             )
         except SeriesError as error:
             return error
@@ -160,15 +158,15 @@ class MutantBench:
 
     def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[str], *, stops: bool) -> list[CaseRecord]:
         """Run case files, until one fails if so wanted; the records of their cases."""
-        record, status = run_cases(
-            prepared,
+        settings = RunSettings(
             Selection(tuple(self.paths[name] for name in files), "", min(self.workers, len(files)), int(stops)),
-            semantics=self.semantics,
-            judging=Judging(KnownFailures("", datetime.date.min)),
-            folder=folder,
-            display=PlainDisplay(io.StringIO()),
+            self.semantics,
+            Judging(KnownFailures("", datetime.date.min)),
+            results=RESULTS,
+            store=self.store,
             command="tox -e mutants",
         )
+        record, status = run_cases(prepared, settings, folder=folder, report=ignore)
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         if broken := [case for case in record.cases if case.outcome is Outcome.ERROR]:

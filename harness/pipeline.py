@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
+from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, from_table, parse_json
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
@@ -98,18 +99,10 @@ class Prepared:
         return self.template.boot_seconds if self.template else 0.0
 
 
-def prepare(
-    options: Options,
-    *,
-    context: Context,
-    logs: Path,
-    say: Callable[[str], None],
-    progress: Callable[[str], None] = lambda _: None,
-) -> Prepared:
+def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     """Everything that comes before the first case.
 
-    :param logs: a folder for the logs of races and failed boots. :param say: told what goes on, a phrase each time.
-    :param progress: told how far the compilation is, often.
+    :param logs: a folder for the logs of races and failed boots.
     :raises UsageError, SeriesError, HostError: see the stages.
     """
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
@@ -117,10 +110,10 @@ def prepare(
     from harness.kernel.resolve import resolve_kernel
     from harness.model.kernel_spec import parse_spec
 
-    say(f"kernel: {options.kernel}")
-    kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.build, say=say, progress=progress)
+    context.report(PhaseStarted(f"kernel: {options.kernel}"))
+    kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.build)
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
-    say("guest image")
+    context.report(PhaseStarted("guest image"))
     guest = guest_image(context)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
     machine_type = read_machine_type(options.machine_type)
@@ -130,21 +123,21 @@ def prepare(
     notes: list[str] = []
     template = None
     with during(Stage.BOOT):
-        say("acceleration")
+        context.report(PhaseStarted("acceleration"))
         acceleration = choose_acceleration(
             context, request, forced=options.accel, qemu_version=emulator.version, folder=logs / "acceleration"
         )
         _LOG.info("acceleration %s: %s", acceleration.acceleration, acceleration.evidence)
         request = replace(request, acceleration=acceleration.acceleration)
         if options.fresh is Fresh.CLONE:
-            say(f"booting {kernel.release} once ({acceleration.acceleration})")
+            context.report(PhaseStarted(f"booting {kernel.release} once ({acceleration.acceleration})"))
             key = template_key(
                 request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
             )
             template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
             notes += filter(None, [note])
         if kernel.config is None:
-            say("reading the configuration from the guest")
+            context.report(PhaseStarted("reading the configuration from the guest"))
             lease = _machine_of(request, template, folder=logs / "config", deadline=context.deadline)
             if text := _guest_config(context, kernel.image_digest, lease):
                 kernel = kernel.with_guest_config(text)

@@ -37,10 +37,9 @@ def _no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The distribution's kernel, with a template."""
     return prepare(
+        Context(Store.default(), Deadline.after(PREPARE_SECONDS)),
         Options(),
-        context=Context(Store.default(), Deadline.after(PREPARE_SECONDS)),
         logs=tmp_path_factory.mktemp("prepare"),
-        say=lambda phrase: None,
     )
 
 

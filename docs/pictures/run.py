@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.model.run_record import RunRecord
+from harness.report.display.events import CaseEnded, CaseStarted, RunFinished, RunStarted
 from harness.report.display.live import LiveDisplay
 from harness.results.records import load_run_record
 
@@ -88,11 +89,11 @@ def show(run: RunRecord) -> list[str]:
     terminal = Terminal()
     environment = {"TERM": "xterm-256color"}
     with LiveDisplay(terminal, environment, size=lambda: (WIDTH, 60), redraws_per_second=0) as display:
-        display.started(run, len(run.cases))
+        display.show(RunStarted(run, len(run.cases)))
         for case in run.cases:
-            display.case_started(case.id, "")
-            display.case_ended(case)
-        display.finished(run, None)
+            display.show(CaseStarted(case.id, ""))
+            display.show(CaseEnded(case))
+        display.show(RunFinished(run, None))
     return [f"\x1b[1m$ {run.command}\x1b[0m", *terminal.rows]
 
 

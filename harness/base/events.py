@@ -43,7 +43,7 @@ StageEvent = PhaseStarted | Progress | Note
 Report = Callable[[StageEvent], None]
 
 
-def ignore(event: StageEvent) -> None:
+def ignore(event: object) -> None:
     """Report nothing.
 
     :param event: any event.

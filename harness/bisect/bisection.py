@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
+from harness.base.events import Note, Report
 from harness.base.store import digest_of
 from harness.bisect.commits import CommitRange
 from harness.bisect.evidence import Evidence, More
@@ -42,11 +43,11 @@ _INSISTS = 7
 class BisectReporter:
     """What the caller is told while it goes on; each may do nothing.
 
-    :param step: a step ended: the state with it. :param note: something that the user should know now.
+    :param step: a step ended: the state with it. :param report: receives notes.
     """
 
     step: Callable[[BisectState], None]
-    note: Callable[[str], None]
+    report: Report
 
 
 @dataclass(slots=True)
@@ -260,7 +261,9 @@ class Bisection:
             if file not in {known.id for known in state.files}
         )
         for one in new:
-            self.told.note(f"{one.target.key} is the same at both ends and otherwise here: it is traced as well")
+            self.told.report(
+                Note(f"{one.target.key} is the same at both ends and otherwise here: it is traced as well")
+            )
         self._save(replace(state, targets=(*state.targets, *new), files=(*state.files, *files)))
         if is_told:
             self.told.step(self.state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.base import paths
@@ -26,14 +25,14 @@ def is_series(word: str) -> bool:
     return spec.kind is SpecKind.SERIES or bool(spec.patches)
 
 
-def walk_patches(context: Context, word: str, *, good: str, bad: str, say: Callable[[str], None]) -> CommitRange:
+def walk_patches(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
     """The history from the base of a series to its last patch.
 
     :param good: the number of a patch, 0 or empty for the base; :param bad: the same, empty for the last patch.
     :raises UsageError: no such source, series or patch. :raises SeriesError: it cannot be read, or nothing applies.
     """
     parts = _parts(word, deadline=context.deadline)
-    ground = find_ground(context, parts.base, parts.series, say=say)
+    ground = find_ground(context, parts.base, parts.series)
     numbers = _numbers(ground, good, bad)
     if ground.conflict is not None and numbers[1] > ground.applied:
         raise ground.conflict

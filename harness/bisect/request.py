@@ -11,6 +11,7 @@ from harness.base import paths as places
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
+from harness.base.events import Note, PhaseStarted, Report
 from harness.base.store import Store, digest_of
 from harness.bisect.answer import gather, names_of
 from harness.bisect.bisection import Bisection, BisectReporter
@@ -23,7 +24,7 @@ from harness.bisect.state import BisectState, Role
 from harness.bisect.state_file import STATE_NAME, held, load_state
 from harness.bisect.targets import Kind, Target
 from harness.pipeline import Options
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import Lines, RunReport
 from harness.report.lines import Line
 from harness.results.folder import RunFolder
 from harness.run.selection import Selection
@@ -94,31 +95,32 @@ class BisectRequest:
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
-    def run(self, display: RunDisplay, *, restart: bool = False, store: Store | None = None) -> BisectResult:
+    def run(self, report: RunReport, *, restart: bool = False, store: Store | None = None) -> BisectResult:
         """Bisect, or go on where it was.
 
+        :param report: receives what goes on.
         :param restart: forget what was found before.
         :raises UsageError, SeriesError, CaseError, HostError: see :meth:`Bisection.run`; what was seen is kept.
         """
         store = store or Store.default()
         semantics = shipped_semantics()
         selection, is_target = select(self.wanted, semantics, self.workers)
-        walk = self._walk(store, display.phase)
+        walk = self._walk(Context(store, Deadline.after(_SECONDS), report))
         folder = RunFolder.at(self.folder)
         names = names_of(walk)
-        with held(folder.path, note=display.note):
+        with held(folder.path, report=report):
             if restart:
                 (folder.path / STATE_NAME).unlink(missing_ok=True)
-            state = self._state(walk, load_state(folder.path), display.note)
+            state = self._state(walk, load_state(folder.path), report)
             build = self.options.build
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
-            asker = CommitRunner(options, selection, semantics, store, folder.path, display, self.command)
-            told = BisectReporter(lambda now: display.lines(lambda width: step_lines(now, names, width)), display.note)
+            asker = CommitRunner(options, selection, semantics, store, folder.path, report, self.command)
+            told = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
             bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named)
             try:
                 evidence = bisection.run()
             except KeyboardInterrupt:
-                display.note("interrupted; the same words once more go on from here")
+                report(Note("interrupted; the same words once more go on from here"))
                 raise
             return gather(walk, evidence, folder=folder.path, deadline=Deadline.after(_SECONDS))
 
@@ -135,26 +137,25 @@ class BisectRequest:
                 evidence="\n".join([f"looked for {self.folder / STATE_NAME}", *others]),
                 remedy="start it without --replay, or give the same words as when it was started",
             )
-        walk = self._walk(store or Store.default(), lambda _: None)
+        walk = self._walk(Context(store or Store.default(), Deadline.after(_SECONDS)))
         self._check(walk, state)
         again = [_chosen(walk, replace(state, steps=state.steps[:at])) for at in range(len(state.steps))]
         again = [one if step.role is Role.STEP else "" for one, step in zip(again, state.steps, strict=True)]
         return lambda width: replay_lines(state, names_of(walk), again, width)
 
-    def _walk(self, store: Store, say: Callable[[str], None]) -> CommitRange:
-        say("reading the history")
-        deadline = Deadline.after(_SECONDS)
+    def _walk(self, context: Context) -> CommitRange:
+        context.report(PhaseStarted("reading the history"))
         if is_series(self.tree):
-            return walk_patches(Context(store, deadline), self.tree, good=self.good, bad=self.bad, say=say)
-        return walk_tree(Context(store, deadline), self.tree, good=self.good, bad=self.bad)
+            return walk_patches(context, self.tree, good=self.good, bad=self.bad)
+        return walk_tree(context, self.tree, good=self.good, bad=self.bad)
 
-    def _state(self, walk: CommitRange, kept: BisectState | None, note: Callable[[str], None]) -> BisectState:
+    def _state(self, walk: CommitRange, kept: BisectState | None, report: Report) -> BisectState:
         """The state to go on from."""
         # As long as nothing is traced yet, ends that moved are other ends.
         if kept is not None and (kept.targets or (kept.good_commit, kept.bad_commit) == (walk.good, walk.bad)):
             self._check(walk, kept)
             asked = len({step.commit for step in kept.steps})
-            note(f"going on: {asked} commits were asked before, see {self.folder} (--restart begins anew)")
+            report(Note(f"going on: {asked} commits were asked before, see {self.folder} (--restart begins anew)"))
             return kept
         if not walk.lineage.ancestors(walk.lineage.node(walk.bad)) & ~_of(walk, walk.good):
             raise UsageError(

@@ -17,16 +17,17 @@ from harness.base import paths as places
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
+from harness.base.events import Note, PhaseStarted
 from harness.base.store import Store
 from harness.bisect.targets import Target, file_of, files_to_ask, read_cases, read_value
 from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
-from harness.report.display.plain import RunDisplay
-from harness.report.display.quiet import QuietDisplay
+from harness.report.display.events import RunReport
+from harness.report.display.filters import Hushed, Quiet, as_progress
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run.one_kernel import Judging, run_cases
+from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
 from harness.semantics.traits import Semantics
@@ -46,36 +47,6 @@ class ObservedRun:
     runs: tuple[str, ...]
 
 
-class _Hushed(QuietDisplay):
-    """Says how far it is, and leaves nothing on the screen: what was seen is told with the step.
-
-    It keeps what each case came to, each time: the record has the worst of all rounds.
-    """
-
-    def __init__(self, inner: RunDisplay, name: str) -> None:
-        super().__init__(inner, name)
-        self.cases: list[CaseRecord] = []
-
-    def case_ended(self, case: CaseRecord) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        super().case_ended(case)
-        self.cases.append(case)
-
-    def phase(self, text: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        self._inner.progress(text)
-
-    def started(self, run: RunRecord, total: int) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        self._total = total
-
-    def note(self, text: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-
-    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-
-
 @dataclass(slots=True)
 class CommitRunner:
     """Asks commits; live, keeps what it has prepared.
@@ -89,7 +60,7 @@ class CommitRunner:
     semantics: Semantics
     store: Store
     folder: Path
-    display: RunDisplay
+    report: RunReport
     command: str
     _prepared: dict[str, Prepared] = field(default_factory=dict)
 
@@ -102,20 +73,22 @@ class CommitRunner:
         if word not in self._prepared:
             logs = self.folder / "logs"
             logs.mkdir(parents=True, exist_ok=True)
-            self.display.phase(f"{name}: building and booting")
+            self.report(PhaseStarted(f"{name}: building and booting"))
             self._prepared[word] = pipeline.prepare(
+                Context(
+                    self.store,
+                    Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds),
+                    as_progress(self.report, f"{name}: "),
+                ),
                 replace(self.options, kernel=word),
-                context=Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds)),
                 logs=logs,
-                say=lambda text: self.display.progress(f"{name}: {text}"),
-                progress=lambda text: self.display.progress(f"{name}: {text}"),
             )
         return self._prepared[word].kernel.image_digest
 
     def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
         """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
         self.image_of(word, name=name)
-        run, folder = self._run(word, self.selection, name, QuietDisplay(self.display, name), is_wide=True)
+        run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
         return ObservedRun(read_cases([run]), (folder,)), run
 
     def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
@@ -145,15 +118,15 @@ class CommitRunner:
     ) -> tuple[list[Mapping[str, CaseRecord]], str]:
         """What cases came to each time that they were asked, and the run folder of all."""
         selection = replace(self.selection, paths=paths, expression="", rounds=Rounds(times))
-        display = _Hushed(self.display, name)
-        _, folder = self._run(word, selection, name, display)
+        report = Hushed(self.report, name)
+        _, folder = self._run(word, selection, name, report)
         rounds: list[dict[str, CaseRecord]] = [{} for _ in range(times)]
-        for case in display.cases:
+        for case in report.cases:
             next(one for one in rounds if case.id not in one)[case.id] = case
         return [*rounds], folder
 
     def _run(
-        self, word: str, selection: Selection, name: str, display: QuietDisplay, *, is_wide: bool = False
+        self, word: str, selection: Selection, name: str, report: RunReport, *, is_wide: bool = False
     ) -> tuple[RunRecord, str]:
         """One run of cases on a kernel that is prepared.
 
@@ -161,22 +134,22 @@ class CommitRunner:
         """
         folder = RunFolder.create(self.folder / RUNS, name.replace(" ", "-"), time.time())
         today = datetime.datetime.now(datetime.UTC).date()
-        record, status = run_cases(
-            self._prepared[word],
+        settings = RunSettings(
             replace(selection, workers=worth_starting(selection.workers, selection.paths)),
-            semantics=self.semantics,
-            judging=Judging(KnownFailures("", today)),
-            folder=folder,
-            display=display,
+            self.semantics,
+            Judging(KnownFailures("", today)),
+            results=self.folder / RUNS,
+            store=self.store,
             command=self.command,
         )
+        record, status = run_cases(self._prepared[word], settings, folder=folder, report=report)
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         if broken := [one.text for one in record.problems if one.kind is not ProblemKind.CONTRADICTION]:
             raise CaseError("a case file is broken", evidence="\n".join(broken), remedy="mend it, then start again")
         failed = [case for case in record.cases if case.outcome is Outcome.ERROR]
         if is_wide and 0 < len(failed) < len(record.cases):
-            self.display.note(f"{name}: {len(failed)} cases could not be asked and are not compared")
+            self.report(Note(f"{name}: {len(failed)} cases could not be asked and are not compared"))
         elif failed:
             error = CaseError if failed[0].fault is Fault.CASE else HostError
             raise error(

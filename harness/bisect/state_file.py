@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.base.errors import NewerFormatError, UsageError
+from harness.base.events import Note, Report
 from harness.bisect.state import BisectState, load_bisect
 
 STATE_NAME = "state.json"
@@ -32,7 +33,7 @@ def load_state(folder: Path) -> BisectState | None:
 
 
 @contextlib.contextmanager
-def held(folder: Path, *, note: Callable[[str], None]) -> Iterator[None]:
+def held(folder: Path, *, report: Report) -> Iterator[None]:
     """The folder for this process alone; another one that is at it is waited for, which is said."""
     from filelock import FileLock, Timeout
 
@@ -40,7 +41,7 @@ def held(folder: Path, *, note: Callable[[str], None]) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        note(f"waiting for another harness that is at this bisection, {folder}")
+        report(Note(f"waiting for another harness that is at this bisection, {folder}"))
         lock.acquire()
     try:
         yield

@@ -95,8 +95,8 @@ def b4_check(
 def _words(
     base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path
 ) -> SeriesWords:
+    from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
-    from harness.run.several_kernels import RunSettings
     from harness.semantics.shipped import shipped_semantics
     from harness.series.request import SeriesWords
 
@@ -143,8 +143,8 @@ def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
     from harness.series.request import judge_once, read_brief
 
     with Path(os.devnull).open("w") as nowhere, PlainDisplay(nowhere) as display:
-        brief = read_brief(words, display)
-        return brief.record() if is_quick else judge_once(brief, display)
+        brief = read_brief(words, display.show)
+        return brief.record() if is_quick else judge_once(brief, display.show)
 
 
 def _place(posted: Posted, record: SeriesRecord) -> int:

@@ -18,6 +18,7 @@ from harness.commands.options import choose_workers, existing_cases
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
+from harness.report.display.events import Lines
 
 if TYPE_CHECKING:
     from harness.bisect.report import BisectResult
@@ -108,11 +109,11 @@ def bisect(
     )
     with choose_display(sys.stderr if as_json else sys.stdout, os.environ) as display:
         if replay:
-            display.lines(request.replay())
+            display.show(Lines(request.replay()))
             return int(ExitStatus.AS_EXPECTED)
-        answer = request.run(display, restart=restart)
+        answer = request.run(display.show, restart=restart)
         if not as_json:
-            display.lines(partial(_told, answer, request))
+            display.show(Lines(partial(_told, answer, request)))
     if as_json:
         _print_json(answer)
     return int(ExitStatus.AS_EXPECTED if answer.is_whole else ExitStatus.DIFFERS)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness.base.context import Context
+from harness.base.events import Note
 from harness.base.store import Store
 from harness.commands import options
 from harness.kernel.build.options import BuildOptions
@@ -26,13 +27,11 @@ def build(kernel: str, building: BuildOptions) -> int:
 
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
-            Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS + building.seconds)),
+            Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS + building.seconds), display.show),
             parse_spec(kernel),
             build=building,
-            say=display.phase,
-            progress=display.progress,
         )
         for note in found.notes:
-            display.note(note)
+            display.show(Note(note))
     click.echo(found.image.parent)
     return 0

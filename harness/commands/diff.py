@@ -11,6 +11,7 @@ import click
 
 from harness.base.errors import ExitStatus
 from harness.commands import options
+from harness.report.display.events import Lines
 
 RUN_HELP = """RUN is one of:
 
@@ -53,5 +54,5 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path) -> int:
         click.echo(json.dumps(comparison_json(comparison, names=names, rates=rates), indent=1))
     else:
         with choose_display(sys.stdout, os.environ) as display:
-            display.lines(lambda width: comparison_lines(comparison, width, names=names, rates=rates))
+            display.show(Lines(lambda width: comparison_lines(comparison, width, names=names, rates=rates)))
     return int(ExitStatus.DIFFERS if comparison.regressions else ExitStatus.AS_EXPECTED)

@@ -13,6 +13,7 @@ import click
 
 from harness.base.errors import UsageError
 from harness.commands import options
+from harness.report.display.events import Lines
 
 if TYPE_CHECKING:
     from harness.report.lines import Line
@@ -48,7 +49,7 @@ def history(name: str | None, is_rebuild: bool, results: Path) -> int:
         with opened_history(results, say=say) as found:
             for complaint in found.bring_up_to_date(results):
                 say(f"note: left out: {complaint}")
-            display.lines(_told(found, name) if name else _overview(found))
+            display.show(Lines(_told(found, name) if name else _overview(found)))
     return 0
 
 

@@ -16,6 +16,7 @@ from harness.base import paths
 from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.diff import RUN_HELP
+from harness.report.display.events import Lines
 
 if TYPE_CHECKING:
     from harness.report.lines import Line
@@ -91,7 +92,7 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
         from harness.report.display.plain import choose_display
 
         with choose_display(sys.stdout, os.environ) as display:
-            display.lines(lambda width: _text_lines(reported, width))
+            display.show(Lines(lambda width: _text_lines(reported, width)))
         return
     text = _render(reported, how)
     # As bytes: what is in it says that it is UTF-8, whatever the terminal speaks. A lone surrogate cannot be written.

@@ -95,8 +95,9 @@ def run(
       128  anything else; the bisection ends
     """
     from harness.report.display.plain import choose_display
+    from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
-    from harness.run.several_kernels import RunSettings, run_kernels
+    from harness.run.several_kernels import run_kernels
 
     found = existing_cases(cases)
     rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
@@ -116,7 +117,7 @@ def run(
     if bisect_status and len(wanted) > 1:
         raise click.UsageError("--bisect-status is for one kernel")
     with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
-        status = run_kernels(wanted, asked, display=display, tell=tell, on_record=records.append)
+        status = run_kernels(wanted, asked, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 

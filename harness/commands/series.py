@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import ExitStatus, HarnessError
+from harness.base.events import Note
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
@@ -20,9 +21,10 @@ from harness.commands.series_output import SeriesOutputs, commands_stopped, tell
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
+from harness.report.display.events import Lines
 
 if TYPE_CHECKING:
-    from harness.report.display.plain import RunDisplay
+    from harness.report.display.events import RunReport
     from harness.semantics.traits import Semantics
     from harness.series.patchwork_checks import Poster
     from harness.series.request import SeriesWords
@@ -105,8 +107,8 @@ def series(
       130  interrupted
     """
     from harness.report.display.plain import choose_display
+    from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
-    from harness.run.several_kernels import RunSettings
     from harness.series.declared import read_expected
     from harness.series.request import SeriesWords
 
@@ -130,36 +132,36 @@ def series(
     stream = sys.stderr if answer.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:
         with commands_stopped(err=answer.takes_stdout):
-            judged = _judge(words, display, answer, poster)
-            _show(judged, display, mail, answers)
+            judged = _judge(words, display.show, answer, poster)
+            _show(judged, display.show, mail, answers)
         tell_github(judged.record, err=answer.takes_stdout)
     status = _status(judged)
     return int(max(status, answer.post(judged.record, poster, judged.folder.path)) if poster else status)
 
 
-def _judge(words: SeriesWords, display: RunDisplay, answer: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
+def _judge(words: SeriesWords, report: RunReport, answer: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
     """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
     from harness.series.request import read_brief
 
-    brief = read_brief(words, display)
+    brief = read_brief(words, report)
     if poster is None:
-        return brief.walk(display)
-    answer.post_pending(brief.record(), poster, display.note)
+        return brief.walk(report)
+    answer.post_pending(brief.record(), poster, lambda text: report(Note(text)))
     try:
-        return brief.walk(display)
+        return brief.walk(report)
     except HarnessError as error:
-        answer.abandon(brief.record(), poster, error.what, display.note)
+        answer.abandon(brief.record(), poster, error.what, lambda text: report(Note(text)))
         raise
 
 
-def _show(judged: SeriesOutcome, display: RunDisplay, mail: str, copies: Path | None) -> None:
+def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | None) -> None:
     """Show what it came to, and write the answers."""
     from harness.report.lines import Line
     from harness.report.tables.series import series_lines
 
-    display.lines(lambda width: [Line(""), *series_lines(judged.record, width)])
+    report(Lines(lambda width: [Line(""), *series_lines(judged.record, width)]))
     junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
-    display.lines(lambda width: [Line(f"results: {junit}")])
+    report(Lines(lambda width: [Line(f"results: {junit}")]))
 
 
 def _status(judged: SeriesOutcome) -> ExitStatus:

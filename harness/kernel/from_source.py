@@ -8,16 +8,16 @@ What was built before, of the same files with the same configuration and compile
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base.context import Context
 from harness.base.errors import Stage, UsageError, during
+from harness.base.events import PhaseStarted
 from harness.kernel.build.options import BuildOptions, SourceWord
 from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
-from harness.kernel.build.progress import Progress
 from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
 from harness.kernel.config.configure import Config, configure, find_config
 from harness.kernel.git.worktree import checked_out
@@ -35,8 +35,6 @@ from harness.semantics.profile import Declaration
 
 if TYPE_CHECKING:
     from harness.kernel.patches.series import Series
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,7 @@ class SourceKernel:
     declared: Declaration | None = None
 
 
-def kernel_from_source(
-    context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt, say: Say, progress: Say
-) -> SourceKernel:
+def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt) -> SourceKernel:
     """Fetch or find the source, apply the series, configure and build.
 
     :raises UsageError: there is no such source, revision, series or fragment; or fragments disagree.
@@ -69,7 +65,7 @@ def kernel_from_source(
     :raises HostError: a program or a package is missing, the disk is full, or the deadline came.
     """
     shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
-    trees = patched_trees(context, word, shipped, apt=apt, say=say)
+    trees = patched_trees(context, word, shipped, apt=apt)
     tree = trees[-1]
     fragments: tuple[str | Path, ...] = (*USUAL_FRAGMENTS, *_fragments_of(shipped), *options.fragments)
     toolchain = find_toolchain(deadline=context.deadline)
@@ -79,14 +75,14 @@ def kernel_from_source(
     if config is None or built is None:
         from harness.kernel.build.build import build_kernel
 
-        say("checking out")
+        context.report(PhaseStarted("checking out"))
         with checked_out(context, tree.repository, tree.commit) as work_tree:
-            say("configuring")
+            context.report(PhaseStarted("configuring"))
             with during(Stage.CONFIGURE):
                 config = configure(
                     context, tree, work_tree, fragments=fragments, assignments=words, trusted=options.is_trusted
                 )
-            say("building")
+            context.report(PhaseStarted("building"))
             with during(Stage.BUILD):
                 built = build_kernel(
                     context,
@@ -95,24 +91,20 @@ def kernel_from_source(
                     config,
                     trusted=options.is_trusted,
                     bounds=replace(DEFAULT, seconds=options.seconds),
-                    say=say,
-                    progress=lambda step: progress(_how_far(step)),
                 )
     return _tell(trees, config, built, shipped)
 
 
-def patched_trees(
-    context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt, say: Say
-) -> list[PatchedTree]:
+def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> list[PatchedTree]:
     """The source of a word, then what each series of it makes of the tree.
 
     :param shipped: the series of the word, if it names one that ships.
     :raises UsageError, SeriesError, HostError: as :func:`kernel_from_source`.
     """
-    say("source")
+    context.report(PhaseStarted("source"))
     source = _find_source(context, word, shipped, apt=apt)
     with during(Stage.APPLY):
-        return _apply(context, word, source, shipped, say=say)
+        return _apply(context, word, source, shipped)
 
 
 def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> Source:
@@ -126,7 +118,10 @@ def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | No
 
 
 def _apply(
-    context: Context, word: SourceWord, source: Source, shipped: ShippedSeries | None, *, say: Say
+    context: Context,
+    word: SourceWord,
+    source: Source,
+    shipped: ShippedSeries | None,
 ) -> list[PatchedTree]:
     """The source, then what each series makes of it."""
     trees = [unpatched(source)]
@@ -138,7 +133,7 @@ def _apply(
     for one in series:
         from harness.kernel.patches.apply import patch_tree
 
-        say(f"applying {one.title}")
+        context.report(PhaseStarted(f"applying {one.title}"))
         below = replace(source, commit=trees[-1].commit, uncommitted=0, notes=()) if len(trees) > 1 else source
         trees.append(patch_tree(context, below, one, is_revision_given=is_revision_given))
     return trees
@@ -174,16 +169,6 @@ def _first(series: Series, number: int, *, word: str) -> Series:
         count = f"{len(series.patches)} patch{'' if len(series.patches) == 1 else 'es'}"
         raise UsageError(f"there is no patch {number} in {word}: it has {count}", remedy="name one of them with ?upto=")
     return replace(series, patches=series.patches[:number])
-
-
-def _how_far(step: Progress) -> str:
-    """``building, 41%, 1:20 left: CC kernel/fork.o``; without a build before, only what is compiled."""
-    far = f", {min(99, 100 * step.done // step.total)}%" if step.total else f", step {step.done}"
-    left = ""
-    if step.seconds_left is not None:
-        minutes, seconds = divmod(int(step.seconds_left), 60)
-        left = f", {minutes}:{seconds:02} left"
-    return f"building{far}{left}: {step.what}"
 
 
 def _tell(

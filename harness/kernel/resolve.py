@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,12 +80,10 @@ def resolve_kernel(
     *,
     build: BuildOptions = AS_USUAL,
     apt: Apt = _HOST_APT,
-    say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> Kernel:
     """The kernel that a spec names, fetched or built, and read; what it could not boot for is told now.
 
-    :param build: how a source is to be built. :param say: told what goes on. :param progress: told how far it is.
+    :param build: how a source is built.
     :raises UsageError: no such kernel, not a kernel, of another architecture, or without what the guest needs.
     :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
     :raises HostError: something has to be fetched or run and cannot be.
@@ -108,7 +105,7 @@ def resolve_kernel(
     # Here and not above: who tests a kernel that is had ready imports nothing of building one.
     from harness.kernel.from_source import kernel_from_source
 
-    built = kernel_from_source(context, word, build, apt=apt, say=say, progress=progress)
+    built = kernel_from_source(context, word, build, apt=apt)
     kernel = _read(context, spec, built.image, origin=built.came_from, notes=built.notes)
     return replace(
         kernel,

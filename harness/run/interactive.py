@@ -11,6 +11,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
+from harness.base.events import PhaseStarted, StageEvent
 from harness.base.store import Store
 from harness.guest.machine import Machine
 from harness.model.verdict import Fate
@@ -43,10 +44,9 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
     with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
         folder = Path(name)
         prepared = pipeline.prepare(
+            Context(store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds), _show_phase),
             options,
-            context=Context(store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
             logs=folder,
-            say=lambda phrase: _say(f"...  {phrase}"),
         )
         bench = make_bench(prepared, semantics, folder=folder)
         lease = pipeline.machine(
@@ -94,6 +94,11 @@ def _show(played: Played) -> None:
             _say(f"harness: {outcome.where}: {outcome.reason}")
     if played.fate is not Fate.ALIVE:
         _say(f"harness: {played.fate}")
+
+
+def _show_phase(event: StageEvent) -> None:
+    if isinstance(event, PhaseStarted):
+        _say(f"...  {event.text}")
 
 
 def _say(text: str) -> None:

@@ -10,16 +10,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
+from harness.base.events import Note
 from harness.base.host_facts import host_facts
+from harness.base.store import Store
 from harness.kernel.needs import lack_notes
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import Lines, RunFinished, RunReport
 from harness.report.formats.junit import render_junit
 from harness.report.lines import Line, Tone
 from harness.report.tables.comparison import comparison_lines
@@ -49,15 +52,23 @@ class Judging:
     baseline: Baseline | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a run is to do with each kernel.
+
+    :param command: the words that the user typed.
+    """
+
+    selection: Selection
+    semantics: Semantics
+    judging: Judging
+    results: Path
+    store: Store
+    command: str
+
+
 def run_cases(
-    prepared: Prepared,
-    selection: Selection,
-    *,
-    semantics: Semantics,
-    judging: Judging,
-    folder: RunFolder,
-    display: RunDisplay,
-    command: str,
+    prepared: Prepared, settings: RunSettings, *, folder: RunFolder, report: RunReport
 ) -> tuple[RunRecord, ExitStatus]:
     """Run the cases on a prepared kernel.
 
@@ -65,22 +76,23 @@ def run_cases(
     :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read.
     :raises HostError: the results cannot be kept.
     """
-    bench = make_bench(prepared, semantics, folder=folder.path)
-    record = first_record(bench, command=command, workers=selection.workers)
-    earlier = judging.baseline.of(prepared.kernel) if judging.baseline is not None else None
+    selection = settings.selection
+    bench = make_bench(prepared, settings.semantics, folder=folder.path)
+    record = first_record(bench, command=settings.command, workers=selection.workers)
+    earlier = settings.judging.baseline.of(prepared.kernel) if settings.judging.baseline is not None else None
     own_notes = [f"cases are asked {selection.rounds}"] if selection.rounds != ONCE else []
-    if judging.baseline is not None and earlier is None:
+    if settings.judging.baseline is not None and earlier is None:
         line = kernel_line(prepared.kernel)
-        own_notes.append(f"no baseline: {judging.baseline.results} holds no complete run of {line} yet")
+        own_notes.append(f"no baseline: {settings.judging.baseline.results} holds no complete run of {line} yet")
     for note in own_notes:
-        display.note(note)
+        report(Note(note))
     record = replace(record, notes=(*record.notes, *own_notes))
     if prepared.config_text:
         folder.write_file(CONFIG_NAME, prepared.config_text)
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
-    listener = RunRecorder(bench, semantics, folder, display, record, judging.known, selection)
+    listener = RunRecorder(bench, settings.semantics, folder, report, record, settings.judging.known, selection)
     ended = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
@@ -100,11 +112,11 @@ def run_cases(
         done, comparison = judge_by(earlier, done, config=prepared.config_text)
         folder.write(done)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
-    display.finished(done, junit)
+    report(RunFinished(done, junit))
     if comparison is not None and earlier is not None:
         rates = flake_rates(folder.path.parent) if done.baseline.flaky else {}
         names = (earlier.name, folder.path.name)
-        display.lines(lambda width: _against(comparison, width, names=names, rates=rates))
+        report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
 
 

@@ -230,10 +230,7 @@ def bench_of(config: pytest.Config) -> CaseEnvironment:
         folder = Path(config.stash[_ENDS].enter_context(tempfile.TemporaryDirectory(prefix="harness-")))
         options = Options(kernel=config.getoption("--kernel"), profile=config.getoption("--profile"))
         prepared = pipeline.prepare(
-            options,
-            context=Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS)),
-            logs=folder,
-            say=lambda phrase: None,
+            Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS)), options, logs=folder
         )
     return set_bench(config, make_bench(prepared, semantics_of(config), folder=folder))
 

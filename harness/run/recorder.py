@@ -16,7 +16,7 @@ from harness.base import log, paths, process
 from harness.base.errors import HarnessError
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import FAILED, Outcome
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import CaseEnded, CaseStarted, RunReport, RunStarted
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import loads_case
@@ -38,7 +38,7 @@ class RunRecorder:
     bench: CaseEnvironment
     semantics: Semantics
     folder: RunFolder
-    display: RunDisplay
+    report: RunReport
     record: RunRecord
     known: KnownFailures
     selection: Selection
@@ -88,7 +88,7 @@ class RunRecorder:
 
     def _started(self, cases: int) -> None:
         self.total = cases
-        self.display.started(self.record, self.selection.rounds.total(self.round, cases))
+        self.report(RunStarted(self.record, self.selection.rounds.total(self.round, cases)))
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Where paths that pytest reports are counted from."""
@@ -96,7 +96,7 @@ class RunRecorder:
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         """A case starts."""
-        self.display.case_started(self._identity(nodeid, location), "")
+        self.report(CaseStarted(self._identity(nodeid, location), ""))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A case file is broken, maybe."""
@@ -124,7 +124,7 @@ class RunRecorder:
         case = self._in_round(self.known.marked(case, self.bench.profile))
         self._cases[case.id] = join(self._cases.get(case.id), case)
         self.record = replace(self.record, cases=tuple(self._cases.values()))
-        self.display.case_ended(case)
+        self.report(CaseEnded(case))
         try:
             self.folder.write(self.record)
         except HarnessError as error:

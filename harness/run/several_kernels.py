@@ -18,18 +18,21 @@ from harness.base import process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
-from harness.base.store import Store
+from harness.base.events import Note
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options, Prepared
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import Lines, RunReport
+from harness.report.display.filters import prefixed
 from harness.report.formats.junit import render_junit
+from harness.report.lines import Line
+from harness.report.tables.kernels import kernels_lines
+from harness.report.tables.summary import results_lines
+from harness.report.tables.traits import trait_lines
 from harness.results.find_run import KERNELS_NAME, is_without_kernel
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
-from harness.run.one_kernel import Judging, record_no_kernel, run_cases
-from harness.run.selection import Selection
-from harness.semantics.traits import Semantics
+from harness.run.one_kernel import RunSettings, record_no_kernel, run_cases
 
 _LOOK_SECONDS = 0.1
 
@@ -47,26 +50,11 @@ class Ready:
     error: HarnessError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """What a run is to do with each kernel.
-
-    :param command: the words that the user typed.
-    """
-
-    selection: Selection
-    semantics: Semantics
-    judging: Judging
-    results: Path
-    store: Store
-    command: str
-
-
 def run_kernels(
     kernels: Sequence[Options],
     asked: RunSettings,
     *,
-    display: RunDisplay,
+    report: RunReport,
     tell: Callable[[HarnessError], ExitStatus],
     on_record: Callable[[RunRecord], None] = lambda _: None,
 ) -> ExitStatus:
@@ -79,11 +67,11 @@ def run_kernels(
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
     folders: list[str] = []
-    with ready_kernels(kernels, asked, display) as ready:
+    with ready_kernels(kernels, asked, report) as ready:
         for one in ready:
-            record, status = _run_one(one, asked, display, tell)
+            record, status = _run_one(one, asked, report, tell)
             if record is not None and one.folder is not None:
-                remember_run(one.folder, record, asked.results, display)
+                remember_run(one.folder, record, asked.results, report)
             worst = max(worst, status)
             if record is not None:
                 on_record(record)
@@ -96,14 +84,14 @@ def run_kernels(
         folder = RunFolder.joint(asked.results, len(runs), started)
         folder.write_file(KERNELS_NAME, json.dumps(folders) + "\n")
         junit = folder.write_file(JUNIT_NAME, render_junit(runs))
-        display.beside(runs, junit)
+        _show_together(runs, junit, report)
     elif runs and runs[0].traits and len(kernels) > 1:
-        display.alone(runs[0])
+        report(Lines(lambda width: [Line(""), *trait_lines(runs[0], width)]))
     return worst
 
 
 def _run_one(
-    ready: Ready, asked: RunSettings, display: RunDisplay, tell: Callable[[HarnessError], ExitStatus]
+    ready: Ready, asked: RunSettings, report: RunReport, tell: Callable[[HarnessError], ExitStatus]
 ) -> tuple[RunRecord | None, ExitStatus]:
     """The cases of one kernel; an error of its own is told and recorded, and stops no other."""
     record = None
@@ -114,37 +102,34 @@ def _run_one(
                 with contextlib.suppress(HarnessError):  # the first fault is the one to tell
                     kernel = ready.options.kernel
                     record = record_no_kernel(kernel, ready.error, folder=ready.folder, command=asked.command)
-                    display.beside([record], ready.folder.path / JUNIT_NAME)
+                    _show_together([record], ready.folder.path / JUNIT_NAME, report)
             raise ready.error
         for note in ready.prepared.notes:
-            display.note(note)
-        return run_cases(
-            ready.prepared,
-            asked.selection,
-            semantics=asked.semantics,
-            judging=asked.judging,
-            folder=ready.folder,
-            display=display,
-            command=asked.command,
-        )
+            report(Note(note))
+        return run_cases(ready.prepared, asked, folder=ready.folder, report=report)
     except HarnessError as error:
         return record, tell(error)
 
 
-def remember_run(folder: RunFolder, record: RunRecord, results: Path, display: RunDisplay) -> None:
+def _show_together(runs: Sequence[RunRecord], junit: Path, report: RunReport) -> None:
+    """Show a table of all runs of this command, and the file with their results."""
+    report(Lines(lambda width: [*kernels_lines(runs, width), *results_lines(junit)]))
+
+
+def remember_run(folder: RunFolder, record: RunRecord, results: Path, report: RunReport) -> None:
     """Add a run to the history of a results folder; what is wrong with that is told and changes nothing of the run."""
     if is_without_kernel(record):
         return
     try:
-        with opened_history(results, say=display.note) as history:
+        with opened_history(results, say=lambda text: report(Note(text))) as history:
             history.add(folder.path, record)
     except HarnessError as error:
-        display.note(f"not in the history: {error.what}; {error.remedy}")
+        report(Note(f"not in the history: {error.what}; {error.remedy}"))
 
 
 @contextlib.contextmanager
 def ready_kernels(
-    kernels: Sequence[Options], asked: RunSettings, display: RunDisplay, *, names: Sequence[str] = ()
+    kernels: Sequence[Options], asked: RunSettings, report: RunReport, *, names: Sequence[str] = ()
 ) -> Iterator[Iterator[Ready]]:
     """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background.
 
@@ -154,10 +139,10 @@ def ready_kernels(
     """
     called = [f"{name}: " for name in names or [one.kernel for one in kernels]]
     if len(kernels) == 1:
-        yield iter([_prepare(kernels[0], asked, display, name=called[0] if names else "")])
+        yield iter([_prepare(kernels[0], asked, report, name=called[0] if names else "")])
         return
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    futures = [pool.submit(_prepare, one, asked, display, name=name) for one, name in zip(kernels, called, strict=True)]
+    futures = [pool.submit(_prepare, one, asked, report, name=name) for one, name in zip(kernels, called, strict=True)]
     try:
         yield (future.result() for future in futures)
     finally:
@@ -178,7 +163,7 @@ def _discard_unused(ready: Ready) -> None:
         ready.folder.discard()
 
 
-def _prepare(options: Options, asked: RunSettings, display: RunDisplay, *, name: str) -> Ready:
+def _prepare(options: Options, asked: RunSettings, report: RunReport, *, name: str) -> Ready:
     """All that comes before the first case of one kernel.
 
     :param name: what to say in front of each phase, when several kernels are in work.
@@ -187,11 +172,13 @@ def _prepare(options: Options, asked: RunSettings, display: RunDisplay, *, name:
     try:
         folder = RunFolder.create(asked.results, parse_spec(options.kernel).slug, time.time())
         prepared = pipeline.prepare(
+            Context(
+                asked.store,
+                Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
+                prefixed(report, name),
+            ),
             options,
-            context=Context(asked.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
             logs=folder.path,
-            say=lambda text: display.phase(name + text),
-            progress=lambda text: display.progress(name + text),
         )
     except UsageError as error:
         if folder is not None:

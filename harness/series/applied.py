@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
+from harness.base.events import PhaseStarted
 from harness.kernel.build.options import SourceWord
 from harness.kernel.from_source import patched_trees, read_patches
 from harness.kernel.git.revisions import describe
@@ -68,9 +69,7 @@ class AppliedSeries:
         return f"{self.base_word}+{(word if is_whole else replace(word, upto=number)).render()}"
 
 
-def find_ground(
-    context: Context, base: str, series: str, *, apt: Apt = _HOST_APT, say: Callable[[str], None] = lambda _: None
-) -> AppliedSeries:
+def find_ground(context: Context, base: str, series: str, *, apt: Apt = _HOST_APT) -> AppliedSeries:
     """Find the base, read the series, and see how far it applies.
 
     :param base: the word of ``--base``. :param series: a mailbox, a folder of patches or a range, as after the ``+``.
@@ -79,16 +78,16 @@ def find_ground(
     :raises HostError: git or b4 is missing, something has to be fetched and cannot be, or the deadline came.
     """
     word, shipped = _read_base(base, series, deadline=context.deadline)
-    below = patched_trees(context, word, shipped, apt=apt, say=say)
+    below = patched_trees(context, word, shipped, apt=apt)
     # Read before it is applied: what cannot be read is told as such, and a series that does not apply is still one.
-    say("reading the series")
+    context.report(PhaseStarted("reading the series"))
     whole = read_patches(context, replace(word, patches=series), below[0].source)
     count = len(whole.patches)
 
     def apply(number: int) -> PatchedTree:
         upto = parse_patches(series) if number == count else replace(parse_patches(series), upto=number)
         patched = replace(word, patches=upto.render())
-        return patched_trees(context, patched, shipped, apt=apt, say=say)[-1]
+        return patched_trees(context, patched, shipped, apt=apt)[-1]
 
     tree, applied, conflict = _apply_most(apply, count)
     if tree is None:

@@ -11,14 +11,15 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
+from harness.base.events import Note, PhaseStarted
 from harness.base.store import digest_of
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.kernel_spec import parse_patches
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import RunReport
 from harness.results.records import load_series
-from harness.run.several_kernels import RunSettings
+from harness.run.one_kernel import RunSettings
 from harness.series.applied import AppliedSeries, find_ground
 from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
 from harness.series.walk import SeriesOutcome, Style, Walk, begin_record
@@ -53,7 +54,7 @@ class PreparedSeries:
     declared: Declarations
     style: Style | None
 
-    def walk(self, display: RunDisplay) -> SeriesOutcome:
+    def walk(self, report: RunReport) -> SeriesOutcome:
         """Build, boot and ask the kernel of each patch.
 
         :raises HarnessError: the base cannot be judged, or no case can be asked.
@@ -67,7 +68,7 @@ class PreparedSeries:
             self.style,
             words.is_full,
             words.is_strict,
-            display,
+            report,
         ).go()
 
     def record(self) -> SeriesRecord:
@@ -88,19 +89,17 @@ class PreparedSeries:
         )
 
 
-def read_brief(words: SeriesWords, display: RunDisplay) -> PreparedSeries:
+def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
     """Find the base, read the series and what it declares, and ask checkpatch.pl.
 
     :raises UsageError, SeriesError, HostError: see :func:`find_ground`, :func:`check_style`.
     """
-    ground = find_ground(
-        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)), words.base, words.series, say=display.phase
-    )
+    ground = find_ground(Context(words.asked.store, Deadline.after(PREPARE_SECONDS), report), words.base, words.series)
     if ground.conflict is not None:
-        display.note(ground.conflict.what)
+        report(Note(ground.conflict.what))
     declared = joined(_declared_beside(words, ground), words.expected)
     _check_numbers(declared, ground)
-    display.phase("scripts/checkpatch.pl")
+    report(PhaseStarted("scripts/checkpatch.pl"))
     style = check_style(
         Context(words.asked.store, Deadline.after(PREPARE_SECONDS)),
         ground.base,
@@ -110,7 +109,7 @@ def read_brief(words: SeriesWords, display: RunDisplay) -> PreparedSeries:
     return PreparedSeries(words, ground, declared, style)
 
 
-def judge_once(brief: PreparedSeries, display: RunDisplay) -> SeriesRecord:
+def judge_once(brief: PreparedSeries, report: RunReport) -> SeriesRecord:
     """The record of a series that may have been judged before: same base, patches, cases and options.
 
     Who comes while another one judges it waits for that.
@@ -123,7 +122,7 @@ def judge_once(brief: PreparedSeries, display: RunDisplay) -> SeriesRecord:
         with contextlib.suppress(OSError, HarnessError):
             file = Path(str(kept)) / SERIES_NAME
             return load_series(file.read_text(encoding="utf-8"), source=str(file))
-        judged = brief.walk(display)
+        judged = brief.walk(report)
         if judged.error is not None:
             raise judged.error
         if judged.status in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import ExitStatus
+from harness.base.events import Note
 from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.series_record import Effect, Expectedness
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
-from harness.report.display.plain import RunDisplay
-from harness.report.display.quiet import QuietDisplay
+from harness.report.display.events import RunReport
+from harness.report.display.filters import Quiet
 from harness.report.text import one_line
 from harness.results.folder import RunFolder
-from harness.run.one_kernel import run_cases
+from harness.run.one_kernel import RunSettings, run_cases
 from harness.run.rounds import join
-from harness.run.several_kernels import RunSettings
 from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import KnownResults, find_effects
@@ -40,7 +40,7 @@ class PatchRunner:
     asked: RunSettings
     declared: Declarations
     is_full: bool
-    display: RunDisplay
+    report: RunReport
     runs: dict[int, RunRecord] = field(default_factory=dict)
     """What each kernel answered, by patch."""
     status: ExitStatus = ExitStatus.AS_EXPECTED
@@ -121,16 +121,10 @@ class PatchRunner:
         if ids is not None:
             selection = replace(selection, paths=_files_of(ids))
         record, status = run_cases(
-            prepared,
-            selection,
-            semantics=self.asked.semantics,
-            judging=self.asked.judging,
-            folder=folder,
-            display=QuietDisplay(self.display, name),
-            command=self.asked.command,
+            prepared, replace(self.asked, selection=selection), folder=folder, report=Quiet(self.report, name)
         )
         for problem in record.problems:
-            self.display.note(f"{name}: {one_line(problem.text)}")
+            self.report(Note(f"{name}: {one_line(problem.text)}"))
         # A case that differs, or two that show different values, are judged by what was before; all else is as it is.
         is_broken = any(problem.kind is not ProblemKind.CONTRADICTION for problem in record.problems) or any(
             case.outcome is Outcome.ERROR for case in record.cases

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
+from harness.base.events import Note
 from harness.kernel.build.product import read_built
 from harness.kernel.patches.checkpatch import NO_SCRIPT
 from harness.model.run_record import RunRecord
@@ -28,12 +29,12 @@ from harness.model.series_record import (
     dump_series,
 )
 from harness.pipeline import Options, Prepared
-from harness.report.display.plain import RunDisplay
+from harness.report.display.events import RunReport
 from harness.results.compare import is_asked
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder
-from harness.run.one_kernel import record_no_kernel
-from harness.run.several_kernels import Ready, RunSettings, ready_kernels, remember_run
+from harness.run.one_kernel import RunSettings, record_no_kernel
+from harness.run.several_kernels import Ready, ready_kernels, remember_run
 from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import conclude
@@ -76,7 +77,7 @@ class Walk:
     style: Style | None
     is_full: bool
     is_strict: bool
-    display: RunDisplay
+    report: RunReport
     folder: RunFolder = field(init=False)
     _started: float = field(default_factory=time.time)
     _clock: float = field(default_factory=time.monotonic)
@@ -86,7 +87,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         """Begin with nothing asked."""
-        self._asking = PatchRunner(self.ground, self.asked, self.declared, self.is_full, self.display)
+        self._asking = PatchRunner(self.ground, self.asked, self.declared, self.is_full, self.report)
 
     def go(self) -> SeriesOutcome:
         """Build, boot and ask the kernel of each patch.
@@ -100,7 +101,7 @@ class Walk:
         error: HarnessError | None = None
         try:
             names = [self.ground.called(number) for number in numbers]
-            with ready_kernels(each, self.asked, self.display, names=names) as ready:
+            with ready_kernels(each, self.asked, self.report, names=names) as ready:
                 for number, one in zip(numbers, ready, strict=False):
                     self._take(number, one)
                     self._write()
@@ -124,7 +125,7 @@ class Walk:
             self._refuse(number, ready.error, ready.folder)
             return
         for note in ready.prepared.notes if number == 0 else ():
-            self.display.note(note)
+            self.report(Note(note))
         self._check_base(number, ready.prepared)
         self._warned[number] = read_warnings(ready.prepared.request.image.parent)
         began = time.monotonic()
@@ -142,7 +143,7 @@ class Walk:
         )
         if same_as < 0 and number in (0, self.ground.applied):
             # Those in between are no builds that anybody keeps: they would be told as the newest of their line.
-            remember_run(ready.folder, run, self.asked.results, self.display)
+            remember_run(ready.folder, run, self.asked.results, self.report)
 
     def _refuse(self, number: int, error: HarnessError, folder: RunFolder | None) -> None:
         """A kernel that there is not."""
@@ -165,7 +166,7 @@ class Walk:
             log=str(error.log or ""),
             run=folder.path.name if folder else "",
         )
-        self.display.note(f"{called(number)}: {error.what}")
+        self.report(Note(f"{called(number)}: {error.what}"))
         if not at_fault:
             self._asking.status = max(self._asking.status, error.exit_status)
 

@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
+from harness.base.events import PhaseStarted
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
@@ -37,7 +37,7 @@ from harness.kernel.build.product import (
     read_built,
     write_built,
 )
-from harness.kernel.build.progress import BuildProgress, Pace, Progress, parse_step
+from harness.kernel.build.progress import BuildProgress, Pace, parse_step
 from harness.kernel.build.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.config.configure import Config
 from harness.kernel.git.worktree import WorkTree
@@ -64,13 +64,10 @@ def build_kernel(
     *,
     trusted: bool = False,
     bounds: Bounds = DEFAULT,
-    say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[Progress], None] = lambda _: None,
 ) -> BuiltKernel:
     """The kernel of a tree and a config; built unless it has been.
 
     :param worktree: the tree's files, held by the caller. :param trusted: without the sandbox.
-    :param say: called with what a build starts from, when it starts. :param progress: called as each step begins.
     :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
     :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
     """
@@ -80,16 +77,7 @@ def build_kernel(
         context.store.forget(KIND, order.key)
 
     def fill(folder: Path) -> None:
-        _Build(
-            order,
-            worktree,
-            folder,
-            trusted=trusted,
-            bounds=bounds,
-            say=say,
-            progress=progress,
-            deadline=context.deadline,
-        ).run()
+        _Build(context, order, worktree, folder, trusted=trusted, bounds=bounds).run()
 
     folder = context.store.make(KIND, order.key, fill, deadline=context.deadline)
     built = read_built(folder)
@@ -101,14 +89,12 @@ def build_kernel(
 class _Build:
     """One build, into the folder of its product."""
 
+    context: Context
     order: BuildInputs
     worktree: WorkTree
     folder: Path
     trusted: bool
     bounds: Bounds
-    say: Callable[[str], None]
-    progress: Callable[[Progress], None]
-    deadline: Deadline
     _log: Path = field(init=False)
     _cache: CompilerCache | None = field(default=None, init=False)
 
@@ -125,14 +111,14 @@ class _Build:
         if not self.trusted:
             self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
         wanted = self._wanted()
-        start = find_start(Context(store, self.deadline), wanted)
+        start = find_start(self.context, wanted)
         result, complaints, seconds, start = self._make(start)
         is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_series(complaints)
         if not result.is_success and is_doubtful:
             # Objects that a full disk or a hand damaged must not be held against the series.
             result, complaints, seconds, start = self._make(FromNothing("the build from kept objects failed"))
         if not result.is_success:
-            raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.deadline)
+            raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.context.deadline)
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story(start))
         warnings = [one for one in complaints if one.severity is Severity.WARNING]
@@ -167,20 +153,18 @@ class _Build:
         earlier: tuple[Diagnostic, ...] = ()
         if isinstance(start, Start):
             is_for_series = bool(self.order.tree.commits)
-            copied = copy_objects(
-                Context(self.order.store, self.deadline), start, sandbox.output, is_for_series=is_for_series
-            )
+            copied = copy_objects(self.context, start, sandbox.output, is_for_series=is_for_series)
             if copied is None:
                 start = FromNothing(f"the objects of {start.commit[:12]} were just removed, or are in use")
             else:
                 earlier = copied
         if isinstance(start, Start):
-            self.say(f"building from {start.render()}")
-            self.worktree.refresh(start.commit, deadline=self.deadline)
+            self.context.report(PhaseStarted(f"building from {start.render()}"))
+            self.worktree.refresh(start.commit, deadline=self.context.deadline)
         else:
-            self.say(f"building from nothing: {start.reason}")
+            self.context.report(PhaseStarted(f"building from nothing: {start.reason}"))
             sandbox.output.mkdir()
-            self.worktree.refresh(None, deadline=self.deadline)
+            self.worktree.refresh(None, deadline=self.context.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
         _write_headers(sandbox.output, self.order.adjustments.headers)
         assignments: Sequence[str] = self.order.adjustments.assignments
@@ -193,9 +177,11 @@ class _Build:
         began = time.monotonic()
         with self._log.open("w", buffering=1) as log:
             listener = BuildProgress(
-                log, self.progress, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
+                log, self.context.report, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
             )
-            result = run_inside(sandbox, words, deadline=self.deadline, environment=environment, on_line=listener)
+            result = run_inside(
+                sandbox, words, deadline=self.context.deadline, environment=environment, on_line=listener
+            )
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
@@ -203,7 +189,7 @@ class _Build:
         if isinstance(start, Start):
             earlier = still_said(earlier, changed=start.changed, made=made)
         tree = self.order.tree
-        complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.deadline)
+        complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.context.deadline)
         return result, complaints, seconds, start
 
     def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | FromNothing) -> BuiltKernel:
@@ -243,7 +229,7 @@ class _Build:
     def _write_recipe(self, digest: str) -> None:
         tree = self.order.tree
         if commits := series_commits(tree):
-            mails = tree.repository.git("format-patch", "--stdout", commits.range, deadline=self.deadline)
+            mails = tree.repository.git("format-patch", "--stdout", commits.range, deadline=self.context.deadline)
             (self.folder / SERIES).write_bytes(mails.stdout)
         recipe = Recipe(
             described=str(tree.source.origin),

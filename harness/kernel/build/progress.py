@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
+
+from harness.base.events import Progress, Report
 
 # "  CC      kernel/x.o", "  CC [M]  fs/x.o", "  HOSTCC  scripts/x": scripts/Kbuild.include, "quiet_cmd_".
 _STEP = re.compile(r"  (?P<verb>[A-Z][A-Z0-9_-]*)(?: \[[A-Z]+\])? +(?P<what>\S.*)")
 _MARKS = 20
 # Before that share of the time an own pace says less than the last build's.
 _TRUSTED_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a build is.
-
-    :param what: what is made now, e.g. ``CC kernel/fork.o``. :param done: steps that were begun.
-    :param total: steps of the last build of this config; None when there was none.
-    :param seconds_left: by its pace and this one's; None when there was none.
-    """
-
-    what: str
-    done: int
-    total: int | None = None
-    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +70,22 @@ def progress_of(what: str, done: int, *, seconds: float, pace: Pace | None) -> P
     :param pace: of the last build; None when there was none.
     """
     if pace is None:
-        return Progress(what, done)
+        return _progress(what, done)
     if done > pace.steps:  # more is built than the last time, and nobody knows how much
-        return Progress(what, done, done)
+        return _progress(what, done, total=done)
     share = pace.share_done(done)
     whole = seconds / share if share >= _TRUSTED_SHARE else pace.seconds
-    return Progress(what, done, pace.steps, round(whole * (1 - share), 1))
+    return _progress(what, done, total=pace.steps, seconds_left=round(whole * (1 - share), 1))
+
+
+def _progress(what: str, done: int, *, total: int | None = None, seconds_left: float | None = None) -> Progress:
+    """``building, 41%, 1:20 left: CC kernel/fork.o``; without an earlier build, ``building, step 7: ...``."""
+    share = f", {min(99, 100 * done // total)}%" if total else f", step {done}"
+    left = ""
+    if seconds_left is not None:
+        minutes, seconds = divmod(int(seconds_left), 60)
+        left = f", {minutes}:{seconds:02} left"
+    return Progress(f"building{share}{left}: {what}", done, total, seconds_left)
 
 
 @dataclass(slots=True)
@@ -99,7 +96,7 @@ class BuildProgress:
     """
 
     log: IO[str]
-    progress: Callable[[Progress], None]
+    report: Report
     began: float
     pace: Pace | None
     begun_at: list[float] = field(default_factory=list)
@@ -110,4 +107,4 @@ class BuildProgress:
         if what := parse_step(line):
             seconds = time.monotonic() - self.began
             self.begun_at.append(seconds)
-            self.progress(progress_of(what, len(self.begun_at), seconds=seconds, pace=self.pace))
+            self.report(progress_of(what, len(self.begun_at), seconds=seconds, pace=self.pace))

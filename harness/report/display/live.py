@@ -14,9 +14,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, assert_never
 
 from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
@@ -24,10 +23,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.model.run_record import CaseRecord, RunRecord
+from harness.base.events import Note, PhaseStarted, Progress
+from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
+from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
 from harness.report.lines import Line, Tone, fold_line
-from harness.report.tables.kernels import kernels_lines
 from harness.report.tables.summary import (
     FLAKY_WORD,
     KNOWN_WORD,
@@ -39,7 +39,6 @@ from harness.report.tables.summary import (
     results_lines,
     summary,
 )
-from harness.report.tables.traits import trait_lines
 from harness.report.text import columns, elide, elide_start, encodable, one_line, safe_encoding
 
 REDRAWS_PER_SECOND = 4.0
@@ -127,80 +126,65 @@ class LiveDisplay:
         with self._lock:
             self._stop()
 
-    def phase(self, text: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._phase, self._phase_since = one_line(text), self._clock()
-            self._redraw()
+    def show(self, event: RunEvent) -> None:
+        """Show one event.
 
-    def progress(self, text: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
+        :param event: what happened.
+        """
         with self._lock:
-            if not self._phase:
-                self._phase_since = self._clock()
-            self._phase = one_line(text)
+            match event:
+                case PhaseStarted(text=text):
+                    self._phase, self._phase_since = one_line(text), self._clock()
+                    self._redraw()
+                case Progress(text=text):
+                    if not self._phase:
+                        self._phase_since = self._clock()
+                    self._phase = one_line(text)
+                case Note(text=text):
+                    self._print(fold_line(Line(f"note: {one_line(text)}", Tone.WARNING), self._console.width))
+                case RunStarted():
+                    self._start(event)
+                case CaseStarted(case_id=case_id, worker=worker):
+                    self._running[case_id] = (one_line(worker), self._clock())
+                    self._redraw()
+                case CaseEnded(case=record):
+                    self._count(record)
+                    self._print(case_lines(record, self._console.width))
+                case RunFinished(run=run, junit_path=junit):
+                    self._is_started = False
+                    self._write_below(
+                        lambda width: [
+                            *summary(run, width, is_one_of_several=self._is_for_several),
+                            *results_lines(junit),
+                        ]
+                    )
+                case Lines(make=make):
+                    self._write_below(make)
+                case _:
+                    assert_never(event)
 
-    def started(self, run: RunRecord, total: int) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._total = total
-            if self._is_started:
-                return
-            self._is_started, self._phase, self._began = True, "", self._clock()
-            self._counts.clear()
-            self._failures = 0
-            self._running.clear()
-            self._print([*header_lines(run, self._console.width, total=total), Line("")])
+    def _start(self, event: RunStarted) -> None:
+        """Begin a run; when another worker reports the same, only the total changes."""
+        self._total = event.total
+        if self._is_started:
+            return
+        self._is_started, self._phase, self._began = True, "", self._clock()
+        self._counts.clear()
+        self._failures = 0
+        self._running.clear()
+        self._print([*header_lines(event.run, self._console.width, total=event.total), Line("")])
 
-    def case_started(self, case_id: str, worker: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._running[case_id] = (one_line(worker), self._clock())
-            self._redraw()
+    def _count(self, case: CaseRecord) -> None:
+        word, _ = case_word(case)
+        self._counts[word] += 1
+        self._failures += case.is_failure
+        self._running.pop(case.id, None)
 
-    def case_ended(self, case: CaseRecord) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            word, _ = case_word(case)
-            self._counts[word] += 1
-            self._failures += case.is_failure
-            self._running.pop(case.id, None)
-            self._print(case_lines(case, self._console.width))
-
-    def note(self, text: str) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._print(fold_line(Line(f"note: {one_line(text)}", Tone.WARNING), self._console.width))
-
-    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._is_started = False
-            self._stop()
-            self._measure()
-            said = summary(run, self._console.width, is_one_of_several=self._is_for_several)
-            self._write([*said, *results_lines(junit_path)])
-
-    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._stop()
-            self._measure()
-            self._write([*kernels_lines(runs, self._console.width), *results_lines(junit_path)])
-
-    def alone(self, run: RunRecord) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._stop()
-            self._measure()
-            self._write([Line(""), *trait_lines(run, self._console.width)])
-
-    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
-        """See :class:`~harness.report.display.plain.RunDisplay`."""
-        with self._lock:
-            self._stop()
-            self._measure()
-            self._write(make(self._console.width))
+    def _write_below(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """Write lines that stay when nothing runs any more."""
+        self._stop()
+        self._measure()
+        self._write(make(self._console.width))
 
     def _redraw_now_and_then(self) -> None:
         while not self._left.wait(1.0 / self._redraws_per_second):

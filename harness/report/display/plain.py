@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO, assert_never
 
 from harness.base import log
 from harness.base.errors import HostError
-from harness.model.run_record import CaseRecord, RunRecord
+from harness.base.events import Note, PhaseStarted, Progress
+from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
 from harness.report.lines import Line
-from harness.report.tables.kernels import kernels_lines
 from harness.report.tables.summary import case_lines, header_lines, results_lines, summary
-from harness.report.tables.traits import trait_lines
 from harness.report.text import encodable, one_line, safe_encoding
 
 PLAIN_WIDTH = 80
@@ -29,9 +27,9 @@ _NO = ("", "0", "false", "no")
 
 
 class RunDisplay(Protocol):
-    """Told what happens in a run, and shows it. A context manager: leaving it gives the terminal back as it was.
+    """Shows what happens in a run. A context manager: leaving it gives the terminal back as it was.
 
-    May be used for several runs after each other; ``started`` begins one.
+    May be used for several runs after each other; :class:`RunStarted` begins one.
     """
 
     def __enter__(self) -> Self: ...
@@ -40,38 +38,11 @@ class RunDisplay(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def phase(self, text: str) -> None:
-        """What is being done before the first case: fetching the kernel, booting the template, ..."""
+    def show(self, event: RunEvent) -> None:
+        """Show one event; phases, progress and notes may come from another thread.
 
-    def progress(self, text: str) -> None:
-        """How far that is: said often, shown when there is time. May come from another thread, as ``phase`` may."""
-
-    def started(self, run: RunRecord, total: int) -> None:
-        """The cases begin; ``run`` holds what is known so far, ``total`` is the number of cases.
-
-        Said again before ``finished`` (each worker of pytest-xdist says it), it only changes the total.
+        :param event: what happened.
         """
-
-    def case_started(self, case_id: str, worker: str) -> None:
-        """That worker (``gw0``, or empty when there is one) begins that case."""
-
-    def case_ended(self, case: CaseRecord) -> None:
-        """A case came to its outcome."""
-
-    def note(self, text: str) -> None:
-        """One line that the user should know now."""
-
-    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """The run is over, complete or not; ``junit_path`` is where its results are."""
-
-    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
-        """All runs of this command are over; ``junit_path`` is where the results of all are."""
-
-    def alone(self, run: RunRecord) -> None:
-        """Several kernels were wanted, and of one only there is a run to show."""
-
-    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
-        """Show lines that stay; ``make`` makes them for a number of columns."""
 
 
 class PlainDisplay:
@@ -108,50 +79,39 @@ class PlainDisplay:
     ) -> None:
         return None
 
-    def phase(self, text: str) -> None:
-        """See :class:`RunDisplay`."""
+    def show(self, event: RunEvent) -> None:
+        """Show one event; progress at most twice a minute, the start of a case not at all.
+
+        :param event: what happened.
+        """
+        match event:
+            case PhaseStarted(text=text):
+                self._show_phase(text)
+            case Progress(text=text):
+                if self._clock() >= self._next_progress:
+                    self._show_phase(text)
+            case Note(text=text):
+                self._write([Line(f"note: {one_line(text)}")])
+            case RunStarted(run=run, total=total):
+                if not self._is_started:
+                    self._write([*header_lines(run, self._width, total=total), Line("")])
+                self._is_started = True
+            case CaseStarted():
+                pass  # a line a case is enough, and says more when the case has ended
+            case CaseEnded(case=record):
+                self._write(case_lines(record))
+            case RunFinished(run=run, junit_path=junit):
+                self._is_started = False
+                said = summary(run, self._width, is_one_of_several=self._is_for_several)
+                self._write([*said, *results_lines(junit)])
+            case Lines(make=make):
+                self._write(make(self._width))
+            case _:
+                assert_never(event)
+
+    def _show_phase(self, text: str) -> None:
         self._write([Line(f"...  {one_line(text)}")])
         self._next_progress = self._clock() + PROGRESS_SECONDS
-
-    def progress(self, text: str) -> None:
-        """See :class:`RunDisplay`."""
-        if self._clock() >= self._next_progress:
-            self.phase(text)
-
-    def started(self, run: RunRecord, total: int) -> None:
-        """See :class:`RunDisplay`."""
-        if not self._is_started:
-            self._write([*header_lines(run, self._width, total=total), Line("")])
-        self._is_started = True
-
-    def case_started(self, case_id: str, worker: str) -> None:
-        """Shows nothing: a line a case is enough, and says more when the case has ended."""
-
-    def case_ended(self, case: CaseRecord) -> None:
-        """See :class:`RunDisplay`."""
-        self._write(case_lines(case))
-
-    def note(self, text: str) -> None:
-        """See :class:`RunDisplay`."""
-        self._write([Line(f"note: {one_line(text)}")])
-
-    def finished(self, run: RunRecord, junit_path: Path | None) -> None:
-        """See :class:`RunDisplay`."""
-        self._is_started = False
-        said = summary(run, self._width, is_one_of_several=self._is_for_several)
-        self._write([*said, *results_lines(junit_path)])
-
-    def beside(self, runs: Sequence[RunRecord], junit_path: Path) -> None:
-        """See :class:`RunDisplay`."""
-        self._write([*kernels_lines(runs, self._width), *results_lines(junit_path)])
-
-    def alone(self, run: RunRecord) -> None:
-        """See :class:`RunDisplay`."""
-        self._write([Line(""), *trait_lines(run, self._width)])
-
-    def lines(self, make: Callable[[int], Sequence[Line]]) -> None:
-        """See :class:`RunDisplay`."""
-        self._write(make(self._width))
 
     def _write(self, lines: Iterable[Line]) -> None:
         if self._reader_is_gone:

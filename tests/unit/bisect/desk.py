@@ -37,7 +37,7 @@ class Desk:
     ) -> BisectResult:
         """Bisect with a store of its own."""
         display = PlainDisplay(self.shown)
-        return self.request(good, bad, wanted).run(display, store=Store(self.folder / "store"), **how)
+        return self.request(good, bad, wanted).run(display.show, store=Store(self.folder / "store"), **how)
 
     def replay(self) -> str:
         """The decisions, as text."""

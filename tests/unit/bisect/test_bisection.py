@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.events import ignore
 from harness.bisect.report import BisectResult, answer_json, answer_lines
 from harness.bisect.request import TraceSelection
 from harness.bisect.state import Role, StepStatus
@@ -253,10 +254,10 @@ def test_two_at_one_bisection_wait_for_each_other(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with held(tmp_path, note=lambda _: said.set()):
+        with held(tmp_path, report=lambda _: said.set()):
             order.append("second")
 
-    with held(tmp_path, note=lambda _: None):
+    with held(tmp_path, report=ignore):
         other = threading.Thread(target=second)
         other.start()
         said.wait()

@@ -88,8 +88,8 @@ def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) 
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"
     store = Store(tmp_path / "store")
-    walk = walk_patches(Context(store, seconds(60)), word, good="", bad="", say=lambda _: None)
-    part = walk_patches(Context(store, seconds(60)), word, good="1", bad="3", say=lambda _: None)
+    walk = walk_patches(Context(store, seconds(60)), word, good="", bad="")
+    part = walk_patches(Context(store, seconds(60)), word, good="1", bad="3")
 
     assert is_series(word)
     assert not is_series(str(tree.folder))
@@ -113,4 +113,4 @@ def test_numbers_of_patches_that_there_are_not_are_refused(
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"
     with pytest.raises(UsageError, match=words):
-        walk_patches(Context(Store(tmp_path / "store"), seconds(60)), word, good=good, bad=bad, say=lambda _: None)
+        walk_patches(Context(Store(tmp_path / "store"), seconds(60)), word, good=good, bad=bad)

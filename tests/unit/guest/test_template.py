@@ -181,10 +181,9 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
     for kind in PRODUCTS_SHARED:
         (tmp_path / "store" / kind).symlink_to(Store.default().folder / kind)
     store, options = Store(tmp_path / "store"), Options(machine_type="odd")
-    phrases: list[str] = []
 
     def prepare() -> Prepared:
-        return pipeline.prepare(options, context=Context(store, soon()), logs=tmp_path / "logs", say=phrases.append)
+        return pipeline.prepare(Context(store, soon()), options, logs=tmp_path / "logs")
 
     first = prepare()
     with monkeypatch.context() as patch:

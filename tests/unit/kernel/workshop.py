@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
+from harness.base.events import Progress, StageEvent
 from harness.base.store import Store
 from harness.kernel.build.build import build_kernel
 from harness.kernel.build.product import BuiltKernel
-from harness.kernel.build.progress import Progress
 from harness.kernel.config.configure import Config
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
@@ -59,19 +59,24 @@ class Workshop:
             )
         self.steps.clear()
         self.said.clear()
-        with checked_out(Context(self.store, deadline), tree.repository, tree.commit) as worktree:
+        with checked_out(Context(self.store, deadline, self._take), tree.repository, tree.commit) as worktree:
             return build_kernel(
-                Context(self.store, deadline),
+                Context(self.store, deadline, self._take),
                 tree,
                 worktree,
                 config,
                 trusted=trusted,
                 bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
-                say=self.said.append,
-                progress=self.steps.append,
             )
+
+    def _take(self, event: StageEvent) -> None:
+        if isinstance(event, Progress):
+            self.steps.append(event)
+        else:
+            self.said.append(event.text)
 
     @property
     def compiled(self) -> set[str]:
         """The objects that the last build made."""
-        return {step.what.removeprefix("CC ") for step in self.steps if step.what.startswith("CC ")}
+        made = [step.text.rpartition(": ")[2] for step in self.steps]
+        return {step.removeprefix("CC ") for step in made if step.startswith("CC ")}

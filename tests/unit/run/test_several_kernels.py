@@ -14,13 +14,14 @@ from harness.base.errors import ExitStatus
 from harness.base.store import Store
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options
+from harness.report.display.events import RunFinished, RunReport
 from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run import several_kernels
-from harness.run.one_kernel import Judging
+from harness.run.one_kernel import Judging, RunSettings
 from harness.run.selection import Selection
-from harness.run.several_kernels import Ready, RunSettings, run_kernels
+from harness.run.several_kernels import Ready, run_kernels
 from harness.semantics.traits import load_semantics
 from tests.unit.report.sample import RUN
 from tests.unit.semantics.test_traits import SMALL
@@ -40,15 +41,13 @@ def test_traits_are_shown_once(
     left = list(records)
 
     @contextmanager
-    def ready(options: Sequence[Options], asked: RunSettings, display: object) -> Iterator[Iterator[Ready]]:
+    def ready(options: Sequence[Options], asked: RunSettings, report: object) -> Iterator[Iterator[Ready]]:
         yield (Ready(one, RunFolder.create(tmp_path, "deb", 0.0)) for one in options)
 
-    def run_one(
-        one: Ready, asked: RunSettings, display: PlainDisplay, tell: object
-    ) -> tuple[RunRecord | None, ExitStatus]:
+    def run_one(one: Ready, asked: RunSettings, report: RunReport, tell: object) -> tuple[RunRecord | None, ExitStatus]:
         record = left.pop(0)
         if record is not None:
-            display.finished(record, None)
+            report(RunFinished(record, None))
         return record, ExitStatus.AS_EXPECTED
 
     monkeypatch.setattr(several_kernels, "ready_kernels", ready)
@@ -59,7 +58,7 @@ def test_traits_are_shown_once(
     semantics = load_semantics(SMALL, path="small.toml")
     judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
     asked = RunSettings(Selection(), semantics, judging, tmp_path, Store(tmp_path), "harness run")
-    run_kernels([Options()] * len(records), asked, display=display, tell=lambda _: ExitStatus.HOST)
+    run_kernels([Options()] * len(records), asked, report=display.show, tell=lambda _: ExitStatus.HOST)
 
     assert [text for text in (OF_SAMPLE, OF_ALL) if text in stream.getvalue()] == [text for text in [shown] if text]
     assert stream.getvalue().count(OF_SAMPLE) <= 1

@@ -29,9 +29,9 @@ from harness.report.display.plain import PlainDisplay
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import load_series
-from harness.run.one_kernel import Judging
+from harness.run.one_kernel import Judging, RunSettings
 from harness.run.selection import Selection
-from harness.run.several_kernels import Ready, RunSettings
+from harness.run.several_kernels import Ready
 from harness.series import runner, walk
 from harness.series.applied import AppliedSeries
 from harness.series.declared import NOTHING, Declarations
@@ -70,7 +70,7 @@ class World:
 
     @contextmanager
     def ready(
-        self, kernels: Sequence[Options], asked: RunSettings, display: object, *, names: Sequence[str]
+        self, kernels: Sequence[Options], asked: RunSettings, report: object, *, names: Sequence[str]
     ) -> Iterator[Iterator[Ready]]:
         """In place of ``ready_kernels``."""
         yield (self._one(options, name) for options, name in zip(kernels, names, strict=True))
@@ -92,14 +92,14 @@ class World:
         return Prepared(request, None, kernel, "", "auto", verdict, "", "", ())
 
     def run_cases(
-        self, prepared: Prepared, selection: Selection, *, folder: RunFolder, **_: object
+        self, prepared: Prepared, settings: RunSettings, *, folder: RunFolder, **_: object
     ) -> tuple[RunRecord, ExitStatus]:
         """In place of the function of that name."""
         number = int(prepared.kernel.spec)
         if number == self.interrupt_at:
             raise KeyboardInterrupt
         image = prepared.kernel.image_digest[0]
-        names = [path.name.removesuffix(".session") for path in selection.paths] or list(self.answers[image])
+        names = [path.name.removesuffix(".session") for path in settings.selection.paths] or list(self.answers[image])
         self.asked.append((number, tuple(names)))
         found = []
         for name in names:
@@ -117,7 +117,7 @@ class World:
         judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
         asked = RunSettings(Selection(), SEMANTICS, judging, self.folder, Store(self.folder), "harness series")
         display = PlainDisplay(io.StringIO())
-        return Walk(ground, Options(), asked, declared, {}, is_full, False, display).go()
+        return Walk(ground, Options(), asked, declared, {}, is_full, False, display.show).go()
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.build.progress import Pace, Progress, parse_step, progress_of
+from harness.base.events import Progress
+from harness.kernel.build.progress import Pace, parse_step, progress_of
 
 EVEN = Pace.measured([float(second) for second in range(100)], 100.0)
 
@@ -28,7 +29,7 @@ def test_a_step_is_told_from_other_lines(line: str, step: str) -> None:
 
 def test_without_a_last_build_only_the_steps_are_counted() -> None:
     """The first build of a config has no total and no time left."""
-    assert progress_of("CC x.o", 7, seconds=3.0, pace=None) == Progress("CC x.o", 7)
+    assert progress_of("CC x.o", 7, seconds=3.0, pace=None) == Progress("building, step 7: CC x.o", 7)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_the_time_left_follows_the_pace_of_this_build(done: int, seconds: float,
     progress = progress_of("", done, seconds=seconds, pace=EVEN)
 
     assert progress.total == 100
+    assert progress.text.startswith(f"building, {min(99, done)}%, ")
     assert progress.seconds_left == pytest.approx(left, rel=0.05, abs=1)
 
 
@@ -52,7 +54,7 @@ def test_a_slow_end_is_known() -> None:
 
 def test_more_steps_than_the_last_time() -> None:
     """A build that outgrows the last one does not say that it is done."""
-    assert progress_of("", 120, seconds=110.0, pace=EVEN) == Progress("", 120, 120)
+    assert progress_of("", 120, seconds=110.0, pace=EVEN) == Progress("building, 99%: ", 120, 120)
 
 
 @pytest.mark.parametrize("begun_at", [[], [0.5], [0.1, 0.2, 0.9]])

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.events import Note, PhaseStarted
 from harness.model.run_record import Problem, ProblemKind
 from harness.model.verdict import Outcome
+from harness.report.display.events import CaseEnded, CaseStarted, RunFinished, RunStarted
 from harness.report.display.live import LiveDisplay
 from harness.report.text import columns
 from tests.unit.report.display.screen import Screen
@@ -46,20 +48,20 @@ def test_a_run_looks_as_it_did(width: int) -> None:
     """What stands on the terminal while the sixth case runs, and what is left of it at the end, as last looked at."""
     screen, clock = Screen(width), Clock()
     with display_on(screen, clock=clock) as display:
-        display.phase("booting the template on q35")
+        display.show(PhaseStarted("booting the template on q35"))
         clock.now += 5.5
-        display.phase("cloning")
+        display.show(PhaseStarted("cloning"))
         booting = screen.text
-        display.started(BEGUN, len(CASES))
+        display.show(RunStarted(BEGUN, len(CASES)))
         for at, one in enumerate(CASES):
-            display.case_started(one.id, f"gw{at % 2}")
+            display.show(CaseStarted(one.id, f"gw{at % 2}"))
             clock.now += 0.25
             if at == 5:
-                display.case_started(CASES[6].id, "gw0")
-                display.note("booted afresh: the template could not be cloned after QEMU was killed")
+                display.show(CaseStarted(CASES[6].id, "gw0"))
+                display.show(Note("booted afresh: the template could not be cloned after QEMU was killed"))
                 running = screen.text
-            display.case_ended(one)
-        display.finished(RUN, JUNIT)
+            display.show(CaseEnded(one))
+        display.show(RunFinished(RUN, JUNIT))
     assert_golden(f"live-{width}-running.txt", f"{booting}\n{running}")
     assert_golden(f"live-{width}-end.txt", screen.text)
 
@@ -75,15 +77,15 @@ def test_every_line_fits_80_columns() -> None:
     screen = Screen(1000)  # folds nothing, so that a line that is too long shows
     redrawn: list[str] = []
     with LiveDisplay(screen, TERMINAL, size=lambda: (80, 40), redraws_per_second=0) as display:
-        display.phase("p" * 100)
+        display.show(PhaseStarted("p" * 100))
         redrawn += screen.lines[-1:]
-        display.started(BEGUN, 1510)
+        display.show(RunStarted(BEGUN, 1510))
         for number in range(140):
             outcome = list(Outcome)[number % len(Outcome)]
-            display.case_started(CASES[4].id, "a-worker-with-a-name")
-            display.case_ended(case(f"cases/{number}.session", outcome, title="t" * 100))
+            display.show(CaseStarted(CASES[4].id, "a-worker-with-a-name"))
+            display.show(CaseEnded(case(f"cases/{number}.session", outcome, title="t" * 100)))
             redrawn += screen.lines[-2:]
-        display.finished(RUN, JUNIT)
+        display.show(RunFinished(RUN, JUNIT))
     wide = [line.strip() for line in screen.lines if columns(line) > 80]
 
     assert redrawn[0].endswith("pp     0.0s")
@@ -96,11 +98,11 @@ def test_the_bar_counts_by_outcome() -> None:
     """The last row says how many ended of how many, how many of each outcome, and the time."""
     screen, clock = Screen(80), Clock()
     with display_on(screen, clock=clock) as display:
-        display.started(BEGUN, 12)
+        display.show(RunStarted(BEGUN, 12))
         for one in CASES[:5]:
-            display.case_ended(one)
+            display.show(CaseEnded(one))
         clock.now += 83
-        display.case_started("cases/x.session", "gw1")
+        display.show(CaseStarted("cases/x.session", "gw1"))
         rows = screen.lines[-2:]
 
     assert rows[0].split() == ["gw1", "cases/x.session", "0.0s"]
@@ -112,11 +114,11 @@ def test_a_second_worker_does_not_begin_anew() -> None:
     """When the second worker says that the cases begin, the header, the counts and what runs stay."""
     screen = Screen(80)
     with display_on(screen) as display:
-        display.started(BEGUN, 9)
-        display.case_ended(CASES[0])
-        display.case_started(CASES[1].id, "gw0")
-        display.started(BEGUN, 9)
-        display.case_started(CASES[2].id, "gw1")
+        display.show(RunStarted(BEGUN, 9))
+        display.show(CaseEnded(CASES[0]))
+        display.show(CaseStarted(CASES[1].id, "gw0"))
+        display.show(RunStarted(BEGUN, 9))
+        display.show(CaseStarted(CASES[2].id, "gw1"))
         rows = screen.lines[-3:]
 
     assert [row[:3] for row in rows[:2]] == ["gw0", "gw1"]
@@ -128,9 +130,9 @@ def test_many_workers_leave_room() -> None:
     """On a low terminal the rows of workers are cut, and the rest is counted."""
     screen = Screen(80)
     with display_on(screen, height=12) as display:
-        display.started(BEGUN, 99)
+        display.show(RunStarted(BEGUN, 99))
         for number in range(20):
-            display.case_started(f"cases/{number}.session", f"gw{number}")
+            display.show(CaseStarted(f"cases/{number}.session", f"gw{number}"))
         rows = screen.lines[-4:]
 
     assert rows[0].startswith("gw0 ")
@@ -143,12 +145,12 @@ def test_hostile_text_is_only_text() -> None:
     screen = Screen(200)
     text = "[bold]b[/bold] [link=x]y[/link] :smile: \x1b[2J\x1b]0;t\x07\x1b[999A\x9b2J\r\u202e"
     with display_on(screen) as display:
-        display.phase(text)
-        display.started(BEGUN, 2)
-        display.note(text)
-        display.case_started(text, text)
-        display.case_ended(replace(case("cases/a.session", Outcome.MISMATCH, reason=text, diff=text), title=text))
-        display.finished(replace(RUN, notes=(text,), problems=(Problem(ProblemKind.OTHER, text),)), None)
+        display.show(PhaseStarted(text))
+        display.show(RunStarted(BEGUN, 2))
+        display.show(Note(text))
+        display.show(CaseStarted(text, text))
+        display.show(CaseEnded(replace(case("cases/a.session", Outcome.MISMATCH, reason=text, diff=text), title=text)))
+        display.show(RunFinished(replace(RUN, notes=(text,), problems=(Problem(ProblemKind.OTHER, text),)), None))
     shown = "[bold]b[/bold] [link=x]y[/link] :smile: <U+000D><U+202E>"
 
     assert screen.text.count(shown) == 6
@@ -159,11 +161,11 @@ def test_no_colour_is_no_colour() -> None:
     with_colour, without = Screen(80), Screen(80)
     for screen, colour in ((with_colour, True), (without, False)):
         with display_on(screen, colour=colour) as display:
-            display.started(BEGUN, len(CASES))
+            display.show(RunStarted(BEGUN, len(CASES)))
             for one in CASES:
-                display.case_started(one.id, "")
-                display.case_ended(one)
-            display.finished(RUN, JUNIT)
+                display.show(CaseStarted(one.id, ""))
+                display.show(CaseEnded(one))
+            display.show(RunFinished(RUN, JUNIT))
 
     assert without.text == with_colour.text
     assert any("31" in style or "32" in style for style in with_colour.styles)
@@ -176,9 +178,9 @@ def test_an_interrupt_gives_the_terminal_back() -> None:
 
     def interrupted() -> None:
         with display_on(screen) as display:
-            display.started(BEGUN, 9)
-            display.case_ended(CASES[0])
-            display.case_started(CASES[1].id, "gw0")
+            display.show(RunStarted(BEGUN, 9))
+            display.show(CaseEnded(CASES[0]))
+            display.show(CaseStarted(CASES[1].id, "gw0"))
             hidden.append(not screen.cursor_shown)
             raise KeyboardInterrupt
 
@@ -196,13 +198,13 @@ def test_one_display_shows_several_runs() -> None:
     screen = Screen(80)
     with display_on(screen) as display:
         for _ in range(2):
-            display.phase("fetching")
-            display.started(BEGUN, 2)
-            display.case_ended(CASES[0])
-            display.case_started(CASES[1].id, "")
+            display.show(PhaseStarted("fetching"))
+            display.show(RunStarted(BEGUN, 2))
+            display.show(CaseEnded(CASES[0]))
+            display.show(CaseStarted(CASES[1].id, ""))
             last = screen.lines[-1]
-            display.case_ended(CASES[1])
-            display.finished(RUN, JUNIT)
+            display.show(CaseEnded(CASES[1]))
+            display.show(RunFinished(RUN, JUNIT))
 
     assert "1/2  1 ok" in last
     assert screen.text.count("ok      2.61s") == 2
@@ -214,14 +216,14 @@ def test_redrawing_beside_the_run_leaves_nothing_behind() -> None:
     """A thread that redraws a thousand times a second and a run that prints do not get into each other's way."""
     screen = Screen(80)
     with LiveDisplay(screen, TERMINAL, size=lambda: (80, 40), redraws_per_second=1000) as display:
-        display.started(BEGUN, 200)
+        display.show(RunStarted(BEGUN, 200))
         for number in range(100):
             one = replace(CASES[0], id=f"cases/{number}.session")
-            display.case_started(one.id, "gw0")
-            display.case_started(f"cases/{number}b.session", "gw1")
-            display.case_ended(one)
-            display.case_ended(replace(one, id=f"cases/{number}b.session"))
-        display.finished(RUN, JUNIT)
+            display.show(CaseStarted(one.id, "gw0"))
+            display.show(CaseStarted(f"cases/{number}b.session", "gw1"))
+            display.show(CaseEnded(one))
+            display.show(CaseEnded(replace(one, id=f"cases/{number}b.session")))
+        display.show(RunFinished(RUN, JUNIT))
 
     assert sum(line.startswith("ok ") for line in screen.lines) == 200
     assert not [line for line in screen.lines if line.startswith("gw") or "━" in line]

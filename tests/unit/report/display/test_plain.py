@@ -17,9 +17,12 @@ import pytest
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from harness.base.events import Note, PhaseStarted
 from harness.model.verdict import Outcome
+from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunFinished, RunStarted
 from harness.report.display.live import LiveDisplay
 from harness.report.display.plain import PlainDisplay, RunDisplay, choose_display
+from harness.report.tables.traits import trait_lines
 from harness.report.text import columns
 from tests.unit.report.golden import assert_golden
 from tests.unit.report.sample import CASES, RUN, case
@@ -31,14 +34,14 @@ TERMINAL = {"TERM": "xterm-256color"}
 def show(display: RunDisplay) -> None:
     """The sample run, as a display is told of it."""
     with display:
-        display.phase("booting the template on q35")
-        display.started(replace(RUN, cases=(), traits=()), len(CASES))
+        display.show(PhaseStarted("booting the template on q35"))
+        display.show(RunStarted(replace(RUN, cases=(), traits=()), len(CASES)))
         for one in CASES:
-            display.case_started(one.id, "gw0")
+            display.show(CaseStarted(one.id, "gw0"))
             if one.outcome is Outcome.LOST:
-                display.note("the template could not be cloned after QEMU was killed; booting afresh")
-            display.case_ended(one)
-        display.finished(RUN, JUNIT)
+                display.show(Note("the template could not be cloned after QEMU was killed; booting afresh"))
+            display.show(CaseEnded(one))
+        display.show(RunFinished(RUN, JUNIT))
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
     display = PlainDisplay(stream, is_for_several=True)
     show(display)
     told = stream.getvalue()
-    display.alone(RUN)
+    display.show(Lines(lambda width: trait_lines(RUN, width)))
 
     assert "Traits of" not in told
     assert "nearest       mainline-6.1: 2 of 4 traits differ" in told
@@ -87,7 +90,7 @@ def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
 def test_a_line_a_case() -> None:
     """A case that matched is one line: word, time, id, title."""
     stream = io.StringIO()
-    PlainDisplay(stream).case_ended(CASES[1])
+    PlainDisplay(stream).show(CaseEnded(CASES[1]))
 
     assert stream.getvalue() == (
         "ok      1.23s  cases/views/siblings.session  A sibling's cgroup is shown relative to one's own root\n"
@@ -98,11 +101,11 @@ def test_the_header_is_shown_once_a_run() -> None:
     """Two workers that both say that the cases begin give one header; the next run gives its own."""
     stream = io.StringIO()
     display = PlainDisplay(stream)
-    display.started(RUN, 3)
-    display.started(RUN, 3)
+    display.show(RunStarted(RUN, 3))
+    display.show(RunStarted(RUN, 3))
     once = stream.getvalue().count("config ")
-    display.finished(RUN, None)
-    display.started(RUN, 3)
+    display.show(RunFinished(RUN, None))
+    display.show(RunStarted(RUN, 3))
 
     assert (once, stream.getvalue().count("config ")) == (1, 2)
 
@@ -111,7 +114,9 @@ def test_a_stream_without_utf8_gets_ascii() -> None:
     """A title, a diff or a path with other characters is written with escapes where the stream lacks them."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="latin-1")
-    PlainDisplay(stream).case_ended(case("cases/a.session", Outcome.MISMATCH, title="naïve", reason="– 漢字 \udc80"))
+    PlainDisplay(stream).show(
+        CaseEnded(case("cases/a.session", Outcome.MISMATCH, title="naïve", reason="– 漢字 \udc80"))
+    )
 
     assert raw.getvalue().decode("ascii").splitlines()[:2] == [
         "DIFF    1.00s  cases/a.session  na\\xefve",
@@ -125,7 +130,7 @@ def test_hostile_output_is_only_text() -> None:
     hostile = case(
         "cases/a.session", Outcome.MISMATCH, reason="\x1b[2J[red]x[/red]", diff="+a\rb\x1b]0;t\x07\n+\u202e\n"
     )
-    PlainDisplay(stream).case_ended(hostile)
+    PlainDisplay(stream).show(CaseEnded(hostile))
 
     assert stream.getvalue().splitlines()[1:5] == ["      [red]x[/red]", "", "      +a<U+000D>b", "      +<U+202E>"]
 
@@ -133,7 +138,7 @@ def test_hostile_output_is_only_text() -> None:
 def test_each_line_is_there_at_once(tmp_path: Path) -> None:
     """A person who follows the file sees a case when it ends."""
     with (tmp_path / "log").open("w") as stream:
-        PlainDisplay(stream).case_ended(CASES[0])
+        PlainDisplay(stream).show(CaseEnded(CASES[0]))
 
         assert CASES[0].id in (tmp_path / "log").read_text()
 
@@ -144,8 +149,8 @@ def test_a_reader_that_left_does_not_end_the_run() -> None:
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
         display = PlainDisplay(stream)
-        display.note("nobody reads")
-        display.note("nor this")
+        display.show(Note("nobody reads"))
+        display.show(Note("nor this"))
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what stays in the buffer goes there at the end
 
 
@@ -153,7 +158,7 @@ def test_a_full_disk_is_the_hosts_fault() -> None:
     """Output to a full disk, as the kernel itself reports it through /dev/full, is a host error."""
     stream = Path("/dev/full").open("w")  # noqa: SIM115 (its closing fails as well)
     with pytest.raises(HostError, match="the output of the run cannot be written") as caught:
-        PlainDisplay(stream).note("too much")
+        PlainDisplay(stream).show(Note("too much"))
     with pytest.raises(OSError, match="No space left"):
         stream.close()
 
@@ -185,7 +190,7 @@ def test_a_file_gets_plain_lines(columns_: str, width: int) -> None:
     """A stream that is no terminal gets plain lines whatever TERM says; COLUMNS may say how wide tables are."""
     stream = io.StringIO()
     display = choose_display(stream, {**TERMINAL, "COLUMNS": columns_})
-    display.finished(RUN, JUNIT)
+    display.show(RunFinished(RUN, JUNIT))
 
     assert type(display) is PlainDisplay
     assert max(
@@ -197,7 +202,7 @@ def test_rich_is_not_imported_before_it_is_needed() -> None:
     """Importing this module and writing plain lines to a file loads nothing of rich: it costs a tenth of a second."""
     program = (
         "import sys, os; from harness.report.display.plain import choose_display;"
-        "choose_display(sys.stdout, os.environ).note('x');"
+        "from harness.base.events import Note; choose_display(sys.stdout, os.environ).show(Note('x'));"
         "sys.exit(any(name.partition('.')[0] in ('rich', 'pytest', 'junit_xml') for name in sys.modules))"
     )
     done = process.run([sys.executable, "-c", program], deadline=Deadline.after(60))

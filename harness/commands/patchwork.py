@@ -10,7 +10,7 @@ import click
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
-from harness.commands.series_output import make_poster, tell_waiting
+from harness.commands.series_output import make_poster, report_waiting
 
 if TYPE_CHECKING:
     from harness.model.series_record import SeriesRecord
@@ -70,7 +70,7 @@ def patchwork(
         raise UsageError(f"--patch names {len(numbers)} of {len(record.posted)} patches", remedy=remedy)
     poster = make_poster(server, project=project, numbers=numbers)
     checks = (pending_checks if pending else final_checks)(record, context=context, target_url=target_url)
-    poster.post(checks, say=tell_waiting)
+    poster.post(checks, report=report_waiting)
     click.echo(f"{len(record.posted)} checks posted")
     return int(ExitStatus.AS_EXPECTED)
 

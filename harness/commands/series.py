@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.base.errors import ExitStatus, HarnessError
-from harness.base.events import Note
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
@@ -36,9 +37,38 @@ a range A..B of the tree's own history; ?v=2 behind it takes that version.
 What it means to change is declared in a harness.toml beside it, or with
 --expect; all else that changes is unexpected.
 """
+JUDGE_HELP = """Judge SERIES patch by patch: the base and each patch in turn is built,
+booted and asked, and what changed is told by patch.
+
+\b
+Exit status:
+  0    nothing changed but what was declared
+  1    a patch does not apply, build or boot, or changes what nobody
+       declared; or what was declared did not come
+  2    a case file is broken
+  3    this host is at fault
+  4    wrong usage
+  130  interrupted
+"""
 
 
-@click.command(epilog=SERIES_HELP)
+def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options for where the answer goes; the command gets them together, as ``outputs``."""
+
+    @wraps(command)
+    def gathered(*, mail: str, server: str, project: str, context: str, target_url: str, **rest: object) -> int:
+        return command(outputs=SeriesOutputs(mail, server, project, context, target_url), **rest)
+
+    to_mail = click.option(
+        "--mail", metavar="FILE", default="", help="Write the answer for the list there; - is standard output."
+    )
+    to_server = click.option(
+        "--patchwork", "server", metavar="URL", default="", help="Post checks there; see harness patchwork."
+    )
+    return to_mail(to_server(project_option(context_option(target_option(gathered)))))
+
+
+@click.command(help=JUDGE_HELP, epilog=SERIES_HELP)
 @click.argument("series", metavar="SERIES")
 @click.option("--base", metavar="TREE@REV", required=True, help="What it is applied to; deb-src:VERSION, too.")
 @click.option(
@@ -49,7 +79,6 @@ What it means to change is declared in a harness.toml beside it, or with
 )
 @click.option("--full", is_flag=True, help="Ask all cases of each patch, not only of the ends.")
 @click.option("--werror", is_flag=True, help="Complaints of checkpatch.pl and of the compiler fail the series.")
-@click.option("--mail", metavar="FILE", default="", help="Write the answer for the list there; - is standard output.")
 @click.option(
     "--answers",
     metavar="FOLDER",
@@ -65,10 +94,7 @@ What it means to change is declared in a harness.toml beside it, or with
 @options.boot_seconds
 @options.building
 @judging_options.known_option
-@click.option("--patchwork", "server", metavar="URL", default="", help="Post checks there; see harness patchwork.")
-@project_option
-@context_option
-@target_option
+@outputs_options
 @options.results
 def series(
     series: str,
@@ -76,7 +102,6 @@ def series(
     expect: tuple[str, ...],
     full: bool,
     werror: bool,
-    mail: str,
     answers: Path | None,
     cases: tuple[Path, ...],
     expression: str,
@@ -87,33 +112,17 @@ def series(
     boot_seconds: float,
     building: BuildOptions,
     known: Path | None,
-    server: str,
-    project: str,
-    context: str,
-    target_url: str,
+    outputs: SeriesOutputs,
     results: Path,
 ) -> int:
-    """Judge SERIES patch by patch: the base and each patch in turn is built,
-    booted and asked, and what changed is told by patch.
-
-    \b
-    Exit status:
-      0    nothing changed but what was declared
-      1    a patch does not apply, build or boot, or changes what nobody
-           declared; or what was declared did not come
-      2    a case file is broken
-      3    this host is at fault
-      4    wrong usage
-      130  interrupted
-    """
+    """Judge a series patch by patch; see :data:`JUDGE_HELP`."""
     from harness.report.display.plain import choose_display
     from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
     from harness.series.declared import read_expected
     from harness.series.request import SeriesWords
 
-    answer = SeriesOutputs(mail, server, project, context, target_url)
-    poster = answer.poster()
+    poster = outputs.poster()
     found = existing_cases(cases)
     selection = Selection(found, expression, choose_workers(workers, found))
     semantics = _read_semantics(profile)
@@ -129,28 +138,28 @@ def series(
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building)
     words = SeriesWords(series, base, each, asked, expected, full, werror)
     # The mail alone goes to standard output, when it is asked for there.
-    stream = sys.stderr if answer.takes_stdout else sys.stdout
+    stream = sys.stderr if outputs.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:
-        with commands_stopped(err=answer.takes_stdout):
-            judged = _judge(words, display.show, answer, poster)
-            _show(judged, display.show, mail, answers)
-        tell_github(judged.record, err=answer.takes_stdout)
+        with commands_stopped(err=outputs.takes_stdout):
+            judged = _judge(words, display.show, outputs, poster)
+            _show(judged, display.show, outputs.mail, answers)
+        tell_github(judged.record, err=outputs.takes_stdout)
     status = _status(judged)
-    return int(max(status, answer.post(judged.record, poster, judged.folder.path)) if poster else status)
+    return int(max(status, outputs.post(judged.record, poster, judged.folder.path)) if poster else status)
 
 
-def _judge(words: SeriesWords, report: RunReport, answer: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
+def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
     """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
     from harness.series.request import read_brief
 
     brief = read_brief(words, report)
     if poster is None:
         return brief.walk(report)
-    answer.post_pending(brief.record(), poster, lambda text: report(Note(text)))
+    outputs.post_pending(brief.record(), poster, report)
     try:
         return brief.walk(report)
     except HarnessError as error:
-        answer.abandon(brief.record(), poster, error.what, lambda text: report(Note(text)))
+        outputs.abandon(brief.record(), poster, error.what, report)
         raise
 
 

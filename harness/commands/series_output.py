@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import ExitStatus, HarnessError, HostError, UsageError
+from harness.base.events import Note, Report, StageEvent
 from harness.commands.exit_status import tell
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class SeriesOutputs:
         check_words(self.context, self.target_url)
         return make_poster(self.server, project=self.project)
 
-    def post_pending(self, record: SeriesRecord, poster: Poster, say: Callable[[str], None]) -> None:
+    def post_pending(self, record: SeriesRecord, poster: Poster, report: Report) -> None:
         """Say on the server that the patches are being judged.
 
         A server that does not answer now may do so at the end. :raises UsageError: it will not let us then, either.
@@ -66,25 +67,25 @@ class SeriesOutputs:
         from harness.series.patchwork_checks import pending_checks
 
         try:
-            poster.post(pending_checks(record, context=self.context, target_url=self.target_url), say=say)
+            poster.post(pending_checks(record, context=self.context, target_url=self.target_url), report=report)
         except HostError as error:
-            say(f"no check says that the patches are being judged: {error.what}")
+            report(Note(f"no check says that the patches are being judged: {error.what}"))
 
-    def abandon(self, record: SeriesRecord, poster: Poster, what: str, say: Callable[[str], None]) -> None:
+    def abandon(self, record: SeriesRecord, poster: Poster, what: str, report: Report) -> None:
         """Take ``pending`` back; that this fails is told, and the reason for it is the error to end with."""
         from harness.series.patchwork_checks import abandoned_checks
 
         try:
-            poster.post(abandoned_checks(record, what, context=self.context, target_url=self.target_url), say=say)
+            poster.post(abandoned_checks(record, what, context=self.context, target_url=self.target_url), report=report)
         except HarnessError as error:
-            say(error.what)
+            report(Note(error.what))
 
     def post(self, record: SeriesRecord, poster: Poster, folder: Path) -> ExitStatus:
         """Post what the series came to; the exit status of that. What went wrong is told, with how to do it again."""
         from harness.series.patchwork_checks import final_checks
 
         try:
-            poster.post(final_checks(record, context=self.context, target_url=self.target_url), say=tell_waiting)
+            poster.post(final_checks(record, context=self.context, target_url=self.target_url), report=report_waiting)
         except HarnessError as error:
             again = f"post the checks again: harness patchwork {folder} --server {self.server}"
             error.remedy = f"{error.remedy}; then {again}"
@@ -193,9 +194,12 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
     from harness.series.patchwork_checks import Poster
 
     found = find_server(server, project=project, environment=os.environ)
-    return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), say=tell_waiting), numbers=numbers)
+    return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), report=report_waiting), numbers=numbers)
 
 
-def tell_waiting(text: str) -> None:
-    """Say what is waited for, or what did not work."""
-    click.echo(f"harness: {text}", err=True)
+def report_waiting(event: StageEvent) -> None:
+    """Print what is waited for, or what did not work.
+
+    :param event: of the Patchwork server.
+    """
+    click.echo(f"harness: {event.text}", err=True)

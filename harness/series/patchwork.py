@@ -1,4 +1,4 @@
-"""Patchwork's REST API: which patch a mail is, and checks on it. The one door to ``urllib.request``.
+"""Patchwork's REST API: which patch a mail is, and checks on it. The wrapper of requests.
 
 Version 1.2 of the API: ``GET patches/?msgid=`` finds a patch, ``POST patches/ID/checks/`` adds a check. Checks cannot
 be changed: the newest of a context and user counts, so one that was sent twice, because the answer to the first was
@@ -9,22 +9,24 @@ The token goes to the server that was named and to no other, over TLS but on thi
 
 from __future__ import annotations
 
-import email.message
-import email.utils
-import http.client
+import http
 import json
 import re
+import ssl
 import threading
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import requests
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
+from urllib3.util.retry import Retry
+
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.events import Note, Report, ignore
 
 TOKEN_VARIABLE = "PATCHWORK_TOKEN"
 """The variable of the environment that holds the token."""
@@ -128,8 +130,10 @@ def check_words(context: str, target_url: str) -> None:
 class Patchwork:
     """What is asked of one server.
 
-    :param say: told what is waited for. :param wait: waits; for tests, which have no time.
     :param deadline: of everything that is asked.
+    :param report: receives what is waited for.
+    :param wait: waits; for tests, which have no time.
+    :param answer_seconds: how long one answer may take.
     """
 
     def __init__(
@@ -137,19 +141,22 @@ class Patchwork:
         server: Server,
         *,
         deadline: Deadline,
-        say: Callable[[str], None] = lambda _: None,
+        report: Report = ignore,
         wait: Wait | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._server = server
         self._deadline = deadline
-        self._say = say
+        self._report = report
         self._wait = wait or threading.Event().wait
         self._answer_seconds = answer_seconds
         host = urllib.parse.urlsplit(server.url).hostname or ""
+        trusted = ssl.get_default_verify_paths()
+        self._session = requests.Session()
+        # The host's own certificates, as for every other program; requests would bring its own.
+        self._session.verify = trusted.cafile or trusted.capath or True
         # What is on this host is not asked for through a proxy.
-        proxies = [urllib.request.ProxyHandler({})] if _LOOPBACK.fullmatch(host) else []
-        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
+        self._session.trust_env = not _LOOPBACK.fullmatch(host)
 
     def find_patch(self, message_id: str) -> int:
         """The server's number of the patch of that mail.
@@ -199,55 +206,62 @@ class Patchwork:
 
     def _ask(self, method: str, url: str, *, what: str, body: bytes | None = None) -> _Answer:
         """One request, again when the fault may pass: the server's own, or the network's."""
-        for attempt in range(1, ATTEMPTS + 1):
-            fault, wanted = "", 0.0
+        retries: Retry = _Patience(total=ATTEMPTS - 1, allowed_methods=None, status_forcelist=_AGAIN)
+        while True:
+            answer: _Answer | None = None
+            error: HTTPError | None = None
             try:
                 answer = self._once(method, url, body)
-            except _PassingError as error:
-                fault = str(error)
+            except _PassingError as passing:
+                error, fault = passing, str(passing)
             else:
-                if answer.status not in _AGAIN:
+                if not retries.is_retry(method, answer.status):
                     return self._checked(answer, url, what)
-                fault, wanted = f"it answered with {answer.status}", _retry_after(answer)
-            seconds = max(2.0 ** (attempt - 1), wanted)
-            is_over = attempt == ATTEMPTS or seconds > min(LONGEST_WAIT_SECONDS, self._deadline.seconds_left)
+                fault = f"it answered with {answer.status}"
+            response = answer.raw if answer is not None else None
+            wanted = retries.get_retry_after(response) or 0.0 if response is not None else 0.0
+            asked = len(retries.history) + 1
+            try:
+                retries = retries.increment(method, url, response=response, error=error)
+                seconds = max(retries.get_backoff_time(), wanted)
+                is_over = seconds > min(LONGEST_WAIT_SECONDS, self._deadline.seconds_left)
+            except MaxRetryError:
+                seconds, is_over = wanted, True
             if is_over:
-                asked = f"asked {attempt} times" if attempt > 1 else "asked once"
                 waits = f", and wants to be asked again in {seconds:.0f} s" if wanted else ""
                 raise HostError(
                     f"{self._server.url} cannot {what}: {fault}{waits}",
-                    evidence=f"{method} {url}, {asked}",
+                    evidence=f"{method} {url}, asked {f'{asked} times' if asked > 1 else 'once'}",
                     remedy="try it again later: nothing else is lost",
                 )
-            self._say(f"{self._server.url}: {fault}; trying again in {seconds:.0f} s ({attempt + 1} of {ATTEMPTS})")
+            again = f"trying again in {seconds:.0f} s ({asked + 1} of {ATTEMPTS})"
+            self._report(Note(f"{self._server.url}: {fault}; {again}"))
             self._wait(seconds)
-        raise AssertionError("the last attempt returns or raises")
 
     def _once(self, method: str, url: str, body: bytes | None) -> _Answer:
-        """One request and its answer, also of an error. :raises _PassingError: there is none."""
-        headers = {"Authorization": f"Token {self._server.token}", "Accept": "application/json"}
-        headers |= {"Content-Type": "application/json"} if body is not None else {}
-        headers["User-Agent"] = "kernel-patch-harness"
-        request = urllib.request.Request(url, data=body, headers=headers, method=method)
-        deadline = self._deadline.sooner(self._answer_seconds)
-        try:
-            with self._opener.open(request, timeout=max(0.1, deadline.seconds_left)) as response:
-                return _read(response, response.status, deadline)
-        except urllib.error.HTTPError as error:
-            with error:
-                return self._read_error(error, deadline)
-        except urllib.error.URLError as error:
-            raise _PassingError(self._plain(str(error.reason) or "no connection")) from None
-        except (OSError, http.client.HTTPException) as error:
-            said = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
-            raise _PassingError(self._plain(said)) from None
+        """One request and its answer, also of an error.
 
-    def _read_error(self, error: urllib.error.HTTPError, deadline: Deadline) -> _Answer:
-        """The answer of an error; what breaks off in it changes nothing of its status."""
+        :raises _PassingError: there is no answer, or its body breaks off or does not come in time.
+        """
+        deadline = self._deadline.sooner(self._answer_seconds)
+        headers = {"Accept": "application/json", "User-Agent": "kernel-patch-harness"}
+        headers |= {"Content-Type": "application/json"} if body is not None else {}
         try:
-            return _read(error.fp, error.code, deadline)
-        except (OSError, http.client.HTTPException):
-            return _Answer(error.code, error.headers, b"")
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                auth=_TokenAuth(self._server.token),
+                timeout=max(0.1, deadline.seconds_left),
+                allow_redirects=False,  # the token would go along
+                stream=True,
+            ) as response:
+                return _Answer(response.status_code, response.headers, _read(response, deadline), response.raw)
+        except (requests.Timeout, TimeoutError):
+            raise _PassingError("it did not answer in time") from None
+        except (requests.RequestException, HTTPError) as error:
+            raise _PassingError(self._plain(_root_of(error))) from None
 
     def _checked(self, answer: _Answer, url: str, what: str) -> _Answer:
         """The answer, if it is a good one."""
@@ -284,43 +298,70 @@ class Patchwork:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    headers: email.message.Message
+    headers: Mapping[str, str]
     body: bytes
+    raw: BaseHTTPResponse
 
 
-class _PassingError(Exception):
+class _PassingError(HTTPError):
     """There was no answer; the next time there may be one."""
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would take the token along to wherever it is sent."""
+class _Patience(Retry):
+    """urllib3's count of attempts; waits one second after the first fault, and twice as long after each further one."""
 
-    def redirect_request(self, *words: object, **rest: object) -> None:
-        """Never; the answer is treated as one of its status."""
+    def get_backoff_time(self) -> float:
+        """Return how long to wait after the last fault, in seconds."""
+        return 2.0 ** (len(self.history) - 1)
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Return how long the server wants us to wait, in seconds; 0.0 when the header cannot be read.
+
+        :param retry_after: a number of seconds or a date, RFC 9110, section 10.2.3.
+        """
+        try:
+            return super().parse_retry_after(retry_after)
+        except InvalidHeader:
+            return 0.0
 
 
-def _read(response: object, status: int, deadline: Deadline) -> _Answer:
-    """The answer. A server that sends a byte now and then is not waited for beyond the deadline.
+class _TokenAuth(requests.auth.AuthBase):
+    """Patchwork's token; set in this way, no entry of ~/.netrc takes its place."""
 
-    :raises TimeoutError: it came. :raises http.client.HTTPException: the answer broke off.
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token into a request."""
+        request.headers["Authorization"] = f"Token {self._token}"
+        return request
+
+
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
+    """The body. A server that sends a byte now and then is not waited for beyond the deadline.
+
+    Of an error what breaks off in the body changes nothing of its status.
+
+    :raises TimeoutError: the deadline came. :raises HTTPError: the answer broke off.
     """
-    if not isinstance(response, http.client.HTTPResponse):
-        raise http.client.HTTPException("there was no answer that could be read")
     body = b""
-    while len(body) < _ANSWER_BYTES and (part := response.read1(1 << 16)):
-        body += part
-        if deadline.is_past:
-            raise TimeoutError
-    return _Answer(status, response.headers, body)
+    try:
+        while len(body) < _ANSWER_BYTES and (part := response.raw.read1(1 << 16, decode_content=True)):
+            body += part
+            if deadline.is_past:
+                raise TimeoutError
+    except (HTTPError, TimeoutError):
+        if response.ok:
+            raise
+        return b""
+    return body
 
 
-def _retry_after(answer: _Answer) -> float:
-    """How long the server wants us to wait, in seconds; 0.0 when it does not say. RFC 9110, section 10.2.3."""
-    said = (answer.headers.get("Retry-After", "") or "").strip()
-    if said.isdecimal():
-        return float(said[:9])
-    moment = email.utils.parsedate_tz(said) if said else None
-    return max(0.0, email.utils.mktime_tz(moment) - time.time()) if moment else 0.0
+def _root_of(error: BaseException) -> str:
+    """What lies below an error of requests, in the words of the system or of http.client."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return str(error) or repr(error)
 
 
 def _list(body: bytes, url: str) -> list[dict[str, object]]:

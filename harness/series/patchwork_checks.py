@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.base.errors import HarnessError, UsageError
+from harness.base.events import Note, Report
 from harness.model.series_record import PatchRecord, PatchState, SeriesRecord
 from harness.series.patchwork import Check, CheckState, Patchwork
 
@@ -53,10 +54,10 @@ class Poster:
         self._server = server
         self._numbers = dict(enumerate(numbers, 1))
 
-    def post(self, checks: Iterator[tuple[PatchRecord, Check]], *, say: Callable[[str], None]) -> None:
+    def post(self, checks: Iterator[tuple[PatchRecord, Check]], *, report: Report) -> None:
         """Post these checks; one that is refused stops none of the others.
 
-        :param say: told of each patch that has none.
+        :param report: receives a note on each patch that has none.
         :raises UsageError, HostError: the first fault, when all others have been tried; a server that does not answer
             is not asked again.
         """
@@ -65,7 +66,7 @@ class Poster:
             try:
                 self._server.post(self._number(patch), check)
             except UsageError as error:
-                say(f"patch {patch.number}: {error.what}")
+                report(Note(f"patch {patch.number}: {error.what}"))
                 first = first or error
         if first is not None:
             raise first

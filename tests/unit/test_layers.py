@@ -57,7 +57,9 @@ WRAPPERS = {
     "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
     "_pytest": {"run.selection"},
     "sqlite3": {"results.history_db", "results.history"},
-    "urllib.request": {"series.patchwork"},
+    "requests": {"series.patchwork"},
+    "urllib.request": set(),
+    "urllib3": {"series.patchwork"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.events import StageEvent, ignore
 from harness.series.patchwork import TOKEN_VARIABLE, Check, CheckState, Patchwork, Server, check_words, find_server
 from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
 from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
@@ -36,8 +37,11 @@ class Asking:
         self.waited: list[float] = []
         server = Server(url or fake.url, token, project)
         self.client = Patchwork(
-            server, deadline=Deadline.after(600), say=self.said.append, wait=self.waited.append, answer_seconds=2.0
+            server, deadline=Deadline.after(600), report=self._take, wait=self.waited.append, answer_seconds=2.0
         )
+
+    def _take(self, event: StageEvent) -> None:
+        self.said.append(event.text)
 
     def fails(self, kind: type[HarnessError]) -> HarnessError:
         """The error of posting a check; the token is nowhere in it, nor in what was said."""
@@ -246,9 +250,9 @@ def test_what_the_server_would_refuse_is_refused_here(context: str, target: str)
 
 def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
     """A check a patch, found by its mail: pending first, then what it came to, with what is broken on the way."""
-    poster, say = Poster(Asking(fake).client), list[str]().append
-    poster.post(pending_checks(RECORD, context="harness", target_url=""), say=say)
-    poster.post(final_checks(RECORD, context="harness", target_url=""), say=say)
+    poster = Poster(Asking(fake).client)
+    poster.post(pending_checks(RECORD, context="harness", target_url=""), report=ignore)
+    poster.post(final_checks(RECORD, context="harness", target_url=""), report=ignore)
     last = {number: checks[-1] for number, checks in fake.checks.items()}
 
     assert {checks[0]["state"] for checks in fake.checks.values()} == {"pending"}
@@ -268,9 +272,9 @@ def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
 def test_a_mail_that_is_not_there_stops_no_other(fake: FakePatchwork) -> None:
     """Three of four patches get their check, and the error names the fourth."""
     del fake.patches[12]
-    said: list[str] = []
+    said: list[StageEvent] = []
     with pytest.raises(UsageError, match=r"two@example\.org"):
-        Poster(Asking(fake).client).post(final_checks(RECORD, context="harness", target_url=""), say=said.append)
+        Poster(Asking(fake).client).post(final_checks(RECORD, context="harness", target_url=""), report=said.append)
 
     assert sorted(fake.checks) == [11, 13, 14]
     assert len(said) == 1
@@ -280,8 +284,8 @@ def test_patches_without_mails_are_named_by_number(fake: FakePatchwork) -> None:
     """Of a folder of patches, the numbers are given; without, it is said what lacks."""
     record = replace(RECORD, patches=(RECORD.patches[0], replace(BREAKS, number=1, message_id="")))
     checks = list(abandoned_checks(record, "the base does not build", context="harness", target_url=""))
-    Poster(Asking(fake).client, numbers=[14]).post(iter(checks), say=lambda _: None)
+    Poster(Asking(fake).client, numbers=[14]).post(iter(checks), report=ignore)
 
     assert fake.checks[14][0]["description"] == "not judged: the base does not build"
     with pytest.raises(UsageError, match="no Message-ID"):
-        Poster(Asking(fake).client).post(iter(checks), say=lambda _: None)
+        Poster(Asking(fake).client).post(iter(checks), report=ignore)

@@ -139,12 +139,18 @@ class BuildBench:
         return next((self.folder / "store").glob("kernel-worktree/*/0/tree"))
 
     def _build(self, kernel: str) -> Path:
-        done = process.run(self._words("build", kernel), deadline=Deadline.after(_SECONDS), env=self.environment)
+        done = process.run(
+            self._words("build", kernel),
+            deadline=Deadline.after(_SECONDS),
+            within=process.Surroundings(env=self.environment),
+        )
         return Path(done.text.strip())
 
     def _timed(self, *words: str) -> float:
         started = time.perf_counter()
-        process.run(self._words(*words), deadline=Deadline.after(_SECONDS), env=self.environment)
+        process.run(
+            self._words(*words), deadline=Deadline.after(_SECONDS), within=process.Surroundings(env=self.environment)
+        )
         return time.perf_counter() - started
 
     def _words(self, *words: str) -> Sequence[str]:

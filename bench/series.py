@@ -73,7 +73,9 @@ def _timed(store: Store, *words: str) -> float:
     started = time.perf_counter()
     environment = {**os.environ, STORE_VARIABLE: str(store.folder)}
     command = [sys.executable, "-m", "harness", *words]
-    done = process.run(command, deadline=Deadline.after(_SECONDS), env=environment, check=False)
+    done = process.run(
+        command, deadline=Deadline.after(_SECONDS), within=process.Surroundings(env=environment), check=False
+    )
     if done.status not in (0, 1):
         raise SystemExit(f"{' '.join(words)} ended with {done.status}\n{done.complaint}")
     return time.perf_counter() - started

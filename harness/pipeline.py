@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,15 +114,12 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     context.report(PhaseStarted(f"kernel: {options.kernel}"))
     kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.build)
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
-    context.report(PhaseStarted("guest image"))
     guest = guest_image(context)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
-    machine_type = read_machine_type(options.machine_type)
+    machine_type, template, note = read_machine_type(options.machine_type), None, ""
     request = BootRequest(
         emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
     )
-    notes: list[str] = []
-    template = None
     with during(Stage.BOOT):
         context.report(PhaseStarted("acceleration"))
         acceleration = choose_acceleration(
@@ -135,17 +133,9 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
                 request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
             )
             template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
-            notes += filter(None, [note])
-        if kernel.config is None:
-            context.report(PhaseStarted("reading the configuration from the guest"))
-            lease = _machine_of(request, template, folder=logs / "config", deadline=context.deadline)
-            if text := _guest_config(context, kernel.image_digest, lease):
-                kernel = kernel.with_guest_config(text)
-        lease = _machine_of(request, template, folder=logs / "features", deadline=context.deadline)
-        lacking = find_lacking(context, kernel.image_digest, lease)
-    if kernel.config is None:
-        why = kernel.why_no_config
-        notes.append(f"the kernel's configuration is unknown: {why}; cases that need options run anyway")
+        fresh = partial(_machine_of, request, template, deadline=context.deadline)
+        kernel = _with_config(context, kernel, fresh(folder=logs / "config"))
+        lacking = find_lacking(context, kernel.image_digest, fresh(folder=logs / "features"))
     return Prepared(
         request=request,
         template=template,
@@ -157,7 +147,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
-        notes=(*kernel.notes, *notes),
+        notes=(*kernel.notes, *filter(None, [note, _config_note(kernel)])),
         lacking=lacking,
     )
 
@@ -166,6 +156,7 @@ def guest_image(context: Context) -> GuestImage:
     """The guest image of this host. :raises HostError: a program or the compiler is missing or too old."""
     from harness.guest.image import build_guest_image
 
+    context.report(PhaseStarted("guest image"))
     return build_guest_image(
         context, definition=paths.GUEST_DEFINITION, init=paths.GUEST_INIT, helper=paths.GUEST_HELPER
     )
@@ -182,6 +173,22 @@ def _template_or_why(
     if template.attempts > 1:
         return template, f"when its template was made, the kernel came up only at attempt {template.attempts}"
     return template, ""
+
+
+def _with_config(context: Context, kernel: Kernel, lease: contextlib.AbstractContextManager[Machine]) -> Kernel:
+    """The kernel with the configuration that its guest shows, unless it is known; see :func:`_guest_config`."""
+    if kernel.config is not None:
+        return kernel
+    context.report(PhaseStarted("reading the configuration from the guest"))
+    text = _guest_config(context, kernel.image_digest, lease)
+    return kernel.with_guest_config(text) if text else kernel
+
+
+def _config_note(kernel: Kernel) -> str:
+    """What the user should know when the configuration is not known; empty when it is."""
+    if kernel.config is not None:
+        return ""
+    return f"the kernel's configuration is unknown: {kernel.why_no_config}; cases that need options run anyway"
 
 
 def read_guest_config(console: Console, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:

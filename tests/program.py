@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import Completed, run
+from harness.base.process import Completed, Surroundings, run
 
 PROGRAM = Path(sys.executable).with_name("harness")
 
@@ -46,4 +46,9 @@ def environment(**more: str) -> dict[str, str]:
 
 def start(*words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Completed:
     """Run it to its end."""
-    return run(harness(*words), deadline=Deadline.after(120), check=False, env=env or environment(), cwd=cwd)
+    return run(
+        harness(*words),
+        deadline=Deadline.after(120),
+        check=False,
+        within=Surroundings(env=env or environment(), cwd=cwd),
+    )

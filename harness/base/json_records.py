@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, TypeVar
 
@@ -52,30 +53,41 @@ def dump_value(value: object, *, indent: int | None = 1, first: Iterable[str] = 
     return json.dumps(ordered, indent=indent, allow_nan=False) + "\n"
 
 
-def load_value(
-    kind: type[_T], text: str, *, newest: int, source: str, upgrade: Upgrade, name: str = "", format_name: str = ""
-) -> _T:
+@dataclass(frozen=True, slots=True)
+class RecordFormat:
+    """A format on disk that has versions.
+
+    :param newest: the newest version that can be read.
+    :param upgrade: makes the table of an older version one of the newest.
+    :param name: what to call the value in an error; the class's name when left out.
+    :param described: what to call the format in an error.
+    """
+
+    newest: int
+    upgrade: Upgrade
+    name: str = ""
+    described: str = "format"
+
+
+def load_value(kind: type[_T], text: str, form: RecordFormat, *, source: str) -> _T:
     """Read a frozen value from the JSON that :func:`dump_value` wrote; it holds its ``format_version``.
 
-    :param newest: the newest format that can be read.
+    :param form: the format, and how older versions of it are read.
     :param source: what to call the text in an error.
-    :param upgrade: what makes the table of an older format one of the newest.
-    :param name: what to call the value in an error; the class's name when left out.
-    :param format_name: what to call its format.
     :raises UsageError: the text is damaged.
     :raises NewerFormatError: it is of a newer format.
     """
     value = parse_json(text, source)
     if isinstance(value, dict):
         version = value.get("format_version")
-        if isinstance(version, int) and version > newest:
+        if isinstance(version, int) and version > form.newest:
             raise NewerFormatError(
-                f"{source} is of {format_name or 'format'} {version}, and this harness reads up to format {newest}",
+                f"{source} is of {form.described} {version}, and this harness reads up to format {form.newest}",
                 evidence=f'"format_version": {version}',
                 remedy="read it with the harness that wrote it, or a newer one",
             )
-        value = upgrade(value)
-    return from_table(kind, value, name=name or kind.__name__, source=source)
+        value = form.upgrade(value)
+    return from_table(kind, value, name=form.name or kind.__name__, source=source)
 
 
 def schema_of(kind: type) -> Table:

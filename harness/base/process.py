@@ -72,28 +72,45 @@ def find_program(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a program finds when it starts.
+
+    :param cwd: the folder it starts in; None for the current one.
+    :param env: the whole environment; None for this process's own.
+    :param pass_fds: descriptors that the program keeps, by the same numbers.
+    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/base/seccomp.py``.
+    """
+
+    cwd: Path | None = None
+    env: Mapping[str, str] | None = None
+    pass_fds: Sequence[int] = ()
+    may_set_times: bool = True
+
+
+INHERITED = Surroundings()
+"""A program finds what this process has."""
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
     deadline: Deadline,
     check: bool = True,
     stdin: bytes = b"",
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    may_set_times: bool = True,
+    within: Surroundings = INHERITED,
     remedy: str = "",
 ) -> Completed:
     """Run a program to its end and return what it said.
 
     :param check: raise when the exit status is not 0.
-    :param env: the whole environment; None inherits this one.
-    :param may_set_times: see :func:`start`.
+    :param within: what the program finds when it starts.
     :param remedy: what to do if it fails, for the error.
     :raises HostError: the program is missing, failed (with ``check``), or did not end before the deadline.
     """
     words = tuple(os.fspath(word) for word in argv)
     pipe = subprocess.PIPE
-    with start(words, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, may_set_times=may_set_times) as child:
+    with start(words, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
         seconds, began = deadline.seconds_left, time.monotonic()
         try:
             stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
@@ -122,17 +139,13 @@ def start(
     stdin: int | None = subprocess.DEVNULL,
     stdout: int | None = subprocess.DEVNULL,
     stderr: int | None = subprocess.DEVNULL,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    pass_fds: Sequence[int] = (),
-    may_set_times: bool = True,
+    within: Surroundings = INHERITED,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program for the length of a ``with`` block; it is killed and reaped at the block's end.
 
     The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
 
-    :param pass_fds: descriptors the child keeps, by the same numbers.
-    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/base/seccomp.py``.
+    :param within: what the program finds when it starts.
     :raises HostError: the program is missing or cannot be executed.
     """
     words = [os.fspath(word) for word in argv]
@@ -146,10 +159,10 @@ def start(
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                cwd=cwd,
-                env=env,
-                pass_fds=tuple(pass_fds),
-                preexec_fn=_prepare(os.getpid(), mask, None if may_set_times else refuse_setting_times()),
+                cwd=within.cwd,
+                env=within.env,
+                pass_fds=tuple(within.pass_fds),
+                preexec_fn=_prepare(os.getpid(), mask, None if within.may_set_times else refuse_setting_times()),
             )
         except OSError as error:
             # Absent, not executable, of another machine, or no memory or process left to start it with.
@@ -161,7 +174,9 @@ def start(
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if _LOG.isEnabledFor(logging.DEBUG):
-            _LOG.debug("started process %d%s: %s", child.pid, f" in {cwd}" if cwd else "", shlex.join(words))
+            _LOG.debug(
+                "started process %d%s: %s", child.pid, f" in {within.cwd}" if within.cwd else "", shlex.join(words)
+            )
         yield child
     finally:
         if child is not None:

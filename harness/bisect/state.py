@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.base.json_records import Seconds, dump_value, load_value
+from harness.base.json_records import RecordFormat, Seconds, dump_value, load_value
 from harness.bisect.targets import Kind, Target
 from harness.results.older_formats import upgrade_bisection
 
@@ -141,4 +141,4 @@ def load_bisect(text: str, *, source: str) -> BisectState:
     :raises UsageError: it is damaged.
     :raises NewerFormatError: it was written by a newer harness.
     """
-    return load_value(BisectState, text, newest=FORMAT_VERSION, source=source, upgrade=upgrade_bisection)
+    return load_value(BisectState, text, RecordFormat(FORMAT_VERSION, upgrade_bisection), source=source)

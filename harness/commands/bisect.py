@@ -35,7 +35,24 @@ TREE_HELP = """TREE is one of:
 """
 
 
-@click.command(epilog=TREE_HELP)
+BISECT_HELP = """Find the commits of TREE that changed what the kernel does between --good
+and --bad: every case and trait that differs, in one go.
+
+Killed or interrupted, it goes on where it was when it is started again.
+
+\b
+Exit status:
+  0    everything is traced to a commit
+  1    something is not: hidden by commits that do not build or boot, or
+       flaky at both ends; or an end does not build or boot
+  2    a case file is broken
+  3    this host is at fault; start it again
+  4    wrong usage: no such revision, ends that do not differ
+  130  interrupted
+"""
+
+
+@click.command(help=BISECT_HELP, epilog=TREE_HELP)
 @click.argument("tree")
 @click.option("--good", metavar="REV", default="", help="The older end, as it should be.")
 @click.option("--bad", metavar="REV", default="", help="The newer end, as it should not be.  [default: HEAD]")
@@ -76,21 +93,7 @@ def bisect(
     building: BuildOptions,
     results: Path,
 ) -> int:
-    """Find the commits of TREE that changed what the kernel does between --good
-    and --bad: every case and trait that differs, in one go.
-
-    Killed or interrupted, it goes on where it was when it is started again.
-
-    \b
-    Exit status:
-      0    everything is traced to a commit
-      1    something is not: hidden by commits that do not build or boot, or
-           flaky at both ends; or an end does not build or boot
-      2    a case file is broken
-      3    this host is at fault; start it again
-      4    wrong usage: no such revision, ends that do not differ
-      130  interrupted
-    """
+    """Find the commits that changed a behavior; see :data:`BISECT_HELP`."""
     from harness.bisect.request import BisectRequest, TraceSelection
     from harness.report.display.plain import choose_display
 

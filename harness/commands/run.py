@@ -25,7 +25,27 @@ if TYPE_CHECKING:
     from harness.semantics.traits import Semantics
 
 
-@click.command(epilog=options.KERNEL_HELP)
+RUN_HELP = """Run the cases on a kernel (deb when none is named).
+
+\b
+Exit status:
+  0    all is as expected; with --baseline: nothing regressed
+  1    a verdict differs, or the kernel does not apply, build or boot
+  2    a case file is broken, the others were run; a known failure expired
+  3    this host, or the harness itself, is at fault
+  4    wrong usage: an unknown word, an image that is none
+  130  interrupted
+
+
+With --bisect-status, as 'git bisect run' reads it:
+  0    good: all is as expected
+  1    bad: a verdict differs
+  125  cannot be judged: does not apply, build or boot, or no case applies
+  128  anything else; the bisection ends
+"""
+
+
+@click.command(help=RUN_HELP, epilog=options.KERNEL_HELP)
 @click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
 @options.cases
 @options.expression
@@ -76,24 +96,7 @@ def run(
     bisect_status: bool,
     results: Path,
 ) -> int:
-    """Run the cases on a kernel (deb when none is named).
-
-    \b
-    Exit status:
-      0    all is as expected; with --baseline: nothing regressed
-      1    a verdict differs, or the kernel does not apply, build or boot
-      2    a case file is broken, the others were run; a known failure expired
-      3    this host, or the harness itself, is at fault
-      4    wrong usage: an unknown word, an image that is none
-      130  interrupted
-
-    
-    With --bisect-status, as 'git bisect run' reads it:
-      0    good: all is as expected
-      1    bad: a verdict differs
-      125  cannot be judged: does not apply, build or boot, or no case applies
-      128  anything else; the bisection ends
-    """
+    """Run the cases on a kernel; see :data:`RUN_HELP`."""
     from harness.report.display.plain import choose_display
     from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.kernellog.reader import scan
+from harness.kernellog.splat import Splat
 
 _LINES_SHOWN = 15
 
@@ -37,6 +40,7 @@ def explain_boot(
     if not lines and not is_starved:
         return _silent(qemu_said, kernel, is_running=is_running)
     splats = scan(kernel_log)
+    fatal = [splat for splat in splats if splat.fatal]
     if any(words in kernel_log for words in _NO_ROOT):
         return SeriesError(
             f"the kernel {kernel} came up but did not run the guest's /init",
@@ -44,7 +48,6 @@ def explain_boot(
             remedy="it needs CONFIG_BLK_DEV_INITRD (initramfs), CONFIG_BINFMT_ELF and CONFIG_BINFMT_SCRIPT built in, "
             "and CONFIG_64BIT",
         )
-    fatal = [splat for splat in splats if splat.fatal]
     if fatal or (splats and not is_running):
         told = (fatal or splats)[0]
         return KernelEndedError(
@@ -58,6 +61,15 @@ def explain_boot(
             evidence=f"{last}\n{qemu_said}".strip(),
             remedy="a kernel that reboots by itself shows its reason above",
         )
+    return _too_slow(lines, splats, kernel, is_starved=is_starved)
+
+
+def _too_slow(lines: Sequence[str], splats: Sequence[Splat], kernel: str, *, is_starved: bool) -> HarnessError:
+    """The error for a machine that runs, and whose shells are not ready.
+
+    :param lines: the kernel log. :param splats: what it tells of.
+    """
+    last = "\n".join(lines[-_LINES_SHOWN:])
     if missing := [line for line in lines if _NO_PORT in line]:
         return SeriesError(
             f"the kernel {kernel} came up, but has too few serial ports for the guest's three shells",

@@ -75,7 +75,7 @@ def render(entries: Iterable[Entry]) -> Iterator[bytes]:
         for piece in _render_entry(placed[path], path.removeprefix("/") or ".", number):
             length += len(piece)
             yield piece
-    trailer = _header(_TRAILER, number=0, mode=0, links=1)
+    trailer = _header(_TRAILER, number=0, mode=0)
     length += len(trailer)
     yield trailer + bytes(-length % 512)
 
@@ -106,21 +106,21 @@ def _render_entry(entry: Entry, name: str, number: int) -> Iterator[bytes]:
     match entry:
         case Directory():
             mode = stat.S_IFDIR | entry.mode
-            yield _header(name, number=number, mode=mode, links=2, uid=entry.uid, gid=entry.gid)
+            yield _header(name, number=number, mode=mode, owner=(entry.uid, entry.gid))
         case File():
             mode, size = stat.S_IFREG | entry.mode, len(entry.content)
             if size > _LARGEST_FILE_BYTES:
                 raise ValueError(f"{entry.path} is too large for the format: {size} bytes")
-            yield _header(name, number=number, mode=mode, links=1, uid=entry.uid, gid=entry.gid, size=size)
+            yield _header(name, number=number, mode=mode, owner=(entry.uid, entry.gid), size=size)
             yield entry.content
             yield bytes(-size % 4)
         case Symlink():
             target = entry.target.encode()
-            yield _header(name, number=number, mode=stat.S_IFLNK | 0o777, links=1, size=len(target))
+            yield _header(name, number=number, mode=stat.S_IFLNK | 0o777, size=len(target))
             yield target + bytes(-len(target) % 4)
         case CharDevice():
             mode = stat.S_IFCHR | entry.mode
-            yield _header(name, number=number, mode=mode, links=1, device=(entry.major, entry.minor))
+            yield _header(name, number=number, mode=mode, device=(entry.major, entry.minor))
 
 
 def _header(
@@ -128,14 +128,17 @@ def _header(
     *,
     number: int,
     mode: int,
-    links: int,
-    uid: int = 0,
-    gid: int = 0,
+    owner: tuple[int, int] = (0, 0),
     size: int = 0,
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
+    """The header of an entry.
+
+    :param owner: user and group. :param device: major and minor number.
+    """
+    links = 2 if stat.S_ISDIR(mode) else 1
     named = name.encode() + b"\0"
     # inode, mode, uid, gid, nlink, mtime, filesize, file's device (two), node's device (two), namesize, check
-    fields = (number, mode, uid, gid, links, 0, size, 0, 0, *device, len(named), 0)
+    fields = (number, mode, *owner, links, 0, size, 0, 0, *device, len(named), 0)
     whole = _MAGIC + b"".join(b"%08X" % field for field in fields) + named
     return whole + bytes(-len(whole) % 4)

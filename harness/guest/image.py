@@ -96,7 +96,9 @@ def build_guest_image(context: Context, *, definition: Path, init: Path, helper:
     key = digest_of(
         _FORMAT,
         sources.texts_digest,
-        process.run([sources.compiler, "--version"], deadline=context.deadline, env=_ENVIRONMENT).stdout,
+        process.run(
+            [sources.compiler, "--version"], deadline=context.deadline, within=process.Surroundings(env=_ENVIRONMENT)
+        ).stdout,
         static_library,
         *(part for path, content in contents.items() for part in (str(path), content)),
     )
@@ -203,10 +205,17 @@ def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
     for requirement in sources.definition.requirements:
         program = sources.programs[requirement.program]
         probe_deadline = deadline.sooner(_PROBE_SECONDS)
-        answer = process.run([str(program), *requirement.words], deadline=probe_deadline, check=False, env=_ENVIRONMENT)
+        answer = process.run(
+            [str(program), *requirement.words],
+            deadline=probe_deadline,
+            check=False,
+            within=process.Surroundings(env=_ENVIRONMENT),
+        )
         if requirement.expect in answer.text:
             continue
-        version = process.run([program, "--version"], deadline=probe_deadline, check=False, env=_ENVIRONMENT)
+        version = process.run(
+            [program, "--version"], deadline=probe_deadline, check=False, within=process.Surroundings(env=_ENVIRONMENT)
+        )
         found = (version.complaint.splitlines() or ["it does not say its version"])[0]
         package = sources.definition.programs[requirement.program]
         raise HostError(
@@ -225,14 +234,16 @@ def _find_libraries(programs: Iterable[Path], deadline: Deadline) -> tuple[Path,
         loader = elf.find_interpreter(_read(program), name=str(program))
         if loader is None:
             continue
-        said = process.run([loader, "--list", program], deadline=deadline, env=_ENVIRONMENT).text
+        said = process.run(
+            [loader, "--list", program], deadline=deadline, within=process.Surroundings(env=_ENVIRONMENT)
+        ).text
         libraries |= {Path(loader), *(Path(path) for path in elf.parse_loader_list(said, name=str(program)))}
     return tuple(sorted(libraries))
 
 
 def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
     argv = [str(compiler), "-print-file-name=libc.a"]
-    path = Path(process.run(argv, deadline=deadline, env=_ENVIRONMENT).text.strip())
+    path = Path(process.run(argv, deadline=deadline, within=process.Surroundings(env=_ENVIRONMENT)).text.strip())
     if not path.is_absolute() or not path.exists():
         raise HostError(
             "the compiler has no static C library",
@@ -250,7 +261,7 @@ def _compile(sources: _Sources, folder: Path, deadline: Deadline) -> bytes:
         process.run(
             [sources.compiler, *_CFLAGS, "-o", made, sources.helper],
             deadline=deadline,
-            env=_ENVIRONMENT,
+            within=process.Surroundings(env=_ENVIRONMENT),
             remedy=f"install a working compiler: apt-get install {packages}",
         )
     program = made.read_bytes()
@@ -269,7 +280,9 @@ def _entries(
         if not package.has_applets:
             continue
         (box,) = package.programs
-        listed = process.run([sources.programs[box], "--list"], deadline=deadline, env=_ENVIRONMENT).text.split()
+        listed = process.run(
+            [sources.programs[box], "--list"], deadline=deadline, within=process.Surroundings(env=_ENVIRONMENT)
+        ).text.split()
         free = sorted({f"/usr/bin/{applet}" for applet in listed} - taken)
         entries += [cpio.Symlink(path, box) for path in free]
     return entries

@@ -245,7 +245,7 @@ def running(
                 words,
                 stdout=log.fileno(),
                 stderr=log.fileno(),
-                pass_fds=[*ports.values(), monitor_end.fileno(), *pass_fds],
+                within=process.Surroundings(pass_fds=[*ports.values(), monitor_end.fileno(), *pass_fds]),
             )
         )
         for _, theirs in pairs.values():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from harness.base.json_records import from_table, load_value, parse_json
+from harness.base.json_records import RecordFormat, from_table, load_value, parse_json
 from harness.model import run_record, series_record
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import SeriesRecord
 from harness.results.older_formats import upgrade_case, upgrade_run, upgrade_series
+
+_RUN = RecordFormat(run_record.FORMAT_VERSION, upgrade_run, name="run", described="run record format")
+_SERIES = RecordFormat(series_record.FORMAT_VERSION, upgrade_series, name="series")
 
 
 def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
@@ -16,15 +19,7 @@ def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
     :raises UsageError: the text is damaged.
     :raises NewerFormatError: it is of a newer format.
     """
-    return load_value(
-        RunRecord,
-        text,
-        newest=run_record.FORMAT_VERSION,
-        source=source,
-        upgrade=upgrade_run,
-        name="run",
-        format_name="run record format",
-    )
+    return load_value(RunRecord, text, _RUN, source=source)
 
 
 def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
@@ -45,6 +40,4 @@ def load_series(text: str, *, source: str) -> SeriesRecord:
     :raises UsageError: the text is damaged.
     :raises NewerFormatError: it is of a newer format.
     """
-    return load_value(
-        SeriesRecord, text, newest=series_record.FORMAT_VERSION, source=source, upgrade=upgrade_series, name="series"
-    )
+    return load_value(SeriesRecord, text, _SERIES, source=source)

@@ -80,10 +80,7 @@ def run_cases(
     bench = make_bench(prepared, settings.semantics, folder=folder.path)
     record = first_record(bench, command=settings.command, workers=selection.workers)
     earlier = settings.judging.baseline.of(prepared.kernel) if settings.judging.baseline is not None else None
-    own_notes = [f"cases are asked {selection.rounds}"] if selection.rounds != ONCE else []
-    if settings.judging.baseline is not None and earlier is None:
-        line = kernel_line(prepared.kernel)
-        own_notes.append(f"no baseline: {settings.judging.baseline.results} holds no complete run of {line} yet")
+    own_notes = _notes_before(settings, prepared, has_earlier=earlier is not None)
     for note in own_notes:
         report(Note(note))
     record = replace(record, notes=(*record.notes, *own_notes))
@@ -118,6 +115,16 @@ def run_cases(
         names = (earlier.name, folder.path.name)
         report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: bool) -> list[str]:
+    """What the user should know of how the cases are run and judged."""
+    rounds, baseline = settings.selection.rounds, settings.judging.baseline
+    notes = [f"cases are asked {rounds}"] if rounds != ONCE else []
+    if baseline is not None and not has_earlier:
+        line = kernel_line(prepared.kernel)
+        notes.append(f"no baseline: {baseline.results} holds no complete run of {line} yet")
+    return notes
 
 
 def _run_rounds(listener: RunRecorder) -> PytestRun:

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store, digest_of
 from harness.kernel.git.command import git
 from harness.kernel.git.repository import initialise
@@ -134,7 +134,11 @@ def _change(step: str, at: int, work: Path, *, deadline: Deadline) -> None:
         backwards = ["--reverse"] if step.startswith("-") else []
         patches: Sequence[Path] = sorted((paths.SERIES / step[1:]).glob("*.patch"))
         for patch in reversed(patches) if backwards else patches:
-            run(["git", "apply", *backwards, patch], cwd=work, deadline=deadline, env={"GIT_DIR": "/nonexistent"})
+            run(
+                ["git", "apply", *backwards, patch],
+                within=Surroundings(cwd=work, env={"GIT_DIR": "/nonexistent"}),
+                deadline=deadline,
+            )
 
 
 def _append(file: Path, text: str) -> None:

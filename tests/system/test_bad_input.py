@@ -13,7 +13,7 @@ from junitparser import JUnitXml
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.guest import template
 from harness.model.verdict import Outcome
@@ -259,7 +259,7 @@ def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_o
     mounts += [f"mount -o remount,ro {small}"] if read_only else []
     command = with_mounts(mounts, harness("run", "--cases", host.case, "-n", "1", *words))
     env = environment(HARNESS_STORE=str(store))
-    done = run(command, deadline=Deadline.after(120), check=False, env=env)
+    done = run(command, deadline=Deadline.after(120), check=False, within=Surroundings(env=env))
     return Told(ExitStatus(done.status), done.text + done.stderr.decode())
 
 

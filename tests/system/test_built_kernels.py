@@ -56,7 +56,9 @@ TELLING = (
 
 def start(*words: str | Path) -> process.Completed:
     """Run the harness to its end, however long a build takes."""
-    return process.run(harness(*words), deadline=Deadline.after(SECONDS), check=False, env=environment())
+    return process.run(
+        harness(*words), deadline=Deadline.after(SECONDS), check=False, within=process.Surroundings(env=environment())
+    )
 
 
 def folder_of(done: process.Completed) -> Path:

@@ -20,7 +20,7 @@ from harness.base import paths as places
 from harness.base import process, store_usage
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
-from harness.base.process import PIPE
+from harness.base.process import PIPE, Surroundings
 from harness.base.process import start as start_process
 from harness.base.store import Store
 from harness.cli import COMMANDS
@@ -150,7 +150,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with start_process(
-        harness("clean"), stdout=writer, stderr=PIPE, env=environment(HARNESS_STORE=str(tmp_path))
+        harness("clean"), stdout=writer, stderr=PIPE, within=Surroundings(env=environment(HARNESS_STORE=str(tmp_path)))
     ) as child:
         os.close(writer)
         _, said = child.communicate(timeout=30)
@@ -297,7 +297,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     (tmp_path / "good.session").write_text(GOOD)
     script = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     command = ["sh", "-c", script, "sh", *harness("accept", tmp_path / "good.session")]
-    done = process.run(command, deadline=Deadline.after(30), check=False, cwd=tmp_path)
+    done = process.run(command, deadline=Deadline.after(30), check=False, within=process.Surroundings(cwd=tmp_path))
 
     assert done.status == ExitStatus.USAGE
     assert done.stderr.startswith(b"harness: the folder in which this was started is gone\n")
@@ -345,7 +345,9 @@ def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[s
     """The harness, once it has printed a line that matches."""
     with ExitStack() as ends:
         with signals_by_default():
-            command = start_process(harness(*words), stdout=PIPE, stderr=PIPE, cwd=cwd, env=environment())
+            command = start_process(
+                harness(*words), stdout=PIPE, stderr=PIPE, within=Surroundings(cwd=cwd, env=environment())
+            )
             child = ends.enter_context(command)
         assert child.stdout is not None
         for line in child.stdout:

@@ -14,7 +14,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.deadline import Deadline
-from harness.base.process import Completed, find_program, python, run
+from harness.base.process import Completed, Surroundings, find_program, python, run
 from harness.base.store import STORE_VARIABLE, Store
 from harness.results.folder import load_run
 from tests.private_mounts import needs_mounts, with_mounts
@@ -55,14 +55,14 @@ class Account:
         words = ["env", "-i", *(f"{name}={value}" for name, value in variables.items() if value)]
         words += [str(self.environment / "bin" / "harness"), *arguments]
         whole = with_mounts(mounts, words) if mounts else words
-        return run(whole, deadline=Deadline.after(SECONDS), check=False, cwd=self.home)
+        return run(whole, deadline=Deadline.after(SECONDS), check=False, within=Surroundings(cwd=self.home))
 
 
 def tracked_files() -> set[str]:
     """The files that git tracks here; a test is skipped where there is no git."""
     if find_program("git") is None or not (paths.ROOT / ".git").exists():
         pytest.skip("this is not a git checkout")
-    listed = run(["git", "ls-files", "-z"], deadline=Deadline.after(60), cwd=paths.ROOT)
+    listed = run(["git", "ls-files", "-z"], deadline=Deadline.after(60), within=Surroundings(cwd=paths.ROOT))
     return {name for name in listed.text.split("\0") if name and (paths.ROOT / name).exists()}
 
 

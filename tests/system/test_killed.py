@@ -89,7 +89,12 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
     with contextlib.ExitStack() as ends:
         with signals_by_default():
             run = ends.enter_context(
-                process.start(run_words, cwd=paths.ROOT, stdout=process.PIPE, stderr=None, env=environment())
+                process.start(
+                    run_words,
+                    within=process.Surroundings(cwd=paths.ROOT, env=environment()),
+                    stdout=process.PIPE,
+                    stderr=None,
+                )
             )
         await_hanging(run, results)
         with descendants(run.pid) as below:
@@ -102,7 +107,7 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
     after = process.run(
         words(cases / "a.session", results, workers=workers),
         deadline=Deadline.after(60),
-        cwd=paths.ROOT,
+        within=process.Surroundings(cwd=paths.ROOT),
         check=False,
     )
 

@@ -172,7 +172,9 @@ def test_a_killed_controller(prepared: Prepared, tmp_path: Path) -> None:
         "    admin.run('sleep 1000', seconds=300)\n"
     )
     words = ["-n", "1", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
-    with process.start([*process.python("pytest"), *words], cwd=paths.ROOT, stderr=None) as controller:
+    with process.start(
+        [*process.python("pytest"), *words], within=process.Surroundings(cwd=paths.ROOT), stderr=None
+    ) as controller:
         worker, machine = (int(word) for word in first_line(tmp_path / "fifo").split())
         with watched(worker) as worker_fd, watched(machine) as machine_fd:
             os.kill(controller.pid, signal.SIGKILL)

@@ -76,7 +76,7 @@ def test_a_real_history_is_bisected(history: RealHistory, tmp_path: Path) -> Non
         harness(*words, *files, *traced, "--results", tmp_path / "results"),
         deadline=Deadline.after(SECONDS),
         check=False,
-        env=environment(),
+        within=process.Surroundings(env=environment()),
     )
     assert told.status == 0, told.complaint
     answer = json.loads(told.stdout)

@@ -13,7 +13,7 @@ import pytest
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.kernel.git.worktree import check_out_sparsely
 from harness.kernel.patches.shipped import ShippedSeries, find_shipped, shipped_names
@@ -228,7 +228,7 @@ def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source, tm
             tree.git("am", "--quiet", str(path), deadline=soon())
     patches = sorted((SERIES / name).glob("*.patch"))
     tree.git("am", "--quiet", "--whitespace=error-all", *map(str, patches), deadline=soon())
-    said = run([*CHECKPATCH, *patches], cwd=tree.path, check=False, deadline=soon())
+    said = run([*CHECKPATCH, *patches], within=Surroundings(cwd=tree.path), check=False, deadline=soon())
 
     assert (said.stdout.decode(), said.stderr.decode(), said.status) == ("", "", 0)
     assert not tree.git("status", "--porcelain", deadline=soon()).stdout

@@ -10,7 +10,7 @@ import pytest
 from harness import pipeline
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HostError
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.doctor import CheckState, HostFinding, examine, install_line
 from tests.private_mounts import needs_mounts, with_mounts
@@ -100,7 +100,7 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     """A run would not get far; no package helps."""
     command = with_mounts([f"mount -t tmpfs -o size=100M tmpfs {tmp_path}"], harness("doctor"))
     env = environment(HARNESS_STORE=str(tmp_path / "store"))
-    done = run(command, deadline=Deadline.after(60), check=False, env=env)
+    done = run(command, deadline=Deadline.after(60), check=False, within=Surroundings(env=env))
     told = Told(ExitStatus(done.status), done.text)
 
     assert told.status is ExitStatus.HOST

@@ -53,7 +53,6 @@ def configure(
     worktree: WorkTree,
     *,
     fragments: Sequence[str | Path] = DEFAULT,
-    architecture: str = "x86_64",
     assignments: Sequence[str] = (),
     trusted: bool = False,
 ) -> Config:
@@ -67,7 +66,7 @@ def configure(
     :raises SeriesError: the tree's Kconfig does not work, or this kernel does not grant what the harness needs.
     :raises HostError: bubblewrap or a program that Kconfig runs is missing.
     """
-    order = read_order(context, tree, fragments, architecture=architecture, assignments=assignments)
+    order = read_order(context, tree, fragments, assignments=assignments)
 
     def fill(folder: Path) -> None:
         output = folder / "output"
@@ -86,14 +85,13 @@ def find_config(
     tree: Tree,
     *,
     fragments: Sequence[str | Path] = DEFAULT,
-    architecture: str = "x86_64",
     assignments: Sequence[str] = (),
 ) -> Config | None:
     """What :func:`configure` would say, when it is known already; no work tree is needed.
 
     :raises UsageError: a fragment cannot be read, or two of them disagree.
     """
-    order = read_order(context, tree, fragments, architecture=architecture, assignments=assignments)
+    order = read_order(context, tree, fragments, assignments=assignments)
     place = context.store.find(KIND, order.key)
     return _load(place, order) if place else None
 

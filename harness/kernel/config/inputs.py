@@ -23,6 +23,7 @@ DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
 
 # Grows when the same input would give another config.
 _RECIPE = "1"
+_ARCHITECTURE = "x86_64"
 _SUFFIX = ".config"
 _DIGEST_KIND = "kernel-kconfig"
 _DIGEST = "digest"
@@ -58,7 +59,7 @@ class ConfigInputs:
 
 
 def read_order(
-    context: Context, tree: Tree, words: Sequence[str | Path], *, architecture: str, assignments: Sequence[str]
+    context: Context, tree: Tree, words: Sequence[str | Path], *, assignments: Sequence[str]
 ) -> ConfigInputs:
     """Read what was named.
 
@@ -84,7 +85,7 @@ def read_order(
     names = tuple(fragment.name for fragment in ([start] if start else []) + found)
     key = digest_of(
         _RECIPE,
-        architecture,
+        _ARCHITECTURE,
         start.start.encode(errors="surrogateescape") if start else "",
         repr(requests),
         "\0".join(assignments),

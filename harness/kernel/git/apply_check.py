@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
-from harness.kernel.git.command import git
+from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import find_commit, near_tags
 
@@ -78,7 +78,7 @@ def try_patch(
     """
     with _index(repository, commit, files, deadline=deadline) as index:
         words = ("apply", "--check", "--cached", *(("--reverse",) if reverse else ()), "-")
-        return git(repository.git_dir, *words, stdin=text, index=index, check=False, deadline=deadline)
+        return git(repository.git_dir, *words, stdin=text, files=GitFiles(index=index), check=False, deadline=deadline)
 
 
 def find_tag(repository: Repository, base: str, text: bytes, files: Sequence[str], *, deadline: Deadline) -> str:
@@ -106,5 +106,5 @@ def _index(repository: Repository, commit: str, files: Sequence[str], *, deadlin
     with tempfile.TemporaryDirectory(prefix="harness-index-") as folder:
         index = Path(folder) / "index"
         words = ("update-index", "-z", "--index-info")
-        git(repository.git_dir, *words, stdin=listed, index=index, deadline=deadline)
+        git(repository.git_dir, *words, stdin=listed, files=GitFiles(index=index), deadline=deadline)
         yield index

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import Completed, run
+from harness.base.process import Completed, Surroundings, run
 
 FIXED_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """The date of every commit that the harness makes: the same input gives the same hash."""
@@ -42,46 +42,60 @@ _SETTINGS = {
 _KEPT_VARIABLES = {"GIT_EXEC_PATH", "GIT_SSL_CAINFO"}
 
 
+@dataclass(frozen=True, slots=True)
+class GitFiles:
+    """The files that git works with besides the repository.
+
+    :param work_tree: the folder with the files of a commit; None for none.
+    :param index: the index file, in place of the repository's own.
+    :param cwd: the folder to start git in; None for the current one.
+    """
+
+    work_tree: Path | None = None
+    index: Path | None = None
+    cwd: Path | None = None
+
+
+NO_FILES = GitFiles()
+"""Git works with the repository alone."""
+
+
 def git(
     git_dir: Path | None,
     *words: str,
     deadline: Deadline,
     check: bool = True,
     stdin: bytes = b"",
-    work_tree: Path | None = None,
-    index: Path | None = None,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    files: GitFiles = NO_FILES,
 ) -> Completed:
     """Run ``git WORDS...`` to its end and return what it said.
 
-    :param git_dir: the repository; None lets git look for it, from ``cwd`` upwards.
+    :param git_dir: the repository; None lets git look for it, from the folder it starts in upwards.
     :param check: raise when the exit status is not 0.
-    :param index: the index file to use in place of the repository's.
-    :param env: more variables, over those that are always set.
+    :param files: the files to work with.
     :raises HostError: git is missing, failed (with ``check``), or did not end before the deadline.
     """
-    _LOG.debug("git of %s: %s", git_dir or cwd or "no repository", words)
+    _LOG.debug("git of %s: %s", git_dir or files.cwd or "no repository", words)
     return run(
         ["git", *words],
         deadline=deadline,
         check=check,
         stdin=stdin,
-        cwd=cwd,
-        env=environment(git_dir, work_tree=work_tree, index=index, more=env),
-        may_set_times=False,  # of a user's objects that ours has borrowed
+        within=Surroundings(
+            cwd=files.cwd,
+            env=environment(git_dir, files),
+            may_set_times=False,  # of a user's objects that ours has borrowed
+        ),
         remedy="see whether the disk is full ('harness clean' shows what the store holds), then run it again",
     )
 
 
-def environment(
-    git_dir: Path | None,
-    *,
-    work_tree: Path | None = None,
-    index: Path | None = None,
-    more: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """The whole environment of a git program, for who has to start one that is talked to while it runs."""
+def environment(git_dir: Path | None, files: GitFiles = NO_FILES) -> dict[str, str]:
+    """Return the whole environment of a git program, also for one that is talked to while it runs.
+
+    :param git_dir: the repository; None lets git look for it.
+    :param files: the files to work with.
+    """
     # A run from within a git hook inherits GIT_DIR and GIT_INDEX_FILE: those of the user's repository.
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT_VARIABLES
@@ -105,6 +119,5 @@ def environment(
     }
     for number, (name, value) in enumerate(_SETTINGS.items()):
         variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    places = {"GIT_DIR": git_dir, "GIT_WORK_TREE": work_tree, "GIT_INDEX_FILE": index}
-    variables |= {name: str(place.absolute()) for name, place in places.items() if place is not None}
-    return {**variables, **(more or {})}
+    places = {"GIT_DIR": git_dir, "GIT_WORK_TREE": files.work_tree, "GIT_INDEX_FILE": files.index}
+    return variables | {name: str(place.absolute()) for name, place in places.items() if place is not None}

@@ -9,7 +9,7 @@ from typing import IO
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.process import PIPE, start
+from harness.base.process import PIPE, Surroundings, start
 from harness.kernel.git.command import FIXED_TIME, IDENTITY, environment
 from harness.kernel.git.repository import Repository
 
@@ -53,7 +53,7 @@ def import_files(repository: Repository, files: Iterable[TreeFile], *, message: 
         "--date-format=raw",
     ]
     env = environment(repository.git_dir)
-    with start(words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=env) as child:
+    with start(words, stdin=PIPE, stdout=PIPE, stderr=PIPE, within=Surroundings(env=env)) as child:
         assert child.stdin
         assert child.stdout
         assert child.stderr

@@ -17,7 +17,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import Completed
 from harness.base.store import digest_of
-from harness.kernel.git.command import git
+from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.repository import KIND, Repository
 
 _INDEX = "index"
@@ -62,9 +62,7 @@ class _Look:
             deadline=self.deadline,
             check=check,
             stdin=stdin,
-            work_tree=self.tree,
-            index=self.index,
-            cwd=self.tree,
+            files=GitFiles(self.tree, self.index, cwd=self.tree),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
-from harness.kernel.git.command import git
+from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.repository import Repository
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -43,7 +43,7 @@ def find_user_repository(path: Path, *, deadline: Deadline) -> UserRepository | 
         "rev-parse",
         *("--path-format=absolute", "--git-dir", "--git-common-dir", "--git-path", "objects"),
         *("--show-object-format", "--is-inside-work-tree", "--show-prefix"),
-        cwd=path,
+        files=GitFiles(cwd=path),
         check=False,
         deadline=deadline,
     )

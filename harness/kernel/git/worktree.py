@@ -20,7 +20,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
 from harness.base.store import Store
-from harness.kernel.git.command import FIXED_TIME, git
+from harness.kernel.git.command import FIXED_TIME, GitFiles, git
 from harness.kernel.git.repository import Repository
 
 KIND = "kernel-worktree"
@@ -53,7 +53,7 @@ class WorkTree:
         :raises HostError: as there.
         """
         return git(
-            self.git_dir, *words, deadline=deadline, check=check, stdin=stdin, work_tree=self.path, cwd=self.path
+            self.git_dir, *words, deadline=deadline, check=check, stdin=stdin, files=GitFiles(self.path, cwd=self.path)
         )
 
     def refresh(self, built: str | None, *, deadline: Deadline) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.process import find_program, run
+from harness.base.process import Surroundings, find_program, run
 from harness.base.store import Store, digest_of
 from harness.kernel.patches.mailbox import Mail
 from harness.kernel.patches.subject import Subject
@@ -74,7 +74,11 @@ def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
         git = {"GIT_CONFIG_GLOBAL": str(settings), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **home, **git}
         said = run(
-            [program, *_WORDS, *_WORDS_OUT], stdin=mailbox, cwd=Path(folder), env=env, check=False, deadline=deadline
+            [program, *_WORDS, *_WORDS_OUT],
+            stdin=mailbox,
+            within=Surroundings(cwd=Path(folder), env=env),
+            check=False,
+            deadline=deadline,
         )
     return said.stdout if said.status == 0 else b""
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import resource
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import psutil
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.process import find_program, run
+from harness.base.process import Surroundings, find_program, run
 
 INSIDE_TREE = "/src"
 INSIDE_OUTPUT = "/out"
@@ -70,22 +71,28 @@ def cannot_shut_in(evidence: str) -> HostError:
     )
 
 
-def bubblewrap_words(
-    *,
-    tree: Path,
-    output: Path,
-    user: int,
-    scratch_mebibytes: int,
-    status_descriptor: int,
-    cache: Path | None = None,
-    is_cache_writable: bool = False,
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """The folders of the host that a build sees.
+
+    :param tree: the kernel's files, read-only.
+    :param output: the folder that make writes to.
+    :param cache: one more folder, found inside as :data:`INSIDE_CACHE`; None for none.
+    :param is_cache_writable: whether the build may write there.
+    """
+
+    tree: Path
+    output: Path
+    cache: Path | None = None
+    is_cache_writable: bool = False
+
+
+def bubblewrap_words(mounts: Mounts, *, user: int, scratch_mebibytes: int, status_descriptor: int) -> list[str]:
     """The words before those of the program that is to run inside.
 
     :param user: who it runs as; see :func:`pick_user`.
     :param scratch_mebibytes: the size of /tmp and of /dev/shm each; both are memory.
     :param status_descriptor: where bwrap writes, as JSON, the pid of the sandbox's init and the program's exit status.
-    :param cache: one more folder, found inside as :data:`INSIDE_CACHE`.
     """
     words = [os.fspath(find_program(_PROGRAM) or _PROGRAM), "--json-status-fd", str(status_descriptor)]
     words += ["--die-with-parent", "--new-session", "--hostname", "build"]
@@ -103,9 +110,9 @@ def bubblewrap_words(
         words += ["--ro-bind-try", str(path), str(path)]
     scratch = ["--perms", "1777", "--size", str(scratch_mebibytes << 20), "--tmpfs"]
     words += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
-    words += ["--ro-bind", str(tree), INSIDE_TREE, "--bind", str(output), INSIDE_OUTPUT]
-    if cache is not None:
-        words += ["--bind" if is_cache_writable else "--ro-bind", str(cache), INSIDE_CACHE]
+    words += ["--ro-bind", str(mounts.tree), INSIDE_TREE, "--bind", str(mounts.output), INSIDE_OUTPUT]
+    if mounts.cache is not None:
+        words += ["--bind" if mounts.is_cache_writable else "--ro-bind", str(mounts.cache), INSIDE_CACHE]
     # Both are memory without a bound: bwrap's own root and its /dev.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--"]
     if is_other:
@@ -135,9 +142,14 @@ def find_complaint() -> str:
     if find_program(_PROGRAM) is None:
         return f"there is no program {_PROGRAM} on PATH (package bubblewrap)"
     words = bubblewrap_words(
-        tree=Path("/usr"), output=Path("/tmp"), user=pick_user(), scratch_mebibytes=1, status_descriptor=1
+        Mounts(Path("/usr"), Path("/tmp")), user=pick_user(), scratch_mebibytes=1, status_descriptor=1
     )
-    said = run([*words, "true"], deadline=Deadline.after(_PROBE_SECONDS), check=False, env={"PATH": os.defpath})
+    said = run(
+        [*words, "true"],
+        deadline=Deadline.after(_PROBE_SECONDS),
+        check=False,
+        within=Surroundings(env={"PATH": os.defpath}),
+    )
     return "" if said.status == 0 else f"$ {_PROGRAM} ... true\n{said.complaint}"
 
 

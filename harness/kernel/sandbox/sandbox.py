@@ -18,10 +18,11 @@ from typing import IO
 
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError
-from harness.base.process import Child, start
+from harness.base.process import Child, Surroundings, start
 from harness.kernel.sandbox.bubblewrap import (
     INSIDE_OUTPUT,
     INSIDE_TREE,
+    Mounts,
     bubblewrap_words,
     cannot_shut_in,
     limit_words,
@@ -142,16 +143,13 @@ def run_inside(
         user = os.geteuid() if sandbox.trusted else pick_user()
         stack.enter_context(handed_over(sandbox.output, user))
         words = _words(sandbox, argv, user=user, status_descriptor=status_for_child.fileno())
-        child = stack.enter_context(
-            start(
-                words,
-                stdout=output_for_child.fileno(),
-                stderr=output_for_child.fileno(),
-                cwd=sandbox.output,
-                env={**REPRODUCIBLE, **environment},
-                pass_fds=() if sandbox.trusted else [status_for_child.fileno()],
-            )
+        within = Surroundings(
+            cwd=sandbox.output,
+            env={**REPRODUCIBLE, **environment},
+            pass_fds=() if sandbox.trusted else [status_for_child.fileno()],
         )
+        log_end = output_for_child.fileno()
+        child = stack.enter_context(start(words, stdout=log_end, stderr=log_end, within=within))
         output_for_child.close()
         status_for_child.close()
         status_said = stack.enter_context(_ended_with_all_it_started(child, status, trusted=sandbox.trusted))
@@ -241,13 +239,10 @@ def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descripto
         words.append("setsid")  # a process group of its own
     else:
         words += bubblewrap_words(
-            tree=sandbox.tree,
-            output=sandbox.output,
+            Mounts(sandbox.tree, sandbox.output, sandbox.cache, sandbox.is_cache_writable),
             user=user,
             scratch_mebibytes=max(1, sandbox.bounds.memory_mebibytes // 4),
             status_descriptor=status_descriptor,
-            cache=sandbox.cache,
-            is_cache_writable=sandbox.is_cache_writable,
         )
     bounds = sandbox.bounds
     limits = limit_words(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
-from harness.base.process import PIPE, Completed, find_program, run, start
+from harness.base.process import PIPE, Completed, Surroundings, find_program, run, start
 
 _SETTINGS = ("apt.conf", "apt.conf.d", "preferences", "preferences.d", "sources.list", "sources.list.d")
 _FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)
@@ -122,7 +122,13 @@ class Apt:
         env = dict(os.environ, LC_ALL="C.UTF-8")
         if self.config is not None:
             env["APT_CONFIG"] = str(self.config)
-        return run([program, *words[1:]], deadline=deadline, check=check, cwd=cwd, env=env, remedy=update_command())
+        return run(
+            [program, *words[1:]],
+            deadline=deadline,
+            check=check,
+            within=Surroundings(cwd=cwd, env=env),
+            remedy=update_command(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

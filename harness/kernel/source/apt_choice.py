@@ -27,29 +27,40 @@ class AptChoice:
     architecture: str
 
 
+@dataclass(frozen=True, slots=True)
+class AptQuestion:
+    """What apt is asked for.
+
+    :param kind: of the fact in the store.
+    :param word: what the user wrote.
+    :param is_exact: whether the word has a version, so that new lists cannot change what it names.
+    """
+
+    kind: str
+    word: str
+    is_exact: bool = False
+
+
 def take_chosen(
     store: Store,
-    kind: str,
-    word: str,
+    question: AptQuestion,
     *,
     apt: Apt,
     find: Callable[[AptChoice], P | None],
     fetch: Callable[[], tuple[P, PackageRecord]],
-    is_exact: bool = False,
 ) -> tuple[P, str]:
     """What a word names: what it named the last time, or, when apt's lists have changed since, what apt says now.
 
-    :param kind: of the fact in the store. :param find: the product of a choice, when the store has it.
-    :param fetch: asks apt; the product, and the package that was chosen. :param is_exact: whether the word says a
-        version, so that new lists cannot change what it names.
+    :param find: the product of a choice, when the store has it.
+    :param fetch: asks apt; the product, and the package that was chosen.
     :return: the product, and a note: when apt cannot be asked, or has dropped the package, the held one is taken.
     :raises HarnessError: what ``fetch`` raises, when nothing is held.
     """
-    key = digest_of(word, str(apt.config))
-    known = _recall(store, kind, key)
+    key = digest_of(question.word, str(apt.config))
+    known = _recall(store, question.kind, key)
     mark = apt.mark()
     held = find(known) if known else None
-    if known and held and (known.mark == mark or is_exact):
+    if known and held and (known.mark == mark or question.is_exact):
         return held, ""
     try:
         product, record = fetch()
@@ -57,7 +68,7 @@ def take_chosen(
         if known is None or held is None:
             raise
         return held, f"{known.package} {known.version} was taken from the store, newer or not: {error.what}"
-    store.remember(kind, key, asdict(AptChoice(mark, record.package, record.version, record.architecture)))
+    store.remember(question.kind, key, asdict(AptChoice(mark, record.package, record.version, record.architecture)))
     return product, ""
 
 

@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.store import Store, digest_of
 from harness.kernel.source.apt import Apt, PackageRecord, extract_boot, update_command
-from harness.kernel.source.apt_choice import AptChoice, take_chosen
+from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"
@@ -65,12 +65,10 @@ def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_
 
     fetched, note = take_chosen(
         context.store,
-        _CHOICE,
-        spec.render(),
+        AptQuestion(_CHOICE, spec.render(), is_exact=bool(spec.version)),
         apt=apt,
         find=lambda choice: _find(context.store, choice),
         fetch=fetch,
-        is_exact=bool(spec.version),
     )
     return replace(fetched, note=note) if note else fetched
 

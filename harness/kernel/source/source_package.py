@@ -15,7 +15,7 @@ from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository, initialise
 from harness.kernel.source.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
-from harness.kernel.source.apt_choice import AptChoice, take_chosen
+from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"
@@ -56,7 +56,11 @@ def import_source_package(context: Context, version: str, *, apt: Apt) -> Import
         return _import(context, record, apt=apt), record
 
     imported, note = take_chosen(
-        context.store, _CHOICE, version, apt=apt, find=lambda choice: _find(context.store, choice), fetch=fetch
+        context.store,
+        AptQuestion(_CHOICE, version),
+        apt=apt,
+        find=lambda choice: _find(context.store, choice),
+        fetch=fetch,
     )
     return replace(imported, note=note) if note else imported
 

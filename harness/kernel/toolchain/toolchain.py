@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.kernel.git.repository import Repository
 from harness.kernel.sandbox.sandbox import REPRODUCIBLE
 from harness.kernel.toolchain.compilers import (
@@ -28,7 +28,7 @@ def find_toolchain(*, deadline: Deadline) -> Toolchain:
     lines = []
     for tool in Tool:
         try:
-            said = run([tool.value, "--version"], deadline=deadline, env=REPRODUCIBLE)
+            said = run([tool.value, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
         except HostError as error:
             raise HostError(
                 f"kernels cannot be built on this host: {tool.value} does not work",

@@ -10,7 +10,7 @@ import pytest
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from tests.private_mounts import needs_mounts, with_mounts
 
 ASK = """
@@ -37,7 +37,7 @@ def test_results_of_a_read_only_checkout_are_in_the_state_folder(tmp_path: Path,
     (checkout / "results" if is_there else checkout).mkdir(parents=True)
     mounts = [f"mount --bind '{checkout}' '{checkout}'", f"mount -o remount,bind,ro '{checkout}'"]
     command = ["env", f"XDG_STATE_HOME={tmp_path}/state", sys.executable, "-c", ASK, str(checkout)]
-    done = run(with_mounts(mounts, command), deadline=Deadline.after(60), cwd=paths.ROOT)
+    done = run(with_mounts(mounts, command), deadline=Deadline.after(60), within=Surroundings(cwd=paths.ROOT))
 
     assert done.text == f"{tmp_path}/state/kernel-patch-harness/results\n"
 

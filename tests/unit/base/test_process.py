@@ -169,7 +169,12 @@ def test_end_by_signal() -> None:
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     """Input, folder and environment reach the program; its output comes back whole, invalid UTF-8 shown as such."""
     script = "pwd; echo $WORD $HOME; cat; printf '\\377'"
-    done = process.run(["sh", "-c", script], deadline=FAR, stdin=b"in\n" * 100_000, cwd=tmp_path, env={"WORD": "w"})
+    done = process.run(
+        ["sh", "-c", script],
+        deadline=FAR,
+        stdin=b"in\n" * 100_000,
+        within=process.Surroundings(cwd=tmp_path, env={"WORD": "w"}),
+    )
 
     assert done.stdout.startswith(f"{tmp_path}\nw\n".encode())
     assert done.stdout.count(b"in\n") == 100_000
@@ -190,7 +195,9 @@ def test_passed_descriptor_keeps_its_number() -> None:
     other, unused = os.pipe()
     try:
         code = f"import os; os.write({writing}, b'through'); os.fstat({other})"
-        with process.start([sys.executable, "-c", code], stderr=subprocess.PIPE, pass_fds=[writing]) as child:
+        with process.start(
+            [sys.executable, "-c", code], stderr=subprocess.PIPE, within=process.Surroundings(pass_fds=[writing])
+        ) as child:
             complaint = child.communicate(timeout=20)[1]
         os.set_blocking(reading, False)
         through = os.read(reading, 100)

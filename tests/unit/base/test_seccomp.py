@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 
 SET_AN_OLD_TIME = "import os, sys; os.utime(sys.argv[1], (1, 1))"
 SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"
@@ -16,7 +16,7 @@ SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"
 
 def status_of(code: str, file: Path, *, may_set_times: bool) -> int:
     words = [sys.executable, "-c", code, str(file)]
-    return run(words, deadline=Deadline.after(30), check=False, may_set_times=may_set_times).status
+    return run(words, deadline=Deadline.after(30), check=False, within=Surroundings(may_set_times=may_set_times)).status
 
 
 @pytest.mark.parametrize("code", [SET_AN_OLD_TIME, SET_IT_TO_NOW])

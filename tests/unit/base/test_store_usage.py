@@ -8,7 +8,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
@@ -108,7 +108,12 @@ def test_a_store_that_cannot_be_written_is_told(store: Store) -> None:
     """What could not be removed is named."""
     mounts = [f"mount --bind {store.folder} {store.folder}", f"mount -o remount,bind,ro {store.folder}"]
     command = with_mounts(mounts, harness("clean", "--remove", "template"))
-    done = run(command, deadline=Deadline.after(30), check=False, env=environment(HARNESS_STORE=str(store.folder)))
+    done = run(
+        command,
+        deadline=Deadline.after(30),
+        check=False,
+        within=Surroundings(env=environment(HARNESS_STORE=str(store.folder))),
+    )
     told = Told(ExitStatus(done.status), done.text + done.stderr.decode())
 
     told.require_error(ExitStatus.USAGE, f"{store.folder}/template cannot be removed", "Read-only file system")

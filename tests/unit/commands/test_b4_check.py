@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.base.process import Completed, run
+from harness.base.process import Completed, Surroundings, run
 from harness.kernel.patches.b4 import find_b4
 from tests.program import PROGRAM, environment
 from tests.unit.kernel.patches.test_checkpatch import SCRIPT
@@ -37,7 +37,9 @@ class Prepared:
         """What ``harness b4-check --quick`` says of a mail."""
         command = [str(PROGRAM), "b4-check", "--quick", *words]
         env = {**self.env, **more}
-        return run(command, stdin=stdin, cwd=cwd or self.tree.folder, env=env, check=False, deadline=SOON)
+        return run(
+            command, stdin=stdin, within=Surroundings(cwd=cwd or self.tree.folder, env=env), check=False, deadline=SOON
+        )
 
     def found(self, *words: str, stdin: bytes, **more: str) -> dict[str, tuple[str, str]]:
         """The same as JSON: status and summary by tool."""
@@ -66,7 +68,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def b4(env: Mapping[str, str], folder: Path, *words: str) -> str:
     """What b4 says, offline."""
-    done = run([str(find_b4()), "--offline-mode", *words], cwd=folder, env=env, deadline=SOON)
+    done = run([str(find_b4()), "--offline-mode", *words], within=Surroundings(cwd=folder, env=env), deadline=SOON)
     return (done.stdout + done.stderr).decode()
 
 
@@ -92,7 +94,9 @@ def test_b4_review_reads_the_array(prepared: Prepared) -> None:
         "print(json.dumps([one['x@y'], all]))\n"
     )
     words = [sys.executable, "-c", code]
-    said = run(words, stdin=prepared.mails[0], cwd=prepared.tree.folder, env=prepared.env, deadline=SOON)
+    said = run(
+        words, stdin=prepared.mails[0], within=Surroundings(cwd=prepared.tree.folder, env=prepared.env), deadline=SOON
+    )
     patch, series = json.loads(said.stdout)
 
     assert [(one["tool"], one["status"]) for one in patch] == [

@@ -9,7 +9,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
-from harness.base.process import Completed, run
+from harness.base.process import Completed, Surroundings, run
 from harness.model.series_record import dump_series
 from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
 from tests.program import environment, harness
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def start(*words: str | Path, token: str = TOKEN, **more: str) -> Completed:
     """Run the harness; the token is in nothing that it says."""
     env = environment(PATCHWORK_TOKEN=token, **more)
-    done = run(harness(*words), deadline=Deadline.after(600), check=False, env=env)
+    done = run(harness(*words), deadline=Deadline.after(600), check=False, within=Surroundings(env=env))
 
     assert not token or token.encode() not in done.stdout + done.stderr
     return done

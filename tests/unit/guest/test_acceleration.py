@@ -12,7 +12,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration, forget_verdict, race
 from harness.guest.machine import BootRequest
@@ -84,7 +84,11 @@ def test_a_device_of_somebody_else(device: Path, tmp_path: Path) -> None:
     program = (
         f"from {__name__} import Path, choose; print(choose(Path({str(tmp_path)!r}), device=Path({str(device)!r})))"
     )
-    said = run([*without(*READ_ALL), sys.executable, "-c", program], deadline=Deadline.after(60), cwd=paths.ROOT)
+    said = run(
+        [*without(*READ_ALL), sys.executable, "-c", program],
+        deadline=Deadline.after(60),
+        within=Surroundings(cwd=paths.ROOT),
+    )
 
     assert "Permission denied" in said.text
 

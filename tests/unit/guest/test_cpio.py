@@ -31,7 +31,9 @@ def archive(*entries: cpio.Entry) -> bytes:
 
 def busybox_cpio(data: bytes, *words: str, cwd: Path) -> str:
     """What busybox cpio says of an archive."""
-    return process.run(["busybox", "cpio", *words], stdin=data, cwd=cwd, deadline=Deadline.after(20)).text
+    return process.run(
+        ["busybox", "cpio", *words], stdin=data, within=process.Surroundings(cwd=cwd), deadline=Deadline.after(20)
+    ).text
 
 
 def test_busybox_lists_every_entry_and_parent_in_order(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def nsctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(nsctl: Path, line: str, *more: str, cwd: Path | None = None) -> process.Completed:
     """nsctl with the words of a line, and with more words that a line cannot hold."""
-    return process.run([nsctl, *line.split(), *more], deadline=Deadline.after(20), check=False, cwd=cwd)
+    return process.run(
+        [nsctl, *line.split(), *more], deadline=Deadline.after(20), check=False, within=process.Surroundings(cwd=cwd)
+    )
 
 
 def lines_of(nsctl: Path, line: str, *more: str, cwd: Path | None = None) -> list[str]:
@@ -161,7 +163,9 @@ def test_write_to_a_path_writes_exactly_the_text(nsctl: Path, tmp_path: Path) ->
 def test_a_descriptor_of_the_shell_is_used_by_its_number(nsctl: Path, tmp_path: Path) -> None:
     """@7 is the open file that the shell passed on, not a new opening of the same path."""
     said = process.run(
-        ["sh", "-c", f"exec 7>f; echo one >&7; {nsctl} write @7 two"], deadline=Deadline.after(20), cwd=tmp_path
+        ["sh", "-c", f"exec 7>f; echo one >&7; {nsctl} write @7 two"],
+        deadline=Deadline.after(20),
+        within=process.Surroundings(cwd=tmp_path),
     )
 
     assert said.text == 'write(@7, "two") = 3\n'
@@ -286,7 +290,7 @@ def test_all_cgroups_are_shown_as_they_are(nsctl: Path) -> None:
 def test_a_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
     """It is there, in state Z, for whoever was told its pid."""
     os.mkfifo(tmp_path / "p")
-    with process.start([nsctl, "zombie", "p", "then", "wait", "go"], cwd=tmp_path):
+    with process.start([nsctl, "zombie", "p", "then", "wait", "go"], within=process.Surroundings(cwd=tmp_path)):
         status = Path("/proc", (tmp_path / "p").read_text().strip(), "status").read_text()
 
     assert re.search(r"State:\s+Z", status)
@@ -294,8 +298,8 @@ def test_a_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
 
 def both(nsctl: Path, first: str, second: Sequence[str], cwd: Path) -> tuple[str, str]:
     """What two programs print, the first started before the second and ended after it."""
-    with process.start([nsctl, *first.split()], stdout=subprocess.PIPE, cwd=cwd) as child:
-        said = process.run(second, deadline=Deadline.after(20), check=False, cwd=cwd).text
+    with process.start([nsctl, *first.split()], stdout=subprocess.PIPE, within=process.Surroundings(cwd=cwd)) as child:
+        said = process.run(second, deadline=Deadline.after(20), check=False, within=process.Surroundings(cwd=cwd)).text
         rest, _ = child.communicate(timeout=20)
     return rest.decode(), said
 
@@ -325,8 +329,14 @@ def test_watched_changes(nsctl: Path, tmp_path: Path) -> None:
 def test_another_process_is_stopped_and_looked_into(nsctl: Path, tmp_path: Path) -> None:
     """A child may be traced and runs on; its descriptors may be had, by the number they have there."""
     (tmp_path / "f").write_text("content")
-    with process.start(["sh", "-c", "exec 5<f; mkfifo go; read x <go"], cwd=tmp_path) as child:
-        process.run(["sh", "-c", "until [ -p go ]; do :; done"], deadline=Deadline.after(20), cwd=tmp_path)
+    with process.start(
+        ["sh", "-c", "exec 5<f; mkfifo go; read x <go"], within=process.Surroundings(cwd=tmp_path)
+    ) as child:
+        process.run(
+            ["sh", "-c", "until [ -p go ]; do :; done"],
+            deadline=Deadline.after(20),
+            within=process.Surroundings(cwd=tmp_path),
+        )
         words = f"pidfd p {child.pid} then getfd g @p 5 then read @g then ptrace {child.pid}"
         said = lines_of(nsctl, f"{words} then getfd g @p 77")
         (tmp_path / "go").write_text("\n")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.kernel.source.apt import Apt
 
 ARCHITECTURE = "amd64"
@@ -60,4 +60,4 @@ class Repository:
         stanzas = [file.read_text() for file in sorted(self.pool.glob("*.stanza"))]
         (self.pool / "Packages").write_text("\n".join(stanzas))
         env = dict(os.environ, APT_CONFIG=str(self.apt.config))
-        run(["apt-get", "-q", "update"], deadline=Deadline.after(30), env=env)
+        run(["apt-get", "-q", "update"], deadline=Deadline.after(30), within=Surroundings(env=env))

@@ -11,7 +11,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.context import Context
-from harness.base.process import PIPE, python, start
+from harness.base.process import PIPE, Surroundings, python, start
 from harness.base.store import Store
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.source.tree import source_tree
@@ -113,7 +113,7 @@ def test_a_run_that_is_killed_leaves_nothing(tree: UserTree, tmp_path: Path, gra
     store = Store(tmp_path / "store")
     before = photograph(tree.folder)
     words = [python("x")[0], "-c", USE_IT, str(store.folder), str(tree.folder), str(mail), str(granted)]
-    with start(words, stdin=PIPE, stdout=PIPE, cwd=paths.ROOT) as child:
+    with start(words, stdin=PIPE, stdout=PIPE, within=Surroundings(cwd=paths.ROOT)) as child:
         assert child.stdout
         said = child.stdout.readline()
         with contextlib.suppress(ProcessLookupError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 
 SOON = Deadline.after(3600)
 _AUTHOR = {"NAME": "Jörg Ünal", "EMAIL": "joerg@host.example"}
@@ -31,7 +31,9 @@ class Tree:
         dates = {f"GIT_{role}_DATE": f"{self.seconds} +0100" for role in ("AUTHOR", "COMMITTER")}
         fixed = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
         env = {**fixed, **variables, **dates}
-        return run(["git", *words], cwd=self.folder, env=env, stdin=stdin, check=check, deadline=SOON).stdout
+        return run(
+            ["git", *words], within=Surroundings(cwd=self.folder, env=env), stdin=stdin, check=check, deadline=SOON
+        ).stdout
 
     def commit(self, subject: str, files: Mapping[str, bytes | None], body: str = "") -> str:
         """Write files (None removes one) and commit; returns the hash."""

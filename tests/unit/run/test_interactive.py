@@ -18,7 +18,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, UsageError
-from harness.base.process import start
+from harness.base.process import Surroundings, start
 from harness.run.console_relay import Screen, _terminfo
 from harness.run.interactive import read_case
 from tests.program import environment, harness
@@ -161,7 +161,9 @@ def at_a_terminal(folder: Path, *words: str) -> Iterator[Person]:
     # The terminal is to be that of a session, or nobody is told of its size.
     command = ["setsid", "--ctty", *harness("shell", *words)]
     env = environment(TERM="xterm")
-    with start(command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=folder, env=env) as child:
+    with start(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, within=Surroundings(cwd=folder, env=env)
+    ) as child:
         yield Person(child, screen)
         ended = child.poll()
     after = termios.tcgetattr(terminal)

@@ -13,7 +13,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
-from harness.base.process import Completed, run
+from harness.base.process import Completed, Surroundings, run
 from harness.base.store import Store
 from harness.kernel.source.tree import source_package
 from harness.model.series_record import EffectKind, Expectedness, PatchState, SeriesRecord
@@ -32,7 +32,9 @@ HUNK = re.compile(r"@@ -(\S+) \+(\S+) @@(.*)")
 
 def start(*words: str | Path, env: dict[str, str] | None = None) -> Completed:
     """Run the harness to its end, however long a build takes."""
-    return run(harness(*words), deadline=Deadline.after(3600), check=False, env=env or environment())
+    return run(
+        harness(*words), deadline=Deadline.after(3600), check=False, within=Surroundings(env=env or environment())
+    )
 
 
 def reversed_diff(diff: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from harness.base.context import Context
 from harness.base.errors import HostError
 from harness.base.store import Store
-from harness.kernel.git.command import git
+from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import open_repository
 from tests.unit.kernel.user_tree import UserTree, seconds
@@ -27,7 +27,7 @@ def test_settings_and_hooks_of_others_do_nothing(
     hook = tree.write("hooks/pre-commit", "#!/bin/sh\ntouch hook-ran\nexit 1\n")
     hook.chmod(0o755)
     words = ("commit", "--allow-empty", "--message", "x")
-    git(tree.folder / ".git", *words, work_tree=tree.folder, cwd=tree.folder, deadline=seconds(60))
+    git(tree.folder / ".git", *words, files=GitFiles(tree.folder, cwd=tree.folder), deadline=seconds(60))
     made = git(tree.folder / ".git", "log", "-1", "--format=%an %ae %at %ct", deadline=seconds(60)).text
 
     assert made == "Kernel patch harness harness@localhost 946684800 946684800\n"

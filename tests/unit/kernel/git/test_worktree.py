@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.errors import HostError
-from harness.base.process import PIPE, python, start
+from harness.base.process import PIPE, Surroundings, python, start
 from harness.base.store import Store
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import Repository, open_repository
@@ -190,7 +190,7 @@ def test_a_run_that_is_killed_frees_its_folder(store: Store, ours: Repository, t
     """The lock dies with the process, and what it left is mended."""
     commit = tree.git("rev-parse", "v9.0")
     words = [python("x")[0], "-c", KILLED, str(store.folder), str(ours.git_dir), commit]
-    with start(words, stdin=PIPE, stdout=PIPE, cwd=paths.ROOT) as child:
+    with start(words, stdin=PIPE, stdout=PIPE, within=Surroundings(cwd=paths.ROOT)) as child:
         assert child.stdout
         assert child.stdout.readline() == b"held\n"
         with checked_out(Context(store, seconds(60)), ours, commit) as other:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base.context import Context
 from harness.base.errors import ExitStatus, UsageError
-from harness.base.process import run
+from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.source.tree import Source, is_tree, source_tree
@@ -367,7 +367,7 @@ def test_a_file_that_cannot_be_read_is_told(tree: UserTree, tmp_path: Path) -> N
     file.chmod(0)
     words = [*without(*READ_ALL), *harness("build", tree.folder)]
     env = environment(HARNESS_STORE=str(tmp_path / "store"))
-    said = run(words, deadline=seconds(60), check=False, env=env)
+    said = run(words, deadline=seconds(60), check=False, within=Surroundings(env=env))
 
     assert said.status == ExitStatus.USAGE
     assert "cgroup.c" in said.complaint

@@ -58,6 +58,9 @@ def _is_awaited(words: tuple[str, ...]) -> bool:
 
 def _options(name: str) -> set[str] | None:
     """Return the options of a command or of one of its sub-commands; None when there is no such command."""
+    if name.startswith("-"):
+        known = {option for parameter in main.params for option in parameter.opts}
+        return known if name in known else None
     with click.Context(main) as context:
         command = main.get_command(context, name)
         if command is None:

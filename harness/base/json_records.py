@@ -126,6 +126,28 @@ def from_table(kind: type[_T], table: object, *, name: str, source: str) -> _T:
         raise _damaged(source, _describe(str(error), table, name)) from None
 
 
+def read_facts(kind: type[_T], text: str | bytes) -> _T | None:
+    """Read a frozen value that the store keeps; None when it is damaged, or was written by another version.
+
+    :param text: JSON, as :func:`dump_value` wrote it; fields that the value does not have are left out.
+    """
+    try:
+        return msgspec.convert(json.loads(text), kind, dec_hook=_typed)
+    except (ValueError, RecursionError):
+        return None
+
+
+def recall_facts(kind: type[_T], table: Table | None) -> _T | None:
+    """Make a frozen value of a table that the store keeps; None when there is none, or it is not one of this version.
+
+    :param table: what :func:`to_table` gave.
+    """
+    try:
+        return msgspec.convert(table, kind, dec_hook=_typed)
+    except msgspec.ValidationError:
+        return None
+
+
 def _plain(value: object) -> object:
     """What stands in JSON for a value of a type that msgspec does not know."""
     if isinstance(value, PurePath):

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.json_records import recall_facts, to_table
 from harness.base.store import Store, digest_of
 from harness.guest.console import Unanswered
 from harness.guest.machine import BootRequest, Machine, running
@@ -88,33 +89,13 @@ def choose_acceleration(
         # More likely this kernel is at fault than the host. Its next boot will tell; nothing is remembered.
         said = "; ".join(error.evidence.splitlines())
         return AccelerationVerdict(Acceleration.TCG, f"raced, and nothing came up: {said}")
-    context.store.remember(
-        _KIND,
-        key,
-        {
-            "acceleration": verdict.acceleration.value,
-            "evidence": verdict.evidence,
-            "seconds": verdict.seconds,
-            "asked": verdict.asked,
-        },
-    )
+    context.store.remember(_KIND, key, to_table(verdict))
     return verdict
 
 
 def recall_verdict(store: Store, key: str) -> AccelerationVerdict | None:
     """The verdict that an earlier race left under that key."""
-    fact = store.recall(_KIND, key)
-    if fact is None:
-        return None
-    try:
-        return AccelerationVerdict(
-            Acceleration(str(fact["acceleration"])),
-            str(fact["evidence"]),
-            float(str(fact["seconds"])),
-            float(str(fact["asked"])),
-        )
-    except (KeyError, ValueError):
-        return None
+    return recall_facts(AccelerationVerdict, store.recall(_KIND, key))
 
 
 def forget_verdict(store: Store, request: BootRequest, *, qemu_version: str, device: Path = Path("/dev/kvm")) -> None:

@@ -8,7 +8,6 @@ after some hundredths of a second with every shell at its prompt, and what a cas
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
+from harness.base.json_records import dump_value, from_table, parse_json
 from harness.base.store import digest_of
 from harness.guest.boot_failure import KernelEndedError, explain_boot
 from harness.guest.console import Console, Unanswered
@@ -36,6 +36,9 @@ MEMORY, STATE = "memory", "state"
 
 class CloningImpossibleError(HarnessError):
     """This machine cannot be cloned; ``what`` says why. The run boots each machine afresh instead."""
+
+
+_DESCRIPTION = "template.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ class Template:
     def boot_log(self) -> Path:
         """The kernel log of the boot."""
         return self.folder / f"{KERNEL_LOG}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a template's folder says of its boot; see :class:`Template`."""
+
+    boot_seconds: float
+    attempts: int
+    taint: int
+    command: tuple[str, ...]
 
 
 def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, qemu_version: str) -> str:
@@ -91,8 +104,10 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
     except CloningImpossibleError as error:
         context.store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
         raise
-    facts = json.loads((folder / "template.json").read_text())
-    return Template(request, folder, float(facts["boot_seconds"]), int(facts["attempts"]), int(facts["taint"]))
+    file = folder / _DESCRIPTION
+    source = str(file)
+    facts = from_table(_Facts, parse_json(file.read_text(), source), name="template", source=source)
+    return Template(request, folder, facts.boot_seconds, facts.attempts, facts.taint)
 
 
 @contextlib.contextmanager
@@ -169,8 +184,8 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
             seconds = time.monotonic() - started
             taint = read_taint(machine.consoles[ConsoleName.ADMIN], deadline.sooner(request.boot_seconds))
         save_state(machine, folder / STATE, deadline)
-    facts = {"boot_seconds": round(seconds, 3), "attempts": attempt, "taint": taint, "command": machine.words}
-    (folder / "template.json").write_text(json.dumps(facts, indent=1))
+    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.words))
+    (folder / _DESCRIPTION).write_text(dump_value(facts))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 Only this module may match sentences that an older version wrote. What today decides anything is a field of its own;
 where an old record has only the sentence, the field is filled from that sentence here. A table that is damaged passes
-as it is: whoever reads it into a record says what is wrong with it.
+as it is: reading it into a record reports what is wrong with it.
 
 =======  ==========================================================================================================
 run 1    ``problems`` are texts; a case has no ``known_failures``; a kernel has no ``came_from``

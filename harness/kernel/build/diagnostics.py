@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 _MOST_CONTEXT = 5
@@ -40,18 +40,6 @@ class Diagnostic:
         """One line, as compilers print it: ``kernel/x.c:12:5: error: ...``."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         return f"{place}: {self.severity.value}: {self.text}" if place else f"{self.severity.value}: {self.text}"
-
-    def to_fact(self) -> dict[str, object]:
-        """For JSON."""
-        return {**asdict(self), "severity": self.severity.value}
-
-    @classmethod
-    def from_fact(cls, fact: Mapping[str, object]) -> Diagnostic:
-        """What :meth:`to_fact` gave. :raises ValueError, KeyError: it did not."""
-        line, column, patch = (int(str(fact[name])) for name in ("line", "column", "patch"))
-        context = fact["context"]
-        shown = tuple(map(str, context)) if isinstance(context, list) else ()
-        return cls(Severity(fact["severity"]), str(fact["file"]), line, column, str(fact["text"]), shown, patch)
 
 
 _PLACE = r"(?P<file>[^\s:()'\"*]+):(?P<line>\d+)(?::(?P<column>\d+))?"

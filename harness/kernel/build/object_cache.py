@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
+from harness.base.json_records import read_facts, to_table
 from harness.base.process import run
 from harness.base.store import Store, bytes_on_disk, digest_of
 from harness.kernel.build.diagnostics import Diagnostic
@@ -183,7 +184,7 @@ def keep_objects(
         shutil.rmtree(place, ignore_errors=True)
         with store.complaints():
             place.mkdir(parents=True)
-            (place / _WARNINGS).write_text(json.dumps([one.to_fact() for one in warnings], indent=1) + "\n")
+            (place / _WARNINGS).write_text(json.dumps([to_table(one) for one in warnings], indent=1) + "\n")
             output.rename(place / _OUTPUT)
         kept = KeptObjects(
             key=place.name,
@@ -227,8 +228,8 @@ def _bound(store: Store, kept: Sequence[KeptObjects]) -> int:
 
 def _read_warnings(file: Path) -> tuple[Diagnostic, ...]:
     try:
-        return tuple(map(Diagnostic.from_fact, json.loads(file.read_text())))
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_facts(tuple[Diagnostic, ...], file.read_bytes()) or ()
+    except OSError:
         return ()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.context import Context
+from harness.base.json_records import read_facts, to_table
 from harness.base.store import Store, digest_of
 from harness.kernel.build.diagnostics import Diagnostic
 from harness.kernel.config.configure import Config
@@ -59,41 +60,41 @@ class BuiltKernel:
         return self.folder / LOG
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the file of facts holds of a kernel, besides what is there for its readers alone."""
+
+    version: int
+    release: str
+    digest: str
+    seconds: float
+    reused: str
+    warnings: tuple[Diagnostic, ...]
+    notes: tuple[str, ...]
+
+
 def write_built(built: BuiltKernel, more: Mapping[str, object]) -> None:
     """Keep what is known, in the kernel's folder.
 
     :param more: further facts, for readers of the file.
     """
-    facts = {
-        **more,
-        "version": _VERSION,
-        "release": built.release,
-        "digest": built.digest,
-        "seconds": round(built.seconds, 3),
-        "reused": built.reused,
-        "warnings": [one.to_fact() for one in built.warnings],
-        "notes": list(built.notes),
-    }
-    (built.folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    facts = _Facts(
+        _VERSION, built.release, built.digest, round(built.seconds, 3), built.reused, built.warnings, built.notes
+    )
+    text = json.dumps({**more, **to_table(facts)}, indent=1, sort_keys=True) + "\n"
+    (built.folder / _FACTS).write_text(text)
 
 
 def read_built(folder: Path) -> BuiltKernel | None:
     """The kernel of a folder; None when it is damaged, or of another version of the harness."""
     try:
-        facts = json.loads((folder / _FACTS).read_text())
-        built = BuiltKernel(
-            folder,
-            release=str(facts["release"]),
-            digest=str(facts["digest"]),
-            seconds=float(facts["seconds"]),
-            reused=str(facts["reused"]),
-            warnings=tuple(map(Diagnostic.from_fact, facts["warnings"])),
-            notes=tuple(map(str, facts["notes"])),
-        )
-        is_ours = facts["version"] == _VERSION
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
+    except OSError:
         return None
-    return built if is_ours and built.image.is_file() and built.config.is_file() else None
+    if facts is None or facts.version != _VERSION:
+        return None
+    built = BuiltKernel(folder, facts.release, facts.digest, facts.seconds, facts.reused, facts.warnings, facts.notes)
+    return built if built.image.is_file() and built.config.is_file() else None
 
 
 # Grows when the same input would give another product.

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
+from harness.base.json_records import recall_facts, to_table
 from harness.base.process import find_program, run
 from harness.base.store import Store, digest_of
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config
 from harness.kernel.image.compression import Compression, find_compression, unpack
-from harness.kernel.image.facts import Architecture, ImageFacts, ImageFormat, Payload, find_ikconfig, read_facts
+from harness.kernel.image.facts import ImageFacts, ImageFormat, find_ikconfig, read_facts
 from harness.kernel.source.locate import cannot_read
 
 _EXAMINED = "kernel-image-facts"
 _INNER_CONFIG = "kernel-image-config"
 # Grows when the way of reading an image changes, so that what was remembered is read anew.
-_READER_VERSION = "1"
+_READER_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,14 @@ def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
         status = path.stat()
         identity = (os.fspath(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         key = digest_of(_READER_VERSION, repr(identity))
-        remembered = _from_fact(path, store.recall(_EXAMINED, key))
+        remembered = recall_facts(_Remembered, store.recall(_EXAMINED, key))
         if remembered is not None and os.access(path, os.R_OK):
-            return remembered
+            return ExaminedImage(path, remembered.digest, remembered.facts)
         data = path.read_bytes()
     except OSError as error:
         raise cannot_read(name, error) from None
     examined = ExaminedImage(path, hashlib.sha256(data).hexdigest(), read_facts(data, name=name))
-    store.remember(_EXAMINED, key, _to_fact(examined))
+    store.remember(_EXAMINED, key, to_table(_Remembered(examined.digest, examined.facts)))
     return examined
 
 
@@ -136,35 +137,12 @@ def _read_inner_config(context: Context, image: ExaminedImage) -> tuple[str, str
     return text, none
 
 
-def _to_fact(image: ExaminedImage) -> dict[str, object]:
-    facts = image.facts
-    return {
-        "digest": image.digest,
-        "format": facts.format.value,
-        "architecture": facts.architecture.value,
-        "release": facts.release,
-        "banner": facts.banner,
-        "payload": [facts.payload.offset, facts.payload.length] if facts.payload else [],
-        "has_pvh_entry": facts.has_pvh_entry,
-    }
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """An image that was read, as the store keeps it: all but its path."""
 
-
-def _from_fact(path: Path, fact: dict[str, object] | None) -> ExaminedImage | None:
-    """What was remembered; None when nothing was, or it cannot be read."""
-    try:
-        match fact:
-            case {
-                "digest": str(digest), "format": str(kind), "architecture": str(architecture), "release": str(release),
-                "banner": str(banner), "payload": list(place), "has_pvh_entry": bool(has_pvh_entry),
-            }:  # fmt: skip
-                payload = Payload(*place) if place else None
-                facts = ImageFacts(
-                    ImageFormat(kind), Architecture(architecture), release, banner, payload, has_pvh_entry
-                )
-                return ExaminedImage(path, digest, facts)
-    except (ValueError, TypeError):
-        pass
-    return None
+    digest: str
+    facts: ImageFacts
 
 
 _STDLIB = frozenset({Compression.GZIP, Compression.BZIP2, Compression.LZMA, Compression.XZ})

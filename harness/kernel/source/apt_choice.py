@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.base.errors import HarnessError
+from harness.base.json_records import recall_facts, to_table
 from harness.base.store import Store, digest_of
 from harness.kernel.source.apt import Apt, PackageRecord
 
@@ -57,7 +58,7 @@ def take_chosen(
     :raises HarnessError: what ``fetch`` raises, when nothing is held.
     """
     key = digest_of(question.word, str(apt.config))
-    known = _recall(store, question.kind, key)
+    known = recall_facts(AptChoice, store.recall(question.kind, key))
     mark = apt.mark()
     held = find(known) if known else None
     if known and held and (known.mark == mark or question.is_exact):
@@ -68,14 +69,5 @@ def take_chosen(
         if known is None or held is None:
             raise
         return held, f"{known.package} {known.version} was taken from the store, newer or not: {error.what}"
-    store.remember(question.kind, key, asdict(AptChoice(mark, record.package, record.version, record.architecture)))
+    store.remember(question.kind, key, to_table(AptChoice(mark, record.package, record.version, record.architecture)))
     return product, ""
-
-
-def _recall(store: Store, kind: str, key: str) -> AptChoice | None:
-    """What was chosen the last time; None when nothing was, or it cannot be read."""
-    fact = store.recall(kind, key) or {}
-    try:
-        return AptChoice(**{name: str(fact[name]) for name in ("mark", "package", "version", "architecture")})
-    except KeyError:
-        return None

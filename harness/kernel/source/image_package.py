@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.json_records import dump_value, read_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.source.apt import Apt, PackageRecord, extract_boot, update_command
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
@@ -47,6 +47,18 @@ class Fetched:
     image: Path
     config: Path | None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is kept of a package, beside its files: whose it is, and which of them are image and config."""
+
+    package: str
+    version: str
+    architecture: str
+    digest: str
+    image: str
+    config: str
 
 
 def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_APT) -> Fetched:
@@ -138,15 +150,9 @@ def _fetch(context: Context, record: PackageRecord, *, apt: Apt) -> Fetched:
         if not images:
             raise _no_image(record, f"{record.package} {record.version} has in /boot: {', '.join(names) or 'nothing'}")
         configs = [name for name in names if name.startswith("config-")]
-        facts = {
-            "package": record.package,
-            "version": record.version,
-            "architecture": record.architecture,
-            "digest": digest,
-            "image": images[0],
-            "config": configs[0] if configs else "",
-        }
-        (folder / _FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+        config = configs[0] if configs else ""
+        facts = _Facts(record.package, record.version, record.architecture, digest, images[0], config)
+        (folder / _FACTS).write_text(dump_value(facts))
 
     key = _product_key(record)
     fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
@@ -170,19 +176,17 @@ def _find(store: Store, choice: AptChoice) -> Fetched | None:
 def _read(folder: Path) -> Fetched | None:
     """The product of a folder; None when it is damaged."""
     try:
-        facts = json.loads((folder / _FACTS).read_text())
-        words = [str(facts[name]) for name in ("package", "version", "architecture", "digest", "image", "config")]
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
+    except OSError:
         return None
-    package, version, architecture, digest, image, config = words
-    if not (folder / image).is_file():
+    if facts is None or not (folder / facts.image).is_file():
         return None
     return Fetched(
-        package=package,
-        version=version,
-        architecture=architecture,
-        digest=digest,
+        package=facts.package,
+        version=facts.version,
+        architecture=facts.architecture,
+        digest=facts.digest,
         folder=folder,
-        image=folder / image,
-        config=folder / config if config else None,
+        image=folder / facts.image,
+        config=folder / facts.config if facts.config else None,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
+from harness.base.json_records import read_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository, initialise
@@ -37,6 +38,15 @@ class ImportedPackage:
     package: str
     version: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is kept of a package that was imported."""
+
+    commit: str
+    package: str
+    version: str
 
 
 def import_source_package(context: Context, version: str, *, apt: Apt) -> ImportedPackage:
@@ -131,8 +141,9 @@ def _find(store: Store, choice: AptChoice) -> ImportedPackage | None:
 def _read(folder: Path) -> ImportedPackage | None:
     """The product of a folder; None when it is damaged."""
     try:
-        facts = json.loads((folder / _FACTS).read_text())
-        commit, package, version = (str(facts[name]) for name in ("commit", "package", "version"))
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
+    except OSError:
         return None
-    return ImportedPackage(Repository(folder), commit, package, version) if (folder / "HEAD").is_file() else None
+    if facts is None or not (folder / "HEAD").is_file():
+        return None
+    return ImportedPackage(Repository(folder), facts.commit, facts.package, facts.version)

@@ -46,7 +46,7 @@ class Workshop:
             Patch(number, len(subjects), subject, "A <a@b>", "", (), b"") for number, subject in enumerate(subjects, 1)
         )
         series = Series("a topic", 1, patches) if patches else None
-        return PatchedTree(Source(source.repository, base, Origin(OriginKind.FILES, "the tree")), series, base, commits)
+        return PatchedTree(Source(source.repository, base, Origin(OriginKind.TREE, "the tree")), series, base, commits)
 
     def build(
         self, *subjects: str, trusted: bool = False, config: Config = CONFIGURED, bounds: Bounds | None = None

@@ -132,7 +132,7 @@ def test_a_header_that_an_old_tree_lacks(workshop: Workshop, tmp_path: Path) -> 
 
 
 def test_an_error_names_the_patch_that_wrote_the_line(workshop: Workshop) -> None:
-    """File, line, message and patch are in one sentence; the source line and the log's place are the evidence."""
+    """File, line, message and patch are in one sentence; the source line is the evidence, beside the log."""
     workshop.repository.commit({"lib/string.c": FILES["lib/string.c"] + "\n"})
     workshop.repository.commit({"kernel/fork.c": FILES["kernel/fork.c"].replace("return of", "return off")})
     with pytest.raises(SeriesError) as caught:
@@ -143,7 +143,8 @@ def test_an_error_names_the_patch_that_wrote_the_line(workshop: Workshop) -> Non
         "patch 2/2 (rename of) does not build: kernel/fork.c:4:16: error: 'off' undeclared"
     )
     assert "return off + length" in caught.value.evidence
-    assert str(logs[0]) in caught.value.evidence
+    assert caught.value.log == logs[0]
+    assert str(logs[0]) not in caught.value.evidence
     assert "'off' undeclared" in logs[0].read_text()
 
 

@@ -27,8 +27,8 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunR
     record = replace(RUN, problems=(problem,), cases=cases)
     monkeypatch.setattr(runner, "run_cases", lambda *_, **__: (record, ExitStatus.CASE_BROKEN))
     monkeypatch.setattr(CommitRunner, "image_of", lambda *_, **__: "image")
-    display = PlainDisplay(io.StringIO())
-    asker = CommitRunner(Options(), Selection(), shipped_semantics(), Store(folder), folder, display, "harness bisect")
+    show = PlainDisplay(io.StringIO()).show
+    asker = CommitRunner(Options(), Selection(), shipped_semantics(), Store(folder), folder, show, "harness bisect")
     monkeypatch.setattr(asker, "_prepared", {"word": None})
     return asker.ask_all("word", name="good end")[1]
 

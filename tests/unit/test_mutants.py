@@ -6,7 +6,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from unidiff import PatchSet
 
 from bench.mutant import (
     MUTANTS,
@@ -23,6 +22,7 @@ from bench.mutant import (
     loads,
     summary,
 )
+from harness.kernel.patches.diff import read_changes
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.semantics.profile import Expectation, Profile
@@ -55,12 +55,15 @@ def test_there_are_mutants_enough() -> None:
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_a_small_patch_that_says_what_is_seen(mutant: Mutant) -> None:
     """Its head is one sentence for people, its diff whole, small, and in the code that is asked about."""
-    patch = PatchSet(mutant.path.read_text())
+    text = mutant.path.read_bytes()
+    patch = read_changes(text)
+    changed = [line for file in patch for hunk in file.hunks for line in hunk.body if line[:1] in (b"+", b"-")]
 
     assert mutant.sees.endswith(".")
     assert 1 <= len(patch) <= 2
-    assert all(file.is_modified_file and file.path.startswith(PLACES) for file in patch)
-    assert 1 <= sum(file.added + file.removed for file in patch) <= 40
+    assert b"/dev/null" not in text
+    assert all(name.startswith(PLACES) for file in patch for name in file.files)
+    assert 1 <= len(changed) <= 40
 
 
 def test_the_readme_names_every_mutant_once() -> None:

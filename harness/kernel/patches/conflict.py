@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from unidiff import Hunk, PatchedFile, PatchSet
-from unidiff.errors import UnidiffParseError
+from harness.kernel.patches.diff import Hunk, read_changes
 
 # What 'git apply --check' says of a hunk that it finds no place for, and of a file that is not there.
 _FAILED = re.compile(r"^error: patch failed: (.*):(\d+)$", re.MULTILINE)
@@ -55,10 +54,9 @@ def explain(mail: bytes, complaints: Sequence[ApplyError], files: Mapping[str, b
             )
             continue
         number, count, hunk = place
-        head = f"{complaint.file}, hunk {number} of {count} ({_range(hunk)}):"
-        expected = [line.value.removesuffix("\n") for line in hunk if line.is_context or line.is_removed]
+        head = f"{complaint.file}, hunk {number} of {count} ({hunk.heading}):"
         has = files.get(complaint.file, b"").decode(errors="replace").removesuffix("\n").split("\n")
-        paragraphs.append("\n".join([head, *compare(expected, has, at=hunk.source_start)]))
+        paragraphs.append("\n".join([head, *compare(hunk.expected, has, at=hunk.start)]))
     if len(complaints) > _SHOWN_HUNKS:
         paragraphs.append(f"... and {len(complaints) - _SHOWN_HUNKS} more")
     return "\n".join(paragraphs)
@@ -111,26 +109,10 @@ def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:
 
 def _find_hunk(mail: bytes, complaint: ApplyError) -> tuple[int, int, Hunk] | None:
     """The hunk that git names by its first line: which of how many it is in its file, and itself."""
-    for file in _parse(mail):
+    for change in read_changes(mail):
         # Of a file that a patch names twice, git-apply(1) tells the line of the later one.
-        if complaint.file in (file.path, _stripped(file.source_file), _stripped(file.target_file)):
-            for number, hunk in enumerate(file, 1):
-                if hunk.source_start == complaint.line:
-                    return number, len(file), hunk
+        if complaint.file in change.files:
+            for number, hunk in enumerate(change.hunks, 1):
+                if hunk.start == complaint.line:
+                    return number, len(change.hunks), hunk
     return None
-
-
-def _parse(mail: bytes) -> list[PatchedFile]:
-    try:
-        return list(PatchSet(mail.decode(errors="replace")))
-    except UnidiffParseError:
-        return []
-
-
-def _stripped(path: str) -> str:
-    return path.partition("/")[2]
-
-
-def _range(hunk: Hunk) -> str:
-    head = f"@@ -{hunk.source_start},{hunk.source_length} +{hunk.target_start},{hunk.target_length} @@"
-    return f"{head} {hunk.section_header}".rstrip()

@@ -1,8 +1,9 @@
 """A patch's text, line by line as git-apply(1) reads it: which lines are headers, which are hunks. Pure.
 
-unidiff forgives what git does not and passes over what it does not know (modes, renames, binary parts), so what decides
-whether a patch may be applied is read here, from the very lines. Where a hunk ends is told by the numbers of its ``@@``
-line and by nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header for a removed line.
+What decides whether a patch may be applied is read from the very lines: a library that forgives what git does not, or
+passes over what it does not know (modes, renames, binary parts), would not do. Where a hunk ends is told by the numbers
+of its ``@@`` line and by nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header for a
+removed line.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-_RANGE = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_RANGE = re.compile(rb"@@ -(?P<old>\d+)(?:,(?P<old_count>\d+))? \+(?P<new>\d+)(?:,(?P<new_count>\d+))? @@")
 _EXTENDED = re.compile(
     rb"(?:index|old mode|new mode|deleted file mode|new file mode|rename from|rename to|copy from|copy to"
     rb"|similarity index|dissimilarity index) "
@@ -47,6 +48,25 @@ class PatchLine:
 
 
 @dataclass(slots=True)
+class Hunk:
+    """A part of a file's change.
+
+    :param start: where it expects to begin, a line from 1.
+    :param heading: its ``@@`` line, with the section behind it.
+    :param body: the lines below, each with its sign.
+    """
+
+    start: int
+    heading: str
+    body: list[bytes] = field(default_factory=list)
+
+    @property
+    def expected(self) -> list[str]:
+        """The lines that the file has to have there."""
+        return [line[1:].decode(errors="replace") for line in self.body if line[:1] in (b" ", b"-", b"\r", b"")]
+
+
+@dataclass(slots=True)
 class FileChange:
     """What a patch does to one file, as its headers tell.
 
@@ -54,6 +74,7 @@ class FileChange:
     :param modes: every mode named, e.g. ``100644``. :param binary: whether the change is not text.
     :param added: the added lines, for a change that makes a symbolic link; empty for others.
     :param line: where its first header is, from 1.
+    :param hunks: in their order.
     """
 
     line: int
@@ -62,6 +83,7 @@ class FileChange:
     modes: list[str] = field(default_factory=list)
     binary: bool = False
     added: list[bytes] = field(default_factory=list)
+    hunks: list[Hunk] = field(default_factory=list)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -99,7 +121,7 @@ def read_lines(text: bytes) -> Iterator[PatchLine]:
         following = lines[number] if number < len(lines) else b""
         found = _RANGE.match(content)
         if found and in_header:
-            old, new = (int(count) if count is not None else 1 for count in found.groups())
+            old, new = (int(found[name]) if found[name] else 1 for name in ("old_count", "new_count"))
             yield PatchLine(number, Region.RANGE, content)
             continue
         if content.startswith(b"\\ ") and in_header:  # "\ No newline at end of file" behind a hunk's last line
@@ -126,8 +148,11 @@ def read_changes(text: bytes) -> tuple[FileChange, ...]:
             _take_header(changes[-1], line.content.rstrip(b"\r"))
         elif line.region is Region.RANGE:
             is_open = False
-        elif line.region is Region.BODY and "120000" in changes[-1].modes and line.content[:1] == b"+":
-            changes[-1].added.append(line.content[1:])
+            changes[-1].hunks.append(_begin_hunk(line.content))
+        elif line.region is Region.BODY and changes[-1].hunks:
+            changes[-1].hunks[-1].body.append(line.content)
+            if "120000" in changes[-1].modes and line.content[:1] == b"+":
+                changes[-1].added.append(line.content[1:])
     return tuple(changes)
 
 
@@ -161,6 +186,15 @@ def add_prefixes(text: bytes) -> bytes:
             content = content[:4] + (b"a/" if content[:1] == b"-" else b"b/") + content[4:]
         written.append(content)
     return b"\n".join(written) + b"\n"
+
+
+def _begin_hunk(content: bytes) -> Hunk:
+    """The hunk of a ``@@`` line; counts that are left out are 1 (diff(1))."""
+    found = _RANGE.match(content)
+    assert found is not None, "read_lines has matched it"
+    old, new = (f"{found[name].decode()},{(found[f'{name}_count'] or b'1').decode()}" for name in ("old", "new"))
+    section = content[found.end() :].strip().decode(errors="replace")
+    return Hunk(int(found["old"]), f"@@ -{old} +{new} @@ {section}".rstrip())
 
 
 def _take_header(change: FileChange, content: bytes) -> None:

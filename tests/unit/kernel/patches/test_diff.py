@@ -117,3 +117,17 @@ def test_every_line_is_read_once(text: bytes) -> None:
 
     assert b"".join(line.content + b"\n" for line in found) == text
     read_changes(text)
+
+
+def test_a_hunk_has_the_lines_that_it_expects() -> None:
+    """Counts that are left out are 1, an empty line is one of context, and the mark of a last line is none."""
+    text = (
+        b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"
+        b"@@ -3 +3,2 @@ int main(void)\n-old\n+new\n+more\n"
+        b"@@ -9,2 +10,2 @@\n\n-x\n\\ No newline at end of file\n+y\n"
+    )
+    (change,) = read_changes(text)
+
+    assert [hunk.heading for hunk in change.hunks] == ["@@ -3,1 +3,2 @@ int main(void)", "@@ -9,2 +10,2 @@"]
+    assert [hunk.start for hunk in change.hunks] == [3, 9]
+    assert [hunk.expected for hunk in change.hunks] == [["old"], ["", "x"]]

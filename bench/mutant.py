@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.store import digest_of
-from harness.kernel.patches.mailbox import read_mail
+from harness.kernel.mail.mailbox import read_mail
 from harness.kernellog.reader import SplatKind
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting

@@ -33,7 +33,7 @@ kernel.resolve
 kernel.from_source kernel.needs
 kernel.build
 kernel.image kernel.patches
-kernel.config kernel.source
+kernel.config kernel.source kernel.mail
 kernel.toolchain
 kernel.git
 kernel.sandbox

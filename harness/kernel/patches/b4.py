@@ -14,8 +14,8 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Surroundings, find_program, run
 from harness.base.store import Store, digest_of
-from harness.kernel.patches.mailbox import Mail
-from harness.kernel.patches.subject import Subject
+from harness.kernel.mail.mailbox import Mail
+from harness.kernel.mail.subject import Subject
 
 # Signatures are checked with keys from the network.
 _SETTINGS = "[b4]\n\tattestation-policy = off\n"

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.errors import SeriesError, UsageError
-from harness.kernel.patches.diff import add_prefixes, has_diff, lacks_prefixes
-from harness.kernel.patches.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox
+from harness.kernel.mail.diff import add_prefixes, has_diff, lacks_prefixes
+from harness.kernel.mail.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox
+from harness.kernel.mail.subject import Subject
 from harness.kernel.patches.quilt import SERIES_FILE, QuiltEntry, parse_quilt
 from harness.kernel.patches.safety import SERIES_LIMIT_BYTES
-from harness.kernel.patches.subject import Subject
 
 _SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
 # git-format-patch(1): v2-0003-title.patch

@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from harness.base.errors import SeriesError
-from harness.kernel.patches.diff import FileChange, Region, read_changes, read_lines
+from harness.kernel.mail.diff import FileChange, Region, read_changes, read_lines
 
 PATCHES_LIMIT = 2000
 SERIES_LIMIT_BYTES = 64 * 1024 * 1024

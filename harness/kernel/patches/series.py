@@ -13,13 +13,13 @@ from harness.base.store import Store, digest_of
 from harness.kernel.git.command import git
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import find_commit
+from harness.kernel.mail.diff import diff_lines, read_changes
+from harness.kernel.mail.mailbox import Mail, read_mail, read_mailbox
+from harness.kernel.mail.posting import Posting, choose_posting
+from harness.kernel.mail.subject import Subject
 from harness.kernel.patches.b4 import prepare_mails
-from harness.kernel.patches.diff import diff_lines, read_changes
 from harness.kernel.patches.folder import is_maildir, read_file, read_folder, read_maildir
-from harness.kernel.patches.mailbox import Mail, read_mail, read_mailbox
-from harness.kernel.patches.posting import Posting, choose_posting
 from harness.kernel.patches.safety import PATCHES_LIMIT, check_patch, check_size
-from harness.kernel.patches.subject import Subject
 
 _BASE = re.compile(rb"^base-commit: ?([0-9a-f]{7,40})\b", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MULTILINE)

@@ -17,8 +17,8 @@ from email.message import Message
 from email.utils import format_datetime, formataddr, mktime_tz, parseaddr, parsedate_tz
 from itertools import pairwise
 
-from harness.kernel.patches.diff import has_diff
-from harness.kernel.patches.subject import Subject, parse_subject
+from harness.kernel.mail.diff import has_diff
+from harness.kernel.mail.subject import Subject, parse_subject
 
 NO_DATE = "Sat, 01 Jan 2000 00:00:00 +0000"
 """The date of a patch that has none: fixed, so that it always gives the same commit."""

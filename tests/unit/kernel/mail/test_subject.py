@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.patches.subject import Subject, parse_subject
+from harness.kernel.mail.subject import Subject, parse_subject
 
 WORDS = st.sampled_from(["RFC", "net-next", "drm/i915", "media", "6.1", "bpf"])
 TITLES = st.sampled_from(["mm: do it", "fork: say fünf", "x86/build: [no] brackets in front", 'Revert "a: b"', "v2: c"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.kernel.patches.mailbox import (
+from harness.kernel.mail.mailbox import (
     NO_DATE,
     NO_SENDER,
     Mail,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
-from harness.kernel.patches.diff import diff_lines
-from harness.kernel.patches.mailbox import Mail
+from harness.kernel.mail.diff import diff_lines
+from harness.kernel.mail.mailbox import Mail
 
 _SHOWN_MAILS = 12
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.patches.diff import (
+from harness.kernel.mail.diff import (
     Region,
     add_prefixes,
     diff_lines,

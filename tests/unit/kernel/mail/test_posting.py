@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import SeriesError, UsageError
-from harness.kernel.patches.mailbox import Mail
-from harness.kernel.patches.posting import Posting, choose_posting
-from harness.kernel.patches.subject import parse_subject
+from harness.kernel.mail.mailbox import Mail
+from harness.kernel.mail.posting import Posting, choose_posting
+from harness.kernel.mail.subject import parse_subject
 
 DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+{}\n"
 

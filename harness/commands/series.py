@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from harness.series.walk import SeriesOutcome
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
-a range A..B of the tree's own history; ?v=2 behind it takes that version.
+a range A..B of the tree's own history. Behind a mailbox, ?v=2 takes that
+version, ?id=MESSAGE-ID the series of that mail (or that patch), ?rfc a series
+marked RFC, ?path=PREFIX the patches that touch such files; & joins them.
 
 What it means to change is declared in a harness.toml beside it, or with
 --expect; all else that changes is unexpected.

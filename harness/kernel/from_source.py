@@ -159,7 +159,7 @@ def read_patches(context: Context, word: SourceWord, source: Source) -> Series:
     elif not place.exists():
         raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
     else:
-        series = read_series(place, version=wanted.version, store=context.store, deadline=context.deadline)
+        series = read_series(place, choice=wanted.choice, store=context.store, deadline=context.deadline)
     return series if wanted.upto is None else _first(series, wanted.upto, word=word.patches)
 
 

@@ -7,8 +7,13 @@
     PATH[@REVISION]        an image file, or a kernel tree at a revision
 
 A source (``deb-src:``, ``series:``, a tree) may be followed by ``+PATCHES``, a series to apply: a mailbox or a folder
-of patches, with ``?v=2`` for a version that is not the newest, or a range ``A..B`` of the source's own history.
-``?upto=3`` (``?v=2&upto=3``) stops after the third patch.
+of patches, or a range ``A..B`` of the source's own history. What follows a ``?`` chooses in a mailbox, joined by ``&``:
+
+    v=2, v=2.1      that version and not the newest
+    id=MESSAGE-ID   the series that holds this mail, with it in its place; or this patch alone; may be repeated
+    rfc             a series marked RFC
+    path=PREFIX     patches only that touch a file with this path prefix
+    upto=3          the first three patches
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import quote, unquote
 
 from harness.base.errors import UsageError
+from harness.model.series_choice import SeriesChoice, parse_version
 
 GRAMMAR = """\
 deb                    the newest cloud kernel image package of the distribution (the default)
@@ -28,8 +35,9 @@ deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1
 PATH[@REVISION]        a kernel tree: as its files are, or at a revision of its repository
 series:NAME            a series that ships with the harness
 SOURCE+PATCHES         any of the last three with a series applied: a mailbox or a folder
-                       of patches, with ?v=2 for a certain version; or a range A..B of
-                       the source's own history; ?upto=3 for its first three patches"""
+                       of patches, or a range A..B of the source's own history;
+                       ?v=2, ?id=MESSAGE-ID, ?rfc or ?path=PREFIX choose in a mailbox,
+                       ?upto=3 takes the first three patches (joined by &: ?v=2&upto=3)"""
 
 # Debian policy 5.6.1 (package names) and 5.6.12 (versions).
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -37,7 +45,12 @@ _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _SOURCE_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)", re.DOTALL)
-_SERIES_PART = re.compile(r"(.+)\?(?:v=([0-9]{1,4})(?:&upto=([0-9]{1,4}))?|upto=([0-9]{1,4}))", re.DOTALL)
+_SERIES_PART = re.compile(
+    r"(.+?)\?((?:v=[0-9.]{1,9}[a-z]?|upto=[0-9]{1,4}|rfc|id=[^&?]+|path=[^&?]+)"
+    r"(?:&(?:v=[0-9.]{1,9}[a-z]?|upto=[0-9]{1,4}|rfc|id=[^&?]+|path=[^&?]+))*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_PLAIN = "@+!#$*/=^_{|}~.:,;<>-' "
 _RANGE = re.compile(r"(?![./~])(\S+?[^./])\.\.([^./]\S*)")
 _SLUG_LENGTH = 48
 
@@ -68,15 +81,32 @@ class PatchesWord:
     :param place: a mailbox, a file or folder of patches, or a range, as typed.
     :param version: the version of the series that is wanted; None for the newest that is complete.
     :param upto: the last patch that is to be applied, from 1; None for all.
+    :param suffix: what follows the number of the version: ``.1`` of v2.1, ``b`` of v5b.
+    :param ids: Message-IDs of mails that are wanted, without angle brackets.
+    :param is_rfc: whether a series marked RFC is wanted.
+    :param under: the path prefix that the files of its patches are to have.
     """
 
     place: str
     version: int | None = None
     upto: int | None = None
+    suffix: str = ""
+    ids: tuple[str, ...] = ()
+    is_rfc: bool = False
+    under: str = ""
+
+    @property
+    def choice(self) -> SeriesChoice:
+        """What is wanted among the postings of a mailbox."""
+        version = parse_version(f"{self.version}{self.suffix}") if self.version is not None else None
+        return SeriesChoice(version, self.ids, self.is_rfc, self.under)
 
     def render(self) -> str:
         """The word again: ``parse_patches(word.render()) == word``."""
-        parts = [f"v={self.version}"] if self.version is not None else []
+        parts = [f"v={self.version}{self.suffix}"] if self.version is not None else []
+        parts += [f"id={quote(one, safe=_PLAIN)}" for one in self.ids]
+        parts += ["rfc"] if self.is_rfc else []
+        parts += [f"path={quote(self.under, safe=_PLAIN)}"] if self.under else []
         parts += [f"upto={self.upto}"] if self.upto is not None else []
         return f"{self.place}?{'&'.join(parts)}" if parts else self.place
 
@@ -87,11 +117,27 @@ class PatchesWord:
 
 
 def parse_patches(word: str) -> PatchesWord:
-    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2``, ``topic.mbox?v=2&upto=3``, ``v6.1..topic``."""
-    if found := _SERIES_PART.fullmatch(word):
-        upto = found[3] or found[4]
-        return PatchesWord(found[1], int(found[2]) if found[2] else None, int(upto) if upto else None)
-    return PatchesWord(word)
+    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2&upto=3``, ``t.mbox?id=a@host``, ``v6.1..topic``.
+
+    A Message-ID may be given with angle brackets or escaped as in the address of an archive (``%40``).
+    """
+    found = _SERIES_PART.fullmatch(word)
+    if found is None:
+        return PatchesWord(word)
+    pairs = [one.partition("=")[::2] for one in found[2].split("&")]
+    held = {key.lower(): unquote(value) for key, value in pairs}
+    version = parse_version(held.get("v", "1"))
+    if version is None or len([key for key, _ in pairs if key.lower() != "id"]) != len(held.keys() - {"id"}):
+        return PatchesWord(word)
+    return PatchesWord(
+        found[1],
+        version.major if "v" in held else None,
+        int(held["upto"]) if "upto" in held else None,
+        version.suffix,
+        tuple(dict.fromkeys(unquote(value).strip("<>") for key, value in pairs if key.lower() == "id")),
+        "rfc" in held,
+        held.get("path", ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)

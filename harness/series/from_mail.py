@@ -13,7 +13,8 @@ from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.errors import HarnessError, UsageError
 from harness.base.store import Store, digest_of
-from harness.kernel.mail.mailbox import Mail, is_mail, read_mail
+from harness.kernel.mail.mailbox import Mail, read_mail
+from harness.kernel.mail.mbox import is_mail
 from harness.kernel.patches.series import series_of_mails
 from harness.kernel.source.tree import Source, source_tree
 

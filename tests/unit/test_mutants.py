@@ -22,7 +22,7 @@ from bench.mutant import (
     loads,
     summary,
 )
-from harness.kernel.patches.diff import read_changes
+from harness.kernel.mail.diff import read_changes
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.semantics.profile import Expectation, Profile

@@ -9,7 +9,7 @@ removed line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,10 +18,17 @@ _EXTENDED = re.compile(
     rb"(?:index|old mode|new mode|deleted file mode|new file mode|rename from|rename to|copy from|copy to"
     rb"|similarity index|dissimilarity index) "
 )
+_WRAPPED = re.compile(
+    rb"^(diff --git \S[^\n]*?)[ \t]*\n[ \t]*(\"?b/[^\n]*)$"
+    rb"(?=\n(?:index |new file|deleted file|old mode|similarity|dissimilarity|rename |copy |--- ))",
+    re.MULTILINE,
+)
+_GITS_OWN = (b"--- ", b"+++ ", b"diff --git ")
 _BINARY = re.compile(rb"(?:GIT binary patch|Binary files .* differ)\r?")
 _NAMED = re.compile(rb"(rename from|rename to|copy from|copy to) (.*)")
 _MODE = re.compile(rb"(old mode|new mode|deleted file mode|new file mode) (\d+)|index \S+ (\d+)")
 _TIME = re.compile(rb"\t.*")
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _ESCAPE = re.compile(rb"\\([abfnrtv\"\\]|[0-3][0-7]{2})")
 _ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _NOWHERE = b"/dev/null"
@@ -162,6 +169,48 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
     return tuple(line.content.rstrip(b" \t") for line in heeded)
 
 
+def raw_diff(text: bytes) -> tuple[bytes, ...]:
+    """The lines that git-apply(1) heeds, as they stand."""
+    return tuple(line.content for line in read_lines(text) if line.region is not Region.TEXT)
+
+
+def with_diff(text: bytes, lines: Sequence[bytes]) -> bytes:
+    """A mail's text with the lines of its diff replaced, in their order; empty when they are not as many."""
+    held = list(read_lines(text))
+    places = [at for at, line in enumerate(held) if line.region is not Region.TEXT]
+    if len(places) != len(lines):
+        return b""
+    written = [line.content for line in held]
+    for place, line in zip(places, lines, strict=True):
+        written[place] = line
+    return b"\n".join(written) + b"\n"
+
+
+def is_damaged(text: bytes) -> bool:
+    """Whether a hunk of the text ends before its ``@@`` line says."""
+    return any(line.region is Region.DAMAGE for line in read_lines(text))
+
+
+def unwrapped(text: bytes) -> bytes:
+    """A text whose ``diff --git`` lines are whole again where a mail program put the second name on the next line."""
+    return _WRAPPED.sub(rb"\1 \2", text)
+
+
+def without_returns(text: bytes) -> bytes:
+    """A text without the carriage returns that a mail program or a server put at the ends of its lines.
+
+    They are of the mail when the lines have them that git writes itself (``---``, ``+++``, ``@@``), or when a text
+    without a diff has them throughout; else they are of the file that is changed, and stay.
+    """
+    while b"\r\n" in text:
+        own = [line.content for line in read_lines(text) if line.region in (Region.HEADER, Region.RANGE)]
+        heads = [line for line in own if line.startswith(_GITS_OWN) or _RANGE.fullmatch(line.rstrip(b"\r"))]
+        if not (all(line.endswith(b"\r") for line in heads) if heads else text.count(b"\r\n") == text.count(b"\n")):
+            break
+        text = text.replace(b"\r\n", b"\n")
+    return text
+
+
 def has_diff(text: bytes) -> bool:
     """Whether a mail's text holds a diff; a quoted one (``> diff --git``) is none."""
     return any(line.region is Region.HEADER for line in read_lines(text))
@@ -199,10 +248,13 @@ def _begin_hunk(content: bytes) -> Hunk:
 
 def _take_header(change: FileChange, content: bytes) -> None:
     if content.startswith(b"diff --git "):
-        change.paths += [_text(name) for name in _of_pair(content[len(b"diff --git ") :])]
+        # The second name is missing when a mail program wrapped the line; the lines below name the file, too.
+        change.paths += [_text(name) for name in _of_pair(content[len(b"diff --git ") :].strip()) if name]
     elif content[:4] in (b"--- ", b"+++ "):
-        name = _unquoted(_TIME.sub(b"", content[4:])) if content[4:5] != b'"' else _unquoted(content[4:])
-        if name != _NOWHERE:
+        # Behind a name with blanks git puts a tab, behind a quoted one, too.
+        quoted = _QUOTED.match(content, 4)
+        name = _unquoted(quoted.group() if quoted else _TIME.sub(b"", content[4:]))
+        if name not in (b"", _NOWHERE):
             change.paths.append(_text(name))
     elif named := _NAMED.match(content):
         change.renamed.append(_text(_unquoted(named.group(2))))
@@ -215,7 +267,7 @@ def _take_header(change: FileChange, content: bytes) -> None:
 def _of_pair(names: bytes) -> tuple[bytes, bytes]:
     """The names of a ``diff --git`` line; names with blanks are not quoted, so equal halves are looked for first."""
     if names.startswith(b'"'):
-        end = re.match(rb'"(?:[^"\\]|\\.)*"', names)
+        end = _QUOTED.match(names)
         cut = end.end() if end else len(names)
         return _unquoted(names[:cut]), _unquoted(names[cut:].strip())
     half = len(names) // 2
@@ -224,6 +276,8 @@ def _of_pair(names: bytes) -> tuple[bytes, bytes]:
         return old, new
     found = re.search(rb' (?=b/|"b/)', names)
     cut = found.start() if found else names.find(b" ")
+    if cut < 0:
+        return names, b""
     return names[:cut], _unquoted(names[cut + 1 :])
 
 

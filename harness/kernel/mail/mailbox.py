@@ -1,42 +1,36 @@
-"""Mails out of a mailbox file, decoded: who sent what, with which subject, and the text that may hold a patch. Pure.
-
-A mailbox is mails after one another, each behind a line ``From ...`` (mbox(5)); archives differ in how they quote such
-lines within a mail (mboxo, mboxrd) and in what stands behind the word (Mailman: ``From user at host  Mon Nov 16 ...``).
-"""
+"""Mails out of a mailbox file, decoded: sender, subject and the text that may hold a patch. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
-from email.errors import HeaderParseError, MessageError
-from email.header import Header, decode_header
+from email.header import Header
 from email.message import Message
-from email.utils import format_datetime, formataddr, mktime_tz, parseaddr, parsedate_tz
-from itertools import pairwise
+from email.utils import formataddr
 
-from harness.kernel.mail.diff import has_diff
+from harness.kernel.mail.charset import in_utf8
+from harness.kernel.mail.diff import diff_lines, has_diff, raw_diff, unwrapped, with_diff, without_returns
+from harness.kernel.mail.flowed import unflowed
+from harness.kernel.mail.headers import (
+    NO_DATE,
+    NO_SENDER,
+    answered,
+    date,
+    decode,
+    header,
+    message_id,
+    raw_header,
+    sender,
+)
+from harness.kernel.mail.mbox import is_mail, is_mailbox, split_mailbox, trim, without_postmark
 from harness.kernel.mail.subject import Subject, parse_subject
 
-NO_DATE = "Sat, 01 Jan 2000 00:00:00 +0000"
-"""The date of a patch that has none: fixed, so that it always gives the same commit."""
-NO_SENDER = "Unknown <unknown@localhost>"
-
-_POSTMARK = re.compile(rb"From [^\n]*\d\d:\d\d[^\n]*\d{4}[^\n]*|From [0-9a-f]{40} [^\n]*|From \S+[^\n]*\r?")
-_HEADER = re.compile(rb"[!-9;-~]+:[ \t\r\n]")
-_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-_GIT_POSTMARK = re.compile(rb"^From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\r?$", re.MULTILINE)
-_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
-_ATTACHED_MAIL = re.compile(rb"\A(?:From [0-9a-f]{40} [^\n]*\n)?(?:[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
 _INNER = re.compile(rb"\A\s*(From|Date|Subject):[ \t]*([^\n]*(?:\n[ \t]+[^\n]+)*)\n", re.IGNORECASE)
-_ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
-# Not every codec that Python has is a charset: rot13 is none, and punycode takes for ever.
-_CHARSET = re.compile(r"(?:utf|us-ascii|ascii|iso|latin|windows|cp\d|koi8|gb|big5|euc|shift)", re.IGNORECASE)
-_YEARS = range(1990, 2090)
-_PATCH_TYPES = ("text/", "application/octet-stream", "application/x-patch", "application/mbox")
 _PATCH_NAMES = (".patch", ".diff", ".txt", ".mbox", ".eml")
+_HTML = "text/html"
+_NESTED = ("message/rfc822", "message/global")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +38,16 @@ class Mail:
     """One mail.
 
     :param message_id: without its angle brackets; empty when it has none.
-    :param sender: of the ``From:`` header, ``Name <address>``. :param date: as ``Sat, 1 Jan 2000 00:00:00 +0000``.
+    :param sender: of the ``From:`` header, ``Name <address>``.
+    :param date: as ``Sat, 1 Jan 2000 00:00:00 +0000``.
     :param reply_to: the message that it answers, as ``message_id``.
-    :param text: its text, decoded: UTF-8 where that can be had, else the bytes as they were sent; lines end in LF.
+    :param text: its text, decoded: UTF-8 where the mail names its charset, else the bytes as they were sent; lines end
+        in LF.
     :param from_git: whether git-format-patch(1) wrote it, as its first line tells.
+    :param sent_diff: the lines of its diff in the bytes that were sent, where recoding changed them: git recodes no
+        diff, and a file of the tree may be in the charset of the mail.
+    :param list_name: of the mailing list whose archive it is from; empty when the mail does not say.
+    :param unread: the parts that were passed over and may hold a patch: ``text/html``.
     """
 
     message_id: str
@@ -57,6 +57,9 @@ class Mail:
     reply_to: str
     text: bytes
     from_git: bool = False
+    sent_diff: tuple[bytes, ...] = ()
+    list_name: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def has_diff(self) -> bool:
@@ -66,23 +69,31 @@ class Mail:
     def resolve(self) -> Mail:
         """The mail with the headers on top of its text put in the place of its own, as git-am(1) takes them.
 
-        They are there when somebody else sends the patch. What git could not read is passed over, not an error.
+        They are there when the sender is not the author. What git could not read is passed over, not an error.
         """
         mail = self
         while found := _INNER.match(mail.text):
             value = " ".join(found.group(2).decode(errors="replace").split())
             mail = replace(mail, text=mail.text[found.end() :])
             match found.group(1).lower():
-                case b"from" if (sender := _sender(value)) != NO_SENDER:
-                    mail = replace(mail, sender=sender)
-                case b"date" if (date := _date(value)) != NO_DATE:
-                    mail = replace(mail, date=date)
-                case b"subject" if title := parse_subject(_decoded(value)).title:
+                case b"from" if (author := sender(value)) != NO_SENDER:
+                    mail = replace(mail, sender=author)
+                case b"date" if (written := date(value)) != NO_DATE:
+                    mail = replace(mail, date=written)
+                case b"subject" if title := parse_subject(decode(value)).title:
                     mail = replace(mail, subject=replace(mail.subject, title=title))
         return replace(mail, text=mail.text.lstrip(b"\n"))
 
     def render(self) -> bytes:
         """The mail as git-am(1) takes it, with nothing left to decode."""
+        return self._head() + b"\n\n" + self.text
+
+    def render_as_sent(self) -> bytes:
+        """The mail as git-am(1) takes it, its diff in the bytes that were sent; empty when these are the same."""
+        text = with_diff(self.text, self.sent_diff) if self.sent_diff else b""
+        return self._head() + b"\n\n" + text if text else b""
+
+    def _head(self) -> bytes:
         head = [
             f"From: {_encoded(self.sender)}",
             f"Date: {self.date}",
@@ -92,174 +103,125 @@ class Mail:
             "Content-Type: text/plain; charset=UTF-8",
             "Content-Transfer-Encoding: 8bit",
         ]
-        return "\n".join(head).encode(errors="surrogateescape") + b"\n\n" + self.text
-
-
-def is_mailbox(data: bytes) -> bool:
-    """Whether data start as a mailbox does."""
-    return _is_postmark(data, 0)
-
-
-def is_mail(data: bytes) -> bool:
-    """Whether data start with the headers of a single mail."""
-    head = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n"
-    return bool(_HEADER.match(head)) and bool(re.search(rb"^(?:from|subject):", head, re.IGNORECASE | re.MULTILINE))
+        return "\n".join(head).encode(errors="surrogateescape")
 
 
 def read_mailbox(data: bytes) -> tuple[Mail, ...]:
-    """The mails of a mailbox, in its order; patches attached to a mail as mails of their own, behind it."""
-    return tuple(mail for raw in split_mailbox(data) for mail in read_mail(raw))
-
-
-def split_mailbox(data: bytes) -> Iterator[bytes]:
-    """Each mail from its ``From `` line on, with the quoting of such lines within it undone.
-
-    git-format-patch(1) quotes nothing: in what it wrote, only lines like its own begin a mail.
-    """
-    begins = _GIT_POSTMARK if _GIT_POSTMARK.match(data) else _FROM_LINE
-    starts = [found.start() for found in begins.finditer(data) if _is_postmark(data, found.start())]
-    for start, end in pairwise([*starts, len(data)]):
-        raw = data[start:end]
-        yield raw if _GIT_POSTMARK.match(raw) else _QUOTED.sub(rb"\1", raw)
+    """The mails of a mailbox or of a single mail, in its order; patches attached to a mail as mails of their own."""
+    return tuple(mail for raw in split_mailbox(trim(data)) for mail in read_mail(raw))
 
 
 def read_mail(raw: bytes) -> tuple[Mail, ...]:
     """A mail, with or without a ``From `` line on top, and what is attached to it."""
-    postmark = _GIT_POSTMARK.match(raw)
-    if raw.startswith(b"From "):
-        raw = raw.partition(b"\n")[2]
-    message = message_from_bytes(_without_returns(raw))
-    texts: list[bytes] = []
-    attached: list[bytes] = []
-    for text in _texts(message):
-        (attached if _ATTACHED_MAIL.match(text) and texts and has_diff(text) else texts).append(text)
-    mail = _make_mail(message, b"".join(text if text.endswith(b"\n") else text + b"\n" for text in texts), postmark)
-    found = [mail]
-    for number, text in enumerate(attached, 1):
-        found += _attached(mail, number, text)
-    return tuple(found)
+    raw, is_from_git = without_postmark(trim(raw))
+    return tuple(_mails_of(message_from_bytes(raw), is_from_git=is_from_git))
 
 
-def _make_mail(message: Message, text: bytes, postmark: object) -> Mail:
+@dataclass(slots=True)
+class _Parts:
+    """The parts of a mail.
+
+    :param texts: those that make its own text, each with the bytes that were sent.
+    :param attached: patches that are mails of their own, as files. :param nested: mails forwarded as such.
+    """
+
+    texts: list[tuple[bytes, bytes]] = field(default_factory=list)
+    attached: list[bytes] = field(default_factory=list)
+    nested: list[Message] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def _mails_of(message: Message, *, is_from_git: bool = False) -> Iterator[Mail]:
+    """A mail, the patches that are attached to it as files, and the mails that are forwarded in it."""
+    parts = _Parts()
+    for part in _leaves(message, parts):
+        _sort(part, parts)
+    mail = _make_mail(message, parts, is_from_git=is_from_git)
+    yield mail
+    for number, text in enumerate(parts.attached, 1):
+        yield from _attached(mail, number, text)
+    for nested in parts.nested:
+        yield from _mails_of(nested)
+
+
+def _make_mail(message: Message, parts: _Parts, *, is_from_git: bool) -> Mail:
+    text = b"".join(_ended(recoded) for recoded, _ in parts.texts)
+    sent = b"".join(_ended(raw) for _, raw in parts.texts)
+    is_recoded = sent != text and diff_lines(sent) != diff_lines(text)
     return Mail(
-        _message_id(_header(message, "Message-ID")),
-        parse_subject(_header(message, "Subject")),
-        _sender(_raw_header(message, "From")),
-        _date(_header(message, "Date")),
-        _message_id(_header(message, "In-Reply-To")),
+        message_id(header(message, "Message-ID")),
+        parse_subject(header(message, "Subject")),
+        sender(raw_header(message, "From")),
+        date(header(message, "Date")),
+        answered(message),
         text,
-        postmark is not None,
+        is_from_git,
+        raw_diff(sent) if is_recoded else (),
+        _list_name(message),
+        tuple(parts.unread),
     )
 
 
-def _sender(header: str) -> str:
-    """A ``From:`` header as ``Name <address>`` that git takes for somebody."""
-    # Taken apart before it is decoded: a name may hold a comma. Mailman hides addresses as "name at host".
-    name, address = parseaddr(header.replace(" at ", "@"))
-    if not _ADDRESS.fullmatch(address):
-        return NO_SENDER
-    decoded = "".join(letter for letter in _decoded(name) if letter.isprintable() and letter not in "<>")
-    return f"{decoded if any(map(str.isalnum, decoded)) else address.partition('@')[0]} <{address}>"
+def _leaves(message: Message, parts: _Parts) -> Iterator[Message]:
+    """The parts that hold no others, in their order; forwarded mails are put aside."""
+    payload = message.get_payload()
+    if not isinstance(payload, list):
+        yield message
+    elif message.get_content_type() in _NESTED:
+        parts.nested += [part for part in payload if isinstance(part, Message)]
+    else:
+        for part in payload:
+            if isinstance(part, Message):
+                yield from _leaves(part, parts)
 
 
-def _date(header: str) -> str:
-    """A ``Date:`` header in git's own form; of one that git would take for now, a fixed one."""
-    parsed = parsedate_tz(header)
-    try:
-        moment = datetime.fromtimestamp(mktime_tz(parsed), UTC) if parsed else None
-        zone = timezone(timedelta(seconds=parsed[9] or 0)) if parsed else UTC
-    except (ValueError, OverflowError):
-        return NO_DATE
-    if moment is None or moment.year not in _YEARS:
-        return NO_DATE
-    return format_datetime(moment.astimezone(zone))
+def _sort(part: Message, parts: _Parts) -> None:
+    """Put a part where it belongs: text, attached patch, or passed over."""
+    kind, name = part.get_content_type(), (part.get_filename() or "").lower()
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return
+    if kind == _HTML:
+        parts.unread.append(kind)
+        return
+    if not kind.startswith("text/") and not name.endswith(_PATCH_NAMES) and (b"\0" in payload or not has_diff(payload)):
+        return
+    plain = unwrapped(without_returns(payload))
+    if str(part.get_param("format", "")).lower() == "flowed":
+        plain = unflowed(plain, deletes_space=str(part.get_param("delsp", "")).lower() == "yes")
+    if (parts.texts or name) and _is_mail_with_diff(plain):
+        parts.attached.append(plain)
+    else:
+        parts.texts.append((in_utf8(plain, part.get_content_charset() or "utf-8"), plain))
+
+
+def _is_mail_with_diff(text: bytes) -> bool:
+    inner = trim(text)
+    return (is_mailbox(inner) or is_mail(inner)) and has_diff(inner)
 
 
 def _attached(mail: Mail, number: int, text: bytes) -> list[Mail]:
-    """A patch that was attached as a file; it answers what its mail answers."""
+    """The patches of a file that was attached; they answer what their mail answers."""
     found = []
-    for one in read_mail(text):
-        own = one.message_id or f"{mail.message_id}#attachment-{number}"
+    for at, one in enumerate(read_mailbox(text)):
+        own = one.message_id or f"{mail.message_id}#attachment-{number}{f'.{at}' if at else ''}"
         subject = replace(one.subject, is_reply=mail.subject.is_reply)
         found.append(replace(one, message_id=own, subject=subject, reply_to=mail.reply_to))
     return found
 
 
-def _is_postmark(data: bytes, start: int) -> bool:
-    """Whether a mail begins there: behind an empty line, with a header below it."""
-    before = data[max(0, start - 4) : start].replace(b"\r\n", b"\n")
-    if start and not before.endswith(b"\n\n"):
-        return False
-    found = _POSTMARK.match(data, start)
-    if found is None:
-        return False
-    below = data[found.end() :].lstrip(b"\r")
-    return below[:1] == b"\n" and _HEADER.match(below[1:200].lstrip(b">")) is not None
+def _list_name(message: Message) -> str:
+    """The list that a copy of a mail was sent through: ``linux-kernel.vger.kernel.org``."""
+    for name in ("List-Id", "X-Mailing-List", "List-Post"):
+        value = header(message, name)
+        if value:
+            found = re.search(r"<(?:mailto:)?([^<>]+)>", value)
+            return (found.group(1) if found else value).replace("@", ".")
+    return ""
 
 
-def _without_returns(raw: bytes) -> bytes:
-    """Text whose every line ends in CRLF travelled so; where only some do, they are the patch's own."""
-    lines = raw.count(b"\n")
-    return raw.replace(b"\r\n", b"\n") if lines and raw.count(b"\r\n") == lines else raw
-
-
-def _texts(message: Message) -> Iterator[bytes]:
-    """The parts of a mail that people read or that are patches, decoded."""
-    for part in message.walk():
-        kind = part.get_content_type()
-        name = (part.get_filename() or "").lower()
-        if part.is_multipart() or kind == "text/html":
-            continue
-        if not kind.startswith(_PATCH_TYPES) and not name.endswith(_PATCH_NAMES):
-            continue
-        if kind == "application/octet-stream" and not name.endswith(_PATCH_NAMES):
-            continue
-        payload = part.get_payload(decode=True)
-        if isinstance(payload, bytes):
-            yield _in_utf8(_without_returns(payload), part.get_content_charset() or "utf-8")
-
-
-def _in_utf8(text: bytes, charset: str) -> bytes:
-    """Text in UTF-8; as it is when it is not in the charset that its mail names, as with a patch to a Latin-1 file."""
-    try:
-        return text.decode(charset).encode() if _CHARSET.match(charset) else text
-    except (LookupError, ValueError):
-        return text
-
-
-def _header(message: Message, name: str) -> str:
-    """A header, decoded and unfolded; empty when it is not there."""
-    return _decoded(_raw_header(message, name))
-
-
-def _raw_header(message: Message, name: str) -> str:
-    """A header as it stands; bare UTF-8 is what archives and b4 write."""
-    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
-    return raw.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _decoded(value: str) -> str:
-    try:
-        parts: list[tuple[bytes | str, str | None]] = [*decode_header(value)] if "=?" in value else [(value, None)]
-    except (HeaderParseError, MessageError, ValueError):
-        parts = [(value, None)]
-    joined = "".join(_word(text, charset or "utf-8") for text, charset in parts)
-    return "".join(letter for letter in " ".join(joined.split()) if letter.isprintable())
-
-
-def _word(text: bytes | str, charset: str) -> str:
-    """A part of a header that :func:`email.header.decode_header` gave."""
-    if isinstance(text, str):
-        return text
-    try:
-        return text.decode(charset if _CHARSET.match(charset) else "utf-8")
-    except (LookupError, ValueError):
-        return text.decode(errors="replace")
-
-
-def _message_id(header: str) -> str:
-    found = re.search(r"<([^<>\s]+)>", header)
-    return found.group(1) if found else header.strip().strip("<>").partition(" ")[0]
+def _ended(text: bytes) -> bytes:
+    return text if text.endswith(b"\n") else text + b"\n"
 
 
 def _encoded(address: str) -> str:

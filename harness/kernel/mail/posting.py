@@ -1,212 +1,224 @@
-"""Which mails of a mailbox are the series: grouped by version, checked for completeness, one version chosen. Pure."""
+"""Which posting of a mailbox is the series: the one that was asked for, else the newest whole one. Pure.
+
+What else the mailbox holds decides nothing and refuses nothing; each patch that was left out is named in a note, with
+the argument that takes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from harness.base.errors import HarnessError, SeriesError, UsageError
-from harness.kernel.mail.diff import diff_lines
+from harness.base.errors import UsageError
+from harness.kernel.mail.grouping import Posting, group
 from harness.kernel.mail.mailbox import Mail
+from harness.kernel.mail.posting_errors import (
+    different_patches,
+    hint_of_ids,
+    incomplete,
+    listed,
+    missing,
+    no_patch,
+    no_version,
+    twice,
+    two_series,
+)
+from harness.kernel.mail.reroll import compose, replaced_by_plain
+from harness.kernel.mail.thread import Thread, same
+from harness.model.series_choice import NEWEST, SeriesChoice, SeriesVersion
 
-_SHOWN_MAILS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """One posted version of a series.
-
-    :param total: how many patches it says it has.
-    :param patches: those there are, by number; complete when these are 1 to ``total``.
-    :param cover: the cover letter, or None. :param notes: what was decided on the way.
-    """
-
-    version: int
-    total: int
-    patches: dict[int, Mail]
-    cover: Mail | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """The numbers of the patches that are not there."""
-        return tuple(number for number in range(1, self.total + 1) if number not in self.patches)
-
-    @property
-    def mails(self) -> tuple[Mail, ...]:
-        """The patches, in the order of their numbers."""
-        return tuple(self.patches[number] for number in sorted(self.patches))
+_SHOWN_NOTES = 50
 
 
-def choose_posting(mails: Sequence[Mail], *, version: int | None, name: str) -> Posting:
-    """The series of a mailbox: the newest complete version, or the one asked for.
+def choose_posting(mails: Sequence[Mail], *, choice: SeriesChoice = NEWEST, name: str) -> Posting:
+    """The series of a mailbox: the newest whole version, or what was asked for.
 
     :param name: what the user called the mailbox, for errors.
-    :raises UsageError: it holds no mail or no patch, or not the version asked for, or two series.
-    :raises SeriesError: a patch is missing, or there are two different ones of a number.
+    :raises UsageError: it holds no mail or no patch, or not what was asked for, or two series.
+    :raises SeriesError: a patch is missing, or there are two different patches of a number.
     """
     if not mails:
         raise UsageError(f"{name} holds no mail", remedy="save the thread again, as a mailbox (mbox)")
-    postings = _group(mails, name=name)
-    if not postings:
-        raise _no_patch(mails, name=name)
-    versions = sorted(postings)
-    if version is not None and version not in postings:
-        held = ", ".join(f"v{one}" for one in versions)
-        raise UsageError(
-            f"{name} holds no v{version} of the series",
-            evidence=f"it holds {held}",
-            remedy=f"ask for ?v={versions[-1]}",
-        )
-    candidates = [version] if version is not None else versions[::-1]
-    passed_over: list[str] = []
-    for one in candidates:
-        posting = _one_of(postings[one], name=name)
-        if not posting.missing:
-            return Posting(one, posting.total, posting.patches, posting.cover, (*passed_over, *posting.notes))
-        passed_over.append(f"v{one} was passed over: {_missing(posting)} in {name}")
-    raise _incomplete(_one_of(postings[candidates[0]], name=name), mails, name=name)
+    thread = Thread(mails, under=choice.under)
+    named = [_find(thread, one, name=name) for one in choice.ids]
+    if choice.is_rfc:
+        thread.patches = [mail for mail in thread.patches if mail.subject.is_rfc]
+    if not thread.patches and not named:
+        raise no_patch(mails, thread, choice, name=name)
+    chooser = _Chooser(thread, choice, named, group(thread, chosen=named), name)
+    posting = chooser.choose()
+    return replace(posting, notes=(*posting.notes, *chooser.left_out(posting)))
 
 
-def _group(mails: Sequence[Mail], *, name: str) -> dict[int, list[Posting]]:
-    """The postings of each version; two of one version differ in how many patches they say they have."""
-    covers = {
-        (m.subject.version, m.subject.total): m for m in mails if m.subject.number == 0 and not m.subject.is_reply
-    }
-    patches = [mail for mail in mails if not mail.subject.is_reply and mail.subject.number != 0 and mail.has_diff]
-    numbered: dict[tuple[int, int], list[Mail]] = {}
-    plain: dict[int, list[Mail]] = {}
-    for mail in patches:
-        if mail.subject.number is None or mail.subject.total is None:
-            plain.setdefault(mail.subject.version, []).append(mail)
-        else:
-            numbered.setdefault((mail.subject.version, mail.subject.total), []).append(mail)
-    postings: dict[int, list[Posting]] = {}
-    for (version, total), group in numbered.items():
-        posting = _of_numbered(group, version, total, covers.get((version, total)), name=name)
-        postings.setdefault(version, []).append(posting)
-    for version, group in plain.items():
-        if version in postings:  # an afterthought in the same thread, or another's counter-proposal
-            known = postings[version][0]
-            note = f"not part of the series, as they have no number: {_titles(group)}"
-            postings[version][0] = Posting(version, known.total, known.patches, known.cover, (*known.notes, note))
-        else:
-            postings[version] = [_of_plain(group, version, name=name)]
-    return postings
+@dataclass(frozen=True, slots=True)
+class _Chooser:
+    """The postings of a mailbox, and what was asked for.
 
-
-def _of_numbered(group: Sequence[Mail], version: int, total: int, cover: Mail | None, *, name: str) -> Posting:
-    """Patches of one version and total. A RESEND that is complete by itself goes before the first sending."""
-    resent = _by_number([mail for mail in group if mail.subject.is_resend], version, total, name=name)
-    notes = []
-    if all(number in resent for number in range(1, total + 1)):
-        held = resent
-        if any(not mail.subject.is_resend for mail in group):
-            notes.append(f"v{version} was sent again as RESEND; that sending was taken")
-    else:
-        held = _by_number(group, version, total, name=name)
-    if beyond := [f"{number}/{total}" for number in sorted(held) if number > total]:
-        notes.append(f"behind the {total} patches came {', '.join(beyond)}, taken too")
-    return Posting(version, total, held, cover, tuple(notes))
-
-
-def _by_number(mails: Iterable[Mail], version: int, total: int, *, name: str) -> dict[int, Mail]:
-    """The patches by number; identical copies are one.
-
-    :raises SeriesError: two that differ.
+    :param named: the mails of the Message-IDs that were asked for. :param name: what the user called the mailbox.
     """
-    held: dict[int, Mail] = {}
-    for mail in mails:
-        number = mail.subject.number or 0
-        other = held.setdefault(number, mail)
-        if other is not mail and diff_lines(other.text) != diff_lines(mail.text):
-            raise SeriesError(
-                f"patch {number}/{total} of v{version} is in {name} twice, and the two differ",
-                evidence="\n".join(f"<{one.message_id}>  {one.subject.render()}, {one.date}" for one in (other, mail)),
-                remedy="remove the one that is not meant, or save the thread of one series only",
+
+    thread: Thread
+    choice: SeriesChoice
+    named: Sequence[Mail]
+    postings: Sequence[Posting]
+    name: str
+
+    def choose(self) -> Posting:
+        """The posting to take; its notes say what was decided."""
+        if self.named:
+            return self._of_named()
+        wanted = self.choice.version
+        versions = sorted({posting.posted_as for posting in self.postings}, reverse=True)
+        if wanted is not None:
+            if wanted not in versions:
+                raise no_version(wanted, versions, name=self.name)
+            return self._require(self._of_version(wanted), wanted)
+        passed_over: list[str] = []
+        found = None
+        # Patches without numbers beside a series are answers to it; they are the series where there is no other one.
+        for is_numbered in (True, False):
+            for version in versions:
+                found = self._of_version(version, is_numbered=is_numbered)
+                if found is not None and found.is_whole:
+                    return replace(found, notes=(*passed_over, *found.notes))
+                if found is not None and is_numbered:
+                    passed_over.append(f"{version} was passed over: {self._why_not(found)}")
+        return self._require(self._of_version(versions[0]), versions[0])
+
+    def _of_version(self, version: SeriesVersion, *, is_numbered: bool | None = None) -> Posting | None:
+        """The posting of a version, composed with an older one where it is a part of it; None if there is none.
+
+        :param is_numbered: False for patches without numbers alone, True for a series alone; None for any.
+        """
+        held = [one for one in self.postings if one.posted_as == version]
+        if is_numbered is False:
+            return next((one for one in held if not one.is_numbered), None)
+        plain = [one for one in held if not one.is_numbered]
+        held = [one for one in held if one.is_numbered]
+        whole = [one for one in held if one.is_whole]
+        if len(whole) > 1 and len(final := [one for one in whole if not one.is_rfc]) == 1:
+            whole = final
+        if len(whole) > 1:
+            raise two_series(whole, self.thread, name=self.name)
+        if whole:
+            return whole[0]
+        below = [one.posted_as for one in self.postings if one.is_numbered and one.posted_as < version]
+        older = self._of_version(max(below), is_numbered=True) if below else None
+        for one in held:
+            if older is not None and (made := compose(one, older, self.thread)):
+                return made
+        if plain and older is not None and (made := replaced_by_plain(plain[0], older, self.thread)):
+            return made
+        if held:
+            return max(held, key=lambda one: len(one.patches))
+        return plain[0] if plain and is_numbered is None else None
+
+    def _require(self, posting: Posting | None, version: SeriesVersion) -> Posting:
+        """:raises SeriesError: the posting is not whole."""
+        if posting is None:
+            raise no_version(version, [], name=self.name)
+        if posting.rivals:
+            raise different_patches(posting, self.thread, name=self.name)
+        if posting.missing:
+            raise incomplete(posting, self.thread, name=self.name)
+        return posting
+
+    def _why_not(self, posting: Posting) -> str:
+        if posting.missing:
+            return f"{missing(posting)} in {self.name}"
+        return f"{twice(posting)} in {self.name} twice"
+
+    def _of_named(self) -> Posting:
+        """The posting that holds the named mails, each in its place; a patch of no whole series is taken alone."""
+        first = self.named[0]
+        holding = next((one for one in self.postings if one.cover is first or same(one.mails, self.named)), None)
+        if holding is not None and holding.is_numbered and (holding.is_whole or holding.cover is first):
+            held = (*holding.mails, holding.cover or first)
+            if all(same(held, [mail]) for mail in self.named):
+                return self._require(holding, holding.posted_as)
+        around = [one for one in self.postings if one.is_numbered and one.is_whole]
+        for one in around:
+            if made := self._put_into(one):
+                return made
+        if without := [mail for mail in self.named if not mail.has_diff]:
+            raise UsageError(
+                f"{without[0].subject.render()} of {self.name} carries no diff",
+                evidence=f"<{without[0].message_id}>",
+                remedy=hint_of_ids(self.thread),
             )
-    return held
+        titles = "; ".join(mail.subject.render() for mail in self.named)
+        notes = [f"taken alone, as asked: {titles}"] if len(self.thread.patches) > 1 else []
+        patches = dict(enumerate(self.named, 1))
+        subject = first.subject
+        return Posting(subject.version, len(patches), patches, None, tuple(notes), subject.suffix, is_numbered=False)
+
+    def _put_into(self, posting: Posting) -> Posting | None:
+        """A series with the named mails in the place of its patches of their numbers; None where they do not belong."""
+        held = dict(posting.patches)
+        for mail in self.named:
+            if mail is posting.cover or same(held.values(), [mail]):
+                continue
+            number = mail.subject.number
+            above = next((one for one in self.thread.above(mail) if same(posting.mails, [one])), None)
+            if not mail.has_diff or above is None or number not in (None, above.subject.number):
+                return None
+            if number is None and len(self.named) == 1:
+                return None  # asked for by its name, a patch without a number is meant alone
+            held[above.subject.number or 0] = mail
+        if held == posting.patches:
+            return None
+        return replace(posting, patches=held)
+
+    def left_out(self, posting: Posting) -> tuple[str, ...]:
+        """A note for each other posting and patch, with the argument that takes it."""
+        taken = posting.mails
+        notes: list[str] = []
+        for one in self.postings:
+            left = [mail for mail in one.mails if not same(taken, [mail])]
+            left += [mail for mail in one.rivals if not same((*taken, *left), [mail])]
+            if not left:
+                continue
+            if len(left) == len(one.mails) > 1 and one.is_whole:
+                count = f"{len(left)} patches"
+                title = (one.cover or one.mails[0]).subject.render()
+                what = f"{title} ({count})" if one.cover else f"{title}, ... ({count})"
+                notes.append(f"left out: {what}; {self._argument(one)} takes them")
+            else:
+                notes += [f"left out: {self._shown(mail)}; ?id={self.thread.name(mail)} takes it" for mail in left]
+        others = self._replaced(posting, notes)
+        more = len(others) - _SHOWN_NOTES
+        return (*others[:_SHOWN_NOTES], *([f"... and {more} more were left out"] if more > 0 else []))
+
+    def _replaced(self, posting: Posting, notes: list[str]) -> list[str]:
+        """The notes with those for patches that stand in no posting, as a RESEND or a rework replaced them."""
+        held = [mail for one in self.postings for mail in (*one.mails, *one.rivals)]
+        ids = {id(mail) for mail in (*held, *posting.mails)}
+        return notes + [
+            f"left out: {self._shown(mail)}; ?id={self.thread.name(mail)} takes it"
+            for mail in self.thread.patches
+            if id(mail) not in ids
+        ]
+
+    def _shown(self, mail: Mail) -> str:
+        return f"{mail.subject.render()} <{mail.message_id}>" if mail.message_id else mail.subject.render()
+
+    def _argument(self, posting: Posting) -> str:
+        """The argument that takes a whole posting, where its version alone does: that; else a mail of it."""
+        version = posting.posted_as
+        same_version = [one for one in self.postings if one.posted_as == version and one.is_numbered and one.is_whole]
+        final = [one for one in same_version if not one.is_rfc]
+        if posting.is_numbered and (len(same_version) == 1 or final == [posting]):
+            return f"?v={version.render()}"
+        marked = [one for one in self.postings if one.is_numbered and one.is_rfc and one.is_whole]
+        if marked == [posting]:
+            return "?rfc"
+        return f"?id={self.thread.name(posting.cover or posting.mails[0])}"
 
 
-def _of_plain(group: Sequence[Mail], version: int, *, name: str) -> Posting:
-    """Patches without numbers: one, or several in the order of the mailbox if one person or git put them there."""
-    kept: list[Mail] = []
-    for mail in group:
-        if all(diff_lines(mail.text) != diff_lines(other.text) for other in kept):
-            kept.append(mail)
-    titles = {mail.subject.title for mail in kept}
-    if len(kept) > 1 and (len(titles) < len(kept) or not (_of_one_sender(kept) or all(m.from_git for m in kept))):
-        raise SeriesError(
-            f"{name} holds {len(kept)} patches without numbers, and no order for them is known",
-            evidence="\n".join(f"<{mail.message_id}>  {mail.subject.render()}, {mail.sender}" for mail in kept),
-            remedy="save those that are meant into a folder, named so that they sort",
-        )
-    notes = (f"{len(kept)} patches without numbers were taken in the order of {name}",) if len(kept) > 1 else ()
-    return Posting(version, len(kept), dict(enumerate(kept, 1)), None, notes)
-
-
-def _of_one_sender(mails: Sequence[Mail]) -> bool:
-    return len({mail.sender for mail in mails}) == 1
-
-
-def _one_of(postings: Sequence[Posting], *, name: str) -> Posting:
-    """The posting of a version: the complete one; two complete ones are two series."""
-    complete = [posting for posting in postings if not posting.missing]
-    if len(complete) > 1:
+def _find(thread: Thread, wanted: str, *, name: str) -> Mail:
+    found = thread.find(wanted)
+    if found is None:
         raise UsageError(
-            f"{name} holds two series, both v{complete[0].version}",
-            evidence="\n".join(f"{one.total} patches: {one.mails[0].subject.render()}, ..." for one in complete),
-            remedy="save one thread only",
+            f"{name} holds no mail <{wanted}>", evidence="\n".join(listed(thread)), remedy=hint_of_ids(thread)
         )
-    return complete[0] if complete else max(postings, key=lambda posting: len(posting.patches))
-
-
-def _missing(posting: Posting) -> str:
-    """``patch 3/7 of v2 is not`` or ``patches 3/7, 4/7 of v2 are not``."""
-    names = [f"{number}/{posting.total}" for number in posting.missing]
-    what, verb = ("patch", "is") if len(names) == 1 else ("patches", "are")
-    more = ", ..." if len(names) > _SHOWN_MAILS else ""
-    return f"{what} {', '.join(names[:_SHOWN_MAILS])}{more} of v{posting.version} {verb} not"
-
-
-def _incomplete(posting: Posting, mails: Sequence[Mail], *, name: str) -> HarnessError:
-    there = [f"there is {mail.subject.render()}" for mail in posting.mails]
-    empty = [
-        f"<{mail.message_id}>  {mail.subject.render()} is there, but carries no diff"
-        for mail in mails
-        if mail.subject.number in posting.missing
-        and (mail.subject.version, mail.subject.total) == (posting.version, posting.total)
-        and not (mail.subject.is_reply or mail.has_diff)
-    ]
-    return SeriesError(
-        f"{_missing(posting)} in {name}",
-        evidence="\n".join([*empty, *_bounded(there)]),
-        remedy="save the whole thread again, or fetch the missing mail from the list's archive",
-    )
-
-
-def _bounded(lines: Sequence[str]) -> list[str]:
-    return [
-        *lines[:_SHOWN_MAILS],
-        *([f"... and {len(lines) - _SHOWN_MAILS} more"] if len(lines) > _SHOWN_MAILS else []),
-    ]
-
-
-def _no_patch(mails: Sequence[Mail], *, name: str) -> HarnessError:
-    """The error for mails of which none is a patch."""
-    replies = [mail for mail in mails if mail.subject.is_reply]
-    carrying = [mail for mail in replies if mail.has_diff]
-    shown = [f"<{mail.message_id}>  {mail.subject.render()}" for mail in (carrying or mails)]
-    count = "a mail" if len(mails) == 1 else f"{len(mails)} mails"
-    what = f"{name} holds only replies" if len(replies) == len(mails) else f"{name} holds {count} and no patch"
-    if carrying:
-        what += "; a diff in a reply is not taken for a patch"
-    return UsageError(
-        what,
-        evidence="\n".join(_bounded(shown)),
-        remedy="save the thread from its first mail on; a diff in a reply can be given as a .diff file",
-    )
-
-
-def _titles(mails: Sequence[Mail]) -> str:
-    return "; ".join(f"{mail.subject.title} <{mail.message_id}>" for mail in mails)
+    return found

@@ -18,6 +18,7 @@ from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import describe, find_commit
 from harness.kernel.git.worktree import WorkTree, check_out_sparsely
 from harness.kernel.patches.conflict import explain, parse_complaints
+from harness.kernel.patches.encoding import as_in_tree, recoded_files
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.patches.safety import check_file, check_link, check_patch
 from harness.kernel.patches.series import Patch, Series
@@ -47,6 +48,7 @@ def patch_tree(context: Context, source: Source, series: Series, *, is_revision_
     :raises HostError: git is missing, the disk is full, or the deadline came.
     """
     base, notes = _choose_base(source, series, is_revision_given=is_revision_given, deadline=context.deadline)
+    series = _in_bytes_of(source.repository, base, series, deadline=context.deadline)
     tree = PatchedTree(source, series, base, notes=(*source.notes, *series.notes, *notes))
     key = digest_of(_VERSION, source.repository.key, base, series.digest)
 
@@ -91,6 +93,15 @@ def _choose_base(
     if source.uncommitted:
         notes.append(f"the {source.uncommitted} uncommitted changes of the tree are not in it")
     return made_on, tuple(notes)
+
+
+def _in_bytes_of(repository: Repository, commit: str, series: Series, *, deadline: Deadline) -> Series:
+    """The series in the bytes of the tree, where reading its mails recoded a diff."""
+    recoded = recoded_files(series)
+    if not recoded:
+        return series
+    entries = read_entries(repository, commit, recoded, deadline=deadline)
+    return as_in_tree(series, read_files(repository, entries, deadline=deadline))
 
 
 def _apply(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from harness.kernel.patches.diff import Hunk, read_changes
+from harness.kernel.mail.diff import Hunk, read_changes
 
 # What 'git apply --check' says of a hunk that it finds no place for, and of a file that is not there.
 _FAILED = re.compile(r"^error: patch failed: (.*):(\d+)$", re.MULTILINE)

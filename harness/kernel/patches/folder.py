@@ -1,43 +1,41 @@
-"""The patches of a folder: a maildir, a quilt folder with its ``series`` file, or files in the order of their names."""
+"""The patches of a folder: a maildir, a quilt folder with its ``series`` file, or files in the order of the series."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from harness.base.errors import SeriesError, UsageError
-from harness.kernel.mail.diff import add_prefixes, has_diff, lacks_prefixes
-from harness.kernel.mail.mailbox import NO_DATE, NO_SENDER, Mail, is_mail, is_mailbox, read_mail, read_mailbox
+from harness.kernel.mail.diff import add_prefixes, diff_lines, has_diff, lacks_prefixes, unwrapped, without_returns
+from harness.kernel.mail.grouping import Posting
+from harness.kernel.mail.headers import NO_DATE, NO_SENDER
+from harness.kernel.mail.mailbox import Mail, read_mailbox
+from harness.kernel.mail.mbox import is_mail, is_mailbox, trim
+from harness.kernel.mail.posting import choose_posting
 from harness.kernel.mail.subject import Subject
 from harness.kernel.patches.quilt import SERIES_FILE, QuiltEntry, parse_quilt
 from harness.kernel.patches.safety import SERIES_LIMIT_BYTES
+from harness.model.series_choice import NEWEST, SeriesChoice, SeriesVersion
 
 _SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
+_PACKED = (".gz", ".bz2", ".xz")
 # git-format-patch(1): v2-0003-title.patch
 _FORMATTED = re.compile(r"(?:v(\d+)-)?(\d{4,})-.*")
 _SHOWN_BYTES = 80
 _LEADING_NUMBER = re.compile(r"^(?:v\d+-)?\d+[-_. ]+(?=.)")
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """What a folder holds.
-
-    :param mails: its patches in order, cover letters too. :param version: as the files' names tell, else 1.
-    """
-
-    mails: tuple[Mail, ...]
-    version: int = 1
-    notes: tuple[str, ...] = ()
+_MAILDIR = ("cur", "new", "tmp")
 
 
 def is_maildir(path: Path) -> bool:
     """Whether a folder is a maildir."""
-    return all((path / name).is_dir() for name in ("cur", "new"))
+    return sum((path / name).is_dir() for name in _MAILDIR) > 1
 
 
 def read_maildir(path: Path) -> tuple[Mail, ...]:
@@ -45,34 +43,47 @@ def read_maildir(path: Path) -> tuple[Mail, ...]:
 
     :raises UsageError: it cannot be read.
     """
-    files = sorted((file for name in ("cur", "new") for file in (path / name).iterdir()), key=lambda file: file.name)
-    return tuple(mail for file in files if file.is_file() for mail in read_mail(read_data(file)))
+    folders = [path / name for name in ("cur", "new") if (path / name).is_dir()]
+    files = sorted((file for folder in folders for file in folder.iterdir()), key=lambda file: file.name)
+    shown = (file for file in files if file.is_file() and not file.name.startswith("."))
+    return tuple(mail for file in shown for mail in read_mailbox(read_data(file)))
 
 
-def read_folder(path: Path, *, version: int | None) -> Folder:
-    """The patches of a folder.
+def read_folder(path: Path, *, choice: SeriesChoice = NEWEST) -> Posting:
+    """The patches of a folder, in their order.
 
-    :param version: the one asked for; None for the newest, where names of git-format-patch(1) tell of several.
-    :raises UsageError: it holds no patch, not that version, or cannot be read.
+    Files are put into a folder by hand, so a gap in their numbers is a note and no error. Where the mails are a thread,
+    of several versions or with replies, the same posting is taken as from a mailbox of them.
+
+    :param choice: the one asked for; else the newest, where names of git-format-patch(1) or subjects tell of several.
+    :raises UsageError: it holds no patch, not what was asked for, or cannot be read.
     :raises SeriesError: its ``series`` file names what is not there, or an option that cannot be honoured.
     """
     listed = path / SERIES_FILE
     if listed.is_file():
-        if version is not None:
+        if choice != NEWEST:
             raise UsageError(
                 f"{path} has a {SERIES_FILE} file, which tells of one version only", remedy="leave ?v= away"
             )
         return _read_quilt(path, parse_quilt(read_data(listed).decode(errors="replace"), name=str(listed)))
-    files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    files = sorted((file for file in path.iterdir() if _may_hold_patches(file)), key=_natural)
     if not files:
         below = path / "patches"
-        hint = f"the folder {below} may be meant" if below.is_dir() else f"known are {', '.join(_SUFFIXES)}"
+        known = ", ".join(_SUFFIXES)
+        hint = f"the folder {below} may be meant" if below.is_dir() else f"known are {known}"
         raise UsageError(
             f"the folder {path} holds no patch", evidence=hint, remedy="give a folder of patches or a mailbox"
         )
-    chosen, taken, notes = _of_version(files, version, path)
-    mails = tuple(mail for file in chosen for mail in read_file(file))
-    return Folder(mails, taken, (*notes, *_gaps(mails, path)))
+    chosen, notes = _of_version(files, choice, path)
+    read = [read_file(file) for file in chosen]
+    mails = tuple(mail for held in read for mail in held)
+    if not any(mail.has_diff for mail in mails):
+        raise UsageError(f"the files of the folder {path} hold no diff", remedy="give a folder of patches or a mailbox")
+    asked = replace(choice, version=None) if notes or choice.version is None else choice
+    if _is_thread(read) or asked != NEWEST:
+        posting = choose_posting(mails, choice=asked, name=str(path))
+        return replace(posting, notes=(*notes, *posting.notes))
+    return _in_order(mails, notes, path)
 
 
 def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
@@ -81,20 +92,13 @@ def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
     :param strip: how many folders of its paths are not of the tree; 0 is made 1.
     :raises UsageError: it cannot be read, or is none of these.
     """
-    data = read_data(path)
-    if is_mailbox(data):
+    data = trim(read_data(path))
+    if is_mailbox(data) or is_mail(data):
         mails = read_mailbox(data)
-    elif is_mail(data):
-        mails = read_mail(data)
     else:
-        text = data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\n") else data
+        text = unwrapped(without_returns(data))
         if text.strip() and not has_diff(text):
-            first = text.strip().splitlines()[0][:_SHOWN_BYTES].decode(errors="replace")
-            raise UsageError(
-                f"{path} is neither a mailbox nor a patch",
-                evidence=f"it begins: {first}",
-                remedy="save the thread as a mailbox (mbox), or a mail with its headers",
-            )
+            raise _not_a_patch(path, text)
         mails = (Mail("", Subject(_title(path)), NO_SENDER, NO_DATE, "", text),) if text.strip() else ()
     return tuple(
         replace(mail, text=add_prefixes(mail.text)) if strip == 0 or lacks_prefixes(mail.text) else mail
@@ -102,19 +106,28 @@ def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
     )
 
 
-def read_data(path: Path) -> bytes:
-    """A file's bytes; unpacked if gzip made it, as archives offer threads (``t.mbox.gz``).
+def _not_a_patch(path: Path, text: bytes) -> UsageError:
+    first = text.strip().splitlines()[0][:_SHOWN_BYTES].decode(errors="replace")
+    is_page = first.lower().startswith(("<!doctype", "<html"))
+    return UsageError(
+        f"{path} is neither a mailbox nor a patch",
+        evidence=f"it begins: {first}",
+        remedy="it is a web page: an archive offers the thread as mbox or mbox.gz, and 'b4 mbox MESSAGE-ID' fetches it"
+        if is_page
+        else "save the thread as a mailbox (mbox), or a mail with its headers",
+    )
 
-    :raises UsageError: it cannot be read. :raises SeriesError: it is larger than any series.
+
+def read_data(path: Path) -> bytes:
+    """A file's bytes; unpacked where they are packed, as archives offer threads (``t.mbox.gz``).
+
+    :raises UsageError: it cannot be read.
+    :raises SeriesError: it is larger than any series.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(SERIES_LIMIT_BYTES + 1)
-            if data.startswith(b"\x1f\x8b"):
-                file.seek(0)
-                with gzip.open(file) as unpacked:
-                    data = unpacked.read(SERIES_LIMIT_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+            data = _unpack(file, file.read(SERIES_LIMIT_BYTES + 1))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"{path} cannot be read", evidence=str(error), remedy="give a file that can be read") from None
     if len(data) > SERIES_LIMIT_BYTES:
         raise SeriesError(
@@ -123,7 +136,62 @@ def read_data(path: Path) -> bytes:
     return data
 
 
-def _read_quilt(path: Path, entries: Sequence[QuiltEntry]) -> Folder:
+def _unpack(file: IO[bytes], data: bytes) -> bytes:
+    """What a file holds, whose bytes as they stand are ``data``; no more of it than a series may have."""
+    bound = SERIES_LIMIT_BYTES + 1
+    file.seek(0)
+    if data.startswith(b"\x1f\x8b"):
+        with gzip.open(file) as unpacked:
+            return unpacked.read(bound)
+    if data.startswith(b"BZh"):
+        with bz2.open(file) as unpacked:
+            return unpacked.read(bound)
+    if data.startswith(b"\xfd7zXZ\x00"):
+        with lzma.open(file) as unpacked:
+            return unpacked.read(bound)
+    return data
+
+
+def _may_hold_patches(file: Path) -> bool:
+    """Whether a file of a folder is taken, by its name; a bare number is what mail programs call a mail (MH)."""
+    name = file.name.lower()
+    for suffix in _PACKED:
+        name = name.removesuffix(suffix)
+    return file.is_file() and not name.startswith(".") and (name.endswith(_SUFFIXES) or name.isdecimal())
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """A key that puts ``2-x.patch`` before ``10-x.patch``."""
+    parts = re.split(r"(\d+)", file.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _is_thread(read: Sequence[Sequence[Mail]]) -> bool:
+    """Whether the mails of the files are a thread out of an archive, of which one posting is meant."""
+    mails = [mail for held in read for mail in held]
+    versions = {mail.subject.posted_as for mail in mails if mail.has_diff and mail.subject.number}
+    has_replies = any(mail.subject.is_reply for held in read if len(held) > 1 for mail in held)
+    return len(versions) > 1 or has_replies
+
+
+def _in_order(mails: Sequence[Mail], notes: Sequence[str], path: Path) -> Posting:
+    """The patches by the numbers of their subjects where these are of one series, else by the names of their files."""
+    patches = [mail for mail in mails if mail.has_diff and mail.subject.number != 0]
+    cover = next((mail for mail in mails if mail.subject.number == 0), None)
+    unique = list({(mail.subject.number, diff_lines(mail.text)): mail for mail in reversed(patches)}.values())[::-1]
+    numbers = [mail.subject.number for mail in unique]
+    totals = {mail.subject.total for mail in unique}
+    told = list(notes)
+    if len(totals) == 1 and None not in totals and len(set(numbers)) == len(numbers):
+        patches = sorted(unique, key=lambda mail: mail.subject.number or 0)
+        if any(one is not other for one, other in zip(unique, patches, strict=True)):
+            told.append(f"taken in the order of the numbers in their subjects, not of the names in {path}")
+        told += _gaps(patches, path)
+    version = patches[0].subject.posted_as if patches else SeriesVersion(1)
+    return Posting(version.major, len(patches), dict(enumerate(patches, 1)), cover, tuple(told), version.suffix)
+
+
+def _read_quilt(path: Path, entries: Sequence[QuiltEntry]) -> Posting:
     absent = [entry.file for entry in entries if not (path / entry.file).is_file()]
     if absent:
         raise SeriesError(
@@ -141,34 +209,33 @@ def _read_quilt(path: Path, entries: Sequence[QuiltEntry]) -> Folder:
         mails += found
     named = {entry.file for entry in entries}
     others = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES and file.name not in named)
-    covers = tuple(mail for other in others for mail in read_file(path / other) if mail.subject.number == 0)
+    covers = [mail for other in others for mail in read_file(path / other) if mail.subject.number == 0]
     left = [other for other in others if not re.match(r"(?:v\d+-)?0+-cover", other)]
     notes = (f"not in {path / SERIES_FILE}, so not applied: {', '.join(left)}",) if left else ()
-    return Folder((*covers, *mails), notes=notes)
+    return Posting(1, len(mails), dict(enumerate(mails, 1)), next(iter(covers), None), notes)
 
 
-def _of_version(files: Sequence[Path], version: int | None, path: Path) -> tuple[list[Path], int, tuple[str, ...]]:
-    """The files of one version, which it is, and what was passed over."""
+def _of_version(files: Sequence[Path], choice: SeriesChoice, path: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The files of one version, where their names tell of several, and what was passed over."""
     names = {file: _FORMATTED.fullmatch(file.name) for file in files}
     versions = {file: int(found.group(1) or 1) if found else 1 for file, found in names.items()}
     held = sorted(set(versions.values()))
-    if version is not None and version not in held:
+    if choice.ids or len(held) == 1:
+        return list(files), ()
+    wanted = choice.version.major if choice.version else held[-1]
+    if wanted not in held:
         shown = ", ".join(f"v{one}" for one in held)
         raise UsageError(
-            f"{path} holds no v{version} of the series", evidence=f"it holds {shown}", remedy=f"?v={held[-1]}"
+            f"{path} holds no v{wanted} of the series", evidence=f"it holds {shown}", remedy=f"?v={held[-1]}"
         )
-    taken = version if version is not None else held[-1]
-    others = ", ".join(f"v{one}" for one in held if one != taken)
-    notes = (f"v{taken} was taken; the folder also holds {others}",) if others and version is None else ()
-    return [file for file in files if versions[file] == taken], taken, notes
+    others = ", ".join(f"v{one}, which ?v={one} takes" for one in held if one != wanted)
+    note = f"v{wanted} was taken; the folder also holds {others}"
+    return [file for file in files if versions[file] == wanted], (note,)
 
 
 def _gaps(mails: Sequence[Mail], path: Path) -> tuple[str, ...]:
     """A note on the numbers that are missing; a folder is put together by hand, so it is no error."""
-    totals = {mail.subject.total for mail in mails}
-    total = next(iter(totals), None)
-    if len(totals) != 1 or total is None:
-        return ()
+    total = mails[0].subject.total or 0
     held = {mail.subject.number for mail in mails}
     missing = ", ".join(f"{number}/{total}" for number in range(1, total + 1) if number not in held)
     return (f"not in {path}: {missing}; the others were applied without",) if missing else ()

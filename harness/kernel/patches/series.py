@@ -14,12 +14,14 @@ from harness.kernel.git.command import git
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import find_commit
 from harness.kernel.mail.diff import diff_lines, read_changes
+from harness.kernel.mail.grouping import Posting
 from harness.kernel.mail.mailbox import Mail, read_mail, read_mailbox
-from harness.kernel.mail.posting import Posting, choose_posting
+from harness.kernel.mail.posting import choose_posting
 from harness.kernel.mail.subject import Subject
 from harness.kernel.patches.b4 import prepare_mails
 from harness.kernel.patches.folder import is_maildir, read_file, read_folder, read_maildir
 from harness.kernel.patches.safety import PATCHES_LIMIT, check_patch, check_size
+from harness.model.series_choice import NEWEST, SeriesChoice
 
 _BASE = re.compile(rb"^base-commit: ?([0-9a-f]{7,40})\b", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MULTILINE)
@@ -33,6 +35,7 @@ class Patch:
     :param author: ``Name <address>``. :param patch_id: of git-patch-id(1) --stable; empty for changes of modes alone.
     :param files: the files it touches, by their paths in the tree. :param mail: what git-am(1) takes.
     :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
+    :param mail_as_sent: the same with the bytes of its diff as they were sent, where decoding changed them.
     """
 
     number: int
@@ -43,6 +46,7 @@ class Patch:
     files: tuple[str, ...]
     mail: bytes
     message_id: str = ""
+    mail_as_sent: bytes = b""
 
     @property
     def called(self) -> str:
@@ -54,7 +58,8 @@ class Patch:
 class Series:
     """Patches in their order, none missing, none that reaches where it may not.
 
-    :param title: of the cover letter, else of the first patch. :param version: as posted, from 1.
+    :param title: of the cover letter, else of the first patch.
+    :param version: as posted, from 1; ``suffix`` is what follows the number: ``.1`` of v2.1.
     :param base_commit: the commit that its author made it on, as the series says it; empty when it does not.
     :param origin: where it was read from, as the user called it.
     :param notes: what was decided while reading, for people.
@@ -70,6 +75,7 @@ class Series:
     notes: tuple[str, ...] = ()
     prerequisites: tuple[str, ...] = ()
     message_id: str = ""
+    suffix: str = ""
 
     @property
     def digest(self) -> str:
@@ -78,13 +84,13 @@ class Series:
 
 
 def read_series(
-    path: Path | str, *, version: int | None = None, store: Store | None = None, deadline: Deadline
+    path: Path | str, *, choice: SeriesChoice = NEWEST, store: Store | None = None, deadline: Deadline
 ) -> Series:
     """Read a series.
 
     :param path: a mailbox (also ``.gz``), a maildir, a folder of patches with a quilt ``series`` file or without, or a
         file with one patch: a mail or a bare diff.
-    :param version: the one to take; None for the newest complete one.
+    :param choice: the posting to take; the newest whole one if nothing is chosen.
     :param store: where to keep what b4 made of a mailbox, for the next time; None to keep nothing.
     :raises UsageError: there is no such file, or no patch in it, or not that version.
     :raises SeriesError: a patch is missing, twice there, damaged, or reaches where none may.
@@ -94,9 +100,9 @@ def read_series(
     if not path.exists():
         raise UsageError(f"there is no series {name}", remedy="give a mailbox, a folder of patches or a patch")
     if path.is_dir() and not is_maildir(path):
-        return _of_folder(path, version, deadline=deadline)
+        return _of_folder(path, choice, deadline=deadline)
     mails = read_maildir(path) if path.is_dir() else read_file(path)
-    posting = choose_posting(mails, version=version, name=name)
+    posting = choose_posting(mails, choice=choice, name=name)
     return _make(_prepared(posting.mails, store, deadline=deadline), posting, origin=name, deadline=deadline)
 
 
@@ -110,14 +116,9 @@ def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, dea
     return replace(made, base_commit=base_commit)
 
 
-def _of_folder(path: Path, version: int | None, *, deadline: Deadline) -> Series:
-    folder = read_folder(path, version=version)
-    patches = tuple(mail for mail in folder.mails if mail.has_diff and mail.subject.number != 0)
-    cover = next((mail for mail in folder.mails if mail.subject.number == 0), None)
-    if not patches:
-        raise UsageError(f"the files of the folder {path} hold no diff", remedy="give a folder of patches or a mailbox")
-    posting = Posting(folder.version, len(patches), dict(enumerate(patches, 1)), cover, folder.notes)
-    return _make(patches, posting, origin=str(path), deadline=deadline)
+def _of_folder(path: Path, choice: SeriesChoice, *, deadline: Deadline) -> Series:
+    posting = read_folder(path, choice=choice)
+    return _make(posting.mails, posting, origin=str(path), deadline=deadline)
 
 
 def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Deadline) -> Series:
@@ -136,7 +137,17 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
     # What b4 made of a mail has no name any more.
     posted = [mail.message_id for mail in posting.mails]
     patches = tuple(
-        Patch(number, total, mail.subject.title, mail.sender, ids.get(number, ""), _files(text), text, message_id)
+        Patch(
+            number,
+            total,
+            mail.subject.title,
+            mail.sender,
+            ids.get(number, ""),
+            _files(text),
+            text,
+            message_id,
+            mail.render_as_sent(),
+        )
         for number, (mail, text, message_id) in enumerate(zip(ready, texts, posted, strict=True), 1)
     )
     told = [posting.cover, *posting.mails] if posting.cover else list(posting.mails)
@@ -152,6 +163,7 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
         posting.notes,
         tuple(dict.fromkeys(needed)),
         posting.cover.message_id if posting.cover else posted[0],
+        posting.suffix,
     )
 
 
@@ -169,7 +181,8 @@ def _prepared(mails: Sequence[Mail], store: Store | None, *, deadline: Deadline)
     prepared = prepare_mails(plain, store=store, deadline=deadline) or ()
     found = [read_mail(one)[0] for one in prepared] or plain
     return tuple(
-        one if diff_lines(one.text) == diff_lines(own.text) else own for one, own in zip(found, plain, strict=True)
+        replace(one, sent_diff=own.sent_diff) if diff_lines(one.text) == diff_lines(own.text) else own
+        for one, own in zip(found, plain, strict=True)
     )
 
 

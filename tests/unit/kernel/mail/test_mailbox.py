@@ -9,16 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.kernel.mail.mailbox import (
-    NO_DATE,
-    NO_SENDER,
-    Mail,
-    is_mail,
-    is_mailbox,
-    read_mail,
-    read_mailbox,
-    split_mailbox,
-)
+from harness.kernel.mail.headers import NO_DATE, NO_SENDER
+from harness.kernel.mail.mailbox import Mail, read_mail, read_mailbox
+from harness.kernel.mail.mbox import is_mail, is_mailbox, split_mailbox
 from tests.unit.kernel.thread import Tree, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 

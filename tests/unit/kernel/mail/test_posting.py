@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import SeriesError, UsageError
+from harness.kernel.mail.grouping import Posting
 from harness.kernel.mail.mailbox import Mail
-from harness.kernel.mail.posting import Posting, choose_posting
+from harness.kernel.mail.posting import choose_posting
 from harness.kernel.mail.subject import parse_subject
+from harness.model.series_choice import SeriesChoice, SeriesVersion
 
 DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+{}\n"
 
@@ -26,7 +28,8 @@ def thread(*subjects: str) -> list[Mail]:
 
 
 def chosen(mails: list[Mail], version: int | None = None) -> Posting:
-    return choose_posting(mails, version=version, name="topic.mbox")
+    wanted = SeriesVersion(version) if version is not None else None
+    return choose_posting(mails, choice=SeriesChoice(wanted), name="topic.mbox")
 
 
 def titles(posting: Posting) -> list[str]:
@@ -75,7 +78,10 @@ def test_a_newer_version_that_is_incomplete_is_passed_over_and_said() -> None:
     mails = thread("[PATCH 1/2] a", "[PATCH 2/2] b", "[PATCH v2 1/2] c")
 
     assert chosen(mails).version == 1
-    assert chosen(mails).notes == ("v2 was passed over: patch 2/2 of v2 is not in topic.mbox",)
+    assert chosen(mails).notes == (
+        "v2 was passed over: patch 2/2 of v2 is not in topic.mbox",
+        "left out: [PATCH v2 1/2] c <[PATCH v2 1/2] c@host>; ?id=[PATCH v2 1/2] c@host takes it",
+    )
     with pytest.raises(SeriesError, match=r"patch 2/2 of v2 is not in topic\.mbox"):
         chosen(mails, 2)
 
@@ -86,7 +92,10 @@ def test_a_missing_patch_is_named() -> None:
         chosen(thread("[PATCH v2 1/4] a", "[PATCH v2 4/4] d"))
 
     assert raised.value.what == "patches 2/4, 3/4 of v2 are not in topic.mbox"
-    assert raised.value.evidence == "there is [PATCH v2 1/4] a\nthere is [PATCH v2 4/4] d"
+    assert raised.value.evidence == (
+        "there is [PATCH v2 1/4] a\nthere is [PATCH v2 4/4] d\n"
+        "an archive of one list may have got only some of the patches"
+    )
 
 
 def test_a_patch_without_a_diff_is_named() -> None:
@@ -120,7 +129,11 @@ def test_a_resend_takes_the_place_of_what_was_sent_first() -> None:
     gap = thread("[PATCH 1/2] a", "[PATCH RESEND 2/2] d")
 
     assert titles(chosen(whole)) == ["c", "d"]
-    assert chosen(whole).notes == ("v1 was sent again as RESEND; that sending was taken",)
+    assert chosen(whole).notes == (
+        "v1 was sent again as RESEND; that sending was taken",
+        "left out: [PATCH 1/2] a <[PATCH 1/2] a@host>; ?id=[PATCH 1/2] a@host takes it",
+        "left out: [PATCH 2/2] b <[PATCH 2/2] b@host>; ?id=[PATCH 2/2] b@host takes it",
+    )
     assert titles(chosen(gap)) == ["a", "d"]
 
 
@@ -155,7 +168,7 @@ def test_a_patch_without_a_number_beside_a_series_is_left_out_and_said() -> None
     posting = chosen([mail("[PATCH 1/1] a"), mail("[PATCH] instead", name="i@h")])
 
     assert titles(posting) == ["a"]
-    assert posting.notes == ("not part of the series, as they have no number: instead <i@h>",)
+    assert posting.notes == ("left out: [PATCH] instead <i@h>; ?id=i@h takes it",)
 
 
 def test_two_series_are_an_error() -> None:

@@ -15,6 +15,7 @@ from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.base.store import Store
 from harness.kernel.patches import b4
 from harness.kernel.patches.series import Series, read_series
+from harness.model.series_choice import SeriesChoice, SeriesVersion
 from tests.unit.kernel.thread import Tree, lines, mailbox, make_tree, numbered, recoded, reply, with_headers
 
 TITLES = ["fork: say fünf", "cgroup: say ten", "fork: say fifteen"]
@@ -27,7 +28,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 def read(path: Path, version: int | None = None) -> Series:
-    return read_series(path, version=version, deadline=Deadline.after(60))
+    wanted = SeriesVersion(version) if version is not None else None
+    return read_series(path, choice=SeriesChoice(wanted), deadline=Deadline.after(60))
 
 
 def saved(folder: Path, mails: Sequence[bytes]) -> Path:
@@ -71,7 +73,7 @@ def test_a_thread_as_an_archive_has_it_is_read(tree: Tree, tmp_path: Path) -> No
         ("kernel/cgroup/cgroup.c",),
         ("kernel/fork.c",),
     ]
-    assert series.notes == ()
+    assert series.notes == ("left out: [PATCH 0/2] *** SUBJECT HERE *** (2 patches); ?v=1 takes them",)
 
 
 def test_trailers_of_replies_are_not_added(tree: Tree, tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(tree: Tree, tmp_path: Path) 
     newest, first = read(tmp_path), read(tmp_path, 1)
 
     assert (titles(newest), newest.title, newest.version) == (TITLES, "*** SUBJECT HERE ***", 2)
-    assert newest.notes == ("v2 was taken; the folder also holds v1",)
+    assert newest.notes == ("v2 was taken; the folder also holds v1, which ?v=1 takes",)
     assert titles(first) == TITLES[:2]
     assert raised(tmp_path, 3).what == f"{tmp_path} holds no v3 of the series"
 

@@ -193,7 +193,7 @@ def is_damaged(text: bytes) -> bool:
 
 def unwrapped(text: bytes) -> bytes:
     """A text whose ``diff --git`` lines are whole again where a mail program put the second name on the next line."""
-    return _WRAPPED.sub(rb"\1 \2", text)
+    return _WRAPPED.sub(rb"\1 \2", text) if b"diff --git " in text else text
 
 
 def without_returns(text: bytes) -> bytes:
@@ -213,6 +213,8 @@ def without_returns(text: bytes) -> bytes:
 
 def has_diff(text: bytes) -> bool:
     """Whether a mail's text holds a diff; a quoted one (``> diff --git``) is none."""
+    if b"--- " not in text and b"diff --git " not in text:  # most mails of a list; reading all lines takes a while
+        return False
     return any(line.region is Region.HEADER for line in read_lines(text))
 
 

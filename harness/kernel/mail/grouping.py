@@ -199,10 +199,12 @@ def _later_forms(mails: Sequence[Mail], thread: Thread, named: set[int]) -> dict
         by_title.setdefault(mail.subject.title, []).append(mail)
     later: dict[int, Mail] = {}
     for mail in mails:
-        answered = [one for one in thread.above(mail) if id(one) in held]
-        earlier = [
-            one for one in answered if one.subject.title == mail.subject.title or stand_on_the_same(mail.text, one.text)
-        ]
+        earlier: list[Mail] = []
+        answered = next((one for one in thread.above(mail) if id(one) in held), None)
+        if answered is not None and (
+            answered.subject.title == mail.subject.title or stand_on_the_same(mail.text, answered.text)
+        ):
+            earlier.append(answered)
         if mail.subject.is_resend:
             earlier += [one for one in by_title[mail.subject.title] if not one.subject.is_resend]
         for one in earlier:

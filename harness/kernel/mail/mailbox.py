@@ -28,6 +28,8 @@ from harness.kernel.mail.mbox import is_mail, is_mailbox, split_mailbox, trim, w
 from harness.kernel.mail.subject import Subject, parse_subject
 
 _INNER = re.compile(rb"\A\s*(From|Date|Subject):[ \t]*([^\n]*(?:\n[ \t]+[^\n]+)*)\n", re.IGNORECASE)
+_MOST_INNER = 16
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _PATCH_NAMES = (".patch", ".diff", ".txt", ".mbox", ".eml")
 _HTML = "text/html"
 _NESTED = ("message/rfc822", "message/global")
@@ -72,7 +74,9 @@ class Mail:
         They are there when the sender is not the author. What git could not read is passed over, not an error.
         """
         mail = self
-        while found := _INNER.match(mail.text):
+        for _ in range(_MOST_INNER):
+            if not (found := _INNER.match(mail.text)):
+                break
             value = " ".join(found.group(2).decode(errors="replace").split())
             mail = replace(mail, text=mail.text[found.end() :])
             match found.group(1).lower():
@@ -114,7 +118,19 @@ def read_mailbox(data: bytes) -> tuple[Mail, ...]:
 def read_mail(raw: bytes) -> tuple[Mail, ...]:
     """A mail, with or without a ``From `` line on top, and what is attached to it."""
     raw, is_from_git = without_postmark(trim(raw))
-    return tuple(_mails_of(message_from_bytes(raw), is_from_git=is_from_git))
+    return tuple(_mails_of(_parse(raw), is_from_git=is_from_git))
+
+
+def _parse(raw: bytes) -> Message:
+    """A mail as a message; the body of a plain one is taken as it stands, as the parser reads it line by line."""
+    end = _END_OF_HEAD.search(raw)
+    if end is None:
+        return message_from_bytes(raw)
+    message = message_from_bytes(raw[: end.start()] + b"\n\n")
+    if message.get_content_maintype() in ("multipart", "message") or message.get_payload():
+        return message_from_bytes(raw)
+    message.set_payload(raw[end.end() :].decode("ascii", errors="surrogateescape"))
+    return message
 
 
 @dataclass(slots=True)

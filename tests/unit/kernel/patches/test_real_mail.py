@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, SeriesError, UsageError
+from harness.base.errors import SeriesError, UsageError
 from harness.base.store import Store
 from harness.kernel.mail.mailbox import read_mailbox
 from harness.kernel.mail.posting import choose_posting
@@ -181,9 +181,9 @@ def test_a_diff_has_the_bytes_of_the_tree(tree: Tree, tmp_path: Path, file: str,
         (b"100644", b"999999"),
     ],
 )
-def test_a_damaged_header_is_the_faults_of_the_series(tree: Tree, tmp_path: Path, was: bytes, now: bytes) -> None:
+def test_a_damaged_header_is_the_fault_of_the_series(tree: Tree, tmp_path: Path, was: bytes, now: bytes) -> None:
     """It is applied as git-am(1) would, or refused as a series; this host is never at fault."""
-    (mail,) = numbered(tree.mails("base..base~0")) or [tree.mails("base..tip")[0]]
+    mail = tree.mails("base..tip", "--no-numbered")[0]
     assert was in mail
     (tmp_path / "t.mbox").write_bytes(mailbox([mail.replace(was, now)]))
     try:
@@ -201,7 +201,9 @@ def test_packed_mailboxes_are_read(tree: Tree, tmp_path: Path, pack: Callable[[b
     file = tmp_path / "p" / f"t.mbox.{suffix}"
     file.write_bytes(pack(mailbox(tree.mails("base..tip"))))
 
-    assert read(file).digest == read(tmp_path / "p").digest
+    assert [patch.patch_id for patch in read(file).patches] == [
+        patch.patch_id for patch in read(tmp_path / "p").patches
+    ]
 
 
 def test_a_folder_is_in_the_order_of_its_numbers(tree: Tree, tmp_path: Path) -> None:
@@ -229,8 +231,3 @@ def test_a_folder_with_a_thread_is_read_as_the_thread(tree: Tree, tmp_path: Path
     assert (read(tmp_path).version, len(read(tmp_path).patches)) == (2, 3)
     assert (read(tmp_path, "v=1").version, len(read(tmp_path, "v=1").patches)) == (1, 3)
     assert read(tmp_path, "id=v1-2@host").version == 1
-
-
-def test_a_mailbox_for_another_host_is_not_at_fault() -> None:
-    """An error of git about a patch is a SeriesError; HostError is for the disk and missing programs."""
-    assert not issubclass(SeriesError, HostError)

@@ -13,7 +13,7 @@ from harness.base.errors import HostError
 from harness.base.process import Completed
 from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.repository import Repository
-from harness.kernel.git.revisions import find_commit, near_tags
+from harness.kernel.git.revisions import find_commit, near_tags, newest_tags
 
 _SEARCH_SECONDS = 5.0
 _MOST_WORDS = 1000
@@ -82,17 +82,26 @@ def try_patch(
 
 
 def find_tag(repository: Repository, base: str, text: bytes, files: Sequence[str], *, deadline: Deadline) -> str:
-    """A tag of the tree that the text applies to, those near ``base`` first; empty if none is found in some seconds."""
+    """The newest tag of the tree that the text applies to; empty if none is found in some seconds.
+
+    Those near ``base`` are tried first, as one of them is likely, then those that are newer than the one found.
+    """
     soon = deadline.sooner(_SEARCH_SECONDS)
+
+    def applies(tag: str) -> bool:
+        commit = find_commit(repository, f"refs/tags/{tag}", deadline=soon)
+        return commit not in ("", base) and try_patch(repository, commit, text, files, deadline=soon).status == 0
+
+    found = ""
     try:
-        for tag in near_tags(repository, base, deadline=soon):
-            commit = find_commit(repository, f"refs/tags/{tag}", deadline=soon)
-            if commit and commit != base and try_patch(repository, commit, text, files, deadline=soon).status == 0:
+        found = next(filter(applies, near_tags(repository, base, deadline=soon)), "")
+        for tag in newest_tags(repository, deadline=soon) if found else ():
+            if tag == found or applies(tag):
                 return tag
     except HostError:
         if deadline.is_past:
             raise
-    return ""
+    return found
 
 
 @contextmanager

@@ -49,14 +49,22 @@ def describe(repository: Repository, commit: str, *, deadline: Deadline) -> str:
     return said.text.strip() if said.status == 0 else commit[:_SHORT]
 
 
+def newest_tags(repository: Repository, *, deadline: Deadline) -> list[str]:
+    """The tree's tags by the order of their versions, the newest first.
+
+    :raises HostError: the deadline came.
+    """
+    words = ("-c", "versionsort.suffix=-rc", "tag", "--list", "--sort=-version:refname")
+    return git(find_names(repository), *words, deadline=deadline, check=False).text.split()
+
+
 def near_tags(repository: Repository, commit: str, *, deadline: Deadline) -> Iterator[str]:
     """The tree's tags by the order of their versions, from the last one before the commit outwards.
 
     :raises HostError: the deadline came.
     """
     folder = find_names(repository)
-    words = ("-c", "versionsort.suffix=-rc", "tag", "--list", "--sort=version:refname")
-    tags = git(folder, *words, deadline=deadline, check=False).text.split()
+    tags = newest_tags(repository, deadline=deadline)[::-1]
     last = git(folder, "describe", "--tags", "--abbrev=0", commit, deadline=deadline, check=False).text.strip()
     here = tags.index(last) if last in tags else len(tags) - 1
     for distance in range(len(tags)):

@@ -222,7 +222,7 @@ def lacks_prefixes(text: bytes) -> bool:
     """Whether git made the diff without ``a/`` and ``b/`` (diff.noprefix of git-config(1))."""
     heads = [line.content for line in read_lines(text) if line.content.startswith(b"diff --git ")]
     pairs = [_of_pair(head[len(b"diff --git ") :].rstrip(b"\r")) for head in heads]
-    return bool(pairs) and all(old == new for old, new in pairs)
+    return bool(pairs) and all(old == new != b"" for old, new in pairs)
 
 
 def add_prefixes(text: bytes) -> bytes:

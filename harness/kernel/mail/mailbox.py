@@ -127,8 +127,11 @@ def _parse(raw: bytes) -> Message:
     if end is None:
         return message_from_bytes(raw)
     message = message_from_bytes(raw[: end.start()] + b"\n\n")
-    if message.get_content_maintype() in ("multipart", "message") or message.get_payload():
-        return message_from_bytes(raw)
+    if message.get_content_maintype() in ("multipart", "message") or message.get_payload(decode=True):
+        try:
+            return message_from_bytes(raw)
+        except RecursionError:  # parts within parts, hundreds deep: no mail program made that
+            del message["Content-Type"]
     message.set_payload(raw[end.end() :].decode("ascii", errors="surrogateescape"))
     return message
 
@@ -180,7 +183,7 @@ def _make_mail(message: Message, parts: _Parts, *, is_from_git: bool) -> Mail:
 
 def _leaves(message: Message, parts: _Parts) -> Iterator[Message]:
     """The parts that hold no others, in their order; forwarded mails are put aside."""
-    payload = message.get_payload()
+    payload = message.get_payload() if message.is_multipart() else None
     if not isinstance(payload, list):
         yield message
     elif message.get_content_type() in _NESTED:

@@ -73,17 +73,25 @@ class _Chooser:
             if wanted not in versions:
                 raise no_version(wanted, versions, name=self.name)
             return self._require(self._of_version(wanted), wanted)
-        passed_over: list[str] = []
+        passed_over = [
+            f"{cover.subject.posted_as} was passed over: only its cover letter is in {self.name}"
+            for cover in self.thread.covers
+            if cover.subject.posted_as > versions[0]
+        ]
         found = None
-        # Patches without numbers beside a series are answers to it; they are the series where there is no other one.
+        # Patches without numbers beside a series are answers to it, unless they are newer than each that there is.
+        numbered = [one.posted_as for one in self.postings if one.is_numbered]
         for is_numbered in (True, False):
-            for version in versions:
+            for version in (
+                versions if is_numbered else [one for one in versions if not numbered or one > max(numbered)]
+            ):
                 found = self._of_version(version, is_numbered=is_numbered)
                 if found is not None and found.is_whole:
                     return replace(found, notes=(*passed_over, *found.notes))
                 if found is not None and is_numbered:
                     passed_over.append(f"{version} was passed over: {self._why_not(found)}")
-        return self._require(self._of_version(versions[0]), versions[0])
+        last = max(numbered, default=versions[0])
+        return self._require(self._of_version(last), last)
 
     def _of_version(self, version: SeriesVersion, *, is_numbered: bool | None = None) -> Posting | None:
         """The posting of a version, composed with an older one where it is a part of it; None if there is none.

@@ -34,6 +34,10 @@ _AM = (
     *("--committer-date-is-author-date", "--patch-format=mboxrd", "--whitespace=nowarn"),
 )
 _APPLYING = re.compile(r"^Applying: ", re.MULTILINE)
+_HOST_FAULTS = re.compile(
+    "No space left|Input/output error|Permission denied|Read-only file system|quota exceeded|cannot fork"
+    "|[Oo]ut of memory"
+)
 _MERGED = "Falling back to patching base and 3-way merge"
 _NOTHING_LEFT = "No changes -- Patch already applied."
 
@@ -74,6 +78,8 @@ def _choose_base(
     if series.prerequisites:
         notes.append(f"the series says that it needs {len(series.prerequisites)} patches that are not part of it")
     if not series.base_commit:
+        if not is_revision_given:
+            notes.append(f"the series does not say what it was made on; applied to {source.described}")
         return source.commit, tuple(notes)
     made_on = find_commit(repository, series.base_commit, deadline=deadline)
     if not made_on:
@@ -124,8 +130,19 @@ def _apply(
         return commits, _merges(said, patches)
     failed = _find_failed(work_tree, said, patches)
     if failed is None:
-        raise HostError("git am failed", evidence=said.complaint, remedy="see what git says")
+        raise _unread(series, said)
     raise _conflict(tree, series, failed, commits[-1] if commits else tree.base, said, deadline=deadline)
+
+
+def _unread(series: Series, said: Completed) -> HarnessError:
+    """The error for a series that git am(1) gave up before it came to a patch: the host's fault where git says so."""
+    if said.status < 0 or said.status > 128 or _HOST_FAULTS.search(_all(said)):
+        return HostError("git am failed", evidence=said.complaint, remedy="see what git says")
+    return SeriesError(
+        f"git am cannot read {series.origin or series.title}",
+        evidence=said.complaint,
+        remedy="get the patches as they were sent: b4 mbox MESSAGE-ID",
+    )
 
 
 def _merges(said: Completed, patches: tuple[Patch, ...]) -> tuple[str, ...]:

@@ -110,6 +110,22 @@ def test_an_incomplete_version_is_no_partial_reroll() -> None:
     assert "v2 was passed over: patch 1/3 of v2 is not in t.mbox" in posting.notes
 
 
+def test_a_version_of_which_only_the_cover_is_there_is_named() -> None:
+    """Its patches were lost; the older one is taken, with a note."""
+    posting = chosen([*V1, post("[PATCH v2 0/3] cover", "cover\n")])
+
+    assert posting.version == 1
+    assert posting.notes == ("v2 was passed over: only its cover letter is in t.mbox",)
+
+
+def test_an_orphan_is_not_the_series_of_an_incomplete_one() -> None:
+    """Of the same version; a newer one is."""
+    with pytest.raises(SeriesError, match=r"patch 3/3 of v1 is not"):
+        chosen([*V1[:2], post("[PATCH] orphan")])
+
+    assert shown(chosen([*V1[:2], post("[PATCH v2] one")])) == ["[PATCH v2] one"]
+
+
 def test_rfc_gives_way_and_can_be_asked_for() -> None:
     """Two series of one version in a thread."""
     mails = [*(post(f"[PATCH RFC {n}/2] r{n}") for n in (1, 2)), *V1]

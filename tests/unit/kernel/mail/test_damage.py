@@ -195,6 +195,20 @@ def test_a_quoted_name_is_read(tail: str) -> None:
     assert read_changes(text.encode())[0].files == ("kernel/na me ü.c",)
 
 
+@pytest.mark.parametrize("depth", [10, 3000])
+def test_parts_within_parts_are_no_traceback(depth: int) -> None:
+    """However deep: it is read, or holds no patch."""
+    nest = "".join(f'Content-Type: multipart/mixed; boundary="B{at}"\n\n--B{at}\n' for at in range(depth))
+    data = POSTMARK + f"From: A <a@h>\nSubject: [PATCH] a\n{nest}\n---\n{diff('5', 'five')}".encode()
+
+    assert len(read_mailbox(data)) == 1
+
+
+def test_a_charset_with_a_nul_byte_is_none() -> None:
+    """The parser of Python raises for it."""
+    assert only(PLAIN.replace(b"charset=UTF-8", b'charset="a\0b"')).has_diff
+
+
 def test_a_body_of_html_is_named() -> None:
     """The error says which part was not read."""
     mail = only(PLAIN.replace(b"text/plain", b"text/html"))

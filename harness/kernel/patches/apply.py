@@ -79,7 +79,7 @@ def _choose_base(
         notes.append(f"the series says that it needs {len(series.prerequisites)} patches that are not part of it")
     if not series.base_commit:
         if not is_revision_given:
-            notes.append(f"the series does not say what it was made on; applied to {source.described}")
+            notes.append(f"the series does not say what it was made on; applied to {source.origin}")
         return source.commit, tuple(notes)
     made_on = find_commit(repository, series.base_commit, deadline=deadline)
     if not made_on:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.store import Store
@@ -52,9 +53,9 @@ def read(path: Path, query: str = "") -> Series:
 
 
 def applied(tree: Tree, series: Series, store: Path) -> PatchedTree:
-    kept = Store(store)
-    source = source_tree(kept, tree.folder, revision="base", deadline=SOON)
-    return patch_tree(kept, source, series, is_revision_given=True, deadline=SOON)
+    context = Context(Store(store), SOON)
+    source = source_tree(context, tree.folder, revision="base")
+    return patch_tree(context, source, series, is_revision_given=True)
 
 
 def content(made: PatchedTree, name: str) -> bytes:

@@ -31,7 +31,7 @@ def _find_root() -> Path:
 ROOT = _find_root()
 """The folder that holds ``cases/``, ``qemu/``, ``kconfigs/`` and ``series/``."""
 
-CASES = ROOT / "cases"
+CASES = ROOT / "cases" / "cgroupns"
 KNOWN = CASES / "known.toml"
 SEMANTICS = CASES / "semantics.toml"
 SEEN = CASES / "seen.toml"

@@ -11,7 +11,7 @@ from harness.base.errors import CaseError, SeriesError, UsageError
 from harness.semantics.profile import Declaration, Expectation
 from harness.semantics.traits import AUTO, Semantics, load_semantics
 
-SHIPPED = Path(__file__).parents[3] / "cases" / "semantics.toml"
+SHIPPED = Path(__file__).parents[3] / "cases" / "cgroupns" / "semantics.toml"
 
 SMALL = """
 [trait.view]

@@ -38,15 +38,16 @@ from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import load_run
 from harness.run.case import make_bench, run_session
-from harness.run.play import mount_command, play
-from harness.semantics.shipped import shipped_semantics
+from harness.run.play import play
 from harness.session.console_name import ConsoleName
+from harness.session.preparation import preparation_command
 from harness.session.transcript import parse
+from harness.suite.load import case_id, default_suite, suite_semantics
 
 REPEATS = 5
 _EVERY = 9
 """Of the session files each ninth is looked at more closely: all themes, both hierarchies."""
-MANPAGE = paths.CASES / "manpage" / "freezer.session"
+MANPAGE = default_suite().folder / "manpage" / "freezer.session"
 EIGHT = (
     *(f"series:cgroupns-{version}" for version in ("rfc", "v1", "v2", "v3", "v4")),
     "series:ns-cgroup",
@@ -107,9 +108,9 @@ class Bench:
     def clones(self) -> list[Figure]:
         """Fresh machines, and the manual page's session on one."""
         first, whole = [], []
-        semantics = shipped_semantics()
+        semantics = suite_semantics(default_suite())
         bench = make_bench(self.prepared, semantics, folder=self.folder)
-        transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
+        transcript = parse(MANPAGE.read_text(), path="freezer.session", preparations=default_suite().preparations)
         for number in range(REPEATS):
             first.append(timed(partial(self._first_answer, f"first{number}")))
             started = time.perf_counter()
@@ -167,9 +168,9 @@ class Bench:
                 pids.append(machine.pid)
                 added.append(sum(map(pss, pids)))
             figures.append(self._memory("memory a clone adds at its first answer", added[1] - added[0], 60))
-            semantics = shipped_semantics()
+            semantics = suite_semantics(default_suite())
             bench = make_bench(self.prepared, semantics, folder=self.folder)
-            transcript = parse(MANPAGE.read_text(), path="cases/manpage/freezer.session")
+            transcript = parse(MANPAGE.read_text(), path="freezer.session", preparations=default_suite().preparations)
             before = sum(map(pss, pids)) - pss(pids[1])
             play(transcript, machine, profile=bench.profile, deadline=soon())
             after = sum(map(pss, pids))
@@ -224,17 +225,18 @@ class Bench:
         Having a machine and ending it is the clone's, the harness's own is what its process computes meanwhile, and the
         guest's is the rest: what is waited for at the consoles.
         """
-        semantics = shipped_semantics()
+        semantics = suite_semantics(default_suite())
         bench = make_bench(self.prepared, semantics, folder=self.folder)
         clone = whole = own = 0.0
-        files = sorted(paths.CASES.glob("*/*.session"))[::_EVERY]
+        files = sorted(default_suite().folder.glob("*/*.session"))[::_EVERY]
         for number, file in enumerate(files):
-            transcript = parse(file.read_text(), path=paths.case_id(file))
-            mount = mount_command(transcript.hierarchies, at=transcript.mount_point)
-            # The first two wishes make the template with its hierarchies.
+            suite = default_suite()
+            transcript = parse(file.read_text(), path=case_id(file, suite), preparations=suite.preparations)
+            mount = preparation_command(transcript.preparations)
+            # The first two wishes make the template with its preparation.
             for name in ("wish", "again", "empty"):
                 lease = pipeline.machine(
-                    self.prepared, mount=mount, folder=self.folder / f"{name}{number}", deadline=soon()
+                    self.prepared, preparation=mount, folder=self.folder / f"{name}{number}", deadline=soon()
                 )
                 spent = timed(partial(_had_and_left, lease))
             clone += spent

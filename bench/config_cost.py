@@ -35,6 +35,7 @@ from harness.kernel.config.configure import DEFAULT
 from harness.kernel.config.fragment import OptionRequest, merge, parse_fragment, render_requests
 from harness.kernel.config.tools import make_config, prepare
 from harness.kernel.sandbox.sandbox import Sandbox, make_words, run_inside
+from harness.suite.load import default_suite
 
 ROUNDS = 4
 BASE = "the default"
@@ -106,7 +107,7 @@ def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
 
 def boot_request(store: Store) -> BootRequest:
     """How the default machine boots the guest; the image is that of no kernel."""
-    guest = pipeline.guest_image(Context(store, Deadline.never()))
+    guest = pipeline.guest_image(Context(store, Deadline.never()), default_suite())
     emulator = find_emulator(Context(store, Deadline.never()), architecture="x86_64")
     machine_type = pipeline.read_machine_type("q35")
     return BootRequest(emulator.program, Path(), guest.path, machine_type, Acceleration.TCG, 600.0)

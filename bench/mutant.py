@@ -21,6 +21,7 @@ from harness.kernellog.reader import SplatKind
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.semantics.profile import Profile
+from harness.suite.load import case_id, default_suite
 
 MUTANTS = paths.ROOT / "bench" / "data" / "mutants"
 BASE = "deb-src:6.1"
@@ -114,8 +115,9 @@ def _read(path: Path) -> Mutant:
     return Mutant(path.stem, path, mail.subject.title, " ".join(" ".join(lines[:end]).split()))
 
 
-def case_files(cases: Path = paths.CASES) -> tuple[Path, ...]:
+def case_files(cases: Path | None = None) -> tuple[Path, ...]:
     """The case files that are asked: all but those about the harness itself."""
+    cases = cases or default_suite().folder
     found = [*cases.rglob("*.session"), *cases.rglob("test_*.py")]
     return tuple(sorted(path for path in found if path.relative_to(cases).parts[0] != "selftest"))
 
@@ -126,7 +128,7 @@ def digests(files: Iterable[Path], profile: Profile) -> dict[str, str]:
     for path in files:
         text = path.read_text()
         expected = [f"{trait}={value}" for trait, value in sorted(profile.values.items()) if trait in text]
-        found[paths.case_id(path)] = digest_of(text, *expected)
+        found[case_id(path, default_suite())] = digest_of(text, *expected)
     return found
 
 

@@ -61,8 +61,8 @@ from harness.results.known_failures import KnownFailures
 from harness.run.case import make_bench
 from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.selection import Selection
-from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
+from harness.suite.load import case_id, default_suite, suite_semantics
 
 RESULTS = places.default_results() / "mutants"
 JSON = Path(__file__).with_name("mutants.json")
@@ -90,7 +90,9 @@ class MutantBench:
     unsound: set[str] = field(default_factory=set)
     """Case files that fail without a mutant."""
     store: Store = field(default_factory=Store.default)
-    paths: dict[str, Path] = field(default_factory=lambda: {places.case_id(path): path for path in case_files()})
+    paths: dict[str, Path] = field(
+        default_factory=lambda: {case_id(path, default_suite()): path for path in case_files()}
+    )
 
     def prepare(self, name: str, kernel: str) -> Ready:
         """A kernel built and booted once, or why it cannot be."""
@@ -243,7 +245,7 @@ def main() -> None:
     if unknown := sorted({*(words.only or ())} - {mutant.name for mutant in every}):
         parser.error(f"there is no mutant {', '.join(unknown)}")
     mutants = [mutant for mutant in every if not words.only or mutant.name in words.only]
-    semantics = shipped_semantics()
+    semantics = suite_semantics(default_suite())
     known = loads(JSON.read_text()) if JSON.exists() else {}
     with signals_as_interrupts():
         bench = MutantBench(semantics, known, words.workers, words.all_cases, words.again)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure
-from harness.base import paths
 from harness.guest.timestamps import TIMES_NAME, Moments
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
@@ -14,7 +13,7 @@ from harness.report.page.data import gather
 from harness.report.page.html import render_page
 from harness.results.folder import CONFIG_NAME, RunFolder, case_folder_name
 from harness.results.selected import find_reported
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import case_files, default_suite, suite_semantics
 
 KERNELS, CASES = 20, 200
 REPEATS = 3
@@ -24,7 +23,7 @@ _STEPS = 14
 
 def make_runs(results: Path) -> list[str]:
     """The run folders of so many kernels; their names."""
-    semantics = shipped_semantics()
+    semantics = suite_semantics(default_suite())
     traits = tuple(
         TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("cases/a:1",))
         for name, trait in semantics.traits.items()
@@ -94,12 +93,12 @@ def _logs(folder: Path, pid: int) -> None:
 def measure_page(results: Path) -> list[Figure]:
     """From the words to the text of the page, records and logs read; and how large it is."""
     names = make_runs(results)
-    semantics = shipped_semantics()
+    semantics = suite_semantics(default_suite())
     seconds, size = [], 0
     for _ in range(REPEATS):
         began = time.perf_counter()
         reported = find_reported(names, results=results)
-        data = gather(reported, semantics=semantics, case_files=paths.case_files(), results=results)
+        data = gather(reported, semantics=semantics, case_files=case_files(default_suite()), results=results)
         size = len(render_page(data).encode())
         seconds.append(time.perf_counter() - began)
     what = f"{KERNELS} kernels x {CASES} cases, {len(data.details)} rows of details"

@@ -56,6 +56,7 @@ COMMANDS = {
     "run": LazyCommand("run", "Run the cases on a kernel (deb when none is named)."),
     "semantics": LazyCommand("semantics", "Show what each version does, trait by trait."),
     "series": LazyCommand("series", "Test a patch series, patch by patch."),
+    "suite": LazyCommand("suite", "Write a suite of cases, or check one."),
     "shell": LazyCommand("shell", "Open an interactive shell on a fresh machine."),
 }
 

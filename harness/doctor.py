@@ -23,6 +23,7 @@ from harness.guest.qemu import Acceleration
 from harness.kernel.resolve import resolve_kernel
 from harness.kernel.sandbox.bubblewrap import find_complaint
 from harness.model.kernel_spec import parse_spec
+from harness.suite.load import default_suite
 
 _SECONDS = 600.0
 _LEAST_GIBIBYTES = 0.5
@@ -157,14 +158,14 @@ def _builds() -> HostFinding:
 
 
 def _guest_programs(context: Context) -> str:
-    image = pipeline.guest_image(context)
+    image = pipeline.guest_image(context, default_suite())
     return f"{len(image.programs)} programs, an image of {image.mebibytes:.1f} MiB"
 
 
 def _acceleration(context: Context, emulator: Emulator, logs: Path, *, prove: bool) -> str:
     kernel = resolve_kernel(context, parse_spec("deb"))
     machine_type = pipeline.read_machine_type("q35")
-    initramfs = pipeline.guest_image(context).path
+    initramfs = pipeline.guest_image(context, default_suite()).path
     request = BootRequest(emulator.program, kernel.image, initramfs, machine_type, Acceleration.TCG)
     if prove:
         forget_verdict(context.store, request, qemu_version=emulator.version)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,15 @@ from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
 from harness.guest.features import find_lacking
 from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
-from harness.guest.mounted import find_mounted
+from harness.guest.prepared import find_prepared
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
-from harness.kernel.needs import Feature
 from harness.model.run_record import UNKNOWN, KernelRecord
 from harness.semantics.profile import Declaration
 from harness.session.console_name import ConsoleName
+from harness.suite.definition import Suite
+from harness.suite.load import default_suite
 
 if TYPE_CHECKING:
     from harness.guest.image import GuestImage
@@ -58,7 +59,10 @@ class Fresh(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for; the fields are those of the command line."""
+    """What the user asked for; the fields are those of the command line.
+
+    :param suite: the suite whose cases are run; it says what kernel and guest have besides the usual.
+    """
 
     kernel: str = "deb"
     profile: str = ""
@@ -67,6 +71,12 @@ class Options:
     machine_type: str = "q35"
     boot_seconds: float = BOOT_SECONDS
     build: BuildOptions = AS_USUAL
+    suite: Suite = field(default_factory=default_suite)
+
+    @property
+    def building(self) -> BuildOptions:
+        """The options of the build, with what the suite asks of the configuration."""
+        return replace(self.build, suite=self.suite.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,8 @@ class Prepared:
     :param declared: in what the kernel is meant to differ from the profile; None when nobody said.
     :param build_log: what make said; None when nothing was built.
     :param notes: what the user should know, one line each.
-    :param lacking: features that the kernel was asked for and has not.
+    :param lacking: words of the suite's features that the kernel does not have.
+    :param suite: the suite that it was prepared for.
     """
 
     request: BootRequest
@@ -90,9 +101,10 @@ class Prepared:
     qemu_version: str
     guest_digest: str
     notes: tuple[str, ...]
-    lacking: tuple[Feature, ...] = ()
+    lacking: tuple[str, ...] = ()
     declared: Declaration | None = None
     build_log: Path | None = None
+    suite: Suite = field(default_factory=default_suite)
 
     @property
     def boot_seconds(self) -> float:
@@ -112,9 +124,9 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     from harness.model.kernel_spec import parse_spec
 
     context.report(PhaseStarted(f"kernel: {options.kernel}"))
-    kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.build)
+    kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.building)
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
-    guest = guest_image(context)
+    guest = guest_image(context, options.suite)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
     machine_type, template, note = read_machine_type(options.machine_type), None, ""
     request = BootRequest(
@@ -135,7 +147,8 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
             template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
         fresh = partial(_machine_of, request, template, deadline=context.deadline)
         kernel = _with_config(context, kernel, fresh(folder=logs / "config"))
-        lacking = find_lacking(context, kernel.image_digest, fresh(folder=logs / "features"))
+        of_kernel = f"{kernel.image_digest} {guest.digest}"
+        lacking = find_lacking(context, of_kernel, options.suite.features, fresh(folder=logs / "features"))
     return Prepared(
         request=request,
         template=template,
@@ -149,16 +162,25 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         guest_digest=guest.digest,
         notes=(*kernel.notes, *filter(None, [note, _config_note(kernel)])),
         lacking=lacking,
+        suite=options.suite,
     )
 
 
-def guest_image(context: Context) -> GuestImage:
-    """The guest image of this host. :raises HostError: a program or the compiler is missing or too old."""
+def guest_image(context: Context, suite: Suite) -> GuestImage:
+    """The guest image of this host for the cases of a suite.
+
+    :raises HostError: a program or the compiler is missing or too old.
+    :raises CaseError: what the suite adds cannot be had.
+    """
     from harness.guest.image import build_guest_image
 
     context.report(PhaseStarted("guest image"))
     return build_guest_image(
-        context, definition=paths.GUEST_DEFINITION, init=paths.GUEST_INIT, helper=paths.GUEST_HELPER
+        context,
+        definition=paths.GUEST_DEFINITION,
+        init=paths.GUEST_INIT,
+        helper=paths.GUEST_HELPER,
+        additions=suite.guest,
     )
 
 
@@ -213,44 +235,46 @@ def _guest_config(context: Context, image_digest: str, lease: contextlib.Abstrac
 
 
 def machine(
-    prepared: Prepared, *, mount: str = "", folder: Path, deadline: Deadline
+    prepared: Prepared, *, preparation: str = "", folder: Path, deadline: Deadline
 ) -> contextlib.AbstractContextManager[Machine]:
     """A machine that nobody used before, for the length of a ``with`` block.
 
-    :param mount: the command that the case will mount its hierarchies with; it may have been done already, as
-        :attr:`Machine.mounted` says then.
+    :param preparation: the command that the case will prepare the machine with; it may have been done already, as
+        :attr:`Machine.prepared` says then.
     :param folder: for its logs; made if need be.
     :raises HostError: QEMU does not start. :raises SeriesError: it had to be booted, and the kernel did not come up.
     """
-    return _machine_of(prepared.request, prepared.template, mount=mount, folder=folder, deadline=deadline)
+    return _machine_of(prepared.request, prepared.template, preparation=preparation, folder=folder, deadline=deadline)
 
 
 @contextlib.contextmanager
 def _machine_of(
-    request: BootRequest, template: Template | None, *, mount: str = "", folder: Path, deadline: Deadline
+    request: BootRequest, template: Template | None, *, preparation: str = "", folder: Path, deadline: Deadline
 ) -> Iterator[Machine]:
     """A clone of the template, or, without one, a machine that is booted."""
     folder.mkdir(parents=True, exist_ok=True)
     if template is not None:
         with contextlib.ExitStack() as ends:
-            yield _clone(ends, template, mount, folder=folder, deadline=deadline)
+            yield _clone(ends, template, preparation, folder=folder, deadline=deadline)
     else:
         with booted(request, folder=folder, deadline=deadline) as one:
             yield one
 
 
-def _clone(ends: contextlib.ExitStack, template: Template, mount: str, *, folder: Path, deadline: Deadline) -> Machine:
-    """A clone, with the hierarchies mounted where there is a template for that."""
-    mounted = find_mounted(template, mount, deadline=deadline)
-    if mounted is not None:
+def _clone(
+    ends: contextlib.ExitStack, template: Template, preparation: str, *, folder: Path, deadline: Deadline
+) -> Machine:
+    """A clone, with the preparation done where there is a template for that."""
+    prepared = find_prepared(template, preparation, deadline=deadline)
+    if prepared is not None:
         try:
-            machine = ends.enter_context(cloned(mounted, folder=folder, deadline=deadline))
+            machine = ends.enter_context(cloned(prepared, folder=folder, deadline=deadline))
         except HostError:
-            # Another run may have made room since it was found; then the case mounts them itself.
-            if mounted.folder.exists():
+            # Another run may have made room since it was found; then the case prepares the machine itself.
+            if prepared.folder.exists():
                 raise
         else:
-            machine.mounted = mount
+            machine.prepared = preparation
             return machine
     return ends.enter_context(cloned(template, folder=folder, deadline=deadline))
 

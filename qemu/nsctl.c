@@ -104,24 +104,11 @@
  *	cgroup [of WHO] in CONTROLLER
  *		the path in one hierarchy: "cgroup(freezer) = /sub", "cgroup(v2, main) = none";
  *		CONTROLLER is freezer, memory, ..., name=systemd, or v2 (the line of hierarchy 0)
- *	iterator ID
- *		bpf(2): a link of a program that iterates over the one cgroup that has this ID, the
- *		number of its inode in the default hierarchy; the kernel looks the ID up
- *	storm SECONDS WORKERS PATH
- *		as many processes make cgroups in the directory PATH, enter them, make and enter
- *		cgroup namespaces, mount, read, exit and remove, all at once and for that long; what
- *		fails on the way is nobody's business. The result is how often all of it was done
  *	mount SOURCE TARGET FSTYPE [MSFLAGS [DATA]]
  *		mount(2); MSFLAGS: 0 ro nosuid nodev noexec remount bind move rec private slave
  *		shared unbindable, joined by ","
  *	umount TARGET [detach]
  *		umount2(2)
- *	hierarchies [-v] PATH SPEC...
- *		mounts cgroup hierarchies; SPEC is v1:CONTROLLERS, v1:name=NAME, v2 or v2:OPTIONS.
- *		v2 alone is mounted on PATH. With any v1 a tmpfs is mounted on PATH, each v1 on
- *		PATH/CONTROLLERS (PATH/NAME) and v2 on PATH/unified. A kernel without the type
- *		cgroup2 gets -t cgroup -o __DEVEL__sane_behavior, and a line says so. Else there
- *		is a line for what failed only, or for each with -v
  *	session TTY CMD...
  *		for /init: runs CMD in a new session with TTY as its controlling terminal, set as
  *		the harness wants it, waits, drains the terminal and passes the exit status on
@@ -180,7 +167,7 @@ struct action;
  * The shape of a verb's words, a letter for each: F flags, G clone flags, T type, P file, N new
  * name, O opened name, S any text, U number, L handle, M mode, K ioctl, X mount flags, D detach.
  * Lower case: may be left out. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
- * H: all hierarchies, R: a program and its words.
+ * R: a program and its words.
  */
 struct verb {
 	const char *name;
@@ -1266,62 +1253,6 @@ static bool do_umount(struct action *a)
 		      detach ? "MNT_DETACH" : "0");
 }
 
-/* The flags of a systemd machine. */
-#define HIERARCHY_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-
-/* One hierarchy at its place. Before 4.5 the default one had no type but a developers' option. */
-static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
-{
-	const char *type = spec[1] == '1' ? "cgroup" : "cgroup2";
-	const char *data = spec[2] == ':' ? spec + 3 : NULL;
-	char named[128];
-	int result;
-
-	if (data && !strncmp(spec, "v1:name=", 8)) {
-		snprintf(named, sizeof(named), "none,%s", data);
-		data = named;
-	}
-	result = mount(type, place, type, HIERARCHY_FLAGS, data);
-	if (result < 0 && errno == ENODEV && !data) {
-		data = "__DEVEL__sane_behavior";
-		result = mount("cgroup", place, "cgroup", HIERARCHY_FLAGS, data);
-		if (result == 0) {
-			line("hierarchy(%s, %s) = 0 by -t cgroup -o %s", spec, place, data);
-			return true;
-		}
-	}
-	if (result < 0 || verbose)
-		report(result, "hierarchy(%s, %s)", spec, place);
-	return result == 0;
-}
-
-static bool do_hierarchies(struct action *a)
-{
-	bool verbose = !strcmp(a->rest[0], "-v"), done = true, any_v1 = false;
-	const char *path = a->rest[verbose];
-	int i, first = verbose + 1;
-	char place[512];
-
-	for (i = first; i < a->rest_count; i++)
-		any_v1 |= a->rest[i][1] == '1';
-	mkdir(path, 0755);
-	if (any_v1 && mount("tmpfs", path, "tmpfs", HIERARCHY_FLAGS, "mode=755") < 0)
-		return report(-1, "mount(tmpfs, %s, tmpfs)", path);
-	for (i = first; i < a->rest_count; i++) {
-		const char *spec = a->rest[i], *folder = spec[1] == '1' ? spec + 3 : "unified";
-
-		if (!strncmp(folder, "name=", 5))
-			folder += 5;
-		if (any_v1)
-			snprintf(place, sizeof(place), "%s/%s", path, folder);
-		else
-			snprintf(place, sizeof(place), "%s", path);
-		mkdir(place, 0755);
-		done &= mount_hierarchy(spec, place, verbose);
-	}
-	return done;
-}
-
 /* ---- a shell on a serial port ---- */
 
 /*
@@ -1405,241 +1336,6 @@ static bool do_session(struct action *a)
 	return exit_status == 0;
 }
 
-/* ---- cgroups by ID ---- */
-
-#define BTF_FUNC 12
-#define BPF_LOAD 5
-#define BPF_LINK 28
-#define BPF_TRACING 26
-#define BPF_ITERATOR 28
-
-/* From linux/bpf.h of Linux 6.1, as far as they are needed: the host's may be older. */
-struct bpf_load {
-	unsigned int type, instruction_count;
-	unsigned long long instructions, license;
-	unsigned int unused[11], attach_type, unused_too[9], attach_btf_id, btf_fd;
-};
-
-struct bpf_link {
-	unsigned int program, target, attach_type, flags;
-	unsigned long long info;
-	unsigned int info_size;
-};
-
-struct bpf_cgroup {
-	unsigned int order, fd;
-	unsigned long long id;
-};
-
-/* The bytes behind a type of the kernel's type information, by its kind; -1: not known here. */
-static int btf_tail(unsigned int kind, unsigned int count)
-{
-	switch (kind) {
-	case 1: case 14: case 17:		/* integer, variable, tag of a declaration */
-		return 4;
-	case 3:					/* array */
-		return 12;
-	case 4: case 5: case 15: case 19:	/* structure, union, section, 64-bit enumeration */
-		return 12 * count;
-	case 6: case 13:			/* enumeration, prototype */
-		return 8 * count;
-	default:
-		return kind <= 19 ? 0 : -1;
-	}
-}
-
-/* The number of a function in /sys/kernel/btf/vmlinux; 0 and errno when it is not there. */
-static unsigned int btf_function(const char *name)
-{
-	unsigned int id = 1, *header, *type, *end;
-	static char text[16 << 20];
-	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC), tail = 0;
-	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text));
-	const char *names;
-
-	if (fd >= 0)
-		close_quietly(fd);
-	if (length < 24)
-		return 0;
-	header = (unsigned int *)text;
-	type = (unsigned int *)(text + header[1] + header[2]);
-	end = (unsigned int *)((char *)type + header[3]);
-	names = text + header[1] + header[4];
-	for (; type < end && tail >= 0; id++, type += 3 + tail / 4) {
-		unsigned int kind = type[1] >> 24 & 0x1f;
-
-		if (kind == BTF_FUNC && !strcmp(names + type[0], name))
-			return id;
-		tail = btf_tail(kind, type[1] & 0xffff);
-	}
-	errno = ENOENT;
-	return 0;
-}
-
-static bool do_iterator(struct action *a)
-{
-	static const unsigned long long instructions[] = { 0xb7, 0x95 };	/* r0 = 0; exit */
-	struct bpf_cgroup cgroup = { .order = 1, .id = number_of(a->word[0]) };
-	struct bpf_load load = {
-		.type = BPF_TRACING,
-		.instruction_count = ARRAY_SIZE(instructions),
-		.instructions = (unsigned long)instructions,
-		.license = (unsigned long)"GPL",
-		.attach_type = BPF_ITERATOR,
-		.attach_btf_id = btf_function("bpf_iter_cgroup"),
-	};
-	struct bpf_link link = {
-		.attach_type = BPF_ITERATOR,
-		.info = (unsigned long)&cgroup,
-		.info_size = sizeof(cgroup),
-	};
-	int program, result;
-
-	if (!load.attach_btf_id)
-		return report(-1, "btf(bpf_iter_cgroup)");
-	program = syscall(SYS_bpf, BPF_LOAD, &load, sizeof(load));
-	if (program < 0)
-		return report(-1, "bpf(BPF_PROG_LOAD)");
-	link.program = program;
-	result = syscall(SYS_bpf, BPF_LINK, &link, sizeof(link));
-	close_quietly(program);
-	if (result >= 0)
-		close(result);
-	return report(result < 0 ? -1 : 0, "iterator(%s)", a->word[0]);
-}
-
-/* ---- all at once ---- */
-
-static bool is_over(const struct timespec *end)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
-}
-
-static void try_to_write(const char *directory, const char *file, const char *text)
-{
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		errno = 0;
-	close(fd);
-}
-
-static void try_to_read(const char *path)
-{
-	static char text[LINE_SIZE];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (read_all(fd, text, sizeof(text)) < 0)
-		errno = 0;
-	close(fd);
-}
-
-static void try_to_enter(pid_t pid)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	syscall(SYS_setns, fd, CLONE_NEWCGROUP);
-	close(fd);
-}
-
-/* One life: into a cgroup, a namespace, another one, a mount, and out. */
-static void __attribute__((noreturn)) live_once(const char *directory, unsigned int dice)
-{
-	try_to_write(directory, "cgroup.procs", "0");
-	if (dice & 1)
-		try_to_write(directory, "tasks", "0");
-	if (syscall(SYS_unshare, CLONE_NEWCGROUP | (dice & 2 ? CLONE_NEWNS : 0)) < 0)
-		_exit(1);
-	if (dice & 4)
-		try_to_enter(getpid() - 1 - (dice >> 8) % 4);
-	try_to_read("/proc/self/cgroup");
-	if (dice & 2) {
-		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-		if (mount("cgroup2", "/mnt", "cgroup2", 0, NULL) == 0) {
-			mkdir("/mnt/inner", 0755);
-			try_to_read("/mnt/cgroup.procs");
-			rmdir("/mnt/inner");
-		}
-		try_to_read("/proc/self/mountinfo");
-		if (dice & 8)
-			umount2("/mnt", MNT_DETACH);
-	}
-	if (dice & 16)
-		syscall(SYS_unshare, CLONE_NEWCGROUP);
-	_exit(0);
-}
-
-/* Rounds of a worker until the end; two lives in each, and the cgroup is removed under the second. */
-static long work(const char *path, int worker, const struct timespec *end)
-{
-	unsigned int dice = 2654435761u * (worker + 1);
-	char directory[256];
-	long rounds = 0;
-	pid_t pid[2];
-	int i;
-
-	for (; !is_over(end); rounds++) {
-		snprintf(directory, sizeof(directory), "%s/storm-%d-%ld", path, worker, rounds % 3);
-		mkdir(directory, 0755);
-		for (i = 0; i < 2; i++) {
-			dice = dice * 1664525 + 1013904223;
-			pid[i] = fork();
-			if (pid[i] == 0)
-				live_once(directory, dice >> 12);
-		}
-		rmdir(directory);
-		for (i = 0; i < 2; i++)
-			if (pid[i] > 0)
-				wait_for(pid[i]);
-		rmdir(directory);
-	}
-	for (i = 0; i < 3; i++) {
-		snprintf(directory, sizeof(directory), "%s/storm-%d-%d", path, worker, i);
-		rmdir(directory);
-	}
-	return rounds;
-}
-
-static bool do_storm(struct action *a)
-{
-	int i, count = number_of(a->word[1]), sums[2];
-	struct timespec end;
-	long rounds, sum = 0;
-
-	if (pipe2(sums, O_CLOEXEC))
-		return report(-1, "pipe2()");
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += number_of(a->word[0]);
-	for (i = 0; i < count; i++) {
-		if (fork())
-			continue;
-		rounds = work(a->word[2], i, &end);
-		_exit(write(sums[1], &rounds, sizeof(rounds)) != sizeof(rounds));
-	}
-	close(sums[1]);
-	while (read(sums[0], &rounds, sizeof(rounds)) == sizeof(rounds))
-		sum += rounds;
-	close(sums[0]);
-	while (wait(NULL) > 0)
-		;
-	return report(sum, "storm(%s, %s, %s)", a->word[0], a->word[1], a->word[2]);
-}
-
 /* ---- the command line ---- */
 
 static const struct verb verbs[] = {
@@ -1672,12 +1368,8 @@ static const struct verb verbs[] = {
 	{ "user", "Uu", "user UID [GID]", do_user },
 	{ "setuid", "U", "setuid UID", do_setuid },
 	{ "setgid", "U", "setgid GID", do_setgid },
-	{ "iterator", "U", "iterator ID", do_iterator },
-	{ "storm", "UUS", "storm SECONDS WORKERS PATH", do_storm },
 	{ "mount", "SSSxs", "mount SOURCE TARGET FSTYPE [MSFLAGS [DATA]]", do_mount },
 	{ "umount", "Sd", "umount TARGET [detach]", do_umount },
-	{ "hierarchies", "H", "hierarchies [-v] PATH v1:CONTROLLERS|v1:name=NAME|v2[:OPTIONS]...",
-	  do_hierarchies },
 	{ "session", "R", "session TTY CMD...", do_session },
 	{ "exec", "R", "exec CMD...", do_exec },
 };
@@ -1710,13 +1402,6 @@ static bool is_name(const char *word)
 	while (isalnum((unsigned char)word[length]) || word[length] == '-' || word[length] == '_')
 		length++;
 	return length > 0 && length < NAME_SIZE && !word[length];
-}
-
-static bool is_spec(const char *word)
-{
-	if (!strcmp(word, "v2"))
-		return true;
-	return (!strncmp(word, "v1:", 3) || !strncmp(word, "v2:", 3)) && word[3];
 }
 
 static bool is_who(const char *word)
@@ -1779,23 +1464,6 @@ static char **take_program(struct action *a, char **word, bool in_block)
 	return word;
 }
 
-static char **take_hierarchies(struct action *a, char **word)
-{
-	int i;
-
-	a->rest = word;
-	while (!ends_action(*word))
-		word++;
-	a->rest_count = word - a->rest;
-	i = a->rest_count && !strcmp(a->rest[0], "-v");
-	if (a->rest_count < i + 2)
-		usage(a->verb, "'%s' needs a path and a hierarchy", a->verb->name);
-	for (i++; i < a->rest_count; i++)
-		if (!is_spec(a->rest[i]))
-			usage(a->verb, "'%s' is no hierarchy", a->rest[i]);
-	return word;
-}
-
 static struct action *parse_list(char ***cursor, bool in_block);
 
 /* One letter of the shape: the word it stands for, if it is there. */
@@ -1844,8 +1512,6 @@ static struct action *parse_action(char ***cursor, bool in_block)
 	for (letter = a->verb->shape; *letter; letter++) {
 		if (*letter == 'R') {
 			word = take_program(a, word, in_block);
-		} else if (*letter == 'H') {
-			word = take_hierarchies(a, word);
 		} else if (*letter != 'b' && *letter != 'B') {
 			word = take_word(a, place++, *letter, word);
 		} else if (*word && !strcmp(*word, "{")) {

@@ -15,7 +15,7 @@ from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.run.case import CaseEnvironment, make_bench
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import default_suite, suite_semantics
 
 # The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
 # is red for who broke it; `tox -e hunt` looks for new ones.
@@ -53,7 +53,7 @@ def template(prepared: Prepared) -> Template:
 @pytest.fixture
 def bench(prepared: Prepared, tmp_path: Path) -> CaseEnvironment:
     """Where cases are run: the distribution's kernel, a run folder of the test's own."""
-    semantics = shipped_semantics()
+    semantics = suite_semantics(default_suite())
     return make_bench(prepared, semantics, folder=tmp_path)
 
 

@@ -19,7 +19,7 @@ from harness.base.process import find_program
 from harness.report.page.data import gather
 from harness.report.page.html import render_page
 from harness.results.selected import find_reported
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import case_files, default_suite, suite_semantics
 
 FILE = Path(__file__).parents[1] / "images" / "page.png"
 SIZE = (1200, 800)
@@ -31,7 +31,9 @@ def photograph(runs: Sequence[str], *, results: Path, at: str, file: Path) -> No
     :param at: the fragment of the address, e.g. that of a case; empty for the start.
     """
     reported = find_reported(runs, results=results)
-    data = gather(reported, semantics=shipped_semantics(), case_files=paths.case_files(), results=results)
+    data = gather(
+        reported, semantics=suite_semantics(default_suite()), case_files=case_files(default_suite()), results=results
+    )
     # Chromium's own sandbox does not start as root.
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:

@@ -31,10 +31,10 @@ def _find_root() -> Path:
 ROOT = _find_root()
 """The folder that holds ``cases/``, ``qemu/``, ``kconfigs/`` and ``series/``."""
 
-CASES = ROOT / "cases" / "cgroupns"
-KNOWN = CASES / "known.toml"
-SEMANTICS = CASES / "semantics.toml"
-SEEN = CASES / "seen.toml"
+SUITES = ROOT / "cases"
+"""The suites that ship, a folder each."""
+SUITES_FILE = SUITES / "suites.toml"
+PYTEST_SETTINGS = SUITES / "pytest.ini"
 SERIES = ROOT / "series"
 MACHINE_TYPES = ROOT / "qemu"
 GUEST_DEFINITION = MACHINE_TYPES / "guest.toml"
@@ -43,7 +43,6 @@ GUEST_HELPER = MACHINE_TYPES / "nsctl.c"
 KCONFIGS = ROOT / "kconfigs"
 KCONFIG_ASKER = KCONFIGS / "ask.c"
 COMPILERS = KCONFIGS / "compilers.toml"
-_NOT_CASES = "selftest"
 
 
 def default_results() -> Path:
@@ -78,32 +77,3 @@ def user_folder(find: Callable[[str], str], *, option: str) -> Path:
         evidence=problem or f"HOME is not set, and the password database has no entry for this user: {folder}",
         remedy=f"set HOME, or name a folder with {option}",
     )
-
-
-def find_case(word: str) -> Path:
-    """The case file that a word names: a path, or one below the checkout or below ``cases/``.
-
-    :raises UsageError: there is none.
-    """
-    for path in (Path(word), ROOT / word, CASES / word):
-        if path.is_file():
-            return path.resolve()
-    raise UsageError(f"there is no case {word}", remedy="name a *.session file, for example one below cases/")
-
-
-def case_id(path: Path) -> str:
-    """What a case file is called in every report: its path from the checkout, or from where the user stands.
-
-    One that is elsewhere keeps its whole path, or two of the same name could not be told apart.
-    """
-    for base in (ROOT, Path.cwd()):
-        if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
-    return path.as_posix().lstrip("/")
-
-
-def case_files() -> dict[str, str]:
-    """The text of every case that ships, by what the case is called in reports."""
-    files = [*CASES.rglob("*.session"), *CASES.rglob("test_*.py")]
-    shipped = (path for path in files if _NOT_CASES not in path.relative_to(CASES).parts)
-    return {case_id(path): path.read_text(errors="replace") for path in shipped}

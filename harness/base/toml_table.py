@@ -1,6 +1,6 @@
 """A strict reader of one TOML table: every key is asked for by its type, and no key is left over.
 
-Pure. Errors name the file and the dotted key (``cases/semantics.toml: trait.scope.meaning is missing``) and are of the
+Pure. Errors name the file and the dotted key (``semantics.toml: trait.scope.meaning is missing``) and are of the
 kind that the caller gives: who must act depends on the file.
 """
 

@@ -16,16 +16,20 @@ from harness.bisect.state import BisectState, StepStatus
 from harness.bisect.targets import Kind, Target, file_of
 from harness.model.run_record import CaseRecord
 from harness.results.folder import load_run
-from harness.session.noise import noiseless_diff
+from harness.session.noise import NOISE, Noise
 
 _DIFFS = 3
 """How many transcripts of a change are shown; the run folders have all."""
 
 
-def gather(walk: CommitRange, evidence: Evidence, *, folder: Path, deadline: Deadline) -> BisectResult:
+def gather(
+    walk: CommitRange, evidence: Evidence, *, folder: Path, noise: Noise = NOISE, deadline: Deadline
+) -> BisectResult:
     """What was found.
 
-    :param folder: of the bisection. :raises HostError: git failed, or the deadline came.
+    :param folder: of the bisection.
+    :param noise: what differs from run to run in the output of the suite.
+    :raises HostError: git failed, or the deadline came.
     """
     state = evidence.state
     groups: dict[tuple[int, int], list[tuple[str, Found]]] = {}
@@ -37,7 +41,7 @@ def gather(walk: CommitRange, evidence: Evidence, *, folder: Path, deadline: Dea
             groups.setdefault((one.stretch.high, one.stretch.members), []).append((key, one))
         if not found:
             left.append((key, _why_not(evidence, key)))
-    sides = _Sides(walk, state, folder)
+    sides = _Sides(walk, state, folder, noise)
     culprits = tuple(_culprit(walk, state, group, sides, deadline=deadline) for _, group in sorted(groups.items()))
     return BisectResult(
         state=state,
@@ -71,7 +75,8 @@ def _culprit(
     targets = {one.target.key: one.target for one in state.targets}
     before, after = sides.cases(below[0]), sides.cases(commit.hash)
     shown = dict.fromkeys(case for key, _ in group for case in _telling(targets[key], before, after))
-    diffs = ((case, _diff(walk, before, after, case, names=(below[0], commit.hash))) for case in shown)
+    names = walk.called(below[0]), walk.called(commit.hash)
+    diffs = ((case, _diff(before, after, case, sides.noise, names=names)) for case in shown)
     return Culprit(
         commit=_named(walk, commit.hash),
         author=message.author,
@@ -104,17 +109,16 @@ def _telling(target: Target, before: Mapping[str, CaseRecord], after: Mapping[st
 
 
 def _diff(
-    walk: CommitRange,
     before: Mapping[str, CaseRecord],
     after: Mapping[str, CaseRecord],
     case: str,
+    noise: Noise,
     *,
     names: tuple[str, str],
 ) -> str:
     if case not in before or case not in after:
         return ""
-    called = walk.called(names[0]), walk.called(names[1])
-    return noiseless_diff(before[case].transcript, after[case].transcript, names=called)
+    return noise.diff(before[case].transcript, after[case].transcript, names=names)
 
 
 def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[tuple[str, str, str]]:
@@ -136,7 +140,8 @@ def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -
 class _Sides:
     """What was seen on each commit, read from the run folders when it is wanted."""
 
-    def __init__(self, walk: CommitRange, state: BisectState, folder: Path) -> None:
+    def __init__(self, walk: CommitRange, state: BisectState, folder: Path, noise: Noise) -> None:
+        self.noise = noise
         self._walk = walk
         self._state = state
         self._folder = folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
@@ -34,6 +34,8 @@ from harness.bisect.strategy import NextCommit
 from harness.bisect.targets import Target, differing, find_targets, read_cases, read_others, read_value
 from harness.model.run_record import CaseRecord
 from harness.results.folder import RunFolder, load_run
+from harness.suite.definition import Suite
+from harness.suite.load import default_suite
 
 _INSISTS = 7
 """How often an end is asked again for what was named and did not differ."""
@@ -55,6 +57,7 @@ class Bisection:
     """A bisection; live.
 
     :param is_target: whether something that differs is to be traced. :param wanted: names of targets that must differ.
+    :param suite: the suite of the cases.
     """
 
     walk: CommitRange
@@ -64,6 +67,7 @@ class Bisection:
     told: BisectReporter
     is_target: Callable[[Target], bool]
     wanted: Sequence[str] = ()
+    suite: Suite = field(default_factory=default_suite)
 
     def run(self) -> Evidence:
         """Go on until nothing more can be told.
@@ -97,7 +101,7 @@ class Bisection:
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
             kept = next((step for step in self.state.steps if step.role is role), None)
             if kept is not None:
-                cases[role] = read_cases([load_run(self.folder / kept.runs[0])])
+                cases[role] = read_cases([load_run(self.folder / kept.runs[0])], self.suite.noise)
                 steps.append(kept)
                 continue
             began = time.monotonic()
@@ -140,7 +144,7 @@ class Bisection:
             for step in self.state.steps
         )
         files = tuple(
-            CaseFile(file, digest_of(find_file(file)))
+            CaseFile(file, digest_of(find_file(file, self.suite)))
             for file in dict.fromkeys(file for one in found for file in one.files)
         )
         self._save(replace(self.state, targets=records, steps=steps, files=files, compared=compared))
@@ -243,7 +247,7 @@ class Bisection:
 
     def _check_files(self) -> None:
         """:raises UsageError: a case was changed since the ends were asked: its answers cannot be compared any more."""
-        changed = [one.id for one in self.state.files if digest_of(find_file(one.id)) != one.digest]
+        changed = [one.id for one in self.state.files if digest_of(find_file(one.id, self.suite)) != one.digest]
         if changed:
             raise UsageError(
                 f"{changed[0]} was changed since this bisection began",
@@ -256,7 +260,7 @@ class Bisection:
         state = replace(self.state, steps=(*self.state.steps, step))
         new = [one for one in self._surprises(state, answer) if self.is_target(one.target)] if answer else []
         files = tuple(
-            CaseFile(file, digest_of(find_file(file)))
+            CaseFile(file, digest_of(find_file(file, self.suite)))
             for file in dict.fromkeys(file for one in new for file in one.files)
             if file not in {known.id for known in state.files}
         )

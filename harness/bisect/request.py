@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.base import paths as places
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
@@ -26,10 +25,12 @@ from harness.bisect.targets import Kind, Target
 from harness.pipeline import Options
 from harness.report.display.events import Lines, RunReport
 from harness.report.lines import Line
+from harness.results.case_ids import current_case_id
 from harness.results.folder import RunFolder
 from harness.run.selection import Selection
-from harness.semantics.shipped import shipped_semantics
-from harness.semantics.traits import Semantics, near
+from harness.semantics.traits import near
+from harness.suite.definition import Suite
+from harness.suite.load import case_id, default_suite, suite_semantics
 
 BISECTIONS = "bisect"
 """The folder of all bisections in a results folder."""
@@ -92,6 +93,8 @@ class BisectRequest:
         tree = str(Path(self.tree).absolute()) if Path(self.tree).exists() else self.tree
         build = self.options.build
         words = (*self.wanted.words, self.options.profile, self.options.machine_type, *build.fragments)
+        # The default suite has no word, so that a bisection of before there were suites goes on.
+        words += (str(self.options.suite.folder),) if self.options.suite != default_suite() else ()
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
@@ -103,8 +106,9 @@ class BisectRequest:
         :raises UsageError, SeriesError, CaseError, HostError: see :meth:`Bisection.run`; what was seen is kept.
         """
         store = store or Store.default()
-        semantics = shipped_semantics()
-        selection, is_target = select(self.wanted, semantics, self.workers)
+        suite = self.options.suite
+        semantics = suite_semantics(suite)
+        selection, is_target = select(self.wanted, suite, self.workers)
         walk = self._walk(Context(store, Deadline.after(_SECONDS), report))
         folder = RunFolder.at(self.folder)
         names = names_of(walk)
@@ -116,13 +120,13 @@ class BisectRequest:
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
             asker = CommitRunner(options, selection, semantics, store, folder.path, report, self.command)
             told = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
-            bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named)
+            bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named, suite=suite)
             try:
                 evidence = bisection.run()
             except KeyboardInterrupt:
                 report(Note("interrupted; the same words once more go on from here"))
                 raise
-            return gather(walk, evidence, folder=folder.path, deadline=Deadline.after(_SECONDS))
+            return gather(walk, evidence, folder=folder.path, noise=suite.noise, deadline=Deadline.after(_SECONDS))
 
     def replay(self, *, store: Store | None = None) -> Callable[[int], list[Line]]:
         """The decisions so far, as lines for a width; each is taken once more, from what was known then.
@@ -193,38 +197,40 @@ class BisectRequest:
         )
 
 
-def select(wanted: TraceSelection, semantics: Semantics, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
+def select(wanted: TraceSelection, suite: Suite, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
     """The cases that the ends are asked, and whether a target is to be traced.
 
     :raises UsageError: there is no such trait or case.
     """
+    semantics = suite_semantics(suite)
     for name in wanted.traits:
         if name not in semantics.traits:
             remedy = "harness semantics lists the traits"
             raise UsageError(f"--trait {name}: there is no such trait{near(name, semantics.traits)}", remedy=remedy)
-    files = _case_files(wanted.files)
+    files = _case_files(wanted.files, suite)
     if not wanted.traits and not wanted.cases:
         return Selection(tuple(wanted.files), wanted.expression, workers), lambda target: True
     chosen: dict[Path, None] = {}
     for name in wanted.traits:
         chosen |= dict.fromkeys(path for path in files if name in path.read_text(errors="replace"))
     for name in wanted.cases:
-        found = [path for path in files if name.partition("::")[0] in places.case_id(path)]
+        part = current_case_id(name).partition("::")[0]
+        found = [path for path in files if part in case_id(path, suite)]
         if not found:
-            raise UsageError(f"--case {name}: no case has this in its id", remedy="name a case file below cases/")
+            raise UsageError(f"--case {name}: no case has this in its id", remedy="harness semantics TRAIT lists cases")
         chosen |= dict.fromkeys(found)
 
     def is_target(target: Target) -> bool:
         if target.kind is Kind.TRAIT:
             return target.name in wanted.traits
-        return any(name in target.name for name in wanted.cases)
+        return any(current_case_id(name) in target.name for name in wanted.cases)
 
     return Selection(tuple(chosen), wanted.expression, workers), is_target
 
 
-def _case_files(paths: Sequence[Path]) -> list[Path]:
+def _case_files(paths: Sequence[Path], suite: Suite) -> list[Path]:
     found = []
-    for path in paths or (places.CASES,):
+    for path in paths or (suite.folder,):
         found += [path] if path.is_file() else [*path.rglob("*.session"), *path.rglob("test_*.py")]
     return sorted(path.resolve() for path in found)
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import pipeline
-from harness.base import paths as places
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.store import Store
-from harness.bisect.targets import Target, file_of, files_to_ask, read_cases, read_value
+from harness.bisect.targets import Target, file_of, files_to_ask, quiet_case, read_cases, read_value
 from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
@@ -31,6 +30,8 @@ from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
 from harness.semantics.traits import Semantics
+from harness.suite.definition import Suite
+from harness.suite.load import locate
 
 RUNS = "runs"
 """The folder of the run folders."""
@@ -89,7 +90,7 @@ class CommitRunner:
         """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
         self.image_of(word, name=name)
         run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
-        return ObservedRun(read_cases([run]), (folder,)), run
+        return ObservedRun(read_cases([run], self.options.suite.noise), (folder,)), run
 
     def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """Ask what shows the targets, so many times, each time on fresh machines.
@@ -97,7 +98,7 @@ class CommitRunner:
         :raises HarnessError: as :meth:`image_of`. :raises HostError: the cases could not be asked.
         """
         self.image_of(word, name=name)
-        paths = tuple(map(find_file, files_to_ask(targets)))
+        paths = self._files(files_to_ask(targets))
         rounds, folder = self._rounds(word, paths, times, name)
         answers = []
         for number, cases in enumerate(rounds):
@@ -107,11 +108,14 @@ class CommitRunner:
                 asked = {file_of(case) for case in cases}
                 files = [file for file in files_to_ask(left, every=True) if file not in asked]
                 if files:
-                    (more,), other = self._rounds(word, tuple(map(find_file, files)), 1, name)
+                    (more,), other = self._rounds(word, self._files(files), 1, name)
                     cases = {**cases, **more}
                     runs.append(other)
             answers.append(ObservedRun(cases, tuple(runs)))
         return answers
+
+    def _files(self, ids: Sequence[str]) -> tuple[Path, ...]:
+        return tuple(find_file(one, self.options.suite) for one in ids)
 
     def _rounds(
         self, word: str, paths: tuple[Path, ...], times: int, name: str
@@ -122,7 +126,7 @@ class CommitRunner:
         _, folder = self._run(word, selection, name, report)
         rounds: list[dict[str, CaseRecord]] = [{} for _ in range(times)]
         for case in report.cases:
-            next(one for one in rounds if case.id not in one)[case.id] = case
+            next(one for one in rounds if case.id not in one)[case.id] = quiet_case(case, self.options.suite.noise)
         return [*rounds], folder
 
     def _run(
@@ -160,12 +164,12 @@ class CommitRunner:
         return record, f"{RUNS}/{folder.path.name}"
 
 
-def find_file(file: str) -> Path:
+def find_file(file: str, suite: Suite) -> Path:
     """Where the file of a case is, by the id that it has in reports.
 
     :raises UsageError: it is not there any more.
     """
-    for base in (places.ROOT, Path.cwd(), Path("/")):
-        if (base / file).is_file():
-            return base / file
+    found = locate(file, suite) or locate(f"/{file}", suite)
+    if found is not None and found.is_file():
+        return found
     raise UsageError(f"the case file {file} is not there any more", remedy="bring it back, or start with --restart")

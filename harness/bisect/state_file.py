@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from harness.base.errors import NewerFormatError, UsageError
 from harness.base.events import Note, Report
-from harness.bisect.state import BisectState, load_bisect
+from harness.bisect.state import BisectState, SeenRecord, load_bisect
+from harness.bisect.targets import Kind
+from harness.results.case_ids import current_case_id
 
 STATE_NAME = "state.json"
 _LOCK_NAME = ".lock"
@@ -21,7 +24,7 @@ def load_state(folder: Path) -> BisectState | None:
     """
     file = folder / STATE_NAME
     try:
-        return load_bisect(file.read_text(encoding="utf-8"), source=str(file))
+        return current_state(load_bisect(file.read_text(encoding="utf-8"), source=str(file)))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -30,6 +33,41 @@ def load_state(folder: Path) -> BisectState | None:
         raise
     except UsageError as error:
         raise UsageError(error.what, evidence=error.evidence, remedy="start again with --restart") from None
+
+
+def current_state(state: BisectState) -> BisectState:
+    """Return the state with the ids of cases as they are now (:func:`current_case_id`)."""
+    ids = [*(one.id for one in state.files), *(file for one in state.targets for file in one.files)]
+    ids += [one.name for one in state.targets if one.kind is Kind.CASE]
+    renamed = {old: new for old in ids if (new := current_case_id(old)) != old}
+
+    def current(text: str) -> str:
+        for old, new in renamed.items():
+            text = text.replace(old, new)
+        return text
+
+    if not renamed:
+        return state
+    targets = tuple(
+        replace(
+            one,
+            name=current(one.name),
+            files=tuple(map(current, one.files)),
+            good=current(one.good),
+            bad=current(one.bad),
+        )
+        for one in state.targets
+    )
+    steps = tuple(
+        replace(
+            step,
+            splits=tuple(replace(one, target=current(one.target)) for one in step.splits),
+            seen=tuple(SeenRecord(current(one.target), current(one.value)) for one in step.seen),
+        )
+        for step in state.steps
+    )
+    files = tuple(replace(one, id=current(one.id)) for one in state.files)
+    return replace(state, targets=targets, steps=steps, files=files)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ A value is what is compared: it holds nothing that differs from run to run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import FAILED, Outcome
 from harness.report.text import elide
-from harness.session.noise import quieten_line
+from harness.session.noise import NOISE, Noise
 
 UNSEEN = "not seen"
 """The value of a trait that no case has shown, though those that show it elsewhere were asked."""
@@ -39,13 +39,18 @@ class Target:
 
     @property
     def key(self) -> str:
-        """It in two words, unique: ``trait mountinfo_root``, ``case cases/views/x.session``."""
+        """It in two words, unique: ``trait mount_root``, ``case SUITE/views/x.session``."""
         return f"{self.kind} {self.name}"
 
 
-def read_cases(runs: Sequence[RunRecord]) -> dict[str, CaseRecord]:
-    """The cases of runs on one kernel; of one that is in several, the last."""
-    return {case.id: case for run in runs for case in run.cases}
+def read_cases(runs: Sequence[RunRecord], noise: Noise = NOISE) -> dict[str, CaseRecord]:
+    """The cases of runs on one kernel, as :func:`quiet_case` gives them; of one that is in several, the last."""
+    return {case.id: quiet_case(case, noise) for run in runs for case in run.cases}
+
+
+def quiet_case(case: CaseRecord, noise: Noise) -> CaseRecord:
+    """The case with a reason that holds nothing that differs from run to run: what is compared is made of it."""
+    return replace(case, reason=noise.line(case.reason)) if case.reason else case
 
 
 def read_value(target: Target, cases: Mapping[str, CaseRecord]) -> str | None:
@@ -67,7 +72,7 @@ def case_value(case: CaseRecord) -> str | None:
         return None
     if case.outcome not in FAILED or not case.reason:
         return str(case.outcome)
-    return elide(f"{case.outcome}: {quieten_line(case.reason)}", _VALUE_LENGTH)
+    return elide(f"{case.outcome}: {NOISE.line(case.reason)}", _VALUE_LENGTH)
 
 
 def file_of(case_id: str) -> str:

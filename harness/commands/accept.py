@@ -11,10 +11,12 @@ from harness.commands import options
 
 @click.command()
 @click.argument("case")
+@options.suite
 @options.results
-def accept(case: str, results: Path) -> int:
+def accept(case: str, suite: str, results: Path) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
     from harness.run.accept import accept_case
 
-    click.echo(accept_case(case, results=results), nl=False)
+    chosen, _ = options.choose_cases(suite, [])
+    click.echo(accept_case(case, chosen, results=results, is_named=bool(suite)), nl=False)
     return 0

@@ -14,7 +14,7 @@ from harness.base.context import Context
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
-from harness.commands.options import choose_workers, existing_cases
+from harness.commands.options import choose_cases, choose_workers
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import PREPARE_SECONDS, Options
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from harness.model.series_record import SeriesRecord
     from harness.report.formats.b4 import B4Finding
+    from harness.run.selection import Selection
     from harness.series.from_mail import Posted
     from harness.series.request import SeriesWords
+    from harness.suite.definition import Suite
 
 B4_HELP = """In the configuration of git, for b4 review:
 
@@ -50,6 +52,7 @@ and for b4 prep --check and b4 am --check:
 @click.option(
     "--thread", metavar="FILE", type=click.Path(path_type=Path), help="The mailbox of the whole series, if it is known."
 )
+@options.suite
 @options.cases
 @options.expression
 @options.workers
@@ -61,7 +64,8 @@ def b4_check(
     quick: bool,
     base: str,
     thread: Path | None,
-    cases: tuple[Path, ...],
+    suite: str,
+    cases: tuple[str, ...],
     expression: str,
     workers: str,
     building: BuildOptions,
@@ -78,11 +82,13 @@ def b4_check(
       4    wrong usage: no mail, no base; said in the answer, too
     """
     from harness.report.formats.b4 import error_finding, render_json, render_lines
+    from harness.run.selection import Selection
 
     status = ExitStatus.AS_EXPECTED
     try:
-        found = existing_cases(cases)
-        words = _words(base, found, expression, choose_workers(workers, found), building, results)
+        chosen, found = choose_cases(suite, cases)
+        selection = Selection(found, expression, choose_workers(workers, found))
+        words = _words(base, selection, chosen, building, results)
         findings = list(_findings(words, base, thread, is_series=is_series, is_quick=quick))
     except HarnessError as error:
         # b4 takes what is on standard error for the fault of the patch.
@@ -92,24 +98,21 @@ def b4_check(
     return int(status)
 
 
-def _words(
-    base: str, cases: tuple[Path, ...], expression: str, workers: int, building: BuildOptions, results: Path
-) -> SeriesWords:
+def _words(base: str, selection: Selection, suite: Suite, building: BuildOptions, results: Path) -> SeriesWords:
     from harness.run.one_kernel import RunSettings
-    from harness.run.selection import Selection
-    from harness.semantics.shipped import shipped_semantics
     from harness.series.request import SeriesWords
+    from harness.suite.load import suite_semantics
 
-    semantics = shipped_semantics()
     asked = RunSettings(
-        Selection(cases, expression, workers),
-        semantics,
-        judging_options.read_judging("", None, semantics=semantics, results=results),
+        selection,
+        suite_semantics(suite),
+        judging_options.read_judging("", None, suite=suite, results=results),
         results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
+        suite,
     )
-    return SeriesWords("", base, Options("", build=building), asked)
+    return SeriesWords("", base, Options("", build=building, suite=suite), asked)
 
 
 def _findings(

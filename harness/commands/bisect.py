@@ -14,7 +14,7 @@ import click
 
 from harness.base.errors import ExitStatus
 from harness.commands import options
-from harness.commands.options import choose_workers, existing_cases
+from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
@@ -59,9 +59,8 @@ Exit status:
 @click.option("--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id does.")
 @click.option("--trait", "traced_traits", metavar="NAME", multiple=True, help="Trace this trait.")
 @click.option("--all", "is_all", is_flag=True, help="Trace all that differs between the ends (the default).")
-@click.option(
-    "--cases", type=click.Path(path_type=Path), multiple=True, help="Ask the ends these files.  [default: all]"
-)
+@options.suite
+@click.option("--cases", multiple=True, help="Ask the ends these files.  [default: all]")
 @click.option("-k", "expression", metavar="EXPR", default="", help="Ask the ends cases whose name matches.")
 @options.workers
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges all.  [default: the good end's]")
@@ -80,7 +79,8 @@ def bisect(
     traced_cases: tuple[str, ...],
     traced_traits: tuple[str, ...],
     is_all: bool,
-    cases: tuple[Path, ...],
+    suite: str,
+    cases: tuple[str, ...],
     expression: str,
     workers: str,
     profile: str,
@@ -99,13 +99,13 @@ def bisect(
 
     if is_all and (traced_cases or traced_traits):
         raise click.UsageError("--all traces everything: leave it out, or --case and --trait")
-    found = existing_cases(cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases)
     request = BisectRequest(
         tree,
         good,
         bad,
         TraceSelection(traced_traits, traced_cases, found, expression),
-        Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building),
+        Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen),
         choose_workers(workers, found),
         results,
         shlex.join(["harness", *sys.argv[1:]]),

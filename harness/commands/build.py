@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import click
 
@@ -16,8 +17,9 @@ from harness.kernel.build.options import BuildOptions
 
 @click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernel")
+@options.suite
 @options.building
-def build(kernel: str, building: BuildOptions) -> int:
+def build(kernel: str, suite: str, building: BuildOptions) -> int:
     """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
     from harness import pipeline
     from harness.base.deadline import Deadline
@@ -25,11 +27,12 @@ def build(kernel: str, building: BuildOptions) -> int:
     from harness.model.kernel_spec import parse_spec
     from harness.report.display.plain import choose_display
 
+    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
             Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS + building.seconds), display.show),
             parse_spec(kernel),
-            build=building,
+            build=replace(building, suite=chosen.config),
         )
         for note in found.notes:
             display.show(Note(note))

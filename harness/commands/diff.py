@@ -26,8 +26,9 @@ RUN_HELP = """RUN is one of:
 @click.command(epilog=RUN_HELP)
 @click.argument("runs", metavar="RUN [RUN]", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.suite
 @options.results
-def diff(runs: tuple[str, ...], as_json: bool, results: Path) -> int:
+def diff(runs: tuple[str, ...], as_json: bool, suite: str, results: Path) -> int:
     """Say what changed from the first RUN to the second (last when left out; of a
     run with two kernels, from one to the other).
 
@@ -46,7 +47,8 @@ def diff(runs: tuple[str, ...], as_json: bool, results: Path) -> int:
     if len(runs) > 2:
         raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")
     before, after = find_runs(runs, results=results)
-    comparison = compare(before.run, after.run, configs=(before.config, after.config))
+    noise = options.suite_of_runs(suite, [before.run, after.run]).noise
+    comparison = compare(before.run, after.run, configs=(before.config, after.config), noise=noise)
     names = (before.name, after.name)
     is_flaky = any(one.change is ChangeKind.FLAKY for one in comparison.cases)
     rates = flake_rates(after.folder.parent) if is_flaky else {}

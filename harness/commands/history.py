@@ -56,10 +56,12 @@ def history(name: str | None, is_rebuild: bool, results: Path) -> int:
 def _told(found: History, name: str) -> Telling:
     """What is known by that name. :raises UsageError: nothing, or too much."""
     from harness.report.tables.history import case_history_lines, run_history_lines, trait_history_lines
+    from harness.results.case_ids import current_case_id
     from harness.results.history import CASE, TRAIT
     from harness.results.timeline import timelines
 
     cases = found.names(CASE)
+    name = name if any(name in case for case in cases) else current_case_id(name)
     if name in cases or (name not in found.names(TRAIT) and (name := _only_case(name, cases, found)) in cases):
         return partial(case_history_lines, name, timelines(found.entries(CASE, name)))
     if name in found.names(TRAIT):

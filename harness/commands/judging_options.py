@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.exit_status import BISECT_STATUS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
     from harness.run.one_kernel import Judging
     from harness.run.rounds import Rounds
-    from harness.semantics.traits import Semantics
+    from harness.suite.definition import Suite
 
 baseline_option = click.option(
     "--baseline", metavar="RUN", default="", help="Judge by comparison with RUN, or last: of the same kernel line."
@@ -27,7 +27,7 @@ known_option = click.option(
     "--known",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Known failures, as TOML.  [default: cases/known.toml]",
+    help="Known failures, as TOML.  [default: known.toml of the suite]",
 )
 
 
@@ -68,21 +68,25 @@ def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Ro
     return Rounds(times, until_fail, seed)
 
 
-def read_judging(baseline: str, known: Path | None, *, semantics: Semantics, results: Path) -> Judging:
+def read_judging(baseline: str, known: Path | None, *, suite: Suite, results: Path) -> Judging:
     """By what a run is judged, from the words of the command line.
 
     :param baseline: empty for none. :param known: None for the file that there is by default.
     :raises UsageError: there is no such run or file. :raises CaseError: the file of known failures is broken.
     """
     from harness.results.baseline import find_baseline
+    from harness.results.case_ids import current_case_id
     from harness.results.known_failures import load_known
     from harness.run.one_kernel import Judging
+    from harness.suite.load import shown_path, suite_semantics
 
-    file = known or paths.KNOWN
+    file = known or suite.known_file
     today = datetime.datetime.now(datetime.UTC).date()
     try:
         text = file.read_text(encoding="utf-8") if known is not None or file.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--known {file} cannot be read", evidence=str(error), remedy="name a TOML file") from None
-    failures = load_known(text, path=paths.case_id(file.absolute()), today=today, semantics=semantics)
+    failures = load_known(text, path=shown_path(file.absolute()), today=today, semantics=suite_semantics(suite))
+    entries = tuple(replace(one, case=current_case_id(one.case)) for one in failures.entries)
+    failures = replace(failures, entries=entries)
     return Judging(failures, find_baseline(baseline, results=results) if baseline else None)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,6 +15,10 @@ from harness.base.paths import default_results
 from harness.guest.machine import BOOT_SECONDS
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
+
+if TYPE_CHECKING:
+    from harness.model.run_record import RunRecord
+    from harness.suite.definition import Suite
 
 KERNEL_HELP = """KERNEL is one of:
 
@@ -32,6 +36,7 @@ KERNEL_HELP = """KERNEL is one of:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _AUTO = "auto"
+SERIES_WORD = "series:"
 
 
 def _forced(context: click.Context, parameter: click.Parameter, word: str) -> Acceleration | None:
@@ -52,9 +57,11 @@ def _bound(option: str, seconds: float, what: str) -> Callable[[Command], Comman
 
 cases = click.option(
     "--cases",
-    type=click.Path(path_type=Path),
     multiple=True,
-    help="Case file or folder, any number of times.  [default: cases/]",
+    help="Case file or folder, any number of times.  [default: all of the suite]",
+)
+suite = click.option(
+    "--suite", metavar="NAME|FOLDER", default="", help="Suite of the cases.  [default: see cases/suites.toml]"
 )
 expression = click.option(
     "-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest."
@@ -113,12 +120,53 @@ def choose_workers(word: str, cases: Sequence[Path]) -> int:
     raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
 
 
-def existing_cases(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The files and folders of ``--cases``, each once. :raises UsageError: one is not there."""
-    for path in paths:
-        if not path.exists():
+def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ...]]:
+    """The suite, and the files and folders of ``--cases``, each once.
+
+    :param word: of ``--suite``; empty for the suite that the files lie in, or the default one.
+    :param cases: paths, the user's first, or ids as reports print them.
+    :raises UsageError: there is no such suite or file, or the files are of several suites.
+    :raises CaseError: the suite is broken.
+    """
+    from harness.suite.load import default_suite, find_suite, locate, shared_suite
+
+    chosen = find_suite(word) if word else default_suite()
+    found: dict[Path, None] = {}
+    for case in cases:
+        path = locate(case, chosen)
+        if path is None:
             raise UsageError(
-                f"--cases {path}: there is no such file or folder",
+                f"--cases {case}: there is no such file or folder",
                 remedy="name a *.session file, a test_*.py file, or a folder of them",
             )
-    return tuple(dict.fromkeys(path.resolve() for path in paths))
+        found[path] = None
+    return shared_suite(found, chosen=chosen, is_named=bool(word)), tuple(found)
+
+
+def suite_of_kernels(word: str, kernels: Sequence[str]) -> str:
+    """The word of ``--suite``, or what shipped series among the kernels say of theirs; empty where none says it.
+
+    :raises UsageError: series of several suites are named.
+    """
+    names = [kernel.removeprefix(SERIES_WORD).partition("+")[0] for kernel in kernels if kernel.startswith(SERIES_WORD)]
+    if word or not names:
+        return word
+    from harness.kernel.patches.shipped import shipped_suite
+
+    found = dict.fromkeys(filter(None, map(shipped_suite, names)))
+    if len(found) > 1:
+        raise UsageError(
+            f"these series are of several suites: {', '.join(found)}", remedy="run them one suite at a time"
+        )
+    return next(iter(found), "")
+
+
+def suite_of_runs(word: str, runs: Sequence[RunRecord]) -> Suite:
+    """The suite that runs are read with: the one that is named, that of their records, or the default one.
+
+    :raises UsageError: there is no such suite, or the folder of the runs' suite is gone.
+    """
+    from harness.suite.load import default_suite, find_suite
+
+    known = word or next((run.suite for run in runs if run.suite), "")
+    return find_suite(known) if known else default_suite()

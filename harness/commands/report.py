@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.diff import RUN_HELP
@@ -21,7 +20,6 @@ from harness.report.display.events import Lines
 if TYPE_CHECKING:
     from harness.report.lines import Line
     from harness.results.selected import Reported
-    from harness.semantics.traits import Semantics
 
 PLAIN_WIDTH = 80
 DEFAULT_ORIGIN = "kernel_patch_harness"
@@ -52,9 +50,17 @@ class Format(StrEnum):
 @click.option("--merge", is_flag=True, help="Join the runs into one: shards, or what was asked again.")
 @click.option("--origin", metavar="NAME", default=DEFAULT_ORIGIN, help="For KCIDB: the name of the CI system.")
 @click.option("--url", metavar="URL", default="", help="For KCIDB: where the results folder can be fetched.")
+@options.suite
 @options.results
 def report(
-    runs: tuple[str, ...], form: str, output: Path | None, merge: bool, origin: str, url: str, results: Path
+    runs: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    merge: bool,
+    origin: str,
+    url: str,
+    suite: str,
+    results: Path,
 ) -> int:
     """Report on RUNs beside each other (last when none is named). Of a run with
     several kernels each is reported on.
@@ -64,13 +70,16 @@ def report(
     harness diff.
     """
     from harness.results.selected import find_merged, find_reported
+    from harness.suite.load import suite_semantics
 
     words = runs or ("last",)
     if merge:
-        reported = find_merged(words, results=results, semantics=_semantics())
+        shards = [one.run for one in find_reported(words, results=results)]
+        semantics = suite_semantics(options.suite_of_runs(suite, shards))
+        reported = find_merged(words, results=results, semantics=semantics)
     else:
         reported = find_reported(words, results=results)
-    how = _How(Format(form), origin, url, results)
+    how = _How(Format(form), origin, url, results, suite)
     if how.form is Format.HTML and output is None and sys.stdout.isatty():
         raise UsageError("a page is nothing for a terminal", remedy="name a file for it: --output report.html")
     _write(reported, output, how)
@@ -85,6 +94,7 @@ class _How:
     origin: str
     url: str
     results: Path
+    suite: str
 
 
 def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None:
@@ -130,8 +140,17 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
     if how.form is Format.HTML:
         from harness.report.page.data import gather
         from harness.report.page.html import render_page
+        from harness.suite.load import case_files, suite_semantics
 
-        return render_page(gather(reported, semantics=_semantics(), case_files=paths.case_files(), results=how.results))
+        suite = options.suite_of_runs(how.suite, runs)
+        data = gather(
+            reported,
+            semantics=suite_semantics(suite),
+            case_files=case_files(suite),
+            results=how.results,
+            noise=suite.noise,
+        )
+        return render_page(data)
     if how.form is Format.JSON:
         from harness.model.run_record import dumps_several
 
@@ -150,9 +169,3 @@ def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
         lines += [Line(one.name, Tone.STRONG), *header_lines(one.run, width, total=len(one.run.cases))]
         lines += [*summary(one.run, width, is_one_of_several=len(reported) > 1), Line("")]
     return [*lines[:-1], *kernels_lines([one.run for one in reported], width)]
-
-
-def _semantics() -> Semantics:
-    from harness.semantics.shipped import shipped_semantics
-
-    return shipped_semantics()

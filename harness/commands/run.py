@@ -15,7 +15,7 @@ import click
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
-from harness.commands.options import choose_workers, existing_cases
+from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options
@@ -23,6 +23,7 @@ from harness.pipeline import Fresh, Options
 if TYPE_CHECKING:
     from harness.model.run_record import RunRecord
     from harness.semantics.traits import Semantics
+    from harness.suite.definition import Suite
 
 
 RUN_HELP = """Run the cases on a kernel (deb when none is named).
@@ -47,6 +48,7 @@ With --bisect-status, as 'git bisect run' reads it:
 
 @click.command(help=RUN_HELP, epilog=options.KERNEL_HELP)
 @click.argument("kernels", metavar="[KERNEL]...", nargs=-1)
+@options.suite
 @options.cases
 @options.expression
 @options.workers
@@ -78,7 +80,8 @@ With --bisect-status, as 'git bisect run' reads it:
 @options.results
 def run(
     kernels: tuple[str, ...],
-    cases: tuple[Path, ...],
+    suite: str,
+    cases: tuple[str, ...],
     expression: str,
     workers: str,
     failures: int | None,
@@ -102,19 +105,20 @@ def run(
     from harness.run.selection import Selection
     from harness.run.several_kernels import run_kernels
 
-    found = existing_cases(cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, kernels), cases)
     rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
     selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
-    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building)
+    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
-    semantics = _check_words(wanted)
+    semantics = _check_words(wanted, chosen)
     asked = RunSettings(
         selection,
         semantics,
-        judging_options.read_judging(baseline, known, semantics=semantics, results=results),
+        judging_options.read_judging(baseline, known, suite=chosen, results=results),
         results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
+        chosen,
     )
     records: list[RunRecord] = []
     if bisect_status and len(wanted) > 1:
@@ -124,17 +128,17 @@ def run(
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 
-def _check_words(asked: Sequence[Options]) -> Semantics:
+def _check_words(asked: Sequence[Options], suite: Suite) -> Semantics:
     """Refuse what cannot be right before anything is fetched, built or booted; the traits and profiles.
 
     :raises UsageError: a KERNEL word, machine type or profile that there is not.
     """
     from harness.model.kernel_spec import parse_spec
     from harness.pipeline import read_machine_type
-    from harness.semantics.shipped import shipped_semantics
     from harness.semantics.traits import MAINLINE
+    from harness.suite.load import suite_semantics
 
-    semantics = shipped_semantics()
+    semantics = suite_semantics(suite)
     for one in asked:
         parse_spec(one.kernel)
         read_machine_type(one.machine_type)

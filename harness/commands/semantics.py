@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base import paths
 from harness.base.errors import ExitStatus, UsageError
+from harness.commands import options
 
 if TYPE_CHECKING:
     from harness.report.lines import Line
     from harness.results.sightings import Seen
     from harness.semantics.profile import Profile
     from harness.semantics.traits import Semantics, Trait
+    from harness.suite.definition import Suite
 
 
 @click.command()
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 @click.option("--coverage", is_flag=True, help="The traits not seen with two values on booted kernels.")
 @click.option("--learn", is_flag=True, help="Keep what runs have seen; the words are folders of results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool, as_json: bool) -> int:
+@options.suite
+def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool, as_json: bool, suite: str) -> int:
     """Say what each version does: traits down, profiles across.
 
     TRAIT tells the story of a trait: who decided what, when and why, which
@@ -39,28 +41,29 @@ def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool
     Exit status:
       0    all was said
       1    with --coverage: there are traits to be named
-      2    cases/semantics.toml or cases/seen.toml is broken
+      2    semantics.toml or seen.toml of the suite is broken
       4    wrong usage: no such trait or profile, no run to learn from
     """
     if learn + coverage + bool(profiles) > 1:
         raise UsageError("--learn, --coverage and --profiles do not go together", remedy="give one of them")
-    from harness.semantics.shipped import shipped_semantics
+    from harness.suite.load import suite_semantics
 
-    known = shipped_semantics()
+    chosen, _ = options.choose_cases(suite, [])
+    known = suite_semantics(chosen)
     if learn:
-        return _learn(known, words)
+        return _learn(known, chosen, words)
     if coverage:
-        return _coverage(known, words, as_json)
-    return _describe(known, words, profiles, as_json)
+        return _coverage(known, chosen, words, as_json)
+    return _describe(known, chosen, words, profiles, as_json)
 
 
-def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bool) -> int:
+def _describe(known: Semantics, suite: Suite, words: Sequence[str], profiles: str, as_json: bool) -> int:
     """The matrix; or the stories of the traits that are named."""
     from harness.report.tables.semantics_matrix import matrix_lines, matrix_table
 
     traits = _chosen(known, words)
     if traits and all(word in known.traits for word in words):
-        return _stories(known, traits, profiles, as_json)
+        return _stories(known, suite, traits, profiles, as_json)
     columns = _columns(known, profiles, [trait.name for trait in traits])
     traits = traits or list(known.traits.values())
     if as_json:
@@ -70,14 +73,15 @@ def _describe(known: Semantics, words: Sequence[str], profiles: str, as_json: bo
     return 0
 
 
-def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
+def _stories(known: Semantics, suite: Suite, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
     from harness.report.lines import Line
     from harness.report.tables.trait_story import story_lines, story_table
     from harness.semantics.observers import find_observers
+    from harness.suite.load import case_files
 
     if profiles:
         raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
-    observers, seen = find_observers(paths.case_files(), known.known_values), _load_seen(known)
+    observers, seen = find_observers(case_files(suite), known.known_values), _load_seen(known, suite)
     if as_json:
         tables = [story_table(known, one, observers=observers[one.name], seen=seen) for one in traits]
         _print_json(tables[0] if len(tables) == 1 else tables)
@@ -88,13 +92,15 @@ def _stories(known: Semantics, traits: Sequence[Trait], profiles: str, as_json: 
     return 0
 
 
-def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
+def _coverage(known: Semantics, suite: Suite, words: Sequence[str], as_json: bool) -> int:
+    from harness.base.suites_file import default_name
     from harness.kernel.patches.shipped import shipped_claims
     from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
 
     if words:
         raise UsageError("--coverage speaks of all traits", remedy="leave the names out")
-    seen, claims = _load_seen(known), shipped_claims()
+    of_suite = {suite.name, ""} if suite.name == default_name() else {suite.name}
+    seen, claims = _load_seen(known, suite), shipped_claims(of_suite)
     if as_json:
         _print_json(coverage_table(known, seen, claims=claims))
     else:
@@ -102,21 +108,25 @@ def _coverage(known: Semantics, words: Sequence[str], as_json: bool) -> int:
     return int(ExitStatus.DIFFERS if find_lacks(known, seen) else ExitStatus.AS_EXPECTED)
 
 
-def _learn(known: Semantics, words: Sequence[str]) -> int:
-    """Add what runs have seen to cases/seen.toml.
+def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
+    """Add what runs have seen to seen.toml of the suite.
 
     :raises UsageError: not one of the folders holds a run to learn from.
     """
     from harness.base.atomic_write import write_whole
     from harness.results import sightings as learning
     from harness.results.folder import RUN_NAME, load_run
+    from harness.suite.load import suite_word
 
-    parts = [_load_seen(known)]
+    parts = [_load_seen(known, suite)]
     for word in words:
         if not (Path(word) / RUN_NAME).is_file():
             click.echo(f"not learned: {word} holds no {RUN_NAME}")
             continue
         run = load_run(Path(word))
+        if run.suite not in ("", suite_word(suite)):
+            click.echo(f"not learned: {word}: its cases are of the suite {run.suite}, not of {suite.name}")
+            continue
         if reason := learning.why_not(run):
             click.echo(f"not learned: {word}: {reason}")
             continue
@@ -126,18 +136,20 @@ def _learn(known: Semantics, words: Sequence[str]) -> int:
     if len(parts) == 1:
         raise UsageError("there is no run to learn from", remedy="name folders of results/ that hold a whole run")
     text = learning.render_seen(learning.merge(*parts))
-    if not paths.SEEN.is_file() or paths.SEEN.read_text() != text:
-        write_whole(paths.SEEN, text.encode(), mode=0o644)
+    if not suite.seen_file.is_file() or suite.seen_file.read_text() != text:
+        write_whole(suite.seen_file, text.encode(), mode=0o644)
     return 0
 
 
-def _load_seen(known: Semantics) -> Seen:
+def _load_seen(known: Semantics, suite: Suite) -> Seen:
     """What was learned before; nothing when there is no such file."""
     from harness.results import sightings as learning
+    from harness.suite.load import shown_path
 
-    if not paths.SEEN.is_file():
+    file = suite.seen_file
+    if not file.is_file():
         return learning.NOTHING
-    return learning.known(known, learning.parse_seen(paths.SEEN.read_text(), path="cases/seen.toml"))
+    return learning.known(known, learning.parse_seen(file.read_text(), path=shown_path(file)))
 
 
 def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:

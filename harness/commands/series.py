@@ -16,7 +16,7 @@ from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.exit_status import tell
-from harness.commands.options import choose_workers, existing_cases
+from harness.commands.options import choose_cases, choose_workers
 from harness.commands.patchwork import context_option, project_option, target_option
 from harness.commands.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.series.patchwork_checks import Poster
     from harness.series.request import SeriesWords
     from harness.series.walk import SeriesOutcome
+    from harness.suite.definition import Suite
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
 a range A..B of the tree's own history. Behind a mailbox, ?v=2 takes that
@@ -87,6 +88,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
     type=click.Path(path_type=Path),
     help="Write all forms of the answer there, too (results/README.md).",
 )
+@options.suite
 @options.cases
 @options.expression
 @options.workers
@@ -105,7 +107,8 @@ def series(
     full: bool,
     werror: bool,
     answers: Path | None,
-    cases: tuple[Path, ...],
+    suite: str,
+    cases: tuple[str, ...],
     expression: str,
     workers: str,
     profile: str,
@@ -125,19 +128,20 @@ def series(
     from harness.series.request import SeriesWords
 
     poster = outputs.poster()
-    found = existing_cases(cases)
+    chosen, found = choose_cases(suite, cases)
     selection = Selection(found, expression, choose_workers(workers, found))
-    semantics = _read_semantics(profile)
+    semantics = _read_semantics(profile, chosen)
     expected = read_expected(expect, semantics=semantics)
     asked = RunSettings(
         selection,
         semantics,
-        judging_options.read_judging("", known, semantics=semantics, results=results),
+        judging_options.read_judging("", known, suite=chosen, results=results),
         results,
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
+        chosen,
     )
-    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building)
+    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen)
     words = SeriesWords(series, base, each, asked, expected, full, werror)
     # The mail alone goes to standard output, when it is asked for there.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout
@@ -184,12 +188,12 @@ def _status(judged: SeriesOutcome) -> ExitStatus:
     return max(judged.status, fails, told)
 
 
-def _read_semantics(profile: str) -> Semantics:
+def _read_semantics(profile: str, suite: Suite) -> Semantics:
     """The traits and profiles. :raises UsageError: there is no such profile."""
-    from harness.semantics.shipped import shipped_semantics
     from harness.semantics.traits import MAINLINE
+    from harness.suite.load import suite_semantics
 
-    semantics = shipped_semantics()
+    semantics = suite_semantics(suite)
     if profile not in ("", MAINLINE):
         semantics.profile(profile, release=None)
     return semantics

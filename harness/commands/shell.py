@@ -13,6 +13,7 @@ from harness.pipeline import Options
 
 @click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernel")
+@options.suite
 @options.accel
 @options.machine
 @options.boot_seconds
@@ -21,6 +22,7 @@ from harness.pipeline import Options
 def shell(
     kernel: str,
     case: str | None,
+    suite: str,
     accel: Acceleration | None,
     machine: str,
     boot_seconds: float,
@@ -32,5 +34,8 @@ def shell(
     """
     from harness.run.interactive import hands_on
 
-    asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building)
+    file, _, line = (case or "").rpartition(":")
+    files = [file if line.isdecimal() and file else case] if case else []
+    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files)
+    asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen)
     return int(hands_on(asked, case or "", store=Store.default()))

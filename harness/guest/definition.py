@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.base.errors import UsageError
 from harness.guest import cpio
@@ -39,6 +40,33 @@ class User:
     name: str
     id: int
     home: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFile:
+    """A file of the host that is copied into the guest.
+
+    :param path: where it is in the guest. :param mode: its permissions.
+    """
+
+    path: str
+    source: Path
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestAdditions:
+    """What a suite adds to the guest.
+
+    :param helpers: C sources; each is compiled statically and installed as ``/usr/bin/STEM``.
+    """
+
+    packages: tuple[Package, ...] = ()
+    helpers: tuple[Path, ...] = ()
+    files: tuple[GuestFile, ...] = ()
+
+
+NO_ADDITIONS = GuestAdditions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base import process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, UsageError, provided_by
+from harness.base.errors import CaseError, HostError, UsageError, provided_by
 from harness.base.store import Store, digest_of
 from harness.guest import cpio, definition, elf
-from harness.guest.definition import GuestDefinition
+from harness.guest.definition import NO_ADDITIONS, GuestAdditions, GuestDefinition
 
 _FORMAT = "1"  # of the archive's layout; another one makes every image anew
 _PRODUCT = "guest-image"
@@ -63,25 +63,34 @@ class GuestImage:
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """The three files that say what an image is, and the programs of this host that they ask for."""
+    """What says what an image is, and the programs of this host that it asks for.
+
+    :param helpers: C sources, the first one being the harness's own.
+    :param files: what the suite adds, read.
+    """
 
     definition: GuestDefinition
     init: bytes
-    helper: Path
+    helpers: tuple[Path, ...]
+    files: tuple[cpio.File, ...]
     texts_digest: str
     programs: Mapping[str, Path]
     compiler: Path
 
 
-def build_guest_image(context: Context, *, definition: Path, init: Path, helper: Path) -> GuestImage:
+def build_guest_image(
+    context: Context, *, definition: Path, init: Path, helper: Path, additions: GuestAdditions = NO_ADDITIONS
+) -> GuestImage:
     """The guest image of this host, made if the store does not have it.
 
     :param definition: ``qemu/guest.toml``. :param init: the script that becomes /init.
     :param helper: the C source of nsctl, compiled statically with this host's ``cc``.
+    :param additions: what a suite wants in it besides.
     :raises HostError: a program, the compiler or its static C library is missing, or a program is too old.
     :raises UsageError: the definition is broken, or the store cannot be written.
+    :raises CaseError: a file of the suite is not there, or its helper does not compile.
     """
-    sources = _read_sources(definition, init, helper)
+    sources = _read_sources(definition, init, helper, additions)
     asked = digest_of(
         _FORMAT, sources.texts_digest, _stamp(sources.compiler), *_stamps(sources.programs.values()).values()
     )
@@ -105,7 +114,7 @@ def build_guest_image(context: Context, *, definition: Path, init: Path, helper:
 
     def fill(folder: Path) -> None:
         entries = _entries(sources, contents, libraries, context.deadline)
-        entries.append(cpio.File("/usr/bin/nsctl", _compile(sources, folder, context.deadline), mode=0o755))
+        entries += [_compile(source, sources, folder, context.deadline) for source in sources.helpers]
         _write_image(folder, entries, sources.programs, contents)
 
     image = _load(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
@@ -121,10 +130,13 @@ def build_guest_image(context: Context, *, definition: Path, init: Path, helper:
     return image
 
 
-def _read_sources(definition_path: Path, init: Path, helper: Path) -> _Sources:
+def _read_sources(definition_path: Path, init: Path, helper: Path, additions: GuestAdditions) -> _Sources:
     text = _read_shipped(definition_path).decode(errors="replace")
     init_bytes, helper_bytes = _read_shipped(init), _read_shipped(helper)
     parsed = definition.parse(text, name=str(definition_path))
+    parsed = replace(parsed, packages=(*parsed.packages, *additions.packages))
+    added = {source: _read_added(source) for source in additions.helpers}
+    files = tuple(cpio.File(one.path, _read_added(one.source), mode=one.mode) for one in additions.files)
     programs = {name: path for name in parsed.programs if (path := process.find_program(name))}
     packages = {parsed.programs[name] for name in parsed.programs.keys() - programs.keys()}
     compiler = process.find_program("cc")
@@ -139,7 +151,13 @@ def _read_sources(definition_path: Path, init: Path, helper: Path) -> _Sources:
             remedy=f"install them: apt-get install {' '.join(sorted(packages))}",
             packages=sorted(packages),
         )
-    return _Sources(parsed, init_bytes, helper, digest_of(text, init_bytes, helper_bytes), programs, compiler)
+    texts = digest_of(
+        *(text, init_bytes, helper_bytes),
+        *(part for source, content in added.items() for part in (source.stem, content)),
+        *(part for file in files for part in (file.path, oct(file.mode), file.content)),
+        *(part for package in additions.packages for part in (package.name, *package.programs)),
+    )
+    return _Sources(parsed, init_bytes, (helper, *additions.helpers), files, texts, programs, compiler)
 
 
 def _read_shipped(path: Path) -> bytes:
@@ -148,6 +166,15 @@ def _read_shipped(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(
             f"the guest cannot be built without {path}", evidence=str(error), remedy="check out the whole repository"
+        ) from None
+
+
+def _read_added(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CaseError(
+            f"the suite's file {path} cannot be read", evidence=str(error), remedy="put it there, or correct suite.toml"
         ) from None
 
 
@@ -254,28 +281,51 @@ def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
     return path
 
 
-def _compile(sources: _Sources, folder: Path, deadline: Deadline) -> bytes:
-    made = folder / "nsctl"
-    packages = " ".join(_COMPILER_PACKAGES)
-    with provided_by(_COMPILER_PACKAGES):
-        process.run(
-            [sources.compiler, *_CFLAGS, "-o", made, sources.helper],
-            deadline=deadline,
-            within=process.Surroundings(env=_ENVIRONMENT),
-            remedy=f"install a working compiler: apt-get install {packages}",
+def compile_helper(source: Path, made: Path, *, compiler: Path | str = "cc", deadline: Deadline) -> None:
+    """Compile a C source into a static program.
+
+    :raises CaseError: the compiler refuses it; the evidence is what it says.
+    """
+    done = process.run(
+        [compiler, *_CFLAGS, "-o", made, source],
+        deadline=deadline,
+        within=process.Surroundings(env=_ENVIRONMENT),
+        check=False,
+    )
+    if done.status != 0:
+        raise CaseError(
+            f"the helper {source} does not compile",
+            evidence=done.complaint or f"{compiler} ended with status {done.status} and said nothing",
+            remedy=f"correct it; by hand: cc {' '.join(_CFLAGS)} {source}",
         )
+
+
+def _compile(source: Path, sources: _Sources, folder: Path, deadline: Deadline) -> cpio.File:
+    made = folder / source.stem
+    if source == sources.helpers[0]:
+        packages = " ".join(_COMPILER_PACKAGES)
+        with provided_by(_COMPILER_PACKAGES):
+            process.run(
+                [sources.compiler, *_CFLAGS, "-o", made, source],
+                deadline=deadline,
+                within=process.Surroundings(env=_ENVIRONMENT),
+                remedy=f"install a working compiler: apt-get install {packages}",
+            )
+    else:
+        compile_helper(source, made, compiler=sources.compiler, deadline=deadline)
     program = made.read_bytes()
     made.unlink()
-    return program
+    return cpio.File(f"/usr/bin/{source.stem}", program, mode=0o755)
 
 
 def _entries(
     sources: _Sources, contents: Mapping[Path, bytes], libraries: Iterable[Path], deadline: Deadline
 ) -> list[cpio.Entry]:
     entries: list[cpio.Entry] = [*sources.definition.entries, cpio.File("/init", sources.init, mode=0o755)]
+    entries += sources.files
     entries += [cpio.File(f"/usr/bin/{name}", contents[path], mode=0o755) for name, path in sources.programs.items()]
     entries += [cpio.File(str(path), contents[path], mode=0o755) for path in libraries]
-    taken = {entry.path for entry in entries}
+    taken = {entry.path for entry in entries} | {f"/usr/bin/{source.stem}" for source in sources.helpers}
     for package in sources.definition.packages:
         if not package.has_applets:
             continue

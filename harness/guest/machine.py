@@ -88,8 +88,8 @@ class Machine:
         self.wires = wires
         self.consoles = {name: Console(wires, name.value) for name in console_name.ConsoleName}
         self.nonce = secrets.token_hex(8)
-        self.mounted = ""
-        """The command that mounted what was mounted when the machine was had; see ``harness/guest/mounted.py``."""
+        self.prepared = ""
+        """The preparation that was done when the machine was had; see ``harness/guest/prepared.py``."""
         self._started = time.monotonic()
         self._child = child
         self._channel = channel

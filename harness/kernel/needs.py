@@ -1,109 +1,105 @@
 """What a case needs of the kernel: options of its configuration, and features that the kernel shows when it runs. Pure.
 
 An option is named as kconfig does (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``). A feature is what no option
-stands for: it came with a release, and what the running kernel shows decides.
+stands for: it came with a release, and what the running kernel shows decides. Which features there are, the suite says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from harness.base.errors import CaseError
 from harness.kernel.config.kconfig import KernelConfig, parse_need
 from harness.semantics.profile import Profile
 
 
-class Feature(StrEnum):
-    """What a kernel may lack because it is too old; the value is the word that ``needs`` takes."""
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a kernel may be too old for: ``[feature.WORD]`` of a suite.
 
-    CGROUP_NAMESPACES = "cgroup-namespaces"
-    CGROUP2 = "cgroup2"
-    CLONE3 = "clone3"
+    :param word: what ``needs`` takes.
+    :param probe: a command line for a console of the running kernel; any status but 0 says that the feature is missing.
+    :param missing: why a case is skipped then, as a sentence without a full stop.
+    :param consequence: what follows for the run, for its notes.
+    :param shown_by: a trait and a value: a profile with this value says that the kernel has the feature. None for none.
+    """
 
-
-_MISSING: Mapping[Feature, str] = MappingProxyType(
-    {
-        Feature.CGROUP_NAMESPACES: "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup",
-        Feature.CGROUP2: "this kernel has no file system type cgroup2",
-        Feature.CLONE3: "this kernel has no system call clone3",
-    }
-)
-# What follows for the run, of each feature that a kernel lacks.
-_CONSEQUENCES: Mapping[Feature, str] = MappingProxyType(
-    {
-        Feature.CGROUP_NAMESPACES: "cases that need them are skipped",
-        # Before 4.5 (commit 67e9c74b8a87, "cgroup: replace __DEVEL__sane_behavior with cgroup2 fs type").
-        Feature.CGROUP2: "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
-        Feature.CLONE3: "cases that need it are skipped",
-    }
-)
-# A profile that has this value of this trait says that the kernel has the feature.
-_SHOWN_BY: Mapping[Feature, tuple[str, str]] = MappingProxyType(
-    {
-        Feature.CGROUP_NAMESPACES: ("newcgroup_flag", "accepted"),
-        Feature.CLONE3: ("clone3_into_cgroup", "present"),
-    }
-)
+    word: str
+    probe: str
+    missing: str
+    consequence: str
+    shown_by: tuple[str, str] | None = None
 
 
-def check_need(text: str) -> None:
+def check_need(text: str, features: Sequence[Feature]) -> None:
     """See that the header of a case, or the marker of a Python case, may say so.
 
     :raises CaseError: it is no need.
     """
-    if text not in set(Feature):
-        try:
-            parse_need(text)
-        except CaseError as error:
-            features = "\n".join(f"{feature:<17} {_MISSING[feature]}" for feature in Feature)
-            raise CaseError(
-                f"{text!r} is no need of a case",
-                evidence=f"{error.evidence}\nor, to be skipped where\n{features}",
-                remedy=error.remedy,
-            ) from None
+    if text in {feature.word for feature in features}:
+        return
+    try:
+        parse_need(text)
+    except CaseError as error:
+        known = "\n".join(f"{feature.word:<17} {feature.missing}" for feature in features)
+        raise CaseError(
+            f"{text!r} is no need of a case",
+            evidence=f"{error.evidence}\nor, to be skipped where\n{known}" if known else error.evidence,
+            remedy=error.remedy,
+        ) from None
 
 
 def missing_needs(
-    needs: Sequence[str], config: KernelConfig | None, *, lacking: Collection[Feature] = frozenset()
+    needs: Sequence[str],
+    config: KernelConfig | None,
+    *,
+    features: Sequence[Feature] = (),
+    lacking: Collection[str] = frozenset(),
 ) -> str:
-    """Why a case cannot be asked of a kernel; empty when it can, or nobody knows.
+    """Why a case cannot be asked of a kernel; empty when it can, or nothing speaks against it.
 
-    :param config: the kernel's configuration; None when it is unknown. :param lacking: the features that it has not.
+    :param config: the kernel's configuration; None when it is unknown.
+    :param features: those of the suite.
+    :param lacking: the words of the features that the kernel does not have.
     :raises CaseError: one is no need.
     """
+    by_word = {feature.word: feature for feature in features}
     reasons: list[str] = []
     for need in needs:
-        check_need(need)
-        if need not in set(Feature):
+        check_need(need, features)
+        if need not in by_word:
             reasons += filter(None, [parse_need(need).missing(config)])
         elif need in lacking:
-            reasons.append(_MISSING[Feature(need)])
+            reasons.append(by_word[need].missing)
     return "; ".join(reasons)
 
 
-def excused(lacking: Iterable[Feature], profile: Profile) -> frozenset[Feature]:
+def excused(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> frozenset[str]:
     """The features for whose lack a case is skipped: not those that the kernel has according to the profile.
 
-    A kernel that broke cgroup namespaces must not look like one that is too old for them.
+    A kernel that broke a feature must not look like one that is too old for it.
     """
     expected = profile.expectations
-    promised = {
-        feature
-        for feature, (trait, value) in _SHOWN_BY.items()
-        if trait in expected and expected[trait].confirmed and expected[trait].value == value
-    }
+    promised = set()
+    for feature in features:
+        trait, value = feature.shown_by or ("", "")
+        if trait in expected and expected[trait].confirmed and expected[trait].value == value:
+            promised.add(feature.word)
     return frozenset(lacking) - promised
 
 
-def lack_notes(lacking: Iterable[Feature], profile: Profile) -> tuple[str, ...]:
+def lack_notes(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> tuple[str, ...]:
     """One line for each feature that the kernel lacks, and what follows; for the run's notes."""
     lacking = frozenset(lacking)
-    skipped = excused(lacking, profile)
+    skipped = excused(lacking, features, profile)
     return tuple(
-        f"{_MISSING[feature]}; "
-        + (_CONSEQUENCES[feature] if feature in skipped else f"{profile.name} says that it has, so all cases are asked")
-        for feature in Feature
-        if feature in lacking
+        f"{feature.missing}; "
+        + (
+            feature.consequence
+            if feature.word in skipped
+            else f"{profile.name} says that it has, so all cases are asked"
+        )
+        for feature in features
+        if feature.word in lacking
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.kernel.build.options import AS_USUAL, BuildOptions, SourceWord
-from harness.kernel.config.kconfig import ConfigSource, KernelConfig, check_bootable, parse_config
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, SuiteConfig, check_bootable, parse_config
 from harness.kernel.image.examine import examine_image, find_config
 from harness.kernel.image.facts import Architecture, require_loadable
 from harness.kernel.source.apt import Apt
@@ -91,12 +91,13 @@ def resolve_kernel(
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
             fetched = fetch_image_package(context, spec, apt=apt)
-            origin = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version)
-            return _read(context, spec, fetched.image, origin=origin, notes=(fetched.note,))
+            origin, notes = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version), (fetched.note,)
+            return _read(context, spec, fetched.image, build.suite, origin=origin, notes=notes)
         case SpecKind.PATH:
             named = find_named(spec)
             if isinstance(named, Path):
-                return _read(context, spec, named, origin=Origin(OriginKind.IMAGE, str(named.absolute())), notes=())
+                origin = Origin(OriginKind.IMAGE, str(named.absolute()))
+                return _read(context, spec, named, build.suite, origin=origin, notes=())
             word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
             word = SourceWord(spec.patches, version=spec.name)
@@ -106,7 +107,7 @@ def resolve_kernel(
     from harness.kernel.from_source import kernel_from_source
 
     built = kernel_from_source(context, word, build, apt=apt)
-    kernel = _read(context, spec, built.image, origin=built.came_from, notes=built.notes)
+    kernel = _read(context, spec, built.image, build.suite, origin=built.came_from, notes=built.notes)
     return replace(
         kernel,
         origin=built.origin,
@@ -117,14 +118,16 @@ def resolve_kernel(
     )
 
 
-def _read(context: Context, spec: KernelSpec, path: Path, *, origin: Origin, notes: tuple[str, ...]) -> Kernel:
+def _read(
+    context: Context, spec: KernelSpec, path: Path, suite: SuiteConfig, *, origin: Origin, notes: tuple[str, ...]
+) -> Kernel:
     """The kernel in an image file, by what the file says of itself."""
     name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
     image = examine_image(context.store, path, name=name)
     require_loadable(image.facts, name=name, architectures=MACHINE_ARCHITECTURES)
     found = find_config(context, image)
     if found.config is not None:
-        _require_bootable(found.config, image.facts.release or name)
+        _require_bootable(found.config, image.facts.release or name, suite)
     return Kernel(
         spec=spec,
         origin=str(origin),
@@ -140,8 +143,8 @@ def _read(context: Context, spec: KernelSpec, path: Path, *, origin: Origin, not
     )
 
 
-def _require_bootable(config: KernelConfig, name: str) -> None:
-    lacks = check_bootable(config)
+def _require_bootable(config: KernelConfig, name: str, suite: SuiteConfig) -> None:
+    lacks = check_bootable(config, suite)
     if lacks:
         raise UsageError(
             f"the kernel {name} cannot run the guest: " + "; ".join(lack.state for lack in lacks),

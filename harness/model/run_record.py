@@ -87,8 +87,8 @@ class KnownNote:
 class CaseRecord:
     """One case on one kernel.
 
-    :param id: unique in the run, the same in every format: ``cases/views/siblings.session`` or
-        ``cases/setns/test_fds.py::test_own[v2]``; always with ``/`` and relative to the cases folder's parent.
+    :param id: unique in the run, the same in every format: ``SUITE/views/siblings.session`` or
+        ``SUITE/setns/test_fds.py::test_own[v2]``; always with ``/``, the path being that in the suite.
     :param classname: the id up to the last ``/`` or ``::``, with dots: what JUnit groups the case by.
     :param name: the rest of the id.
     :param title: what the case shows, in one line; empty when the case says none.
@@ -282,6 +282,7 @@ class RunRecord:
     :param complete: false while the run goes on, or when it was interrupted or killed.
     :param acceleration: ``kvm`` or ``tcg``; :param acceleration_evidence: the one line that says why.
     :param profile: name of the profile that judged, e.g. ``mainline-6.1``; ``auto`` when the run only describes.
+    :param suite: the suite of the cases: the name of a shipped one, the folder of any other.
     :param nearest: the profiles nearest to what was seen, best first, as ``v4: 2 of 36 traits differ: a, b``; see
         ``harness/semantics/nearest.py``.
     :param notes: one line each: what the user should know (booted afresh because ..., config unknown, ...).
@@ -299,6 +300,7 @@ class RunRecord:
     machine_type: str = ""
     guest_image_digest: str = ""
     profile: str = ""
+    suite: str = ""
     host: str = ""
     hostname: str = ""
     command: str = ""

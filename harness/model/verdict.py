@@ -68,9 +68,9 @@ class Fate(StrEnum):
 class TraitSighting:
     """One value of one trait, inferred from what was seen.
 
-    :param trait: name of the trait, as in ``cases/semantics.toml``.
+    :param trait: name of the trait, as in the suite's ``semantics.toml``.
     :param value: the value seen.
-    :param where: file and line of the step that showed it, e.g. ``cases/views/siblings.session:12``.
+    :param where: file and line of the step that showed it, e.g. ``SUITE/views/siblings.session:12``.
     """
 
     trait: str

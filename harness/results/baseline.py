@@ -14,6 +14,7 @@ from harness.results.find_run import FoundRun, complete_runs, find_run
 from harness.results.folder import load_run
 from harness.results.history import opened_history
 from harness.results.kernel_line import kernel_line
+from harness.session.noise import NOISE, Noise
 
 LAST = "last"
 """The newest complete run of the same kernel line."""
@@ -37,15 +38,18 @@ class Baseline:
     results: Path
     found: FoundRun | None
 
-    def of(self, kernel: KernelRecord) -> FoundRun | None:
-        """The run to compare a run of that kernel with; None when there is none of its line yet."""
+    def of(self, kernel: KernelRecord, suite: str = "") -> FoundRun | None:
+        """The run to compare a run of that kernel with; None when there is none of its line yet.
+
+        :param suite: the suite of the run, as a record names it: with ``last`` a run of another suite does not serve.
+        """
         if self.found is not None:
             return self.found
         line = kernel_line(kernel)
         for folder in self._folders_of(line):
             with suppress(HarnessError):  # one that cannot be read is no baseline
                 run = load_run(folder)
-                if run.complete and kernel_line(run.kernel) == line:
+                if run.complete and kernel_line(run.kernel) == line and suite in ("", run.suite):
                     return FoundRun(folder, run)
         return None
 
@@ -70,14 +74,15 @@ def find_baseline(word: str, *, results: Path) -> Baseline:
     return Baseline(word, results, None if word == LAST else find_run(word, results=results))
 
 
-def judge_by(baseline: FoundRun, run: RunRecord, *, config: str) -> tuple[RunRecord, Comparison]:
+def judge_by(baseline: FoundRun, run: RunRecord, *, config: str, noise: Noise = NOISE) -> tuple[RunRecord, Comparison]:
     """The run with what the comparison says of it, and the comparison.
 
     A case that failed in the baseline too is excused, and so is a flake; :attr:`RunRecord.baseline` keeps the rest.
 
     :param config: the text of the kernel's configuration; empty when it is not known.
+    :param noise: what differs from run to run in the output of their suite.
     """
-    comparison = compare(baseline.run, run, configs=(baseline.config, config))
+    comparison = compare(baseline.run, run, configs=(baseline.config, config), noise=noise)
     changes = {one.id: one.change for one in comparison.cases}
     cases = tuple(_excused(case, changes[case.id], baseline.name) for case in run.cases)
     ids = {change: tuple(one.id for one in comparison.cases if one.change is change) for change in ChangeKind}

@@ -13,7 +13,7 @@ from enum import StrEnum
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.results.kernel_differences import Difference, find_differences
-from harness.session.noise import differ, noiseless_diff, quieten_line
+from harness.session.noise import NOISE, Noise
 
 
 class ChangeKind(StrEnum):
@@ -119,14 +119,17 @@ class Comparison:
         return (*self.regressions, *new)
 
 
-def compare(before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = ("", "")) -> Comparison:
+def compare(
+    before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = ("", ""), noise: Noise = NOISE
+) -> Comparison:
     """Compare two runs.
 
     :param configs: the text of each kernel's configuration; empty where it is not known.
+    :param noise: what differs from run to run in the output of their suite.
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
     is_same_machine = conditions(before) == conditions(after) and is_known(before.kernel.image_digest)
-    cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine) for one in {**news, **olds})
+    cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine, noise) for one in {**news, **olds})
     return Comparison(
         before,
         after,
@@ -147,17 +150,19 @@ def conditions(run: RunRecord) -> tuple[str, ...]:
     return run.kernel.image_digest, run.guest_image_digest, run.profile
 
 
-def _case_change(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> CaseChange:
+def _case_change(
+    before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool, noise: Noise
+) -> CaseChange:
     known = after or before
     assert known is not None
-    change = _change_of(before, after, is_same_machine)
+    change = _change_of(before, after, is_same_machine, noise)
     patch = ""
     if before is not None and after is not None and change is not ChangeKind.SAME:
-        patch = noiseless_diff(before.transcript, after.transcript, names=("before", "after"))
+        patch = noise.diff(before.transcript, after.transcript, names=("before", "after"))
     return CaseChange(known.id, change, before, after, patch)
 
 
-def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool) -> ChangeKind:
+def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool, noise: Noise) -> ChangeKind:
     if before is None or after is None:
         return ChangeKind.GONE if after is None else ChangeKind.NEW
     if not is_asked(after):
@@ -165,7 +170,7 @@ def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_mach
     if not is_asked(before):
         return ChangeKind.KNOWN if after.known else ChangeKind.NEW
     failed, fails = before.outcome in FAILED, after.outcome in FAILED
-    if fails and after.known and not (failed and before.known and is_alike(before, after)):
+    if fails and after.known and not (failed and before.known and is_alike(before, after, noise)):
         return ChangeKind.KNOWN
     if before.is_flaky or after.is_flaky:
         return ChangeKind.FLAKY
@@ -173,7 +178,7 @@ def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_mach
         if is_same_machine and not _is_edited(before, after):
             return ChangeKind.FLAKY
         return ChangeKind.REGRESSED if fails else ChangeKind.FIXED
-    if is_alike(before, after):
+    if is_alike(before, after, noise):
         return ChangeKind.SAME
     return ChangeKind.OTHERWISE if fails else ChangeKind.CHANGED
 
@@ -182,14 +187,14 @@ def _is_edited(before: CaseRecord, after: CaseRecord) -> bool:
     return bool(before.digest and after.digest) and before.digest != after.digest
 
 
-def is_alike(before: CaseRecord, after: CaseRecord) -> bool:
+def is_alike(before: CaseRecord, after: CaseRecord, noise: Noise = NOISE) -> bool:
     """Whether two results of a case differ by noise at most."""
     return (
         before.outcome is after.outcome
         and _values(before) == _values(after)
         and [one.fingerprint for one in before.splats] == [one.fingerprint for one in after.splats]
-        and (before.reason == after.reason or quieten_line(before.reason) == quieten_line(after.reason))
-        and not differ(before.transcript, after.transcript)
+        and (before.reason == after.reason or noise.line(before.reason) == noise.line(after.reason))
+        and not noise.differ(before.transcript, after.transcript)
     )
 
 

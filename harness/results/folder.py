@@ -37,6 +37,7 @@ from harness.model.run_record import (
     dump_run,
     dumps_case,
 )
+from harness.results.case_ids import current_run
 from harness.results.records import load_run_record, loads_case
 
 RUN_NAME = "run.json"
@@ -57,22 +58,18 @@ _TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"  # sorts by time; no colon, which artifact sto
 
 
 def case_folder_name(case_id: str) -> str:
-    """The folder of a case, relative to the run folder: the id itself where that is a safe path.
+    """The folder of a case, relative to the run folder: ``cases/`` and the id, where that is a safe path.
 
-    Made of letters, digits, ``/`` and ``._+@=,-`` only, below a folder without a dot in its name (all else in the run
-    folder is a file with one), at most 220 characters; no two ids have the same one. An id that had to be changed for
-    this (``[v2]``, very long) carries a digest of itself at the end.
+    Made of letters, digits, ``/`` and ``._+@=,-`` only, at most 220 characters; no two ids have the same one. An id
+    that had to be changed for this (``[v2]``, very long) carries a digest of itself at the end.
     """
     # The test of a Python case is a folder below its file's; a path that only looks like that is changed.
     path = case_id.replace(".py::", ".py/", 1)
     parts = [_UNSAFE.sub("-", part).lstrip(".-")[:_COMPONENT_LENGTH].rstrip(".-") for part in path.split("/")]
     name = "/".join(part for part in parts if part)[:_NAME_LENGTH].rstrip("/")
-    top, slash, _ = name.partition("/")
-    if not slash or "." in top:
-        name = f"cases/{name}"
-    if name != path or ".py/" in case_id:
+    if name != path or not name or ".py/" in case_id:
         name += "-" + hashlib.sha256(case_id.encode(errors="surrogatepass")).hexdigest()[:10]
-    return name
+    return f"cases/{name}"
 
 
 class RunFolder:
@@ -216,7 +213,7 @@ def load_run(folder: Path) -> RunRecord:
     try:
         run = load_run_record(file.read_text(encoding="utf-8"), source=str(file))
         if run.complete:
-            return run
+            return current_run(run)
         appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run again") from None
@@ -232,7 +229,7 @@ def load_run(folder: Path) -> RunRecord:
     for number, line in enumerate(lines, start=1):
         case = loads_case(line, source=f"{folder / CASES_NAME}, line {number}")
         cases[case.id] = case
-    return replace(run, cases=tuple(cases.values()))
+    return current_run(replace(run, cases=tuple(cases.values())))
 
 
 def _traits(run: RunRecord) -> str:

@@ -227,6 +227,10 @@ def _take_over(database: sqlite3.Connection, old: Path) -> Sequence[str]:
     """Copy the runs whose folders are gone from an old history, if that can be read."""
     try:
         database.execute("ATTACH ? AS old", (str(old),))
+        (version,) = database.execute("PRAGMA old.user_version").fetchone()
+        # Before version 2 no id of a case named its suite.
+        case = "CASE old.name.kind WHEN 'case' THEN current_case_id(old.name.text) ELSE old.name.text END"
+        text = case if version < 2 else "old.name.text"
         database.execute("BEGIN IMMEDIATE")
         before = database.total_changes
         database.execute(
@@ -237,12 +241,12 @@ def _take_over(database: sqlite3.Connection, old: Path) -> Sequence[str]:
             "WHERE folder IN (SELECT folder FROM gone)"
         )
         taken = database.total_changes - before
-        database.execute("INSERT OR IGNORE INTO main.name (kind, text) SELECT kind, text FROM old.name")
+        database.execute(f"INSERT OR IGNORE INTO main.name (kind, text) SELECT kind, {text} FROM old.name")
         database.execute(
-            """INSERT INTO main.said SELECT there.id, here.id, was.digest, was.said, was.asked, was.failed
+            f"""INSERT INTO main.said SELECT there.id, here.id, was.digest, was.said, was.asked, was.failed
                 FROM old.said AS was JOIN old.run ON old.run.id = was.run JOIN old.name ON old.name.id = was.name
                 JOIN main.run AS here ON here.folder = old.run.folder
-                JOIN main.name AS there ON there.kind = old.name.kind AND there.text = old.name.text
+                JOIN main.name AS there ON there.kind = old.name.kind AND there.text = {text}
                 WHERE old.run.folder IN (SELECT folder FROM gone)"""
         )
         database.execute("COMMIT")

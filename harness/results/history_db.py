@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.base.errors import HostError, UsageError
+from harness.results.case_ids import current_case_id
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_WITHOUT_SUITES = 1
+"""The version whose ids of cases do not name a suite."""
 QUIET_SECONDS = 1.0
 """How long another writer is waited for without a word."""
 WAIT_SECONDS = 60.0
@@ -36,6 +39,7 @@ CREATE INDEX said_failed ON said (name) WHERE failed > 0;
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file, made when there is none; nothing is begun."""
     database = sqlite3.connect(path, timeout=QUIET_SECONDS, isolation_level=None)
+    database.create_function("current_case_id", 1, current_case_id, deterministic=True)
     # What is lost with the host's power can be made again.
     database.execute("PRAGMA synchronous = NORMAL")
     return database
@@ -52,6 +56,11 @@ def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]
             raise _damaged(path, "it holds tables of something else")
         for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
             database.execute(statement)
+    elif version == _WITHOUT_SUITES:
+        rows = database.execute("SELECT id, text FROM name WHERE kind = 'case'").fetchall()
+        renamed = [(new, number) for number, text in rows if (new := current_case_id(text)) != text]
+        database.executemany("UPDATE name SET text = ? WHERE id = ?", renamed)
+    if version < SCHEMA_VERSION:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     database.execute("COMMIT")
     if version > SCHEMA_VERSION:

@@ -12,7 +12,7 @@ from harness.model.run_record import KernelRecord
 def kernel_line(kernel: KernelRecord) -> str:
     """What a kernel and its predecessors share: where it comes from, the series on it, and major and minor release.
 
-    ``deb 6.1``, ``linux-source-6.1 + cgroup: namespaces 6.1``, ``/home/u/linux 6.6``: without the version of a package,
+    ``deb 6.1``, ``linux-source-6.1 + mm: a title 6.1``, ``/home/u/linux 6.6``: without the version of a package,
     the revision of a tree, and the version of a series.
     """
     build = kernel.build

@@ -5,7 +5,7 @@ known and fails no run. One that has expired fails every run by name, and one th
 file never holds more than is true.
 
     [[known]]
-    case = "cases/views/x.session"
+    case = "SUITE/views/x.session"
     reason = "mountinfo shows the wrong root since 6.12"
     link = "https://lore.kernel.org/..."
     expires = 2027-03-01
@@ -170,7 +170,7 @@ def _read(table: Table, semantics: Semantics) -> KnownFailure:
         known = semantics.traits.get(name)
         complaint = semantics.complaint(name, value or next(iter(known.values)) if known else "")
         if complaint:
-            raise table.error(complaint, remedy="name a trait of cases/semantics.toml and one of its values")
+            raise table.error(complaint, remedy="name a trait of the suite's semantics.toml and one of its values")
     if outcome and outcome not in list(FAILED):
         raise table.error(f"{outcome} is no way to fail", remedy=f"one of {', '.join(sorted(FAILED))}")
     return KnownFailure(

@@ -19,11 +19,23 @@ from harness.base.json_records import Table, to_table
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import UNKNOWN, ProblemKind
 
+_OLD_FOLDER = "cases"
 _CONTRADICTION = "cases contradict each other"
 _KNOWN = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9]): ")
 _LOG = re.compile(r"(?:^|\n)the whole log: (?P<path>[^\n]*)\Z")
 _CHANGES = re.compile(r" with (?P<number>[0-9]{1,9}) uncommitted changes?\Z")
 _FILES = "the files of "
+
+
+def moved_case_id(old: str, suite: str, *, separator: str = "/") -> str:
+    """Return the id of a case of before there were suites as it is now: ``cases/x.session`` is ``SUITE/x.session``.
+
+    :param old: an id; one that does not start with ``cases/`` stays as it is.
+    :param suite: the name of the suite that the old cases became; empty when they are of none.
+    :param separator: what stands between the parts, where that is not ``/``.
+    """
+    prefix = f"{_OLD_FOLDER}{separator}"
+    return f"{suite}{separator}{old.removeprefix(prefix)}" if suite and old.startswith(prefix) else old
 
 
 def upgrade_run(table: Table) -> Table:

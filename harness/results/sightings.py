@@ -1,4 +1,4 @@
-"""What was seen of each trait on kernels that were booted: ``cases/seen.toml``, learned from run records.
+"""What was seen of each trait on kernels that were booted: ``seen.toml`` of a suite, learned from run records.
 
 Pure: text or run records in, values or text out. The file is committed, so that coverage and stories need no results.
 Of each kernel the newest sighting of a trait counts: what a series showed before it was mended is no longer so.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from harness.base import paths
 from harness.base.errors import UsageError
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
@@ -13,24 +12,29 @@ from harness.results.folder import LATEST_NAME, case_folder_name, load_run
 from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.session.render import diff
 from harness.session.transcript import parse
+from harness.suite.definition import Suite
+from harness.suite.load import case_id, find_case, shared_suite
 
 _WHOLE = {Outcome.MATCH, Outcome.MISMATCH}
 """What a case came to when its transcript is that of a whole session on a sound kernel."""
 
 
-def accept_case(case: str, *, results: Path) -> str:
+def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = False) -> str:
     """Rewrite a session file from what the last run saw; the text to show, which is the patch that was applied.
 
-    :param case: the file, or its id as reports print it. :param results: the folder of the run folders.
+    :param case: the file, or its id as reports print it.
+    :param suite: the suite that is named, or the default one. :param is_named: whether the user named it.
+    :param results: the folder of the run folders.
     :raises UsageError: there is no such case or run, its case did not come to its end, the file was changed since, or
         it cannot be written.
     :raises CaseError: what was seen cannot be written as a session file.
     """
-    path = paths.find_case(case)
+    path = find_case(case, suite)
+    suite = shared_suite([path], chosen=suite, is_named=is_named)
     if path.suffix != ".session":
         remedy = "a Python case says what it expects in its own code: edit it"
         raise UsageError(f"{case} is no session file", remedy=remedy)
-    identity = paths.case_id(path)
+    identity = case_id(path, suite)
     latest = results / LATEST_NAME
     again = f"run it: harness run --cases {case}"
     record = _find_record(latest, identity)
@@ -52,7 +56,7 @@ def accept_case(case: str, *, results: Path) -> str:
     if before != expected:
         remedy = f"{again}, then accept"
         raise UsageError(f"{identity} was changed since the last run", evidence=f"in {latest.resolve()}", remedy=remedy)
-    parse(text, path=identity)
+    parse(text, path=identity, preparations=suite.preparations)
     _replace(path, text)
     return diff(before, text, path=identity).rstrip("\n") + "\n"
 

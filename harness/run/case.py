@@ -7,7 +7,7 @@ are the same, and are here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +18,22 @@ from harness.base.errors import CaseError, HarnessError, SeriesError
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
-from harness.kernel.config.kconfig import ConfigSource, KernelConfig, missing_on_v1, parse_config
-from harness.kernel.needs import Feature, excused, missing_needs
+from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config, unset_options
+from harness.kernel.needs import excused, missing_needs
 from harness.kernellog.reader import Splat
 from harness.kernellog.taint import decode_taint
 from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
-from harness.run.play import HierarchyError, NotAskedError, Played, mount_command, play
+from harness.run.play import NotAskedError, Played, PreparationError, play
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
 from harness.session.console_name import ConsoleName
-from harness.session.header import CgroupVersion, Hierarchy
+from harness.session.preparation import preparation_command
 from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
+from harness.suite.definition import Suite
 
 CASE_SECONDS = 600.0
 """No case may take longer, whatever its steps may."""
@@ -47,18 +48,27 @@ class CaseEnvironment:
     """Where cases are run: a prepared kernel, what is expected of it, and the run's folder.
 
     :param config: the kernel's configuration; None when it is unknown.
-    :param lacking: features for whose lack cases are skipped.
+    :param lacking: words of the features for whose lack cases are skipped.
     """
 
     prepared: Prepared
     profile: Profile
     config: KernelConfig | None
     folder: Path
-    lacking: frozenset[Feature] = frozenset()
+    lacking: frozenset[str] = frozenset()
+
+    @property
+    def suite(self) -> Suite:
+        """The suite that the cases are of."""
+        return self.prepared.suite
 
     def missing(self, needs: Sequence[str]) -> str:
         """Why a case with these needs is not asked; empty when it is. :raises CaseError: one is no need."""
-        return missing_needs(needs, self.config, lacking=self.lacking)
+        return missing_needs(needs, self.config, features=self.suite.features, lacking=self.lacking)
+
+    def missing_options(self, options: Iterable[str]) -> str:
+        """Why a case whose preparation needs these options is not run; empty when it is."""
+        return unset_options(options, self.config)
 
 
 def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> CaseEnvironment:
@@ -71,7 +81,7 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Cas
     profile = semantics.profile(prepared.profile, release=release)
     if prepared.declared is not None:
         profile = semantics.changed(profile, prepared.declared)
-    lacking = excused(prepared.lacking, profile)
+    lacking = excused(prepared.lacking, prepared.suite.features, profile)
     return CaseEnvironment(prepared, profile, config if prepared.config_text else None, folder, lacking)
 
 
@@ -104,14 +114,16 @@ class RunningCase:
         """Whether a machine was had."""
         return self._machine is not None
 
-    def machine(self, *, mount: str = "") -> Machine:
+    def machine(self, *, preparation: str = "") -> Machine:
         """The case's machine; had at the first call.
 
-        :param mount: the command that will mount the case's hierarchies, if nothing else is done before.
+        :param preparation: the command that will prepare it, if nothing else is done before.
         :raises HarnessError: none is to be had.
         """
         if self._machine is None:
-            lease = pipeline.machine(self.bench.prepared, mount=mount, folder=self.path, deadline=self.deadline)
+            lease = pipeline.machine(
+                self.bench.prepared, preparation=preparation, folder=self.path, deadline=self.deadline
+            )
             self._machine = self._ends.enter_context(lease)
         return self._machine
 
@@ -187,11 +199,12 @@ def run_session(
 def _run_session(transcript: Transcript, case: RunningCase, until_line: int | None) -> CaseRecord:
     played, skipped = Played((), (), Fate.ALIVE), ""
     try:
-        skipped = case.bench.missing(transcript.needs) or missing_hierarchies(transcript.hierarchies, case.bench.config)
+        options = [option for request in transcript.preparations for option in request.options]
+        skipped = case.bench.missing(transcript.needs) or case.bench.missing_options(dict.fromkeys(options))
         if not skipped:
             played = play(
                 transcript,
-                case.machine(mount=mount_command(transcript.hierarchies, at=transcript.mount_point)),
+                case.machine(preparation=preparation_command(transcript.preparations)),
                 profile=case.bench.profile,
                 deadline=case.deadline,
                 until_line=until_line,
@@ -223,9 +236,8 @@ def conclude(case: RunningCase, error: BaseException | None, *, title: str, trac
     if isinstance(error, AssertionError):
         what = str(error).strip().split("\n")[0] or "an assertion without a word"
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=what, diff=trace))
-    elif isinstance(error, HierarchyError):
-        reason = f"the hierarchies cannot be mounted: {error}"
-        case.outcomes.append(StepOutcome(case.id, fits=False, reason=reason))
+    elif isinstance(error, PreparationError):
+        case.outcomes.append(StepOutcome(case.id, fits=False, reason=str(error)))
     elif isinstance(error, NotAskedError) or type(error).__name__ == "Skipped":
         skipped = str(error)
     elif isinstance(error, HarnessError):
@@ -267,12 +279,6 @@ def opened(bench: CaseEnvironment, case_id: str, *, folder: str) -> Iterator[Run
         raise
     finally:
         case.close()
-
-
-def missing_hierarchies(hierarchies: Sequence[Hierarchy], config: KernelConfig | None) -> str:
-    """Why a kernel with that configuration does not have those hierarchies; empty when nothing speaks against it."""
-    v1 = [name for one in hierarchies if one.version is CgroupVersion.V1 for name in one.controllers]
-    return missing_on_v1(v1, config)
 
 
 def junit_names(case_id: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from harness import pipeline
-from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
@@ -20,9 +19,10 @@ from harness.run.case import make_bench
 from harness.run.console_relay import hand_over
 from harness.run.play import NotAskedError, Played, play
 from harness.semantics.profile import Profile
-from harness.semantics.shipped import shipped_semantics
 from harness.session.console_name import ConsoleName
 from harness.session.transcript import Transcript, parse
+from harness.suite.definition import Suite
+from harness.suite.load import case_id, find_case, suite_semantics
 
 _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0
@@ -39,8 +39,8 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
             "harness shell needs a terminal",
             remedy="run it in one; for scripts there are session files and 'harness run'",
         )
-    transcript, line = read_case(case) if case else (None, None)
-    semantics = shipped_semantics()
+    transcript, line = read_case(case, options.suite) if case else (None, None)
+    semantics = suite_semantics(options.suite)
     with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
         folder = Path(name)
         prepared = pipeline.prepare(
@@ -59,7 +59,7 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
     return ExitStatus.AS_EXPECTED
 
 
-def read_case(word: str) -> tuple[Transcript, int | None]:
+def read_case(word: str, suite: Suite) -> tuple[Transcript, int | None]:
     """The session file that ``CASE`` or ``CASE:LINE`` names, and the line.
 
     :raises UsageError: there is none, or it is no session file. :raises CaseError: it is broken.
@@ -67,10 +67,12 @@ def read_case(word: str) -> tuple[Transcript, int | None]:
     name, colon, number = word.rpartition(":")
     if not colon or not number.isdecimal():
         name, number = word, ""
-    path = paths.find_case(name)
+    path = find_case(name, suite)
     if path.suffix != ".session":
-        raise UsageError(f"{name} is no session file", remedy="name a *.session file, for example one below cases/")
-    return parse(path.read_text(encoding="utf-8"), path=paths.case_id(path)), int(number) if number else None
+        raise UsageError(f"{name} is no session file", remedy="name a *.session file of the suite")
+    text = path.read_text(encoding="utf-8")
+    transcript = parse(text, path=case_id(path, suite), preparations=suite.preparations)
+    return transcript, int(number) if number else None
 
 
 def _play(transcript: Transcript, line: int | None, machine: Machine, profile: Profile) -> ConsoleName:

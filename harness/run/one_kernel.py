@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +37,8 @@ from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
 from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_words, run_pytest
 from harness.semantics.traits import Semantics
+from harness.suite.definition import Suite
+from harness.suite.load import default_suite, suite_word
 
 _PYTEST_LOG = "pytest.log"
 
@@ -57,6 +59,7 @@ class RunSettings:
     """What a run is to do with each kernel.
 
     :param command: the words that the user typed.
+    :param suite: the suite of the cases.
     """
 
     selection: Selection
@@ -65,6 +68,7 @@ class RunSettings:
     results: Path
     store: Store
     command: str
+    suite: Suite = field(default_factory=default_suite)
 
 
 def run_cases(
@@ -76,10 +80,10 @@ def run_cases(
     :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read.
     :raises HostError: the results cannot be kept.
     """
-    selection = settings.selection
+    selection, suite = settings.selection, suite_word(prepared.suite)
     bench = make_bench(prepared, settings.semantics, folder=folder.path)
     record = first_record(bench, command=settings.command, workers=selection.workers)
-    earlier = settings.judging.baseline.of(prepared.kernel) if settings.judging.baseline is not None else None
+    earlier = settings.judging.baseline.of(prepared.kernel, suite) if settings.judging.baseline is not None else None
     own_notes = _notes_before(settings, prepared, has_earlier=earlier is not None)
     for note in own_notes:
         report(Note(note))
@@ -93,7 +97,7 @@ def run_cases(
     ended = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
-    if missing := find_no_case(ended, selection, is_broken=bool(listener.broken)):
+    if missing := find_no_case(ended, selection, prepared.suite, is_broken=bool(listener.broken)):
         folder.discard()
         raise missing
     if ended.status == pytest.ExitCode.INTERNAL_ERROR:
@@ -106,7 +110,7 @@ def run_cases(
     done = listener.finish(complete=not interrupted)
     comparison = None
     if earlier is not None:
-        done, comparison = judge_by(earlier, done, config=prepared.config_text)
+        done, comparison = judge_by(earlier, done, config=prepared.config_text, noise=prepared.suite.noise)
         folder.write(done)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     report(RunFinished(done, junit))
@@ -136,7 +140,7 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
         bench = replace(listener.bench, folder=listener.bench.folder / listener.round_name)
         bench.folder.mkdir(exist_ok=True)
         own = InProcess(bench, order=selection.rounds.order(number))
-        ended = run_pytest(pytest_words(selection), [listener, own])
+        ended = run_pytest(pytest_words(selection, bench.suite), [listener, own])
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
         if is_enough or not went_through:
@@ -200,10 +204,11 @@ def first_record(bench: CaseEnvironment, *, command: str, workers: int) -> RunRe
         machine_type=prepared.request.machine_type.name,
         guest_image_digest=prepared.guest_digest,
         profile=bench.profile.name,
+        suite=suite_word(bench.suite),
         host=host_facts(),
         command=command,
         harness_version=version("kernel-patch-harness"),
         workers=workers,
         boot_seconds=prepared.boot_seconds,
-        notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.profile)),
+        notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.suite.features, bench.profile)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.base.deadline import Deadline
@@ -12,8 +11,8 @@ from harness.model.verdict import Fate, TraitSighting
 from harness.semantics.judge import StepOutcome
 from harness.semantics.profile import Profile
 from harness.session.console_name import ConsoleName
-from harness.session.header import CgroupVersion, Hierarchy
 from harness.session.match import Bindings, is_played, match_step, substitute, unlearned
+from harness.session.preparation import STATUS_MISSING, preparation_command
 from harness.session.render import PlayedStep
 from harness.session.step import Step
 from harness.session.transcript import Transcript
@@ -24,6 +23,13 @@ STEP_SECONDS = 30.0
 
 class NotAskedError(Exception):
     """The kernel lacks what the case needs; ``args[0]`` is the reason, naming it."""
+
+
+class PreparationError(Exception):
+    """The kernel has what a case asks for before its first step, and does not give it; ``args[0]`` says how."""
+
+    def __str__(self) -> str:
+        return f"cannot be prepared: {self.args[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +55,15 @@ def play(
     transcript speaks of does, and a command that needs a number which no output has shown.
 
     :param until_line: play the steps up to that line of the file only.
-    :raises NotAskedError: the kernel has no such hierarchy.
+    :raises NotAskedError: the kernel does not have what is to be prepared.
     """
     player = _Player(transcript, machine, profile, deadline)
     try:
-        mount_hierarchies(machine, transcript.hierarchies, at=transcript.mount_point, deadline=deadline)
+        prepare_machine(machine, preparation_command(transcript.preparations), deadline=deadline)
     except Unanswered as error:
         return Played((), (), machine.fate_of(ConsoleName.ADMIN, error))
-    except HierarchyError as error:
-        outcome = StepOutcome(f"{transcript.path}:1", fits=False, reason=f"the hierarchies cannot be mounted: {error}")
+    except PreparationError as error:
+        outcome = StepOutcome(f"{transcript.path}:1", fits=False, reason=str(error))
         return Played((), (outcome,), Fate.ALIVE)
     for step in transcript.steps:
         if until_line is not None and step.line > until_line:
@@ -67,53 +73,24 @@ def play(
     return Played(tuple(player.steps), tuple(player.outcomes), player.fate)
 
 
-def mount_hierarchies(machine: Machine, hierarchies: Sequence[Hierarchy], *, at: str, deadline: Deadline) -> None:
-    """Mount the hierarchies that a case wants; all in one process of the guest, for speed.
+def prepare_machine(machine: Machine, command: str, *, deadline: Deadline) -> None:
+    """Do what a case asks for before its first step; all in one line at the console, for speed.
 
-    :param at: the folder; see ``nsctl hierarchies`` for what is mounted where.
-    :raises NotAskedError: the kernel has no such controller or hierarchy. :raises Unanswered: as a command.
+    :param command: the preparation; empty for none. Not done where the machine was cloned with it.
+    :raises NotAskedError: the kernel does not have what was asked for.
+    :raises PreparationError: the command failed otherwise.
+    :raises Unanswered: as a command.
     """
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline.sooner(STEP_SECONDS))
     # The file is for shells that start without the environment (env -i, su -).
-    command = "echo $HARNESS_NONCE >/run/harness.nonce"
-    wanted = mount_command(hierarchies, at=at)
-    if wanted and wanted != machine.mounted:
-        command += f"; {wanted}"
-    machine.mounted = ""  # who asks once more has taken them away
-    answer = admin.run(command, deadline=deadline.sooner(STEP_SECONDS))
+    line = "echo $HARNESS_NONCE >/run/harness.nonce"
+    if command and command != machine.prepared:
+        line += f"; {command}"
+    machine.prepared = ""  # a case that asks once more has undone it
+    answer = admin.run(line, deadline=deadline.sooner(STEP_SECONDS))
     if answer.status != 0:
-        offered = admin.run("cat /proc/cgroups /proc/filesystems", deadline=deadline.sooner(STEP_SECONDS)).output
-        missing = [name for hierarchy in hierarchies for name in _missing(hierarchy, offered)]
-        said = " ".join(answer.output.split())
-        if missing:
-            raise NotAskedError(f"this kernel has no {', '.join(missing)} ({said})")
-        raise HierarchyError(said)
-
-
-def mount_command(hierarchies: Sequence[Hierarchy], *, at: str) -> str:
-    """The command that mounts hierarchies in the guest; empty when there are none."""
-    return f"nsctl hierarchies {at} {' '.join(map(_spec, hierarchies))}" if hierarchies else ""
-
-
-class HierarchyError(Exception):
-    """The kernel has the hierarchy that a case wants, and does not let it be mounted; ``args[0]`` says how."""
-
-
-def _spec(hierarchy: Hierarchy) -> str:
-    """The words of ``nsctl hierarchies`` for it."""
-    if hierarchy.version is CgroupVersion.V2:
-        return ":".join(filter(None, ("v2", ",".join(hierarchy.options))))
-    words = (*hierarchy.controllers, *((f"name={hierarchy.name}",) if hierarchy.name else ()), *hierarchy.options)
-    return f"v1:{','.join(words)}"
-
-
-def _missing(hierarchy: Hierarchy, offered: str) -> list[str]:
-    """What a hierarchy needs and /proc/cgroups and /proc/filesystems do not offer."""
-    words = set(offered.split())
-    wanted = hierarchy.controllers
-    if hierarchy.version is CgroupVersion.V2 and "cgroup2" not in words:
-        return ["file system type cgroup2"]
-    return [f"controller {controller}" for controller in wanted if controller not in words]
+        said = " ".join(answer.output.split()) or f"{command} ended with status {answer.status}"
+        raise NotAskedError(said) if answer.status == STATUS_MISSING else PreparationError(said)
 
 
 class _Player:

@@ -9,6 +9,7 @@ lost.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
@@ -21,7 +22,7 @@ from typing import cast
 import pytest
 
 from harness import pipeline
-from harness.base import log, paths, process
+from harness.base import log, process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
@@ -33,16 +34,19 @@ from harness.pipeline import Options
 from harness.results.folder import RUN_NAME, case_folder_name
 from harness.run.case import CaseEnvironment, RunningCase, conclude, make_bench, run_session
 from harness.run.play import NotAskedError
-from harness.run.python_api import Hierarchies, Shell, Sight
+from harness.run.python_api import Prepare, Shell, Sight
 from harness.run.python_file import check_names, explain_import
 from harness.run.rounds import shuffle
-from harness.semantics.shipped import shipped_semantics
-from harness.semantics.traits import Semantics
 from harness.session.console_name import ConsoleName
-from harness.session.transcript import Transcript, check_traits, parse
+from harness.session.transcript import Transcript, parse
+from harness.suite.case_checks import check_case_traits
+from harness.suite.definition import Suite
+from harness.suite.load import case_id, default_suite, find_suite, read_suite, suite_of_file, suite_semantics
 
 PREPARED = "harness_prepared"
 """Key of what the controller hands each worker: the prepared kernel as JSON."""
+SUITE = "harness_suite"
+"""Key of the folder of the suite."""
 FOLDER = "harness_folder"
 ORDER = "harness_order"
 """Key of what decides the order of the cases, for ``harness/run/rounds.py``."""
@@ -52,7 +56,7 @@ RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
 _BENCH = pytest.StashKey[CaseEnvironment]()
-_SEMANTICS = pytest.StashKey[Semantics]()
+_SUITE = pytest.StashKey[Suite]()
 _CASE = pytest.StashKey[RunningCase]()
 _DONE = pytest.StashKey[CaseRecord]()
 _ENDS = pytest.StashKey[ExitStack]()
@@ -65,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "kernel under test")
     group.addoption("--kernel", default="deb", help="kernel to test: deb, deb:PACKAGE, or an image (default: deb)")
     group.addoption("--profile", default="", help="profile that judges, or auto (default: mainline)")
+    group.addoption("--suite", default="", help="suite of the cases (default: the one that they lie in)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
         verbosity, file = config.workerinput.get(LOG, (0, ""))
         log.set_up(log.LogSettings(verbosity, file))
         set_trace_style(config)
+        share_fixtures(config, suite_of(config))
 
 
 @pytest.hookimpl(trylast=True)
@@ -110,11 +116,12 @@ class SessionFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """The case. :raises CaseError: the file is broken."""
         path = _claim(self)
-        transcript = parse(_read(self.path, path), path=path)
-        check_traits(transcript, semantics_of(self.config).known_values)
+        suite = suite_of(self.config)
+        transcript = parse(_read(self.path, path), path=path, preparations=suite.preparations)
+        check_case_traits(transcript, suite, suite_semantics(suite))
         try:
             for need in transcript.needs:
-                check_need(need)
+                check_need(need, suite.features)
         except CaseError as error:
             raise CaseError(f"{path}: {error.what}", evidence=error.evidence, remedy=error.remedy) from None
         yield SessionItem.from_parent(self, name=self.path.stem, transcript=transcript)
@@ -142,7 +149,7 @@ class PythonFile(pytest.Module):
     ) -> str:
         """A broken file is told by the line that is at fault, without a trace."""
         error = excinfo.value.__cause__ or excinfo.value
-        path = paths.case_id(self.path)
+        path = case_id(self.path, suite_of(self.config))
         return str(error if isinstance(error, HarnessError) else explain_import(error, file=str(self.path), path=path))
 
 
@@ -153,7 +160,7 @@ def _is_run(config: pytest.Config) -> bool:
 
 def _claim(collector: pytest.File) -> str:
     """What a case file is called in every report. :raises CaseError: so is another file of this run."""
-    name = paths.case_id(collector.path)
+    name = case_id(collector.path, suite_of(collector.config))
     other = collector.config.stash.setdefault(_NAMES, {}).setdefault(name, collector.path)
     if other != collector.path:
         raise CaseError(
@@ -210,9 +217,9 @@ class NotAsExpected(Exception):  # noqa: N818  it is a verdict; the word "error"
         super().__init__(f"{record.outcome}: {record.reason}\n{record.diff}".rstrip())
 
 
-def identity_of(path: Path, nodeid: str) -> str:
+def identity_of(path: Path, nodeid: str, suite: Suite) -> str:
     """What a case is called in every report; its file, and for a Python case what pytest calls it in there."""
-    name = paths.case_id(path)
+    name = case_id(path, suite)
     return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
 
 
@@ -228,16 +235,19 @@ def bench_of(config: pytest.Config) -> CaseEnvironment:
         prepared, folder = pipeline.load_prepared(handed[PREPARED]), Path(handed[FOLDER])
     else:
         folder = Path(config.stash[_ENDS].enter_context(tempfile.TemporaryDirectory(prefix="harness-")))
-        options = Options(kernel=config.getoption("--kernel"), profile=config.getoption("--profile"))
+        options = Options(
+            kernel=config.getoption("--kernel"), profile=config.getoption("--profile"), suite=suite_of(config)
+        )
         prepared = pipeline.prepare(
             Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS)), options, logs=folder
         )
-    return set_bench(config, make_bench(prepared, semantics_of(config), folder=folder))
+    return set_bench(config, make_bench(prepared, suite_semantics(prepared.suite), folder=folder))
 
 
 def set_bench(config: pytest.Config, bench: CaseEnvironment) -> CaseEnvironment:
     """Let the cases of this process run there."""
     config.stash[_BENCH] = bench
+    config.stash[_SUITE] = bench.suite
     return bench
 
 
@@ -254,12 +264,35 @@ def set_trace_style(config: pytest.Config) -> None:
     config.option.tbstyle = "short"
 
 
-def semantics_of(config: pytest.Config) -> Semantics:
-    """The traits and profiles. :raises CaseError: the file is broken."""
-    if (known := config.stash.get(_SEMANTICS, None)) is None:
-        known = shipped_semantics()
-        config.stash[_SEMANTICS] = known
+def suite_of(config: pytest.Config) -> Suite:
+    """The suite of the cases: that of the run; for pytest by itself the one that is named, or that the cases lie in.
+
+    :raises HarnessError: it cannot be read.
+    """
+    if (known := config.stash.get(_SUITE, None)) is None:
+        if (handed := getattr(config, "workerinput", {}).get(SUITE)) is not None:
+            known = read_suite(Path(handed))
+        elif word := config.getoption("--suite", ""):
+            known = find_suite(word)
+        else:
+            files = [Path(str(one).partition("::")[0]).absolute() for one in config.args]
+            known = next(filter(None, map(suite_of_file, files)), None) or default_suite()
+        config.stash[_SUITE] = known
     return known
+
+
+def share_fixtures(config: pytest.Config, suite: Suite) -> None:
+    """Let case files outside of the suite's folder have the fixtures of its ``conftest.py``, too."""
+    file = suite.folder / "conftest.py"
+    named = [Path(str(one).partition("::")[0]).absolute() for one in config.args]
+    if not file.is_file() or all(one.is_relative_to(suite.folder) for one in named):
+        return
+    spec = importlib.util.spec_from_file_location(f"fixtures_of_{suite.name}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config.pluginmanager.register(module, f"fixtures of the suite {suite.name}")
 
 
 @pytest.fixture
@@ -268,7 +301,7 @@ def guest(request: pytest.FixtureRequest) -> Iterator[RunningCase]:
     item = cast(pytest.Function, request.node)
     bench = bench_of(request.config)
     wanted = [need for marker in item.iter_markers("needs") for need in marker.args]
-    identity = identity_of(item.path, item.nodeid)
+    identity = identity_of(item.path, item.nodeid, bench.suite)
     case = RunningCase(bench, identity, folder=case_folder_name(identity))
     item.stash[_CASE] = case
     if reason := bench.missing(wanted):
@@ -296,15 +329,15 @@ def observer(guest: RunningCase) -> Shell:
 
 
 @pytest.fixture
-def hierarchies(guest: RunningCase) -> Hierarchies:
-    """A function that mounts cgroup hierarchies."""
-    return Hierarchies(guest)
+def prepare(guest: RunningCase) -> Prepare:
+    """A function that does what a header of the suite does for a session file: ``prepare("HEADER", "WORD", ...)``."""
+    return Prepare(guest)
 
 
 @pytest.fixture
 def sight(guest: RunningCase, request: pytest.FixtureRequest) -> Sight:
     """A function that records the value of a trait."""
-    return Sight(guest, semantics_of(request.config))
+    return Sight(guest, suite_semantics(suite_of(request.config)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -344,8 +377,9 @@ def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) ->
 
 def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> CaseRecord:
     """The record of a Python case that asked for no machine, or for a fixture that there is not."""
-    identity = identity_of(item.path, item.nodeid)
-    case = RunningCase(bench_of(item.config), identity, folder=case_folder_name(identity))
+    bench = bench_of(item.config)
+    identity = identity_of(item.path, item.nodeid, bench.suite)
+    case = RunningCase(bench, identity, folder=case_folder_name(identity))
     if isinstance(error, pytest.FixtureLookupError):
         remedy = "see docs/reference/session-format.md"
         error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy=remedy)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from harness.base.errors import CaseError
 from harness.guest.console import CommandResult, Unanswered
 from harness.model.verdict import TraitSighting
-from harness.run.case import RunningCase, missing_hierarchies
-from harness.run.play import STEP_SECONDS, NotAskedError, mount_command, mount_hierarchies
+from harness.run.case import RunningCase
+from harness.run.play import STEP_SECONDS, NotAskedError, prepare_machine
 from harness.semantics.judge import StepOutcome
 from harness.semantics.traits import Semantics
 from harness.session.console_name import ConsoleName
-from harness.session.header import read_header
+from harness.session.header import near
+from harness.session.preparation import PreparationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Shell:
         with _judged(self.case, self.name, command):
             if not machine.adopted:
                 # As for session files: shells that come later find the nonce.
-                mount_hierarchies(machine, (), at="", deadline=deadline)
+                prepare_machine(machine, "", deadline=deadline)
             console = machine.console(self.name, deadline=deadline)
             prompt = console.prompt
             answer = console.run(command, deadline=deadline)
@@ -51,24 +52,53 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True)
-class Hierarchies:
-    """Mounts cgroup hierarchies for a Python case."""
+class Prepare:
+    """Does for a Python case what a header of the suite does for a session file."""
 
     case: RunningCase
 
-    def __call__(self, *specs: str, at: str = "/sys/fs/cgroup") -> str:
-        """Mount hierarchies, written as in the header of a session file: ``v2``, ``v1:freezer``, ...
+    def __call__(self, header: str, *words: str, at: str = "") -> str:
+        """Do what ``HEADER: WORDS`` does before the first step of a session file.
 
-        :return: the folder they are mounted on, ``at``.
-        :raises NotAskedError: the kernel has no such hierarchy: the case is skipped.
+        :param header: one that the suite defines, in ``[prepare.HEADER]`` of its ``suite.toml``.
+        :param words: the words of the header.
+        :param at: the header ``at``; empty for the path that the suite says.
+        :return: that path; empty where the command has none.
+        :raises NotAskedError: the kernel does not have it: the case is skipped.
+        :raises CaseError: there is no such header, or it takes no such word.
         """
-        wanted = read_header((f"hierarchies: {' '.join(specs)}", ""), path=self.case.id).hierarchies
-        if reason := missing_hierarchies(wanted, self.case.bench.config):
+        request = self._request(header, words, at)
+        if reason := self.case.bench.missing_options(request.options):
             raise NotAskedError(reason)
-        with _judged(self.case, ConsoleName.ADMIN, "mounting the hierarchies"):
-            machine = self.case.machine(mount=mount_command(wanted, at=at))
-            mount_hierarchies(machine, wanted, at=at, deadline=self.case.deadline)
-        return at
+        with _judged(self.case, ConsoleName.ADMIN, f"preparing {header}"):
+            machine = self.case.machine(preparation=request.command)
+            prepare_machine(machine, request.command, deadline=self.case.deadline)
+        return request.at
+
+    def header(self, header: str) -> PrepareHeader:
+        """Return the function for one header, for a fixture of the suite."""
+        return PrepareHeader(self, header)
+
+    def _request(self, header: str, words: tuple[str, ...], at: str) -> PreparationRequest:
+        known = {one.header: one for one in self.case.bench.suite.preparations}
+        if header not in known:
+            raise CaseError(f"{self.case.id}: the suite defines no header {header!r}", remedy=near(header, known))
+        preparation = known[header]
+        if fault := preparation.fault(words):
+            raise CaseError(f"{self.case.id}: {fault}", remedy=preparation.hint)
+        return PreparationRequest(preparation, words, (at.rstrip("/") or preparation.at) if preparation.at else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareHeader:
+    """Does for a Python case what one header of the suite does for a session file."""
+
+    prepare: Prepare
+    name: str
+
+    def __call__(self, *words: str, at: str = "") -> str:
+        """Do it with these words; see :meth:`Prepare.__call__`."""
+        return self.prepare(self.name, *words, at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +114,7 @@ class Sight:
         :raises CaseError: there is no such trait or value.
         """
         if complaint := self.semantics.complaint(trait, value):
-            raise CaseError(f"{self.case.id}: {complaint}", remedy="see cases/semantics.toml")
+            raise CaseError(f"{self.case.id}: {complaint}", remedy="name a trait of the suite's semantics.toml")
         sighting = TraitSighting(trait, value, self.case.id)
         self.case.outcomes.append(StepOutcome(self.case.id, fits=True, sightings=(sighting,)))
 

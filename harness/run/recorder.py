@@ -58,6 +58,7 @@ class RunRecorder:
         """Hand a worker the prepared kernel."""
         handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
         handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.bench.prepared)
+        handed[pytest_plugin.SUITE] = str(self.bench.suite.folder)
         handed[pytest_plugin.FOLDER] = str(self.bench.folder / self.round_name)
         settings = log.current()
         handed[pytest_plugin.LOG] = [settings.verbosity, settings.file]
@@ -118,7 +119,8 @@ class RunRecorder:
 
     def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
         """What we call a case; pytest's own name for it may start elsewhere."""
-        return pytest_plugin.identity_of(Path(os.path.normpath(self._root / location[0])), nodeid)
+        path = Path(os.path.normpath(self._root / location[0]))
+        return pytest_plugin.identity_of(path, nodeid, self.bench.suite)
 
     def _take(self, case: CaseRecord) -> None:
         case = self._in_round(self.known.marked(case, self.bench.profile))

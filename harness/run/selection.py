@@ -19,13 +19,14 @@ from harness.base.errors import CaseError, HarnessError, UsageError
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment
 from harness.run.rounds import ONCE, Rounds
+from harness.suite.definition import Suite
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which cases, and how many at once.
 
-    :param paths: case files or folders; none means all that ship. :param expression: as pytest's ``-k``.
+    :param paths: case files or folders; none means the whole suite. :param expression: as pytest's ``-k``.
     :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
     :param rounds: how often, and in which order.
     :raises UsageError: pytest cannot parse the expression.
@@ -50,7 +51,7 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all cases that ship are asked."""
+        """Whether all cases of the suite are asked."""
         return not self.paths and not self.expression
 
 
@@ -113,9 +114,9 @@ def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> PytestRun:
         os.environ.update(kept)
 
 
-def find_no_case(ended: PytestRun, selection: Selection, *, is_broken: bool) -> HarnessError | None:
+def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_broken: bool) -> HarnessError | None:
     """Why no case was asked at all, if so: no verdict must not look like a good one."""
-    looked = "\n".join(str(path) for path in selection.paths) or str(places.CASES)
+    looked = "\n".join(str(path) for path in selection.paths) or str(suite.folder)
     if ended.status == pytest.ExitCode.USAGE_ERROR:
         complaint = ended.said.strip().removeprefix("ERROR: ")
         if ended.is_conftest_broken:
@@ -141,12 +142,16 @@ class InProcess:
         pytest_plugin.set_bench(config, self._bench)
         pytest_plugin.set_order(config, self._order)
         pytest_plugin.set_trace_style(config)
+        pytest_plugin.share_fixtures(config, self._bench.suite)
 
 
-def pytest_words(selection: Selection) -> list[str]:
+def pytest_words(selection: Selection, suite: Suite) -> list[str]:
     """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
-    paths = [str(path) for path in selection.paths] or [str(places.CASES)]
-    words = ["-c", str(places.ROOT / "cases" / "pytest.ini"), "--rootdir", str(places.ROOT)]
+    paths = [str(path) for path in selection.paths] or [str(suite.folder)]
+    words = ["-c", str(places.PYTEST_SETTINGS), "--rootdir", str(places.ROOT)]
+    if not suite.folder.is_relative_to(places.ROOT):
+        # A conftest.py above a suite of the user's is not for cases.
+        words += ["--confcutdir", str(suite.folder)]
     words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
     # A broken file does not stop the others; two files of one name may be in different folders.
     words += ["--continue-on-collection-errors", "--import-mode=importlib"]

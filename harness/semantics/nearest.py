@@ -1,7 +1,7 @@
 """Which profiles are nearest to what a run has seen. Pure.
 
-Profiles of different things must not be held against each other. What ns_cgroup of 2008 did says nothing of cgroup
-namespaces, and the other way round; a kernel may have both. So traits fall into families
+Profiles of different things must not be compared: what one feature of a kernel does says nothing of another one of the
+same suite, and a kernel may have both. So traits fall into families
 (:func:`~harness.semantics.traits.Semantics.families`), and each family has a nearest profile of its own.
 """
 

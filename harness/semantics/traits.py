@@ -1,4 +1,4 @@
-"""Traits and profiles: what kernels are known to do, read from ``cases/semantics.toml``.
+"""Traits and profiles: what kernels are known to do, read from a suite's ``semantics.toml``.
 
 A trait is one observable choice; a profile (``harness/semantics/profile.py``) says which value is expected, and why.
 Pure: text in, frozen values out. ``mainline`` is kept as changes by release and resolved for one
@@ -126,7 +126,7 @@ class Semantics:
         for trait, value in declared.traits.items():
             if complaint := self.complaint(trait, value):
                 what = f"the series {declared.name} declares {trait} = {value}: {complaint}"
-                raise SeriesError(what, remedy="name a trait of cases/semantics.toml and one of its values")
+                raise SeriesError(what, remedy="name a trait of the suite's semantics.toml and one of its values")
         return profile.changed(declared)
 
     def profiles(self) -> tuple[Profile, ...]:

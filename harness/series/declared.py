@@ -1,6 +1,6 @@
 """What a series says that it means to change: in a ``harness.toml`` beside it, or on the command line. Pure.
 
-cases = ["cases/views/zombie-v2.session"]     # cases whose outcome may change
+cases = ["SUITE/views/zombie.session"]        # cases whose outcome may change
 
 [traits]                    # by the whole series, whichever patch does it
 outside_view = "absolute"

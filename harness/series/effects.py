@@ -12,6 +12,7 @@ from harness.model.verdict import FAILED, Outcome
 from harness.results.compare import CaseChange, ChangeKind, Comparison, compare, is_asked
 from harness.semantics.traits import Semantics
 from harness.series.declared import Declarations
+from harness.session.noise import NOISE, Noise
 
 SEPARATOR = " and "
 """Between the values of a trait on which cases of one kernel contradict each other."""
@@ -47,16 +48,23 @@ def trait_values(cases: Iterable[CaseRecord]) -> dict[str, str]:
 
 
 def find_effects(
-    before: KnownResults, number: int, run: RunRecord, *, base: KnownResults, declared: Declarations
+    before: KnownResults,
+    number: int,
+    run: RunRecord,
+    *,
+    base: KnownResults,
+    declared: Declarations,
+    noise: Noise = NOISE,
 ) -> tuple[Effect, ...]:
     """What patch ``number``, of whose kernel ``run`` is, changed in the cases that were asked before and on it.
 
     :param base: the base, to whose values a trait may come back.
+    :param noise: what differs from run to run in the output of the suite.
     """
     now = {case.id: case for case in run.cases if case.id in before.cases}
     old = {case: before.cases[case] for case in now}
     comparison = compare(
-        replace(before.run, cases=tuple(old.values())), replace(run, cases=tuple(now.values())), configs=("", "")
+        replace(before.run, cases=tuple(old.values())), replace(run, cases=tuple(now.values())), noise=noise
     )
     traits = list(_trait_effects(old, now, base, number, declared, run))
     splats = list(_splat_effects(comparison))
@@ -162,13 +170,16 @@ def conclude(
     base: KnownResults | None,
     declared: Declarations,
     semantics: Semantics,
+    noise: Noise = NOISE,
 ) -> SeriesRecord:
     """The record with what is to be said of the whole.
 
     :param runs: of each kernel that was booted, by patch. :param base: None when the base was not judged.
     """
     last = max(runs, default=0)
-    net = find_effects(base, last, runs[last], base=base, declared=declared) if base is not None and last else ()
+    net: tuple[Effect, ...] = ()
+    if base is not None and last:
+        net = find_effects(base, last, runs[last], base=base, declared=declared, noise=noise)
     is_whole = last == len(record.posted)
     return replace(
         record,

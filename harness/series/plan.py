@@ -6,18 +6,19 @@ Why these are enough: ``docs/explanation/decisions/0052-which-cases-run-on-a-pat
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from harness.model.run_record import CaseRecord
 from harness.model.series_record import Effect, EffectKind
 from harness.model.verdict import FAILED
 from harness.results.compare import is_asked
 from harness.series.effects import trait_values
-from harness.session.noise import differ
+from harness.session.noise import NOISE, Noise
 
 Cases = Mapping[str, CaseRecord]
 
 
-def needed_cases(base: Cases, last: Cases, *, declared: Collection[str]) -> frozenset[str]:
+def needed_cases(base: Cases, last: Cases, *, declared: Collection[str], noise: Noise = NOISE) -> frozenset[str]:
     """What is asked of every patch in between whose image is one of its own.
 
     - each case that does not come out the same at both ends, or fails at one
@@ -25,10 +26,12 @@ def needed_cases(base: Cases, last: Cases, *, declared: Collection[str]) -> froz
     - for every other trait that is seen at an end, the quickest cases that show it
 
     :param last: of the last patch that was judged; empty when none was. :param declared: traits.
+    :param noise: what differs from run to run in the output of the suite.
     """
     was, now = trait_values(base.values()), trait_values(last.values())
     traits = {trait for trait in {**was, **now} if last and was.get(trait) != now.get(trait)} | set(declared)
-    chosen = {case for case in {**base, **last} if _differs(base.get(case), last.get(case), has_last=bool(last))}
+    differ = partial(_differs, has_last=bool(last), noise=noise)
+    chosen = {case for case in {**base, **last} if differ(base.get(case), last.get(case))}
     chosen |= cases_that_show(traits, base) | cases_that_show(traits, last)
     return frozenset(chosen | _cover(last or base, chosen))
 
@@ -54,7 +57,7 @@ def cases_that_show(traits: Collection[str], cases: Cases) -> set[str]:
     return {case.id for case in cases.values() if any(seen.trait in traits for seen in case.sightings)}
 
 
-def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool) -> bool:
+def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool, noise: Noise) -> bool:
     if any(one is not None and one.outcome in FAILED for one in (base, last)):
         return True
     if not has_last or (not is_asked(base) and not is_asked(last)):
@@ -62,7 +65,7 @@ def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool
     if base is None or last is None or base.outcome is not last.outcome:
         return True
     seen = ({(one.trait, one.value) for one in case.sightings} for case in (base, last))
-    return next(seen) != next(seen) or differ(base.transcript, last.transcript)
+    return next(seen) != next(seen) or noise.differ(base.transcript, last.transcript)
 
 
 def _cover(cases: Cases, chosen: Collection[str]) -> set[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
@@ -18,6 +17,7 @@ from harness.model.kernel_spec import parse_patches
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.events import RunReport
+from harness.results.case_ids import current_case_id
 from harness.results.records import load_series
 from harness.run.one_kernel import RunSettings
 from harness.series.applied import AppliedSeries, find_ground
@@ -79,7 +79,7 @@ class PreparedSeries:
     def key(self) -> str:
         """A digest of all that decides what the series comes to, but for chance: base, patches, cases, options."""
         selection = self.words.asked.selection
-        files = sorted({file for path in selection.paths or (paths.CASES,) for file in _files(path)})
+        files = sorted({file for path in selection.paths or (self.words.asked.suite.folder,) for file in _files(path)})
         return digest_of(
             self.ground.base.commit,
             self.ground.series.digest,
@@ -146,7 +146,10 @@ def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="mend it, or take it away") from None
     subjects = [patch.subject for patch in ground.series.patches]
-    return parse_declarations(text, path=str(file), subjects=subjects, semantics=words.asked.semantics)
+    found = parse_declarations(text, path=str(file), subjects=subjects, semantics=words.asked.semantics)
+    # What has no value is a case.
+    entries = [one if one.value else replace(one, name=current_case_id(one.name)) for one in found.entries]
+    return replace(found, entries=tuple(entries))
 
 
 def _check_numbers(declared: Declarations, ground: AppliedSeries) -> None:
@@ -165,4 +168,4 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else [file for file in path.rglob("*") if file.suffix in _SUFFIXES]
 
 
-_SUFFIXES = (".session", ".py", ".toml")
+_SUFFIXES = (".session", ".py", ".toml", ".c", ".config")

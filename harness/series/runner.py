@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.base.events import Note
 from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
@@ -24,6 +23,8 @@ from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import KnownResults, find_effects
 from harness.series.plan import needed_cases, widened_cases
+from harness.suite.definition import Suite
+from harness.suite.load import locate
 
 _MOST_DOUBTED = 20
 """When more cases than these begin to fail with a patch, that is no flake."""
@@ -60,7 +61,12 @@ class PatchRunner:
         digest = prepared.kernel.image_digest
         same = [one for one, run in self.runs.items() if run.kernel.image_digest == digest]
         if not is_end and not self._needed:
-            self._needed = needed_cases(self._cases(0), self._cases(self.ground.applied), declared=self.declared.traits)
+            self._needed = needed_cases(
+                self._cases(0),
+                self._cases(self.ground.applied),
+                declared=self.declared.traits,
+                noise=self.asked.suite.noise,
+            )
         # Of an image that is known, the results that are there serve; an end has all of them or takes none.
         known = {case.id: case for one in same for case in self.runs[one].cases}
         # Where no case shows a trait, there is nothing to choose by.
@@ -84,7 +90,9 @@ class PatchRunner:
     def _confirm(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
         """The record with the cases that began to fail asked once more: on the same image another answer is a flake."""
         before = self.known_before(number)
-        effects = find_effects(before, number, run, base=self.known_before(1), declared=self.declared)
+        effects = find_effects(
+            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.asked.suite.noise
+        )
         doubted = {case for one in effects if one.standing is Expectedness.UNEXPECTED for case in one.cases}
         began = {case.id for case in run.cases if case.id in doubted and case.is_failure} - {
             case.id for case in before.cases.values() if case.is_failure
@@ -102,7 +110,9 @@ class PatchRunner:
     def _widen(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
         """The record with the cases that show what the patch turned out to change."""
         before = self.known_before(number)
-        effects = find_effects(before, number, run, base=self.known_before(1), declared=self.declared)
+        effects = find_effects(
+            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.asked.suite.noise
+        )
         wanted = widened_cases(effects, self._cases(0), self._cases(self.ground.applied))
         self._needed |= wanted
         if not (missing := wanted - {case.id for case in run.cases}):
@@ -119,7 +129,7 @@ class PatchRunner:
         """Ask cases; all that were selected when ``ids`` is None."""
         selection = self.asked.selection
         if ids is not None:
-            selection = replace(selection, paths=_files_of(ids))
+            selection = replace(selection, paths=files_of(ids, self.asked.suite))
         record, status = run_cases(
             prepared, replace(self.asked, selection=selection), folder=folder, report=Quiet(self.report, name)
         )
@@ -145,21 +155,26 @@ class PatchRunner:
                 known = known.followed_by(one, self.runs[one])
         return known
 
+    def _find(self, before: KnownResults, number: int, run: RunRecord, base: KnownResults) -> tuple[Effect, ...]:
+        noise = self.asked.suite.noise
+        return find_effects(before, number, run, base=base, declared=self.declared, noise=noise)
+
     def effects(self, number: int) -> tuple[Effect, ...]:
         """What a patch changed, by what is known now."""
         base = self.known_before(1)
         judged = tuple(one for one in sorted(self.runs) if one <= number)
         if judged not in self._effects:
             before, run = self.known_before(number), self.runs[number]
-            self._effects[judged] = find_effects(before, number, run, base=base, declared=self.declared)
+            self._effects[judged] = find_effects(
+                before, number, run, base=base, declared=self.declared, noise=self.asked.suite.noise
+            )
         return self._effects[judged]
 
 
-def _files_of(ids: Iterable[str]) -> tuple[Path, ...]:
+def files_of(ids: Iterable[str], suite: Suite) -> tuple[Path, ...]:
     """The files that hold those cases."""
     names = sorted({case.partition("::")[0] for case in ids})
-    places_of = (paths.ROOT, Path.cwd(), Path("/"))
-    return tuple(next((top / name for top in places_of if (top / name).exists()), paths.ROOT / name) for name in names)
+    return tuple(locate(name, suite) or locate(f"/{name}", suite) or Path(name) for name in names)
 
 
 def _slug_of(folder: RunFolder) -> str:

@@ -205,7 +205,15 @@ class Walk:
             is_full=self.is_full,
             is_strict=self.is_strict,
         )
-        record = conclude(record, self._asking.runs, base=base, declared=self.declared, semantics=self.asked.semantics)
+        asked = self.asked
+        record = conclude(
+            record,
+            self._asking.runs,
+            base=base,
+            declared=self.declared,
+            semantics=asked.semantics,
+            noise=asked.suite.noise,
+        )
         self.folder.write_file(SERIES_NAME, dump_series(record))
         runs = dict.fromkeys(one.run for one in record.patches if one.run)
         self.folder.write_file(KERNELS_NAME, json.dumps(list(runs)) + "\n")

@@ -9,56 +9,17 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from harness.base.errors import CaseError
 from harness.session.console_name import ConsoleName
+from harness.session.preparation import Preparation, PreparationRequest
 
-DEFAULT_MOUNT_POINT = "/sys/fs/cgroup"
 DEFAULT_PROMPTS = {ConsoleName.ADMIN: "# ", ConsoleName.INSIDE: "inside# ", ConsoleName.OBSERVER: "observer# "}
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):(?:\s+(.*))?")
 _PROMPT = re.compile(r'(\S+)\s+"((?:[^"\\]|\\.)*)"')
-_HIERARCHY_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:=[^\s,=]+)?")
-# Mount options of cgroup v1 that are no controllers (parse_cgroup1_options() in kernel/cgroup/cgroup-v1.c).
-_V1_FLAGS = frozenset({"none", "all", "noprefix", "clone_children", "cpuset_v2_mode", "xattr", "favordynmods"})
-
-
-class CgroupVersion(IntEnum):
-    """Which of the two cgroup file systems."""
-
-    V1 = 1
-    V2 = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
-    """A cgroup hierarchy that a case wants mounted.
-
-    :param version: which file system (``cgroup`` or ``cgroup2``).
-    :param controllers: v1: the controllers, in the order written; empty for a named hierarchy.
-    :param name: v1: the name of a named hierarchy, or "".
-    :param options: other mount options, in the order written.
-    """
-
-    version: CgroupVersion
-    controllers: tuple[str, ...] = ()
-    name: str = ""
-    options: tuple[str, ...] = ()
-
-    @property
-    def file_system(self) -> str:
-        """The type for ``mount -t``."""
-        return "cgroup2" if self.version is CgroupVersion.V2 else "cgroup"
-
-    @property
-    def mount_options(self) -> str:
-        """The list for ``mount -o``; empty where none is needed. A named hierarchy without controllers has ``none``."""
-        bare = self.name and not self.controllers and "none" not in self.options
-        named = (f"name={self.name}",) if self.name else ()
-        return ",".join((*(("none",) if bare else ()), *self.controllers, *named, *self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +39,7 @@ class Header:
     """
 
     title: str = ""
-    hierarchies: tuple[Hierarchy, ...] = ()
-    mount_point: str = DEFAULT_MOUNT_POINT
+    preparations: tuple[PreparationRequest, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     varies: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -116,17 +76,19 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"use one of: {', '.join(known)}" if known else ""
 
 
-def read_header(lines: Sequence[str], *, path: str) -> Header:
+def read_header(lines: Sequence[str], *, path: str, preparations: Sequence[Preparation] = ()) -> Header:
     """Read the header of a session file.
 
     :param lines: the file's lines.
+    :param preparations: the headers that the suite of the file defines.
     :raises CaseError: an unknown, repeated or empty header, a value that cannot be read, a line that is no header.
     """
-    fields, body = _split(lines, path=path)
+    known = _NAMES | {one.header for one in preparations} | ({_AT} if any(one.at for one in preparations) else set())
+    fields, body = _split(lines, path=path, known=known)
     by_name: dict[str, list[_Field]] = {}
     for entry in fields:
-        if entry.name not in _NAMES:
-            raise entry.fault(f"unknown header {entry.name!r}", remedy=_unknown_remedy(entry))
+        if entry.name not in known:
+            raise entry.fault(f"unknown header {entry.name!r}", remedy=_unknown_remedy(entry, known))
         if not entry.value:
             raise entry.fault(f"header {entry.name!r} is empty", remedy="give it a value or take the line away")
         if entry.name in by_name and entry.name != "prompt":
@@ -138,8 +100,7 @@ def read_header(lines: Sequence[str], *, path: str) -> Header:
     one = {name: entries[0] for name, entries in by_name.items()}
     return Header(
         title=one["title"].value if "title" in one else "",
-        hierarchies=_hierarchies(one["hierarchies"]) if "hierarchies" in one else (),
-        mount_point=_mount_point(one["at"]) if "at" in one else DEFAULT_MOUNT_POINT,
+        preparations=_requests(one, preparations),
         prompts=_prompts(by_name.get("prompt", [])),
         varies=_varies(one["varies"]) if "varies" in one else (),
         needs=tuple(re.split(r"[,\s]+", one["needs"].value.strip(", \t"))) if "needs" in one else (),
@@ -151,20 +112,23 @@ def read_header(lines: Sequence[str], *, path: str) -> Header:
     )
 
 
-_NAMES = frozenset({"title", "hierarchies", "at", "varies", "needs", "prompt", "timeout", "scenario", "source"})
+_NAMES = frozenset({"title", "varies", "needs", "prompt", "timeout", "scenario", "source"})
+_AT = "at"
+CORE_HEADERS = _NAMES | {_AT}
+"""The headers of every suite: none may define one of these."""
 
 
-def _unknown_remedy(entry: _Field) -> str:
-    remedy = near(entry.name, _NAMES)
+def _unknown_remedy(entry: _Field, known: Iterable[str]) -> str:
+    remedy = near(entry.name, known)
     return f"{remedy}; prose on the first line needs an empty line above it" if entry.first == 0 else remedy
 
 
-def _split(lines: Sequence[str], *, path: str) -> tuple[list[_Field], int]:
+def _split(lines: Sequence[str], *, path: str, known: Collection[str]) -> tuple[list[_Field], int]:
     """Cut the header into its fields; also the first line after it."""
     if lines and lines[0].startswith("\ufeff"):
         raise case_error(path, 1, "the file starts with a byte order mark", remedy="save it as UTF-8 without one")
     if not lines or not _FIELD.fullmatch(lines[0].rstrip()):
-        _refuse_late_header(lines, path=path)
+        _refuse_late_header(lines, path=path, known=known)
         return [], 0
     fields: list[_Field] = []
     for number, raw in enumerate(lines):
@@ -183,10 +147,10 @@ def _split(lines: Sequence[str], *, path: str) -> tuple[list[_Field], int]:
     return fields, len(lines)
 
 
-def _refuse_late_header(lines: Sequence[str], *, path: str) -> None:
+def _refuse_late_header(lines: Sequence[str], *, path: str, known: Collection[str]) -> None:
     first = next((i for i, line in enumerate(lines) if line.strip()), None)
     found = _FIELD.fullmatch(lines[first].rstrip()) if first else None
-    if first and found and found[1] in _NAMES:
+    if first and found and found[1] in known:
         raise case_error(
             path,
             first + 1,
@@ -196,39 +160,22 @@ def _refuse_late_header(lines: Sequence[str], *, path: str) -> None:
         )
 
 
-def _hierarchies(entry: _Field) -> tuple[Hierarchy, ...]:
-    read: list[Hierarchy] = []
-    for word in entry.value.split():
-        hierarchy = _hierarchy(entry, word)
-        if hierarchy in read:
-            raise entry.fault(f"hierarchy {word!r} is there twice", remedy="name each once")
-        read.append(hierarchy)
-    return tuple(read)
+def _requests(one: Mapping[str, _Field], preparations: Sequence[Preparation]) -> tuple[PreparationRequest, ...]:
+    """What the headers of the suite ask for, in the order of the file."""
+    by_header = {preparation.header: preparation for preparation in preparations}
+    at = _path(one[_AT]) if _AT in one else ""
+    requests = []
+    for name in filter(by_header.__contains__, one):
+        preparation, words = by_header[name], tuple(one[name].value.split())
+        if fault := preparation.fault(words):
+            raise one[name].fault(fault, remedy=preparation.hint)
+        requests.append(PreparationRequest(preparation, words, (at or preparation.at) if preparation.at else ""))
+    return tuple(requests)
 
 
-def _hierarchy(entry: _Field, word: str) -> Hierarchy:
-    """Read ``v2``, ``v2:options`` or ``v1:controllers``.
-
-    Names of controllers and options are not held against a list: a series under test may bring new ones.
-    """
-    version, colon, rest = word.partition(":")
-    parts = rest.split(",") if colon else []
-    remedy = "write v2, v2:nsdelegate, v1:freezer, v1:cpu,cpuacct or v1:name=systemd, with spaces between"
-    if version not in ("v1", "v2") or not all(_HIERARCHY_PART.fullmatch(part) for part in parts):
-        raise entry.fault(f"unknown hierarchy {word!r}", remedy=remedy)
-    if version == "v2":
-        return Hierarchy(CgroupVersion.V2, options=tuple(parts))
-    names = [part.removeprefix("name=") for part in parts if part.startswith("name=")]
-    options = tuple(part for part in parts if part in _V1_FLAGS or ("=" in part and not part.startswith("name=")))
-    controllers = tuple(part for part in parts if "=" not in part and part not in _V1_FLAGS)
-    if len(names) > 1 or not (names or controllers or "all" in options):
-        raise entry.fault(f"hierarchy {word!r} needs controllers or one name", remedy=remedy)
-    return Hierarchy(CgroupVersion.V1, controllers, "".join(names), options)
-
-
-def _mount_point(entry: _Field) -> str:
+def _path(entry: _Field) -> str:
     if not entry.value.startswith("/") or len(entry.value.split()) != 1:
-        raise entry.fault("the mount point is no absolute path", remedy=f"write one, such as {DEFAULT_MOUNT_POINT}")
+        raise entry.fault(f"the value of {entry.name!r} is not an absolute path", remedy="write one, such as /mnt")
     return entry.value.rstrip("/") or "/"
 
 

@@ -1,8 +1,9 @@
 """What differs from run to run and says nothing of the kernel: pids, times, addresses. Pure.
 
-Two transcripts of one session are compared after :func:`quieten`; what a person is shown is the text as it was. A
+Two transcripts of one session are compared after :meth:`Noise.quieten`; what a person is shown is the text as it was. A
 number that a transcript's ``varies`` has learned is the example's already (``session/render.py``); here are those
-that stand where nothing was learned: in outputs that did not fit, in Python cases, in reasons.
+that stand where nothing was learned: in outputs that did not fit, in Python cases, in reasons. A suite adds patterns of
+its own (``suite.toml``, ``[[noise]]``).
 """
 
 from __future__ import annotations
@@ -17,10 +18,23 @@ _CONTEXT = 3
 _LEAST_DIGITS = 2
 """A number of one digit is no pid of a guest that is up, and may be an exit status or a limit."""
 
-# What a line has to hold before it is worth a search, and the search; the group is left out of the comparison, what
-# stands around it stays. One search with all of them as alternatives takes five times as long.
-_NOISE = tuple(
-    (hint, re.compile(pattern))
+
+@dataclass(frozen=True, slots=True)
+class NoisePattern:
+    """Something in a line that differs from run to run.
+
+    :param hint: literal text that a line must hold before it is worth a search.
+    :param pattern: a regular expression with one named group, which is left out of comparisons; what stands around the
+        group stays.
+    """
+
+    hint: str
+    pattern: str
+
+
+# One search with all of them as alternatives takes five times as long.
+_OF_EVERY_SUITE = tuple(
+    NoisePattern(hint, pattern)
     for hint, pattern in (
         ("[", r"^\[(?P<stamp> *[0-9]+\.[0-9]{6})\]"),  # printk's time stamp
         ("[", r"^ *(?:\S+ )?\[[0-9]+\][+-]? +(?P<job>[0-9]+)$"),  # bash(1), job control: "[1] 412"
@@ -32,9 +46,7 @@ _NOISE = tuple(
         ("ID", r"\b[PT]ID(?:[=: ] ?| is )(?P<pid>[0-9]+)\b"),
         ("task", r"\btask(?:[=: ] ?| is )(?P<task>[0-9]+)\b"),
         ("/proc/", r"/proc/(?P<process>[0-9]{2,})\b"),
-        ("node_", r"\bnode_(?P<node>[0-9]+)\b"),  # the cgroups that ns_cgroup made: node_<pid>
         (":", r"^ *(?P<mount>[0-9]+ [0-9]+ [0-9]+:[0-9]+)(?= /)"),  # proc(5), mountinfo: mount, parent, device
-        (":/", r"^ *(?P<hierarchy>[1-9][0-9]*)(?=:[^: ]*:/)"),  # cgroups(7), /proc/PID/cgroup of v1; v2 is always 0
         ("m", r"\b(?P<minutes>[0-9]+m[0-9]+[.,][0-9]+s)\b"),  # bash's time
         (":", r"\b(?P<clock>[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:[.,][0-9]+)?)\b"),
         ("-", r"\b(?P<date>20[0-9]{2}-[01][0-9]-[0-3][0-9])\b"),
@@ -46,27 +58,6 @@ _NUMBER = re.compile(r"(?<![^\W_])[0-9]{2,}(?![^\W_])")
 _TOLD_PID = re.compile(r"\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
 _ASKED_PID = re.compile(r"\$(?:[$!]|\{?(?:BASHPID|PPID)\b).*\n *([0-9]{2,})$", re.MULTILINE)
 _VARIES = re.compile(r"^varies:(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
-
-
-def quieten(transcript: str) -> list[str]:
-    """The lines of a transcript with a mark in the place of what differs from run to run.
-
-    :param transcript: a session file as it went, or what a Python case typed and saw.
-    """
-    own = _own_noise(transcript)
-    return [_quieten(line, own) for line in transcript.split("\n")]
-
-
-def differ(before: str, after: str) -> bool:
-    """Whether two transcripts differ in more than noise."""
-    if before == after:
-        return False
-    old, new = before.split("\n"), after.split("\n")
-    if len(old) != len(new):
-        return True
-    pairs = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
-    own, its_own = _own_noise(before), _own_noise(after)
-    return any(_quieten(one, own) != _quieten(other, its_own) for one, other in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,49 +76,85 @@ def _own_noise(transcript: str) -> _OwnNoise:
     return _OwnNoise(frozenset(_pids(transcript)), _shapes(_tokens(transcript)))
 
 
-def _quieten(line: str, own: _OwnNoise) -> str:
-    text = quieten_line(line)
-    if _DIGIT.search(text):
-        if own.pids:
-            text = _NUMBER.sub(own.mask, text)
-        if own.shapes is not None:
-            text = own.shapes.sub("<N>", text)
-    return text
+class Noise:
+    """What is left out of comparisons: the patterns of every suite, and those of one.
 
-
-@lru_cache(maxsize=1 << 16)
-def quieten_line(text: str) -> str:
-    """One line, such as a reason, without what differs from run to run."""
-    if _DIGIT.search(text):
-        for hint, pattern in _NOISE:
-            if hint in text:
-                text = pattern.sub(_masked, text)
-    return text.rstrip()
-
-
-def noiseless_diff(before: str, after: str, *, names: tuple[str, str]) -> str:
-    """The difference of two transcripts as unified diff; "" when only noise differs.
-
-    Lines that differ by noise alone count as equal; all are shown as they were, equal ones as in ``after``.
-
-    :param names: what to call the two.
+    :param more: the patterns of the suite.
     """
-    if not differ(before, after):
-        return ""
-    old, new = before.split("\n"), after.split("\n")
-    quiet_old, quiet_new = quieten(before), quieten(after)
-    matcher = SequenceMatcher(None, quiet_old, quiet_new, autojunk=False)
-    lines = [f"--- {names[0]}", f"+++ {names[1]}"]
-    for group in matcher.get_grouped_opcodes(_CONTEXT):
-        first, last = group[0], group[-1]
-        lines.append(f"@@ -{_extent(first[1], last[2])} +{_extent(first[3], last[4])} @@")
-        for tag, old_from, old_to, new_from, new_to in group:
-            if tag == "equal":
-                lines += [f" {line}" for line in new[new_from:new_to]]
-            else:
-                lines += [f"-{line}" for line in old[old_from:old_to]]
-                lines += [f"+{line}" for line in new[new_from:new_to]]
-    return "\n".join(lines) + "\n"
+
+    def __init__(self, more: tuple[NoisePattern, ...] = ()) -> None:
+        self._searches = tuple((one.hint, re.compile(one.pattern)) for one in (*_OF_EVERY_SUITE, *more))
+        self.line = lru_cache(maxsize=1 << 16)(self._line)
+        """One line, such as a reason, without what differs from run to run."""
+
+    def quieten(self, transcript: str) -> list[str]:
+        """Put a mark in the place of what differs from run to run.
+
+        :param transcript: a session file as it went, or what a Python case typed and saw.
+        :return: the lines.
+        """
+        own = _own_noise(transcript)
+        return [self._quieten(line, own) for line in transcript.split("\n")]
+
+    def differ(self, before: str, after: str) -> bool:
+        """Say whether two transcripts differ in more than noise."""
+        if before == after:
+            return False
+        old, new = before.split("\n"), after.split("\n")
+        if len(old) != len(new):
+            return True
+        pairs = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
+        own, its_own = _own_noise(before), _own_noise(after)
+        return any(self._quieten(one, own) != self._quieten(other, its_own) for one, other in pairs)
+
+    def diff(self, before: str, after: str, *, names: tuple[str, str]) -> str:
+        """Show the difference of two transcripts as unified diff; "" when only noise differs.
+
+        Lines that differ by noise alone count as equal; all are shown as they were, equal ones as in ``after``.
+
+        :param names: what to call the two.
+        """
+        if not self.differ(before, after):
+            return ""
+        old, new = before.split("\n"), after.split("\n")
+        matcher = SequenceMatcher(None, self.quieten(before), self.quieten(after), autojunk=False)
+        lines = [f"--- {names[0]}", f"+++ {names[1]}"]
+        for group in matcher.get_grouped_opcodes(_CONTEXT):
+            first, last = group[0], group[-1]
+            lines.append(f"@@ -{_extent(first[1], last[2])} +{_extent(first[3], last[4])} @@")
+            for tag, old_from, old_to, new_from, new_to in group:
+                if tag == "equal":
+                    lines += [f" {line}" for line in new[new_from:new_to]]
+                else:
+                    lines += [f"-{line}" for line in old[old_from:old_to]]
+                    lines += [f"+{line}" for line in new[new_from:new_to]]
+        return "\n".join(lines) + "\n"
+
+    def _quieten(self, line: str, own: _OwnNoise) -> str:
+        text = self.line(line)
+        if _DIGIT.search(text):
+            if own.pids:
+                text = _NUMBER.sub(own.mask, text)
+            if own.shapes is not None:
+                text = own.shapes.sub("<N>", text)
+        return text
+
+    def _line(self, text: str) -> str:
+        if _DIGIT.search(text):
+            for hint, search in self._searches:
+                if hint in text:
+                    text = search.sub(_masked, text)
+        return text.rstrip()
+
+
+@lru_cache(maxsize=16)
+def noise_of(more: tuple[NoisePattern, ...]) -> Noise:
+    """Return what is left out of comparisons with these patterns of a suite; the same object for the same patterns."""
+    return Noise(more)
+
+
+NOISE = Noise()
+"""What differs from run to run whatever the subject is."""
 
 
 def _extent(start: int, stop: int) -> str:

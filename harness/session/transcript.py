@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 
 from harness.base.errors import CaseError
 from harness.session.console_name import ConsoleName
-from harness.session.header import CgroupVersion, Header, Hierarchy, Prompt, case_error, near, read_header
+from harness.session.header import Header, Prompt, case_error, near, read_header
+from harness.session.preparation import Preparation, PreparationRequest
 from harness.session.shell_syntax import PromptSet, read_shell, shell_effects
 from harness.session.step import (
     GUARD,
@@ -40,16 +41,15 @@ from harness.session.step import (
 __all__ = [
     "Alternative",
     "Alternatives",
-    "CgroupVersion",
     "ConsoleName",
     "Expected",
     "ExpectedLine",
     "Guard",
-    "Hierarchy",
     "Prompt",
     "Step",
     "Transcript",
     "check_traits",
+    "guards",
     "parse",
 ]
 
@@ -63,7 +63,7 @@ class Transcript:
     """A session file, read.
 
     :param path: what the file is called in messages: the case's name.
-    :param mount_point: the folder where ``hierarchies`` are wanted.
+    :param preparations: what is done before the first step, by the headers of the suite.
     :param prompts: for each console its prompts, the first one being that of its first shell; those that commands set
         come last.
     :param varies: the tokens of the example that differ from run to run.
@@ -76,8 +76,7 @@ class Transcript:
 
     path: str
     title: str
-    hierarchies: tuple[Hierarchy, ...]
-    mount_point: str
+    preparations: tuple[PreparationRequest, ...]
     prompts: Mapping[ConsoleName, tuple[Prompt, ...]] = field(hash=False)
     varies: tuple[str, ...]
     needs: tuple[str, ...]
@@ -94,7 +93,7 @@ def check_traits(transcript: Transcript, known: Mapping[str, Collection[str]]) -
     :param known: for each trait its values.
     :raises CaseError: a guard on an unknown trait or value.
     """
-    for line, guard in _guards(transcript):
+    for line, guard in guards(transcript):
         if guard.trait not in known:
             what, remedy = f"unknown trait {guard.trait!r}", near(guard.trait, known)
         elif guard.value not in known[guard.trait]:
@@ -106,7 +105,8 @@ def check_traits(transcript: Transcript, known: Mapping[str, Collection[str]]) -
         raise case_error(transcript.path, line, what, evidence=evidence, remedy=remedy)
 
 
-def _guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
+def guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
+    """Every guard of a transcript, with the line that it stands in."""
     for step in transcript.steps:
         if step.guard:
             yield step.line, step.guard
@@ -115,15 +115,16 @@ def _guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
                 yield alternative.line, alternative.guard
 
 
-def parse(text: str, *, path: str) -> Transcript:
+def parse(text: str, *, path: str, preparations: Sequence[Preparation] = ()) -> Transcript:
     """Read a session file.
 
     :param text: the file, whole.
     :param path: what to call it in messages and results.
+    :param preparations: the headers that the suite of the file defines.
     :raises CaseError: it cannot be read as a session file; the message starts with ``path:line:``.
     """
     lines = tuple(text.split("\n"))
-    header = read_header(lines, path=path)
+    header = read_header(lines, path=path, preparations=preparations)
     reader = _Reader(path, lines, header)
     reader.read()
     if not reader.steps:
@@ -137,8 +138,7 @@ def parse(text: str, *, path: str) -> Transcript:
     return Transcript(
         path=path,
         title=header.title,
-        hierarchies=header.hierarchies,
-        mount_point=header.mount_point,
+        preparations=header.preparations,
         prompts={console: tuple(p for p in prompts if p.console is console) for console in ConsoleName},
         varies=header.varies,
         needs=header.needs,

@@ -1,7 +1,7 @@
 """The tokens of an example that differ from run to run, and lines that hold them. Pure.
 
 A token such as ``20124`` or ``0:32`` stands for its own shape: each run of digits is any run of digits, the rest is
-literal. In a text it is found only where it does not touch another letter or digit: ``7`` is in ``7:freezer`` and
+literal. In a text it is found only where it does not touch another letter or digit: ``7`` is in ``7:memory`` and
 neither in ``17`` nor in ``/sub7``.
 """
 

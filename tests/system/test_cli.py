@@ -204,7 +204,7 @@ def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, 
     """The others are run and recorded; each broken file is told by file and line, in the display and in junit.xml."""
     for name, (text, _) in {**BROKEN, **FAULTY, "good.session": (GOOD, "")}.items():
         (tmp_path / name).write_text(text, errors="surrogateescape")
-    same = tmp_path / "cases/cgroupns/manpage/freezer.session"
+    same = tmp_path / "cgroupns/manpage/freezer.session"
     same.parent.mkdir(parents=True)
     same.write_text(GOOD)
     cases = ["--cases", str(tmp_path), "--cases", str(places.ROOT / "cases/cgroupns/manpage/freezer.session")]
@@ -212,12 +212,12 @@ def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, 
     record = load_run(tmp_path / "results/latest")
     suite = next(iter(JUnitXml.fromfile(str(tmp_path / "results/latest/junit.xml"))))
     told = {case.id: case for case in record.cases}
-    twice = "cases/manpage/freezer.session:1: two files of this run have this name"
+    twice = "cgroupns/manpage/freezer.session:1: two files of this run have this name"
 
     assert done.status == ExitStatus.CASE_BROKEN
     assert {name: case.outcome for name, case in told.items() if case.outcome is not Outcome.ERROR} == {
         "good.session": Outcome.MATCH,
-        "cases/cgroupns/manpage/freezer.session": Outcome.MATCH,
+        "cgroupns/manpage/freezer.session": Outcome.MATCH,
     }
     assert len(record.problems) == len(BROKEN) + 1
     for what in [*(what for _, what in BROKEN.values()), twice]:

@@ -11,8 +11,9 @@ from harness import pipeline
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError
-from harness.base.store import Store
+from harness.base.errors import CaseError, HostError
+from harness.base.store import Store, digest_of
+from harness.guest import features
 from harness.guest.features import find_lacking, read_lacking
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
@@ -20,6 +21,9 @@ from harness.guest.template import Template, cloned
 from harness.kernel.needs import Feature
 from harness.pipeline import Prepared
 from harness.session.console_name import ConsoleName
+from harness.suite.load import default_suite
+
+FEATURES = default_suite().features
 
 
 @pytest.mark.boot
@@ -27,7 +31,7 @@ def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
     """A kernel of this decade has every feature that a case may need."""
     deadline = Deadline.after(30)
 
-    assert read_lacking(machine.console(ConsoleName.ADMIN, deadline=deadline), deadline=deadline) == ()
+    assert read_lacking(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
 
 
 @pytest.mark.boot
@@ -41,7 +45,7 @@ def test_what_is_not_there_is_found(machine: Machine) -> None:
     admin.run(hide, deadline=deadline)
     admin.run('nsctl() { echo "$1(0) = -1 ENOSYS"; }', deadline=deadline)
 
-    assert read_lacking(admin, deadline=deadline) == tuple(Feature)
+    assert read_lacking(admin, FEATURES, deadline=deadline) == tuple(one.word for one in FEATURES)
 
 
 @pytest.mark.boot
@@ -51,7 +55,7 @@ def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     for name in ("first", "second"):
         lease = pipeline.machine(prepared, folder=tmp_path / name, deadline=Deadline.after(60))
 
-        assert find_lacking(Context(store, Deadline.after(60)), "abc", lease) == prepared.lacking == ()
+        assert find_lacking(Context(store, Deadline.after(60)), "abc", FEATURES, lease) == prepared.lacking == ()
     assert (tmp_path / "first").is_dir()
     assert not (tmp_path / "second").exists()
 
@@ -61,20 +65,33 @@ def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, 
     """Where there is no template to clone, one boot answers."""
     lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))
 
-    assert find_lacking(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", lease) == ()
+    assert find_lacking(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", FEATURES, lease) == ()
 
 
 def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
-    """What was asked of an image is known without a machine; but an older harness may have asked less."""
+    """What was asked of an image is known without a machine; but with other probes it is asked again."""
     store = Store(tmp_path / "store")
     machine_type = parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
     request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
     gone = Template(request, tmp_path / "gone", boot_seconds=1.0, attempts=1, taint=0)
-
-    store.remember("guest-features", "abc", {"asked": list(Feature), "lacking": ["clone3", "from the future"]})
     lease = cloned(gone, folder=tmp_path, deadline=Deadline.after(9))
-    assert find_lacking(Context(store, Deadline.after(9)), "abc", lease) == (Feature.CLONE3,)
+    questions = [part for one in FEATURES for part in (one.word, one.probe)]
+    store.remember("guest-features", digest_of("abc", *questions), {"lacking": ["clone3", "from the future"]})
 
-    store.remember("guest-features", "abc", {"asked": ["clone3"], "lacking": ["clone3"]})
+    assert find_lacking(Context(store, Deadline.after(9)), "abc", FEATURES, lease) == ("clone3",)
+    assert find_lacking(Context(store, Deadline.after(9)), "other", (), lease) == ()
     with pytest.raises(HostError):
-        find_lacking(Context(store, Deadline.after(9)), "abc", lease)
+        find_lacking(Context(store, Deadline.after(9)), "abc", FEATURES[:2], lease)
+
+
+@pytest.mark.boot
+def test_a_probe_that_never_returns_is_the_suites_fault(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel is alive, and the message names the probe."""
+    monkeypatch.setattr(features, "_SECONDS", 3.0)
+    wrong = (FEATURES[0], Feature("stuck", "cat /dev/ttyS0", "never known", "nothing"))
+    lease = pipeline.machine(prepared, folder=tmp_path / "machine", deadline=Deadline.after(60))
+
+    with pytest.raises(CaseError, match="the probe of the feature stuck does not return"):
+        find_lacking(Context(Store(tmp_path / "store"), Deadline.after(60)), "abc", wrong, lease)

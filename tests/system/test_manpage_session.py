@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths
 from harness.model.verdict import Outcome
 from harness.run.case import CaseEnvironment, run_session
 from harness.session.transcript import parse
+from harness.suite.load import default_suite
 from tests.unit.session.manpage_examples import extract_examples
 
 PAGE = Path("/usr/share/man/man7/cgroup_namespaces.7.gz")
+PREPARATIONS = default_suite().preparations
 HEADER = "hierarchies: v1:freezer\nvaries: 20124 30655 7 155 145 0:32\n\n"
 OF_THE_PAGE = re.compile(r"^\((mountinfo_root = namespace|scope = all)\) ")
 OF_OLDER_KERNELS = ("(mountinfo_root = filesystem) ", "(scope = default) ")
@@ -33,7 +34,7 @@ def page_session() -> str:
 
 def test_the_shipped_case_is_the_page(page_session: str) -> None:
     """The transcript of cases/manpage/freezer.session is the page's, line for line; older kernels have five more."""
-    shipped = (paths.CASES / "manpage" / "freezer.session").read_text()
+    shipped = (default_suite().folder / "manpage" / "freezer.session").read_text()
     _, _, body = shipped.partition("\n\n")
     lines = [line[4:] for line in body.splitlines() if line.startswith("    ")]
     transcript = [OF_THE_PAGE.sub("", line) for line in lines if not line.startswith(OF_OLDER_KERNELS)]
@@ -47,7 +48,7 @@ def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> No
     """Pasted, indented, with header lines and nothing else: it plays on a real kernel and matches."""
     text = HEADER + textwrap.indent(page_session, "    ")
 
-    record = run_session(parse(text, path="page.session"), bench, folder="page")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="page")
 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
@@ -59,7 +60,7 @@ def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) 
     assert f"\n{MARGIN_COMMENT}\n" in squeezed
     text = HEADER + textwrap.indent(squeezed + "\n", "    ")
 
-    record = run_session(parse(text, path="page.session"), bench, folder="plain")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="plain")
 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
@@ -69,7 +70,7 @@ def test_a_page_that_lies_is_found_out(page_session: str, bench: CaseEnvironment
     """The session is compared, not only typed: another path in the page is a mismatch that names the line."""
     text = HEADER + textwrap.indent(page_session.replace("7:freezer:/../sub2", "7:freezer:/sub2"), "    ")
 
-    record = run_session(parse(text, path="page.session"), bench, folder="lie")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="lie")
 
     assert record.outcome is Outcome.MISMATCH
     assert re.search(r'^page\.session:\d+: expected "\d+:freezer:/sub2", saw "\d+:freezer:/\.\./sub2"$', record.reason)

@@ -21,7 +21,7 @@ from harness.report.page.html import render_page
 from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_line import kernel_letters
 from harness.results.selected import Reported, find_reported
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import case_files, default_suite, suite_semantics
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
 pytestmark = pytest.mark.boot
@@ -90,8 +90,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Reported
 def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reported, ...]]:
     """The page of some runs, in a file of their results folder."""
     reported = find_reported(names, results=results)
-    semantics = shipped_semantics()
-    text = render_page(gather(reported, semantics=semantics, case_files=paths.case_files(), results=results))
+    semantics = suite_semantics(default_suite())
+    text = render_page(gather(reported, semantics=semantics, case_files=case_files(default_suite()), results=results))
     file = results / "report.html"
     file.write_text(text, encoding="utf-8")
     return file, reported
@@ -294,7 +294,7 @@ def test_a_trait_tells_who_changed_it_when(opened: Opened) -> None:
     assert len(dates) >= 4
     assert dates == sorted(dates)
     assert "◆ changed" in text
-    assert "cases/views/siblings-v2.session" in text
+    assert "cgroupns/views/siblings-v2.session" in text
     assert "CONFIG_B" not in opened.page.locator("#page-view").inner_text()
 
 

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.boot
 SECONDS = 3600.0
 """A dozen builds on a slow and busy host."""
 CASES = (
-    "cases/mounts/mountinfo-v2.session",
-    "cases/mounts/named-hierarchy.session",
-    "cases/delegation/open-files.session",
-    "cases/writes/release-agent-userns.session",
+    "cgroupns/mounts/mountinfo-v2.session",
+    "cgroupns/mounts/named-hierarchy.session",
+    "cgroupns/delegation/open-files.session",
+    "cgroupns/writes/release-agent-userns.session",
 )
 TRAITS = {
     "mountinfo_root": "mountinfo-unscoped",

@@ -20,8 +20,8 @@ from harness.kernel.patches.shipped import ShippedSeries, find_shipped, shipped_
 from harness.kernel.source.tree import Source, source_package
 from harness.model.kernel_spec import SpecKind, parse_spec
 from harness.semantics.profile import Declaration
-from harness.semantics.shipped import shipped_semantics
 from harness.semantics.traits import Semantics
+from harness.suite.load import default_suite, suite_semantics
 
 SERIES = paths.SERIES
 NAMES = sorted(path.parent.name for path in SERIES.glob("*/series.toml"))
@@ -66,7 +66,7 @@ def source() -> Source:
 @pytest.fixture(scope="module")
 def semantics() -> Semantics:
     """The traits and profiles that the harness ships with."""
-    return shipped_semantics()
+    return suite_semantics(default_suite())
 
 
 def read_patch(path: Path) -> EmailMessage:

@@ -28,6 +28,7 @@ report.page report.display report.formats pipeline
 report.tables
 report.lines
 report.text
+suite
 guest
 kernel.resolve
 kernel.from_source kernel.needs

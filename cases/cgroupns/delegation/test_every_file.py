@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.python_api import Hierarchies, Shell, Sight
+from harness.run.python_api import PrepareHeader, Shell, Sight
 
 EPERM = "Operation not permitted"
 CONTROLLERS = "+memory +pids +cpu"
 
 
 @pytest.mark.needs("cgroup-namespaces", "CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
-def test_every_file(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
+def test_every_file(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sight: Sight) -> None:
     """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM (cgroups(7)), no other; or none."""
     top = hierarchies("v2")
     if admin.ask(f"mount -o remount,nsdelegate {top}").status != 0:

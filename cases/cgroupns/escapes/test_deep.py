@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harness.run.python_api import Hierarchies, Shell
+from harness.run.python_api import PrepareHeader, Shell
 
 DEPTH = 100
 STARTS = {"freezer": r"\d+:freezer", "v2": "0:[^:]*"}
@@ -14,7 +14,7 @@ STARTS = {"freezer": r"\d+:freezer", "v2": "0:[^:]*"}
 
 
 @pytest.mark.needs("cgroup-namespaces", "CONFIG_CGROUP_FREEZER")
-def test_deep(hierarchies: Hierarchies, admin: Shell, inside: Shell) -> None:
+def test_deep(hierarchies: PrepareHeader, admin: Shell, inside: Shell) -> None:
     """One /.. for each of a hundred levels, and all names on the way down."""
     top = hierarchies("v1:freezer", "v2")
     down = "/d" * DEPTH

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.python_api import Hierarchies, Shell
+from harness.run.python_api import PrepareHeader, Shell
 
 COUNT = 40
 
 
 @pytest.mark.needs("cgroup-namespaces")
-def test_many(hierarchies: Hierarchies, admin: Shell, inside: Shell) -> None:
+def test_many(hierarchies: PrepareHeader, admin: Shell, inside: Shell) -> None:
     """Every namespace shows its own root; all roots but the last can be removed, and the kernel has nothing to say."""
     top = hierarchies("v2")
     names = [f"n{number}" for number in range(COUNT)]

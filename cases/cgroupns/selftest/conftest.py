@@ -32,7 +32,11 @@ def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
     numbers = itertools.count(1)
 
     def play(text: str) -> CaseRecord:
-        return run_session(parse(text, path="inner.session"), bench, folder=f"session-{next(numbers)}")
+        return run_session(
+            parse(text, path="inner.session", preparations=bench.suite.preparations),
+            bench,
+            folder=f"session-{next(numbers)}",
+        )
 
     return play
 

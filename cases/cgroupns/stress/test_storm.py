@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.python_api import Hierarchies, Shell, Sight
+from harness.run.python_api import PrepareHeader, Shell, Sight
 
 WORKERS = 6
 SECONDS = 2
@@ -23,7 +23,7 @@ COUNT = (
 
 @pytest.mark.needs("cgroup-namespaces", "CONFIG_CGROUP_FREEZER")
 @pytest.mark.parametrize("folder", ["freezer", "unified"])
-def test_storm(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight, folder: str) -> None:
+def test_storm(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sight: Sight, folder: str) -> None:
     """When the storm is over and has settled, the kernel holds as many namespaces, cgroups and mounts as before it."""
     top = hierarchies("v1:freezer", "v2")
     path = f"{top}/{folder}/storm"
@@ -31,7 +31,7 @@ def test_storm(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sig
     before = admin.run("count")
     # In a user namespace of its own the namespaces are counted, and the limit tells whether one is left (Linux 4.9).
     inside.run("exec unshare -Urm bash")
-    said = inside.run(f"nsctl storm {SECONDS} {WORKERS} {path}", seconds=60)
+    said = inside.run(f"cgctl storm {SECONDS} {WORKERS} {path}", seconds=60)
 
     # Where setns moves who enters, somebody may have been in the way of the storm's own rmdir.
     admin.run(f"rmdir {path}/*/ 2>/dev/null")

@@ -11,14 +11,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from harness.run.python_api import Hierarchies, Shell, Sight
+from harness.run.python_api import PrepareHeader, Shell, Sight
 
 TREE = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/ab", "/e")
 """Cgroups; one name is the start of another."""
 
 
 @pytest.mark.needs("cgroup-namespaces")
-def test_every_pair(hierarchies: Hierarchies, admin: Shell, inside: Shell, sight: Sight) -> None:
+def test_every_pair(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sight: Sight) -> None:
     """Paths within the reader's root follow the rule, and all paths out of it are of one kind."""
     top = hierarchies("v2")
     admin.run(f"cd {top}; mkdir -p {' '.join('.' + path for path in TREE)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.model.kernel_spec import PathReading
 
 BUILD_SECONDS = 7200.0
@@ -17,11 +18,13 @@ class BuildOptions:
     :param fragments: names of fragments in ``kconfigs/`` or paths, beside the default ones; a whole configuration too.
     :param is_trusted: run ``make`` on the host as it is, without a sandbox.
     :param seconds: a build that takes longer has failed.
+    :param suite: what the suite asks of the configuration.
     """
 
     fragments: tuple[str, ...] = ()
     is_trusted: bool = False
     seconds: float = BUILD_SECONDS
+    suite: SuiteConfig = NO_SUITE
 
 
 AS_USUAL = BuildOptions()

@@ -1,7 +1,8 @@
 """The config of a kernel to be built: from fragments, by the tree's own Kconfig, every request honoured or an error.
 
-It starts from "all options off" (``allnoconfig``) and the fragments of :data:`DEFAULT`, or from a whole ``.config``
-that the user gave. What came of it is remembered: a tree whose Kconfig files are the same is not asked twice.
+It starts from "all options off" (``allnoconfig``) and the fragments of :data:`DEFAULT` and of the suite, or from a
+whole ``.config`` that the user gave. What came of it is remembered: a tree whose Kconfig files are the same is asked
+once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
+from harness.kernel.config.fragment_files import fragment_names as fragment_names
 from harness.kernel.config.inputs import DEFAULT as DEFAULT
-from harness.kernel.config.inputs import ConfigInputs, Tree, read_order
-from harness.kernel.config.inputs import fragment_names as fragment_names
+from harness.kernel.config.inputs import ConfigInputs, FragmentWord, Tree, read_order
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config
 from harness.kernel.config.tools import ask, make_config, prepare
 from harness.kernel.config.unmet import OptionFacts, explain, explain_all
@@ -52,14 +53,14 @@ def configure(
     tree: Tree,
     worktree: WorkTree,
     *,
-    fragments: Sequence[str | Path] = DEFAULT,
+    fragments: Sequence[FragmentWord] = DEFAULT,
     assignments: Sequence[str] = (),
     trusted: bool = False,
 ) -> Config:
     """The config of a tree.
 
-    :param worktree: the tree's files. :param fragments: names of :func:`fragment_names`, files, or files of the tree;
-        those that :data:`DEFAULT` does not hold are taken for the user's own.
+    :param worktree: the tree's files. :param fragments: names of :func:`fragment_names`, files, files of the tree, or a
+        suite; those that are neither in :data:`DEFAULT` nor the suite's are taken for the user's own.
     :param assignments: words for make such as ``CC=...``, those of the build.
     :raises UsageError: a fragment cannot be read, two of them disagree, or this kernel does not grant what the user
         asked for.
@@ -84,7 +85,7 @@ def find_config(
     context: Context,
     tree: Tree,
     *,
-    fragments: Sequence[str | Path] = DEFAULT,
+    fragments: Sequence[FragmentWord] = DEFAULT,
     assignments: Sequence[str] = (),
 ) -> Config | None:
     """What :func:`configure` would say, when it is known already; no work tree is needed.

@@ -14,17 +14,20 @@ from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
 from harness.base.store import digest_of
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, merge, parse_fragment
-from harness.kernel.config.kconfig import GUEST_NEEDS, ConfigSource, check_bootable, parse_config
+from harness.kernel.config.fragment_files import find_named_fragment, fragment_names
+from harness.kernel.config.kconfig import GUEST_NEEDS, NO_SUITE, ConfigSource, SuiteConfig, check_bootable, parse_config
 from harness.kernel.git.repository import Repository
 from harness.kernel.toolchain.toolchain import find_toolchain
 
-DEFAULT = ("base", "serial", "guest", "cgroup-v1", "cgroup-v2", "namespaces")
-"""The fragments that every kernel is built with; what the user names comes after them."""
+DEFAULT = ("base", "serial", "guest")
+"""The fragments that every kernel is built with; those of the suite and what the user names come after them."""
+
+FragmentWord = str | Path | SuiteConfig
+"""What names fragments: a name or a file, or a suite for all of its own."""
 
 # Grows when the same input would give another config.
 _RECIPE = "1"
 _ARCHITECTURE = "x86_64"
-_SUFFIX = ".config"
 _DIGEST_KIND = "kernel-kconfig"
 _DIGEST = "digest"
 # What the answers of Kconfig come from: its files, what they call by $(shell), and the Makefiles that say version,
@@ -59,14 +62,16 @@ class ConfigInputs:
 
 
 def read_order(
-    context: Context, tree: Tree, words: Sequence[str | Path], *, assignments: Sequence[str]
+    context: Context, tree: Tree, words: Sequence[FragmentWord], *, assignments: Sequence[str]
 ) -> ConfigInputs:
     """Read what was named.
 
     :param words: names of :func:`fragment_names`, files, or files of the tree.
     :raises UsageError: a fragment cannot be read, or two of them disagree. :raises HostError: there is no compiler.
     """
-    found = [_find_fragment(tree, word, deadline=context.deadline) for word in words]
+    suite = next((word for word in words if isinstance(word, SuiteConfig)), NO_SUITE)
+    names = [name for word in words for name in (word.names if isinstance(word, SuiteConfig) else (word,))]
+    found = [_find_fragment(tree, word, suite, deadline=context.deadline) for word in names]
     starts = [fragment for fragment in found if fragment.start]
     if len(starts) > 1:
         raise UsageError(
@@ -76,13 +81,12 @@ def read_order(
         )
     start = starts[0] if starts else None
     if start is not None:
-        needs = Fragment("guest needs", tuple(_guest_requests(start)))
-        found = [
-            needs,
-            *(one for one, word in zip(found, words, strict=True) if str(word) not in DEFAULT and one is not start),
-        ]
+        needs = Fragment("guest needs", tuple(_guest_requests(start, suite)))
+        usual = {*DEFAULT, *suite.names}
+        own = [one for one, word in zip(found, names, strict=True) if str(word) not in usual and one is not start]
+        found = [needs, *own]
     requests = merge(found)
-    names = tuple(fragment.name for fragment in ([start] if start else []) + found)
+    called = tuple(fragment.name for fragment in ([start] if start else []) + found)
     key = digest_of(
         _RECIPE,
         _ARCHITECTURE,
@@ -93,24 +97,19 @@ def read_order(
         paths.KCONFIG_ASKER,
         _kconfig_digest(context, tree),
     )
-    return ConfigInputs(names, start, requests, tuple(assignments), key)
+    return ConfigInputs(called, start, requests, tuple(assignments), key)
 
 
-def fragment_names() -> tuple[str, ...]:
-    """The fragments that ship with the harness."""
-    return tuple(sorted(path.stem for path in paths.KCONFIGS.glob(f"*{_SUFFIX}")))
-
-
-def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragment:
-    """The fragment that a word names: one of ours, a shipped series' own, a file, or a file of the tree."""
+def _find_fragment(tree: Tree, word: str | Path, suite: SuiteConfig, *, deadline: Deadline) -> Fragment:
+    """The fragment that a word names: the suite's, one of ours, a shipped series' own, a file, or one of the tree."""
     name = str(word)
     if Path(word).is_relative_to(paths.SERIES):
         place = Path(word).relative_to(paths.ROOT).as_posix()
         return parse_fragment(Path(word).read_text(), name=place, origin=RequestOrigin.SERIES)
-    if name in fragment_names():
-        path = paths.KCONFIGS / f"{name}{_SUFFIX}"
-        origin = RequestOrigin.DEFAULT if name in DEFAULT else RequestOrigin.SHIPPED
-        place = path.relative_to(paths.ROOT).as_posix()
+    path = find_named_fragment(name, suite)
+    if path is not None:
+        origin = RequestOrigin.DEFAULT if name in (*DEFAULT, *suite.names) else RequestOrigin.SHIPPED
+        place = path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
         return parse_fragment(Path(word).read_text(errors="surrogateescape"), name=name)
@@ -121,17 +120,17 @@ def _find_fragment(tree: Tree, word: str | Path, *, deadline: Deadline) -> Fragm
         return parse_fragment(in_tree.text, name=name)
     raise UsageError(
         f"there is no config fragment {name}",
-        evidence=f"as a file: {why}\nin the kernel tree: no such file\nnames: {', '.join(fragment_names())}",
+        evidence=f"as a file: {why}\nin the kernel tree: no such file\nnames: {', '.join(fragment_names(suite))}",
         remedy="give one of the names, a fragment file, a kselftest's config file, or a whole .config",
     )
 
 
-def _guest_requests(start: Fragment) -> Iterable[OptionRequest]:
+def _guest_requests(start: Fragment, suite: SuiteConfig) -> Iterable[OptionRequest]:
     """What the guest cannot do without, asked for on top of a whole config."""
     config = parse_config(start.start, ConfigSource.BESIDE)
-    reasons = {lack.option: ("4", lack.why) for lack in check_bootable(config) if lack.option.endswith("UARTS")}
-    reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config) if lack.option not in reasons}
-    reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in GUEST_NEEDS}
+    reasons = {lack.option: ("4", lack.why) for lack in check_bootable(config, suite) if lack.option.endswith("UARTS")}
+    reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config, suite) if lack.option not in reasons}
+    reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in (*GUEST_NEEDS, *suite.needs)}
     for option, (value, why) in reasons.items():
         request = OptionRequest(option, value, "the guest", why, RequestOrigin.DEFAULT)
         yield replace(request, text=f"{request.render()} ({why})")

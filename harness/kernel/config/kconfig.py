@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from harness.base.errors import CaseError
 
@@ -133,28 +134,42 @@ GUEST_NEEDS = (
     (Need("CONFIG_SERIAL_8250_CONSOLE"), "the kernel log goes to a serial console"),
     (Need("CONFIG_CMDLINE_OVERRIDE", "y", negated=True), "the kernel ignores the command line of the harness"),
     (Need("CONFIG_PROC_FS"), "programs of the guest read /proc"),
-    (Need("CONFIG_SYSFS"), "hierarchies are mounted below /sys/fs/cgroup"),
-    (Need("CONFIG_TMPFS"), "hierarchies are mounted on a tmpfs"),
-    (Need("CONFIG_CGROUPS"), "there is no cgroup hierarchy to mount"),
+    (Need("CONFIG_SYSFS"), "the guest's init mounts it on /sys"),
+    (Need("CONFIG_TMPFS"), "the guest's init mounts one on /run and one on /tmp"),
 )
 """What no guest can do without, each with the reason."""
 _PORT_LIMITS = ("CONFIG_SERIAL_8250_NR_UARTS", "CONFIG_SERIAL_8250_RUNTIME_UARTS")
 
 
-# Since v6.11 and v6.12 these controllers have their v1 files behind an option of their own; /proc/cgroups lists them
-# all the same, and mounting them says EINVAL. An older kernel does not know the option and has the files.
-_V1_OPTIONS = {"memory": "CONFIG_MEMCG_V1", "cpuset": "CONFIG_CPUSETS_V1"}
+@dataclass(frozen=True, slots=True)
+class SuiteConfig:
+    """What a suite asks of a kernel's configuration, beside what every guest needs.
+
+    :param folder: where it keeps fragments; None for a suite without any.
+    :param names: the fragments that its kernels are built with, in the folder or shipped with the harness.
+    :param needs: options that no guest of the suite can do without, each with the reason.
+    """
+
+    folder: Path | None = None
+    names: tuple[str, ...] = ()
+    needs: tuple[tuple[Need, str], ...] = ()
 
 
-def missing_on_v1(controllers: Iterable[str], config: KernelConfig | None) -> str:
-    """Why those controllers have no v1 hierarchy under this config; empty when nothing speaks against it."""
-    options = [_V1_OPTIONS[name] for name in controllers if name in _V1_OPTIONS]
+NO_SUITE = SuiteConfig()
+
+
+def unset_options(options: Iterable[str], config: KernelConfig | None) -> str:
+    """Say which of those options a config has and leaves off; empty when it says so of none.
+
+    An older kernel does not know an option that came later, and may have what the option stands for now.
+    """
     return "; ".join(f"{option} is not set" for option in options if config and config.value(option) == "n")
 
 
-def check_bootable(config: KernelConfig) -> tuple[UnmetNeed, ...]:
+def check_bootable(config: KernelConfig, suite: SuiteConfig = NO_SUITE) -> tuple[UnmetNeed, ...]:
     """What the guest lacks to come up and be used under this config, told before a boot; empty when nothing."""
-    lacks = [UnmetNeed(need.option, reason, why) for need, why in GUEST_NEEDS if (reason := need.missing(config))]
+    needs = (*GUEST_NEEDS, *suite.needs)
+    lacks = [UnmetNeed(need.option, reason, why) for need, why in needs if (reason := need.missing(config))]
     for option in _PORT_LIMITS:
         ports = config.value(option) or ""
         if ports.isdecimal() and int(ports) < _CONSOLES:

@@ -7,7 +7,7 @@ same profile, and declares only what it changes again.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -35,6 +35,7 @@ class ShippedSeries:
     :param source: where the facts are from. :param confirmed: whether ``traits`` were seen on a kernel that was booted.
     :param fragments: files that ask for the options which the kernel is to have besides the usual ones.
     :param below: the series that it stands on; None when that is a source.
+    :param suite: the suite that knows its traits; empty for the default one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ShippedSeries:
     series: Series
     fragments: tuple[Path, ...] = ()
     below: ShippedSeries | None = None
+    suite: str = ""
 
     @property
     def stack(self) -> tuple[ShippedSeries, ...]:
@@ -67,14 +69,23 @@ def shipped_names(folder: Path = paths.SERIES) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")))
 
 
-def shipped_claims(folder: Path = paths.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+def shipped_suite(name: str, folder: Path = paths.SERIES) -> str:
+    """The suite that a series names; empty for the default one, and for a series that there is not."""
+    path = folder / name / DESCRIPTION
+    return _open_description(path).text("suite", default="") if path.is_file() else ""
+
+
+def shipped_claims(suites: Collection[str], folder: Path = paths.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """For each series the profile of its base, and what it declares to be otherwise; by name, its patches unread.
 
     The profile is empty for a series on top of another one.
 
+    :param suites: only series that name one of these; the empty name is that of series that name none.
+
     :raises SeriesError: a description is broken.
     """
-    return {name: _claims(folder / name / DESCRIPTION) for name in shipped_names(folder)}
+    names = [name for name in shipped_names(folder) if shipped_suite(name, folder) in suites]
+    return {name: _claims(folder / name / DESCRIPTION) for name in names}
 
 
 def _claims(path: Path) -> tuple[str, Mapping[str, str]]:
@@ -131,9 +142,12 @@ def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline
     fragments = tuple(path.parent / one for one in table.texts("fragments", default=()))
     if missing := [one.name for one in fragments if not one.is_file()]:
         raise table.error(f"fragments names {missing[0]}, which is not there", remedy="put it beside series.toml")
-    traits = _read_traits(table)
+    traits, suite = _read_traits(table), table.text("suite", default="")
     table.close()
     series = read_series(path.parent, deadline=deadline)
     return ShippedSeries(
-        name, title, summary, base, profile, traits, source, confirmed, series, fragments=fragments, below=below
+        *(name, title, summary, base, profile, traits, source, confirmed, series),
+        fragments=fragments,
+        below=below,
+        suite=suite,
     )

@@ -103,7 +103,7 @@ def patchset_hash(build: BuildRecord) -> str | None:
 
 
 def path_of(case_id: str) -> str:
-    """The id of a case as KCIDB's path: ``cases/setns/test_fds.py::test_own[v2]`` is
+    """The id of a case as KCIDB's path: ``SUITE/setns/test_fds.py::test_own[v2]`` is
 
     ``cases.setns.test_fds.test_own-v2``.
     """

@@ -1,7 +1,7 @@
 """KTAP, version 1, from run records: kernels, in them the folders of the cases, in those the cases. Pure.
 
 The format is that of the kernel's ``Documentation/dev-tools/ktap.rst``. The description of a case is its id. What KTAP
-has no word for goes behind the hash: ``not ok 3 cases/a.session # mismatch: line 12: ...``. A failure that is known, or
+has no word for goes behind the hash: ``not ok 3 SUITE/a.session # mismatch: line 12: ...``. A failure that is known, or
 no regression from the baseline, is ``ok ... # XFAIL``, as kselftest.h writes it: a reader that does not know XFAIL
 falls back to the word in front, and such a failure fails nothing.
 """

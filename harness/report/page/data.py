@@ -22,6 +22,7 @@ from harness.results.selected import Reported
 from harness.results.timeline import Entry, RunSummary
 from harness.semantics.observers import find_observers
 from harness.semantics.traits import Semantics
+from harness.session.noise import NOISE, Noise
 
 _LOG_BYTES = 256 * 1024
 """Of a log more is not read: the page shows its first and last lines only."""
@@ -31,19 +32,32 @@ _HISTORY_RUNS = 240
 
 
 def gather(
-    reported: Sequence[Reported], *, semantics: Semantics, case_files: Mapping[str, str], results: Path
+    reported: Sequence[Reported],
+    *,
+    semantics: Semantics,
+    case_files: Mapping[str, str],
+    results: Path,
+    noise: Noise = NOISE,
 ) -> PageData:
     """What the page of these runs shows.
 
-    :param case_files: the text of the cases that ship, by what they are called. :param results: where the history is.
+    :param case_files: the text of the cases of the suite, by what they are called.
+    :param results: where the history is.
+    :param noise: what differs from run to run in the output of the suite.
     """
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     columns = [Column(one.name, one.run, one.config) for one in reported]
-    overview = make_overview(columns, semantics=semantics, made=made, version=version("kernel-patch-harness"))
+    of_harness = version("kernel-patch-harness")
+    overview = make_overview(columns, semantics=semantics, made=made, version=of_harness, noise=noise)
     records = [({case.id: case for case in one.run.cases}, one) for one in reported]
     limit = lane_limit(sum(len(by_id) for by_id, _ in records))
     details = [
-        case_details([_of(one, by_id.get(case_id)) for by_id, one in records], overview.likes[case_id], limit=limit)
+        case_details(
+            [_of(one, by_id.get(case_id)) for by_id, one in records],
+            overview.likes[case_id],
+            limit=limit,
+            noise=noise,
+        )
         for case_id in overview.ids
     ]
     return PageData(

@@ -17,7 +17,7 @@ from harness.report.page.lanes import LaneLine, bound_lanes
 from harness.report.page.overview import Texts, Value
 from harness.report.page.rerun_command import commands_again
 from harness.report.text import bound, one_line, plain_text
-from harness.session.noise import noiseless_diff
+from harness.session.noise import NOISE, Noise
 
 _LANE_LINES = 400
 _ALL_LANE_LINES = 600_000
@@ -41,16 +41,21 @@ def lane_limit(cells: int) -> int:
 
 
 def case_details(
-    records: Sequence[tuple[RunRecord, CaseRecord, LaneReader] | None], likes: Sequence[CaseRecord], *, limit: int
+    records: Sequence[tuple[RunRecord, CaseRecord, LaneReader] | None],
+    likes: Sequence[CaseRecord],
+    *,
+    limit: int,
+    noise: Noise = NOISE,
 ) -> Value:
     """All that is to be told of one case.
 
     :param records: for each kernel its run, the record, and what reads its logs; None where it has no such case.
     :param likes: one record for each answer that differs from the others. :param limit: of lines of logs.
+    :param noise: what differs from run to run in the output of the suite.
     """
     texts = Texts()
     kernels = [_on_kernel(*one, texts=texts, limit=limit) if one else None for one in records]
-    return {"kernels": kernels, "diffs": dict(_diffs(likes, texts)), "texts": texts.list}
+    return {"kernels": kernels, "diffs": dict(_diffs(likes, texts, noise)), "texts": texts.list}
 
 
 def _on_kernel(run: RunRecord, case: CaseRecord, read_lanes: LaneReader, *, texts: Texts, limit: int) -> Value:
@@ -89,9 +94,9 @@ def _bounded(text: str) -> str:
     return bound(plain_text(text), _TEXT_LENGTH)
 
 
-def _diffs(likes: Sequence[CaseRecord], texts: Texts) -> Iterator[tuple[str, int]]:
+def _diffs(likes: Sequence[CaseRecord], texts: Texts, noise: Noise) -> Iterator[tuple[str, int]]:
     """The transcripts of each two answers against each other, ``"0 1"`` from the first to the second."""
     for (at, one), (other_at, other) in combinations(list(enumerate(likes))[:_COMPARED], 2):
-        patch = noiseless_diff(one.transcript, other.transcript, names=("before", "after"))
+        patch = noise.diff(one.transcript, other.transcript, names=("before", "after"))
         if patch:
             yield f"{at} {other_at}", texts.place(_bounded(patch))

@@ -19,6 +19,7 @@ from harness.results.compare import conditions, is_alike
 from harness.results.kernel_differences import config_options, kernel_facts
 from harness.results.kernel_line import kernel_letters, kernel_line
 from harness.semantics.traits import Semantics
+from harness.session.noise import NOISE, Noise
 
 Value = dict[str, object]
 
@@ -63,11 +64,14 @@ class Overview:
     likes: Mapping[str, Sequence[CaseRecord]]
 
 
-def make_overview(columns: Sequence[Column], *, semantics: Semantics | None, made: str, version: str) -> Overview:
+def make_overview(
+    columns: Sequence[Column], *, semantics: Semantics | None, made: str, version: str, noise: Noise = NOISE
+) -> Overview:
     """The overview of these kernels.
 
     :param semantics: for the themes of traits; None where they are not known.
     :param made: when the page was made, for people; :param version: of the harness.
+    :param noise: what differs from run to run in the output of the suite.
     """
     texts = Texts()
     runs = [one.run for one in columns]
@@ -76,7 +80,7 @@ def make_overview(columns: Sequence[Column], *, semantics: Semantics | None, mad
     likes: dict[str, Sequence[CaseRecord]] = {}
     cases = []
     for case_id in ids:
-        row, likes[case_id] = _case_row(case_id, [by_id.get(case_id) for by_id in records], texts)
+        row, likes[case_id] = _case_row(case_id, [by_id.get(case_id) for by_id in records], texts, noise)
         cases.append(row)
     value: Value = {
         "made": made,
@@ -136,7 +140,9 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
     return kernels
 
 
-def _case_row(case_id: str, records: Sequence[CaseRecord | None], texts: Texts) -> tuple[Value, Sequence[CaseRecord]]:
+def _case_row(
+    case_id: str, records: Sequence[CaseRecord | None], texts: Texts, noise: Noise
+) -> tuple[Value, Sequence[CaseRecord]]:
     """A row of the table, and one record for each of its numbers of likeness."""
     likes: list[CaseRecord] = []
     digests: dict[str, int] = {"": 0}
@@ -145,7 +151,7 @@ def _case_row(case_id: str, records: Sequence[CaseRecord | None], texts: Texts) 
         if case is None:
             cells.append(None)
             continue
-        like = next((at for at, other in enumerate(likes) if is_alike(other, case)), len(likes))
+        like = next((at for at, other in enumerate(likes) if is_alike(other, case, noise)), len(likes))
         if like == len(likes):
             likes.append(case)
         flags = KNOWN * bool(case.known) + EXCUSED * bool(case.excused) + FLAKY * case.is_flaky

@@ -9,7 +9,11 @@ from functools import lru_cache
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.text import one_line
 
-_KEPT = ("--profile", "--config", "--machine", "--accel", "--fresh", "--boot-seconds", "--build-seconds", "--known")
+_SUITE = "--suite"
+_KEPT = (
+    *(_SUITE, "--profile", "--config", "--machine", "--accel", "--fresh"),
+    *("--boot-seconds", "--build-seconds", "--known"),
+)
 """Options with a value that change what a kernel answers or how it is judged."""
 _KEPT_FLAGS = ("--trust",)
 
@@ -24,8 +28,14 @@ def commands_again(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
     options = _kept(run.command)
     only = ["-k", test.partition("[")[0]] if mark else []
     words = ["harness", "run", spec, "--cases", file, *only, *options]
-    shell = ["harness", "shell", spec, file]
+    shell = ["harness", "shell", spec, file, *_suite_of(options)]
     return one_line(shlex.join(words)), "" if mark else one_line(shlex.join(shell))
+
+
+def _suite_of(options: Sequence[str]) -> Sequence[str]:
+    """Of the words that are said again, those that name the suite."""
+    at = next((at for at, word in enumerate(options) if word.partition("=")[0] == _SUITE), len(options))
+    return options[at : at + (2 if _SUITE in options else 1)]
 
 
 @lru_cache(maxsize=32)

@@ -14,22 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.base import paths
 from harness.base.errors import SeriesError
-from harness.bisect.runner import RUNS, ObservedRun
+from harness.bisect.runner import RUNS, ObservedRun, find_file
 from harness.bisect.targets import Target
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.pipeline import Options
 from harness.results.folder import RunFolder
+from harness.suite.load import default_suite
 from tests.unit.kernel.user_tree import FILES, UserTree
 from tests.unit.report.sample import KERNEL
 
 FILE = "kernel/cgroup.c"
 CASES = {
-    "outside_view": "cases/views/siblings-v2.session",
-    "mountinfo_root": "cases/mounts/mountinfo-v2.session",
-    "self_view": "cases/views/zombie-v2.session",
+    "outside_view": "cgroupns/views/siblings-v2.session",
+    "mountinfo_root": "cgroupns/mounts/mountinfo-v2.session",
+    "self_view": "cgroupns/views/zombie-v2.session",
 }
 """The case that shows each trait; the files are real, as a bisection looks whether they change."""
 PASSES = "relative"
@@ -127,13 +127,15 @@ class PretendedAsker:
             _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}) for file in set(files)
         )
         folder = RunFolder.create(self.folder / RUNS, "pretended", time.time())
-        run = RunRecord(replace(KERNEL, spec=word), 0.0, complete=True, profile="mainline-6.1", cases=cases)
+        run = RunRecord(
+            replace(KERNEL, spec=word), 0.0, complete=True, profile="mainline-6.1", suite="cgroupns", cases=cases
+        )
         folder.write(run)
         return run, f"{RUNS}/{folder.path.name}"
 
 
 def _case(file: str, values: Mapping[str, str]) -> CaseRecord:
-    assert (paths.ROOT / file).is_file()
+    assert find_file(file, default_suite()).is_file()
     wrong = [f"{trait}: this kernel says {value}" for trait, value in values.items() if value != PASSES]
     shown = "".join(f"    {value}\n" for value in values.values())
     return CaseRecord(

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths
 from harness.base.events import ignore
 from harness.bisect.report import BisectResult, answer_json, answer_lines
 from harness.bisect.request import TraceSelection
+from harness.bisect.runner import find_file
 from harness.bisect.state import Role, StepStatus
 from harness.bisect.state_file import held
+from harness.suite.load import default_suite
 from tests.unit.bisect import pretended
 from tests.unit.bisect.desk import Desk
 from tests.unit.bisect.pretended import CASES
@@ -36,9 +37,11 @@ def test_every_target_is_traced_in_one_go(desk: Desk, at: dict[str, str]) -> Non
         ("trait outside_view", "absolute"): at["first"],
         ("trait outside_view", "hidden"): at["second"],
         ("trait mountinfo_root", "unscoped"): at["second"],
-        ("case cases/views/siblings-v2.session", "mismatch: outside_view: this kernel says absolute"): at["first"],
-        ("case cases/views/siblings-v2.session", "mismatch: outside_view: this kernel says hidden"): at["second"],
-        ("case cases/mounts/mountinfo-v2.session", "mismatch: mountinfo_root: this kernel says unscoped"): at["second"],
+        ("case cgroupns/views/siblings-v2.session", "mismatch: outside_view: this kernel says absolute"): at["first"],
+        ("case cgroupns/views/siblings-v2.session", "mismatch: outside_view: this kernel says hidden"): at["second"],
+        ("case cgroupns/mounts/mountinfo-v2.session", "mismatch: mountinfo_root: this kernel says unscoped"): at[
+            "second"
+        ],
     }
     assert answer.is_whole
     assert answer.builds <= answer.hoped
@@ -235,7 +238,7 @@ def test_named_targets_are_traced_and_no_others(desk: Desk, at: dict[str, str]) 
 
     assert {one.target.key for one in answer.state.targets} == {
         "trait mountinfo_root",
-        "case cases/views/siblings-v2.session",
+        "case cgroupns/views/siblings-v2.session",
     }
 
 
@@ -269,4 +272,4 @@ def test_two_at_one_bisection_wait_for_each_other(tmp_path: Path) -> None:
 
 def test_the_cases_that_are_pretended_are_there() -> None:
     """A case that is renamed breaks these tests where they can be mended."""
-    assert all((paths.ROOT / file).is_file() for file in CASES.values())
+    assert all(find_file(file, default_suite()).is_file() for file in CASES.values())

@@ -17,7 +17,7 @@ from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
 from harness.run.selection import Selection
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import default_suite, suite_semantics
 from tests.unit.report.sample import CASES, RUN
 
 
@@ -28,7 +28,9 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunR
     monkeypatch.setattr(runner, "run_cases", lambda *_, **__: (record, ExitStatus.CASE_BROKEN))
     monkeypatch.setattr(CommitRunner, "image_of", lambda *_, **__: "image")
     show = PlainDisplay(io.StringIO()).show
-    asker = CommitRunner(Options(), Selection(), shipped_semantics(), Store(folder), folder, show, "harness bisect")
+    asker = CommitRunner(
+        Options(), Selection(), suite_semantics(default_suite()), Store(folder), folder, show, "harness bisect"
+    )
     monkeypatch.setattr(asker, "_prepared", {"word": None})
     return asker.ask_all("word", name="good end")[1]
 

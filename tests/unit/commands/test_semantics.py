@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.model.run_record import RunRecord, TraitRecord
 from harness.results.folder import RunFolder
+from harness.suite.definition import Suite
 from tests.told import call
 from tests.unit.report.sample import RUN, STARTED
 
@@ -23,7 +23,7 @@ SOUND = replace(
 @pytest.fixture
 def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command keeps what was seen: nothing yet."""
-    monkeypatch.setattr(paths, "SEEN", tmp_path / "seen.toml")
+    monkeypatch.setattr(Suite, "seen_file", property(lambda suite: tmp_path / "seen.toml"))
     return tmp_path / "seen.toml"
 
 
@@ -81,7 +81,7 @@ def test_stories_and_json(seen: Path) -> None:
     """One trait or several; JSON of each form is JSON."""
     told = call("semantics", "outside_view", "setns_own")
 
-    assert "cases/views/siblings-v2.session:" in told.text
+    assert "cgroupns/views/siblings-v2.session:" in told.text
     assert told.text.index("\nsetns_own\n") > told.text.index("outside_view\n")
     assert json.loads(call("semantics", "outside_view", "--json").text)["name"] == "outside_view"
     assert len(json.loads(call("semantics", "outside_view", "scope", "--json").text)) == 2
@@ -136,4 +136,4 @@ def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:
     """It is the project's own file, so it is a fault of the cases."""
     seen.write_text("[view")
 
-    call("semantics", "--coverage").require_error(ExitStatus.CASE_BROKEN, "cases/seen.toml is not TOML")
+    call("semantics", "--coverage").require_error(ExitStatus.CASE_BROKEN, "seen.toml is not TOML")

@@ -70,14 +70,9 @@ def needs_cgroup_namespace(nsctl: Path) -> None:
         ("getfd f p 0", "'p' does not fit there"),
         ("events w", "'w' does not fit there"),
         ("ptrace somebody", "'somebody' does not fit there"),
-        ("iterator x", "'x' does not fit there"),
-        ("storm 1 2", "'storm' ends too early"),
         ("cgroup of somebody", "'somebody' does not fit there"),
         ("cgroup in", "'cgroup' ends too early"),
         ("user root", "'root' does not fit there"),
-        ("hierarchies /sys/fs/cgroup", "needs a path and a hierarchy"),
-        ("hierarchies /sys/fs/cgroup v3", "'v3' is no hierarchy"),
-        ("hierarchies /sys/fs/cgroup v1:", "'v1:' is no hierarchy"),
         ("exec", "'exec' without a program"),
         ("tid then exec", "'exec' without a program"),
         ("session /dev/null", "'session' without a program"),
@@ -357,23 +352,6 @@ def test_no_such_process_to_trace(nsctl: Path) -> None:
     assert said.status == 1
 
 
-def test_a_storm_ends_in_time_and_leaves_nothing(nsctl: Path, tmp_path: Path) -> None:
-    """It says how often all was done; no directory and no process stays, also where nothing of it is allowed."""
-    said = run(nsctl, f"storm 1 2 {tmp_path}")
-
-    assert re.fullmatch(rf"storm\(1, 2, {re.escape(str(tmp_path))}\) = [1-9]\d*\n", said.text)
-    assert said.status == 0
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_cgroup_by_its_id_or_the_reason(nsctl: Path) -> None:
-    """There is no cgroup of so high a number; where programs cannot be loaded, the line says what failed."""
-    said = run(nsctl, "iterator 1000000000000")
-
-    assert re.fullmatch(r"(btf\(bpf_iter_cgroup\)|bpf\(BPF_PROG_LOAD\)|iterator\(\d+\)) = -1 E[A-Z]+\n", said.text)
-    assert said.status == 1
-
-
 @pytest.mark.parametrize("how", ["nsctl", "shell"])
 def test_wait_returns_when_it_is_signalled(nsctl: Path, tmp_path: Path, how: str) -> None:
     """By another nsctl or by a shell's redirection; the file is gone afterwards."""
@@ -435,31 +413,6 @@ def test_another_user_is_refused_to_a_user(nsctl: Path) -> None:
     said = process.run(words, deadline=Deadline.after(20), check=False)
 
     assert said.text == "user(9000, 9000) = -1 EPERM\n"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
-def test_hierarchies_say_only_what_fails(nsctl: Path, tmp_path: Path) -> None:
-    """In a mount namespace of its own: a hierarchy that cannot be is one line, the rest is mounted without a word."""
-    said = run(
-        nsctl,
-        "unshare mnt then mount none / none rec,private then hierarchies",
-        str(tmp_path / "cg"),
-        "v1:nonsense",
-        "v1:name=nsctl-test",
-        "also",
-        "exec",
-        "grep",
-        "-c",
-        f"{tmp_path}/cg",
-        "/proc/self/mountinfo",
-    )
-    lines = said.text.splitlines()
-    if not lines[1].endswith("= 0"):
-        pytest.skip(f"this host does not allow it: {said.text.strip()}")
-
-    assert lines[:2] == ["unshare(CLONE_NEWNS) = 0", "mount(none, /, none, MS_REC|MS_PRIVATE) = 0"]
-    assert lines[2] == f"hierarchy(v1:nonsense, {tmp_path}/cg/nonsense) = -1 EINVAL"
-    assert lines[3:] == ["2"]
 
 
 def test_two_compilations_give_the_same_bytes(nsctl: Path, tmp_path: Path) -> None:

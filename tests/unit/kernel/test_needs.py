@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from harness.base import paths
 from harness.base.errors import CaseError
 from harness.kernel.config.kconfig import ConfigSource, parse_config
-from harness.kernel.needs import Feature, check_need, excused, lack_notes, missing_needs
-from harness.semantics.shipped import shipped_semantics
+from harness.kernel.needs import check_need, excused, lack_notes, missing_needs
 from harness.semantics.traits import Semantics
 from harness.session.transcript import parse
+from harness.suite.load import default_suite, suite_semantics
 
-SESSIONS = sorted(paths.CASES.rglob("*.session"))
+FEATURES = default_suite().features
+WORDS = [feature.word for feature in FEATURES]
+NAMESPACES = "cgroup-namespaces"
+SESSIONS = sorted(default_suite().folder.rglob("*.session"))
 OF_ALL_KERNELS = {
     "cover_letter/flag.session",
     "delegation/opened-by-user.session",
@@ -26,7 +28,7 @@ OF_ALL_KERNELS = {
 @pytest.fixture(scope="module")
 def semantics() -> Semantics:
     """The traits and profiles that the harness ships with."""
-    return shipped_semantics()
+    return suite_semantics(default_suite())
 
 
 def test_options_are_held_against_the_configuration() -> None:
@@ -42,14 +44,14 @@ def test_options_are_held_against_the_configuration() -> None:
 def test_features_are_held_against_what_the_kernel_showed() -> None:
     """A feature that the kernel lacks is a reason to skip, with or without a configuration, beside missing options."""
     config = parse_config("# CONFIG_B is not set\n", ConfigSource.BESIDE)
-    lacking = {Feature.CGROUP_NAMESPACES, Feature.CLONE3}
+    lacking = {NAMESPACES, "clone3"}
 
-    assert missing_needs(["cgroup-namespaces"], None) == ""
-    assert missing_needs(["cgroup2"], None, lacking=lacking) == ""
-    assert missing_needs(["cgroup-namespaces"], None, lacking=lacking) == (
+    assert missing_needs(["cgroup-namespaces"], None, features=FEATURES) == ""
+    assert missing_needs(["cgroup2"], None, features=FEATURES, lacking=lacking) == ""
+    assert missing_needs(["cgroup-namespaces"], None, features=FEATURES, lacking=lacking) == (
         "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup"
     )
-    assert missing_needs(["CONFIG_B", "clone3"], config, lacking=lacking) == (
+    assert missing_needs(["CONFIG_B", "clone3"], config, features=FEATURES, lacking=lacking) == (
         "CONFIG_B is not set; this kernel has no system call clone3"
     )
 
@@ -57,17 +59,17 @@ def test_features_are_held_against_what_the_kernel_showed() -> None:
 def test_what_is_no_need_says_what_is() -> None:
     """A word that is neither option nor feature is the case's fault; the error lists both kinds."""
     with pytest.raises(CaseError) as caught:
-        missing_needs(["cgroup-namespace"], None)
+        missing_needs(["cgroup-namespace"], None, features=FEATURES)
 
     assert "cgroup-namespace" in caught.value.what
-    assert all(feature in caught.value.evidence for feature in Feature)
+    assert all(word in caught.value.evidence for word in WORDS)
     assert "CONFIG_X!=VALUE" in caught.value.evidence
 
 
-@pytest.mark.parametrize("text", [*Feature, "CONFIG_X", "CONFIG_X!=m"])
+@pytest.mark.parametrize("text", [*WORDS, "CONFIG_X", "CONFIG_X!=m"])
 def test_each_kind_of_need_passes(text: str) -> None:
     """Every feature and every form of an option may stand in a header."""
-    check_need(text)
+    check_need(text, FEATURES)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,9 @@ def test_each_kind_of_need_passes(text: str) -> None:
 )
 def test_a_broken_kernel_is_not_excused(semantics: Semantics, profile: str, is_excused: bool) -> None:
     """Cases are skipped on a kernel that is too old for them; one that should have the feature is asked, and fails."""
-    found = excused([Feature.CGROUP_NAMESPACES], semantics.profile(profile, release=None))
+    found = excused([NAMESPACES], FEATURES, semantics.profile(profile, release=None))
 
-    assert (Feature.CGROUP_NAMESPACES in found) is is_excused
+    assert (NAMESPACES in found) is is_excused
 
 
 def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
@@ -88,22 +90,24 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
 
     no_namespaces = "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup; "
 
-    assert lack_notes([], older) == ()
-    assert [note.partition("; ")[2] for note in lack_notes(Feature, older)] == [
+    assert lack_notes([], FEATURES, older) == ()
+    assert [note.partition("; ")[2] for note in lack_notes(WORDS, FEATURES, older)] == [
         "cases that need them are skipped",
         "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
         "cases that need it are skipped",
     ]
-    assert lack_notes([Feature.CGROUP_NAMESPACES], older) == (f"{no_namespaces}cases that need them are skipped",)
-    assert lack_notes([Feature.CGROUP_NAMESPACES], newer) == (
+    assert lack_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
+    assert lack_notes([NAMESPACES], FEATURES, newer) == (
         f"{no_namespaces}mainline-6.1 says that it has, so all cases are asked",
     )
 
 
 def test_sessions_say_that_they_need_namespaces() -> None:
     """Every shipped session is skipped on a kernel without cgroup namespaces, but for those that know what it does."""
-    parsed = {path: parse(path.read_text(), path=path.name) for path in SESSIONS}
-    excusing = {Feature.CGROUP_NAMESPACES, "CONFIG_CGROUP_NS"}  # the ns controller was there long before
+    parsed = {
+        path: parse(path.read_text(), path=path.name, preparations=default_suite().preparations) for path in SESSIONS
+    }
+    excusing = {NAMESPACES, "CONFIG_CGROUP_NS"}  # the ns controller was there long before
     asked = {path for path, transcript in parsed.items() if not excusing & set(transcript.needs)}
 
-    assert {path.relative_to(paths.CASES).as_posix() for path in asked} == OF_ALL_KERNELS
+    assert {path.relative_to(default_suite().folder).as_posix() for path in asked} == OF_ALL_KERNELS

@@ -140,6 +140,7 @@ TRAITS = (
 )
 
 RUN = RunRecord(
+    suite="cgroupns",
     kernel=KERNEL,
     started=STARTED,
     seconds=41.2,

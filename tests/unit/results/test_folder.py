@@ -98,14 +98,14 @@ def test_any_kernel_gives_a_safe_name(tmp_path: Path, slug: str, name: str) -> N
 @pytest.mark.parametrize(
     ("case_id", "name"),
     [
-        ("cases/views/a.session", r"cases/views/a\.session"),
-        ("mine/a.session", r"mine/a\.session"),
-        ("cases/setns/test_fds.py::test_own", r"cases/setns/test_fds\.py/test_own"),
-        ("cases/setns/test_fds.py::test_own[v2/x]", r"cases/setns/test_fds\.py/test_own-v2/x-[0-9a-f]{10}"),
-        ("cases/" + "x" * 300, r"cases/x{80}-[0-9a-f]{10}"),
-        ("../../etc/passwd", r"etc/passwd-[0-9a-f]{10}"),
-        ("run.json", r"cases/run\.json-[0-9a-f]{10}"),
-        ("cases/a/../../b", r"cases/a/b-[0-9a-f]{10}"),
+        ("subject/views/a.session", r"cases/subject/views/a\.session"),
+        ("cases/a.session", r"cases/cases/a\.session"),
+        ("subject/setns/test_fds.py::test_own", r"cases/subject/setns/test_fds\.py/test_own"),
+        ("subject/setns/test_fds.py::test_own[v2/x]", r"cases/subject/setns/test_fds\.py/test_own-v2/x-[0-9a-f]{10}"),
+        ("subject/" + "x" * 300, r"cases/subject/x{80}-[0-9a-f]{10}"),
+        ("../../etc/passwd", r"cases/etc/passwd-[0-9a-f]{10}"),
+        ("run.json", r"cases/run\.json"),
+        ("subject/a/../../b", r"cases/subject/a/b-[0-9a-f]{10}"),
     ],
 )
 def test_a_case_folder_is_named_by_its_id(case_id: str, name: str) -> None:
@@ -132,11 +132,11 @@ def test_case_folders_are_safe_and_unique(one: str, two: str) -> None:
 def test_a_case_folder_is_made(tmp_path: Path) -> None:
     """Asking for the folder of a case makes it, twice is no error, and a worker gets the same one."""
     folder = create(tmp_path)
-    made = folder.case_folder("cases/views/a.session")
+    made = folder.case_folder("subject/views/a.session")
 
     assert made.is_dir()
-    assert made == RunFolder(folder.path).case_folder("cases/views/a.session")
-    assert made.relative_to(folder.path) == Path("cases/views/a.session")
+    assert made == RunFolder(folder.path).case_folder("subject/views/a.session")
+    assert made.relative_to(folder.path) == Path("cases/subject/views/a.session")
 
 
 def test_a_run_can_be_read_while_it_goes(tmp_path: Path) -> None:

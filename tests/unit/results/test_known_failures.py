@@ -11,10 +11,10 @@ from harness.base.errors import CaseError
 from harness.model.run_record import CaseRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.results.known_failures import KnownFailures, load_known
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import default_suite, suite_semantics
 
 TODAY = datetime.date(2026, 11, 22)
-SEMANTICS = shipped_semantics()
+SEMANTICS = suite_semantics(default_suite())
 PROFILE = SEMANTICS.profile("mainline-6.1", release=None)
 CASE = """
 [[known]]

@@ -12,10 +12,10 @@ from harness.base.errors import UsageError
 from harness.model.run_record import CaseRecord, OutcomeCount, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.results.merge import NamedRun, merge_runs
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import default_suite, suite_semantics
 from tests.unit.report.sample import KERNEL, RUN, STARTED, case
 
-SEMANTICS = shipped_semantics()
+SEMANTICS = suite_semantics(default_suite())
 PLAIN = replace(RUN, problems=(), notes=(), nearest=())
 
 

@@ -17,6 +17,7 @@ from harness.model.verdict import Outcome
 from harness.results.folder import RunFolder
 from harness.run.accept import accept_case
 from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
+from harness.suite.load import default_suite
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import harness, start
 
@@ -49,7 +50,7 @@ class Desk:
         return place
 
     def accept(self) -> str:
-        return accept_case(self.name, results=self.results)
+        return accept_case(self.name, default_suite(), results=self.results)
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_without_a_run_it_says_how_to_make_one(desk: Desk) -> None:
     other = desk.path.with_name("other.session")
     other.write_text(EXPECTED)
     with pytest.raises(UsageError) as not_asked:
-        accept_case(other.name, results=desk.results)
+        accept_case(other.name, default_suite(), results=desk.results)
     other.unlink()
 
     assert "did not ask" in none.value.what
@@ -149,13 +150,13 @@ def test_a_python_case_is_to_be_edited(tmp_path: Path) -> None:
     path = tmp_path / "test_greeting.py"
     path.touch()
     with pytest.raises(UsageError, match="is no session file"):
-        accept_case(str(path), results=tmp_path)
+        accept_case(str(path), default_suite(), results=tmp_path)
 
 
 def test_an_unknown_case_is_told(tmp_path: Path) -> None:
     """The name is the user's."""
     with pytest.raises(UsageError, match=r"there is no case nosuch\.session"):
-        accept_case("nosuch.session", results=tmp_path)
+        accept_case("nosuch.session", default_suite(), results=tmp_path)
 
 
 def test_what_cannot_be_read_again_is_not_written(desk: Desk) -> None:

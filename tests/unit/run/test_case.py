@@ -12,16 +12,13 @@ from harness.base.errors import HostError
 from harness.guest.acceleration import AccelerationVerdict
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration, parse_machine_type
-from harness.kernel.config.kconfig import ConfigSource, parse_config
-from harness.kernel.needs import Feature
 from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
 from harness.pipeline import Prepared, dump_prepared, load_prepared
-from harness.run.case import CaseEnvironment, RunningCase, conclude, junit_names, missing_hierarchies
-from harness.run.play import HierarchyError, NotAskedError
+from harness.run.case import CaseEnvironment, RunningCase, conclude, junit_names
+from harness.run.play import NotAskedError, PreparationError
 from harness.semantics.profile import Declaration
-from harness.semantics.shipped import shipped_semantics
-from harness.session.header import read_header
+from harness.suite.load import default_suite, suite_semantics
 
 
 @pytest.fixture
@@ -39,14 +36,14 @@ def prepared() -> Prepared:
         qemu_version="7.2",
         guest_digest="123",
         notes=("a note",),
-        lacking=(Feature.CGROUP2,),
+        lacking=("cgroup2",),
     )
 
 
 @pytest.fixture
 def case(prepared: Prepared, tmp_path: Path) -> RunningCase:
     """A case that has no machine."""
-    semantics = shipped_semantics()
+    semantics = suite_semantics(default_suite())
     bench = CaseEnvironment(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
     return RunningCase(bench, "cases/x/test_y.py::test_z", folder="x")
 
@@ -64,24 +61,13 @@ def test_names_for_junit_are_two_parts(identity: str, classname: str, name: str)
     assert junit_names(identity) == (classname, name)
 
 
-def test_controllers_without_v1_files_are_a_reason_to_skip() -> None:
-    """From 6.11 a kernel may have the memory controller and not its v1 hierarchy; an older one knows no such option."""
-    hierarchies = read_header(("hierarchies: v1:memory v1:freezer", ""), path="x").hierarchies
-    without = parse_config("# CONFIG_MEMCG_V1 is not set\n", ConfigSource.BESIDE)
-    older = parse_config("CONFIG_MEMCG=y\n", ConfigSource.BESIDE)
-
-    assert missing_hierarchies(hierarchies, without) == "CONFIG_MEMCG_V1 is not set"
-    assert missing_hierarchies(hierarchies, older) == ""
-    assert missing_hierarchies(read_header(("hierarchies: v2", ""), path="x").hierarchies, without) == ""
-
-
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
         (None, Outcome.MATCH, ""),
         (AssertionError("left is not right\nassert 1 == 2"), Outcome.MISMATCH, "left is not right"),
         (AssertionError(), Outcome.MISMATCH, "an assertion without a word"),
-        (HierarchyError("EINVAL"), Outcome.MISMATCH, "the hierarchies cannot be mounted: EINVAL"),
+        (PreparationError("EINVAL"), Outcome.MISMATCH, "cannot be prepared: EINVAL"),
         (NotAskedError("this kernel has no rdma"), Outcome.SKIPPED, "this kernel has no rdma"),
         (HostError("QEMU is gone"), Outcome.ERROR, "QEMU is gone"),
         (ZeroDivisionError("division by zero"), Outcome.ERROR, "ZeroDivisionError: division by zero"),

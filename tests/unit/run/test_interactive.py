@@ -21,6 +21,7 @@ from harness.base.errors import CaseError, ExitStatus, UsageError
 from harness.base.process import Surroundings, start
 from harness.run.console_relay import Screen, _terminfo
 from harness.run.interactive import read_case
+from harness.suite.load import default_suite
 from tests.program import environment, harness
 
 CASE = """\
@@ -92,7 +93,7 @@ def test_a_case_is_named_with_or_without_a_line(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name).write_text(CASE)
     words = ["a.session", "a.session:7", "b:c.session", "b:c.session:3"]
 
-    assert [(case.path, line) for case, line in map(read_case, words)] == [
+    assert [(case.path, line) for case, line in (read_case(word, default_suite()) for word in words)] == [
         ("a.session", None),
         ("a.session", 7),
         ("b:c.session", None),
@@ -106,11 +107,11 @@ def test_a_case_that_cannot_be_played_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.session").write_text("titel: x\n")
 
     with pytest.raises(UsageError, match="is no session file"):
-        read_case(str(tmp_path / "test_x.py"))
+        read_case(str(tmp_path / "test_x.py"), default_suite())
     with pytest.raises(UsageError, match=r"there is no case nosuch\.session"):
-        read_case("nosuch.session:3")
+        read_case("nosuch.session:3", default_suite())
     with pytest.raises(CaseError, match="titel"):
-        read_case(str(tmp_path / "broken.session"))
+        read_case(str(tmp_path / "broken.session"), default_suite())
 
 
 # readline asks the terminal to mark what is pasted, and back. What follows it may come with the next read only.

@@ -20,7 +20,7 @@ KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside
 def run_of(*outcomes: Outcome, problems: tuple[Problem, ...] = ()) -> RunRecord:
     """A run whose cases came out like this."""
     cases = tuple(CaseRecord(f"c{number}", "c", str(number), outcome) for number, outcome in enumerate(outcomes))
-    return RunRecord(KERNEL, 0.0, complete=True, cases=cases, problems=problems)
+    return RunRecord(KERNEL, 0.0, complete=True, suite="cgroupns", cases=cases, problems=problems)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from harness.base.errors import CaseError, UsageError
 from harness.run.selection import PytestRun, Selection, find_no_case, run_pytest
+from harness.suite.load import default_suite
 
 
 @pytest.mark.parametrize("expression", ["a and (", "and", "a b", "not"])
@@ -39,8 +40,10 @@ def test_run_pytest_notices_a_conftest_that_cannot_be_imported(tmp_path: Path, s
 @pytest.mark.parametrize("said", ["ERROR: the import failed", "conftest.py: '-k'", ""])
 def test_find_no_case_goes_by_facts(said: str) -> None:
     """Words on standard error are evidence only: they change neither the kind of the error nor its sentence."""
-    broken = find_no_case(PytestRun(pytest.ExitCode.USAGE_ERROR, said, True), Selection(), is_broken=False)
-    other = find_no_case(PytestRun(pytest.ExitCode.USAGE_ERROR, said), Selection(), is_broken=False)
+    broken = find_no_case(
+        PytestRun(pytest.ExitCode.USAGE_ERROR, said, True), Selection(), default_suite(), is_broken=False
+    )
+    other = find_no_case(PytestRun(pytest.ExitCode.USAGE_ERROR, said), Selection(), default_suite(), is_broken=False)
 
     assert type(broken) is CaseError
     assert type(other) is UsageError

@@ -60,7 +60,9 @@ def run(image: str, *cases: CaseRecord, expected: Mapping[str, str] | None = Non
     """A run of these cases on a kernel of that image."""
     traits = [TraitRecord(name, "", value, True, f"what {name} is") for name, value in (expected or {}).items()]
     kernel = KernelRecord("t", "t", "6.1.0", "x86_64", image * 16, "c", "beside the image")
-    return RunRecord(kernel, 0.0, complete=True, profile="mainline-6.1", cases=cases, traits=tuple(traits))
+    return RunRecord(
+        kernel, 0.0, complete=True, profile="mainline-6.1", suite="cgroupns", cases=cases, traits=tuple(traits)
+    )
 
 
 def known(number: int, of: RunRecord) -> KnownResults:

@@ -19,6 +19,7 @@ from harness.kernel.source.tree import source_package
 from harness.model.series_record import EffectKind, Expectedness, PatchState, SeriesRecord
 from harness.results.find_run import find_runs
 from harness.results.records import load_series
+from harness.suite.load import default_suite
 from tests.program import environment, harness
 from tests.told import call
 from tests.unit.kernel.user_tree import UserTree, kernel_tree
@@ -84,7 +85,7 @@ def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
     """What two patches do to a rule is told by patch; where the image is the same nothing is asked; all answers are
     there, and the run folders can be compared."""
     write_series(tmp_path / "topic")
-    cases = [word for case in CASES for word in ("--cases", str(paths.CASES / case))]
+    cases = [word for case in CASES for word in ("--cases", str(default_suite().folder / case))]
     words: list[str | Path] = ["series", tmp_path / "topic", "--base", BASE, *cases, "--answers", tmp_path / "answers"]
     step = tmp_path / "step.md"
     env = environment(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step))

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.session.transcript import Transcript, parse
+from harness.suite.load import default_suite
 from tests.unit.session.manpage_examples import extract_examples
 
 PAGE = Path("/usr/share/man/man7/cgroup_namespaces.7.gz")
+PREPARATIONS = default_suite().preparations
 HEADER = "hierarchies: v1:freezer\nvaries: 20124 30655 7 155 145 0:32\n\n"
 COMMANDS = [
     "mkdir -p /sys/fs/cgroup/freezer/sub2",
@@ -66,7 +68,7 @@ def check(transcript: Transcript, *, squeeze: bool) -> None:
 
 def test_the_installed_page_is_a_session(examples: str) -> None:
     """Extracted, indented and with nothing added but a header, the page's examples are its sixteen commands."""
-    transcript = parse(HEADER + textwrap.indent(examples, "    "), path="manpage.session")
+    transcript = parse(HEADER + textwrap.indent(examples, "    "), path="manpage.session", preparations=PREPARATIONS)
 
     check(transcript, squeeze=False)
 
@@ -74,7 +76,7 @@ def test_the_installed_page_is_a_session(examples: str) -> None:
 def test_the_page_as_plain_text_is_the_same_session(examples: str) -> None:
     """With runs of blanks squeezed, the second line of the comment stands at the margin, and is still no command."""
     plain = "".join(f"{squeezed(line)}\n" for line in examples.splitlines())
-    transcript = parse(HEADER + textwrap.indent(plain, "\t"), path="manpage.session")
+    transcript = parse(HEADER + textwrap.indent(plain, "\t"), path="manpage.session", preparations=PREPARATIONS)
 
     assert "\n# to other namespaces\n" in plain
     check(transcript, squeeze=True)
@@ -83,7 +85,11 @@ def test_the_page_as_plain_text_is_the_same_session(examples: str) -> None:
 def test_blocks_between_prose_are_the_same_session(examples: str) -> None:
     """The examples may stand in several blocks with prose right above and below, as in the page."""
     blocks = [textwrap.indent(block, "    ") for block in examples.split("\n\n")]
-    transcript = parse(HEADER + "\n".join(f"Then we see:\n{block}" for block in blocks), path="manpage.session")
+    transcript = parse(
+        HEADER + "\n".join(f"Then we see:\n{block}" for block in blocks),
+        path="manpage.session",
+        preparations=PREPARATIONS,
+    )
 
     check(transcript, squeeze=False)
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.session.noise import differ, noiseless_diff, quieten, quieten_line
+from harness.suite.load import default_suite
 
 NAMES = ("before", "after")
+NOISE = default_suite().noise
+"""What is noise in every suite, and what one adds."""
 PID = st.integers(min_value=40, max_value=4999)
 # What a line says besides its noise; no digits, so that no rule can take part of it for noise.
 WORDS = st.text("abcxyz /.:_-=", min_size=1, max_size=12).map(str.strip).filter(bool)
@@ -60,9 +62,9 @@ def test_noise_never_counts(lines: list[str], first: int, second: int) -> None:
         "\n".join(fill(line, random.Random(f"{seed}{at}")) for at, line in enumerate(lines)) for seed in (first, second)
     )
 
-    assert quieten(before) == quieten(after)
-    assert not differ(before, after)
-    assert noiseless_diff(before, after, names=NAMES) == ""
+    assert NOISE.quieten(before) == NOISE.quieten(after)
+    assert not NOISE.differ(before, after)
+    assert NOISE.diff(before, after, names=NAMES) == ""
 
 
 @given(LINES, st.integers(), st.integers(), st.data())
@@ -72,9 +74,9 @@ def test_what_is_no_noise_counts(lines: list[str], first: int, second: int, data
     before = [fill(line, random.Random(first + place)) for place, line in enumerate(lines)]
     after = [fill(line, random.Random(second + place)) for place, line in enumerate(lines)]
     after.insert(at, "    Operation not permitted")
-    patch = noiseless_diff("\n".join(before), "\n".join(after), names=NAMES)
+    patch = NOISE.diff("\n".join(before), "\n".join(after), names=NAMES)
 
-    assert differ("\n".join(before), "\n".join(after))
+    assert NOISE.differ("\n".join(before), "\n".join(after))
     assert "+    Operation not permitted" in patch.split("\n")
     assert patch.count("\n+") - patch.count("\n-") == 2  # the line, and the "+++" above
 
@@ -85,8 +87,8 @@ def test_numbers_that_the_session_tells_to_be_pids_are_noise(pids: list[int]) ->
     before, after = (f"    # sleep 9 &\n    [1] {pid}\n    # cat x\n    {pid} (sleep)\n" for pid in pids)
     asked, answered = (f"    # echo $$\n    {pid}\n    # cat cgroup.procs\n    1\n    {pid}\n" for pid in pids)
 
-    assert not differ(before, after)
-    assert not differ(asked, answered)
+    assert not NOISE.differ(before, after)
+    assert not NOISE.differ(asked, answered)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_numbers_that_the_session_tells_to_be_pids_are_noise(pids: list[int]) ->
 )
 def test_what_a_kernel_says_is_no_noise(before: str, after: str) -> None:
     """Exit statuses, limits, paths, errors and which process was seen count."""
-    assert differ(before, after)
+    assert NOISE.differ(before, after)
 
 
 def test_a_number_of_the_shape_of_one_that_varies_is_noise() -> None:
@@ -113,8 +115,8 @@ def test_a_number_of_the_shape_of_one_that_varies_is_noise() -> None:
     before = "varies: 77 0:32\n\n    # cat x\n    98 0:31 /a\n"
     after = "varies: 77 0:32\n\n    # cat x\n    102 0:105 /a\n"
 
-    assert not differ(before, after)
-    assert differ(before.partition("\n\n")[2], after.partition("\n\n")[2])
+    assert not NOISE.differ(before, after)
+    assert NOISE.differ(before.partition("\n\n")[2], after.partition("\n\n")[2])
 
 
 def test_the_diff_shows_the_lines_as_they_were() -> None:
@@ -122,7 +124,7 @@ def test_the_diff_shows_the_lines_as_they_were() -> None:
     before = "    # a &\n    [1] 412\n    # cat /proc/412/cgroup\n    0::/a\n"
     after = "    # a &\n    [1] 398\n    # cat /proc/398/cgroup\n    0::/../a\n"
 
-    assert noiseless_diff(before, after, names=NAMES) == (
+    assert NOISE.diff(before, after, names=NAMES) == (
         "--- before\n+++ after\n@@ -1,5 +1,5 @@\n     # a &\n     [1] 398\n     # cat /proc/398/cgroup\n"
         "-    0::/a\n+    0::/../a\n \n"
     )
@@ -130,4 +132,4 @@ def test_the_diff_shows_the_lines_as_they_were() -> None:
 
 def test_a_reason_is_quiet_too() -> None:
     """The one line that matters may hold a pid or an address."""
-    assert quieten_line("BUG at pid 412, 0xffff888012345678") == quieten_line("BUG at pid 77, 0xffff888087654321")
+    assert NOISE.line("BUG at pid 412, 0xffff888012345678") == NOISE.line("BUG at pid 77, 0xffff888087654321")

@@ -7,19 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
+from harness.session.preparation import Preparation, PreparationRequest, preparation_command
 from harness.session.transcript import (
     Alternatives,
-    CgroupVersion,
     ConsoleName,
     ExpectedLine,
     Guard,
-    Hierarchy,
     Transcript,
     check_traits,
     parse,
 )
 
 PATH = "cases/a.session"
+MOUNTED = Preparation(
+    "mounted", "mount-all {at} {words}", words="v2|v1:[a-z]+", hint="write v2 or v1:NAME", at="/sys/fs/cgroup"
+)
+LOADED = Preparation("loaded", "load {words}")
+"""What a suite may define."""
 
 
 def commands(transcript: Transcript) -> list[tuple[str, str]]:
@@ -35,7 +39,7 @@ def texts(transcript: Transcript, step: int = 0) -> list[str]:
 def refused(text: str) -> CaseError:
     """The error that reading the text raises."""
     with pytest.raises(CaseError) as caught:
-        parse(text, path=PATH)
+        parse(text, path=PATH, preparations=(MOUNTED, LOADED))
     return caught.value
 
 
@@ -43,8 +47,9 @@ def test_header_values() -> None:
     """Each header arrives as its value; a long one goes on in indented lines."""
     transcript = parse(
         "title: Views of siblings\n"
-        "hierarchies: v1:freezer v1:cpu,cpuacct\n"
-        "    v2:nsdelegate,memory_recursiveprot v1:name=systemd v1:memory,release_agent=/bin/true\n"
+        "mounted: v1:freezer v1:cpu\n"
+        "    v2\n"
+        "loaded: a.b 7\n"
         "at: /cg/\n"
         "varies: 20124\n"
         "\t0:32\n"
@@ -55,18 +60,15 @@ def test_header_values() -> None:
         "\n"
         "    # true\n    20124 0:32\n",
         path=PATH,
+        preparations=(LOADED, MOUNTED),
     )
 
     assert transcript.path == PATH
     assert transcript.title == "Views of siblings"
-    assert transcript.hierarchies == (
-        Hierarchy(CgroupVersion.V1, ("freezer",)),
-        Hierarchy(CgroupVersion.V1, ("cpu", "cpuacct")),
-        Hierarchy(CgroupVersion.V2, options=("nsdelegate", "memory_recursiveprot")),
-        Hierarchy(CgroupVersion.V1, name="systemd"),
-        Hierarchy(CgroupVersion.V1, ("memory",), options=("release_agent=/bin/true",)),
+    assert transcript.preparations == (
+        PreparationRequest(MOUNTED, ("v1:freezer", "v1:cpu", "v2"), "/cg"),
+        PreparationRequest(LOADED, ("a.b", "7")),
     )
-    assert transcript.mount_point == "/cg"
     assert transcript.varies == ("20124", "0:32")
     assert transcript.needs == ("CGROUPS", "CGROUP_FREEZER=y", "MEMCG")
     assert transcript.timeout_seconds == 2.5
@@ -74,16 +76,19 @@ def test_header_values() -> None:
     assert transcript.source == "cgroup_namespaces(7), Linux man-pages 6.03"
 
 
-def test_mount_options_of_hierarchies() -> None:
-    """A hierarchy knows what mount(8) is told."""
-    transcript = parse("hierarchies: v1:cpu,cpuacct,xattr v1:name=a v2 v2:nsdelegate\n\n    # true\n", path=PATH)
+def test_a_suite_without_headers_has_none() -> None:
+    """The headers that another suite defines are unknown, and so is the path that belongs to them."""
+    for header in ("mounted: v2", "at: /mnt"):
+        with pytest.raises(CaseError, match="unknown header"):
+            parse(f"{header}\n\n    # true\n", path=PATH)
 
-    assert [(h.file_system, h.mount_options) for h in transcript.hierarchies] == [
-        ("cgroup", "cpu,cpuacct,xattr"),
-        ("cgroup", "none,name=a"),
-        ("cgroup2", ""),
-        ("cgroup2", "nsdelegate"),
-    ]
+
+def test_the_command_of_a_preparation_quotes_its_words() -> None:
+    """A word is one word of the shell, whatever it holds; the path is the suite's when the case names none."""
+    transcript = parse("loaded: a;b $(c)\nmounted: v2\n\n    # true\n", path=PATH, preparations=(LOADED, MOUNTED))
+
+    assert preparation_command(transcript.preparations) == "load 'a;b' '$(c)' && mount-all /sys/fs/cgroup v2"
+    assert preparation_command(()) == ""
 
 
 def test_defaults_without_a_header() -> None:
@@ -92,15 +97,14 @@ def test_defaults_without_a_header() -> None:
         transcript = parse(text, path=PATH)
 
         assert commands(transcript) == [("admin", "true")]
-        assert transcript.mount_point == "/sys/fs/cgroup"
         assert transcript.timeout_seconds is None
-        assert (transcript.title, transcript.hierarchies, transcript.varies) == ("", (), ())
+        assert (transcript.title, transcript.preparations, transcript.varies) == ("", (), ())
 
 
 @pytest.mark.parametrize(
     ("header", "line", "what", "remedy"),
     [
-        ("title: a\nhierachies: v2", 2, "unknown header 'hierachies'", "did you mean hierarchies?"),
+        ("title: a\nmouted: v2", 2, "unknown header 'mouted'", "did you mean mounted or"),
         ("Note: prose", 1, "unknown header 'Note'", "empty line above it"),
         ("title: a\ntitle: b", 2, "header 'title' is there twice, first in line 1", "put everything into one"),
         ("title:", 1, "header 'title' is empty", "give it a value"),
@@ -110,14 +114,9 @@ def test_defaults_without_a_header() -> None:
         ("timeout: soon", 1, "the time-out is no number of seconds", "timeout: 20"),
         ("timeout: 0", 1, "the time-out is no number of seconds", "timeout: 20"),
         ("timeout: inf", 1, "the time-out is no number of seconds", "timeout: 20"),
-        ("hierarchies: v2 v3", 1, "unknown hierarchy 'v3'", "v1:freezer"),
-        ("hierarchies: freezer", 1, "unknown hierarchy 'freezer'", "v1:freezer"),
-        ("hierarchies: v2:", 1, "unknown hierarchy 'v2:'", "v2:nsdelegate"),
-        ("hierarchies: v1:a,,b", 1, "unknown hierarchy 'v1:a,,b'", "v1:freezer"),
-        ("hierarchies: v1", 1, "hierarchy 'v1' needs controllers or one name", "v1:freezer"),
-        ("hierarchies: v1:none", 1, "hierarchy 'v1:none' needs controllers or one name", "v1:name=systemd"),
-        ("hierarchies: v2 v2", 1, "hierarchy 'v2' is there twice", "once"),
-        ("at: cgroup", 1, "the mount point is no absolute path", "/sys/fs/cgroup"),
+        ("mounted: v2 v3", 1, "mounted does not take 'v3'", "write v2 or v1:NAME"),
+        ("mounted: v2 v2", 1, "mounted names 'v2' twice", "write v2 or v1:NAME"),
+        ("at: cgroup", 1, "the value of 'at' is not an absolute path", "/mnt"),
         ("varies: 7 abc", 1, "'abc' has no digit that could vary", "numbers"),
         ("varies: 7 7", 1, "'7' is there twice", "once"),
         ("prompt: # ", 1, "the prompt cannot be read", 'prompt: admin "root@host:~# "'),

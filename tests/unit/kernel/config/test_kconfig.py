@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
-from harness.kernel.config.kconfig import ConfigSource, KernelConfig, Need, check_bootable, parse_config, parse_need
+from harness.kernel.config.kconfig import (
+    ConfigSource,
+    KernelConfig,
+    Need,
+    SuiteConfig,
+    check_bootable,
+    parse_config,
+    parse_need,
+    unset_options,
+)
 
 TEXT = """\
 #
@@ -42,7 +51,6 @@ CONFIG_SERIAL_8250_RUNTIME_UARTS=4
 CONFIG_PROC_FS=y
 CONFIG_SYSFS=y
 CONFIG_TMPFS=y
-CONFIG_CGROUPS=y
 CONFIG_MULTIUSER=y
 """
 
@@ -159,6 +167,24 @@ def test_each_need_of_the_guest_is_seen(option: str) -> None:
 
     assert lack.option == option
     assert str(lack) == f"{option} is not set: {lack.why}"
+
+
+def test_the_needs_of_a_suite_are_seen() -> None:
+    """What a suite cannot do without is told as what every guest needs, and only for that suite."""
+    suite = SuiteConfig(needs=((parse_need("CONFIG_X"), "there is nothing to test"),))
+
+    assert [str(lack) for lack in check_bootable(config(BOOTABLE), suite)] == [
+        "CONFIG_X is not set: there is nothing to test"
+    ]
+    assert check_bootable(config(f"{BOOTABLE}CONFIG_X=y\n"), suite) == ()
+
+
+def test_only_an_option_that_is_known_and_off_is_unset() -> None:
+    """An older kernel does not know the option, and may have what it stands for now."""
+    known = config("# CONFIG_A is not set\nCONFIG_B=y\n")
+
+    assert unset_options(["CONFIG_A", "CONFIG_B", "CONFIG_C"], known) == "CONFIG_A is not set"
+    assert unset_options(["CONFIG_A"], None) == ""
 
 
 @pytest.mark.parametrize("option", ["CONFIG_SERIAL_8250_NR_UARTS=32", "CONFIG_SERIAL_8250_RUNTIME_UARTS=4"])

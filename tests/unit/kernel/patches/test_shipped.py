@@ -144,8 +144,8 @@ def test_what_each_series_claims_is_read_without_its_patches(tmp_path: Path) -> 
         (tmp_path / name).mkdir()
         (tmp_path / name / "series.toml").write_text(text)
 
-    assert shipped_claims(tmp_path) == {"a": ("v0", {"x": "yes"}), "b": ("", {})}
+    assert shipped_claims({""}, tmp_path) == {"a": ("v0", {"x": "yes"}), "b": ("", {})}
 
     (tmp_path / "b" / "series.toml").write_text("[traits")
     with pytest.raises(SeriesError, match="is not TOML"):
-        shipped_claims(tmp_path)
+        shipped_claims({""}, tmp_path)

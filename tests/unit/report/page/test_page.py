@@ -21,10 +21,10 @@ from harness.report.page.details import pack
 from harness.report.page.html import content_policy, json_for_html, render_page
 from harness.results.folder import RUN_NAME
 from harness.results.selected import find_merged, find_reported
-from harness.semantics.shipped import shipped_semantics
+from harness.suite.load import case_files, default_suite, suite_semantics
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
-SEMANTICS = shipped_semantics()
+SEMANTICS = suite_semantics(default_suite())
 
 
 class Reader(HTMLParser):
@@ -68,7 +68,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def make(results: Path) -> str:
     """The page of the three kernels in a results folder."""
     reported = find_reported(save_runs(results), results=results)
-    return render_page(gather(reported, semantics=SEMANTICS, case_files=paths.case_files(), results=results))
+    return render_page(gather(reported, semantics=SEMANTICS, case_files=case_files(default_suite()), results=results))
 
 
 def unpack(text: str) -> Any:

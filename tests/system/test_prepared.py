@@ -11,18 +11,20 @@ import pytest
 from harness import pipeline
 from harness.base.deadline import Deadline
 from harness.base.store import Store
-from harness.guest import mounted
-from harness.guest.mounted import KIND, find_mounted
+from harness.guest import prepared
+from harness.guest.prepared import KIND, find_prepared
 from harness.guest.template import Template, cloned
-from harness.run.play import mount_command, mount_hierarchies
+from harness.run.play import prepare_machine
 from harness.session.console_name import ConsoleName
 from harness.session.header import read_header
+from harness.session.preparation import preparation_command
+from harness.suite.load import default_suite
 
 pytestmark = pytest.mark.boot
 
 SOON = 60.0
-WANTED = read_header(("hierarchies: v1:freezer v2", ""), path="a.session").hierarchies
-MOUNT = mount_command(WANTED, at="/sys/fs/cgroup")
+HEADER = read_header(("hierarchies: v1:freezer v2", ""), path="a.session", preparations=default_suite().preparations)
+MOUNT = preparation_command(HEADER.preparations)
 STATE_OF_THE_GUEST = "cat /proc/mounts; ls /run /tmp; echo $BASHPID $! $?; sh -c 'echo $$'"
 
 
@@ -36,7 +38,7 @@ def own(template: Template, tmp_path: Path) -> Template:
 
 def wish(template: Template, command: str = MOUNT) -> Template | None:
     """Want hierarchies."""
-    return find_mounted(template, command, deadline=Deadline.after(SOON))
+    return find_prepared(template, command, deadline=Deadline.after(SOON))
 
 
 def state(template: Template, folder: Path, *, mount: str) -> str:
@@ -44,8 +46,8 @@ def state(template: Template, folder: Path, *, mount: str) -> str:
     folder.mkdir()
     deadline = Deadline.after(SOON)
     with cloned(template, folder=folder, deadline=deadline) as machine:
-        machine.mounted = mount
-        mount_hierarchies(machine, WANTED, at="/sys/fs/cgroup", deadline=deadline)
+        machine.prepared = mount
+        prepare_machine(machine, MOUNT, deadline=deadline)
         return machine.console(ConsoleName.ADMIN, deadline=deadline).run(STATE_OF_THE_GUEST, deadline=deadline).output
 
 
@@ -66,7 +68,7 @@ def test_made_at_the_second_wish(own: Template, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["nsctl hierarchies /sys/fs/cgroup v1:nothing", "echo 512 >/proc/sys/kernel/tainted", "echo said", "kill -9 $$"],
+    ["cgctl hierarchies /sys/fs/cgroup v1:nothing", "echo 512 >/proc/sys/kernel/tainted", "echo said", "kill -9 $$"],
 )
 def test_what_goes_wrong_is_not_kept(own: Template, command: str) -> None:
     """Hierarchies that cannot be mounted, a kernel that becomes tainted or a shell that dies are each case's to see."""
@@ -83,7 +85,7 @@ def test_no_hierarchies_no_wish(own: Template) -> None:
 
 def test_the_least_used_make_room(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store does not fill up with them; what was used last stays."""
-    monkeypatch.setattr(mounted, "_KEPT", 1)
+    monkeypatch.setattr(prepared, "_KEPT", 1)
     for command in ("true", "true", ": two", ": two"):
         wish(own, command)
     left = [path for path in (own.folder.parents[1] / KIND).iterdir() if path.is_dir()]
@@ -104,13 +106,13 @@ def test_a_machine_is_had_although_its_template_went_away(
 ) -> None:
     """One that is removed before QEMU has opened it costs nothing but the mounts."""
     gone = replace(own, folder=tmp_path / "gone")
-    monkeypatch.setattr(pipeline, "find_mounted", lambda *_, **__: gone)
+    monkeypatch.setattr(pipeline, "find_prepared", lambda *_, **__: gone)
     lease = pipeline._machine_of(
-        own.request, own, mount=MOUNT, folder=tmp_path / "machine", deadline=Deadline.after(SOON)
+        own.request, own, preparation=MOUNT, folder=tmp_path / "machine", deadline=Deadline.after(SOON)
     )
     with lease as machine:
         said = machine.console(ConsoleName.ADMIN, deadline=Deadline.after(SOON)).run(
             "echo here", deadline=Deadline.after(SOON)
         )
 
-        assert (machine.mounted, said.output.strip()) == ("", "here")
+        assert (machine.prepared, said.output.strip()) == ("", "here")

@@ -1,7 +1,8 @@
-"""Templates in which hierarchies are mounted already: whoever clones one need not mount them.
+"""Templates in which the preparation of a case is done already: a clone of one need not do it.
 
-Mounting takes 0.3 s of the second that a short case has: emulation translates all of it anew in each clone. A template
-with hierarchies is itself made from a clone, and as pristine: nothing but the mounts was done in it.
+A preparation is a command of the suite (``harness/session/preparation.py``). A few mounts take 0.3 s of the second that
+a short case has: emulation translates all of it again in each clone. A prepared template is itself made from a clone,
+and as pristine: nothing but the preparation was done in it.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from harness.guest.console import Unanswered
 from harness.guest.template import MEMORY, STATE, Template, cloned, read_taint, save_state
 from harness.session.console_name import ConsoleName
 
-KIND = "mounted-template"
+KIND = "prepared-template"
 """The kind of these products in the store."""
 
 _SECONDS = 60.0
 _KEPT = 60
-# The first case that wants a set of hierarchies mounts them itself: for one, a template is not worth its making.
+# The first case that wants a preparation does it itself: for one, a template is not worth its making.
 _WISHES = 2
 
 
 class _NotPristineError(Exception):
-    """The hierarchies cannot be mounted, or the kernel had something to say to it: each case has to see that itself."""
+    """The preparation failed, or printed something, or the kernel did: each case has to see that itself."""
 
 
-def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Template | None:
-    """The template in which a command has mounted hierarchies; made when they are wanted a second time.
+def find_prepared(template: Template, command: str, *, deadline: Deadline) -> Template | None:
+    """Find the template in which a preparation is done; made when that is wanted a second time.
 
-    :param command: what is typed at the admin console to mount them.
-    :return: None when a case is to mount them itself: nobody wanted them before, or it went wrong.
+    :param command: the preparation: what is typed at the admin console.
+    :return: None when a case is to do it itself: it was not wanted before, or it went wrong.
     """
     if not command:
         return None
@@ -56,7 +57,7 @@ def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Tem
             return None
         try:
             place = store.make(
-                KIND, key, lambda folder: _mount_and_save(template, command, folder, deadline), deadline=deadline
+                KIND, key, lambda folder: _prepare_and_save(template, command, folder, deadline), deadline=deadline
             )
         except (_NotPristineError, Unanswered):
             store.remember(KIND, key, {"wishes": -1})
@@ -73,8 +74,8 @@ def find_mounted(template: Template, command: str, *, deadline: Deadline) -> Tem
     return replace(template, folder=place)
 
 
-def _mount_and_save(template: Template, command: str, folder: Path, deadline: Deadline) -> None:
-    """Clone, mount, save.
+def _prepare_and_save(template: Template, command: str, folder: Path, deadline: Deadline) -> None:
+    """Clone, prepare, save.
 
     :raises _NotPristineError: see there. :raises Unanswered, HarnessError: the machine or QEMU does not do it.
     """
@@ -93,7 +94,7 @@ def _mount_and_save(template: Template, command: str, folder: Path, deadline: De
 
 
 def _make_room(store: Store) -> None:
-    """Drop those that were not used for longest; whoever wants one then makes it anew."""
+    """Drop those that were not used for longest; they are made again when they are wanted."""
     used = []
     for path in (store.folder / KIND).iterdir():
         if path.name.startswith(".") or not path.is_dir():

@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cgctl - what the cases of cgroup namespaces need in the guest besides nsctl.
+ *
+ *	cgctl hierarchies [-v] PATH SPEC...
+ *		mounts cgroup hierarchies; SPEC is v1:CONTROLLERS, v1:name=NAME, v2 or v2:OPTIONS.
+ *		v2 alone is mounted on PATH. With any v1 a tmpfs is mounted on PATH, each v1 on
+ *		PATH/CONTROLLERS (PATH/NAME) and v2 on PATH/unified. A kernel without the type
+ *		cgroup2 gets -t cgroup -o __DEVEL__sane_behavior, and a line says so. Else there
+ *		is a line for what failed only, or for each with -v
+ *	cgctl storm SECONDS WORKERS PATH
+ *		as many processes make cgroups in the directory PATH, enter them, make and enter
+ *		cgroup namespaces, mount, read, exit and remove, all at once and for that long;
+ *		failures on the way are ignored. The result is how often all of it was done
+ *	cgctl iterator ID
+ *		bpf(2): a link of a program that iterates over the one cgroup that has this ID, the
+ *		number of its inode in the default hierarchy; the kernel looks the ID up
+ *
+ * Lines are those of nsctl: "hierarchy(v2, /mnt) = -1 EBUSY". Exit status: 0 when all succeeded, 1
+ * when something failed, 64 for a wrong command line. That of "hierarchies" is 4 when the kernel
+ * has no such controller or file system type, by /proc/cgroups and /proc/filesystems; the output
+ * is then one line that names it: "this kernel has no controller blkio (hierarchy(...) = -1 EINVAL)".
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 16384
+#define STATUS_MISSING 4
+#define STATUS_USAGE 64
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static int exit_status;
+
+/* ---- what is printed ---- */
+
+static const char *error_name(int error)
+{
+	const char *name = strerrorname_np(error);
+
+	return name ? name : "E?";
+}
+
+/* The line of a call: "CALL = 0", or "CALL = -1 ENAME". */
+static void __attribute__((format(printf, 4, 5)))
+describe(char *line, size_t size, long result, const char *format, ...)
+{
+	int error = errno;
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(line, size, format, list);
+	va_end(list);
+	if (length < 0 || (size_t)length >= size)
+		return;
+	if (result < 0)
+		snprintf(line + length, size - length, " = -1 %s", error_name(error));
+	else
+		snprintf(line + length, size - length, " = %ld", result);
+}
+
+/* Prints the line of a call, and sets the exit status when it failed. */
+#define report(result, ...)                                                                        \
+	({                                                                                         \
+		char reported[LINE_SIZE / 2];                                                      \
+		long value = (result);                                                             \
+                                                                                                   \
+		describe(reported, sizeof(reported), value, __VA_ARGS__);                          \
+		puts(reported);                                                                    \
+		if (value < 0)                                                                     \
+			exit_status = 1;                                                           \
+		value >= 0;                                                                        \
+	})
+
+static unsigned long long number_of(const char *word)
+{
+	return strtoull(word, NULL, 0);
+}
+
+/* ---- files and processes ---- */
+
+static void close_quietly(int fd)
+{
+	int error = errno;
+
+	close(fd);
+	errno = error;
+}
+
+static ssize_t read_all(int fd, char *text, size_t size)
+{
+	ssize_t length = 0, done = 0;
+
+	while ((size_t)length < size && (done = read(fd, text + length, size - length)) != 0) {
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		length += done;
+	}
+	return length;
+}
+
+static void wait_for(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* ---- hierarchies ---- */
+
+/* The flags of a systemd machine. */
+#define HIERARCHY_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+/* Options of a v1 mount that are no controllers: parse_cgroup1_options() of kernel/cgroup/cgroup-v1.c. */
+static const char *const flags[] = {
+	"none", "all", "noprefix", "clone_children", "cpuset_v2_mode", "xattr", "favordynmods",
+};
+
+/* What was printed, or would have been: lines of calls, in their order. */
+static char said[LINE_SIZE];
+
+/* What the kernel does not have, separated by ", ". */
+static char missing[LINE_SIZE / 4];
+
+static void append(char *text, size_t size, const char *separator, const char *more)
+{
+	size_t length = strlen(text);
+
+	snprintf(text + length, size - length, "%s%s", length ? separator : "", more);
+}
+
+/* Whether one of the words of a file is this one. */
+static bool has_word(const char *file, const char *wanted)
+{
+	char text[LINE_SIZE], *rest = text, *word;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close_quietly(fd);
+	if (length < 0)
+		return false;
+	text[length] = '\0';
+	while ((word = strsep(&rest, " \t\n")))
+		if (!strcmp(word, wanted))
+			return true;
+	return false;
+}
+
+static bool is_offered(const char *word)
+{
+	return has_word("/proc/cgroups", word) || has_word("/proc/filesystems", word);
+}
+
+static bool is_controller(const char *option)
+{
+	size_t i;
+
+	if (strchr(option, '='))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (!strcmp(option, flags[i]))
+			return false;
+	return true;
+}
+
+/* Notes what a hierarchy needs and the kernel does not list. */
+static void find_missing(const char *spec)
+{
+	char options[512], name[600], *rest = options, *option;
+
+	if (spec[1] == '2') {
+		if (!is_offered("cgroup2"))
+			append(missing, sizeof(missing), ", ", "file system type cgroup2");
+		return;
+	}
+	snprintf(options, sizeof(options), "%s", spec + 3);
+	while ((option = strsep(&rest, ","))) {
+		if (!is_controller(option) || is_offered(option))
+			continue;
+		snprintf(name, sizeof(name), "controller %s", option);
+		append(missing, sizeof(missing), ", ", name);
+	}
+}
+
+/* One hierarchy at its place. Before 4.5 the default one had no type but a developers' option. */
+static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
+{
+	const char *type = spec[1] == '1' ? "cgroup" : "cgroup2";
+	const char *data = spec[2] == ':' ? spec + 3 : NULL;
+	char named[128], line[LINE_SIZE / 4];
+	int result;
+
+	if (data && !strncmp(spec, "v1:name=", 8)) {
+		snprintf(named, sizeof(named), "none,%s", data);
+		data = named;
+	}
+	result = mount(type, place, type, HIERARCHY_FLAGS, data);
+	if (result < 0 && errno == ENODEV && !data) {
+		data = "__DEVEL__sane_behavior";
+		result = mount("cgroup", place, "cgroup", HIERARCHY_FLAGS, data);
+		if (result == 0) {
+			snprintf(line, sizeof(line), "hierarchy(%s, %s) = 0 by -t cgroup -o %s", spec, place, data);
+			append(said, sizeof(said), "\n", line);
+			return true;
+		}
+	}
+	if (result < 0 || verbose) {
+		describe(line, sizeof(line), result, "hierarchy(%s, %s)", spec, place);
+		append(said, sizeof(said), "\n", line);
+	}
+	return result == 0;
+}
+
+/* All of them; whether each was mounted. */
+static bool mount_hierarchies(const char *path, char **spec, int count, bool verbose)
+{
+	bool done = true, any_v1 = false;
+	char place[512];
+	int i;
+
+	for (i = 0; i < count; i++)
+		any_v1 |= spec[i][1] == '1';
+	mkdir(path, 0755);
+	if (any_v1 && mount("tmpfs", path, "tmpfs", HIERARCHY_FLAGS, "mode=755") < 0) {
+		describe(said, sizeof(said), -1, "mount(tmpfs, %s, tmpfs)", path);
+		return false;
+	}
+	for (i = 0; i < count; i++) {
+		const char *folder = spec[i][1] == '1' ? spec[i] + 3 : "unified";
+
+		if (!strncmp(folder, "name=", 5))
+			folder += 5;
+		if (any_v1)
+			snprintf(place, sizeof(place), "%s/%s", path, folder);
+		else
+			snprintf(place, sizeof(place), "%s", path);
+		mkdir(place, 0755);
+		done &= mount_hierarchy(spec[i], place, verbose);
+	}
+	return done;
+}
+
+static bool do_hierarchies(char **word, int count)
+{
+	bool verbose = !strcmp(word[0], "-v"), done;
+	char *newline;
+	int i;
+
+	word += verbose;
+	count -= verbose;
+	done = mount_hierarchies(word[0], word + 1, count - 1, verbose);
+	for (i = 1; i < count && !done; i++)
+		find_missing(word[i]);
+	if (!done && missing[0]) {
+		while ((newline = strchr(said, '\n')))
+			*newline = ' ';
+		printf("this kernel has no %s (%s)\n", missing, said);
+		exit_status = STATUS_MISSING;
+		return false;
+	}
+	if (said[0])
+		puts(said);
+	exit_status = !done;
+	return done;
+}
+
+/* ---- cgroups by ID ---- */
+
+#define BTF_FUNC 12
+#define BPF_LOAD 5
+#define BPF_LINK 28
+#define BPF_TRACING 26
+#define BPF_ITERATOR 28
+
+/* From linux/bpf.h of Linux 6.1, as far as they are needed: the host's may be older. */
+struct bpf_load {
+	unsigned int type, instruction_count;
+	unsigned long long instructions, license;
+	unsigned int unused[11], attach_type, unused_too[9], attach_btf_id, btf_fd;
+};
+
+struct bpf_link {
+	unsigned int program, target, attach_type, flags;
+	unsigned long long info;
+	unsigned int info_size;
+};
+
+struct bpf_cgroup {
+	unsigned int order, fd;
+	unsigned long long id;
+};
+
+/* The bytes behind a type of the kernel's type information, by its kind; -1: not known here. */
+static int btf_tail(unsigned int kind, unsigned int count)
+{
+	switch (kind) {
+	case 1: case 14: case 17:		/* integer, variable, tag of a declaration */
+		return 4;
+	case 3:					/* array */
+		return 12;
+	case 4: case 5: case 15: case 19:	/* structure, union, section, 64-bit enumeration */
+		return 12 * count;
+	case 6: case 13:			/* enumeration, prototype */
+		return 8 * count;
+	default:
+		return kind <= 19 ? 0 : -1;
+	}
+}
+
+/* The number of a function in /sys/kernel/btf/vmlinux; 0 and errno when it is not there. */
+static unsigned int btf_function(const char *name)
+{
+	unsigned int id = 1, *header, *type, *end;
+	static char text[16 << 20];
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC), tail = 0;
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text));
+	const char *names;
+
+	if (fd >= 0)
+		close_quietly(fd);
+	if (length < 24)
+		return 0;
+	header = (unsigned int *)text;
+	type = (unsigned int *)(text + header[1] + header[2]);
+	end = (unsigned int *)((char *)type + header[3]);
+	names = text + header[1] + header[4];
+	for (; type < end && tail >= 0; id++, type += 3 + tail / 4) {
+		unsigned int kind = type[1] >> 24 & 0x1f;
+
+		if (kind == BTF_FUNC && !strcmp(names + type[0], name))
+			return id;
+		tail = btf_tail(kind, type[1] & 0xffff);
+	}
+	errno = ENOENT;
+	return 0;
+}
+
+static bool do_iterator(char **word, int count)
+{
+	static const unsigned long long instructions[] = { 0xb7, 0x95 };	/* r0 = 0; exit */
+	struct bpf_cgroup cgroup = { .order = 1, .id = number_of(word[0]) };
+	struct bpf_load load = {
+		.type = BPF_TRACING,
+		.instruction_count = ARRAY_SIZE(instructions),
+		.instructions = (unsigned long)instructions,
+		.license = (unsigned long)"GPL",
+		.attach_type = BPF_ITERATOR,
+		.attach_btf_id = btf_function("bpf_iter_cgroup"),
+	};
+	struct bpf_link link = {
+		.attach_type = BPF_ITERATOR,
+		.info = (unsigned long)&cgroup,
+		.info_size = sizeof(cgroup),
+	};
+	int program, result;
+
+	(void)count;
+	if (!load.attach_btf_id)
+		return report(-1, "btf(bpf_iter_cgroup)");
+	program = syscall(SYS_bpf, BPF_LOAD, &load, sizeof(load));
+	if (program < 0)
+		return report(-1, "bpf(BPF_PROG_LOAD)");
+	link.program = program;
+	result = syscall(SYS_bpf, BPF_LINK, &link, sizeof(link));
+	close_quietly(program);
+	if (result >= 0)
+		close(result);
+	return report(result < 0 ? -1 : 0, "iterator(%s)", word[0]);
+}
+
+/* ---- all at once ---- */
+
+static bool is_over(const struct timespec *end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
+}
+
+static void try_to_write(const char *directory, const char *file, const char *text)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+static void try_to_read(const char *path)
+{
+	static char text[LINE_SIZE];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (read_all(fd, text, sizeof(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+static void try_to_enter(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	syscall(SYS_setns, fd, CLONE_NEWCGROUP);
+	close(fd);
+}
+
+/* One life: into a cgroup, a namespace, another one, a mount, and out. */
+static void __attribute__((noreturn)) live_once(const char *directory, unsigned int dice)
+{
+	try_to_write(directory, "cgroup.procs", "0");
+	if (dice & 1)
+		try_to_write(directory, "tasks", "0");
+	if (syscall(SYS_unshare, CLONE_NEWCGROUP | (dice & 2 ? CLONE_NEWNS : 0)) < 0)
+		_exit(1);
+	if (dice & 4)
+		try_to_enter(getpid() - 1 - (dice >> 8) % 4);
+	try_to_read("/proc/self/cgroup");
+	if (dice & 2) {
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+		if (mount("cgroup2", "/mnt", "cgroup2", 0, NULL) == 0) {
+			mkdir("/mnt/inner", 0755);
+			try_to_read("/mnt/cgroup.procs");
+			rmdir("/mnt/inner");
+		}
+		try_to_read("/proc/self/mountinfo");
+		if (dice & 8)
+			umount2("/mnt", MNT_DETACH);
+	}
+	if (dice & 16)
+		syscall(SYS_unshare, CLONE_NEWCGROUP);
+	_exit(0);
+}
+
+/* Rounds of a worker until the end; two lives in each, and the cgroup is removed under the second. */
+static long work(const char *path, int worker, const struct timespec *end)
+{
+	unsigned int dice = 2654435761u * (worker + 1);
+	char directory[256];
+	long rounds = 0;
+	pid_t pid[2];
+	int i;
+
+	for (; !is_over(end); rounds++) {
+		snprintf(directory, sizeof(directory), "%s/storm-%d-%ld", path, worker, rounds % 3);
+		mkdir(directory, 0755);
+		for (i = 0; i < 2; i++) {
+			dice = dice * 1664525 + 1013904223;
+			pid[i] = fork();
+			if (pid[i] == 0)
+				live_once(directory, dice >> 12);
+		}
+		rmdir(directory);
+		for (i = 0; i < 2; i++)
+			if (pid[i] > 0)
+				wait_for(pid[i]);
+		rmdir(directory);
+	}
+	for (i = 0; i < 3; i++) {
+		snprintf(directory, sizeof(directory), "%s/storm-%d-%d", path, worker, i);
+		rmdir(directory);
+	}
+	return rounds;
+}
+
+static bool do_storm(char **word, int count)
+{
+	int i, workers = number_of(word[1]), sums[2];
+	struct timespec end;
+	long rounds, sum = 0;
+
+	(void)count;
+	if (pipe2(sums, O_CLOEXEC))
+		return report(-1, "pipe2()");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += number_of(word[0]);
+	for (i = 0; i < workers; i++) {
+		if (fork())
+			continue;
+		rounds = work(word[2], i, &end);
+		_exit(write(sums[1], &rounds, sizeof(rounds)) != sizeof(rounds));
+	}
+	close(sums[1]);
+	while (read(sums[0], &rounds, sizeof(rounds)) == sizeof(rounds))
+		sum += rounds;
+	close(sums[0]);
+	while (wait(NULL) > 0)
+		;
+	return report(sum, "storm(%s, %s, %s)", word[0], word[1], word[2]);
+}
+
+/* ---- the command line ---- */
+
+static bool is_number(const char *word)
+{
+	char *end;
+
+	strtoull(word, &end, 0);
+	return isdigit((unsigned char)word[0]) && !*end;
+}
+
+static bool is_spec(const char *word)
+{
+	if (!strcmp(word, "v2"))
+		return true;
+	return (!strncmp(word, "v1:", 3) || !strncmp(word, "v2:", 3)) && word[3];
+}
+
+static const struct command {
+	const char *name, *usage;
+	int least;
+	bool (*run)(char **word, int count);
+} commands[] = {
+	{ "hierarchies", "hierarchies [-v] PATH v1:CONTROLLERS|v1:name=NAME|v2[:OPTIONS]...", 2,
+	  do_hierarchies },
+	{ "storm", "storm SECONDS WORKERS PATH", 3, do_storm },
+	{ "iterator", "iterator ID", 1, do_iterator },
+};
+
+static void __attribute__((noreturn, format(printf, 2, 3)))
+usage(const struct command *command, const char *format, ...)
+{
+	va_list list;
+	size_t i;
+
+	fputs("cgctl: ", stderr);
+	va_start(list, format);
+	vfprintf(stderr, format, list);
+	va_end(list);
+	fputs("\nusage:\n", stderr);
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!command || command == &commands[i])
+			fprintf(stderr, "  cgctl %s\n", commands[i].usage);
+	exit(STATUS_USAGE);
+}
+
+/* Checks the words of a command before anything is done. */
+static void check(const struct command *command, char **word, int count)
+{
+	int i, first = command->run == do_hierarchies && count && !strcmp(word[0], "-v");
+
+	if (count - first < command->least)
+		usage(command, "'%s' ends too early", command->name);
+	if (command->run != do_hierarchies) {
+		if (count > command->least)
+			usage(command, "'%s' is too much", word[command->least]);
+		for (i = 0; i < (command->run == do_storm ? 2 : 1); i++)
+			if (!is_number(word[i]))
+				usage(command, "'%s' is not a number", word[i]);
+		return;
+	}
+	for (i = first + 1; i < count; i++)
+		if (!is_spec(word[i]))
+			usage(command, "'%s' is not a hierarchy", word[i]);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2)
+		usage(NULL, "no command");
+	for (i = 0; i < ARRAY_SIZE(commands) && strcmp(argv[1], commands[i].name); i++)
+		;
+	if (i == ARRAY_SIZE(commands))
+		usage(NULL, "'%s' is not a command", argv[1]);
+	check(&commands[i], argv + 2, argc - 2);
+	commands[i].run(argv + 2, argc - 2);
+	return exit_status;
+}

@@ -1,0 +1,62 @@
+"""``harness suite``: a suite of cases written, or checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.base.errors import ExitStatus
+
+
+@click.group(short_help="Write a suite of cases, or check one.")
+def suite() -> None:
+    """Write a suite of cases, or check one.
+
+    A suite is a folder with a suite.toml: cases of one subject, and what only
+    they need of the kernel, the guest and the harness.
+    """
+
+
+@suite.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", default="", help="Name of the suite.  [default: that of the folder]")
+def new(folder: Path, name: str) -> int:
+    """Write a suite to FOLDER that passes and shows how each thing is done.
+
+    \b
+    Exit status:
+      0    it is written
+      4    wrong usage: FOLDER is not empty, the name is taken
+    """
+    from harness.suite.template import write_suite
+
+    for path in write_suite(folder, name):
+        click.echo(path)
+    click.echo(f"try it: harness run --suite {folder}")
+    return 0
+
+
+@suite.command()
+@click.argument("word", metavar="[NAME|FOLDER]", default=".")
+def check(word: str) -> int:
+    """Show everything that is wrong with a suite; nothing is booted.
+
+    \b
+    Exit status:
+      0    nothing is wrong
+      2    something is
+      4    wrong usage: there is no such folder
+    """
+    from harness.suite.check import check_suite
+    from harness.suite.load import case_paths, folder_of
+
+    found, faults = check_suite(folder_of(word))
+    for fault in faults:
+        click.echo(fault)
+    if faults:
+        click.echo(f"{len(faults)} fault{'' if len(faults) == 1 else 's'}", err=True)
+        return int(ExitStatus.CASE_BROKEN)
+    assert found is not None
+    click.echo(f"{found.name}: {found.title}; {len(case_paths(found))} case files, nothing is wrong")
+    return 0

@@ -43,6 +43,7 @@ PURPOSES = {
     "kernel.toolchain": "compilers, missing tools",
     "kernel.git": "git commands, work trees",
     "kernel.sandbox": "bubblewrap, limits",
+    "suite": "suites: suite.toml, checks, template",
     "results": "run folders, comparison, history",
     "semantics": "traits, profiles, judging",
     "session": "the language of session files",

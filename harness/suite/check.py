@@ -32,7 +32,7 @@ _COMPILE_SECONDS = 60.0
 def check_suite(folder: Path) -> tuple[Suite | None, tuple[str, ...]]:
     """Find everything that is wrong with the suite in a folder.
 
-    :return: the suite, as far as it could be read, and each fault as it is told to people.
+    :return: the suite, as far as it could be read, and each fault as it is shown to people.
     """
     folder = folder.resolve()
     faults: list[str] = []
@@ -76,7 +76,7 @@ def _noting(faults: list[str]) -> Iterator[None]:
 
 
 def _check_traits(suite: Suite, semantics: Semantics) -> list[str]:
-    """Features that are shown by a trait that there is not."""
+    """Find features that name an unknown trait."""
     return [
         f"{suite.file}: feature.{one.word}.shown_by: {complaint}"
         for one in suite.features

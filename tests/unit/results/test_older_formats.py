@@ -14,17 +14,20 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
+from harness.base.suites_file import legacy_name
+from harness.bisect.state import dump_bisect
 from harness.bisect.state_file import STATE_NAME, load_state
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import FORMAT_VERSION, NO_KERNEL_ID, KnownNote, ProblemKind, dump_run
 from harness.model.series_record import PatchState, SeriesRecord, dump_series
 from harness.model.verdict import Outcome
 from harness.report.formats.series_mail import render_mail
+from harness.results.case_ids import current_case_id, current_run
 from harness.results.compare import ChangeKind, compare
 from harness.results.find_run import is_without_kernel, joint_members
 from harness.results.folder import RUN_NAME, load_run
 from harness.results.kernel_line import kernel_line
-from harness.results.older_formats import upgrade_run, upgrade_series
+from harness.results.older_formats import moved_case_id, upgrade_run, upgrade_series
 from harness.results.records import load_run_record, load_series
 from harness.results.sightings import why_not
 
@@ -37,7 +40,7 @@ BUILT = RESULTS / "2026-11-30T090630Z-deb-src-6.1+mountinfo-unscoped"
 NO_KERNEL = RESULTS / "2026-11-30T090929Z-deb-src-6.1+breaks.mbox"
 SERIES = RESULTS / "2026-11-30T090628Z-series-mountinfo-unscoped"
 BREAKS = RESULTS / "2026-11-30T090929Z-series-breaks"
-TODAY = "cases/"
+TODAY = f"{legacy_name()}/"
 """What the id of a case begins with today."""
 FOLDERS = sorted(file.parent for file in RESULTS.glob("*/run.json"))
 
@@ -52,11 +55,12 @@ def series_in(folder: Path) -> SeriesRecord:
 def test_a_run_is_read_and_written_in_the_format_of_today(folder: Path) -> None:
     """All that the old file says is there; written again, it is a file of today that comes back the same."""
     run = load_run(folder)
-    old, new = (json.loads(text) for text in ((folder / RUN_NAME).read_text(), dump_run(run)))
+    before = (folder / RUN_NAME).read_text().replace('"cases/', f'"{TODAY}')
+    old, new = (json.loads(text) for text in (before, dump_run(run)))
 
     assert run.format_version == FORMAT_VERSION
     assert load_run_record(dump_run(run)) == run
-    assert old.keys() == new.keys()
+    assert old.keys() == new.keys() - {"suite"}
     assert all(before.items() <= after.items() for before, after in zip(old["traits"], new["traits"], strict=True))
     assert old["kernel"].items() <= new["kernel"].items()
 
@@ -194,12 +198,57 @@ def test_a_diff_with_a_run_of_today_shows_no_case_gone_or_new() -> None:
     before = load_run(DEB)
     names = [f"{TODAY}{one['id'].removeprefix('cases/')}" for one in raw["cases"]]
     cases = tuple(replace(case, id=name) for case, name in zip(before.cases, names, strict=True))
-    today = load_run_record(dump_run(replace(before, started=before.started + 86400.0, cases=cases)))
+    today = load_run_record(
+        dump_run(replace(before, started=before.started + 86400.0, suite=legacy_name(), cases=cases))
+    )
     comparison = compare(before, today)
 
     assert len(before.cases) > 200
     assert not [one.id for one in comparison.cases if one.change in (ChangeKind.GONE, ChangeKind.NEW)]
     assert not comparison.failures
+
+
+def test_every_id_of_before_names_its_suite_now() -> None:
+    """In cases, sightings, traits and reasons; a record that names its suite is left alone."""
+    run = load_run(DEB)
+    ids = [case.id for case in run.cases]
+    places = [seen.where for case in run.cases for seen in case.sightings] + [
+        at for one in run.traits for at in one.where
+    ]
+
+    assert {one.partition("/")[0] for one in [*ids, *places]} == {legacy_name()}
+    assert {case.classname.partition(".")[0] for case in run.cases} == {legacy_name()}
+    assert not [case.reason for case in run.cases if case.reason.startswith("cases/")]
+    mine = replace(run, suite="/home/u/mine", cases=(replace(run.cases[0], id="cases/a.session"),))
+    assert current_run(mine) == mine
+
+
+def test_the_targets_of_a_bisection_of_before_name_their_suite_now(tmp_path: Path) -> None:
+    """Its cases, its files and what its steps have seen of them."""
+    text = (OLD / "bisect" / STATE_NAME).read_text()
+    (tmp_path / STATE_NAME).write_text(text)
+    state = load_state(tmp_path)
+
+    assert state is not None
+    assert '"cases/' in text
+    assert '"cases/' not in dump_bisect(state)
+    assert "case cases/" not in dump_bisect(state)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("cases/views/x.session", "{suite}/views/x.session"),
+        ("cases/test_x.py::test_y[a/b]", "{suite}/test_x.py::test_y[a/b]"),
+        ("mine/x.session", "mine/x.session"),
+        ("casesx/x.session", "casesx/x.session"),
+        ("kernel/boots", "kernel/boots"),
+    ],
+)
+def test_an_id_of_before_becomes_one_of_today(old: str, new: str) -> None:
+    """Only what starts with the folder of all cases is changed, and without a legacy suite nothing is."""
+    assert current_case_id(old) == new.format(suite=legacy_name())
+    assert moved_case_id(old, "") == old
 
 
 @pytest.mark.parametrize("damage", [{"problems": "one"}, {"problems": [1]}, {"kernel": None}, {"cases": [None]}])

@@ -47,7 +47,7 @@ def run(cgctl: Path, line: str) -> process.Completed:
     ],
 )
 def test_a_wrong_command_line_does_nothing(cgctl: Path, line: str, complaint: str) -> None:
-    """It is told on standard error, with the usage, and the exit status is that of nsctl."""
+    """It is reported on standard error, with the usage, and the exit status is that of nsctl."""
     said = run(cgctl, line)
 
     assert said.status == 64
@@ -97,7 +97,7 @@ def test_hierarchies_say_only_what_fails(cgctl: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_a_hierarchy_that_is_there_and_is_refused_is_a_failure(cgctl: Path, tmp_path: Path) -> None:
-    """Where the folder cannot be made, the kernel lacks nothing: the line of the call, and status 1."""
+    """Where the folder cannot be made, nothing is missing in the kernel: the line of the call, and status 1."""
     (tmp_path / "file").touch()
     said = run(cgctl, f"hierarchies {tmp_path}/file v1:name=cgctl-test")
 

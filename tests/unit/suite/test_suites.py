@@ -84,7 +84,7 @@ def test_a_header_of_the_suite_is_its_command(folder: Path) -> None:
 
 
 def test_a_new_suite_is_not_written_over_anything(folder: Path, tmp_path: Path) -> None:
-    """Nor with a name that is none, or that a shipped suite has."""
+    """Nor with an invalid name, or one that a shipped suite has."""
     with pytest.raises(UsageError, match="is not empty"):
         write_suite(folder)
     with pytest.raises(UsageError, match="cannot be the name of a suite"):

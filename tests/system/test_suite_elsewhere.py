@@ -1,0 +1,107 @@
+"""A suite outside of the checkout works as a shipped one does: run, diff, history, semantics, accept, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.model.verdict import Outcome
+from harness.results.folder import load_run
+from tests.program import environment, harness
+
+pytestmark = pytest.mark.boot
+SECONDS = 600.0
+
+
+def start(*words: str | Path, cwd: Path) -> process.Completed:
+    """The harness, started in a folder that is not the checkout."""
+    return process.run(harness(*words), deadline=Deadline.after(SECONDS), check=False, env=environment(), cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a new suite, whose cases were run twice, and one of them with another release of its name."""
+    desk = tmp_path_factory.mktemp("desk")
+    assert start("suite", "new", "mine", cwd=desk).status == ExitStatus.AS_EXPECTED
+    # Of two runs this line is the same but for the ticket, which is noise of the suite.
+    with (desk / "mine/first.session").open("a") as file:
+        file.write("    # minectl ticket\n    ...\n")
+    for _ in range(2):
+        done = start("run", "deb", "--suite", "mine", "-n", "2", "--results", "results", cwd=desk)
+        assert done.status == ExitStatus.AS_EXPECTED, done.text + done.complaint
+    return desk
+
+
+def test_its_cases_are_run_by_its_own_means(desk: Path) -> None:
+    """Feature, preparation, helper, program, file, fixtures and traits: all of them are used, and all fits."""
+    run = load_run(desk / "results/latest")
+
+    assert {case.id: case.outcome for case in run.cases} == {
+        "mine/first.session": Outcome.MATCH,
+        "mine/test_first.py::test_names_of_all_lengths": Outcome.MATCH,
+    }
+    assert run.suite == str(desk / "mine")
+    assert [(one.trait, one.seen, one.expected) for one in run.traits] == [("name_of_child", "own", "own")]
+
+
+def test_two_runs_differ_in_noise_only(desk: Path) -> None:
+    """The suite is found by the record, without being named."""
+    told = start("diff", "last~1", "last", "--json", "--results", "results", cwd=desk)
+    found = json.loads(told.text)
+
+    assert told.status == ExitStatus.AS_EXPECTED, told.complaint
+    assert {one["change"] for one in found["cases"]} <= {"same"}
+
+
+def test_history_semantics_and_report_speak_of_it(desk: Path) -> None:
+    """Its cases, its traits, its page."""
+    history = start("history", "mine/first.session", "--results", "results", cwd=desk)
+    semantics = start("semantics", "--suite", "mine", "name_of_child", cwd=desk)
+    page = start("report", "--format", "html", "--output", "page.html", "--results", "results", cwd=desk)
+    learned = start("semantics", "--suite", "mine", "--learn", "results/latest", cwd=desk)
+
+    assert "mine/first.session" in history.text
+    assert "mine/first.session:" in semantics.text
+    assert page.status == learned.status == ExitStatus.AS_EXPECTED, page.complaint + learned.complaint
+    assert (desk / "page.html").stat().st_size > 10_000
+    assert "name_of_child" in (desk / "mine/seen.toml").read_text()
+
+
+def test_what_was_seen_is_accepted(desk: Path) -> None:
+    """A case that differs is rewritten in place, named by its id."""
+    case = desk / "mine/first.session"
+    case.write_text(case.read_text().replace("    last\n", "    the last\n"))
+    differs = start("run", "--suite", "mine", "--cases", "first.session", "--results", "accepted", cwd=desk)
+    accepted = start("accept", "--suite", "mine", "mine/first.session", "--results", "accepted", cwd=desk)
+
+    assert differs.status == ExitStatus.DIFFERS, differs.complaint
+    assert accepted.status == ExitStatus.AS_EXPECTED, accepted.complaint
+    assert "+    last" in accepted.text
+    assert "    last\n" in case.read_text()
+
+
+def test_a_case_without_what_it_needs_is_skipped(desk: Path) -> None:
+    """The reason is the suite's own: the output of a preparation that ends with status 4, or what a probe misses."""
+    suite = desk / "mine/suite.toml"
+    before = suite.read_text()
+    suite.write_text(before.replace("[ -e /proc/self/ns/uts ]", "false"))
+    missing = start("run", "--suite", "mine", "--results", "missing", cwd=desk)
+    suite.write_text(before.replace("minectl files {at} {words}", "echo no such thing at {at} {words}; (exit 4)"))
+    unprepared = start("run", "--suite", "mine", "--cases", "first.session", "--results", "unprepared", cwd=desk)
+    suite.write_text(before.replace("minectl files {at} {words}", "echo broken {at} {words}; false"))
+    broken = start("run", "--suite", "mine", "--cases", "first.session", "--results", "broken", cwd=desk)
+    suite.write_text(before)
+
+    # The profile says that the kernel has the feature: then its lack is no excuse.
+    assert "mainline-6.1 says that it has, so all cases are asked" in missing.text
+    assert [case.reason for case in load_run(desk / "unprepared/latest").cases] == [
+        "no such thing at /run/mine before after"
+    ]
+    assert unprepared.status == ExitStatus.AS_EXPECTED, unprepared.complaint
+    assert broken.status == ExitStatus.DIFFERS
+    assert "cannot be prepared: broken /run/mine before after" in broken.text

@@ -51,7 +51,7 @@ def run(number: int, cases: int, *, failing: int, image: int) -> RunRecord:
     """A run in which every so many-th case fails."""
     records = tuple(
         CaseRecord(
-            f"cases/theme{at % 9}/case{at}.session",
+            f"subject/theme{at % 9}/case{at}.session",
             f"cases.theme{at % 9}",
             f"case{at}",
             Outcome.MISMATCH if at % 50 < failing else Outcome.MATCH,
@@ -104,7 +104,7 @@ def measure_history(results: Path) -> list[Figure]:
         added.append(timed(add))
     queries: dict[str, float] = {}
     with opened_history(results, say=lambda text: None) as history:
-        name = "cases/theme1/case1.session"
+        name = "subject/theme1/case1.session"
         asked: dict[str, Callable[[], object]] = {
             "case": lambda: case_history_lines(name, timelines(history.entries(CASE, name)), 80),
             "trait": lambda: timelines(history.entries(TRAIT, "trait0")),

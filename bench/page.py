@@ -25,7 +25,7 @@ def make_runs(results: Path) -> list[str]:
     """The run folders of so many kernels; their names."""
     semantics = suite_semantics(default_suite())
     traits = tuple(
-        TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("cases/a:1",))
+        TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("subject/a:1",))
         for name, trait in semantics.traits.items()
     )
     names = []
@@ -46,7 +46,7 @@ def make_runs(results: Path) -> list[str]:
 
 def _case(kernel: int, at: int, trait: TraitRecord) -> CaseRecord:
     """One case of ten differs on every third kernel; one of twenty fails."""
-    identity = f"cases/theme{at % 15}/case-{at}.session"
+    identity = f"subject/theme{at % 15}/case-{at}.session"
     is_bad = at % 20 == 0 and kernel % 3 == 1
     path = f"/../b{kernel % 3 if at % 10 == 0 else ''}"
     pid = 412 if at % 5 else 400 + 7 * kernel + at  # learned by `varies`; where nothing was learned, noise

@@ -39,6 +39,7 @@ PURPOSES = {
     "kernel.image": "facts read from an image",
     "kernel.patches": "read and apply a series",
     "kernel.config": "fragments, Kconfig",
+    "kernel.mail": "mails and diffs, read",
     "kernel.source": "packages and trees",
     "kernel.toolchain": "compilers, missing tools",
     "kernel.git": "git commands, work trees",

@@ -20,7 +20,12 @@ SECONDS = 600.0
 
 def start(*words: str | Path, cwd: Path) -> process.Completed:
     """The harness, started in a folder that is not the checkout."""
-    return process.run(harness(*words), deadline=Deadline.after(SECONDS), check=False, env=environment(), cwd=cwd)
+    return process.run(
+        harness(*words),
+        deadline=Deadline.after(SECONDS),
+        check=False,
+        within=process.Surroundings(env=environment(), cwd=cwd),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ from harness.guest.prepared import find_prepared
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
+from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import UNKNOWN, KernelRecord
 from harness.semantics.profile import Declaration
 from harness.session.console_name import ConsoleName
@@ -121,7 +122,6 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
     from harness.guest.emulator import find_emulator
     from harness.kernel.resolve import resolve_kernel
-    from harness.model.kernel_spec import parse_spec
 
     context.report(PhaseStarted(f"kernel: {options.kernel}"))
     kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.building)
@@ -147,8 +147,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
             template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
         fresh = partial(_machine_of, request, template, deadline=context.deadline)
         kernel = _with_config(context, kernel, fresh(folder=logs / "config"))
-        of_kernel = f"{kernel.image_digest} {guest.digest}"
-        lacking = find_lacking(context, of_kernel, options.suite.features, fresh(folder=logs / "features"))
+        lacking = _lacking(context, kernel, guest, options.suite, fresh(folder=logs / "features"))
     return Prepared(
         request=request,
         template=template,
@@ -164,6 +163,17 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         lacking=lacking,
         suite=options.suite,
     )
+
+
+def _lacking(
+    context: Context,
+    kernel: Kernel,
+    guest: GuestImage,
+    suite: Suite,
+    lease: contextlib.AbstractContextManager[Machine],
+) -> tuple[str, ...]:
+    """The words of the suite's features that the kernel does not have, as the programs of the guest tell."""
+    return find_lacking(context, f"{kernel.image_digest} {guest.digest}", suite.features, lease)
 
 
 def guest_image(context: Context, suite: Suite) -> GuestImage:

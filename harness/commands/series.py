@@ -129,11 +129,9 @@ def series(
 
     poster = outputs.poster()
     chosen, found = choose_cases(suite, cases)
-    selection = Selection(found, expression, choose_workers(workers, found))
     semantics = _read_semantics(profile, chosen)
-    expected = read_expected(expect, semantics=semantics)
     asked = RunSettings(
-        selection,
+        Selection(found, expression, choose_workers(workers, found)),
         semantics,
         judging_options.read_judging("", known, suite=chosen, results=results),
         results,
@@ -142,7 +140,7 @@ def series(
         chosen,
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen)
-    words = SeriesWords(series, base, each, asked, expected, full, werror)
+    words = SeriesWords(series, base, each, asked, read_expected(expect, semantics=semantics), full, werror)
     # The mail alone goes to standard output, when it is asked for there.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:

@@ -58,7 +58,7 @@ Exit status:
 @click.option("--bad", metavar="REV", default="", help="The newer end, as it should not be.  [default: HEAD]")
 @click.option("--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id does.")
 @click.option("--trait", "traced_traits", metavar="NAME", multiple=True, help="Trace this trait.")
-@click.option("--all", "is_all", is_flag=True, help="Trace all that differs between the ends (the default).")
+@click.option("--all", is_flag=True, hidden=True, expose_value=False)  # the default; accepted, as it was an option
 @options.suite
 @click.option("--cases", multiple=True, help="Ask the ends these files.  [default: all]")
 @click.option("-k", "expression", metavar="EXPR", default="", help="Ask the ends cases whose name matches.")
@@ -78,7 +78,6 @@ def bisect(
     bad: str,
     traced_cases: tuple[str, ...],
     traced_traits: tuple[str, ...],
-    is_all: bool,
     suite: str,
     cases: tuple[str, ...],
     expression: str,
@@ -97,8 +96,6 @@ def bisect(
     from harness.bisect.request import BisectRequest, TraceSelection
     from harness.report.display.plain import choose_display
 
-    if is_all and (traced_cases or traced_traits):
-        raise click.UsageError("--all traces everything: leave it out, or --case and --trait")
     chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases)
     request = BisectRequest(
         tree,

@@ -26,11 +26,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("words", metavar="[TRAIT|THEME]...", nargs=-1)
 @click.option("--profiles", metavar="NAMES", default="", help="Only these columns: v1,v4,mainline-6.1, say.")
-@click.option("--coverage", is_flag=True, help="The traits not seen with two values on booted kernels.")
+@click.option("--unobserved", is_flag=True, help="List the traits not observed with two values on booted kernels.")
+@click.option("--coverage", "is_old_name", is_flag=True, hidden=True)  # of --unobserved
 @click.option("--learn", is_flag=True, help="Keep what runs have seen; the words are folders of results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.suite
-def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool, as_json: bool, suite: str) -> int:
+def semantics(
+    words: tuple[str, ...],
+    profiles: str,
+    unobserved: bool,
+    is_old_name: bool,
+    learn: bool,
+    as_json: bool,
+    suite: str,
+) -> int:
     """Say what each version does: traits down, profiles across.
 
     TRAIT tells the story of a trait: who decided what, when and why, which
@@ -40,20 +49,21 @@ def semantics(words: tuple[str, ...], profiles: str, coverage: bool, learn: bool
     \b
     Exit status:
       0    all was said
-      1    with --coverage: there are traits to be named
+      1    with --unobserved: there are traits to be named
       2    semantics.toml or seen.toml of the suite is broken
       4    wrong usage: no such trait or profile, no run to learn from
     """
-    if learn + coverage + bool(profiles) > 1:
-        raise UsageError("--learn, --coverage and --profiles do not go together", remedy="give one of them")
+    unobserved = unobserved or is_old_name
+    if learn + unobserved + bool(profiles) > 1:
+        raise UsageError("--learn, --unobserved and --profiles do not go together", remedy="give one of them")
     from harness.suite.load import suite_semantics
 
     chosen, _ = options.choose_cases(suite, [])
     known = suite_semantics(chosen)
     if learn:
         return _learn(known, chosen, words)
-    if coverage:
-        return _coverage(known, chosen, words, as_json)
+    if unobserved:
+        return _list_unobserved(known, chosen, words, as_json)
     return _describe(known, chosen, words, profiles, as_json)
 
 
@@ -92,13 +102,13 @@ def _stories(known: Semantics, suite: Suite, traits: Sequence[Trait], profiles: 
     return 0
 
 
-def _coverage(known: Semantics, suite: Suite, words: Sequence[str], as_json: bool) -> int:
+def _list_unobserved(known: Semantics, suite: Suite, words: Sequence[str], as_json: bool) -> int:
     from harness.base.suites_file import default_name
     from harness.kernel.patches.shipped import shipped_claims
     from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
 
     if words:
-        raise UsageError("--coverage speaks of all traits", remedy="leave the names out")
+        raise UsageError("--unobserved lists all traits", remedy="leave the names out")
     of_suite = {suite.name, ""} if suite.name == default_name() else {suite.name}
     seen, claims = _load_seen(known, suite), shipped_claims(of_suite)
     if as_json:

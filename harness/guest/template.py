@@ -57,11 +57,6 @@ class Template:
     attempts: int
     taint: int
 
-    @property
-    def boot_log(self) -> Path:
-        """The kernel log of the boot."""
-        return self.folder / f"{KERNEL_LOG}.log"
-
 
 @dataclass(frozen=True, slots=True)
 class _Facts:

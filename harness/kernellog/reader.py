@@ -12,7 +12,6 @@ and the dumps of sysrq are no splats.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -40,8 +39,6 @@ LINE_LIMIT_BYTES = 16 * 1024
 SPLAT_LIMIT_LINES = 4000
 SPLAT_LIMIT_BYTES = 1024 * 1024
 HELD_LIMIT_LINES = 64
-KEPT_LINES = 500
-"""How far back :meth:`KernelLog.last_lines` reaches."""
 
 
 class _Phase(Enum):
@@ -138,7 +135,6 @@ class KernelLog:
     def __init__(self) -> None:
         self._rest = b""
         self._lines_seen = 0
-        self._kept: deque[bytes] = deque(maxlen=KEPT_LINES)
         self._growing: _Growing | None = None
         self._rule: tuple[int, str] | None = None
         self._stamps_seen = False
@@ -179,27 +175,19 @@ class KernelLog:
         self._finish()
         return self._taken()
 
-    def last_lines(self, count: int) -> list[str]:
-        """The newest lines, oldest first, an unfinished one included; at most ``KEPT_LINES`` and one."""
-        lines = [*self._kept, self._rest] if self._rest else [*self._kept]
-        return [_text(line) for line in lines[max(0, len(lines) - count) :]]
-
     def _taken(self) -> list[Splat]:
         done, self._done = self._done, []
         return done
 
     def _read(self, block: bytes) -> None:
         """Whole lines, without the last newline."""
-        quiet = self._growing is None and self._stamps_seen and not is_candidate(block)
-        lines = block.rsplit(b"\n", KEPT_LINES) if quiet else block.split(b"\n")
-        lines = [line if len(line) <= LINE_LIMIT_BYTES else line[:LINE_LIMIT_BYTES] for line in lines]
-        self._kept.extend(lines)
         first = self._lines_seen + 1
         self._lines_seen += block.count(b"\n") + 1
-        if quiet:
+        if self._growing is None and self._stamps_seen and not is_candidate(block):
             self._rule = None
             return
-        for number, line in enumerate(lines, first):
+        for number, whole in enumerate(block.split(b"\n"), first):
+            line = whole[:LINE_LIMIT_BYTES]
             self._stamps_seen = self._stamps_seen or has_stamp(line)
             if self._growing is not None or is_candidate(line):
                 self._read_line(number, _text(line))

@@ -1,11 +1,10 @@
-"""The taint flags of a kernel: what /proc/sys/kernel/tainted and the ``Tainted:`` words of a splat say. Pure.
+"""The taint flags of a kernel, as /proc/sys/kernel/tainted has them. Pure.
 
 Bits, letters and meanings: Documentation/admin-guide/tainted-kernels.rst (v6.16).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 
@@ -51,8 +50,6 @@ TAINTS: tuple[Taint, ...] = (
 
 # "Tainted: G        W  OE      6.1.0 #1", "(Tainted: G    B  )", and since v6.11 a second line
 # "Tainted: [W]=WARN, [O]=OOT_MODULE" that repeats the first.
-_TAINTED = re.compile(r"Tainted: ([A-Z ]*[A-Z])(?=[ )]|$)", re.MULTILINE)
-_TAINTED_WORDS = re.compile(r"\[([A-Z])\]=[A-Z_]+")
 
 
 def decode_taint(number: int) -> tuple[Taint, ...]:
@@ -72,12 +69,3 @@ def decode_taint(number: int) -> tuple[Taint, ...]:
         if number >> bit & 1
     )
     return known + unknown
-
-
-def taints_in(text: str) -> tuple[Taint, ...]:
-    """Every flag that a ``Tainted:`` in the text shows, by rising bit; none for ``Not tainted``."""
-    letters = {letter for found in _TAINTED.finditer(text) for letter in found[1]}
-    for line in text.splitlines():
-        if "Tainted: [" in line:
-            letters.update(_TAINTED_WORDS.findall(line))
-    return tuple(taint for taint in TAINTS if taint.letter in letters)

@@ -135,13 +135,6 @@ class RunFolder:
             else:
                 (results / LATEST_NAME).unlink(missing_ok=True)
 
-    def case_folder(self, case_id: str) -> Path:
-        """The folder for the logs of that case, made when it is not there; ``relative_to(path)`` goes in the record."""
-        folder = self.path / case_folder_name(case_id)
-        with _complaints(self.path):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def write(self, run: RunRecord) -> None:
         """Bring the disk up to this record: call it at the start, at each case end and at the end of the run.
 

@@ -83,11 +83,6 @@ def weigh(regimes: Sequence[Regime], tally: Tally, *, confidence: float = CONFID
     return Weighed(best.value, posterior, posterior >= confidence and len(regimes) > 1)
 
 
-def most_likely(tally: Tally) -> str:
-    """The value that was seen most, the first by name of several."""
-    return min(tally, key=lambda value: (-tally[value], value))
-
-
 def _log_likelihood(regime: Tally, tally: Tally, values: Sequence[str]) -> float:
     whole = sum(regime.values()) + _SMOOTH * len(values)
     return sum(number * math.log((regime.get(value, 0) + _SMOOTH) / whole) for value, number in tally.items())

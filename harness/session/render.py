@@ -14,7 +14,7 @@ from harness.session.match import branches, match_step, pattern_of
 from harness.session.output import read_output
 from harness.session.shell_syntax import read_shell
 from harness.session.step import ESCAPE, GUARD, ExpectedLine, Step, find_token_faults, read_expected
-from harness.session.transcript import Transcript, parse
+from harness.session.transcript import Transcript
 from harness.session.varying import ELLIPSIS, Bindings, LinePattern, line_pattern, restore
 
 
@@ -64,16 +64,6 @@ def render_actual(transcript: Transcript, played: Sequence[PlayedStep]) -> str:
     if tokens != transcript.varies:
         _rewrite_varies(lines, read_header(transcript.lines, path=transcript.path), tokens)
     return "\n".join(lines)
-
-
-def render_accepted(transcript: Transcript, played: Sequence[PlayedStep]) -> str:
-    """Take what was seen as the expectation: the text of :func:`render_actual`, made sure to be a session file.
-
-    :raises CaseError: it cannot be read again.
-    """
-    text = render_actual(transcript, played)
-    parse(text, path=transcript.path)
-    return text
 
 
 def diff(original: str, actual: str, *, path: str) -> str:

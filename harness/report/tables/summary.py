@@ -173,11 +173,6 @@ def _problem_lines(text: str, width: int) -> list[Line]:
     return lines + [part for line in more for part in fold_line(Line(line), width, indent=FACT_WIDTH)]
 
 
-def summary_lines(run: RunRecord, width: int) -> list[str]:
-    """The same as plain lines."""
-    return [line.text for line in summary(run, width)]
-
-
 def results_lines(junit_path: PurePath | None) -> list[Line]:
     """Where the results are; the path is not cut, as one wants to copy it."""
     return [Line(f"results: {one_line(str(junit_path))}")] if junit_path else []

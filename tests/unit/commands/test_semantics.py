@@ -66,9 +66,9 @@ def test_wrong_names_are_told_with_those_near() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("--learn", "--coverage"),
-        ("--coverage", "--profiles", "v1"),
-        ("--coverage", "view"),
+        ("--learn", "--unobserved"),
+        ("--unobserved", "--profiles", "v1"),
+        ("--unobserved", "view"),
         ("scope", "--profiles", "v1"),
     ],
 )
@@ -86,7 +86,15 @@ def test_stories_and_json(seen: Path) -> None:
     assert json.loads(call("semantics", "outside_view", "--json").text)["name"] == "outside_view"
     assert len(json.loads(call("semantics", "outside_view", "scope", "--json").text)) == 2
     assert {one["theme"] for one in json.loads(call("semantics", "view", "--json").text)["traits"]} == {"view"}
-    assert json.loads(call("semantics", "--coverage", "--json").text)["kernels"] == []
+    assert json.loads(call("semantics", "--unobserved", "--json").text)["kernels"] == []
+
+
+def test_coverage_is_the_old_name_of_unobserved(seen: Path) -> None:
+    """Scripts of before go on to work; the help has the new name alone."""
+    assert call("semantics", "--coverage").text == call("semantics", "--unobserved").text
+    call("semantics", "--coverage", "--learn").require_error(ExitStatus.USAGE)
+    assert "--unobserved" in call("semantics", "--help").text
+    assert "--coverage" not in call("semantics", "--help").text
 
 
 def test_runs_are_learned_once(seen: Path, tmp_path: Path) -> None:
@@ -102,7 +110,7 @@ def test_runs_are_learned_once(seen: Path, tmp_path: Path) -> None:
     assert seen.read_text() == text
     assert seen.stat().st_ino == stamp
     assert "relative  6.1.0-56-cloud-amd64 (9f9f9f9f9f9f, 2026-09-21)" in call("semantics", "outside_view").text
-    assert "on 1 kernel" in call("semantics", "--coverage").text
+    assert "on 1 kernel" in call("semantics", "--unobserved").text
 
 
 def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path) -> None:
@@ -126,7 +134,7 @@ def test_nothing_to_learn_from_is_wrong_usage(seen: Path, tmp_path: Path) -> Non
 
 def test_coverage_says_with_its_status_whether_anything_lacks(seen: Path) -> None:
     """1 when there is a trait to be named: a script can ask."""
-    told = call("semantics", "--coverage")
+    told = call("semantics", "--unobserved")
 
     assert told.status is ExitStatus.DIFFERS
     assert "traits were not seen with two values, on 0 kernels" in told.text
@@ -136,4 +144,4 @@ def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:
     """It is the project's own file, so it is a fault of the cases."""
     seen.write_text("[view")
 
-    call("semantics", "--coverage").require_error(ExitStatus.CASE_BROKEN, "seen.toml is not TOML")
+    call("semantics", "--unobserved").require_error(ExitStatus.CASE_BROKEN, "seen.toml is not TOML")

@@ -166,7 +166,7 @@ def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
     assert template.attempts == 2
     assert template.taint == 0
     assert 0 < template.boot_seconds < 120
-    assert "Linux version" in template.boot_log.read_text()
+    assert "Linux version" in (template.folder / "kernel.log").read_text()
     assert (tmp_path / "failed" / "boot-1" / "kernel.log").read_text() == ""
 
 

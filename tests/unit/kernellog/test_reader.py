@@ -365,16 +365,6 @@ def test_cut_mark_alone() -> None:
     assert [(splat.kind, splat.title) for splat in splats] == [(SplatKind.WARNING, "something odd")]
 
 
-def test_last_lines() -> None:
-    """The newest lines are at hand, without carriage returns, an unfinished one included, and no more than are kept."""
-    log = KernelLog()
-    log.feed(b"".join(b"line %d\r\n" % number for number in range(5000)) + b"unfin\xffished")
-
-    assert log.last_lines(3) == ["line 4998", "line 4999", "unfin\N{REPLACEMENT CHARACTER}ished"]
-    assert len(log.last_lines(10**6)) == reader.KEPT_LINES + 1
-    assert log.last_lines(0) == []
-
-
 @pytest.mark.parametrize(
     "piece",
     [b"x" * (1 << 20), b"[    1.5] \n" * 9000, b"[    1.5]  f+0x1/0x2\n" * 4000, b"[    1.5] words\n" * 6000],

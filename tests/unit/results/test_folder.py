@@ -129,16 +129,6 @@ def test_case_folders_are_safe_and_unique(one: str, two: str) -> None:
     assert one == two or case_folder_name(two) != name
 
 
-def test_a_case_folder_is_made(tmp_path: Path) -> None:
-    """Asking for the folder of a case makes it, twice is no error, and a worker gets the same one."""
-    folder = create(tmp_path)
-    made = folder.case_folder("subject/views/a.session")
-
-    assert made.is_dir()
-    assert made == RunFolder(folder.path).case_folder("subject/views/a.session")
-    assert made.relative_to(folder.path) == Path("cases/subject/views/a.session")
-
-
 def test_a_run_can_be_read_while_it_goes(tmp_path: Path) -> None:
     """After each case end all cases are there, also while ``run.json`` is not written again for a second."""
     folder = create(tmp_path)

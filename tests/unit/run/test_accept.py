@@ -14,7 +14,7 @@ from harness.base.errors import CaseError, UsageError
 from harness.base.process import run
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Outcome
-from harness.results.folder import RunFolder
+from harness.results.folder import RunFolder, case_folder_name
 from harness.run.accept import accept_case
 from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
 from harness.suite.load import default_suite
@@ -44,7 +44,8 @@ class Desk:
         folder = RunFolder.create(self.results, "deb", time.time())
         case = CaseRecord(self.name, "cases", self.name, outcome, reason=reason)
         folder.write(RunRecord(KERNEL, time.time(), complete=True, cases=(case,)))
-        place = folder.case_folder(self.name)
+        place = folder.path / case_folder_name(self.name)
+        place.mkdir(parents=True)
         (place / ACTUAL_NAME).write_text(actual)
         (place / EXPECTED_NAME).write_text(expected)
         return place

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.semantics.sequential_test import MOST_ASKS, find_regimes, is_weak, most_likely, weigh
+from harness.semantics.sequential_test import MOST_ASKS, find_regimes, is_weak, weigh
 
 
 def test_two_values_on_one_image_make_a_target_weak() -> None:
@@ -78,8 +78,3 @@ def test_a_confidence_is_a_probability(tally: dict[str, int]) -> None:
 
     assert 0.5 <= said.confidence <= 1.0
     assert said.value in {one.value for one in regimes}
-
-
-def test_of_values_that_were_seen_as_often_the_first_is_taken() -> None:
-    """Chance must not enter where nothing is random."""
-    assert most_likely({"b": 2, "a": 2, "c": 1}) == "a"

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import Problem, ProblemKind, RunRecord, dump_run
 from harness.model.verdict import Outcome
-from harness.report.tables.summary import case_lines, header_lines, is_clean, summary_lines
+from harness.report.tables.summary import case_lines, header_lines, is_clean, summary
 from harness.report.text import columns, plain_text
 from harness.results.records import load_run_record
 from tests.unit.report.golden import assert_golden
 from tests.unit.report.sample import CASES, RUN, SPLAT, case
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+def summary_lines(run: RunRecord, width: int) -> list[str]:
+    """The summary as plain lines."""
+    return [line.text for line in summary(run, width)]
 
 
 @pytest.mark.parametrize("width", [80, 200])

@@ -38,6 +38,7 @@ PURPOSES = {
     "kernel.build": "make, warnings, object cache",
     "kernel.image": "facts read from an image",
     "kernel.patches": "read and apply a series",
+    "kernel.mail": "mails, threads, diffs",
     "kernel.config": "fragments, Kconfig",
     "kernel.mail": "mails and diffs, read",
     "kernel.source": "packages and trees",

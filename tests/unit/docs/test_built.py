@@ -58,7 +58,7 @@ def test_no_page_loads_anything_from_a_server(built: Path) -> None:
 
 
 def test_every_command_is_in_the_man_page(built: Path) -> None:
-    """``harness(1)`` has each command and each of its options but the hidden ones, old names that are still accepted."""
+    """``harness(1)`` has each command and each of its options but the hidden ones, which are old names."""
     text = (built / "man" / "harness.1").read_text(encoding="utf-8").replace("\\-", "-")
     with click.Context(main) as context:
         commands = {name: main.get_command(context, name) for name in main.list_commands(context)}

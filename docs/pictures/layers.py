@@ -40,7 +40,6 @@ PURPOSES = {
     "kernel.patches": "read and apply a series",
     "kernel.mail": "mails, threads, diffs",
     "kernel.config": "fragments, Kconfig",
-    "kernel.mail": "mails and diffs, read",
     "kernel.source": "packages and trees",
     "kernel.toolchain": "compilers, missing tools",
     "kernel.git": "git commands, work trees",

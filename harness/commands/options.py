@@ -30,8 +30,9 @@ KERNEL_HELP = """KERNEL is one of:
   PATH[@REVISION]    a kernel tree: its files as they are, or a revision
   series:NAME        a series that ships with the harness
   SOURCE+PATCHES     one of the last three, and a series on it: a mailbox
-                     or folder (?v=2: that version; ?upto=3: its first
-                     three patches), or a range A..B
+                     or folder (?v=2: that version; ?id=MESSAGE-ID: the
+                     series of that mail; ?upto=3: its first three
+                     patches), or a range A..B
 """
 
 Command = TypeVar("Command", bound=Callable[..., object])

@@ -253,9 +253,8 @@ def _take_header(change: FileChange, content: bytes) -> None:
         # The second name is missing when a mail program wrapped the line; the lines below name the file, too.
         change.paths += [_text(name) for name in _of_pair(content[len(b"diff --git ") :].strip()) if name]
     elif content[:4] in (b"--- ", b"+++ "):
-        # Behind a name with blanks git puts a tab, behind a quoted one, too.
-        quoted = _QUOTED.match(content, 4)
-        name = _unquoted(quoted.group() if quoted else _TIME.sub(b"", content[4:]))
+        # Behind a name with blanks git puts a tab, behind a quoted one, too; within quotes a tab is escaped.
+        name = _unquoted(_TIME.sub(b"", content[4:]))
         if name not in (b"", _NOWHERE):
             change.paths.append(_text(name))
     elif named := _NAMED.match(content):

@@ -25,8 +25,13 @@ def compose(newer: Posting, older: Posting, thread: Thread) -> Posting | None:
         number in older.patches and mail.subject.title == older.patches[number].subject.title
         for number, mail in newer.patches.items()
     )
-    is_split = any(same(newer.mails, thread.above(mail)) for mail in newer.mails)
-    if not is_answer and (not is_alike or is_split):
+    # A patch that answers another one of its version, or a mail that is not there, is of a whole that was lost in part.
+    is_part = any(
+        same(newer.mails, above) or (mail.reply_to and not above)
+        for mail in newer.mails
+        for above in [list(thread.above(mail))]
+    )
+    if not is_answer and (not is_alike or is_part):
         return None
     note = _note(newer, newer.patches, older)
     return replace(

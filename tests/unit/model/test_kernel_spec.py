@@ -148,6 +148,15 @@ def test_each_reading_is_the_whole_word(word: str) -> None:
     [
         ("topic.mbox", PatchesWord("topic.mbox"), False),
         ("topic.mbox?v=2", PatchesWord("topic.mbox", 2), False),
+        ("topic.mbox?v=2.1", PatchesWord("topic.mbox", 2, suffix=".1"), False),
+        ("topic.mbox?V=5b&upto=3", PatchesWord("topic.mbox", 5, 3, "b"), False),
+        ("topic.mbox?upto=3&v=2", PatchesWord("topic.mbox", 2, 3), False),
+        ("topic.mbox?id=<a+b@h>&id=c/d@h", PatchesWord("topic.mbox", ids=("a+b@h", "c/d@h")), False),
+        ("topic.mbox?id=a%26b%3F%40h", PatchesWord("topic.mbox", ids=("a&b?@h",)), False),
+        ("topic.mbox?rfc&path=kernel/", PatchesWord("topic.mbox", is_rfc=True, under="kernel/"), False),
+        ("topic.mbox?v=2&v=3", PatchesWord("topic.mbox?v=2&v=3"), False),
+        ("topic.mbox?v=.1", PatchesWord("topic.mbox?v=.1"), False),
+        ("what?/topic.mbox?v=2", PatchesWord("what?/topic.mbox", 2), False),
         ("a?v=2/topic.mbox", PatchesWord("a?v=2/topic.mbox"), False),
         ("../patches", PatchesWord("../patches"), False),
         ("/srv/../patches/", PatchesWord("/srv/../patches/"), False),
@@ -159,4 +168,5 @@ def test_the_patches_of_a_source(word: str, read: PatchesWord, is_range: bool) -
     """A version is asked for at the end; two dots between two names are a range, in a path they are a folder."""
 
     assert parse_patches(word) == read
+    assert parse_patches(read.render()) == read
     assert parse_patches(word).is_range is is_range

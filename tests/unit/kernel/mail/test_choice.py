@@ -104,10 +104,14 @@ def test_rerolls_are_composed_one_on_another() -> None:
 
 def test_an_incomplete_version_is_no_partial_reroll() -> None:
     """Its patches answer each other, so some of it was lost."""
-    posting = chosen([*V1, V2[1], V2[2], post("[PATCH v2 0/3] cover", "cover\n", name="v2-0")])
-
-    assert posting.version == 1
-    assert "v2 was passed over: patch 1/3 of v2 is not in t.mbox" in posting.notes
+    for mails, missing in [
+        ([V2[1], V2[2], post("[PATCH v2 0/3] cover", "cover\n", name="v2-0")], "1/3"),
+        ([V2[1], V2[2]], "1/3"),
+        ([V2[0], V2[1]], "3/3"),
+    ]:
+        posting = chosen([*V1, *mails])
+        assert posting.version == 1
+        assert f"v2 was passed over: patch {missing} of v2 is not in t.mbox" in posting.notes
 
 
 def test_a_version_of_which_only_the_cover_is_there_is_named() -> None:
@@ -155,7 +159,10 @@ def test_a_rework_in_an_answer_is_not_stacked() -> None:
     rework = post("[PATCH] say FIVE", f"---\n{diff('5', 'FIVE', blobs='1234567..aaaaaaa')}", name="b", to="a")
     stacked = post("[PATCH] say more", f"---\n{diff('five', 'more', blobs='89abcde..aaaaaaa')}", name="b", to="a")
 
+    elsewhere = post("[PATCH] say SIX", f"---\n{diff('6', 'SIX', blobs='1234567..bbbbbbb')}", name="b", to="a")
+
     assert shown(chosen([first, rework])) == ["[PATCH] say FIVE"]
+    assert shown(chosen([first, elsewhere])) == ["[PATCH] say SIX"]
     assert "left out: [PATCH] say five <a@host>; ?id=a@host takes it" in chosen([first, rework]).notes
     assert shown(chosen([first, stacked])) == ["[PATCH] say five", "[PATCH] say more"]
 

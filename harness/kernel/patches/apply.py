@@ -135,7 +135,7 @@ def _apply(
 
 
 def _unread(series: Series, said: Completed) -> HarnessError:
-    """The error for a series that git am(1) gave up before it came to a patch: the host's fault where git says so."""
+    """The error for a series that git am(1) gave up before the first patch: the host's fault where git says so."""
     if said.status < 0 or said.status > 128 or _HOST_FAULTS.search(_all(said)):
         return HostError("git am failed", evidence=said.complaint, remedy="see what git says")
     return SeriesError(

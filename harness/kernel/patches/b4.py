@@ -1,4 +1,4 @@
-"""The one door to b4, which makes patches of mails as the kernel's maintainers do. Offline, without user settings."""
+"""The wrapper of b4, which makes patches of mails as the kernel's maintainers do. Offline, without user settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find_b4() -> Path | None:
 def prepare_mails(mails: Sequence[Mail], *, store: Store | None, deadline: Deadline) -> tuple[bytes, ...] | None:
     """Each mail as b4 would hand it to git-am(1); None when b4 makes something else of them than one series.
 
-    :param mails: the patches of one series, complete and in order; their subjects are numbered anew.
+    :param mails: the patches of one series, complete and in order; their subjects are numbered again.
     :param store: where to keep what b4 said, as starting it takes half a second; None to ask it each time.
     :raises HostError: b4 is missing, or did not end before the deadline.
     :raises UsageError: the store cannot be written.

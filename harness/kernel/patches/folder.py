@@ -57,7 +57,7 @@ def read_folder(path: Path, *, choice: SeriesChoice = NEWEST) -> Posting:
 
     :param choice: the one asked for; else the newest, where names of git-format-patch(1) or subjects tell of several.
     :raises UsageError: it holds no patch, not what was asked for, or cannot be read.
-    :raises SeriesError: its ``series`` file names what is not there, or an option that cannot be honoured.
+    :raises SeriesError: its ``series`` file names what is not there, or an option that cannot be heeded.
     """
     listed = path / SERIES_FILE
     if listed.is_file():

@@ -27,7 +27,7 @@ def parse_quilt(text: str, *, name: str) -> tuple[QuiltEntry, ...]:
     """Read the file's text.
 
     :param name: what the user called the file, for errors.
-    :raises SeriesError: an option that cannot be honoured, a name outside the folder, or one that stands twice.
+    :raises SeriesError: an option that cannot be heeded, a name outside the folder, or one that stands twice.
     """
     entries: list[QuiltEntry] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -45,7 +45,7 @@ def parse_quilt(text: str, *, name: str) -> tuple[QuiltEntry, ...]:
             if option not in _STRIP:
                 raise SeriesError(
                     f"{where}: the option {option} of {file} is not supported",
-                    remedy=f"those are: {', '.join(_STRIP)}; write the patch anew with 'quilt refresh -p1'",
+                    remedy=f"those are: {', '.join(_STRIP)}; write the patch again with 'quilt refresh -p1'",
                 )
             strip = _STRIP[option]
         entries.append(QuiltEntry(file, strip))

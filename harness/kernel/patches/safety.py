@@ -1,4 +1,4 @@
-"""What no series may do, whoever sent it: told from its text, before anything is run or written. Pure.
+"""What no series may do: read from its text, before anything is run or written. Pure.
 
 git-apply(1) refuses some of this by itself; what is refused here does not depend on git's version or settings, and says
 which patch and file. Refused are paths that leave the tree, also through a symbolic link, git's own files, changes that

@@ -122,7 +122,7 @@ def _of_folder(path: Path, choice: SeriesChoice, *, deadline: Deadline) -> Serie
 
 
 def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Deadline) -> Series:
-    """The series of those mails; what is known of it besides is told by its posting."""
+    """The series of those mails; what is known of it besides is in its posting."""
     total = len(mails)
     check_size([mail.text for mail in mails], name=origin)
     ready = [_numbered(mail.resolve(), number, total) for number, mail in enumerate(mails, 1)]

@@ -1,4 +1,4 @@
-"""Series as they reach a user, applied by real git: whatever happened on the way, the commits are the same."""
+"""Series as they reach a user, applied by real git: whatever mail programs did, the commits are the same."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from harness.base import log
 from harness.base.config_file import read_config_files
@@ -48,6 +49,7 @@ COMMANDS = {
     "bisect": LazyCommand("bisect", "Find the commit that changed a behavior."),
     "build": LazyCommand("build", "Print the folder of a kernel's image and config."),
     "clean": LazyCommand("clean", "Show what the store holds, and remove it."),
+    "completion": LazyCommand("completion", "Print the completion script for a shell."),
     "diff": LazyCommand("diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "history": LazyCommand("history", "Show when a result changed, for how long, and how often."),
@@ -76,6 +78,16 @@ class LazyGroup(Group):
         assert isinstance(command, click.Command)
         command.short_help = lazy.short_help
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that start with what is typed."""
+        if incomplete and not incomplete[0].isalnum():
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=one.short_help)
+            for name, one in sorted(COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of ``harness --help``."""

@@ -14,7 +14,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import ExitStatus
 from harness.cli import main
-from tests.program import environment, start
+from tests.program import start
 from tests.unit.docs.commands import DocumentedCommand, documented_commands, mentioned_commands, split_commands
 from tests.unit.report.page.page_sample import again, save_runs
 from tests.unit.report.sample import STARTED
@@ -154,17 +154,6 @@ def test_what_is_awaited_is_not_there_yet(entry: tuple[str, ...]) -> None:
     known = _options(name)
 
     assert known is None or (options and not {*options} <= known)
-
-
-@pytest.mark.parametrize("command", [one for one in COMMANDS if one.environment], ids=lambda one: one.environment[0])
-def test_completion_is_printed(command: DocumentedCommand) -> None:
-    """The shells that are documented get a script that names the command and asks it for completions."""
-    variables = dict(assignment.split("=", 1) for assignment in command.environment)
-    ended = start(env=environment(**variables))
-    shell = variables["_HARNESS_COMPLETE"].partition("_")[0]
-
-    assert ended.status == 0
-    assert f"_HARNESS_COMPLETE={shell}_complete".encode() in ended.stdout
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,21 @@ settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
 settings.load_profile("same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that boots a guest by a fixture and is not marked: it would be among those that take seconds."""
+    unmarked = [item.nodeid for item in items if _boots(item) and item.get_closest_marker("guest") is None]
+    if unmarked:
+        raise pytest.UsageError(f"these tests boot a guest, mark them with pytest.mark.guest: {', '.join(unmarked)}")
+
+
+def _boots(item: pytest.Item) -> bool:
+    """Whether a test uses the fixture ``prepared`` of this file, and not one of its own by that name."""
+    if not isinstance(item, pytest.Function):
+        return False
+    definitions = item._fixtureinfo.name2fixturedefs.get("prepared", ())
+    return bool(definitions) and definitions[-1].func.__module__ == __name__
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hide the user's configuration folder: defaults of options, and those of git, are not what is tested."""

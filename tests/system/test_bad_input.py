@@ -284,7 +284,7 @@ def test_a_read_only_disk_is_told(host: Host, what: str) -> None:
     told.require_error(ExitStatus.USAGE, f"the {what}", "cannot be written", "Read-only file system")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @needs_mounts
 def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
     """What cannot be recorded is not run; the store is another disk and is well."""
@@ -293,7 +293,7 @@ def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
     told.require_error(ExitStatus.HOST, "no space left for the results", "--results")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @needs_mounts
 def test_a_disk_that_fills_up_during_a_case_ends_the_run(host: Host) -> None:
     """A case that prints more than the disk holds is not the kernel's fault."""
@@ -314,7 +314,7 @@ def distribution_kernel() -> Callable[[], Path]:
     return fetch
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @needs_mounts
 def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
     host: Host, distribution_kernel: Callable[[], Path]
@@ -326,7 +326,7 @@ def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
     told.require_error(ExitStatus.HOST, "no space left on the disk for the memory of a guest", "harness clean")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distribution_kernel: Callable[[], Path]) -> None:
     """A boot that gets no processor is an error of the host, and not a kernel that says nothing."""
     processor, qemu = min(os.sched_getaffinity(0)), shutil.which("qemu-system-x86_64")
@@ -342,7 +342,7 @@ def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distributi
     assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_that_says_nothing_is_the_kernels_fault(host: Host) -> None:
     """An image that boots and never prints: a result, with a record and a junit.xml that say failure."""
     told = host.run(host.write("kernel", images.bzimage()), "--boot-seconds", "1")
@@ -354,7 +354,7 @@ def test_a_kernel_that_says_nothing_is_the_kernels_fault(host: Host) -> None:
     assert (suite.tests, suite.failures, suite.errors) == (1, 1, 0)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     host: Host, monkeypatch: pytest.MonkeyPatch, distribution_kernel: Callable[[], Path]
 ) -> None:

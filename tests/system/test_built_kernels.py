@@ -20,7 +20,7 @@ from harness.results.folder import load_run
 from harness.suite.load import default_suite
 from tests.program import environment, harness
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network, pytest.mark.slow]
 BASE = "deb-src:6.1"
 SECONDS = 3600.0
 """A clean build on a slow and busy host, with the source fetched first."""

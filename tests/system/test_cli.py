@@ -183,7 +183,7 @@ FAULTY = {
 """Cases that break when they are run, by their own fault, and the reason."""
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_ends_at_the_first_failure_when_asked_to(tmp_path: Path, workers: str) -> None:
     """What was asked until then is kept and told, and the status is that of the verdict, not of an interruption."""
@@ -198,7 +198,7 @@ def test_a_run_ends_at_the_first_failure_when_asked_to(tmp_path: Path, workers: 
     assert f"stopped by --maxfail: {len(run.cases)} of 6 cases were asked" in run.notes
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, workers: str) -> None:
     """The others are run and recorded; each broken file is told by file and line, in the display and in junit.xml."""
@@ -241,7 +241,7 @@ def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
     assert exit_status(runs[Fault.HOST], interrupted=False, broken=False) is ExitStatus.HOST
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize(
     ("words", "what"),
     [
@@ -264,7 +264,7 @@ def test_a_run_without_a_case_is_no_good_run(tmp_path: Path, words: list[str], w
     assert not list((tmp_path / "results").iterdir())
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path) -> None:
     """pytest starts no case then; no trace of its own is shown, and no run is left."""
     (tmp_path / "conftest.py").write_text("import nosuchmodule\n")
@@ -277,7 +277,7 @@ def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path
     assert not list((tmp_path / "results").iterdir())
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_conftest_in_a_folder_below_is_used(tmp_path: Path, workers: str) -> None:
     """pytest meets it late, when the plug-ins of the run are registered already."""
@@ -303,7 +303,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     assert done.stderr.startswith(b"harness: the folder in which this was started is gone\n")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_what_the_environment_asks_of_pytest_is_for_other_projects(tmp_path: Path) -> None:
     """Options and switches that a user has set for pytest neither stop a run nor empty it."""
     (tmp_path / "good.session").write_text(GOOD)
@@ -314,7 +314,7 @@ def test_what_the_environment_asks_of_pytest_is_for_other_projects(tmp_path: Pat
     assert [case.outcome for case in load_run(tmp_path / "results/latest").cases] == [Outcome.MATCH]
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) -> None:
     """Each kernel has a run of its own; the exit status is that of the worst."""
     (tmp_path / "good.session").write_text(GOOD)
@@ -366,7 +366,7 @@ def await_children(parent: psutil.Process) -> list[psutil.Process]:
     raise AssertionError("no QEMU was started")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")])
 def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.Signals, workers: str) -> None:
     """Ctrl-C, a cancelled CI job, a closed terminal: 130, soon, with a record, a junit.xml, and no process left."""
@@ -389,7 +389,7 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
     assert len(folders) == 1, "the second kernel was begun with"
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path: Path) -> None:
     """A boot that was given up says nothing of the kernel."""
     (tmp_path / "good.session").write_text(GOOD)

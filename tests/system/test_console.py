@@ -15,7 +15,7 @@ from harness.guest.machine import Machine
 from harness.model.verdict import Fate
 from harness.session import console_name
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.guest
 
 Run: TypeAlias = Callable[[str], CommandResult]
 

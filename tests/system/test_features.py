@@ -26,7 +26,7 @@ from harness.suite.load import default_suite
 FEATURES = default_suite().features
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
     """A kernel of this decade has every feature that a case may need."""
     deadline = Deadline.after(30)
@@ -34,7 +34,7 @@ def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
     assert read_lacking(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_what_is_not_there_is_found(machine: Machine) -> None:
     """Without the link in /proc, the file system type and the system call, all three features are missing."""
     deadline = Deadline.after(30)
@@ -48,7 +48,7 @@ def test_what_is_not_there_is_found(machine: Machine) -> None:
     assert read_lacking(admin, FEATURES, deadline=deadline) == tuple(one.word for one in FEATURES)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     """The answer is kept under the image's digest; the second time no machine is needed, and has no folder."""
     store = Store(tmp_path / "store")
@@ -60,7 +60,7 @@ def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     assert not (tmp_path / "second").exists()
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, tmp_path: Path) -> None:
     """Where there is no template to clone, one boot answers."""
     lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))

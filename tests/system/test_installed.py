@@ -153,7 +153,7 @@ def test_a_user_without_a_home_folder_is_a_clear_error(account: Account, command
     assert not (account.home / "~").exists()
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_installed_harness_runs_cases_on_a_booted_kernel(account: Account) -> None:
     """A fresh account boots the distribution's kernel and runs session files and a Python case.
 

@@ -20,7 +20,7 @@ from harness.pipeline import Prepared
 from harness.results.folder import load_run
 from tests.program import environment, signals_by_default
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.guest
 
 PATIENCE_MILLISECONDS = 30_000
 CASES = {

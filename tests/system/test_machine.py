@@ -24,7 +24,7 @@ from harness.pipeline import Prepared
 from harness.session.console_name import ConsoleName
 from tests.crowd import crowded
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.guest
 
 PATIENCE_MILLISECONDS = 30_000
 

@@ -43,7 +43,7 @@ def test_the_shipped_case_is_the_page(page_session: str) -> None:
     assert transcript == [line for line in page_session.splitlines() if line.strip()]
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> None:
     """Pasted, indented, with header lines and nothing else: it plays on a real kernel and matches."""
     text = HEADER + textwrap.indent(page_session, "    ")
@@ -53,7 +53,7 @@ def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> No
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) -> None:
     """A copy whose white space was squeezed, with the comment's second line at the margin, plays the same."""
     squeezed = "\n".join(" ".join(line.split()) for line in page_session.splitlines())
@@ -65,7 +65,7 @@ def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_page_that_lies_is_found_out(page_session: str, bench: CaseEnvironment) -> None:
     """The session is compared, not only typed: another path in the page is a mismatch that names the line."""
     text = HEADER + textwrap.indent(page_session.replace("7:freezer:/../sub2", "7:freezer:/sub2"), "    ")

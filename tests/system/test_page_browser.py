@@ -24,7 +24,7 @@ from harness.results.selected import Reported, find_reported
 from harness.suite.load import case_files, default_suite, suite_semantics
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.browser
 
 SIBLINGS = "cases/views/siblings.session"
 PICTURES = paths.default_results() / "screenshots"

@@ -20,7 +20,7 @@ from harness.session.header import read_header
 from harness.session.preparation import preparation_command
 from harness.suite.load import default_suite
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.guest
 
 SOON = 60.0
 HEADER = read_header(("hierarchies: v1:freezer v2", ""), path="a.session", preparations=default_suite().preparations)

@@ -13,7 +13,7 @@ from harness.base.store import Store
 from tests.program import environment, harness
 from tests.system.real_history import RealHistory, real_history
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network, pytest.mark.slow]
 SECONDS = 3600.0
 """A dozen builds on a slow and busy host."""
 CASES = (

@@ -214,7 +214,7 @@ def test_a_posting_says_what_it_is(name: str) -> None:
         assert "not meant for any tree that people run" in message
 
 
-@pytest.mark.boot
+@pytest.mark.network
 @pytest.mark.parametrize("name", NAMES)
 def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source, tmp_path: Path) -> None:
     """git am takes each patch on top of the base, white space included, and checkpatch --strict is content with it."""

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> str:
     return str(tmp_path / "store")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_good_host_lacks_nothing() -> None:
     """Each thing that a run needs is there, with its version or place, and how to ask again for the acceleration."""
     told = call("doctor", HARNESS_STORE=str(Store.default().folder))
@@ -43,7 +43,7 @@ def test_a_good_host_lacks_nothing() -> None:
     assert "apt-get install" not in told.text
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_acceleration_is_proved_again_when_asked_to() -> None:
     """The verdict is that of now."""
     told = call("doctor", "--prove", HARNESS_STORE=str(Store.default().folder))

@@ -38,7 +38,7 @@ expires = {day}
 """
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_cases_that_are_asked_three_times(tmp_path: Path, workers: str) -> None:
     """Each round counts, the failure is what is shown, its logs are kept, and the history knows the rate."""
@@ -66,7 +66,7 @@ def test_cases_that_are_asked_three_times(tmp_path: Path, workers: str) -> None:
     assert flakes == ((cases["test_second.py::test_second"].id, 1, 3),)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_rounds_until_one_fails(tmp_path: Path) -> None:
     """The round in which a case failed is the last one, and goes to its end."""
     (tmp_path / "good.session").write_text(GOOD)
@@ -79,7 +79,7 @@ def test_rounds_until_one_fails(tmp_path: Path) -> None:
     assert [case.times_asked for case in run.cases] == [2, 2]
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_what_failed_before_or_is_known_fails_nothing(tmp_path: Path) -> None:
     """Neither in the status nor in junit.xml; an entry that has expired fails the run by name."""
     (tmp_path / "good.session").write_text(GOOD)

@@ -134,7 +134,7 @@ def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert caught.value.evidence.count("Not a directory") == 2
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 @pytest.mark.parametrize("sound", Acceleration)
 def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: BootRequest, tmp_path: Path) -> None:
     """A candidate on which no kernel ever comes up is beaten by the other, whichever it is, and ended."""
@@ -149,7 +149,7 @@ def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: Boot
     assert not list((tmp_path / "race").glob("*/memory"))
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_nobody_comes_up(silent: BootRequest, tmp_path: Path) -> None:
     """When no candidate comes up in time, the error says of each how it failed, and where the logs are."""
     candidates = dict.fromkeys(Acceleration, silent)
@@ -163,7 +163,7 @@ def test_nobody_comes_up(silent: BootRequest, tmp_path: Path) -> None:
     assert str(tmp_path / "race") in caught.value.remedy
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_verdict_is_remembered(device: Path, prepared: Prepared, tmp_path: Path) -> None:
     """A race is run once; its verdict is known afterwards without booting anything, until it is forgotten.
 

@@ -88,7 +88,7 @@ def prepared_request() -> BootRequest:
     return BootRequest(Path("/qemu"), Path("/kernel"), Path("/guest"), machine_type, Acceleration.TCG)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_clone_runs(machine: Machine, prepared: Prepared) -> None:
     """A clone is the booted kernel with three shells, each at its prompt."""
     assert said(machine, "uname -r") == f"{prepared.kernel.release}\n"
@@ -99,7 +99,7 @@ def test_a_clone_runs(machine: Machine, prepared: Prepared) -> None:
     ]
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_clones_side_by_side(template: Template, tmp_path: Path) -> None:
     """Two clones of one template run at once; what one does, the other does not see, nor does a later one."""
     memory = template.folder / "memory"
@@ -124,7 +124,7 @@ def test_clones_side_by_side(template: Template, tmp_path: Path) -> None:
     assert (after.st_mtime_ns, after.st_blocks) == (before.st_mtime_ns, before.st_blocks)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_template_that_is_gone(template: Template, tmp_path: Path) -> None:
     """A template that somebody removed is the host's fault."""
     with (
@@ -134,7 +134,7 @@ def test_a_template_that_is_gone(template: Template, tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_template_that_is_damaged(template: Template, tmp_path: Path) -> None:
     """State that QEMU does not take is the host's fault, and QEMU's own words are shown."""
     (tmp_path / "memory").symlink_to(template.folder / "memory")
@@ -150,7 +150,7 @@ def test_a_template_that_is_damaged(template: Template, tmp_path: Path) -> None:
     assert "harness clean" in caught.value.remedy
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
     """A boot that fails is tried a second time; the template says so, and the first boot's logs are kept."""
     flag, program = tmp_path / "flag", tmp_path / "qemu"
@@ -170,7 +170,7 @@ def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
     assert (tmp_path / "failed" / "boot-1" / "kernel.log").read_text() == ""
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that cannot migrate is found once and remembered; the run says why, and boots each machine afresh."""
     (tmp_path / "types").mkdir()
@@ -210,7 +210,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
     assert not (tmp_path / "case" / "memory").exists()
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that never says a word is given up at its deadline, twice for a template."""
     image = tmp_path / "silent"
@@ -228,7 +228,7 @@ def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
     assert not list((tmp_path / "s" / "template").glob("*[0-9]"))
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that makes QEMU end without a word is told as a silent one, at once."""
     image = tmp_path / "ending"
@@ -240,7 +240,7 @@ def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> N
     assert "said nothing" in error.what
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_no_kernel(prepared: Prepared, tmp_path: Path) -> None:
     """A file that QEMU does not take for a kernel is the user's mistake, in QEMU's words."""
     image = tmp_path / "text"
@@ -252,7 +252,7 @@ def test_no_kernel(prepared: Prepared, tmp_path: Path) -> None:
     assert "qemu" in error.evidence
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_device_that_qemu_does_not_know(prepared: Prepared, tmp_path: Path) -> None:
     """A QEMU that refuses its own command line is the host's fault."""
     machine_type = replace(prepared.request.machine_type, devices=("no-such-device",))
@@ -262,7 +262,7 @@ def test_a_device_that_qemu_does_not_know(prepared: Prepared, tmp_path: Path) ->
     assert "no-such-device" in error.evidence
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that finds no /init in what it was given panics, and is told what it may lack."""
     error = failure(with_words(prepared.request, "rdinit=/nonexistent", without=["rdinit=/init"]), tmp_path)
@@ -273,7 +273,7 @@ def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
     assert "CONFIG_BLK_DEV_INITRD" in error.remedy
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that panics while it boots is told by its panic, at once; for a template it is booted once only."""
     request = with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"])
@@ -287,7 +287,7 @@ def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
     assert "Call Trace" in error.evidence
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that comes up and brings no shell is given up at its deadline, with the lines it got to."""
     request = with_words(prepared.request, "rdinit=/bin/sleep", "--", "1000", without=["rdinit=/init"])

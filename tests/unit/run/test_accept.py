@@ -203,7 +203,7 @@ def test_a_file_that_cannot_be_written_stays_whole(desk: Desk, fault: str) -> No
     assert done.text == f"status 4\n{EXPECTED}"
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_wrong_expectation_is_accepted_from_a_real_run(tmp_path: Path) -> None:
     """A run says 1, accept writes what the kernel said, the next run says 0."""
     case = tmp_path / "greeting.session"

@@ -175,7 +175,7 @@ def at_a_terminal(folder: Path, *words: str) -> Iterator[Person]:
     assert after == before
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_person_takes_over_where_the_case_was_left(tmp_path: Path) -> None:
     """The case is played to the line; then keys go to the guest, its output to the screen, in the terminal's size."""
     (tmp_path / "two.session").write_text(CASE)
@@ -205,7 +205,7 @@ def test_a_person_takes_over_where_the_case_was_left(tmp_path: Path) -> None:
     assert not alive
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_shell_that_ends_comes_again_and_a_panic_ends_all(tmp_path: Path) -> None:
     """``exit`` is no dead end; when the kernel panics the person learns of it, and has the terminal back."""
     with at_a_terminal(tmp_path, "deb") as person:
@@ -226,7 +226,7 @@ def test_a_shell_that_ends_comes_again_and_a_panic_ends_all(tmp_path: Path) -> N
     assert status == ExitStatus.AS_EXPECTED
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_terminal_that_is_taken_away_is_given_back(tmp_path: Path) -> None:
     """Ended by a signal, the harness restores the terminal all the same."""
     with at_a_terminal(tmp_path, "deb") as person:

@@ -80,7 +80,9 @@ def write_series(folder: Path) -> None:
         (folder / f"{number:04}-x.patch").write_text(f"{words}\n{text}")
 
 
-@pytest.mark.boot
+@pytest.mark.guest
+@pytest.mark.build
+@pytest.mark.network
 def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
     """What two patches do to a rule is told by patch; where the image is the same nothing is asked; all answers are
     there, and the run folders can be compared."""

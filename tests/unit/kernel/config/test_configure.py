@@ -209,7 +209,8 @@ def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path)
     return configure(Context(store, SOON), tree, worktree, fragments=(*DEFAULT, *fragments))
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 @pytest.mark.parametrize("name", sorted(set(fragment_names()) - set(DEFAULT)))
 def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
     """Each request beyond the default ones is honoured, without a note."""
@@ -219,7 +220,8 @@ def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, Patched
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
     """Unmet dependencies, selects, another of a choice, a range and an unknown option, from the kernel's own parser."""
     mine = tmp_path / "mine.config"
@@ -241,7 +243,8 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
     assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 def test_what_a_series_asks_for_and_does_not_get_is_its_fault(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
     """Its Kconfig files have to offer it; those of Linux 6.1 do not."""
     with pytest.raises(SeriesError, match="does not grant CONFIG_CGROUP_NS") as caught:
@@ -250,7 +253,8 @@ def test_what_a_series_asks_for_and_does_not_get_is_its_fault(linux: tuple[Store
     assert caught.value.evidence.startswith("series/ns-cgroup/ns.config:2: CONFIG_CGROUP_NS=y\n")
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 def test_a_real_kernel_takes_a_kselftests_config(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
     """By its path in the tree."""
     config = of_linux(linux, "tools/testing/selftests/cgroup/config")
@@ -258,7 +262,8 @@ def test_a_real_kernel_takes_a_kselftests_config(linux: tuple[Store, PatchedTree
     assert config.text == of_linux(linux).text
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 def test_a_real_kernel_starts_from_a_whole_config(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
     """Its own config, taken as the start, comes out as it went in."""
     text = of_linux(linux).text
@@ -270,7 +275,8 @@ def test_a_real_kernel_starts_from_a_whole_config(linux: tuple[Store, PatchedTre
     assert again.notes == ()
 
 
-@pytest.mark.boot
+@pytest.mark.build
+@pytest.mark.network
 def test_an_option_of_a_later_kernel_is_passed_over(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
     """A mark of versions makes it a note; so is one that is to be off, which a kernel without it grants."""
     mine = tmp_path / "mine.config"

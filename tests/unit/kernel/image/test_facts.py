@@ -183,7 +183,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert facts.format in ImageFormat
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_the_crafted_image_boots_and_stays_silent(tmp_path: Path) -> None:
     """QEMU runs the crafted code (it can end QEMU), and the silent one neither ends nor says anything."""
     words = "-accel tcg -M q35 -m 128 -nodefaults -display none -serial stdio -device isa-debug-exit,iobase=0xf4"

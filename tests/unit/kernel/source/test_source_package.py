@@ -206,7 +206,7 @@ def test_a_damaged_product_is_made_anew(store: Store, repository: Repository) ->
     assert fetch(store, repository) == source
 
 
-@pytest.mark.boot
+@pytest.mark.network
 def test_debians_own_source() -> None:
     """The real package: a kernel tree with what Debian's name says, the same commit in every store."""
     store, deadline = Store.default(), Deadline.after(900)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+
+import yaml
 
 from harness.base import paths
 
@@ -47,3 +50,21 @@ def test_every_dependency_is_imported_or_run() -> None:
     started = {"b4", "pytest-xdist"}
 
     assert _names(PROJECT["dependencies"]) - started <= used
+
+
+def test_types_are_published() -> None:
+    """The marker of PEP 561: type checkers of other projects read the annotations."""
+    assert (paths.ROOT / "harness" / "py.typed").is_file()
+
+
+def test_hooks_run_offline_and_are_those_of_lint() -> None:
+    """pre-commit fetches nothing: each hook is a program of the environment, which ``tox -e lint`` runs as well."""
+    repositories = yaml.safe_load((paths.ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook for one in repositories for hook in one["hooks"]]
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(paths.ROOT / "tox.ini")
+    lint = tox["testenv:lint"]["commands"].replace("ruff check .", "ruff check").replace("--check .", "--check")
+
+    assert [one["repo"] for one in repositories] == ["local"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert not [hook["entry"] for hook in hooks if hook["entry"].replace(" -n0", "") not in lint]

@@ -24,8 +24,10 @@ FAST = ("semantics", "diff", "report", "history", "clean", "doctor", "--version"
 """Commands that read files and start no guest, so they run for real."""
 SLOW_OPTIONS = ("--learn", "--remove", "--prove")
 READS_RESULTS = ("diff", "report", "history")
-OTHERS = ("kunit.py", "git", "mail.sh")
+OTHERS = ("kunit.py", "git", "mail.sh", "pytest", "pip", "python3", "pre-commit", ".")
 """Programs of others that the documentation starts; a command of ours in their arguments is parsed as well."""
+LIBRARIES = ("build",)
+"""Modules of others that are started by ``python -m``."""
 
 
 def _ours(command: DocumentedCommand) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def test_each_program_is_known(command: DocumentedCommand) -> None:
         assert f"testenv:{command.words[command.words.index('-e') + 1]}" in environments
     elif command.program == "python":
         module = command.words[command.words.index("-m") + 1].replace(".", "/")
-        assert (paths.ROOT / f"{module}.py").is_file()
+        assert (paths.ROOT / f"{module}.py").is_file() or module in LIBRARIES
     elif command.program not in OTHERS:
         assert command.program in ("harness", "bootstrap")
     if command.words[0].startswith(("./", "examples/")):

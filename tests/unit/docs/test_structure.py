@@ -12,6 +12,7 @@ from harness.base import paths
 
 DOCS = paths.ROOT / "docs"
 README = paths.ROOT / "README.md"
+ROOT_PAGES = [README, paths.ROOT / "CONTRIBUTING.md", paths.ROOT / "SECURITY.md"]
 DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("[0-9]*.md"))
 MOST_LINES = 150
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -24,7 +25,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-@pytest.mark.parametrize("path", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*ROOT_PAGES, *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
 def test_each_link_leads_somewhere(path: Path) -> None:
     """Relative links are to files that exist, as GitHub follows them."""
     targets = [target for target in _LINK.findall(path.read_text(encoding="utf-8")) if "://" not in target]

@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * clocks - what a shell cannot do with the clocks of a time namespace, one line for each action.
+ *
+ *	clocks ACTION [then ACTION]...
+ *
+ * One process does all actions in order, and stops at the first one that fails. The whole command
+ * line is checked before the first action.
+ *
+ * An action prints one line on standard output, "days(boottime, vdso) = 7". A system call that
+ * fails is shown as strace shows it, "timerfd_settime(boottime, now-1) = -1 EINVAL".
+ *
+ * Exit status: 0 when every action succeeded, 1 when one failed, 64 for a wrong command line
+ * (no action was done), that of the program after "vfork" when it failed.
+ *
+ * Arguments:
+ *	CLOCK	realtime, tai, monotonic, monotonic_raw, monotonic_coarse, boottime, boottime_alarm
+ *	WAY	syscall (the default), or vdso: how the clock is read. "vdso" calls the function
+ *		__vdso_clock_gettime that the kernel maps into the process; that function makes the
+ *		system call itself where the clock or the clock source has no other way
+ *	WHEN	now, now+SECONDS or now-SECONDS by the clock in question, with up to nine decimals; or
+ *		a number: that many seconds after the clock's zero
+ *
+ * Reading clocks:
+ *	table
+ *		the clocks as the example program of clock_getres(2) prints them, four lines
+ *	days CLOCK [WAY]
+ *		how many whole days the clock shows: the days of the offset, on a machine that has been
+ *		up for less than a day
+ *	days sysinfo
+ *		the same of the uptime that sysinfo(2) reports
+ *	agree CLOCK
+ *		"yes" when the clock read through the vDSO lies between two readings by system call,
+ *		"no" when it does not; both never fail to hold for a slow machine
+ *	offset CLOCK FILE
+ *		how much the clock here is ahead of the one in the time namespace FILE, in seconds: the
+ *		shortest decimal number that lies between two readings here, minus one there.
+ *		The process enters FILE and comes back, by setns(2)
+ *
+ * Waiting, always until an absolute time. A wait that has not ended after 20 seconds is
+ * broken off and shown as "= not expired", the end of a wait before its time as "= too early":
+ *	nanosleep CLOCK WHEN
+ *		clock_nanosleep(2) with TIMER_ABSTIME
+ *	timerfd CLOCK WHEN
+ *		timerfd_settime(2) with TFD_TIMER_ABSTIME
+ *	timer CLOCK WHEN
+ *		timer_settime(2) with TIMER_ABSTIME
+ *	futex WHEN
+ *		futex(2), FUTEX_WAIT_BITSET, whose timeout is absolute and by the clock monotonic
+ *
+ * Processes:
+ *	setns FILE
+ *		setns(2) with CLONE_NEWTIME
+ *	vfork CMD...
+ *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's. A line
+ *		when vfork fails, else the output of the program and nothing more
+ *
+ * Examples:
+ *	clocks days monotonic then days monotonic vdso then agree monotonic
+ *	clocks offset boottime /proc/1/ns/time
+ *	clocks timerfd boottime now-1 then nanosleep monotonic now+0.1
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STATUS_USAGE 64
+#define NSEC_PER_SEC 1000000000LL
+#define SECONDS_PER_DAY 86400
+#define PATIENCE 20
+#define MAX_WORDS 2
+#define MAX_ACTIONS 32
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+/* Nanoseconds: 292 years fit, and no clock of the kernel can show more than 146. */
+typedef int64_t nanoseconds;
+
+/*
+ * The shape of a verb's arguments, a letter for each: C clock, S clock or "sysinfo", Y way, T time,
+ * P file, R a program and its arguments. Lower case: may be left out.
+ */
+struct verb {
+	const char *name;
+	const char *shape;
+	const char *usage;
+	int (*run)(char **word);
+};
+
+struct action {
+	const struct verb *verb;
+	char *word[MAX_WORDS];
+	char **rest;
+};
+
+static const struct {
+	const char *name;
+	clockid_t id;
+} clocks[] = {
+	{ "realtime", CLOCK_REALTIME },
+	{ "tai", CLOCK_TAI },
+	{ "monotonic", CLOCK_MONOTONIC },
+	{ "monotonic_raw", CLOCK_MONOTONIC_RAW },
+	{ "monotonic_coarse", CLOCK_MONOTONIC_COARSE },
+	{ "boottime", CLOCK_BOOTTIME },
+	{ "boottime_alarm", CLOCK_BOOTTIME_ALARM },
+};
+
+/* ---- what is printed ---- */
+
+/* One line in one write, so that the lines of two processes on one terminal do not mix. */
+static void __attribute__((format(printf, 1, 2))) line(const char *format, ...)
+{
+	char text[512];
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(text, sizeof(text) - 1, format, list);
+	va_end(list);
+	if (length > (int)sizeof(text) - 2)
+		length = sizeof(text) - 2;
+	text[length] = '\n';
+	if (write(STDOUT_FILENO, text, length + 1) < 0)
+		exit(1);
+}
+
+/* "CALL = -1 ENAME", and the exit status 1. */
+static int __attribute__((format(printf, 1, 2))) failed(const char *format, ...)
+{
+	const char *name = strerrorname_np(errno);
+	char call[256];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(call, sizeof(call), format, list);
+	va_end(list);
+	line("%s = -1 %s", call, name ? name : "E?");
+	return 1;
+}
+
+/* ---- clocks ---- */
+
+static clockid_t clock_of(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(clocks); i++)
+		if (!strcmp(word, clocks[i].name))
+			return clocks[i].id;
+	return -1;
+}
+
+static nanoseconds in_nanoseconds(struct timespec time)
+{
+	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
+}
+
+static struct timespec in_timespec(nanoseconds time)
+{
+	return (struct timespec){ time / NSEC_PER_SEC, time % NSEC_PER_SEC };
+}
+
+typedef int (*gettime)(clockid_t clock, struct timespec *time);
+
+static int by_syscall(clockid_t clock, struct timespec *time)
+{
+	return syscall(SYS_clock_gettime, clock, time);
+}
+
+/*
+ * The vDSO is an ELF file in memory: find its dynamic section, there the symbols and their names.
+ * The C library does the same, but does not say whether it found the function. The names stand right
+ * behind the symbols, as linkers write them; nothing else that every vDSO has tells their number.
+ */
+static gettime find_vdso(void)
+{
+	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR), *names = NULL;
+	const Elf64_Ehdr *head = (const void *)base;
+	const Elf64_Sym *symbol = NULL;
+	const Elf64_Dyn *dynamic = NULL;
+	const Elf64_Phdr *segment;
+	uint64_t shift = 0;
+	int i;
+
+	if (!base)
+		return NULL;
+	segment = (const void *)(base + head->e_phoff);
+	for (i = 0; i < head->e_phnum; i++, segment++) {
+		if (segment->p_type == PT_LOAD)
+			shift = (uint64_t)base + segment->p_offset - segment->p_vaddr;
+		else if (segment->p_type == PT_DYNAMIC)
+			dynamic = (const void *)(base + segment->p_offset);
+	}
+	for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
+		if (dynamic->d_tag == DT_SYMTAB)
+			symbol = (const void *)(dynamic->d_un.d_ptr + shift);
+		else if (dynamic->d_tag == DT_STRTAB)
+			names = (const void *)(dynamic->d_un.d_ptr + shift);
+	}
+	for (; symbol && (const char *)symbol < names; symbol++)
+		if (!strcmp(names + symbol->st_name, "__vdso_clock_gettime"))
+			return (gettime)(symbol->st_value + shift);
+	return NULL;
+}
+
+static int by_vdso(clockid_t clock, struct timespec *time)
+{
+	static gettime found;
+	int result;
+
+	if (!found)
+		found = find_vdso();
+	if (!found) {
+		errno = ENOSYS;
+		return -1;
+	}
+	result = found(clock, time);
+	if (result < 0)
+		errno = -result;
+	return result;
+}
+
+static bool show(clockid_t clock, nanoseconds *time, const char *way)
+{
+	struct timespec shown;
+	int result = way && !strcmp(way, "vdso") ? by_vdso(clock, &shown) :
+						    by_syscall(clock, &shown);
+
+	*time = in_nanoseconds(shown);
+	return result >= 0;
+}
+
+/* ---- reading clocks ---- */
+
+/* A line of the program in clock_getres(2). */
+static void show_row(const char *name, clockid_t clock)
+{
+	long seconds, days;
+	nanoseconds time;
+	char text[64] = "";
+
+	if (!show(clock, &time, NULL)) {
+		failed("clock_gettime(%s)", name);
+		return;
+	}
+	seconds = time / NSEC_PER_SEC;
+	days = seconds / SECONDS_PER_DAY;
+	if (days > 0)
+		snprintf(text, sizeof(text), "%ld days + ", days);
+	line("%-15s: %10ld.%03ld (%s%2ldh %2ldm %2lds)", name, seconds,
+	     (long)(time % NSEC_PER_SEC / 1000000), text, seconds % SECONDS_PER_DAY / 3600,
+	     seconds % 3600 / 60, seconds % 60);
+}
+
+static int do_table(char **word)
+{
+	(void)word;
+	show_row("CLOCK_REALTIME", CLOCK_REALTIME);
+	show_row("CLOCK_TAI", CLOCK_TAI);
+	show_row("CLOCK_MONOTONIC", CLOCK_MONOTONIC);
+	show_row("CLOCK_BOOTTIME", CLOCK_BOOTTIME);
+	return 0;
+}
+
+static int do_days(char **word)
+{
+	struct sysinfo info;
+	nanoseconds time;
+
+	if (!strcmp(word[0], "sysinfo")) {
+		if (sysinfo(&info) < 0)
+			return failed("sysinfo()");
+		line("days(sysinfo) = %ld", (long)info.uptime / SECONDS_PER_DAY);
+		return 0;
+	}
+	if (!show(clock_of(word[0]), &time, word[1]))
+		return failed("clock_gettime(%s%s%s)", word[0], word[1] ? ", " : "",
+			      word[1] ? word[1] : "");
+	line("days(%s%s%s) = %lld", word[0], word[1] ? ", " : "", word[1] ? word[1] : "",
+	     (long long)(time / NSEC_PER_SEC / SECONDS_PER_DAY));
+	return 0;
+}
+
+static int do_agree(char **word)
+{
+	clockid_t clock = clock_of(word[0]);
+	nanoseconds before, between, after;
+
+	if (!show(clock, &before, NULL) || !show(clock, &between, "vdso") ||
+	    !show(clock, &after, NULL))
+		return failed("clock_gettime(%s)", word[0]);
+	line("agree(%s) = %s", word[0], before <= between && between <= after ? "yes" : "no");
+	return 0;
+}
+
+/* The shortest decimal number from low to high, which differ by less than half of its last digit. */
+static void show_between(char *text, size_t size, nanoseconds low, nanoseconds high)
+{
+	nanoseconds unit = NSEC_PER_SEC, number = 0;
+	int digits;
+
+	for (digits = 0; digits < 9; digits++, unit /= 10) {
+		number = high - ((high % unit) + unit) % unit;
+		if (number >= low)
+			break;
+	}
+	if (digits == 9)
+		number = high;
+	snprintf(text, size, "%s%lld%s%.*lld", number < 0 ? "-" : "",
+		 llabs(number) / NSEC_PER_SEC, digits ? "." : "", digits,
+		 llabs(number) % NSEC_PER_SEC / unit);
+	if (!digits)
+		*strchrnul(text, '.') = '\0';
+}
+
+static int do_offset(char **word)
+{
+	int here = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+	int there = open(word[1], O_RDONLY | O_CLOEXEC);
+	clockid_t clock = clock_of(word[0]);
+	nanoseconds first, other, last;
+	char text[64];
+
+	if (here < 0 || there < 0)
+		return failed("open(%s)", here < 0 ? "/proc/self/ns/time" : word[1]);
+	do {
+		if (!show(clock, &first, NULL))
+			return failed("clock_gettime(%s)", word[0]);
+		if (setns(there, CLONE_NEWTIME) < 0)
+			return failed("setns(%s, CLONE_NEWTIME)", word[1]);
+		show(clock, &other, NULL);
+		if (setns(here, CLONE_NEWTIME) < 0)
+			return failed("setns(/proc/self/ns/time, CLONE_NEWTIME)");
+		show(clock, &last, NULL);
+	} while (last - first > NSEC_PER_SEC / 20);
+	close(here);
+	close(there);
+	show_between(text, sizeof(text), first - other, last - other);
+	line("offset(%s, %s) = %s", word[0], word[1], text);
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+/* "now", "now+0.5", "now-1", "172800": false when it is none of these. */
+static bool parse_when(const char *word, bool *relative, nanoseconds *time)
+{
+	nanoseconds sign = 1, unit = NSEC_PER_SEC / 10;
+	char *end;
+
+	*relative = !strncmp(word, "now", 3);
+	*time = 0;
+	if (*relative && !word[3])
+		return true;
+	if (*relative && word[3] != '+' && word[3] != '-')
+		return false;
+	if (*relative)
+		sign = word[3] == '-' ? -1 : 1;
+	word += *relative ? 4 : 0;
+	if (*word < '0' || *word > '9')
+		return false;
+	*time = strtoll(word, &end, 10) * NSEC_PER_SEC;
+	if (*end == '.')
+		for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
+			*time += (*end - '0') * unit;
+	*time *= sign;
+	return !*end;
+}
+
+/* The absolute time that an argument stands for; never before the clock's zero, which is invalid. */
+static nanoseconds time_of(clockid_t clock, const char *word)
+{
+	nanoseconds time, now = 0;
+	bool relative;
+
+	parse_when(word, &relative, &time);
+	if (relative)
+		show(clock, &now, NULL);
+	time += now;
+	return time < 0 ? 0 : time;
+}
+
+static void nothing(int number)
+{
+	(void)number;
+}
+
+/* Interrupts system calls after PATIENCE seconds of the host's clock, which no namespace shifts. */
+static void set_watchdog(unsigned int seconds)
+{
+	struct sigaction action = { .sa_handler = nothing };
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(seconds);
+}
+
+/* What became of a wait until a time, in one word. */
+static int show_end(bool expired, clockid_t clock, nanoseconds time, const char *call)
+{
+	nanoseconds now;
+
+	set_watchdog(0);
+	show(clock, &now, NULL);
+	if (!expired)
+		line("%s = not expired", call);
+	else
+		line("%s = %s", call, now < time ? "too early" : "expired");
+	return !expired || now < time;
+}
+
+static int do_nanosleep(char **word)
+{
+	clockid_t clock = clock_of(word[0]);
+	nanoseconds time = time_of(clock, word[1]);
+	struct timespec until = in_timespec(time);
+	char call[128];
+
+	snprintf(call, sizeof(call), "clock_nanosleep(%s, %s)", word[0], word[1]);
+	set_watchdog(PATIENCE);
+	errno = clock_nanosleep(clock, TIMER_ABSTIME, &until, NULL);
+	if (errno && errno != EINTR)
+		return failed("%s", call);
+	return show_end(!errno, clock, time, call);
+}
+
+static int do_timerfd(char **word)
+{
+	clockid_t clock = clock_of(word[0]);
+	nanoseconds time = time_of(clock, word[1]);
+	struct itimerspec until = { .it_value = in_timespec(time) };
+	struct pollfd polled = { .events = POLLIN };
+	char call[128];
+	int ready;
+
+	snprintf(call, sizeof(call), "timerfd_settime(%s, %s)", word[0], word[1]);
+	polled.fd = timerfd_create(clock, TFD_CLOEXEC);
+	if (polled.fd < 0)
+		return failed("timerfd_create(%s)", word[0]);
+	if (timerfd_settime(polled.fd, TFD_TIMER_ABSTIME, &until, NULL) < 0)
+		return failed("%s", call);
+	ready = poll(&polled, 1, PATIENCE * 1000);
+	close(polled.fd);
+	return show_end(ready > 0, clock, time, call);
+}
+
+static int do_timer(char **word)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct timespec patience = { .tv_sec = PATIENCE };
+	clockid_t clock = clock_of(word[0]);
+	nanoseconds time = time_of(clock, word[1]);
+	struct itimerspec until = { .it_value = in_timespec(time) };
+	char call[128];
+	timer_t timer;
+	sigset_t set;
+	int number;
+
+	snprintf(call, sizeof(call), "timer_settime(%s, %s)", word[0], word[1]);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (timer_create(clock, &event, &timer) < 0)
+		return failed("timer_create(%s)", word[0]);
+	if (timer_settime(timer, TIMER_ABSTIME, &until, NULL) < 0)
+		return failed("%s", call);
+	number = sigtimedwait(&set, NULL, &patience);
+	timer_delete(timer);
+	return show_end(number == SIGUSR1, clock, time, call);
+}
+
+static int do_futex(char **word)
+{
+	nanoseconds time = time_of(CLOCK_MONOTONIC, word[0]);
+	struct timespec until = in_timespec(time);
+	uint32_t value = 0;
+	char call[128];
+
+	snprintf(call, sizeof(call), "futex(FUTEX_WAIT_BITSET, %s)", word[0]);
+	set_watchdog(PATIENCE);
+	if (syscall(SYS_futex, &value, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL,
+		    FUTEX_BITSET_MATCH_ANY) == 0 ||
+	    (errno != ETIMEDOUT && errno != EINTR))
+		return failed("%s", call);
+	return show_end(errno == ETIMEDOUT, CLOCK_MONOTONIC, time, call);
+}
+
+/* ---- processes ---- */
+
+static int do_setns(char **word)
+{
+	int fd = open(word[0], O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return failed("open(%s, O_RDONLY)", word[0]);
+	if (setns(fd, CLONE_NEWTIME) < 0)
+		return failed("setns(%s, CLONE_NEWTIME)", word[0]);
+	close(fd);
+	line("setns(%s, CLONE_NEWTIME) = 0", word[0]);
+	return 0;
+}
+
+static int do_vfork(char **word)
+{
+	int status;
+	pid_t pid;
+
+	pid = vfork();
+	if (pid == 0) {
+		execvp(word[0], word);
+		_exit(127);
+	}
+	if (pid < 0)
+		return failed("vfork()");
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return failed("waitpid()");
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- the command line ---- */
+
+static const struct verb verbs[] = {
+	{ "table", "", "table", do_table },
+	{ "days", "Sy", "days CLOCK [syscall|vdso], or days sysinfo", do_days },
+	{ "agree", "C", "agree CLOCK", do_agree },
+	{ "offset", "CP", "offset CLOCK FILE", do_offset },
+	{ "nanosleep", "CT", "nanosleep CLOCK WHEN", do_nanosleep },
+	{ "timerfd", "CT", "timerfd CLOCK WHEN", do_timerfd },
+	{ "timer", "CT", "timer CLOCK WHEN", do_timer },
+	{ "futex", "T", "futex WHEN", do_futex },
+	{ "setns", "P", "setns FILE", do_setns },
+	{ "vfork", "R", "vfork CMD...", do_vfork },
+};
+
+static void __attribute__((noreturn, format(printf, 2, 3)))
+usage(const struct verb *verb, const char *format, ...)
+{
+	va_list list;
+	size_t i;
+
+	fputs("clocks: ", stderr);
+	va_start(list, format);
+	vfprintf(stderr, format, list);
+	va_end(list);
+	fputc('\n', stderr);
+	if (verb) {
+		fprintf(stderr, "usage: %s\n", verb->usage);
+	} else {
+		fputs("usage: clocks ACTION [then ACTION]...\n", stderr);
+		for (i = 0; i < ARRAY_SIZE(verbs); i++)
+			fprintf(stderr, "  %s\n", verbs[i].usage);
+	}
+	exit(STATUS_USAGE);
+}
+
+static bool fits(char letter, const char *word)
+{
+	nanoseconds time;
+	bool relative;
+
+	switch (letter) {
+	case 'C':
+		return clock_of(word) >= 0;
+	case 'S':
+		return clock_of(word) >= 0 || !strcmp(word, "sysinfo");
+	case 'y':
+		return !strcmp(word, "syscall") || !strcmp(word, "vdso");
+	case 'T':
+		return parse_when(word, &relative, &time);
+	default:
+		return true;
+	}
+}
+
+/* One action; gives the argument behind it. */
+static char **parse_action(struct action *a, char **word)
+{
+	const char *letter;
+	int place = 0;
+	size_t i;
+
+	if (!*word)
+		usage(NULL, "an action is missing");
+	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*word, verbs[i].name); i++)
+		;
+	if (i == ARRAY_SIZE(verbs))
+		usage(NULL, "unknown action '%s'", *word);
+	a->verb = &verbs[i];
+	word++;
+	for (letter = a->verb->shape; *letter; letter++) {
+		bool ends = !*word || (!strcmp(*word, "then") && *letter != 'R');
+
+		if (ends && *letter == 'y')
+			continue;
+		if (ends)
+			usage(a->verb, "'%s' needs another argument", a->verb->name);
+		if (*letter == 'R') {
+			a->rest = word;
+			while (*word)
+				word++;
+			continue;
+		}
+		if (!fits(*letter, *word))
+			usage(a->verb, "invalid argument '%s'", *word);
+		a->word[place++] = *word++;
+	}
+	return word;
+}
+
+int main(int argc, char **argv)
+{
+	static struct action actions[MAX_ACTIONS];
+	int count = 0, i, status;
+	char **word = argv + 1;
+
+	if (argc < 2)
+		usage(NULL, "an action is missing");
+	for (;;) {
+		if (count == MAX_ACTIONS)
+			usage(NULL, "more than %d actions", MAX_ACTIONS);
+		word = parse_action(&actions[count++], word);
+		if (!*word)
+			break;
+		if (strcmp(*word, "then"))
+			usage(actions[count - 1].verb, "'%s' is too much", *word);
+		word++;
+	}
+	for (i = 0; i < count; i++) {
+		struct action *a = &actions[i];
+
+		status = a->verb->run(a->rest ? a->rest : a->word);
+		if (status)
+			return status;
+	}
+	return 0;
+}

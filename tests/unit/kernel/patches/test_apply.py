@@ -145,6 +145,27 @@ def test_a_conflict_shows_both_sides(store: Store, tree: Tree) -> None:
     assert raised.remedy == "the whole series applies to v6.2: PATH@v6.2+SERIES"
 
 
+def test_the_newest_tag_that_it_applies_to_is_offered(store: Store, tree: Tree) -> None:
+    """Not the nearest one; the series says nothing of its base."""
+    for tag, file in [("v6.4", "a"), ("v6.10", "b")]:
+        tree.commit(tag, {"kernel/fork.c": lines(), file: b"1\n"})
+        tree.git("tag", tag)
+    series = made(tree, "v6.2..topic")
+
+    assert error(store, tree, series, "v6.3").remedy == "the whole series applies to v6.10: PATH@v6.10+SERIES"
+
+
+def test_a_series_without_a_base_is_noted(store: Store, tree: Tree) -> None:
+    """Where the user named no revision: it is applied to what the tree is at, and no guess is made."""
+    series = made(tree, "v6.2..topic")
+    at = source(store, tree, "v6.2")
+
+    assert patch_tree(Context(store, SOON), at, series).notes == (
+        f"the series does not say what it was made on; applied to {tree.folder} at v6.2",
+    )
+    assert patch_tree(Context(store, SOON), at, series, is_revision_given=True).notes == ()
+
+
 def test_a_failed_series_leaves_nothing_that_disturbs(store: Store, tree: Tree) -> None:
     """Neither the patches before the one that failed, nor a folder."""
     series = made(tree, "v6.2..topic")

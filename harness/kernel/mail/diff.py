@@ -1,9 +1,9 @@
 """A patch's text, line by line as git-apply(1) reads it: which lines are headers, which are hunks. Pure.
 
 What decides whether a patch may be applied is read from the very lines: a library that forgives what git does not, or
-passes over what it does not know (modes, renames, binary parts), would not do. Where a hunk ends follows from the numbers
-of its ``@@`` line and by nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header for a
-removed line.
+passes over what it does not know (modes, renames, binary parts), would not do. Where a hunk ends follows from the
+numbers of its ``@@`` line and from nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header
+for a removed line.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ from harness.base.json_records import dump_value, from_table, parse_json
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
 from harness.guest.features import find_lacking
-from harness.guest.machine import BOOT_SECONDS, BootRequest, Machine
+from harness.guest.machine import BootRequest, Machine
 from harness.guest.prepared import find_prepared
-from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
+from harness.guest.qemu import BOOT_SECONDS, Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.model.kernel_spec import parse_spec

@@ -41,7 +41,6 @@ PURPOSES = {
     "kernel.mail": "mails, threads, diffs",
     "kernel.config": "fragments, Kconfig",
     "kernel.source": "packages and trees",
-    "kernel.mail": "mails, threads, diffs",
     "kernel.toolchain": "compilers, missing tools",
     "kernel.git": "git commands, work trees",
     "kernel.sandbox": "bubblewrap, limits",

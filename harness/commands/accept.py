@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands import options
+from harness.run.accept import accept_case
 
 
 @click.command()
@@ -15,7 +16,6 @@ from harness.commands import options
 @options.results
 def accept(case: str, suite: str, results: Path) -> int:
     """Take what the last run saw as the expectation of CASE, a session file."""
-    from harness.run.accept import accept_case
 
     chosen, _ = options.choose_cases(suite, [])
     click.echo(accept_case(case, chosen, results=results, is_named=bool(suite)), nl=False)

@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.base.context import Context
+from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import judging_options, options
 from harness.commands.options import choose_cases, choose_workers
 from harness.kernel.build.options import BuildOptions
+from harness.model.series_record import SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
+from harness.report.display.plain import PlainDisplay
+from harness.series.from_mail import MAIL_BYTES, Posted, read_posted
+from harness.series.request import SeriesWords, judge_once, read_brief
+from harness.suite.definition import Suite
+from harness.suite.load import suite_semantics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.model.series_record import SeriesRecord
     from harness.report.formats.b4 import B4Finding
     from harness.run.selection import Selection
-    from harness.series.from_mail import Posted
-    from harness.series.request import SeriesWords
-    from harness.suite.definition import Suite
 
 B4_HELP = """In the configuration of git, for b4 review:
 
@@ -100,8 +103,6 @@ def b4_check(
 
 def _words(base: str, selection: Selection, suite: Suite, building: BuildOptions, results: Path) -> SeriesWords:
     from harness.run.one_kernel import RunSettings
-    from harness.series.request import SeriesWords
-    from harness.suite.load import suite_semantics
 
     asked = RunSettings(
         selection,
@@ -119,11 +120,8 @@ def _findings(
     words: SeriesWords, base: str, thread: Path | None, *, is_series: bool, is_quick: bool
 ) -> Iterator[B4Finding]:
     """What is said of the mail on standard input."""
-    from dataclasses import replace
 
-    from harness.base.deadline import Deadline
     from harness.report.formats.b4 import patch_findings, series_findings
-    from harness.series.from_mail import MAIL_BYTES, read_posted
 
     posted = read_posted(
         sys.stdin.buffer.read(MAIL_BYTES),
@@ -142,8 +140,6 @@ def _findings(
 
 def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
     """The series of the mail, judged now or before; nothing of it is shown meanwhile."""
-    from harness.report.display.plain import PlainDisplay
-    from harness.series.request import judge_once, read_brief
 
     with Path(os.devnull).open("w") as nowhere, PlainDisplay(nowhere) as display:
         brief = read_brief(words, display.show)

@@ -8,22 +8,20 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.base.errors import ExitStatus
+from harness.bisect.report import BisectResult, answer_json, answer_lines
+from harness.bisect.request import BisectRequest, TraceSelection
 from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
 from harness.report.display.events import Lines
-
-if TYPE_CHECKING:
-    from harness.bisect.report import BisectResult
-    from harness.bisect.request import BisectRequest
-    from harness.report.lines import Line
+from harness.report.display.plain import choose_display
+from harness.report.lines import Line
 
 TREE_HELP = """TREE is one of:
 
@@ -93,8 +91,6 @@ def bisect(
     results: Path,
 ) -> int:
     """Find the commits that changed a behavior; see :data:`BISECT_HELP`."""
-    from harness.bisect.request import BisectRequest, TraceSelection
-    from harness.report.display.plain import choose_display
 
     chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases)
     request = BisectRequest(
@@ -120,14 +116,11 @@ def bisect(
 
 
 def _told(answer: BisectResult, request: BisectRequest, width: int) -> list[Line]:
-    from harness.bisect.report import answer_lines
-    from harness.report.lines import Line
 
     where = f"runs and state: {request.folder}"
     return [Line(""), *answer_lines(answer, width), Line(where)]
 
 
 def _print_json(answer: BisectResult) -> None:
-    from harness.bisect.report import answer_json
 
     click.echo(json.dumps(answer_json(answer), indent=1))

@@ -8,11 +8,16 @@ from dataclasses import replace
 
 import click
 
+from harness import pipeline
 from harness.base.context import Context
+from harness.base.deadline import Deadline
 from harness.base.events import Note
 from harness.base.store import Store
 from harness.commands import options
 from harness.kernel.build.options import BuildOptions
+from harness.kernel.resolve import resolve_kernel
+from harness.model.kernel_spec import parse_spec
+from harness.report.display.plain import choose_display
 
 
 @click.command(epilog=options.KERNEL_HELP)
@@ -21,11 +26,6 @@ from harness.kernel.build.options import BuildOptions
 @options.building
 def build(kernel: str, suite: str, building: BuildOptions) -> int:
     """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
-    from harness import pipeline
-    from harness.base.deadline import Deadline
-    from harness.kernel.resolve import resolve_kernel
-    from harness.model.kernel_spec import parse_spec
-    from harness.report.display.plain import choose_display
 
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
     with choose_display(sys.stderr, os.environ) as display:

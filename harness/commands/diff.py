@@ -12,6 +12,11 @@ import click
 from harness.base.errors import ExitStatus
 from harness.commands import options
 from harness.report.display.events import Lines
+from harness.report.display.plain import choose_display
+from harness.report.tables.comparison import comparison_json, comparison_lines
+from harness.results.compare import ChangeKind, compare
+from harness.results.find_run import find_runs
+from harness.results.history import flake_rates
 
 RUN_HELP = """RUN is one of:
 
@@ -38,11 +43,6 @@ def diff(runs: tuple[str, ...], as_json: bool, suite: str, results: Path) -> int
       1    a trait, a case or the kernel log regressed
       4    a RUN that there is not
     """
-    from harness.report.display.plain import choose_display
-    from harness.report.tables.comparison import comparison_json, comparison_lines
-    from harness.results.compare import ChangeKind, compare
-    from harness.results.find_run import find_runs
-    from harness.results.history import flake_rates
 
     if len(runs) > 2:
         raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")

@@ -6,13 +6,13 @@ import click
 
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
+from harness.doctor import CheckState, examine, install_line
 
 
 @click.command()
 @click.option("--prove", is_flag=True, help="Race the accelerations again, now.")
 def doctor(prove: bool) -> int:
     """Say what this host lacks, and the command that installs it."""
-    from harness.doctor import CheckState, examine, install_line
 
     findings = examine(Store.default(), prove=prove)
     for finding in findings:

@@ -7,17 +7,24 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.base.errors import UsageError
 from harness.commands import options
 from harness.report.display.events import Lines
-
-if TYPE_CHECKING:
-    from harness.report.lines import Line
-    from harness.results.history import History
+from harness.report.display.plain import choose_display
+from harness.report.lines import Line
+from harness.report.tables.history import (
+    case_history_lines,
+    failing_lines,
+    flake_lines,
+    run_history_lines,
+    trait_history_lines,
+)
+from harness.results.case_ids import current_case_id
+from harness.results.history import CASE, TRAIT, History, opened_history, rebuild
+from harness.results.timeline import timelines
 
 Telling = Callable[[int], "Sequence[Line]"]
 """Makes lines for a number of columns."""
@@ -36,8 +43,6 @@ def history(name: str | None, is_rebuild: bool, results: Path) -> int:
     KERNEL is a KERNEL word as it was typed, a release, or the line that it
     belongs to. Of CASE a part of its id is enough.
     """
-    from harness.report.display.plain import choose_display
-    from harness.results.history import opened_history, rebuild
 
     if not results.is_dir():
         raise UsageError(f"there is no results folder {results}", remedy="run first: harness run")
@@ -55,10 +60,6 @@ def history(name: str | None, is_rebuild: bool, results: Path) -> int:
 
 def _told(found: History, name: str) -> Telling:
     """What is known by that name. :raises UsageError: nothing, or too much."""
-    from harness.report.tables.history import case_history_lines, run_history_lines, trait_history_lines
-    from harness.results.case_ids import current_case_id
-    from harness.results.history import CASE, TRAIT
-    from harness.results.timeline import timelines
 
     cases = found.names(CASE)
     name = name if any(name in case for case in cases) else current_case_id(name)
@@ -89,10 +90,6 @@ def _only_case(name: str, cases: Sequence[str], found: History) -> str:
 
 def _overview(found: History) -> Telling:
     """Each kernel line, what fails now, and what is flaky."""
-    from harness.report.lines import Line
-    from harness.report.tables.history import failing_lines, flake_lines, run_history_lines
-    from harness.results.history import CASE
-    from harness.results.timeline import timelines
 
     runs = found.runs()
     by_line = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(one.line for one in runs)}

@@ -13,12 +13,18 @@ import click
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.exit_status import BISECT_STATUS
+from harness.model.run_record import RunRecord
+from harness.results.baseline import find_baseline
+from harness.results.case_ids import current_case_id
+from harness.results.compare import is_asked
+from harness.results.find_run import is_without_kernel
+from harness.results.known_failures import load_known
+from harness.run.rounds import Rounds
+from harness.suite.definition import Suite
+from harness.suite.load import shown_path, suite_semantics
 
 if TYPE_CHECKING:
-    from harness.model.run_record import RunRecord
     from harness.run.one_kernel import Judging
-    from harness.run.rounds import Rounds
-    from harness.suite.definition import Suite
 
 baseline_option = click.option(
     "--baseline", metavar="RUN", default="", help="Judge by comparison with RUN, or last: of the same kernel line."
@@ -49,8 +55,6 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
     :param records: what was recorded; none when the kernel could not be had.
     """
-    from harness.results.compare import is_asked
-    from harness.results.find_run import is_without_kernel
 
     if status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
         return ExitStatus.INTERRUPTED if status is ExitStatus.INTERRUPTED else ExitStatus.STOP
@@ -60,7 +64,6 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
 def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
     """How often cases are asked, from the words of the command line; with a seed where the order is to be random."""
-    from harness.run.rounds import Rounds
 
     times = repeat or (0 if until_fail else 1)
     if seed is None and (times != 1 or until_fail):
@@ -74,11 +77,7 @@ def read_judging(baseline: str, known: Path | None, *, suite: Suite, results: Pa
     :param baseline: empty for none. :param known: None for the file that there is by default.
     :raises UsageError: there is no such run or file. :raises CaseError: the file of known failures is broken.
     """
-    from harness.results.baseline import find_baseline
-    from harness.results.case_ids import current_case_id
-    from harness.results.known_failures import load_known
     from harness.run.one_kernel import Judging
-    from harness.suite.load import shown_path, suite_semantics
 
     file = known or suite.known_file
     today = datetime.datetime.now(datetime.UTC).date()

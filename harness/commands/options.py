@@ -6,19 +6,18 @@ import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
 from harness.base.errors import UsageError
 from harness.base.paths import default_results
-from harness.guest.machine import BOOT_SECONDS
-from harness.guest.qemu import Acceleration
+from harness.guest.qemu import BOOT_SECONDS, Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
-
-if TYPE_CHECKING:
-    from harness.model.run_record import RunRecord
-    from harness.suite.definition import Suite
+from harness.kernel.patches.shipped import shipped_suite
+from harness.model.run_record import RunRecord
+from harness.suite.definition import Suite
+from harness.suite.load import default_suite, find_suite, locate, shared_suite
 
 KERNEL_HELP = """KERNEL is one of:
 
@@ -129,7 +128,6 @@ def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ..
     :raises UsageError: there is no such suite or file, or the files are of several suites.
     :raises CaseError: the suite is broken.
     """
-    from harness.suite.load import default_suite, find_suite, locate, shared_suite
 
     chosen = find_suite(word) if word else default_suite()
     found: dict[Path, None] = {}
@@ -152,7 +150,6 @@ def suite_of_kernels(word: str, kernels: Sequence[str]) -> str:
     names = [kernel.removeprefix(SERIES_WORD).partition("+")[0] for kernel in kernels if kernel.startswith(SERIES_WORD)]
     if word or not names:
         return word
-    from harness.kernel.patches.shipped import shipped_suite
 
     found = dict.fromkeys(filter(None, map(shipped_suite, names)))
     if len(found) > 1:
@@ -167,7 +164,6 @@ def suite_of_runs(word: str, runs: Sequence[RunRecord]) -> Suite:
 
     :raises UsageError: there is no such suite, or the folder of the runs' suite is gone.
     """
-    from harness.suite.load import default_suite, find_suite
 
     known = word or next((run.suite for run in runs if run.suite), "")
     return find_suite(known) if known else default_suite()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
 from harness.commands.series_output import make_poster, report_waiting
-
-if TYPE_CHECKING:
-    from harness.model.series_record import SeriesRecord
+from harness.model.series_record import SERIES_NAME, SeriesRecord
+from harness.results.records import load_series
+from harness.series.patchwork import check_words
+from harness.series.patchwork_checks import final_checks, pending_checks
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -60,8 +61,6 @@ def patchwork(
       3    the server does not answer
       4    the token, the URL or a patch is not known there
     """
-    from harness.series.patchwork import check_words
-    from harness.series.patchwork_checks import final_checks, pending_checks
 
     record = _read(folder, results)
     check_words(context, target_url)
@@ -77,8 +76,6 @@ def patchwork(
 
 def _read(word: str, results: Path) -> SeriesRecord:
     """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
-    from harness.model.series_record import SERIES_NAME
-    from harness.results.records import load_series
 
     file = next(
         (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME

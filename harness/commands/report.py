@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.atomic_write import write_whole
 from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.diff import RUN_HELP
+from harness.model.run_record import dumps_several
 from harness.report.display.events import Lines
-
-if TYPE_CHECKING:
-    from harness.report.lines import Line
-    from harness.results.selected import Reported
+from harness.report.display.plain import choose_display
+from harness.report.lines import Line, Tone
+from harness.report.tables.kernels import kernels_lines
+from harness.report.tables.summary import header_lines, summary
+from harness.results.selected import Reported, find_merged, find_reported
+from harness.suite.load import case_files, suite_semantics
 
 PLAIN_WIDTH = 80
 DEFAULT_ORIGIN = "kernel_patch_harness"
@@ -69,8 +73,6 @@ def report(
     report was written, and nothing of the kernels: that is for harness run and
     harness diff.
     """
-    from harness.results.selected import find_merged, find_reported
-    from harness.suite.load import suite_semantics
 
     words = runs or ("last",)
     if merge:
@@ -99,8 +101,6 @@ class _How:
 
 def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None:
     if how.form is Format.TEXT and output is None:
-        from harness.report.display.plain import choose_display
-
         with choose_display(sys.stdout, os.environ) as display:
             display.show(Lines(lambda width: _text_lines(reported, width)))
         return
@@ -110,7 +110,6 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
     if output is None:
         click.echo(content, nl=False)
         return
-    from harness.base.atomic_write import write_whole
 
     try:
         write_whole(output, content, mode=0o644)
@@ -132,15 +131,12 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
 
         return render_ktap(runs, names=names)
     if how.form is Format.KCIDB:
-        import json
-
         from harness.report.formats.kcidb import Sender, kcidb_report
 
         return json.dumps(kcidb_report(runs, names=names, sender=Sender(how.origin, how.url)), indent=1) + "\n"
     if how.form is Format.HTML:
         from harness.report.page.data import gather
         from harness.report.page.html import render_page
-        from harness.suite.load import case_files, suite_semantics
 
         suite = options.suite_of_runs(how.suite, runs)
         data = gather(
@@ -152,17 +148,12 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
         )
         return render_page(data)
     if how.form is Format.JSON:
-        from harness.model.run_record import dumps_several
-
         return dumps_several(runs, names=names)
     return "".join(f"{line.text}\n" for line in _text_lines(reported, PLAIN_WIDTH))
 
 
 def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
     """What the runs said at their ends, and of several what differs between them."""
-    from harness.report.lines import Line, Tone
-    from harness.report.tables.kernels import kernels_lines
-    from harness.report.tables.summary import header_lines, summary
 
     lines: list[Line] = []
     for one in reported:

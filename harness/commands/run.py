@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,13 +17,13 @@ from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
-from harness.pipeline import Fresh, Options
-
-if TYPE_CHECKING:
-    from harness.model.run_record import RunRecord
-    from harness.semantics.traits import Semantics
-    from harness.suite.definition import Suite
-
+from harness.model.kernel_spec import parse_spec
+from harness.model.run_record import RunRecord
+from harness.pipeline import Fresh, Options, read_machine_type
+from harness.report.display.plain import choose_display
+from harness.semantics.traits import MAINLINE, Semantics
+from harness.suite.definition import Suite
+from harness.suite.load import suite_semantics
 
 RUN_HELP = """Run the cases on a kernel (deb when none is named).
 
@@ -100,7 +99,6 @@ def run(
     results: Path,
 ) -> int:
     """Run the cases on a kernel; see :data:`RUN_HELP`."""
-    from harness.report.display.plain import choose_display
     from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
     from harness.run.several_kernels import run_kernels
@@ -133,10 +131,6 @@ def _check_words(asked: Sequence[Options], suite: Suite) -> Semantics:
 
     :raises UsageError: a KERNEL word, machine type or profile that there is not.
     """
-    from harness.model.kernel_spec import parse_spec
-    from harness.pipeline import read_machine_type
-    from harness.semantics.traits import MAINLINE
-    from harness.suite.load import suite_semantics
 
     semantics = suite_semantics(suite)
     for one in asked:

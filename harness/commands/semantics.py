@@ -8,19 +8,27 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.atomic_write import write_whole
 from harness.base.errors import ExitStatus, UsageError
+from harness.base.suites_file import default_name
 from harness.commands import options
-
-if TYPE_CHECKING:
-    from harness.report.lines import Line
-    from harness.results.sightings import Seen
-    from harness.semantics.profile import Profile
-    from harness.semantics.traits import Semantics, Trait
-    from harness.suite.definition import Suite
+from harness.kernel.patches.shipped import shipped_claims
+from harness.report.display.plain import choose_width
+from harness.report.lines import Line, Tone
+from harness.report.tables.semantics_matrix import matrix_lines, matrix_table
+from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
+from harness.report.tables.trait_story import story_lines, story_table
+from harness.results import sightings as learning
+from harness.results.folder import RUN_NAME, load_run
+from harness.results.sightings import Seen
+from harness.semantics.observers import find_observers
+from harness.semantics.profile import Profile
+from harness.semantics.traits import AUTO, MAINLINE, Semantics, Trait, near
+from harness.suite.definition import Suite
+from harness.suite.load import case_files, shown_path, suite_semantics, suite_word
 
 
 @click.command()
@@ -56,7 +64,6 @@ def semantics(
     unobserved = unobserved or is_old_name
     if learn + unobserved + bool(profiles) > 1:
         raise UsageError("--learn, --unobserved and --profiles do not go together", remedy="give one of them")
-    from harness.suite.load import suite_semantics
 
     chosen, _ = options.choose_cases(suite, [])
     known = suite_semantics(chosen)
@@ -69,7 +76,6 @@ def semantics(
 
 def _describe(known: Semantics, suite: Suite, words: Sequence[str], profiles: str, as_json: bool) -> int:
     """The matrix; or the stories of the traits that are named."""
-    from harness.report.tables.semantics_matrix import matrix_lines, matrix_table
 
     traits = _chosen(known, words)
     if traits and all(word in known.traits for word in words):
@@ -84,10 +90,6 @@ def _describe(known: Semantics, suite: Suite, words: Sequence[str], profiles: st
 
 
 def _stories(known: Semantics, suite: Suite, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
-    from harness.report.lines import Line
-    from harness.report.tables.trait_story import story_lines, story_table
-    from harness.semantics.observers import find_observers
-    from harness.suite.load import case_files
 
     if profiles:
         raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
@@ -103,9 +105,6 @@ def _stories(known: Semantics, suite: Suite, traits: Sequence[Trait], profiles: 
 
 
 def _list_unobserved(known: Semantics, suite: Suite, words: Sequence[str], as_json: bool) -> int:
-    from harness.base.suites_file import default_name
-    from harness.kernel.patches.shipped import shipped_claims
-    from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
 
     if words:
         raise UsageError("--unobserved lists all traits", remedy="leave the names out")
@@ -123,10 +122,6 @@ def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
 
     :raises UsageError: not one of the folders holds a run to learn from.
     """
-    from harness.base.atomic_write import write_whole
-    from harness.results import sightings as learning
-    from harness.results.folder import RUN_NAME, load_run
-    from harness.suite.load import suite_word
 
     parts = [_load_seen(known, suite)]
     for word in words:
@@ -153,8 +148,6 @@ def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
 
 def _load_seen(known: Semantics, suite: Suite) -> Seen:
     """What was learned before; nothing when there is no such file."""
-    from harness.results import sightings as learning
-    from harness.suite.load import shown_path
 
     file = suite.seen_file
     if not file.is_file():
@@ -167,7 +160,6 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
 
     :raises UsageError: a word is neither a trait nor a theme.
     """
-    from harness.semantics.traits import near
 
     themes = {trait.theme for trait in known.traits.values()}
     words = set(words)
@@ -182,7 +174,6 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
 
 def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Profile, ...]:
     """The profiles to show for these traits, or for all. :raises UsageError: one of the names is none."""
-    from harness.semantics.traits import AUTO, MAINLINE
 
     if not profiles:
         return known.shown(traits)
@@ -198,14 +189,12 @@ def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Pr
 
 
 def _width() -> int:
-    from harness.report.display.plain import choose_width
 
     return choose_width(sys.stdout, os.environ)
 
 
 def _print(lines: Iterable[Line]) -> None:
     """Lines with their tones, which click leaves out where the output is no terminal."""
-    from harness.report.lines import Tone
 
     styles = {
         Tone.STRONG: partial(click.style, bold=True),

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -21,16 +20,19 @@ from harness.commands.patchwork import context_option, project_option, target_op
 from harness.commands.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
+from harness.model.series_record import PatchState
 from harness.pipeline import Fresh, Options
-from harness.report.display.events import Lines
-
-if TYPE_CHECKING:
-    from harness.report.display.events import RunReport
-    from harness.semantics.traits import Semantics
-    from harness.series.patchwork_checks import Poster
-    from harness.series.request import SeriesWords
-    from harness.series.walk import SeriesOutcome
-    from harness.suite.definition import Suite
+from harness.report.display.events import Lines, RunReport
+from harness.report.display.plain import choose_display
+from harness.report.lines import Line
+from harness.report.tables.series import series_lines
+from harness.semantics.traits import MAINLINE, Semantics
+from harness.series.declared import read_expected
+from harness.series.patchwork_checks import Poster
+from harness.series.request import SeriesWords, read_brief
+from harness.series.walk import SeriesOutcome
+from harness.suite.definition import Suite
+from harness.suite.load import suite_semantics
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
 a range A..B of the tree's own history. Behind a mailbox, ?v=2 takes that
@@ -121,11 +123,8 @@ def series(
     results: Path,
 ) -> int:
     """Judge a series patch by patch; see :data:`JUDGE_HELP`."""
-    from harness.report.display.plain import choose_display
     from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
-    from harness.series.declared import read_expected
-    from harness.series.request import SeriesWords
 
     poster = outputs.poster()
     chosen, found = choose_cases(suite, cases)
@@ -154,7 +153,6 @@ def series(
 
 def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
     """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
-    from harness.series.request import read_brief
 
     brief = read_brief(words, report)
     if poster is None:
@@ -169,8 +167,6 @@ def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster
 
 def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | None) -> None:
     """Show what it came to, and write the answers."""
-    from harness.report.lines import Line
-    from harness.report.tables.series import series_lines
 
     report(Lines(lambda width: [Line(""), *series_lines(judged.record, width)]))
     junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
@@ -179,7 +175,6 @@ def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | No
 
 def _status(judged: SeriesOutcome) -> ExitStatus:
     """The exit status; an error that ended the walk is told."""
-    from harness.model.series_record import PatchState
 
     fails = ExitStatus.DIFFERS if judged.record.state is PatchState.FAIL else ExitStatus.AS_EXPECTED
     told = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED
@@ -188,8 +183,6 @@ def _status(judged: SeriesOutcome) -> ExitStatus:
 
 def _read_semantics(profile: str, suite: Suite) -> Semantics:
     """The traits and profiles. :raises UsageError: there is no such profile."""
-    from harness.semantics.traits import MAINLINE
-    from harness.suite.load import suite_semantics
 
     semantics = suite_semantics(suite)
     if profile not in ("", MAINLINE):

@@ -8,19 +8,19 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.atomic_write import write_whole
+from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, HostError, UsageError
 from harness.base.events import Note, Report, StageEvent
 from harness.commands.exit_status import tell
-
-if TYPE_CHECKING:
-    from harness.model.run_record import RunRecord
-    from harness.model.series_record import SeriesRecord
-    from harness.results.folder import RunFolder
-    from harness.series.patchwork_checks import Poster
+from harness.model.run_record import RunRecord
+from harness.model.series_record import SERIES_NAME, SeriesRecord, dump_series
+from harness.results.folder import JUNIT_NAME, RunFolder
+from harness.series.patchwork import WHOLE_SECONDS, Patchwork, check_words, find_server
+from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
 
 ANSWER_NAME = "answer.txt"
 SUMMARY_NAME = "summary.md"
@@ -54,7 +54,6 @@ class SeriesOutputs:
         """
         if not self.server:
             return None
-        from harness.series.patchwork import check_words
 
         check_words(self.context, self.target_url)
         return make_poster(self.server, project=self.project)
@@ -64,7 +63,6 @@ class SeriesOutputs:
 
         A server that does not answer now may do so at the end. :raises UsageError: it will not let us then, either.
         """
-        from harness.series.patchwork_checks import pending_checks
 
         try:
             poster.post(pending_checks(record, context=self.context, target_url=self.target_url), report=report)
@@ -73,7 +71,6 @@ class SeriesOutputs:
 
     def abandon(self, record: SeriesRecord, poster: Poster, what: str, report: Report) -> None:
         """Take ``pending`` back; that this fails is told, and the reason for it is the error to end with."""
-        from harness.series.patchwork_checks import abandoned_checks
 
         try:
             poster.post(abandoned_checks(record, what, context=self.context, target_url=self.target_url), report=report)
@@ -82,7 +79,6 @@ class SeriesOutputs:
 
     def post(self, record: SeriesRecord, poster: Poster, folder: Path) -> ExitStatus:
         """Post what the series came to; the exit status of that. What went wrong is told, with how to do it again."""
-        from harness.series.patchwork_checks import final_checks
 
         try:
             poster.post(final_checks(record, context=self.context, target_url=self.target_url), report=report_waiting)
@@ -126,12 +122,9 @@ def write_answers(
     :param copies: one more folder for all of them, whose name a CI can know before; None for none.
     :return: the JUnit file. :raises UsageError: a file cannot be written. :raises HostError: the disk is full.
     """
-    from harness.base.atomic_write import write_whole
-    from harness.model.series_record import SERIES_NAME, dump_series
     from harness.report.formats.forge import render_code_quality, render_summary
     from harness.report.formats.series_junit import render_series_junit
     from harness.report.formats.series_mail import render_mail
-    from harness.results.folder import JUNIT_NAME
 
     text = render_mail(record)
     files = {
@@ -189,9 +182,6 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
 
     :raises UsageError: the URL is none, or there is no token.
     """
-    from harness.base.deadline import Deadline
-    from harness.series.patchwork import WHOLE_SECONDS, Patchwork, find_server
-    from harness.series.patchwork_checks import Poster
 
     found = find_server(server, project=project, environment=os.environ)
     return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), report=report_waiting), numbers=numbers)

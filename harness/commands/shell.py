@@ -9,6 +9,7 @@ from harness.commands import options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
+from harness.run.interactive import hands_on
 
 
 @click.command(epilog=options.KERNEL_HELP)
@@ -32,7 +33,6 @@ def shell(
 
     Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
     """
-    from harness.run.interactive import hands_on
 
     file, _, line = (case or "").rpartition(":")
     files = [file if line.isdecimal() and file else case] if case else []

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from harness.base.errors import ExitStatus
+from harness.suite.check import check_suite
+from harness.suite.load import case_paths, folder_of
+from harness.suite.template import write_suite
 
 
 @click.group(short_help="Write a suite of cases, or check one.")
@@ -29,7 +32,6 @@ def new(folder: Path, name: str) -> int:
       0    it is written
       4    wrong usage: FOLDER is not empty, the name is taken
     """
-    from harness.suite.template import write_suite
 
     for path in write_suite(folder, name):
         click.echo(path)
@@ -48,8 +50,6 @@ def check(word: str) -> int:
       2    something is
       4    wrong usage: there is no such folder
     """
-    from harness.suite.check import check_suite
-    from harness.suite.load import case_paths, folder_of
 
     found, faults = check_suite(folder_of(word))
     for fault in faults:

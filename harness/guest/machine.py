@@ -28,8 +28,6 @@ from harness.session import console_name
 if TYPE_CHECKING:
     from harness.guest.qmp import Monitor
 
-BOOT_SECONDS = 60.0
-"""Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
 _LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
 _STARVED = 0.75
@@ -51,7 +49,7 @@ class BootRequest:
     initramfs: Path
     machine_type: qemu.MachineType
     acceleration: qemu.Acceleration
-    boot_seconds: float = BOOT_SECONDS
+    boot_seconds: float = qemu.BOOT_SECONDS
 
     def words(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """The whole command line of QEMU."""

@@ -20,6 +20,9 @@ _Kind = TypeVar("_Kind")
 KERNEL_LOG = "kernel"
 """Name of the first serial port; the shells follow in the order of :class:`ConsoleName`."""
 
+BOOT_SECONDS = 60.0
+"""Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
+
 PORT_NAMES = (KERNEL_LOG, *(console.value for console in ConsoleName))
 
 

@@ -17,13 +17,14 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.base import paths as places
-from harness.base import process, store_usage
+from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import PIPE, Surroundings
 from harness.base.process import start as start_process
 from harness.base.store import Store
 from harness.cli import COMMANDS
+from harness.commands import clean
 from harness.commands.options import choose_workers
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
@@ -102,7 +103,7 @@ def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Mon
     def broken(store: Store) -> Iterator[str]:
         raise ZeroDivisionError("the harness divided by zero")
 
-    monkeypatch.setattr(store_usage, "list_store", broken)
+    monkeypatch.setattr(clean, "list_store", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = call("clean")
     (file,) = tmp_path.glob("harness-defect-*.txt")
@@ -119,7 +120,7 @@ def test_a_defect_is_told_where_no_file_can_be_written(monkeypatch: pytest.Monke
     def broken(store: Store) -> Iterator[str]:
         raise KeyError("x")
 
-    monkeypatch.setattr(store_usage, "list_store", broken)
+    monkeypatch.setattr(clean, "list_store", broken)
     monkeypatch.setattr("tempfile.tempdir", "/dev/null/nowhere")
 
     call("clean").require_error(ExitStatus.HOST, "a defect of the harness: KeyError: 'x'", "could not be written")
@@ -140,7 +141,7 @@ def test_what_nobody_has_an_answer_to_is_told(monkeypatch: pytest.MonkeyPatch, e
     def broken(store: Store) -> Iterator[str]:
         raise error
 
-    monkeypatch.setattr(store_usage, "list_store", broken)
+    monkeypatch.setattr(clean, "list_store", broken)
 
     call("clean").require_error(ExitStatus.HOST, words)
 

@@ -1,0 +1,70 @@
+"""What a start of ``harness`` imports: only what it uses. Nothing is timed: modules are counted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.base.deadline import Deadline
+from harness.base.process import Surroundings, run
+from harness.cli import COMMANDS
+from tests.told import commands
+
+SCRIPT = """
+import atexit, sys
+atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr))
+from harness.cli import main
+main(sys.argv[1:])
+"""
+SLOW = {"pytest", "pexpect", "rich", "jinja2", "asyncio", "b4", "qemu.qmp", "jsonschema", "filelock", "urllib.request"}
+"""Libraries that take a start more than a hundredth of a second each."""
+
+
+def modules(*arguments: str, folder: Path) -> set[str]:
+    """The modules that are imported when the command ends."""
+    words = [sys.executable, "-c", SCRIPT, *arguments]
+    environment = {**os.environ, "HARNESS_STORE": str(folder)}
+    done = run(words, deadline=Deadline.after(60), check=False, within=Surroundings(env=environment))
+    return set(done.stderr.decode().splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_imports_no_command(option: str, tmp_path: Path) -> None:
+    """The list of commands is shown from the table."""
+    found = modules(option, folder=tmp_path)
+
+    assert "harness.cli" in found
+    assert not {name for name in found if name.startswith("harness.commands.")} - {
+        "harness.commands.defaults",
+        "harness.commands.exit_status",
+    }
+    assert not found & SLOW
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["clean", "diff no/run last --results no/folder", "history --results no/folder", "semantics scope"],
+)
+def test_a_command_imports_no_other_and_no_slow_library(arguments: str, tmp_path: Path) -> None:
+    """A command that reads files starts without what boots, draws or renders."""
+    name = arguments.partition(" ")[0]
+    found = modules(*arguments.split(), folder=tmp_path)
+
+    assert f"harness.commands.{name}" in found
+    assert not {f"harness.commands.{other}" for other in ("run", "series", "bisect", "report")} & found
+    assert not found & SLOW
+
+
+def test_every_module_of_the_table_holds_its_command() -> None:
+    """A command that is renamed is renamed in both places."""
+    assert {name: command.name for name, command in commands().items()} == {name: name for name in COMMANDS}
+
+
+def test_every_command_shows_its_line() -> None:
+    """The table says it, and nothing else does."""
+    assert {name: command.short_help for name, command in commands().items()} == {
+        name: one.short_help for name, one in COMMANDS.items()
+    }

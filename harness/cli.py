@@ -35,7 +35,7 @@ DEFAULTS_HELP = """Defaults of options are read from .harness/config.toml in the
 class LazyCommand(NamedTuple):
     """A command that is not imported yet.
 
-    :param module: the module of ``harness/commands/``; it holds the command by the same name.
+    :param module: the module below ``harness/commands/``, with a dot; it holds the command by the same name.
     :param short_help: the line about it in ``harness --help``.
     """
 
@@ -44,22 +44,22 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
-    "accept": LazyCommand("accept", "Take what the last run saw as the expectation."),
-    "b4-check": LazyCommand("b4_check", "Check a mail on standard input, for b4."),
-    "bisect": LazyCommand("bisect", "Find the commit that changed a behavior."),
-    "build": LazyCommand("build", "Print the folder of a kernel's image and config."),
+    "accept": LazyCommand("author.accept", "Take what the last run saw as the expectation."),
+    "b4-check": LazyCommand("test.b4_check", "Check a mail on standard input, for b4."),
+    "bisect": LazyCommand("test.bisect", "Find the commit that changed a behavior."),
+    "build": LazyCommand("kernel.build", "Print the folder of a kernel's image and config."),
     "clean": LazyCommand("clean", "Show what the store holds, and remove it."),
     "completion": LazyCommand("completion", "Print the completion script for a shell."),
-    "diff": LazyCommand("diff", "Compare two runs."),
+    "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
-    "history": LazyCommand("history", "Show when a result changed, for how long, and how often."),
-    "patchwork": LazyCommand("patchwork", "Post the results of a series, as checks of Patchwork."),
-    "report": LazyCommand("report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),
-    "run": LazyCommand("run", "Run the cases on a kernel (deb when none is named)."),
-    "semantics": LazyCommand("semantics", "Show what each version does, trait by trait."),
-    "series": LazyCommand("series", "Test a patch series, patch by patch."),
-    "suite": LazyCommand("suite", "Write a suite of cases, or check one."),
-    "shell": LazyCommand("shell", "Open an interactive shell on a fresh machine."),
+    "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
+    "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),
+    "report": LazyCommand("compare.report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),
+    "run": LazyCommand("test.run", "Run the cases on a kernel (deb when none is named)."),
+    "semantics": LazyCommand("author.semantics", "Show what each version does, trait by trait."),
+    "series": LazyCommand("test.series", "Test a patch series, patch by patch."),
+    "suite": LazyCommand("author.suite", "Write a suite of cases, or check one."),
+    "shell": LazyCommand("kernel.shell", "Open an interactive shell on a fresh machine."),
 }
 
 
@@ -74,7 +74,7 @@ class LazyGroup(Group):
         """Import the command of that name; None when there is none."""
         if (lazy := COMMANDS.get(cmd_name)) is None:
             return None
-        command = getattr(importlib.import_module(f"harness.commands.{lazy.module}"), lazy.module)
+        command = getattr(importlib.import_module(f"harness.commands.{lazy.module}"), lazy.module.rpartition(".")[2])
         assert isinstance(command, click.Command)
         command.short_help = lazy.short_help
         return command

@@ -14,7 +14,7 @@ import yaml
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
-from harness.commands import series_output
+from harness.commands.test import series_output
 from harness.results.folder import JUNIT_NAME
 from tests import told
 

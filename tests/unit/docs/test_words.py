@@ -23,7 +23,7 @@ def test_the_documentation_is_searched() -> None:
     """Pages, README, help texts and docstrings are among the files, and no page may be on the list."""
     names = {path.relative_to(paths.ROOT).as_posix() for path in searched_files()}
 
-    assert {"README.md", "docs/index.md", "harness/commands/run.py", "bootstrap"} <= names
+    assert {"README.md", "docs/index.md", "harness/commands/test/run.py", "bootstrap"} <= names
     assert not [name for name in unstyled_files() if name.startswith("docs/") or name == "README.md"]
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import click
 
 from harness.base.store import Store
-from harness.commands import judging_options, options
+from harness.commands import options
 from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
+from harness.commands.test import judging_options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.kernel_spec import parse_spec

@@ -15,7 +15,7 @@ import click
 from harness.base.atomic_write import write_whole
 from harness.base.errors import UsageError
 from harness.commands import options
-from harness.commands.diff import RUN_HELP
+from harness.commands.compare.diff import RUN_HELP
 from harness.model.run_record import dumps_several
 from harness.report.display.events import Lines
 from harness.report.display.plain import choose_display

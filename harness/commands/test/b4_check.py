@@ -16,8 +16,9 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
-from harness.commands import judging_options, options
+from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers
+from harness.commands.test import judging_options
 from harness.kernel.build.options import BuildOptions
 from harness.model.series_record import SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ExitStatus
-from harness.commands.judging_options import bisect_status
+from harness.commands.test.judging_options import bisect_status
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome
 from tests.told import call

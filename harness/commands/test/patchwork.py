@@ -10,7 +10,7 @@ import click
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands import options
-from harness.commands.series_output import make_poster, report_waiting
+from harness.commands.test.series_output import make_poster, report_waiting
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.results.records import load_series
 from harness.series.patchwork import check_words

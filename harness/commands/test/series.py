@@ -13,11 +13,12 @@ import click
 
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
-from harness.commands import judging_options, options
+from harness.commands import options
 from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers
-from harness.commands.patchwork import context_option, project_option, target_option
-from harness.commands.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
+from harness.commands.test import judging_options
+from harness.commands.test.patchwork import context_option, project_option, target_option
+from harness.commands.test.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.series_record import PatchState

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from harness.base import paths
 from harness.base.config_file import ConfigFile
 from harness.base.errors import UsageError
 
@@ -92,6 +93,13 @@ def _check_project_key(where: str, key: str, value: object) -> None:
         raise UsageError(
             f"{where}: a project's file may not name a path: {value!r}",
             remedy=f"write the name of one that ships with the harness, or --{key} on the command line",
+        )
+    # A word that is the name of no shipped suite is taken for a folder, and the Python cases of that run on the host.
+    if key == "suite" and not (paths.SUITES / str(value) / "suite.toml").is_file():
+        raise UsageError(
+            f"{where}: no suite of that name ships with the harness: {value!r}",
+            evidence="a suite is code that runs on this host: a project's file may not name a folder",
+            remedy="write the name of one that ships with the harness, or --suite on the command line",
         )
 
 

@@ -150,13 +150,31 @@ def test_a_projects_file_names_only_what_ships(files: Files, value: str) -> None
     files.call("run").require_error(ExitStatus.USAGE, "[run] machine", "may not name a path")
 
 
+@pytest.mark.parametrize("value", ["mine", "./mine", "../mine"])
+def test_a_projects_file_names_no_suite_of_its_own(files: Files, value: str) -> None:
+    """A suite holds Python that runs on the host: also a plain name must be that of a shipped suite."""
+    suite = files.project / "a" / "mine"
+    suite.mkdir()
+    (suite / "suite.toml").write_text('format = 1\nname = "mine"\ntitle = "mine"\n')
+    files.of_project.write_text(f'[run]\nsuite = "{value}"\n')
+
+    files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, str(files.of_project), "[run] suite")
+
+
+def test_a_projects_file_names_a_shipped_suite(files: Files) -> None:
+    """The tree of a subject names the suite that is about it."""
+    files.of_project.write_text('[run]\nsuite = "timens"\n')
+
+    files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, "no/such/kernel")
+
+
 def test_every_option_that_a_projects_file_may_set_exists() -> None:
-    """An option that is renamed does not stay behind in the list; ``suite`` may be set as soon as there is one."""
+    """An option that is renamed does not stay behind in the list."""
     known = {
         name.removeprefix("--") for command in commands().values() for option in command.params for name in option.opts
     }
 
-    assert _PROJECT_KEYS - known <= {"suite", "workers"}
+    assert _PROJECT_KEYS - known <= {"workers"}
 
 
 def test_help_is_shown_in_spite_of_a_broken_file(files: Files) -> None:

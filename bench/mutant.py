@@ -16,18 +16,19 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.store import digest_of
+from harness.base.suites_file import legacy_name
 from harness.kernel.mail.mailbox import read_mail
 from harness.kernellog.reader import SplatKind
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.semantics.profile import Profile
-from harness.suite.load import case_id, default_suite
 
 MUTANTS = paths.ROOT / "bench" / "data" / "mutants"
+"""A folder for each suite of cases."""
 BASE = "deb-src:6.1"
 """What the patches are made for, as a KERNEL word."""
 UNMUTATED = "base"
-"""The name under which the kernel without a patch is measured."""
+"""The name under which the kernel without a patch is measured, once for each suite."""
 
 _ENDS = ("Signed-off-by:", "---")
 _FATAL = {SplatKind.PANIC.value, SplatKind.OOPS.value}
@@ -45,7 +46,9 @@ class MutantResult(StrEnum):
 class Mutant:
     """One mutant.
 
-    :param name: of its file, without the suffix. :param title: the mistake, as its author would put it.
+    :param name: the suite and the patch file without its suffix, "timens/range-upper".
+    :param path: the patch file.
+    :param title: the mistake, as its author would put it.
     :param sees: what a user would see, in a sentence.
     """
 
@@ -53,6 +56,11 @@ class Mutant:
     path: Path
     title: str
     sees: str
+
+    @property
+    def suite(self) -> str:
+        """Name the suite whose cases are measured with the mutant."""
+        return suite_of(self.name)
 
     @property
     def kernel(self) -> str:
@@ -103,32 +111,39 @@ class Measured:
         return f"{self.fate:8}  {self.name:30}  {self.seconds:5.1f} s  {told}".rstrip()
 
 
+def suite_of(name: str) -> str:
+    """Name the suite of a mutant."""
+    return name.partition("/")[0]
+
+
+def unmutated(suite: str) -> str:
+    """Name the measurement of the kernel without a patch with the cases of a suite."""
+    return f"{suite}/{UNMUTATED}"
+
+
 def find_mutants(folder: Path = MUTANTS) -> tuple[Mutant, ...]:
-    """The mutants of a folder, by name."""
-    return tuple(_read(path) for path in sorted(folder.glob("*.patch")))
+    """Find the mutants of all suites, by name."""
+    return tuple(_read(path) for path in sorted(folder.glob("*/*.patch")))
 
 
 def _read(path: Path) -> Mutant:
     (mail,) = read_mail(path.read_bytes())
     lines = mail.text.decode().splitlines()
     end = next((at for at, line in enumerate(lines) if line.startswith(_ENDS)), len(lines))
-    return Mutant(path.stem, path, mail.subject.title, " ".join(" ".join(lines[:end]).split()))
+    return Mutant(f"{path.parent.name}/{path.stem}", path, mail.subject.title, " ".join(" ".join(lines[:end]).split()))
 
 
-def case_files(cases: Path | None = None) -> tuple[Path, ...]:
-    """The case files that are asked: all but those about the harness itself."""
-    cases = cases or default_suite().folder
-    found = [*cases.rglob("*.session"), *cases.rglob("test_*.py")]
-    return tuple(sorted(path for path in found if path.relative_to(cases).parts[0] != "selftest"))
+def digests(files: Mapping[str, Path], profile: Profile) -> dict[str, str]:
+    """Digest what each case file does and what it expects by the profile.
 
-
-def digests(files: Iterable[Path], profile: Profile) -> dict[str, str]:
-    """What each case file asks, and expects by the profile, as digests by the files' ids."""
+    :param files: the case files by their ids.
+    :return: the digests by the same ids.
+    """
     found = {}
-    for path in files:
+    for name, path in files.items():
         text = path.read_text()
         expected = [f"{trait}={value}" for trait, value in sorted(profile.values.items()) if trait in text]
-        found[case_id(path, default_suite())] = digest_of(text, *expected)
+        found[name] = digest_of(text, *expected)
     return found
 
 
@@ -196,20 +211,22 @@ def summary(mutants: Sequence[Mutant], results: Mapping[str, Measured]) -> list[
 
 def dumps(results: Iterable[Measured], facts: Mapping[str, str]) -> str:
     """As JSON, with facts of the host."""
-    ordered = sorted(results, key=lambda one: (one.name != UNMUTATED, one.name))
+    ordered = sorted(results, key=lambda one: (suite_of(one.name), one.name != unmutated(suite_of(one.name)), one.name))
     return json.dumps({**facts, "mutants": [asdict(one) for one in ordered]}, indent=1) + "\n"
 
 
 def loads(text: str) -> dict[str, Measured]:
-    """What :func:`dumps` wrote, by name."""
+    """What :func:`dumps` wrote, by name; a name without a suite is one of the legacy suite."""
     return {
-        one["name"]: Measured(
+        name: Measured(
             **{
                 **one,
+                "name": name,
                 "fate": MutantResult(one["fate"]),
                 "killers": tuple(one["killers"]),
                 "traits": tuple(one["traits"]),
             }
         )
         for one in json.loads(text)["mutants"]
+        for name in [one["name"] if "/" in one["name"] else f"{legacy_name()}/{one['name']}"]
     }

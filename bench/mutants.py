@@ -1,9 +1,10 @@
-"""How much the cases catch: each mutant of ``bench/data/mutants`` is built, and the cases are run on it.
+"""Measure how much the cases catch: build each mutant of ``bench/data/mutants`` and run the cases of its suite on it.
 
-    tox -e mutants                     all; half a minute to a minute for each that was not measured before
-    tox -e mutants -- --only NAME      that one; may be given more than once
-    tox -e mutants -- --all-cases      every case that catches a mutant, not the first one only
-    tox -e mutants -- --again          also what was measured before
+    tox -e mutants                           all; half a minute to a minute for each that was not measured before
+    tox -e mutants -- --suite SUITE          those of one suite; may be given more than once
+    tox -e mutants -- --only SUITE/NAME      that one; may be given more than once
+    tox -e mutants -- --all-cases            every case that catches a mutant, not the first one only
+    tox -e mutants -- --again                also what was measured before
 
 A case counts when it passes on the kernel without a patch; it is asked there when it first catches a mutant. What was
 measured of the same image with the same case files is not measured again. Results are in ``bench/mutants.json``, run
@@ -27,11 +28,10 @@ import click
 from bench.figures import arguments
 from bench.mutant import (
     BASE,
-    UNMUTATED,
+    MUTANTS,
     Measured,
     Mutant,
     MutantResult,
-    case_files,
     digests,
     dumps,
     file_of,
@@ -40,7 +40,9 @@ from bench.mutant import (
     in_order,
     judge,
     loads,
+    suite_of,
     summary,
+    unmutated,
 )
 from harness import pipeline
 from harness.base import paths as places
@@ -61,8 +63,8 @@ from harness.results.known_failures import KnownFailures
 from harness.run.case import make_bench
 from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.selection import Selection
-from harness.semantics.traits import Semantics
-from harness.suite.load import case_id, default_suite, suite_semantics
+from harness.suite.definition import Suite
+from harness.suite.load import case_id, case_paths, find_suite, suite_semantics
 
 RESULTS = places.default_results() / "mutants"
 JSON = Path(__file__).with_name("mutants.json")
@@ -82,7 +84,6 @@ class MutantBench:
     :param known: what was measured before, by name; grows. :param workers: machines side by side.
     """
 
-    semantics: Semantics
     known: dict[str, Measured]
     workers: int
     all_cases: bool = False
@@ -90,14 +91,18 @@ class MutantBench:
     unsound: set[str] = field(default_factory=set)
     """Case files that fail without a mutant."""
     store: Store = field(default_factory=Store.default)
-    paths: dict[str, Path] = field(
-        default_factory=lambda: {case_id(path, default_suite()): path for path in case_files()}
-    )
+    _paths: dict[str, dict[str, Path]] = field(default_factory=dict)
+
+    def paths(self, suite: Suite) -> dict[str, Path]:
+        """Find the case files of a suite, by id."""
+        if suite.name not in self._paths:
+            self._paths[suite.name] = {case_id(path, suite): path for path in case_paths(suite)}
+        return self._paths[suite.name]
 
     def prepare(self, name: str, kernel: str) -> Ready:
-        """A kernel built and booted once, or why it cannot be."""
-        folder = RunFolder.create(RESULTS, name, time.time())
-        options = Options(kernel, profile="mainline", boot_seconds=_BOOT_SECONDS)
+        """Build a kernel for the suite of a measurement and boot it once, or say why it cannot be."""
+        folder = _run_folder(name)
+        options = Options(kernel, profile="mainline", boot_seconds=_BOOT_SECONDS, suite=find_suite(suite_of(name)))
         try:
             prepared = pipeline.prepare(
                 Context(self.store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds)),
@@ -120,8 +125,10 @@ class MutantBench:
         if warnings := prepared.kernel.build.warnings:
             return self._learn(Measured(name, MutantResult.BROKEN, reason=warnings[0]))
         image = prepared.kernel.image_digest
-        profile = make_bench(prepared, self.semantics, folder=folder.path).profile
-        now = {one: digest for one, digest in digests(self.paths.values(), profile).items() if one not in self.unsound}
+        profile = make_bench(prepared, suite_semantics(prepared.suite), folder=folder.path).profile
+        paths = self.paths(prepared.suite)
+        every = digests(paths, profile)
+        now = {one: digest for one, digest in every.items() if one not in self.unsound}
         before = self.known.get(name, Measured(name, MutantResult.BROKEN))
         if before.holds(image, now) and not self.again:
             folder.discard()
@@ -131,42 +138,45 @@ class MutantBench:
         started = time.monotonic()
         cases: list[CaseRecord] = []
         for batch in _batches(order, {*map(file_of, before.killers)}, all_cases=self.all_cases):
-            cases += self._sound(self._ask(prepared, folder, batch, stops=not self.all_cases), now)
+            files = [paths[one] for one in batch]
+            cases += self._sound(prepared.suite, self._ask(prepared, folder, files, stops=not self.all_cases), now)
             if any(has_failed(case) for case in cases):
                 break
-            folder = RunFolder.create(RESULTS, name, time.time())
+            folder = _run_folder(name)
         now = {one: digest for one, digest in now.items() if one not in self.unsound}
         return self._learn(judge(name, image, cases, profile, now, seconds=time.monotonic() - started))
 
-    def _sound(self, cases: Sequence[CaseRecord], now: Mapping[str, str]) -> list[CaseRecord]:
+    def _sound(self, suite: Suite, cases: Sequence[CaseRecord], now: Mapping[str, str]) -> list[CaseRecord]:
         """The cases without those of files in which one fails on the kernel without a patch, too.
 
         That is asked when a file first catches a mutant, and kept until the file changes.
         """
+        base_name = unmutated(suite.name)
         for name in dict.fromkeys(file_of(case.id) for case in cases if has_failed(case)):
-            base = self.known.get(UNMUTATED, Measured(UNMUTATED, MutantResult.SURVIVED))
+            base = self.known.get(base_name, Measured(base_name, MutantResult.SURVIVED))
             if base.files.get(name) == now[name]:
                 continue
-            ready = self.prepare(UNMUTATED, BASE)
+            ready = self.prepare(base_name, BASE)
             if isinstance(ready, SeriesError):
                 raise ready
             prepared, folder = ready
-            if any(has_failed(case) for case in self._ask(prepared, folder, [name], stops=False)):
+            if any(has_failed(case) for case in self._ask(prepared, folder, [self.paths(suite)[name]], stops=False)):
                 self.unsound.add(name)
             else:
                 image = prepared.kernel.image_digest
-                self._learn(Measured(UNMUTATED, MutantResult.SURVIVED, image, files={**base.files, name: now[name]}))
+                self._learn(Measured(base_name, MutantResult.SURVIVED, image, files={**base.files, name: now[name]}))
         return [case for case in cases if file_of(case.id) not in self.unsound]
 
-    def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[str], *, stops: bool) -> list[CaseRecord]:
+    def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[Path], *, stops: bool) -> list[CaseRecord]:
         """Run case files, until one fails if so wanted; the records of their cases."""
         settings = RunSettings(
-            Selection(tuple(self.paths[name] for name in files), "", min(self.workers, len(files)), int(stops)),
-            self.semantics,
+            Selection(tuple(files), "", min(self.workers, len(files)), int(stops)),
+            suite_semantics(prepared.suite),
             Judging(KnownFailures("", datetime.date.min)),
             results=RESULTS,
             store=self.store,
             command="tox -e mutants",
+            suite=prepared.suite,
         )
         record, status = run_cases(prepared, settings, folder=folder, report=ignore)
         if status is ExitStatus.INTERRUPTED:
@@ -180,6 +190,11 @@ class MutantBench:
         self.known[measured.name] = measured
         write_whole(JSON, dumps(self.known.values(), {"host": host_facts(), "base": BASE}).encode(), mode=0o644)
         return measured
+
+
+def _run_folder(name: str) -> RunFolder:
+    """Create a run folder; the name of a mutant holds a slash, which that of a folder cannot."""
+    return RunFolder.create(RESULTS, name.replace("/", "-"), time.time())
 
 
 @contextlib.contextmanager
@@ -236,19 +251,24 @@ def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[li
 def main() -> None:
     """Measure, tell, write the JSON."""
     parser = arguments(__doc__)
-    parser.add_argument("--only", action="append", metavar="NAME", help="that mutant only; any number of times")
+    every = find_mutants()
+    suites = sorted({mutant.suite for mutant in every})
+    parser.add_argument("--suite", action="append", choices=suites, help="mutants of that suite only; repeatable")
+    parser.add_argument("--only", action="append", metavar="SUITE/NAME", help="that mutant only; repeatable")
     parser.add_argument("--all-cases", action="store_true", help="do not stop at the first case that catches a mutant")
     parser.add_argument("--again", action="store_true", help="also what was measured before")
     parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="machines at once")
     words = parser.parse_args()
-    every = find_mutants()
     if unknown := sorted({*(words.only or ())} - {mutant.name for mutant in every}):
-        parser.error(f"there is no mutant {', '.join(unknown)}")
-    mutants = [mutant for mutant in every if not words.only or mutant.name in words.only]
-    semantics = suite_semantics(default_suite())
+        parser.error(f"no such mutant: {', '.join(unknown)}\nhint: ls {MUTANTS}")
+    mutants = [
+        mutant
+        for mutant in every
+        if mutant.name in (words.only or [mutant.name]) and mutant.suite in (words.suite or suites)
+    ]
     known = loads(JSON.read_text()) if JSON.exists() else {}
     with signals_as_interrupts():
-        bench = MutantBench(semantics, known, words.workers, words.all_cases, words.again)
+        bench = MutantBench(known, words.workers, words.all_cases, words.again)
         try:
             results = measure_all(bench, mutants)
         except HarnessError as error:

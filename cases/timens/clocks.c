@@ -11,7 +11,7 @@
  * fails is shown as strace shows it, "timerfd_settime(boottime, now-1) = -1 EINVAL".
  *
  * Exit status: 0 when every action succeeded, 1 when one failed, 64 for a wrong command line
- * (no action was done), that of the program after "vfork" when it failed.
+ * (no action was done), that of the program after "vfork".
  *
  * Arguments:
  *	CLOCK	realtime, tai, monotonic, monotonic_raw, monotonic_coarse, boottime, boottime_alarm
@@ -51,9 +51,11 @@
  * Processes:
  *	setns FILE
  *		setns(2) with CLONE_NEWTIME
+ *	unshare
+ *		unshare(2) with CLONE_NEWTIME
  *	vfork CMD...
- *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's. A line
- *		when vfork fails, else the output of the program and nothing more
+ *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's. The
+ *		line shows the exit status of the program, "vfork() = 0", and comes after its output
  *
  * Examples:
  *	clocks days monotonic then days monotonic vdso then agree monotonic
@@ -521,6 +523,15 @@ static int do_setns(char **word)
 	return 0;
 }
 
+static int do_unshare(char **word)
+{
+	(void)word;
+	if (unshare(CLONE_NEWTIME) < 0)
+		return failed("unshare(CLONE_NEWTIME)");
+	line("unshare(CLONE_NEWTIME) = 0");
+	return 0;
+}
+
 static int do_vfork(char **word)
 {
 	int status;
@@ -536,7 +547,9 @@ static int do_vfork(char **word)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return failed("waitpid()");
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	line("vfork() = %d", status);
+	return status;
 }
 
 /* ---- the command line ---- */
@@ -551,6 +564,7 @@ static const struct verb verbs[] = {
 	{ "timer", "CT", "timer CLOCK WHEN", do_timer },
 	{ "futex", "T", "futex WHEN", do_futex },
 	{ "setns", "P", "setns FILE", do_setns },
+	{ "unshare", "", "unshare", do_unshare },
 	{ "vfork", "R", "vfork CMD...", do_vfork },
 };
 

@@ -13,22 +13,37 @@ from bench.mutant import (
     Measured,
     Mutant,
     MutantResult,
-    case_files,
     digests,
     dumps,
     find_mutants,
     in_order,
     judge,
     loads,
+    suite_of,
     summary,
+    unmutated,
 )
+from bench.mutants import MutantBench
 from harness.kernel.mail.diff import read_changes
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.semantics.profile import Expectation, Profile
+from harness.suite.load import find_suite
 
 ALL = find_mutants()
-PLACES = ("kernel/cgroup/", "fs/kernfs/", "fs/proc/", "kernel/nsproxy.c", "kernel/fork.c")
+SUITES = ("cgroupns", "timens")
+NAMESPACES = ("fs/proc/", "kernel/nsproxy.c", "kernel/fork.c")
+PLACES = {
+    "cgroupns": (*NAMESPACES, "kernel/cgroup/", "fs/kernfs/"),
+    "timens": (
+        *NAMESPACES,
+        "kernel/time/",
+        "include/linux/time_namespace.h",
+        "fs/timerfd.c",
+        "kernel/futex/",
+        "kernel/sys.c",
+    ),
+}
 PROFILE = Profile("mainline-6.1", MappingProxyType({"setns": Expectation("supported", "setns(2)", True)}))
 NOW = {"cases/a.session": "1", "cases/test_b.py": "2"}
 
@@ -45,11 +60,19 @@ def killed(name: str, *killers: str) -> Measured:
     return Measured(name, MutantResult.KILLED, "image", killers, files={killers[0]: NOW[killers[0]]})
 
 
-def test_there_are_mutants_enough() -> None:
-    """The cases are measured with no fewer than twenty-five mistakes, each another patch."""
-    assert len(ALL) >= 25
-    assert len({mutant.title for mutant in ALL}) == len(ALL)
-    assert UNMUTATED not in {mutant.name for mutant in ALL}
+@pytest.mark.parametrize("suite", SUITES)
+def test_each_suite_has_mutants_enough(suite: str) -> None:
+    """The cases of a suite are measured with no fewer than twenty-five mistakes, each another patch."""
+    mutants = [mutant for mutant in ALL if mutant.suite == suite]
+
+    assert len(mutants) >= 25
+    assert len({mutant.title for mutant in mutants}) == len(mutants)
+    assert unmutated(suite) not in {mutant.name for mutant in mutants}
+
+
+def test_every_mutant_belongs_to_a_suite() -> None:
+    """No folder of mutants is left out of the tests here."""
+    assert {suite_of(mutant.name) for mutant in ALL} == {*SUITES}
 
 
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
@@ -62,15 +85,18 @@ def test_a_mutant_is_a_small_patch_that_says_what_is_seen(mutant: Mutant) -> Non
     assert mutant.sees.endswith(".")
     assert 1 <= len(patch) <= 2
     assert b"/dev/null" not in text
-    assert all(name.startswith(PLACES) for file in patch for name in file.files)
+    assert all(name.startswith(PLACES[mutant.suite]) for file in patch for name in file.files)
     assert 1 <= len(changed) <= 40
 
 
-def test_the_readme_names_every_mutant_once() -> None:
-    """Its table is of the mutants that there are."""
-    rows = [line for line in (MUTANTS / "README.md").read_text().splitlines() if line.startswith("| `")]
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_readme_of_a_suite_names_every_mutant_once(suite: str) -> None:
+    """The rows of its table are the mutants of the suite."""
+    rows = [line for line in (MUTANTS / suite / "README.md").read_text().splitlines() if line.startswith("| `")]
 
-    assert sorted(row.split("`")[1] for row in rows) == [mutant.name for mutant in ALL]
+    assert sorted(f"{suite}/{row.split('`')[1]}" for row in rows) == [
+        mutant.name for mutant in ALL if mutant.suite == suite
+    ]
 
 
 def test_a_mutant_that_no_case_notices_survives() -> None:
@@ -149,23 +175,36 @@ def test_the_sum_names_who_survived() -> None:
 
 def test_what_was_measured_is_read_back() -> None:
     """The file that one measurement leaves is what the next one starts from."""
-    results = {"m": killed("m", "cases/a.session"), UNMUTATED: Measured(UNMUTATED, MutantResult.SURVIVED, files=NOW)}
+    measured = [killed("timens/m", "cases/a.session"), Measured(unmutated("timens"), MutantResult.SURVIVED, files=NOW)]
+    results = {one.name: one for one in measured}
 
     assert loads(dumps(results.values(), {"host": "here"})) == results
+
+
+def test_a_measurement_without_a_suite_is_one_of_cgroup_namespaces() -> None:
+    """Files that were written before there was a second suite stay valid."""
+    old = [killed("m", "cases/a.session"), Measured(UNMUTATED, MutantResult.SURVIVED, files=NOW)]
+
+    assert set(loads(dumps(old, {}))) == {"cgroupns/m", "cgroupns/base"}
+    assert loads(dumps(old, {}))["cgroupns/m"].name == "cgroupns/m"
 
 
 def test_a_case_file_is_another_when_what_it_expects_changes(tmp_path: Path) -> None:
     """The values of the traits that it names count as its text does; those that it does not name do not."""
     (tmp_path / "a.session").write_text("(setns = supported) 0\n")
     (tmp_path / "b.session").write_text("0\n")
-    files = [tmp_path / "a.session", tmp_path / "b.session"]
+    files = {name: tmp_path / name for name in ("a.session", "b.session")}
     other = Profile("x", MappingProxyType({"setns": Expectation("refused", "", True)}))
     before, after = digests(files, PROFILE), digests(files, other)
 
     assert [before[name] == after[name] for name in sorted(before)] == [False, True]
 
 
-def test_cases_about_the_harness_itself_are_not_asked() -> None:
-    """They say nothing of a kernel."""
-    assert case_files()
-    assert not [path for path in case_files() if "selftest" in path.parts]
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_mutant_is_measured_with_the_cases_of_its_suite(suite: str) -> None:
+    """Those about the harness itself say nothing of a kernel."""
+    files = MutantBench({}, 1).paths(find_suite(suite))
+
+    assert files
+    assert {name.partition("/")[0] for name in files} == {suite}
+    assert not [name for name in files if "selftest" in name]

@@ -137,11 +137,14 @@ class MutantBench:
         order = [one for one in in_order([*now], [*self.known.values()], mutant=name) if one not in passed]
         started = time.monotonic()
         cases: list[CaseRecord] = []
-        for batch in _batches(order, {*map(file_of, before.killers)}, all_cases=self.all_cases):
-            files = [paths[one] for one in batch]
-            cases += self._sound(prepared.suite, self._ask(prepared, folder, files, stops=not self.all_cases), now)
-            if any(has_failed(case) for case in cases):
-                break
+        batches = _batches(order, {*map(file_of, before.killers)}, all_cases=self.all_cases)
+        while batches and not any(has_failed(case) for case in cases):
+            batch = batches.pop(0)
+            asked = self._ask(prepared, folder, [paths[one] for one in batch], stops=not self.all_cases)
+            cases += self._sound(prepared.suite, asked, now)
+            # A file that fails without the mutant, too, has stopped the batch before the others were run.
+            if left := [one for one in batch if one not in {file_of(case.id) for case in asked}]:
+                batches.insert(0, left)
             folder = _run_folder(name)
         now = {one: digest for one, digest in now.items() if one not in self.unsound}
         return self._learn(judge(name, image, cases, profile, now, seconds=time.monotonic() - started))

@@ -18,23 +18,24 @@
  *	WAY	syscall (the default), or vdso: how the clock is read. "vdso" calls the function
  *		__vdso_clock_gettime that the kernel maps into the process; that function makes the
  *		system call itself where the clock or the clock source has no other way
- *	WHEN	now, now+SECONDS or now-SECONDS by the clock in question, with up to nine decimals; or
- *		a number: that many seconds after the clock's zero
+ *	WHEN	now, now+SECONDS or now-SECONDS by the clock in question, with up to nine
+ *		decimals; or a number: that many seconds after the clock's zero
  *
  * Reading clocks:
  *	table
  *		the clocks as the example program of clock_getres(2) prints them, four lines
  *	days CLOCK [WAY]
- *		how many whole days the clock shows: the days of the offset, on a machine that has been
- *		up for less than a day
+ *		how many whole days the clock shows: the days of the offset, on a machine that
+ *		has been up for less than a day
  *	days sysinfo
  *		the same of the uptime that sysinfo(2) reports
  *	agree CLOCK
- *		"yes" when the clock read through the vDSO lies between two readings by system call,
- *		"no" when it does not; both never fail to hold for a slow machine
+ *		"yes" when the clock read through the vDSO lies between two readings by system
+ *		call, "no" when it does not; a slow machine does not change the answer
  *	offset CLOCK FILE
- *		how much the clock here is ahead of the one in the time namespace FILE, in seconds: the
- *		shortest decimal number that lies between two readings here, minus one there.
+ *		how much the clock here is ahead of the one in the time namespace FILE, in
+ *		seconds: the shortest decimal number that lies between two readings here, minus
+ *		one there.
  *		The process enters FILE and comes back, by setns(2)
  *
  * Waiting, always until an absolute time. A wait that has not ended after 20 seconds is
@@ -54,8 +55,8 @@
  *	unshare
  *		unshare(2) with CLONE_NEWTIME
  *	vfork CMD...
- *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's. The
- *		line shows the exit status of the program, "vfork() = 0", and comes after its output
+ *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's.
+ *		The line shows the exit status of the program, "vfork() = 0", after its output
  *
  * Examples:
  *	clocks days monotonic then days monotonic vdso then agree monotonic
@@ -88,7 +89,7 @@
 #define NSEC_PER_SEC 1000000000LL
 #define SECONDS_PER_DAY 86400
 #define PATIENCE 20
-#define MAX_WORDS 2
+#define MAX_ARGS 2
 #define MAX_ACTIONS 32
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -107,12 +108,12 @@ struct verb {
 	const char *name;
 	const char *shape;
 	const char *usage;
-	int (*run)(char **word);
+	int (*run)(char **arg);
 };
 
 struct action {
 	const struct verb *verb;
-	char *word[MAX_WORDS];
+	char *arg[MAX_ARGS];
 	char **rest;
 };
 
@@ -164,12 +165,12 @@ static int __attribute__((format(printf, 1, 2))) failed(const char *format, ...)
 
 /* ---- clocks ---- */
 
-static clockid_t clock_of(const char *word)
+static clockid_t clock_of(const char *arg)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(clocks); i++)
-		if (!strcmp(word, clocks[i].name))
+		if (!strcmp(arg, clocks[i].name))
 			return clocks[i].id;
 	return -1;
 }
@@ -193,8 +194,8 @@ static int by_syscall(clockid_t clock, struct timespec *time)
 
 /*
  * The vDSO is an ELF file in memory: find its dynamic section, there the symbols and their names.
- * The C library does the same, but does not say whether it found the function. The names stand right
- * behind the symbols, as linkers write them; nothing else that every vDSO has tells their number.
+ * The C library does the same, but does not say whether it found the function. The names stand
+ * right behind the symbols, as linkers write them; nothing else in every vDSO gives their number.
  */
 static gettime find_vdso(void)
 {
@@ -276,9 +277,9 @@ static void show_row(const char *name, clockid_t clock)
 	     seconds % 3600 / 60, seconds % 60);
 }
 
-static int do_table(char **word)
+static int do_table(char **arg)
 {
-	(void)word;
+	(void)arg;
 	show_row("CLOCK_REALTIME", CLOCK_REALTIME);
 	show_row("CLOCK_TAI", CLOCK_TAI);
 	show_row("CLOCK_MONOTONIC", CLOCK_MONOTONIC);
@@ -286,38 +287,38 @@ static int do_table(char **word)
 	return 0;
 }
 
-static int do_days(char **word)
+static int do_days(char **arg)
 {
 	struct sysinfo info;
 	nanoseconds time;
 
-	if (!strcmp(word[0], "sysinfo")) {
+	if (!strcmp(arg[0], "sysinfo")) {
 		if (sysinfo(&info) < 0)
 			return failed("sysinfo()");
 		line("days(sysinfo) = %ld", (long)info.uptime / SECONDS_PER_DAY);
 		return 0;
 	}
-	if (!show(clock_of(word[0]), &time, word[1]))
-		return failed("clock_gettime(%s%s%s)", word[0], word[1] ? ", " : "",
-			      word[1] ? word[1] : "");
-	line("days(%s%s%s) = %lld", word[0], word[1] ? ", " : "", word[1] ? word[1] : "",
+	if (!show(clock_of(arg[0]), &time, arg[1]))
+		return failed("clock_gettime(%s%s%s)", arg[0], arg[1] ? ", " : "",
+			      arg[1] ? arg[1] : "");
+	line("days(%s%s%s) = %lld", arg[0], arg[1] ? ", " : "", arg[1] ? arg[1] : "",
 	     (long long)(time / NSEC_PER_SEC / SECONDS_PER_DAY));
 	return 0;
 }
 
-static int do_agree(char **word)
+static int do_agree(char **arg)
 {
-	clockid_t clock = clock_of(word[0]);
+	clockid_t clock = clock_of(arg[0]);
 	nanoseconds before, between, after;
 
 	if (!show(clock, &before, NULL) || !show(clock, &between, "vdso") ||
 	    !show(clock, &after, NULL))
-		return failed("clock_gettime(%s)", word[0]);
-	line("agree(%s) = %s", word[0], before <= between && between <= after ? "yes" : "no");
+		return failed("clock_gettime(%s)", arg[0]);
+	line("agree(%s) = %s", arg[0], before <= between && between <= after ? "yes" : "no");
 	return 0;
 }
 
-/* The shortest decimal number from low to high, which differ by less than half of its last digit. */
+/* The shortest decimal number from low to high. */
 static void show_between(char *text, size_t size, nanoseconds low, nanoseconds high)
 {
 	nanoseconds unit = NSEC_PER_SEC, number = 0;
@@ -337,21 +338,21 @@ static void show_between(char *text, size_t size, nanoseconds low, nanoseconds h
 		*strchrnul(text, '.') = '\0';
 }
 
-static int do_offset(char **word)
+static int do_offset(char **arg)
 {
 	int here = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
-	int there = open(word[1], O_RDONLY | O_CLOEXEC);
-	clockid_t clock = clock_of(word[0]);
+	int there = open(arg[1], O_RDONLY | O_CLOEXEC);
+	clockid_t clock = clock_of(arg[0]);
 	nanoseconds first, other, last;
 	char text[64];
 
 	if (here < 0 || there < 0)
-		return failed("open(%s)", here < 0 ? "/proc/self/ns/time" : word[1]);
+		return failed("open(%s)", here < 0 ? "/proc/self/ns/time" : arg[1]);
 	do {
 		if (!show(clock, &first, NULL))
-			return failed("clock_gettime(%s)", word[0]);
+			return failed("clock_gettime(%s)", arg[0]);
 		if (setns(there, CLONE_NEWTIME) < 0)
-			return failed("setns(%s, CLONE_NEWTIME)", word[1]);
+			return failed("setns(%s, CLONE_NEWTIME)", arg[1]);
 		show(clock, &other, NULL);
 		if (setns(here, CLONE_NEWTIME) < 0)
 			return failed("setns(/proc/self/ns/time, CLONE_NEWTIME)");
@@ -360,30 +361,30 @@ static int do_offset(char **word)
 	close(here);
 	close(there);
 	show_between(text, sizeof(text), first - other, last - other);
-	line("offset(%s, %s) = %s", word[0], word[1], text);
+	line("offset(%s, %s) = %s", arg[0], arg[1], text);
 	return 0;
 }
 
 /* ---- waiting ---- */
 
 /* "now", "now+0.5", "now-1", "172800": false when it is none of these. */
-static bool parse_when(const char *word, bool *relative, nanoseconds *time)
+static bool parse_when(const char *arg, bool *relative, nanoseconds *time)
 {
 	nanoseconds sign = 1, unit = NSEC_PER_SEC / 10;
 	char *end;
 
-	*relative = !strncmp(word, "now", 3);
+	*relative = !strncmp(arg, "now", 3);
 	*time = 0;
-	if (*relative && !word[3])
+	if (*relative && !arg[3])
 		return true;
-	if (*relative && word[3] != '+' && word[3] != '-')
+	if (*relative && arg[3] != '+' && arg[3] != '-')
 		return false;
 	if (*relative)
-		sign = word[3] == '-' ? -1 : 1;
-	word += *relative ? 4 : 0;
-	if (*word < '0' || *word > '9')
+		sign = arg[3] == '-' ? -1 : 1;
+	arg += *relative ? 4 : 0;
+	if (*arg < '0' || *arg > '9')
 		return false;
-	*time = strtoll(word, &end, 10) * NSEC_PER_SEC;
+	*time = strtoll(arg, &end, 10) * NSEC_PER_SEC;
 	if (*end == '.')
 		for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
 			*time += (*end - '0') * unit;
@@ -391,13 +392,13 @@ static bool parse_when(const char *word, bool *relative, nanoseconds *time)
 	return !*end;
 }
 
-/* The absolute time that an argument stands for; never before the clock's zero, which is invalid. */
-static nanoseconds time_of(clockid_t clock, const char *word)
+/* The absolute time that an argument stands for; not before the clock's zero: that is EINVAL. */
+static nanoseconds time_of(clockid_t clock, const char *arg)
 {
 	nanoseconds time, now = 0;
 	bool relative;
 
-	parse_when(word, &relative, &time);
+	parse_when(arg, &relative, &time);
 	if (relative)
 		show(clock, &now, NULL);
 	time += now;
@@ -418,7 +419,7 @@ static void set_watchdog(unsigned int seconds)
 	alarm(seconds);
 }
 
-/* What became of a wait until a time, in one word. */
+/* Show how a wait until a time has ended. */
 static int show_end(bool expired, clockid_t clock, nanoseconds time, const char *call)
 {
 	nanoseconds now;
@@ -432,14 +433,14 @@ static int show_end(bool expired, clockid_t clock, nanoseconds time, const char 
 	return !expired || now < time;
 }
 
-static int do_nanosleep(char **word)
+static int do_nanosleep(char **arg)
 {
-	clockid_t clock = clock_of(word[0]);
-	nanoseconds time = time_of(clock, word[1]);
+	clockid_t clock = clock_of(arg[0]);
+	nanoseconds time = time_of(clock, arg[1]);
 	struct timespec until = in_timespec(time);
 	char call[128];
 
-	snprintf(call, sizeof(call), "clock_nanosleep(%s, %s)", word[0], word[1]);
+	snprintf(call, sizeof(call), "clock_nanosleep(%s, %s)", arg[0], arg[1]);
 	set_watchdog(PATIENCE);
 	errno = clock_nanosleep(clock, TIMER_ABSTIME, &until, NULL);
 	if (errno && errno != EINTR)
@@ -447,19 +448,19 @@ static int do_nanosleep(char **word)
 	return show_end(!errno, clock, time, call);
 }
 
-static int do_timerfd(char **word)
+static int do_timerfd(char **arg)
 {
-	clockid_t clock = clock_of(word[0]);
-	nanoseconds time = time_of(clock, word[1]);
+	clockid_t clock = clock_of(arg[0]);
+	nanoseconds time = time_of(clock, arg[1]);
 	struct itimerspec until = { .it_value = in_timespec(time) };
 	struct pollfd polled = { .events = POLLIN };
 	char call[128];
 	int ready;
 
-	snprintf(call, sizeof(call), "timerfd_settime(%s, %s)", word[0], word[1]);
+	snprintf(call, sizeof(call), "timerfd_settime(%s, %s)", arg[0], arg[1]);
 	polled.fd = timerfd_create(clock, TFD_CLOEXEC);
 	if (polled.fd < 0)
-		return failed("timerfd_create(%s)", word[0]);
+		return failed("timerfd_create(%s)", arg[0]);
 	if (timerfd_settime(polled.fd, TFD_TIMER_ABSTIME, &until, NULL) < 0)
 		return failed("%s", call);
 	ready = poll(&polled, 1, PATIENCE * 1000);
@@ -467,24 +468,24 @@ static int do_timerfd(char **word)
 	return show_end(ready > 0, clock, time, call);
 }
 
-static int do_timer(char **word)
+static int do_timer(char **arg)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 	struct timespec patience = { .tv_sec = PATIENCE };
-	clockid_t clock = clock_of(word[0]);
-	nanoseconds time = time_of(clock, word[1]);
+	clockid_t clock = clock_of(arg[0]);
+	nanoseconds time = time_of(clock, arg[1]);
 	struct itimerspec until = { .it_value = in_timespec(time) };
 	char call[128];
 	timer_t timer;
 	sigset_t set;
 	int number;
 
-	snprintf(call, sizeof(call), "timer_settime(%s, %s)", word[0], word[1]);
+	snprintf(call, sizeof(call), "timer_settime(%s, %s)", arg[0], arg[1]);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (timer_create(clock, &event, &timer) < 0)
-		return failed("timer_create(%s)", word[0]);
+		return failed("timer_create(%s)", arg[0]);
 	if (timer_settime(timer, TIMER_ABSTIME, &until, NULL) < 0)
 		return failed("%s", call);
 	number = sigtimedwait(&set, NULL, &patience);
@@ -492,14 +493,14 @@ static int do_timer(char **word)
 	return show_end(number == SIGUSR1, clock, time, call);
 }
 
-static int do_futex(char **word)
+static int do_futex(char **arg)
 {
-	nanoseconds time = time_of(CLOCK_MONOTONIC, word[0]);
+	nanoseconds time = time_of(CLOCK_MONOTONIC, arg[0]);
 	struct timespec until = in_timespec(time);
 	uint32_t value = 0;
 	char call[128];
 
-	snprintf(call, sizeof(call), "futex(FUTEX_WAIT_BITSET, %s)", word[0]);
+	snprintf(call, sizeof(call), "futex(FUTEX_WAIT_BITSET, %s)", arg[0]);
 	set_watchdog(PATIENCE);
 	if (syscall(SYS_futex, &value, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL,
 		    FUTEX_BITSET_MATCH_ANY) == 0 ||
@@ -510,36 +511,36 @@ static int do_futex(char **word)
 
 /* ---- processes ---- */
 
-static int do_setns(char **word)
+static int do_setns(char **arg)
 {
-	int fd = open(word[0], O_RDONLY | O_CLOEXEC);
+	int fd = open(arg[0], O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return failed("open(%s, O_RDONLY)", word[0]);
+		return failed("open(%s, O_RDONLY)", arg[0]);
 	if (setns(fd, CLONE_NEWTIME) < 0)
-		return failed("setns(%s, CLONE_NEWTIME)", word[0]);
+		return failed("setns(%s, CLONE_NEWTIME)", arg[0]);
 	close(fd);
-	line("setns(%s, CLONE_NEWTIME) = 0", word[0]);
+	line("setns(%s, CLONE_NEWTIME) = 0", arg[0]);
 	return 0;
 }
 
-static int do_unshare(char **word)
+static int do_unshare(char **arg)
 {
-	(void)word;
+	(void)arg;
 	if (unshare(CLONE_NEWTIME) < 0)
 		return failed("unshare(CLONE_NEWTIME)");
 	line("unshare(CLONE_NEWTIME) = 0");
 	return 0;
 }
 
-static int do_vfork(char **word)
+static int do_vfork(char **arg)
 {
 	int status;
 	pid_t pid;
 
 	pid = vfork();
 	if (pid == 0) {
-		execvp(word[0], word);
+		execvp(arg[0], arg);
 		_exit(127);
 	}
 	if (pid < 0)
@@ -589,82 +590,82 @@ usage(const struct verb *verb, const char *format, ...)
 	exit(STATUS_USAGE);
 }
 
-static bool fits(char letter, const char *word)
+static bool fits(char letter, const char *arg)
 {
 	nanoseconds time;
 	bool relative;
 
 	switch (letter) {
 	case 'C':
-		return clock_of(word) >= 0;
+		return clock_of(arg) >= 0;
 	case 'S':
-		return clock_of(word) >= 0 || !strcmp(word, "sysinfo");
+		return clock_of(arg) >= 0 || !strcmp(arg, "sysinfo");
 	case 'y':
-		return !strcmp(word, "syscall") || !strcmp(word, "vdso");
+		return !strcmp(arg, "syscall") || !strcmp(arg, "vdso");
 	case 'T':
-		return parse_when(word, &relative, &time);
+		return parse_when(arg, &relative, &time);
 	default:
 		return true;
 	}
 }
 
 /* One action; gives the argument behind it. */
-static char **parse_action(struct action *a, char **word)
+static char **parse_action(struct action *a, char **arg)
 {
 	const char *letter;
 	int place = 0;
 	size_t i;
 
-	if (!*word)
+	if (!*arg)
 		usage(NULL, "an action is missing");
-	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*word, verbs[i].name); i++)
+	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*arg, verbs[i].name); i++)
 		;
 	if (i == ARRAY_SIZE(verbs))
-		usage(NULL, "unknown action '%s'", *word);
+		usage(NULL, "unknown action '%s'", *arg);
 	a->verb = &verbs[i];
-	word++;
+	arg++;
 	for (letter = a->verb->shape; *letter; letter++) {
-		bool ends = !*word || (!strcmp(*word, "then") && *letter != 'R');
+		bool ends = !*arg || (!strcmp(*arg, "then") && *letter != 'R');
 
 		if (ends && *letter == 'y')
 			continue;
 		if (ends)
 			usage(a->verb, "'%s' needs another argument", a->verb->name);
 		if (*letter == 'R') {
-			a->rest = word;
-			while (*word)
-				word++;
+			a->rest = arg;
+			while (*arg)
+				arg++;
 			continue;
 		}
-		if (!fits(*letter, *word))
-			usage(a->verb, "invalid argument '%s'", *word);
-		a->word[place++] = *word++;
+		if (!fits(*letter, *arg))
+			usage(a->verb, "invalid argument '%s'", *arg);
+		a->arg[place++] = *arg++;
 	}
-	return word;
+	return arg;
 }
 
 int main(int argc, char **argv)
 {
 	static struct action actions[MAX_ACTIONS];
 	int count = 0, i, status;
-	char **word = argv + 1;
+	char **arg = argv + 1;
 
 	if (argc < 2)
 		usage(NULL, "an action is missing");
 	for (;;) {
 		if (count == MAX_ACTIONS)
 			usage(NULL, "more than %d actions", MAX_ACTIONS);
-		word = parse_action(&actions[count++], word);
-		if (!*word)
+		arg = parse_action(&actions[count++], arg);
+		if (!*arg)
 			break;
-		if (strcmp(*word, "then"))
-			usage(actions[count - 1].verb, "'%s' is too much", *word);
-		word++;
+		if (strcmp(*arg, "then"))
+			usage(actions[count - 1].verb, "'%s' is too much", *arg);
+		arg++;
 	}
 	for (i = 0; i < count; i++) {
 		struct action *a = &actions[i];
 
-		status = a->verb->run(a->rest ? a->rest : a->word);
+		status = a->verb->run(a->rest ? a->rest : a->arg);
 		if (status)
 			return status;
 	}

@@ -26,8 +26,6 @@ AUTO = "auto"
 MAINLINE = "mainline"
 LATEST = f"{MAINLINE}-latest"
 """The newest mainline that the file knows of."""
-LANDMARKS = ("4.6", "4.7", "4.8", "4.9", "4.13", "5.7", "5.17", "6.1")
-"""Releases that are always shown, whether the file has a change there or not."""
 _NEWEST = Release((9999, 0, 0))
 _SCENARIO = re.compile(r"[A-Z]-\d{2}")
 
@@ -61,12 +59,14 @@ class Semantics:
     :param postings: the profiles of posted versions by name, in the order of the file.
     :param changes: of mainline, by trait, oldest first.
     :param released: the date of a release of mainline, as ``2016-05-15``, where the file has it.
+    :param landmarks: releases of mainline that are shown whether a trait changes there or not.
     """
 
     traits: Mapping[str, Trait]
     postings: Mapping[str, Profile]
     changes: Mapping[str, tuple[ReleaseChange, ...]]
     released: Mapping[Release, str]
+    landmarks: tuple[Release, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,9 +147,8 @@ class Semantics:
             newest; with all traits the landmarks, too.
         """
         chosen = set(traits or self.traits)
-        landmarks = [found for text in LANDMARKS if not traits and (found := Release.parse(text))]
         changed = {change.since for trait in chosen for change in self.changes.get(trait, ())}
-        releases = sorted({*changed, *landmarks}, key=lambda release: release.numbers)
+        releases = sorted(changed.union(() if traits else self.landmarks), key=lambda release: release.numbers)
         mainline = [*map(self._mainline, releases), self.profile(LATEST, release=None)] if releases else []
         posted = [one for one in self.postings.values() if one.expectations.keys() & chosen]
         shown: list[Profile] = []
@@ -199,10 +198,12 @@ def load_semantics(text: str, *, path: str) -> Semantics:
     postings: dict[str, Profile] = {}
     changes: dict[str, tuple[ReleaseChange, ...]] = {}
     released: dict[Release, str] = {}
+    landmarks: tuple[Release, ...] = ()
     for name, table in top.table("profile").tables():
         if name == MAINLINE:
             changes = _read_mainline(table, traits)
             released = _read_released(table)
+            landmarks = tuple(_read_release(table, one) for one in table.texts("landmarks", default=()))
             table.close()
         elif name == AUTO:
             raise table.error("the name auto is taken by the run that only describes", remedy="use another name")
@@ -211,9 +212,8 @@ def load_semantics(text: str, *, path: str) -> Semantics:
     top.close()
     if not changes:
         raise top.error("there is no profile mainline", remedy="add [profile.mainline]")
-    return Semantics(
-        MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes), MappingProxyType(released)
-    )
+    mappings = (MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes))
+    return Semantics(*mappings, MappingProxyType(released), landmarks)
 
 
 def _read_trait(name: str, table: Table) -> Trait:

@@ -40,6 +40,7 @@ view = { value = "absolute", confirmed = false, source = "inferred" }
 [profile.mainline]
 title = "merged"
 source = "commits"
+landmarks = ["4.6", "4.9"]
 [profile.mainline.changes]
 view = [{ since = "4.6", value = "relative", confirmed = true, source = "commit one" }]
 agent = [
@@ -241,8 +242,16 @@ def test_the_shown_profiles_hold_each_change_and_the_landmarks(small: Semantics)
     """Postings, then mainline where something changes or where one looks for it, then the newest."""
     assert [one.name for one in small.shown()] == [
         "v0",
-        *(f"mainline-{release}" for release in ("4.6", "4.7", "4.8", "4.9", "4.13", "5.7", "5.17", "6.1", "latest")),
+        *(f"mainline-{release}" for release in ("4.6", "4.9", "5.17", "latest")),
     ]
+
+
+def test_a_landmark_is_a_release() -> None:
+    """The suite says which releases are shown besides; a suite that names none has none."""
+    assert [str(release) for release in load_semantics(SMALL, path="small.toml").landmarks] == ["4.6", "4.9"]
+    assert not load_semantics(SMALL.replace('landmarks = ["4.6", "4.9"]\n', ""), path="small.toml").landmarks
+    with pytest.raises(CaseError, match="latest is not a release"):
+        load_semantics(SMALL.replace('["4.6", "4.9"]', '["latest"]'), path="small.toml")
 
 
 def test_of_some_traits_only_what_speaks_of_them_is_shown(small: Semantics) -> None:

@@ -83,6 +83,7 @@ node_name = { value = "node", confirmed = true, source = "a commit" }
 [profile.mainline]
 title = "merged"
 source = "commits"
+landmarks = ["4.6", "4.7", "4.8", "4.9", "4.13", "5.7", "5.17", "6.1"]
 [profile.mainline.released]
 "4.6" = 2016-05-15
 "4.7" = 2016-07-24

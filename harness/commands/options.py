@@ -10,11 +10,13 @@ from typing import TypeVar
 
 import click
 
+from harness.base import paths
 from harness.base.errors import UsageError
 from harness.base.paths import default_results
+from harness.base.suites_file import default_name
 from harness.guest.qemu import BOOT_SECONDS, Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
-from harness.kernel.patches.shipped import shipped_suite
+from harness.kernel.patches.shipped import shipped_names, shipped_suite
 from harness.model.run_record import RunRecord
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite, find_suite, locate, shared_suite
@@ -143,20 +145,33 @@ def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ..
 
 
 def suite_of_kernels(word: str, kernels: Sequence[str]) -> str:
-    """The word of ``--suite``, or what shipped series among the kernels say of theirs; empty where none says it.
+    """Return the argument of ``--suite``, or the suite that the shipped series among the kernels name.
 
+    :param word: the argument; empty where none is given.
+    :param kernels: arguments KERNEL, and folders of patches.
+    :return: the name of the suite; empty where none is named.
     :raises UsageError: series of several suites are named.
     """
-    names = [kernel.removeprefix(SERIES_WORD).partition("+")[0] for kernel in kernels if kernel.startswith(SERIES_WORD)]
-    if word or not names:
+    if word:
         return word
-
-    found = dict.fromkeys(filter(None, map(shipped_suite, names)))
+    names = [name for name in map(_shipped_name, kernels) if name in shipped_names()]
+    found = dict.fromkeys(shipped_suite(name) or default_name() for name in names)
     if len(found) > 1:
         raise UsageError(
             f"these series are of several suites: {', '.join(found)}", remedy="run them one suite at a time"
         )
     return next(iter(found), "")
+
+
+def _shipped_name(kernel: str) -> str:
+    """Name the shipped series of an argument: ``series:NAME``, or the folder of its patches; empty for any other.
+
+    The description beside other patches is not read: they are untrusted, and a suite brings programs.
+    """
+    if kernel.startswith(SERIES_WORD):
+        return kernel.removeprefix(SERIES_WORD).partition("+")[0]
+    folder = Path(kernel).resolve()
+    return folder.name if folder.parent == paths.SERIES.resolve() else ""
 
 
 def suite_of_runs(word: str, runs: Sequence[RunRecord]) -> Suite:

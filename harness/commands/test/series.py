@@ -15,7 +15,7 @@ from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.exit_status import tell
-from harness.commands.options import choose_cases, choose_workers
+from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.commands.test import judging_options
 from harness.commands.test.patchwork import context_option, project_option, target_option
 from harness.commands.test.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
@@ -128,7 +128,7 @@ def series(
     from harness.run.selection import Selection
 
     poster = outputs.poster()
-    chosen, found = choose_cases(suite, cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
     semantics = _read_semantics(profile, chosen)
     asked = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),

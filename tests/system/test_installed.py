@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import sysconfig
 import tarfile
@@ -16,7 +17,9 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import Completed, Surroundings, find_program, python, run
 from harness.base.store import STORE_VARIABLE, Store
+from harness.model.verdict import Outcome
 from harness.results.folder import load_run
+from harness.suite.definition import SUITE_NAME
 from tests.private_mounts import needs_mounts, with_mounts
 
 DATA = ("cases", "qemu", "kconfigs", "series")
@@ -171,3 +174,34 @@ def test_installed_harness_runs_cases_on_a_booted_kernel(account: Account) -> No
     assert "qemu-system-x86_64" in (account.home / "the log").read_text()
     assert not any("site-packages" in case.id or case.id.startswith("/") for case in record.cases)
     assert not any(part.name == "cases" for part in account.home.iterdir())
+
+
+@pytest.mark.guest
+def test_installed_harness_runs_a_suite_of_another_name_elsewhere(account: Account) -> None:
+    """The suite of time namespaces, copied out of the checkout and renamed, is checked, described and run.
+
+    Its helper, the stand-ins of its guest, its features and its traits come from the copy.
+    """
+    copy = account.home / "my clocks"
+    shutil.copytree(paths.SUITES / "timens", copy)
+    written = (copy / SUITE_NAME).read_text()
+    assert 'name = "timens"' in written
+    (copy / SUITE_NAME).write_text(written.replace('name = "timens"', 'name = "my-clocks"'))
+    cases = ("manpage/session.session", "clocks/all.session", "userns/create.session")
+    chosen = [word for case in cases for word in ("--cases", case)]
+    store = str(Store.default().folder)
+
+    checked = account.start("suite", "check", "my clocks")
+    described = account.start("semantics", "--suite", "my clocks", "stat_times")
+    done = account.start("run", "deb", "--suite", "my clocks", *chosen, "--results", "of clocks", HARNESS_STORE=store)
+    history = account.start("history", f"my-clocks/{cases[0]}", "--results", "of clocks")
+    record = load_run(account.home / "of clocks" / "latest")
+
+    assert checked.status == 0, checked.text
+    assert checked.text.startswith("my-clocks: ")
+    assert "my-clocks/proc/stat.session:" in described.text
+    assert done.status == 0, done.text + done.stderr.decode()
+    assert {case.id: case.outcome for case in record.cases} == {f"my-clocks/{case}": Outcome.MATCH for case in cases}
+    assert record.suite == str(copy)
+    assert {one.trait for one in record.traits} >= {"newtime_flag", "children_link"}
+    assert f"my-clocks/{cases[0]}" in history.text

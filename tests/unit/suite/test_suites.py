@@ -12,8 +12,9 @@ from harness.base.errors import CaseError, ExitStatus, HarnessError, UsageError
 from harness.base.suites_file import default_name, legacy_name
 from harness.session.header import read_header
 from harness.session.preparation import preparation_command
+from harness.session.transcript import parse
 from harness.suite.check import check_suite
-from harness.suite.definition import SUITE_NAME
+from harness.suite.definition import SUITE_NAME, Suite
 from harness.suite.load import (
     case_id,
     default_suite,
@@ -73,6 +74,38 @@ def test_nothing_is_wrong_with_a_new_suite(folder: Path) -> None:
     assert (
         suite.noise.line("a ticket-77") == suite.noise.line("a ticket-123") != default_suite().noise.line("a ticket-77")
     )
+
+
+def mechanisms(suite: Suite) -> dict[str, bool]:
+    """What a ``suite.toml`` can say, and whether this one says it and a case of the suite makes use of it."""
+    sessions = [
+        parse(path.read_text(), path=path.name, preparations=suite.preparations)
+        for path in suite.folder.rglob("*.session")
+    ]
+    needs = {need for session in sessions for need in session.needs}
+    own_fragments = {path.stem for path in (suite.folder / "kconfigs").glob("*.config")}
+    return {
+        "a word of needs, with a feature probe": any(one.probe and one.word in needs for one in suite.features),
+        "an option as a need of a case": any(need.startswith("CONFIG_") for need in needs),
+        "an option as a need of every guest": bool(suite.config.needs),
+        "a preparation before the first step": any(session.preparations for session in sessions),
+        "a noise pattern": bool(suite.noise_patterns),
+        "a fragment that ships": bool({*suite.config.names} - own_fragments),
+        "a fragment of the suite": bool({*suite.config.names} & own_fragments),
+        "a guest program": any(one.programs for one in suite.guest.packages),
+        "a guest file": bool(suite.guest.files),
+        "a helper": bool(suite.guest.helpers),
+        "traits": bool(suite_semantics(suite).traits),
+    }
+
+
+def test_time_namespaces_and_a_new_suite_use_every_mechanism(folder: Path) -> None:
+    """What suites can say is shown by the second suite that ships and by the template, together."""
+    shipped, new = mechanisms(find_suite("timens")), mechanisms(find_suite(str(folder)))
+
+    assert not [name for name, is_used in shipped.items() if not is_used and not new[name]]
+    assert shipped["a word of needs, with a feature probe"]
+    assert shipped["a helper"]
 
 
 def test_a_header_of_the_suite_is_its_command(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""``./bootstrap``: what it installs, what it says where it may not, and that its environment heals.
+"""``./bootstrap`` installs what is missing, explains what it cannot install, and repairs its environment.
 
-The real script runs; apt-get, sudo and Python are small programs that obey it and write down what they were asked.
+The real script runs; apt-get, sudo and Python are replaced by small programs that record their arguments.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.private_mounts import needs_mounts, with_mounts
 
 TOOLS = ["sh", "env", "dirname", "sed", "cat", "cmp", "cp", "rm", "mkdir", "id", "basename", "cut", "cksum"]
 HIDE_A_HEADER = "mount -t tmpfs tmpfs /usr/include/linux"
-"""Makes the package linux-libc-dev look missing: the folder holds the one file of it that is looked for."""
+"""Makes the package linux-libc-dev look missing: bootstrap checks for a file in that folder."""
 LINE = "apt-get update && apt-get install --yes --no-install-recommends linux-libc-dev"
 ESSENTIAL = {"coreutils", "grep"}
-"""Packages that no Debian is without: "Essential: yes"."""
+"""Packages that every Debian installation has: "Essential: yes"."""
 
-# Writes down how it was called, and is whatever its name says.
+# Records its name and its arguments.
 RECORDER = '#!/bin/sh\necho "$(basename "$0")$(printf " %s" "$@")" >>"$LOG"\n'
 APT = RECORDER + 'exit "${APT_STATUS-0}"\n'
 SUDO = RECORDER + 'exec "$@"\n'
@@ -60,19 +60,19 @@ esac
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A checkout that holds what bootstrap reads, and a PATH on which only fakes can do harm."""
+    """A checkout with the files that bootstrap reads, and a PATH with fake programs for all that changes the host."""
 
     folder: Path
     checkout: Path
 
     @property
     def program(self) -> Path:
-        """What pip installs as ``harness``."""
+        """Return the path of the program that the fake pip installs as ``harness``."""
         return self.folder / "harness"
 
     @property
     def read_only(self) -> list[str]:
-        """The shell commands that make the checkout read-only, also for root."""
+        """Return the shell commands that make the checkout read-only, also for root."""
         return [f"mount --bind '{self.checkout}' '{self.checkout}'", f"mount -o remount,bind,ro '{self.checkout}'"]
 
     @property
@@ -80,34 +80,34 @@ class Sandbox:
         return self.folder / "bin"
 
     def put(self, name: str, text: str) -> None:
-        """A program on PATH."""
+        """Put a program on PATH."""
         (self.bin / name).unlink(missing_ok=True)
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
     def start(
         self,
-        *words: str,
+        *arguments: str,
         mounts: Sequence[str] = (),
         as_nobody: bool = False,
         variables: Mapping[str, str] | None = None,
         **environment: str,
     ) -> Completed:
-        """Run the script to its end."""
+        """Run the script and return its result."""
         more = {**(variables or {}), **environment}
         facts = {"PATH": self.bin, "LOG": self.folder / "log", "PROGRAM": self.program, **more}
         command = [str(find_program("env")), "-i", *(f"{name}={value}" for name, value in facts.items())]
-        command += [str(self.checkout / "bootstrap"), *words]
+        command += [str(self.checkout / "bootstrap"), *arguments]
         whole = with_mounts(mounts, command, as_nobody=as_nobody) if mounts else command
         return run(whole, deadline=Deadline.after(30), check=False)
 
     def calls(self, program: str = "") -> list[str]:
-        """How the fakes were called since the last time somebody asked, looks at versions left out."""
+        """Return the calls of the fake programs since the last call of this function, without version checks."""
         log = self.folder / "log"
         lines = log.read_text().splitlines()
         log.write_text("")
-        asked = [line for line in lines if line.split()[1:2] not in (["-c"], ["-V"])]
-        return [line for line in asked if line.startswith(program)]
+        recorded = [line for line in lines if line.split()[1:2] not in (["-c"], ["-V"])]
+        return [line for line in recorded if line.startswith(program)]
 
 
 @pytest.fixture
@@ -131,28 +131,31 @@ def text_of(done: Completed) -> str:
     return done.stderr.decode()
 
 
-def test_help_says_the_words_and_installs_nothing(sandbox: Sandbox) -> None:
-    """Who asks for help gets it on standard output, with status 0."""
+def test_help_prints_the_usage_and_installs_nothing(sandbox: Sandbox) -> None:
+    """The usage goes to standard output, with exit status 0."""
     done = sandbox.start("--help")
 
     assert done.status == 0
     assert "./bootstrap run" in done.text
     assert "./bootstrap test" in done.text
+    assert all(name in done.text for name in COMMANDS)
     assert not sandbox.calls()
 
 
-@pytest.mark.parametrize("words", [(), ("rnu",), ("--no-such-option",)])
-def test_an_unknown_word_is_told_before_anything_is_installed(sandbox: Sandbox, words: tuple[str, ...]) -> None:
-    """A slip of the finger costs no minute of downloads; the status is that of wrong usage."""
-    done = sandbox.start(*words)
+@pytest.mark.parametrize("arguments", [(), ("rnu",), ("--no-such-option",)])
+def test_an_unknown_command_is_reported_before_anything_is_installed(
+    sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    """A typo costs no minute of downloads; the exit status is that of a usage error."""
+    done = sandbox.start(*arguments)
 
     assert done.status == 4
     assert "./bootstrap run" in text_of(done)
-    assert all(word in text_of(done) for word in words)
+    assert all(argument in text_of(done) for argument in arguments)
     assert not sandbox.calls()
 
 
-def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
+def test_bootstrap_starts_each_command_of_the_harness(sandbox: Sandbox) -> None:
     """Every command of the harness can be started by bootstrap."""
     statuses = {name: sandbox.start(name).status for name in COMMANDS}
 
@@ -160,8 +163,8 @@ def test_bootstrap_knows_each_command_of_the_harness(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("options", ["-v", "-vv", "--verbose", "--log FILE", "--log=FILE -v"])
-def test_options_of_all_commands_stand_before_the_command(sandbox: Sandbox, options: str) -> None:
-    """They reach the harness as they are."""
+def test_global_options_may_precede_the_command(sandbox: Sandbox, options: str) -> None:
+    """They reach the harness unchanged."""
     done = sandbox.start(*options.split(), "clean", "--remove", "all")
 
     assert done.status == 0
@@ -169,8 +172,8 @@ def test_options_of_all_commands_stand_before_the_command(sandbox: Sandbox, opti
 
 
 @needs_mounts
-def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
-    """Who only reads what the versions do needs no QEMU; a command that boots, on the same machine, does."""
+def test_semantics_installs_no_packages(sandbox: Sandbox) -> None:
+    """A command that only reads files needs no QEMU; a command that boots, on the same machine, does."""
     done = sandbox.start("semantics", "scope", mounts=[HIDE_A_HEADER])
     calls = sandbox.calls()
 
@@ -181,8 +184,8 @@ def test_reading_the_semantics_takes_no_packages(sandbox: Sandbox) -> None:
     assert sandbox.calls("apt-get")
 
 
-def test_the_schema_of_kcidb_is_installed_for_who_writes_it(sandbox: Sandbox) -> None:
-    """Its dozen packages come with the first report of that format, and with no other."""
+def test_the_schema_of_kcidb_is_installed_for_kcidb_reports_only(sandbox: Sandbox) -> None:
+    """Its dozen packages come with the first report in that format."""
     sandbox.start("report", "last", "--format", "junit")
     plain = sandbox.calls("python")
     sandbox.start("report", "last", "--format=kcidb")
@@ -192,25 +195,25 @@ def test_the_schema_of_kcidb_is_installed_for_who_writes_it(sandbox: Sandbox) ->
 
 
 @needs_mounts
-def test_neither_root_nor_sudo_prints_the_exact_line_and_stops(sandbox: Sandbox) -> None:
-    """Who may not install gets the line for somebody who may; nothing else is tried."""
+def test_without_root_and_sudo_the_exact_command_is_printed(sandbox: Sandbox) -> None:
+    """A user who may not install packages gets the command for root; nothing else is tried."""
     done = sandbox.start("run", mounts=[HIDE_A_HEADER], as_nobody=True)
 
     assert done.status == 3
-    assert "not root, and there is no sudo" in text_of(done)
+    assert "not root, and sudo is not installed" in text_of(done)
     assert text_of(done).endswith(f"    {LINE}\n")
     assert not sandbox.calls()
 
 
 @needs_mounts
 def test_with_sudo_apt_is_called_through_it(sandbox: Sandbox) -> None:
-    """What is installed is said first, and only what is missing is; then the command runs."""
+    """The missing packages are printed and installed, and no others; then the command runs."""
     sandbox.put("sudo", SUDO)
     done = sandbox.start("run", "--help", mounts=[HIDE_A_HEADER], as_nobody=True)
     calls = sandbox.calls()
 
     assert done.status == 0
-    assert f"installing them: {LINE}" in text_of(done)
+    assert f"installing: {LINE}" in text_of(done)
     assert [call.split("Timeout=300 ")[-1] for call in calls if call.startswith("sudo")] == [
         "update",
         "install --yes --no-install-recommends linux-libc-dev",
@@ -220,7 +223,7 @@ def test_with_sudo_apt_is_called_through_it(sandbox: Sandbox) -> None:
 
 @needs_mounts
 def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
-    """In a container there is no sudo, and none is needed."""
+    """A container has no sudo, and root needs none."""
     done = sandbox.start("run", mounts=[HIDE_A_HEADER])
 
     assert done.status == 0
@@ -229,7 +232,7 @@ def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
 
 @needs_mounts
 @pytest.mark.parametrize(
-    ("words", "is_built"),
+    ("arguments", "is_built"),
     [
         ("run deb-src:6.1", True),
         ("build series:mountinfo-unscoped", True),
@@ -243,23 +246,23 @@ def test_root_calls_apt_itself(sandbox: Sandbox) -> None:
         ("clean", False),
     ],
 )
-def test_what_building_takes_is_installed_for_a_source(sandbox: Sandbox, words: str, is_built: bool) -> None:
-    """Who tests a kernel that was built elsewhere needs no compiler's tools; a word that names a source does."""
+def test_build_tools_are_installed_for_a_kernel_from_source(sandbox: Sandbox, arguments: str, is_built: bool) -> None:
+    """A kernel that was built elsewhere needs no build tools; an argument that names a source does."""
     tree = sandbox.folder / "linux"
     tree.mkdir()
     (tree / "Makefile").touch()
     bare = sandbox.folder / "linux.git"
     bare.mkdir()
     (bare / "HEAD").touch()
-    done = sandbox.start(*words.format(tree=tree).split(), mounts=["mount -t tmpfs tmpfs /usr/include/elfutils"])
+    done = sandbox.start(*arguments.format(tree=tree).split(), mounts=["mount -t tmpfs tmpfs /usr/include/elfutils"])
 
     assert done.status == 0
     assert ("apt-get" in " ".join(sandbox.calls("apt-get"))) is is_built
 
 
 @needs_mounts
-def test_when_apt_fails_the_line_is_printed(sandbox: Sandbox) -> None:
-    """A failed installation is the host's fault, and the line can be tried by hand."""
+def test_when_apt_fails_the_command_is_printed(sandbox: Sandbox) -> None:
+    """A failed installation is a problem of the host; the command can be tried by hand."""
     done = sandbox.start("run", mounts=[HIDE_A_HEADER], APT_STATUS="100")
 
     assert done.status == 3
@@ -268,29 +271,30 @@ def test_when_apt_fails_the_line_is_printed(sandbox: Sandbox) -> None:
 
 
 @needs_mounts
-def test_a_host_without_apt_is_told_what_is_missing(sandbox: Sandbox) -> None:
-    """On another distribution the names of Debian's packages still say what to look for."""
+def test_a_host_without_apt_gets_the_list_of_missing_packages(sandbox: Sandbox) -> None:
+    """On another distribution, the names of Debian's packages show what to look for."""
     (sandbox.bin / "apt-get").unlink()
     done = sandbox.start("run", mounts=[HIDE_A_HEADER])
 
     assert done.status == 3
     assert "linux-libc-dev" in text_of(done)
-    assert "no Debian" in text_of(done)
+    assert "apt-get not found" in text_of(done)
+    assert "hint: install the contents of these packages" in text_of(done)
 
 
 @needs_mounts
 def test_the_package_lists_are_fetched_where_there_are_none(sandbox: Sandbox) -> None:
-    """A fresh container has none, and the kernel under test is a package; that it fails does not stop the run."""
+    """A fresh container has none, and the kernel under test is a package; a failure does not stop the run."""
     no_lists = "mount -t tmpfs tmpfs /var/lib/apt/lists"
     done = sandbox.start("run", mounts=[no_lists], APT_STATUS="100")
 
     assert done.status == 0
-    assert "that failed; a kernel that is in the store already still serves" in text_of(done)
+    assert "apt-get update failed; kernels in the store can still be used" in text_of(done)
     assert [call.split()[-1] for call in sandbox.calls("apt-get")] == ["update"]
 
 
 def test_the_environment_is_made_once(sandbox: Sandbox) -> None:
-    """The second start asks neither pip nor apt for anything, and hands over its words untouched."""
+    """The second start calls neither pip nor apt, and passes its arguments on unchanged."""
     sandbox.start("run")
     first = sandbox.calls()
     done = sandbox.start("run", "--cases", "two  words")
@@ -301,8 +305,8 @@ def test_the_environment_is_made_once(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("step", ["venv", "pip"])
-def test_an_interrupted_installation_heals(sandbox: Sandbox, step: str) -> None:
-    """A half-made environment is thrown away, whether Python or pip had been at it."""
+def test_an_interrupted_installation_is_repeated(sandbox: Sandbox, step: str) -> None:
+    """An incomplete environment is removed, whether venv or pip was interrupted."""
     failed = sandbox.start("run", KILLED=step)
     sandbox.calls()
     done = sandbox.start("run")
@@ -312,8 +316,8 @@ def test_an_interrupted_installation_heals(sandbox: Sandbox, step: str) -> None:
     assert sandbox.calls()[-1] == "harness run"
 
 
-def test_an_interrupted_change_of_purpose_heals(sandbox: Sandbox) -> None:
-    """An environment that served is not trusted after pip was interrupted in it."""
+def test_an_interrupted_change_of_extras_is_repeated(sandbox: Sandbox) -> None:
+    """A complete environment is not trusted after pip was interrupted in it."""
     sandbox.start("run")
     failed = sandbox.start("test", KILLED="pip")
     sandbox.calls()
@@ -323,8 +327,8 @@ def test_an_interrupted_change_of_purpose_heals(sandbox: Sandbox) -> None:
     assert [call.split()[2] for call in sandbox.calls("python")] == ["venv", "pip"]
 
 
-def test_an_environment_that_was_moved_is_made_anew(sandbox: Sandbox) -> None:
-    """The programs of an environment hold its path: a checkout that was moved or copied needs another one."""
+def test_a_moved_checkout_gets_a_new_environment(sandbox: Sandbox) -> None:
+    """The programs of an environment contain its path, so a checkout that was moved or copied needs another one."""
     sandbox.start("run")
     sandbox.calls()
     done = replace(sandbox, checkout=sandbox.checkout.rename(sandbox.folder / "elsewhere")).start("run")
@@ -333,8 +337,8 @@ def test_an_environment_that_was_moved_is_made_anew(sandbox: Sandbox) -> None:
     assert [call.split()[2] for call in sandbox.calls("python")] == ["venv", "pip"]
 
 
-def test_an_environment_whose_python_was_replaced_is_made_anew(sandbox: Sandbox) -> None:
-    """After an upgrade of the distribution the environment's Python finds none of its packages."""
+def test_another_python_version_gets_a_new_environment(sandbox: Sandbox) -> None:
+    """After an upgrade of the distribution, the environment's Python finds none of its packages."""
     sandbox.start("run")
     sandbox.calls()
     done = sandbox.start("run", PYTHON_VERSION="3.13.5")
@@ -344,7 +348,7 @@ def test_an_environment_whose_python_was_replaced_is_made_anew(sandbox: Sandbox)
 
 
 def test_a_changed_pyproject_is_installed_into_the_same_environment(sandbox: Sandbox) -> None:
-    """A new dependency after a git pull arrives by itself."""
+    """A new dependency after a git pull is installed automatically."""
     sandbox.start("run")
     sandbox.calls()
     with (sandbox.checkout / "pyproject.toml").open("a") as file:
@@ -355,8 +359,8 @@ def test_a_changed_pyproject_is_installed_into_the_same_environment(sandbox: San
     assert [call.split()[2] for call in sandbox.calls("python")] == ["pip"]
 
 
-def test_an_old_python_is_passed_over(sandbox: Sandbox) -> None:
-    """The first Python that is new enough serves, whatever python3 is."""
+def test_an_old_python_is_skipped(sandbox: Sandbox) -> None:
+    """The first Python that is new enough is used, whatever version python3 is."""
     sandbox.put("python3", OLD_PYTHON)
     sandbox.put("python3.12", PYTHON)
     done = sandbox.start("run")
@@ -366,8 +370,8 @@ def test_an_old_python_is_passed_over(sandbox: Sandbox) -> None:
 
 
 @needs_mounts
-def test_without_a_new_python_it_says_so(sandbox: Sandbox) -> None:
-    """Where apt has none that is new enough, installing does not help, and that is said."""
+def test_without_a_new_python_the_installed_versions_are_printed(sandbox: Sandbox) -> None:
+    """Where apt has no Python that is new enough, bootstrap prints the versions and a hint."""
     sandbox.put("python3", OLD_PYTHON)
     hide = f"mount --bind {sandbox.bin}/python3 $(readlink -f /usr/bin/python3)"
     done = sandbox.start("run", mounts=[hide])
@@ -376,42 +380,42 @@ def test_without_a_new_python_it_says_so(sandbox: Sandbox) -> None:
     assert "python3-venv" in text_of(done)
     assert "no Python 3.11" in text_of(done)
     assert "python3: Python 3.9.2" in text_of(done)
-    assert "hint: install one as python3.11" in text_of(done)
+    assert "hint: install python3.11 or newer" in text_of(done)
 
 
 def test_bootstrap_and_pip_agree_on_the_oldest_python(sandbox: Sandbox) -> None:
-    """``Requires-Python`` is what bootstrap looks for, and what it names when there is none."""
+    """``Requires-Python`` is the version that bootstrap looks for and names in its message."""
     oldest = tomllib.loads((sandbox.checkout / "pyproject.toml").read_text())["project"]["requires-python"]
     version = oldest.removeprefix(">=")
     script = (sandbox.checkout / "bootstrap").read_text()
 
     assert f"sys.version_info < ({version.replace('.', ', ')})" in script
-    assert f"there is no Python {version} or newer" in script
+    assert f"no Python {version} or newer" in script
 
 
 @needs_mounts
-@pytest.mark.parametrize("place", ["HOME", "XDG_CACHE_HOME"])
-def test_a_read_only_checkout_has_its_environment_in_the_cache(sandbox: Sandbox, place: str) -> None:
-    """Nothing is written into the checkout; where the environment is, is said; the second start takes no time."""
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
+def test_a_read_only_checkout_has_its_environment_in_the_cache(sandbox: Sandbox, variable: str) -> None:
+    """The checkout is not written to, the path of the environment is printed, and the second start is immediate."""
     mine = sandbox.folder / "mine"
-    cache = mine / ".cache" if place == "HOME" else mine
+    cache = mine / ".cache" if variable == "HOME" else mine
     before = sorted(sandbox.checkout.iterdir())
-    done = sandbox.start("run", mounts=sandbox.read_only, variables={place: str(mine)})
+    done = sandbox.start("run", mounts=sandbox.read_only, variables={variable: str(mine)})
     first = sandbox.calls()
-    again = sandbox.start("run", "a word", mounts=sandbox.read_only, variables={place: str(mine)})
+    again = sandbox.start("run", "a b", mounts=sandbox.read_only, variables={variable: str(mine)})
     environments = list((cache / "kernel-patch-harness-environment").glob("*/venv"))
 
     assert (done.status, again.status) == (0, 0)
     assert len(environments) == 1
-    assert f"making {environments[0]} with" in text_of(done)
+    assert f"creating {environments[0]} with" in text_of(done)
     assert [call.split()[2] for call in first if call.startswith("python")] == ["venv", "pip"]
     assert again.stderr == b""
-    assert sandbox.calls() == ["harness run a word"]
+    assert sandbox.calls() == ["harness run a b"]
     assert sorted(sandbox.checkout.iterdir()) == before
 
 
 @needs_mounts
-def test_a_read_only_checkout_with_an_environment_is_used_as_it_is(sandbox: Sandbox) -> None:
+def test_a_read_only_checkout_with_an_environment_is_used_unchanged(sandbox: Sandbox) -> None:
     """An administrator may install for all users."""
     sandbox.start("run")
     sandbox.calls()
@@ -422,8 +426,8 @@ def test_a_read_only_checkout_with_an_environment_is_used_as_it_is(sandbox: Sand
 
 
 @needs_mounts
-def test_tests_of_a_read_only_checkout_work_in_the_cache(sandbox: Sandbox) -> None:
-    """tox keeps its environments beside bootstrap's own."""
+def test_tox_of_a_read_only_checkout_works_in_the_cache(sandbox: Sandbox) -> None:
+    """tox creates its environments beside bootstrap's own."""
     done = sandbox.start("test", "-e", "lint", mounts=sandbox.read_only, HOME=str(sandbox.folder))
     last = sandbox.calls("python")[-1]
 
@@ -433,18 +437,18 @@ def test_tests_of_a_read_only_checkout_work_in_the_cache(sandbox: Sandbox) -> No
 
 
 @needs_mounts
-def test_a_read_only_checkout_without_a_home_folder_is_a_clear_error(sandbox: Sandbox) -> None:
-    """Neither HOME nor an account: nothing is written anywhere, and what to set is named."""
+def test_a_read_only_checkout_without_a_home_folder_is_an_error(sandbox: Sandbox) -> None:
+    """Without HOME and an account nothing is written, and the hint names the variable to set."""
     done = sandbox.start("run", mounts=sandbox.read_only)
 
     assert done.status == 3
-    assert f"{sandbox.checkout} cannot be written" in text_of(done)
+    assert f"{sandbox.checkout}: cannot create the Python environment: the checkout is read-only" in text_of(done)
     assert "set XDG_CACHE_HOME" in text_of(done)
     assert not sandbox.calls()
 
 
 @needs_mounts
-def test_without_home_the_account_says_where_the_cache_is(sandbox: Sandbox) -> None:
+def test_without_home_the_cache_is_below_the_home_folder_of_the_account(sandbox: Sandbox) -> None:
     """cron(8) and containers start programs without HOME; getent(1) knows the folder."""
     sandbox.put("getent", f"#!/bin/sh\necho user:x:0:0::{sandbox.folder}/account:/bin/sh\n")
     done = sandbox.start("run", mounts=sandbox.read_only)
@@ -476,7 +480,7 @@ def test_paths_may_have_spaces(sandbox: Sandbox) -> None:
 
 
 def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:
-    """``./bootstrap test WORDS`` is tox with its own extra packages."""
+    """``./bootstrap test ARGS`` runs tox, with the packages of its extra."""
     done = sandbox.start("test", "-e", "lint")
     calls = sandbox.calls("python")
 
@@ -485,8 +489,8 @@ def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:
     assert calls[-1] == "python -m tox run -e lint"
 
 
-def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
-    """Each package that guest.toml takes programs from is one that every Debian has, or is installed."""
+def test_bootstrap_installs_the_packages_of_the_guest() -> None:
+    """Every Debian installation has each package that guest.toml takes programs from, or bootstrap installs it."""
     guest = tomllib.loads(paths.GUEST_DEFINITION.read_text())
     wanted = {package["name"] for package in guest["package"]}
     script = (paths.ROOT / "bootstrap").read_text()
@@ -495,8 +499,8 @@ def test_bootstrap_installs_what_the_guest_is_made_of() -> None:
     assert wanted <= installed | ESSENTIAL
 
 
-def test_bootstrap_and_doctor_agree_on_what_a_build_takes() -> None:
-    """Who follows the doctor's line has what bootstrap would have installed."""
+def test_bootstrap_and_doctor_agree_on_the_build_packages() -> None:
+    """The command that the doctor prints installs the packages that bootstrap installs."""
     script = (paths.ROOT / "bootstrap").read_text()
     listed = script.partition("build_needs='")[2].partition("'")[0].split("\n")
     installed = {line.split()[1] for line in listed if line}

@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Judges a series of a mailing list: examples/ci/mail.sh MESSAGE-ID BASE [WORDS...]
+# Test a series from a mailing list: examples/ci/mail.sh MESSAGE-ID BASE [ARGS...]
 #
-# For a cron job or a hook of whoever follows a list. The thread is fetched with b4; the answer goes to standard output,
-# to be read by a person before it is sent anywhere. WORDS are for harness series: --expect, and for checks on a
-# Patchwork server --patchwork URL, with its token in the environment as PATCHWORK_TOKEN.
+# For a cron job or a mail hook. The thread is fetched with b4. The reply is printed; read it before you send it. ARGS are
+# passed to harness series, e.g. --expect. --patchwork URL posts checks to a Patchwork server; set its token in the
+# environment variable PATCHWORK_TOKEN.
 
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
 [ $# -ge 2 ] || {
-	echo "usage: examples/ci/mail.sh MESSAGE-ID BASE [WORDS...]" >&2
+	echo "usage: examples/ci/mail.sh MESSAGE-ID BASE [ARGS...]" >&2
 	exit 4
 }
 message=$1 base=$2

@@ -252,7 +252,8 @@ def machine(
     :param preparation: the command that the case will prepare the machine with; it may have been done already, as
         :attr:`Machine.prepared` says then.
     :param folder: for its logs; made if need be.
-    :raises HostError: QEMU does not start. :raises SeriesError: it had to be booted, and the kernel did not come up.
+    :raises HostError: QEMU does not start.
+    :raises SeriesError: it had to be booted, and the kernel did not come up.
     """
     return _machine_of(prepared.request, prepared.template, preparation=preparation, folder=folder, deadline=deadline)
 

@@ -34,7 +34,8 @@ _KIND = "acceleration"
 class AccelerationVerdict:
     """Which acceleration is used on this host, and why.
 
-    :param evidence: one line. :param seconds: how long the winner took to boot; 0.0 when there was no race.
+    :param evidence: one line.
+    :param seconds: how long the winner took to boot; 0.0 when there was no race.
     :param asked: when it was found out, seconds since the epoch.
     """
 

@@ -31,8 +31,10 @@ def explain_boot(
 ) -> HarnessError:
     """The error for a boot that did not come up.
 
-    :param kernel_log: the kernel log until now. :param qemu_said: the last lines that QEMU itself printed.
-    :param is_running: whether QEMU still runs. :param kernel: the kernel, for the message.
+    :param kernel_log: the kernel log until now.
+    :param qemu_said: the last lines that QEMU itself printed.
+    :param is_running: whether QEMU still runs.
+    :param kernel: the kernel, for the message.
     :param is_starved: whether QEMU waited for a processor most of the time.
     """
     lines = [line for line in kernel_log.splitlines() if line.strip()]
@@ -67,7 +69,8 @@ def explain_boot(
 def _too_slow(lines: Sequence[str], splats: Sequence[Splat], kernel: str, *, is_starved: bool) -> HarnessError:
     """The error for a machine that runs, and whose shells are not ready.
 
-    :param lines: the kernel log. :param splats: what it tells of.
+    :param lines: the kernel log.
+    :param splats: what it tells of.
     """
     last = "\n".join(lines[-_LINES_SHOWN:])
     if missing := [line for line in lines if _NO_PORT in line]:

@@ -63,7 +63,8 @@ class CommandResult:
 class Unanswered(Exception):  # noqa: N818  the word says what happened; it is no error of the harness
     """A command did not return.
 
-    :param fate: what is known of it at this point. :param output: what was printed until then.
+    :param fate: what is known of it at this point.
+    :param output: what was printed until then.
     """
 
     def __init__(self, fate: Fate, output: str, *, status: int | None = None) -> None:
@@ -137,7 +138,8 @@ class _Port(_SpawnBase):
 class Console:
     """One shell of a machine.
 
-    :param wires: the machine's wires. :param name: the port.
+    :param wires: the machine's wires.
+    :param name: the port.
     """
 
     def __init__(self, wires: Wires, name: str) -> None:

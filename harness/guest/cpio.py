@@ -134,7 +134,8 @@ def _header(
 ) -> bytes:
     """The header of an entry.
 
-    :param owner: user and group. :param device: major and minor number.
+    :param owner: user and group.
+    :param device: major and minor number.
     """
     links = 2 if stat.S_ISDIR(mode) else 1
     named = name.encode() + b"\0"

@@ -46,7 +46,8 @@ class User:
 class GuestFile:
     """A file of the host that is copied into the guest.
 
-    :param path: where it is in the guest. :param mode: its permissions.
+    :param path: where it is in the guest.
+    :param mode: its permissions.
     """
 
     path: str

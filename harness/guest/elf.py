@@ -15,7 +15,8 @@ _PT_INTERP = 3
 def find_interpreter(program: bytes, *, name: str) -> str | None:
     """The dynamic loader that a program asks for (elf(5), PT_INTERP); None for a static program.
 
-    :param program: the whole file. :param name: what errors call it.
+    :param program: the whole file.
+    :param name: what errors call it.
     :raises HostError: the file is not a 64-bit little-endian ELF program: a script, say, or cut short.
     """
     if program[:4] != _MAGIC or program[4:6] != bytes((_CLASS_64, 1)):

@@ -83,7 +83,8 @@ def build_guest_image(
 ) -> GuestImage:
     """The guest image of this host, made if the store does not have it.
 
-    :param definition: ``qemu/guest.toml``. :param init: the script that becomes /init.
+    :param definition: ``qemu/guest.toml``.
+    :param init: the script that becomes /init.
     :param helper: the C source of nsctl, compiled statically with this host's ``cc``.
     :param additions: what a suite wants in it besides.
     :raises HostError: a program, the compiler or its static C library is missing, or a program is too old.

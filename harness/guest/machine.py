@@ -40,7 +40,9 @@ PROBE_SECONDS = 5.0
 class BootRequest:
     """All that decides what boots.
 
-    :param program: the QEMU program. :param image: kernel image. :param initramfs: the guest image's archive.
+    :param program: the QEMU program.
+    :param image: kernel image.
+    :param initramfs: the guest image's archive.
     :param boot_seconds: a boot that takes longer counts as failed.
     """
 

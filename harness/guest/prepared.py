@@ -77,7 +77,8 @@ def find_prepared(template: Template, command: str, *, deadline: Deadline) -> Te
 def _prepare_and_save(template: Template, command: str, folder: Path, deadline: Deadline) -> None:
     """Clone, prepare, save.
 
-    :raises _NotPristineError: see there. :raises Unanswered, HarnessError: the machine or QEMU does not do it.
+    :raises _NotPristineError: see there.
+    :raises Unanswered, HarnessError: the machine or QEMU does not do it.
     """
     memory = folder / MEMORY
     run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)

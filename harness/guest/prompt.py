@@ -86,7 +86,8 @@ class Bound:
     A line in the midst of what passes says how much is left out. Announcements always get through, and so does what is
     waited for, however much output surrounds them.
 
-    :param head: bytes of output that pass at once. :param tail: bytes kept of what comes after.
+    :param head: bytes of output that pass at once.
+    :param tail: bytes kept of what comes after.
     """
 
     def __init__(self, nonce: str, *, head: int = 512 * 1024, tail: int = 64 * 1024) -> None:

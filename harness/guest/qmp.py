@@ -44,7 +44,8 @@ class Monitor:
 
         Words joined by ``_`` in argument names become QMP's ``-``.
 
-        :raises RefusedError: QEMU says no. :raises HostError: no answer in time, or QEMU went away.
+        :raises RefusedError: QEMU says no.
+        :raises HostError: no answer in time, or QEMU went away.
         """
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         return self._turn(self._client.execute(command, named), deadline, command)
@@ -52,7 +53,8 @@ class Monitor:
     def hand_over(self, name: str, descriptor: int, *, deadline: Deadline) -> None:
         """Give QEMU a copy of an open file, under a name.
 
-        :raises RefusedError: QEMU says no. :raises HostError: no answer in time, or QEMU went away.
+        :raises RefusedError: QEMU says no.
+        :raises HostError: no answer in time, or QEMU went away.
         """
         self._client.send_fd_scm(descriptor)
         self.execute("getfd", deadline=deadline, fdname=name)
@@ -60,7 +62,8 @@ class Monitor:
     def wait_for_migration(self, *, deadline: Deadline) -> None:
         """Return when the migration under way has completed; the migration capability ``events`` must be on.
 
-        :raises RefusedError: it failed. :raises HostError: it did not end in time.
+        :raises RefusedError: it failed.
+        :raises HostError: it did not end in time.
         """
         self._turn(self._migrated(), deadline, "migrate")
 

@@ -86,7 +86,8 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
 
     :param failed_boots: a folder that gets the logs of boots that failed.
     :raises CloningImpossibleError: this QEMU or machine type cannot; remembered, so that it is tried once.
-    :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
+    :raises SeriesError: the kernel does not boot.
+    :raises HostError: QEMU does not start.
     """
     if (known := context.store.recall("template", f"{key}-impossible"[-60:])) is not None:
         raise CloningImpossibleError(str(known["what"]), evidence=str(known["evidence"]))
@@ -134,7 +135,8 @@ def cloned(template: Template, *, folder: Path, memory: Path | None = None, dead
 def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
     """A machine booted afresh, every shell at its prompt, for the length of a ``with`` block.
 
-    :raises SeriesError: the kernel does not boot. :raises HostError: QEMU does not start.
+    :raises SeriesError: the kernel does not boot.
+    :raises HostError: QEMU does not start.
     """
     memory = folder / MEMORY
     try:

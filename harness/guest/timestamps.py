@@ -77,8 +77,10 @@ class Moments:
 class Course:
     """When the bytes of one port's log came, stretch by stretch.
 
-    :param moments: milliseconds since the machine's first moment. :param begins: where in the log each stretch begins,
-        and at last where the last one ends. :param typed: where the typed ones begin, with their moments.
+    :param moments: milliseconds since the machine's first moment.
+    :param begins: where in the log each stretch begins,
+        and at last where the last one ends.
+    :param typed: where the typed ones begin, with their moments.
     """
 
     moments: Sequence[int]

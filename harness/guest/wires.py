@@ -87,7 +87,8 @@ class Wires:
     def send(self, name: str, data: bytes, *, deadline: Deadline) -> None:
         """Send all of ``data``; what was typed stands in the log too, as on a terminal.
 
-        :raises BrokenPipeError: the other end is gone. :raises TimeoutError: it took nothing before the deadline.
+        :raises BrokenPipeError: the other end is gone.
+        :raises TimeoutError: it took nothing before the deadline.
         """
         if self.is_open(name):
             self._log(name, data, is_typed=True)

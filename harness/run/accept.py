@@ -23,7 +23,8 @@ def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = Fals
     """Rewrite a session file from what the last run saw; the text to show, which is the patch that was applied.
 
     :param case: the file, or its id as reports print it.
-    :param suite: the suite that is named, or the default one. :param is_named: whether the user named it.
+    :param suite: the suite that is named, or the default one.
+    :param is_named: whether the user named it.
     :param results: the folder of the run folders.
     :raises UsageError: there is no such case or run, its case did not come to its end, the file was changed since, or
         it cannot be written.

@@ -230,7 +230,8 @@ def _run_session(transcript: Transcript, case: RunningCase, until_line: int | No
 def conclude(case: RunningCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:
     """Judge and record a Python case that has run.
 
-    :param error: what it raised; None when it came to its end. :param trace: pytest's text of that.
+    :param error: what it raised; None when it came to its end.
+    :param trace: pytest's text of that.
     """
     skipped, verdict, fault = "", None, Fault.NONE
     if isinstance(error, AssertionError):

@@ -43,7 +43,8 @@ _AFTERWARDS = b"\x1b[0m\x1b[?25h\x1b[?2004l"
 def hand_over(machine: Machine, first: ConsoleName) -> str:
     """Connect this terminal with one console after another until the person leaves or the machine ends.
 
-    :param first: the console to begin with. :return: how it ended; of a machine that did so by itself the last words.
+    :param first: the console to begin with.
+    :return: how it ended; of a machine that did so by itself the last words.
     """
     with _raw_terminal(), _resizes() as resizes:
         seat = _Seat(machine, first)

@@ -62,7 +62,8 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
 def read_case(word: str, suite: Suite) -> tuple[Transcript, int | None]:
     """The session file that ``CASE`` or ``CASE:LINE`` names, and the line.
 
-    :raises UsageError: there is none, or it is no session file. :raises CaseError: it is broken.
+    :raises UsageError: there is none, or it is no session file.
+    :raises CaseError: it is broken.
     """
     name, colon, number = word.rpartition(":")
     if not colon or not number.isdecimal():

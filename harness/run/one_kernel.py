@@ -47,7 +47,8 @@ _PYTEST_LOG = "pytest.log"
 class Judging:
     """By what a run is judged besides the cases and the profile.
 
-    :param known: failures that are known. :param baseline: an earlier run; None to judge each case by itself.
+    :param known: failures that are known.
+    :param baseline: an earlier run; None to judge each case by itself.
     """
 
     known: KnownFailures
@@ -77,7 +78,8 @@ def run_cases(
     """Run the cases on a prepared kernel.
 
     :return: the record, which is in the run folder too, and the exit status that goes with it.
-    :raises UsageError: the selection names no case, or is none. :raises CaseError: no case can be read.
+    :raises UsageError: the selection names no case, or is none.
+    :raises CaseError: no case can be read.
     :raises HostError: the results cannot be kept.
     """
     selection, suite = settings.selection, suite_word(prepared.suite)

@@ -22,7 +22,8 @@ from harness.session.preparation import PreparationRequest
 class Shell:
     """One console of the case's machine.
 
-    :param case: the case that it belongs to. :param name: which one.
+    :param case: the case that it belongs to.
+    :param name: which one.
     """
 
     case: RunningCase

@@ -31,7 +31,8 @@ def check_names(text: str, *, path: str) -> None:
 def explain_import(error: BaseException, *, file: str, path: str) -> CaseError:
     """The error for a file that cannot be imported, from what the import raised.
 
-    :param file: the file's name as Python knows it. :param path: what to call it in the message.
+    :param file: the file's name as Python knows it.
+    :param path: what to call it in the message.
     """
     what = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
     if isinstance(error, SyntaxError) and error.filename == file:

@@ -19,8 +19,10 @@ _Item = TypeVar("_Item")
 class Rounds:
     """How often all cases are asked, and in which order.
 
-    :param times: how many rounds; 0 for as many as it takes. :param until_fail: whether a round in which a case failed
-        is the last one. :param seed: of the random order; None keeps the order of the files.
+    :param times: how many rounds; 0 for as many as it takes.
+    :param until_fail: whether a round in which a case failed
+        is the last one.
+    :param seed: of the random order; None keeps the order of the files.
     """
 
     times: int = 1

@@ -26,8 +26,10 @@ from harness.suite.definition import Suite
 class Selection:
     """Which cases, and how many at once.
 
-    :param paths: case files or folders; none means the whole suite. :param expression: as pytest's ``-k``.
-    :param workers: machines side by side. :param max_failures: how many cases that fail end the run; 0: it asks all.
+    :param paths: case files or folders; none means the whole suite.
+    :param expression: as pytest's ``-k``.
+    :param workers: machines side by side.
+    :param max_failures: how many cases that fail end the run; 0: it asks all.
     :param rounds: how often, and in which order.
     :raises UsageError: pytest cannot parse the expression.
     """

@@ -60,7 +60,8 @@ def run_kernels(
 ) -> ExitStatus:
     """Run the cases on each kernel, in the order given.
 
-    :param tell: shows an error, and says which exit status goes with it. :param on_record: told each record.
+    :param tell: shows an error, and says which exit status goes with it.
+    :param on_record: told each record.
     :return: the worst exit status.
     """
     started = time.time()

@@ -20,7 +20,8 @@ _SIGHT = "sight"
 class Observer:
     """A case file that tells values of a trait apart.
 
-    :param path: what the file is called in reports. :param line: where it does so first, from 1.
+    :param path: what the file is called in reports.
+    :param line: where it does so first, from 1.
     :param values: the values that it names, sorted; empty where they are worked out by the case.
     """
 

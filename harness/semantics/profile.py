@@ -25,8 +25,10 @@ class Expectation:
 class Declaration:
     """In what a series on top of a kernel is meant to differ from that kernel's profile.
 
-    :param name: what reports call the profile that comes of it. :param traits: the value expected instead, by trait.
-    :param source: where the values are from. :param confirmed: whether a kernel that does otherwise fails.
+    :param name: what reports call the profile that comes of it.
+    :param traits: the value expected instead, by trait.
+    :param source: where the values are from.
+    :param confirmed: whether a kernel that does otherwise fails.
     """
 
     name: str

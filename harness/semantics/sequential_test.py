@@ -29,7 +29,8 @@ _CRITICAL = 6.635
 class Regime:
     """A way in which a target behaves.
 
-    :param value: what to call it: a value, or those that it takes with their shares. :param tally: what was seen of it.
+    :param value: what to call it: a value, or those that it takes with their shares.
+    :param tally: what was seen of it.
     """
 
     value: str
@@ -40,7 +41,8 @@ class Regime:
 class Weighed:
     """What the test says.
 
-    :param value: of the regime that is likeliest. :param confidence: its posterior.
+    :param value: of the regime that is likeliest.
+    :param confidence: its posterior.
     :param is_sure: whether that is enough.
     """
 

@@ -82,7 +82,8 @@ def _advance(
 class AlignedBlock:
     """A piece of an alignment: patterns and lines without a partner, then a pattern that has one.
 
-    :param patterns: the patterns without a partner. :param lines: the lines without a partner.
+    :param patterns: the patterns without a partner.
+    :param lines: the lines without a partner.
     :param partners: pattern and line that belong together; None at the end.
     """
 

@@ -115,7 +115,8 @@ def _changed_steps(
 class _Unit:
     """What is kept or replaced as a whole: a line, or a choice with the alternative that is held against the output.
 
-    :param lines: its lines in the file, counted from 0. :param patterns: its patterns, as places in the list of all.
+    :param lines: its lines in the file, counted from 0.
+    :param patterns: its patterns, as places in the list of all.
     :param soft: it can stand for no lines; ``greedy``: and for any number.
     """
 

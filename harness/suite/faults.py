@@ -17,7 +17,9 @@ _Kind = TypeVar("_Kind")
 class FaultTable:
     """One table of a file; remembers which of its keys were asked for.
 
-    :param content: the table. :param path: what to call the file. :param faults: where faults are noted, one line each.
+    :param content: the table.
+    :param path: what to call the file.
+    :param faults: where faults are noted, one line each.
     :param key: the dotted key of the table; empty for the whole file.
     """
 

@@ -204,7 +204,8 @@ def case_files(suite: Suite) -> dict[str, str]:
 def shared_suite(files: Iterable[Path], *, chosen: Suite, is_named: bool) -> Suite:
     """Return the suite that case files are to be run with: the one that is named, or the one that they lie in.
 
-    :param chosen: the suite that is named, or the default one. :param is_named: whether the user named it.
+    :param chosen: the suite that is named, or the default one.
+    :param is_named: whether the user named it.
     :raises UsageError: they lie in several suites, or in another one than is named.
     """
     owners = {owner.folder: owner for path in files if (owner := suite_of_file(path)) is not None}

@@ -25,7 +25,8 @@ _MOST_MODE = 0o7777
 def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
     """Read a ``suite.toml``.
 
-    :param text: the file, whole. :param folder: the folder that it lies in.
+    :param text: the file, whole.
+    :param folder: the folder that it lies in.
     :return: the suite, and everything that is wrong with the text; the suite is to be used only when nothing is.
     :raises CaseError: the text is not TOML.
     :raises UsageError: it is written for a newer harness.

@@ -19,7 +19,8 @@ _RENAMED = {"helper.c": "{name}ctl.c", "suite.config": "{name}.config"}
 def write_suite(folder: Path, name: str = "") -> tuple[Path, ...]:
     """Write the files of a new suite.
 
-    :param folder: where; it must not be there, or be empty. :param name: of the suite; that of the folder when empty.
+    :param folder: where; it must not be there, or be empty.
+    :param name: of the suite; that of the folder when empty.
     :return: the files, in their order.
     :raises UsageError: the folder holds something or cannot be written, or the name is none or is taken.
     """

@@ -40,7 +40,8 @@ class PortClosed(Exception):  # noqa: N818  no error: the harness hung up
 class ScriptedShell:
     """One shell, as the function of a command sees it.
 
-    :param wire: the guest's end of the port. :param script: what it knows.
+    :param wire: the guest's end of the port.
+    :param script: what it knows.
     """
 
     wire: socket.socket
@@ -128,7 +129,8 @@ def printing(output: bytes, *, status: int = 0, notice: bytes = b"") -> Act:
 class ScriptedGuest:
     """A guest and the harness's side of it.
 
-    :param ends: the guest's ends of the ports, by name. :param shells: by name, for what happens out of turn.
+    :param ends: the guest's ends of the ports, by name.
+    :param shells: by name, for what happens out of turn.
     """
 
     wires: Wires
@@ -160,7 +162,8 @@ class ScriptedGuest:
 def scripted_guest(folder: Path, script: Mapping[bytes, Act]) -> Iterator[ScriptedGuest]:
     """A guest whose shells stand at their prompts, for the length of a ``with`` block.
 
-    :param folder: for the logs of the ports. :param script: what each shell does at a command.
+    :param folder: for the logs of the ports.
+    :param script: what each shell does at a command.
     """
     pairs = {name: socket.socketpair() for name in PORT_NAMES}
     ends = {name: pair[1] for name, pair in pairs.items()}

@@ -29,7 +29,7 @@ from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, from_table, parse_json
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
-from harness.guest.features import find_lacking
+from harness.guest.features import find_missing
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.prepared import find_prepared
 from harness.guest.qemu import BOOT_SECONDS, Acceleration, MachineType, parse_machine_type
@@ -173,7 +173,7 @@ def _lacking(
     lease: contextlib.AbstractContextManager[Machine],
 ) -> tuple[str, ...]:
     """The words of the suite's features that the kernel does not have, as the programs of the guest tell."""
-    return find_lacking(context, f"{kernel.image_digest} {guest.digest}", suite.features, lease)
+    return find_missing(context, f"{kernel.image_digest} {guest.digest}", suite.features, lease)
 
 
 def guest_image(context: Context, suite: Suite) -> GuestImage:

@@ -1,9 +1,10 @@
-"""Who executes the guest's instructions: proved by a race, not assumed from a device file.
+"""Choose the accelerator, KVM or TCG, by a race of real boots instead of by looking at a device file.
 
-There are hosts where /dev/kvm opens, the firmware runs, and no kernel ever comes up (nested or paravirtual ones); a
-test of the file would hang every run there. So the first run on a host boots the kernel both ways at once; whoever has
-three shells at their prompts first is used from then on. The verdict is kept in the store with its evidence, and asked
-anew when the host's kernel, processor, QEMU or machine type changes, or by ``harness doctor --prove``.
+On some hosts (nested or paravirtual ones) /dev/kvm opens and the firmware runs, but no kernel ever boots; a test of the
+file alone would make every run hang there. So the first run on a host boots the kernel with both accelerators at once.
+The one that first has all three shells at their prompts is used from then on. The verdict is kept in the store with its
+evidence. The race is repeated when the host's kernel, processor, QEMU or machine type changes, or by
+``harness doctor --prove``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _KIND = "acceleration"
 
 @dataclass(frozen=True, slots=True)
 class AccelerationVerdict:
-    """Which acceleration is used on this host, and why.
+    """The accelerator that is used on this host, and why.
 
-    :param evidence: one line.
-    :param seconds: how long the winner took to boot; 0.0 when there was no race.
-    :param asked: when it was found out, seconds since the epoch.
+    :param evidence: the reason, in one line.
+    :param seconds: boot time of the winner; 0.0 without a race.
+    :param asked: time of the race, in seconds since the epoch; 0.0 without a race.
     """
 
     acceleration: Acceleration
@@ -47,7 +48,7 @@ class AccelerationVerdict:
 
 @dataclass(frozen=True, slots=True)
 class _Finish:
-    """One runner's end: its time, or why it did not come in."""
+    """The result of one boot of a race: its time, or the reason why it failed."""
 
     acceleration: Acceleration
     seconds: float
@@ -63,21 +64,26 @@ def choose_acceleration(
     folder: Path,
     device: Path = Path("/dev/kvm"),
 ) -> AccelerationVerdict:
-    """The acceleration to use: forced, remembered, obvious, or won by a race of real boots.
+    """Choose the accelerator: the forced one, the remembered one, the only one, or the winner of a race of real boots.
 
-    :param request: what to boot; its own acceleration does not matter.
-    :param folder: gets the logs of the race.
-    :raises UsageError: the forced one is not to be had.
+    :param context: its store remembers the verdict; its deadline bounds the race.
+    :param request: the boot; its own accelerator is ignored.
+    :param forced: the accelerator that the user named.
+    :param qemu_version: version of QEMU; another version repeats the race.
+    :param folder: receives the logs of the race.
+    :param device: the KVM device.
+    :return: the accelerator and the reason; TCG when nothing booted in the race, which is not remembered.
+    :raises UsageError: the forced accelerator is not available.
     """
     complaint = _complaint_about(device)
     if forced is not None:
         if forced is Acceleration.KVM and complaint:
             raise UsageError(
-                "--accel kvm: KVM is not to be had on this host",
+                "--accel kvm: KVM is not available on this host",
                 evidence=complaint,
-                remedy="leave --accel out, or make /dev/kvm usable (load kvm_intel or kvm_amd, join the group kvm)",
+                remedy="omit --accel, or make /dev/kvm usable: modprobe kvm_intel (or kvm_amd); adduser $USER kvm",
             )
-        return AccelerationVerdict(forced, f"asked for by --accel {forced}")
+        return AccelerationVerdict(forced, f"set by --accel {forced}")
     if complaint:
         return AccelerationVerdict(Acceleration.TCG, complaint)
     key = _host_key(request, qemu_version, device)
@@ -87,27 +93,31 @@ def choose_acceleration(
     try:
         verdict = race(candidates, folder=folder, deadline=context.deadline.sooner(request.boot_seconds))
     except HostError as error:
-        # More likely this kernel is at fault than the host. Its next boot will tell; nothing is remembered.
-        said = "; ".join(error.evidence.splitlines())
-        return AccelerationVerdict(Acceleration.TCG, f"raced, and nothing came up: {said}")
+        # More likely this kernel is at fault than the host. Its next boot shows the reason; nothing is remembered.
+        failures = "; ".join(error.evidence.splitlines())
+        return AccelerationVerdict(Acceleration.TCG, f"no kernel booted in the race: {failures}")
     context.store.remember(_KIND, key, to_table(verdict))
     return verdict
 
 
 def recall_verdict(store: Store, key: str) -> AccelerationVerdict | None:
-    """The verdict that an earlier race left under that key."""
+    """Read the verdict of an earlier race from the store; None when there is none."""
     return recall_facts(AccelerationVerdict, store.recall(_KIND, key))
 
 
 def forget_verdict(store: Store, request: BootRequest, *, qemu_version: str, device: Path = Path("/dev/kvm")) -> None:
-    """Let the next run race again."""
+    """Remove the verdict for this host, so that the next run repeats the race."""
     store.forget(_KIND, _host_key(request, qemu_version, device))
 
 
 def race(candidates: Mapping[Acceleration, BootRequest], *, folder: Path, deadline: Deadline) -> AccelerationVerdict:
-    """Boot all candidates side by side; the first with its shells at their prompts wins, the others are ended.
+    """Boot all candidates side by side; the first with its shells at their prompts wins, the others are killed.
 
-    :raises HostError: none comes up; each one's last words are the evidence.
+    :param candidates: the boot of each accelerator.
+    :param folder: receives the logs, one folder for each accelerator.
+    :param deadline: the end of the race.
+    :return: the winner, with the results of all as evidence.
+    :raises HostError: no candidate boots; the evidence is the reason of each.
     """
     runners = [
         _Runner(acceleration, request, folder / acceleration, deadline) for acceleration, request in candidates.items()
@@ -135,13 +145,13 @@ def race(candidates: Mapping[Acceleration, BootRequest], *, folder: Path, deadli
     failed = [f"{loser.acceleration}: {loser.failure}" for loser in losers]
     if winner is None:
         raise HostError(
-            "no kernel comes up in QEMU on this host, neither with KVM nor under emulation",
+            "no kernel boots in QEMU on this host, neither with KVM nor with TCG",
             evidence="\n".join(failed),
-            remedy=f"see the logs in {folder}; --accel tcg forces emulation",
+            remedy=f"read the logs in {folder}; --accel tcg forces emulation",
         )
     behind = [one for one in candidates if one not in {winner.acceleration, *(loser.acceleration for loser in losers)}]
-    others = "; ".join([*failed, *(f"{one} had not come up by then" for one in behind)])
-    evidence = f"raced: {winner.acceleration} booted in {winner.seconds:.1f} s; {others}"
+    others = "; ".join([*failed, *(f"{one} had not booted by then" for one in behind)])
+    evidence = f"{winner.acceleration} won the race and booted in {winner.seconds:.1f} s; {others}"
     return AccelerationVerdict(winner.acceleration, evidence, winner.seconds, time.time())
 
 
@@ -157,10 +167,10 @@ class _Runner:
         self._is_over = threading.Event()
 
     def run(self, finishes: SimpleQueue[_Finish]) -> None:
-        """Boot, and say how it went."""
+        """Boot, and put the result into the queue."""
         memory = self._folder / "memory"
         started = time.monotonic()
-        failure = "it ended by an error of the harness"
+        failure = "internal error of the harness"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with running(self._request, Backing(memory, is_shared=True), folder=self._folder) as machine:
@@ -180,19 +190,19 @@ class _Runner:
             finishes.put(_Finish(self._acceleration, time.monotonic() - started, failure))
 
     def give_up(self) -> None:
-        """The race is over: end this boot if it still runs."""
+        """Kill this boot if it still runs: the race is over."""
         self._is_over.set()
         if self._machine is not None:
             self._machine.kill()
 
     def _last_words(self) -> str:
-        """What QEMU itself said last, as the rest of a line."""
-        said = self._machine.last_words() if self._machine else ""
-        return f": {said.splitlines()[-1]}" if said else ""
+        """Return the last line that QEMU printed, as the rest of a sentence."""
+        printed = self._machine.last_words() if self._machine else ""
+        return f": {printed.splitlines()[-1]}" if printed else ""
 
 
 def _complaint_about(device: Path) -> str:
-    """Why KVM is out of the question on this host; empty when it has to be tried."""
+    """Return the reason why KVM cannot be used on this host; empty when a race has to decide."""
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
@@ -203,7 +213,7 @@ def _complaint_about(device: Path) -> str:
 
 
 def _host_key(request: BootRequest, qemu_version: str, device: Path) -> str:
-    """What a verdict depends on. The kernel under test does not count: the host is asked, not the kernel."""
+    """Return a digest of everything that a verdict depends on: the host, not the kernel under test."""
     return digest_of(
         platform.release(), platform.version(), _processor(), qemu_version, request.machine_type.text, str(device)
     )

@@ -1,4 +1,4 @@
-"""Why a kernel did not reach its shells, told by how far it came. Pure."""
+"""Find out why a kernel did not reach its shells, from how far its boot came. Pure."""
 
 from __future__ import annotations
 
@@ -18,102 +18,104 @@ _QEMU_REFUSES_IMAGE = (
     "qemu: could not open kernel file",
 )
 _NO_PORT = "harness: no /dev/ttyS"
-"""What /init says; see qemu/init.sh."""
+"""Printed by /init; see qemu/init.sh."""
 _NO_ROOT = ("Unable to mount root fs", "No working init found", "Requested init /init failed", "No init found")
 
 
 class KernelEndedError(SeriesError):
-    """The kernel ended its machine by itself, by a panic or a reboot: the next boot would end the same way."""
+    """The kernel itself ended the machine, by a panic or a reboot: the next boot would end in the same way."""
 
 
 def explain_boot(
-    *, kernel_log: str, qemu_said: str, is_running: bool, kernel: str, is_starved: bool = False
+    *, kernel_log: str, qemu_output: str, is_running: bool, kernel: str, is_starved: bool = False
 ) -> HarnessError:
-    """The error for a boot that did not come up.
+    """Make the error for a boot that failed.
 
     :param kernel_log: the kernel log until now.
-    :param qemu_said: the last lines that QEMU itself printed.
+    :param qemu_output: the last lines that QEMU itself printed.
     :param is_running: whether QEMU still runs.
-    :param kernel: the kernel, for the message.
+    :param kernel: name of the kernel, for the message.
     :param is_starved: whether QEMU waited for a processor most of the time.
+    :return: an error of the kind that fits the reason: the host, the kernel or the command line; not raised here.
     """
     lines = [line for line in kernel_log.splitlines() if line.strip()]
     last = "\n".join(lines[-_LINES_SHOWN:])
     if not lines and not is_starved:
-        return _silent(qemu_said, kernel, is_running=is_running)
+        return _silent(qemu_output, kernel, is_running=is_running)
     splats = scan(kernel_log)
     fatal = [splat for splat in splats if splat.fatal]
     if any(words in kernel_log for words in _NO_ROOT):
         return SeriesError(
-            f"the kernel {kernel} came up but did not run the guest's /init",
+            f"the kernel {kernel} booted but did not run the guest's /init",
             evidence=last,
-            remedy="it needs CONFIG_BLK_DEV_INITRD (initramfs), CONFIG_BINFMT_ELF and CONFIG_BINFMT_SCRIPT built in, "
-            "and CONFIG_64BIT",
+            remedy="build it with CONFIG_BLK_DEV_INITRD=y (initramfs), CONFIG_BINFMT_ELF=y, CONFIG_BINFMT_SCRIPT=y and "
+            "CONFIG_64BIT=y",
         )
     if fatal or (splats and not is_running):
-        told = (fatal or splats)[0]
+        reason = (fatal or splats)[0]
         return KernelEndedError(
-            f"the kernel {kernel} does not boot: {told.title}",
-            evidence=told.text,
+            f"the kernel {kernel} does not boot: {reason.title}",
+            evidence=reason.text,
             remedy="the whole log of this boot is kept in the run folder",
         )
     if not is_running:
         return KernelEndedError(
-            f"the machine ended before the guest's shells were ready ({kernel})",
-            evidence=f"{last}\n{qemu_said}".strip(),
-            remedy="a kernel that reboots by itself shows its reason above",
+            f"the machine of {kernel} ended before the guest's shells were ready",
+            evidence=f"{last}\n{qemu_output}".strip(),
+            remedy="look for the reason in the lines above: QEMU ends when the kernel reboots",
         )
     return _too_slow(lines, splats, kernel, is_starved=is_starved)
 
 
 def _too_slow(lines: Sequence[str], splats: Sequence[Splat], kernel: str, *, is_starved: bool) -> HarnessError:
-    """The error for a machine that runs, and whose shells are not ready.
+    """Make the error for a machine that runs but whose shells are not ready.
 
     :param lines: the kernel log.
-    :param splats: what it tells of.
+    :param splats: the splats in it.
     """
     last = "\n".join(lines[-_LINES_SHOWN:])
     if missing := [line for line in lines if _NO_PORT in line]:
         return SeriesError(
-            f"the kernel {kernel} came up, but has too few serial ports for the guest's three shells",
+            f"the kernel {kernel} booted but has too few serial ports for the guest's three shells",
             evidence="\n".join(missing),
-            remedy="it needs four: CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4",
+            remedy="build it with four: CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4",
         )
     if is_starved:
         return HostError(
             f"this host is too busy to boot {kernel}: QEMU waited most of the time for a processor",
-            evidence=last or "not one byte came on ttyS0",
-            remedy="wait until less runs here, use fewer machines at once (-n 1), or allow more time (--boot-seconds)",
+            evidence=last or "ttyS0 printed nothing",
+            remedy="stop other processes on this host, use fewer machines at once (-n 1), or allow more time: "
+            "--boot-seconds 180",
         )
     if splats:
         return SeriesError(
-            f"the kernel {kernel} did not bring up the guest's three shells in time, having said: {splats[0].title}",
+            f"the kernel {kernel} did not start the guest's three shells in time and printed: {splats[0].title}",
             evidence=f"{splats[0].text}\n...\n{last}",
             remedy="the whole log of this boot is kept in the run folder",
         )
     return SeriesError(
-        f"the kernel {kernel} did not bring up the guest's three shells in time",
+        f"the kernel {kernel} did not start the guest's three shells in time",
         evidence=last,
-        remedy="see the last lines above; if they are normal, it takes more time: --boot-seconds",
+        remedy="read the last lines above; if they are normal, allow more time: --boot-seconds 180",
     )
 
 
-def _silent(qemu_said: str, kernel: str, *, is_running: bool) -> HarnessError:
-    if any(words in qemu_said for words in _QEMU_REFUSES_IMAGE):
+def _silent(qemu_output: str, kernel: str, *, is_running: bool) -> HarnessError:
+    if any(words in qemu_output for words in _QEMU_REFUSES_IMAGE):
         return UsageError(
-            f"QEMU does not take {kernel} for a kernel",
-            evidence=qemu_said,
+            f"{kernel} is not a kernel image that QEMU can boot",
+            evidence=qemu_output,
             remedy="name a bzImage or vmlinuz for x86_64, or a vmlinux with a PVH entry (CONFIG_PVH)",
         )
-    if not is_running and qemu_said:
+    if not is_running and qemu_output:
         return HostError(
-            "QEMU ended before the kernel said anything",
-            evidence=qemu_said,
-            remedy="run 'harness doctor'; it tries QEMU and says what is missing",
+            "QEMU ended before the kernel printed anything",
+            evidence=qemu_output,
+            remedy="run 'harness doctor' to check QEMU on this host",
         )
     return SeriesError(
-        f"the kernel {kernel} said nothing on its serial console",
-        evidence=qemu_said or "not one byte came on ttyS0",
-        remedy="it needs CONFIG_SERIAL_8250=y and CONFIG_SERIAL_8250_CONSOLE=y; if it has them, it hangs before its "
-        "first line: try it by hand with earlyprintk=serial",
+        f"the kernel {kernel} printed nothing on its serial console",
+        evidence=qemu_output or "ttyS0 printed nothing",
+        remedy="build it with CONFIG_SERIAL_8250=y and CONFIG_SERIAL_8250_CONSOLE=y; if it has both, it hangs before "
+        "its first line: boot it in QEMU by hand with earlyprintk=serial",
     )

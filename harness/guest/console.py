@@ -1,6 +1,6 @@
-"""A shell of the guest on a serial port: the only user of pexpect.
+"""Type commands into a shell of the guest on a serial port; the wrapper of pexpect.
 
-How the end of a command is known, and what the bytes mean, is in ``harness/guest/prompt.py``.
+``harness/guest/prompt.py`` defines how the end of a command is recognized and what the bytes mean.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ else:
 
 _READ_BYTES = 4096
 _CANONICAL_LINE_BYTES = 4095
-"""A terminal in canonical mode takes no longer line: termios(3)."""
+"""A terminal in canonical mode accepts no longer line: termios(3)."""
 _LAST_WORDS_SECONDS = 5.0
-"""How long a machine whose kernel panicked may take to say the rest and end."""
+"""Time that a machine whose kernel panicked gets to print the rest and end."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a shell answered to one command.
+    """The result of one command of a shell.
 
-    :param output: what was printed, as text; a gap in very long output says how many bytes it leaves out.
-    :param status: exit status as the shell gives it (128 + the signal for a killed command).
-    :param shell: pid of the shell that printed the prompt after it, as that shell knows itself.
-    :param prompt: the prompt that now stands there.
-    :param seconds: from sending the command to the prompt.
+    :param output: the output as text; a line in very long output gives the number of bytes that are left out.
+    :param status: exit status as the shell reports it (128 + the signal for a killed command).
+    :param shell: pid of the shell that printed the prompt after the command, in that shell's own pid namespace.
+    :param prompt: the prompt that the shell printed last.
+    :param seconds: time from sending the command to the prompt.
     """
 
     output: str
@@ -60,11 +60,12 @@ class CommandResult:
     seconds: float
 
 
-class Unanswered(Exception):  # noqa: N818  the word says what happened; it is no error of the harness
+class Unanswered(Exception):  # noqa: N818  a command without a result is an observation, not an error of the harness
     """A command did not return.
 
-    :param fate: what is known of it at this point.
-    :param output: what was printed until then.
+    :param fate: the state of the machine, as far as it is known at this point.
+    :param output: the output until then.
+    :param status: exit status of the console's first shell, if that ended.
     """
 
     def __init__(self, fate: Fate, output: str, *, status: int | None = None) -> None:
@@ -86,31 +87,31 @@ class _Port(_SpawnBase):
         self.bound = Bound(BOOT_NONCE)
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
-        """Bytes of this wire as soon as there are any that the bound lets pass; pexpect's contract."""
+        """Wait for bytes of this wire that the bound lets pass, and return them; see pexpect's SpawnBase."""
         deadline = Deadline.never() if timeout is None else Deadline.after(timeout)
         try:
             while True:
                 if passing := self.bound.feed(self._take(size, deadline)):
                     return passing
                 if deadline.is_past:
-                    raise pexpect.TIMEOUT("much came, but nothing that was waited for")
+                    raise pexpect.TIMEOUT("output came, but no match")
         except pexpect.ExceptionPexpect:
-            # Who waited in vain sees the tail.
+            # After a wait without a match, the tail of the output is still shown.
             if passing := self.bound.release():
                 return passing
             raise
 
     def await_match(self, pattern: re.Pattern[bytes], deadline: Deadline) -> None:
-        """Wait until a pattern matches; :attr:`seen_before` and :attr:`seen_match` say where.
+        """Wait until a pattern matches; :attr:`seen_before` and :attr:`seen_match` hold the result.
 
-        :raises pexpect.TIMEOUT: it did not before the deadline. :raises pexpect.EOF: the machine is gone.
+        :raises pexpect.TIMEOUT: nothing matched before the deadline. :raises pexpect.EOF: the machine is gone.
         """
         seconds = deadline.seconds_left
         self.bound.awaited = pattern
         self.expect_list([pattern], timeout=None if seconds == float("inf") else seconds)
 
     def _take(self, size: int, deadline: Deadline) -> bytes:
-        """Bytes of this wire as soon as there are any."""
+        """Wait for bytes of this wire and return them."""
         dying = False
         while not (data := self.wires.take(self.port, size)):
             if not self.wires.is_open(self.port):
@@ -125,12 +126,12 @@ class _Port(_SpawnBase):
 
     @property
     def seen_before(self) -> bytes:
-        """What came before the match, or until the time-out or the end."""
+        """Output before the match, or until the timeout or the end of the machine."""
         return self.before if isinstance(self.before, bytes) else b""
 
     @property
     def seen_match(self) -> re.Match[bytes]:
-        """The match that the last wait ended with."""
+        """Match that ended the last wait."""
         assert isinstance(self.match, re.Match)
         return self.match
 
@@ -139,50 +140,51 @@ class Console:
     """One shell of a machine.
 
     :param wires: the machine's wires.
-    :param name: the port.
+    :param name: name of the serial port.
     """
 
     def __init__(self, wires: Wires, name: str) -> None:
         self.name = name
         self.prompt = ""
-        """The prompt that stands there now."""
+        """The prompt that the shell printed last."""
         self.shell = 0
         """Pid of the shell that printed it."""
         self._port = _Port(wires, name)
         self._wires = wires
         self._nonce = BOOT_NONCE
         self._pattern = re.compile(announcement_pattern(BOOT_NONCE))
-        self._stands = True  # whether the prompt does, as far as was read
+        self._stands = True  # whether the prompt was the last output that was read
 
     def await_first_prompt(self, deadline: Deadline) -> None:
-        """Wait until the shell that init started stands at its prompt; what is typed earlier is thrown away by it.
+        """Wait until the shell that init started prints its first prompt; it discards input that came earlier.
 
-        :raises Unanswered: it never did.
+        :raises Unanswered: no prompt came before the deadline.
         """
         self._await_end(deadline)
 
     def adopt(self, nonce: str, *, prompt: str | None, deadline: Deadline) -> None:
-        """Give the shell this machine's nonce, and a prompt if another one is wanted.
+        """Set the shell's nonce to this machine's, and its prompt.
 
+        :param prompt: the new prompt; None keeps the prompt.
         :raises Unanswered: the shell does not answer.
         """
-        # An assignment and nothing more: under emulation each thing that a clone does first is translated first.
-        words = [f"HARNESS_NONCE={nonce}"]
+        # Only assignments: under emulation, code that a clone runs for the first time has to be translated first.
+        assignments = [f"HARNESS_NONCE={nonce}"]
         if prompt is not None:
-            words.append("PS1='" + prompt.replace("'", "'\\''") + "'")
+            assignments.append("PS1='" + prompt.replace("'", "'\\''") + "'")
         self._nonce = nonce
         self._pattern = re.compile(announcement_pattern(nonce))
         self._port.bound = Bound(nonce)
-        self.run("; ".join(words), deadline=deadline)
+        self.run("; ".join(assignments), deadline=deadline)
 
     def run(self, command: str, *, deadline: Deadline) -> CommandResult:
-        """Type a command line (or several, as continuation lines) and return what the shell answered.
+        """Type a command line (or several, as continuation lines), wait for the prompt, and return the result.
 
-        A command that was given up before, or a shell that came after one that died, is waited for first.
+        If an earlier command has not ended, or a new shell replaces one that died, its prompt is awaited first.
 
         :raises Unanswered: no prompt came before the deadline, the shell died (maybe before this command, which is
             then not typed), or the machine is gone.
-        :raises CaseError: a line is longer than a terminal takes, or it is more than one command.
+        :raises CaseError: a line is longer than a terminal accepts, or the text holds more than one command.
         """
         _check_typable(command)
         self._catch_up(deadline)
@@ -192,9 +194,9 @@ class Console:
         return CommandResult(output, ended.status, ended.shell, ended.prompt, time.monotonic() - started)
 
     def type(self, text: str, *, deadline: Deadline) -> None:
-        """Type text as it is, without waiting for anything; see :meth:`await_text`.
+        """Type text unchanged, without waiting for anything; see :meth:`await_text`.
 
-        :raises Unanswered: the machine is gone, or takes no input.
+        :raises Unanswered: the machine is gone, or accepts no input.
         """
         self._stands = False
         try:
@@ -205,11 +207,11 @@ class Console:
             raise Unanswered(Fate.KERNEL_GONE, "") from None
 
     def await_text(self, pattern: str, *, deadline: Deadline) -> str:
-        """Wait until output matches a regular expression; return what came up to it.
+        """Wait until output matches a regular expression, and return the output up to the end of the match.
 
-        For a command that asks for something before it ends.
+        Used for a command that reads input before it ends.
 
-        :raises Unanswered: it never did.
+        :raises Unanswered: nothing matched before the deadline.
         """
         self._expect(re.compile(pattern.encode()), deadline)
         return as_text(output_of(self._port.seen_before + self._port.seen_match.group(), self._nonce))
@@ -217,7 +219,7 @@ class Console:
     def await_prompt(self, *, deadline: Deadline) -> CommandResult:
         """Wait for the end of a command that was typed with :meth:`type`.
 
-        :raises Unanswered: as :meth:`run`.
+        :raises Unanswered: see :meth:`run`.
         """
         started = time.monotonic()
         ended, output = self._await_end(deadline)
@@ -226,13 +228,13 @@ class Console:
     def interrupt(self, *, deadline: Deadline) -> CommandResult:
         """Type Ctrl-C and wait for the prompt.
 
-        :raises Unanswered: not even that brings it back.
+        :raises Unanswered: no prompt came before the deadline.
         """
         self.type("\x03", deadline=deadline)
         return self.await_prompt(deadline=deadline)
 
     def _catch_up(self, deadline: Deadline) -> None:
-        """Let the prompt stand there, and learn what happened to the shell while nobody looked."""
+        """Wait for the prompt of an earlier command, and read announcements that came since the last command."""
         if not self._stands:
             self._await_end(deadline)
         self._wires.pump(Deadline.after(0))
@@ -241,7 +243,7 @@ class Console:
             try:
                 self._port.await_match(self._pattern, Deadline.after(0))
             except pexpect.ExceptionPexpect:
-                unread -= _READ_BYTES  # noise; or the end, which the next wait tells of
+                unread -= _READ_BYTES  # noise; or the end, which the next wait reports
             else:
                 self._finish_end(deadline)
 
@@ -250,14 +252,14 @@ class Console:
         return self._finish_end(deadline)
 
     def _finish_end(self, deadline: Deadline) -> tuple[Ended, str]:
-        """An announcement was matched: take it in, up to the prompt."""
+        """Read the announcement that was matched, and the output up to the prompt."""
         raw = self._port.seen_before
         said = read_announcement(self._port.seen_match)
         if isinstance(said, ShellDied):
             self._stands = False
             raise Unanswered(Fate.SHELL_DIED, self._text(raw), status=said.status)
-        # Only when the printed prompt stands there does the shell read: a new shell throws away what came earlier.
-        # Between announcement and prompt bash puts the notices of ended jobs: output, for whoever reads along.
+        # The shell reads only after it has printed the prompt: a new shell discards input that came earlier.
+        # bash prints notices of ended jobs between the announcement and the prompt; they belong to the output.
         self.prompt, self.shell = said.prompt, said.shell
         if said.printed:
             self._expect(re.compile(re.escape(said.printed)), deadline, before=raw)
@@ -281,22 +283,22 @@ class Console:
 
 
 def _check_typable(command: str) -> None:
-    """See that a terminal takes it, and that it has one end.
+    """Check that a terminal accepts the lines, and that they are one command.
 
-    :raises CaseError: it does not, or has several.
+    :raises CaseError: a line is too long, or there are several commands.
     """
     lines = command.split("\n")
     longest = max(len(line.encode()) for line in lines)
     if longest > _CANONICAL_LINE_BYTES:
         raise CaseError(
-            f"a command line of {longest} bytes is longer than a terminal takes ({_CANONICAL_LINE_BYTES})",
+            f"a command line of {longest} bytes is longer than a terminal accepts ({_CANONICAL_LINE_BYTES})",
             evidence=command[:100] + " ...",
-            remedy="write it as several lines, or let a here-document make a script of it",
+            remedy="split it into several lines, or write it into a script with a here-document",
         )
     for count in range(1, len(lines)):
         if not read_shell("\n".join(lines[:count])).incomplete:
             raise CaseError(
-                "this is more than one command, and each would be answered by itself",
+                "the text holds more than one command; run() takes one",
                 evidence=command if len(command) < 1000 else command[:1000] + " ...",
-                remedy="run one after the other, or join them with ; or &&",
+                remedy="call run() for each, or join them with ; or &&",
             )

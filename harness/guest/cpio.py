@@ -1,8 +1,9 @@
-"""A deterministic writer of newc archives, the format the kernel unpacks as its first root. Pure.
+"""Write newc archives, the format of the kernel's initramfs, deterministically. Pure.
 
 The format is that of Documentation/driver-api/early-userspace/buffer-format.rst in the kernel tree: a header of
 fourteen fields, thirteen of them eight hexadecimal digits, then the name and the content, each padded to four bytes.
-Nothing of the host gets in: no time, no owner, no inode number, no order of a folder. Same entries, same bytes.
+Nothing of the host gets in: no time, no owner, no inode number, no order of a folder. The same entries give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Symlink:
-    """A symbolic link; the target is written as it stands."""
+    """A symbolic link; the target is written unchanged."""
 
     path: str
     target: str
@@ -60,14 +61,14 @@ Entry = Directory | File | Symlink | CharDevice
 
 
 def render(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """The archive, in pieces to be written one after the other; its length is a multiple of 512 bytes.
+    """Render the archive in pieces to be written in order; its length is a multiple of 512 bytes.
 
-    Entries come in the order of their paths, so a directory stands before what it holds: the kernel makes no parent by
-    itself and drops, without a word, an entry whose parent is not there. Missing parents are therefore added, with mode
-    0755 and root as the owner; so is "/" itself, which the kernel leaves writable for everybody (ramfs, tmpfs: 1777).
+    Entries are sorted by path, so a directory comes before its content: the kernel makes no parent by itself and
+    silently drops an entry whose parent is missing. Missing parents are therefore added, with mode 0755 and root as
+    the owner; so is "/" itself, which the kernel leaves writable by all users (ramfs, tmpfs: 1777).
 
-    :raises ValueError: two entries of one path, a path that is not absolute and plain, an entry below something that is
-        not a directory, or a file of 4 GiB or more.
+    :raises ValueError: two entries of one path, a path that is not absolute and normalized, an entry below a path that
+        is not a directory, or a file of 4 GiB or more.
     """
     placed = _placed(entries)
     length = 0
@@ -99,7 +100,7 @@ def _placed(entries: Iterable[Entry]) -> dict[str, Entry]:
 def _check_path(path: str) -> None:
     plain = path.startswith("/") and "\0" not in path
     if not plain or any(part in ("", ".", "..") for part in path[1:].split("/")):
-        raise ValueError(f"{path!r} is not an absolute, plain path")
+        raise ValueError(f"{path!r} is not an absolute, normalized path")
 
 
 def _render_entry(entry: Entry, name: str, number: int) -> Iterator[bytes]:
@@ -132,7 +133,7 @@ def _header(
     size: int = 0,
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """The header of an entry.
+    """Render the header of an entry.
 
     :param owner: user and group.
     :param device: major and minor number.

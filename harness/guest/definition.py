@@ -1,4 +1,4 @@
-"""What a guest image is made of, as ``qemu/guest.toml`` says it. Pure."""
+"""Read the definition of a guest image, ``qemu/guest.toml``. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.guest import cpio
 class Package:
     """Programs that one package of the distribution provides.
 
-    :param has_applets: its one program is a busybox, whose applets fill the places that are left.
+    :param has_applets: its one program is a busybox; each applet gets a link unless its path is taken.
     """
 
     name: str
@@ -25,10 +25,15 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a program must be able to do: run with these words, its output holds that text."""
+    """A check of a program's version.
+
+    :param arguments: arguments of the program; the key ``words``.
+    :param expect: text that the output must contain.
+    :param needed: the requirement, for the error message.
+    """
 
     program: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     expect: str
     needed: str
 
@@ -46,7 +51,8 @@ class User:
 class GuestFile:
     """A file of the host that is copied into the guest.
 
-    :param path: where it is in the guest.
+    :param path: its path in the guest.
+    :param source: its path on the host.
     :param mode: its permissions.
     """
 
@@ -57,7 +63,7 @@ class GuestFile:
 
 @dataclass(frozen=True, slots=True)
 class GuestAdditions:
-    """What a suite adds to the guest.
+    """Additions of a suite to the guest.
 
     :param helpers: C sources; each is compiled statically and installed as ``/usr/bin/STEM``.
     """
@@ -72,7 +78,7 @@ NO_ADDITIONS = GuestAdditions()
 
 @dataclass(frozen=True, slots=True)
 class GuestDefinition:
-    """The whole definition; ``entries`` are the archive entries that need nothing of the host."""
+    """The definition of a guest image; ``entries`` are the archive entries that do not depend on the host."""
 
     packages: tuple[Package, ...]
     requirements: tuple[Requirement, ...]
@@ -86,9 +92,9 @@ class GuestDefinition:
 
 
 def parse(text: str, *, name: str) -> GuestDefinition:
-    """The definition that a text holds.
+    """Parse the text of a guest definition.
 
-    :param name: what errors call it: the path of the file.
+    :param name: path of the file, for errors.
     :raises UsageError: the text is not TOML, or a key is unknown, missing or of a wrong type.
     """
     try:
@@ -107,14 +113,14 @@ def parse(text: str, *, name: str) -> GuestDefinition:
         entries=(*_accounts(users), *_entries(reader)),
     )
     reader.finish()
-    strangers = {requirement.program for requirement in definition.requirements} - definition.programs.keys()
-    if strangers:
-        raise _fault(name, f"[[requirement]] for {', '.join(sorted(strangers))}, which no [[package]] provides")
+    unknown = {requirement.program for requirement in definition.requirements} - definition.programs.keys()
+    if unknown:
+        raise _fault(name, f"[[requirement]] for {', '.join(sorted(unknown))}, which no [[package]] provides")
     return definition
 
 
 def _package(row: _Row) -> Package:
-    row.text("reason")  # not used, but a program without a reason does not get in
+    row.text("reason")  # not used, but each package must give a reason
     return Package(row.text("name"), row.texts("programs"), row.flag("applets"))
 
 
@@ -145,14 +151,14 @@ def _accounts(users: tuple[User, ...]) -> list[cpio.Entry]:
 
 def _fault(name: str, evidence: str) -> UsageError:
     return UsageError(
-        f"{name} is not a definition of a guest",
+        f"{name} is not a valid guest definition",
         evidence=evidence,
-        remedy="compare it with the qemu/guest.toml that the harness ships",
+        remedy="compare it with the shipped qemu/guest.toml",
     )
 
 
 class _Row:
-    """One table of the file; each key is taken by its type, and what nobody took is an error."""
+    """One table of the file; each key is read by its type, and a key that was not read is an error."""
 
     def __init__(self, name: str, place: str, values: Mapping[str, object]) -> None:
         self._name = name
@@ -201,7 +207,7 @@ class _Row:
 
 
 class _Reader:
-    """The tables of the file by kind."""
+    """Reader of the tables of the file by kind."""
 
     def __init__(self, name: str, tables: Mapping[str, object]) -> None:
         self._name = name
@@ -209,7 +215,7 @@ class _Reader:
         self._rows: list[_Row] = []
 
     def rows(self, kind: str) -> list[_Row]:
-        """The tables ``[[kind]]``, in their order."""
+        """Return the tables ``[[kind]]`` in the order of the file."""
         value = self._tables.pop(kind, [])
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise _fault(self._name, f"'{kind}' must be written as [[{kind}]]")
@@ -218,7 +224,7 @@ class _Reader:
         return rows
 
     def finish(self) -> None:
-        """Complain about what nobody asked for."""
+        """Raise an error for a table or key that was not read."""
         if self._tables:
             raise _fault(self._name, f"unknown table: {', '.join(sorted(self._tables))}")
         for row in self._rows:

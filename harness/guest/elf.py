@@ -1,5 +1,4 @@
-"""What a program file says about how it is to be loaded: its interpreter, and the libraries the loader names for it.
-Pure."""
+"""Read how a program file is to be loaded: its interpreter, and the libraries that the loader names for it. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +12,16 @@ _PT_INTERP = 3
 
 
 def find_interpreter(program: bytes, *, name: str) -> str | None:
-    """The dynamic loader that a program asks for (elf(5), PT_INTERP); None for a static program.
+    """Find the dynamic loader that a program requests (elf(5), PT_INTERP); None for a static program.
 
     :param program: the whole file.
-    :param name: what errors call it.
-    :raises HostError: the file is not a 64-bit little-endian ELF program: a script, say, or cut short.
+    :param name: name of the program, for errors.
+    :raises HostError: the file is not a 64-bit little-endian ELF program (for example a script), or is truncated.
     """
     if program[:4] != _MAGIC or program[4:6] != bytes((_CLASS_64, 1)):
         raise HostError(
             f"{name} is not a program that the guest can run",
-            evidence=f"it starts with {program[:16]!r}, not as a 64-bit ELF file",
+            evidence=f"it starts with {program[:16]!r}; a 64-bit ELF file is needed",
             remedy="put the distribution's own program first on PATH",
         )
     try:
@@ -34,28 +33,29 @@ def find_interpreter(program: bytes, *, name: str) -> str | None:
                 return program[offset : offset + size].rstrip(b"\0").decode()
     except (struct.error, UnicodeDecodeError):
         raise HostError(
-            f"{name} is cut short or damaged",
-            evidence=f"its program headers do not lie within its {len(program)} bytes",
-            remedy=f"install its package anew: dpkg -S {name}",
+            f"{name} is truncated or damaged",
+            evidence=f"its program headers are not within its {len(program)} bytes",
+            remedy=f"reinstall its package; 'dpkg -S {name}' names it",
         ) from None
     return None
 
 
 def parse_loader_list(text: str, *, name: str) -> list[str]:
-    """The paths of the libraries in the output of ``ld.so --list PROGRAM`` (ld.so(8)).
+    """Parse the paths of the libraries in the output of ``ld.so --list PROGRAM`` (ld.so(8)).
 
+    :param name: name of the program, for errors.
     :raises HostError: a library was not found.
     """
     paths = []
     for line in text.splitlines():
-        asked, arrow, found = line.strip().partition(" => ")
+        library, arrow, found = line.strip().partition(" => ")
         if arrow and found.startswith("not found"):
             raise HostError(
-                f"{name} lacks the library {asked}",
+                f"the library {library} of {name} is missing",
                 evidence=text,
-                remedy=f"install its package anew: dpkg -S {name}",
+                remedy=f"reinstall its package; 'dpkg -S {name}' names it",
             )
-        path = (found or asked).split(" (")[0]
+        path = (found or library).split(" (")[0]
         if path.startswith("/"):  # the kernel's own vdso has no path
             paths.append(path)
     return paths

@@ -1,4 +1,4 @@
-"""The QEMU of this host: where it is, and whether it is new enough."""
+"""Find the QEMU of this host and check its version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.base.errors import HostError, provided_by
 from harness.base.store import digest_of
 
 MINIMUM = (6, 0)
-"""``-machine memory-backend=`` is from 5.0, ``-sandbox`` with its four words from 2.11; what is older is untried."""
+"""``-machine memory-backend=`` is from 5.0, the four options of ``-sandbox`` from 2.11; older versions are untested."""
 
 _PROGRAMS = {"x86_64": "qemu-system-x86_64"}
 _PACKAGES = {"x86_64": "qemu-system-x86"}
@@ -21,9 +21,9 @@ _VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\S*")
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """QEMU.
+    """A QEMU program.
 
-    :param version: what it calls itself, with the distribution's own version.
+    :param version: the version line that it prints, with the distribution's own version.
     """
 
     program: Path
@@ -31,11 +31,12 @@ class Emulator:
 
 
 def find_emulator(context: Context, *, architecture: str) -> Emulator:
-    """The QEMU for guests of that architecture.
+    """Find the QEMU for guests of an architecture.
 
-    Its version is asked once for a program file, and kept in the store: asking takes a tenth of a second.
+    The version is read once for a program file and kept in the store: running QEMU for it takes a tenth of a second.
 
-    :raises HostError: there is none, it does not run, or it is too old.
+    :param architecture: such as ``x86_64``.
+    :raises HostError: QEMU is missing, does not run, or is too old.
     """
     name, package = _PROGRAMS[architecture], _PACKAGES[architecture]
     remedy = f"install it: apt-get install {package}"
@@ -45,20 +46,20 @@ def find_emulator(context: Context, *, architecture: str) -> Emulator:
     stat = program.stat()
     key = digest_of(str(program), str(stat.st_size), str(stat.st_mtime_ns), str(stat.st_ino))
     known = context.store.recall("emulator", key)
-    said = str(known["version"]) if known else ""
-    if not said:
+    version = str(known["version"]) if known else ""
+    if not version:
         with provided_by((package,)):
             answer = process.run([program, "--version"], deadline=context.deadline.sooner(20), remedy=remedy).text
-        said = answer.strip().partition("\n")[0]
-    found = _VERSION.search(said)
+        version = answer.strip().partition("\n")[0]
+    found = _VERSION.search(version)
     if not found:
-        raise HostError(f"{program} does not say its version", evidence=said, remedy=remedy, packages=(package,))
+        raise HostError(f"{program} does not print its version", evidence=version, remedy=remedy, packages=(package,))
     if (int(found[1]), int(found[2])) < MINIMUM:
         raise HostError(
             f"{name} is too old: version {MINIMUM[0]}.{MINIMUM[1]} or newer is needed",
-            evidence=said,
-            remedy="install a newer one (Debian 12 has 7.2)",
+            evidence=version,
+            remedy=f"install a newer one (Debian 12 has 7.2): apt-get install {package}",
         )
     if not known:
-        context.store.remember("emulator", key, {"version": said})
-    return Emulator(program, said)
+        context.store.remember("emulator", key, {"version": version})
+    return Emulator(program, version)

@@ -1,4 +1,4 @@
-"""Which features of a suite a kernel lacks: asked once, of a machine."""
+"""Find out on a running machine which features of a suite a kernel does not have."""
 
 from __future__ import annotations
 
@@ -18,54 +18,56 @@ _FACT = "guest-features"
 _SECONDS = 30.0
 
 
-def read_lacking(console: Console, features: Sequence[Feature], *, deadline: Deadline) -> tuple[str, ...]:
-    """Ask the running kernel which features it lacks.
+def read_missing(console: Console, features: Sequence[Feature], *, deadline: Deadline) -> tuple[str, ...]:
+    """Run the probes of features on a console, and return the features that are missing.
 
-    :return: their words, in the order of the suite.
-    :raises Unanswered: as a command.
+    :return: names of the missing features, in the order of the suite.
+    :raises Unanswered: the probes did not return.
     """
     if not features:
         return ()
-    # Each line names the feature when the kernel does not have it.
-    command = "; ".join(f"{{ {feature.probe}; }} || echo lacking:{feature.word}" for feature in features)
-    said = console.run(command, deadline=deadline).output.split()
-    return tuple(feature.word for feature in features if f"lacking:{feature.word}" in said)
+    # Each line of the output names a missing feature.
+    command = "; ".join(f"{{ {feature.probe}; }} || echo missing:{feature.word}" for feature in features)
+    printed = console.run(command, deadline=deadline).output.split()
+    return tuple(feature.word for feature in features if f"missing:{feature.word}" in printed)
 
 
-def find_lacking(
+def find_missing(
     context: Context, key: str, features: Sequence[Feature], lease: AbstractContextManager[Machine]
 ) -> tuple[str, ...]:
-    """Ask a kernel which features it lacks; remembered for the same kernel, guest image and probes.
+    """Find the features that a kernel does not have; remembered for the same kernel, guest image and probes.
 
-    A kernel that does not answer at all is taken to lack nothing: what ails it is for the cases to tell.
+    For a kernel that does not answer at all, no feature is missing: the cases then show what is wrong with it.
 
-    :param key: of the kernel image and the guest image, whose programs a probe may use.
-    :param lease: gives a machine that runs the kernel; not entered when the answer is known.
-    :return: the words of the features, in the order of the suite.
+    :param context: its store remembers the result.
+    :param key: digest of the kernel image and the guest image, whose programs a probe may use.
+    :param features: the features of the suite.
+    :param lease: yields a machine that runs the kernel; not entered when the result is known.
+    :return: names of the missing features, in the order of the suite.
     :raises CaseError: a probe did not return, on a kernel whose shell answers.
-    :raises HarnessError: what the lease raises.
+    :raises HarnessError: the lease failed.
     """
-    words = [feature.word for feature in features]
+    names = [feature.word for feature in features]
     fact = digest_of(key, *(part for feature in features for part in (feature.word, feature.probe)))
     known = context.store.recall(_FACT, fact) if features else {"lacking": []}
     if known is None:
         with lease as machine:
             try:
                 soon = context.deadline.sooner(_SECONDS)
-                lacking = read_lacking(machine.console(ConsoleName.ADMIN, deadline=soon), features, deadline=soon)
+                missing = read_missing(machine.console(ConsoleName.ADMIN, deadline=soon), features, deadline=soon)
             except Unanswered:
                 _blame_probe(machine, features, context.deadline)
                 return ()
-        known = {"lacking": list(lacking)}
+        known = {"lacking": list(missing)}
         context.store.remember(_FACT, fact, known)
-    said = known.get("lacking")
-    return tuple(word for word in words if isinstance(said, list) and word in said)
+    remembered = known.get("lacking")
+    return tuple(name for name in names if isinstance(remembered, list) and name in remembered)
 
 
 def _blame_probe(machine: Machine, features: Sequence[Feature], deadline: Deadline) -> None:
-    """Find the probe that does not return, by asking another console for each alone.
+    """Find the probe that does not return, by running each alone on another console.
 
-    :raises CaseError: there is one, and the kernel is alive.
+    :raises CaseError: a probe does not return although the kernel is alive.
     """
     soon = deadline.sooner(_SECONDS)
     try:

@@ -1,8 +1,8 @@
-"""The guest image: an initramfs of this host's programs and their libraries, the same bytes from the same inputs.
+"""Build the guest image: an initramfs of this host's programs and their libraries, the same bytes from the same inputs.
 
-Its name in the store is a digest of all that is in it. Hashing ten megabytes and asking the dynamic loader about sixty
-programs takes a second, so the store also keeps which files went in, by size, time and inode: while none has changed,
-the image is found without reading one of them.
+Its name in the store is a digest of its whole content. Hashing ten megabytes and running the dynamic loader for sixty
+programs takes a second, so the store also keeps size, time and inode of each input file. While none has changed, the
+image is found without reading any of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.base.store import Store, digest_of
 from harness.guest import cpio, definition, elf
 from harness.guest.definition import NO_ADDITIONS, GuestAdditions, GuestDefinition
 
-_FORMAT = "1"  # of the archive's layout; another one makes every image anew
+_FORMAT = "1"  # of the archive's layout; another format makes every image again
 _PRODUCT = "guest-image"
 _FACT = "guest-image-inputs"
 _ARCHIVE = "guest.cpio"
@@ -29,13 +29,13 @@ _DESCRIPTION = "image.json"
 _COMPILER_PACKAGES = ("gcc", "libc6-dev")
 _CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 _PROBE_SECONDS = 20
-# Nothing of the user's environment may change what the loader, the compiler or a program says.
+# Nothing of the user's environment may change the output of the loader, the compiler or a program.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C"}
 
 
 @dataclass(frozen=True, slots=True)
 class GuestProgram:
-    """A program of the host that went into the image; sha256 is that of its file, in hexadecimal."""
+    """A program of the host that was copied into the image; sha256 is that of its file, in hexadecimal."""
 
     name: str
     path: Path
@@ -46,8 +46,10 @@ class GuestProgram:
 class GuestImage:
     """An initramfs in the store.
 
-    :param path: the archive, newc, not compressed (an emulated guest unpacks slower than it reads).
+    :param path: the archive, newc, not compressed (an emulated guest decompresses slower than it reads).
     :param digest: sha256 of the archive, in hexadecimal.
+    :param size_bytes: size of the archive.
+    :param programs: the programs of the host in it.
     """
 
     path: Path
@@ -57,16 +59,16 @@ class GuestImage:
 
     @property
     def mebibytes(self) -> float:
-        """Size of the archive in MiB; the guest needs that much memory for it, twice while it unpacks."""
+        """Return the size of the archive in MiB; the guest needs that much memory, and twice as much while it unpacks."""
         return self.size_bytes / (1 << 20)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What says what an image is, and the programs of this host that it asks for.
+    """Everything that decides the content of an image, and the programs of this host that it needs.
 
-    :param helpers: C sources, the first one being the harness's own.
-    :param files: what the suite adds, read.
+    :param helpers: C sources; the first one is the harness's own.
+    :param files: the files that the suite adds, with their content.
     """
 
     definition: GuestDefinition
@@ -81,21 +83,21 @@ class _Sources:
 def build_guest_image(
     context: Context, *, definition: Path, init: Path, helper: Path, additions: GuestAdditions = NO_ADDITIONS
 ) -> GuestImage:
-    """The guest image of this host, made if the store does not have it.
+    """Return the guest image of this host; it is built if the store does not have it.
 
-    :param definition: ``qemu/guest.toml``.
-    :param init: the script that becomes /init.
-    :param helper: the C source of nsctl, compiled statically with this host's ``cc``.
-    :param additions: what a suite wants in it besides.
+    :param definition: path of ``qemu/guest.toml``.
+    :param init: path of the script that becomes /init.
+    :param helper: path of the C source of nsctl, compiled statically with this host's ``cc``.
+    :param additions: additions of a suite.
     :raises HostError: a program, the compiler or its static C library is missing, or a program is too old.
     :raises UsageError: the definition is broken, or the store cannot be written.
-    :raises CaseError: a file of the suite is not there, or its helper does not compile.
+    :raises CaseError: a file of the suite is missing, or its helper does not compile.
     """
     sources = _read_sources(definition, init, helper, additions)
-    asked = digest_of(
+    inputs = digest_of(
         _FORMAT, sources.texts_digest, _stamp(sources.compiler), *_stamps(sources.programs.values()).values()
     )
-    found = _find_unchanged(context.store, asked)
+    found = _find_unchanged(context.store, inputs)
     if found:
         return found
     _check_requirements(sources, context.deadline)
@@ -125,9 +127,9 @@ def build_guest_image(
     if image is None:
         raise HostError(
             f"the guest image in {context.store.place(_PRODUCT, key)} changed while it was read",
-            remedy="see that nothing else writes to the store, then run it again",
+            remedy="stop other processes that write to the store, then retry",
         )
-    context.store.remember(_FACT, asked, {"product": key, "stamps": stamps})
+    context.store.remember(_FACT, inputs, {"product": key, "stamps": stamps})
     return image
 
 
@@ -147,8 +149,8 @@ def _read_sources(definition_path: Path, init: Path, helper: Path, additions: Gu
         packages.update(_COMPILER_PACKAGES)
     if compiler is None or missing:
         raise HostError(
-            f"the guest needs programs that this host lacks: {', '.join(missing)}",
-            evidence=f"{definition_path} takes them from PATH",
+            f"programs for the guest are missing on this host: {', '.join(missing)}",
+            evidence=f"{definition_path} copies them from PATH",
             remedy=f"install them: apt-get install {' '.join(sorted(packages))}",
             packages=sorted(packages),
         )
@@ -166,7 +168,9 @@ def _read_shipped(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"the guest cannot be built without {path}", evidence=str(error), remedy="check out the whole repository"
+            f"the guest image needs {path}, which cannot be read",
+            evidence=str(error),
+            remedy="restore it: git checkout, or reinstall the harness",
         ) from None
 
 
@@ -175,7 +179,9 @@ def _read_added(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CaseError(
-            f"the suite's file {path} cannot be read", evidence=str(error), remedy="put it there, or correct suite.toml"
+            f"the suite's file {path} cannot be read",
+            evidence=str(error),
+            remedy="create it, or correct suite.toml; 'harness suite check' checks the suite",
         ) from None
 
 
@@ -184,14 +190,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise HostError(
-            f"the guest needs a copy of {path}, which cannot be read",
+            f"the guest image needs a copy of {path}, which cannot be read",
             evidence=str(error),
-            remedy=f"make it readable, or install its package anew: dpkg -S {path}",
+            remedy=f"make it readable, or reinstall its package; 'dpkg -S {path}' names it",
         ) from None
 
 
 def _stamp(path: Path) -> str:
-    """What changes when a file does, without reading it; "absent" when it is not there."""
+    """Return a text that changes when a file does, without reading the file; it ends in "absent" for a missing file."""
     try:
         state = path.stat()
     except OSError:
@@ -203,9 +209,9 @@ def _stamps(paths: Iterable[Path]) -> dict[str, str]:
     return {str(path): _stamp(path) for path in paths}
 
 
-def _find_unchanged(store: Store, asked: str) -> GuestImage | None:
-    """The image that was made for the same question, if none of the files that went in has changed."""
-    fact = store.recall(_FACT, asked)
+def _find_unchanged(store: Store, inputs: str) -> GuestImage | None:
+    """Find the image that was made from the same inputs, if none of its files has changed since."""
+    fact = store.recall(_FACT, inputs)
     if fact is None:
         return None
     product, stamps = fact.get("product"), fact.get("stamps")
@@ -218,7 +224,7 @@ def _find_unchanged(store: Store, asked: str) -> GuestImage | None:
 
 
 def _load(folder: Path) -> GuestImage | None:
-    """The image in a folder of the store; None when it is damaged."""
+    """Read the image in a folder of the store; None when it is damaged."""
     archive = folder / _ARCHIVE
     try:
         described = json.loads((folder / _DESCRIPTION).read_text())
@@ -234,7 +240,7 @@ def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
         program = sources.programs[requirement.program]
         probe_deadline = deadline.sooner(_PROBE_SECONDS)
         answer = process.run(
-            [str(program), *requirement.words],
+            [str(program), *requirement.arguments],
             deadline=probe_deadline,
             check=False,
             within=process.Surroundings(env=_ENVIRONMENT),
@@ -244,28 +250,28 @@ def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
         version = process.run(
             [program, "--version"], deadline=probe_deadline, check=False, within=process.Surroundings(env=_ENVIRONMENT)
         )
-        found = (version.complaint.splitlines() or ["it does not say its version"])[0]
+        found = (version.complaint.splitlines() or ["it prints no version"])[0]
         package = sources.definition.programs[requirement.program]
         raise HostError(
             f"{requirement.program} is too old for the guest: it needs {requirement.needed}",
             evidence=f"{program}: {found}\n"
-            f"{requirement.expect.strip()!r} is not in what '{' '.join(answer.argv)}' prints",
+            f"{requirement.expect.strip()!r} is not in the output of '{' '.join(answer.argv)}'",
             remedy=f"install a newer one: apt-get install {package}",
             packages=(package,),
         )
 
 
 def _find_libraries(programs: Iterable[Path], deadline: Deadline) -> tuple[Path, ...]:
-    """All libraries and loaders of the programs, at the paths where the loader looks for them, sorted."""
+    """Find all libraries and loaders of the programs, at the paths where the loader looks for them, sorted."""
     libraries: set[Path] = set()
     for program in programs:
         loader = elf.find_interpreter(_read(program), name=str(program))
         if loader is None:
             continue
-        said = process.run(
+        listed = process.run(
             [loader, "--list", program], deadline=deadline, within=process.Surroundings(env=_ENVIRONMENT)
         ).text
-        libraries |= {Path(loader), *(Path(path) for path in elf.parse_loader_list(said, name=str(program)))}
+        libraries |= {Path(loader), *(Path(path) for path in elf.parse_loader_list(listed, name=str(program)))}
     return tuple(sorted(libraries))
 
 
@@ -285,7 +291,9 @@ def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
 def compile_helper(source: Path, made: Path, *, compiler: Path | str = "cc", deadline: Deadline) -> None:
     """Compile a C source into a static program.
 
-    :raises CaseError: the compiler refuses it; the evidence is what it says.
+    :param source: the C source.
+    :param made: path of the program.
+    :raises CaseError: the source does not compile; the evidence is the compiler's output.
     """
     done = process.run(
         [compiler, *_CFLAGS, "-o", made, source],
@@ -296,8 +304,8 @@ def compile_helper(source: Path, made: Path, *, compiler: Path | str = "cc", dea
     if done.status != 0:
         raise CaseError(
             f"the helper {source} does not compile",
-            evidence=done.complaint or f"{compiler} ended with status {done.status} and said nothing",
-            remedy=f"correct it; by hand: cc {' '.join(_CFLAGS)} {source}",
+            evidence=done.complaint or f"{compiler} ended with status {done.status} and printed nothing",
+            remedy=f"correct it; to compile it by hand: cc {' '.join(_CFLAGS)} {source}",
         )
 
 

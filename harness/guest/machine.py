@@ -31,18 +31,20 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
 _STARVED = 0.75
-"""Of its time; deadlines are ten times what is needed on a host that only runs the machine."""
+"""Share of its time that a starved QEMU waits; on an idle host, deadlines are ten times what is needed."""
 PROBE_SECONDS = 5.0
-"""How long a kernel may take to answer SysRq, or a shell Ctrl-C; see :meth:`Machine.diagnose`."""
+"""Time that a kernel gets to answer SysRq, and a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootRequest:
-    """All that decides what boots.
+    """The inputs of a boot.
 
     :param program: the QEMU program.
     :param image: kernel image.
     :param initramfs: the guest image's archive.
+    :param machine_type: the board, its memory and its devices.
+    :param acceleration: the accelerator, KVM or TCG.
     :param boot_seconds: a boot that takes longer counts as failed.
     """
 
@@ -53,8 +55,14 @@ class BootRequest:
     acceleration: qemu.Acceleration
     boot_seconds: float = qemu.BOOT_SECONDS
 
-    def words(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
-        """The whole command line of QEMU."""
+    def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
+        """Return the whole command line of QEMU.
+
+        :param backing: the file that holds the guest's memory.
+        :param ports: file descriptor of each serial port, by name.
+        :param monitor: file descriptor of the QMP channel.
+        :param waits: whether QEMU waits for device state instead of booting.
+        """
         return [
             str(self.program),
             *qemu.isolation(),
@@ -72,7 +80,11 @@ class BootRequest:
 class Machine:
     """A running guest; made by :func:`running`.
 
-    :param folder: holds ``kernel.log``, a log a console, and ``qemu.log``.
+    :param request: the inputs of the boot.
+    :param child: the QEMU process.
+    :param wires: the serial ports.
+    :param channel: the QMP channel.
+    :param folder: holds ``kernel.log``, a log for each console, and ``qemu.log``.
     """
 
     def __init__(
@@ -89,7 +101,7 @@ class Machine:
         self.consoles = {name: Console(wires, name.value) for name in console_name.ConsoleName}
         self.nonce = secrets.token_hex(8)
         self.prepared = ""
-        """The preparation that was done when the machine was had; see ``harness/guest/prepared.py``."""
+        """The preparation that was already done when the machine was cloned; see ``harness/guest/prepared.py``."""
         self._started = time.monotonic()
         self._child = child
         self._channel = channel
@@ -97,21 +109,21 @@ class Machine:
         self._adopted: set[console_name.ConsoleName] = set()
 
     @property
-    def words(self) -> list[str]:
-        """The command line that QEMU was started with."""
-        return [str(word) for word in self._child.args] if isinstance(self._child.args, list) else []
+    def argv(self) -> list[str]:
+        """Return the command line of the running QEMU."""
+        return [str(argument) for argument in self._child.args] if isinstance(self._child.args, list) else []
 
     @property
     def pid(self) -> int:
-        """Pid of QEMU."""
+        """Return the pid of QEMU."""
         return self._child.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether QEMU runs.
+        """Return whether QEMU runs.
 
-        When it ends, its ports close a moment before it is gone, one after the other: then this waits for it, for some
-        seconds at most.
+        When QEMU ends, its ports close one after the other, a moment before the process is gone. If a port is closed,
+        this waits for the process, for some seconds at most.
         """
         if not all(map(self.wires.is_open, qemu.PORT_NAMES)):
             with contextlib.suppress(process.Expired):
@@ -119,8 +131,9 @@ class Machine:
         return self._child.poll() is None
 
     def console(self, name: console_name.ConsoleName, *, deadline: Deadline, prompt: str | None = None) -> Console:
-        """The console of that name, its shell knowing this machine's nonce (and showing ``prompt``, at first use).
+        """Return a console; at first use its shell gets this machine's nonce.
 
+        :param prompt: the prompt that the shell gets at first use; None keeps its prompt.
         :raises Unanswered: its shell does not answer.
         """
         console = self.consoles[name]
@@ -132,16 +145,16 @@ class Machine:
 
     @property
     def adopted(self) -> list[Console]:
-        """The consoles that were used so far."""
+        """Return the consoles that were used so far."""
         return [self.consoles[name] for name in self.consoles if name in self._adopted]
 
     def monitor(self, deadline: Deadline) -> Monitor:
-        """QEMU's monitor; the connection is made at the first call.
+        """Return QEMU's monitor; the first call connects to it.
 
-        :raises HostError: QEMU does not answer; the last lines of what it said are the evidence.
+        :raises HostError: QEMU does not answer; the evidence is its last lines of output.
         """
         if self._monitor is None:
-            # Imported here and not above: qemu.qmp brings asyncio, and QEMU starts up meanwhile.
+            # Imported here and not at the top: qemu.qmp imports asyncio, and QEMU starts meanwhile.
             from harness.guest.qmp import Monitor
 
             try:
@@ -152,24 +165,24 @@ class Machine:
 
     @property
     def is_starved(self) -> bool:
-        """Whether QEMU has waited for a processor most of the time since it was started."""
+        """Return whether QEMU has waited for a processor most of the time since it was started."""
         lived = time.monotonic() - self._started
         return self.is_running and process.seconds_waited(self.pid) >= _STARVED * lived
 
     def await_shells(self, deadline: Deadline) -> None:
-        """Wait until each shell of a booting guest stands at its first prompt.
+        """Wait until each shell of a booting guest has printed its first prompt.
 
-        :raises Unanswered: one does not.
+        :raises Unanswered: a shell did not before the deadline.
         """
         for console in self.consoles.values():
             console.await_first_prompt(deadline)
 
     def diagnose(self, name: console_name.ConsoleName) -> Fate:
-        """What still lives after a command did not return.
+        """Find out which parts of a machine still answer after a command did not return.
 
-        The kernel is asked by SysRq on its log's serial port (a break, then ``h``: it prints its help), which needs
-        no process of the guest; the shell by Ctrl-C. A shell that answers speaks for the kernel as well, which may have
-        been built without SysRq. Both have the same few seconds, whatever deadline was missed.
+        The kernel is tested with SysRq on its log's serial port (a break, then ``h``: it prints its help), which needs
+        no process of the guest. The shell is tested with Ctrl-C. If the shell answers, the kernel is alive as well,
+        even when it was built without SysRq. Both get the same few seconds, whatever deadline was missed.
         """
         if not self.is_running:
             return Fate.MACHINE_LOST
@@ -188,21 +201,21 @@ class Machine:
         return Fate.COMMAND_HUNG
 
     def fate_of(self, name: console_name.ConsoleName, error: Unanswered) -> Fate:
-        """What became of the machine after a command did not return; asked where only silence is known."""
+        """Return the state of the machine after a command did not return; :meth:`diagnose` finds an unknown one."""
         return self.diagnose(name) if error.fate is Fate.COMMAND_HUNG else error.fate
 
     def last_words(self) -> str:
-        """The last lines that QEMU itself printed."""
+        """Return the last lines that QEMU itself printed."""
         log = self.folder / "qemu.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         return "\n".join(text.strip().splitlines()[-10:])
 
     def kill(self) -> None:
-        """End QEMU now; whoever waits for one of its consoles learns that the machine is lost."""
+        """Kill QEMU; every wait for one of its consoles then ends with a lost machine."""
         self._child.kill()
 
     def close(self) -> None:
-        """Take in what is left on the wires, and end QEMU."""
+        """Read the rest of the output from the wires, and end QEMU."""
         self.wires.drain(Deadline.after(1.0))
         if self._monitor is not None:
             self._monitor.close()
@@ -212,7 +225,7 @@ class Machine:
         self._channel.close()
 
     def _ask_kernel(self, deadline: Deadline) -> bool:
-        """Type SysRq h; whether QEMU and the port take it."""
+        """Type SysRq h, and return whether QEMU and the port accepted it."""
         try:
             self.monitor(deadline).execute("chardev-send-break", deadline=deadline, id=qemu.KERNEL_LOG)
             self.wires.send(qemu.KERNEL_LOG, b"h", deadline=deadline)
@@ -225,9 +238,13 @@ class Machine:
 def running(
     request: BootRequest, backing: qemu.Backing, *, folder: Path, waits: bool = False, pass_fds: Sequence[int] = ()
 ) -> Iterator[Machine]:
-    """A machine that boots (or, with ``waits``, waits for device state), for the length of a ``with`` block.
+    """Start a machine for the duration of a ``with`` block; it boots or, with ``waits``, waits for device state.
 
-    :param folder: for the logs; it must exist.
+    :param request: the inputs of the boot.
+    :param backing: the file that holds the guest's memory.
+    :param folder: receives the logs; it must exist.
+    :param waits: whether the machine waits for device state.
+    :param pass_fds: file descriptors that QEMU inherits.
     :raises HostError: QEMU cannot be started.
     """
     with contextlib.ExitStack() as ends:
@@ -237,12 +254,12 @@ def running(
             ends.callback(theirs.close)
         ports = {name: pairs[name][1].fileno() for name in qemu.PORT_NAMES}
         channel, monitor_end = pairs["qmp"]
-        _LOG.info("machine of %s, with its logs in %s", request.image, folder)
-        words = request.words(backing, ports, monitor_end.fileno(), waits=waits)
+        _LOG.info("starting a machine with %s; its logs are in %s", request.image, folder)
+        argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits)
         log = ends.enter_context((folder / "qemu.log").open("wb"))
         child = ends.enter_context(
             process.start(
-                words,
+                argv,
                 stdout=log.fileno(),
                 stderr=log.fileno(),
                 within=process.Surroundings(pass_fds=[*ports.values(), monitor_end.fileno(), *pass_fds]),

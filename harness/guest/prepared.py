@@ -1,8 +1,8 @@
-"""Templates in which the preparation of a case is done already: a clone of one need not do it.
+"""Make templates in which the preparation of a case is already done, so that their clones need not repeat it.
 
 A preparation is a command of the suite (``harness/session/preparation.py``). A few mounts take 0.3 s of the second that
-a short case has: emulation translates all of it again in each clone. A prepared template is itself made from a clone,
-and as pristine: nothing but the preparation was done in it.
+a short case takes: emulation translates their code again in each clone. A prepared template is made from a clone in
+which nothing but the preparation was run.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ KIND = "prepared-template"
 
 _SECONDS = 60.0
 _KEPT = 60
-# The first case that wants a preparation does it itself: for one, a template is not worth its making.
+# The first case that needs a preparation runs it itself: for one case, a template costs more than it saves.
 _WISHES = 2
 
 
 class _NotPristineError(Exception):
-    """The preparation failed, or printed something, or the kernel did: each case has to see that itself."""
+    """The preparation failed, or it or the kernel printed something: each case has to observe that itself."""
 
 
 def find_prepared(template: Template, command: str, *, deadline: Deadline) -> Template | None:
-    """Find the template in which a preparation is done; made when that is wanted a second time.
+    """Find the template in which a preparation is done; it is made at the second request.
 
-    :param command: the preparation: what is typed at the admin console.
-    :return: None when a case is to do it itself: it was not wanted before, or it went wrong.
+    :param template: the template without the preparation.
+    :param command: the preparation, typed at the admin console; empty for none.
+    :return: the prepared template; None when the case has to run the preparation itself, because this is the first
+        request, or because the preparation failed.
     """
     if not command:
         return None
@@ -50,35 +52,36 @@ def find_prepared(template: Template, command: str, *, deadline: Deadline) -> Te
     wishes = known["wishes"] if known is not None and isinstance(known["wishes"], int) else 0
     if wishes < 0:
         return None
-    place = store.find(KIND, key)
-    if place is None:
+    folder = store.find(KIND, key)
+    if folder is None:
         if wishes + 1 < _WISHES:
             store.remember(KIND, key, {"wishes": wishes + 1})
             return None
         try:
-            place = store.make(
-                KIND, key, lambda folder: _prepare_and_save(template, command, folder, deadline), deadline=deadline
+            folder = store.make(
+                KIND, key, lambda made: _prepare_and_save(template, command, made, deadline), deadline=deadline
             )
         except (_NotPristineError, Unanswered):
             store.remember(KIND, key, {"wishes": -1})
             return None
         except HarnessError:
-            # A full disk or a deadline says nothing of the kernel: the next wish tries again.
+            # A full disk or a deadline is not the kernel's fault: the next request tries again.
             return None
         _make_room(store)
     try:
-        os.utime(place)
+        os.utime(folder)
     except FileNotFoundError:
-        # Another run has made room since it was found.
+        # Another run has removed it since it was found.
         return None
-    return replace(template, folder=place)
+    return replace(template, folder=folder)
 
 
 def _prepare_and_save(template: Template, command: str, folder: Path, deadline: Deadline) -> None:
-    """Clone, prepare, save.
+    """Clone the template, run the preparation, and save the state.
 
-    :raises _NotPristineError: see there.
-    :raises Unanswered, HarnessError: the machine or QEMU does not do it.
+    :raises _NotPristineError: the preparation failed or something was printed.
+    :raises Unanswered: the shell does not answer.
+    :raises HarnessError: QEMU cannot clone or save.
     """
     memory = folder / MEMORY
     run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)
@@ -95,16 +98,16 @@ def _prepare_and_save(template: Template, command: str, folder: Path, deadline: 
 
 
 def _make_room(store: Store) -> None:
-    """Drop those that were not used for longest; they are made again when they are wanted."""
+    """Remove the least recently used prepared templates; they are made again when they are needed."""
     used = []
     for path in (store.folder / KIND).iterdir():
         if path.name.startswith(".") or not path.is_dir():
             continue
-        # Another run may make room, too.
+        # Another run may remove some at the same time.
         with contextlib.suppress(FileNotFoundError):
             used.append((path.stat().st_mtime_ns, path))
     for _, path in sorted(used, reverse=True)[_KEPT:]:
-        # Away at once: who clones it then sees that it is gone, and not a half of it.
+        # Renamed first: a run that clones it then finds it missing, and never incomplete.
         gone = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with contextlib.suppress(FileNotFoundError):
             path.rename(gone)

@@ -1,4 +1,4 @@
-"""What a guest shell says about itself, between the bytes of its output. Pure.
+"""Read the announcements that a guest shell prints between the bytes of its output. Pure.
 
 Every shell of the guest announces its prompts by escape sequences (the idea of OSC 133, "semantic prompts"):
 
@@ -6,8 +6,8 @@ Every shell of the guest announces its prompts by escape sequences (the idea of 
     ESC ] 133 ; D ; STATUS ; NONCE ; PID ; PROMPT BEL   the command ended; the shell PID prints PROMPT next
     ESC ] 133 ; E ; STATUS ; NONCE ; CONSOLE BEL        the console's first shell ended; a new one starts
 
-The nonce is drawn by the host for each machine, so that no output, not even the log of another run, can pass for an
-announcement. Printed prompts stay as the manual page prints them, and decide nothing.
+The host draws a random nonce for each machine, so that no output, not even the log of another run, can be mistaken
+for an announcement. Printed prompts stay as the manual page prints them; no decision depends on them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ import re
 from dataclasses import dataclass
 
 BOOT_NONCE = "boot"
-"""The nonce that shells have until the host gives them one (see qemu/init.sh)."""
+"""The nonce of the shells until the host sets another one (see qemu/init.sh)."""
 
 INTRODUCER = b"\x1b]133;"
 MARKER_LIMIT = 4096
-"""No announcement is longer, in bytes; what is, is output."""
+"""Longest announcement in bytes; anything longer is output."""
 
 _ANY_ANNOUNCEMENT = re.compile(rb"\x1b\]133;[CDE];[^\x07\x1b]*\x07")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A command ended: its exit status, the pid of the shell that says so, and the prompt that it prints next.
+    """Announcement that a command ended.
 
-    :param printed: the bytes of the prompt, as they come; ``prompt`` shows those that are no UTF-8 as U+FFFD.
+    :param status: exit status of the command.
+    :param shell: pid of the shell that announces it.
+    :param prompt: the prompt that the shell prints next; invalid UTF-8 is shown as U+FFFD.
+    :param printed: the bytes of the prompt.
     """
 
     status: int
@@ -40,22 +43,22 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class ShellDied:
-    """The first shell of a console ended, with that exit status (128 + the signal when it was killed)."""
+    """Announcement that the first shell of a console ended, with its status (128 + the signal when it was killed)."""
 
     status: int
 
 
 def announcement_pattern(nonce: str) -> bytes:
-    """A regular expression for "a command ended" (groups 1-3) or "the shell died" (group 4) under that nonce."""
-    word = re.escape(nonce.encode())
+    """Return a regular expression for "a command ended" (groups 1-3) or "the shell died" (group 4) with a nonce."""
+    escaped = re.escape(nonce.encode())
     return (
-        rb"\x1b\]133;(?:D;(\d{1,3});" + word + rb";(\d{1,10});([^\x07]{0,2048})\x07"
-        rb"|E;(\d{1,3});" + word + rb";[a-z]+\x07)"
+        rb"\x1b\]133;(?:D;(\d{1,3});" + escaped + rb";(\d{1,10});([^\x07]{0,2048})\x07"
+        rb"|E;(\d{1,3});" + escaped + rb";[a-z]+\x07)"
     )
 
 
 def read_announcement(match: re.Match[bytes]) -> Ended | ShellDied:
-    """What a match of :func:`announcement_pattern` says."""
+    """Read the announcement in a match of :func:`announcement_pattern`."""
     if match[4] is not None:
         return ShellDied(int(match[4]))
     # \x01 and \x02 are how bash marks the invisible parts of a prompt; they are not printed.
@@ -64,14 +67,14 @@ def read_announcement(match: re.Match[bytes]) -> Ended | ShellDied:
 
 
 def output_of(raw: bytes, nonce: str) -> bytes:
-    """The output proper in what came since the command was sent: what stands before "output follows" is echo."""
+    """Return the output in the bytes since a command was sent, without the echo before "output follows"."""
     opening = _opening(nonce)
     _, found, after = raw.partition(opening)
     return (after if found else raw).replace(opening, b"")
 
 
 def as_text(output: bytes) -> str:
-    """Output as text for a transcript: line ends normalised, announcements out, invalid UTF-8 shown as U+FFFD."""
+    """Convert output to text: line ends normalized, announcements removed, invalid UTF-8 shown as U+FFFD."""
     clean = _ANY_ANNOUNCEMENT.sub(b"", output).replace(b"\r\n", b"\n")
     return clean.decode(errors="replace")
 
@@ -81,33 +84,34 @@ def _opening(nonce: str) -> bytes:
 
 
 class Bound:
-    """A stream with a bound: passes bytes on, but of one command's output no more than the head and the tail.
+    """Pass bytes of a stream on, but of one command's output no more than the head and the tail.
 
-    A line in the midst of what passes says how much is left out. Announcements always get through, and so does what is
-    waited for, however much output surrounds them.
+    A line between head and tail gives the number of bytes that are left out. Announcements and matches of
+    :attr:`awaited` always pass, however much output surrounds them.
 
+    :param nonce: nonce of the announcements.
     :param head: bytes of output that pass at once.
-    :param tail: bytes kept of what comes after.
+    :param tail: last bytes of the rest that pass at the end.
     """
 
     def __init__(self, nonce: str, *, head: int = 512 * 1024, tail: int = 64 * 1024) -> None:
         self.awaited: re.Pattern[bytes] | None = None
-        """What lets the tail through, beside announcements."""
+        """Pattern that ends the output, beside announcements."""
         self._announcement = re.compile(re.escape(_opening(nonce)) + b"|" + announcement_pattern(nonce))
         self._head = head
         self._tail = tail
         self._passed = 0
-        self._recent = b""  # the last of what passed: what is looked for may begin there
+        self._recent = b""  # the last bytes that passed: a match may begin there
         self._held = bytearray()
         self._dropped = 0
 
     def restart(self) -> None:
-        """What comes now is of the next command."""
+        """Begin with the output of the next command."""
         self._passed = 0
         self._recent = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes as they come; return those that may pass now."""
+        """Take bytes of the stream, and return those that may pass now."""
         passing = b""
         if not self._held:
             room = self._head - self._passed
@@ -123,12 +127,12 @@ class Bound:
         return passing
 
     def release(self, *, upto: int | None = None) -> bytes:
-        """What is held back, but for the part that is left out for good.
+        """Return the bytes that were held back, without the part that is left out.
 
-        :param upto: the tail ends there; all that follows passes.
+        :param upto: offset where the tail ends; all bytes after it pass.
         """
         self._drop((len(self._held) if upto is None else upto) - self._tail)
-        gap = f"\n[{self._dropped} bytes left out here; the log of this console has them]\n" if self._dropped else ""
+        gap = f"\n[{self._dropped} bytes left out; the log of this console has them]\n" if self._dropped else ""
         passing = gap.encode() + self._held
         self._held, self._dropped = bytearray(), 0
         self._pass(passing)
@@ -141,13 +145,13 @@ class Bound:
         return data
 
     def _find(self, fresh: int) -> int | None:
-        """Where in what is held the first thing begins that lets it through; ``fresh`` bytes were not searched yet."""
+        """Find where the first announcement or match begins in the held bytes; the last ``fresh`` bytes are new."""
         start = len(self._held) - fresh - MARKER_LIMIT
         before = self._recent if start < 0 else b""
         window = before + self._held[max(0, start) :]
         patterns = filter(None, (self._announcement, self.awaited))
-        places = [found.start() for pattern in patterns if (found := pattern.search(window))]
-        return min(places) - len(before) + max(0, start) if places else None
+        starts = [found.start() for pattern in patterns if (found := pattern.search(window))]
+        return min(starts) - len(before) + max(0, start) if starts else None
 
     def _drop(self, count: int) -> None:
         if count > 0:

@@ -1,4 +1,4 @@
-"""QEMU's command line: the sum of one small function a feature. Pure. Golden files hold it.
+"""Build QEMU's command line from one small function for each feature. Pure. Golden files hold the result.
 
 A machine type is a TOML file in ``qemu/``; see ``qemu/q35.toml`` for the keys.
 """
@@ -27,19 +27,19 @@ PORT_NAMES = (KERNEL_LOG, *(console.value for console in ConsoleName))
 
 
 class Acceleration(StrEnum):
-    """Who executes the guest's instructions."""
+    """The accelerator that executes the guest's instructions."""
 
     KVM = "kvm"
     TCG = "tcg"
 
 
 class RefusedError(HarnessError):
-    """QEMU answered a command with an error; ``what`` is its own sentence."""
+    """QEMU answered a command with an error; ``what`` is its message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """How a machine type is accelerated: QEMU's ``-cpu`` word, and what follows ``-accel NAME,``."""
+    """The processor of a machine type: the value of ``-cpu``, and the options after ``-accel NAME,``."""
 
     model: str
     options: str
@@ -47,9 +47,14 @@ class Processor:
 
 @dataclass(frozen=True, slots=True)
 class MachineType:
-    """A machine type, as its TOML file says.
+    """A machine type, read from its TOML file.
 
-    :param text: the file itself, for the digest of what is made from it.
+    :param machine: the value of ``-machine``.
+    :param processors: number of processors.
+    :param append: the kernel's command line.
+    :param devices: values of ``-device``.
+    :param accelerations: the processor for each accelerator.
+    :param text: the text of the file, for digests.
     """
 
     name: str
@@ -71,9 +76,10 @@ class Backing:
 
 
 def parse_machine_type(text: str, *, name: str) -> MachineType:
-    """The machine type in a TOML text.
+    """Parse the TOML text of a machine type.
 
-    :raises UsageError: the text is no TOML, a key is missing, unknown or of the wrong kind.
+    :param name: name of the machine type, for errors.
+    :raises UsageError: the text is not TOML, or a key is missing, unknown or of the wrong type.
     """
     try:
         table = tomllib.loads(text)
@@ -82,18 +88,18 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
             machine=_take(table, "machine", str),
             processors=_take_count(table, "processors"),
             memory_mebibytes=_take_count(table, "memory_mebibytes"),
-            append=_take_words(table, "append"),
-            devices=_take_words(table, "devices"),
+            append=_take_texts(table, "append"),
+            devices=_take_texts(table, "devices"),
             accelerations=_take_accelerations(table),
             text=text,
         )
         _refuse_rest(table)
     except (KeyError, TypeError, ValueError) as error:
-        said = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+        reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
             f"the machine type {name} cannot be read",
-            evidence=said,
-            remedy=f"mend qemu/{name}.toml; qemu/q35.toml shows every key",
+            evidence=reason,
+            remedy=f"fix qemu/{name}.toml; qemu/q35.toml shows every key",
         ) from None
     return machine_type
 
@@ -101,30 +107,30 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
 def _take(table: dict[str, object], key: str, kind: type[_Kind]) -> _Kind:
     value = table.pop(key)
     if type(value) is not kind:
-        raise TypeError(f"{key} = {value!r}: {kind.__name__} wanted")
+        raise TypeError(f"{key} = {value!r}: expected {kind.__name__}")
     return value
 
 
 def _take_count(table: dict[str, object], key: str) -> int:
     count = _take(table, key, int)
     if count < 1:
-        raise ValueError(f"{key} = {count}: at least 1 wanted")
+        raise ValueError(f"{key} = {count}: expected 1 or more")
     return count
 
 
-def _take_words(table: dict[str, object], key: str) -> tuple[str, ...]:
-    words = _take(table, key, list)
-    if not all(isinstance(word, str) for word in words):
-        raise TypeError(f"{key} = {words!r}: strings wanted")
-    return tuple(words)
+def _take_texts(table: dict[str, object], key: str) -> tuple[str, ...]:
+    texts = _take(table, key, list)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{key} = {texts!r}: expected strings")
+    return tuple(texts)
 
 
 def _take_accelerations(table: dict[str, object]) -> dict[Acceleration, Processor]:
     accelerations = {}
-    for word, entry in _take(table, "acceleration", dict).items():
+    for name, entry in _take(table, "acceleration", dict).items():
         if not isinstance(entry, dict):
-            raise TypeError(f"acceleration.{word} = {entry!r}: a table wanted")
-        accelerations[Acceleration(word)] = Processor(_take(entry, "processor", str), _take(entry, "options", str))
+            raise TypeError(f"acceleration.{name} = {entry!r}: expected a table")
+        accelerations[Acceleration(name)] = Processor(_take(entry, "processor", str), _take(entry, "options", str))
         _refuse_rest(entry)
     for one in Acceleration:
         if one not in accelerations:
@@ -138,7 +144,7 @@ def _refuse_rest(table: dict[str, object]) -> None:
 
 
 def isolation() -> list[str]:
-    """Nothing that was not asked for: no default devices, no network, no display; a panic ends QEMU.
+    """Return the options that isolate QEMU: no default devices, no network, no display; a panic ends QEMU.
 
     The seccomp filter denies QEMU new processes, new privileges and scheduling calls.
     """
@@ -149,7 +155,7 @@ def isolation() -> list[str]:
 
 
 def board(machine_type: MachineType) -> list[str]:
-    """The board; what is never used is left out, so that it costs neither boot nor migration."""
+    """Return the options of the board; unused devices are left out, so that they cost no time at boot and migration."""
     return [
         *("-machine", f"{machine_type.machine},memory-backend=ram,usb=off,vmport=off,dump-guest-core=off"),
         *("-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1"),
@@ -157,47 +163,47 @@ def board(machine_type: MachineType) -> list[str]:
 
 
 def processor(machine_type: MachineType, acceleration: Acceleration) -> list[str]:
-    """Who executes, and which processor the guest sees."""
+    """Return the options of the accelerator and of the processor that the guest sees."""
     chosen = machine_type.accelerations[acceleration]
     accel = ",".join(filter(None, (acceleration.value, chosen.options)))
     return ["-accel", accel, "-cpu", chosen.model, "-smp", str(machine_type.processors)]
 
 
 def memory(machine_type: MachineType, backing: Backing) -> list[str]:
-    """Memory in a file, so that a machine can be cloned by mapping it once more."""
+    """Return the options of the memory, a file: a machine is cloned by mapping it again."""
     size = f"{machine_type.memory_mebibytes}M"
     share = "on" if backing.is_shared else "off"
-    place = str(backing.file).replace(",", ",,")  # as QEMU's options want it
+    path = str(backing.file).replace(",", ",,")  # QEMU splits options at single commas
     return [
         *("-m", size),
-        *("-object", f"memory-backend-file,id=ram,size={size},mem-path={place},share={share},prealloc=off"),
+        *("-object", f"memory-backend-file,id=ram,size={size},mem-path={path},share={share},prealloc=off"),
     ]
 
 
 def serial_ports(descriptors: Mapping[str, int]) -> list[str]:
-    """Four serial ports on sockets that the harness already holds: no path, no race, gone with the harness."""
-    words = []
+    """Return the options of the serial ports, on open sockets: they have no path and are gone with the harness."""
+    options = []
     for index, name in enumerate(PORT_NAMES):
-        words += ["-chardev", f"socket,id={name},fd={descriptors[name]}"]
-        words += ["-device", f"isa-serial,chardev={name},index={index}"]
-    return words
+        options += ["-chardev", f"socket,id={name},fd={descriptors[name]}"]
+        options += ["-device", f"isa-serial,chardev={name},index={index}"]
+    return options
 
 
 def monitor(descriptor: int) -> list[str]:
-    """QMP, on a socket that the harness already holds."""
+    """Return the options of QMP, on an open socket."""
     return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control"]
 
 
 def kernel(image: Path, initramfs: Path, append: Sequence[str]) -> list[str]:
-    """The kernel, its first root file system and its command line."""
+    """Return the options of the kernel, its initramfs and its command line."""
     return ["-kernel", str(image), "-initrd", str(initramfs), "-append", " ".join(append)]
 
 
 def devices(machine_type: MachineType) -> list[str]:
-    """What the machine type adds to the board."""
-    return [word for device in machine_type.devices for word in ("-device", device)]
+    """Return the options of the devices that the machine type adds."""
+    return [option for device in machine_type.devices for option in ("-device", device)]
 
 
 def incoming() -> list[str]:
-    """Wait for device state instead of booting; QMP says from where."""
+    """Return the options to wait for device state, whose source QMP sets, instead of booting."""
     return ["-incoming", "defer"]

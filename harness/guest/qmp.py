@@ -1,7 +1,7 @@
-"""QMP, QEMU's control channel, spoken through qemu.qmp over a socket that the harness already holds.
+"""Control QEMU over QMP, on an open socket; the wrapper of qemu.qmp.
 
-qemu.qmp is asynchronous and the harness is not: a :class:`Monitor` owns an event loop that turns only while a command
-is answered. It is made when first needed; a case that goes well needs it only for the clone.
+qemu.qmp is asynchronous and the harness is not: a :class:`Monitor` owns an event loop that runs only during a command.
+It is created at first use; a case that matches needs it only for the clone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.guest.qemu import RefusedError
 
 _Answer = TypeVar("_Answer")
 
-# What goes wrong is raised to the caller; the library's own log would repeat it on standard error.
+# Errors are raised to the caller; the library's own log would repeat them on standard error.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 logging.getLogger("qemu.qmp").propagate = False
 
@@ -30,8 +30,8 @@ class Monitor:
     """A QMP session.
 
     :param channel: a connected socket whose other end QEMU holds; closed with the session.
-    :param deadline: for the greeting.
-    :raises HostError: QEMU does not greet in time, or went away.
+    :param deadline: end of the wait for QEMU's greeting.
+    :raises HostError: no greeting in time, or QEMU ended.
     """
 
     def __init__(self, channel: socket.socket, *, deadline: Deadline) -> None:
@@ -40,42 +40,41 @@ class Monitor:
         self._turn(self._client.connect(channel), deadline, "greet")
 
     def execute(self, command: str, *, deadline: Deadline, **arguments: object) -> object:
-        """Execute a command and return what it returned.
+        """Execute a command and return its result.
 
-        Words joined by ``_`` in argument names become QMP's ``-``.
-
-        :raises RefusedError: QEMU says no.
-        :raises HostError: no answer in time, or QEMU went away.
+        :param arguments: arguments of the command; ``_`` in a name becomes QMP's ``-``.
+        :raises RefusedError: QEMU answered with an error.
+        :raises HostError: no answer in time, or QEMU ended.
         """
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         return self._turn(self._client.execute(command, named), deadline, command)
 
-    def hand_over(self, name: str, descriptor: int, *, deadline: Deadline) -> None:
-        """Give QEMU a copy of an open file, under a name.
+    def pass_file(self, name: str, descriptor: int, *, deadline: Deadline) -> None:
+        """Pass an open file to QEMU under a name.
 
-        :raises RefusedError: QEMU says no.
-        :raises HostError: no answer in time, or QEMU went away.
+        :raises RefusedError: QEMU answered with an error.
+        :raises HostError: no answer in time, or QEMU ended.
         """
         self._client.send_fd_scm(descriptor)
         self.execute("getfd", deadline=deadline, fdname=name)
 
     def wait_for_migration(self, *, deadline: Deadline) -> None:
-        """Return when the migration under way has completed; the migration capability ``events`` must be on.
+        """Wait until the current migration has completed; the migration capability ``events`` must be on.
 
-        :raises RefusedError: it failed.
-        :raises HostError: it did not end in time.
+        :raises RefusedError: the migration failed.
+        :raises HostError: the migration did not end in time.
         """
         self._turn(self._migrated(), deadline, "migrate")
 
     def close(self) -> None:
-        """Leave the session; QEMU itself goes on."""
+        """Close the session; QEMU itself keeps running."""
         with contextlib.suppress(QMPError, EOFError, OSError, asyncio.TimeoutError, HarnessError):
             self._turn(self._client.disconnect(), Deadline.after(1.0), "disconnect")
         self._loop.close()
 
     async def _migrated(self) -> None:
         with self._client.listener("MIGRATION") as listener:
-            # The event may have come before anybody listened, so ask once and then listen.
+            # The event may have come before the listener was added, so query once and then listen.
             if (status := await self._migration_status()) is None:
                 async for event in listener:
                     data = event.get("data")

@@ -1,8 +1,8 @@
-"""A guest that has booted, kept in the store; and machines cloned from it.
+"""Keep a booted guest in the store as a template, and clone machines from it.
 
-The template's memory is a file. A clone maps the same file copy-on-write and takes over 300 kB of device state: it runs
-after some hundredths of a second with every shell at its prompt, and what a case does to it nobody else ever sees.
-(QEMU's migration with the capability ``x-ignore-shared``: memory that is in a shared file is not sent.)
+The template's memory is a file. A clone maps the same file copy-on-write and loads 300 kB of device state. It runs
+after some hundredths of a second with every shell at its prompt, and its changes are visible to no other machine.
+This is QEMU's migration with the capability ``x-ignore-shared``: memory that is in a shared file is not sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
 from harness.session.console_name import ConsoleName
 
 _ATTEMPTS = 2
-"""Boots under emulation are not perfectly reliable (about one in forty hung in the firmware or early kernel)."""
+"""Boots under emulation are not fully reliable: about one in forty hung in the firmware or early kernel."""
 _FULL_MEBIBYTES = 1.0
 _FORMAT = "1"
 
@@ -35,7 +35,7 @@ MEMORY, STATE = "memory", "state"
 
 
 class CloningImpossibleError(HarnessError):
-    """This machine cannot be cloned; ``what`` says why. The run boots each machine afresh instead."""
+    """This machine cannot be cloned; ``what`` gives the reason. The run boots a new machine for each case instead."""
 
 
 _DESCRIPTION = "template.json"
@@ -45,10 +45,11 @@ _DESCRIPTION = "template.json"
 class Template:
     """A booted guest in the store.
 
+    :param request: the inputs of the boot.
     :param folder: holds ``memory``, ``state``, the logs of the boot, and ``template.json``.
-    :param boot_seconds: from starting QEMU to three prompts.
-    :param attempts: how many boots it took; more than one is worth a note.
-    :param taint: /proc/sys/kernel/tainted when it was saved.
+    :param boot_seconds: time from starting QEMU to three prompts.
+    :param attempts: number of boots that were needed; the run notes more than one.
+    :param taint: value of /proc/sys/kernel/tainted when it was saved.
     """
 
     request: BootRequest
@@ -60,7 +61,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a template's folder says of its boot; see :class:`Template`."""
+    """Content of ``template.json``; see :class:`Template`."""
 
     boot_seconds: float
     attempts: int
@@ -69,7 +70,7 @@ class _Facts:
 
 
 def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, qemu_version: str) -> str:
-    """What a template is named by: everything that it was made from."""
+    """Return the key of a template, a digest of everything that it is made from."""
     return digest_of(
         _FORMAT,
         image_digest,
@@ -82,10 +83,12 @@ def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, 
 
 
 def prepare_template(context: Context, key: str, request: BootRequest, *, failed_boots: Path) -> Template:
-    """The template of that key, booted now if the store does not have it.
+    """Return the template of a key; it is booted if the store does not have it.
 
-    :param failed_boots: a folder that gets the logs of boots that failed.
-    :raises CloningImpossibleError: this QEMU or machine type cannot; remembered, so that it is tried once.
+    :param key: see :func:`template_key`.
+    :param request: the inputs of the boot.
+    :param failed_boots: folder that receives the logs of failed boots.
+    :raises CloningImpossibleError: this QEMU or machine type cannot save its state; remembered for the next run.
     :raises SeriesError: the kernel does not boot.
     :raises HostError: QEMU does not start.
     """
@@ -108,19 +111,20 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
 
 @contextlib.contextmanager
 def cloned(template: Template, *, folder: Path, memory: Path | None = None, deadline: Deadline) -> Iterator[Machine]:
-    """A pristine machine, cloned from a template, for the length of a ``with`` block.
+    """Clone a machine from a template for the duration of a ``with`` block.
 
-    :param memory: a copy of the template's memory that the machine may write to; without it, what the machine changes
-        is its own and is gone with it.
-    :raises HostError: the template is gone, or QEMU does not take the state.
+    :param folder: receives the logs of the machine.
+    :param memory: a copy of the template's memory that the machine writes to; without it, changes are private to the
+        machine and lost with it.
+    :raises HostError: the template is gone, or QEMU cannot load the state.
     """
     try:
         state = os.open(template.folder / STATE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise HostError(
-            "the template that machines are cloned from is gone",
+            "the template of the machines is gone from the store",
             evidence=str(error),
-            remedy="run again, and leave the store alone meanwhile",
+            remedy="retry, and do not run 'harness clean --remove' meanwhile",
         ) from None
     try:
         backing = Backing(memory or template.folder / MEMORY, is_shared=memory is not None)
@@ -133,8 +137,9 @@ def cloned(template: Template, *, folder: Path, memory: Path | None = None, dead
 
 @contextlib.contextmanager
 def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterator[Machine]:
-    """A machine booted afresh, every shell at its prompt, for the length of a ``with`` block.
+    """Boot a machine, with every shell at its prompt, for the duration of a ``with`` block.
 
+    :param folder: receives the logs and, while the machine runs, its memory.
     :raises SeriesError: the kernel does not boot.
     :raises HostError: QEMU does not start.
     """
@@ -149,14 +154,14 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
 
 
 def read_taint(console: Console, deadline: Deadline) -> int:
-    """What the kernel says of itself in /proc/sys/kernel/tainted; 0 when the shell cannot tell.
+    """Read the taint flags of the kernel, /proc/sys/kernel/tainted; 0 when they cannot be read.
 
-    Read by the shell itself: a program would have to be started.
+    The shell reads the file itself, which is faster than starting a program.
 
-    :raises Unanswered: as a command.
+    :raises Unanswered: the command did not return.
     """
-    said = console.run("read -r taint </proc/sys/kernel/tainted; echo $taint", deadline=deadline).output.strip()
-    return int(said) if said.isdigit() else 0
+    printed = console.run("read -r taint </proc/sys/kernel/tainted; echo $taint", deadline=deadline).output.strip()
+    return int(printed) if printed.isdigit() else 0
 
 
 def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, deadline: Deadline) -> None:
@@ -174,20 +179,20 @@ def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, dea
 def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: Deadline) -> None:
     started = time.monotonic()
     backing = Backing(folder / MEMORY, is_shared=True)
-    backing.file.unlink(missing_ok=True)  # what an attempt before left there
+    backing.file.unlink(missing_ok=True)  # left by an earlier attempt
     with running(request, backing, folder=folder) as machine:
         with _explained(machine):
             machine.await_shells(deadline.sooner(request.boot_seconds))
             seconds = time.monotonic() - started
             taint = read_taint(machine.consoles[ConsoleName.ADMIN], deadline.sooner(request.boot_seconds))
         save_state(machine, folder / STATE, deadline)
-    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.words))
+    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv))
     (folder / _DESCRIPTION).write_text(dump_value(facts))
 
 
 @contextlib.contextmanager
 def _explained(machine: Machine) -> Iterator[None]:
-    """Say why shells did not come up, where they are waited for."""
+    """Turn a shell that did not start into the error that explains it."""
     try:
         yield
     except Unanswered:
@@ -196,7 +201,7 @@ def _explained(machine: Machine) -> Iterator[None]:
         log = (machine.folder / f"{KERNEL_LOG}.log").read_text(errors="replace")
         raise explain_boot(
             kernel_log=log,
-            qemu_said=machine.last_words(),
+            qemu_output=machine.last_words(),
             is_running=machine.is_running,
             is_starved=machine.is_starved,
             kernel=str(machine.request.image),
@@ -204,16 +209,17 @@ def _explained(machine: Machine) -> Iterator[None]:
 
 
 def save_state(machine: Machine, state: Path, deadline: Deadline) -> None:
-    """Write the device state of a machine whose memory is in a shared file; the machine stands still then.
+    """Write the device state of a machine whose memory is in a shared file; the machine is stopped after it.
 
-    :raises CloningImpossibleError: this QEMU or machine type cannot.
+    :param state: the file to write.
+    :raises CloningImpossibleError: this QEMU or machine type cannot save its state.
     """
     monitor = machine.monitor(deadline)
     handle = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        # Not stopped first: migration stops the guest itself, and a clone then runs without being told to.
+        # Not stopped before: migration stops the guest itself, and a clone then runs without a command to continue.
         _set_capabilities(machine, deadline)
-        monitor.hand_over("state", handle, deadline=deadline)
+        monitor.pass_file("state", handle, deadline=deadline)
         monitor.execute("migrate", deadline=deadline, uri="fd:state")
         monitor.wait_for_migration(deadline=deadline)
     except RefusedError as error:
@@ -224,7 +230,7 @@ def save_state(machine: Machine, state: Path, deadline: Deadline) -> None:
 
 
 def _require_room(folder: Path) -> None:
-    """Blame neither the kernel nor QEMU for a full disk: a guest whose memory file cannot grow ends by SIGBUS.
+    """Check for a full disk: QEMU ends by SIGBUS when its memory file cannot grow, and the kernel is not at fault.
 
     :raises HostError: the disk of that folder is full.
     """
@@ -234,37 +240,38 @@ def _require_room(folder: Path) -> None:
         raise HostError(
             "no space left on the disk for the memory of a guest",
             evidence=f"{left:.1f} MiB left in {folder.parent}",
-            remedy="free some space ('harness clean' shows what the store holds); a guest may need "
+            remedy="free some space ('harness clean' lists the content of the store); a guest may need "
             "all the memory of its machine type there, 256 MiB for q35",
         )
 
 
 def _take_state(machine: Machine, state: int, deadline: Deadline) -> None:
-    """Let a machine that waits for it have the device state in that file.
+    """Load device state into a machine that waits for it.
 
-    :raises HostError: QEMU does not take it.
+    :param state: file descriptor of the state.
+    :raises HostError: QEMU cannot load it.
     """
     try:
         monitor = machine.monitor(deadline)
         _set_capabilities(machine, deadline)
         monitor.execute("migrate-incoming", deadline=deadline, uri=f"fd:{state}")
-        # What is typed before the serial ports have their state would be overwritten by it.
+        # Input that is typed before the serial ports are loaded would be overwritten.
         monitor.wait_for_migration(deadline=deadline)
     except (HostError, RefusedError) as error:
         raise HostError(
-            "QEMU does not take the template's state, so that no machine can be cloned",
+            "QEMU cannot load the state of the template, so no machine can be cloned",
             evidence=machine.last_words() or str(error),
-            remedy="let the template be made anew: harness clean --remove template",
+            remedy="make the template again: harness clean --remove template, then retry",
         ) from None
 
 
 def _set_capabilities(machine: Machine, deadline: Deadline) -> None:
-    """Send device state only (memory is in the file), and announce the end of the migration."""
+    """Set the migration to send device state only (memory is in the file) and to report its end by an event."""
     wanted = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
     machine.monitor(deadline).execute("migrate-set-capabilities", deadline=deadline, capabilities=wanted)
 
 
-def _keep_logs(folder: Path, place: Path) -> None:
-    place.mkdir(parents=True, exist_ok=True)
+def _keep_logs(folder: Path, kept: Path) -> None:
+    kept.mkdir(parents=True, exist_ok=True)
     for log in folder.glob("*.log"):
-        (place / log.name).write_bytes(log.read_bytes())
+        (kept / log.name).write_bytes(log.read_bytes())

@@ -1,14 +1,15 @@
-"""When which bytes went over which wire of a machine, so that its logs can be read side by side. Pure.
+"""Record when bytes went over the wires of a machine, so that its logs can be read side by side. Pure.
 
-The log of a wire holds its bytes and no times. ``wires.times``, beside the logs, says of each stretch of bytes when it
-came: a first line with the format and the epoch, then a line a stretch, in the order in which they came::
+The log of a wire holds its bytes without times. ``wires.times``, beside the logs, holds the time of each stretch of
+bytes: a first line with the format and the epoch, then a line for each stretch, in the order of their arrival::
 
     times 1 1795305043.924
     118 admin > 31
     131 admin < 12
 
-Milliseconds since the epoch of the first line, the port, ``>`` for what was typed and ``<`` for what came, and how many
-bytes. The stretches of a port are its log, one after the other. What comes within a few milliseconds is one stretch.
+Each line has the milliseconds since the epoch of the first line, the port, ``>`` for input or ``<`` for output, and the
+number of bytes. The stretches of a port, one after the other, are its log. Bytes that come within a few milliseconds
+are one stretch.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _TOGETHER_MILLISECONDS = 5
 _WAYS = frozenset("<>")
 _WHOLE = re.compile(r"(?:[0-9]{1,12} [a-z]+ [<>] [0-9]{1,12}\n)*")
 STRETCH_LIMIT = 20_000
-"""No more are kept: what comes after has the time of the last one of its port."""
+"""Largest number of stretches; later bytes get the time of the last stretch of their port."""
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Bytes that went over one wire together; it may still grow."""
+    """Bytes that went over one wire at one time; more may be added."""
 
     milliseconds: int
     port: str
@@ -38,9 +39,9 @@ class _Stretch:
 
 
 class Moments:
-    """The stretches of one machine, gathered as they come.
+    """The stretches of one machine, collected as they come.
 
-    :param epoch: the first moment, seconds since the epoch (UTC).
+    :param epoch: start of the machine, in seconds since the epoch (UTC).
     """
 
     def __init__(self, epoch: float) -> None:
@@ -49,7 +50,13 @@ class Moments:
         self._newest: dict[str, _Stretch] = {}
 
     def add(self, port: str, size: int, *, milliseconds: int, is_typed: bool = False) -> None:
-        """Some bytes went over a wire at that time."""
+        """Add bytes that went over a wire.
+
+        :param port: name of the port.
+        :param size: number of bytes.
+        :param milliseconds: time since the start of the machine.
+        :param is_typed: whether the bytes were input of the guest.
+        """
         last = self._stretches[-1] if self._stretches else None
         if (
             last is not None
@@ -66,7 +73,7 @@ class Moments:
         self._stretches.append(one)
 
     def render(self) -> str:
-        """The text of ``wires.times``."""
+        """Render the text of ``wires.times``."""
         lines = (
             f"{one.milliseconds} {one.port} {'>' if one.is_typed else '<'} {one.size}\n" for one in self._stretches
         )
@@ -75,12 +82,11 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """When the bytes of one port's log came, stretch by stretch.
+    """The times of the bytes in one port's log.
 
-    :param moments: milliseconds since the machine's first moment.
-    :param begins: where in the log each stretch begins,
-        and at last where the last one ends.
-    :param typed: where the typed ones begin, with their moments.
+    :param moments: time of each stretch, in milliseconds since the start of the machine.
+    :param begins: offset in the log where each stretch begins, and last the offset where the last one ends.
+    :param typed: offset and time of each stretch of input.
     """
 
     moments: Sequence[int]
@@ -89,19 +95,20 @@ class Course:
 
 
 def parse_moments(text: str) -> dict[str, Course]:
-    """The course of each port in a text that :meth:`Moments.render` made; none of a text that is none, or newer.
+    """Parse the text that :meth:`Moments.render` made.
 
-    A line that is damaged ends it: the lines before it still hold. A report reads thousands of them, so this is made of
-    few steps.
+    Reading stops at a damaged line. A report reads thousands of these files, so the parser splits the text only once.
+
+    :return: the course of each port; empty for a text of another or of a newer format.
     """
     first, _, rest = text.partition("\n")
     if not first.startswith(f"{_FORMAT} "):
         return {}
-    words = rest.split()
-    if len(words) != 4 * rest.count("\n") or not _WAYS.issuperset(words[2::4]) or not _are_numbers(words):
-        words = rest[: _WHOLE.match(rest).end()].split()  # type: ignore[union-attr]  # it matches nothing, too
-    ports = words[1::4]
-    whole = list(zip(ports, map(int, words[0::4]), words[2::4], map(int, words[3::4]), strict=True))
+    fields = rest.split()
+    if len(fields) != 4 * rest.count("\n") or not _WAYS.issuperset(fields[2::4]) or not _are_numbers(fields):
+        fields = rest[: _WHOLE.match(rest).end()].split()  # type: ignore[union-attr]  # it also matches an empty text
+    ports = fields[1::4]
+    whole = list(zip(ports, map(int, fields[0::4]), fields[2::4], map(int, fields[3::4]), strict=True))
     return {port: _course([one for one in whole if one[0] == port]) for port in dict.fromkeys(ports)}
 
 
@@ -112,5 +119,5 @@ def _course(stretches: Sequence[tuple[str, int, str, int]]) -> Course:
     return Course(moments, begins, typed)
 
 
-def _are_numbers(words: Sequence[str]) -> bool:
-    return "".join([*words[0::4], *words[3::4]] or "0").isdecimal()
+def _are_numbers(fields: Sequence[str]) -> bool:
+    return "".join([*fields[0::4], *fields[3::4]] or "0").isdecimal()

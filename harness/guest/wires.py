@@ -1,7 +1,7 @@
-"""The wires of a machine: one socket a serial port, read together.
+"""Read the wires of a machine, one socket for each serial port, together.
 
-Whoever waits for one console drains them all, so that no port ever blocks the guest, every byte is in its log file as
-it comes, and a panic ends any wait at once. One thread, no polling.
+A wait for one console reads all of them. So no port ever blocks the guest, every byte is written to its log file as it
+comes, and a panic ends any wait at once. There is one thread and no polling.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from harness.kernellog.reader import KernelLog, Splat
 
 _CHUNK_BYTES = 64 * 1024
 _KEPT_BYTES = 8 * 1024 * 1024
-"""Of a console that nobody reads no more is kept in memory; its log file has everything."""
+"""Largest unread output of a console that is kept in memory; its log file has everything."""
 
 
 class Wires:
     """The open ends of a machine's serial ports, by port name.
 
     :param sockets: connected sockets; closed with the wires.
-    :param folder: where ``<port>.log`` is written, and ``wires.times`` at the end.
+    :param folder: receives ``<port>.log``, and ``wires.times`` at the end.
     """
 
     def __init__(self, sockets: Mapping[str, socket.socket], *, folder: Path) -> None:
         self.kernel_log = KernelLog()
         self.splats: list[Splat] = []
-        """Splats of the kernel log that are complete, in the order in which they came."""
+        """Complete splats of the kernel log, in the order of their arrival."""
         self.kernel_bytes = 0
-        """Bytes of kernel log taken in."""
+        """Number of bytes of kernel log that were read."""
         self._sockets = dict(sockets)
         self._pending: dict[str, bytearray] = {name: bytearray() for name in sockets}
         self._logs = {
@@ -52,15 +52,15 @@ class Wires:
             self._selector.register(wire, selectors.EVENT_READ, name)
 
     def fileno(self) -> int:
-        """A descriptor that can be read when something has come on any wire."""
+        """Return a file descriptor that is readable when any wire has something to read."""
         return self._selector.fileno()
 
     def is_open(self, name: str) -> bool:
-        """Whether the other end of that port is still there."""
+        """Return whether the other end of a port is still open."""
         return name in self._sockets
 
     def pump(self, deadline: Deadline) -> bool:
-        """Wait for something on any wire and take it in; False when the deadline came first or all are closed."""
+        """Wait for output on any wire and read it; return False when the deadline passed or all wires are closed."""
         if not self._sockets:
             return False
         ready = self._select(deadline)
@@ -69,26 +69,26 @@ class Wires:
         return bool(ready)
 
     def drain(self, deadline: Deadline) -> None:
-        """Take in what has come already, without waiting; to the very end where the other end is closed."""
+        """Read the output that has already come, without waiting; a closed wire is read to its end."""
         while self.pump(Deadline.after(0)) and not deadline.is_past:
             pass
 
     def unread(self, name: str) -> int:
-        """How many bytes came on a wire that nobody took yet."""
+        """Return the number of bytes of a wire that :meth:`take` has not returned yet."""
         return len(self._pending[name])
 
     def take(self, name: str, size: int) -> bytes:
-        """Up to ``size`` bytes of what came on a wire; empty when there is nothing."""
+        """Return up to ``size`` bytes of a wire; empty when there are none."""
         pending = self._pending[name]
         data = bytes(pending[:size])
         del pending[:size]
         return data
 
     def send(self, name: str, data: bytes, *, deadline: Deadline) -> None:
-        """Send all of ``data``; what was typed stands in the log too, as on a terminal.
+        """Send all of ``data``; the input is written to the log of the port as well.
 
-        :raises BrokenPipeError: the other end is gone.
-        :raises TimeoutError: it took nothing before the deadline.
+        :raises BrokenPipeError: the other end is closed.
+        :raises TimeoutError: the guest did not read it before the deadline.
         """
         if self.is_open(name):
             self._log(name, data, is_typed=True)
@@ -99,7 +99,7 @@ class Wires:
             try:
                 left = left[self._sockets[name].send(left) :]
             except BlockingIOError:
-                # The guest reads slowly; while it does, what it says must go on flowing.
+                # The guest reads slowly; its output must still be read meanwhile.
                 self._await_room(name, deadline)
 
     def close(self) -> None:
@@ -112,24 +112,27 @@ class Wires:
         for log in self._logs.values():
             os.close(log)
         if self._logs:
-            with contextlib.suppress(OSError):  # as for the logs
+            with contextlib.suppress(OSError):  # a full disk, as for the logs
                 self._times.write_text(self._moments.render())
         self._logs.clear()
 
     def _await_room(self, name: str, deadline: Deadline) -> None:
-        """Wait until a port takes more or is closed. :raises TimeoutError: neither before the deadline."""
+        """Wait until a port accepts more bytes or is closed.
+
+        :raises TimeoutError: neither before the deadline.
+        """
         wire = self._sockets[name]
         self._selector.modify(wire, selectors.EVENT_READ | selectors.EVENT_WRITE, name)
         try:
             while self.is_open(name) and not self._has_room(name, deadline):
                 if deadline.is_past:
-                    raise TimeoutError(f"the guest takes no input on {name}")
+                    raise TimeoutError(f"the guest reads no input from {name}")
         finally:
             if self.is_open(name):
                 self._selector.modify(wire, selectors.EVENT_READ, name)
 
     def _has_room(self, name: str, deadline: Deadline) -> bool:
-        """Take in what comes until the deadline or until something did; whether that port takes more."""
+        """Wait for any wire until the deadline, read what came, and return whether the port accepts more bytes."""
         has_room = False
         for key, events in self._select(deadline):
             if events & selectors.EVENT_READ:
@@ -166,6 +169,6 @@ class Wires:
     def _log(self, name: str, data: bytes, *, is_typed: bool = False) -> None:
         milliseconds = int((time.monotonic() - self._began) * 1000)
         self._moments.add(name, len(data), milliseconds=milliseconds, is_typed=is_typed)
-        # A full disk must not end a case that goes well: the run folder complains when the record is written.
+        # A full disk must not end a case: the error is reported when the record is written to the run folder.
         with contextlib.suppress(OSError):
             os.write(self._logs[name], data)

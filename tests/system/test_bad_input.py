@@ -181,7 +181,7 @@ def test_kvm_that_is_not_there_is_told(host: Host, built: str) -> None:
     """Whoever forces KVM learns why it cannot be had."""
     told = host.run(host.write("kernel", images.bzimage()), "--accel", "kvm", HARNESS_STORE=built)
 
-    told.require_error(ExitStatus.USAGE, "--accel kvm: KVM is not to be had on this host", "/dev/kvm")
+    told.require_error(ExitStatus.USAGE, "--accel kvm: KVM is not available on this host", "/dev/kvm")
     assert not host.runs
 
 
@@ -229,7 +229,7 @@ def test_a_host_without_qemu_is_told(host: Host) -> None:
     ("script", "words"),
     [
         ('echo "QEMU emulator version 5.2.0 (Debian)"', ["is too old: version 6.0 or newer", "5.2.0"]),
-        ('echo "what?"', ["does not say its version", "what?"]),
+        ('echo "what?"', ["does not print its version", "what?"]),
         ('echo "cannot load libfoo.so" >&2; exit 127', ["failed with status 127", "cannot load libfoo.so"]),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_kernel_that_says_nothing_is_the_kernels_fault(host: Host) -> None:
     record = load_run(host.results / "latest")
     suite = next(iter(JUnitXml.fromfile(str(host.results / "latest/junit.xml"))))
 
-    told.require_error(ExitStatus.DIFFERS, "said nothing on its serial console", "CONFIG_SERIAL_8250_CONSOLE=y")
+    told.require_error(ExitStatus.DIFFERS, "printed nothing on its serial console", "CONFIG_SERIAL_8250_CONSOLE=y")
     assert [case.outcome for case in record.cases] == [Outcome.KERNEL]
     assert (suite.tests, suite.failures, suite.errors) == (1, 1, 0)
 
@@ -366,7 +366,7 @@ def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     told = host.run(distribution_kernel(), HARNESS_STORE=str(Store.default().folder))
 
     told.require_error(
-        ExitStatus.DIFFERS, "came up but did not run the guest's /init", "CONFIG_BLK_DEV_INITRD", "Unable to mount root"
+        ExitStatus.DIFFERS, "booted but did not run the guest's /init", "CONFIG_BLK_DEV_INITRD", "Unable to mount root"
     )
     assert (host.results / "latest/failed-boots").is_dir()
 

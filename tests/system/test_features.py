@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError
 from harness.base.store import Store, digest_of
 from harness.guest import features
-from harness.guest.features import find_lacking, read_lacking
+from harness.guest.features import find_missing, read_missing
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, parse_machine_type
 from harness.guest.template import Template, cloned
@@ -31,7 +31,7 @@ def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
     """A kernel of this decade has every feature that a case may need."""
     deadline = Deadline.after(30)
 
-    assert read_lacking(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
+    assert read_missing(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
 
 
 @pytest.mark.guest
@@ -45,7 +45,7 @@ def test_what_is_not_there_is_found(machine: Machine) -> None:
     admin.run(hide, deadline=deadline)
     admin.run('nsctl() { echo "$1(0) = -1 ENOSYS"; }', deadline=deadline)
 
-    assert read_lacking(admin, FEATURES, deadline=deadline) == tuple(one.word for one in FEATURES)
+    assert read_missing(admin, FEATURES, deadline=deadline) == tuple(one.word for one in FEATURES)
 
 
 @pytest.mark.guest
@@ -55,7 +55,7 @@ def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
     for name in ("first", "second"):
         lease = pipeline.machine(prepared, folder=tmp_path / name, deadline=Deadline.after(60))
 
-        assert find_lacking(Context(store, Deadline.after(60)), "abc", FEATURES, lease) == prepared.lacking == ()
+        assert find_missing(Context(store, Deadline.after(60)), "abc", FEATURES, lease) == prepared.lacking == ()
     assert (tmp_path / "first").is_dir()
     assert not (tmp_path / "second").exists()
 
@@ -65,7 +65,7 @@ def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, 
     """Where there is no template to clone, one boot answers."""
     lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))
 
-    assert find_lacking(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", FEATURES, lease) == ()
+    assert find_missing(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", FEATURES, lease) == ()
 
 
 def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
     questions = [part for one in FEATURES for part in (one.word, one.probe)]
     store.remember("guest-features", digest_of("abc", *questions), {"lacking": ["clone3", "from the future"]})
 
-    assert find_lacking(Context(store, Deadline.after(9)), "abc", FEATURES, lease) == ("clone3",)
-    assert find_lacking(Context(store, Deadline.after(9)), "other", (), lease) == ()
+    assert find_missing(Context(store, Deadline.after(9)), "abc", FEATURES, lease) == ("clone3",)
+    assert find_missing(Context(store, Deadline.after(9)), "other", (), lease) == ()
     with pytest.raises(HostError):
-        find_lacking(Context(store, Deadline.after(9)), "abc", FEATURES[:2], lease)
+        find_missing(Context(store, Deadline.after(9)), "abc", FEATURES[:2], lease)
 
 
 @pytest.mark.boot
@@ -94,4 +94,4 @@ def test_a_probe_that_never_returns_is_the_suites_fault(
     lease = pipeline.machine(prepared, folder=tmp_path / "machine", deadline=Deadline.after(60))
 
     with pytest.raises(CaseError, match="the probe of the feature stuck does not return"):
-        find_lacking(Context(Store(tmp_path / "store"), Deadline.after(60)), "abc", wrong, lease)
+        find_missing(Context(Store(tmp_path / "store"), Deadline.after(60)), "abc", wrong, lease)

@@ -135,7 +135,7 @@ def test_no_new_processes_in_qemu(machine: Machine) -> None:
     status = Path(f"/proc/{machine.pid}/status").read_text()
 
     assert "Seccomp:\t2" in status
-    assert "-sandbox" in machine.words
+    assert "-sandbox" in machine.argv
 
 
 def test_a_killed_harness(prepared: Prepared, tmp_path: Path) -> None:

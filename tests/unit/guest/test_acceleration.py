@@ -98,7 +98,7 @@ def test_forced(forced: Acceleration, device: Path, tmp_path: Path) -> None:
     """What the user asks for is taken without a race, and nothing is remembered."""
     verdict = choose(tmp_path, device=device, forced=forced)
 
-    assert verdict == AccelerationVerdict(forced, f"asked for by --accel {forced}")
+    assert verdict == AccelerationVerdict(forced, f"set by --accel {forced}")
     assert not (tmp_path / "store").exists()
 
 
@@ -109,7 +109,7 @@ def test_forced_and_not_to_be_had(tmp_path: Path) -> None:
     forced = choose(tmp_path, device=tmp_path / "none", forced=Acceleration.TCG)
 
     assert "does not exist" in caught.value.evidence
-    assert "leave --accel out" in caught.value.remedy
+    assert "omit --accel" in caught.value.remedy
     assert forced.acceleration is Acceleration.TCG
 
 
@@ -119,7 +119,7 @@ def test_a_host_on_which_qemu_does_not_start(device: Path, tmp_path: Path) -> No
     again = choose(tmp_path, device=device)
 
     assert verdict.acceleration is Acceleration.TCG
-    assert verdict.evidence.startswith("raced, and nothing came up: ")
+    assert verdict.evidence.startswith("no kernel booted in the race: ")
     assert "tcg: the program /no/such/qemu cannot be started" in verdict.evidence
     assert again == verdict
 
@@ -143,7 +143,9 @@ def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: Boot
     verdict = race(candidates, folder=tmp_path / "race", deadline=Deadline.after(60))
 
     assert verdict.acceleration is sound
-    assert verdict.evidence == (f"raced: {sound} booted in {verdict.seconds:.1f} s; {other} had not come up by then")
+    assert verdict.evidence == (
+        f"{sound} won the race and booted in {verdict.seconds:.1f} s; {other} had not booted by then"
+    )
     assert 0 < verdict.seconds < 60
     assert "Linux version" in (tmp_path / "race" / sound / "kernel.log").read_text()
     assert not list((tmp_path / "race").glob("*/memory"))
@@ -153,7 +155,7 @@ def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: Boot
 def test_nobody_comes_up(silent: BootRequest, tmp_path: Path) -> None:
     """When no candidate comes up in time, the error says of each how it failed, and where the logs are."""
     candidates = dict.fromkeys(Acceleration, silent)
-    with pytest.raises(HostError, match="no kernel comes up") as caught:
+    with pytest.raises(HostError, match="no kernel boots") as caught:
         race(candidates, folder=tmp_path / "race", deadline=Deadline.after(1))
 
     assert sorted(caught.value.evidence.splitlines()) == [
@@ -181,5 +183,5 @@ def test_the_verdict_is_remembered(device: Path, prepared: Prepared, tmp_path: P
         assert "kvm: no prompt after 0 s (machine lost): " in verdict.evidence
         assert "failed to initialize kvm" in verdict.evidence
     assert known == verdict
-    assert elsewhere.evidence.startswith("raced, and nothing came up")
-    assert forgotten.evidence.startswith("raced, and nothing came up")
+    assert elsewhere.evidence.startswith("no kernel booted in the race")
+    assert forgotten.evidence.startswith("no kernel booted in the race")

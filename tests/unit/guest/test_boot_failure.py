@@ -19,11 +19,15 @@ WARNED = (
 
 
 def explained(
-    kernel_log: str, *, qemu_said: str = "", is_running: bool = True, is_starved: bool = False
+    kernel_log: str, *, qemu_output: str = "", is_running: bool = True, is_starved: bool = False
 ) -> HarnessError:
     """The error for a boot that went so."""
     return explain_boot(
-        kernel_log=kernel_log, qemu_said=qemu_said, is_running=is_running, kernel="/k/vmlinuz", is_starved=is_starved
+        kernel_log=kernel_log,
+        qemu_output=qemu_output,
+        is_running=is_running,
+        kernel="/k/vmlinuz",
+        is_starved=is_starved,
     )
 
 
@@ -45,8 +49,8 @@ def test_a_silent_kernel(kernel_log: str) -> None:
     error = explained(kernel_log)
 
     assert isinstance(error, SeriesError)
-    assert error.what == "the kernel /k/vmlinuz said nothing on its serial console"
-    assert error.evidence == "not one byte came on ttyS0"
+    assert error.what == "the kernel /k/vmlinuz printed nothing on its serial console"
+    assert error.evidence == "ttyS0 printed nothing"
     assert "CONFIG_SERIAL_8250_CONSOLE=y" in error.remedy
 
 
@@ -62,20 +66,20 @@ def test_a_silent_kernel(kernel_log: str) -> None:
 )
 def test_qemu_refuses_the_image(said: str) -> None:
     """An image that QEMU does not take is the user's mistake; its own words are the evidence."""
-    error = explained("", qemu_said=said, is_running=False)
+    error = explained("", qemu_output=said, is_running=False)
 
     assert isinstance(error, UsageError)
-    assert error.what == "QEMU does not take /k/vmlinuz for a kernel"
+    assert error.what == "/k/vmlinuz is not a kernel image that QEMU can boot"
     assert error.evidence == said
     assert "bzImage" in error.remedy
 
 
 def test_qemu_ends_by_itself() -> None:
     """A QEMU that complains and ends before the kernel said anything is the host's fault."""
-    error = explained("", qemu_said="Could not access KVM kernel module: Permission denied", is_running=False)
+    error = explained("", qemu_output="Could not access KVM kernel module: Permission denied", is_running=False)
 
     assert isinstance(error, HostError)
-    assert error.what == "QEMU ended before the kernel said anything"
+    assert error.what == "QEMU ended before the kernel printed anything"
     assert "Permission denied" in error.evidence
     assert "harness doctor" in error.remedy
 
@@ -85,7 +89,7 @@ def test_a_kernel_that_resets_before_its_first_word() -> None:
     error = explained("", is_running=False)
 
     assert isinstance(error, SeriesError)
-    assert "said nothing" in error.what
+    assert "printed nothing" in error.what
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_no_root(line: str) -> None:
     error = explained(f"{CAME_UP}[    1.000000] {line}\n", is_running=False)
 
     assert isinstance(error, SeriesError)
-    assert error.what == "the kernel /k/vmlinuz came up but did not run the guest's /init"
+    assert error.what == "the kernel /k/vmlinuz booted but did not run the guest's /init"
     assert error.evidence.splitlines()[-1].endswith(line)
     assert len(error.evidence.splitlines()) == 15
     assert "CONFIG_BLK_DEV_INITRD" in error.remedy
@@ -133,17 +137,17 @@ def test_a_splat_and_no_shells() -> None:
     error = explained(WARNED + CAME_UP)
 
     assert isinstance(error, SeriesError)
-    assert "did not bring up the guest's three shells in time, having said: WARNING: " in error.what
+    assert "did not start the guest's three shells in time and printed: WARNING: " in error.what
     assert "copy_cgroup_ns" in error.evidence
     assert error.evidence.splitlines()[-1].endswith("line 39")
 
 
 def test_the_machine_ended() -> None:
     """A machine that ended for no reason that the log gives shows its last lines and QEMU's words."""
-    error = explained(CAME_UP, qemu_said="qemu: hardware error", is_running=False)
+    error = explained(CAME_UP, qemu_output="qemu: hardware error", is_running=False)
 
     assert isinstance(error, SeriesError)
-    assert error.what == "the machine ended before the guest's shells were ready (/k/vmlinuz)"
+    assert error.what == "the machine of /k/vmlinuz ended before the guest's shells were ready"
     assert error.evidence.splitlines()[-2:] == ["[    0.000039] line 39", "qemu: hardware error"]
 
 
@@ -164,6 +168,6 @@ def test_no_shells_in_time() -> None:
     error = explained(CAME_UP)
 
     assert isinstance(error, SeriesError)
-    assert error.what == "the kernel /k/vmlinuz did not bring up the guest's three shells in time"
+    assert error.what == "the kernel /k/vmlinuz did not start the guest's three shells in time"
     assert error.evidence.splitlines()[0].endswith("line 25")
     assert "--boot-seconds" in error.remedy

@@ -83,7 +83,7 @@ def test_something_else(script: str, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
         find(tmp_path)
 
-    assert caught.value.what == f"{program} does not say its version"
+    assert caught.value.what == f"{program} does not print its version"
     assert "apt-get install" in caught.value.remedy
 
 

@@ -127,7 +127,7 @@ def test_the_bound_keeps_head_and_tail(sizes: list[int], step: int, head: int, t
         passed = through(bound, output + END, step=step)
         bound.restart()
         missing = size - head - tail
-        gap = b"\n[%d bytes left out here; the log of this console has them]\n" % missing if missing > 0 else b""
+        gap = b"\n[%d bytes left out; the log of this console has them]\n" % missing if missing > 0 else b""
 
         assert passed == output[:head] + gap + output[max(head, size - tail) :] + END
 
@@ -138,7 +138,7 @@ def test_what_is_awaited_passes() -> None:
     bound.awaited = re.compile(rb"Proceed\?")
     passed = through(bound, b"0123456789" + b"x" * 30 + b"tailtailProceed? ", step=5)
 
-    assert passed == b"0123456789\n[30 bytes left out here; the log of this console has them]\ntailtailProceed? "
+    assert passed == b"0123456789\n[30 bytes left out; the log of this console has them]\ntailtailProceed? "
 
 
 def test_nothing_else_passes() -> None:
@@ -148,7 +148,7 @@ def test_nothing_else_passes() -> None:
     released = bound.release()
 
     assert passed == b"0123456789"
-    assert released == b"\n[10000 bytes left out here; the log of this console has them]\ntailtail"
+    assert released == b"\n[10000 bytes left out; the log of this console has them]\ntailtail"
     assert bound.release() == b""
 
 

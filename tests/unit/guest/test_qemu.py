@@ -28,7 +28,7 @@ def command_line(*, acceleration: Acceleration, clones: bool, text: str = Q35) -
     )
     ports = {name: number for number, name in enumerate(qemu.PORT_NAMES, 10)}
     backing = Backing(Path("/store/memory"), is_shared=not clones)
-    return "".join(f"{word}\n" for word in request.words(backing, ports, 20, waits=clones))
+    return "".join(f"{word}\n" for word in request.argv(backing, ports, 20, waits=clones))
 
 
 @pytest.mark.parametrize(

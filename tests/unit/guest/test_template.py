@@ -145,7 +145,7 @@ def test_a_template_that_is_damaged(template: Template, tmp_path: Path) -> None:
     ):
         pass
 
-    assert "does not take the template's state" in caught.value.what
+    assert "cannot load the state of the template" in caught.value.what
     assert "qemu-system-x86_64: " in caught.value.evidence
     assert "harness clean" in caught.value.remedy
 
@@ -221,7 +221,7 @@ def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
         prepare_template(Context(Store(tmp_path / "s"), soon()), KEY, request, failed_boots=tmp_path / "failed")
 
     assert isinstance(error, SeriesError)
-    assert error.what == f"the kernel {image} said nothing on its serial console"
+    assert error.what == f"the kernel {image} printed nothing on its serial console"
     assert "CONFIG_SERIAL_8250_CONSOLE" in error.remedy
     assert caught.value.what == error.what
     assert sorted(path.name for path in (tmp_path / "failed").iterdir()) == ["boot-1", "boot-2"]
@@ -294,7 +294,7 @@ def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
     error = failure(replace(request, boot_seconds=4), tmp_path)
 
     assert isinstance(error, SeriesError)
-    assert "did not bring up the guest's three shells in time" in error.what
+    assert "did not start the guest's three shells in time" in error.what
     assert "[ " in error.evidence
 
 

@@ -1,4 +1,4 @@
-"""Hold patterns of lines against lines: do they fit, and if not, which belong together. Pure.
+"""Match lines with patterns, and align those that do not match as a whole. Pure.
 
 A pattern is a :class:`~harness.session.varying.LinePattern`, or None for any number of lines.
 """
@@ -14,25 +14,25 @@ from harness.session.varying import Bindings, LinePattern
 Patterns = Sequence[LinePattern | None]
 
 WAYS_LIMIT = 64
-"""Ways to bind tokens that are followed at one place of the patterns; of more, the earliest of the output are kept."""
+"""Largest number of token bindings that are followed at one position; beyond it, those that began first are kept."""
 ALIGNMENT_LIMIT = 4_000_000
-"""Pairs of pattern and line beyond which lines that differ are not put side by side any more."""
+"""Largest number of pairs of pattern and line for which lines that differ are aligned."""
 
 
 def fit(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> Bindings | None:
-    """Hold lines against patterns.
+    """Match lines with patterns.
 
-    All ways to divide the lines are followed at once, so that the time grows with the number of lines and not with that
-    of the divisions. Where several fit, that counts in which each run of any lines ends earliest.
+    All divisions of the lines are followed at once, so the time grows with the number of lines and not with the number
+    of divisions. If several match, the one is used in which each run of any lines ends earliest.
 
-    :returns: the bindings with what the lines taught; None where they do not fit.
+    :return: the bindings with those that the lines add; None if the lines do not match.
     """
     solid = [pattern for pattern in patterns if pattern]
     loose = _loose_places(patterns)
     places: dict[int, dict[Bindings, None]] = {0: {bindings: None}}
     for line in lines:
         reached: dict[int, dict[Bindings, None]] = {}
-        for at in sorted(places, reverse=True):  # ways that have waited in a run of any lines for longer come first
+        for at in sorted(places, reverse=True):  # bindings that began earlier in a run of any lines come first
             if at in loose and places[at]:
                 reached[at] = places[at]
             seen = solid[at].match(line) if at < len(solid) else None
@@ -46,7 +46,7 @@ def fit(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> Binding
 
 
 def _loose_places(patterns: Patterns) -> frozenset[int]:
-    """The places of a list of patterns without its runs of any lines where there was such a run."""
+    """Return the positions of runs of any lines, in the list of patterns without them."""
     places: set[int] = set()
     solid = 0
     for pattern in patterns:
@@ -64,14 +64,14 @@ def _advance(
     ways: Sequence[Bindings | None],
     loose: frozenset[int],
 ) -> None:
-    """Let ways that a line fits go on to the next place."""
+    """Move the bindings under which a line matches to the next position."""
     following = reached.setdefault(at + 1, {})
     for way in ways:
         if way is None or way in following or len(following) >= WAYS_LIMIT:
             continue
         following[way] = None
         if at + 1 in loose:
-            # Who has come to a run of any lines can do all that one can who lags behind with the same bindings.
+            # At a run of any lines, the same bindings at an earlier position can reach nothing more.
             for behind in [place for place in places if place <= at]:
                 places[behind].pop(way, None)
     if not following:
@@ -82,9 +82,9 @@ def _advance(
 class AlignedBlock:
     """A piece of an alignment: patterns and lines without a partner, then a pattern that has one.
 
-    :param patterns: the patterns without a partner.
-    :param lines: the lines without a partner.
-    :param partners: pattern and line that belong together; None at the end.
+    :param patterns: positions of the patterns without a partner.
+    :param lines: positions of the lines without a partner.
+    :param partners: positions of a pattern and the line that matches it; None at the end.
     """
 
     patterns: range
@@ -93,9 +93,9 @@ class AlignedBlock:
 
 
 def align(patterns: Patterns, lines: Sequence[str], bindings: Bindings) -> tuple[tuple[AlignedBlock, ...], Bindings]:
-    """Put patterns and lines that do not fit as a whole side by side.
+    """Align patterns and lines that do not match as a whole.
 
-    :returns: the stretches from the first to the last line, and the bindings that the partners taught.
+    :return: the blocks from the first to the last line, and the bindings with those that the partners add.
     """
     partners: list[tuple[int, int]] = []
     for at, line_at in _candidates(patterns, lines):
@@ -117,7 +117,7 @@ def _stretches(partners: Sequence[tuple[int, int]], patterns: int, lines: int) -
 
 
 def _candidates(patterns: Patterns, lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Pairs that may belong together, in order: the same start, the same end, and what difflib finds between."""
+    """Yield pairs that may match, in order: the common start, the pairs that difflib finds, and the common end."""
     shortest = min(len(patterns), len(lines))
     head = next((i for i in range(shortest) if not _matches(patterns[i], lines[i])), shortest)
     rest = shortest - head
@@ -136,7 +136,7 @@ def _matches(pattern: LinePattern | None, line: str) -> bool:
 
 
 def _keys(patterns: Patterns, lines: Sequence[str]) -> tuple[list[Hashable], list[Hashable]]:
-    """A key for each pattern and line, the same where they match; a run of any lines is like nothing else."""
+    """Return a key for each pattern and line, equal where they match; the key of a run of any lines is unique."""
     keys: list[Hashable] = [pattern.text if pattern else (at,) for at, pattern in enumerate(patterns)]
     shapes = {pattern.text: pattern for pattern in patterns if pattern and pattern.expression}
     plain = {pattern.text for pattern in patterns if pattern and not pattern.expression}

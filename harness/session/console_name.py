@@ -1,7 +1,4 @@
-"""The names of the guest's three shell consoles.
-
-Pure.
-"""
+"""Define the names of the guest's three shell consoles. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +11,6 @@ class ConsoleName(StrEnum):
     ADMIN = "admin"
     """The administrator of the machine: root, in the initial namespaces when the case starts."""
     INSIDE = "inside"
-    """Who goes into the namespace under test, where a case wants that beside the admin."""
+    """A second shell, which usually enters the namespace under test."""
     OBSERVER = "observer"
-    """Who looks on from the initial namespaces."""
+    """A third shell, which usually observes from the initial namespaces."""

@@ -1,7 +1,6 @@
-"""The header of a session file: ``name: value`` lines at its very top, ended by an empty line. Pure.
+"""Read the header of a session file: ``name: value`` lines at its top, ended by an empty line. Pure.
 
-A line that is indented continues the one above. A file whose first line is empty, or is no ``name: value``, has no
-header.
+An indented line continues the one above. A file whose first line is empty, or is not ``name: value``, has no header.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _PROMPT = re.compile(r'(\S+)\s+"((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt that starts a command on a console: the text, with the white space at its end."""
+    """A prompt that starts a command on a console; the text includes the white space at its end."""
 
     console: ConsoleName
     text: str
@@ -32,9 +31,9 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header says; each value as in :class:`harness.session.transcript.Transcript`.
+    """The values of a header; see :class:`harness.session.transcript.Transcript` for each.
 
-    :param fields: name of each header with its lines: first and after the last, counted from 0.
+    :param fields: name of each header with its first line and the line after its last, counted from 0.
     :param body: the first line after the header, counted from 0.
     """
 
@@ -63,12 +62,12 @@ class _Field:
 
 
 def case_error(path: str, line: int, what: str, *, evidence: str = "", remedy: str = "") -> CaseError:
-    """An error of a case file that names the place, lines counted from 1."""
+    """Make an error of a case file that names the file and the line, counted from 1."""
     return CaseError(f"{path}:{line}: {what}", evidence=evidence, remedy=remedy)
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """A remedy that lists the known words, those that resemble the given one first."""
+    """Make a hint that names the known words that resemble the given one, and all known words."""
     known = sorted(known)
     resembling = difflib.get_close_matches(word.lower(), known, n=3)
     if resembling:
@@ -81,7 +80,8 @@ def read_header(lines: Sequence[str], *, path: str, preparations: Sequence[Prepa
 
     :param lines: the file's lines.
     :param preparations: the headers that the suite of the file defines.
-    :raises CaseError: an unknown, repeated or empty header, a value that cannot be read, a line that is no header.
+    :param path: name of the file, for errors.
+    :raises CaseError: an unknown, repeated or empty header, an invalid value, or a line that is not a header.
     """
     known = _NAMES | {one.header for one in preparations} | ({_AT} if any(one.at for one in preparations) else set())
     fields, body = _split(lines, path=path, known=known)
@@ -90,11 +90,11 @@ def read_header(lines: Sequence[str], *, path: str, preparations: Sequence[Prepa
         if entry.name not in known:
             raise entry.fault(f"unknown header {entry.name!r}", remedy=_unknown_remedy(entry, known))
         if not entry.value:
-            raise entry.fault(f"header {entry.name!r} is empty", remedy="give it a value or take the line away")
+            raise entry.fault(f"header {entry.name!r} is empty", remedy="give it a value or remove the line")
         if entry.name in by_name and entry.name != "prompt":
             raise entry.fault(
-                f"header {entry.name!r} is there twice, first in line {by_name[entry.name][0].first + 1}",
-                remedy="put everything into one; a long value goes on in indented lines",
+                f"header {entry.name!r} is repeated, first in line {by_name[entry.name][0].first + 1}",
+                remedy="put everything into one; a long value continues in indented lines",
             )
         by_name.setdefault(entry.name, []).append(entry)
     one = {name: entries[0] for name, entries in by_name.items()}
@@ -115,18 +115,18 @@ def read_header(lines: Sequence[str], *, path: str, preparations: Sequence[Prepa
 _NAMES = frozenset({"title", "varies", "needs", "prompt", "timeout", "scenario", "source"})
 _AT = "at"
 CORE_HEADERS = _NAMES | {_AT}
-"""The headers of every suite: none may define one of these."""
+"""The headers of every suite; a suite cannot define one of these names."""
 
 
 def _unknown_remedy(entry: _Field, known: Iterable[str]) -> str:
     remedy = near(entry.name, known)
-    return f"{remedy}; prose on the first line needs an empty line above it" if entry.first == 0 else remedy
+    return f"{remedy}; prose in the first line needs an empty line above it" if entry.first == 0 else remedy
 
 
 def _split(lines: Sequence[str], *, path: str, known: Collection[str]) -> tuple[list[_Field], int]:
-    """Cut the header into its fields; also the first line after it."""
+    """Split the header into its fields, and return them with the number of the first line after it."""
     if lines and lines[0].startswith("\ufeff"):
-        raise case_error(path, 1, "the file starts with a byte order mark", remedy="save it as UTF-8 without one")
+        raise case_error(path, 1, "the file starts with a byte order mark", remedy="save it as UTF-8 without it")
     if not lines or not _FIELD.fullmatch(lines[0].rstrip()):
         _refuse_late_header(lines, path=path, known=known)
         return [], 0
@@ -142,8 +142,8 @@ def _split(lines: Sequence[str], *, path: str, known: Collection[str]) -> tuple[
         elif found := _FIELD.fullmatch(line):
             fields.append(_Field(path, found[1], (found[2] or "").strip(), number, number + 1))
         else:
-            remedy = "end the header with an empty line; a long value goes on in indented lines"
-            raise case_error(path, number + 1, "no header line", evidence=line, remedy=remedy)
+            remedy = "end the header with an empty line; a long value continues in indented lines"
+            raise case_error(path, number + 1, "the line is not a header", evidence=line, remedy=remedy)
     return fields, len(lines)
 
 
@@ -156,12 +156,12 @@ def _refuse_late_header(lines: Sequence[str], *, path: str, known: Collection[st
             first + 1,
             "the header must start on the first line",
             evidence=lines[first].rstrip(),
-            remedy="take away the empty lines above it",
+            remedy="remove the empty lines above it",
         )
 
 
 def _requests(one: Mapping[str, _Field], preparations: Sequence[Preparation]) -> tuple[PreparationRequest, ...]:
-    """What the headers of the suite ask for, in the order of the file."""
+    """Return the preparations that the headers of the suite request, in the order of the file."""
     by_header = {preparation.header: preparation for preparation in preparations}
     at = _path(one[_AT]) if _AT in one else ""
     requests = []
@@ -175,12 +175,14 @@ def _requests(one: Mapping[str, _Field], preparations: Sequence[Preparation]) ->
 
 def _path(entry: _Field) -> str:
     if not entry.value.startswith("/") or len(entry.value.split()) != 1:
-        raise entry.fault(f"the value of {entry.name!r} is not an absolute path", remedy="write one, such as /mnt")
+        raise entry.fault(
+            f"the value of {entry.name!r} is not an absolute path", remedy="write an absolute path, such as /mnt"
+        )
     return entry.value.rstrip("/") or "/"
 
 
 def _prompts(entries: Sequence[_Field]) -> tuple[Prompt, ...]:
-    """The declared prompts; a console without any has its default one."""
+    """Read the declared prompts; a console without any has its default prompt."""
     declared = [_prompt(entry) for entry in entries]
     defaults = [
         Prompt(console, text)
@@ -192,12 +194,12 @@ def _prompts(entries: Sequence[_Field]) -> tuple[Prompt, ...]:
         other = owner.setdefault(prompt.text.rstrip(), prompt)
         if other.console is not prompt.console:
             raise entry.fault(
-                f"prompt {prompt.text!r} is also that of {other.console}",
+                f"prompt {prompt.text!r} is also a prompt of {other.console}",
                 remedy=f"declare another prompt for one of them, such as `prompt: {other.console} "
                 f'"{DEFAULT_PROMPTS[other.console]}"`',
             )
         if other is not prompt:
-            raise entry.fault(f"prompt {prompt.text!r} is declared twice", remedy="take one of the lines away")
+            raise entry.fault(f"prompt {prompt.text!r} is declared twice", remedy="remove one of the lines")
     by_console = {console: [p for p in (*declared, *defaults) if p.console is console] for console in ConsoleName}
     return tuple(prompt for prompts in by_console.values() for prompt in prompts)
 
@@ -205,7 +207,7 @@ def _prompts(entries: Sequence[_Field]) -> tuple[Prompt, ...]:
 def _prompt(entry: _Field) -> Prompt:
     found = _PROMPT.fullmatch(entry.value)
     if not found:
-        raise entry.fault("the prompt cannot be read", remedy='write `prompt: admin "root@host:~# "`, quotes as here')
+        raise entry.fault("the prompt is invalid", remedy='write `prompt: admin "root@host:~# "`, with quotes')
     if found[1] not in set(ConsoleName):
         raise entry.fault(f"unknown console {found[1]!r}", remedy=near(found[1], ConsoleName))
     text = re.sub(r"\\(.)", r"\1", found[2])
@@ -219,9 +221,9 @@ def _varies(entry: _Field) -> tuple[str, ...]:
     tokens = tuple(entry.value.split())
     for token in tokens:
         if not re.search(r"[0-9]", token):
-            raise entry.fault(f"{token!r} has no digit that could vary", remedy="name numbers of the transcript")
+            raise entry.fault(f"{token!r} has no digit that could vary", remedy="name only tokens with digits")
         if tokens.count(token) > 1:
-            raise entry.fault(f"{token!r} is there twice", remedy="name each once")
+            raise entry.fault(f"{token!r} is repeated", remedy="name each token once")
     return tokens
 
 
@@ -231,5 +233,5 @@ def _timeout(entry: _Field) -> float:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds > 0):
-        raise entry.fault("the time-out is no number of seconds", remedy="write a number, such as `timeout: 20`")
+        raise entry.fault("the timeout is not a number of seconds", remedy="write a number, such as `timeout: 20`")
     return seconds

@@ -1,4 +1,4 @@
-"""Hold what a command printed against what its step expects. Pure."""
+"""Compare the output of a command with the output that its step expects. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from harness.session.varying import Bindings, LinePattern, line_pattern, substit
 __all__ = ["Bindings", "Sighting", "StepMatch", "is_played", "match_step", "substitute", "unlearned"]
 
 SHOWN_CHARACTERS = 200
-"""A line is cut to this length in the reason."""
+"""Longest part of a line that the reason quotes."""
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 class Sighting(NamedTuple):
-    """The one value of a trait under which a step's output fits; ``line`` is that of the alternative."""
+    """The only value of a trait under which a step's output matches; ``line`` is that of the alternative."""
 
     trait: str
     value: str
@@ -33,15 +33,15 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepMatch:
-    """What came of holding an output against a step.
+    """The result of comparing an output with a step.
 
-    :param fits: the output is what the step expects, under some value of each trait that it names.
-    :param bindings: those of before with what this output taught; of an output that does not fit, what the lines taught
-        that are as expected.
+    :param fits: whether the output is the expected one, under some value of each trait that the step names.
+    :param bindings: the earlier bindings with those that this output adds; in an output that does not match, only the
+        lines that match add some.
     :param sightings: the values of traits that the output shows.
-    :param diff: expected against seen, unified, with this run's numbers; empty where it fits.
-    :param difference: the first difference, in one line; empty where it fits.
-    :param line: the line of the case file where that is; 0 where it fits.
+    :param diff: unified diff of expected and seen output, with this run's numbers; empty if the output matches.
+    :param difference: the first difference, in one line; empty if the output matches.
+    :param line: the line of the case file with the first difference; 0 if the output matches.
     """
 
     fits: bool
@@ -53,11 +53,11 @@ class StepMatch:
 
     @property
     def reason(self) -> str:
-        """The first difference and its line; empty where it fits."""
+        """Return the first difference with its line; empty if the output matches."""
         return f"line {self.line}: {self.difference}" if self.difference else ""
 
     def trait_sightings(self, path: str) -> tuple[TraitSighting, ...]:
-        """The sightings as the verdict has them, with the place in the case file ``path``."""
+        """Return the sightings for the verdict, with their lines in the case file ``path``."""
         return tuple(TraitSighting(seen.trait, seen.value, f"{path}:{seen.line}") for seen in self.sightings)
 
 
@@ -68,12 +68,13 @@ def is_played(
     expected_values: Mapping[str, str] = _NO_VALUES,
     unasked: Collection[str] = (),
 ) -> bool:
-    """Tell whether a guarded step is to be played.
+    """Return whether a guarded step is to be played.
 
-    :param seen: the values of traits seen earlier in this case; they count before those of the profile.
-    :param expected_values: the profile's.
-    :param unasked: traits that an earlier step of this case would have shown, had it been played. What builds on such
-        a step makes no sense without it, whatever the profile says.
+    :param guard: the guard of the step; None for a step without a guard.
+    :param seen: the values of traits that were seen earlier in this case; they override those of the profile.
+    :param expected_values: the values of the profile.
+    :param unasked: traits that only a step that was not played could have shown. A step that depends on such a step is
+        not played, whatever the profile expects.
     """
     if guard is None or guard.trait in seen:
         return guard is None or seen[guard.trait] == guard.value
@@ -83,11 +84,12 @@ def is_played(
 def match_step(
     step: Step, output: str, bindings: Bindings, *, expected_values: Mapping[str, str] = _NO_VALUES
 ) -> StepMatch:
-    """Hold an output against a step.
+    """Compare an output with the expectation of a step.
 
-    :param output: what the console printed, as text; line ends, escape sequences and white space at the end of lines do
-        not count, nor do a shell's notices about jobs.
-    :param expected_values: the profile's values of traits: they decide which alternative a mismatch is shown against.
+    :param output: the output as text; line ends, escape sequences, white space at the end of lines and a shell's
+        notices about jobs are ignored.
+    :param bindings: the meaning of tokens that earlier outputs have shown.
+    :param expected_values: the profile's values of traits; the diff of a mismatch shows these alternatives.
     """
     lines = without_trailing_blanks(line for line in read_output(output) if not is_job_notice(line))
     fitting: list[tuple[Mapping[str, str], Bindings]] = []
@@ -107,10 +109,10 @@ def match_step(
 def branches(
     expected: Sequence[Expected], preferred: Mapping[str, str]
 ) -> Iterator[tuple[Mapping[str, str], tuple[ExpectedLine, ...]]]:
-    """The outputs that a step expects, one for each combination of values of the traits that it names.
+    """Yield the outputs that a step expects, one for each combination of values of the traits that it names.
 
-    The combination of the preferred values comes first, then the order of the file. All choices of one trait take the
-    same value; one that has no alternative for it stands for no lines.
+    The combination of the preferred values comes first, then the others in the order of the file. All alternatives of
+    one trait use the same value; without an alternative for it, they add no lines.
     """
     values: dict[str, dict[str, None]] = {}
     for item in expected:
@@ -139,19 +141,19 @@ def _lines_under(expected: Sequence[Expected], values: Mapping[str, str]) -> tup
 
 
 def patterns_of(expected: Sequence[ExpectedLine], bindings: Bindings) -> Patterns:
-    """The patterns of expected lines, with the tokens of these bindings."""
+    """Return the patterns of expected lines, with the tokens of these bindings."""
     return [pattern_of(line, bindings) for line in expected]
 
 
 def pattern_of(line: ExpectedLine, bindings: Bindings) -> LinePattern | None:
-    """The pattern of one expected line; None for any lines."""
+    """Return the pattern of one expected line; None for any number of lines."""
     if line.is_any_lines:
         return None
     return LinePattern(line.text) if line.literal else line_pattern(line.text, bindings.tokens)
 
 
 def _sightings(step: Step, fitting: Sequence[Mapping[str, str]]) -> Iterator[Sighting]:
-    """The traits for which all combinations that fit agree on the value."""
+    """Yield the traits for which all matching combinations have the same value."""
     for trait in dict.fromkeys(choice.trait for choice in step.choices):
         values = {combination[trait] for combination in fitting}
         alternatives = (a for choice in step.choices if choice.trait == trait for a in choice.alternatives)
@@ -170,7 +172,7 @@ def _diff(
     wanted: list[str] = []
     for stretch in stretches:
         texts = [_shown(expected[at], bindings) for at in stretch.patterns if not expected[at].is_any_lines]
-        # Any lines that face all there is in this stretch are no difference.
+        # Any lines that stand for everything in this block are no difference.
         wanted += texts if texts or not stretch.patterns else [lines[at] for at in stretch.lines]
         if stretch.partners:
             wanted.append(lines[stretch.partners[1]])
@@ -184,7 +186,7 @@ def _first_difference(
     stretches: Sequence[AlignedBlock],
     bindings: Bindings,
 ) -> tuple[int, str]:
-    """The line of the case file with the first difference, and that difference in one line."""
+    """Return the line of the case file with the first difference, and the difference in one line."""
     number = step.line
     for stretch in stretches:
         wanted = [expected[at] for at in stretch.patterns if not expected[at].is_any_lines]
@@ -196,7 +198,7 @@ def _first_difference(
             return number, f"expected nothing more here, {seen}"
         if stretch.partners:
             number = expected[stretch.partners[0]].line
-    return step.line, "the output does not fit"
+    return step.line, "the output does not match"
 
 
 def _quoted(text: str) -> str:

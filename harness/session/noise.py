@@ -1,9 +1,9 @@
-"""What differs from run to run and says nothing of the kernel: pids, times, addresses. Pure.
+"""Mask parts of transcripts that differ from run to run whatever the kernel does: pids, times, addresses. Pure.
 
-Two transcripts of one session are compared after :meth:`Noise.quieten`; what a person is shown is the text as it was. A
-number that a transcript's ``varies`` has learned is the example's already (``session/render.py``); here are those
-that stand where nothing was learned: in outputs that did not fit, in Python cases, in reasons. A suite adds patterns of
-its own (``suite.toml``, ``[[noise]]``).
+Two transcripts of one session are compared after :meth:`Noise.quieten`; reports show the original text. A number that
+is a token of ``varies`` is already replaced by the example's (``harness/session/render.py``). The patterns here cover
+the other texts: outputs that did not match, Python cases, reasons. A suite adds patterns of its own (``suite.toml``,
+``[[noise]]``).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from functools import lru_cache
 
 _CONTEXT = 3
 _LEAST_DIGITS = 2
-"""A number of one digit is no pid of a guest that is up, and may be an exit status or a limit."""
+"""Fewest digits of a pid: a number of one digit may be an exit status or a limit, and no late process has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoisePattern:
-    """Something in a line that differs from run to run.
+    """A pattern for a part of a line that differs from run to run.
 
-    :param hint: literal text that a line must hold before it is worth a search.
-    :param pattern: a regular expression with one named group, which is left out of comparisons; what stands around the
-        group stays.
+    :param hint: literal text that a line must contain before the pattern is searched.
+    :param pattern: a regular expression with one named group, which is left out of comparisons; the text around the
+        group is compared.
     """
 
     hint: str
@@ -55,20 +55,20 @@ _OF_EVERY_SUITE = tuple(
 )
 _DIGIT = re.compile(r"[0-9]")
 _NUMBER = re.compile(r"(?<![^\W_])[0-9]{2,}(?![^\W_])")
-_TOLD_PID = re.compile(r"\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
-_ASKED_PID = re.compile(r"\$(?:[$!]|\{?(?:BASHPID|PPID)\b).*\n *([0-9]{2,})$", re.MULTILINE)
+_JOB_PID = re.compile(r"\[[0-9]+\][+-]? +([0-9]{2,})$", re.MULTILINE)
+_PRINTED_PID = re.compile(r"\$(?:[$!]|\{?(?:BASHPID|PPID)\b).*\n *([0-9]{2,})$", re.MULTILINE)
 _VARIES = re.compile(r"^varies:(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class _OwnNoise:
-    """What is noise in one transcript alone: the pids that it tells, and what its header says to vary."""
+    """Noise of one transcript: the pids that it shows, and the tokens of its header ``varies``."""
 
     pids: frozenset[str]
     shapes: re.Pattern[str] | None
 
     def mask(self, found: re.Match[str]) -> str:
-        """A number as it is, or a mark when it is a pid."""
+        """Return a mark for a number that is a pid, and any other number unchanged."""
         return "<N>" if found[0] in self.pids else found[0]
 
 
@@ -77,7 +77,7 @@ def _own_noise(transcript: str) -> _OwnNoise:
 
 
 class Noise:
-    """What is left out of comparisons: the patterns of every suite, and those of one.
+    """The patterns that are left out of comparisons: those of every suite, and those of one suite.
 
     :param more: the patterns of the suite.
     """
@@ -85,19 +85,19 @@ class Noise:
     def __init__(self, more: tuple[NoisePattern, ...] = ()) -> None:
         self._searches = tuple((one.hint, re.compile(one.pattern)) for one in (*_OF_EVERY_SUITE, *more))
         self.line = lru_cache(maxsize=1 << 16)(self._line)
-        """One line, such as a reason, without what differs from run to run."""
+        """Return one line, such as a reason, with marks for the parts that differ from run to run."""
 
     def quieten(self, transcript: str) -> list[str]:
-        """Put a mark in the place of what differs from run to run.
+        """Replace the parts that differ from run to run by marks.
 
-        :param transcript: a session file as it went, or what a Python case typed and saw.
+        :param transcript: a session file with the real output, or the log of a Python case.
         :return: the lines.
         """
         own = _own_noise(transcript)
         return [self._quieten(line, own) for line in transcript.split("\n")]
 
     def differ(self, before: str, after: str) -> bool:
-        """Say whether two transcripts differ in more than noise."""
+        """Return whether two transcripts differ in more than noise."""
         if before == after:
             return False
         old, new = before.split("\n"), after.split("\n")
@@ -108,11 +108,12 @@ class Noise:
         return any(self._quieten(one, own) != self._quieten(other, its_own) for one, other in pairs)
 
     def diff(self, before: str, after: str, *, names: tuple[str, str]) -> str:
-        """Show the difference of two transcripts as unified diff; "" when only noise differs.
+        """Return the difference of two transcripts as unified diff; "" when only noise differs.
 
-        Lines that differ by noise alone count as equal; all are shown as they were, equal ones as in ``after``.
+        Lines that differ by noise alone count as equal. The diff shows the original lines; equal ones are those of
+        ``after``.
 
-        :param names: what to call the two.
+        :param names: names of the two in the diff.
         """
         if not self.differ(before, after):
             return ""
@@ -149,16 +150,16 @@ class Noise:
 
 @lru_cache(maxsize=16)
 def noise_of(more: tuple[NoisePattern, ...]) -> Noise:
-    """Return what is left out of comparisons with these patterns of a suite; the same object for the same patterns."""
+    """Return the noise with these patterns of a suite; the same object for the same patterns."""
     return Noise(more)
 
 
 NOISE = Noise()
-"""What differs from run to run whatever the subject is."""
+"""Noise of every suite."""
 
 
 def _extent(start: int, stop: int) -> str:
-    """A range of lines as a unified diff writes it: from 1, without the length when that is 1."""
+    """Format a range of lines as in a unified diff: counted from 1, without the length if that is 1."""
     length = stop - start
     return str(start + 1) if length == 1 else f"{start + 1 if length else start},{length}"
 
@@ -170,15 +171,15 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def _pids(transcript: str) -> Iterator[str]:
-    """The numbers that the transcript itself tells to be pids: by a job's notice, or as the answer to ``echo $$``."""
+    """Yield the numbers that the transcript shows to be pids: in a job's notice, or as the output of ``echo $$``."""
     if "[" in transcript:
-        yield from _TOLD_PID.findall(transcript)
+        yield from _JOB_PID.findall(transcript)
     if "$" in transcript:
-        yield from _ASKED_PID.findall(transcript)
+        yield from _PRINTED_PID.findall(transcript)
 
 
 def _tokens(transcript: str) -> tuple[str, ...]:
-    """The header's ``varies``."""
+    """Return the tokens of the header ``varies``."""
     header, _, _ = transcript.partition("\n\n")
     found = _VARIES.search(header)
     return tuple(found[1].split()) if found else ()
@@ -186,7 +187,7 @@ def _tokens(transcript: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _shapes(tokens: tuple[str, ...]) -> re.Pattern[str] | None:
-    """What can stand in the place of a token: the same but for its numbers, which may be a digit longer or shorter."""
+    """Return a pattern for tokens: equal but for their numbers, which may be a digit longer or shorter."""
     shapes = [_shape(token) for token in tokens if not (token.isdigit() and len(token) < _LEAST_DIGITS)]
     return re.compile(r"(?<![^\W_])(?:" + "|".join(shapes) + r")(?![^\W_])") if shapes else None
 

@@ -1,4 +1,4 @@
-"""What a console printed, as lines that can be compared and written into a text file. Pure."""
+"""Convert console output to lines that can be compared and written into a text file. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE_END = re.compile(r"\r*\n|\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 
-# The states that bash's jobs.c prints for a job: its own words, and what strsignal(3) says of the signal.
+# The states that bash's jobs.c prints for a job: its own names, and the names of signals from strsignal(3).
 _NOTICE = re.compile(
     r"\[\d+\][+-]?\s+(?:Running|Done(?:\(\d+\))?|Exit \d+|Stopped(?:\(SIG\w+\))?|Terminated|Killed|Hangup|Interrupt"
     r"|Quit|Aborted|Illegal instruction|Trace/breakpoint trap|Bus error|Floating point exception|Segmentation fault"
@@ -26,11 +26,11 @@ _NOTICE = re.compile(
 
 
 def read_output(output: str) -> tuple[str, ...]:
-    """Make lines of what a console printed.
+    """Split console output into lines.
 
-    Escape sequences are taken away, CR LF and CR become line ends, other control characters are shown as ``cat -v``
-    shows them (``^@``), bytes that were no UTF-8 (lone surrogates) as ``\\xff``. White space at the end of a line and
-    empty lines at the end of the output are taken away.
+    Escape sequences are removed, CR LF and CR become line ends, other control characters are shown as ``cat -v`` shows
+    them (``^@``), bytes that were invalid UTF-8 (lone surrogates) as ``\\xff``. White space at the end of a line and
+    empty lines at the end of the output are removed.
     """
     text = _LINE_END.sub("\n", _ESCAPE.sub("", output))
     text = _CONTROL.sub(lambda found: "^" + chr(ord(found.group()) ^ 0x40), text)
@@ -39,7 +39,7 @@ def read_output(output: str) -> tuple[str, ...]:
 
 
 def without_trailing_blanks(lines: Iterable[str]) -> tuple[str, ...]:
-    """The same lines without the empty ones at the end."""
+    """Return the lines without the empty ones at the end."""
     kept = list(lines)
     while kept and not kept[-1]:
         kept.pop()
@@ -47,8 +47,8 @@ def without_trailing_blanks(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_job_notice(line: str) -> bool:
-    """Tell whether a line is a shell's notice that a job changed its state, such as ``[1]+  Terminated  sleep 100``.
+    """Return whether a line is a shell's notice that a job changed its state, such as ``[1]+  Terminated  sleep 100``.
 
-    Such notices come when the shell gets round to them. The line that starts a job (``[1] 20124``) is none.
+    The shell prints these notices at unpredictable times. The line that starts a job (``[1] 20124``) is not a notice.
     """
     return _NOTICE.fullmatch(line) is not None

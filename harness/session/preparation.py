@@ -1,4 +1,4 @@
-"""What is done on a machine before the first step of a case, by a header that the case's suite defines. Pure."""
+"""Describe the preparation of a machine before the first step of a case, by headers of the suite. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 WORDS, AT = "{words}", "{at}"
-"""What stands in a command for the words of the header, and for the path."""
+"""Placeholders in a command for the arguments of the header, and for the path."""
 
 STATUS_MISSING = 4
-"""The exit status by which a command says that the kernel does not have what was asked for."""
+"""The exit status of a command when the kernel does not have the requested feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Preparation:
 
     :param header: the name of the header.
     :param command: typed at the admin console before the first step, with ``{words}`` and ``{at}`` replaced. Status 4
-        skips the case, the output being the reason; any other status but 0 fails it.
-    :param words: a regular expression that each word must match in full.
-    :param hint: what to write, shown where a word does not match.
-    :param at: the path that ``{at}`` stands for where the case has no header ``at``; empty for a command without it.
-    :param options: pairs of a regular expression and an option of the kernel: a word that matches in full needs it.
+        skips the case, with the output as the reason; any other status but 0 fails it.
+    :param words: a regular expression that each argument must match in full.
+    :param hint: the hint for an argument that does not match.
+    :param at: the path for ``{at}`` if the case has no header ``at``; empty for a command without it.
+    :param options: pairs of a regular expression and a kernel option: an argument that matches in full needs it.
     """
 
     header: str
@@ -35,11 +35,11 @@ class Preparation:
     options: tuple[tuple[str, str], ...] = ()
 
     def fault(self, words: Iterable[str]) -> str:
-        """Say what is wrong with the words of a header; empty when nothing is."""
+        """Return the reason why arguments of the header are invalid; empty if they are valid."""
         seen: set[str] = set()
         for word in words:
             if not re.fullmatch(self.words, word):
-                return f"{self.header} does not take {word!r}"
+                return f"{self.header} does not accept {word!r}"
             if word in seen:
                 return f"{self.header} names {word!r} twice"
             seen.add(word)
@@ -48,9 +48,11 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class PreparationRequest:
-    """What one case asks for: a header and its words.
+    """The request of one case: a header and its arguments.
 
-    :param at: the path; empty where the command has none.
+    :param preparation: the definition of the header.
+    :param words: the arguments.
+    :param at: the path; empty if the command has none.
     """
 
     preparation: Preparation
@@ -59,13 +61,13 @@ class PreparationRequest:
 
     @property
     def command(self) -> str:
-        """The command line for the guest; every word is one word of the shell."""
+        """Return the command line for the guest, with every argument quoted."""
         words = " ".join(map(shlex.quote, self.words))
         return self.preparation.command.replace(AT, shlex.quote(self.at)).replace(WORDS, words)
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The kernel options without which the words cannot be had, each once."""
+        """Return the kernel options that the arguments need, each once."""
         return tuple(
             dict.fromkeys(
                 option for word in self.words for shape, option in self.preparation.options if re.fullmatch(shape, word)

@@ -1,4 +1,4 @@
-"""Write a session file as it really went, and show the difference as a patch to the file. Pure."""
+"""Write a session file with its real output, and the difference as a patch to the file. Pure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from harness.session.varying import ELLIPSIS, Bindings, LinePattern, line_patter
 
 @dataclass(frozen=True, slots=True)
 class PlayedStep:
-    """A step as it went.
+    """A step that was played.
 
     :param step: the step of the transcript.
-    :param output: what the console printed after the command was typed, as text.
-    :param status: the command's exit status; None where it did not return.
-    :param prompt_seen: the prompt printed when the command had returned; None where there was none.
-    :param seconds: from typing the command to that prompt.
-    :param shell_pid: the shell that printed it; None where it is not known.
+    :param output: the output after the command was typed, as text.
+    :param status: the command's exit status; None if it did not return.
+    :param prompt_seen: the prompt printed when the command had returned; None if there was none.
+    :param seconds: time from typing the command to that prompt.
+    :param shell_pid: pid of the shell that printed the prompt; None if it is unknown.
     """
 
     step: Step
@@ -39,13 +39,13 @@ class PlayedStep:
 
 
 def render_actual(transcript: Transcript, played: Sequence[PlayedStep]) -> str:
-    """Write a transcript's file with the output that the steps really had.
+    """Render a transcript's file with the real output of its steps.
 
-    A step whose output fits stays as it is, to the byte. In the others the lines that fit stay (with their tokens and
-    ellipses, and a choice one of whose alternatives fits), the rest is replaced by what was seen, with the example's
-    tokens where they are known; a line that would be read otherwise than as output is escaped. Header, prose, commands
-    and steps that were not played stay. Only ``varies`` loses the tokens that no output shows any more before a command
-    uses them: without that the file could not be read again.
+    A step whose output matches is kept byte for byte. In the others, lines that match are kept (with their tokens and
+    ellipses, and alternatives of which one matches). The other lines are replaced by the output, with the example's
+    tokens where they are known; a line that would not be read as output is escaped. Header, prose, commands and steps
+    that were not played are kept. Only ``varies`` loses the tokens that no output shows any more before a command uses
+    them: otherwise the file could not be read again.
 
     :param played: the steps that were played, in the order of the transcript.
     """
@@ -67,7 +67,7 @@ def render_actual(transcript: Transcript, played: Sequence[PlayedStep]) -> str:
 
 
 def diff(original: str, actual: str, *, path: str) -> str:
-    """The difference of two texts of a file, as a patch that turns the first into the second; "" if there is none."""
+    """Return the patch that turns the first text of a file into the second; "" if they are equal."""
     patch = difflib.unified_diff(_with_ends(original), _with_ends(actual), f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in patch)
 
@@ -80,7 +80,7 @@ def _with_ends(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Rewritten:
-    """A step with another expectation, and the lines of the file that say so."""
+    """A step with a new expectation, and its lines in the file."""
 
     step: Step
     lines: tuple[str, ...]
@@ -95,7 +95,7 @@ def _rewrite_varies(lines: list[str], header: Header, tokens: Sequence[str]) -> 
 def _changed_steps(
     transcript: Transcript, played: Sequence[PlayedStep], tokens: tuple[str, ...]
 ) -> Iterator[tuple[int, _Rewritten]]:
-    """The steps whose output did not fit, by line, with what stands there instead."""
+    """Yield the steps whose output did not match, by line, with their new content."""
     whole_run = Bindings.none_of(tokens)
     for one in played:
         whole_run = match_step(one.step, one.output, whole_run).bindings
@@ -113,11 +113,12 @@ def _changed_steps(
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is kept or replaced as a whole: a line, or a choice with the alternative that is held against the output.
+    """A part of the expectation that is kept or replaced as a whole: a line, or alternatives of which one is compared.
 
     :param lines: its lines in the file, counted from 0.
-    :param patterns: its patterns, as places in the list of all.
-    :param soft: it can stand for no lines; ``greedy``: and for any number.
+    :param patterns: positions of its patterns in the list of all.
+    :param soft: whether it can stand for no lines.
+    :param greedy: whether it can stand for any number of lines.
     """
 
     lines: range
@@ -127,10 +128,10 @@ class _Unit:
 
 
 class _Writer:
-    """Writes the output of one step, which does not fit, as lines of the file.
+    """Writer of the output of one step that does not match, as lines of the file.
 
-    :param before: what tokens stood for before the step.
-    :param whole_run: what they stand for at the end of the run: no line may be written that contradicts it.
+    :param before: bindings of the tokens before the step.
+    :param whole_run: bindings at the end of the run; no line may contradict them.
     """
 
     def __init__(self, transcript: Transcript, played: PlayedStep, before: Bindings, whole_run: Bindings) -> None:
@@ -146,13 +147,13 @@ class _Writer:
         self._end = "\r" if self._file[self._step.line - 1].endswith("\r") else ""
 
     def as_seen(self) -> _Rewritten:
-        """All lines as they were seen."""
+        """Return all lines of the output."""
         return self._rewritten([self._written(at) for at in range(len(self._seen))])
 
     def merged(self) -> _Rewritten | None:
-        """The lines that fit as they are in the file, the others as they were seen; None if that cannot be read.
+        """Return the lines that match as they are in the file, and the others from the output; None if that is invalid.
 
-        Of the combinations of alternatives that one is taken of which most lines fit, or else fewest do not.
+        The combination of alternatives is used of which most lines match, then the one of which fewest do not.
         """
         best: tuple[tuple[int, int], Bindings, list[_Unit], dict[int, range]] | None = None
         for values, _ in branches(self._step.expected, {}):
@@ -167,7 +168,7 @@ class _Writer:
         _, self._known, units, kept = best
         try:
             rewritten = self._rewritten(list(self._merge(units, kept)))
-        except CaseError:  # two choices of one trait have come together
+        except CaseError:  # alternatives of one trait have become adjacent
             return None
         if rewritten.lines and self._continues_command(rewritten.lines[0][len(self._step.indent) :]):
             return None
@@ -192,7 +193,7 @@ class _Writer:
         return units, patterns
 
     def _merge(self, units: Sequence[_Unit], kept: Mapping[int, range]) -> Iterator[str]:
-        """The lines of the file: kept units, and between them what stands for the others."""
+        """Yield the lines of the file: kept units, and between them the replacements of the others."""
         at = line = 0
         for place in (*kept, len(units)):
             lines = kept.get(place, range(len(self._seen), len(self._seen)))
@@ -201,9 +202,9 @@ class _Writer:
             at, line = place + 1, lines.stop
 
     def _between(self, units: Sequence[_Unit], seen: range) -> Iterator[str]:
-        """The lines of the file for units and lines seen that do not belong together.
+        """Yield the lines of the file for units and output that do not match.
 
-        Soft units stay where nothing was seen, or where what was seen can stand for them or for the other units.
+        Soft units are kept if there was no output, or if the output can stand for them or for the other units.
         """
         soft = [unit for unit in units if unit.soft]
         solid = sum(len(unit.patterns) for unit in units if not unit.soft)
@@ -221,7 +222,7 @@ class _Writer:
         return (self._file[number] for unit in units for number in unit.lines)
 
     def _written(self, at: int) -> str:
-        """A line that was seen, as the file has it: with the example's tokens, or escaped where it needs to be."""
+        """Return a line of output as a line of the file: with the example's tokens, or escaped if necessary."""
         line = self._seen[at]
         if not line:
             return self._end
@@ -235,13 +236,13 @@ class _Writer:
         return f"{self._step.indent}{text}{self._end}"
 
     def _reads_as_output(self, text: str, *, first: bool) -> bool:
-        """Tell whether the line, in the file, would be read as one line of output."""
+        """Return whether the line, in the file, would be read as one line of output."""
         is_command = any(text.startswith(prompt) or text == prompt.rstrip() for prompt in self._prompts)
         is_special = text.startswith(ESCAPE) or text.strip() == ELLIPSIS or GUARD.fullmatch(text) is not None
         return not (is_command or is_special or (first and self._continues_command(text)))
 
     def _continues_command(self, text: str) -> bool:
-        """Tell whether the line, right after the command, would be read as a part of it."""
+        """Return whether the line, right after the command, would be read as a part of it."""
         command = read_shell(self._step.command)
         return (command.ends_in_comment and text.lstrip().startswith("#")) or (
             command.incomplete and text.startswith(">")
@@ -256,7 +257,7 @@ class _Writer:
 
 
 def _kept(units: Sequence[_Unit], stretches: Sequence[AlignedBlock]) -> dict[int, range]:
-    """The units that stay, each with the lines that it stands for; soft ones are left to the gaps between."""
+    """Return the units that are kept, each with the lines that it stands for, without soft ones."""
     partners = dict(stretch.partners for stretch in stretches if stretch.partners)
     kept: dict[int, range] = {}
     for place, unit in enumerate(units):

@@ -1,8 +1,8 @@
-"""What can be told about a bash command line by looking at it: is it whole, does it end in a comment, what shell comes.
+"""Analyze a bash command line: whether it is complete, whether it ends in a comment, and which prompts it sets. Pure.
 
-Pure. This is no shell: it knows quotes, backslashes, substitutions, here-documents, comments and compound commands well
-enough to say where a command of a posted session ends, and sees a prompt being set. Nothing is expanded: a value that
-bash would have to expand is unknown (None).
+This is not a shell: it knows quotes, backslashes, substitutions, here-documents, comments and compound commands well
+enough to find the end of a command in a posted session, and commands that set a prompt. Nothing is expanded: a value
+that bash would have to expand is unknown (None).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _REDIRECTIONS = frozenset({"<<<", "<<-", "&>>", "<<", ">>", "<&", ">&", "<>", ">
 _UNFINISHED = frozenset({"|", "||", "&&", "|&"})
 _CLOSERS = {"if": "fi", "for": "done", "while": "done", "until": "done", "select": "done", "case": "esac", "{": "}"}
 _HEADS = frozenset({"if", "while", "until", "then", "do", "else", "elif", "!", "time", "{"})
-"""Words after which the next word is again a command."""
+"""Reserved words after which the next word is again a command."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _DECLARERS = frozenset({"export", "declare", "typeset", "local", "readonly"})
 _PASSERS = frozenset({"env", "sudo", "doas"})
@@ -34,7 +34,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class SimpleCommand:
-    """A simple command: assignments and words, redirections taken away; ``nested`` inside parentheses (a subshell)."""
+    """A simple command: assignments and words, without redirections; ``nested`` inside parentheses (a subshell)."""
 
     words: tuple[Word, ...]
     nested: bool
@@ -42,11 +42,11 @@ class SimpleCommand:
 
 @dataclass(frozen=True, slots=True)
 class ShellText:
-    """What a command line is made of.
+    """The result of analyzing a command line.
 
-    :param incomplete: bash would print its second prompt (PS2) and ask for more.
-    :param ends_in_comment: the last line ends in a comment.
-    :param commands: the simple commands, in order, those of substitutions left out.
+    :param incomplete: whether bash would print its second prompt (PS2) and read another line.
+    :param ends_in_comment: whether the last line ends in a comment.
+    :param commands: the simple commands, in order, without those of substitutions.
     """
 
     incomplete: bool
@@ -56,7 +56,7 @@ class ShellText:
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """A command sets PS1: for a shell that it starts (``nested``), or for the shell that runs the command."""
+    """A command that sets PS1, for a shell that it starts (``nested``) or for the shell that runs the command."""
 
     text: str
     nested: bool
@@ -64,12 +64,12 @@ class PromptSet:
 
 @dataclass(frozen=True, slots=True)
 class ShellLeft:
-    """A command ends the shell that runs it: ``exit``, ``logout``, or ``exec`` of another program."""
+    """A command that ends the shell that runs it: ``exit``, ``logout``, or ``exec`` of another program."""
 
 
 @lru_cache(maxsize=512)
 def read_shell(command: str) -> ShellText:
-    """Look at a command line (several lines where it goes on after PS2), without its prompts."""
+    """Analyze a command line (several lines if it continues after PS2), without its prompts."""
     lexer = _Lexer(command)
     grammar = _Grammar()
     for item in lexer.items():
@@ -80,10 +80,11 @@ def read_shell(command: str) -> ShellText:
 
 
 def shell_effects(command: str) -> tuple[PromptSet | ShellLeft, ...]:
-    """Tell which prompts a command sets and whether it leaves its shell, in the order of the command line.
+    """Return the prompts that a command sets and whether it leaves its shell, in the order of the command line.
 
-    Seen: ``PS1=... program``, ``env PS1=... program`` (sudo and doas alike), ``PS1=...`` and ``export PS1=...``. A
-    value that holds a backslash or wants expansion is a prompt that only the running shell knows, and is left out.
+    Recognized are ``PS1=... program``, ``env PS1=... program`` (also with sudo and doas), ``PS1=...`` and
+    ``export PS1=...``. A value that holds a backslash or needs expansion is known to the running shell only, and is
+    left out.
     """
     return tuple(effect for simple in read_shell(command).commands for effect in _effects_of(simple))
 
@@ -120,7 +121,7 @@ class _Operator:
 
 
 class _Lexer:
-    """Cuts a command line into words and operators; comments and bodies of here-documents fall away."""
+    """Splitter of a command line into words and operators, without comments and bodies of here-documents."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -189,7 +190,7 @@ class _Lexer:
         return Word(self.text[start : self.at], "".join(parts) if known else None)
 
     def _piece(self, char: str) -> str | None:
-        """Take one piece of a word; None where its value cannot be known."""
+        """Read one piece of a word; None if its value cannot be known."""
         if char == "'":
             return self._single_quoted()
         if char == '"':
@@ -239,7 +240,7 @@ class _Lexer:
         return None
 
     def _expansion(self, *, quoted: bool) -> str | None:
-        """Skip an expansion; a dollar sign that starts none stands for itself."""
+        """Skip an expansion; a dollar sign that does not start an expansion stands for itself."""
         two = self.text[self.at : self.at + 2]
         if two in ("$(", "<(", ">("):
             self._skip_to(")")
@@ -280,7 +281,7 @@ class _Lexer:
 
 @dataclass(slots=True)
 class _Grammar:
-    """Follows words and operators; knows which compound commands are open and what is a simple command."""
+    """Parser of words and operators: it knows the open compound commands and collects simple commands."""
 
     commands: list[SimpleCommand] = field(default_factory=list)
     open: list[str] = field(default_factory=list)

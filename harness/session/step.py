@@ -1,4 +1,4 @@
-"""A step of a transcript: a command, and what is expected to come back, line by line. Pure."""
+"""Define a step of a transcript: a command and its expected output, line by line. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness.session.varying import ELLIPSIS, find_tokens
 GUARD = re.compile(r"\(([a-z][a-z0-9_]*) = ([A-Za-z0-9_.-]+)\)(?: (.*))?")
 ESCAPE = "\\"
 COMBINATION_LIMIT = 256
-"""No step may have more combinations of alternatives: each is held against the output."""
+"""Largest number of combinations of alternatives in a step: each is compared with the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Holds under one value of one trait."""
+    """A condition: one value of one trait."""
 
     trait: str
     value: str
@@ -32,8 +32,8 @@ class ExpectedLine:
     """One line of expected output.
 
     :param line: its number in the file, from 1.
-    :param text: as written, guard and escape taken away.
-    :param literal: it was escaped: neither tokens nor an ellipsis.
+    :param text: the text without guard and escape.
+    :param literal: whether it was escaped: it has neither tokens nor an ellipsis.
     """
 
     line: int
@@ -42,18 +42,18 @@ class ExpectedLine:
 
     @property
     def is_any_lines(self) -> bool:
-        """It stands for any number of lines."""
+        """Return whether the line stands for any number of lines."""
         return not self.literal and self.text.strip() == ELLIPSIS
 
     @property
     def is_notice(self) -> bool:
-        """It is a shell's notice about a job, which is not compared."""
+        """Return whether the line is a shell's notice about a job, which is not compared."""
         return not self.literal and is_job_notice(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """The output expected under one value of a trait; ``line`` is that of its first guard. It may have no lines."""
+    """The output expected under one value of a trait, maybe no lines; ``line`` is that of its first guard."""
 
     guard: Guard
     line: int
@@ -62,7 +62,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """Alternatives for one place of an output, one for each value of one trait."""
+    """Alternatives for one part of an output, one for each value of one trait."""
 
     trait: str
     alternatives: tuple[Alternative, ...]
@@ -73,16 +73,17 @@ Expected = ExpectedLine | Alternatives
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command and the output expected of it.
+    """A command and its expected output.
 
     :param line: number of the command's line in the file, from 1.
-    :param prompt: the prompt that it stands after.
-    :param command: what to type, without prompts; several lines are joined by a newline. A comment is kept as typed,
-        but for the lines that only continue it.
+    :param prompt: the prompt in front of the command.
+    :param command: the input without prompts; several lines are joined by a newline. A comment is kept, without the
+        lines that only continue it.
     :param expected: the expected output.
-    :param guard: play the step under that value of the trait only.
+    :param guard: the value of a trait under which the step is played; None for always.
     :param indent: the indentation of its lines.
-    :param output_start: the first line of the output, and ``output_stop`` the one after its last, counted from 0.
+    :param output_start: the first line of the output, counted from 0.
+    :param output_stop: the line after the last one of the output, counted from 0.
     """
 
     line: int
@@ -96,19 +97,20 @@ class Step:
 
     @property
     def console(self) -> ConsoleName:
-        """The console where the command is typed."""
+        """Return the console where the command is typed."""
         return self.prompt.console
 
     @property
     def choices(self) -> tuple[Alternatives, ...]:
-        """The guarded parts of the expected output."""
+        """Return the guarded parts of the expected output."""
         return tuple(item for item in self.expected if isinstance(item, Alternatives))
 
 
 def read_expected(lines: Sequence[tuple[int, str]], *, path: str) -> tuple[Expected, ...]:
     """Read the lines of one output, each with its number in the file and without the block's indentation.
 
-    :raises CaseError: one value of a trait has two alternatives at one place; or too many combinations.
+    :param path: name of the file, for errors.
+    :raises CaseError: one value of a trait has two alternatives at one place, or there are too many combinations.
     """
     expected: list[Expected] = []
     read = [(number, *_read_line(number, text)) for number, text in lines]
@@ -124,7 +126,7 @@ def read_expected(lines: Sequence[tuple[int, str]], *, path: str) -> tuple[Expec
 
 
 def combinations(expected: Sequence[Expected]) -> int:
-    """How many ways there are to take one value for each trait of an output."""
+    """Return the number of combinations of values of the traits in an output."""
     values: dict[str, set[str]] = {}
     for item in expected:
         if isinstance(item, Alternatives):
@@ -149,8 +151,8 @@ def _read_choice(trait: str, lines: Sequence[tuple[int, Guard | None, ExpectedLi
             raise case_error(
                 path,
                 members[0].line,
-                f"{trait} = {value} has two alternatives here",
-                remedy="write the lines of one alternative one after the other",
+                f"two alternatives for {trait} = {value}",
+                remedy="put the lines of one alternative next to each other",
             )
         bare = not any(member.text or member.literal for member in members)
         alternatives.append(Alternative(guard, members[0].line, () if bare else members))
@@ -159,7 +161,7 @@ def _read_choice(trait: str, lines: Sequence[tuple[int, Guard | None, ExpectedLi
 
 @dataclass(frozen=True, slots=True)
 class TokenFault:
-    """A token of ``varies`` that cannot be used as the transcript uses it; ``line`` is 0 where it is used nowhere."""
+    """A token of ``varies`` that the transcript cannot use; ``line`` is 0 if the transcript does not contain it."""
 
     token: str
     line: int
@@ -167,7 +169,7 @@ class TokenFault:
 
 
 def find_token_faults(steps: Sequence[Step], tokens: tuple[str, ...]) -> tuple[TokenFault, ...]:
-    """Find tokens that a command uses before any output can have shown them, and tokens that stand nowhere."""
+    """Find tokens that a command uses before an output has shown them, and tokens that are not in the transcript."""
     faults: dict[str, TokenFault] = {}
     learned: set[str] = set()
     for step in steps:
@@ -180,7 +182,7 @@ def find_token_faults(steps: Sequence[Step], tokens: tuple[str, ...]) -> tuple[T
                 learned.update(token for _, token in find_tokens(line.text, tokens))
     for token in tokens:
         if token not in learned:
-            faults.setdefault(token, TokenFault(token, 0, f"token {token!r} of `varies` stands nowhere"))
+            faults.setdefault(token, TokenFault(token, 0, f"token {token!r} of `varies` is not in the transcript"))
     return tuple(faults.values())
 
 

@@ -1,18 +1,18 @@
-"""A session file (``*.session``): what is typed at which console, and what is expected to come back. Pure.
+"""Read a session file (``*.session``): the commands for each console, and their expected output. Pure.
 
-Header, then prose in the first column, and the transcript indented. How it is read:
+A file has a header, prose in the first column, and the indented transcript. The rules:
 
 * A run of indented lines is a block; empty lines between two of them belong to it. Its indentation is that of its first
   line, which must be a command.
 * A line that starts with a prompt is a command; the longest prompt wins. A command that sets PS1 declares that prompt.
-* ``> `` lines right after a command that bash would find incomplete continue it.
+* ``> `` lines right after a command that is incomplete for bash continue it.
 * A line that starts with ``#``, right after a command that ends in a comment, continues the comment if it is indented
-  deeper than the prompt, or if its prompt is that of a shell which cannot answer, having started another one.
-* Everything else is expected output. Empty lines count between two lines of output, and before the first one; at the
-  end of an output they do not. White space at the end of a line never counts.
+  deeper than the prompt, or if its prompt is that of a shell that cannot answer because it has started another one.
+* Everything else is expected output. Empty lines between two lines of output, and before the first one, are compared;
+  those at the end of an output are not. White space at the end of a line is never compared.
 * ``...`` at the end of a line stands for the rest of it, alone for any number of lines.
 * ``(trait = value) text`` is output, or a command, under one value of a trait only.
-* ``\\text`` is the output ``text`` literally, whatever it looks like: no command, guard, token or ellipsis.
+* ``\\text`` is the literal output ``text``, whatever it looks like: no command, guard, token or ellipsis.
 """
 
 from __future__ import annotations
@@ -53,25 +53,24 @@ __all__ = [
     "parse",
 ]
 
-# What a shell usually prints: `# `, `$ `, `sh2# `, `root@host:~# `, `[root@host ~]# `.
+# Prompts that shells usually print: `# `, `$ `, `sh2# `, `root@host:~# `, `[root@host ~]# `.
 _LIKE_A_PROMPT = re.compile(r"((?:[\w.@:~/()-]*|\[[^\]]*\])[#$%])( .*)?")
 _SECOND_PROMPT = re.compile(r">(?: (.*))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A session file, read.
+    """The content of a session file.
 
-    :param path: what the file is called in messages: the case's name.
-    :param preparations: what is done before the first step, by the headers of the suite.
-    :param prompts: for each console its prompts, the first one being that of its first shell; those that commands set
-        come last.
+    :param path: name of the file in messages: the id of the case.
+    :param preparations: the preparations before the first step, by the headers of the suite.
+    :param prompts: the prompts of each console; the first is that of its first shell, those that commands set are last.
     :param varies: the tokens of the example that differ from run to run.
-    :param needs: kernel configuration that the case needs, as written.
-    :param timeout_seconds: for each step; None where the file says nothing.
-    :param scenarios: the scenarios that the case covers.
-    :param source: where its facts are from.
-    :param lines: the file's lines, as they are.
+    :param needs: options and features that the case needs.
+    :param timeout_seconds: timeout of each step; None for the default.
+    :param scenarios: ids of the scenarios that the case covers.
+    :param source: the source of its facts.
+    :param lines: the file's lines, unchanged.
     """
 
     path: str
@@ -88,10 +87,10 @@ class Transcript:
 
 
 def check_traits(transcript: Transcript, known: Mapping[str, Collection[str]]) -> None:
-    """Hold the guards of a transcript against the traits that exist.
+    """Check that the guards of a transcript name known traits and values.
 
-    :param known: for each trait its values.
-    :raises CaseError: a guard on an unknown trait or value.
+    :param known: the values of each trait.
+    :raises CaseError: a guard names an unknown trait or value.
     """
     for line, guard in guards(transcript):
         if guard.trait not in known:
@@ -106,7 +105,7 @@ def check_traits(transcript: Transcript, known: Mapping[str, Collection[str]]) -
 
 
 def guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
-    """Every guard of a transcript, with the line that it stands in."""
+    """Yield every guard of a transcript with its line."""
     for step in transcript.steps:
         if step.guard:
             yield step.line, step.guard
@@ -118,10 +117,10 @@ def guards(transcript: Transcript) -> Iterator[tuple[int, Guard]]:
 def parse(text: str, *, path: str, preparations: Sequence[Preparation] = ()) -> Transcript:
     """Read a session file.
 
-    :param text: the file, whole.
-    :param path: what to call it in messages and results.
+    :param text: content of the file.
+    :param path: name of the file in messages and results.
     :param preparations: the headers that the suite of the file defines.
-    :raises CaseError: it cannot be read as a session file; the message starts with ``path:line:``.
+    :raises CaseError: the text is not a valid session file; the message starts with ``path:line:``.
     """
     lines = tuple(text.split("\n"))
     header = read_header(lines, path=path, preparations=preparations)
@@ -129,10 +128,10 @@ def parse(text: str, *, path: str, preparations: Sequence[Preparation] = ()) -> 
     reader.read()
     if not reader.steps:
         remedy = 'indent the transcript by four spaces; a command starts with a prompt, such as "    # true"'
-        raise case_error(path, len(lines), "no step in the file", remedy=remedy)
+        raise case_error(path, len(lines), "the file has no step", remedy=remedy)
     for fault in find_token_faults(reader.steps, header.varies):
         line = fault.line or header.fields["varies"][0] + 1
-        remedy = "take it out of `varies`, or show it in the output of an earlier step"
+        remedy = "remove it from `varies`, or show it in the output of an earlier step"
         raise case_error(path, line, fault.what, evidence=lines[line - 1].strip(), remedy=remedy)
     prompts = reader.prompts.values()
     return Transcript(
@@ -151,7 +150,7 @@ def parse(text: str, *, path: str, preparations: Sequence[Preparation] = ()) -> 
 
 
 class _Reader:
-    """Reads the blocks of a session file from top to bottom, and follows which shell of a console can answer."""
+    """Reader of the blocks of a session file; it tracks which shell of a console can answer."""
 
     def __init__(self, path: str, lines: Sequence[str], header: Header) -> None:
         self.steps: list[Step] = []
@@ -183,24 +182,24 @@ class _Reader:
             self._step(indent)
 
     def _next_line(self, at: int) -> int | None:
-        """The next line of the block that is not empty; None where the block ends."""
+        """Return the next line of the block that is not empty; None at the end of the block."""
         while at < len(self._lines) and not self._lines[at].strip():
             at += 1
         return at if at < len(self._lines) and self._lines[at][0].isspace() else None
 
     def _text(self, at: int, indent: str) -> str:
-        """A line of the block, without the block's indentation."""
+        """Return a line of the block without the block's indentation."""
         line = self._lines[at].removesuffix("\r")
         if line.startswith(indent):
             return line[len(indent) :]
         own = line[: len(line) - len(line.lstrip())]
         if set(own) <= set(indent):
-            remedy = "indent all lines of a block alike; prose starts in the first column"
+            remedy = "give all lines of a block the same indentation; prose starts in the first column"
             raise self._fault(at, "the line is indented less than the first one of its block", remedy=remedy)
-        raise self._fault(at, "tabs and spaces are mixed", remedy="indent all lines of a block alike")
+        raise self._fault(at, "tabs and spaces are mixed", remedy="give all lines of a block the same indentation")
 
     def _step(self, indent: str) -> None:
-        """Read the command that starts here, and its output."""
+        """Read the command at the current line, and its output."""
         first = self._at
         found = self._command(self._text(first, indent))
         assert found is not None, "a block starts with a command, and an output ends at the next one"
@@ -224,7 +223,7 @@ class _Reader:
         )
 
     def _continued(self, command: str, indent: str) -> str:
-        """The command with the lines that follow after the shell's second prompt."""
+        """Return the command with the lines after the shell's second prompt."""
         while self._is_in_block() and read_shell(command).incomplete:
             found = _SECOND_PROMPT.fullmatch(self._text(self._at, indent))
             if not found:
@@ -237,7 +236,7 @@ class _Reader:
         return self._next_line(self._at) == self._at
 
     def _skip_comment(self, console: ConsoleName, command: str, indent: str) -> None:
-        """Pass over the lines that only continue the comment at the end of a command."""
+        """Skip the lines that only continue the comment at the end of a command."""
         if read_shell(command).ends_in_comment:
             while self._is_in_block() and self._continues_comment(self._text(self._at, indent), console):
                 self._at += 1
@@ -252,7 +251,7 @@ class _Reader:
         return prompt is not None and prompt.text in shells[:-1] and prompt.text != shells[-1]
 
     def _output(self, indent: str) -> list[tuple[int, str]]:
-        """The lines of output up to the next command or the end of the block, each with its number in the file."""
+        """Return the lines of output up to the next command or the end of the block, with their line numbers."""
         output: list[tuple[int, str]] = []
         while (at := self._next_line(self._at)) is not None:
             text = self._text(at, indent)
@@ -264,7 +263,7 @@ class _Reader:
         return output
 
     def _command(self, text: str) -> tuple[Guard | None, Prompt, str] | None:
-        """Take a line apart that starts with a prompt; None for output."""
+        """Split a line that starts with a prompt; return None for output."""
         found = GUARD.fullmatch(text)
         guard = Guard(found[1], found[2]) if found else None
         rest = (found[3] or "") if found else text
@@ -272,12 +271,12 @@ class _Reader:
         return (guard, prompt, rest[len(prompt.text) :]) if prompt else None
 
     def _prompt(self, text: str) -> Prompt | None:
-        """The longest prompt that the line starts with; white space at its end may be missing if nothing follows."""
+        """Return the longest prompt that starts the line; white space at its end may be missing if nothing follows."""
         fitting = [known for known in self.prompts if text.startswith(known) or text.rstrip() == known.rstrip()]
         return self.prompts[max(fitting, key=len)] if fitting else None
 
     def _follow(self, at: int, prompt: Prompt, command: str) -> None:
-        """Note which shell answers now, and which will answer next."""
+        """Note which shell answers now, and which one answers next."""
         shells = self._shells[prompt.console]
         while prompt.text in shells and shells[-1] != prompt.text:
             shells.pop()
@@ -297,14 +296,14 @@ class _Reader:
         if known.console is not prompt.console:
             raise self._fault(
                 at,
-                f"the command sets the prompt {prompt.text!r}, which is also one of {known.console}",
-                remedy="let it set another one: the prompt says which console a command is for",
+                f"the command sets the prompt {prompt.text!r}, which is also a prompt of {known.console}",
+                remedy="set another prompt: it decides to which console a command goes",
             )
         if not prompt.text[0].isspace():
             self.prompts.setdefault(prompt.text, prompt)
 
     def _no_command(self, text: str) -> CaseError:
-        """The error for a block that starts with something else than a command."""
+        """Make the error for a block that does not start with a command."""
         found = _LIKE_A_PROMPT.fullmatch(text.strip())
         if found:
             remedy = f'add `prompt: admin "{found[1]} "` to the header, or name another console'

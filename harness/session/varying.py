@@ -1,8 +1,8 @@
-"""The tokens of an example that differ from run to run, and lines that hold them. Pure.
+"""Match tokens of an example that differ from run to run, and lines that contain them. Pure.
 
-A token such as ``20124`` or ``0:32`` stands for its own shape: each run of digits is any run of digits, the rest is
-literal. In a text it is found only where it does not touch another letter or digit: ``7`` is in ``7:memory`` and
-neither in ``17`` nor in ``/sub7``.
+A token such as ``20124`` or ``0:32`` stands for texts of its shape: each run of digits matches any run of digits, the
+rest is literal. A token is found in a text only where it does not touch another letter or digit: ``7`` is found in
+``7:memory``, but neither in ``17`` nor in ``/sub7``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ ELLIPSIS = "..."
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """What the tokens of a transcript stand for in this run: learned token by token, never changed.
+    """The texts of a transcript's tokens in this run: learned one by one, never changed.
 
     :param tokens: the transcript's ``varies``.
-    :param texts: what each token stands for, in the same order; None where it has not been learned.
+    :param texts: the text of each token, in the same order; None for a token that has not been learned.
     """
 
     tokens: tuple[str, ...] = ()
@@ -28,20 +28,20 @@ class Bindings:
 
     @classmethod
     def none_of(cls, tokens: Sequence[str]) -> Bindings:
-        """The start of a run: nothing is known of any token."""
+        """Return the bindings at the start of a run: no token has been learned."""
         return cls(tuple(tokens), (None,) * len(tokens))
 
     def text_of(self, token: str) -> str | None:
-        """What the token stands for; None where it has not been learned."""
+        """Return the text of a token; None if it has not been learned."""
         return self.learned.get(token)
 
     @property
     def learned(self) -> Mapping[str, str]:
-        """The tokens that are known, with what they stand for."""
+        """Return the texts of the tokens that have been learned."""
         return {token: text for token, text in zip(self.tokens, self.texts, strict=True) if text is not None}
 
     def learn(self, seen: Sequence[tuple[str, str]]) -> Bindings | None:
-        """Take over pairs of token and text; None where one contradicts what is known."""
+        """Return the bindings with more pairs of token and text; None if a pair contradicts them."""
         texts = self.texts
         for token, text in seen:
             place = self.tokens.index(token)
@@ -55,10 +55,10 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class LinePattern:
-    """An expected line that can be held against a line that was seen.
+    """The pattern of an expected line.
 
-    :param text: as the transcript has it, white space at the end taken away.
-    :param expression: the regular expression where the text holds tokens or ends in an ellipsis; else None.
+    :param text: the line of the transcript, without white space at its end.
+    :param expression: the regular expression if the text has tokens or ends in an ellipsis; else None.
     :param tokens: the tokens in the order of the expression's groups.
     """
 
@@ -67,7 +67,7 @@ class LinePattern:
     tokens: tuple[str, ...] = ()
 
     def match(self, line: str) -> tuple[tuple[str, str], ...] | None:
-        """Hold a line against the pattern: the tokens with what they stand for there; None where it does not fit."""
+        """Match a line, and return its tokens with their texts; None if the line does not match."""
         if self.expression is None:
             return () if line == self.text else None
         found = self.expression.fullmatch(line)
@@ -76,7 +76,7 @@ class LinePattern:
 
 @lru_cache(maxsize=4096)
 def line_pattern(text: str, tokens: tuple[str, ...]) -> LinePattern:
-    """Make the pattern of one expected line; an ellipsis at its end stands for the rest of the line, also none."""
+    """Make the pattern of one expected line; an ellipsis at its end stands for the rest of the line, maybe empty."""
     text = text.rstrip()
     open_end = text.endswith(ELLIPSIS)
     whole = text.removesuffix(ELLIPSIS) if open_end else text
@@ -92,34 +92,34 @@ def line_pattern(text: str, tokens: tuple[str, ...]) -> LinePattern:
         return LinePattern(text)
     pieces.append(re.escape(body[at:]))
     if open_end:
-        # White space at the end of a line never counts, so neither does that in front of an ellipsis of nothing.
+        # White space at the end of a line is never compared, nor is that in front of an empty ellipsis.
         gap = whole[len(body) :]
         pieces.append(f"(?:{re.escape(gap)}.*)?" if gap else ".*")
     return LinePattern(text, re.compile("".join(pieces)), tuple(found))
 
 
 def find_tokens(text: str, tokens: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
-    """Find tokens in a text, from left to right, the longest where two start at one place: (offset, token)."""
+    """Find tokens in a text, from left to right, as (offset, token); of two at one offset, the longer one."""
     if not tokens:
         return ()
     return tuple((found.start(), found.group()) for found in _finder(tokens).finditer(text))
 
 
 def substitute(text: str, bindings: Bindings) -> str:
-    """Put what this run has learned in the place of the tokens; a token that has not been learned stays."""
+    """Replace tokens by the texts of this run; a token that has not been learned is kept."""
     return _replace(text, bindings.learned)
 
 
 def unlearned(text: str, bindings: Bindings) -> tuple[str, ...]:
-    """The tokens of a text that this run has not learned, each once, in the order of the text."""
+    """Return the tokens of a text that have not been learned, each once, in the order of the text."""
     found = (token for _, token in find_tokens(text, bindings.tokens) if bindings.text_of(token) is None)
     return tuple(dict.fromkeys(found))
 
 
 def restore(text: str, bindings: Bindings) -> str:
-    """Put the example's tokens in the place of what they stand for: the way back from :func:`substitute`.
+    """Replace the texts of this run by the example's tokens: the inverse of :func:`substitute`.
 
-    Where two tokens stand for the same text the first one of the transcript's ``varies`` is taken.
+    If two tokens stand for the same text, the first one in the transcript's ``varies`` is used.
     """
     back: dict[str, str] = {}
     for token, known in bindings.learned.items():

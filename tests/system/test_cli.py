@@ -170,10 +170,10 @@ BROKEN = {
     ),
     "need.session": ("needs: config_x\n\n    # true\n", "need.session: 'config_x' is no need"),
     "latin.session": ("\n    # echo \udcff\n", "latin.session:1: the file is no UTF-8 text"),
-    "empty.session": ("", "empty.session:1: no step in the file"),
+    "empty.session": ("", "empty.session:1: the file has no step"),
     "test_syntax.py": ("def test_a(:\n", "test_syntax.py:1: SyntaxError"),
     "test_import.py": ("\nimport nosuchmodule\n", "test_import.py:2: ModuleNotFoundError"),
-    "test_twice.py": ("def test_a(): pass\ndef test_a(): pass\n", "test_twice.py:2: the case 'test_a' is there twice"),
+    "test_twice.py": ("def test_a(): pass\ndef test_a(): pass\n", "test_twice.py:2: the case 'test_a' is repeated"),
 }
 """Case files that cannot be read, and how each is told."""
 FAULTY = {

@@ -106,24 +106,24 @@ def test_defaults_without_a_header() -> None:
     [
         ("title: a\nmouted: v2", 2, "unknown header 'mouted'", "did you mean mounted or"),
         ("Note: prose", 1, "unknown header 'Note'", "empty line above it"),
-        ("title: a\ntitle: b", 2, "header 'title' is there twice, first in line 1", "put everything into one"),
+        ("title: a\ntitle: b", 2, "header 'title' is repeated, first in line 1", "put everything into one"),
         ("title:", 1, "header 'title' is empty", "give it a value"),
-        ("title: a\nprose", 2, "no header line", "end the header with an empty line"),
-        ("\n\ntitle: a", 3, "the header must start on the first line", "take away the empty lines"),
+        ("title: a\nprose", 2, "the line is not a header", "end the header with an empty line"),
+        ("\n\ntitle: a", 3, "the header must start on the first line", "remove the empty lines"),
         ("\ufefftitle: a", 1, "the file starts with a byte order mark", "save it"),
-        ("timeout: soon", 1, "the time-out is no number of seconds", "timeout: 20"),
-        ("timeout: 0", 1, "the time-out is no number of seconds", "timeout: 20"),
-        ("timeout: inf", 1, "the time-out is no number of seconds", "timeout: 20"),
-        ("mounted: v2 v3", 1, "mounted does not take 'v3'", "write v2 or v1:NAME"),
+        ("timeout: soon", 1, "the timeout is not a number of seconds", "timeout: 20"),
+        ("timeout: 0", 1, "the timeout is not a number of seconds", "timeout: 20"),
+        ("timeout: inf", 1, "the timeout is not a number of seconds", "timeout: 20"),
+        ("mounted: v2 v3", 1, "mounted does not accept 'v3'", "write v2 or v1:NAME"),
         ("mounted: v2 v2", 1, "mounted names 'v2' twice", "write v2 or v1:NAME"),
         ("at: cgroup", 1, "the value of 'at' is not an absolute path", "/mnt"),
-        ("varies: 7 abc", 1, "'abc' has no digit that could vary", "numbers"),
-        ("varies: 7 7", 1, "'7' is there twice", "once"),
-        ("prompt: # ", 1, "the prompt cannot be read", 'prompt: admin "root@host:~# "'),
+        ("varies: 7 abc", 1, "'abc' has no digit that could vary", "digits"),
+        ("varies: 7 7", 1, "'7' is repeated", "once"),
+        ("prompt: # ", 1, "the prompt is invalid", 'prompt: admin "root@host:~# "'),
         ('prompt: amdin "x# "', 1, "unknown console 'amdin'", "did you mean admin?"),
         ('prompt: admin "  "', 1, "prompt '  ' is empty", "start it"),
-        ('prompt: inside "# "', 1, "prompt '# ' is also that of admin", "declare another prompt"),
-        ('prompt: admin "x# "\nprompt: admin "x# "', 2, "prompt 'x# ' is declared twice", "take one"),
+        ('prompt: inside "# "', 1, "prompt '# ' is also a prompt of admin", "declare another prompt"),
+        ('prompt: admin "x# "\nprompt: admin "x# "', 2, "prompt 'x# ' is declared twice", "remove one"),
     ],
 )
 def test_header_refused(header: str, line: int, what: str, remedy: str) -> None:
@@ -175,7 +175,7 @@ def test_a_prompt_belongs_to_one_console() -> None:
     """Two consoles cannot have the same prompt, for it says which one a command is for."""
     error = refused('    # PS1="sh2# " bash\n    inside# PS1="sh2# " bash\n')
 
-    assert str(error).startswith(f"{PATH}:2: the command sets the prompt 'sh2# ', which is also one of admin")
+    assert str(error).startswith(f"{PATH}:2: the command sets the prompt 'sh2# ', which is also a prompt of admin")
 
 
 @pytest.mark.parametrize("line", ["sh2# a", "$ a", "[root@x y]# a", "root@host:~$", "(chroot)# a"])
@@ -196,7 +196,7 @@ def test_output_before_a_command() -> None:
 @pytest.mark.parametrize("text", ["", "title: a\n", "prose\n", "title: a\n\nprose\n\n"])
 def test_no_step(text: str) -> None:
     """A file without a command is no case."""
-    assert "no step in the file" in str(refused(text))
+    assert "the file has no step" in str(refused(text))
 
 
 def test_output_lines() -> None:
@@ -351,7 +351,7 @@ def test_two_alternatives_of_one_value() -> None:
     """A value has one alternative at one place."""
     error = refused("    # a\n    (t = x) 1\n    (t = y) 2\n    (t = x) 3\n")
 
-    assert str(error).startswith(f"{PATH}:4: t = x has two alternatives here")
+    assert str(error).startswith(f"{PATH}:4: two alternatives for t = x")
 
 
 def test_too_many_combinations() -> None:
@@ -390,10 +390,10 @@ def test_escaped_lines() -> None:
     ("text", "line", "what"),
     [
         ("varies: 20124\n\n    # echo 20124\n    20124\n", 3, "token '20124' of `varies` is used in a command before"),
-        ("varies: 7 9\n\n    # a\n    7\n", 1, "token '9' of `varies` stands nowhere"),
-        ("title: a\nvaries: 7\n\n    # a\n    /sub7 17 7a\n", 2, "token '7' of `varies` stands nowhere"),
-        ("varies: 7\n\n    # a\n    \\7\n", 1, "token '7' of `varies` stands nowhere"),
-        ("varies: 1\n\n    # a\n    [1]+  Done\n", 1, "token '1' of `varies` stands nowhere"),
+        ("varies: 7 9\n\n    # a\n    7\n", 1, "token '9' of `varies` is not in the transcript"),
+        ("title: a\nvaries: 7\n\n    # a\n    /sub7 17 7a\n", 2, "token '7' of `varies` is not in the transcript"),
+        ("varies: 7\n\n    # a\n    \\7\n", 1, "token '7' of `varies` is not in the transcript"),
+        ("varies: 1\n\n    # a\n    [1]+  Done\n", 1, "token '1' of `varies` is not in the transcript"),
     ],
 )
 def test_tokens_must_be_shown_before_use(text: str, line: int, what: str) -> None:

@@ -37,7 +37,7 @@ from harness.kernellog.reader import KernelLog
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import load_run
-from harness.run.case import make_bench, run_session
+from harness.run.case import make_environment, run_session
 from harness.run.play import play
 from harness.session.console_name import ConsoleName
 from harness.session.preparation import preparation_command
@@ -109,7 +109,7 @@ class Bench:
         """Fresh machines, and the manual page's session on one."""
         first, whole = [], []
         semantics = suite_semantics(default_suite())
-        bench = make_bench(self.prepared, semantics, folder=self.folder)
+        bench = make_environment(self.prepared, semantics, folder=self.folder)
         transcript = parse(MANPAGE.read_text(), path="freezer.session", preparations=default_suite().preparations)
         for number in range(REPEATS):
             first.append(timed(partial(self._first_answer, f"first{number}")))
@@ -169,7 +169,7 @@ class Bench:
                 added.append(sum(map(pss, pids)))
             figures.append(self._memory("memory a clone adds at its first answer", added[1] - added[0], 60))
             semantics = suite_semantics(default_suite())
-            bench = make_bench(self.prepared, semantics, folder=self.folder)
+            bench = make_environment(self.prepared, semantics, folder=self.folder)
             transcript = parse(MANPAGE.read_text(), path="freezer.session", preparations=default_suite().preparations)
             before = sum(map(pss, pids)) - pss(pids[1])
             play(transcript, machine, profile=bench.profile, deadline=soon())
@@ -226,7 +226,7 @@ class Bench:
         guest's is the rest: what is waited for at the consoles.
         """
         semantics = suite_semantics(default_suite())
-        bench = make_bench(self.prepared, semantics, folder=self.folder)
+        bench = make_environment(self.prepared, semantics, folder=self.folder)
         clone = whole = own = 0.0
         files = sorted(default_suite().folder.glob("*/*.session"))[::_EVERY]
         for number, file in enumerate(files):

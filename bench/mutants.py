@@ -60,7 +60,7 @@ from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run.case import make_bench
+from harness.run.case import make_environment
 from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.selection import Selection
 from harness.suite.definition import Suite
@@ -125,7 +125,7 @@ class MutantBench:
         if warnings := prepared.kernel.build.warnings:
             return self._learn(Measured(name, MutantResult.BROKEN, reason=warnings[0]))
         image = prepared.kernel.image_digest
-        profile = make_bench(prepared, suite_semantics(prepared.suite), folder=folder.path).profile
+        profile = make_environment(prepared, suite_semantics(prepared.suite), folder=folder.path).profile
         paths = self.paths(prepared.suite)
         every = digests(paths, profile)
         now = {one: digest for one, digest in every.items() if one not in self.unsound}

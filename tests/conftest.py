@@ -14,7 +14,7 @@ from harness.base.store import Store
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
-from harness.run.case import CaseEnvironment, make_bench
+from harness.run.case import CaseEnvironment, make_environment
 from harness.suite.load import default_suite, suite_semantics
 
 # The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
@@ -69,7 +69,7 @@ def template(prepared: Prepared) -> Template:
 def bench(prepared: Prepared, tmp_path: Path) -> CaseEnvironment:
     """Where cases are run: the distribution's kernel, a run folder of the test's own."""
     semantics = suite_semantics(default_suite())
-    return make_bench(prepared, semantics, folder=tmp_path)
+    return make_environment(prepared, semantics, folder=tmp_path)
 
 
 @pytest.fixture

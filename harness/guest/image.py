@@ -59,7 +59,7 @@ class GuestImage:
 
     @property
     def mebibytes(self) -> float:
-        """Return the size of the archive in MiB; the guest needs that much memory, and twice as much while it unpacks."""
+        """Return the size of the archive in MiB; the guest needs that much memory, twice while it unpacks."""
         return self.size_bytes / (1 << 20)
 
 

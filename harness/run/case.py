@@ -25,7 +25,7 @@ from harness.kernellog.taint import decode_taint
 from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
-from harness.run.play import NotAskedError, Played, PreparationError, play
+from harness.run.play import CaseSkippedError, Played, PreparationError, play
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
@@ -71,7 +71,7 @@ class CaseEnvironment:
         return unset_options(options, self.config)
 
 
-def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> CaseEnvironment:
+def make_environment(prepared: Prepared, semantics: Semantics, *, folder: Path) -> CaseEnvironment:
     """Where the cases of a prepared kernel are run.
 
     :raises UsageError: there is no such profile.
@@ -88,8 +88,8 @@ def make_bench(prepared: Prepared, semantics: Semantics, *, folder: Path) -> Cas
 class RunningCase:
     """A case while it runs: its machine, and what was seen on it so far."""
 
-    def __init__(self, bench: CaseEnvironment, case_id: str, *, folder: str) -> None:
-        self.bench = bench
+    def __init__(self, environment: CaseEnvironment, case_id: str, *, folder: str) -> None:
+        self.environment = environment
         self.id = case_id
         self.folder = folder
         self.started = time.time()
@@ -107,7 +107,7 @@ class RunningCase:
     @property
     def path(self) -> Path:
         """The case's own folder, for its logs."""
-        return self.bench.folder / self.folder
+        return self.environment.folder / self.folder
 
     @property
     def has_machine(self) -> bool:
@@ -122,7 +122,7 @@ class RunningCase:
         """
         if self._machine is None:
             lease = pipeline.machine(
-                self.bench.prepared, preparation=preparation, folder=self.path, deadline=self.deadline
+                self.environment.prepared, preparation=preparation, folder=self.path, deadline=self.deadline
             )
             self._machine = self._ends.enter_context(lease)
         return self._machine
@@ -145,20 +145,22 @@ class RunningCase:
     def verdict(self, *, skipped: str = "") -> Verdict:
         """What the case came to; to be asked after :meth:`close`."""
         splats = [SplatReport(str(one.kind), one.title, one.fingerprint, one.text) for one in self._splats]
-        before = self.bench.prepared.template.taint if self.bench.prepared.template else 0
+        before = self.environment.prepared.template.taint if self.environment.prepared.template else 0
         taints = [taint for taint in decode_taint(self._taint & ~before) if taint.matters]
         if taints and not splats:
             said = ", ".join(f"{taint.letter} ({taint.meaning})" for taint in taints)
             letters = "".join(taint.letter for taint in taints)
             splats.append(SplatReport("taint", f"the kernel became tainted: {said}", f"taint-{letters}", ""))
-        return judge(steps=self.outcomes, splats=splats, fate=self.fate, profile=self.bench.profile, skipped=skipped)
+        return judge(
+            steps=self.outcomes, splats=splats, fate=self.fate, profile=self.environment.profile, skipped=skipped
+        )
 
     def record(self, verdict: Verdict, *, title: str, transcript: str, fault: Fault = Fault.NONE) -> CaseRecord:
         """The record of the case."""
         if verdict.outcome is Outcome.ERROR and self.fate is Fate.STARVED:
             fault = Fault.HOST
         classname, name = junit_names(self.id)
-        fresh = "clone" if self.bench.prepared.template else "boot"
+        fresh = "clone" if self.environment.prepared.template else "boot"
         return CaseRecord(
             id=self.id,
             classname=classname,
@@ -189,10 +191,10 @@ class RunningCase:
 
 
 def run_session(
-    transcript: Transcript, bench: CaseEnvironment, *, folder: str, until_line: int | None = None
+    transcript: Transcript, environment: CaseEnvironment, *, folder: str, until_line: int | None = None
 ) -> CaseRecord:
     """Play a session file on a machine of its own and record what came of it."""
-    with opened(bench, transcript.path, folder=folder) as case:
+    with opened(environment, transcript.path, folder=folder) as case:
         return _run_session(transcript, case, until_line)
 
 
@@ -200,16 +202,16 @@ def _run_session(transcript: Transcript, case: RunningCase, until_line: int | No
     played, skipped = Played((), (), Fate.ALIVE), ""
     try:
         options = [option for request in transcript.preparations for option in request.options]
-        skipped = case.bench.missing(transcript.needs) or case.bench.missing_options(dict.fromkeys(options))
+        skipped = case.environment.missing(transcript.needs) or case.environment.missing_options(dict.fromkeys(options))
         if not skipped:
             played = play(
                 transcript,
                 case.machine(preparation=preparation_command(transcript.preparations)),
-                profile=case.bench.profile,
+                profile=case.environment.profile,
                 deadline=case.deadline,
                 until_line=until_line,
             )
-    except NotAskedError as error:
+    except CaseSkippedError as error:
         skipped = str(error)
     except HarnessError as error:
         verdict, fault = verdict_on(error)
@@ -239,7 +241,7 @@ def conclude(case: RunningCase, error: BaseException | None, *, title: str, trac
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=what, diff=trace))
     elif isinstance(error, PreparationError):
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=str(error)))
-    elif isinstance(error, NotAskedError) or type(error).__name__ == "Skipped":
+    elif isinstance(error, CaseSkippedError) or type(error).__name__ == "Skipped":
         skipped = str(error)
     elif isinstance(error, HarnessError):
         verdict, fault = verdict_on(error)
@@ -269,9 +271,9 @@ def verdict_on(error: HarnessError) -> tuple[Verdict, Fault]:
 
 
 @contextmanager
-def opened(bench: CaseEnvironment, case_id: str, *, folder: str) -> Iterator[RunningCase]:
+def opened(environment: CaseEnvironment, case_id: str, *, folder: str) -> Iterator[RunningCase]:
     """A case for the length of a ``with`` block; its machine ends with it, whatever happens."""
-    case = RunningCase(bench, case_id, folder=folder)
+    case = RunningCase(environment, case_id, folder=folder)
     try:
         yield case
     except BaseException:

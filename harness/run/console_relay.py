@@ -40,7 +40,7 @@ _AFTERWARDS = b"\x1b[0m\x1b[?25h\x1b[?2004l"
 """Plain text, a cursor, no marks around what is pasted: what a program of the guest may have left behind."""
 
 
-def hand_over(machine: Machine, first: ConsoleName) -> str:
+def relay_consoles(machine: Machine, first: ConsoleName) -> str:
     """Connect this terminal with one console after another until the person leaves or the machine ends.
 
     :param first: the console to begin with.

@@ -15,9 +15,9 @@ from harness.base.store import Store
 from harness.guest.machine import Machine
 from harness.model.verdict import Fate
 from harness.pipeline import Options
-from harness.run.case import make_bench
-from harness.run.console_relay import hand_over
-from harness.run.play import NotAskedError, Played, play
+from harness.run.case import make_environment
+from harness.run.console_relay import relay_consoles
+from harness.run.play import CaseSkippedError, Played, play
 from harness.semantics.profile import Profile
 from harness.session.console_name import ConsoleName
 from harness.session.transcript import Transcript, parse
@@ -28,7 +28,7 @@ _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0
 
 
-def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
+def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
     """Prepare a kernel, play a case up to a line, and hand the consoles over.
 
     :param case: ``CASE``, ``CASE:LINE``, or empty for a bare machine.
@@ -48,14 +48,16 @@ def hands_on(options: Options, case: str, *, store: Store) -> ExitStatus:
             options,
             logs=folder,
         )
-        bench = make_bench(prepared, semantics, folder=folder)
+        environment = make_environment(prepared, semantics, folder=folder)
         lease = pipeline.machine(
             prepared, folder=folder / "machine", deadline=Deadline.after(_CLONE_SECONDS + options.boot_seconds)
         )
         with lease as machine:
-            first = _play(transcript, line, machine, bench.profile) if transcript is not None else ConsoleName.ADMIN
+            first = (
+                _play(transcript, line, machine, environment.profile) if transcript is not None else ConsoleName.ADMIN
+            )
             _say(f"harness: the logs of this machine, while it is there: {machine.folder}")
-            _say(f"\nharness: {hand_over(machine, first)}")
+            _say(f"\nharness: {relay_consoles(machine, first)}")
     return ExitStatus.AS_EXPECTED
 
 
@@ -80,7 +82,7 @@ def _play(transcript: Transcript, line: int | None, machine: Machine, profile: P
     """Play the case and show it; the console that it left off at."""
     try:
         played = play(transcript, machine, profile=profile, deadline=Deadline.after(_PLAY_SECONDS), until_line=line)
-    except NotAskedError as error:
+    except CaseSkippedError as error:
         _say(f"harness: {transcript.path} was not played: {error}")
         return ConsoleName.ADMIN
     _show(played)

@@ -32,13 +32,13 @@ from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunF
 from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
-from harness.run.case import CaseEnvironment, junit_names, make_bench
+from harness.run.case import CaseEnvironment, junit_names, make_environment
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
-from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_words, run_pytest
+from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_arguments, run_pytest
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
-from harness.suite.load import default_suite, suite_word
+from harness.suite.load import default_suite, suite_argument
 
 _PYTEST_LOG = "pytest.log"
 
@@ -82,9 +82,9 @@ def run_cases(
     :raises CaseError: no case can be read.
     :raises HostError: the results cannot be kept.
     """
-    selection, suite = settings.selection, suite_word(prepared.suite)
-    bench = make_bench(prepared, settings.semantics, folder=folder.path)
-    record = first_record(bench, command=settings.command, workers=selection.workers)
+    selection, suite = settings.selection, suite_argument(prepared.suite)
+    environment = make_environment(prepared, settings.semantics, folder=folder.path)
+    record = first_record(environment, command=settings.command, workers=selection.workers)
     earlier = settings.judging.baseline.of(prepared.kernel, suite) if settings.judging.baseline is not None else None
     own_notes = _notes_before(settings, prepared, has_earlier=earlier is not None)
     for note in own_notes:
@@ -95,7 +95,7 @@ def run_cases(
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
-    listener = RunRecorder(bench, settings.semantics, folder, report, record, settings.judging.known, selection)
+    listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
     ended = _run_rounds(listener)
     if listener.failure is not None:
         raise listener.failure
@@ -139,10 +139,10 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
     selection = listener.selection
     for number in selection.rounds.numbers():
         listener.round = number
-        bench = replace(listener.bench, folder=listener.bench.folder / listener.round_name)
-        bench.folder.mkdir(exist_ok=True)
-        own = InProcess(bench, order=selection.rounds.order(number))
-        ended = run_pytest(pytest_words(selection, bench.suite), [listener, own])
+        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
+        environment.folder.mkdir(exist_ok=True)
+        own = InProcess(environment, order=selection.rounds.order(number))
+        ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
         if is_enough or not went_through:
@@ -194,9 +194,9 @@ def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitSt
     return ExitStatus.DIFFERS if failed else ExitStatus.AS_EXPECTED
 
 
-def first_record(bench: CaseEnvironment, *, command: str, workers: int) -> RunRecord:
+def first_record(environment: CaseEnvironment, *, command: str, workers: int) -> RunRecord:
     """What can be said of a run before its first case."""
-    prepared = bench.prepared
+    prepared = environment.prepared
     return RunRecord(
         kernel=prepared.kernel,
         started=time.time(),
@@ -205,12 +205,12 @@ def first_record(bench: CaseEnvironment, *, command: str, workers: int) -> RunRe
         qemu=prepared.qemu_version,
         machine_type=prepared.request.machine_type.name,
         guest_image_digest=prepared.guest_digest,
-        profile=bench.profile.name,
-        suite=suite_word(bench.suite),
+        profile=environment.profile.name,
+        suite=suite_argument(environment.suite),
         host=host_facts(),
         command=command,
         harness_version=version("kernel-patch-harness"),
         workers=workers,
         boot_seconds=prepared.boot_seconds,
-        notes=(*prepared.notes, *lack_notes(prepared.lacking, bench.suite.features, bench.profile)),
+        notes=(*prepared.notes, *lack_notes(prepared.lacking, environment.suite.features, environment.profile)),
     )

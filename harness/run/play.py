@@ -21,7 +21,7 @@ STEP_SECONDS = 30.0
 """How long a command may take where the session file says nothing."""
 
 
-class NotAskedError(Exception):
+class CaseSkippedError(Exception):
     """The kernel lacks what the case needs; ``args[0]`` is the reason, naming it."""
 
 
@@ -55,7 +55,7 @@ def play(
     transcript speaks of does, and a command that needs a number which no output has shown.
 
     :param until_line: play the steps up to that line of the file only.
-    :raises NotAskedError: the kernel does not have what is to be prepared.
+    :raises CaseSkippedError: the kernel does not have what is to be prepared.
     """
     player = _Player(transcript, machine, profile, deadline)
     try:
@@ -77,7 +77,7 @@ def prepare_machine(machine: Machine, command: str, *, deadline: Deadline) -> No
     """Do what a case asks for before its first step; all in one line at the console, for speed.
 
     :param command: the preparation; empty for none. Not done where the machine was cloned with it.
-    :raises NotAskedError: the kernel does not have what was asked for.
+    :raises CaseSkippedError: the kernel does not have what was asked for.
     :raises PreparationError: the command failed otherwise.
     :raises Unanswered: as a command.
     """
@@ -90,7 +90,7 @@ def prepare_machine(machine: Machine, command: str, *, deadline: Deadline) -> No
     answer = admin.run(line, deadline=deadline.sooner(STEP_SECONDS))
     if answer.status != 0:
         said = " ".join(answer.output.split()) or f"{command} ended with status {answer.status}"
-        raise NotAskedError(said) if answer.status == STATUS_MISSING else PreparationError(said)
+        raise CaseSkippedError(said) if answer.status == STATUS_MISSING else PreparationError(said)
 
 
 class _Player:

@@ -32,8 +32,8 @@ from harness.model.run_record import CaseRecord, dumps_case
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import RUN_NAME, case_folder_name
-from harness.run.case import CaseEnvironment, RunningCase, conclude, make_bench, run_session
-from harness.run.play import NotAskedError
+from harness.run.case import CaseEnvironment, RunningCase, conclude, make_environment, run_session
+from harness.run.play import CaseSkippedError
 from harness.run.python_api import Prepare, Shell, Sight
 from harness.run.python_file import check_names, explain_import
 from harness.run.rounds import shuffle
@@ -91,7 +91,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Drop what :func:`bench_of` made."""
+    """Drop what :func:`environment_of` made."""
     config.stash[_ENDS].close()
 
 
@@ -190,18 +190,20 @@ class SessionItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play the transcript."""
-        record = run_session(self.transcript, bench_of(self.config), folder=case_folder_name(self.transcript.path))
+        record = run_session(
+            self.transcript, environment_of(self.config), folder=case_folder_name(self.transcript.path)
+        )
         self.stash[_DONE] = record
         if record.outcome is Outcome.SKIPPED:
             pytest.skip(record.reason)
         if record.outcome is not Outcome.MATCH:
-            raise NotAsExpected(record)
+            raise UnexpectedResult(record)
 
     def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> str:
         """The one line that matters, then the diff."""
-        if isinstance(excinfo.value, NotAsExpected):
+        if isinstance(excinfo.value, UnexpectedResult):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
 
@@ -210,20 +212,20 @@ class SessionItem(pytest.Item):
         return self.path, 0, self.transcript.path
 
 
-class NotAsExpected(Exception):  # noqa: N818  it is a verdict; the word "error" means the harness's own fault
+class UnexpectedResult(Exception):  # noqa: N818  it is a verdict; the word "error" means the harness's own fault
     """A case that did not come out as expected."""
 
     def __init__(self, record: CaseRecord) -> None:
         super().__init__(f"{record.outcome}: {record.reason}\n{record.diff}".rstrip())
 
 
-def identity_of(path: Path, nodeid: str, suite: Suite) -> str:
+def case_id_of(path: Path, nodeid: str, suite: Suite) -> str:
     """What a case is called in every report; its file, and for a Python case what pytest calls it in there."""
     name = case_id(path, suite)
     return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
 
 
-def bench_of(config: pytest.Config) -> CaseEnvironment:
+def environment_of(config: pytest.Config) -> CaseEnvironment:
     """Where the cases of this process run: what the controller prepared, or prepared here and now.
 
     :raises HarnessError: nothing can be prepared.
@@ -241,14 +243,14 @@ def bench_of(config: pytest.Config) -> CaseEnvironment:
         prepared = pipeline.prepare(
             Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS)), options, logs=folder
         )
-    return set_bench(config, make_bench(prepared, suite_semantics(prepared.suite), folder=folder))
+    return set_environment(config, make_environment(prepared, suite_semantics(prepared.suite), folder=folder))
 
 
-def set_bench(config: pytest.Config, bench: CaseEnvironment) -> CaseEnvironment:
+def set_environment(config: pytest.Config, environment: CaseEnvironment) -> CaseEnvironment:
     """Let the cases of this process run there."""
-    config.stash[_BENCH] = bench
-    config.stash[_SUITE] = bench.suite
-    return bench
+    config.stash[_BENCH] = environment
+    config.stash[_SUITE] = environment.suite
+    return environment
 
 
 def set_order(config: pytest.Config, order: str) -> None:
@@ -299,13 +301,13 @@ def share_fixtures(config: pytest.Config, suite: Suite) -> None:
 def guest(request: pytest.FixtureRequest) -> Iterator[RunningCase]:
     """A case with a pristine machine of its own."""
     item = cast(pytest.Function, request.node)
-    bench = bench_of(request.config)
+    environment = environment_of(request.config)
     wanted = [need for marker in item.iter_markers("needs") for need in marker.args]
-    identity = identity_of(item.path, item.nodeid, bench.suite)
-    case = RunningCase(bench, identity, folder=case_folder_name(identity))
+    identity = case_id_of(item.path, item.nodeid, environment.suite)
+    case = RunningCase(environment, identity, folder=case_folder_name(identity))
     item.stash[_CASE] = case
-    if reason := bench.missing(wanted):
-        raise NotAskedError(reason)
+    if reason := environment.missing(wanted):
+        raise CaseSkippedError(reason)
     yield case
     case.close()
 
@@ -372,14 +374,14 @@ def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) ->
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {record.reason}")
     elif record.outcome is not Outcome.MATCH:
         report.outcome = "failed"
-        report.longrepr = str(NotAsExpected(record))
+        report.longrepr = str(UnexpectedResult(record))
 
 
 def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> CaseRecord:
     """The record of a Python case that asked for no machine, or for a fixture that there is not."""
-    bench = bench_of(item.config)
-    identity = identity_of(item.path, item.nodeid, bench.suite)
-    case = RunningCase(bench, identity, folder=case_folder_name(identity))
+    environment = environment_of(item.config)
+    identity = case_id_of(item.path, item.nodeid, environment.suite)
+    case = RunningCase(environment, identity, folder=case_folder_name(identity))
     if isinstance(error, pytest.FixtureLookupError):
         remedy = "see docs/reference/session-format.md"
         error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy=remedy)

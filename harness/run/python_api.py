@@ -10,7 +10,7 @@ from harness.base.errors import CaseError
 from harness.guest.console import CommandResult, Unanswered
 from harness.model.verdict import TraitSighting
 from harness.run.case import RunningCase
-from harness.run.play import STEP_SECONDS, NotAskedError, prepare_machine
+from harness.run.play import STEP_SECONDS, CaseSkippedError, prepare_machine
 from harness.semantics.judge import StepOutcome
 from harness.semantics.traits import Semantics
 from harness.session.console_name import ConsoleName
@@ -65,12 +65,12 @@ class Prepare:
         :param words: the words of the header.
         :param at: the header ``at``; empty for the path that the suite says.
         :return: that path; empty where the command has none.
-        :raises NotAskedError: the kernel does not have it: the case is skipped.
+        :raises CaseSkippedError: the kernel does not have it: the case is skipped.
         :raises CaseError: there is no such header, or it takes no such word.
         """
         request = self._request(header, words, at)
-        if reason := self.case.bench.missing_options(request.options):
-            raise NotAskedError(reason)
+        if reason := self.case.environment.missing_options(request.options):
+            raise CaseSkippedError(reason)
         with _judged(self.case, ConsoleName.ADMIN, f"preparing {header}"):
             machine = self.case.machine(preparation=request.command)
             prepare_machine(machine, request.command, deadline=self.case.deadline)
@@ -81,7 +81,7 @@ class Prepare:
         return PrepareHeader(self, header)
 
     def _request(self, header: str, words: tuple[str, ...], at: str) -> PreparationRequest:
-        known = {one.header: one for one in self.case.bench.suite.preparations}
+        known = {one.header: one for one in self.case.environment.suite.preparations}
         if header not in known:
             raise CaseError(f"{self.case.id}: the suite defines no header {header!r}", remedy=near(header, known))
         preparation = known[header]

@@ -35,7 +35,7 @@ _FAILS = {*FAILED, Outcome.ERROR}
 class RunRecorder:
     """Hears from pytest how the run goes; registered as a plug-in of the controller."""
 
-    bench: CaseEnvironment
+    environment: CaseEnvironment
     semantics: Semantics
     folder: RunFolder
     report: RunReport
@@ -57,9 +57,9 @@ class RunRecorder:
     def pytest_configure_node(self, node: object) -> None:
         """Hand a worker the prepared kernel."""
         handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
-        handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.bench.prepared)
-        handed[pytest_plugin.SUITE] = str(self.bench.suite.folder)
-        handed[pytest_plugin.FOLDER] = str(self.bench.folder / self.round_name)
+        handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.environment.prepared)
+        handed[pytest_plugin.SUITE] = str(self.environment.suite.folder)
+        handed[pytest_plugin.FOLDER] = str(self.environment.folder / self.round_name)
         settings = log.current()
         handed[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         handed[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
@@ -120,10 +120,10 @@ class RunRecorder:
     def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
         """What we call a case; pytest's own name for it may start elsewhere."""
         path = Path(os.path.normpath(self._root / location[0]))
-        return pytest_plugin.identity_of(path, nodeid, self.bench.suite)
+        return pytest_plugin.case_id_of(path, nodeid, self.environment.suite)
 
     def _take(self, case: CaseRecord) -> None:
-        case = self._in_round(self.known.marked(case, self.bench.profile))
+        case = self._in_round(self.known.marked(case, self.environment.profile))
         self._cases[case.id] = join(self._cases.get(case.id), case)
         self.record = replace(self.record, cases=tuple(self._cases.values()))
         self.report(CaseEnded(case))
@@ -160,9 +160,9 @@ class RunRecorder:
         own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)
-        traits = self.known.marked_traits(judge.trait_records(self.semantics, self.bench.profile, sightings))
+        traits = self.known.marked_traits(judge.trait_records(self.semantics, self.environment.profile, sightings))
         own_notes += self.known.idle(cases, traits, whole=complete and self.selection.is_whole)
-        nearest = find_nearest(self.semantics, gathered.seen, own=self.bench.profile)
+        nearest = find_nearest(self.semantics, gathered.seen, own=self.environment.profile)
         self.record = replace(
             self.record,
             complete=complete,
@@ -170,7 +170,7 @@ class RunRecorder:
             cases=cases,
             traits=traits,
             nearest=tuple(str(near) for near in nearest),
-            notes=(*self.record.notes, *own_notes, *judge.notes(self.bench.profile, sightings)),
+            notes=(*self.record.notes, *own_notes, *judge.notes(self.environment.profile, sightings)),
             problems=(*self.broken, *gathered.problems, *self.known.problems),
         )
         self.folder.write(self.record)

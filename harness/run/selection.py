@@ -133,21 +133,21 @@ def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_bro
 
 
 class InProcess:
-    """Gives the cases of this very process their bench, when no worker is used."""
+    """Gives the cases of this very process their environment, when no worker is used."""
 
-    def __init__(self, bench: CaseEnvironment, *, order: str) -> None:
-        self._bench = bench
+    def __init__(self, environment: CaseEnvironment, *, order: str) -> None:
+        self._environment = environment
         self._order = order
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        pytest_plugin.set_bench(config, self._bench)
+        pytest_plugin.set_environment(config, self._environment)
         pytest_plugin.set_order(config, self._order)
         pytest_plugin.set_trace_style(config)
-        pytest_plugin.share_fixtures(config, self._bench.suite)
+        pytest_plugin.share_fixtures(config, self._environment.suite)
 
 
-def pytest_words(selection: Selection, suite: Suite) -> list[str]:
+def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
     """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
     paths = [str(path) for path in selection.paths] or [str(suite.folder)]
     words = ["-c", str(places.PYTEST_SETTINGS), "--rootdir", str(places.ROOT)]

@@ -117,7 +117,7 @@ def missing_files(suite: Suite) -> list[str]:
     return faults + [f"{suite.file}: {key}: there is no file {path}" for path, key in files if not path.is_file()]
 
 
-def suite_word(suite: Suite) -> str:
+def suite_argument(suite: Suite) -> str:
     """The word that finds the suite again: the name of a shipped one, the folder of any other."""
     return suite.name if suite.folder == (paths.SUITES / suite.name).resolve() else str(suite.folder)
 

@@ -28,7 +28,7 @@ def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
     """A function that plays the text of a session file on a machine of its own and returns the record."""
-    bench = replace(guest.bench, folder=tmp_path)
+    bench = replace(guest.environment, folder=tmp_path)
     numbers = itertools.count(1)
 
     def play(text: str) -> CaseRecord:
@@ -44,7 +44,7 @@ def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
 @pytest.fixture
 def play_python(guest: RunningCase, tmp_path: Path) -> PlayPython:
     """A function that runs a Python case on a machine of its own, as the plug-in does, and returns the record."""
-    bench = replace(guest.bench, folder=tmp_path)
+    bench = replace(guest.environment, folder=tmp_path)
     numbers = itertools.count(1)
 
     def play(body: Callable[[RunningCase], None]) -> CaseRecord:

@@ -20,7 +20,7 @@ from harness.guest.machine import Machine
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fault, Outcome
 from harness.run.case import RunningCase, run_session
-from harness.run.play import NotAskedError
+from harness.run.play import CaseSkippedError
 from harness.run.python_api import Shell
 from harness.session.console_name import ConsoleName
 from harness.session.transcript import parse
@@ -230,8 +230,8 @@ def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> N
 
 def test_skipped_by_needs(guest: RunningCase, play_session: PlaySession) -> None:
     """A case whose needs the kernel does not meet is not asked; the reason names the option, and no machine was had."""
-    if guest.bench.config is None:
-        raise NotAskedError("the configuration of this kernel is unknown")
+    if guest.environment.config is None:
+        raise CaseSkippedError("the configuration of this kernel is unknown")
     record = play_session("needs: CONFIG_NO_SUCH_OPTION\n\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.SKIPPED
@@ -250,16 +250,16 @@ def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
 @pytest.mark.parametrize("missing", ["program", "template"])
 def test_a_fault_of_the_host(missing: str, guest: RunningCase, tmp_path: Path) -> None:
     """Where no machine is to be had, the error is the host's and says nothing about the kernel."""
-    prepared = guest.bench.prepared
+    prepared = guest.environment.prepared
     if missing == "program":
         request = replace(prepared.request, program=Path("/no/such/qemu"))
         template = replace(prepared.template, request=request) if prepared.template else None
         prepared = replace(prepared, request=request, template=template)
     elif prepared.template is None:
-        raise NotAskedError("this run does not clone")
+        raise CaseSkippedError("this run does not clone")
     else:
         prepared = replace(prepared, template=replace(prepared.template, folder=tmp_path / "gone"))
-    bench = replace(guest.bench, prepared=prepared, folder=tmp_path)
+    bench = replace(guest.environment, prepared=prepared, folder=tmp_path)
     record = run_session(parse("    # echo never\n    never\n", path="inner.session"), bench, folder="inner")
 
     assert (record.outcome, record.fault) == (Outcome.ERROR, Fault.HOST)

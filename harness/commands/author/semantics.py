@@ -28,7 +28,7 @@ from harness.semantics.observers import find_observers
 from harness.semantics.profile import Profile
 from harness.semantics.traits import AUTO, MAINLINE, Semantics, Trait, near
 from harness.suite.definition import Suite
-from harness.suite.load import case_files, shown_path, suite_semantics, suite_word
+from harness.suite.load import case_files, shown_path, suite_argument, suite_semantics
 
 
 @click.command()
@@ -129,7 +129,7 @@ def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
             click.echo(f"not learned: {word} holds no {RUN_NAME}")
             continue
         run = load_run(Path(word))
-        if run.suite not in ("", suite_word(suite)):
+        if run.suite not in ("", suite_argument(suite)):
             click.echo(f"not learned: {word}: its cases are of the suite {run.suite}, not of {suite.name}")
             continue
         if reason := learning.why_not(run):

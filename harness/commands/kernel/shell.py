@@ -9,7 +9,7 @@ from harness.commands import options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Options
-from harness.run.interactive import hands_on
+from harness.run.interactive import open_shell
 
 
 @click.command(epilog=options.KERNEL_HELP)
@@ -38,4 +38,4 @@ def shell(
     files = [file if line.isdecimal() and file else case] if case else []
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files)
     asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen)
-    return int(hands_on(asked, case or "", store=Store.default()))
+    return int(open_shell(asked, case or "", store=Store.default()))

@@ -16,7 +16,7 @@ from harness.model.run_record import BuildRecord, KernelRecord
 from harness.model.verdict import Fate, Fault, Outcome
 from harness.pipeline import Prepared, dump_prepared, load_prepared
 from harness.run.case import CaseEnvironment, RunningCase, conclude, junit_names
-from harness.run.play import NotAskedError, PreparationError
+from harness.run.play import CaseSkippedError, PreparationError
 from harness.semantics.profile import Declaration
 from harness.suite.load import default_suite, suite_semantics
 
@@ -68,7 +68,7 @@ def test_names_for_junit_are_two_parts(identity: str, classname: str, name: str)
         (AssertionError("left is not right\nassert 1 == 2"), Outcome.MISMATCH, "left is not right"),
         (AssertionError(), Outcome.MISMATCH, "an assertion without a word"),
         (PreparationError("EINVAL"), Outcome.MISMATCH, "cannot be prepared: EINVAL"),
-        (NotAskedError("this kernel has no rdma"), Outcome.SKIPPED, "this kernel has no rdma"),
+        (CaseSkippedError("this kernel has no rdma"), Outcome.SKIPPED, "this kernel has no rdma"),
         (HostError("QEMU is gone"), Outcome.ERROR, "QEMU is gone"),
         (ZeroDivisionError("division by zero"), Outcome.ERROR, "ZeroDivisionError: division by zero"),
     ],

@@ -34,7 +34,7 @@ from harness.guest.template import booted
 from harness.kernel.config.configure import DEFAULT
 from harness.kernel.config.fragment import OptionRequest, merge, parse_fragment, render_requests
 from harness.kernel.config.tools import make_config, prepare
-from harness.kernel.sandbox.sandbox import Sandbox, make_words, run_inside
+from harness.kernel.sandbox.sandbox import Sandbox, make_arguments, run_inside
 from harness.suite.load import default_suite
 
 ROUNDS = 4
@@ -93,7 +93,7 @@ def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
     sandbox = Sandbox(tree, output)
     prepare(output, start="", requests=render_requests(requests_of(VARIANTS[name])))
     make_config(sandbox, has_start=False, assignments=(), deadline=Deadline.never())
-    words = make_words(sandbox, "bzImage", jobs=os.cpu_count() or 1)
+    words = make_arguments(sandbox, "bzImage", jobs=os.cpu_count() or 1)
     result = run_inside(sandbox, words, deadline=Deadline.never())
     if not result.is_success:
         raise SystemExit("\n".join(result.lines[-20:]))

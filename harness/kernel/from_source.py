@@ -20,7 +20,7 @@ from harness.kernel.build.options import BuildOptions, SourceWord
 from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
 from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
 from harness.kernel.config.configure import Config, configure, find_config
-from harness.kernel.config.inputs import FragmentWord
+from harness.kernel.config.inputs import FragmentName
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
 from harness.kernel.patches.shipped import ShippedSeries, find_shipped
@@ -68,8 +68,8 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
     trees = patched_trees(context, word, shipped, apt=apt)
     tree = trees[-1]
-    own: tuple[FragmentWord, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
-    fragments: tuple[FragmentWord, ...] = (*USUAL_FRAGMENTS, *own)
+    own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
+    fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
     toolchain = find_toolchain(deadline=context.deadline)
     words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
     config = find_config(context, tree, fragments=fragments, assignments=words)

@@ -111,7 +111,7 @@ def missing_files(suite: Suite) -> list[str]:
     for name in suite.config.names:
         if find_named_fragment(name, suite.config) is None:
             known = ", ".join(fragment_names(suite.config))
-            faults.append(f"{suite.file}: there is no config fragment {name} (hint: known are {known})")
+            faults.append(f"{suite.file}: no config fragment {name} (hint: known are {known})")
     files = [(source, "guest.helpers") for source in suite.guest.helpers]
     files += [(one.source, f"guest.file for {one.path}") for one in suite.guest.files]
     return faults + [f"{suite.file}: {key}: there is no file {path}" for path, key in files if not path.is_file()]

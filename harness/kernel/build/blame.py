@@ -1,4 +1,4 @@
-"""Which patch of a series is to blame for what a build complains of: asked of git, within the series' own commits."""
+"""Find the patch that caused a diagnostic of a build, by git blame and git log within the commits of the series."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _MOST_LINES = 200
 class Commits:
     """The commits of a series.
 
-    :param base: what the first one was applied to. :param hashes: one a patch, in their order; never empty.
+    :param base: the commit that the first patch was applied to.
+    :param hashes: one commit per patch, in series order; never empty.
     """
 
     repository: Repository
@@ -29,16 +30,16 @@ class Commits:
 
     @property
     def range(self) -> str:
-        """The series as git wants it named."""
+        """Return the revision range of the series, as git takes it."""
         return f"{self.base}..{self.hashes[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """The patch that is most likely to blame.
+    """The patch that most likely caused an error.
 
-    :param patch: its number in the series. :param why: empty when it wrote the very line; else as ``the last one that
-        touches kernel/x.c``.
+    :param patch: its number in the series, from 1.
+    :param why: empty when the patch wrote the line itself; else for example ``the last patch that touches kernel/x.c``.
     """
 
     patch: int
@@ -46,7 +47,7 @@ class Suspicion:
 
 
 def blame_lines(commits: Commits, diagnostics: Iterable[Diagnostic], *, deadline: Deadline) -> tuple[Diagnostic, ...]:
-    """The same complaints, each about a line that a patch wrote with that patch's number.
+    """Return the diagnostics with the number of the patch that wrote the line of each; 0 when no patch did.
 
     :raises HostError: git failed.
     """
@@ -61,31 +62,33 @@ def blame_lines(commits: Commits, diagnostics: Iterable[Diagnostic], *, deadline
 
 
 def suspect(commits: Commits, diagnostic: Diagnostic, *, deadline: Deadline) -> Suspicion | None:
-    """The patch behind an error that :func:`blame_lines` was asked about; None when nothing speaks for one of them.
+    """Find the patch that most likely caused an error.
 
+    :param diagnostic: one that :func:`blame_lines` returned.
+    :return: None when nothing points to a single patch.
     :raises HostError: git failed.
     """
     if diagnostic.patch:
         return Suspicion(diagnostic.patch)
     touched = _touched_by(commits, deadline=deadline)
-    # ld and objtool name the object; ld at times the bare name of the source.
+    # ld and objtool name the object; ld sometimes names the source without its folder.
     name = re.sub(r"\.o$", ".c", diagnostic.file)
     files = [file for file in touched if name and (file == name or file.endswith(f"/{name}"))]
     if files:
-        return Suspicion(max(touched[file] for file in files), f"the last one that touches {files[0]}")
-    for word in _QUOTED.findall(diagnostic.text):
-        said = commits.repository.git("log", "--format=%H", f"-G\\b{word}\\b", commits.range, deadline=deadline)
-        if said.text:
-            newest = said.text.split()[0]
-            return Suspicion(commits.hashes.index(newest) + 1, f"the last one that speaks of {word}")
+        return Suspicion(max(touched[file] for file in files), f"the last patch that touches {files[0]}")
+    for symbol in _QUOTED.findall(diagnostic.text):
+        result = commits.repository.git("log", "--format=%H", f"-G\\b{symbol}\\b", commits.range, deadline=deadline)
+        if result.text:
+            newest = result.text.split()[0]
+            return Suspicion(commits.hashes.index(newest) + 1, f"the last patch that mentions {symbol}")
     return None
 
 
 def _touched_by(commits: Commits, *, deadline: Deadline) -> dict[str, int]:
-    """The files that the series touches, each with the number of the last patch that does."""
-    words = ("log", "--reverse", "--format=%x01%H", "--name-only", "--no-renames", "-z", commits.range)
+    """Return the files that the series touches, each with the number of the last patch that touches it."""
+    arguments = ("log", "--reverse", "--format=%x01%H", "--name-only", "--no-renames", "-z", commits.range)
     touched: dict[str, int] = {}
-    for part in commits.repository.git(*words, deadline=deadline).text.split("\x01")[1:]:
+    for part in commits.repository.git(*arguments, deadline=deadline).text.split("\x01")[1:]:
         commit, *files = part.replace("\n", "\0").split("\0")
         number = commits.hashes.index(commit) + 1
         touched.update(dict.fromkeys(filter(None, files), number))
@@ -93,11 +96,11 @@ def _touched_by(commits: Commits, *, deadline: Deadline) -> dict[str, int]:
 
 
 def _writers(commits: Commits, file: str, lines: Iterable[int], deadline: Deadline) -> list[tuple[int, int]]:
-    """Of those lines, the ones that a patch wrote, each with its number."""
+    """Return the lines that a patch wrote, each with the number of that patch."""
     numbers: Sequence[int] = sorted(lines)
-    places = [word for number in numbers for word in ("-L", f"{number},{number}")]
-    words = ("blame", "--porcelain", *places, commits.range, "--", file)
-    # A line that is not there makes git fail: the compiler may have been told another name by a #line directive.
-    said = commits.repository.git(*words, deadline=deadline, check=False)
-    found = ((match[1].decode(), int(match[2])) for match in _BLAMED.finditer(said.stdout))
+    ranges = [argument for number in numbers for argument in ("-L", f"{number},{number}")]
+    arguments = ("blame", "--porcelain", *ranges, commits.range, "--", file)
+    # git fails for a line beyond the end of the file: a #line directive may give the compiler another file name.
+    result = commits.repository.git(*arguments, deadline=deadline, check=False)
+    found = ((match[1].decode(), int(match[2])) for match in _BLAMED.finditer(result.stdout))
     return [(line, commits.hashes.index(commit) + 1) for commit, line in found if commit in commits.hashes]

@@ -1,6 +1,7 @@
-"""Building a kernel: out of tree, in the sandbox, the same each time, from objects of a tree nearby, and never twice.
+"""Build a kernel out of tree, in the sandbox, reproducibly; reuse an earlier build, or the objects of a similar tree.
 
-found already? -> objects to start from -> make -> image, symbols, config, log -> kept, with a script to repeat it
+look up the store -> copy objects to start from -> make -> image, symbols, config, log -> store, with a script to
+reproduce the build
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.base.errors import SeriesError
 from harness.base.events import PhaseStarted
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
-from harness.kernel.build.diagnostics import Diagnostic, Severity, still_said
+from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
 from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
 from harness.kernel.build.object_cache import FromNothing, ObjectKey, Start, copy_objects, find_start, keep_objects
 from harness.kernel.build.product import (
@@ -33,7 +34,7 @@ from harness.kernel.build.product import (
     VMLINUX,
     BuildInputs,
     BuiltKernel,
-    order_build,
+    read_build_inputs,
     read_built,
     write_built,
 )
@@ -42,15 +43,23 @@ from harness.kernel.build.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.config.configure import Config
 from harness.kernel.git.worktree import WorkTree
 from harness.kernel.patches.patched_tree import PatchedTree
-from harness.kernel.sandbox.sandbox import DEFAULT, REPRODUCIBLE, Bounds, InsideResult, Sandbox, make_words, run_inside
+from harness.kernel.sandbox.sandbox import (
+    DEFAULT,
+    REPRODUCIBLE,
+    Bounds,
+    InsideResult,
+    Sandbox,
+    make_arguments,
+    run_inside,
+)
 
 LOG_KIND = "kernel-log"
-"""The folder of the store with what make says, and with what it said of the last builds that failed."""
+"""The folder of the store with the output of running builds and of the last builds that failed."""
 LOGS_KEPT = 50
 
 _TARGET = "bzImage"
-_IMAGE_PLACE = "arch/x86/boot/bzImage"
-_RELEASE_PLACE = "include/config/kernel.release"
+_IMAGE_PATH = "arch/x86/boot/bzImage"
+_RELEASE_PATH = "include/config/kernel.release"
 _PACE = "kernel-pace"
 _OUTPUT = "output"
 _RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/version.c
@@ -65,15 +74,18 @@ def build_kernel(
     trusted: bool = False,
     bounds: Bounds = DEFAULT,
 ) -> BuiltKernel:
-    """The kernel of a tree and a config; built unless it has been.
+    """Return the kernel of a tree and a config; build it unless the store has it.
 
-    :param worktree: the tree's files, held by the caller. :param trusted: without the sandbox.
-    :raises SeriesError: it does not build, or wants more than the bounds; a patch is named where one is to blame.
-    :raises HostError: this host lacks a program, memory or space. :raises UsageError: the store cannot be written.
+    :param worktree: the tree's files; the caller holds the work tree during the build.
+    :param trusted: build without the sandbox.
+    :raises SeriesError: the kernel does not build, or exceeds the bounds; the message names the patch that caused it,
+        where one is found.
+    :raises HostError: a program is missing on this host, or it has too little memory or disk space.
+    :raises UsageError: the store cannot be written.
     """
-    order = order_build(context, tree, config)
+    order = read_build_inputs(context, tree, config)
     folder = context.store.find(KIND, order.key)
-    if folder is not None and read_built(folder) is None:  # damaged, say by a full disk or a hand: make it anew
+    if folder is not None and read_built(folder) is None:  # damaged, for example by a full disk: build it again
         context.store.forget(KIND, order.key)
 
     def fill(folder: Path) -> None:
@@ -87,7 +99,7 @@ def build_kernel(
 
 @dataclass(slots=True)
 class _Build:
-    """One build, into the folder of its product."""
+    """One build, which writes into the folder of its product."""
 
     context: Context
     order: BuildInputs
@@ -99,9 +111,10 @@ class _Build:
     _cache: CompilerCache | None = field(default=None, init=False)
 
     def run(self) -> None:
-        """Build, and fill the folder.
+        """Build the kernel and fill the folder.
 
-        :raises SeriesError, HostError: as :func:`build_kernel`.
+        :raises SeriesError: as :func:`build_kernel`.
+        :raises HostError: as :func:`build_kernel`.
         """
         store, key = self.order.store, self.order.key
         with store.complaints():
@@ -115,7 +128,7 @@ class _Build:
         result, complaints, seconds, start = self._make(start)
         is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_series(complaints)
         if not result.is_success and is_doubtful:
-            # Objects that a full disk or a hand damaged must not be held against the series.
+            # Damaged objects, for example after a full disk, must not count as a failure of the series.
             result, complaints, seconds, start = self._make(FromNothing("the build from kept objects failed"))
         if not result.is_success:
             raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.context.deadline)
@@ -127,7 +140,8 @@ class _Build:
 
     def _wanted(self) -> ObjectKey:
         tree = self.order.tree
-        # Outside of the sandbox the path of the work tree is in each command line, by which kbuild tells what is old.
+        # Without the sandbox each command line has the path of the work tree, and kbuild rebuilds what has another
+        # command line.
         compiler = ["ccache"] if self._cache else []
         tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
         base = tree.base if tree.commits else ""
@@ -147,7 +161,10 @@ class _Build:
     def _make(
         self, start: Start | FromNothing
     ) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | FromNothing]:
-        """Run make; what came of it, how long it took, and what it really started from."""
+        """Run make.
+
+        :return: the result, the diagnostics, the duration in seconds, and the objects that it really started from.
+        """
         sandbox = self._sandbox()
         shutil.rmtree(sandbox.output, ignore_errors=True)
         earlier: tuple[Diagnostic, ...] = ()
@@ -171,7 +188,7 @@ class _Build:
         environment: Mapping[str, str] = {}
         if self._cache is not None:
             assignments, environment = self._cache.assign(assignments), self._cache.environment
-        words = make_words(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
+        arguments = make_arguments(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
         is_near = isinstance(start, Start) and start.is_same_config
         pace_key = digest_of(self.order.config.digest, str(is_near))
         began = time.monotonic()
@@ -180,29 +197,29 @@ class _Build:
                 log, self.context.report, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
             )
             result = run_inside(
-                sandbox, words, deadline=self.context.deadline, environment=environment, on_line=listener
+                sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
             )
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
             self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
         made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
         if isinstance(start, Start):
-            earlier = still_said(earlier, changed=start.changed, made=made)
+            earlier = still_valid(earlier, changed=start.changed, made=made)
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.context.deadline)
         return result, complaints, seconds, start
 
     def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | FromNothing) -> BuiltKernel:
-        """Take over what make left, and write what goes with it."""
+        """Move what make built into the folder, and write the log, the compiler's version and the recipe beside it."""
         output = self.folder / _OUTPUT
-        for name, place in ((IMAGE, _IMAGE_PLACE), (VMLINUX, "vmlinux"), (SYMBOLS, "System.map"), (CONFIG, ".config")):
-            found = self._left(output, place)
-            # The objects that are kept are never written again: the next build works on a copy.
+        for name, path in ((IMAGE, _IMAGE_PATH), (VMLINUX, "vmlinux"), (SYMBOLS, "System.map"), (CONFIG, ".config")):
+            found = self._left(output, path)
+            # A hard link is safe: kept objects are never written again, since the next build works on a copy.
             os.link(found, self.folder / name)
             (self.folder / name).chmod(0o644)
-        release = self._left(output, _RELEASE_PLACE).read_text(errors="replace").strip()
+        release = self._left(output, _RELEASE_PATH).read_text(errors="replace").strip()
         if not _RELEASE.fullmatch(release):
-            raise SeriesError("the build gave the kernel no release", evidence=repr(release[:200]))
+            raise SeriesError("the built kernel has no valid release", evidence=repr(release[:200]))
         shutil.copyfile(self._log, self.folder / LOG)
         (self.folder / COMPILER).write_text(self.order.toolchain.render())
         digest = _sha256(self.folder / IMAGE)
@@ -211,17 +228,17 @@ class _Build:
         reused, notes = start.render() if isinstance(start, Start) else "", self.order.adjustments.notes
         return BuiltKernel(self.folder, release, digest, seconds, reused, warnings, notes)
 
-    def _left(self, output: Path, place: str) -> Path:
-        """A file that make left. A link would lead out of the folder: to whatever the harness may read.
+    def _left(self, output: Path, path: str) -> Path:
+        """Return a file that make built. A link is refused: it could lead to any file that the harness may read.
 
-        :raises SeriesError: it is not there, or no plain file.
+        :raises SeriesError: the file is missing, or not a regular file.
         """
-        found = output / place
-        if not found.is_file() or found.resolve() != output.resolve() / place:
-            what = "is not there" if not found.exists() else "is no plain file"
+        found = output / path
+        if not found.is_file() or found.resolve() != output.resolve() / path:
+            what = "is missing" if not found.exists() else "is not a regular file"
             raise SeriesError(
-                f"make says that it built the kernel, but {place} {what}",
-                remedy="see which Makefile of the tree, or of a patch, does that",
+                f"make succeeded, but {path} {what}",
+                remedy="check which Makefile of the tree or of a patch moves or replaces it",
                 log=self._log,
             )
         return found
@@ -240,13 +257,13 @@ class _Build:
             environment={name: value for name, value in REPRODUCIBLE.items() if name not in ("PATH", "TMPDIR")},
             words=[*self.order.adjustments.assignments, _TARGET],
             headers=self.order.adjustments.headers,
-            image=_IMAGE_PLACE,
+            image=_IMAGE_PATH,
             digest=digest,
         )
         (self.folder / SCRIPT).write_text(render_script(recipe))
 
     def _story(self, start: Start | FromNothing) -> dict[str, object]:
-        """Further facts for build.json."""
+        """Return the facts that build.json holds for its readers alone."""
         tree = self.order.tree
         return {
             "source": str(tree.source.origin),
@@ -264,16 +281,16 @@ class _Build:
 
 
 def _write_headers(output: Path, headers: Iterable[tuple[str, str]]) -> None:
-    """Put headers where the compiler finds them; one that is there keeps its time, on which all objects depend."""
+    """Write headers to the output folder; an existing one keeps its modification time, as all objects depend on it."""
     for name, text in headers:
-        place = output / name
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+        path = output / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
 
 def _drop_old_logs(folder: Path) -> None:
-    """Leave the newest; one that another build has removed meanwhile is gone all the same."""
+    """Remove all but the newest logs; another build may remove some at the same time."""
     logs = []
     for path in folder.glob("*.log"):
         with contextlib.suppress(OSError):
@@ -282,11 +299,11 @@ def _drop_old_logs(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_config(place: Path, text: str) -> None:
-    """Write the ``.config`` unless it is so already: its time makes the tree ask Kconfig anew."""
-    if place.is_symlink() or not place.is_file() or place.read_text(errors="replace") != text:
-        place.unlink(missing_ok=True)
-        place.write_text(text)
+def _write_config(path: Path, text: str) -> None:
+    """Write the ``.config`` unless it has that text: a new modification time makes kbuild run Kconfig again."""
+    if path.is_symlink() or not path.is_file() or path.read_text(errors="replace") != text:
+        path.unlink(missing_ok=True)
+        path.write_text(text)
 
 
 def _sha256(path: Path) -> str:

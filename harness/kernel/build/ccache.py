@@ -1,4 +1,4 @@
-"""Compile through ccache(1) on request: the same arguments are compiled once, in whichever tree.
+"""Compile through ccache(1) on request: the same input is compiled once, in any tree.
 
 An environment variable enables it, because a build from nothing is 4% slower with it
 (``docs/explanation/decisions/0029-ccache-only-on-request.md``). No untrusted code reaches another build through it:
@@ -21,7 +21,7 @@ KIND = "kernel-ccache"
 """The folder of the store that holds it."""
 
 VARIABLE = "HARNESS_CCACHE"
-"""The variable that asks for it, by any value that is not empty."""
+"""The environment variable that enables ccache, by any value that is not empty."""
 
 _SIZE = "2G"
 
@@ -30,7 +30,7 @@ _SIZE = "2G"
 class CompilerCache:
     """A cache for the compiler in the sandbox.
 
-    :param folder: where it is outside.
+    :param folder: its path outside of the sandbox.
     """
 
     folder: Path
@@ -38,41 +38,43 @@ class CompilerCache:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What ccache has to find set."""
+        """Return the environment variables for ccache."""
         variables = {
             "CCACHE_DIR": INSIDE_CACHE,
             "CCACHE_TEMPDIR": "/tmp",
             "CCACHE_MAXSIZE": _SIZE,
-            # What was included is taken from the compiler's own list, which kbuild asks for: a miss costs 4% then, and
-            # 40% where ccache preprocesses first.
+            # ccache reads the included files from the compiler's dependency list, which kbuild requests: a miss costs
+            # 4% then, and 40% where ccache preprocesses first.
             "CCACHE_DEPEND": "1",
-            # Each build runs as a user of its own.
+            # Each build runs as its own user.
             "CCACHE_UMASK": "000",
-            "HOME": "/nonexistent",  # ccache wants one, and finds nothing there
+            "HOME": "/nonexistent",  # ccache needs the variable, and finds no configuration there
         }
         return variables if self.is_writable else {**variables, "CCACHE_READONLY": "1", "CCACHE_NOSTATS": "1"}
 
     def assign(self, assignments: Sequence[str]) -> list[str]:
-        """Words for make with ccache before the compiler."""
-        compiler = next((word.removeprefix("CC=") for word in assignments if word.startswith("CC=")), "gcc")
-        return [*(word for word in assignments if not word.startswith("CC=")), f"CC=ccache {compiler}"]
+        """Return the arguments for make, with ccache before the compiler."""
+        compiler = next((one.removeprefix("CC=") for one in assignments if one.startswith("CC=")), "gcc")
+        return [*(one for one in assignments if not one.startswith("CC=")), f"CC=ccache {compiler}"]
 
 
 def find_cache(store: Store, *, has_series: bool, environment: Mapping[str, str] = os.environ) -> CompilerCache | None:
-    """The cache for a build; None where it was not asked for.
+    """Return the cache for a build; None when ccache is not enabled.
 
-    :raises UsageError: the store cannot be written, or ccache is not installed. :raises HostError: the disk is full.
+    :param has_series: whether the build has a series, which may only read the cache.
+    :raises UsageError: the store cannot be written, or ccache is not installed.
+    :raises HostError: the disk is full.
     """
     if not environment.get(VARIABLE):
         return None
     if find_program("ccache") is None:
         raise UsageError(
-            f"${VARIABLE} asks for ccache, which is not installed", remedy="apt install ccache, or do not set it"
+            f"ccache is not installed, but ${VARIABLE} is set", remedy=f"apt install ccache, or unset {VARIABLE}"
         )
     outer = store.folder / KIND
     folder = outer / "cache"
     with store.complaints():
-        # Open for every build's user inside, closed for the host's: only root or this user comes as far as here.
+        # Writable for the user of every build inside; the outer folder keeps other users of the host out.
         outer.mkdir(parents=True, exist_ok=True)
         outer.chmod(0o700)
         folder.mkdir(exist_ok=True)

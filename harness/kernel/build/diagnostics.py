@@ -1,4 +1,4 @@
-"""What a build complains of: errors and warnings of compiler, assembler, linker, objtool, modpost and make. Pure."""
+"""Parse errors and warnings of compiler, assembler, linker, objtool, modpost and make. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_CONTEXT = 5
 
 
 class Severity(Enum):
-    """How bad it is."""
+    """The severity of a diagnostic."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -19,13 +19,15 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One complaint.
+    """One error or warning of a build.
 
-    :param file: relative to the tree; of a file that the build made, relative to the output folder; empty when none
-        is named. :param line: 0 when none is named, as is ``column``.
+    :param file: relative to the tree; relative to the output folder for a file that the build made; empty when the
+        message names no file.
+    :param line: from 1; 0 when the message names no line.
+    :param column: from 1; 0 when the message names no column.
     :param text: the message, without file and severity.
-    :param context: the lines below it that belong to it: the source line with its caret.
-    :param patch: number of the patch that introduced the line; 0 when none did, or it is not known.
+    :param context: the lines below the message that belong to it: the source line with its caret.
+    :param patch: number of the patch that wrote the line; 0 when no patch did, or it is not known.
     """
 
     severity: Severity
@@ -37,7 +39,7 @@ class Diagnostic:
     patch: int = 0
 
     def render(self) -> str:
-        """One line, as compilers print it: ``kernel/x.c:12:5: error: ...``."""
+        """Return one line in the format of compilers: ``kernel/x.c:12:5: error: ...``."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         return f"{place}: {self.severity.value}: {self.text}" if place else f"{self.severity.value}: {self.text}"
 
@@ -58,7 +60,7 @@ _PATTERNS = tuple(
     for pattern in (
         # gcc, clang, dtc: kernel/x.c:12:5: error: 'y' undeclared; as: x.S:12: Error: no such instruction
         rf"{_PLACE}:\s*{_SEVERITY}:\s*(?P<text>.+)",
-        # ld, told by debug information: kernel/x.c:12: undefined reference to `y'
+        # ld, with debug information: kernel/x.c:12: undefined reference to `y'
         rf"{_LINKER}{_PLACE}: {_CLASH}",
         _LINKED,
         # objtool: kernel/x.o: warning: objtool: y()+0x12: unreachable instruction
@@ -68,7 +70,7 @@ _PATTERNS = tuple(
         # make: /src/kernel/Makefile:12: *** missing separator.  Stop.
         rf"{_PLACE}: \*\*\* (?P<text>.+?)(?:\s+Stop\.)?",
         r"make(?:\[\d+\])?: \*\*\* (?P<text>No rule to make target .+?)(?:\s+Stop\.)?",
-        # a program that names no place: cc1: out of memory ...; gcc: error: unrecognized command-line option
+        # a program that names no file: cc1: out of memory ...; gcc: error: unrecognized command-line option
         rf"(?P<text>{_TOOL}: (?:(?:fatal )?error: )?(?!in function|warning:|\S+: in function).+)",
         rf"{_TOOL}: (?P<severity>warning): (?P<text>.+)",
         r"(?P<text>Error: .+)",
@@ -76,15 +78,16 @@ _PATTERNS = tuple(
     )
 )
 _MAKE_FAILED = re.compile(r"make(?:\[\d+\])?: \*\*\* (?:\[(?:[^\]]*?:\d+: )?(?P<target>[^\]]+)\] )?(?P<text>.+)")
-# What only says that an error was an error.
+# Messages that only repeat that there was an error.
 _HOLLOW = re.compile(r"\S*cc1\S*: (?:all|some) warnings being treated as errors|\S*collect2: .*")
 _SEVERITIES = {"error": Severity.ERROR, "fatal error": Severity.ERROR, "warning": Severity.WARNING}
 
 
 def parse_diagnostics(lines: Iterable[str], *, tree: str = "/src", output: str = "/out") -> tuple[Diagnostic, ...]:
-    """What the lines of a build complain of, in their order, each once.
+    """Return the diagnostics in the output of a build, in order, each once.
 
-    :param tree: what paths of the tree start with in them. :param output: the same of the output folder.
+    :param tree: the path of the tree, as the lines have it.
+    :param output: the path of the output folder, as the lines have it.
     """
     found: dict[tuple[str, int, str], Diagnostic] = {}
     failed: list[Diagnostic] = []
@@ -104,18 +107,20 @@ def parse_diagnostics(lines: Iterable[str], *, tree: str = "/src", output: str =
             failed.append(_failed_step(rows[:number], f"make: {target}: {make['text']}" if target else make["text"]))
     if any(one.severity is Severity.ERROR for one in found.values()):
         return tuple(found.values())
-    # Nothing else tells: the innermost make, which speaks first, does.
+    # No other error: show that of the innermost make, which is the first to fail.
     return (*found.values(), *failed)
 
 
-def still_said(
+def still_valid(
     earlier: Iterable[Diagnostic], *, changed: Collection[str], made: Collection[str]
 ) -> tuple[Diagnostic, ...]:
-    """The complaints of an earlier build that hold for one which started from its objects: of what was not made anew.
+    """Return the diagnostics of an earlier build that still hold for a build which started from its objects.
 
-    :param changed: the files of the tree that differ.
-        What includes a header that does is made anew, and is asked itself.
-    :param made: the objects that were made.
+    Those of files that were not compiled again hold.
+
+    :param changed: the files of the tree that differ. An object that includes a changed header is made again, and
+        reports its diagnostics itself.
+    :param made: the objects that this build made.
     """
 
     def is_past(one: Diagnostic) -> bool:
@@ -125,8 +130,8 @@ def still_said(
     return tuple(one for one in earlier if not is_past(one))
 
 
-def telling_lines(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, most: int = 12) -> list[str]:
-    """The lines to show of a build that failed: its errors with their source lines, else its last lines."""
+def lines_to_show(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, most: int = 12) -> list[str]:
+    """Return the lines to show of a failed build: its errors with their source lines, else its last lines."""
     shown = []
     for one in diagnostics:
         if one.severity is Severity.ERROR:
@@ -135,37 +140,40 @@ def telling_lines(lines: Sequence[str], diagnostics: Sequence[Diagnostic], *, mo
 
 
 def _parse(line: str, prefixes: Iterable[str], linked: str) -> Diagnostic | None:
-    """The complaint of a line, or None; ``linked`` is the folder of the object that ld spoke of last."""
+    """Return the diagnostic in a line, or None.
+
+    :param linked: the folder of the object that ld named last.
+    """
     if _HOLLOW.fullmatch(line):
         return None
     for pattern in _PATTERNS:
         match = pattern.fullmatch(line)
         if match is None:
             continue
-        told = match.groupdict()
-        word = (told.get("severity") or "error").lower()
-        file = told.get("file") or ""
+        fields = match.groupdict()
+        severity = (fields.get("severity") or "error").lower()
+        file = fields.get("file") or ""
         for prefix in prefixes:
             file = file.removeprefix(prefix)
         if pattern is _LINKED and "/" not in file:
-            folder = (told["object"] or "").rpartition("/")[0] or linked
+            folder = (fields["object"] or "").rpartition("/")[0] or linked
             file = f"{folder}/{file}" if folder else file
-        number, column = (int(told.get(name) or 0) for name in ("line", "column"))
-        return Diagnostic(_SEVERITIES[word], file, number, column, told["text"].strip())
+        number, column = (int(fields.get(name) or 0) for name in ("line", "column"))
+        return Diagnostic(_SEVERITIES[severity], file, number, column, fields["text"].strip())
     return None
 
 
-def _failed_step(before: Sequence[str], said: str) -> Diagnostic:
-    """What make gave up on; the lines before it, up to the last step, say why in words that nobody knows."""
+def _failed_step(before: Sequence[str], message: str) -> Diagnostic:
+    """Return an error for the step that make gave up on, with the lines before it, up to the last step, as reason."""
     last = len(before)
     while last and len(before) - last < _MOST_CONTEXT and not before[last - 1].startswith("  "):
         last -= 1
     why = tuple(before[last:])
-    return Diagnostic(Severity.ERROR, "", 0, 0, f"{why[-1]} ({said})" if why else said, why[:-1])
+    return Diagnostic(Severity.ERROR, "", 0, 0, f"{why[-1]} ({message})" if why else message, why[:-1])
 
 
 def _context(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines below a complaint that show the source: ``   12 |   x = y;`` and the caret."""
+    """Return the lines below a diagnostic that show the source: ``   12 |   x = y;`` and the caret."""
     shown = []
     for line in lines:
         if not re.match(r"\s*\d* \|", line):

@@ -1,4 +1,4 @@
-"""Why a build failed, and who must act: the patch that is to blame, the tree, or this host."""
+"""Classify a failed build: caused by a patch, by the tree, or by this host."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
 from harness.kernel.build.blame import Commits, blame_lines, suspect
-from harness.kernel.build.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
+from harness.kernel.build.diagnostics import Diagnostic, Severity, lines_to_show, parse_diagnostics
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.sandbox.sandbox import InsideResult, Sandbox, series_fault
-from harness.kernel.toolchain.missing import find_host_lack
+from harness.kernel.toolchain.missing import find_missing_tool
 
 _KILLED = re.compile(r".*fatal error: Killed signal terminated program \w+")
 _SPARE_BYTES = 256 << 20
 
 
 def series_commits(tree: PatchedTree) -> Commits | None:
-    """The commits of the tree's series; None when it has none."""
+    """Return the commits of the tree's series; None for a tree without a series."""
     return Commits(tree.repository, tree.base, tree.commits) if tree.commits else None
 
 
@@ -32,20 +32,21 @@ def read_complaints(
     earlier: Sequence[Diagnostic] = (),
     deadline: Deadline,
 ) -> tuple[Diagnostic, ...]:
-    """What a build complained of, each complaint with the patch that wrote the line.
+    """Return the diagnostics of a build, each with the patch that wrote the line.
 
-    :param earlier: warnings of what it started from and did not make anew.
+    :param lines: the output of make.
+    :param earlier: warnings of objects that the build started from and did not make again.
     :raises HostError: git failed.
     """
     found = parse_diagnostics(lines, tree=sandbox.inside_tree, output=sandbox.inside_output)
-    said = {(one.file, one.line, one.text) for one in found}
-    found += tuple(one for one in earlier if (one.file, one.line, one.text) not in said)
+    known = {(one.file, one.line, one.text) for one in found}
+    found += tuple(one for one in earlier if (one.file, one.line, one.text) not in known)
     commits = series_commits(tree)
     return blame_lines(commits, found, deadline=deadline) if commits and found else found
 
 
 def is_surely_the_series(complaints: Sequence[Diagnostic]) -> bool:
-    """Whether an error is about a line that a patch wrote: then it is not the fault of objects that were reused."""
+    """Return whether an error is in a line that a patch wrote; then reused objects did not cause it."""
     return any(one.patch for one in complaints if one.severity is Severity.ERROR)
 
 
@@ -57,9 +58,10 @@ def build_failure(
     log: Path,
     deadline: Deadline,
 ) -> HarnessError:
-    """The error to raise for a build that failed.
+    """Return the error to raise for a failed build.
 
-    :param complaints: as :func:`read_complaints` gave them. :param log: where everything that make said is kept.
+    :param complaints: the diagnostics that :func:`read_complaints` returned.
+    :param log: the file with the output of make.
     :raises HostError: git failed.
     """
     if result.stopped:
@@ -68,12 +70,12 @@ def build_failure(
     if host := _host_failure(result.lines, log):
         return host
     errors = [one for one in complaints if one.severity is Severity.ERROR]
-    # One that a patch's own line caused tells more than the first one.
+    # An error in a line that a patch wrote is the most useful one.
     errors.sort(key=lambda one: not one.patch)
-    evidence = "\n".join(telling_lines(result.lines, errors))
+    evidence = "\n".join(lines_to_show(result.lines, errors))
     if not errors:
         return SeriesError(
-            f"{_whole(tree)} does not build: make ended with status {result.status}",
+            f"{_whole(tree)} does not build: make exited with status {result.status}",
             evidence=evidence,
             remedy="read the end of the log",
             log=log,
@@ -82,15 +84,15 @@ def build_failure(
     return SeriesError(
         f"{_culprit(tree, first, deadline=deadline)}: {first.render()}",
         evidence=evidence,
-        remedy="mend the patch; whether the tree builds without the series tells a run without it"
+        remedy="fix the patch; to check that the tree builds without the series, run without it"
         if tree.commits
-        else "see whether this tree builds with this compiler elsewhere; an older one may be needed",
+        else "check whether this tree supports this compiler version; an old tree may need an older compiler",
         log=log,
     )
 
 
 def _culprit(tree: PatchedTree, error: Diagnostic, *, deadline: Deadline) -> str:
-    """Who does not build, as the beginning of a sentence."""
+    """Name the patch or tree that does not build, as the beginning of a sentence."""
     commits = series_commits(tree)
     found = suspect(commits, error, deadline=deadline) if commits else None
     if found is None or tree.series is None:
@@ -98,7 +100,7 @@ def _culprit(tree: PatchedTree, error: Diagnostic, *, deadline: Deadline) -> str
     patch = tree.series.patches[found.patch - 1]
     if not found.why:
         return f"{patch.called} does not build"
-    return f"{_whole(tree)} does not build, most likely for {patch.called}, {found.why}"
+    return f"{_whole(tree)} does not build, most likely because of {patch.called}, {found.why}"
 
 
 def _whole(tree: PatchedTree) -> str:
@@ -108,19 +110,19 @@ def _whole(tree: PatchedTree) -> str:
 
 
 def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
-    """The error when it is this machine that lacks something; what the lines say is looked at, not believed."""
-    if lacking := find_host_lack(lines):
-        return lacking
+    """Return the error when this host caused the failure: checked on the host, as the lines are untrusted."""
+    if missing := find_missing_tool(lines):
+        return missing
     if killed := next(filter(_KILLED.fullmatch, lines), None):
         return HostError(
             "the compiler was killed, most likely because this host ran out of memory",
             evidence=killed,
-            remedy="end what else runs here, then run again",
+            remedy="stop other processes on this host and retry",
             log=log,
         )
     full = next((line for line in lines if "No space left on device" in line), None)
     if full and shutil.disk_usage(log.parent).free < _SPARE_BYTES:
         return HostError(
-            "the disk is full", evidence=full, remedy="free some space; 'harness clean' shows what the store holds"
+            "the disk is full", evidence=full, remedy="free disk space; 'harness clean' shows what the store holds"
         )
     return None

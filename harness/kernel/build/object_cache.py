@@ -1,9 +1,9 @@
-"""Objects of earlier builds, from which a build of a tree nearby starts: kept in the store, within a bound in bytes.
+"""Keep the objects of earlier builds in the store, within a bound in bytes; a build of a similar tree starts from them.
 
-A stranger's patches may do anything to the objects of their build. So a build starts from objects of its own tree
-without patches, or of a commit that is an ancestor of its own: what made those, it contains. That may be a commit of
-another repository, a clone that both have in common: its name says what it holds. So the objects of a commit are kept
-once, whatever repositories it was built from. What is dropped is chosen in :mod:`harness.kernel.retention`.
+Untrusted patches may do anything to the objects of their build. So a build starts only from objects of its own tree
+without patches, or from those of a commit that is an ancestor of its own: it contains every patch that made them. The
+ancestor may come from another repository, since its hash identifies its content. So the objects of a commit are kept
+once, for all repositories that it was built from. :mod:`harness.kernel.build.retention` chooses what is dropped.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ KIND = "kernel-objects"
 """The kind of these products in the store."""
 
 _BYTES = 4 << 30
-"""The most that all objects may take. Those of a small kernel take 110 MB: room for some 35 trees, which is a bisection
-of a thousand commits and a dozen series besides the trees that series start from."""
+"""The most bytes that all objects may take. Those of a small kernel take 110 MB: room for some 35 trees, which is a
+bisection of a thousand commits and a dozen series besides the trees that series start from."""
 _UNKNOWN_SECONDS = 60.0
-"""The time of a build whose record says nothing of it: between a build from nothing and one from objects nearby."""
+"""The time of a build whose record has none: between a build from nothing and one from similar objects."""
 _CONSIDERED = 12
 _OUTPUT = "output"
 _WARNINGS = "warnings.json"
-"""Beside what make wrote: a build that makes nothing anew has the warnings that it started with."""
+"""The file beside the objects: a build that makes nothing again has the warnings that it started with."""
 _LOCK_SECONDS = 60.0
 
 _Value = TypeVar("_Value")
@@ -44,11 +44,12 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
-    """What objects are looked for, or kept.
+    """The identity of the objects of a build.
 
-    :param commit: what they were built from.
+    :param commit: the commit that they are built from.
     :param base: the commit that a series was applied to; empty when no series is part of the commit.
-    :param config: digest of the config. :param tools: digest of whatever else decides what an object file holds.
+    :param config: digest of the config.
+    :param tools: digest of everything else that decides the content of an object file.
     """
 
     repository: Repository
@@ -59,15 +60,15 @@ class ObjectKey:
 
     @property
     def is_patched(self) -> bool:
-        """Whether a series is part of the commit."""
+        """Return whether a series is part of the commit."""
         return bool(self.base)
 
     @property
     def key(self) -> str:
-        """The name of their place in the store.
+        """Return their key in the store.
 
-        Not of the repository: a commit has the same files in each. Objects that a series may have changed are apart
-        from those of the same commit without one.
+        The repository is not part of it: a commit has the same files in each. Objects that a series may have changed
+        are kept apart from those of the same commit without a series.
         """
         return digest_of(self.commit, self.config, self.tools, "series" if self.is_patched else "tree")
 
@@ -76,9 +77,10 @@ class ObjectKey:
 class Start:
     """Objects that a build starts from.
 
-    :param commit: what they were built from.
-    :param changed: the files that differ between that and the commit that is to be built.
-    :param is_same_config: whether they were built with the same config; else nearly all of them will be made again.
+    :param commit: the commit that they were built from.
+    :param changed: the files that differ between that commit and the one to build.
+    :param is_same_config: whether they were built with the same config; else nearly all of them are made again.
+    :param key: their key in the store.
     """
 
     commit: str
@@ -87,7 +89,7 @@ class Start:
     key: str
 
     def render(self) -> str:
-        """For humans: what they are."""
+        """Return a description for people."""
         config = "" if self.is_same_config else ", of another config"
         return f"objects of {self.commit[:12]}, {len(self.changed)} files away{config}"
 
@@ -96,7 +98,7 @@ class Start:
 class FromNothing:
     """A build that starts without objects.
 
-    :param reason: why, for humans.
+    :param reason: why, for people.
     """
 
     reason: str
@@ -113,22 +115,22 @@ def find_start(context: Context, wanted: ObjectKey) -> Start | FromNothing:
         return FromNothing("no objects are kept yet")
     kept = [one for one in everything if one.tools == wanted.tools]
     if not kept:
-        return FromNothing("kept objects are of another compiler or of other compiler flags")
+        return FromNothing("kept objects were built with another compiler or other compiler flags")
     kept = _known(wanted.repository, kept, deadline=context.deadline)
     near = (wanted.commit, wanted.base)
     kept.sort(key=lambda one: (one.config != wanted.config, one.commit not in near, -one.used_at))
     starts = []
-    # Of two that are equally far the one used last: its files may be in memory still.
+    # Among equally close ones prefer the one used last: its files may still be in the page cache.
     for one in sorted(kept[:_CONSIDERED], key=lambda one: -one.used_at):
         is_elsewhere = wanted.repository.key not in one.repositories
         if (one.is_patched or is_elsewhere) and not _is_ancestor(
             wanted.repository, one.commit, wanted.commit, deadline=context.deadline
         ):
             continue
-        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
-        said = wanted.repository.git(*words, deadline=context.deadline, check=False)
-        if said.status == 0:
-            files = frozenset(said.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
+        result = wanted.repository.git(*arguments, deadline=context.deadline, check=False)
+        if result.status == 0:
+            files = frozenset(result.stdout.decode(errors="surrogateescape").split("\0")) - {""}
             starts.append(Start(one.commit, files, one.config == wanted.config, one.key))
     if not starts:
         return FromNothing("no kept tree is an ancestor of this one")
@@ -136,11 +138,13 @@ def find_start(context: Context, wanted: ObjectKey) -> Start | FromNothing:
 
 
 def copy_objects(context: Context, start: Start, output: Path, *, is_for_series: bool) -> tuple[Diagnostic, ...] | None:
-    """Copy objects to a place that is not there yet, with their times, and record that a build started from them.
+    """Copy objects to a new folder, with their modification times, and record that a build started from them.
+
+    :param output: the folder to create.
 
     :param is_for_series: whether the build is of a tree with a series.
-    :return: the warnings of the builds that made them; None when they are gone or cannot be read.
-    :raises HostError: the disk is full, the deadline came.
+    :return: the warnings of the builds that made them; None when the objects are gone or in use.
+    :raises HostError: the disk is full, or the deadline has passed.
     """
     from filelock import Timeout
 
@@ -161,7 +165,7 @@ def copy_objects(context: Context, start: Start, output: Path, *, is_for_series:
             run(
                 ["cp", "--archive", "--reflink=auto", source / _OUTPUT, output],
                 deadline=context.deadline,
-                remedy="see whether the disk is full; 'harness clean' shows what the store holds",
+                remedy="check for a full disk with df -h; 'harness clean' shows what the store holds",
             )
             return _read_warnings(source / _WARNINGS)
     except Timeout:
@@ -171,35 +175,36 @@ def copy_objects(context: Context, start: Start, output: Path, *, is_for_series:
 def keep_objects(
     store: Store, made: ObjectKey, output: Path, warnings: Iterable[Diagnostic], *, seconds: float
 ) -> None:
-    """Take over the output folder of a build that succeeded, and drop objects until all fit into their bound.
+    """Move the output folder of a successful build into the store, and drop objects until the rest fits the bound.
 
-    :param warnings: all that the compiler has to say of these objects, when they were made now or before.
+    :param warnings: all warnings about these objects, from this build and from the ones that it started from.
     :param seconds: how long the build took.
-    :raises UsageError: the store cannot be written. :raises HostError: the disk is full.
+    :raises UsageError: the store cannot be written.
+    :raises HostError: the disk is full.
     """
-    place = store.place(KIND, made.key)
+    folder = store.place(KIND, made.key)
     with store.lock(KIND, made.key):
-        # The same objects, kept before: here, or by a harness that kept them once for each repository.
+        # The same objects, kept earlier: under this key, or by an older harness under one key for each repository.
         before = [one for one in _all_kept(store) if _is_same(one, made)]
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         with store.complaints():
-            place.mkdir(parents=True)
-            (place / _WARNINGS).write_text(json.dumps([to_table(one) for one in warnings], indent=1) + "\n")
-            output.rename(place / _OUTPUT)
+            folder.mkdir(parents=True)
+            (folder / _WARNINGS).write_text(json.dumps([to_table(one) for one in warnings], indent=1) + "\n")
+            output.rename(folder / _OUTPUT)
         kept = KeptObjects(
-            key=place.name,
+            key=folder.name,
             repositories=frozenset({made.repository.key}).union(*(one.repositories for one in before)),
             commit=made.commit,
             is_patched=made.is_patched,
             base=made.base,
             config=made.config,
             tools=made.tools,
-            # Made again from the same objects, they took no time; without them they would.
+            # A build that started from the same objects took no time; without them it would.
             seconds=max([seconds, *(one.seconds for one in before)]),
             starts=sum(one.starts for one in before),
             series_starts=sum(one.series_starts for one in before),
             used_at=time.time(),
-            size=bytes_on_disk(place),
+            size=bytes_on_disk(folder),
         )
         store.remember(KIND, made.key, _to_fact(kept))
     for one in before:
@@ -217,7 +222,7 @@ def _is_same(one: KeptObjects, made: ObjectKey) -> bool:
 
 
 def _bound(store: Store, kept: Sequence[KeptObjects]) -> int:
-    """Return the most bytes that objects may take: on a small or full disk, no more than they would leave free.
+    """Return the most bytes that objects may take: on a small or full disk, at most as many as they leave free.
 
     :raises UsageError: the store cannot be read.
     """
@@ -241,11 +246,11 @@ def _drop(store: Store, key: str, *, only_broken: bool = False) -> None:
             if not only_broken or _find_kept(store, key) is None:
                 store.forget(KIND, key)
     except Timeout:
-        return  # another build starts from it right now: the next build drops it
+        return  # another build is copying them: the next build drops them
 
 
 def _drop_broken(store: Store) -> None:
-    """Remove objects without a record, and records without objects: of a build that was killed while it kept them."""
+    """Remove objects without a record and records without objects, which a killed build may leave."""
     names = {path.stem for path in (store.folder / KIND).iterdir() if not path.name.startswith(".")}
     for name in sorted(names):
         if _find_kept(store, name) is None:
@@ -261,12 +266,12 @@ def _all_kept(store: Store) -> Iterator[KeptObjects]:
 
 
 def _find_kept(store: Store, key: str) -> KeptObjects | None:
-    """Read the record of objects that are there."""
+    """Read the record of objects that exist; None without objects or record."""
     return _read_kept(store, key) if (store.place(KIND, key) / _OUTPUT).is_dir() else None
 
 
 def _read_kept(store: Store, key: str) -> KeptObjects | None:
-    """Read the record of objects, also one of a harness that knew only when they were used; None without one."""
+    """Read the record of objects, also one of an older harness with fewer fields; None without a record."""
     fact = store.recall(KIND, key) or {}
     match fact:
         case {
@@ -311,18 +316,18 @@ def _to_fact(kept: KeptObjects) -> dict[str, object]:
 
 
 def _known(repository: Repository, kept: Sequence[KeptObjects], *, deadline: Deadline) -> list[KeptObjects]:
-    """Return the objects whose commit the repository has.
+    """Return the objects whose commit exists in the repository.
 
-    One git for all: the many commits of another repository must not use up the number that is considered.
+    Filtering first keeps commits of other repositories from using up the number of candidates; one git call does it.
     """
     if not kept:
         return []
     names = "".join(f"{one.commit}^{{commit}}\n" for one in kept)
-    words = ("cat-file", "--batch-check=%(objecttype)")
-    lines = repository.git(*words, stdin=names.encode(), deadline=deadline).text.splitlines()
+    arguments = ("cat-file", "--batch-check=%(objecttype)")
+    lines = repository.git(*arguments, stdin=names.encode(), deadline=deadline).text.splitlines()
     return [one for one, line in zip(kept, lines, strict=True) if line == "commit"]
 
 
 def _is_ancestor(repository: Repository, commit: str, of: str, *, deadline: Deadline) -> bool:
-    words = ("merge-base", "--is-ancestor", commit, of)
-    return repository.git(*words, deadline=deadline, check=False).status == 0
+    arguments = ("merge-base", "--is-ancestor", commit, of)
+    return repository.git(*arguments, deadline=deadline, check=False).status == 0

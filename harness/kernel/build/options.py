@@ -1,4 +1,7 @@
-"""What a user may ask of a build. Pure. Apart from the stages of a build, which a worker never imports."""
+"""Define the options of a build. Pure.
+
+A module of its own, because workers import it and must not import the stages of a build.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ BUILD_SECONDS = 7200.0
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the user asked of a build.
+    """The options that the user gave for a build.
 
-    :param fragments: names of fragments in ``kconfigs/`` or paths, beside the default ones; a whole configuration too.
-    :param is_trusted: run ``make`` on the host as it is, without a sandbox.
-    :param seconds: a build that takes longer has failed.
-    :param suite: what the suite asks of the configuration.
+    :param fragments: names of fragments in ``kconfigs/``, or paths of fragments or of a whole ``.config``, in addition
+        to the default fragments.
+    :param is_trusted: run ``make`` on the host without a sandbox.
+    :param seconds: the time limit of the build.
+    :param suite: the config requirements of the suite.
     """
 
     fragments: tuple[str, ...] = ()
@@ -32,10 +36,12 @@ AS_USUAL = BuildOptions()
 
 @dataclass(frozen=True, slots=True)
 class SourceWord:
-    """Which source is to be built: exactly one of the last three is given.
+    """The source to build: exactly one of version, series and tree is given.
 
-    :param patches: what is to be applied to it (:func:`harness.model.kernel_spec.parse_patches`); empty for nothing.
-    :param version: of a source package. :param series: a series that ships. :param tree: a tree of the user's.
+    :param patches: the patches to apply (:func:`harness.model.kernel_spec.parse_patches`); empty for none.
+    :param version: version of a source package.
+    :param series: name of a shipped series.
+    :param tree: a tree of the user.
     """
 
     patches: str

@@ -1,4 +1,4 @@
-"""A kernel that was built: its folder in the store, and what is known of it."""
+"""Read and write a built kernel: its folder in the store, and the facts about it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class BuiltKernel:
-    """A kernel, its parts and its story; the folder also holds ``vmlinux``, ``System.map`` and ``reproduce.sh``.
+    """A built kernel; the folder also holds ``vmlinux``, ``System.map`` and ``reproduce.sh``.
 
-    :param release: as ``uname -r`` will say. :param digest: sha256 of the image.
-    :param seconds: how long make ran. :param reused: what objects it started from; empty when from nothing.
-    :param warnings: those about lines that a patch of the series wrote.
-    :param notes: what make was told beyond the usual, and why; one line each.
+    :param folder: its folder in the store.
+    :param release: as ``uname -r`` prints it.
+    :param digest: sha256 of the image.
+    :param seconds: how long make ran.
+    :param reused: the objects that the build started from; empty when it started from nothing.
+    :param warnings: the warnings about lines that a patch of the series wrote.
+    :param notes: additional arguments of make, and why; one line each.
     """
 
     folder: Path
@@ -46,23 +49,23 @@ class BuiltKernel:
 
     @property
     def image(self) -> Path:
-        """What boots."""
+        """Return the path of the bootable image."""
         return self.folder / IMAGE
 
     @property
     def config(self) -> Path:
-        """The ``.config`` that it was built with."""
+        """Return the path of the ``.config`` that it was built with."""
         return self.folder / CONFIG
 
     @property
     def log(self) -> Path:
-        """What make said."""
+        """Return the path of the output of make."""
         return self.folder / LOG
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the file of facts holds of a kernel, besides what is there for its readers alone."""
+    """The fields of build.json that the harness reads back."""
 
     version: int
     release: str
@@ -74,9 +77,9 @@ class _Facts:
 
 
 def write_built(built: BuiltKernel, more: Mapping[str, object]) -> None:
-    """Keep what is known, in the kernel's folder.
+    """Write the facts about a kernel to its folder.
 
-    :param more: further facts, for readers of the file.
+    :param more: further facts, for readers of the file alone.
     """
     facts = _Facts(
         _VERSION, built.release, built.digest, round(built.seconds, 3), built.reused, built.warnings, built.notes
@@ -86,7 +89,7 @@ def write_built(built: BuiltKernel, more: Mapping[str, object]) -> None:
 
 
 def read_built(folder: Path) -> BuiltKernel | None:
-    """The kernel of a folder; None when it is damaged, or of another version of the harness."""
+    """Read the kernel of a folder; None when it is damaged, or written by another version of the harness."""
     try:
         facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
     except OSError:
@@ -97,15 +100,15 @@ def read_built(folder: Path) -> BuiltKernel | None:
     return built if built.image.is_file() and built.config.is_file() else None
 
 
-# Grows when the same input would give another product.
+# Increased when the same input gives another product.
 _RECIPE = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildInputs:
-    """What is to be built, and with what.
+    """The inputs of a build.
 
-    :param tree_hash: git's hash of the files, the same for two commits that do not differ in them.
+    :param tree_hash: git's hash of the files, equal for two commits with the same files.
     """
 
     store: Store
@@ -117,12 +120,12 @@ class BuildInputs:
 
     @property
     def key(self) -> str:
-        """The name of the product."""
+        """Return the key of the product in the store."""
         return digest_of(_RECIPE, self.tree_hash, self.config.digest, self.tools)
 
     @property
     def tools(self) -> str:
-        """Digest of what else decides what an object file holds."""
+        """Return a digest of everything but tree and config that decides the content of an object file."""
         return digest_of(
             self.toolchain.render(),
             "\0".join(self.adjustments.assignments),
@@ -131,10 +134,10 @@ class BuildInputs:
         )
 
 
-def order_build(context: Context, tree: PatchedTree, config: Config) -> BuildInputs:
-    """Settle what building a tree with a configuration takes on this host.
+def read_build_inputs(context: Context, tree: PatchedTree, config: Config) -> BuildInputs:
+    """Determine the inputs of a build on this host.
 
-    :raises HostError: there is no compiler, git failed.
+    :raises HostError: no compiler is installed, or git failed.
     """
     toolchain = find_toolchain(deadline=context.deadline)
     adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline)
@@ -143,10 +146,10 @@ def order_build(context: Context, tree: PatchedTree, config: Config) -> BuildInp
 
 
 def find_built(context: Context, tree: PatchedTree, config: Config) -> BuiltKernel | None:
-    """What :func:`build_kernel` would return, if it is there already; no work tree is needed.
+    """Return what :func:`build_kernel` would return if the store has it, else None; no work tree is needed.
 
-    :raises HostError: there is no compiler, git failed.
+    :raises HostError: no compiler is installed, or git failed.
     """
-    order = order_build(context, tree, config)
+    order = read_build_inputs(context, tree, config)
     folder = context.store.find(KIND, order.key)
     return read_built(folder) if folder else None

@@ -1,4 +1,4 @@
-"""How far a build is and how long it will take, by what the last one of the same config took. Pure."""
+"""Estimate the progress and remaining time of a build from the last build of the same config. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from harness.base.events import Progress, Report
 # "  CC      kernel/x.o", "  CC [M]  fs/x.o", "  HOSTCC  scripts/x": scripts/Kbuild.include, "quiet_cmd_".
 _STEP = re.compile(r"  (?P<verb>[A-Z][A-Z0-9_-]*)(?: \[[A-Z]+\])? +(?P<what>\S.*)")
 _MARKS = 20
-# Before that share of the time an own pace says less than the last build's.
+# Below this share of the time the build's own pace predicts worse than that of the last build.
 _TRUSTED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a build went.
+    """The pace of a finished build.
 
-    :param steps: how many it had. :param seconds: how long it took.
-    :param marks: when each further twentieth of the steps had begun, the last of them too, as a share of the time.
+    :param steps: number of steps.
+    :param seconds: duration.
+    :param marks: the share of the duration, 0 to 1, at which each further twentieth of the steps had begun.
     """
 
     steps: int
@@ -31,15 +32,19 @@ class Pace:
 
     @classmethod
     def measured(cls, begun_at: Sequence[float], seconds: float) -> Pace:
-        """The pace of a build whose steps began that many seconds after its start."""
+        """Compute the pace of a build.
+
+        :param begun_at: when each step began, in seconds after the start.
+        :param seconds: duration of the build.
+        """
         steps = len(begun_at)
-        places = (max(1, steps * mark // _MARKS) - 1 for mark in range(1, _MARKS + 1))
-        marks = tuple(round(begun_at[place] / seconds, 4) for place in places) if steps and seconds else ()
+        indexes = (max(1, steps * mark // _MARKS) - 1 for mark in range(1, _MARKS + 1))
+        marks = tuple(round(begun_at[index] / seconds, 4) for index in indexes) if steps and seconds else ()
         return cls(steps, round(seconds, 3), marks)
 
     @classmethod
     def from_fact(cls, fact: Mapping[str, object] | None) -> Pace | None:
-        """The pace that was remembered; None when it was not, or not by this version."""
+        """Read a remembered pace; None when there is none, or it has another format."""
         match fact:
             case {"steps": int(steps), "seconds": float(seconds), "marks": list(marks)}:
                 if steps > 0 and len(marks) == _MARKS and all(isinstance(mark, float) for mark in marks):
@@ -47,31 +52,34 @@ class Pace:
         return None
 
     def to_fact(self) -> dict[str, object]:
-        """What to remember."""
+        """Return the record that :meth:`from_fact` reads."""
         return {"steps": self.steps, "seconds": float(self.seconds), "marks": list(self.marks)}
 
     def share_done(self, done: int) -> float:
-        """The share of the time that had gone when so many steps had begun, 0 to 1."""
-        place = done / self.steps * _MARKS
+        """Return the share of the duration, 0 to 1, after which ``done`` steps had begun."""
+        position = done / self.steps * _MARKS
         known = (0.0, *self.marks)
-        below = min(int(place), len(known) - 2)
-        return min(1.0, known[below] + (known[below + 1] - known[below]) * (place - below))
+        below = min(int(position), len(known) - 2)
+        return min(1.0, known[below] + (known[below + 1] - known[below]) * (position - below))
 
 
 def parse_step(line: str) -> str:
-    """What a line of make says is being made, e.g. ``CC kernel/fork.o``; empty when it says something else."""
+    """Parse the step that a line of make announces, e.g. ``CC kernel/fork.o``; empty for any other line."""
     match = _STEP.fullmatch(line)
     return f"{match['verb']} {match['what']}" if match else ""
 
 
 def progress_of(what: str, done: int, *, seconds: float, pace: Pace | None) -> Progress:
-    """How far a build is that began ``seconds`` ago, if it goes as the last one did.
+    """Return the progress of a running build, assuming the pace of the last one.
 
-    :param pace: of the last build; None when there was none.
+    :param what: the current step.
+    :param done: number of steps that have begun.
+    :param seconds: time since the build started.
+    :param pace: pace of the last build; None without one.
     """
     if pace is None:
         return _progress(what, done)
-    if done > pace.steps:  # more is built than the last time, and nobody knows how much
+    if done > pace.steps:  # more steps than the last build had; the total is unknown
         return _progress(what, done, total=done)
     share = pace.share_done(done)
     whole = seconds / share if share >= _TRUSTED_SHARE else pace.seconds
@@ -79,7 +87,7 @@ def progress_of(what: str, done: int, *, seconds: float, pace: Pace | None) -> P
 
 
 def _progress(what: str, done: int, *, total: int | None = None, seconds_left: float | None = None) -> Progress:
-    """``building, 41%, 1:20 left: CC kernel/fork.o``; without an earlier build, ``building, step 7: ...``."""
+    """Render ``building, 41%, 1:20 left: CC kernel/fork.o``; without an earlier build, ``building, step 7: ...``."""
     share = f", {min(99, 100 * done // total)}%" if total else f", step {done}"
     left = ""
     if seconds_left is not None:
@@ -90,9 +98,10 @@ def _progress(what: str, done: int, *, total: int | None = None, seconds_left: f
 
 @dataclass(slots=True)
 class BuildProgress:
-    """Takes the lines of make as they come: into the log, and for the progress.
+    """A receiver of make's output lines, which writes the log and reports progress.
 
-    :param began: when make was started. :param begun_at: when each step began, in seconds since then.
+    :param began: when make was started, on the monotonic clock.
+    :param begun_at: when each step began, in seconds since then.
     """
 
     log: IO[str]
@@ -102,7 +111,7 @@ class BuildProgress:
     begun_at: list[float] = field(default_factory=list)
 
     def __call__(self, line: str) -> None:
-        """Take one line."""
+        """Write one line to the log and report the step that it announces."""
         self.log.write(f"{line}\n")
         if what := parse_step(line):
             seconds = time.monotonic() - self.began

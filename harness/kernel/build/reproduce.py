@@ -1,4 +1,4 @@
-"""The script that builds a kernel again without the harness. Pure."""
+"""Render the script that reproduces a build without the harness. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CONFIG, SERIES, SCRIPT = "config", "series.mbox", "reproduce.sh"
-"""Names of the files: the script wants the other two beside it, the mailbox only when there is a series."""
+"""Names of the files; the script needs the other two beside it, the mailbox only for a build with a series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides an image.
+    """The inputs that determine an image.
 
-    :param described: the source, for humans. :param base: its commit. :param tree: the git tree hash of what was built.
-    :param subjects: of the patches, in order. :param toolchain: what compiler and linker say of their versions.
-    :param environment: what make found set. :param words: of make, without tree and output.
-    :param headers: files that the output folder held before, by their place in it, and their text.
-    :param image: the image's place below the output folder. :param digest: its sha256.
+    :param described: the source, for people.
+    :param base: its commit.
+    :param tree: the git tree hash of the built files.
+    :param subjects: the subjects of the patches, in order.
+    :param toolchain: the version lines of compiler and linker.
+    :param environment: the environment variables of make.
+    :param words: the arguments of make, without tree and output.
+    :param image: path of the image below the output folder.
+    :param digest: sha256 of the image.
+    :param headers: path below the output folder and text of each file that is written there before the build.
     """
 
     described: str
@@ -34,7 +39,7 @@ class Recipe:
 
 
 def render_script(recipe: Recipe) -> str:
-    """A POSIX shell script."""
+    """Render the POSIX shell script."""
     patches = [f"{number}. {subject}" for number, subject in enumerate(recipe.subjects, 1)]
     applied = [f"with {len(patches)} patches, applied by: git am {SERIES}", *patches] if patches else []
     about = "\n".join(
@@ -42,16 +47,16 @@ def render_script(recipe: Recipe) -> str:
         for line in (recipe.described, f"commit {recipe.base}", *applied, "built with", *recipe.toolchain.splitlines())
     )
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(recipe.environment.items()))
-    words = shlex.join(recipe.words)
+    arguments = shlex.join(recipe.words)
     headers = "".join(_header(name, text) for name, text in recipe.headers)
     return f"""\
 #!/bin/sh
-# Builds the kernel beside which this file lies once more, with make alone.
+# Reproduces the kernel in this folder with make, without the harness.
 #
 #   sh {SCRIPT} TREE OUTPUT
 #
-# TREE is a kernel tree at the state below, OUTPUT a folder for the build. It runs whatever the tree's Makefiles say,
-# as you: the harness had shut it in. Kernels before 4.20 hold the path of TREE: put it at /src and OUTPUT at /out then.
+# TREE is a kernel tree at the state below, OUTPUT a folder for the build. The tree's Makefiles run as your user,
+# without the sandbox of the harness. Images of kernels before 4.20 contain the path of TREE: use /src and /out then.
 #
 {about}
 set -eu
@@ -65,18 +70,18 @@ found=$(git -C "$tree" rev-parse 'HEAD^{{tree}}' 2>/dev/null || true)
 
 {exports}
 cp "$here/{CONFIG}" "$output/.config"
-{headers}make -C "$tree" O="$output" -j"$(nproc)" {words}
+{headers}make -C "$tree" O="$output" -j"$(nproc)" {arguments}
 
 echo {recipe.digest} "" "$output/{recipe.image}" | sha256sum -c -
 """
 
 
 def _header(name: str, text: str) -> str:
-    """The lines that write a header into the output folder."""
+    """Return the shell commands that write a header to the output folder."""
     folder = shlex.quote(name.rpartition("/")[0])
     return f'mkdir -p "$output"/{folder}\nprintf %s {shlex.quote(text)} >"$output"/{shlex.quote(name)}\n'
 
 
 def _plain(line: str) -> str:
-    """A line without what would end it: a subject is a stranger's text."""
+    """Replace characters that could end a comment line: subjects are untrusted text."""
     return "".join(letter if letter.isprintable() else " " for letter in line)

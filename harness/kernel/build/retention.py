@@ -1,7 +1,7 @@
-"""Choose which kept objects are dropped when they take more of the disk than they may. Pure.
+"""Choose which kept objects are dropped when they exceed their bound on disk. Pure.
 
-Objects are worth the time that they save: what it takes to make them again, how often and how lately builds started
-from them, for each byte that they take. Trees that series start from are dropped last.
+The worth of objects is the build time that they save per byte, weighted by how often and how recently builds started
+from them. Trees that series start from are dropped last.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 _DAY = 86400.0
 _HALF_LIFE = 7 * _DAY
-"""An entry that is not used for a week is worth half: a topic is worked on for days, and then left."""
+"""The worth halves for every week without use."""
 _BASE_LAPSE = 60 * _DAY
-"""A base that no build started from for two months, the time between two kernel releases, is a tree like any other."""
+"""A base that no build started from for two months, about one kernel release cycle, loses its precedence."""
 _SHORTEST = 0.001
-"""A build takes no less than that, in seconds; keeps the logarithm finite."""
+"""The shortest build time that counts, in seconds; keeps the logarithm finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class KeptObjects:
     :param is_patched: whether a series is part of that commit.
     :param base: the commit that the series was applied to; empty without a series.
     :param config: digest of the config.
-    :param tools: digest of the compiler and whatever else decides what an object file holds.
-    :param seconds: how long the build took that made them.
+    :param tools: digest of the compiler and everything else that decides the content of an object file.
+    :param seconds: duration of the build that made them.
     :param starts: how many builds started from them.
     :param series_starts: how many of these were builds of a series.
     :param used_at: when they were made or last started from, in seconds since the epoch.
@@ -86,7 +86,7 @@ def choose_dropped(kept: Sequence[KeptObjects], *, bound: int) -> tuple[str, ...
 def _worth(one: KeptObjects) -> float:
     """Weigh the seconds that objects save against the bytes that they take, on a scale of powers of two.
 
-    The half-life makes the order independent of the time at which it is asked for.
+    The half-life makes the order independent of the current time.
     """
     saved = max(one.seconds, _SHORTEST) * (1 + one.starts)
     return math.log2(saved / max(one.size, 1)) + one.used_at / _HALF_LIFE

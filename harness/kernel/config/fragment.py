@@ -1,12 +1,12 @@
-"""Fragments of a kernel config: what is asked of it, line by line, and where each line stands. Pure.
+"""Parse fragments of a kernel config: the requested options, each with its file and line. Pure.
 
-A fragment is what ``scripts/kconfig/merge_config.sh`` of the kernel takes: ``CONFIG_X=y``, a number, a quoted string,
-or ``# CONFIG_X is not set``. Comments are the reasons. One comment has a meaning of ours, on the line above an option:
+A fragment has the format that the kernel's ``scripts/kconfig/merge_config.sh`` takes: ``CONFIG_X=y``, a number, a
+quoted string, or ``# CONFIG_X is not set``. Comments give the reasons. One comment is special, on the line above an option:
 
     # versions: 4.6..6.10
 
-says which kernels have the option. A kernel outside of that range that does not know it, or cannot grant it, is no
-error. Either end may be left out; both are included.
+names the kernels that have the option. A kernel outside of that range may be without the option; that is not an error.
+Either end may be left out; both are included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.base.kernel_release import Release
 
 _SET = re.compile(r'(CONFIG_\w+)=(y|m|n|-?\d+|0[xX][0-9A-Fa-f]+|"(?:[^"\\]|\\.)*")')
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
-# What confdata.c of the kernel would pass over as a comment, though it was surely meant.
+# Lines that the kernel's confdata.c ignores as comments, though they are clearly meant as requests.
 _NEARLY_UNSET = re.compile(r"#\s*(CONFIG_)?\w+ is not set\W*", re.IGNORECASE)
 _VERSIONS = re.compile(r"#\s*versions:(.*)")
 _RANGE = re.compile(r"(?:(\d+)\.(\d+))?\.\.(?:(\d+)\.(\d+))?")
@@ -35,23 +35,27 @@ CONFIG_X=y                 built in; also a number, or a "string"
 
 
 class RequestOrigin(Enum):
-    """Who asks for an option."""
+    """The origin of a request for an option."""
 
-    DEFAULT = "the harness, of every kernel"
-    SERIES = "a series that ships, by a fragment of its own"
-    SHIPPED = "who started the run, by a fragment of the harness"
-    USER = "who started the run, by a fragment of their own"
+    DEFAULT = "the harness, for every kernel"
+    SERIES = "the fragment of a shipped series"
+    SHIPPED = "the user, by a fragment of the harness"
+    USER = "the user, by a fragment of their own"
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The kernel versions that have an option, both ends included; None at an end leaves it open."""
+    """The kernel versions that have an option.
+
+    :param first: the first version; None for no lower limit.
+    :param last: the last version, included; None for no upper limit.
+    """
 
     first: tuple[int, int] | None = None
     last: tuple[int, int] | None = None
 
     def cover(self, release: Release) -> bool:
-        """Whether a release is one of them; 6.10.3 and 6.10-rc1 count as 6.10."""
+        """Return whether a release is in the range; 6.10.3 and 6.10-rc1 count as 6.10."""
         version = release.numbers[:2]
         return (self.first or version) <= version <= (self.last or version)
 
@@ -62,11 +66,14 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class OptionRequest:
-    """One option asked for.
+    """A request for the value of an option.
 
+    :param option: its name with ``CONFIG_``.
     :param value: as a ``.config`` spells it: ``y``, ``n``, ``4``, ``0x10``, ``"text"``.
-    :param place: ``FILE:LINE`` for people. :param text: the line itself.
-    :param versions: the kernels that have the option; None when every kernel is to have it.
+    :param place: ``FILE:LINE`` for people.
+    :param text: the line itself.
+    :param origin: the origin of the request.
+    :param versions: the kernels that have the option; None when every kernel must have it.
     """
 
     option: str
@@ -77,13 +84,13 @@ class OptionRequest:
     versions: Versions | None = None
 
     def render(self) -> str:
-        """The line for the kernel's own tools."""
+        """Return the line for the kernel's own tools."""
         return f"# {self.option} is not set" if self.value == "n" else f"{self.option}={self.value}"
 
     def is_met_by(self, value: str | None) -> bool:
-        """Whether a config grants it.
+        """Return whether a config grants the request.
 
-        :param value: of the option in a finished ``.config``, strings without quotes; None when it is absent.
+        :param value: value of the option in a finished ``.config``, strings without quotes; None for an absent option.
         """
         return _plain(self.value) == _plain("n" if value is None else value)
 
@@ -95,8 +102,10 @@ class OptionRequest:
 class Fragment:
     """A file of requests.
 
-    :param name: what people call it. :param start: the text of a whole ``.config``, which asks for nothing and is what
-        the requests of others are applied to; empty for a fragment.
+    :param name: its name for people.
+    :param requests: its requests, in order; empty for a whole ``.config``.
+    :param start: the text of a whole ``.config``, to which the requests of the fragments are applied; empty for a
+        fragment.
     """
 
     name: str
@@ -105,12 +114,12 @@ class Fragment:
 
 
 def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrigin = RequestOrigin.USER) -> Fragment:
-    """Read a fragment, a kselftest's ``config`` file, or a whole ``.config``, which its header tells.
+    """Parse a fragment, a kselftest's ``config`` file, or a whole ``.config``, which is recognized by its header.
 
-    A module is asked for as built in: the guest loads none.
+    A module becomes a request for ``y``: the guest loads no modules.
 
-    :param place: the file, as people are told; the name when it is left out.
-    :raises UsageError: a line is none of a fragment's; it is named by file and line.
+    :param place: the file name for messages; the name when left out.
+    :raises UsageError: a line is invalid; the message has its file and line.
     """
     if _HEADER.search("\n".join(text.split("\n", _HEADER_LINES)[:_HEADER_LINES])):
         return Fragment(name, start=text)
@@ -118,29 +127,29 @@ def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrig
 
 
 def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
-    """All that the fragments ask for, each option once, in the order of first mention.
+    """Merge the requests of fragments: each option once, in the order of first mention.
 
-    :raises UsageError: two lines ask for different values of an option; each such pair is shown with its places.
+    :raises UsageError: two lines request different values of an option; the message shows each such pair.
     """
-    asked: dict[str, OptionRequest] = {}
-    quarrels = []
+    merged: dict[str, OptionRequest] = {}
+    conflicts = []
     for request in (request for fragment in fragments for request in fragment.requests):
-        first = asked.setdefault(request.option, request)
+        first = merged.setdefault(request.option, request)
         if _plain(first.value) != _plain(request.value):
-            quarrels.append(f"{first}\n{request}")
-    if quarrels:
-        options = f"{len(quarrels)} options" if len(quarrels) > 1 else "an option"
+            conflicts.append(f"{first}\n{request}")
+    if conflicts:
+        options = f"{len(conflicts)} options" if len(conflicts) > 1 else "an option"
         raise UsageError(
-            f"the fragments of the config disagree on {options}",
-            evidence="\n\n".join(quarrels),
-            remedy="take one of the two lines out; to do without what the harness asks of every kernel, give a whole "
+            f"the config fragments conflict on {options}",
+            evidence="\n\n".join(conflicts),
+            remedy="remove one of the two lines; to override the default fragments of the harness, give a whole "
             ".config with --config",
         )
-    return tuple(asked.values())
+    return tuple(merged.values())
 
 
 def render_requests(requests: Iterable[OptionRequest]) -> str:
-    """The text that the kernel's own tools take."""
+    """Return the text of a fragment with these requests, for the kernel's own tools."""
     return "".join(f"{request.render()}\n" for request in requests)
 
 
@@ -151,7 +160,7 @@ def _requests(text: str, place: str, origin: RequestOrigin) -> Iterator[OptionRe
         where = f"{place}:{at}"
         found = _SET.fullmatch(line) or _UNSET.fullmatch(line)
         if versions and not found:
-            raise _bad(f"{place}:{marked_at}", "# versions: stands directly above an option, and here is none")
+            raise _bad(f"{place}:{marked_at}", "# versions: must be on the line directly above an option")
         if found:
             option, value = found.groups() if found.re is _SET else (found.group(1), "n")
             yield OptionRequest(option, "y" if value == "m" else value, where, line, origin, versions)
@@ -175,12 +184,12 @@ def _parse_versions(text: str, where: str, line: str) -> Versions:
 
 
 def _bad(where: str, line: str) -> UsageError:
-    evidence = f"{line}\n\nwhat may stand there:\n{_GRAMMAR}"
-    return UsageError(f"{where}: no line of a config fragment", evidence=evidence, remedy="mend the line")
+    evidence = f"{line}\n\nvalid lines:\n{_GRAMMAR}"
+    return UsageError(f"{where}: invalid line in config fragment", evidence=evidence, remedy="correct the line")
 
 
 def _plain(value: str) -> str | int:
-    """A value to compare by: strings without quotes, hexadecimal numbers in either case."""
+    """Return a value for comparison: strings without quotes, hexadecimal numbers as numbers."""
     if value.startswith('"'):
         return re.sub(r"\\(.)", r"\1", value[1:-1])
     return int(value, 16) if re.fullmatch(r"0[xX][0-9A-Fa-f]+", value) else value

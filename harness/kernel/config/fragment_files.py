@@ -1,4 +1,4 @@
-"""Where config fragments with a name are: in the folder of a suite, or among those that ship with the harness."""
+"""Find config fragments by name: in the folder of a suite, or among those that ship with the harness."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SUFFIX = ".config"
 
 
 def fragment_names(suite: SuiteConfig = NO_SUITE) -> tuple[str, ...]:
-    """The names of the fragments that ship with the harness, and of those of a suite."""
+    """Return the names of the fragments that ship with the harness and of those of a suite, sorted."""
     return tuple(sorted({path.stem for folder in _folders(suite) for path in folder.glob(f"*{_SUFFIX}")}))
 
 
 def find_named_fragment(name: str, suite: SuiteConfig) -> Path | None:
-    """The file of a fragment by its name: the suite's own, or one that ships; None when there is none."""
+    """Find the file of a fragment by its name, in the suite's folder first; None for an unknown name."""
     if "/" in name:
         return None
     return next((path for folder in _folders(suite) if (path := folder / f"{name}{_SUFFIX}").is_file()), None)

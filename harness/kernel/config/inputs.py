@@ -1,4 +1,4 @@
-"""What a config is to be made from: the fragments that were named, merged, and the key of what comes of them."""
+"""Read the inputs of a config: merge the given fragments and compute the key of the config in the store."""
 
 from __future__ import annotations
 
@@ -20,39 +20,43 @@ from harness.kernel.git.repository import Repository
 from harness.kernel.toolchain.toolchain import find_toolchain
 
 DEFAULT = ("base", "serial", "guest")
-"""The fragments that every kernel is built with; those of the suite and what the user names come after them."""
+"""The fragments that every kernel is built with; those of the suite and of the user come after them."""
 
-FragmentWord = str | Path | SuiteConfig
-"""What names fragments: a name or a file, or a suite for all of its own."""
+FragmentName = str | Path | SuiteConfig
+"""A name or file of a fragment, or a suite for all of its fragments."""
 
-# Grows when the same input would give another config.
+# Increased when the same input gives another config.
 _RECIPE = "1"
 _ARCHITECTURE = "x86_64"
 _DIGEST_KIND = "kernel-kconfig"
 _DIGEST = "digest"
-# What the answers of Kconfig come from: its files, what they call by $(shell), and the Makefiles that say version,
-# architecture and compiler to them.
+# The files that the result of Kconfig depends on: its own, the scripts that they run by $(shell), and the Makefiles
+# that give it version, architecture and compiler.
 _KCONFIG_PATHS = re.compile(rb"(.*/)?(Kconfig[^/]*|Makefile[^/]*|Kbuild[^/]*|[^/]+\.(sh|mk|include))|scripts/.*")
 
 
 class Tree(Protocol):
-    """What a config needs to know of a patched tree."""
+    """The facts about a patched tree that a config needs."""
 
     @property
     def repository(self) -> Repository:
-        """Where its commit is."""
+        """Return the repository of its commit."""
 
     @property
     def commit(self) -> str:
-        """Its tip, by the full hash."""
+        """Return the full hash of its tip."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigInputs:
-    """What a config is to be made from.
+    """The inputs of a config.
 
-    :param fragments: by name. :param start: a whole ``.config``; None for "all options off".
-    :param assignments: words for make. :param key: of the config that is made."""
+    :param fragments: names of the fragments.
+    :param start: a whole ``.config``; None for "all options off".
+    :param requests: the merged requests of the fragments.
+    :param assignments: variables of make such as ``CC=...``.
+    :param key: key of the config in the store.
+    """
 
     fragments: tuple[str, ...]
     start: Fragment | None
@@ -61,29 +65,31 @@ class ConfigInputs:
     key: str
 
 
-def read_order(
-    context: Context, tree: Tree, words: Sequence[FragmentWord], *, assignments: Sequence[str]
+def read_inputs(
+    context: Context, tree: Tree, fragments: Sequence[FragmentName], *, assignments: Sequence[str]
 ) -> ConfigInputs:
-    """Read what was named.
+    """Read and merge fragments.
 
-    :param words: names of :func:`fragment_names`, files, or files of the tree.
-    :raises UsageError: a fragment cannot be read, or two of them disagree. :raises HostError: there is no compiler.
+    :param fragments: names of :func:`fragment_names`, files, files of the tree, or a suite.
+    :param assignments: variables of make such as ``CC=...``.
+    :raises UsageError: a fragment cannot be read, or two fragments conflict.
+    :raises HostError: no compiler is installed.
     """
-    suite = next((word for word in words if isinstance(word, SuiteConfig)), NO_SUITE)
-    names = [name for word in words for name in (word.names if isinstance(word, SuiteConfig) else (word,))]
-    found = [_find_fragment(tree, word, suite, deadline=context.deadline) for word in names]
+    suite = next((one for one in fragments if isinstance(one, SuiteConfig)), NO_SUITE)
+    names = [name for one in fragments for name in (one.names if isinstance(one, SuiteConfig) else (one,))]
+    found = [_find_fragment(tree, name, suite, deadline=context.deadline) for name in names]
     starts = [fragment for fragment in found if fragment.start]
     if len(starts) > 1:
         raise UsageError(
             "a config cannot start from two whole .config files",
             evidence="\n".join(fragment.name for fragment in starts),
-            remedy="give one of them; what you want of the other can be a fragment of a few lines",
+            remedy="give one of them, and put the options that you need from the other into a fragment",
         )
     start = starts[0] if starts else None
     if start is not None:
         needs = Fragment("guest needs", tuple(_guest_requests(start, suite)))
         usual = {*DEFAULT, *suite.names}
-        own = [one for one, word in zip(found, names, strict=True) if str(word) not in usual and one is not start]
+        own = [one for one, name in zip(found, names, strict=True) if str(name) not in usual and one is not start]
         found = [needs, *own]
     requests = merge(found)
     called = tuple(fragment.name for fragment in ([start] if start else []) + found)
@@ -100,36 +106,37 @@ def read_order(
     return ConfigInputs(called, start, requests, tuple(assignments), key)
 
 
-def _find_fragment(tree: Tree, word: str | Path, suite: SuiteConfig, *, deadline: Deadline) -> Fragment:
-    """The fragment that a word names: the suite's, one of ours, a shipped series' own, a file, or one of the tree."""
-    name = str(word)
-    if Path(word).is_relative_to(paths.SERIES):
-        place = Path(word).relative_to(paths.ROOT).as_posix()
-        return parse_fragment(Path(word).read_text(), name=place, origin=RequestOrigin.SERIES)
+def _find_fragment(tree: Tree, given: str | Path, suite: SuiteConfig, *, deadline: Deadline) -> Fragment:
+    """Read a fragment: of a shipped series, by name from the suite or the harness, a file, or a file of the tree."""
+    name = str(given)
+    if Path(given).is_relative_to(paths.SERIES):
+        place = Path(given).relative_to(paths.ROOT).as_posix()
+        return parse_fragment(Path(given).read_text(), name=place, origin=RequestOrigin.SERIES)
     path = find_named_fragment(name, suite)
     if path is not None:
         origin = RequestOrigin.DEFAULT if name in (*DEFAULT, *suite.names) else RequestOrigin.SHIPPED
         place = path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
-        return parse_fragment(Path(word).read_text(errors="surrogateescape"), name=name)
+        return parse_fragment(Path(given).read_text(errors="surrogateescape"), name=name)
     except OSError as error:
         why = error.strerror or str(error)
     in_tree = tree.repository.git("cat-file", "blob", f"{tree.commit}:{name}", deadline=deadline, check=False)
     if in_tree.status == 0:
         return parse_fragment(in_tree.text, name=name)
     raise UsageError(
-        f"there is no config fragment {name}",
+        f"no config fragment {name}",
         evidence=f"as a file: {why}\nin the kernel tree: no such file\nnames: {', '.join(fragment_names(suite))}",
         remedy="give one of the names, a fragment file, a kselftest's config file, or a whole .config",
     )
 
 
 def _guest_requests(start: Fragment, suite: SuiteConfig) -> Iterable[OptionRequest]:
-    """What the guest cannot do without, asked for on top of a whole config."""
+    """Return requests for the options that the guest needs, to be applied to a whole config."""
     config = parse_config(start.start, ConfigSource.BESIDE)
-    reasons = {lack.option: ("4", lack.why) for lack in check_bootable(config, suite) if lack.option.endswith("UARTS")}
-    reasons |= {lack.option: ("y", lack.why) for lack in check_bootable(config, suite) if lack.option not in reasons}
+    unmet = check_bootable(config, suite)
+    reasons = {need.option: ("4", need.why) for need in unmet if need.option.endswith("UARTS")}
+    reasons |= {need.option: ("y", need.why) for need in unmet if need.option not in reasons}
     reasons |= {need.option: ("n" if need.negated else "y", why) for need, why in (*GUEST_NEEDS, *suite.needs)}
     for option, (value, why) in reasons.items():
         request = OptionRequest(option, value, "the guest", why, RequestOrigin.DEFAULT)
@@ -137,7 +144,7 @@ def _guest_requests(start: Fragment, suite: SuiteConfig) -> Iterable[OptionReque
 
 
 def _kconfig_digest(context: Context, tree: Tree) -> str:
-    """What tells two trees apart as far as their configs go; remembered, since git takes long to list a kernel."""
+    """Return a digest of the files that the config depends on; kept in the store, since git lists a kernel slowly."""
 
     def fill(folder: Path) -> None:
         listed = tree.repository.git(

@@ -1,6 +1,6 @@
-"""Why a kernel's config does not grant what was asked of it, from what the tree's own Kconfig parser says. Pure.
+"""Explain why a kernel's config does not grant a request, from facts of the tree's own Kconfig parser. Pure.
 
-The answers are those of ``kconfigs/ask.c``; their format is described there.
+``kconfigs/ask.c`` prints the facts and documents their format.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ _PREFIX = "CONFIG_"
 
 @dataclass(frozen=True, slots=True)
 class OptionFacts:
-    """What the Kconfig of a tree says about an option; names in expressions begin with ``CONFIG_``.
+    """The facts about an option in the Kconfig of a tree; names in expressions begin with ``CONFIG_``.
 
+    :param option: its name.
     :param kind: ``bool``, ``tristate``, ``integer``, ``hex``, ``string``; ``unknown`` when no Kconfig file defines it.
     :param depends: parts of its dependencies that are not met, e.g. ``CONFIG_NET [=n]``.
-    :param has_prompt: whether a person, or a fragment, can set it at all.
-    :param hidden: what its prompts need to be seen, as far as it is not met; empty when one is seen.
-    :param ranges: numbers that may be given. :param selected: what switches it on now.
-    :param rivals: options that the same choice has taken instead.
+    :param has_prompt: whether a person or a fragment can set it at all.
+    :param hidden: unmet conditions of its prompts; empty when a prompt is visible.
+    :param ranges: the valid ranges of a number.
+    :param selected: the options that select it now.
+    :param rivals: options of the same choice that are set instead.
     """
 
     option: str
@@ -39,28 +41,29 @@ class OptionFacts:
 
     @property
     def is_known(self) -> bool:
-        """Whether this kernel has the option."""
+        """Return whether this kernel has the option."""
         return self.kind != _UNKNOWN
 
 
 def parse_answers(lines: Iterable[str]) -> dict[str, OptionFacts]:
-    """Read what ``kconfigs/ask.c`` wrote, by option.
+    """Parse the output of ``kconfigs/ask.c``.
 
-    :raises ValueError: a line is none of its answers.
+    :return: the facts by option.
+    :raises ValueError: a line is invalid.
     """
     found: dict[str, OptionFacts] = {}
     option, seen = "", False
     for line in lines:
-        what, *words = line.split("\t")
-        text = _NAME.sub(rf"{_PREFIX}\1", words[0]) if words else ""
-        if what == "option" and len(words) > 1:
-            option, seen = _PREFIX + words[0], False
-            found[option] = OptionFacts(option, words[1])
+        what, *fields = line.split("\t")
+        text = _NAME.sub(rf"{_PREFIX}\1", fields[0]) if fields else ""
+        if what == "option" and len(fields) > 1:
+            option, seen = _PREFIX + fields[0], False
+            found[option] = OptionFacts(option, fields[1])
             continue
         answer = found.get(option)
         match what:
-            case _ if answer is None or not words:
-                raise ValueError(f"no answer about an option: {line!r}")
+            case _ if answer is None or not fields:
+                raise ValueError(f"invalid answer of ask.c: {line!r}")
             case "prompt":
                 seen = seen or not text
                 answer = replace(answer, has_prompt=True, hidden=() if seen else (*answer.hidden, text))
@@ -73,26 +76,27 @@ def parse_answers(lines: Iterable[str]) -> dict[str, OptionFacts]:
             case "choice":
                 answer = replace(answer, rivals=(*answer.rivals, _PREFIX + text))
             case _:
-                raise ValueError(f"no answer about an option: {line!r}")
+                raise ValueError(f"invalid answer of ask.c: {line!r}")
         found[option] = answer
     return found
 
 
 def explain(request: OptionRequest, got: str | None, answer: OptionFacts, *, version: str) -> str:
-    """One sentence: what was asked, what came of it, and why.
+    """Explain in one clause why a request is not granted: the requested value, the resulting value, and the reason.
 
-    :param got: the value in the finished config; None when the option is absent.
-    :param version: the kernel's, for an option that it does not know.
+    :param got: the value in the finished config; None for an absent option.
+    :param answer: the facts about the option.
+    :param version: version of the kernel.
     """
     if not answer.is_known:
-        marked = f"; versions {request.versions} are said to have it" if request.versions else ""
-        return f"{request.option}: Linux {version} knows no such option{marked}"
-    head = f"{request.option}: asked {request.value}, got {'n' if got is None else got}"
+        marked = f"; the fragment limits it to versions {request.versions}" if request.versions else ""
+        return f"{request.option}: Linux {version} has no such option{marked}"
+    head = f"{request.option}: requested {request.value}, got {'n' if got is None else got}"
     return f"{head}; {_reason(request, answer)}"
 
 
 def explain_all(unmet: Mapping[OptionRequest, str | None], answers: Mapping[str, OptionFacts], *, version: str) -> str:
-    """The evidence of an error: each request with its place, and below it the reason why it is not met."""
+    """Render the evidence of an error: each request with its file and line, and below it the reason."""
     parts = [
         f"{request}\n    {explain(request, got, answers[request.option], version=version)}"
         for request, got in unmet.items()
@@ -107,14 +111,14 @@ def _reason(request: OptionRequest, answer: OptionFacts) -> str:
     if not is_off and answer.depends:
         return f"needs {_all(answer.depends)}"
     if answer.rivals and not is_off:
-        return f"the same choice has taken {_all(answer.rivals)}"
+        return f"the same choice is set to {_all(answer.rivals)}"
     if not answer.has_prompt:
-        return "it cannot be asked for, only other options set it"
+        return "it has no prompt: only other options set it"
     if answer.hidden:
-        return f"it can be set only with {_all(answer.hidden)}"
+        return f"its prompt needs {_all(answer.hidden)}"
     if answer.ranges:
-        return f"it may be {_either(answer.ranges)}"
-    return f"it is of type {answer.kind}"
+        return f"valid range {_either(answer.ranges)}"
+    return f"its type is {answer.kind}"
 
 
 def _all(parts: tuple[str, ...]) -> str:

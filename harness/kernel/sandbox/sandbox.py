@@ -113,7 +113,7 @@ class InsideResult:
         return self.status == 0 and not self.stopped
 
 
-def make_words(sandbox: Sandbox, *targets: str, jobs: int, assignments: Sequence[str] = ()) -> list[str]:
+def make_arguments(sandbox: Sandbox, *targets: str, jobs: int, assignments: Sequence[str] = ()) -> list[str]:
     """The words that run the kernel's make out of tree.
 
     :param assignments: more words such as ``KCFLAGS=-fno-pie``. :param jobs: of make -j.

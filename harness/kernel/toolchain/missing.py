@@ -97,7 +97,7 @@ def _read(line: str) -> MissingTool | None:
 _INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 
 
-def find_host_lack(lines: Iterable[str]) -> HostError | None:
+def find_missing_tool(lines: Iterable[str]) -> HostError | None:
     """The error when it is this machine that lacks a program or a header; the lines are looked at, not believed.
 
     :param lines: what make said.

@@ -122,7 +122,7 @@ def _check_patches(record: SeriesRecord) -> None:
     assert {one.standing for one in third.effects} == {Expectedness.MENDED}
     assert {(one.what, one.by, one.mended) for one in record.broken} == {(f"trait {name}", 2, 3) for name in traits}
     assert (fourth.failed, fourth.at_fault) == ("configure", True)
-    assert "CONFIG_CGROUP_PIDS: asked y, got n; needs CONFIG_BROKEN [=n]" in fourth.evidence
+    assert "CONFIG_CGROUP_PIDS: requested y, got n; needs CONFIG_BROKEN [=n]" in fourth.evidence
     assert (record.net, record.missing, record.state) == ((), (), PatchState.FAIL)
 
 

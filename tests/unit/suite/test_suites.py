@@ -169,10 +169,10 @@ def test_two_suites_with_one_name_are_told(folder: Path) -> None:
     [
         ("title = ", "titel = ", "titel is not a known key (hint: did you mean title?)"),
         ('name = "mine"', 'name = "My suite"', "name is 'My suite'"),
-        ('fragments = ["mine"]', 'fragments = ["nosuch"]', "there is no config fragment nosuch"),
+        ('fragments = ["mine"]', 'fragments = ["nosuch"]', "no config fragment nosuch"),
         ('helpers = ["minectl.c"]', 'helpers = ["nosuch.c"]', "guest.helpers: there is no file"),
         ('helpers = ["minectl.c"]', 'helpers = "minectl.c"', "guest.helpers is not a list of strings"),
-        ("CONFIG_PROC_FS =", "PROC_FS =", "guest.needs 'PROC_FS' is no need of a kernel config"),
+        ("CONFIG_PROC_FS =", "PROC_FS =", "guest.needs 'PROC_FS' is not a valid config requirement"),
         ('source = "guest/names"', 'source = "guest/nosuch"', "guest.file for /usr/share/mine/names: there is no file"),
         ('path = "/usr/share/mine/names"', 'path = "names"', "guest.file[1].path is 'names', not the absolute path"),
         ("mode = 0o644", "mode = 99999", "guest.file[1].mode is 99999, not permissions"),

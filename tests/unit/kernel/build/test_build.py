@@ -154,7 +154,7 @@ def test_an_error_elsewhere_is_traced_to_what_is_missing(workshop: Workshop) -> 
     with pytest.raises(SeriesError) as caught:
         workshop.build("rename fork_one")
 
-    assert "does not build, most likely for patch 1/1 (rename fork_one)" in caught.value.what
+    assert "does not build, most likely because of patch 1/1 (rename fork_one)" in caught.value.what
     assert "undefined reference to `fork_one'" in caught.value.what
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernel.build.diagnostics import Diagnostic, Severity, parse_diagnostics, telling_lines
+from harness.kernel.build.diagnostics import Diagnostic, Severity, lines_to_show, parse_diagnostics
 from harness.kernel.toolchain.missing import find_lack
 
 GCC = """\
@@ -34,7 +34,7 @@ def test_an_error_of_the_compiler_has_its_place_and_its_line() -> None:
         "      |                                         ^",
     )
     assert (warning.severity, warning.line) == (Severity.WARNING, 2)
-    assert telling_lines(GCC.splitlines(), [error, warning]) == [error.render(), *error.context]
+    assert lines_to_show(GCC.splitlines(), [error, warning]) == [error.render(), *error.context]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_complaint_said_twice_is_one() -> None:
 
 def test_without_an_error_the_last_lines_tell() -> None:
     """A build that fails without a complaint is shown by its end."""
-    assert telling_lines(["a", "b", "c"], [], most=2) == ["b", "c"]
+    assert lines_to_show(["a", "b", "c"], [], most=2) == ["b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def test_a_build_says_why_it_starts_from_nothing(workshop: Workshop, tmp_path: P
         "no objects are kept yet",
         "no kept tree is an ancestor of this one",
         "",
-        "kept objects are of another compiler or of other compiler flags",
+        "kept objects were built with another compiler or other compiler flags",
     )
 
     assert said == [

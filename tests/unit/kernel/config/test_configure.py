@@ -121,8 +121,8 @@ def test_a_whole_config_is_the_start(tmp_path: Path) -> None:
     assert "CONFIG_KERNEL_GZIP" not in options(config)
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
     assert config.notes == (
-        f"{whole}: asked otherwise: CONFIG_CGROUPS n -> y",
-        f"{whole}: 1 options are modules, and the guest loads none",
+        f"{whole}: changed by a request: CONFIG_CGROUPS n -> y",
+        f"{whole}: 1 options are modules (=m), which the guest does not load",
     )
 
 
@@ -150,7 +150,7 @@ def test_a_series_asks_for_options_of_its_own(tmp_path: Path) -> None:
 
 def test_a_fragment_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     """Names of the harness's own are the most likely meant."""
-    with pytest.raises(UsageError, match="there is no config fragment kasam") as caught:
+    with pytest.raises(UsageError, match="no config fragment kasam") as caught:
         configured(tmp_path, fake_tree(tmp_path / "tree"), "kasam")
 
     assert ", ".join(fragment_names()) in caught.value.evidence
@@ -233,14 +233,14 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
     *pairs, rival = caught.value.evidence.split("\n")
     said = dict(zip(*[iter(pairs)] * 2, strict=True))
     assert said[f"{mine}:1: CONFIG_DEBUG_INFO_BTF=y"].endswith(
-        "asked y, got n; needs CONFIG_DEBUG_INFO [=n] and CONFIG_BPF_SYSCALL [=n]"
+        "requested y, got n; needs CONFIG_DEBUG_INFO [=n] and CONFIG_BPF_SYSCALL [=n]"
     )
-    assert said[f"{mine}:2: CONFIG_NO_SUCH=y"].endswith("knows no such option")
-    assert "asked n, got y; selected by CONFIG_HAVE_" in said[f"{mine}:3: CONFIG_OBJTOOL=n"]
-    assert said[f"{mine}:5: CONFIG_LOG_BUF_SHIFT=99"].endswith("it may be [12 25]")
+    assert said[f"{mine}:2: CONFIG_NO_SUCH=y"].endswith("has no such option")
+    assert "requested n, got y; selected by CONFIG_HAVE_" in said[f"{mine}:3: CONFIG_OBJTOOL=n"]
+    assert said[f"{mine}:5: CONFIG_LOG_BUF_SHIFT=99"].endswith("valid range [12 25]")
     assert rival == f"    by {mine}:4: CONFIG_KERNEL_LZ4=y"
     choice = [line for place, line in said.items() if "CONFIG_KERNEL_" in place]
-    assert [line.partition("; ")[2].startswith("the same choice has taken CONFIG_KERNEL_") for line in choice] == [True]
+    assert [line.partition("; ")[2].startswith("the same choice is set to CONFIG_KERNEL_") for line in choice] == [True]
 
 
 @pytest.mark.build

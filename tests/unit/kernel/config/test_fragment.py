@@ -138,7 +138,7 @@ def test_fragments_that_disagree_are_shown_with_both_places() -> None:
     with pytest.raises(UsageError) as caught:
         merge([one, two])
 
-    assert caught.value.what == "the fragments of the config disagree on 2 options"
+    assert caught.value.what == "the config fragments conflict on 2 options"
     assert caught.value.evidence.split("\n\n") == [
         "one:2: CONFIG_B=4\ntwo:2: CONFIG_B=8",
         "one:1: CONFIG_A=y\ntwo:3: # CONFIG_A is not set",

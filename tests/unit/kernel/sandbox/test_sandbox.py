@@ -21,7 +21,7 @@ from harness.kernel.sandbox.sandbox import (
     Bounds,
     InsideResult,
     Sandbox,
-    make_words,
+    make_arguments,
     run_inside,
     series_fault,
 )
@@ -175,8 +175,15 @@ def test_the_words_of_make(tmp_path: Path) -> None:
     inside = Sandbox(tmp_path, tmp_path)
     trusted = Sandbox(Path("/t"), Path("/o"), trusted=True)
 
-    assert make_words(inside, "all", jobs=3, assignments=["W=1"])[2:] == ["-C", "/src", "O=/out", "-j3", "W=1", "all"]
-    assert make_words(trusted, jobs=1)[2:] == ["-C", "/t", "O=/o", "-j1"]
+    assert make_arguments(inside, "all", jobs=3, assignments=["W=1"])[2:] == [
+        "-C",
+        "/src",
+        "O=/out",
+        "-j3",
+        "W=1",
+        "all",
+    ]
+    assert make_arguments(trusted, jobs=1)[2:] == ["-C", "/t", "O=/o", "-j1"]
 
 
 def test_trusted_runs_on_the_host(sandbox: Sandbox) -> None:

@@ -45,7 +45,8 @@ _INSISTS = 7
 class BisectReporter:
     """What the caller is told while it goes on; each may do nothing.
 
-    :param step: a step ended: the state with it. :param report: receives notes.
+    :param step: a step ended: the state with it.
+    :param report: receives notes.
     """
 
     step: Callable[[BisectState], None]
@@ -56,7 +57,8 @@ class BisectReporter:
 class Bisection:
     """A bisection; live.
 
-    :param is_target: whether something that differs is to be traced. :param wanted: names of targets that must differ.
+    :param is_target: whether something that differs is to be traced.
+    :param wanted: names of targets that must differ.
     :param suite: the suite of the cases.
     """
 
@@ -73,7 +75,8 @@ class Bisection:
         """Go on until nothing more can be told.
 
         :raises UsageError: the ends do not differ, a case file was changed meanwhile, or the tree lost a commit.
-        :raises SeriesError: an end does not build or boot. :raises HostError: this host is at fault; all is kept.
+        :raises SeriesError: an end does not build or boot.
+        :raises HostError: this host is at fault; all is kept.
         """
         self._check_files()
         if self.state.profile:
@@ -216,7 +219,10 @@ class Bisection:
         return next(commit for commit in known if self.walk.lineage.node(commit) == node)
 
     def _image_of(self, commit: str, name: str) -> str:
-        """:raises UsageError: the tree has lost the commit."""
+        """
+
+        :raises UsageError: the tree has lost the commit.
+        """
         try:
             return self.asker.image_of(self.walk.words(commit), name=name)
         except (UsageError, HarnessError) as error:
@@ -246,7 +252,10 @@ class Bisection:
         return f"step {number} ({self.walk.called(commit)})"
 
     def _check_files(self) -> None:
-        """:raises UsageError: a case was changed since the ends were asked: its answers cannot be compared any more."""
+        """
+
+        :raises UsageError: a case was changed since the ends were asked: its answers cannot be compared any more.
+        """
         changed = [one.id for one in self.state.files if digest_of(find_file(one.id, self.suite)) != one.digest]
         if changed:
             raise UsageError(

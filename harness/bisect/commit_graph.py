@@ -36,7 +36,9 @@ def is_built(path: str) -> bool:
 class Commit:
     """A commit of the history.
 
-    :param hash: in full. :param tree: git's hash of its files. :param parents: by their hashes.
+    :param hash: in full.
+    :param tree: git's hash of its files.
+    :param parents: by their hashes.
     :param is_inert: whether it changes no file that is built (:func:`is_built`); for a merge always false.
     """
 
@@ -87,7 +89,10 @@ class Lineage:
         return len(self.commits)
 
     def node(self, commit: str) -> int:
-        """The node that stands for a commit. :raises KeyError: it is not in this history."""
+        """The node that stands for a commit.
+
+        :raises KeyError: it is not in this history.
+        """
         return self._nodes[commit]
 
     def knows(self, commit: str) -> bool:

@@ -26,9 +26,12 @@ _STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"
 class CommitRange:
     """A history between two ends.
 
-    :param good: the older end by its full hash, :param bad: the other. :param roots: where the history begins: the good
-        end, or the commits where the ends part. :param commits: how many lie between, the bad end among them.
-    :param words: the KERNEL word of each commit. :param numbers: of a series: the number of each patch.
+    :param good: the older end by its full hash,
+    :param bad: the other.
+    :param roots: where the history begins: the good end, or the commits where the ends part.
+    :param commits: how many lie between, the bad end among them.
+    :param words: the KERNEL word of each commit.
+    :param numbers: of a series: the number of each patch.
     :param fragments: of configuration, that a shipped series asks for.
     """
 
@@ -67,7 +70,8 @@ class Message:
 def walk_tree(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
     """The commits of a kernel tree between two revisions.
 
-    :param word: the tree as a KERNEL word. :param bad: empty for the revision of the word, or HEAD.
+    :param word: the tree as a KERNEL word.
+    :param bad: empty for the revision of the word, or HEAD.
     :raises UsageError: no tree, no such revision, ends that are the same, in the wrong order or not related.
     :raises HostError: git is missing or failed, or the deadline came.
     """
@@ -91,14 +95,20 @@ def walk_tree(context: Context, word: str, *, good: str, bad: str) -> CommitRang
 
 
 def read_message(repository: Repository, commit: str, *, deadline: Deadline) -> Message:
-    """What a commit says of itself. :raises HostError: it is not there, or git failed."""
+    """What a commit says of itself.
+
+    :raises HostError: it is not there, or git failed.
+    """
     words = ("show", "--no-patch", "--format=%H%x00%an <%ae>%x00%ad%x00%s%x00%b", "--date=format:%Y-%m-%d", commit)
     name, author, date, subject, body = repository.git(*words, deadline=deadline).text.rstrip("\n").split("\0")
     return Message(name, author, date, subject, body.strip("\n"))
 
 
 def read_commits(repository: Repository, commits: Sequence[str], *, deadline: Deadline) -> list[Commit]:
-    """Commits in a row, the oldest first. :raises HostError: one is not there, or git failed."""
+    """Commits in a row, the oldest first.
+
+    :raises HostError: one is not there, or git failed.
+    """
     between = f"{commits[0]}..{commits[-1]}"
     return [*_read_roots(repository, commits[:1], deadline=deadline), *_read(repository, between, deadline=deadline)]
 

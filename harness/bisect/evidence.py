@@ -30,7 +30,8 @@ _AT_ONCE = 4
 class More:
     """A commit that has to be asked again.
 
-    :param targets: which to ask, by their keys. :param times: how often.
+    :param targets: which to ask, by their keys.
+    :param times: how often.
     """
 
     node: int

@@ -21,9 +21,11 @@ from harness.bisect.commit_graph import Lineage, nodes
 class Interval:
     """A part of the history in which a target changed.
 
-    :param high: the observed node that has the new value. :param members: the nodes that may have brought it, ``high``
-        among them. :param lows: the observed nodes right below, none with the new value.
-    :param before: the values of ``lows``, in their order. :param after: the value of ``high``.
+    :param high: the observed node that has the new value.
+    :param members: the nodes that may have brought it, ``high`` among them.
+    :param lows: the observed nodes right below, none with the new value.
+    :param before: the values of ``lows``, in their order.
+    :param after: the value of ``high``.
     """
 
     target: str

@@ -16,8 +16,9 @@ SHOWN = 6
 class End:
     """An end of the history.
 
-    :param name: good or bad. :param commit: as the user may call it. :param run: its run folder, empty before it was
-        asked.
+    :param name: good or bad.
+    :param commit: as the user may call it.
+    :param run: its run folder, empty before it was asked.
     """
 
     name: str
@@ -26,7 +27,10 @@ class End:
 
 
 def same_image(ends: Sequence[End], image: str) -> UsageError:
-    """Both ends are one kernel. :param image: sha256 of it."""
+    """Both ends are one kernel.
+
+    :param image: sha256 of it.
+    """
     shown = [f"{end.name}: {end.commit}" for end in ends]
     return UsageError(
         "nothing differs between the ends: they have the same kernel image",

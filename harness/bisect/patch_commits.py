@@ -17,7 +17,10 @@ from harness.series.applied import AppliedSeries, find_ground
 
 
 def is_series(word: str) -> bool:
-    """Whether a KERNEL word names a series, and not a tree alone. :raises UsageError: it names nothing."""
+    """Whether a KERNEL word names a series, and not a tree alone.
+
+    :raises UsageError: it names nothing.
+    """
     spec = parse_spec(word)
     if spec.kind is SpecKind.PATH:
         named = find_named(spec)
@@ -28,8 +31,10 @@ def is_series(word: str) -> bool:
 def walk_patches(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
     """The history from the base of a series to its last patch.
 
-    :param good: the number of a patch, 0 or empty for the base; :param bad: the same, empty for the last patch.
-    :raises UsageError: no such source, series or patch. :raises SeriesError: it cannot be read, or nothing applies.
+    :param good: the number of a patch, 0 or empty for the base.
+    :param bad: the same, empty for the last patch.
+    :raises UsageError: no such source, series or patch.
+    :raises SeriesError: it cannot be read, or nothing applies.
     """
     parts = _parts(word, deadline=context.deadline)
     ground = find_ground(context, parts.base, parts.series)
@@ -74,7 +79,10 @@ def _parts(word: str, *, deadline: Deadline) -> _Parts:
 
 
 def _numbers(ground: AppliedSeries, good: str, bad: str) -> tuple[int, int]:
-    """The patches at the ends. :raises UsageError: there are none of these numbers, or they are in the wrong order."""
+    """The patches at the ends.
+
+    :raises UsageError: there are none of these numbers, or they are in the wrong order.
+    """
     last = len(ground.series.patches)
     found = []
     for option, word, usual in (("good", good, 0), ("bad", bad, last)):

@@ -23,7 +23,10 @@ _WORDS = ("as good", "as bad", "otherwise", "now so, now so")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A commit, for people. :param called: its short hash, or the number of a patch."""
+    """A commit, for people.
+
+    :param called: its short hash, or the number of a patch.
+    """
 
     hash: str
     called: str
@@ -32,7 +35,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class TargetChange:
-    """A target that changed. :param before: the values right below; :param confidence: 1.0 when nothing was weak."""
+    """A target that changed.
+
+    :param before: the values right below.
+    :param confidence: 1.0 when nothing was weak.
+    """
 
     target: str
     before: tuple[str, ...]
@@ -44,9 +51,12 @@ class TargetChange:
 class Culprit:
     """A commit that changed something, or those among which it is.
 
-    :param author: with address; :param date: as 2026-11-22. :param body: the author's words below the subject.
-    :param below: the commits right below that were asked. :param hidden: those that could not be judged and may have
-        done it as well. :param diffs: the transcripts before against after, by case.
+    :param author: with address.
+    :param date: as 2026-11-22.
+    :param body: the author's words below the subject.
+    :param below: the commits right below that were asked.
+    :param hidden: those that could not be judged and may have done it as well.
+    :param diffs: the transcripts before against after, by case.
     :param traits: every trait that was seen on both sides of it: name, before, after.
     """
 
@@ -77,9 +87,10 @@ class Culprit:
 class BisectResult:
     """All that a bisection has found.
 
-    :param names: what to call each commit that was asked. :param is_series: whether the commits are patches of a
-        series.
-    :param nodes: how many commits may differ in what is built. :param left: targets that could not be traced, and why.
+    :param names: what to call each commit that was asked.
+    :param is_series: whether the commits are patches of a series.
+    :param nodes: how many commits may differ in what is built.
+    :param left: targets that could not be traced, and why.
     """
 
     state: BisectState

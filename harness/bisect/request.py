@@ -44,8 +44,10 @@ _SHOWN = 6
 class TraceSelection:
     """What is to be traced, and what the ends are asked.
 
-    :param traits: names; :param cases: parts of ids. Without either all that differs is traced.
-    :param files: case files or folders that the ends are asked; none means all. :param expression: as pytest's ``-k``.
+    :param traits: names.
+    :param cases: parts of ids. Without either all that differs is traced.
+    :param files: case files or folders that the ends are asked; none means all.
+    :param expression: as pytest's ``-k``.
     """
 
     traits: tuple[str, ...] = ()
@@ -73,9 +75,13 @@ class TraceSelection:
 class BisectRequest:
     """A bisection as it was asked for.
 
-    :param tree: the KERNEL word; :param good: and :param bad: revisions, or numbers of patches; may be empty.
-    :param options: how kernels are built and booted. :param workers: machines side by side.
-    :param results: the folder of the results. :param command: as typed.
+    :param tree: the KERNEL word.
+    :param good: and
+    :param bad: revisions, or numbers of patches; may be empty.
+    :param options: how kernels are built and booted.
+    :param workers: machines side by side.
+    :param results: the folder of the results.
+    :param command: as typed.
     """
 
     tree: str
@@ -102,8 +108,8 @@ class BisectRequest:
         """Bisect, or go on where it was.
 
         :param report: receives what goes on.
-        :param restart: forget what was found before.
-        :raises UsageError, SeriesError, CaseError, HostError: see :meth:`Bisection.run`; what was seen is kept.
+        :param restart: forget what was found before. :raises UsageError, SeriesError, CaseError, HostError: see
+            :meth:`Bisection.run`; what was seen is kept.
         """
         store = store or Store.default()
         suite = self.options.suite
@@ -180,7 +186,10 @@ class BisectRequest:
         )
 
     def _check(self, walk: CommitRange, kept: BisectState) -> None:
-        """:raises UsageError: the words name other commits than when the bisection began."""
+        """
+
+        :raises UsageError: the words name other commits than when the bisection began.
+        """
         pairs = (("good", self.good, kept.good_commit, walk.good), ("bad", self.bad, kept.bad_commit, walk.bad))
         moved = [(role, word, was, now) for role, word, was, now in pairs if was != now]
         strange = [step.commit for step in kept.steps if not walk.lineage.knows(step.commit)]

@@ -41,7 +41,8 @@ RUNS = "runs"
 class ObservedRun:
     """What a kernel answered when it was asked once.
 
-    :param cases: by id. :param runs: the run folders, relative to the bisection's.
+    :param cases: by id.
+    :param runs: the run folders, relative to the bisection's.
     """
 
     cases: Mapping[str, CaseRecord]
@@ -52,8 +53,10 @@ class ObservedRun:
 class CommitRunner:
     """Asks commits; live, keeps what it has prepared.
 
-    :param options: how kernels are built and booted; the kernel's word is left open. :param selection: the cases that
-        the ends are asked, and how many at once. :param folder: where run folders go. :param command: as it was typed.
+    :param options: how kernels are built and booted; the kernel's word is left open.
+    :param selection: the cases that the ends are asked, and how many at once.
+    :param folder: where run folders go.
+    :param command: as it was typed.
     """
 
     options: Options
@@ -68,8 +71,9 @@ class CommitRunner:
     def image_of(self, word: str, *, name: str) -> str:
         """Build and boot a kernel, if need be, and return sha256 of its image.
 
-        :param name: what to call it. :raises SeriesError: it does not apply, build or boot.
-        :raises HostError, UsageError: as :func:`harness.pipeline.prepare`.
+        :param name: what to call it.
+        :raises SeriesError: it does not apply, build or boot. :raises HostError, UsageError: as
+            :func:`harness.pipeline.prepare`.
         """
         if word not in self._prepared:
             logs = self.folder / "logs"
@@ -87,7 +91,10 @@ class CommitRunner:
         return self._prepared[word].kernel.image_digest
 
     def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
-        """Ask an end all cases of the selection, once. :raises HarnessError: as :meth:`image_of`."""
+        """Ask an end all cases of the selection, once.
+
+        :raises HarnessError: as :meth:`image_of`.
+        """
         self.image_of(word, name=name)
         run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
         return ObservedRun(read_cases([run], self.options.suite.noise), (folder,)), run
@@ -95,7 +102,8 @@ class CommitRunner:
     def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """Ask what shows the targets, so many times, each time on fresh machines.
 
-        :raises HarnessError: as :meth:`image_of`. :raises HostError: the cases could not be asked.
+        :raises HarnessError: as :meth:`image_of`.
+        :raises HostError: the cases could not be asked.
         """
         self.image_of(word, name=name)
         paths = self._files(files_to_ask(targets))
@@ -134,7 +142,8 @@ class CommitRunner:
     ) -> tuple[RunRecord, str]:
         """One run of cases on a kernel that is prepared.
 
-        :raises HostError: this host kept a case from being asked. :raises CaseError: a case file is broken.
+        :raises HostError: this host kept a case from being asked.
+        :raises CaseError: a case file is broken.
         """
         folder = RunFolder.create(self.folder / RUNS, name.replace(" ", "-"), time.time())
         today = datetime.datetime.now(datetime.UTC).date()

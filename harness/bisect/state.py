@@ -75,9 +75,11 @@ class SeenRecord:
 class StepRecord:
     """One step.
 
-    :param commit: by its full hash. :param bits: what it was expected to tell.
+    :param commit: by its full hash.
+    :param bits: what it was expected to tell.
     :param reason: why it was skipped, in one line; or the commit whose image it has.
-    :param image: sha256 of its image; empty when there is none. :param runs: run folders, relative to the bisection's.
+    :param image: sha256 of its image; empty when there is none.
+    :param runs: run folders, relative to the bisection's.
     :param seconds: wall time, the build included.
     """
 
@@ -105,11 +107,16 @@ class CaseFile:
 class BisectState:
     """A bisection.
 
-    :param tree: the KERNEL word of the source. :param good: as typed; :param bad: as typed.
-    :param wanted: what was to be traced and how, as words. :param good_commit: by its full hash.
+    :param tree: the KERNEL word of the source.
+    :param good: as typed.
+    :param bad: as typed.
+    :param wanted: what was to be traced and how, as words.
+    :param good_commit: by its full hash.
     :param roots: where the history begins: the good end, or the commits where the ends part.
-    :param commits: how many lie between. :param profile: what the cases are judged by.
-    :param targets: what is traced; empty until both ends were asked. :param compared: what the ends were compared by.
+    :param commits: how many lie between.
+    :param profile: what the cases are judged by.
+    :param targets: what is traced; empty until both ends were asked.
+    :param compared: what the ends were compared by.
     :param files: the case files that the targets rest on.
     """
 

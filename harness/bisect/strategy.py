@@ -56,7 +56,8 @@ def choose(
 ) -> NextCommit | None:
     """The node that helps the open targets most; the oldest of several that help as much.
 
-    :param untestable: nodes that do not build or boot. :param silent: by target, nodes that say nothing of it.
+    :param untestable: nodes that do not build or boot.
+    :param silent: by target, nodes that say nothing of it.
     :return: None when no node can tell anything more.
     """
     silent = silent or {}

@@ -30,7 +30,8 @@ class Kind(StrEnum):
 class Target:
     """What is traced.
 
-    :param name: of the trait; id of the case. :param files: ids of the case files that show it, the best one first.
+    :param name: of the trait; id of the case.
+    :param files: ids of the case files that show it, the best one first.
     """
 
     kind: Kind

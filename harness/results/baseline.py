@@ -30,8 +30,9 @@ _EXCUSED = {
 class Baseline:
     """What ``--baseline`` asked for.
 
-    :param word: as typed. :param results: where run folders are. :param found: the run; None for ``last``, which is
-        another run for each kernel.
+    :param word: as typed.
+    :param results: where run folders are.
+    :param found: the run; None for ``last``, which is another run for each kernel.
     """
 
     word: str

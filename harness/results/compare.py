@@ -43,7 +43,8 @@ class ChangeKind(StrEnum):
 class CaseChange:
     """One case in two runs.
 
-    :param before: its record in the first run, None when it is not there; :param after: in the second.
+    :param before: its record in the first run, None when it is not there.
+    :param after: in the second.
     :param diff: the transcripts against each other without noise; empty when nothing but noise differs.
     """
 
@@ -69,7 +70,8 @@ class CaseChange:
 class TraitChange:
     """One trait in two runs.
 
-    :param before: the value seen, empty when none was; :param after: in the second run.
+    :param before: the value seen, empty when none was.
+    :param after: in the second run.
     :param expected: what the second run's profile says; empty when nothing, or nothing confirmed.
     :param where: a place that showed the second value.
     """
@@ -85,7 +87,10 @@ class TraitChange:
 
 @dataclass(frozen=True, slots=True)
 class SplatChange:
-    """One splat in two runs; :param cases: the ids of the cases that met it, in the run that has it (the second)."""
+    """One splat in two runs.
+
+    :param cases: the ids of the cases that met it, in the run that has it (the second).
+    """
 
     fingerprint: str
     change: ChangeKind

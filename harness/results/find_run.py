@@ -107,7 +107,10 @@ def complete_runs(results: Path) -> Iterator[FoundRun]:
 
 
 def joint_members(folder: Path) -> list[Path]:
-    """The run folders of a joint run. :raises UsageError: the file that names them is damaged."""
+    """The run folders of a joint run.
+
+    :raises UsageError: the file that names them is damaged.
+    """
     file = folder / KERNELS_NAME
     try:
         names = json.loads(file.read_text())
@@ -118,7 +121,10 @@ def joint_members(folder: Path) -> list[Path]:
 
 
 def find_runs_of(word: str, *, results: Path) -> list[FoundRun]:
-    """The run that a word names; of a run of several kernels, each of them. :raises UsageError: as :func:`find_run`."""
+    """The run that a word names; of a run of several kernels, each of them.
+
+    :raises UsageError: as :func:`find_run`.
+    """
     folder = _folder(word, results)
     if folder is None or (folder / RUN_NAME).exists() or not (folder / KERNELS_NAME).exists():
         return [find_run(word, results=results)]

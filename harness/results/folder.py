@@ -90,7 +90,8 @@ class RunFolder:
 
         :param kernel_slug: what to call the kernel, e.g. its release; made safe and short here.
         :param started: seconds since the epoch; the folder is named in UTC.
-        :raises UsageError: ``results`` cannot be written. :raises HostError: the disk is full or failing.
+        :raises UsageError: ``results`` cannot be written.
+        :raises HostError: the disk is full or failing.
         """
         slug = _UNSAFE.sub("-", kernel_slug)[:_COMPONENT_LENGTH].strip(".-") or "kernel"
         with _complaints(results):
@@ -102,8 +103,8 @@ class RunFolder:
     def joint(cls, results: Path, kernels: int, started: float, *, name: str = "") -> RunFolder:
         """A new folder for what is said of several runs together; it holds no record, so it is never the latest run.
 
-        :param kernels: how many. :param name: what to call them; empty for their number.
-        :raises UsageError, HostError: as :meth:`create`.
+        :param kernels: how many.
+        :param name: what to call them; empty for their number. :raises UsageError, HostError: as :meth:`create`.
         """
         slug = _UNSAFE.sub("-", name)[:_COMPONENT_LENGTH].strip(".-") or f"{kernels}-kernels"
         with _complaints(results):
@@ -142,7 +143,8 @@ class RunFolder:
         is complete, or a second after they were last written (later when writing takes long: never more than a
         twentieth of the time goes into it).
 
-        :raises UsageError: the folder cannot be written. :raises HostError: the disk is full or failing.
+        :raises UsageError: the folder cannot be written.
+        :raises HostError: the disk is full or failing.
         """
         began = self._clock()
         whole = run.complete or began >= self._next_write
@@ -160,7 +162,9 @@ class RunFolder:
     def write_file(self, name: str, text: str) -> Path:
         """Write a file of the run folder at once, whole or not at all: ``JUNIT_NAME``, ``CONFIG_NAME``, ...
 
-        :return: its path. :raises UsageError: as :meth:`write`. :raises HostError: as :meth:`write`.
+        :return: its path.
+        :raises UsageError: as :meth:`write`.
+        :raises HostError: as :meth:`write`.
         """
         with _complaints(self.path):
             _replace(self.path / name, text)

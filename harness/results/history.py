@@ -136,7 +136,8 @@ def opened_history(results: Path, *, say: Callable[[str], None]) -> Iterator[His
     """The history of a results folder, made when there is none.
 
     :param say: told what is waited for.
-    :raises UsageError: it cannot be written, or is of a newer harness. :raises HostError: it is damaged or locked.
+    :raises UsageError: it cannot be written, or is of a newer harness.
+    :raises HostError: it is damaged or locked.
     """
     path = results / HISTORY_NAME
     with told(path), contextlib.closing(connect(path)) as database:

@@ -46,7 +46,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) -> None:
-    """Make the tables, unless they are there. :raises UsageError: they are of a newer harness."""
+    """Make the tables, unless they are there.
+
+    :raises UsageError: they are of a newer harness.
+    """
     if _version(database) == SCHEMA_VERSION:
         return
     begin(database, path, say)
@@ -91,7 +94,8 @@ def begin(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) 
 def told(path: Path) -> Iterator[None]:
     """Turn what SQLite complains of into errors that say who must act.
 
-    :raises UsageError: the file cannot be written. :raises HostError: it is locked or damaged, or the disk is full.
+    :raises UsageError: the file cannot be written.
+    :raises HostError: it is locked or damaged, or the disk is full.
     """
     try:
         yield

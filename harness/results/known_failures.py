@@ -31,8 +31,11 @@ from harness.semantics.traits import Semantics
 class KnownFailure:
     """One entry.
 
-    :param case: id of a case; empty when it is a trait. :param trait: name of a trait; empty when it is a case.
-    :param reason: why it fails. :param link: where that is discussed. :param expires: the last day on which it holds.
+    :param case: id of a case; empty when it is a trait.
+    :param trait: name of a trait; empty when it is a case.
+    :param reason: why it fails.
+    :param link: where that is discussed.
+    :param expires: the last day on which it holds.
     :param outcome: the only outcome that is known; None for any.
     :param value: the only value of the trait that is known; empty for any.
     """
@@ -64,7 +67,8 @@ class KnownFailure:
 class KnownFailures:
     """The entries of a file, on a certain day.
 
-    :param path: the file, as errors name it. :param today: the day of the run, UTC.
+    :param path: the file, as errors name it.
+    :param today: the day of the run, UTC.
     """
 
     path: str
@@ -118,7 +122,8 @@ class KnownFailures:
     def idle(self, cases: Sequence[CaseRecord], traits: Sequence[TraitRecord], *, whole: bool) -> tuple[str, ...]:
         """A line for each entry that did not fail in a run.
 
-        :param cases: those of the run; :param traits: those of the run.
+        :param cases: those of the run.
+        :param traits: those of the run.
         :param whole: whether all cases were asked: an entry that names none of them is told then, too.
         """
         outcomes = {case.id: case.outcome for case in cases}
@@ -140,7 +145,8 @@ class KnownFailures:
 def load_known(text: str, *, path: str, today: datetime.date, semantics: Semantics) -> KnownFailures:
     """Read a file of known failures.
 
-    :param path: what to call it in errors. :param today: the day of the run, UTC.
+    :param path: what to call it in errors.
+    :param today: the day of the run, UTC.
     :raises CaseError: with file and key: not TOML, an unknown or missing key, a trait, value or outcome that there is
         not, an entry that is there twice.
     """

@@ -86,7 +86,10 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
 
 
 def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
-    """:raises UsageError: the runs are of several kernels or profiles, or of one that nobody can tell."""
+    """
+
+    :raises UsageError: the runs are of several kernels or profiles, or of one that nobody can tell.
+    """
     if len(ordered) < 2:
         return
     images = {one.run.kernel.image_digest for one in ordered}

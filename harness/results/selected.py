@@ -52,7 +52,10 @@ def find_reported(words: Sequence[str], *, results: Path) -> tuple[Reported, ...
 
 
 def find_merged(words: Sequence[str], *, results: Path, semantics: Semantics) -> tuple[Reported, ...]:
-    """The same, joined into one. :raises UsageError: as :func:`find_reported`, or they are not of one kernel."""
+    """The same, joined into one.
+
+    :raises UsageError: as :func:`find_reported`, or they are not of one kernel.
+    """
     found, names = _distinct(words, results)
     if not found:
         raise UsageError("there is nothing to join", remedy="name the runs: harness report --merge RUN RUN")

@@ -20,11 +20,15 @@ NOT_ASKED = "·"
 class Entry:
     """What one run said of one case or trait.
 
-    :param run: name of the run folder. :param started: seconds since the epoch. :param line: the kernel line.
-    :param release: of the kernel. :param image: digest of the kernel image.
+    :param run: name of the run folder.
+    :param started: seconds since the epoch.
+    :param line: the kernel line.
+    :param release: of the kernel.
+    :param image: digest of the kernel image.
     :param question: what else was the same: guest image, profile, text of the case.
     :param said: the outcome of the case, or the value of the trait; empty when it was not seen.
-    :param asked: how many times it was asked and came to a verdict. :param failed: how many of these it failed.
+    :param asked: how many times it was asked and came to a verdict.
+    :param failed: how many of these it failed.
     """
 
     run: str
@@ -40,7 +44,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run as the history keeps it; :param asked: how many cases came to a verdict, :param failed: failed."""
+    """One run as the history keeps it.
+
+    :param asked: how many cases came to a verdict,
+    :param failed: failed.
+    """
 
     folder: str
     started: float

@@ -29,9 +29,13 @@ class AppliedSeries:
     """A series on its base.
 
     :param base_word: the base as a KERNEL word, a tree at its commit, so that it stays where it is while kernels are
-        built; :param base: the tree of it. :param series_word: the series as the user named it.
-    :param applied: how many patches apply, one after the other. :param conflict: why the next one does not; None when
-        all do. :param notes: what was decided on the way. :param commits: one for each patch that applies.
+        built.
+    :param base: the tree of it.
+    :param series_word: the series as the user named it.
+    :param applied: how many patches apply, one after the other.
+    :param conflict: why the next one does not; None when all do.
+    :param notes: what was decided on the way.
+    :param commits: one for each patch that applies.
     :param may_move: whether the base is files as they are, which somebody may change meanwhile.
     """
 
@@ -72,7 +76,8 @@ class AppliedSeries:
 def find_ground(context: Context, base: str, series: str, *, apt: Apt = _HOST_APT) -> AppliedSeries:
     """Find the base, read the series, and see how far it applies.
 
-    :param base: the word of ``--base``. :param series: a mailbox, a folder of patches or a range, as after the ``+``.
+    :param base: the word of ``--base``.
+    :param series: a mailbox, a folder of patches or a range, as after the ``+``.
     :raises UsageError: there is no such base, revision or series.
     :raises SeriesError: the series is incomplete or damaged, or a patch of it reaches where none may.
     :raises HostError: git or b4 is missing, something has to be fetched and cannot be, or the deadline came.

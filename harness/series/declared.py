@@ -58,7 +58,8 @@ NOTHING = Declarations()
 def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semantics: Semantics) -> Declarations:
     """Read a ``harness.toml``.
 
-    :param path: what to call it in errors. :param subjects: the titles of the patches, in their order.
+    :param path: what to call it in errors.
+    :param subjects: the titles of the patches, in their order.
     :raises SeriesError: it is not TOML, or names a key, trait, value or patch that there is not.
     """
     try:

@@ -22,7 +22,8 @@ SEPARATOR = " and "
 class KnownResults:
     """What is known of a kernel.
 
-    :param number: of the patch. :param run: its record, for what is not about a case.
+    :param number: of the patch.
+    :param run: its record, for what is not about a case.
     :param cases: the newest result of each case, on this patch or one before it, by id.
     :param asked_at: the patch on which that was.
     """
@@ -174,7 +175,8 @@ def conclude(
 ) -> SeriesRecord:
     """The record with what is to be said of the whole.
 
-    :param runs: of each kernel that was booted, by patch. :param base: None when the base was not judged.
+    :param runs: of each kernel that was booted, by patch.
+    :param base: None when the base was not judged.
     """
     last = max(runs, default=0)
     net: tuple[Effect, ...] = ()

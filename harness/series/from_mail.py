@@ -34,8 +34,10 @@ _HEAD = "HEAD"
 class Posted:
     """A mail of a series, and where the whole is.
 
-    :param number: the patch's place in it; 0 for the cover letter. :param series: as ``harness series`` takes it.
-    :param base: the same. :param is_alone: only this one patch was found, of a series of several.
+    :param number: the patch's place in it; 0 for the cover letter.
+    :param series: as ``harness series`` takes it.
+    :param base: the same.
+    :param is_alone: only this one patch was found, of a series of several.
     """
 
     number: int
@@ -53,8 +55,10 @@ def read_posted(
     Looked for in this order: the mailbox that is named, the thread that b4 is reviewing, the history of the tree, where
     ``b4 prep`` has it; else the patch is taken alone.
 
-    :param data: the mail. :param base: the word of ``--base``; empty for what b4 says, or the patch's own parent.
-    :param thread: the mailbox that is named. :param folder: the tree that b4 was started in.
+    :param data: the mail.
+    :param base: the word of ``--base``; empty for what b4 says, or the patch's own parent.
+    :param thread: the mailbox that is named.
+    :param folder: the tree that b4 was started in.
     :raises UsageError: it is no mail with a patch, or there is no base.
     :raises HostError: git is missing, or did not end before the deadline.
     """

@@ -65,7 +65,8 @@ class CheckState(StrEnum):
 class Check:
     """A check to be posted.
 
-    :param context: what checks; letters, digits, ``-`` and ``_``. :param target_url: where more is told; may be empty.
+    :param context: what checks; letters, digits, ``-`` and ``_``.
+    :param target_url: where more is told; may be empty.
     """
 
     state: CheckState
@@ -83,7 +84,9 @@ class Check:
 class Server:
     """A Patchwork server; see :func:`find_server`.
 
-    :param url: without ``/api``. :param token: shown nowhere. :param project: its link name; empty for any.
+    :param url: without ``/api``.
+    :param token: shown nowhere.
+    :param project: its link name; empty for any.
     """
 
     url: str
@@ -120,7 +123,10 @@ def find_server(url: str, *, project: str, environment: Mapping[str, str]) -> Se
 
 
 def check_words(context: str, target_url: str) -> None:
-    """Refuse what the server would refuse for each patch. :raises UsageError: see the text."""
+    """Refuse what the server would refuse for each patch.
+
+    :raises UsageError: see the text.
+    """
     if not _CONTEXT.fullmatch(context):
         raise UsageError(f"--context {context}: it may hold letters, digits, - and _", remedy="write harness")
     if target_url and urllib.parse.urlsplit(target_url).scheme not in ("http", "https"):
@@ -161,7 +167,8 @@ class Patchwork:
     def find_patch(self, message_id: str) -> int:
         """The server's number of the patch of that mail.
 
-        :raises UsageError: it has none, or several. :raises HostError: the server does not answer.
+        :raises UsageError: it has none, or several.
+        :raises HostError: the server does not answer.
         """
         query = {"msgid": message_id} | ({"project": self._server.project} if self._server.project else {})
         url = f"{self._server.url}/api/{_VERSION}/patches/?{urllib.parse.urlencode(query)}"
@@ -342,7 +349,8 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
 
     Of an error what breaks off in the body changes nothing of its status.
 
-    :raises TimeoutError: the deadline came. :raises HTTPError: the answer broke off.
+    :raises TimeoutError: the deadline came.
+    :raises HTTPError: the answer broke off.
     """
     body = b""
     try:
@@ -365,7 +373,10 @@ def _root_of(error: BaseException) -> str:
 
 
 def _list(body: bytes, url: str) -> list[dict[str, object]]:
-    """A list of objects. :raises HostError: it is none."""
+    """A list of objects.
+
+    :raises HostError: it is none.
+    """
     try:
         value = json.loads(body)
     except ValueError:

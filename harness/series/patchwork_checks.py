@@ -57,9 +57,8 @@ class Poster:
     def post(self, checks: Iterator[tuple[PatchRecord, Check]], *, report: Report) -> None:
         """Post these checks; one that is refused stops none of the others.
 
-        :param report: receives a note on each patch that has none.
-        :raises UsageError, HostError: the first fault, when all others have been tried; a server that does not answer
-            is not asked again.
+        :param report: receives a note on each patch that has none. :raises UsageError, HostError: the first fault,
+            when all others have been tried; a server that does not answer is not asked again.
         """
         first: HarnessError | None = None
         for patch, check in checks:

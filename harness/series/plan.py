@@ -25,7 +25,8 @@ def needed_cases(base: Cases, last: Cases, *, declared: Collection[str], noise: 
     - each case that shows a trait which differs between the ends, or is declared to change
     - for every other trait that is seen at an end, the quickest cases that show it
 
-    :param last: of the last patch that was judged; empty when none was. :param declared: traits.
+    :param last: of the last patch that was judged; empty when none was.
+    :param declared: traits.
     :param noise: what differs from run to run in the output of the suite.
     """
     was, now = trait_values(base.values()), trait_values(last.values())

@@ -31,9 +31,12 @@ _JUDGED = "series-judged"
 class SeriesWords:
     """What was asked for.
 
-    :param series: a mailbox, a folder of patches or a range, as typed. :param base: a KERNEL word without a series.
-    :param expected: what the command line declares. :param options: of each kernel; its ``kernel`` is not used.
-    :param is_full: ask each patch all cases. :param is_strict: complaints fail the series.
+    :param series: a mailbox, a folder of patches or a range, as typed.
+    :param base: a KERNEL word without a series.
+    :param expected: what the command line declares.
+    :param options: of each kernel; its ``kernel`` is not used.
+    :param is_full: ask each patch all cases.
+    :param is_strict: complaints fail the series.
     """
 
     series: str
@@ -133,7 +136,8 @@ def judge_once(brief: PreparedSeries, report: RunReport) -> SeriesRecord:
 def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
     """What the ``harness.toml`` beside the series declares; nothing when there is none.
 
-    :raises UsageError: it cannot be read. :raises SeriesError: it is broken.
+    :raises UsageError: it cannot be read.
+    :raises SeriesError: it is broken.
     """
     place = Path(parse_patches(words.series).place)
     if not place.exists():  # a range
@@ -153,7 +157,10 @@ def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
 
 
 def _check_numbers(declared: Declarations, ground: AppliedSeries) -> None:
-    """:raises UsageError: a patch that there is not is said to change something."""
+    """
+
+    :raises UsageError: a patch that there is not is said to change something.
+    """
     count = len(ground.series.patches)
     for one in declared.entries:
         if one.patch > count:

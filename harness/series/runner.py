@@ -34,7 +34,8 @@ _MOST_DOUBTED = 20
 class PatchRunner:
     """What the kernels of a series were asked.
 
-    :param declared: what the series means to change. :param is_full: ask each patch all cases.
+    :param declared: what the series means to change.
+    :param is_full: ask each patch all cases.
     """
 
     ground: AppliedSeries
@@ -54,7 +55,8 @@ class PatchRunner:
 
         :param folder: its run folder; discarded when nothing has to be asked.
         :return: the patch with the same image whose answers were taken over; -1 when cases were asked.
-        :raises UsageError: no case was selected. :raises CaseError: no case can be read.
+        :raises UsageError: no case was selected.
+        :raises CaseError: no case can be read.
         :raises HostError: the results cannot be kept.
         """
         is_end = number in (0, self.ground.applied)

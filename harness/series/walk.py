@@ -50,7 +50,8 @@ Style = Mapping[int, tuple[StyleFinding, ...]]
 class SeriesOutcome:
     """A series that was judged.
 
-    :param folder: where its own files are. :param runs: the record of each kernel that was booted, by patch.
+    :param folder: where its own files are.
+    :param runs: the record of each kernel that was booted, by patch.
     :param error: why it could not be judged to its end; None when it was.
     """
 
@@ -65,9 +66,11 @@ class SeriesOutcome:
 class Walk:
     """One walk over a series.
 
-    :param options: of each kernel. :param declared: what the series means to change.
+    :param options: of each kernel.
+    :param declared: what the series means to change.
     :param style: what checkpatch.pl says of each patch; None when the base has no such script.
-    :param is_full: ask each patch all cases. :param is_strict: complaints fail the series.
+    :param is_full: ask each patch all cases.
+    :param is_strict: complaints fail the series.
     """
 
     ground: AppliedSeries
@@ -223,7 +226,8 @@ class Walk:
 def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) -> SeriesRecord:
     """What can be said of a series before any kernel: what applies, and what checkpatch.pl says.
 
-    :param style: None when the base has no such script. :param command: the words that the user typed.
+    :param style: None when the base has no such script.
+    :param command: the words that the user typed.
     """
     title = ground.series.title
     if _UNTITLED in title:

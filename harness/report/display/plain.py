@@ -133,11 +133,9 @@ class PlainDisplay:
 def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_several: bool = False) -> RunDisplay:
     """The display for that stream: live on a terminal, else plain lines.
 
-    :param is_for_several: several kernels are run, and shown beside each other at the end.
-
-    Plain when the stream is no terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``),
-    when ``CI`` is set, and when ``-v`` writes the log to the terminal. ``NO_COLOR`` on a terminal is a live display
-    without color.
+    :param is_for_several: several kernels are run, and shown beside each other at the end. Plain when the stream is no
+        terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``), when ``CI`` is set, and
+        when ``-v`` writes the log to the terminal. ``NO_COLOR`` on a terminal is a live display without color.
     """
     if not stream.isatty():
         return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)

@@ -60,7 +60,8 @@ _STATUSES = {
 def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool = False) -> Iterator[B4Finding]:
     """What is said of one patch.
 
-    :param is_alone: patches before it may be missing. :param is_quick: no kernel was to be built.
+    :param is_alone: patches before it may be missing.
+    :param is_quick: no kernel was to be built.
     """
     if patch.failed == "apply" and is_alone:
         what = "does not apply by itself; the patches before it were not found (--thread FILE names a mailbox)"
@@ -85,7 +86,10 @@ def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool
 
 
 def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator[B4Finding]:
-    """What is said of the series as a whole; :param is_quick: no kernel was to be built."""
+    """What is said of the series as a whole.
+
+    :param is_quick: no kernel was to be built.
+    """
     if is_quick:
         conflict = next((one for one in record.posted if one.failed == "apply"), None)
         complaints = [line for one in record.posted for line in one.style]

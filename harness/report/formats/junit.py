@@ -49,14 +49,13 @@ class JunitLimits:
 def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limits: JunitLimits = JunitLimits()) -> str:
     """The JUnit XML of these runs, one suite each; to be written as UTF-8.
 
-    :param labels: what to call each suite; empty for the kernels' own names.
-
-    The name of a testcase is the id of the case, as in every other format; its classname groups it.
-    A mismatch, a time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome; an ``error`` is
-    the harness's, the case file's or the host's. Problems that belong to no case, and a run that did not finish, are
-    testcases of their own in the class ``harness``. A failure that is known, or no regression from the baseline, is
-    ``skipped``. With more than one run, each classname starts with the kernel, as
-    GitLab leaves out a testcase whose classname and name were there before.
+    :param labels: what to call each suite; empty for the kernels' own names. The name of a testcase is the id of the
+        case, as in every other format; its classname groups it. A mismatch, a time-out, a splat and a lost machine are
+        a ``failure`` whose ``type`` is the outcome; an ``error`` is the harness's, the case file's or the host's.
+        Problems that belong to no case, and a run that did not finish, are testcases of their own in the class
+        ``harness``. A failure that is known, or no regression from the baseline, is ``skipped``. With more than one
+        run, each classname starts with the kernel, as GitLab leaves out a testcase whose classname and name were there
+        before.
     """
     labels = _distinct(labels or [_label(run) for run in runs])
     root = ET.Element("testsuites")

@@ -42,8 +42,8 @@ _STATUSES = {
 class Sender:
     """Who says it.
 
-    :param origin: name of the CI system, as KCIDB knows it. :param url: where the results folder can be fetched;
-        empty when nowhere: then no link to a log is given.
+    :param origin: name of the CI system, as KCIDB knows it.
+    :param url: where the results folder can be fetched; empty when nowhere: then no link to a log is given.
     """
 
     origin: str = DEFAULT_ORIGIN
@@ -62,7 +62,8 @@ def kcidb_report(runs: Sequence[RunRecord], *, names: Sequence[str], sender: Sen
     """The runs as a value that :func:`json.dumps` writes, in the newest version that kcidb-io has.
 
     :param names: the run folder of each.
-    :raises UsageError: the origin is none, or an address is no URL. :raises HostError: kcidb-io is not installed.
+    :raises UsageError: the origin is none, or an address is no URL.
+    :raises HostError: kcidb-io is not installed.
     """
     if not _ORIGIN.fullmatch(sender.origin):
         remedy = "take lower-case letters, digits and _"

@@ -25,7 +25,8 @@ _REASON_COLUMNS = 400
 class _Test:
     """A test and those in it.
 
-    :param said: what stands behind the hash; empty for nothing. :param diagnosis: lines before the result.
+    :param said: what stands behind the hash; empty for nothing.
+    :param diagnosis: lines before the result.
     """
 
     description: str

@@ -50,7 +50,8 @@ def case_details(
     """All that is to be told of one case.
 
     :param records: for each kernel its run, the record, and what reads its logs; None where it has no such case.
-    :param likes: one record for each answer that differs from the others. :param limit: of lines of logs.
+    :param likes: one record for each answer that differs from the others.
+    :param limit: of lines of logs.
     :param noise: what differs from run to run in the output of the suite.
     """
     texts = Texts()

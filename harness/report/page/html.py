@@ -29,7 +29,9 @@ _SCRIPTS = ("base.js", "compare.js", "table.js", "case.js", "trait.js", "kernel.
 class PageData:
     """What the page shows.
 
-    :param title: of the page. :param overview: read at the start. :param details: of each case, read when it is opened.
+    :param title: of the page.
+    :param overview: read at the start.
+    :param details: of each case, read when it is opened.
     :param stories: of the traits, and the history; read when the first of them is shown.
     """
 

@@ -28,7 +28,8 @@ class LaneLine(NamedTuple):
     """One line of a log.
 
     :param milliseconds: since the machine's first moment; of a command when it was typed; :data:`NO_TIME` where the
-        logs have no times. :param track: twice the index into :data:`LANES`, and one more if a command is in it.
+        logs have no times.
+    :param track: twice the index into :data:`LANES`, and one more if a command is in it.
     """
 
     milliseconds: int
@@ -39,8 +40,9 @@ class LaneLine(NamedTuple):
 def lanes_of(logs: Mapping[str, bytes], courses: Mapping[str, Course]) -> list[LaneLine]:
     """All lines in the order of their moments.
 
-    :param logs: what each port's log holds. :param courses: when it came; without any, the ports come one after the
-        other. What has no time came after what has one: the machine was killed, or its times were too many.
+    :param logs: what each port's log holds.
+    :param courses: when it came; without any, the ports come one after the other. What has no time came after what has
+        one: the machine was killed, or its times were too many.
     """
     last = max([course.moments[-1] for course in courses.values()], default=NO_TIME)
     lines: list[LaneLine] = []

@@ -56,7 +56,8 @@ class Texts:
 class Overview:
     """The value, and what else was found on the way.
 
-    :param ids: the cases in the order of the page. :param likes: for each of them one record a number.
+    :param ids: the cases in the order of the page.
+    :param likes: for each of them one record a number.
     """
 
     value: Value
@@ -70,7 +71,8 @@ def make_overview(
     """The overview of these kernels.
 
     :param semantics: for the themes of traits; None where they are not known.
-    :param made: when the page was made, for people; :param version: of the harness.
+    :param made: when the page was made, for people.
+    :param version: of the harness.
     :param noise: what differs from run to run in the output of the suite.
     """
     texts = Texts()

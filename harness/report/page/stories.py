@@ -49,7 +49,8 @@ def trait_stories(
 def histories(entries: Mapping[tuple[str, str], Sequence[Entry]], *, kind: str) -> dict[str, list[Value]]:
     """For each case or trait how it went, a table for each kernel line.
 
-    :param entries: by kind and name. :param kind: which of them are told.
+    :param entries: by kind and name.
+    :param kind: which of them are told.
     """
     return {
         one_line(name): [_told(line, is_trait=kind == TRAIT) for line in timelines(found)]

@@ -28,8 +28,9 @@ def matrix_lines(traits: Sequence[Trait], profiles: Sequence[Profile], width: in
     :param profiles: oldest first. Those that do not fit go on a further page, and so do those that are of something
         else than the one before. At least one is on each page, however narrow it is.
     :param width: columns.
-    :return: on the first page every trait that its profiles speak of; on a page that goes on with the one before, those
-        of which something changes there. A cell that says the same as the one before it on its page is a ditto mark.
+    :return: on the first page every trait that its profiles speak of; on a page that goes on with the one before,
+        those of which something changes there. A cell that says the same as the one before it on its page is a ditto
+        mark.
     """
     traits = [trait for trait in traits if any(trait.name in one.expectations for one in profiles)]
     if not traits or not profiles:
@@ -52,7 +53,8 @@ def column_name(profile: str) -> str:
 class _Page(NamedTuple):
     """Profiles beside each other.
 
-    :param traits: the rows. :param others: how many traits its profiles speak of that are no rows, as nothing changes.
+    :param traits: the rows.
+    :param others: how many traits its profiles speak of that are no rows, as nothing changes.
     :param before: the last profile of the page that this one goes on with; None for the first page of a family.
     """
 
@@ -119,7 +121,10 @@ def _is_foreign(one: Profile, other: Profile) -> bool:
 def _make_page(
     traits: Iterable[Trait], profiles: Sequence[Profile], said: Mapping[str, Expectation], before: Profile | None
 ) -> _Page:
-    """:param said: what was last said of each trait before this page."""
+    """
+
+    :param said: what was last said of each trait before this page.
+    """
     spoken = [trait for trait in traits if any(trait.name in one.expectations for one in profiles)]
     changing = [
         trait

@@ -21,7 +21,8 @@ _INDENT = 4
 class UncoveredTrait:
     """A trait that was not seen with two values.
 
-    :param seen: the values seen. :param lacking: the others, each with the profiles and shipped series that hold it.
+    :param seen: the values seen.
+    :param lacking: the others, each with the profiles and shipped series that hold it.
     """
 
     trait: str

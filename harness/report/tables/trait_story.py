@@ -24,7 +24,8 @@ _INDENT = 2
 class Decision:
     """What one version does.
 
-    :param date: as ``2014-07-17``; empty where it is not known. :param version: a posted version, or a release.
+    :param date: as ``2014-07-17``; empty where it is not known.
+    :param version: a posted version, or a release.
     :param also: the first releases of stable series that have it, too.
     """
 

@@ -43,7 +43,8 @@ def merged(draw: st.DrawFn, most: int = 40) -> Lineage:
 class Bisected:
     """How it went.
 
-    :param builds: the nodes that were asked, in order. :param open: what is left that nothing more can be told of.
+    :param builds: the nodes that were asked, in order.
+    :param open: what is left that nothing more can be told of.
     """
 
     lineage: Lineage

@@ -55,9 +55,10 @@ Cases = Mapping[str, CaseRecord]
 class World:
     """Kernels that are not there.
 
-    :param images: of each kernel, by patch; an error when there is none. :param answers: of each image, case by case;
-        a list answers one after the other.
-    :param base: the commit that each kernel says it stands on. :param asked: which cases were asked of which patch.
+    :param images: of each kernel, by patch; an error when there is none.
+    :param answers: of each image, case by case; a list answers one after the other.
+    :param base: the commit that each kernel says it stands on.
+    :param asked: which cases were asked of which patch.
     """
 
     folder: Path

@@ -85,7 +85,10 @@ def _result(line: str, number: int, diagnosis: tuple[str, ...], within: tuple[Te
 
 
 def read_ktap(text: str) -> tuple[Test, ...]:
-    """The tests of the outermost level. :raises AssertionError: the text is no KTAP version 1, to the letter."""
+    """The tests of the outermost level.
+
+    :raises AssertionError: the text is no KTAP version 1, to the letter.
+    """
     assert text.endswith("\n")
     assert not _CONTROL.search(text), "no terminal is told anything by it"
     reader = _Reader(text[:-1].split("\n"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.figures import Figure, arguments, tell
 from harness.bisect.commit_graph import Commit, Lineage
-from harness.bisect.intervals import Interval, find_stretches
+from harness.bisect.intervals import Interval, find_intervals
 from harness.bisect.strategy import choose, hoped_builds, most_builds
 
 PLACEMENTS = 20
@@ -48,10 +48,10 @@ def builds(lineage: Lineage, places: Sequence[int]) -> int:
     observed = {f"t{at}": {0: "before", end: "after"} for at in places}
     number = 0
     while True:
-        stretches: list[Interval] = []
+        intervals: list[Interval] = []
         for target, seen in observed.items():
-            stretches += find_stretches(lineage, target, seen)
-        choice = choose(lineage, stretches)
+            intervals += find_intervals(lineage, target, seen)
+        choice = choose(lineage, intervals)
         if choice is None:
             return number
         number += 1
@@ -81,7 +81,7 @@ def figures() -> list[Figure]:
     lineage = forked(16_000)
     observed = {f"t{at}": {0: "before", 16_000: "after"} for at in range(20)}
     began = time.perf_counter()
-    choose(lineage, [one for target, seen in observed.items() for one in find_stretches(lineage, target, seen)])
+    choose(lineage, [one for target, seen in observed.items() for one in find_intervals(lineage, target, seen)])
     seconds = time.perf_counter() - began
     found.append(Figure("choosing among 16,000 commits, 800 merges", seconds, 1.0, True, "s", "20 targets"))
     return found

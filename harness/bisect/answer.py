@@ -1,5 +1,4 @@
-"""The answer of a bisection, gathered: what git says of the commits, what the runs on both sides of a change have
-seen."""
+"""Gather the answer of a bisection from git and from the runs on both sides of a change."""
 
 from __future__ import annotations
 
@@ -19,16 +18,18 @@ from harness.results.folder import load_run
 from harness.session.noise import NOISE, Noise
 
 _DIFFS = 3
-"""How many transcripts of a change are shown; the run folders have all."""
+"""The number of transcripts of a change that are shown; the run folders have all of them."""
 
 
 def gather(
     walk: CommitRange, evidence: Evidence, *, folder: Path, noise: Noise = NOISE, deadline: Deadline
 ) -> BisectResult:
-    """What was found.
+    """Return the answer of a bisection.
 
-    :param folder: of the bisection.
-    :param noise: what differs from run to run in the output of the suite.
+    :param walk: the history that was bisected.
+    :param evidence: the verdicts of all steps.
+    :param folder: the folder of the bisection.
+    :param noise: the output of the suite that differs from run to run.
     :raises HostError: git failed, or the deadline came.
     """
     state = evidence.state
@@ -38,7 +39,7 @@ def gather(
         key = record.target.key
         found = evidence.found(key)
         for one in found:
-            groups.setdefault((one.stretch.high, one.stretch.members), []).append((key, one))
+            groups.setdefault((one.interval.high, one.interval.members), []).append((key, one))
         if not found:
             left.append((key, _why_not(evidence, key)))
     sides = _Sides(walk, state, folder, noise)
@@ -54,27 +55,27 @@ def gather(
 
 
 def names_of(walk: CommitRange) -> Mapping[str, Named]:
-    """What to call each commit."""
+    """Return hash, short name and subject of each commit, by hash."""
     return {one.hash: Named(one.hash, walk.called(one.hash), one.subject) for one in walk.lineage.commits}
 
 
 def _why_not(evidence: Evidence, target: str) -> str:
     if evidence.is_weak(target):
         seen = evidence.regimes.get(target, ())
-        return f"it is flaky at both ends alike: {', '.join(regime.value for regime in seen) or 'nothing was seen'}"
-    return "the ends did not differ any more when they were asked again"
+        return f"it is equally flaky at both ends: {', '.join(regime.value for regime in seen) or 'no value was seen'}"
+    return "the ends did not differ in reruns"
 
 
 def _culprit(
     walk: CommitRange, state: BisectState, group: Sequence[tuple[str, Found]], sides: _Sides, *, deadline: Deadline
 ) -> Culprit:
     first = group[0][1]
-    commit = walk.lineage.commits[first.stretch.high]
+    commit = walk.lineage.commits[first.interval.high]
     message = read_message(walk.repository, commit.hash, deadline=deadline)
-    below = [walk.lineage.commits[node].hash for node in first.stretch.lows]
+    below = [walk.lineage.commits[node].hash for node in first.interval.lows]
     targets = {one.target.key: one.target for one in state.targets}
     before, after = sides.cases(below[0]), sides.cases(commit.hash)
-    shown = dict.fromkeys(case for key, _ in group for case in _telling(targets[key], before, after))
+    shown = dict.fromkeys(case for key, _ in group for case in _showing(targets[key], before, after))
     names = walk.called(below[0]), walk.called(commit.hash)
     diffs = ((case, _diff(before, after, case, sides.noise, names=names)) for case in shown)
     return Culprit(
@@ -83,7 +84,7 @@ def _culprit(
         date=message.date,
         body=message.body,
         below=tuple(_named(walk, one) for one in below),
-        changes=tuple(TargetChange(key, one.stretch.before, one.stretch.after, one.confidence) for key, one in group),
+        changes=tuple(TargetChange(key, one.interval.before, one.interval.after, one.confidence) for key, one in group),
         hidden=tuple(_named(walk, walk.lineage.commits[node].hash) for node in first.hidden),
         diffs=tuple([(case, diff) for case, diff in diffs if diff][:_DIFFS]),
         traits=tuple(_traits(before, after)),
@@ -95,8 +96,8 @@ def _named(walk: CommitRange, commit: str) -> Named:
     return Named(commit, walk.called(commit), walk.lineage.commits[node].subject)
 
 
-def _telling(target: Target, before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[str]:
-    """The cases whose transcripts show the change of a target."""
+def _showing(target: Target, before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[str]:
+    """Return the ids of the cases whose transcripts show the change of a target."""
     if target.kind is Kind.CASE:
         return [target.name]
     return [
@@ -122,7 +123,7 @@ def _diff(
 
 
 def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> Iterable[tuple[str, str, str]]:
-    """The traits that cases asked on both sides have shown on both."""
+    """Yield name and values of each trait that cases run on both sides have shown on both."""
     both = before.keys() & after.keys()
     values = [
         {
@@ -138,7 +139,7 @@ def _traits(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -
 
 
 class _Sides:
-    """What was seen on each commit, read from the run folders when it is wanted."""
+    """The cases that ran on each commit, read from the run folders on demand."""
 
     def __init__(self, walk: CommitRange, state: BisectState, folder: Path, noise: Noise) -> None:
         self.noise = noise
@@ -148,15 +149,17 @@ class _Sides:
         self._read: dict[str, dict[str, CaseRecord]] = {}
 
     def cases(self, commit: str) -> Mapping[str, CaseRecord]:
-        """The cases of a commit, or of one that has its files or its image; the first answer of each, but a failure
-        before any other."""
+        """Return the cases of a commit, or of a commit with the same files or image.
+
+        The first failure of a case counts, else its first result.
+        """
         if commit not in self._read:
             self._read[commit] = {}
             for name in self._runs(commit):
                 try:
                     run = load_run(self._folder / name)
                 except HarnessError:
-                    continue  # somebody has removed it: the answer is told without
+                    continue  # a removed run folder must not keep the answer from being shown
                 for case in run.cases:
                     kept = self._read[commit].get(case.id)
                     if kept is None or (case.is_failure and not kept.is_failure):

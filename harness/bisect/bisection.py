@@ -1,7 +1,7 @@
-"""A bisection from its words to its answer: ends, steps, what is asked again, and the state after each step on disk.
+"""Run a bisection: ends, steps and reruns, with the state on disk after each step.
 
-What comes next is always decided from the state alone (``evidence.py``): killed at any moment and started again, the
-same step is next, and what was built is in the store.
+The next step depends on the state alone (``evidence.py``). After a kill at any moment, a restart continues with the
+same step, and finished builds are in the store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.base.events import Note, Report
 from harness.base.store import digest_of
 from harness.bisect.commits import CommitRange
 from harness.bisect.evidence import Evidence, More
-from harness.bisect.no_difference import SHOWN, End, compared_words, no_difference, same_image
+from harness.bisect.no_difference import SHOWN, End, describe_targets, no_difference, same_image
 from harness.bisect.runner import CommitRunner, ObservedRun, find_file
 from harness.bisect.state import (
     BisectState,
@@ -37,15 +37,15 @@ from harness.results.folder import RunFolder, load_run
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite
 
-_INSISTS = 7
-"""How often an end is asked again for what was named and did not differ."""
+_NAMED_RUNS = 7
+"""How often an end is rerun for named targets that did not differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class BisectReporter:
-    """What the caller is told while it goes on; each may do nothing.
+    """Receivers of progress.
 
-    :param step: a step ended: the state with it.
+    :param step: receives the state after each step.
     :param report: receives notes.
     """
 
@@ -55,9 +55,14 @@ class BisectReporter:
 
 @dataclass(slots=True)
 class Bisection:
-    """A bisection; live.
+    """A bisection in progress.
 
-    :param is_target: whether something that differs is to be traced.
+    :param walk: the history between the ends.
+    :param state: the state so far.
+    :param folder: the folder of the bisection.
+    :param runner: builds kernels and runs cases on them.
+    :param reporter: receives progress.
+    :param is_target: returns whether a target that differs is to be traced.
     :param wanted: names of targets that must differ.
     :param suite: the suite of the cases.
     """
@@ -65,40 +70,41 @@ class Bisection:
     walk: CommitRange
     state: BisectState
     folder: Path
-    asker: CommitRunner
-    told: BisectReporter
+    runner: CommitRunner
+    reporter: BisectReporter
     is_target: Callable[[Target], bool]
     wanted: Sequence[str] = ()
     suite: Suite = field(default_factory=default_suite)
 
     def run(self) -> Evidence:
-        """Go on until nothing more can be told.
+        """Run steps until no commit can give more information.
 
+        :return: the verdicts of all steps.
         :raises UsageError: the ends do not differ, a case file was changed meanwhile, or the tree lost a commit.
         :raises SeriesError: an end does not build or boot.
-        :raises HostError: this host is at fault; all is kept.
+        :raises HostError: the host failed; the state is kept.
         """
         self._check_files()
         if self.state.profile:
-            self.asker.options = replace(self.asker.options, profile=self.state.profile)
+            self.runner.options = replace(self.runner.options, profile=self.state.profile)
         if not self.state.targets:
-            self._ask_ends()
+            self._observe_ends()
         for root in self.state.roots:
             if not any(step.commit == root for step in self.state.steps):
-                self._ask(root, Role.PARTING)
+                self._observe(root, Role.PARTING)
         while True:
             evidence = Evidence(self.walk.lineage, self.state)
             if more := evidence.again():
-                self._ask_again(more, Role.AGAIN)
+                self._rerun(more, Role.AGAIN)
             elif choice := evidence.next_choice():
-                self._ask(self.walk.lineage.commits[choice.node].hash, Role.STEP, choice)
+                self._observe(self.walk.lineage.commits[choice.node].hash, Role.STEP, choice)
             elif more := evidence.unconfirmed():
-                self._ask_again(more, Role.CONFIRM)
+                self._rerun(more, Role.CONFIRM)
             else:
                 return evidence
 
-    def _ask_ends(self) -> None:
-        """Ask both ends everything, and find what is to be traced."""
+    def _observe_ends(self) -> None:
+        """Run all selected cases on both ends and find the targets to trace."""
         cases: dict[Role, Mapping[str, CaseRecord]] = {}
         steps: list[StepRecord] = []
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
@@ -110,15 +116,15 @@ class Bisection:
             began = time.monotonic()
             name = str(role)
             try:
-                image = self.asker.image_of(self.walk.words(commit), name=name)
+                image = self.runner.image_of(self.walk.kernel(commit), name=name)
                 if steps and steps[0].image == image:
                     raise same_image(self._ends(), image)
-                answer, run = self.asker.ask_all(self.walk.words(commit), name=name)
+                answer, run = self.runner.observe_all(self.walk.kernel(commit), name=name)
             except SeriesError as error:
                 remedy = error.remedy or "name another end, a commit that builds and boots"
-                what = f"the {role} cannot be judged: {error.what}"
+                what = f"the {role} cannot be tested: {error.what}"
                 raise SeriesError(what, evidence=error.evidence, remedy=remedy, log=error.log) from None
-            self.asker.options = replace(self.asker.options, profile=run.profile)
+            self.runner.options = replace(self.runner.options, profile=run.profile)
             cases[role] = answer.cases
             seconds = round(time.monotonic() - began, 1)
             steps.append(StepRecord(commit, role, StepStatus.ASKED, image=image, runs=answer.runs, seconds=seconds))
@@ -127,12 +133,12 @@ class Bisection:
 
     def _find_targets(self, good: Mapping[str, CaseRecord], bad: Mapping[str, CaseRecord]) -> None:
         every = find_targets(good, bad)
-        compared = compared_words(every)
+        compared = describe_targets(every)
         found = [target for target in differing(every, good, bad) if self.is_target(target)]
         if missing := self._missing(found):
-            # Asked for by name, it may be flaky and have answered alike by chance.
+            # A named target may be flaky and have shown equal values by chance.
             named = [one for one in every if one not in found and self.is_target(one) and self.wanted]
-            found += self._insist(named, {Role.GOOD: good, Role.BAD: bad})
+            found += self._rerun_named(named, {Role.GOOD: good, Role.BAD: bad})
             missing = self._missing(found)
         if not found or missing:
             values = {one.name: (read_value(one, good), read_value(one, bad)) for one in every}
@@ -153,21 +159,21 @@ class Bisection:
         self._save(replace(self.state, targets=records, steps=steps, files=files, compared=compared))
 
     def _missing(self, found: Sequence[Target]) -> list[str]:
-        """What was asked for by name and is not among these."""
+        """Return the names that the user gave and that match none of these targets."""
         return [name for name in self.wanted if not any(name in target.name for target in found)]
 
-    def _insist(self, named: Sequence[Target], ends: Mapping[Role, Mapping[str, CaseRecord]]) -> list[Target]:
-        """Those of these targets that show a second value at an end when they are asked again."""
-        told: dict[str, None] = {}
+    def _rerun_named(self, named: Sequence[Target], ends: Mapping[Role, Mapping[str, CaseRecord]]) -> list[Target]:
+        """Return the targets that show a second value at an end when its cases are rerun."""
+        flaky: set[str] = set()
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
-            answers = self.asker.ask(self.walk.words(commit), named, times=_INSISTS, name=str(role)) if named else []
-            for answer in answers:
+            word = self.walk.kernel(commit)
+            for answer in self.runner.observe(word, named, times=_NAMED_RUNS, name=str(role)) if named else []:
                 seen = _seen(named, answer.cases)
                 first = {one.key: read_value(one, ends[role]) for one in named}
-                told |= {one.target: None for one in seen if first.get(one.target) not in (None, one.value)}
+                flaky |= {one.target for one in seen if first.get(one.target) not in (None, one.value)}
                 step = StepRecord(commit, Role.AGAIN, StepStatus.ASKED, seen=seen, runs=answer.runs)
                 self._save(replace(self.state, steps=(*self.state.steps, step)))
-        return [one for one in named if one.key in told]
+        return [one for one in named if one.key in flaky]
 
     def _ends(self) -> list[End]:
         runs = {step.role: step.runs[0] for step in self.state.steps if step.runs}
@@ -176,8 +182,8 @@ class Bisection:
             End("bad", self.walk.called(self.state.bad_commit), runs.get(Role.BAD, "")),
         ]
 
-    def _ask(self, commit: str, role: Role, choice: NextCommit | None = None) -> None:
-        """Build and ask a commit, or take over what its image has shown."""
+    def _observe(self, commit: str, role: Role, choice: NextCommit | None = None) -> None:
+        """Build a commit and run its cases, or copy the values that its image has shown."""
         began = time.monotonic()
         targets, name = self._targets(), self._name(commit)
         splits = tuple(SplitRecord(one.target, one.candidates, one.below) for one in choice.splits) if choice else ()
@@ -192,48 +198,48 @@ class Bisection:
         else:
             same = next((one.commit for one in self.state.steps if one.image == image and one.seen), "")
             if same:
-                asked = (one for one in self.state.steps if one.commit == same)
-                seen = tuple(seen for one in asked for seen in one.seen)
+                earlier = (one for one in self.state.steps if one.commit == same)
+                seen = tuple(seen for one in earlier for seen in one.seen)
                 step = replace(step, judged=StepStatus.SAME_IMAGE, image=image, reason=same, seen=seen)
             else:
-                (answer,) = self.asker.ask(self.walk.words(commit), targets, name=name)
+                (answer,) = self.runner.observe(self.walk.kernel(commit), targets, name=name)
                 step = replace(step, image=image, seen=_seen(targets, answer.cases), runs=answer.runs)
         self._add(replace(step, seconds=round(time.monotonic() - began, 1)), answer)
 
-    def _ask_again(self, more: More, role: Role) -> None:
-        """Ask a commit so many times more: the very one that was asked, not a twin, which would have to be built."""
-        commit = self._asked_commit(more.node)
+    def _rerun(self, more: More, role: Role) -> None:
+        """Rerun cases on a commit that was built; a twin would have to be built first."""
+        commit = self._built_commit(more.node)
         targets = [target for target in self._targets() if target.key in more.targets]
         name = self._name(commit)
         self._image_of(commit, name)
         began = time.monotonic()
-        answers = self.asker.ask(self.walk.words(commit), targets, times=more.times, name=name)
+        answers = self.runner.observe(self.walk.kernel(commit), targets, times=more.times, name=name)
         seconds = round((time.monotonic() - began) / more.times, 1)
         for left, answer in zip(reversed(range(more.times)), answers, strict=True):
             seen = _seen(targets, answer.cases)
             step = StepRecord(commit, role, StepStatus.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
-            self._add(step, answer, is_told=not left)
+            self._add(step, answer, is_shown=not left)
 
-    def _asked_commit(self, node: int) -> str:
+    def _built_commit(self, node: int) -> str:
         known = (step.commit for step in self.state.steps if step.judged is not StepStatus.SKIPPED)
         return next(commit for commit in known if self.walk.lineage.node(commit) == node)
 
     def _image_of(self, commit: str, name: str) -> str:
-        """
+        """Build and boot a commit and return the sha256 of its image.
 
         :raises UsageError: the tree has lost the commit.
         """
         try:
-            return self.asker.image_of(self.walk.words(commit), name=name)
+            return self.runner.image_of(self.walk.kernel(commit), name=name)
         except (UsageError, HarnessError) as error:
             from harness.base.deadline import Deadline
 
             if isinstance(error, SeriesError) or self.walk.repository.has_commit(commit, deadline=Deadline.after(60)):
                 raise
             raise UsageError(
-                f"commit {commit[:12]} is not in the tree any more: the tree was changed while it was bisected",
+                f"commit {commit[:12]} is no longer in the tree: the tree was changed during the bisection",
                 evidence=error.what,
-                remedy="bring the commit back ('git reflog' in the tree tells it), or start anew with --restart",
+                remedy="restore the commit (see git reflog in the tree), or start over with --restart",
             ) from None
 
     def _targets(self) -> list[Target]:
@@ -248,41 +254,41 @@ class Bisection:
             if commit == end:
                 return str(role)
         if commit in self.state.roots:
-            return str(Role.PARTING)
+            return Role.PARTING.label
         return f"step {number} ({self.walk.called(commit)})"
 
     def _check_files(self) -> None:
-        """
+        """Check that no case file has changed.
 
-        :raises UsageError: a case was changed since the ends were asked: its answers cannot be compared any more.
+        :raises UsageError: a case file was changed, so its results cannot be compared with earlier ones.
         """
         changed = [one.id for one in self.state.files if digest_of(find_file(one.id, self.suite)) != one.digest]
         if changed:
             raise UsageError(
                 f"{changed[0]} was changed since this bisection began",
                 evidence="\n".join(changed[:SHOWN]),
-                remedy="put it back as it was, or start anew with --restart",
+                remedy="restore the file, or start over with --restart",
             )
 
-    def _add(self, step: StepRecord, answer: ObservedRun | None, *, is_told: bool = True) -> None:
-        """Keep a step, and trace from now on what it shows for the first time to have two values."""
+    def _add(self, step: StepRecord, answer: ObservedRun | None, *, is_shown: bool = True) -> None:
+        """Record a step, and start tracing targets for which it shows a second value."""
         state = replace(self.state, steps=(*self.state.steps, step))
-        new = [one for one in self._surprises(state, answer) if self.is_target(one.target)] if answer else []
+        new = [one for one in self._new_targets(state, answer) if self.is_target(one.target)] if answer else []
         files = tuple(
             CaseFile(file, digest_of(find_file(file, self.suite)))
             for file in dict.fromkeys(file for one in new for file in one.files)
             if file not in {known.id for known in state.files}
         )
         for one in new:
-            self.told.report(
-                Note(f"{one.target.key} is the same at both ends and otherwise here: it is traced as well")
+            self.reporter.report(
+                Note(f"{one.target.key} has one value at both ends and another here: it is traced as well")
             )
         self._save(replace(state, targets=(*state.targets, *new), files=(*state.files, *files)))
-        if is_told:
-            self.told.step(self.state)
+        if is_shown:
+            self.reporter.step(self.state)
 
-    def _surprises(self, state: BisectState, answer: ObservedRun) -> Iterator[TargetRecord]:
-        """What is no target, as the ends did not differ in it, and was seen with another value now."""
+    def _new_targets(self, state: BisectState, answer: ObservedRun) -> Iterator[TargetRecord]:
+        """Yield targets that did not differ between the ends and show another value in this run."""
         first: dict[str, str] = {}
         for step in state.steps:
             if step.role in (Role.GOOD, Role.BAD):
@@ -297,7 +303,7 @@ class Bisection:
 
 
 def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[SeenRecord, ...]:
-    """The values of the targets, and of whatever else the cases have shown."""
+    """Return the values of the targets, and of all other traits and cases of these results."""
     values = [(target.key, read_value(target, cases)) for target in targets]
     values += [(target.key, value) for target, value in read_others(targets, cases).items()]
     return tuple(SeenRecord(key, value) for key, value in values if value is not None)

@@ -1,9 +1,9 @@
-"""The commits between the ends of a bisection, as a graph: who is whose ancestor, who cannot differ from whom. Pure.
+"""Represent the commits between the ends of a bisection as a graph: ancestors, and commits that cannot differ. Pure.
 
-A node is a commit that may have another kernel image than its parent. A commit that changes nothing of what is built
-(documentation, another architecture, nothing at all) is one with its parent: it costs no build and is never the answer.
-Sets of nodes are integers, a bit a node, so that a history of twenty thousand commits is looked at in a tenth of a
-second.
+A node is a commit that may have another kernel image than its parent. A commit that changes no file that is built
+(documentation, another architecture, nothing at all) shares the node of its parent: it needs no build and is never the
+answer. Sets of nodes are integers with a bit for each node, so that a history of twenty thousand commits is processed
+in a tenth of a second.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# What no build for x86 reads. The files that say what is built are never among them, wherever they are.
+# Files that no build for x86 reads. Build descriptions are never among them, wherever they are.
 _UNBUILT = re.compile(
     r"(Documentation|LICENSES|samples|tools/testing|arch/(?!x86/)[^/]+)/.*"
     r"|MAINTAINERS|CREDITS|COPYING|README|\.mailmap|\.clang-format|\.cocciconfig|\.editorconfig"
     r"|(.*/)?\.git(ignore|attributes)"
 )
-_SAYS_WHAT_IS_BUILT = re.compile(r"(.*/)?(Kconfig|Makefile|Kbuild)[^/]*")
+_BUILD_DESCRIPTION = re.compile(r"(.*/)?(Kconfig|Makefile|Kbuild)[^/]*")
 
 
 def is_built(path: str) -> bool:
-    """Whether a file of a kernel tree may decide what the image for x86 holds.
+    """Return whether a file of a kernel tree may influence the image for x86; true if in doubt.
 
-    What is not: documentation, tests that run in user space, samples, other architectures (``arch/$(SRCARCH)`` is the
-    only one that the top Makefile and Kconfig read), lists of people. In doubt a file is.
+    False for documentation, user-space tests, samples, other architectures (``arch/$(SRCARCH)`` is the only one that
+    the top Makefile and Kconfig read) and lists of people.
     """
-    if _SAYS_WHAT_IS_BUILT.fullmatch(path):
+    if _BUILD_DESCRIPTION.fullmatch(path):
         return not re.match(r"arch/(?!x86/)[^/]+/", path)
     return not _UNBUILT.fullmatch(path)
 
@@ -36,10 +36,11 @@ def is_built(path: str) -> bool:
 class Commit:
     """A commit of the history.
 
-    :param hash: in full.
+    :param hash: the full hash.
     :param tree: git's hash of its files.
-    :param parents: by their hashes.
-    :param is_inert: whether it changes no file that is built (:func:`is_built`); for a merge always false.
+    :param parents: the hashes of its parents.
+    :param subject: the first line of its message.
+    :param is_inert: whether it changes no file that is built (:func:`is_built`); always false for a merge.
     """
 
     hash: str
@@ -52,10 +53,11 @@ class Commit:
 class Lineage:
     """The graph of a history.
 
-    :param commits: parents before children, the roots among them.
-    :param roots: where the history begins: the older end, or the commits where two ends parted. A parent that is not
-        among the commits is an ancestor of a root and taken for it, as git-bisect(1) takes what a good commit holds.
-    :raises ValueError: a commit stands before a parent of its own, or twice.
+    :param commits: all commits including the roots, parents before children.
+    :param roots: the start of the history: the older end, or the merge bases of the ends. A parent that is not among
+        the commits is an ancestor of a root and treated as that root, as git-bisect(1) treats ancestors of a good
+        commit.
+    :raises ValueError: a commit is listed before its parent, or twice.
     """
 
     def __init__(self, commits: Sequence[Commit], roots: Sequence[str]) -> None:
@@ -68,10 +70,10 @@ class Lineage:
         known = {commit.hash: commit for commit in commits}
         for commit in commits:
             if commit.hash in self._nodes:
-                raise ValueError(f"{commit.hash} is there twice")
+                raise ValueError(f"{commit.hash} is listed twice")
             listed = [parent for parent in commit.parents if parent in known]
             if early := [parent for parent in listed if parent not in self._nodes]:
-                raise ValueError(f"{commit.hash} stands before its parent {early[0]}")
+                raise ValueError(f"{commit.hash} is listed before its parent {early[0]}")
             is_root = commit.hash in roots
             if not is_root and len(commit.parents) == len(listed) == 1 and _is_same(commit, known[listed[0]]):
                 self._nodes[commit.hash] = self._nodes[listed[0]]
@@ -89,22 +91,22 @@ class Lineage:
         return len(self.commits)
 
     def node(self, commit: str) -> int:
-        """The node that stands for a commit.
+        """Return the node of a commit.
 
-        :raises KeyError: it is not in this history.
+        :raises KeyError: the commit is not in this history.
         """
         return self._nodes[commit]
 
     def knows(self, commit: str) -> bool:
-        """Whether a commit is in this history."""
+        """Return whether a commit is in this history."""
         return commit in self._nodes
 
     def twins(self, node: int) -> int:
-        """The nodes whose files are the same, itself among them: what is seen on one is seen on all."""
+        """Return the set of nodes with the same files, the node included; results of one hold for all."""
         return self._twins[self.commits[node].tree]
 
     def ancestors(self, node: int) -> int:
-        """The node and all that it is built on."""
+        """Return the set of a node and its ancestors."""
         found = self._ancestors.get(node)
         if found is None:
             found, left = 0, [node]
@@ -117,10 +119,10 @@ class Lineage:
         return found
 
     def weights(self, members: int) -> Mapping[int, int]:
-        """For each node of a set, how many of the set are its ancestors or itself.
+        """Return for each node of a set the number of its ancestors in the set, itself included.
 
-        :param members: a set as a stretch has it: what it leaves out, it leaves out with all its ancestors, so no way
-            from one member to another leads out of it.
+        :param members: the set of an interval: with a node it leaves out all ancestors of the node, so no path from one
+            member to another leaves the set.
         """
         order = list(nodes(members))
         place = {node: at for at, node in enumerate(order)}
@@ -146,7 +148,7 @@ class Lineage:
 
 
 def nodes(members: int) -> Iterator[int]:
-    """The nodes of a set, parents before children."""
+    """Yield the nodes of a set, parents before children."""
     text = bin(members)[:1:-1]
     at = text.find("1")
     while at >= 0:

@@ -1,7 +1,7 @@
-"""The history that is bisected, read from git: the commits between two revisions of a tree, or the patches of a series.
+"""Read the history to bisect from git: the commits between two revisions of a tree, or the patches of a series.
 
-The user's repository is only read, through ours that borrows its objects. Revisions are resolved once; from then on
-commits are named by their hashes, so a branch that moves changes nothing.
+The user's repository is only read, through a repository of the harness that borrows its objects. Revisions are resolved
+once; later only hashes are used, so a branch that moves does not matter.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ _STRUCTURE = "--format=%H%x00%T%x00%P%x00%s"
 class CommitRange:
     """A history between two ends.
 
-    :param good: the older end by its full hash,
-    :param bad: the other.
-    :param roots: where the history begins: the good end, or the commits where the ends part.
-    :param commits: how many lie between, the bad end among them.
-    :param words: the KERNEL word of each commit.
-    :param numbers: of a series: the number of each patch.
-    :param fragments: of configuration, that a shipped series asks for.
+    :param repository: a repository with all of the commits.
+    :param lineage: the graph of the commits.
+    :param good: the full hash of the older end.
+    :param bad: the full hash of the newer end.
+    :param roots: the start of the history: the good end, or the merge bases of the ends.
+    :param commits: the number of commits after the roots, the bad end included.
+    :param kernel: returns the KERNEL argument of a commit.
+    :param numbers: the number of each patch of a series, by hash; empty for a tree.
+    :param fragments: the configuration fragments that a shipped series needs.
     """
 
     repository: Repository
@@ -41,24 +43,24 @@ class CommitRange:
     bad: str
     roots: tuple[str, ...]
     commits: int
-    words: Callable[[str], str]
+    kernel: Callable[[str], str]
     numbers: Mapping[str, int]
     fragments: tuple[str, ...] = ()
 
     def called(self, commit: str) -> str:
-        """A commit in a word for people."""
+        """Return the short name of a commit: its hash, ``patch 3`` or ``base``."""
         number = self.numbers.get(commit)
         return commit[:12] if number is None else f"patch {number}" if number else "base"
 
     @property
     def inert(self) -> int:
-        """How many of the commits between change nothing that is built."""
+        """The number of commits that change no file that is built."""
         return self.commits - (len(self.lineage) - len(self.roots))
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a commit says of itself."""
+    """Author, date and message of a commit."""
 
     hash: str
     author: str
@@ -68,17 +70,18 @@ class Message:
 
 
 def walk_tree(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
-    """The commits of a kernel tree between two revisions.
+    """Read the commits of a kernel tree between two revisions.
 
-    :param word: the tree as a KERNEL word.
-    :param bad: empty for the revision of the word, or HEAD.
-    :raises UsageError: no tree, no such revision, ends that are the same, in the wrong order or not related.
+    :param word: the tree as a KERNEL argument.
+    :param good: a revision.
+    :param bad: a revision; empty for that of the argument, or HEAD.
+    :raises UsageError: no such tree or revision, or the ends are the same, in the wrong order or unrelated.
     :raises HostError: git is missing or failed, or the deadline came.
     """
     tree = _find_tree(word)
     path = tree.path
     if not good:
-        raise UsageError("--good is missing", remedy="name a revision that is as it should be: --good v6.1")
+        raise UsageError("--good is missing", remedy="name a revision that works: --good v6.1")
     older = source_tree(context, Path(path), revision=good)
     newer = source_tree(context, Path(path), revision=bad or tree.revision or "HEAD")
     repository, ends = older.repository, (older.commit, newer.commit)
@@ -95,19 +98,20 @@ def walk_tree(context: Context, word: str, *, good: str, bad: str) -> CommitRang
 
 
 def read_message(repository: Repository, commit: str, *, deadline: Deadline) -> Message:
-    """What a commit says of itself.
+    """Read author, date and message of a commit.
 
-    :raises HostError: it is not there, or git failed.
+    :raises HostError: the commit is missing, or git failed.
     """
-    words = ("show", "--no-patch", "--format=%H%x00%an <%ae>%x00%ad%x00%s%x00%b", "--date=format:%Y-%m-%d", commit)
-    name, author, date, subject, body = repository.git(*words, deadline=deadline).text.rstrip("\n").split("\0")
+    arguments = ("show", "--no-patch", "--format=%H%x00%an <%ae>%x00%ad%x00%s%x00%b", "--date=format:%Y-%m-%d", commit)
+    name, author, date, subject, body = repository.git(*arguments, deadline=deadline).text.rstrip("\n").split("\0")
     return Message(name, author, date, subject, body.strip("\n"))
 
 
 def read_commits(repository: Repository, commits: Sequence[str], *, deadline: Deadline) -> list[Commit]:
-    """Commits in a row, the oldest first.
+    """Read consecutive commits, oldest first.
 
-    :raises HostError: one is not there, or git failed.
+    :param commits: their hashes, oldest first.
+    :raises HostError: a commit is missing, or git failed.
     """
     between = f"{commits[0]}..{commits[-1]}"
     return [*_read_roots(repository, commits[:1], deadline=deadline), *_read(repository, between, deadline=deadline)]
@@ -117,19 +121,19 @@ def _find_tree(word: str) -> PathReading:
     spec = parse_spec(word)
     if spec.kind is not SpecKind.PATH:
         raise UsageError(
-            f"{word} has no history that could be bisected",
+            f"{word} has no history to bisect",
             remedy="give a kernel tree in git, or a source with a series on it: SOURCE+PATCHES",
         )
     named = find_named(spec)
     if not isinstance(named, PathReading) or not is_tree(Path(named.path)):
-        raise UsageError(f"{word} is no kernel tree", remedy="give the top folder of a kernel tree in git")
+        raise UsageError(f"{word} is not a kernel tree", remedy="give the top folder of a kernel tree in git")
     return named
 
 
 def _find_roots(
     repository: Repository, good: str, bad: str, *, names: tuple[str, str], deadline: Deadline
 ) -> tuple[str, ...]:
-    """Where the history between begins: the good end, or where the two part.
+    """Return the start of the history between two commits: the good end, or the merge bases of both.
 
     :raises UsageError: the ends are one commit, in the wrong order, or have nothing in common.
     """
@@ -143,13 +147,13 @@ def _find_roots(
         raise UsageError(
             f"{names[0]} and {names[1]} have no history in common",
             evidence=shown,
-            remedy="name two revisions of one history; a shallow clone may lack it: 'git fetch --unshallow'",
+            remedy="name two revisions of one history; complete a shallow clone: git fetch --unshallow",
         )
     if bases == [bad]:
         raise UsageError(
-            f"--good {names[0]} is newer than --bad {names[1]}: the good end is to be the older one",
+            f"--good {names[0]} is newer than --bad {names[1]}: the good end must be the older one",
             evidence=shown,
-            remedy=f"swap them: --good {names[1]} --bad {names[0]}; what was mended is traced as what was broken",
+            remedy=f"swap them to find the commit with the fix: --good {names[1]} --bad {names[0]}",
         )
     return (good,) if bases == [good] else tuple(bases)
 
@@ -160,10 +164,10 @@ def _read_roots(repository: Repository, roots: Sequence[str], *, deadline: Deadl
 
 
 def _read(repository: Repository, between: str, *, deadline: Deadline) -> list[Commit]:
-    """The commits of a range, parents before children."""
+    """Read the commits of a range, parents before children."""
     inert = _find_inert(repository, between, deadline=deadline)
-    words = ("rev-list", "--topo-order", "--reverse", _STRUCTURE, between)
-    lines = repository.git(*words, deadline=deadline).text.splitlines()
+    arguments = ("rev-list", "--topo-order", "--reverse", _STRUCTURE, between)
+    lines = repository.git(*arguments, deadline=deadline).text.splitlines()
     return [_commit(line, inert) for line in lines if not line.startswith("commit ")]
 
 
@@ -173,11 +177,11 @@ def _commit(line: str, inert: frozenset[str]) -> Commit:
 
 
 def _find_inert(repository: Repository, between: str, *, deadline: Deadline) -> frozenset[str]:
-    """The commits that change files, and none that is built."""
-    words = ("log", "--no-merges", "--no-renames", "--name-only", "--format=%x01%H", between)
+    """Return the hashes of the commits that change only files that are not built."""
+    arguments = ("log", "--no-merges", "--no-renames", "--name-only", "--format=%x01%H", between)
     found: dict[str, bool] = {}
     name = ""
-    for line in repository.git(*words, deadline=deadline).text.splitlines():
+    for line in repository.git(*arguments, deadline=deadline).text.splitlines():
         if line.startswith("\x01"):
             name = line[1:]
         elif line:

@@ -1,8 +1,8 @@
-"""What the steps of a bisection say together: verdicts, what has to be asked again, what is found. Pure.
+"""Combine the steps of a bisection: verdicts, reruns that are needed, and changes that were found. Pure.
 
-A target that has always answered the same on one image has its verdict at once. One that was seen with two values on
-one image is weak: its ends are asked until their regimes are known, every other commit until the sequential test of
-``weigh.py`` is sure, commits that were asked before it was known to be weak among them.
+A target that shows one value on each image has its verdict at once. A target with two values on one image is weak. Its
+ends are rerun until their regimes are known, every other commit until the sequential test
+(``semantics/sequential_test.py``) is sure; that includes commits from before the target was known to be weak.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.bisect.commit_graph import Lineage, nodes
-from harness.bisect.intervals import Interval, find_stretches, spread
+from harness.bisect.intervals import Interval, find_intervals, spread
 from harness.bisect.state import BisectState, StepStatus
 from harness.bisect.strategy import NextCommit, choose
 from harness.semantics.sequential_test import MOST_ASKS, Regime, find_regimes, is_weak, weigh
 
-STEADY_ASKS = 4
-"""How often each end, and each commit that an answer rests on, is asked before a target counts as steady."""
-REGIME_ASKS = 16
-"""How often each end of a weak target is asked."""
+STEADY_RUNS = 4
+"""How often each end, and each commit next to a change, is run before a target counts as steady."""
+REGIME_RUNS = 16
+"""How often each end of a weak target is run."""
 _AT_ONCE = 4
-"""How many further asks of a commit are made before the test is looked at again."""
+"""The number of reruns of a commit between two looks at the test."""
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """A commit that has to be asked again.
+    """A commit that needs reruns.
 
-    :param targets: which to ask, by their keys.
-    :param times: how often.
+    :param node: the node of the commit.
+    :param targets: the keys of the targets to observe.
+    :param times: the number of reruns.
     """
 
     node: int
@@ -41,19 +42,20 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A change, or what is left of it.
+    """A change that was found, to a commit or to an interval.
 
-    :param confidence: that it is there, from the weak verdicts that it rests on; 1.0 when there is none.
-    :param hidden: the nodes among which it is that could not be judged; none when it is found to the commit.
+    :param interval: the interval of the change.
+    :param confidence: the probability that the verdicts around it are right; 1.0 if none of them is weak.
+    :param hidden: the other nodes that may have made the change but could not be tested; empty if it is one commit.
     """
 
-    stretch: Interval
+    interval: Interval
     confidence: float
     hidden: tuple[int, ...]
 
 
 class Evidence:
-    """What is known after so many steps."""
+    """The verdicts of a bisection after some steps."""
 
     def __init__(self, lineage: Lineage, state: BisectState) -> None:
         self.lineage = lineage
@@ -61,10 +63,10 @@ class Evidence:
         self.tallies: dict[str, dict[int, Counter[str]]] = {one.target.key: {} for one in state.targets}
         self.untestable = 0
         """The nodes that do not build or boot, with their twins."""
-        asked = 0
+        run = 0
         for step in state.steps:
             node = lineage.node(step.commit)
-            asked |= lineage.twins(node)
+            run |= lineage.twins(node)
             if step.judged is StepStatus.SKIPPED:
                 self.untestable |= lineage.twins(node)
             for seen in step.seen:
@@ -79,11 +81,11 @@ class Evidence:
         self.observed: dict[str, dict[int, str]] = {}
         self._confidence: dict[tuple[str, int], float] = {}
         self.silent: dict[str, int] = {}
-        """By target, nodes that say nothing of it however often they are asked."""
+        """The nodes that give no verdict on a target however often they are run, by target."""
         for target in self.tallies:
-            self._judge(target, asked & ~self.untestable)
+            self._judge(target, run & ~self.untestable)
 
-    def _judge(self, target: str, asked: int) -> None:
+    def _judge(self, target: str, run: int) -> None:
         tallies = self.tallies[target]
         silent, observed = 0, {}
         if not self.is_weak(target):
@@ -93,75 +95,75 @@ class Evidence:
             for node, tally in tallies.items():
                 if len(self.regimes[target]) < 2:
                     break
-                said = weigh(self.regimes[target], tally)
-                if said.is_sure:
-                    observed[node] = said.value
-                    self._confidence[target, node] = said.confidence
+                verdict = weigh(self.regimes[target], tally)
+                if verdict.is_sure:
+                    observed[node] = verdict.value
+                    self._confidence[target, node] = verdict.confidence
                 elif sum(tally.values()) >= MOST_ASKS:
                     silent |= self.lineage.twins(node)
-        for node in nodes(asked):
+        for node in nodes(run):
             if not any(twin in tallies for twin in nodes(self.lineage.twins(node))):
                 silent |= self.lineage.twins(node)
         self.observed[target] = observed
         self.silent[target] = silent
 
     def is_weak(self, target: str) -> bool:
-        """Whether it was seen with two values on one image."""
+        """Return whether a target was seen with two values on one image."""
         return is_weak(list(self.tallies[target].values()))
 
-    def stretches(self, target: str) -> tuple[Interval, ...]:
-        """Where it changed, as far as is known."""
-        return find_stretches(self.lineage, target, self.observed[target])
+    def intervals(self, target: str) -> tuple[Interval, ...]:
+        """Return the intervals in which a target changed, as far as known."""
+        return find_intervals(self.lineage, target, self.observed[target])
 
     @property
-    def all_stretches(self) -> list[Interval]:
-        """Those of all targets."""
-        return [one for target in self.tallies for one in self.stretches(target)]
+    def all_intervals(self) -> list[Interval]:
+        """The intervals of all targets."""
+        return [one for target in self.tallies for one in self.intervals(target)]
 
     def again(self) -> More | None:
-        """The next commit that was asked too seldom; None when there is none."""
+        """Return the next commit that needs reruns; None if no commit does."""
         wanted: dict[int, dict[str, int]] = {}
         for target, tallies in self.tallies.items():
-            for node, times in self._lacking(target, tallies):
+            for node, times in self._missing_runs(target, tallies):
                 wanted.setdefault(node, {})[target] = times
         if not wanted:
             return None
         node = min(wanted)
         return More(node, tuple(wanted[node]), min(_AT_ONCE, max(wanted[node].values())))
 
-    def _lacking(self, target: str, tallies: Mapping[int, Counter[str]]) -> Iterable[tuple[int, int]]:
+    def _missing_runs(self, target: str, tallies: Mapping[int, Counter[str]]) -> Iterable[tuple[int, int]]:
         weak = self.is_weak(target)
         for node in self.ends:
             if node in tallies:
-                yield from _until(node, tallies[node], REGIME_ASKS if weak else STEADY_ASKS)
+                yield from _until(node, tallies[node], REGIME_RUNS if weak else STEADY_RUNS)
         if weak and len(self.regimes[target]) > 1 and not self._wants_regimes(target):
-            # Elsewhere than where the change may be, a verdict would tell nothing.
+            # A verdict outside of the intervals gives no information.
             matters = 0
-            for stretch in self.stretches(target):
-                matters |= stretch.members
+            for interval in self.intervals(target):
+                matters |= interval.members
             for node, tally in tallies.items():
                 if matters >> node & 1 and node not in self.observed[target]:
                     yield from _until(node, tally, MOST_ASKS)
 
     def _wants_regimes(self, target: str) -> bool:
         tallies = self.tallies[target]
-        return any(node in tallies and sum(tallies[node].values()) < REGIME_ASKS for node in self.ends)
+        return any(node in tallies and sum(tallies[node].values()) < REGIME_RUNS for node in self.ends)
 
     def next_choice(self) -> NextCommit | None:
-        """The commit to build next; None when no commit can tell more."""
-        return choose(self.lineage, self.all_stretches, untestable=self.untestable, silent=self.silent)
+        """Return the commit to build next; None if no commit gives more information."""
+        return choose(self.lineage, self.all_intervals, untestable=self.untestable, silent=self.silent)
 
     def unconfirmed(self) -> More | None:
-        """A commit on either side of a change that was asked too seldom to rest an answer on it; None for none.
+        """Return a commit next to a change that was run too seldom to trust its verdict; None if there is none.
 
-        It costs no build. A flaky target that has passed for a steady one is found out here.
+        Its reruns cost no build. They reveal a flaky target that seemed steady so far.
         """
         wanted: dict[int, dict[str, int]] = {}
         for target, tallies in self.tallies.items():
             if not self.is_weak(target):
-                for stretch in self.stretches(target):
-                    for node in (*stretch.lows, stretch.high):
-                        for at, times in _until(node, tallies.get(node, Counter()), STEADY_ASKS):
+                for interval in self.intervals(target):
+                    for node in (*interval.lows, interval.high):
+                        for at, times in _until(node, tallies.get(node, Counter()), STEADY_RUNS):
                             if tallies.get(node):
                                 wanted.setdefault(at, {})[target] = times
         if not wanted:
@@ -170,18 +172,18 @@ class Evidence:
         return More(node, tuple(wanted[node]), max(wanted[node].values()))
 
     def found(self, target: str) -> tuple[Found, ...]:
-        """Its changes, oldest first; to be asked when :meth:`next_choice` has nothing more."""
+        """Return the changes of a target, oldest first; final once :meth:`next_choice` returns None."""
         values = spread(self.lineage, self.observed[target])
-        told = []
-        for stretch in self.stretches(target):
-            rests_on = [node for node in (*stretch.lows, stretch.high) if node in values]
+        changes = []
+        for interval in self.intervals(target):
+            rests_on = [node for node in (*interval.lows, interval.high) if node in values]
             confidence = math.prod(self.confidence(target, node) for node in rests_on)
-            hidden = tuple(nodes(stretch.members & ~(1 << stretch.high)))
-            told.append(Found(stretch, confidence, hidden))
-        return tuple(told)
+            hidden = tuple(nodes(interval.members & ~(1 << interval.high)))
+            changes.append(Found(interval, confidence, hidden))
+        return tuple(changes)
 
     def confidence(self, target: str, node: int) -> float:
-        """That a verdict is right: 1.0 of a steady target."""
+        """Return the probability that a verdict is right; 1.0 for a steady target."""
         return self._confidence.get((target, node), 1.0)
 
 

@@ -1,12 +1,12 @@
-"""What is known of each target, and where it must have changed: observations in, stretches of history out. Pure.
+"""Find the intervals of history in which a target must have changed, from its observed values. Pure.
 
-A target is anything that a kernel shows one value of: a trait, a case. It is observed on some commits. Where an
-observed commit has another value than every observed commit right below it, there is a change in between: a
-:class:`Interval`. That is the rule of git-bisect(1), without its two words good and bad: of three values two changes
-come, of a trait that is the same at both ends and was seen otherwise on the way as well. A merge that has the value of
-one side has it from there, and is no change.
+A target is a trait or a case; a kernel shows one value of it. It is observed on some commits. If the value of an
+observed commit differs from that of every nearest observed ancestor, the target changed in between: an
+:class:`Interval`. This is the rule of git-bisect(1) without its terms good and bad. Three values give two changes, and
+so does a trait with equal values at both ends and another one in between. A merge with the value of one side got it
+from there and is not a change.
 
-Nothing else is remembered, so the order in which commits were asked decides nothing.
+Nothing else is recorded, so the order of the observations does not matter.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from harness.bisect.commit_graph import Lineage, nodes
 class Interval:
     """A part of the history in which a target changed.
 
-    :param high: the observed node that has the new value.
-    :param members: the nodes that may have brought it, ``high`` among them.
-    :param lows: the observed nodes right below, none with the new value.
+    :param target: the key of the target.
+    :param high: the observed node with the new value.
+    :param members: the set of nodes that may have made the change, ``high`` included.
+    :param lows: the nearest observed ancestors of ``high``; none has the new value.
     :param before: the values of ``lows``, in their order.
     :param after: the value of ``high``.
     """
@@ -37,18 +38,20 @@ class Interval:
 
     @property
     def size(self) -> int:
-        """How many nodes may have brought the change."""
+        """The number of nodes that may have made the change."""
         return self.members.bit_count()
 
     def testable(self, untestable: int) -> int:
-        """The nodes that could tell more; none when the change is found, or hidden by what cannot be tested."""
+        """Return the nodes that can narrow the interval; none if one commit is left, or only untestable ones are."""
         return self.members & ~untestable & ~(1 << self.high)
 
 
-def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -> tuple[Interval, ...]:
-    """Where a target changed, oldest first.
+def find_intervals(lineage: Lineage, target: str, observed: Mapping[int, str]) -> tuple[Interval, ...]:
+    """Return the intervals in which a target changed, oldest first.
 
-    :param observed: its value on each node that was observed; those of twins need not be given.
+    :param lineage: the graph of the history.
+    :param target: the key of the target.
+    :param observed: its value on each observed node; values of twins follow.
     """
     values = spread(lineage, observed)
     seen = sum(1 << node for node in values)
@@ -58,7 +61,7 @@ def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -
         left = above & seen & ~(1 << high)
         covered, lows = 0, []
         while left:
-            # The newest is right below; its ancestors are not.
+            # The newest is a nearest ancestor; its own ancestors are not.
             low = left.bit_length() - 1
             lows.append(low)
             covered |= lineage.ancestors(low)
@@ -70,7 +73,7 @@ def find_stretches(lineage: Lineage, target: str, observed: Mapping[int, str]) -
 
 
 def spread(lineage: Lineage, observed: Mapping[int, str]) -> dict[int, str]:
-    """The same observations with those of twins: the same files show the same."""
+    """Return observations extended to twins: equal files give equal values."""
     values: dict[int, str] = {}
     for node, value in observed.items():
         for twin in nodes(lineage.twins(node)):

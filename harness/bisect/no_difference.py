@@ -1,4 +1,4 @@
-"""Why there is nothing to bisect: errors that say what was compared, and what to do now. Pure."""
+"""Make the errors for ends that do not differ: what was compared, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.base.errors import UsageError
 from harness.bisect.targets import Kind, Target
 
 SHOWN = 6
-"""So many names or lines are shown of what may be many."""
+"""The number of names or lines that an error shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class End:
     """An end of the history.
 
     :param name: good or bad.
-    :param commit: as the user may call it.
-    :param run: its run folder, empty before it was asked.
+    :param commit: its short name.
+    :param run: its run folder; empty before cases ran on it.
     """
 
     name: str
@@ -27,9 +27,10 @@ class End:
 
 
 def same_image(ends: Sequence[End], image: str) -> UsageError:
-    """Both ends are one kernel.
+    """Return the error for ends with the same kernel image.
 
-    :param image: sha256 of it.
+    :param ends: both ends.
+    :param image: the sha256 of the image.
     """
     shown = [f"{end.name}: {end.commit}" for end in ends]
     return UsageError(
@@ -42,11 +43,12 @@ def same_image(ends: Sequence[End], image: str) -> UsageError:
 def no_difference(
     ends: Sequence[End], values: Mapping[str, tuple[str | None, str | None]], missing: Sequence[str], *, compared: str
 ) -> UsageError:
-    """What is to be traced is the same at both ends.
+    """Return the error for targets with the same values at both ends.
 
-    :param values: of all that was compared, its value at either end.
-    :param missing: what was asked for by name and does not differ; none when nothing at all does.
-    :param compared: what was compared, in words.
+    :param ends: both ends.
+    :param values: the values of each compared target at both ends.
+    :param missing: the names of the user's targets that do not differ; empty if nothing differs at all.
+    :param compared: a description of what was compared.
     """
     alike = [target for target in values if any(name in target for name in missing)]
     shown = [
@@ -59,12 +61,11 @@ def no_difference(
     return UsageError(
         f"{what} between the ends",
         evidence="\n".join([*lines, *shown, f"compared: {compared}"]),
-        remedy="name ends further apart, or other cases with --cases; what fails now and then is seen with "
-        "'harness run --repeat'",
+        remedy="name ends further apart, or other cases with --cases; find flaky cases with harness run --repeat",
     )
 
 
-def compared_words(every: Iterable[Target]) -> str:
-    """How much was compared: ``93 traits and 220 cases``."""
+def describe_targets(every: Iterable[Target]) -> str:
+    """Return the number of targets, e.g. ``93 traits and 220 cases``."""
     kinds = [target.kind for target in every]
     return f"{kinds.count(Kind.TRAIT)} traits and {kinds.count(Kind.CASE)} cases"

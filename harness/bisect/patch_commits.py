@@ -1,4 +1,4 @@
-"""A series as a history: its base, and what each patch makes of it, one commit a patch."""
+"""Read a series as a history: the base and one commit for each patch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from harness.series.applied import AppliedSeries, find_ground
 
 
 def is_series(word: str) -> bool:
-    """Whether a KERNEL word names a series, and not a tree alone.
+    """Return whether a KERNEL argument names a series, not just a tree.
 
-    :raises UsageError: it names nothing.
+    :raises UsageError: the argument names nothing.
     """
     spec = parse_spec(word)
     if spec.kind is SpecKind.PATH:
@@ -29,12 +29,13 @@ def is_series(word: str) -> bool:
 
 
 def walk_patches(context: Context, word: str, *, good: str, bad: str) -> CommitRange:
-    """The history from the base of a series to its last patch.
+    """Read the history from the base of a series to its last patch.
 
-    :param good: the number of a patch, 0 or empty for the base.
-    :param bad: the same, empty for the last patch.
+    :param word: a source with a series on it, as a KERNEL argument.
+    :param good: the number of a patch; 0 or empty for the base.
+    :param bad: the number of a patch; empty for the last one.
     :raises UsageError: no such source, series or patch.
-    :raises SeriesError: it cannot be read, or nothing applies.
+    :raises SeriesError: the series cannot be read, or the patches up to the bad end do not apply.
     """
     parts = _parts(word, deadline=context.deadline)
     ground = find_ground(context, parts.base, parts.series)
@@ -52,7 +53,7 @@ def walk_patches(context: Context, word: str, *, good: str, bad: str) -> CommitR
         bad=between[-1],
         roots=between[:1],
         commits=len(between) - 1,
-        words=lambda commit: ground.kernel(at[commit]),
+        kernel=lambda commit: ground.kernel(at[commit]),
         numbers=at,
         fragments=parts.fragments,
     )
@@ -66,7 +67,7 @@ class _Parts:
 
 
 def _parts(word: str, *, deadline: Deadline) -> _Parts:
-    """The base of a word and the series on it, as KERNEL words have them."""
+    """Split a KERNEL argument into base and series."""
     spec = parse_spec(word)
     if spec.kind is SpecKind.SERIES and not spec.patches:
         shipped = find_shipped(spec.name, deadline=deadline)
@@ -79,9 +80,9 @@ def _parts(word: str, *, deadline: Deadline) -> _Parts:
 
 
 def _numbers(ground: AppliedSeries, good: str, bad: str) -> tuple[int, int]:
-    """The patches at the ends.
+    """Return the numbers of the patches at the ends.
 
-    :raises UsageError: there are none of these numbers, or they are in the wrong order.
+    :raises UsageError: no such patches, or they are in the wrong order.
     """
     last = len(ground.series.patches)
     found = []

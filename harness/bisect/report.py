@@ -1,6 +1,6 @@
-"""What a bisection tells: each step as it ends, the answer, and the decisions again. Pure: lines out.
+"""Write the lines of a bisection: each step, the answer, and the replayed decisions. Pure: lines out.
 
-Titles, messages and transcripts come from strangers and are made safe to show (``report/text.py``).
+Titles, messages and transcripts are untrusted and are made safe to show (``report/text.py``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from harness.report.text import bound_lines, elide, one_line, plain_text
 JSON_VERSION = 1
 _DIFF_LINES = 40
 _BODY_LINES = 60
-_WORDS = ("as good", "as bad", "otherwise", "now so, now so")
+_WORDS = ("like good", "like bad", "like neither", "flaky")
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A commit, for people.
+    """A commit and its short name.
 
+    :param hash: the full hash.
     :param called: its short hash, or the number of a patch.
+    :param subject: the first line of its message.
     """
 
     hash: str
@@ -37,8 +39,10 @@ class Named:
 class TargetChange:
     """A target that changed.
 
-    :param before: the values right below.
-    :param confidence: 1.0 when nothing was weak.
+    :param target: its key.
+    :param before: the values on the commits before the change.
+    :param after: the value on the commit with the change.
+    :param confidence: the probability that it changed there; 1.0 if no verdict was weak.
     """
 
     target: str
@@ -49,15 +53,17 @@ class TargetChange:
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """A commit that changed something, or those among which it is.
+    """A commit that changed something, or several of which one did.
 
-    :param author: with address.
-    :param date: as 2026-11-22.
-    :param body: the author's words below the subject.
-    :param below: the commits right below that were asked.
-    :param hidden: those that could not be judged and may have done it as well.
-    :param diffs: the transcripts before against after, by case.
-    :param traits: every trait that was seen on both sides of it: name, before, after.
+    :param commit: the commit, or the last of several.
+    :param author: name and address.
+    :param date: the date of the commit, as 2026-11-22.
+    :param body: the message below the subject.
+    :param below: the nearest tested ancestors.
+    :param changes: the targets that changed.
+    :param hidden: the other commits that may have made the change but could not be tested.
+    :param diffs: the diff of the transcripts before and after, by case.
+    :param traits: every trait that was seen on both sides: name, before, after.
     """
 
     commit: Named
@@ -72,12 +78,12 @@ class Culprit:
 
     @property
     def trailer(self) -> str:
-        """The line for a commit message that mends it; empty when it is not found to the commit."""
+        """The trailer for the commit that fixes it; empty if the change was not traced to one commit."""
         return "" if self.hidden else f'Fixes: {self.commit.hash[:12]} ("{one_line(self.commit.subject)}")'
 
     @property
     def regzbot(self) -> str:
-        """The line for the report of a regression; a range when it is not found to the commit."""
+        """The line for a regression report to regzbot; a range if the change was not traced to one commit."""
         if not self.hidden:
             return f'#regzbot introduced: {self.commit.hash[:12]} ("{one_line(self.commit.subject)}")'
         return f"#regzbot introduced: {self.below[0].hash[:12]}..{self.commit.hash[:12]}"
@@ -85,12 +91,14 @@ class Culprit:
 
 @dataclass(frozen=True, slots=True)
 class BisectResult:
-    """All that a bisection has found.
+    """The result of a bisection.
 
-    :param names: what to call each commit that was asked.
+    :param state: the state after the last step.
+    :param culprits: the changes that were found, oldest first.
+    :param names: the commits of the history, by hash.
+    :param nodes: the number of commits that may differ in their images.
+    :param left: the targets that could not be traced, with the reasons.
     :param is_series: whether the commits are patches of a series.
-    :param nodes: how many commits may differ in what is built.
-    :param left: targets that could not be traced, and why.
     """
 
     state: BisectState
@@ -102,33 +110,33 @@ class BisectResult:
 
     @property
     def builds(self) -> int:
-        """How many commits were built besides the ends."""
+        """The number of commits that were built, not counting the ends."""
         return len(builds(self.state))
 
     @property
     def hoped(self) -> float:
-        """log2(N) + k."""
+        """The number of builds to expect for N commits and k targets: log2(N) + k."""
         return hoped_builds(self.state.commits, len(self.state.targets))
 
     @property
     def most(self) -> int:
-        """What is never exceeded in a row of commits, those that cannot be judged on top."""
+        """The largest number of builds for a linear history, plus the commits that could not be tested."""
         skipped = sum(step.judged is StepStatus.SKIPPED for step in builds(self.state))
         return most_builds(self.nodes, len(self.culprits)) + skipped
 
     @property
     def is_whole(self) -> bool:
-        """Whether each target is traced to a commit."""
+        """Whether each target was traced to one commit."""
         return not self.left and not any(culprit.hidden for culprit in self.culprits)
 
 
 def builds(state: BisectState) -> list[StepRecord]:
-    """The steps that a commit was built for; those of the ends do not count."""
+    """Return the steps that built a commit, without those of the ends."""
     return [step for step in state.steps if step.role in (Role.STEP, Role.PARTING)]
 
 
 def step_lines(state: BisectState, names: Mapping[str, Named], width: int) -> list[Line]:
-    """What the last step came to."""
+    """Return the lines of the last step: the commit and its result."""
     steps = [state.steps[-1]]
     for one in reversed(state.steps[:-1]):
         if (one.commit, one.role) != (steps[0].commit, steps[0].role):
@@ -139,12 +147,12 @@ def step_lines(state: BisectState, names: Mapping[str, Named], width: int) -> li
     number = f"step {len(builds(state))}" if step.role is Role.STEP else _role(steps)
     head = elide(f"{number}: {commit.called} {one_line(commit.subject)}".rstrip(), max(40, width))
     tone = Tone.WARNING if step.judged is StepStatus.SKIPPED else Tone.PLAIN
-    told = fold_line(Line(_outcome(state, step, names), tone), width, indent=2)
-    return [Line(head, Tone.STRONG, lead=len(number)), *told]
+    result = fold_line(Line(_outcome(state, step, names), tone), width, indent=2)
+    return [Line(head, Tone.STRONG, lead=len(number)), *result]
 
 
 def answer_lines(answer: BisectResult, width: int) -> list[Line]:
-    """The whole answer; how many builds it took comes last."""
+    """Return the lines of the whole answer; the number of builds comes last."""
     lines: list[Line] = []
     for culprit in answer.culprits:
         lines += [*_culprit_lines(culprit, width, is_series=answer.is_series), Line("")]
@@ -157,18 +165,19 @@ def answer_lines(answer: BisectResult, width: int) -> list[Line]:
 
 
 def _joined(steps: Sequence[StepRecord]) -> StepRecord:
-    """Steps on one commit as one."""
+    """Merge the steps on one commit."""
     seen = tuple(seen for step in steps for seen in step.seen)
     return replace(steps[0], seen=seen, seconds=sum(step.seconds for step in steps))
 
 
 def _role(steps: Sequence[StepRecord]) -> str:
-    """Why a commit was asked, and how often."""
-    return f"{steps[0].role} {len(steps)} times" if len(steps) > 1 else str(steps[0].role)
+    """Return why cases ran on a commit, and how often."""
+    label = steps[0].role.label
+    return f"{label} {len(steps)} times" if len(steps) > 1 else label
 
 
 def log_lines(answer: BisectResult, width: int) -> list[Line]:
-    """The log of the steps, a line each."""
+    """Return the log of the steps, a line for each."""
     lines = [Line("Steps", Tone.STRONG)]
     number = 0
     for (_, role), group in groupby(answer.state.steps, key=lambda step: (step.commit, step.role)):
@@ -184,31 +193,33 @@ def log_lines(answer: BisectResult, width: int) -> list[Line]:
 
 
 def replay_lines(state: BisectState, names: Mapping[str, Named], again: Sequence[str], width: int) -> list[Line]:
-    """Each decision: what was open, why that commit, and what came of it.
+    """Return the lines of each decision: what was open, why that commit was chosen, and its result.
 
-    :param again: for each step, the commit that the strategy chooses from what was known then; empty where the step
-        was no choice.
+    :param names: the commits of the history, by hash.
+    :param again: for each step, the commit that the strategy chooses now from the same evidence; empty if the step was
+        not a choice.
+    :param width: columns.
     """
     targets = f"{_counted(len(state.targets), 'target')}: " + ", ".join(one.target.key for one in state.targets)
     ends = [names[one].called if one in names else one[:12] for one in (state.good_commit, state.bad_commit)]
     lines = fold_line(Line(f"{' .. '.join(ends)}: {_counted(state.commits, 'commit')}; {targets}"), width)
     for at, (step, chosen) in enumerate(zip(state.steps, again, strict=True)):
         if (step.commit, step.role) in [(one.commit, one.role) for one in state.steps[at + 1 : at + 2]]:
-            continue  # told with the last of them
+            continue  # shown with the last of them
         before = replace(state, steps=state.steps[: at + 1])
         lines += [Line(""), *step_lines(before, names, width)]
         if step.role is not Role.STEP:
             continue
         for size, below, keys in _grouped(step):
-            text = f"of {size} commits {below} on its older side: {', '.join(keys)}"
+            text = f"{below} of {size} commits are on its older side: {', '.join(keys)}"
             lines += fold_line(Line(text), width, indent=4)
-        same = "the strategy chooses the same again" if chosen == step.commit else f"NOW IT WOULD CHOOSE {chosen[:12]}"
+        same = "the strategy chooses it again" if chosen == step.commit else f"THE STRATEGY NOW CHOOSES {chosen[:12]}"
         lines.append(Line(f"    {step.bits:.2f} bits; {same}", Tone.FAINT if chosen == step.commit else Tone.WARNING))
     return lines
 
 
 def answer_json(answer: BisectResult) -> dict[str, object]:
-    """All of it for a program."""
+    """Return the result as a JSON table."""
     return {
         "format_version": JSON_VERSION,
         "good": answer.state.good_commit,
@@ -231,7 +242,7 @@ def _culprit_lines(culprit: Culprit, width: int, *, is_series: bool) -> list[Lin
     commit = culprit.commit
     what = "changed by"
     if culprit.hidden:
-        what = f"changed by one of {len(culprit.hidden) + 1} commits, the last of them"
+        what = f"changed by one of {len(culprit.hidden) + 1} commits, the last of which is"
     title = f"{what} {commit.called} {one_line(commit.subject)}"
     lines = [Line(part.text, Tone.STRONG) for part in fold_line(Line(title), width)]
     lines.append(Line(f"  {one_line(culprit.author)}, {culprit.date}", Tone.FAINT))
@@ -240,7 +251,7 @@ def _culprit_lines(culprit: Culprit, width: int, *, is_series: bool) -> list[Lin
         before = " / ".join(map(one_line, change.before))
         lines += fold_line(Line(f"{change.target}: {before} -> {one_line(change.after)}{sure}"), width, indent=2)
     if culprit.hidden:
-        lines.append(Line("  hidden by commits that could not be judged:", Tone.WARNING))
+        lines.append(Line("  these could not be tested and may have changed it:", Tone.WARNING))
         lines += [Line(elide(f"    {one.called} {one_line(one.subject)}", max(60, width))) for one in culprit.hidden]
     if culprit.body:
         body = bound_lines(plain_text(culprit.body), _BODY_LINES)
@@ -271,43 +282,43 @@ def _diff_tone(text: str) -> Tone:
 
 
 def _outcome(state: BisectState, step: StepRecord, names: Mapping[str, Named], *, brief: bool = False) -> str:
-    """What a step came to, in a phrase."""
+    """Return the result of a step in a phrase."""
     if step.judged is StepStatus.SKIPPED:
         return f"skipped: {one_line(step.reason)}"
     values: dict[str, set[str]] = {}
     for seen in step.seen:
         values.setdefault(seen.target, set()).add(seen.value)
     counts = Counter(_as_which(one, values[one.target.key]) for one in state.targets if one.target.key in values)
-    told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    found = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     same = ""
     if step.judged is StepStatus.SAME_IMAGE:
-        same = f"the image of {names[step.reason].called if step.reason in names else step.reason[:12]}, not asked: "
+        name = names[step.reason].called if step.reason in names else step.reason[:12]
+        same = f"same image as {name}, not run: "
     bits = f"; {step.bits:.1f} bits of {len(step.splits)} targets" if step.bits and not brief else ""
-    return f"{same}{told or 'nothing of the targets'}{bits}; {step.seconds:.0f} s"
+    return f"{same}{found or 'no target seen'}{bits}; {step.seconds:.0f} s"
 
 
 def _as_which(target: TargetRecord, values: set[str]) -> str:
-    """As which end a target was, in words of a step's line."""
+    """Return which end a target is like, as the line of a step shows it."""
     if len(values) > 1:
-        return "now so, now so"
+        return "flaky"
     (value,) = values
-    return "as good" if value == target.good else "as bad" if value == target.bad else "otherwise"
+    return "like good" if value == target.good else "like bad" if value == target.bad else "like neither"
 
 
 def _count_lines(answer: BisectResult, width: int) -> list[Line]:
     made = builds(answer.state)
     skipped = sum(step.judged is StepStatus.SKIPPED for step in made)
     same = sum(step.judged is StepStatus.SAME_IMAGE for step in made)
-    more = [f"{skipped} could not be judged"] if skipped else []
-    more += [f"{same} had an image that was asked before"] if same else []
+    more = [f"{skipped} could not be tested"] if skipped else []
+    more += [f"{same} had an image that was tested before"] if same else []
     inert = answer.state.commits - answer.nodes
     commits = _counted(answer.state.commits, "commit") + (f" ({inert} change nothing that is built)" if inert else "")
     targets, places = len(answer.state.targets), len(answer.culprits)
-    said = f" ({', '.join(more)})" if more else ""
-    text = f"{_counted(answer.builds, 'build')}{said} and 2 of the ends, for {_counted(targets, 'target')} "
+    details = f" ({', '.join(more)})" if more else ""
+    text = f"{_counted(answer.builds, 'build')}{details} and 2 of the ends, for {_counted(targets, 'target')} "
     text += f"over {commits}: log2({answer.state.commits}) + {targets} = {answer.hoped:.1f}; "
-    verb = "takes" if places == 1 else "take"
-    text += f"{_counted(places, 'place')} in a row of commits never {verb} more than {answer.most}"
+    text += f"at most {answer.most} for {_counted(places, 'change')} in a linear history"
     tone = Tone.GOOD if answer.builds <= answer.hoped else Tone.WARNING
     return [Line(part.text, tone) for part in fold_line(Line(text), width)]
 

@@ -1,4 +1,4 @@
-"""What was typed to bisect, made ready: which cases and targets, which history, and the folder that keeps the state."""
+"""Prepare a bisection from its arguments: cases and targets, the history, and the folder of the state."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from harness.suite.definition import Suite
 from harness.suite.load import case_id, default_suite, suite_semantics
 
 BISECTIONS = "bisect"
-"""The folder of all bisections in a results folder."""
+"""The name of the folder of all bisections in a results folder."""
 _SECONDS = 600.0
-"""Reading a history from git, on a busy host."""
+"""The time limit for reading a history from git, on a busy host."""
 _SLUG = re.compile(r"[^A-Za-z0-9._+-]+")
 _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
 class TraceSelection:
-    """What is to be traced, and what the ends are asked.
+    """The targets to trace, and the cases to run on the ends.
 
-    :param traits: names.
-    :param cases: parts of ids. Without either all that differs is traced.
-    :param files: case files or folders that the ends are asked; none means all.
-    :param expression: as pytest's ``-k``.
+    :param traits: names of traits.
+    :param cases: parts of case ids. Without traits and cases everything that differs is traced.
+    :param files: case files or folders to run on the ends; empty for all.
+    :param expression: an expression of pytest's ``-k``.
     """
 
     traits: tuple[str, ...] = ()
@@ -57,12 +57,12 @@ class TraceSelection:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """What must differ between the ends, or there is nothing to be done."""
+        """The names of targets that must differ between the ends."""
         return (*self.traits, *self.cases)
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """It as words of the command line."""
+    def arguments(self) -> tuple[str, ...]:
+        """The selection as arguments of the command line."""
         return (
             *(f"--trait={name}" for name in self.traits),
             *(f"--case={name}" for name in self.cases),
@@ -73,15 +73,16 @@ class TraceSelection:
 
 @dataclass(frozen=True, slots=True)
 class BisectRequest:
-    """A bisection as it was asked for.
+    """The arguments of a bisection.
 
-    :param tree: the KERNEL word.
-    :param good: and
-    :param bad: revisions, or numbers of patches; may be empty.
+    :param tree: the KERNEL argument.
+    :param good: a revision or the number of a patch; may be empty.
+    :param bad: a revision or the number of a patch; may be empty.
+    :param wanted: the targets and cases.
     :param options: how kernels are built and booted.
-    :param workers: machines side by side.
-    :param results: the folder of the results.
-    :param command: as typed.
+    :param workers: the number of machines in parallel.
+    :param results: the results folder.
+    :param command: the command as typed.
     """
 
     tree: str
@@ -95,21 +96,27 @@ class BisectRequest:
 
     @property
     def folder(self) -> Path:
-        """Where this bisection is kept: the same for the same words."""
+        """The folder of this bisection; equal arguments give the same folder."""
         tree = str(Path(self.tree).absolute()) if Path(self.tree).exists() else self.tree
         build = self.options.build
-        words = (*self.wanted.words, self.options.profile, self.options.machine_type, *build.fragments)
-        # The default suite has no word, so that a bisection of before there were suites goes on.
+        words = (*self.wanted.arguments, self.options.profile, self.options.machine_type, *build.fragments)
+        # The default suite adds no word, so that a bisection from before suites existed continues.
         words += (str(self.options.suite.folder),) if self.options.suite != default_suite() else ()
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
     def run(self, report: RunReport, *, restart: bool = False, store: Store | None = None) -> BisectResult:
-        """Bisect, or go on where it was.
+        """Bisect, or continue a bisection.
 
-        :param report: receives what goes on.
-        :param restart: forget what was found before. :raises UsageError, SeriesError, CaseError, HostError: see
-            :meth:`Bisection.run`; what was seen is kept.
+        The state is kept if an error is raised.
+
+        :param report: receives progress.
+        :param restart: discard the earlier state.
+        :param store: the store of built kernels; the default store if None.
+        :raises UsageError: see :meth:`Bisection.run`.
+        :raises SeriesError: see :meth:`Bisection.run`.
+        :raises CaseError: see :meth:`Bisection.run`.
+        :raises HostError: see :meth:`Bisection.run`.
         """
         store = store or Store.default()
         suite = self.options.suite
@@ -124,28 +131,28 @@ class BisectRequest:
             state = self._state(walk, load_state(folder.path), report)
             build = self.options.build
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
-            asker = CommitRunner(options, selection, semantics, store, folder.path, report, self.command)
-            told = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
-            bisection = Bisection(walk, state, folder.path, asker, told, is_target, self.wanted.named, suite=suite)
+            runner = CommitRunner(options, selection, semantics, store, folder.path, report, self.command)
+            reporter = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
+            bisection = Bisection(walk, state, folder.path, runner, reporter, is_target, self.wanted.named, suite=suite)
             try:
                 evidence = bisection.run()
             except KeyboardInterrupt:
-                report(Note("interrupted; the same words once more go on from here"))
+                report(Note("interrupted; run the same command to continue"))
                 raise
             return gather(walk, evidence, folder=folder.path, noise=suite.noise, deadline=Deadline.after(_SECONDS))
 
     def replay(self, *, store: Store | None = None) -> Callable[[int], list[Line]]:
-        """The decisions so far, as lines for a width; each is taken once more, from what was known then.
+        """Take each decision again from the evidence of its time; return a function from a width to lines.
 
-        :raises UsageError: there is no such bisection, or its tree has changed.
+        :raises UsageError: no such bisection exists, or its tree has changed.
         """
         state = load_state(self.folder)
         if state is None:
             others = sorted(one.parent.name for one in self.folder.parent.glob(f"*/{STATE_NAME}"))
             raise UsageError(
-                "there is no such bisection yet",
+                "no such bisection yet",
                 evidence="\n".join([f"looked for {self.folder / STATE_NAME}", *others]),
-                remedy="start it without --replay, or give the same words as when it was started",
+                remedy="start it without --replay, or give the same arguments as when it was started",
             )
         walk = self._walk(Context(store or Store.default(), Deadline.after(_SECONDS)))
         self._check(walk, state)
@@ -160,16 +167,16 @@ class BisectRequest:
         return walk_tree(context, self.tree, good=self.good, bad=self.bad)
 
     def _state(self, walk: CommitRange, kept: BisectState | None, report: Report) -> BisectState:
-        """The state to go on from."""
-        # As long as nothing is traced yet, ends that moved are other ends.
+        """Return the state to continue from."""
+        # Until targets are traced, moved ends simply start a new bisection.
         if kept is not None and (kept.targets or (kept.good_commit, kept.bad_commit) == (walk.good, walk.bad)):
             self._check(walk, kept)
-            asked = len({step.commit for step in kept.steps})
-            report(Note(f"going on: {asked} commits were asked before, see {self.folder} (--restart begins anew)"))
+            tested = len({step.commit for step in kept.steps})
+            report(Note(f"continuing: {tested} commits were tested before, see {self.folder} (--restart starts over)"))
             return kept
         if not walk.lineage.ancestors(walk.lineage.node(walk.bad)) & ~_of(walk, walk.good):
             raise UsageError(
-                f"nothing differs between the ends: none of the {walk.commits} commits changes what is built",
+                f"nothing differs between the ends: none of the {walk.commits} commits changes a file that is built",
                 evidence=f"good: {walk.good}\nbad:  {walk.bad}\ncompared: the files that a build for x86 reads",
                 remedy="name ends further apart",
             )
@@ -177,7 +184,7 @@ class BisectRequest:
             tree=self.tree,
             good=self.good,
             bad=self.bad,
-            wanted=self.wanted.words,
+            wanted=self.wanted.arguments,
             good_commit=walk.good,
             bad_commit=walk.bad,
             roots=walk.roots,
@@ -186,36 +193,39 @@ class BisectRequest:
         )
 
     def _check(self, walk: CommitRange, kept: BisectState) -> None:
-        """
+        """Check that the arguments still name the same commits.
 
-        :raises UsageError: the words name other commits than when the bisection began.
+        :raises UsageError: they name other commits than when the bisection began.
         """
         pairs = (("good", self.good, kept.good_commit, walk.good), ("bad", self.bad, kept.bad_commit, walk.bad))
         moved = [(role, word, was, now) for role, word, was, now in pairs if was != now]
-        strange = [step.commit for step in kept.steps if not walk.lineage.knows(step.commit)]
-        if not moved and strange:
-            what = f"{self.folder / STATE_NAME} is not of this history: it tells of commit {strange[0][:12]}"
-            raise UsageError(what, evidence=f"good: {walk.good}\nbad:  {walk.bad}", remedy="start anew with --restart")
+        unknown = [step.commit for step in kept.steps if not walk.lineage.knows(step.commit)]
+        if not moved and unknown:
+            what = f"{self.folder / STATE_NAME} does not match this history: it names commit {unknown[0][:12]}"
+            raise UsageError(what, evidence=f"good: {walk.good}\nbad:  {walk.bad}", remedy="start over with --restart")
         if not moved:
             return
         role, word, was, now = moved[0]
         raise UsageError(
             f"the tree has moved: --{role} {word or '(by default)'} is not the commit that this bisection began with",
             evidence=f"began with {was}\nis now     {now}\nkept in {self.folder}",
-            remedy=f"to begin anew add --restart; to bisect as before name the commit: --{role} {was[:16]}",
+            remedy=f"start over with --restart, or continue with the old commit: --{role} {was[:16]}",
         )
 
 
 def select(wanted: TraceSelection, suite: Suite, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
-    """The cases that the ends are asked, and whether a target is to be traced.
+    """Return the cases to run on the ends, and a function that returns whether a target is to be traced.
 
-    :raises UsageError: there is no such trait or case.
+    :param wanted: the user's selection.
+    :param suite: the suite of the cases.
+    :param workers: the number of machines in parallel.
+    :raises UsageError: no such trait or case.
     """
     semantics = suite_semantics(suite)
     for name in wanted.traits:
         if name not in semantics.traits:
-            remedy = "harness semantics lists the traits"
-            raise UsageError(f"--trait {name}: there is no such trait{near(name, semantics.traits)}", remedy=remedy)
+            remedy = "list the traits: harness semantics"
+            raise UsageError(f"--trait {name}: no such trait{near(name, semantics.traits)}", remedy=remedy)
     files = _case_files(wanted.files, suite)
     if not wanted.traits and not wanted.cases:
         return Selection(tuple(wanted.files), wanted.expression, workers), lambda target: True
@@ -226,7 +236,8 @@ def select(wanted: TraceSelection, suite: Suite, workers: int) -> tuple[Selectio
         part = current_case_id(name).partition("::")[0]
         found = [path for path in files if part in case_id(path, suite)]
         if not found:
-            raise UsageError(f"--case {name}: no case has this in its id", remedy="harness semantics TRAIT lists cases")
+            remedy = "give a part of a case id; harness semantics TRAIT lists the cases of a trait"
+            raise UsageError(f"--case {name}: no case id contains this", remedy=remedy)
         chosen |= dict.fromkeys(found)
 
     def is_target(target: Target) -> bool:

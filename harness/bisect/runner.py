@@ -1,7 +1,7 @@
-"""Asking one commit: the kernel is built, booted once, and the cases are asked on fresh clones of it.
+"""Test one commit: build the kernel, boot it once, and run cases on fresh clones of the machine.
 
-The way is that of ``harness run`` (``pipeline.py``, ``run.py``), so a step is a run like any other: its run folder is
-kept, below the bisection's, and can be read and compared.
+A step uses the pipeline of ``harness run`` (``pipeline.py``, ``run/one_kernel.py``), so it is a run like any other: its
+run folder is kept in the folder of the bisection and can be read and compared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.store import Store
-from harness.bisect.targets import Target, file_of, files_to_ask, quiet_case, read_cases, read_value
+from harness.bisect.targets import Target, file_of, files_to_run, quiet_case, read_cases, read_value
 from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
@@ -34,15 +34,15 @@ from harness.suite.definition import Suite
 from harness.suite.load import locate
 
 RUNS = "runs"
-"""The folder of the run folders."""
+"""The name of the folder of run folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedRun:
-    """What a kernel answered when it was asked once.
+    """The results of one run of cases on a kernel.
 
-    :param cases: by id.
-    :param runs: the run folders, relative to the bisection's.
+    :param cases: the cases by id.
+    :param runs: the run folders, relative to the folder of the bisection.
     """
 
     cases: Mapping[str, CaseRecord]
@@ -51,12 +51,15 @@ class ObservedRun:
 
 @dataclass(slots=True)
 class CommitRunner:
-    """Asks commits; live, keeps what it has prepared.
+    """Runs cases on commits; keeps the kernels that it has prepared.
 
-    :param options: how kernels are built and booted; the kernel's word is left open.
-    :param selection: the cases that the ends are asked, and how many at once.
-    :param folder: where run folders go.
-    :param command: as it was typed.
+    :param options: how kernels are built and booted; the KERNEL argument is filled in later.
+    :param selection: the cases to run on the ends, and the number of workers.
+    :param semantics: the traits and profiles of the suite.
+    :param store: the store of built kernels.
+    :param folder: the folder of the bisection.
+    :param report: receives progress.
+    :param command: the command as typed.
     """
 
     options: Options
@@ -69,11 +72,13 @@ class CommitRunner:
     _prepared: dict[str, Prepared] = field(default_factory=dict)
 
     def image_of(self, word: str, *, name: str) -> str:
-        """Build and boot a kernel, if need be, and return sha256 of its image.
+        """Build and boot a kernel unless it is prepared, and return the sha256 of its image.
 
-        :param name: what to call it.
-        :raises SeriesError: it does not apply, build or boot. :raises HostError, UsageError: as
-            :func:`harness.pipeline.prepare`.
+        :param word: the KERNEL argument.
+        :param name: the name of the step, for progress.
+        :raises SeriesError: it does not apply, build or boot.
+        :raises HostError: as :func:`harness.pipeline.prepare`.
+        :raises UsageError: as :func:`harness.pipeline.prepare`.
         """
         if word not in self._prepared:
             logs = self.folder / "logs"
@@ -90,8 +95,8 @@ class CommitRunner:
             )
         return self._prepared[word].kernel.image_digest
 
-    def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
-        """Ask an end all cases of the selection, once.
+    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
+        """Run all selected cases on an end, once.
 
         :raises HarnessError: as :meth:`image_of`.
         """
@@ -99,22 +104,27 @@ class CommitRunner:
         run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
         return ObservedRun(read_cases([run], self.options.suite.noise), (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
-        """Ask what shows the targets, so many times, each time on fresh machines.
+    def observe(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
+        """Run the cases that show some targets a number of times, each time on fresh machines.
 
+        :param word: the KERNEL argument.
+        :param targets: the targets to observe.
+        :param times: the number of runs.
+        :param name: the name of the step, for progress.
+        :return: the results of each run.
         :raises HarnessError: as :meth:`image_of`.
-        :raises HostError: the cases could not be asked.
+        :raises HostError: the cases could not be run.
         """
         self.image_of(word, name=name)
-        paths = self._files(files_to_ask(targets))
+        paths = self._files(files_to_run(targets))
         rounds, folder = self._rounds(word, paths, times, name)
         answers = []
         for number, cases in enumerate(rounds):
             runs = [folder] if number == 0 else []
             if left := [target for target in targets if read_value(target, cases) is None]:
-                # The best case has not shown the trait; another one may, or there is none any more.
-                asked = {file_of(case) for case in cases}
-                files = [file for file in files_to_ask(left, every=True) if file not in asked]
+                # The best case has not shown the trait; another case may show it.
+                ran = {file_of(case) for case in cases}
+                files = [file for file in files_to_run(left, every=True) if file not in ran]
                 if files:
                     (more,), other = self._rounds(word, self._files(files), 1, name)
                     cases = {**cases, **more}
@@ -128,7 +138,7 @@ class CommitRunner:
     def _rounds(
         self, word: str, paths: tuple[Path, ...], times: int, name: str
     ) -> tuple[list[Mapping[str, CaseRecord]], str]:
-        """What cases came to each time that they were asked, and the run folder of all."""
+        """Run cases a number of times; return the results of each time, and the run folder of all."""
         selection = replace(self.selection, paths=paths, expression="", rounds=Rounds(times))
         report = Hushed(self.report, name)
         _, folder = self._run(word, selection, name, report)
@@ -140,9 +150,9 @@ class CommitRunner:
     def _run(
         self, word: str, selection: Selection, name: str, report: RunReport, *, is_wide: bool = False
     ) -> tuple[RunRecord, str]:
-        """One run of cases on a kernel that is prepared.
+        """Run cases on a prepared kernel; return the record and the run folder.
 
-        :raises HostError: this host kept a case from being asked.
+        :raises HostError: the host kept a case from being run.
         :raises CaseError: a case file is broken.
         """
         folder = RunFolder.create(self.folder / RUNS, name.replace(" ", "-"), time.time())
@@ -159,26 +169,28 @@ class CommitRunner:
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         if broken := [one.text for one in record.problems if one.kind is not ProblemKind.CONTRADICTION]:
-            raise CaseError("a case file is broken", evidence="\n".join(broken), remedy="mend it, then start again")
+            remedy = "fix it, then run the same command to continue"
+            raise CaseError("a case file is broken", evidence="\n".join(broken), remedy=remedy)
         failed = [case for case in record.cases if case.outcome is Outcome.ERROR]
         if is_wide and 0 < len(failed) < len(record.cases):
-            self.report(Note(f"{name}: {len(failed)} cases could not be asked and are not compared"))
+            self.report(Note(f"{name}: {len(failed)} cases could not be run and are not compared"))
         elif failed:
             error = CaseError if failed[0].fault is Fault.CASE else HostError
             raise error(
-                f"{failed[0].id} could not be asked of {name}",
+                f"{failed[0].id} could not be run on {name}",
                 evidence=failed[0].diff or failed[0].reason,
-                remedy="start it again when that is mended: it goes on where it was",
+                remedy="fix that, then run the same command to continue",
             )
         return record, f"{RUNS}/{folder.path.name}"
 
 
 def find_file(file: str, suite: Suite) -> Path:
-    """Where the file of a case is, by the id that it has in reports.
+    """Return the path of a case file.
 
-    :raises UsageError: it is not there any more.
+    :param file: the id of the file, as reports show it.
+    :raises UsageError: the file no longer exists.
     """
     found = locate(file, suite) or locate(f"/{file}", suite)
     if found is not None and found.is_file():
         return found
-    raise UsageError(f"the case file {file} is not there any more", remedy="bring it back, or start with --restart")
+    raise UsageError(f"the case file {file} no longer exists", remedy="restore it, or start over with --restart")

@@ -1,7 +1,7 @@
-"""What is kept of a bisection: what was asked for, and each step with what was seen. Pure: values in, JSON out.
+"""The state of a bisection: its arguments, and each step with the values that were seen. Pure: values in, JSON out.
 
-All else, where something changed and which commit comes next, follows from it (``evidence.py``), so a bisection that
-was killed goes on where it was, and one that is over can be looked at again.
+Everything else, the changes and the next commit, follows from it (``evidence.py``). A killed bisection therefore
+continues, and the decisions of a finished one can be replayed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 
 
 class Role(StrEnum):
-    """Why a commit was asked."""
+    """Why cases ran on a commit; the values are part of the state file."""
 
     GOOD = "good end"
     BAD = "bad end"
@@ -26,21 +26,26 @@ class Role(StrEnum):
     AGAIN = "asked again"
     CONFIRM = "confirmed"
 
+    @property
+    def label(self) -> str:
+        """The words for people."""
+        return {Role.PARTING: "merge base", Role.AGAIN: "rerun"}.get(self, self.value)
+
 
 class StepStatus(StrEnum):
-    """What came of it."""
+    """The result of a step; the values are part of the state file."""
 
     ASKED = "asked"
-    """The kernel was built and its cases were asked."""
+    """The kernel was built and cases ran on it."""
     SAME_IMAGE = "same image"
-    """Its image is one that was asked before: what that showed, this shows."""
+    """Cases ran on an equal image before, so its values hold."""
     SKIPPED = "skipped"
     """It does not apply, build or boot."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRecord:
-    """A target, with its values at the ends as they were first seen."""
+    """A target with the values that the ends showed first."""
 
     kind: Kind
     name: str
@@ -50,13 +55,18 @@ class TargetRecord:
 
     @property
     def target(self) -> Target:
-        """It, without what was seen."""
+        """The target without values."""
         return Target(self.kind, self.name, self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """What a step was expected to tell of a target: of so many commits so many lie on the older side of it."""
+    """The expected gain of a step for a target.
+
+    :param target: the key of the target.
+    :param candidates: the number of commits that may have made the change.
+    :param below: the number of these on the older side of the step, its commit included.
+    """
 
     target: str
     candidates: int
@@ -73,14 +83,18 @@ class SeenRecord:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step.
+    """One step of a bisection.
 
-    :param commit: by its full hash.
-    :param bits: what it was expected to tell.
-    :param reason: why it was skipped, in one line; or the commit whose image it has.
-    :param image: sha256 of its image; empty when there is none.
-    :param runs: run folders, relative to the bisection's.
-    :param seconds: wall time, the build included.
+    :param commit: the full hash.
+    :param role: why cases ran on it.
+    :param judged: the result.
+    :param bits: the expected information.
+    :param splits: the expected gain for each target.
+    :param reason: why it was skipped, in one line; or the hash of the commit with the same image.
+    :param image: the sha256 of its image; empty if it has none.
+    :param seen: the values that it showed.
+    :param runs: the run folders, relative to the folder of the bisection.
+    :param seconds: the wall time, including the build.
     """
 
     commit: str
@@ -97,7 +111,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A case file, and a digest of what it asks."""
+    """A case file and the digest of its content."""
 
     id: str
     digest: str
@@ -105,19 +119,21 @@ class CaseFile:
 
 @dataclass(frozen=True, slots=True)
 class BisectState:
-    """A bisection.
+    """The state of a bisection.
 
-    :param tree: the KERNEL word of the source.
-    :param good: as typed.
-    :param bad: as typed.
-    :param wanted: what was to be traced and how, as words.
-    :param good_commit: by its full hash.
-    :param roots: where the history begins: the good end, or the commits where the ends part.
-    :param commits: how many lie between.
-    :param profile: what the cases are judged by.
-    :param targets: what is traced; empty until both ends were asked.
-    :param compared: what the ends were compared by.
-    :param files: the case files that the targets rest on.
+    :param tree: the KERNEL argument of the source.
+    :param good: the good end as typed.
+    :param bad: the bad end as typed.
+    :param wanted: the selection of targets and cases, as arguments.
+    :param good_commit: the full hash of the good end.
+    :param bad_commit: the full hash of the bad end.
+    :param roots: the start of the history: the good end, or the merge bases of the ends.
+    :param commits: the number of commits after the roots.
+    :param profile: the profile that judges the cases.
+    :param compared: a description of what was compared at the ends.
+    :param targets: the targets that are traced; empty until cases ran on both ends.
+    :param files: the case files of the targets.
+    :param steps: the steps so far.
     """
 
     tree: str
@@ -137,15 +153,15 @@ class BisectState:
 
 
 def dump_bisect(state: BisectState) -> str:
-    """As JSON."""
+    """Return the state as JSON."""
     return dump_value(state)
 
 
 def load_bisect(text: str, *, source: str) -> BisectState:
-    """Read what :func:`dump_bisect` wrote, in this format or an older one.
+    """Read the text that :func:`dump_bisect` wrote, in this format or an older one.
 
-    :param source: what to call the text in an error.
-    :raises UsageError: it is damaged.
-    :raises NewerFormatError: it was written by a newer harness.
+    :param source: the name of the text in errors.
+    :raises UsageError: the text is damaged.
+    :raises NewerFormatError: a newer harness wrote it.
     """
     return load_value(BisectState, text, RecordFormat(FORMAT_VERSION, upgrade_bisection), source=source)

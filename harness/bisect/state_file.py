@@ -1,4 +1,4 @@
-"""The state of a bisection on disk: read, and held for one process at a time."""
+"""Read the state of a bisection from disk, and lock it for one process at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _LOCK_NAME = ".lock"
 
 
 def load_state(folder: Path) -> BisectState | None:
-    """The state in a folder; None when there is none.
+    """Read the state in a folder; None if there is none.
 
-    :raises UsageError: it is damaged, or of a newer harness.
+    :raises UsageError: the state is damaged.
+    :raises NewerFormatError: a newer harness wrote it.
     """
     file = folder / STATE_NAME
     try:
@@ -28,15 +29,15 @@ def load_state(folder: Path) -> BisectState | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start again with --restart") from None
+        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="start over with --restart") from None
     except NewerFormatError:
         raise
     except UsageError as error:
-        raise UsageError(error.what, evidence=error.evidence, remedy="start again with --restart") from None
+        raise UsageError(error.what, evidence=error.evidence, remedy="start over with --restart") from None
 
 
 def current_state(state: BisectState) -> BisectState:
-    """Return the state with the ids of cases as they are now (:func:`current_case_id`)."""
+    """Return the state with the case ids of today (:func:`current_case_id`)."""
     ids = [*(one.id for one in state.files), *(file for one in state.targets for file in one.files)]
     ids += [one.name for one in state.targets if one.kind is Kind.CASE]
     renamed = {old: new for old in ids if (new := current_case_id(old)) != old}
@@ -72,14 +73,14 @@ def current_state(state: BisectState) -> BisectState:
 
 @contextlib.contextmanager
 def held(folder: Path, *, report: Report) -> Iterator[None]:
-    """The folder for this process alone; another one that is at it is waited for, which is said."""
+    """Lock the folder for this process; report it if another process has to be waited for."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / _LOCK_NAME)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        report(Note(f"waiting for another harness that is at this bisection, {folder}"))
+        report(Note(f"waiting for another harness process that runs this bisection, {folder}"))
         lock.acquire()
     try:
         yield

@@ -1,23 +1,23 @@
-"""Which commit to build next, and how many builds it can take. Pure.
+"""Choose the commit to build next, and bound the number of builds. Pure.
 
-One build observes all targets. Each target has its stretches (``trace.py``); building a node splits each stretch that
-it is in, into what the node is built on and the rest. The node with the most expected information, summed over all
-targets, is built next: every commit of a stretch is as likely as any other to have brought the change, so a node that
-halves the stretch of a target tells one bit of it, and one that halves the stretches of three targets tells three.
+One build observes all targets. Each target has its intervals (``intervals.py``). Building a node splits each interval
+that contains it into the ancestors of the node and the rest. The node with the most expected information, summed over
+all targets, is built next. Every commit of an interval is equally likely to have made the change, so a node that halves
+the interval of a target gives one bit, and a node that halves the intervals of three targets gives three.
 
-How many builds that takes: let N be the nodes that may have brought a change (inert commits
-do not count), c the places where something changed, the history linear, and all targets answered by every build. Then
-all stretches end at the same built nodes: those of two targets are the same or disjoint. A build in one of n nodes
-leaves at most ceil(n / 2) on either side, so after j builds along one line at most ceil(N / 2^j) are left, and at depth
-j at most min(2^j, c) stretches are still looked at. The sum over j < ceil(log2 N), and never more than N - 1, is
-:func:`most_builds`: ceil(log2 N) for one place, about c * log2(N / c) + c for c places.
+The number of builds: let N be the number of nodes that may have made a change (inert commits do not count) and c the
+number of nodes that did; let the history be linear and every build observe all targets. Then all intervals end at the
+same built nodes: those of two targets are equal or disjoint. A build in an interval of n nodes leaves at most
+ceil(n / 2) on either side, so after j builds along one line at most ceil(N / 2^j) are left, and at depth j at most
+min(2^j, c) intervals are still open. The sum over j < ceil(log2 N), at most N - 1, is :func:`most_builds`:
+ceil(log2 N) for one change, about c * log2(N / c) + c for c changes.
 
-No strategy does better by more than that c: tell for nothing in which of c blocks of N / c nodes each change is; a
-build then says something about one block alone, one bit, so c * log2(N / c) builds are needed for the worst case. The
-figure log2(N) + k, k being the targets (:func:`hoped_builds`), is therefore met where targets share their commits, as a
-trait and the cases that show it do, and cannot be promised for k targets that all changed at places of their own.
+No strategy is better by more than that c. Suppose it is known in which of c blocks of N / c nodes each change is. A
+build then gives information about one block only, one bit, so the worst case needs c * log2(N / c) builds. The figure
+log2(N) + k for k targets (:func:`hoped_builds`) is therefore met if targets change in the same commits, as a trait and
+the cases that show it do, and cannot be guaranteed for k targets that change in k different commits.
 
-Each node that cannot be judged adds a build, and so does each merge that leaves no even split.
+Each node that cannot be tested adds a build, and so does each merge without an even split.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ from harness.bisect.intervals import Interval
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a node would do to one target: of so many candidates, so many lie below it (itself included)."""
+    """How a node splits the candidates of one target.
+
+    :param target: the key of the target.
+    :param candidates: the number of nodes that may have made the change.
+    :param below: the number of these that are ancestors of the node, itself included.
+    """
 
     target: str
     candidates: int
@@ -43,7 +48,9 @@ class Split:
 class NextCommit:
     """The node to build next.
 
-    :param bits: what it is expected to tell, summed over the targets.
+    :param node: the node.
+    :param bits: the expected information, summed over the targets.
+    :param splits: how it splits the candidates of each target.
     """
 
     node: int
@@ -52,30 +59,32 @@ class NextCommit:
 
 
 def choose(
-    lineage: Lineage, stretches: Sequence[Interval], *, untestable: int = 0, silent: Mapping[str, int] | None = None
+    lineage: Lineage, intervals: Sequence[Interval], *, untestable: int = 0, silent: Mapping[str, int] | None = None
 ) -> NextCommit | None:
-    """The node that helps the open targets most; the oldest of several that help as much.
+    """Choose the node with the most expected information for the open targets; the oldest of equal ones.
 
-    :param untestable: nodes that do not build or boot.
-    :param silent: by target, nodes that say nothing of it.
-    :return: None when no node can tell anything more.
+    :param lineage: the graph of the history.
+    :param intervals: the intervals of all targets.
+    :param untestable: the set of nodes that do not build or boot.
+    :param silent: by target, the set of nodes that give no verdict on it.
+    :return: None if no node gives more information.
     """
     silent = silent or {}
-    # Targets that changed together have one stretch, which is looked at once.
+    # Targets that changed together have equal intervals, which are processed once.
     groups: dict[tuple[int, int], list[str]] = {}
-    for stretch in stretches:
-        if testable := stretch.testable(untestable | silent.get(stretch.target, 0)):
-            groups.setdefault((stretch.members, testable), []).append(stretch.target)
+    for interval in intervals:
+        if testable := interval.testable(untestable | silent.get(interval.target, 0)):
+            groups.setdefault((interval.members, testable), []).append(interval.target)
     weights = {members: lineage.weights(members) for members in {members for members, _ in groups}}
     bits: dict[int, float] = {}
     for (members, testable), targets in groups.items():
         size, refused = members.bit_count(), tuple(nodes(members & untestable))
         for node in nodes(testable):
-            told = entropy(weights[members][node], size) * _hope(node, refused) * len(targets)
-            bits[node] = bits.get(node, 0.0) + told
+            gain = entropy(weights[members][node], size) * _hope(node, refused) * len(targets)
+            bits[node] = bits.get(node, 0.0) + gain
     if not bits:
         return None
-    # Rounded, so that the order of a sum decides nothing.
+    # Rounded, so that the order of the summands does not matter.
     best = max(bits, key=lambda node: (round(bits[node], 9), -node))
     splits = tuple(
         Split(target, members.bit_count(), weights[members][best])
@@ -87,7 +96,7 @@ def choose(
 
 
 def entropy(part: int, whole: int) -> float:
-    """What is learned, in bits, by asking whether one of ``whole`` is among ``part`` of them."""
+    """Return the information, in bits, of learning whether one of ``whole`` equally likely items is among ``part``."""
     if not 0 < part < whole:
         return 0.0
     share = part / whole
@@ -95,14 +104,15 @@ def entropy(part: int, whole: int) -> float:
 
 
 def hoped_builds(candidates: int, targets: int) -> float:
-    """log2(N) + k: what the builds are held against; see the top of this module for where it cannot be promised."""
+    """Return log2(N) + k, the figure that the builds are compared with; the top of this module explains its limits."""
     return (math.log2(candidates) if candidates else 0.0) + targets
 
 
 def most_builds(candidates: int, changes: int) -> int:
-    """The builds that never are exceeded in a linear history without skips; see the top of this module.
+    """Return an upper bound of the builds in a linear history without skips; see the top of this module.
 
-    :param changes: at how many places something changed.
+    :param candidates: the number of nodes that may have made a change.
+    :param changes: the number of nodes that made one.
     """
     if candidates < 2 or not changes:
         return 0
@@ -111,8 +121,11 @@ def most_builds(candidates: int, changes: int) -> int:
 
 
 def _hope(node: int, refused: Sequence[int]) -> float:
-    """How likely a node can be judged: what breaks a commit often breaks those beside it, so the more have been in
-    vain, the further away the next one is looked for; git-bisect(1), "Bisect skip", does it by chance."""
+    """Estimate the probability that a node can be tested.
+
+    A fault that breaks a commit often breaks its neighbors, so the next node is chosen further away with each failed
+    one. git-bisect(1), "Bisect skip", uses chance for that.
+    """
     if not refused:
         return 1.0
     distance = min(abs(node - one) for one in refused)

@@ -1,6 +1,6 @@
-"""What a run says of the targets of a bisection: of each trait its value, of each case how it ended. Pure.
+"""Read the values of targets from a run: the value of a trait, the outcome of a case. Pure.
 
-A value is what is compared: it holds nothing that differs from run to run.
+Values are compared, so they contain nothing that differs from run to run.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from harness.report.text import elide
 from harness.session.noise import NOISE, Noise
 
 UNSEEN = "not seen"
-"""The value of a trait that no case has shown, though those that show it elsewhere were asked."""
+"""The value of a trait that no case has shown, though the cases that show it on other kernels ran."""
 _VALUE_LENGTH = 200
 
 
 class Kind(StrEnum):
-    """What is traced."""
+    """The kind of a target."""
 
     TRAIT = "trait"
     CASE = "case"
@@ -28,10 +28,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is traced.
+    """A trait or a case that is traced.
 
-    :param name: of the trait; id of the case.
-    :param files: ids of the case files that show it, the best one first.
+    :param kind: trait or case.
+    :param name: the name of the trait or the id of the case.
+    :param files: the ids of the case files that show it, the best one first.
     """
 
     kind: Kind
@@ -40,35 +41,35 @@ class Target:
 
     @property
     def key(self) -> str:
-        """It in two words, unique: ``trait mount_root``, ``case SUITE/views/x.session``."""
+        """A unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``."""
         return f"{self.kind} {self.name}"
 
 
 def read_cases(runs: Sequence[RunRecord], noise: Noise = NOISE) -> dict[str, CaseRecord]:
-    """The cases of runs on one kernel, as :func:`quiet_case` gives them; of one that is in several, the last."""
+    """Return the cases of runs on one kernel without noise; the last run of a case counts."""
     return {case.id: quiet_case(case, noise) for run in runs for case in run.cases}
 
 
 def quiet_case(case: CaseRecord, noise: Noise) -> CaseRecord:
-    """The case with a reason that holds nothing that differs from run to run: what is compared is made of it."""
+    """Return a case with the noise removed from its reason, so that values can be compared."""
     return replace(case, reason=noise.line(case.reason)) if case.reason else case
 
 
 def read_value(target: Target, cases: Mapping[str, CaseRecord]) -> str | None:
-    """The value that the cases show; None when they say nothing of it, as it was not asked or the host failed."""
+    """Return the value of a target; None if no case that shows it has a verdict."""
     if target.kind is Kind.CASE:
         case = cases.get(target.name)
         return None if case is None else case_value(case)
-    asked = [case for case in cases.values() if file_of(case.id) in target.files]
-    values = {seen.value for case in asked for seen in case.sightings if seen.trait == target.name}
+    ran = [case for case in cases.values() if file_of(case.id) in target.files]
+    values = {seen.value for case in ran for seen in case.sightings if seen.trait == target.name}
     if values:
         return " and ".join(sorted(values))
-    files = {file_of(case.id) for case in asked if case.outcome is not Outcome.ERROR}
+    files = {file_of(case.id) for case in ran if case.outcome is not Outcome.ERROR}
     return UNSEEN if files and files >= set(target.files) else None
 
 
 def case_value(case: CaseRecord) -> str | None:
-    """How a case ended, and of one that failed how; None when that says nothing of the kernel."""
+    """Return the outcome of a case, with the reason if it failed; None if it ended with an error of the harness."""
     if case.outcome is Outcome.ERROR:
         return None
     if case.outcome not in FAILED or not case.reason:
@@ -77,14 +78,14 @@ def case_value(case: CaseRecord) -> str | None:
 
 
 def file_of(case_id: str) -> str:
-    """The file of a case, as its id says it."""
+    """Return the file part of a case id."""
     return case_id.partition("::")[0]
 
 
 def find_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> list[Target]:
-    """All that the cases of two kernels can tell apart: each trait that either shows, each case that both were asked.
+    """Return all targets of two kernels: each trait that either shows, each case that ran on both.
 
-    The best file to ask for a trait is one that has shown it on both, and then the quickest.
+    The files of a trait are sorted: those that showed it on both kernels first, then by duration.
     """
     showing: dict[str, dict[str, list[CaseRecord]]] = {}
     for cases in (before, after):
@@ -103,7 +104,7 @@ def find_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecor
 def differing(
     targets: Iterable[Target], before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]
 ) -> list[Target]:
-    """The targets that have another value in one than in the other."""
+    """Return the targets with different values."""
     found = []
     for target in targets:
         values = read_value(target, before), read_value(target, after)
@@ -113,7 +114,7 @@ def differing(
 
 
 def read_others(targets: Iterable[Target], cases: Mapping[str, CaseRecord]) -> dict[Target, str]:
-    """What the cases show besides the targets: a trait that is the same at both ends may be otherwise on the way."""
+    """Return the values of all other targets: one that is equal at both ends may differ in between."""
     known = {target.key for target in targets}
     found = {}
     for target in find_targets(cases, cases):
@@ -123,10 +124,11 @@ def read_others(targets: Iterable[Target], cases: Mapping[str, CaseRecord]) -> d
     return found
 
 
-def files_to_ask(targets: Iterable[Target], *, every: bool = False) -> tuple[str, ...]:
-    """The case files that show these targets, as few as possible.
+def files_to_run(targets: Iterable[Target], *, every: bool = False) -> tuple[str, ...]:
+    """Return the case files that show some targets, as few as possible.
 
-    :param every: all that can show a trait, and not only the best one.
+    :param targets: the targets.
+    :param every: include all files that can show a trait, not only the best one.
     """
     targets = list(targets)
     wanted = dict.fromkeys(file for one in targets if one.kind is Kind.CASE for file in one.files)

@@ -1,4 +1,4 @@
-"""A run judged by comparison with an earlier one, its baseline."""
+"""Judge a run by comparison with an earlier one, its baseline."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LAST = "last"
 
 _EXCUSED = {
     ChangeKind.SAME: "failed in the baseline as well",
-    ChangeKind.OTHERWISE: "failed in the baseline as well, in another way",
+    ChangeKind.OTHERWISE: "failed in the baseline as well, differently",
     ChangeKind.FLAKY: "did not fail in the baseline on the same image: a flake",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What ``--baseline`` asked for.
+    """The baseline that ``--baseline`` names.
 
-    :param word: as typed.
-    :param results: where run folders are.
-    :param found: the run; None for ``last``, which is another run for each kernel.
+    :param word: the argument as typed.
+    :param results: the folder of run folders.
+    :param found: the run; None for ``last``, which names a different run for each kernel.
     """
 
     word: str
@@ -40,48 +40,54 @@ class Baseline:
     found: FoundRun | None
 
     def of(self, kernel: KernelRecord, suite: str = "") -> FoundRun | None:
-        """The run to compare a run of that kernel with; None when there is none of its line yet.
+        """Return the run to compare a run of that kernel with; None if its line has no complete run yet.
 
-        :param suite: the suite of the run, as a record names it: with ``last`` a run of another suite does not serve.
+        :param kernel: the kernel of the new run.
+        :param suite: the suite of the new run, as its record names it; ``last`` skips runs of another suite.
         """
         if self.found is not None:
             return self.found
         line = kernel_line(kernel)
         for folder in self._folders_of(line):
-            with suppress(HarnessError):  # one that cannot be read is no baseline
+            with suppress(HarnessError):  # a run that cannot be read is not a baseline
                 run = load_run(folder)
                 if run.complete and kernel_line(run.kernel) == line and suite in ("", run.suite):
                     return FoundRun(folder, run)
         return None
 
     def _folders_of(self, line: str) -> Iterator[Path]:
-        """The folders of a kernel line, the newest first: as the history tells, which need not read a thousand runs."""
+        """List the run folders of a kernel line, newest first.
+
+        The history knows them without reading every run record.
+        """
         try:
             with opened_history(self.results, say=lambda text: None) as history:
                 history.bring_up_to_date(self.results)
                 runs = [one for one in history.runs() if one.line == line and one.is_complete]
         except HarnessError:
-            # Who looks for a baseline is not stopped by a history that has to be mended.
+            # A damaged history must not stop the search for a baseline.
             yield from (one.folder for one in complete_runs(self.results))
         else:
             yield from (folder for one in reversed(runs) if (folder := self.results / one.folder).is_dir())
 
 
 def find_baseline(word: str, *, results: Path) -> Baseline:
-    """What a word asks for: ``last``, or a run as ``harness diff`` names it.
+    """Find the baseline that an argument names: ``last``, or a run as ``harness diff`` names it.
 
-    :raises UsageError: there is no such run.
+    :param word: the argument of ``--baseline``.
+    :param results: the folder of run folders.
+    :raises UsageError: no such run exists.
     """
     return Baseline(word, results, None if word == LAST else find_run(word, results=results))
 
 
 def judge_by(baseline: FoundRun, run: RunRecord, *, config: str, noise: Noise = NOISE) -> tuple[RunRecord, Comparison]:
-    """The run with what the comparison says of it, and the comparison.
+    """Compare a run with its baseline; return the run with the excuses that follow, and the comparison.
 
-    A case that failed in the baseline too is excused, and so is a flake; :attr:`RunRecord.baseline` keeps the rest.
+    A case that failed in the baseline too is excused, and so is a flake; :attr:`RunRecord.baseline` records the rest.
 
-    :param config: the text of the kernel's configuration; empty when it is not known.
-    :param noise: what differs from run to run in the output of their suite.
+    :param config: the text of the kernel's configuration; empty if unknown.
+    :param noise: the output of the suite that differs from run to run.
     """
     comparison = compare(baseline.run, run, configs=(baseline.config, config), noise=noise)
     changes = {one.id: one.change for one in comparison.cases}

@@ -1,7 +1,7 @@
-"""Ids of cases as they were before there were suites, read as they are now.
+"""Translate ids of cases from before suites existed into the ids of today.
 
-The suite that the old cases became is named in ``cases/suites.toml``; :mod:`harness.results.older_formats` says how an
-id changes.
+``cases/suites.toml`` names the suite that holds the old cases; :mod:`harness.results.older_formats` defines how an id
+changes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from harness.results.older_formats import moved_case_id
 
 
 def current_case_id(old: str) -> str:
-    """Return the id of a case as it is now (:func:`harness.results.older_formats.moved_case_id`)."""
+    """Return the id that a case has today (:func:`harness.results.older_formats.moved_case_id`)."""
     return moved_case_id(old, legacy_name())
 
 
 def current_run(run: RunRecord) -> RunRecord:
-    """Return a run record with the ids of its cases as they are now; one that names its suite stays as it is."""
+    """Return a run record with the case ids of today; a record that names its suite is returned unchanged."""
     if run.suite or not legacy_name():
         return run
     traits = tuple(replace(one, where=_all(one.where)) for one in run.traits)

@@ -1,7 +1,8 @@
-"""Two runs compared: traits, cases, splats of the kernel log, and what differs in kernel and host that may explain it.
+"""Compare two runs: traits, cases, splats of the kernel log, and differences of kernel and host that may explain them.
 
-Pure: two run records in, a :class:`Comparison` out. A change is a regression only when the kernel is the reason: a
-case that failed before is none, nor one whose outcome differs on the same image (a flake), nor one that was not asked.
+Pure: two run records in, a :class:`Comparison` out. A change is a regression only if the kernel is the reason. A case
+that failed before is not a regression, nor a case whose outcome differs on the same image (a flake), nor a case that
+has no verdict in one of the runs.
 """
 
 from __future__ import annotations
@@ -17,35 +18,35 @@ from harness.session.noise import NOISE, Noise
 
 
 class ChangeKind(StrEnum):
-    """How a case, a trait or a splat of one run stands to that of another, worst first."""
+    """The kinds of change of a case, a trait or a splat between two runs, worst first."""
 
     REGRESSED = "regressed"
-    """It was as expected and is not any more."""
+    """As expected in the first run, not in the second."""
     FLAKY = "flaky"
-    """Image, profile and case are the same and the outcome differs, also within one run: no change of the kernel."""
-    OTHERWISE = "fails otherwise"
-    """It failed and fails, in another way."""
+    """The outcome differs while image, profile and case are the same: the kernel did not change."""
+    OTHERWISE = "fails differently"
+    """Failed in both runs, in different ways."""
     KNOWN = "known to fail"
-    """It fails, and a known failure says why."""
+    """Fails in the second run, and a known failure covers that."""
     FIXED = "fixed"
-    """It failed, and is as expected now."""
+    """Failed in the first run, as expected in the second."""
     NEW = "new"
-    """It is asked now and was not (or the splat is there now and was not)."""
+    """Has a verdict (or the splat appears) in the second run only."""
     GONE = "gone"
-    """It was asked and is not any more."""
+    """Has a verdict (or the splat appears) in the first run only."""
     CHANGED = "changed but still allowed"
-    """Another behaviour, which is expected as well."""
+    """The behavior differs, and the new behavior is expected as well."""
     SAME = "same"
-    """Nothing differs but what differs from run to run."""
+    """Nothing differs except noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
     """One case in two runs.
 
-    :param before: its record in the first run, None when it is not there.
-    :param after: in the second.
-    :param diff: the transcripts against each other without noise; empty when nothing but noise differs.
+    :param before: its record in the first run; None if the run does not have the case.
+    :param after: its record in the second run, likewise.
+    :param diff: the diff of the transcripts without noise; empty if only noise differs.
     """
 
     id: str
@@ -56,12 +57,12 @@ class CaseChange:
 
     @property
     def is_edited(self) -> bool:
-        """Whether the case file was changed between the runs, as far as the records tell."""
+        """Whether the case file was changed between the runs, as far as the records show."""
         return self.before is not None and self.after is not None and _is_edited(self.before, self.after)
 
     @property
-    def fails_anew(self) -> bool:
-        """Whether it fails and the first run has no excuse for it: it regressed, or was not asked there."""
+    def is_new_failure(self) -> bool:
+        """Whether it fails and the first run does not excuse it: it regressed, or has no verdict there."""
         failed = self.after is not None and self.after.outcome in FAILED and not self.after.known
         return self.change is ChangeKind.REGRESSED or (self.change is ChangeKind.NEW and failed)
 
@@ -70,10 +71,11 @@ class CaseChange:
 class TraitChange:
     """One trait in two runs.
 
-    :param before: the value seen, empty when none was.
-    :param after: in the second run.
-    :param expected: what the second run's profile says; empty when nothing, or nothing confirmed.
-    :param where: a place that showed the second value.
+    :param before: the value seen in the first run; empty if none was.
+    :param after: the value seen in the second run, likewise.
+    :param expected: the value that the second run's profile expects; empty if it has no confirmed expectation.
+    :param meaning: the trait's meaning, for people.
+    :param where: a step that showed the second value.
     """
 
     trait: str
@@ -87,9 +89,9 @@ class TraitChange:
 
 @dataclass(frozen=True, slots=True)
 class SplatChange:
-    """One splat in two runs.
+    """One splat of the kernel log in two runs.
 
-    :param cases: the ids of the cases that met it, in the run that has it (the second).
+    :param cases: the ids of the cases that met it in the second run, or in the first if only that has it.
     """
 
     fingerprint: str
@@ -101,7 +103,7 @@ class SplatChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs against each other. The records are kept: a report needs nothing else."""
+    """The comparison of two runs; it includes both records, so a report needs nothing else."""
 
     before: RunRecord
     after: RunRecord
@@ -112,15 +114,15 @@ class Comparison:
 
     @property
     def regressions(self) -> tuple[str, ...]:
-        """What regressed, by name: traits, cases, splats."""
+        """Names of the traits, ids of the cases and fingerprints of the splats that regressed."""
         traits = [one.trait for one in self.traits if one.change is ChangeKind.REGRESSED]
         cases = [one.id for one in self.cases if one.change is ChangeKind.REGRESSED]
         return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is ChangeKind.REGRESSED))
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What fails in the second run and is not excused by the first: the regressions, and new cases that fail."""
-        new = [one.id for one in self.cases if one.change is not ChangeKind.REGRESSED and one.fails_anew]
+        """Failures of the second run that the first does not excuse: regressions, and new cases that fail."""
+        new = [one.id for one in self.cases if one.change is not ChangeKind.REGRESSED and one.is_new_failure]
         return (*self.regressions, *new)
 
 
@@ -129,8 +131,8 @@ def compare(
 ) -> Comparison:
     """Compare two runs.
 
-    :param configs: the text of each kernel's configuration; empty where it is not known.
-    :param noise: what differs from run to run in the output of their suite.
+    :param configs: the text of each kernel's configuration; empty if unknown.
+    :param noise: the output of the suite that differs from run to run.
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
     is_same_machine = conditions(before) == conditions(after) and is_known(before.kernel.image_digest)
@@ -145,13 +147,13 @@ def compare(
     )
 
 
-def is_asked(case: CaseRecord | None) -> bool:
-    """Whether the case came to a verdict on the kernel: it is there, was not skipped, and nobody else is at fault."""
+def has_verdict(case: CaseRecord | None) -> bool:
+    """Return whether a case has a verdict on the kernel: it was run, and neither skipped nor ended by an error."""
     return case is not None and case.outcome not in (Outcome.SKIPPED, Outcome.ERROR)
 
 
 def conditions(run: RunRecord) -> tuple[str, ...]:
-    """What makes two runs the same question to the same kernel."""
+    """Return the image, guest and profile of a run; two runs with equal ones test the same kernel the same way."""
     return run.kernel.image_digest, run.guest_image_digest, run.profile
 
 
@@ -170,9 +172,9 @@ def _case_change(
 def _change_of(before: CaseRecord | None, after: CaseRecord | None, is_same_machine: bool, noise: Noise) -> ChangeKind:
     if before is None or after is None:
         return ChangeKind.GONE if after is None else ChangeKind.NEW
-    if not is_asked(after):
-        return ChangeKind.GONE if is_asked(before) else ChangeKind.SAME
-    if not is_asked(before):
+    if not has_verdict(after):
+        return ChangeKind.GONE if has_verdict(before) else ChangeKind.SAME
+    if not has_verdict(before):
         return ChangeKind.KNOWN if after.known else ChangeKind.NEW
     failed, fails = before.outcome in FAILED, after.outcome in FAILED
     if fails and after.known and not (failed and before.known and is_alike(before, after, noise)):
@@ -193,7 +195,7 @@ def _is_edited(before: CaseRecord, after: CaseRecord) -> bool:
 
 
 def is_alike(before: CaseRecord, after: CaseRecord, noise: Noise = NOISE) -> bool:
-    """Whether two results of a case differ by noise at most."""
+    """Return whether two results of a case differ by noise at most."""
     return (
         before.outcome is after.outcome
         and _values(before) == _values(after)
@@ -240,21 +242,24 @@ _CHANGE_OF_TRAIT = {
     (True, False): ChangeKind.FIXED,
     (True, True): ChangeKind.OTHERWISE,
 }
-"""By whether the value was not the expected one in the first run, and in the second."""
+"""The kind of change by whether the value was unexpected in the first run, and in the second."""
 
 
 def _splat_changes(
     olds: Mapping[str, CaseRecord], news: Mapping[str, CaseRecord], is_same_machine: bool
 ) -> Iterator[SplatChange]:
-    """Each splat once. One is the same as before by its fingerprint, or by its kind and title: another compiler
-    changes the frames of a trace and not what the kernel says."""
+    """Yield each splat once.
+
+    Two splats are the same if their fingerprints are equal, or their kinds and titles: another compiler changes the
+    frames of a trace, not the message.
+    """
     before, after = _splats(olds.values()), _splats(news.values())
     titles_before = {(splat.kind, splat.title) for splat, _ in before.values()}
     titles_after = {(splat.kind, splat.title) for splat, _ in after.values()}
     for fingerprint, (splat, cases) in after.items():
         if fingerprint in before or (splat.kind, splat.title) in titles_before:
             change = ChangeKind.SAME
-        elif not any(is_asked(olds.get(one)) for one in cases):
+        elif not any(has_verdict(olds.get(one)) for one in cases):
             change = ChangeKind.NEW
         elif all(news[one].known for one in cases):
             change = ChangeKind.KNOWN
@@ -263,12 +268,12 @@ def _splat_changes(
         yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
     for fingerprint, (splat, cases) in before.items():
         if fingerprint not in after and (splat.kind, splat.title) not in titles_after:
-            change = ChangeKind.FIXED if any(is_asked(news.get(one)) for one in cases) else ChangeKind.GONE
+            change = ChangeKind.FIXED if any(has_verdict(news.get(one)) for one in cases) else ChangeKind.GONE
             yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
 
 
 def _splats(cases: Iterable[CaseRecord]) -> dict[str, tuple[SplatReport, list[str]]]:
-    """Each splat by its fingerprint, with the ids of the cases that met it."""
+    """Return each splat by its fingerprint, with the ids of the cases that met it."""
     found: dict[str, tuple[SplatReport, list[str]]] = {}
     for case in cases:
         for splat in case.splats:

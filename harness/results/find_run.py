@@ -1,10 +1,10 @@
-"""Which run a word names: a run folder, its name in the results folder, ``last``, or one kernel of a joint run.
+"""Find the run that an argument names: a run folder, its name, ``last``, or one kernel of a joint run.
 
 last            the newest complete run
-last~2          the one that is two before it
-last:KERNEL     the newest complete run of that KERNEL word, as it was typed then
+last~2          the complete run two before that one
+last:KERNEL     the newest complete run of that KERNEL argument, as it was typed then
 FOLDER          a run folder, or its name in the results folder
-FOLDER:B        of a run with several kernels, the one that its table calls B; or FOLDER:KERNEL
+FOLDER:B        kernel B of a run with several kernels, as its table names it; or FOLDER:KERNEL
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.results.folder import CONFIG_NAME, LATEST_NAME, RUN_NAME, load_run
 from harness.results.kernel_line import kernel_letters
 
 KERNELS_NAME = "kernels.json"
-"""In the folder of a joint run: the run folder of each kernel, in the order of the table."""
+"""The file in the folder of a joint run that lists the run folder of each kernel, in the order of the table."""
 
 _LAST = re.compile(r"last(?:~([0-9]{1,4}))?(?::(.+))?", re.DOTALL)
 _NAME_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
@@ -31,30 +31,32 @@ _NAME_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run, and where it was found."""
+    """A run and its folder."""
 
     folder: Path
     run: RunRecord
 
     @property
     def name(self) -> str:
-        """What to call it: the name of its folder."""
+        """The name of the run folder."""
         return self.folder.name
 
     @property
     def config(self) -> str:
-        """The text of the kernel's configuration; empty when the folder holds none."""
+        """The text of the kernel's configuration; empty if the folder has none."""
         with suppress(OSError):
             return (self.folder / CONFIG_NAME).read_text(errors="replace")
         return ""
 
 
 def find_runs(words: Sequence[str], *, results: Path) -> tuple[FoundRun, FoundRun]:
-    """The two runs that one or two words name.
+    """Find the two runs that one or two arguments name.
 
-    One word is a joint run of two kernels, or a run that ``last`` is held against.
+    One argument names a joint run of two kernels, or a run that ``last`` is compared with.
 
-    :raises UsageError: a word names no run, or both the same.
+    :param words: the arguments.
+    :param results: the folder of run folders.
+    :raises UsageError: an argument names no run, or both name the same run.
     """
     if len(words) == 1 and (folder := _folder(words[0], results)) is not None and (folder / KERNELS_NAME).exists():
         members = joint_members(folder)
@@ -71,9 +73,11 @@ def find_runs(words: Sequence[str], *, results: Path) -> tuple[FoundRun, FoundRu
 
 
 def find_run(word: str, *, results: Path) -> FoundRun:
-    """The run that a word names, also one that did not finish; see the top of this module for the words.
+    """Find the run that an argument names, finished or not; the top of this module lists the forms.
 
-    :raises UsageError: there is none, or its record is damaged or of a newer format.
+    :param word: the argument.
+    :param results: the folder of run folders.
+    :raises UsageError: no such run exists, or its record is damaged or of a newer format.
     """
     if (folder := _folder(word, results)) is not None:
         return _run_in(folder, word)
@@ -83,14 +87,14 @@ def find_run(word: str, *, results: Path) -> FoundRun:
     if found := _LAST.fullmatch(word):
         return _find_last(int(found[1] or 0), found[2] or "", results=results)
     raise UsageError(
-        f"{word}: there is no such run",
+        f"{word}: no such run",
         evidence=f"looked for a folder of that name, also in {results}",
         remedy=f"name a run folder, e.g. {results}/{LATEST_NAME}, or last",
     )
 
 
 def run_folders(results: Path) -> list[Path]:
-    """The run folders in a results folder, the newest first."""
+    """List the run folders in a results folder, newest first."""
     with suppress(OSError):
         names = [one for one in results.iterdir() if _NAME_BEGINS.match(one.name) and (one / RUN_NAME).exists()]
         return sorted(names, key=lambda one: one.name, reverse=True)
@@ -98,7 +102,7 @@ def run_folders(results: Path) -> list[Path]:
 
 
 def complete_runs(results: Path) -> Iterator[FoundRun]:
-    """The complete runs in a results folder, the newest first; what cannot be read is passed over."""
+    """Yield the complete runs in a results folder, newest first; runs that cannot be read are skipped."""
     for folder in run_folders(results):
         with suppress(HarnessError):
             run = _load(folder)
@@ -107,9 +111,9 @@ def complete_runs(results: Path) -> Iterator[FoundRun]:
 
 
 def joint_members(folder: Path) -> list[Path]:
-    """The run folders of a joint run.
+    """Return the run folders of a joint run.
 
-    :raises UsageError: the file that names them is damaged.
+    :raises UsageError: the file that lists them is damaged.
     """
     file = folder / KERNELS_NAME
     try:
@@ -121,7 +125,7 @@ def joint_members(folder: Path) -> list[Path]:
 
 
 def find_runs_of(word: str, *, results: Path) -> list[FoundRun]:
-    """The run that a word names; of a run of several kernels, each of them.
+    """Find the run that an argument names; for a joint run, the run of each kernel.
 
     :raises UsageError: as :func:`find_run`.
     """
@@ -147,7 +151,7 @@ def _run_in(folder: Path, word: str) -> FoundRun:
 
 def _member(folder: Path, kernel: str, word: str) -> FoundRun:
     if not (folder / KERNELS_NAME).exists():
-        raise UsageError(f"{word}: {folder} is no run of several kernels", remedy=f"name {folder} alone")
+        raise UsageError(f"{word}: {folder} is not a run of several kernels", remedy=f"name {folder} alone")
     members = joint_members(folder)
     for letter, one in zip(kernel_letters(len(members)), members, strict=True):
         if letter == kernel or (one.is_dir() and _load(one).kernel.spec == kernel):
@@ -169,28 +173,28 @@ def _find_last(number: int, kernel: str, *, results: Path) -> FoundRun:
             return found
         left -= 1
     of_kernel = f" of {kernel}" if kernel else ""
-    there = f"{number - left} complete run{'' if number - left == 1 else 's'}{of_kernel}"
+    count = f"{number - left} complete run{'' if number - left == 1 else 's'}{of_kernel}"
     raise UsageError(
-        f"there is no run last{f'~{number}' if number else ''}{of_kernel}",
-        evidence=f"{results} holds {there}",
+        f"no such run: last{f'~{number}' if number else ''}{of_kernel}",
+        evidence=f"{results} holds {count}",
         remedy="run first: harness run",
     )
 
 
 def is_without_kernel(run: RunRecord) -> bool:
-    """Whether no case was asked as there was no kernel: not built, not booted, not fetched."""
+    """Return whether no case was run because the kernel could not be fetched, built or booted."""
     return [case.id for case in run.cases] == [NO_KERNEL_ID]
 
 
 def _load(folder: Path) -> RunRecord:
-    """The run in that folder. Which run is the last is found by reading runs, and it is the one to compare, too.
+    """Read the run in a folder; a cache avoids reading it again after the search for the last run.
 
-    :raises UsageError: it holds none, or a damaged one.
+    :raises UsageError: the folder holds no run, or a damaged one.
     """
     try:
         changed = (folder / RUN_NAME).stat().st_mtime_ns
     except OSError:
-        return load_run(folder)  # which says what is wrong
+        return load_run(folder)  # reports the error
     return _loaded(folder, changed)
 
 

@@ -1,16 +1,16 @@
-"""The run folder, ``results/<time>-<kernel>/``: written as the run goes, valid whenever the run is killed.
+"""Write and read the run folder, ``results/<time>-<kernel>/``; it is valid at any moment the run may be killed.
 
     run.json        the whole record, replaced by rename
     cases.jsonl     one line a case, appended as it ends; removed when run.json is complete
     traits.json     what the kernel does, trait by trait
     kernel.config   the config of the kernel under test
-    build.log       what make said, for a kernel that was built
+    build.log       the output of make, for a kernel that was built
     junit.xml       written last
     cases/...       one folder a case, for its logs, ``actual.session`` and ``diff``
 
-Writing the whole of ``run.json`` at each case end costs the square of their number. So a case is appended to
-``cases.jsonl`` when it ends, and ``run.json`` follows when enough time went by; :func:`load_run` takes both together.
-What SIGKILL can cut is the last line, and such a line is left out.
+Writing the whole of ``run.json`` at the end of each case would cost the square of their number. A case is appended to
+``cases.jsonl`` instead, and ``run.json`` follows when enough time has passed; :func:`load_run` reads both. SIGKILL can
+cut only the last line, and a cut line is ignored.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ _TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"  # sorts by time; no colon, which artifact sto
 
 
 def case_folder_name(case_id: str) -> str:
-    """The folder of a case, relative to the run folder: ``cases/`` and the id, where that is a safe path.
+    """Return the folder of a case, relative to the run folder: ``cases/`` and the id, if that is a safe path.
 
-    Made of letters, digits, ``/`` and ``._+@=,-`` only, at most 220 characters; no two ids have the same one. An id
-    that had to be changed for this (``[v2]``, very long) carries a digest of itself at the end.
+    The name consists of letters, digits, ``/`` and ``._+@=,-``, has at most 220 characters, and is unique for each id.
+    If the id had to be changed (``[v2]``, very long), the name ends with a digest of the id.
     """
-    # The test of a Python case is a folder below its file's; a path that only looks like that is changed.
+    # The folder of a test in a Python file is inside the folder of the file; other paths of that form are changed.
     path = case_id.replace(".py::", ".py/", 1)
     parts = [_UNSAFE.sub("-", part).lstrip(".-")[:_COMPONENT_LENGTH].rstrip(".-") for part in path.split("/")]
     name = "/".join(part for part in parts if part)[:_NAME_LENGTH].rstrip("/")
@@ -73,9 +73,10 @@ def case_folder_name(case_id: str) -> str:
 
 
 class RunFolder:
-    """A run folder that is being written; live, one writer. Workers may make one of the same path for case folders.
+    """A run folder that is being written by one process; workers may open the same path for case folders.
 
-    :param path: the folder, which exists. See :meth:`create`.
+    :param path: the existing folder, see :meth:`create`.
+    :param clock: seconds that only increase.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,11 +87,11 @@ class RunFolder:
 
     @classmethod
     def create(cls, results: Path, kernel_slug: str, started: float) -> RunFolder:
-        """A new folder in ``results``, and ``results/latest`` pointing to it.
+        """Make a new folder in ``results`` and point ``results/latest`` to it.
 
-        :param kernel_slug: what to call the kernel, e.g. its release; made safe and short here.
-        :param started: seconds since the epoch; the folder is named in UTC.
-        :raises UsageError: ``results`` cannot be written.
+        :param kernel_slug: a name of the kernel, e.g. its release; made safe and short here.
+        :param started: seconds since the epoch; the folder name shows it in UTC.
+        :raises UsageError: ``results`` is not writable.
         :raises HostError: the disk is full or failing.
         """
         slug = _UNSAFE.sub("-", kernel_slug)[:_COMPONENT_LENGTH].strip(".-") or "kernel"
@@ -101,10 +102,13 @@ class RunFolder:
 
     @classmethod
     def joint(cls, results: Path, kernels: int, started: float, *, name: str = "") -> RunFolder:
-        """A new folder for what is said of several runs together; it holds no record, so it is never the latest run.
+        """Make a new folder for a report on several runs; it has no run record, so it is never the latest run.
 
-        :param kernels: how many.
-        :param name: what to call them; empty for their number. :raises UsageError, HostError: as :meth:`create`.
+        :param kernels: the number of kernels.
+        :param started: seconds since the epoch; the folder name shows it in UTC.
+        :param name: a name for the folder; empty for the number of kernels.
+        :raises UsageError: ``results`` is not writable.
+        :raises HostError: the disk is full or failing.
         """
         slug = _UNSAFE.sub("-", name)[:_COMPONENT_LENGTH].strip(".-") or f"{kernels}-kernels"
         with _complaints(results):
@@ -112,9 +116,10 @@ class RunFolder:
 
     @classmethod
     def at(cls, path: Path) -> RunFolder:
-        """A folder that is kept from one command to the next, made when it is not there.
+        """Open a folder that is kept from one command to the next; it is made if missing.
 
-        :raises UsageError, HostError: as :meth:`create`.
+        :raises UsageError: the folder is not writable.
+        :raises HostError: the disk is full or failing.
         """
         with _complaints(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -126,7 +131,7 @@ class RunFolder:
         return (self.path / RUN_NAME).exists()
 
     def discard(self) -> None:
-        """Remove a folder that no record was written to; ``results/latest`` points to the run before it again."""
+        """Remove a folder without a record and point ``results/latest`` to the previous run."""
         shutil.rmtree(self.path, ignore_errors=True)
         results = self.path.parent
         with _complaints(results):
@@ -137,13 +142,13 @@ class RunFolder:
                 (results / LATEST_NAME).unlink(missing_ok=True)
 
     def write(self, run: RunRecord) -> None:
-        """Bring the disk up to this record: call it at the start, at each case end and at the end of the run.
+        """Update the files to this record; called at the start, at the end of each case and at the end of the run.
 
-        Cases that are new or changed are on disk when it returns. ``run.json`` and ``traits.json`` follow when the run
-        is complete, or a second after they were last written (later when writing takes long: never more than a
-        twentieth of the time goes into it).
+        New and changed cases are on disk when it returns. ``run.json`` and ``traits.json`` are written when the run is
+        complete, else at most once a second, and less often if writing takes long: at most a twentieth of the time is
+        spent on it.
 
-        :raises UsageError: the folder cannot be written.
+        :raises UsageError: the folder is not writable.
         :raises HostError: the disk is full or failing.
         """
         began = self._clock()
@@ -160,7 +165,7 @@ class RunFolder:
                 (self.path / CASES_NAME).unlink(missing_ok=True)
 
     def write_file(self, name: str, text: str) -> Path:
-        """Write a file of the run folder at once, whole or not at all: ``JUNIT_NAME``, ``CONFIG_NAME``, ...
+        """Write a file of the run folder atomically: ``JUNIT_NAME``, ``CONFIG_NAME``, ...
 
         :return: its path.
         :raises UsageError: as :meth:`write`.
@@ -180,7 +185,7 @@ class RunFolder:
             while lines:
                 lines = lines[os.write(descriptor, lines) :]
         except OSError:
-            # Half a line must not stay before the next one.
+            # A partial line must not precede the next one.
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, size)
             raise
@@ -190,7 +195,7 @@ class RunFolder:
 
 
 def _make_folder(results: Path, name: str, started: float) -> Path:
-    """A folder that was not there before."""
+    """Make a folder with a name that is not in use."""
     moment = datetime.datetime.fromtimestamp(started, datetime.UTC).strftime(_TIME_FORMAT)
     results.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
@@ -202,7 +207,7 @@ def _make_folder(results: Path, name: str, started: float) -> Path:
 
 
 def load_run(folder: Path) -> RunRecord:
-    """The record of the run in that folder, also of one that was killed: then every case that had ended is in it.
+    """Read the record of the run in a folder; the record of a killed run has every case that had ended.
 
     :raises UsageError: the folder holds no run, or a damaged one.
     """
@@ -213,14 +218,14 @@ def load_run(folder: Path) -> RunRecord:
             return current_run(run)
         appended = (folder / CASES_NAME).read_text(encoding="utf-8") if (folder / CASES_NAME).exists() else ""
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run again") from None
+        raise UsageError(f"{file} is damaged", evidence=str(error), remedy="run the cases again: harness run") from None
     except OSError as error:
         raise UsageError(
-            f"{folder} holds no run that can be read",
+            f"{folder} holds no readable run",
             evidence=str(error),
             remedy=f"name a folder of results/ that holds {RUN_NAME}, e.g. results/{LATEST_NAME}",
         ) from None
-    # What comes after the last newline was being written when the run was killed.
+    # Text after the last newline was being written when the run was killed.
     lines = appended.split("\n")[:-1]
     cases = {case.id: case for case in run.cases}
     for number, line in enumerate(lines, start=1):
@@ -230,7 +235,7 @@ def load_run(folder: Path) -> RunRecord:
 
 
 def _traits(run: RunRecord) -> str:
-    """``traits.json``: what is compared when two kernels are."""
+    """Return the text of ``traits.json``, the behavior of the kernel for comparison with another."""
     value = {
         "format_version": _TRAITS_FORMAT,
         "kernel": run.kernel.release,
@@ -243,12 +248,12 @@ def _traits(run: RunRecord) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write the file beside its place and rename it there: a reader sees the old text or the new, whole."""
+    """Replace a file atomically: a reader sees all of the old text or all of the new."""
     write_whole(file, text.encode(errors="backslashreplace"), mode=0o644)
 
 
 def _point(link: Path, target: str) -> None:
-    """Make ``link`` a symbolic link to ``target`` beside it, replacing an older one at once."""
+    """Make ``link`` a symbolic link to its sibling ``target``, replacing an older link atomically."""
     new = link.with_name(f".{link.name}-{target}")
     new.unlink(missing_ok=True)
     new.symlink_to(target)
@@ -272,10 +277,10 @@ def _complaints(folder: Path) -> Iterator[None]:
             ) from None
         if error.errno in (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE):
             raise HostError(
-                f"writing the results in {folder} failed", evidence=str(error), remedy="run again"
+                f"writing the results in {folder} failed", evidence=str(error), remedy="check the disk and retry"
             ) from None
         raise UsageError(
             f"the results folder {folder} cannot be written",
             evidence=str(error),
-            remedy="make it writable, or name a folder that is with --results",
+            remedy="make it writable, or name a writable folder with --results",
         ) from None

@@ -1,7 +1,7 @@
-"""The history of a results folder: an SQLite database, filled from run records, that can be made again from them.
+"""Keep the history of a results folder: an SQLite database that is filled, and can be rebuilt, from run records.
 
-``history.sqlite`` stands in the results folder. Adding a run again replaces what was there, so it is the same however
-often and by whomever it is done.
+The file is ``history.sqlite`` in the results folder. Adding a run replaces its older rows, so adding it repeatedly or
+from several processes gives the same result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.base.errors import HarnessError
 from harness.model.run_record import UNKNOWN, RunRecord
 from harness.results.find_run import is_without_kernel, run_folders
 from harness.results.folder import CASES_NAME, RUN_NAME, load_run
-from harness.results.history_db import begin, connect, prepare, told
+from harness.results.history_db import begin, connect, prepare, sqlite_errors
 from harness.results.kernel_line import kernel_line
 from harness.results.timeline import Entry, RunSummary
 
@@ -24,14 +24,14 @@ _ENTRY = """SELECT run.folder, run.started, run.line, run.release, run.image, ru
     said.said, said.asked, said.failed FROM said JOIN run ON run.id = said.run """
 
 _COLUMNS = "folder, stamp, started, line, spec, release, image, question, complete, asked, failed"
-"""Of a run, in the order in which :func:`_add` gives them."""
+"""The columns of a run, in the order in which :func:`_add` gives their values."""
 
 CASE = "case"
 TRAIT = "trait"
 
 
 class History:
-    """An open history; live. See :func:`opened_history`."""
+    """An open history; see :func:`opened_history`."""
 
     def __init__(self, path: Path, database: sqlite3.Connection, *, say: Callable[[str], None]) -> None:
         self.path = path
@@ -39,16 +39,16 @@ class History:
         self._say = say
 
     def add(self, folder: Path, run: RunRecord) -> None:
-        """Add the run of a folder, or bring what is there of it up to date.
+        """Add the run of a folder, or replace its older rows.
 
-        :raises HostError: another process writes for longer than a minute.
+        :raises HostError: another process keeps the database locked for more than a minute.
         """
         stamp = stamp_of(folder)
         with self._writing():
             _add(self._database, folder.name, stamp, run)
 
     def bring_up_to_date(self, results: Path) -> tuple[str, ...]:
-        """Add what the results folder holds and the history does not; a line for each run that cannot be read."""
+        """Add the runs of the results folder that are missing or changed; return a line for each unreadable run."""
         known = dict(self._rows("SELECT folder, stamp FROM run"))
         complaints = []
         missing = [one for one in reversed(run_folders(results)) if known.get(one.name) != stamp_of(one)]
@@ -65,14 +65,19 @@ class History:
         return tuple(complaints)
 
     def entries(self, kind: str, name: str) -> tuple[Entry, ...]:
-        """All that is known of a case (:data:`CASE`) or trait (:data:`TRAIT`), the oldest first."""
+        """Return all entries of a case or a trait, oldest first.
+
+        :param kind: :data:`CASE` or :data:`TRAIT`.
+        :param name: the id of the case or the name of the trait.
+        """
         where = "JOIN name ON name.id = said.name WHERE name.kind = ? AND name.text = ? ORDER BY run.started"
         return tuple(Entry(*row) for row in self._rows(_ENTRY + where, kind, name))
 
     def newest(self, lines: Sequence[str], runs: int) -> dict[tuple[str, str], list[Entry]]:
-        """What the newest runs of some kernel lines said of every case and trait, by kind and name.
+        """Return the entries of the newest runs of some kernel lines, by kind and name.
 
-        :param runs: how many runs of each line.
+        :param lines: the kernel lines.
+        :param runs: the number of runs of each line.
         """
         found: dict[tuple[str, str], list[Entry]] = {}
         for line in lines:
@@ -85,11 +90,11 @@ class History:
         return found
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """All cases or traits."""
+        """Return the ids of all cases or the names of all traits, sorted."""
         return tuple(text for (text,) in self._rows("SELECT text FROM name WHERE kind = ? ORDER BY text", kind))
 
     def runs(self) -> tuple[RunSummary, ...]:
-        """All runs, the oldest first."""
+        """Return all runs, oldest first."""
         columns = "folder, started, line, spec, release, image, complete, asked, failed"
         rows = self._rows(f"SELECT {columns} FROM run ORDER BY started, folder")
         return tuple(
@@ -98,13 +103,13 @@ class History:
         )
 
     def failing_in(self, folder: str) -> tuple[str, ...]:
-        """The cases that failed in that run."""
+        """Return the ids of the cases that failed in the run of a folder."""
         query = """SELECT name.text FROM said JOIN run ON run.id = said.run JOIN name ON name.id = said.name
             WHERE run.folder = ? AND said.failed > 0 AND name.kind = ? ORDER BY name.text"""
         return tuple(text for (text,) in self._rows(query, folder, CASE))
 
     def flakes(self) -> tuple[tuple[str, int, int], ...]:
-        """The cases that sometimes failed on one image: id, how many times they failed, of how many, on such images."""
+        """Return the flaky cases: id, number of failures and number of runs on the images where it sometimes failed."""
         query = """SELECT name.text, sum(failed), sum(asked) FROM (
                 SELECT said.name AS case_, sum(said.failed) AS failed, sum(said.asked) AS asked
                 FROM said JOIN run ON run.id = said.run
@@ -116,12 +121,12 @@ class History:
         return tuple((text, failed, asked) for text, failed, asked in self._rows(query, UNKNOWN))
 
     def _rows(self, query: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
-        with told(self.path):
+        with sqlite_errors(self.path):
             return self._database.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with told(self.path):
+        with sqlite_errors(self.path):
             begin(self._database, self.path, self._say)
             try:
                 yield
@@ -133,29 +138,32 @@ class History:
 
 @contextlib.contextmanager
 def opened_history(results: Path, *, say: Callable[[str], None]) -> Iterator[History]:
-    """The history of a results folder, made when there is none.
+    """Open the history of a results folder; it is made if missing.
 
-    :param say: told what is waited for.
-    :raises UsageError: it cannot be written, or is of a newer harness.
-    :raises HostError: it is damaged or locked.
+    :param say: receives a line when another process is waited for.
+    :raises UsageError: the file is not writable, or was written by a newer harness.
+    :raises HostError: the file is damaged or locked.
     """
     path = results / HISTORY_NAME
-    with told(path), contextlib.closing(connect(path)) as database:
+    with sqlite_errors(path), contextlib.closing(connect(path)) as database:
         prepare(database, path, say)
         yield History(path, database, say=say)
 
 
 def rebuild(results: Path, *, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Make the history again from the run folders; the old file is kept beside, as ``history.sqlite.old``.
+    """Rebuild the history from the run folders; the old file is kept as ``history.sqlite.old``.
 
-    Runs whose folders are gone are taken over from the old one, where that can still be read.
+    Runs whose folders are gone are copied from the old file, if it can still be read.
 
-    :return: what the user should know, one line each. :raises UsageError, HostError: as :func:`opened_history`.
+    :param say: receives a line when another process is waited for.
+    :return: notes for the user, one line each.
+    :raises UsageError: the file is not writable, or was written by a newer harness.
+    :raises HostError: the file is damaged or locked.
     """
     path, old = results / HISTORY_NAME, results / f"{HISTORY_NAME}.old"
     new = results / f".{HISTORY_NAME}.new"
     notes: list[str] = []
-    with told(path):
+    with sqlite_errors(path):
         new.unlink(missing_ok=True)
         with contextlib.closing(connect(new)) as database:
             prepare(database, new, say)
@@ -172,9 +180,9 @@ def rebuild(results: Path, *, say: Callable[[str], None]) -> tuple[str, ...]:
 
 
 def flake_rates(results: Path) -> dict[str, str]:
-    """How often each flaky case failed on the images on which it is flaky, in words, by case id.
+    """Return a sentence by case id: how often each flaky case failed on the images on which it is flaky.
 
-    Nothing when the history cannot be read: it only adds to what is told.
+    Empty if the history cannot be read: a report does without it.
     """
     try:
         with opened_history(results, say=lambda text: None) as history:
@@ -185,7 +193,7 @@ def flake_rates(results: Path) -> dict[str, str]:
 
 
 def stamp_of(folder: Path) -> str:
-    """What changes when a run folder's record does."""
+    """Return a text that changes whenever the record of a run folder changes."""
     parts = []
     for name in (RUN_NAME, CASES_NAME):
         with contextlib.suppress(FileNotFoundError):
@@ -225,11 +233,11 @@ def _add(database: sqlite3.Connection, folder: str, stamp: str, run: RunRecord) 
 
 
 def _take_over(database: sqlite3.Connection, old: Path) -> Sequence[str]:
-    """Copy the runs whose folders are gone from an old history, if that can be read."""
+    """Copy the runs whose folders are gone from an old history, if it can be read; return notes for the user."""
     try:
         database.execute("ATTACH ? AS old", (str(old),))
         (version,) = database.execute("PRAGMA old.user_version").fetchone()
-        # Before version 2 no id of a case named its suite.
+        # Before version 2, ids of cases did not name the suite.
         case = "CASE old.name.kind WHEN 'case' THEN current_case_id(old.name.text) ELSE old.name.text END"
         text = case if version < 2 else "old.name.text"
         database.execute("BEGIN IMMEDIATE")
@@ -254,5 +262,5 @@ def _take_over(database: sqlite3.Connection, old: Path) -> Sequence[str]:
     except sqlite3.DatabaseError as error:
         if database.in_transaction:
             database.execute("ROLLBACK")
-        return [f"the old history cannot be read ({error}); runs whose folders are gone are lost from the new one"]
-    return [f"{taken} runs whose folders are gone were taken over"] if taken > 0 else []
+        return [f"the old history cannot be read ({error}); the new one has no runs whose folders are gone"]
+    return [f"copied {taken} runs whose folders are gone"] if taken > 0 else []

@@ -1,7 +1,8 @@
-"""The file of the history: an SQLite database with several writers, its tables, and what can be wrong with it.
+"""Open the database file of the history: connection, tables, locks and errors.
 
-Writers wait for each other (``BEGIN IMMEDIATE``, a busy time-out); the journal is SQLite's usual one and not WAL, which
-needs memory shared between its users and so fails on network file systems (sqlite.org/wal.html, "Disadvantages").
+Several processes may write; they wait for each other (``BEGIN IMMEDIATE``, a busy time-out). The journal is SQLite's
+default and not WAL: WAL needs shared memory, so it fails on network file systems (sqlite.org/wal.html,
+"Disadvantages").
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from harness.results.case_ids import current_case_id
 
 SCHEMA_VERSION = 2
 _WITHOUT_SUITES = 1
-"""The version whose ids of cases do not name a suite."""
+"""The schema version whose case ids do not name a suite."""
 QUIET_SECONDS = 1.0
-"""How long another writer is waited for without a word."""
+"""How long to wait for another writer before that is reported."""
 WAIT_SECONDS = 60.0
-"""How long it is waited for at most."""
+"""How long to wait for another writer at most."""
 
 
 _SCHEMA = """
@@ -37,18 +38,19 @@ CREATE INDEX said_failed ON said (name) WHERE failed > 0;
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, made when there is none; nothing is begun."""
+    """Open the file, made if missing; no transaction is begun."""
     database = sqlite3.connect(path, timeout=QUIET_SECONDS, isolation_level=None)
     database.create_function("current_case_id", 1, current_case_id, deterministic=True)
-    # What is lost with the host's power can be made again.
+    # Data that is lost when the host loses power can be rebuilt.
     database.execute("PRAGMA synchronous = NORMAL")
     return database
 
 
 def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) -> None:
-    """Make the tables, unless they are there.
+    """Create the tables, or upgrade those of an older version.
 
-    :raises UsageError: they are of a newer harness.
+    :param say: receives a line when another process is waited for.
+    :raises UsageError: the tables were written by a newer harness.
     """
     if _version(database) == SCHEMA_VERSION:
         return
@@ -56,7 +58,7 @@ def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]
     version = _version(database)
     if version == 0:
         if database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-            raise _damaged(path, "it holds tables of something else")
+            raise _damaged(path, "it holds tables of another program")
         for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
             database.execute(statement)
     elif version == _WITHOUT_SUITES:
@@ -69,7 +71,7 @@ def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]
     if version > SCHEMA_VERSION:
         raise UsageError(
             f"{path} is of history format {version}, and this harness reads up to format {SCHEMA_VERSION}",
-            remedy="use the harness that wrote it, or make it again from the run folders: harness history --rebuild",
+            remedy="use the harness that wrote it, or rebuild it from the run folders: harness history --rebuild",
         )
 
 
@@ -79,43 +81,46 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def begin(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) -> None:
-    """Begin to write, when no other process does."""
+    """Begin a write transaction; wait for another process that writes."""
     try:
         database.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
-        say(f"waiting for another process that writes {path}")
+        say(f"waiting for another process to finish writing {path}")
         database.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
         database.execute("BEGIN IMMEDIATE")
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn what SQLite complains of into errors that say who must act.
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of SQLite into errors of the harness.
 
-    :raises UsageError: the file cannot be written.
-    :raises HostError: it is locked or damaged, or the disk is full.
+    :raises UsageError: the file is not writable.
+    :raises HostError: the file is locked or damaged, or the disk is full.
     """
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code
-        said = str(error)
+        evidence = str(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            what = f"another process has written {path} for more than {WAIT_SECONDS:.0f} s"
-            raise HostError(what, evidence=said, remedy="wait for it, or end it, and run: harness history") from None
+            what = f"{path} has been locked by another process for more than {WAIT_SECONDS:.0f} s"
+            remedy = "wait for that process or stop it, then run: harness history"
+            raise HostError(what, evidence=evidence, remedy=remedy) from None
         if code == sqlite3.SQLITE_FULL:
-            raise HostError(f"no space left for {path}", evidence=said, remedy="free some space") from None
+            raise HostError(
+                f"no space left for {path}", evidence=evidence, remedy="free some disk space and retry"
+            ) from None
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             raise UsageError(
-                f"{path} cannot be written", evidence=said, remedy="make it and its folder writable"
+                f"{path} cannot be written", evidence=evidence, remedy="make it and its folder writable"
             ) from None
-        raise _damaged(path, said) from None
+        raise _damaged(path, evidence) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written", evidence=str(error), remedy="make its folder writable") from None
 
 
 def _damaged(path: Path, evidence: str) -> HostError:
-    remedy = "make it again from the run folders: harness history --rebuild"
-    return HostError(f"{path} is damaged, or no history", evidence=evidence, remedy=remedy)
+    remedy = "rebuild it from the run folders: harness history --rebuild"
+    return HostError(f"{path} is damaged, or not a history", evidence=evidence, remedy=remedy)

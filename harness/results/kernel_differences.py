@@ -1,4 +1,4 @@
-"""In what two runs differ besides their results: kernel, build, configuration, host. It may explain a change. Pure."""
+"""Find differences of kernel, build, configuration and host between two runs that may explain a change. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.model.run_record import BuildRecord, RunRecord
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A fact that the two runs do not share, and that may explain what changed."""
+    """A fact that differs between two runs and may explain a change."""
 
     fact: str
     before: str
@@ -25,7 +25,7 @@ _OF_THE_COMPILER = re.compile(
 
 
 def _series(build: BuildRecord) -> str:
-    """Title and version of a series; the title alone where no version is known."""
+    """Return title and version of a series; the title alone if the version is unknown."""
     return f"{build.series} v{build.series_version}" if build.series_version else build.series
 
 
@@ -52,14 +52,14 @@ _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
 
 
 def kernel_facts(run: RunRecord) -> list[tuple[str, str]]:
-    """What there is to say of a run's kernel, build and host, fact by fact; what is not known is left out."""
-    return [(fact, said) for fact, read in _FACTS if (said := read(run))]
+    """List the known facts of a run's kernel, build and host: name and text."""
+    return [(fact, text) for fact, read in _FACTS if (text := read(run))]
 
 
 def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str, str]) -> Iterator[Difference]:
-    """What the two runs do not share, the kernels first, then option by option, warnings of the compiler last.
+    """Yield the facts that differ between two runs: kernels first, then options, compiler warnings last.
 
-    :param configs: the text of each kernel's configuration; empty where it is not known.
+    :param configs: the text of each kernel's configuration; empty if unknown.
     """
     for fact, read in _FACTS:
         was, now = read(before), read(after)
@@ -74,7 +74,7 @@ def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str,
 
 
 def _config_differences(before: RunRecord, after: RunRecord, configs: tuple[str, str]) -> Iterator[Difference]:
-    """Option by option where both texts are there; else that the digests differ."""
+    """Yield each option that differs, or the digests if one of the texts is unknown."""
     if all(configs):
         was, now = map(config_options, configs)
         for name in sorted({*was, *now}):
@@ -85,9 +85,10 @@ def _config_differences(before: RunRecord, after: RunRecord, configs: tuple[str,
 
 
 def config_options(text: str) -> dict[str, str]:
-    """The options of a ``.config`` with their values; those that are not set are left out.
+    """Read the options of a ``.config`` with their values; options that are not set are left out.
 
-    What the configuration says of the compiler (``CONFIG_CC_VERSION_TEXT``, ...) is told by the compiler's name.
+    Options that describe the compiler (``CONFIG_CC_VERSION_TEXT``, ...) are left out: the name of the compiler is a
+    fact of its own.
     """
     pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name: value for name, _, value in pairs if not _OF_THE_COMPILER.match(name)}

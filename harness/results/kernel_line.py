@@ -1,4 +1,4 @@
-"""The line that a kernel belongs to: builds of one line are compared over time. Pure."""
+"""Name the line that a kernel belongs to; builds of one line are compared over time. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.model.run_record import KernelRecord
 
 
 def kernel_line(kernel: KernelRecord) -> str:
-    """What a kernel and its predecessors share: where it comes from, the series on it, and major and minor release.
+    """Return the line of a kernel: its origin, the series applied to it, and major and minor release.
 
-    ``deb 6.1``, ``linux-source-6.1 + mm: a title 6.1``, ``/home/u/linux 6.6``: without the version of a package,
-    the revision of a tree, and the version of a series.
+    For example ``deb 6.1``, ``linux-source-6.1 + mm: a title 6.1``, ``/home/u/linux 6.6``. The version of a package,
+    the revision of a tree and the version of a series are not part of it.
     """
     build = kernel.build
     if build.commit:
@@ -28,6 +28,6 @@ def kernel_line(kernel: KernelRecord) -> str:
 
 
 def kernel_letters(number: int) -> list[str]:
-    """A, B, ... Z, AA, AB, ...: short names, as a KERNEL word can be long."""
+    """Return A, B, ... Z, AA, AB, ...: short names for kernels, as a KERNEL argument can be long."""
     single = string.ascii_uppercase
     return [single[at] if at < len(single) else single[at // 26 - 1] + single[at % 26] for at in range(number)]

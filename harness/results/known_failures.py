@@ -1,15 +1,15 @@
-"""Known failures: what is expected to fail for now, each with a reason, a link and a day on which that ends.
+"""Read known failures: expected failures, each with a reason, a link and an expiry date.
 
-Pure: text in, frozen values out. An entry names a case, or a trait whose value differs; what it covers is shown as
-known and fails no run. One that has expired fails every run by name, and one that did not fail is told, so that the
-file never holds more than is true.
+Pure: text in, frozen values out. An entry names a case, or a trait whose value differs. A failure that an entry covers
+is shown as known and does not fail the run. An expired entry fails every run, and an entry whose case did not fail is
+reported, so that the file does not go stale.
 
     [[known]]
     case = "SUITE/views/x.session"
     reason = "mountinfo shows the wrong root since 6.12"
     link = "https://lore.kernel.org/..."
     expires = 2027-03-01
-    outcome = "mismatch"              # may be left out: any failure is known then
+    outcome = "mismatch"              # optional; without it any failure is known
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from harness.semantics.traits import Semantics
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """One entry.
+    """One entry of the file.
 
-    :param case: id of a case; empty when it is a trait.
-    :param trait: name of a trait; empty when it is a case.
+    :param case: id of a case; empty if the entry is about a trait.
+    :param trait: name of a trait; empty if the entry is about a case.
     :param reason: why it fails.
-    :param link: where that is discussed.
-    :param expires: the last day on which it holds.
-    :param outcome: the only outcome that is known; None for any.
-    :param value: the only value of the trait that is known; empty for any.
+    :param link: a discussion of the failure.
+    :param expires: the last day on which the entry is valid.
+    :param outcome: the outcome that the entry covers; None for any failure.
+    :param value: the value of the trait that the entry covers; empty for any value.
     """
 
     case: str
@@ -50,22 +50,22 @@ class KnownFailure:
 
     @property
     def name(self) -> str:
-        """What it is about."""
+        """The id of the case or the name of the trait."""
         return self.case or self.trait
 
     @property
     def note(self) -> KnownNote:
-        """The entry as a run record has it."""
+        """The entry in the form of a run record."""
         return KnownNote(self.trait, self.reason, self.link, self.expires)
 
     def __str__(self) -> str:
-        """The entry without what it is about: ``known until 2027-03-01: why (https://...)``."""
+        """Return the entry without its name: ``known until 2027-03-01: why (https://...)``."""
         return str(replace(self.note, trait=""))
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFailures:
-    """The entries of a file, on a certain day.
+    """The entries of a file on a given day.
 
     :param path: the file, as errors name it.
     :param today: the day of the run, UTC.
@@ -77,12 +77,12 @@ class KnownFailures:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """One for each entry that has expired."""
+        """A problem for each expired entry."""
         return tuple(
             Problem(
                 ProblemKind.EXPIRED,
                 f"{self.path}: the known failure of {one.name} expired on {one.expires}\n{one.reason} ({one.link})\n"
-                "What to do: fix it, or remove the entry, or give it a later day if the reason still holds",
+                "What to do: fix it, remove the entry, or set a later date in expires if the reason still holds",
             )
             for one in self.entries
             if one.expires < self.today
@@ -93,9 +93,9 @@ class KnownFailures:
         return tuple(one for one in self.entries if one.expires >= self.today)
 
     def marked(self, case: CaseRecord, profile: Profile) -> CaseRecord:
-        """The case with the reason why it is known to fail, if it failed and is.
+        """Return the case, marked with the entries that cover its failure, if any do.
 
-        An entry of a trait covers a case that failed for nothing but values of such traits.
+        An entry for a trait covers a case that failed only because of values of such traits.
         """
         if case.outcome not in FAILED:
             return case
@@ -109,7 +109,7 @@ class KnownFailures:
         return case
 
     def marked_traits(self, traits: Iterable[TraitRecord]) -> tuple[TraitRecord, ...]:
-        """The traits, with the reason why one is known to differ from what is expected, if it does and is."""
+        """Return the traits, each marked with the entry that covers its unexpected value, if one does."""
         return tuple(
             replace(trait, known=str(known))
             if trait.seen
@@ -120,22 +120,22 @@ class KnownFailures:
         )
 
     def idle(self, cases: Sequence[CaseRecord], traits: Sequence[TraitRecord], *, whole: bool) -> tuple[str, ...]:
-        """A line for each entry that did not fail in a run.
+        """Return a line for each entry that no failure of a run needs.
 
-        :param cases: those of the run.
-        :param traits: those of the run.
-        :param whole: whether all cases were asked: an entry that names none of them is told then, too.
+        :param cases: the cases of the run.
+        :param traits: the traits of the run.
+        :param whole: whether all cases were run; entries for cases that do not exist are reported then, too.
         """
         outcomes = {case.id: case.outcome for case in cases}
         seen = {trait.trait: trait for trait in traits}
         lines = []
         for one in self._valid:
             if one.case and outcomes.get(one.case) is Outcome.MATCH:
-                lines.append(f"{self.path}: {one.case} is a known failure and did not fail; take the entry out")
+                lines.append(f"{self.path}: {one.case} is a known failure but did not fail; remove the entry")
             elif one.case and whole and one.case not in outcomes:
-                lines.append(f"{self.path}: {one.case} is a known failure and no case of this run")
+                lines.append(f"{self.path}: {one.case} is a known failure but not a case of this run")
             elif one.trait in seen and seen[one.trait].seen and not seen[one.trait].known:
-                lines.append(f"{self.path}: {one.trait} is known to differ and did not; take the entry out")
+                lines.append(f"{self.path}: {one.trait} is known to differ but did not; remove the entry")
         return tuple(lines)
 
     def _covering(self, trait: str, value: str) -> KnownFailure | None:
@@ -145,20 +145,22 @@ class KnownFailures:
 def load_known(text: str, *, path: str, today: datetime.date, semantics: Semantics) -> KnownFailures:
     """Read a file of known failures.
 
-    :param path: what to call it in errors.
+    :param text: the content of the file.
+    :param path: the name of the file in errors.
     :param today: the day of the run, UTC.
-    :raises CaseError: with file and key: not TOML, an unknown or missing key, a trait, value or outcome that there is
-        not, an entry that is there twice.
+    :param semantics: the traits and values that entries may name.
+    :raises CaseError: the file is not TOML, has an unknown or missing key, names an unknown trait, value or outcome, or
+        has an entry twice; the message names file and key.
     """
     try:
         top = Table(tomllib.loads(text), path=path, kind=CaseError)
     except tomllib.TOMLDecodeError as error:
-        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from None
+        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="fix that line") from None
     entries: list[KnownFailure] = []
     for table in top.table_list("known") if "known" in top.names() else ():
         one = _read(table, semantics)
         if any(_key(one) == _key(other) for other in entries):
-            raise table.error(f"{one.name} is there twice", remedy="join the two")
+            raise table.error(f"{one.name} has two entries", remedy="merge them into one")
         entries.append(one)
         table.close()
     top.close()
@@ -168,7 +170,7 @@ def load_known(text: str, *, path: str, today: datetime.date, semantics: Semanti
 def _read(table: Table, semantics: Semantics) -> KnownFailure:
     given = [key for key in ("case", "trait") if key in table.names()]
     if len(given) != 1:
-        raise table.error("an entry names a case or a trait, one of them", remedy='write case = "..." or trait = "..."')
+        raise table.error("an entry names either a case or a trait", remedy='write case = "..." or trait = "..."')
     name = table.text(given[0])
     value = table.text("value") if "value" in table.names() and given == ["trait"] else ""
     outcome = table.text("outcome") if "outcome" in table.names() and given == ["case"] else ""
@@ -178,7 +180,7 @@ def _read(table: Table, semantics: Semantics) -> KnownFailure:
         if complaint:
             raise table.error(complaint, remedy="name a trait of the suite's semantics.toml and one of its values")
     if outcome and outcome not in list(FAILED):
-        raise table.error(f"{outcome} is no way to fail", remedy=f"one of {', '.join(sorted(FAILED))}")
+        raise table.error(f"{outcome} is not a failure outcome", remedy=f"write one of {', '.join(sorted(FAILED))}")
     return KnownFailure(
         case=name if given == ["case"] else "",
         trait=name if given == ["trait"] else "",
@@ -191,7 +193,7 @@ def _read(table: Table, semantics: Semantics) -> KnownFailure:
 
 
 def _known(case: CaseRecord, entries: Iterable[KnownFailure]) -> CaseRecord:
-    """The case as one that is known to fail: the entries, and the same in one line."""
+    """Return the case marked as known to fail, with the entries as records and in one line."""
     notes = tuple(dict.fromkeys(one.note for one in entries))
     return replace(case, known="; ".join(map(str, notes)), known_failures=notes)
 
@@ -201,7 +203,7 @@ def _key(one: KnownFailure) -> tuple[str, str, Outcome | None, str]:
 
 
 def _denied(case: CaseRecord, profile: Profile) -> list[tuple[str, str]]:
-    """The values that the case showed and a confirmed expectation denies."""
+    """Return the traits and values that the case showed and that contradict a confirmed expectation."""
     expected = profile.expectations
     return [
         (one.trait, one.value)

@@ -1,8 +1,8 @@
-"""Runs of one kernel joined: the shards of one run, and what was asked again later. Pure.
+"""Merge runs of one kernel: the shards of one run, and later reruns. Pure.
 
-No case is lost and none is there twice. Of a case that several runs asked, the newest answer counts. What an older run
-had seen stays told: where kernel, guest image, profile and text of the case are the same, as one more time that it was
-asked (:attr:`CaseRecord.tries`), so another outcome makes it flaky; else as a note.
+Every case appears once. If several runs ran a case, the newest result counts. An older result is kept as one more try
+(:attr:`CaseRecord.tries`) if kernel, guest image, profile and text of the case are the same, so a different outcome
+makes the case flaky; otherwise it is kept as a note.
 """
 
 from __future__ import annotations
@@ -36,33 +36,35 @@ class NamedRun:
 
 
 def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
-    """One record of several, in whatever order they are given.
+    """Merge several runs into one record; their order does not matter.
 
-    The folders of its cases are relative to the folder that holds the run folders. A run that is given twice, also as a
-    copy in another place, counts once. An unfinished run whose cases were all asked again by a run that finished is
-    made whole by it. Traits and nearest profiles are found anew from the cases that count.
+    The folders of its cases are relative to the parent of the run folders. A run that is given twice, also as a copy of
+    its folder, counts once. An unfinished run counts as complete if later complete runs ran all of its cases. Traits
+    and nearest profiles are computed from the cases that count.
 
-    :raises UsageError: they are not of one kernel, or were not judged by one profile.
+    :param named: the runs with the names of their folders.
+    :param semantics: the traits and profiles of the suite.
+    :raises UsageError: the runs are of several kernels, or were judged by several profiles.
     """
     distinct = {one.run: one for one in reversed(named)}
     ordered = sorted(distinct.values(), key=lambda one: (one.run.started, one.name))
     _require_one_kernel(ordered)
     newest = ordered[-1]
     cases: dict[str, CaseRecord] = {}
-    asked: dict[str, NamedRun] = {}
-    notes = [f"joined of {len(ordered)} runs: {', '.join(one.name for one in ordered)}"]
+    newest_run: dict[str, NamedRun] = {}
+    notes = [f"merged from {len(ordered)} runs: {', '.join(one.name for one in ordered)}"]
     for one in ordered:
         for case in {case.id: case for case in one.run.cases}.values():
             now = replace(case, folder=f"{one.name}/{case.folder}" if case.folder else "")
             before = cases.get(case.id)
             if before is not None:
-                now, note = _asked_again(before, now, asked[case.id], one)
+                now, note = _with_rerun(before, now, newest_run[case.id], one)
                 notes += [note] if note else []
             if now is not before:
-                asked[case.id] = one
+                newest_run[case.id] = one
             cases[case.id] = now
     if any(one.run.baseline.run for one in ordered):
-        notes.append("what the runs came to against their baselines is not joined; harness diff tells it")
+        notes.append("comparisons of the runs with their baselines are not merged; run harness diff")
     sightings = [sighting for case in cases.values() for sighting in case.sightings]
     gathered = gather(semantics, sightings)
     problems = [found for one in ordered for found in one.run.problems if found.kind is not ProblemKind.CONTRADICTION]
@@ -86,30 +88,32 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
 
 
 def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
-    """
+    """Check that the runs may be merged.
 
-    :raises UsageError: the runs are of several kernels or profiles, or of one that nobody can tell.
+    :raises UsageError: the runs are of several kernels or profiles, or of an unknown kernel.
     """
     if len(ordered) < 2:
         return
     images = {one.run.kernel.image_digest for one in ordered}
     if len(images) > 1 or not all(map(is_known, images)):
-        told = (f"{one.name}: {one.run.kernel.spec}, image {one.run.kernel.image_digest[:12]}" for one in ordered)
+        images_of_runs = (
+            f"{one.name}: {one.run.kernel.spec}, image {one.run.kernel.image_digest[:12]}" for one in ordered
+        )
         raise UsageError(
-            "these runs are not of one kernel, so they cannot be joined",
-            evidence="\n".join(told),
-            remedy="name runs of the same image; without --merge they are shown beside each other",
+            "cannot merge these runs: they are not of one kernel",
+            evidence="\n".join(images_of_runs),
+            remedy="name runs of the same image, or leave out --merge to show them side by side",
         )
     if len({one.run.profile for one in ordered}) > 1:
         raise UsageError(
-            "these runs were judged by different profiles, so they cannot be joined",
+            "cannot merge these runs: they were judged by different profiles",
             evidence="\n".join(f"{one.name}: {one.run.profile}" for one in ordered),
-            remedy="run again with one --profile",
+            remedy="run the cases again with one --profile",
         )
 
 
-def _asked_again(before: CaseRecord, now: CaseRecord, earlier: NamedRun, later: NamedRun) -> tuple[CaseRecord, str]:
-    """The newer record with what the older one adds to it, and a note where the two do not agree."""
+def _with_rerun(before: CaseRecord, now: CaseRecord, earlier: NamedRun, later: NamedRun) -> tuple[CaseRecord, str]:
+    """Return the newer record with the older one as a try, and a note if the outcomes differ."""
     is_same_guest = earlier.run.guest_image_digest == later.run.guest_image_digest
     if is_same_guest and before.digest == now.digest:
         counts = _counts(before) + _counts(now)
@@ -117,7 +121,7 @@ def _asked_again(before: CaseRecord, now: CaseRecord, earlier: NamedRun, later: 
         joined = replace(now, tries=tries)
         why = "on the same image: a flake" if joined.is_flaky else "on the same image"
     else:
-        joined, why = now, "asked otherwise: " + ("the case file" if is_same_guest else "the guest image") + " differs"
+        joined, why = now, ("the case file" if is_same_guest else "the guest image") + " differs"
     if before.outcome is now.outcome:
         return joined, ""
     return joined, f"{now.id}: {before.outcome} in {earlier.name}, {now.outcome} in {later.name}, {why}"
@@ -128,13 +132,13 @@ def _counts(case: CaseRecord) -> Counter[Outcome]:
 
 
 def _is_whole(ordered: Sequence[NamedRun]) -> bool:
-    """Whether nothing is missing: each run finished, or all its cases were asked by later ones that did."""
-    asked: set[str] = set()
+    """Return whether each run finished, or later complete runs ran all of its cases."""
+    finished: set[str] = set()
     for one in reversed(ordered):
         ids = {case.id for case in one.run.cases}
         if one.run.complete:
-            asked |= ids
-        elif not ids or ids - asked:
+            finished |= ids
+        elif not ids or ids - finished:
             return False
     return True
 
@@ -142,7 +146,7 @@ def _is_whole(ordered: Sequence[NamedRun]) -> bool:
 def _traits(
     ordered: Sequence[NamedRun], seen: Mapping[str, str], where: Mapping[str, tuple[str, ...]]
 ) -> tuple[TraitRecord, ...]:
-    """Each trait that a run has, as its newest record tells of it, with what the cases that count have seen."""
+    """Return the newest record of each trait, with the value that the cases that count have shown."""
     newest = {trait.trait: trait for one in ordered for trait in one.run.traits}
     known = {(trait.trait, trait.seen): trait.known for one in ordered for trait in one.run.traits if trait.known}
     return tuple(

@@ -1,8 +1,8 @@
-"""The reader of older formats: tables of JSON as older versions wrote them, made into those of today. Pure.
+"""Upgrade JSON tables of older formats to those of today. Pure.
 
-Only this module may match sentences that an older version wrote. What today decides anything is a field of its own;
-where an old record has only the sentence, the field is filled from that sentence here. A table that is damaged passes
-as it is: reading it into a record reports what is wrong with it.
+Only this module may match sentences that an older version wrote. Today every fact has its own field; if an old record
+has only a sentence, the field is filled from it here. A damaged table is returned unchanged: reading it into a record
+reports the error.
 
 =======  ==========================================================================================================
 run 1    ``problems`` are texts; a case has no ``known_failures``; a kernel has no ``came_from``
@@ -28,18 +28,18 @@ _FILES = "the files of "
 
 
 def moved_case_id(old: str, suite: str, *, separator: str = "/") -> str:
-    """Return the id of a case of before there were suites as it is now: ``cases/x.session`` is ``SUITE/x.session``.
+    """Return the id that a case from before suites existed has today: ``cases/x.session`` is ``SUITE/x.session``.
 
-    :param old: an id; one that does not start with ``cases/`` stays as it is.
-    :param suite: the name of the suite that the old cases became; empty when they are of none.
-    :param separator: what stands between the parts, where that is not ``/``.
+    :param old: an id; it is returned unchanged if it does not start with ``cases/``.
+    :param suite: the name of the suite that holds the old cases; empty if no suite does.
+    :param separator: the character between the parts of the id.
     """
     prefix = f"{_OLD_FOLDER}{separator}"
     return f"{suite}{separator}{old.removeprefix(prefix)}" if suite and old.startswith(prefix) else old
 
 
 def upgrade_run(table: Table) -> Table:
-    """Return a run record of any format in the newest one."""
+    """Return the table of a run record in the newest format."""
     if table.get("format_version") != 1:
         return table
     kernel = table.get("kernel")
@@ -53,7 +53,7 @@ def upgrade_run(table: Table) -> Table:
 
 
 def upgrade_case(table: Table) -> Table:
-    """Return a case record of any format in the newest one; it has no number of its own."""
+    """Return the table of a case record in the newest format; it has no format number of its own."""
     known = table.get("known")
     if "known_failures" in table or not isinstance(known, str):
         return table
@@ -61,7 +61,7 @@ def upgrade_case(table: Table) -> Table:
 
 
 def upgrade_series(table: Table) -> Table:
-    """Return a series record of any format in the newest one."""
+    """Return the table of a series record in the newest format."""
     if table.get("format_version") != 1:
         return table
     base, _, below = str(table.get("base", "")).partition(" + ")
@@ -76,12 +76,12 @@ def upgrade_series(table: Table) -> Table:
 
 
 def upgrade_bisection(table: Table) -> Table:
-    """Return the state of a bisection of any format in the newest one."""
+    """Return the table of a bisection's state in the newest format."""
     return table
 
 
 def _each(table: Table, key: str, kind: type, change: Callable[..., Table]) -> Table:
-    """The list under a key with each of its elements changed; nothing when it is no list of that kind."""
+    """Return the key with its list, each element changed; an empty table if the value is not a list of that kind."""
     values = table.get(key)
     if not isinstance(values, list) or not all(isinstance(one, kind) for one in values):
         return {}
@@ -94,7 +94,7 @@ def _problem(text: str) -> Table:
 
 
 def _known_failures(text: str) -> list[Table]:
-    """The entries of a text such as ``known until 2027-03-01: why (https://...); pinning known until ...``."""
+    """Split a text into its entries, e.g. ``known until 2027-03-01: why (https://...); pinning known until ...``."""
     found = list(_KNOWN.finditer(text))
     ends = [one.start() for one in found[1:]] + [len(text)]
     entries: list[Table] = []

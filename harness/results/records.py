@@ -1,4 +1,4 @@
-"""Read the records of runs and series that are on disk, in the newest format or an older one. Pure."""
+"""Read the records of runs and series, in the newest format or an older one. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _SERIES = RecordFormat(series_record.FORMAT_VERSION, upgrade_series, name="serie
 def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
     """Read the record that :func:`~harness.model.run_record.dump_run` wrote.
 
-    :param source: what to call the text in an error, e.g. the path of the file.
+    :param text: the record as JSON.
+    :param source: the name of the text in errors, e.g. the path of the file.
     :raises UsageError: the text is damaged.
-    :raises NewerFormatError: it is of a newer format.
+    :raises NewerFormatError: a newer harness wrote it.
     """
     return load_value(RunRecord, text, _RUN, source=source)
 
@@ -25,7 +26,8 @@ def load_run_record(text: str, *, source: str = "the run record") -> RunRecord:
 def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
     """Read the case that :func:`~harness.model.run_record.dumps_case` wrote.
 
-    :param source: what to call the line in an error.
+    :param line: the record as JSON.
+    :param source: the name of the line in errors.
     :raises UsageError: the line is damaged.
     """
     value = parse_json(line, source)
@@ -36,8 +38,9 @@ def loads_case(line: str, *, source: str = "the case record") -> CaseRecord:
 def load_series(text: str, *, source: str) -> SeriesRecord:
     """Read the record that :func:`~harness.model.series_record.dump_series` wrote.
 
-    :param source: what to call the text in an error.
+    :param text: the record as JSON.
+    :param source: the name of the text in errors.
     :raises UsageError: the text is damaged.
-    :raises NewerFormatError: it is of a newer format.
+    :raises NewerFormatError: a newer harness wrote it.
     """
     return load_value(SeriesRecord, text, _SERIES, source=source)

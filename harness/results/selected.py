@@ -1,4 +1,4 @@
-"""What a report is made of: the runs that words name, each by itself or joined, with the places of their logs."""
+"""Select the runs of a report, each by itself or merged, with the folders of their logs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from harness.semantics.traits import Semantics
 class Reported:
     """One column of a report.
 
-    :param name: what to call the run; another one for each of a report.
-    :param config: the text of the kernel's configuration; empty when it is not known.
-    :param folders: by the first part of :attr:`CaseRecord.folder`, where it is; for a run by itself the folder is that
-        of the run, under the name "".
+    :param name: the name of the run, unique in a report.
+    :param run: the record of the run.
+    :param config: the text of the kernel's configuration; empty if unknown.
+    :param folders: the run folder by the first part of :attr:`CaseRecord.folder`; a run that is not merged has one
+        folder, under the name "".
     """
 
     name: str
@@ -28,37 +29,42 @@ class Reported:
     config: str
     folders: Mapping[str, Path]
 
-    def place(self, case: CaseRecord) -> Path | None:
-        """The folder of a case's logs; None when there is none, or it would be outside of the run."""
+    def log_folder(self, case: CaseRecord) -> Path | None:
+        """Return the folder of a case's logs; None if it has none, or if the path leads out of the run folder."""
         if not case.folder:
             return None
         base, inside = self.folders.get(""), case.folder
         if base is None:
             first, _, inside = case.folder.partition("/")
             base = self.folders.get(first)
-        # A record from elsewhere must not make a report read other files of this machine.
+        # A record from another host must not make a report read other files of this host.
         if base is None or inside.startswith("/") or ".." in inside.split("/"):
             return None
         return base / inside
 
 
 def find_reported(words: Sequence[str], *, results: Path) -> tuple[Reported, ...]:
-    """The runs that words name, beside each other; none is there twice.
+    """Find the runs of a report; each appears once.
 
-    :raises UsageError: a word names no run, or one that is damaged or of a newer format.
+    :param words: the arguments that name runs, see :mod:`harness.results.find_run`.
+    :param results: the folder of run folders.
+    :raises UsageError: an argument names no run, or a run that is damaged or of a newer format.
     """
     found, names = _distinct(words, results)
     return tuple(Reported(name, one.run, one.config, {"": one.folder}) for name, one in zip(names, found, strict=True))
 
 
 def find_merged(words: Sequence[str], *, results: Path, semantics: Semantics) -> tuple[Reported, ...]:
-    """The same, joined into one.
+    """Find the runs of a report and merge them into one.
 
-    :raises UsageError: as :func:`find_reported`, or they are not of one kernel.
+    :param words: the arguments that name runs, see :mod:`harness.results.find_run`.
+    :param results: the folder of run folders.
+    :param semantics: the traits and profiles of the suite.
+    :raises UsageError: as :func:`find_reported`, or the runs are not of one kernel.
     """
     found, names = _distinct(words, results)
     if not found:
-        raise UsageError("there is nothing to join", remedy="name the runs: harness report --merge RUN RUN")
+        raise UsageError("no runs to merge", remedy="name the runs: harness report --merge RUN RUN")
     named = [NamedRun(name, one.run) for name, one in zip(names, found, strict=True)]
     joined = merge_runs(named, semantics=semantics)
     newest = max(found, key=lambda one: one.run.started)
@@ -68,7 +74,7 @@ def find_merged(words: Sequence[str], *, results: Path, semantics: Semantics) ->
 
 
 def _distinct(words: Sequence[str], results: Path) -> tuple[list[FoundRun], list[str]]:
-    """Each run once, and a name for each: runs of two machines may have begun in the same second."""
+    """Return each run once and a unique name for each: runs of two hosts may have begun in the same second."""
     found = {one.folder.resolve(): one for word in words for one in find_runs_of(word, results=results)}
     names: list[str] = []
     for one in found.values():

@@ -1,8 +1,8 @@
-"""What was seen of each trait on kernels that were booted: ``seen.toml`` of a suite, learned from run records.
+"""Keep the values that booted kernels showed of each trait: ``seen.toml`` of a suite, learned from run records.
 
-Pure: text or run records in, values or text out. The file is committed, so that coverage and stories need no results.
-Of each kernel the newest sighting of a trait counts: what a series showed before it was mended is no longer so.
-Learning the same run twice changes nothing, and the order of the runs does not count.
+Pure: text or run records in, values or text out. The file is committed, so that coverage and stories need no run
+folders. The newest sighting of a trait counts for each kernel: an older one may be from before a series was fixed.
+Learning a run twice changes nothing, and the order of the runs does not matter.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _LINE_LENGTH = 120
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sighting:
-    """One kernel on which a value was seen.
+    """A kernel that showed a value.
 
     :param kernel: its name, see :func:`kernel_name`.
     :param image: the first digits of the sha256 of the kernel image.
-    :param at: when the run began, UTC, as ``2026-11-22T04:31:05Z``.
+    :param at: the start of the run, UTC, as ``2026-11-22T04:31:05Z``.
     """
 
     kernel: str
@@ -50,18 +50,18 @@ class Sighting:
 
     @property
     def date(self) -> str:
-        """The day."""
+        """The day of the run, UTC."""
         return self.at[:10]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """For each trait, for each value, the kernels that showed it, sorted by name."""
+    """The kernels that showed each value of each trait, sorted by name."""
 
     values: Mapping[str, Mapping[str, tuple[Sighting, ...]]]
 
     def of(self, trait: str) -> Mapping[str, tuple[Sighting, ...]]:
-        """The values of one trait; empty when none was seen."""
+        """Return the sightings of one trait by value; empty if none was seen."""
         return self.values.get(trait, {})
 
     @property
@@ -74,7 +74,7 @@ NOTHING = Seen(MappingProxyType({}))
 
 
 def merge(*parts: Seen) -> Seen:
-    """All sightings together: of each trait and kernel the newest."""
+    """Merge sightings; the newest of each trait and kernel counts."""
     newest: dict[tuple[str, str], tuple[str, str, str]] = {}
     for part in parts:
         for trait, values in part.values.items():
@@ -89,7 +89,7 @@ def merge(*parts: Seen) -> Seen:
 
 
 def _sorted(values: Mapping[str, Mapping[str, Sequence[Sighting]]]) -> Seen:
-    """In one order, whatever came first."""
+    """Return the sightings in an order that depends on nothing else."""
     return Seen(
         {
             trait: {value: tuple(sorted(where)) for value, where in sorted(found.items())}
@@ -99,34 +99,34 @@ def _sorted(values: Mapping[str, Mapping[str, Sequence[Sighting]]]) -> Seen:
 
 
 def why_not(run: RunRecord) -> str:
-    """Why a run teaches nothing of its kernel; empty when it does.
+    """Return why sightings of a run cannot be trusted; empty if they can.
 
-    A trait on which cases contradict each other is not learned, and spoils no other.
+    A trait on which cases contradict each other is not learned, but does not keep other traits from being learned.
     """
     if not run.complete:
         return "it did not finish"
     if not (is_known(run.kernel.release) and is_known(run.kernel.image_digest)):
-        return "its kernel did not come up"
+        return "its kernel did not boot"
     for problem in run.problems:
         if problem.kind is not ProblemKind.CONTRADICTION:
             return f"it has a problem: {problem.text.splitlines()[0]}"
     for case in run.cases:
         if case.outcome is Outcome.ERROR:
-            return f"{case.id} is an error: {case.reason}"
+            return f"{case.id} ended with an error: {case.reason}"
     return ""
 
 
 def learn(run: RunRecord) -> Seen:
-    """What a run has seen; ask :func:`why_not` first."""
+    """Return the sightings of a run; check :func:`why_not` first."""
     at = datetime.datetime.fromtimestamp(run.started, datetime.UTC).strftime(_TIME)
     sighting = Sighting(kernel_name(run), run.kernel.image_digest[:IMAGE_DIGITS], at)
     return Seen({trait.trait: {trait.seen: (sighting,)} for trait in run.traits if trait.seen})
 
 
 def kernel_name(run: RunRecord) -> str:
-    """What a kernel is called: a shipped series by its name, one with another series by what was typed, else a release.
+    """Return the name of a kernel: a shipped series' name, the argument for any other series, else the release.
 
-    Of a path that was typed the last part counts, as in the names of run folders.
+    A path is shortened to its last part, as in the names of run folders.
     """
     if run.kernel.spec.startswith(_SERIES):
         return run.kernel.spec.removeprefix(_SERIES)
@@ -134,21 +134,25 @@ def kernel_name(run: RunRecord) -> str:
 
 
 def parse_seen(text: str, *, path: str) -> Seen:
-    """Read what :func:`render_seen` wrote.
+    """Read the text that :func:`render_seen` wrote.
 
-    :raises CaseError: it is something else; the message names file and key.
+    :param path: the name of the file in errors.
+    :raises CaseError: the text is damaged; the message names file and key.
     """
     try:
         top = Table(tomllib.loads(text), path=path, kind=CaseError)
     except tomllib.TOMLDecodeError as error:
-        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="take back the last change") from error
+        raise CaseError(
+            f"{path} is not TOML", evidence=str(error), remedy=f"undo the last edit: git checkout {path}"
+        ) from error
     runs = {name: _read_sighting(table, name) for name, table in top.table("kernel").tables()}
     values: dict[str, dict[str, list[Sighting]]] = {}
     for trait, table in top.table("trait").tables():
         for value in table.names():
             names = table.texts(value)
-            if strange := [name for name in names if name not in runs]:
-                raise table.error(f"{value} names {strange[0]}, which is not in [kernel]", remedy="learn its run again")
+            if unknown := [name for name in names if name not in runs]:
+                what = f"{value} names {unknown[0]}, which is not in [kernel]"
+                raise table.error(what, remedy="learn its run again: harness semantics --learn RUN")
             values.setdefault(trait, {})[value] = [runs[name] for name in names]
     for trait, table in top.table("older").tables():
         for value in table.names():
@@ -165,9 +169,9 @@ def _read_sighting(table: Table, kernel: str) -> Sighting:
 
 
 def render_seen(seen: Seen) -> str:
-    """The file's text: sorted, so that it depends on nothing but what was seen.
+    """Return the text of the file; it is sorted, so equal sightings give equal texts.
 
-    Of the runs of one image only the newest is told.
+    Only the newest run of an image is listed.
     """
     usual = _usual_images(seen)
     kernels = [f"{_quoted(name)} = {_run(one)}\n" for name, one in sorted(usual.items())]
@@ -187,7 +191,7 @@ def render_seen(seen: Seen) -> str:
 
 
 def _usual_images(seen: Seen) -> dict[str, Sighting]:
-    """For each kernel the image that showed the most, of equals the newest, as its newest sighting."""
+    """Return the newest sighting of each kernel's main image: the one with most sightings, then the newest."""
     every = [one for values in seen.values.values() for where in values.values() for one in where]
     count = Counter((one.kernel, one.image) for one in every)
     newest = {(one.kernel, one.image): one for one in sorted(every, key=lambda one: one.at)}
@@ -198,7 +202,7 @@ def _usual_images(seen: Seen) -> dict[str, Sighting]:
 
 
 def _section(name: str, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """A table of lists; nothing when there is none. A list that is too long for a line has a line for each item."""
+    """Yield a table of lists, if any; a list that does not fit a line has a line for each item."""
     if values:
         yield f"\n[{name}]\n"
     for value, items in sorted(values.items()):
@@ -214,7 +218,7 @@ def _run(one: Sighting, *, named: bool = False) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string; a kernel names itself and its series as it likes."""
+    """Return a TOML basic string; the release of a kernel and the name of a series may have any characters."""
     escaped = "".join(
         character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08X}"
         for character in text
@@ -223,7 +227,7 @@ def _quoted(text: str) -> str:
 
 
 def known(semantics: Semantics, seen: Seen) -> Seen:
-    """The same without the traits and values that there are no more."""
+    """Return the sightings without traits and values that the semantics no longer have."""
     kept = {
         trait: {value: where for value, where in values.items() if not semantics.complaint(trait, value)}
         for trait, values in seen.values.items()

@@ -1,7 +1,7 @@
-"""How a case or a trait went over the builds of a kernel line: what came when, for how long, how often. Pure.
+"""Trace a case or a trait over the builds of a kernel line: when it changed, for how long and how often. Pure.
 
-A build is one image asked one question: the same image, guest, profile and text of the case. What differs within a
-build is no change of the kernel but a flake.
+A build is one image under one test: the same image, guest, profile and text of the case. A difference within a build
+is a flake, not a change of the kernel.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ NOT_ASKED = "·"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one run said of one case or trait.
+    """The result of one case or trait in one run.
 
-    :param run: name of the run folder.
+    :param run: the name of the run folder.
     :param started: seconds since the epoch.
     :param line: the kernel line.
-    :param release: of the kernel.
-    :param image: digest of the kernel image.
-    :param question: what else was the same: guest image, profile, text of the case.
-    :param said: the outcome of the case, or the value of the trait; empty when it was not seen.
-    :param asked: how many times it was asked and came to a verdict.
-    :param failed: how many of these it failed.
+    :param release: the release of the kernel.
+    :param image: the digest of the kernel image.
+    :param question: the other conditions of a build: guest image, profile, text of the case.
+    :param said: the outcome of the case, or the value of the trait; empty if it was not seen.
+    :param asked: the number of times it was run and got a verdict.
+    :param failed: the number of these that failed.
     """
 
     run: str
@@ -44,10 +44,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run as the history keeps it.
+    """One run as the history records it.
 
-    :param asked: how many cases came to a verdict,
-    :param failed: failed.
+    :param asked: the number of cases with a verdict.
+    :param failed: the number of these that failed.
     """
 
     folder: str
@@ -62,48 +62,48 @@ class RunSummary:
 
 
 class BuildState(StrEnum):
-    """What a build came to."""
+    """The result of a build."""
 
     GOOD = "good"
     BAD = "bad"
     FLAKY = "flaky"
-    UNKNOWN = "not asked"
+    UNKNOWN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One build and all runs of it, in their order."""
+    """One build and all of its runs, oldest first."""
 
     entries: tuple[Entry, ...]
 
     @property
     def first(self) -> Entry:
-        """Its first run."""
+        """The first run."""
         return self.entries[0]
 
     @property
     def last(self) -> Entry:
-        """Its newest run."""
+        """The newest run."""
         return self.entries[-1]
 
     @property
     def asked(self) -> int:
-        """How many times it was asked."""
+        """The number of times it was run and got a verdict."""
         return sum(one.asked for one in self.entries)
 
     @property
     def failed(self) -> int:
-        """How many times it failed."""
+        """The number of times it failed."""
         return sum(one.failed for one in self.entries)
 
     @property
     def values(self) -> tuple[str, ...]:
-        """What its runs said, each once."""
+        """The distinct outcomes or values of its runs."""
         return tuple(dict.fromkeys(one.said for one in self.entries if one.said))
 
     @property
     def state(self) -> BuildState:
-        """Good, bad, or sometimes this and sometimes that."""
+        """Good, bad, flaky (both), or unknown if it was not run."""
         if not self.asked:
             return BuildState.UNKNOWN
         if 0 < self.failed < self.asked:
@@ -113,19 +113,19 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One case or trait on one kernel line, build by build, the oldest first."""
+    """One case or trait on one kernel line, build by build, oldest first."""
 
     line: str
     builds: tuple[Build, ...]
 
     @property
     def asked_builds(self) -> tuple[Build, ...]:
-        """Those that it was asked of."""
+        """The builds on which it was run."""
         return tuple(one for one in self.builds if one.state is not BuildState.UNKNOWN)
 
     @property
     def stretch(self) -> tuple[Build, ...]:
-        """The newest builds that came to the same as the last one; a flaky build ends no bad stretch."""
+        """The newest consecutive builds in the state of the last one; a flaky build does not end a bad stretch."""
         builds = self.asked_builds
         if not builds:
             return ()
@@ -141,13 +141,13 @@ class Timeline:
 
     @property
     def first_bad(self) -> Build | None:
-        """The first build of the stretch that is still bad; None when the newest is not bad."""
+        """The first build of the current bad stretch; None if the newest build is not bad."""
         stretch = self.stretch
         return stretch[0] if stretch and stretch[0].state is BuildState.BAD else None
 
     @property
     def times_broken(self) -> int:
-        """How often it went from good to bad (or was bad from the start)."""
+        """The number of times it went from good to bad, or was bad from the start."""
         states = [one.state for one in self.asked_builds if one.state is not BuildState.FLAKY]
         return sum(
             now is BuildState.BAD and before is not BuildState.BAD
@@ -156,12 +156,12 @@ class Timeline:
 
     @property
     def flakes(self) -> tuple[Build, ...]:
-        """The builds that sometimes failed."""
+        """The builds on which it failed only sometimes."""
         return tuple(one for one in self.builds if one.state is BuildState.FLAKY)
 
     @property
     def value_changes(self) -> tuple[Build, ...]:
-        """The builds of which another value was said than of the one before, the first one with it."""
+        """The builds with another value than the one before, and the first build with a value."""
         changes: list[Build] = []
         for one in self.builds:
             if one.values and (not changes or one.values != changes[-1].values):
@@ -170,11 +170,11 @@ class Timeline:
 
 
 def timelines(entries: Iterable[Entry]) -> tuple[Timeline, ...]:
-    """The entries as timelines, one a kernel line; the line that was run last comes last."""
+    """Group entries into timelines, one for each kernel line; the line that was run last comes last."""
     lines: dict[str, dict[tuple[str, str], list[Entry]]] = {}
     newest: dict[str, float] = {}
     for one in sorted(entries, key=lambda entry: (entry.started, entry.run)):
-        # An image that nobody could read may be another one each time.
+        # An image without a known digest may differ from run to run.
         image = one.image if is_known(one.image) else one.run
         lines.setdefault(one.line, {}).setdefault((image, one.question), []).append(one)
         newest[one.line] = one.started
@@ -185,23 +185,23 @@ def timelines(entries: Iterable[Entry]) -> tuple[Timeline, ...]:
 
 
 def spark(rates: Sequence[float | None]) -> str:
-    """A sparkline: each number from 0 to 1 as a bar, None as a dot."""
+    """Return a sparkline: each number from 0 to 1 as a bar, None as a dot."""
     return "".join(NOT_ASKED if rate is None else _SPARKS[_height(rate)] for rate in rates)
 
 
 def _height(rate: float) -> int:
-    """The bar of a rate; only 0 has the lowest and only 1 the highest."""
+    """Return the index of a rate's bar; only 0 has the lowest bar and only 1 the highest."""
     if rate <= 0 or rate >= 1:
         return 0 if rate <= 0 else len(_SPARKS) - 1
     return min(len(_SPARKS) - 2, max(1, round(rate * (len(_SPARKS) - 1))))
 
 
 def rate_of(build: Build) -> float | None:
-    """How often a build failed, from 0 to 1; None when it was not asked."""
+    """Return the share of failures of a build, from 0 to 1; None if it was not run."""
     return build.failed / build.asked if build.asked else None
 
 
 def value_levels(timeline: Timeline) -> tuple[tuple[str, float], ...]:
-    """Each value that was seen, in the order in which it came, with the height that a sparkline gives it."""
+    """Return each value in order of appearance, with its height in a sparkline from 0 to 1."""
     values = tuple(dict.fromkeys(value for build in timeline.builds for value in build.values))
     return tuple((value, at / max(1, len(values) - 1)) for at, value in enumerate(values))

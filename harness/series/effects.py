@@ -9,7 +9,7 @@ from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Broken, Effect, EffectKind, Expectedness, PatchRecord, SeriesRecord, Undelivered
 from harness.model.verdict import FAILED, Outcome
-from harness.results.compare import CaseChange, ChangeKind, Comparison, compare, is_asked
+from harness.results.compare import CaseChange, ChangeKind, Comparison, compare, has_verdict
 from harness.semantics.traits import Semantics
 from harness.series.declared import Declarations
 from harness.session.noise import NOISE, Noise
@@ -129,7 +129,7 @@ def _splat_effects(comparison: Comparison) -> Iterator[Effect]:
 
 def _is_explained(one: CaseChange, traits: set[str]) -> bool:
     """Whether all that changed in a case is the value of traits that are told by themselves."""
-    if one.before is None or one.after is None or not (is_asked(one.before) and is_asked(one.after)):
+    if one.before is None or one.after is None or not (has_verdict(one.before) and has_verdict(one.after)):
         return False
     shown = [{(seen.trait, seen.value) for seen in case.sightings} for case in (one.before, one.after)]
     differing = {trait for trait, _ in shown[0] ^ shown[1]}

@@ -11,7 +11,7 @@ from functools import partial
 from harness.model.run_record import CaseRecord
 from harness.model.series_record import Effect, EffectKind
 from harness.model.verdict import FAILED
-from harness.results.compare import is_asked
+from harness.results.compare import has_verdict
 from harness.series.effects import trait_values
 from harness.session.noise import NOISE, Noise
 
@@ -61,7 +61,7 @@ def cases_that_show(traits: Collection[str], cases: Cases) -> set[str]:
 def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool, noise: Noise) -> bool:
     if any(one is not None and one.outcome in FAILED for one in (base, last)):
         return True
-    if not has_last or (not is_asked(base) and not is_asked(last)):
+    if not has_last or (not has_verdict(base) and not has_verdict(last)):
         return False
     if base is None or last is None or base.outcome is not last.outcome:
         return True
@@ -74,7 +74,7 @@ def _cover(cases: Cases, chosen: Collection[str]) -> set[str]:
 
     Greedy: each time the case that shows most of what is still open for its seconds.
     """
-    shows = {one.id: {seen.trait for seen in one.sightings} for one in cases.values() if is_asked(one)}
+    shows = {one.id: {seen.trait for seen in one.sightings} for one in cases.values() if has_verdict(one)}
     still = set().union(*shows.values()) - set().union(*(shows.get(case, set()) for case in chosen))
     found: set[str] = set()
     while still:

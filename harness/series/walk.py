@@ -30,7 +30,7 @@ from harness.model.series_record import (
 )
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import RunReport
-from harness.results.compare import is_asked
+from harness.results.compare import has_verdict
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import RunSettings, record_no_kernel
@@ -134,7 +134,7 @@ class Walk:
         began = time.monotonic()
         same_as = self._asking.ask(number, ready.prepared, ready.folder)
         run = self._asking.runs[number]
-        asked = [case for case in run.cases if is_asked(case)]
+        asked = [case for case in run.cases if has_verdict(case)]
         self._patches[number] = replace(
             _begun(self.ground, self.style, number),
             image_digest=ready.prepared.kernel.image_digest,

@@ -16,7 +16,7 @@ from harness.commands.exit_status import BISECT_STATUS
 from harness.model.run_record import RunRecord
 from harness.results.baseline import find_baseline
 from harness.results.case_ids import current_case_id
-from harness.results.compare import is_asked
+from harness.results.compare import has_verdict
 from harness.results.find_run import is_without_kernel
 from harness.results.known_failures import load_known
 from harness.run.rounds import Rounds
@@ -58,7 +58,7 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
     if status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
         return ExitStatus.INTERRUPTED if status is ExitStatus.INTERRUPTED else ExitStatus.STOP
-    is_judged = any(is_asked(case) for record in records if not is_without_kernel(record) for case in record.cases)
+    is_judged = any(has_verdict(case) for record in records if not is_without_kernel(record) for case in record.cases)
     return status if is_judged else ExitStatus.CANNOT_BE_JUDGED
 
 

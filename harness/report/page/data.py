@@ -66,7 +66,7 @@ def gather(
 
 
 def _of(one: Reported, case: CaseRecord | None) -> tuple[RunRecord, CaseRecord, LaneReader] | None:
-    return (one.run, case, lambda record: _read_lanes(one.place(record))) if case is not None else None
+    return (one.run, case, lambda record: _read_lanes(one.log_folder(record))) if case is not None else None
 
 
 def _read_lanes(folder: Path | None) -> Sequence[LaneLine]:

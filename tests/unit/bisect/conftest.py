@@ -1,4 +1,4 @@
-"""What tests of the bisection share."""
+"""Fixtures of the bisection's tests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 from harness.bisect import request
 from tests.unit.bisect.desk import Desk, make_history
-from tests.unit.bisect.pretended import PretendedAsker, pretended_tree
+from tests.unit.bisect.pretended import PretendedRunner, pretended_tree
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     one = Desk(pretended_tree(tmp_path / "linux"), tmp_path)
 
-    def make(*words: Any) -> PretendedAsker:
-        asker = PretendedAsker(*words)
-        asker.interrupt_at = one.interrupt_at
-        one.askers.append(asker)
-        return asker
+    def make(*words: Any) -> PretendedRunner:
+        runner = PretendedRunner(*words)
+        runner.interrupt_at = one.interrupt_at
+        one.runners.append(runner)
+        return runner
 
     monkeypatch.setattr(request, "CommitRunner", make)
     return one
@@ -29,14 +29,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The long history, made once: a hundred git programs take seconds."""
+    """Make the long history once: a hundred git commands take seconds."""
     tree = pretended_tree(tmp_path_factory.mktemp("made") / "linux")
     return tree.folder, make_history(tree)
 
 
 @pytest.fixture
 def at(desk: Desk, made: tuple[Path, dict[str, str]]) -> dict[str, str]:
-    """The desk's tree has the long history; the commits that change something in it."""
+    """Give the desk's tree the long history and return the commits that change something."""
     shutil.rmtree(desk.tree.folder)
     shutil.copytree(made[0], desk.tree.folder)
     return made[1]

@@ -1,4 +1,4 @@
-"""Somebody who bisects a real repository of pretended kernels."""
+"""A user's environment for bisecting a real repository of pretended kernels."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from harness.bisect.request import BisectRequest, TraceSelection
 from harness.bisect.state_file import STATE_NAME
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
-from tests.unit.bisect.pretended import PretendedAsker, PretendedTree
+from tests.unit.bisect.pretended import PretendedRunner, PretendedTree
 
 
 @dataclass
 class Desk:
-    """Somebody who bisects: a tree, a results folder, and what was shown."""
+    """The environment: a tree, a results folder, and the output."""
 
     tree: PretendedTree
     folder: Path
-    askers: list[PretendedAsker] = field(default_factory=list)
+    runners: list[PretendedRunner] = field(default_factory=list)
     shown: io.StringIO = field(default_factory=io.StringIO)
     interrupt_at: int = 0
 
     def request(self, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None) -> BisectRequest:
-        """What is typed."""
-        words = wanted or TraceSelection()
+        """Return the arguments of a bisection."""
+        selection = wanted or TraceSelection()
         return BisectRequest(
-            str(self.tree.folder), good, bad, words, Options(), 1, self.folder / "results", "harness bisect"
+            str(self.tree.folder), good, bad, selection, Options(), 1, self.folder / "results", "harness bisect"
         )
 
     def bisect(
@@ -40,18 +40,18 @@ class Desk:
         return self.request(good, bad, wanted).run(display.show, store=Store(self.folder / "store"), **how)
 
     def replay(self) -> str:
-        """The decisions, as text."""
+        """Return the replayed decisions as text."""
         make = self.request().replay(store=Store(self.folder / "store"))
         return "\n".join(line.text for line in make(80))
 
     @property
     def state(self) -> Path:
-        """The file of the state."""
+        """The state file."""
         return self.request().folder / STATE_NAME
 
 
 def make_history(tree: PretendedTree) -> dict[str, str]:
-    """Thirty commits: two traits that change, one of them twice, fillers, and a commit that does not build."""
+    """Make thirty commits: two traits change, one of them twice; one commit does not build; the others are fillers."""
     at = {}
     for number in range(4):
         tree.change(comment=f"filler {number}")

@@ -1,4 +1,4 @@
-"""Histories that are made up, and how a bisection goes on them when every build is a look into a table."""
+"""Artificial histories, and a bisection on them in which a build is a table lookup."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from harness.bisect.commit_graph import Commit, Lineage
-from harness.bisect.intervals import Interval, find_stretches
+from harness.bisect.intervals import Interval, find_intervals
 from harness.bisect.strategy import NextCommit, choose
 
 
 def linear(size: int) -> Lineage:
-    """A history of so many commits in a row, the first of them its root."""
+    """Return a linear history whose first commit is the root."""
     return Lineage([commit(at, (at - 1,) if at else ()) for at in range(size)], ["0"])
 
 
 def commit(at: int, parents: Sequence[int], *, tree: str = "", is_inert: bool = False) -> Commit:
-    """A commit that is called by its number."""
+    """Return a commit whose hash is its number."""
     return Commit(str(at), tree or f"tree{at}", tuple(map(str, parents)), f"subject {at}", is_inert)
 
 
 @st.composite
 def merged(draw: st.DrawFn, most: int = 40) -> Lineage:
-    """A history with forks and merges, as large as its last commit is built on."""
+    """Draw a history with forks and merges: the ancestors of its last commit."""
     size = draw(st.integers(2, most))
     above: list[tuple[int, ...]] = [()]
     for at in range(1, size):
@@ -41,10 +41,11 @@ def merged(draw: st.DrawFn, most: int = 40) -> Lineage:
 
 @dataclass
 class Bisected:
-    """How it went.
+    """The course of a bisection.
 
-    :param builds: the nodes that were asked, in order.
-    :param open: what is left that nothing more can be told of.
+    :param builds: the nodes that were built, in order.
+    :param choices: the decisions, in order.
+    :param found: the intervals of each target that are left.
     """
 
     lineage: Lineage
@@ -60,16 +61,16 @@ def bisect(
     ends: Sequence[int],
     broken: Sequence[int] = (),
 ) -> Bisected:
-    """Bisect until no build can tell more.
+    """Bisect until no build gives more information.
 
-    :param truth: the value of each target on a node; None where the node says nothing of it.
+    :param truth: the value of each target on a node; None if the node has no verdict on it.
     """
     done = Bisected(lineage)
     observed: dict[str, dict[int, str]] = {target: {} for target in truth}
     silent = dict.fromkeys(truth, 0)
     untestable = 0
 
-    def ask(node: int) -> None:
+    def observe(node: int) -> None:
         for target, of in truth.items():
             value = of(node)
             if value is None:
@@ -78,9 +79,9 @@ def bisect(
                 observed[target][node] = value
 
     for end in ends:
-        ask(end)
+        observe(end)
     while True:
-        done.found = {target: find_stretches(lineage, target, observed[target]) for target in truth}
+        done.found = {target: find_intervals(lineage, target, observed[target]) for target in truth}
         every = [one for found in done.found.values() for one in found]
         choice = choose(lineage, every, untestable=untestable, silent=silent)
         if choice is None:
@@ -91,4 +92,4 @@ def bisect(
         if choice.node in broken:
             untestable |= 1 << choice.node
         else:
-            ask(choice.node)
+            observe(choice.node)

@@ -1,8 +1,8 @@
-"""Kernels that are pretended: a small tree in git whose file says what its kernel does, and who asks it.
+"""Pretended kernels: a small tree in git whose file defines what its kernel does, and a runner that reads it.
 
-All of a bisection is real but the builds and the guests: git, the walk over the history, the state on disk, run
-folders. ``kernel/cgroup.c`` of a commit has a line for each trait, ``outside_view = relative``, a line ``broken`` when
-it does not build, and a value ``a|b`` for a trait that answers by chance.
+Only builds and guests are pretended; git, the history, the state on disk and run folders are real.
+``kernel/cgroup.c`` of a commit has a line for each trait, ``outside_view = relative``, a line ``broken`` if it does not
+build, and a value ``a|b`` for a flaky trait.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ CASES = {
     "mountinfo_root": "cgroupns/mounts/mountinfo-v2.session",
     "self_view": "cgroupns/views/zombie-v2.session",
 }
-"""The case that shows each trait; the files are real, as a bisection looks whether they change."""
+"""The case that shows each trait; the files are real, as a bisection checks whether they change."""
 PASSES = "relative"
-"""A case matches when its trait has this value."""
+"""The value of a trait with which its case matches."""
 
 
 class PretendedTree(UserTree):
     """A repository of pretended kernels."""
 
     def change(self, *, message: str = "", comment: str = "", **traits: str) -> str:
-        """Commit that a kernel shows these values from now on; ``broken`` is why it does not build, or empty."""
+        """Commit new values of traits; ``broken`` is the reason why the kernel does not build, or empty."""
         self.said = {name: value for name, value in {**getattr(self, "said", {}), **traits}.items() if value}
         lines = [*(f"{name} = {value}" for name, value in self.said.items()), f"// {comment}"]
         self.write(FILE, "\n".join(lines) + "\n")
@@ -49,7 +49,7 @@ class PretendedTree(UserTree):
         return self.git("rev-parse", "HEAD")
 
     def document(self, text: str) -> str:
-        """Commit something that no build reads."""
+        """Commit a file that no build reads."""
         self.write("Documentation/cgroup.rst", text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", f"Documentation: {text}")
@@ -57,7 +57,7 @@ class PretendedTree(UserTree):
 
 
 def pretended_tree(folder: Path) -> PretendedTree:
-    """A tree whose first kernel, ``v9.0``, shows all traits with the value that passes."""
+    """Make a tree whose first kernel, ``v9.0``, shows the passing value of each trait."""
     folder.mkdir(parents=True)
     tree = PretendedTree(folder)
     tree.git("init", "--quiet", "--initial-branch=master")
@@ -68,18 +68,18 @@ def pretended_tree(folder: Path) -> PretendedTree:
     return tree
 
 
-def say_of(word: str) -> dict[str, str]:
-    """What the kernel that a word names says of itself."""
+def values_of(word: str) -> dict[str, str]:
+    """Return the lines of the kernel that a KERNEL argument names."""
     path, _, commit = word.rpartition("@")
     text = UserTree(Path(path)).git("show", f"{commit}:{FILE}")
     return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
 
 
 @dataclass
-class PretendedAsker:
-    """Asks pretended kernels, as :class:`harness.bisect.runner.Asker` asks real ones; counts what it does.
+class PretendedRunner:
+    """Runs cases on pretended kernels, as :class:`harness.bisect.runner.CommitRunner` does on real ones; counts calls.
 
-    :param interrupt_at: the number of the ask at which Ctrl-C is pressed; 0 for none.
+    :param interrupt_at: the number of the call at which Ctrl-C is pressed; 0 for none.
     """
 
     options: Options
@@ -95,22 +95,22 @@ class PretendedAsker:
     luck: random.Random = field(default_factory=lambda: random.Random(7))
 
     def image_of(self, word: str, *, name: str) -> str:
-        """See :class:`harness.bisect.runner.Asker`."""
-        said = say_of(word)
+        """See :class:`harness.bisect.runner.CommitRunner`."""
+        said = values_of(word)
         if word not in self.built:
             self.built.append(word)
         if "broken" in said:
             raise SeriesError(f"it does not build: {said['broken']}")
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
 
-    def ask_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
-        """See :class:`harness.bisect.runner.Asker`."""
+    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
+        """See :class:`harness.bisect.runner.CommitRunner`."""
         self._count(word)
         run, folder = self._run(word, tuple(CASES.values()))
         return ObservedRun({case.id: case for case in run.cases}, (folder,)), run
 
-    def ask(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
-        """See :class:`harness.bisect.runner.Asker`."""
+    def observe(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
+        """See :class:`harness.bisect.runner.CommitRunner`."""
         self._count(word)
         files = tuple(file for target in targets for file in target.files)
         runs = [self._run(word, files) for _ in range(times)]
@@ -122,7 +122,7 @@ class PretendedAsker:
             raise KeyboardInterrupt
 
     def _run(self, word: str, files: Sequence[str]) -> tuple[RunRecord, str]:
-        said = {name: self.luck.choice(value.split("|")) for name, value in sorted(say_of(word).items())}
+        said = {name: self.luck.choice(value.split("|")) for name, value in sorted(values_of(word).items())}
         cases = tuple(
             _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}) for file in set(files)
         )

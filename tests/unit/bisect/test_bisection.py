@@ -1,4 +1,4 @@
-"""A bisection as it is asked for, on real repositories and pretended kernels."""
+"""Bisect real repositories of pretended kernels."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.unit.kernel.user_tree import photograph
 
 
 def text(answer: BisectResult, width: int = 80) -> str:
-    """The answer as a terminal shows it."""
+    """Return the answer as a terminal shows it."""
     return "\n".join(line.text for line in answer_lines(answer, width))
 
 
-def test_every_target_is_traced_in_one_go(desk: Desk, at: dict[str, str]) -> None:
-    """Traits and cases, one that changes twice among them, each to its commit; the tree is as it was, byte by byte."""
+def test_every_target_is_traced_in_one_bisection(desk: Desk, at: dict[str, str]) -> None:
+    """Each trait and case, also one that changes twice, is traced to its commit; the tree is unchanged."""
     before = photograph(desk.tree.folder)
     answer = desk.bisect()
     found = {(change.target, change.after): one.commit.hash for one in answer.culprits for change in one.changes}
@@ -49,24 +49,23 @@ def test_every_target_is_traced_in_one_go(desk: Desk, at: dict[str, str]) -> Non
     assert photograph(desk.tree.folder) == before
 
 
-def test_the_answer_says_what_a_report_needs(desk: Desk, at: dict[str, str]) -> None:
-    """Commit, subject, the author's words, transcripts and traits before and after, the steps, both lines, the
-    count."""
-    told = text(desk.bisect())
+def test_answer_has_what_a_report_needs(desk: Desk, at: dict[str, str]) -> None:
+    """It has commit, subject, message, transcripts and traits before and after, steps, both trailers, and builds."""
+    output = text(desk.bisect())
 
-    assert f"changed by {at['first'][:12]} views: show absolute paths" in told
-    assert "    Because the\n    author said so." in told
-    assert "User <user@host>, " in told
-    assert "    -    relative\n    +    absolute" in told
-    assert "traits before and after: outside_view: relative -> absolute" in told
-    assert f'Fixes: {at["first"][:12]} ("views: show absolute paths")' in told
-    assert f'#regzbot introduced: {at["first"][:12]} ("views: show absolute paths")' in told
-    assert re.search(r"^\d builds \(", told, re.MULTILINE)
-    assert all(len(line) <= 80 for line in told.splitlines() if not line.startswith(("    ", "  Fixes", "  #reg")))
+    assert f"changed by {at['first'][:12]} views: show absolute paths" in output
+    assert "    Because the\n    author said so." in output
+    assert "User <user@host>, " in output
+    assert "    -    relative\n    +    absolute" in output
+    assert "traits before and after: outside_view: relative -> absolute" in output
+    assert f'Fixes: {at["first"][:12]} ("views: show absolute paths")' in output
+    assert f'#regzbot introduced: {at["first"][:12]} ("views: show absolute paths")' in output
+    assert re.search(r"^\d builds \(", output, re.MULTILINE)
+    assert all(len(line) <= 80 for line in output.splitlines() if not line.startswith(("    ", "  Fixes", "  #reg")))
 
 
-def test_commits_of_which_the_image_is_known_are_not_asked(desk: Desk) -> None:
-    """A comment changes a file that is built, and not the image: the build tells, and no case is asked."""
+def test_cases_do_not_run_on_a_known_image(desk: Desk) -> None:
+    """A comment changes a file that is built but not the image: the kernel is built and no case runs."""
     for number in range(8):
         desk.tree.change(comment=f"filler {number}")
     desk.tree.change(outside_view="absolute")
@@ -78,31 +77,31 @@ def test_commits_of_which_the_image_is_known_are_not_asked(desk: Desk) -> None:
     assert not any(step.runs for step in steps)
 
 
-def test_what_does_not_build_is_named_when_it_hides_the_answer(desk: Desk) -> None:
-    """Without a commit that it could be held against, the last of them and those that hide it are told."""
+def test_untestable_commits_are_listed_if_they_hide_the_answer(desk: Desk) -> None:
+    """The answer is the last of several commits, and lists the others."""
     desk.tree.change(comment="fine", self_view="relative")
     broken = [desk.tree.change(broken="no semicolon"), desk.tree.change(outside_view="absolute")]
     end = desk.tree.change(broken="")
     desk.tree.change(comment="after")
     answer = desk.bisect()
-    told = text(answer)
+    output = text(answer)
 
     assert not answer.is_whole
     assert [one.hash for one in answer.culprits[0].hidden] == broken
-    assert "hidden by commits that could not be judged:" in told
-    assert "Fixes:" not in told
-    assert f"..{end[:12]}" in told
+    assert "these could not be tested and may have changed it:" in output
+    assert "Fixes:" not in output
+    assert f"..{end[:12]}" in output
 
 
-def test_killed_and_started_again_it_goes_on(desk: Desk, at: dict[str, str]) -> None:
-    """Wherever it is interrupted, the steps in the end are those of one that was not, and none is made twice."""
+def test_killed_bisection_continues(desk: Desk, at: dict[str, str]) -> None:
+    """Wherever it is interrupted, it ends with the same steps, and none is made twice."""
     whole = desk.bisect()
     commits = [(step.commit, step.role, step.seen) for step in whole.state.steps]
-    asks = len(desk.askers[0].asked)
-    for interrupt_at in range(1, asks, 5):
+    calls = len(desk.runners[0].asked)
+    for interrupt_at in range(1, calls, 5):
         desk.state.unlink()
         desk.interrupt_at = interrupt_at
-        for _ in range(3 * asks):
+        for _ in range(3 * calls):
             try:
                 answer = desk.bisect()
             except KeyboardInterrupt:
@@ -112,28 +111,28 @@ def test_killed_and_started_again_it_goes_on(desk: Desk, at: dict[str, str]) -> 
         assert [(step.commit, step.role, step.seen) for step in answer.state.steps] == commits
 
 
-def test_when_it_is_over_it_is_told_again_for_nothing(desk: Desk, at: dict[str, str]) -> None:
-    """The same words once more: the same answer, nothing built or asked."""
+def test_finished_bisection_shows_its_answer_again(desk: Desk, at: dict[str, str]) -> None:
+    """The same command gives the same answer without a build or a run."""
     first = text(desk.bisect())
     again = text(desk.bisect())
 
     assert again == first
-    assert not desk.askers[-1].built
+    assert not desk.runners[-1].built
 
 
-def test_a_replay_shows_each_decision_and_takes_it_again(desk: Desk, at: dict[str, str]) -> None:
-    """What was open, why that commit, and that the strategy still says so; nothing is asked."""
+def test_replay_takes_each_decision_again(desk: Desk, at: dict[str, str]) -> None:
+    """It shows what was open and why a commit was chosen, and runs nothing."""
     answer = desk.bisect()
-    told = desk.replay()
+    output = desk.replay()
 
-    assert told.count("the strategy chooses the same again") == answer.builds
-    assert "NOW IT WOULD" not in told
-    assert "commits" in told
-    assert len(desk.askers) == 1
+    assert output.count("the strategy chooses it again") == answer.builds
+    assert "THE STRATEGY NOW CHOOSES" not in output
+    assert "commits" in output
+    assert len(desk.runners) == 1
 
 
-def test_a_flaky_target_is_asked_until_the_verdict_is_sure(desk: Desk) -> None:
-    """A trait that answers by chance from one commit on is traced there, and the confidence is told."""
+def test_flaky_target_is_rerun_until_the_verdict_is_sure(desk: Desk) -> None:
+    """A trait that is flaky from one commit on is traced to it, and the confidence is shown."""
     for name in ("A", "B", "C", "D", "E", "F", "G"):
         desk.tree.change(mountinfo_root=name)
     flaky = desk.tree.change(outside_view="relative|absolute", message="views: by chance")
@@ -150,21 +149,21 @@ def test_a_flaky_target_is_asked_until_the_verdict_is_sure(desk: Desk) -> None:
     assert any(step.role is Role.AGAIN for step in answer.state.steps)
 
 
-def test_an_end_is_asked_again_itself_and_not_a_commit_with_the_same_files(desk: Desk) -> None:
-    """The bad end documents only: its parent would have to be built, and would be told as a step."""
+def test_reruns_use_the_end_and_not_its_twin(desk: Desk) -> None:
+    """The bad end only changes documentation: its parent would have to be built, and would be a step."""
     for name in "abcd":
         parent = desk.tree.change(mountinfo_root=name)
     end = desk.tree.document("only text")
     answer = desk.bisect(wanted=TraceSelection(traits=("mountinfo_root",)))
-    built = {word.rpartition("@")[2] for word in desk.askers[0].built}
+    built = {word.rpartition("@")[2] for word in desk.runners[0].built}
 
     assert end in built
     assert parent not in built
     assert {step.commit for step in answer.state.steps} == built
 
 
-def test_what_is_flaky_at_both_ends_alike_is_not_traced(desk: Desk) -> None:
-    """It may look like a difference; it is told, and what it was taken for is not."""
+def test_equally_flaky_target_is_not_traced(desk: Desk) -> None:
+    """Chance may look like a difference; the answer lists the target as not traced."""
     desk.tree.change(outside_view="relative|absolute")
     desk.tree.git("tag", "flaky")
     for name in "abcd":
@@ -177,8 +176,8 @@ def test_what_is_flaky_at_both_ends_alike_is_not_traced(desk: Desk) -> None:
     assert {change.target for one in answer.culprits for change in one.changes} == {"trait mountinfo_root"}
 
 
-def test_what_is_the_same_at_both_ends_and_otherwise_between_is_traced_when_it_is_met(desk: Desk) -> None:
-    """A trait that changed and changed back, shown by a case that was asked for another one: both changes are told."""
+def test_target_that_changed_and_changed_back_is_traced(desk: Desk) -> None:
+    """A case that runs for another target shows such a trait; both changes are reported."""
     desk.tree.change(comment="1", mountinfo_root="a")
     there = desk.tree.change(outside_view="absolute")
     back = desk.tree.change(outside_view="relative")
@@ -195,11 +194,11 @@ def test_what_is_the_same_at_both_ends_and_otherwise_between_is_traced_when_it_i
     ]
 
     assert found == [(("relative",), "absolute", there), (("absolute",), "relative", back)]
-    assert "trait outside_view is the same at both ends and otherwise here" in desk.shown.getvalue()
+    assert "trait outside_view has one value at both ends and another here" in desk.shown.getvalue()
 
 
 def test_branches_and_merges_are_bisected(desk: Desk) -> None:
-    """A change on a side branch that was merged is found on the side branch."""
+    """A change on a merged side branch is found on the side branch."""
     tree = desk.tree
     tree.change(comment="one", self_view="relative")
     tree.git("checkout", "--quiet", "-b", "side", "v9.0")
@@ -214,8 +213,8 @@ def test_branches_and_merges_are_bisected(desk: Desk) -> None:
     assert [one.commit.hash for one in answer.culprits] == [culprit]
 
 
-def test_ends_on_two_branches_begin_where_they_part(desk: Desk) -> None:
-    """The commit where the branches part is asked, and a change of either side is told of it."""
+def test_ends_on_two_branches_start_at_their_merge_base(desk: Desk) -> None:
+    """Cases run on the merge base, and a change on either side is found."""
     tree = desk.tree
     tree.git("checkout", "--quiet", "-b", "stable")
     here = tree.change(mountinfo_root="unscoped")
@@ -233,7 +232,7 @@ def test_ends_on_two_branches_begin_where_they_part(desk: Desk) -> None:
 
 
 def test_named_targets_are_traced_and_no_others(desk: Desk, at: dict[str, str]) -> None:
-    """--trait and --case leave the rest alone."""
+    """``--trait`` and ``--case`` exclude all other targets."""
     answer = desk.bisect(wanted=TraceSelection(traits=("mountinfo_root",), cases=("siblings-v2",)))
 
     assert {one.target.key for one in answer.state.targets} == {
@@ -242,8 +241,8 @@ def test_named_targets_are_traced_and_no_others(desk: Desk, at: dict[str, str]) 
     }
 
 
-def test_the_answer_is_there_for_programs(desk: Desk, at: dict[str, str]) -> None:
-    """JSON with all of it, which can be written."""
+def test_answer_json_can_be_written(desk: Desk, at: dict[str, str]) -> None:
+    """The answer as a table can be dumped as JSON."""
     value = json.loads(json.dumps(answer_json(desk.bisect())))
 
     assert [one["commit"]["hash"] for one in value["culprits"]] == [at["first"], at["second"]]
@@ -251,25 +250,25 @@ def test_the_answer_is_there_for_programs(desk: Desk, at: dict[str, str]) -> Non
     assert value["builds"] <= value["log2_n_plus_k"]
 
 
-def test_two_at_one_bisection_wait_for_each_other(tmp_path: Path) -> None:
-    """The second says what it waits for, and goes on when the first has ended."""
-    said = threading.Event()
+def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
+    """The second process reports that it waits, and continues when the first has ended."""
+    reported = threading.Event()
     order: list[str] = []
 
     def second() -> None:
-        with held(tmp_path, report=lambda _: said.set()):
+        with held(tmp_path, report=lambda _: reported.set()):
             order.append("second")
 
     with held(tmp_path, report=ignore):
         other = threading.Thread(target=second)
         other.start()
-        said.wait()
+        reported.wait()
         order.append("first")
     other.join()
 
     assert order == ["first", "second"]
 
 
-def test_the_cases_that_are_pretended_are_there() -> None:
-    """A case that is renamed breaks these tests where they can be mended."""
+def test_pretended_cases_exist() -> None:
+    """A renamed case fails here, with a clear reason."""
     assert all(find_file(file, default_suite()).is_file() for file in CASES.values())

@@ -1,4 +1,4 @@
-"""Histories as git tells them: revisions of a tree, and the patches of a series."""
+"""Read histories from git: revisions of a tree, and the patches of a series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.kernel.user_tree import UserTree, kernel_tree, seconds
 
 @pytest.fixture
 def tree(tmp_path: Path) -> UserTree:
-    """A kernel tree with two commits, and three more: one to the documentation."""
+    """Make a kernel tree with two commits and three more, one of them to the documentation."""
     made = kernel_tree(tmp_path / "linux")
     made.commit({"kernel/cgroup.c": "int cgroup;\n"})
     made.commit({"Documentation/x.rst": "text\n"})
@@ -44,35 +44,35 @@ def tree(tmp_path: Path) -> UserTree:
         ("lib/MAINTAINERS", True),
     ],
 )
-def test_what_may_decide_the_image_is_told_from_its_path(path: str, decides: bool) -> None:
-    """In doubt a file does; what says what is built always does."""
+def test_is_built_decides_by_path(path: str, decides: bool) -> None:
+    """A file is built if in doubt; a build description always is."""
     assert is_built(path) is decides
 
 
-def test_a_tree_is_walked_from_one_revision_to_another(tree: UserTree, tmp_path: Path) -> None:
-    """Each commit once, the good end as the root, and what touches only text is one with its parent."""
+def test_walk_tree_reads_the_commits_between_two_revisions(tree: UserTree, tmp_path: Path) -> None:
+    """Each commit appears once, the good end is the root, and a commit to text shares the node of its parent."""
     walk = walk_tree(Context(Store(tmp_path / "store"), seconds(60)), str(tree.folder), good="v9.0", bad="")
     hashes = tree.git("rev-list", "--reverse", "master").split()
 
     assert (walk.good, walk.bad, walk.roots) == (hashes[0], hashes[-1], (hashes[0],))
     assert (walk.commits, walk.inert) == (4, 1)
     assert walk.lineage.node(hashes[3]) == walk.lineage.node(hashes[2])
-    assert walk.words(hashes[2]) == f"{tree.folder}@{hashes[2]}"
+    assert walk.kernel(hashes[2]) == f"{tree.folder}@{hashes[2]}"
     assert walk.lineage.twins(walk.lineage.node(hashes[2])) == 1 << 0 | 1 << 2
 
 
-def test_the_words_of_an_author_are_kept(tree: UserTree, tmp_path: Path) -> None:
-    """Subject and body apart, with who said it and when."""
+def test_read_message_keeps_the_text(tree: UserTree, tmp_path: Path) -> None:
+    """Subject and body are separate, with author and date."""
     tree.git("commit", "--quiet", "--allow-empty", "--message", "cgroup: a title\n\nFirst line.\n\nSecond part.\n")
     walk = walk_tree(Context(Store(tmp_path / "store"), seconds(60)), str(tree.folder), good="v9.0", bad="HEAD")
-    said = read_message(walk.repository, walk.bad, deadline=seconds(60))
+    message = read_message(walk.repository, walk.bad, deadline=seconds(60))
 
-    assert (said.hash, said.author, said.subject) == (walk.bad, "User <user@host>", "cgroup: a title")
-    assert said.body == "First line.\n\nSecond part."
+    assert (message.hash, message.author, message.subject) == (walk.bad, "User <user@host>", "cgroup: a title")
+    assert message.body == "First line.\n\nSecond part."
 
 
-def test_what_has_no_history_is_refused(tree: UserTree, tmp_path: Path) -> None:
-    """A package, an image, a folder without git."""
+def test_source_without_history_is_an_error(tree: UserTree, tmp_path: Path) -> None:
+    """A package, an image and a folder without git have no history."""
     store = Store(tmp_path / "store")
     image = tmp_path / "bzImage"
     image.write_bytes(b"no kernel")
@@ -82,8 +82,8 @@ def test_what_has_no_history_is_refused(tree: UserTree, tmp_path: Path) -> None:
         assert caught.value.remedy
 
 
-def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) -> None:
-    """The base, then one commit a patch, by numbers; the words build as many patches."""
+def test_walk_patches_has_one_commit_for_each_patch(tree: UserTree, tmp_path: Path) -> None:
+    """The base comes first; the KERNEL argument of a commit applies that many patches."""
     patches = tmp_path / "patches"
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"
@@ -95,9 +95,9 @@ def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) 
     assert not is_series(str(tree.folder))
     assert walk.commits == 3
     assert [walk.called(commit) for commit in walk.numbers] == ["base", "patch 1", "patch 2", "patch 3"]
-    assert walk.words(walk.bad).endswith(f"+{patches}")
-    assert walk.words(list(walk.numbers)[2]).endswith(f"+{patches}?upto=2")
-    assert "+" not in walk.words(walk.good)
+    assert walk.kernel(walk.bad).endswith(f"+{patches}")
+    assert walk.kernel(list(walk.numbers)[2]).endswith(f"+{patches}?upto=2")
+    assert "+" not in walk.kernel(walk.good)
     assert (part.called(part.good), part.called(part.bad), part.commits) == ("patch 1", "patch 3", 2)
 
 
@@ -105,10 +105,8 @@ def test_a_series_is_walked_from_patch_to_patch(tree: UserTree, tmp_path: Path) 
     ("good", "bad", "words"),
     [("4", "", "patches 1 to 3"), ("x", "", "patches 1 to 3"), ("2", "1", "newer"), ("2", "2", "the same patch")],
 )
-def test_numbers_of_patches_that_there_are_not_are_refused(
-    tree: UserTree, tmp_path: Path, good: str, bad: str, words: str
-) -> None:
-    """And those in the wrong order."""
+def test_unknown_patch_numbers_are_errors(tree: UserTree, tmp_path: Path, good: str, bad: str, words: str) -> None:
+    """Numbers in the wrong order are errors as well."""
     patches = tmp_path / "patches"
     tree.git("format-patch", "--quiet", f"--output-directory={patches}", "v9.1..HEAD")
     word = f"{tree.folder}@v9.1+{patches}"

@@ -1,4 +1,4 @@
-"""What makes no bisection, or ends one: each with its own words, the evidence, and what to do now."""
+"""Check the errors that prevent or end a bisection: problem, evidence and hint."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from harness.bisect.state import dump_bisect as dump_state
 from harness.bisect.state import load_bisect
 from harness.kernel.git.repository import Repository
 from tests.unit.bisect.desk import Desk
-from tests.unit.bisect.pretended import PretendedAsker
+from tests.unit.bisect.pretended import PretendedRunner
 
 
 def refused(
     desk: Desk, *words: str, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None
 ) -> str:
-    """The error that it ends with, which says what to do; these words are in it."""
+    """Bisect and return the error, which has a hint and contains some texts."""
     with pytest.raises(HarnessError) as caught:
         desk.bisect(good, bad, wanted)
     assert caught.value.remedy
-    told = str(caught.value)
-    assert [word for word in words if word not in told] == [], told
-    return told
+    error = str(caught.value)
+    assert [word for word in words if word not in error] == [], error
+    return error
 
 
-def test_revisions_that_make_no_bisection_are_refused(desk: Desk) -> None:
-    """None of that name, the same twice, the wrong order, no history in common: each is told, with what each end is."""
+def test_unusable_ends_are_errors(desk: Desk) -> None:
+    """An unknown revision, equal ends, the wrong order and unrelated histories are reported with both ends."""
     first = desk.tree.git("rev-parse", "HEAD")
     desk.tree.change(outside_view="absolute")
     desk.tree.git("checkout", "--quiet", "--orphan", "alone")
@@ -42,10 +42,10 @@ def test_revisions_that_make_no_bisection_are_refused(desk: Desk) -> None:
     refused(desk, "have no history in common", good="v9.0", bad="alone")
 
 
-def test_ends_that_do_not_differ_are_told_with_what_was_compared(desk: Desk) -> None:
-    """Nothing built, the same image, the same behaviour, or not in what was asked for."""
+def test_equal_ends_are_reported_with_what_was_compared(desk: Desk) -> None:
+    """No built file, the image, the behavior or the named target may be equal."""
     desk.tree.document("only text")
-    refused(desk, "nothing differs between the ends", "none of the 1 commits changes what is built")
+    refused(desk, "nothing differs between the ends", "none of the 1 commits changes a file that is built")
     desk.tree.change(comment="a comment")
     refused(desk, "they have the same kernel image", "sha256 of both images")
     desk.tree.change(other="yes")
@@ -55,25 +55,25 @@ def test_ends_that_do_not_differ_are_told_with_what_was_compared(desk: Desk) -> 
     refused(desk, "self_view does not differ", "self_view: relative at both ends", wanted=wanted)
 
 
-def test_words_that_name_no_target_are_refused(desk: Desk) -> None:
-    """A slip in the name of a trait or case costs no build."""
-    refused(desk, "there is no such trait", "outside_view", wanted=TraceSelection(traits=("outside_vew",)))
-    refused(desk, "no case has this in its id", wanted=TraceSelection(cases=("nonsense",)))
+def test_unknown_target_is_an_error(desk: Desk) -> None:
+    """A mistyped name of a trait or case costs no build."""
+    refused(desk, "no such trait", "outside_view", wanted=TraceSelection(traits=("outside_vew",)))
+    refused(desk, "no case id contains this", wanted=TraceSelection(cases=("nonsense",)))
 
-    assert not any(asker.built for asker in desk.askers)
+    assert not any(runner.built for runner in desk.runners)
 
 
-def test_an_end_that_does_not_build_is_a_result(desk: Desk) -> None:
-    """It is the kernel's fault, and told of which end."""
+def test_end_that_does_not_build_is_a_series_error(desk: Desk) -> None:
+    """The error names the end."""
     desk.tree.change(outside_view="absolute", broken="yes")
 
-    assert "the bad end cannot be judged: it does not build" in refused(desk)
+    assert "the bad end cannot be tested: it does not build" in refused(desk)
     with pytest.raises(SeriesError):
         desk.bisect()
 
 
-def test_a_tree_that_moves_changes_nothing_unless_it_is_begun_anew(desk: Desk, at: dict[str, str]) -> None:
-    """A branch that moved is not silently another bisection; by the commit's name the old one goes on."""
+def test_moved_tree_needs_a_restart(desk: Desk, at: dict[str, str]) -> None:
+    """A moved branch does not silently start another bisection; the hash of the commit continues the old one."""
     was = desk.tree.git("rev-parse", "HEAD")
     desk.bisect()
     desk.tree.change(outside_view="absolute")
@@ -82,30 +82,28 @@ def test_a_tree_that_moves_changes_nothing_unless_it_is_begun_anew(desk: Desk, a
     assert desk.bisect(restart=True).state.bad_commit != was
 
 
-def test_a_commit_that_the_tree_has_lost_is_named(
-    desk: Desk, at: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """History that was rewritten and collected while it was bisected: what is gone, and how to go on."""
-    real = PretendedAsker.image_of
+def test_lost_commit_is_reported(desk: Desk, at: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the history is rewritten during the bisection, the error names the commit and how to continue."""
+    real = PretendedRunner.image_of
 
-    def lose(asker: PretendedAsker, word: str, *, name: str) -> str:
+    def lose(runner: PretendedRunner, word: str, *, name: str) -> str:
         if "step" in name:
             raise UsageError("there is no such revision", remedy="-")
-        return real(asker, word, name=name)
+        return real(runner, word, name=name)
 
-    monkeypatch.setattr(PretendedAsker, "image_of", lose)
+    monkeypatch.setattr(PretendedRunner, "image_of", lose)
     monkeypatch.setattr(Repository, "has_commit", lambda *_, **__: False)
-    refused(desk, "is not in the tree any more", "--restart")
+    refused(desk, "is no longer in the tree", "--restart")
 
 
-def test_a_state_that_cannot_be_read_is_named(desk: Desk, at: dict[str, str]) -> None:
-    """Damaged or of a newer harness: the file, and what to do."""
+def test_unreadable_state_is_reported(desk: Desk, at: dict[str, str]) -> None:
+    """The error for a damaged or newer state names the file and has a hint."""
     desk.bisect()
     kept = desk.state.read_text()
     desk.state.write_text(kept[:100])
     refused(desk, str(desk.state), "is damaged", "--restart")
     desk.state.write_text(kept.replace(at["first"], "0" * 40))
-    refused(desk, str(desk.state), "is not of this history", "--restart")
+    refused(desk, str(desk.state), "does not match this history", "--restart")
     desk.state.write_text(kept.replace('"format_version": 1', '"format_version": 99'))
     refused(desk, str(desk.state), "of format 99", "reads up to format 1")
 
@@ -113,10 +111,8 @@ def test_a_state_that_cannot_be_read_is_named(desk: Desk, at: dict[str, str]) ->
     assert desk.bisect(restart=True).is_whole
 
 
-def test_a_case_that_was_changed_meanwhile_is_named(
-    desk: Desk, at: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its answers before and after cannot be compared."""
+def test_changed_case_is_reported(desk: Desk, at: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its results before and after the change cannot be compared."""
     answer = desk.bisect()
     files = tuple(replace(one, digest="other") for one in answer.state.files)
     desk.state.write_text(dump_state(replace(answer.state, files=files)))
@@ -124,7 +120,7 @@ def test_a_case_that_was_changed_meanwhile_is_named(
     assert "was changed since this bisection began" in refused(desk, answer.state.files[0].id)
 
 
-def test_a_replay_of_nothing_says_what_there_is(desk: Desk) -> None:
-    """The words must be those of a bisection that was begun."""
+def test_replay_of_an_unknown_bisection_is_an_error(desk: Desk) -> None:
+    """The arguments must be those of a bisection that was started."""
     with pytest.raises(UsageError, match="no such bisection"):
         desk.replay()

@@ -1,4 +1,4 @@
-"""Which problems of a run end a bisection: by their kind, whatever the words are."""
+"""Check which problems of a run end a bisection: by their kind, whatever the text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from harness.base.errors import CaseError, ExitStatus
 from harness.base.store import Store
-from harness.bisect import runner
+from harness.bisect import runner as runner_module
 from harness.bisect.runner import CommitRunner
 from harness.model.run_record import Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
@@ -21,26 +21,26 @@ from harness.suite.load import default_suite, suite_semantics
 from tests.unit.report.sample import CASES, RUN
 
 
-def ask(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunRecord:
-    """Ask a prepared kernel all cases, in a run that has that problem."""
+def observe_all(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunRecord:
+    """Run all cases on a prepared kernel, in a run with a problem."""
     cases = tuple(case for case in CASES if case.outcome is not Outcome.ERROR)
     record = replace(RUN, problems=(problem,), cases=cases)
-    monkeypatch.setattr(runner, "run_cases", lambda *_, **__: (record, ExitStatus.CASE_BROKEN))
+    monkeypatch.setattr(runner_module, "run_cases", lambda *_, **__: (record, ExitStatus.CASE_BROKEN))
     monkeypatch.setattr(CommitRunner, "image_of", lambda *_, **__: "image")
     show = PlainDisplay(io.StringIO()).show
-    asker = CommitRunner(
+    runner = CommitRunner(
         Options(), Selection(), suite_semantics(default_suite()), Store(folder), folder, show, "harness bisect"
     )
-    monkeypatch.setattr(asker, "_prepared", {"word": None})
-    return asker.ask_all("word", name="good end")[1]
+    monkeypatch.setattr(runner, "_prepared", {"word": None})
+    return runner.observe_all("word", name="good end")[1]
 
 
-def test_a_contradiction_ends_no_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contradiction_does_not_end_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trait counts as not seen, and the other targets are traced."""
-    assert ask(tmp_path, monkeypatch, Problem(ProblemKind.CONTRADICTION, "two answers")).problems
+    assert observe_all(tmp_path, monkeypatch, Problem(ProblemKind.CONTRADICTION, "two answers")).problems
 
 
-def test_a_broken_file_ends_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even one whose text is that of a contradiction."""
+def test_broken_case_file_ends_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of the problem does not matter."""
     with pytest.raises(CaseError, match="a case file is broken"):
-        ask(tmp_path, monkeypatch, Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"))
+        observe_all(tmp_path, monkeypatch, Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"))

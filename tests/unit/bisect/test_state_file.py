@@ -1,4 +1,4 @@
-"""The state of a bisection on disk: which error asks for --restart."""
+"""Read the state of a bisection: which error suggests ``--restart``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from harness.bisect import state_file
         (UsageError("its format is odd", remedy="run again"), True),
     ],
 )
-def test_load_state_advises_a_restart_by_the_kind_of_the_error(
+def test_load_state_suggests_restart_by_kind_of_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: UsageError, is_restart: bool
 ) -> None:
-    """Whatever the sentence says: a state of a newer harness is sound, and a restart would throw it away."""
+    """A state of a newer harness is sound, and a restart would discard it; the text of the error does not matter."""
 
     def fail(*_: object, **__: object) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""The strategy of a bisection, against brute force over made-up histories."""
+"""Compare the strategy of a bisection with brute force over artificial histories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.bisect.commit_graph import Lineage, nodes
-from harness.bisect.intervals import find_stretches
+from harness.bisect.intervals import find_intervals
 from harness.bisect.strategy import choose, entropy, hoped_builds, most_builds
 from tests.unit.bisect.histories import bisect, commit, linear, merged
 
@@ -18,7 +18,7 @@ many = settings(max_examples=300)
 
 
 def steps(size: int, changes: Mapping[int, str]) -> list[str]:
-    """The value on each commit of a row, when it changes at some."""
+    """Return the value on each commit of a linear history that changes at some."""
     values, value = [], "start"
     for at in range(size):
         value = changes.get(at, value)
@@ -27,22 +27,22 @@ def steps(size: int, changes: Mapping[int, str]) -> list[str]:
 
 
 def brute_force(values: Sequence[str]) -> list[tuple[int, str, str]]:
-    """Where the value changes, found by looking at every commit."""
+    """Return the changes of a value, found by checking every commit."""
     return [(at, values[at - 1], values[at]) for at in range(1, len(values)) if values[at - 1] != values[at]]
 
 
 @many
 @given(st.integers(2, 120), st.data())
 def test_targets_that_change_once_are_found_within_the_bound(size: int, data: st.DataObject) -> None:
-    """In a row of commits each change is found to the commit, in no more builds than are promised."""
+    """In a linear history each change is traced to its commit within the bound of builds."""
     places = data.draw(st.lists(st.integers(1, size - 1), min_size=1, max_size=8))
     truth = {f"t{number}": steps(size, {at: "end"}) for number, at in enumerate(places)}
     done = bisect(linear(size), {name: values.__getitem__ for name, values in truth.items()}, ends=(0, size - 1))
 
     for name, values in truth.items():
-        (stretch,) = done.found[name]
-        assert [(stretch.high, stretch.before[0], stretch.after)] == brute_force(values)
-        assert stretch.size == 1
+        (interval,) = done.found[name]
+        assert [(interval.high, interval.before[0], interval.after)] == brute_force(values)
+        assert interval.size == 1
     assert len(done.builds) <= most_builds(size - 1, len(set(places)))
 
 
@@ -60,39 +60,38 @@ def test_targets_that_share_a_commit_cost_as_much_as_one(size: int, data: st.Dat
 
 @many
 @given(st.integers(2, 40), st.data())
-def test_what_changes_several_times_is_reported_at_each_change_that_was_met(size: int, data: st.DataObject) -> None:
-    """Whatever a target does on the way, each change that is told is one, they follow on each other, and none that was
-    seen is left out."""
+def test_reported_changes_of_a_target_are_real_and_complete(size: int, data: st.DataObject) -> None:
+    """Each reported change is real, consecutive changes fit each other, and no seen value is left out."""
     row = st.lists(st.sampled_from("abc"), min_size=size, max_size=size)
     truth = {f"t{number}": data.draw(row) for number in range(3)}
     done = bisect(linear(size), {name: values.__getitem__ for name, values in truth.items()}, ends=(0, size - 1))
 
     for name, values in truth.items():
-        told = [(one.high, one.before[0], one.after) for one in done.found[name]]
-        assert set(told) <= set(brute_force(values))
-        chain = [values[0], *(after for _, _, after in told)]
-        assert [before for _, before, _ in told] == chain[:-1]
+        changes = [(one.high, one.before[0], one.after) for one in done.found[name]]
+        assert set(changes) <= set(brute_force(values))
+        chain = [values[0], *(after for _, _, after in changes)]
+        assert [before for _, before, _ in changes] == chain[:-1]
         assert chain[-1] == values[-1]
         seen = {values[node] for node in (0, *done.builds, size - 1)}
         assert seen == set(chain)
 
 
 @given(st.integers(3, 80), st.data())
-def test_a_trait_that_goes_from_a_over_b_to_c_has_both_changes_told(size: int, data: st.DataObject) -> None:
-    """When no two changes are hidden from each other, all of them are found."""
+def test_trait_with_three_values_has_two_changes(size: int, data: st.DataObject) -> None:
+    """If no change hides another, all are found."""
     first = data.draw(st.integers(1, size - 2))
     second = data.draw(st.integers(first + 1, size - 1))
     values = steps(size, {first: "b", second: "c"})
     done = bisect(linear(size), {"t": values.__getitem__}, ends=(0, size - 1))
-    told = [(one.high, one.before[0], one.after) for one in done.found["t"]]
+    changes = [(one.high, one.before[0], one.after) for one in done.found["t"]]
 
-    assert told in (brute_force(values), [(first, "start", "b"), (second, "b", "c")])
+    assert changes in (brute_force(values), [(first, "start", "b"), (second, "b", "c")])
 
 
 @many
 @given(merged(), st.data())
 def test_merges_are_handled(lineage: Lineage, data: st.DataObject) -> None:
-    """What one commit changed for all that is built on it, is found to be that commit, on whatever branch it was."""
+    """A change is traced to its commit on whatever branch it was made."""
     end = len(lineage) - 1
     names = [f"t{number}" for number in range(data.draw(st.integers(1, 4)))]
     culprits = {name: data.draw(st.integers(1, end)) for name in names}
@@ -105,15 +104,15 @@ def test_merges_are_handled(lineage: Lineage, data: st.DataObject) -> None:
     for name, culprit in culprits.items():
         found = {one.high for one in done.found[name] if one.size == 1}
         assert culprit in found
-        # Several targets may be met on two branches that brought the change from one place: it is told once.
+        # Two branches may have the change from one commit: it is reported once.
         assert len(done.found[name]) == 1
     assert len(done.builds) <= end
 
 
 @many
 @given(merged(30), st.data())
-def test_what_cannot_be_judged_is_named_when_it_hides_the_answer(lineage: Lineage, data: st.DataObject) -> None:
-    """With commits that do not build, the answer holds the culprit, and beside it nothing that could be asked."""
+def test_untestable_nodes_stay_in_the_interval(lineage: Lineage, data: st.DataObject) -> None:
+    """If commits do not build, the interval has the culprit and otherwise only untestable commits."""
     end = len(lineage) - 1
     culprit = data.draw(st.integers(1, end))
     broken = data.draw(st.sets(st.integers(1, max(1, end - 1)), max_size=12)) - {end}
@@ -123,34 +122,34 @@ def test_what_cannot_be_judged_is_named_when_it_hides_the_answer(lineage: Lineag
         ends=(0, end),
         broken=sorted(broken),
     )
-    (stretch,) = done.found["t"]
+    (interval,) = done.found["t"]
 
-    assert stretch.members >> culprit & 1
-    assert set(nodes(stretch.members)) - {stretch.high} <= broken
+    assert interval.members >> culprit & 1
+    assert set(nodes(interval.members)) - {interval.high} <= broken
 
 
 @given(st.integers(8, 60), st.data())
-def test_a_target_of_which_a_commit_says_nothing_does_not_stop_the_others(size: int, data: st.DataObject) -> None:
-    """Its case could not be asked there: it is asked elsewhere, and the others are found to the commit."""
+def test_silent_commit_affects_only_its_target(size: int, data: st.DataObject) -> None:
+    """A target without a verdict on a commit is observed on others; other targets are traced exactly."""
     one, other = (data.draw(st.integers(1, size - 1)) for _ in range(2))
     mute = data.draw(st.sets(st.integers(1, size - 2), max_size=6))
     done = bisect(
         linear(size),
         {
             "mute": lambda node: None if node in mute else "end" if node >= one else "start",
-            "told": lambda node: "end" if node >= other else "start",
+            "other": lambda node: "end" if node >= other else "start",
         },
         ends=(0, size - 1),
     )
-    (stretch,), (exact,) = done.found["mute"], done.found["told"]
+    (interval,), (exact,) = done.found["mute"], done.found["other"]
 
     assert (exact.high, exact.size) == (other, 1)
-    assert stretch.members >> one & 1
-    assert set(nodes(stretch.members)) - {stretch.high} <= mute
+    assert interval.members >> one & 1
+    assert set(nodes(interval.members)) - {interval.high} <= mute
 
 
-def test_commits_that_change_nothing_that_is_built_cost_nothing() -> None:
-    """A thousand commits to the documentation after one that counts: there is nothing to ask."""
+def test_inert_commits_need_no_build() -> None:
+    """A thousand commits to the documentation after the only change leave nothing to build."""
     commits = [commit(0, ()), commit(1, (0,)), *(commit(at, (at - 1,), is_inert=True) for at in range(2, 1002))]
     lineage = Lineage(commits, ["0"])
     done = bisect(lineage, {"t": lambda node: "end" if node else "start"}, ends=(0, lineage.node("1001")))
@@ -160,8 +159,8 @@ def test_commits_that_change_nothing_that_is_built_cost_nothing() -> None:
     assert lineage.commits[done.found["t"][0].high].hash == "1"
 
 
-def test_a_revert_and_the_commit_that_is_reverted_are_asked_once() -> None:
-    """The same files show the same: what is seen before a change is known after its revert."""
+def test_twins_are_built_once() -> None:
+    """Equal files give equal values: those from before a change hold after its revert."""
     trees = ["a", "b", "a", "b", "a", "c"]
     lineage = Lineage([commit(at, (at - 1,) if at else (), tree=tree) for at, tree in enumerate(trees)], ["0"])
     done = bisect(lineage, {"t": lambda node: trees[node]}, ends=(0, 5))
@@ -170,8 +169,8 @@ def test_a_revert_and_the_commit_that_is_reverted_are_asked_once() -> None:
     assert [(one.high, one.size) for one in done.found["t"]] == [(5, 1)]
 
 
-def test_a_side_branch_from_before_the_good_end_is_taken_for_good() -> None:
-    """A merged branch that left the history earlier begins, as for git, where the good end stands."""
+def test_branch_from_before_the_good_end_counts_as_good() -> None:
+    """A merged branch that forked off before the good end starts at the good end, as for git."""
     commits = [commit(0, ()), commit(1, (0,)), commit(2, (90,)), commit(3, (2,)), commit(4, (1, 3))]
     lineage = Lineage(commits, ["0"])
     done = bisect(lineage, {"t": lambda node: "end" if node in (3, 4) else "start"}, ends=(0, 4))
@@ -179,8 +178,8 @@ def test_a_side_branch_from_before_the_good_end_is_taken_for_good() -> None:
     assert [(one.high, one.size) for one in done.found["t"]] == [(3, 1)]
 
 
-def test_ends_that_parted_are_traced_to_the_side_that_changed() -> None:
-    """From where two branches parted, what changed on the good one is told of the good one."""
+def test_diverged_ends_are_traced_to_the_side_that_changed() -> None:
+    """A change on the good branch after the merge base is found on the good branch."""
     commits = [commit(0, ()), commit(1, (0,)), commit(2, (1,)), commit(3, (0,)), commit(4, (3,))]
     lineage = Lineage(commits, ["0"])
     good, bad = lineage.node("2"), lineage.node("4")
@@ -197,7 +196,7 @@ def test_ends_that_parted_are_traced_to_the_side_that_changed() -> None:
     assert [(one.high, one.after) for one in done.found["of both"]] == [(2, "x"), (4, "y")]
 
 
-def test_the_next_commit_is_looked_for_away_from_those_that_do_not_build() -> None:
+def test_next_commit_is_away_from_broken_ones() -> None:
     """Twenty broken commits in a row do not take twenty builds."""
     broken = range(40, 60)
     done = bisect(linear(101), {"t": lambda node: "end" if node >= 70 else "start"}, ends=(0, 100), broken=broken)
@@ -206,13 +205,13 @@ def test_the_next_commit_is_looked_for_away_from_those_that_do_not_build() -> No
     assert len(set(done.builds) & set(broken)) <= 4
 
 
-def test_the_choice_prefers_what_helps_more_targets() -> None:
-    """Three targets are open in one half and one in the other: the half of the three comes first."""
+def test_choice_prefers_more_targets() -> None:
+    """If three targets are open in one half and one in the other, the half of the three comes first."""
     lineage = linear(17)
     at = {"a": 12, "b": 12, "c": 12, "d": 4}
     observed = {name: {0: "s", 8: "e" if place < 8 else "s", 16: "e"} for name, place in at.items()}
-    stretches = [one for name in at for one in find_stretches(lineage, name, observed[name])]
-    choice = choose(lineage, stretches)
+    intervals = [one for name in at for one in find_intervals(lineage, name, observed[name])]
+    choice = choose(lineage, intervals)
 
     assert choice is not None
     assert choice.node == 12
@@ -221,8 +220,8 @@ def test_the_choice_prefers_what_helps_more_targets() -> None:
 
 
 @pytest.mark.parametrize(("size", "changes"), [(2, 1), (7, 2), (9, 3), (16, 2), (16, 16), (12, 4)])
-def test_the_bound_is_reached_and_never_passed(size: int, changes: int) -> None:
-    """Over all ways in which so many targets can change, the worst one takes what is promised or a little less."""
+def test_bound_is_tight(size: int, changes: int) -> None:
+    """Over all combinations of changes, the worst one takes the bound or a little less."""
     worst = 0
     for places in combinations(range(1, size), min(changes, size - 1)):
         truth = {f"t{at}": (lambda node, at=at: "end" if node >= at else "start") for at in places}
@@ -234,12 +233,12 @@ def test_the_bound_is_reached_and_never_passed(size: int, changes: int) -> None:
 
 
 @pytest.mark.parametrize(("part", "whole", "bits"), [(1, 2, 1.0), (0, 4, 0.0), (4, 4, 0.0), (1, 1, 0.0)])
-def test_what_a_question_tells(part: int, whole: int, bits: float) -> None:
-    """A half is one bit; what is known before is none."""
+def test_entropy(part: int, whole: int, bits: float) -> None:
+    """A half gives one bit; a certainty gives none."""
     assert entropy(part, whole) == bits
 
 
-def test_a_history_that_is_out_of_order_is_refused() -> None:
-    """A commit before its parent would be nobody's descendant."""
+def test_history_out_of_order_is_an_error() -> None:
+    """A commit must not be listed before its parent."""
     with pytest.raises(ValueError, match="before its parent"):
         Lineage([commit(1, (0,)), commit(0, ())], ["0"])

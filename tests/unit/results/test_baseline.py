@@ -1,4 +1,4 @@
-"""A run judged by comparison with an earlier one."""
+"""Judge a run by comparison with an earlier one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CALM = replace(RUN, traits=(), problems=())
 
 
 def run(*outcomes: Outcome, kernel: object = KERNEL) -> RunRecord:
-    """A run whose cases came out like this."""
+    """Return a run whose cases have these outcomes."""
     cases = tuple(case(f"cases/{at}.session", outcome) for at, outcome in enumerate(outcomes))
     return replace(CALM, kernel=kernel, cases=cases)  # type: ignore[arg-type]
 
 
 def judged(before: RunRecord, after: RunRecord) -> RunRecord:
-    """The second run, judged by the first."""
+    """Return the second run, judged by the first."""
     done, _ = judge_by(FoundRun(Path("results/before"), before), after, config="")
     return done
 
@@ -50,17 +50,17 @@ def judged(before: RunRecord, after: RunRecord) -> RunRecord:
     ],
     ids=["regressed", "failed-before", "otherwise", "new", "not-asked-before", "gone", "error", "new-splat"],
 )
-def test_the_exit_status_goes_by_the_comparison(
+def test_exit_status_follows_the_comparison(
     before: tuple[Outcome, ...], after: tuple[Outcome, ...], status: ExitStatus
 ) -> None:
-    """What failed before fails nothing now; a failure that nothing excuses does, as does a new splat."""
+    """A failure of the baseline does not fail the run; an unexcused failure and a new splat do."""
     done = judged(run(*before), run(*after, kernel=OTHER))
 
     assert exit_status(done, interrupted=False, broken=False) is status
 
 
-def test_a_flake_fails_nothing() -> None:
-    """The same image, another outcome."""
+def test_flake_does_not_fail_the_run() -> None:
+    """The outcome differs on the same image."""
     done = judged(run(Outcome.MATCH), run(Outcome.MISMATCH))
 
     assert exit_status(done, interrupted=False, broken=False) is ExitStatus.AS_EXPECTED
@@ -68,8 +68,8 @@ def test_a_flake_fails_nothing() -> None:
     assert "a flake" in done.cases[0].excused
 
 
-def test_the_record_and_junit_say_what_it_was_compared_with() -> None:
-    """A CI server sees red for regressions only, and which they are."""
+def test_record_and_junit_name_the_baseline() -> None:
+    """A CI server shows only regressions as failures, by name."""
     done = judged(run(Outcome.MATCH, Outcome.MISMATCH), run(Outcome.MISMATCH, Outcome.MISMATCH, kernel=OTHER))
     junit = render_junit([done])
 
@@ -82,12 +82,12 @@ def test_the_record_and_junit_say_what_it_was_compared_with() -> None:
 
 
 def save(results: Path, number: int, record: RunRecord) -> None:
-    """A run folder, later than the one before."""
+    """Write a run folder, later than the one before."""
     RunFolder.create(results, "k", STARTED + number).write(record)
 
 
-def test_last_is_the_newest_complete_run_of_the_same_line(tmp_path: Path) -> None:
-    """Not of another kernel, and not one that was killed."""
+def test_last_is_newest_complete_run_of_the_line(tmp_path: Path) -> None:
+    """Runs of other kernels and killed runs do not count."""
     save(tmp_path, 1, run(Outcome.MATCH))
     save(tmp_path, 2, run(Outcome.MISMATCH, kernel=replace(OTHER, release="6.1.0-99")))
     save(tmp_path, 3, run(Outcome.MATCH, kernel=replace(KERNEL, spec="series:x", release="6.1.0")))
@@ -101,8 +101,8 @@ def test_last_is_the_newest_complete_run_of_the_same_line(tmp_path: Path) -> Non
     assert baseline.of(replace(KERNEL, release="5.10.3")) is None
 
 
-def test_a_damaged_history_hides_no_baseline(tmp_path: Path) -> None:
-    """The runs themselves are read then; and a run that the history knows and somebody has removed is passed over."""
+def test_damaged_history_hides_no_baseline(tmp_path: Path) -> None:
+    """The run records are read instead; a run that is in the history but was removed is skipped."""
     save(tmp_path, 1, run(Outcome.MATCH))
     save(tmp_path, 2, run(Outcome.LOST))
     baseline = find_baseline(LAST, results=tmp_path)
@@ -118,9 +118,9 @@ def test_a_damaged_history_hides_no_baseline(tmp_path: Path) -> None:
     assert baseline.of(KERNEL) == before
 
 
-def test_a_run_that_there_is_not_is_told_at_once(tmp_path: Path) -> None:
-    """Before anything is built; ``last`` may be the first run of its line."""
-    with pytest.raises(UsageError, match="there is no such run"):
+def test_unknown_baseline_is_reported_at_once(tmp_path: Path) -> None:
+    """The error comes before anything is built; ``last`` may be the first run of its line."""
+    with pytest.raises(UsageError, match="no such run"):
         find_baseline("2026-01-01T000000Z-deb", results=tmp_path)
 
     assert find_baseline(LAST, results=tmp_path).of(KERNEL) is None

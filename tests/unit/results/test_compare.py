@@ -1,4 +1,4 @@
-"""Two runs compared: which change is whose fault."""
+"""Compare two runs and classify each change."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OTHER = replace(KERNEL, image_digest="77" * 32)
 
 
 def case(name: str, outcome: Outcome = Outcome.MATCH, **more: object) -> CaseRecord:
-    """A case of that name."""
+    """Return a case of that name."""
     return replace(CaseRecord(f"cases/{name}", "cases", name, outcome), **more)  # type: ignore[arg-type]
 
 
 def run(*cases: CaseRecord, kernel: object = KERNEL, traits: tuple[TraitRecord, ...] = ()) -> RunRecord:
-    """A run of these cases."""
+    """Return a run of these cases."""
     return replace(RUN, kernel=kernel, cases=cases, traits=traits, problems=())  # type: ignore[arg-type]
 
 
 def change(before: CaseRecord | None, after: CaseRecord | None, *, kernel: object = OTHER) -> ChangeKind:
-    """What the comparison says of one case of two kernels."""
+    """Return the change of one case between two kernels."""
     (one,) = compare(run(*filter(None, [before])), run(*filter(None, [after]), kernel=kernel)).cases
     return one.change
 
@@ -50,13 +50,13 @@ def change(before: CaseRecord | None, after: CaseRecord | None, *, kernel: objec
         (Outcome.ERROR, Outcome.MISMATCH, ChangeKind.NEW),
     ],
 )
-def test_what_became_of_a_case(before: Outcome, after: Outcome, expected: ChangeKind) -> None:
-    """Only what was as expected can regress; what was not asked is new or gone."""
+def test_change_of_a_case(before: Outcome, after: Outcome, expected: ChangeKind) -> None:
+    """Only a case that was as expected can regress; a case without a verdict in one run is new or gone."""
     assert change(case("a", before), case("a", after)) is expected
 
 
-def test_a_case_that_is_in_one_run_only() -> None:
-    """It is new or gone, and no regression; that it fails is told of the run."""
+def test_case_in_one_run_only() -> None:
+    """It is new or gone, not a regression; if it fails, it is a failure of the run."""
     failing = case("a", Outcome.MISMATCH)
     comparison = compare(run(), run(failing, kernel=OTHER))
 
@@ -66,8 +66,8 @@ def test_a_case_that_is_in_one_run_only() -> None:
     assert comparison.failures == ("cases/a",)
 
 
-def test_the_same_image_with_another_outcome_is_a_flake() -> None:
-    """Nothing of the kernel changed, so nothing regressed, and nothing was fixed."""
+def test_other_outcome_on_same_image_is_a_flake() -> None:
+    """The kernel did not change, so nothing regressed or was fixed."""
     good, bad = case("a", digest="1"), case("a", Outcome.MISMATCH, digest="1")
 
     assert change(good, bad, kernel=KERNEL) is ChangeKind.FLAKY
@@ -75,8 +75,8 @@ def test_the_same_image_with_another_outcome_is_a_flake() -> None:
     assert not compare(run(good), run(bad)).failures
 
 
-def test_a_case_that_was_edited_is_no_flake() -> None:
-    """The case was changed in between: on the same image, that is why."""
+def test_edited_case_is_not_a_flake() -> None:
+    """An edit of the case explains another outcome on the same image."""
     good, bad = case("a", digest="1"), case("a", Outcome.MISMATCH, digest="2")
     comparison = compare(run(good), run(bad))
 
@@ -84,31 +84,31 @@ def test_a_case_that_was_edited_is_no_flake() -> None:
     assert comparison.cases[0].is_edited
 
 
-def test_an_unknown_image_is_not_the_same_as_another() -> None:
-    """Two kernels of which nothing is known are not one."""
+def test_unknown_images_are_not_the_same() -> None:
+    """Two kernels without a known digest are not taken as one."""
     unknown = replace(KERNEL, image_digest="unknown")
     comparison = compare(run(case("a"), kernel=unknown), run(case("a", Outcome.LOST), kernel=unknown))
 
     assert comparison.regressions == ("cases/a",)
 
 
-def test_another_profile_is_another_question() -> None:
-    """The same image judged by another profile is no flake."""
+def test_other_profile_is_not_a_flake() -> None:
+    """The same image judged by another profile may have another outcome."""
     after = replace(run(case("a", Outcome.MISMATCH)), profile="v1")
 
     assert compare(run(case("a")), after).regressions == ("cases/a",)
 
 
-def test_a_match_that_shows_something_else_changed_and_is_allowed() -> None:
-    """Another value of a trait, or another transcript: both were expected."""
+def test_other_match_is_a_change_that_is_allowed() -> None:
+    """The value of a trait or the transcript differs, and both were expected."""
     saw = [case("a", sightings=(TraitSighting("pinning", value, "a:3"),)) for value in ("yes", "no")]
 
     assert change(*saw) is ChangeKind.CHANGED
     assert change(case("a", transcript="    0::/a\n"), case("a", transcript="    0::/b\n")) is ChangeKind.CHANGED
 
 
-def test_a_pid_changes_nothing() -> None:
-    """Noise in transcript and reason never counts."""
+def test_noise_is_not_a_change() -> None:
+    """A process ID in transcript or reason does not count."""
     failed = [
         case(
             "a",
@@ -122,8 +122,8 @@ def test_a_pid_changes_nothing() -> None:
     assert change(*failed) is ChangeKind.SAME
 
 
-def test_a_known_failure_is_no_regression() -> None:
-    """Who wrote it down has judged it; as long as it fails it is shown as known."""
+def test_known_failure_is_not_a_regression() -> None:
+    """A failure that an entry covers is shown as known."""
     known = case("a", Outcome.MISMATCH, known="waits for the fix")
     comparison = compare(run(case("a")), run(known, kernel=OTHER))
 
@@ -135,7 +135,7 @@ def test_a_known_failure_is_no_regression() -> None:
 
 
 def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") -> tuple[TraitRecord, ...]:
-    """The traits of a run that has one."""
+    """Return the traits of a run that has one."""
     return (TraitRecord("outside_view", seen, expected, confirmed, "what is seen", known=known),)
 
 
@@ -155,17 +155,17 @@ def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") 
         (trait("relative", "relative"), (), ChangeKind.GONE),
     ],
 )
-def test_what_became_of_a_trait(
+def test_change_of_a_trait(
     before: tuple[TraitRecord, ...], after: tuple[TraitRecord, ...], expected: ChangeKind
 ) -> None:
-    """A value that the second run's own profile denies has regressed; what nobody expects has changed."""
+    """A value that contradicts the second run's profile has regressed; a value without expectation has changed."""
     (one,) = compare(run(traits=before), run(traits=after, kernel=OTHER)).traits
 
     assert one.change is expected
 
 
-def test_a_new_splat_is_a_regression_wherever_it_is_met() -> None:
-    """Also in a case that failed before; but not in one that was not asked."""
+def test_new_splat_is_a_regression() -> None:
+    """This holds for a case that failed before, but not for a case without a verdict in the first run."""
     failed, splatted = case("a", Outcome.MISMATCH), case("a", Outcome.KERNEL, splats=(SPLAT,))
     comparison = compare(run(failed), run(splatted, kernel=OTHER))
 
@@ -175,16 +175,16 @@ def test_a_new_splat_is_a_regression_wherever_it_is_met() -> None:
     assert compare(run(splatted), run(case("a"), kernel=OTHER)).splats[0].change is ChangeKind.FIXED
 
 
-def test_a_splat_with_other_frames_is_the_same() -> None:
-    """Another compiler, another trace, the same complaint."""
+def test_splat_with_other_frames_is_the_same() -> None:
+    """Another compiler gives another trace of the same splat."""
     before, after = (case("a", Outcome.KERNEL, splats=(replace(SPLAT, fingerprint=one),)) for one in ("aa", "bb"))
     comparison = compare(run(before), run(after, kernel=OTHER))
 
     assert [(one.fingerprint, one.change) for one in comparison.splats] == [("bb", ChangeKind.SAME)]
 
 
-def test_what_may_explain_a_change() -> None:
-    """Build, patches and options of the configuration; but not what the latter says of the compiler."""
+def test_differences_list_build_patches_and_options() -> None:
+    """Options of the configuration that describe the compiler are left out."""
     built = BuildRecord(
         "linux-source-6.1", "b" * 40, "c" * 40, series="topic", patches=("one", "two"), compiler="gcc 12"
     )
@@ -206,8 +206,8 @@ def test_what_may_explain_a_change() -> None:
     )
 
 
-def test_configs_that_are_not_there_differ_by_their_digests() -> None:
-    """Without the texts, that they differ is all that can be said."""
+def test_unknown_configs_differ_by_their_digests() -> None:
+    """Without the texts only the digests can be compared."""
     after = run(kernel=replace(KERNEL, config_digest="ab" * 32))
 
     assert compare(run(), after).differences == (Difference("config", KERNEL.config_digest[:12], "ab" * 6),)
@@ -226,14 +226,14 @@ RUNS = st.builds(run, kernel=st.sampled_from([KERNEL, OTHER])).flatmap(
 
 
 @given(RUNS)
-def test_a_run_is_like_itself(one: RunRecord) -> None:
-    """Nothing changes from a run to itself."""
+def test_run_compared_with_itself_has_no_change(one: RunRecord) -> None:
+    """Every case, trait and splat is the same."""
     assert {each.change for each in compare(one, one).cases} <= {ChangeKind.SAME}
 
 
 @given(RUNS, RUNS)
 def test_every_case_has_one_change(before: RunRecord, after: RunRecord) -> None:
-    """No case is lost or told twice, and the way back is the reverse where there is one."""
+    """No case is lost or listed twice, and the reverse comparison has the reverse change, if there is one."""
     there, back = compare(before, after), compare(after, before)
     ids = {each.id for each in (*before.cases, *after.cases)}
     changes = {each.id: each.change for each in there.cases}

@@ -1,4 +1,4 @@
-"""Which run a word names."""
+"""Find the run that an argument names."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tests.unit.report.sample import KERNEL, RUN, STARTED
 
 
 def make(results: Path, number: int, *, spec: str = "deb", run: RunRecord = RUN) -> Path:
-    """A run folder, a minute after the one before."""
+    """Write a run folder, a minute after the one before."""
     folder = RunFolder.create(results, spec, STARTED + 60 * number)
     folder.write(replace(run, started=STARTED + 60 * number, kernel=replace(KERNEL, spec=spec)))
     return folder.path
 
 
 def joint(results: Path, *members: Path) -> Path:
-    """The folder of a run of several kernels."""
+    """Write the folder of a run of several kernels."""
     folder = RunFolder.joint(results, len(members), STARTED + 3600)
     folder.write_file(KERNELS_NAME, json.dumps([one.name for one in members]))
     return folder.path
 
 
 def test_last_is_the_newest_complete_run(tmp_path: Path) -> None:
-    """One that was killed, and one without a kernel, are passed over; so is one that cannot be read."""
+    """Killed runs, runs without a kernel and unreadable runs are skipped."""
     first, second = make(tmp_path, 1), make(tmp_path, 2)
     make(tmp_path, 3, run=replace(RUN, complete=False))
     make(tmp_path, 4, run=replace(RUN, cases=(replace(RUN.cases[0], id=NO_KERNEL_ID),)))
@@ -41,15 +41,15 @@ def test_last_is_the_newest_complete_run(tmp_path: Path) -> None:
 
 
 def test_last_of_a_kernel(tmp_path: Path) -> None:
-    """The KERNEL word as it was typed, colons and all."""
+    """``last:`` takes the KERNEL argument as it was typed, including colons."""
     series = make(tmp_path, 1, spec="series:x")
     make(tmp_path, 2)
 
     assert find_run("last:series:x", results=tmp_path).folder == series
 
 
-def test_a_folder_is_named_by_path_or_name(tmp_path: Path) -> None:
-    """Also by a link to it, and when its run did not finish."""
+def test_folder_is_named_by_path_or_name(tmp_path: Path) -> None:
+    """A symbolic link names it as well, and its run need not be finished."""
     made = make(tmp_path, 1, run=replace(RUN, complete=False))
 
     assert find_run(str(made), results=tmp_path / "elsewhere").folder == made
@@ -58,7 +58,7 @@ def test_a_folder_is_named_by_path_or_name(tmp_path: Path) -> None:
 
 
 def test_the_kernels_of_one_run(tmp_path: Path) -> None:
-    """Two are held against each other by the run's name alone; of more, letters or KERNEL words name them."""
+    """The name of a run of two kernels names both; kernels of a larger run are named by letter or KERNEL argument."""
     members = [make(tmp_path, number, spec=spec) for number, spec in enumerate(("deb", "series:x", "series:y"))]
     two, three = joint(tmp_path, *members[:2]), joint(tmp_path, *members)
     pair = find_runs([two.name], results=tmp_path)
@@ -72,8 +72,8 @@ def test_the_kernels_of_one_run(tmp_path: Path) -> None:
         assert "A  " in caught.value.evidence
 
 
-def test_one_word_is_held_against_the_last_run(tmp_path: Path) -> None:
-    """What was before, and what is now."""
+def test_one_argument_is_compared_with_the_last_run(tmp_path: Path) -> None:
+    """The named run comes first, the last run second."""
     first, second = make(tmp_path, 1), make(tmp_path, 2)
 
     assert [one.folder for one in find_runs([first.name], results=tmp_path)] == [first, second]
@@ -82,16 +82,16 @@ def test_one_word_is_held_against_the_last_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["no-such"], "no-such: there is no such run"),
-        (["last~7"], "there is no run last~7"),
-        (["last:nope"], "there is no run last of nope"),
+        (["no-such"], "no-such: no such run"),
+        (["last~7"], "no such run: last~7"),
+        (["last:nope"], "no such run: last of nope"),
         (["last", "last"], "last and last are the same run"),
         (["last"], "last and last are the same run"),
-        (["last:A:B", "last"], "there is no run last of A:B"),
+        (["last:A:B", "last"], "no such run: last of A:B"),
     ],
 )
-def test_a_word_that_names_no_run(tmp_path: Path, words: list[str], what: str) -> None:
-    """It is told by the word that was typed."""
+def test_unknown_run_is_reported(tmp_path: Path, words: list[str], what: str) -> None:
+    """The error shows the argument as it was typed."""
     make(tmp_path, 1)
     with pytest.raises(UsageError) as caught:
         find_runs(words, results=tmp_path)
@@ -100,8 +100,8 @@ def test_a_word_that_names_no_run(tmp_path: Path, words: list[str], what: str) -
     assert caught.value.remedy
 
 
-def test_a_damaged_or_newer_run_is_told_by_its_file(tmp_path: Path) -> None:
-    """A folder without a record, a cut record, one of a later format."""
+def test_damaged_or_newer_run_is_reported_by_file(tmp_path: Path) -> None:
+    """A folder without a record, a cut record and a record of a newer format are errors."""
     made = make(tmp_path, 1)
     file = made / "run.json"
     whole = json.loads(file.read_text())
@@ -114,5 +114,5 @@ def test_a_damaged_or_newer_run_is_told_by_its_file(tmp_path: Path) -> None:
             find_run(made.name, results=tmp_path)
         assert str(file) in caught.value.what
     file.unlink()
-    with pytest.raises(UsageError, match="holds no run"):
+    with pytest.raises(UsageError, match="holds no readable run"):
         find_run(made.name, results=tmp_path)

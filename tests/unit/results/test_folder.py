@@ -1,4 +1,4 @@
-"""The run folder: written as the run goes, and whole whenever the run is killed."""
+"""Write and read the run folder; it is valid at any moment the run may be killed."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class Clock:
 
 
 def create(results: Path, clock: Clock | None = None) -> RunFolder:
-    """A run folder in ``results`` by a clock that stands still."""
+    """Make a run folder in ``results`` with a clock that stands still."""
     return RunFolder(RunFolder.create(results, RUN.kernel.release, STARTED).path, clock=clock or Clock())
 
 
 def names(folder: Path) -> set[str]:
-    """The names in that folder, hidden ones as well: nothing half-made may stay."""
+    """Return the names in a folder, including hidden ones: no temporary file may stay."""
     return {one.name for one in folder.iterdir()}
 
 
-def test_a_folder_is_named_by_time_and_kernel(tmp_path: Path) -> None:
-    """The name sorts by time (UTC) and says the kernel; ``latest`` points to it."""
+def test_folder_is_named_by_time_and_kernel(tmp_path: Path) -> None:
+    """The name sorts by time (UTC) and includes the kernel; ``latest`` points to it."""
     folder = create(tmp_path / "results")
 
     assert folder.path == tmp_path / "results" / "2026-09-21T141320Z-6.1.0-56-cloud-amd64"
@@ -64,15 +64,15 @@ def test_a_folder_is_named_by_time_and_kernel(tmp_path: Path) -> None:
 
 
 def test_two_runs_in_one_second_get_two_folders(tmp_path: Path) -> None:
-    """The second run of a second has a number, and is the latest."""
+    """The second run has a number in its name and is the latest."""
     first, second = create(tmp_path), create(tmp_path)
 
     assert second.path.name == f"{first.path.name}-2"
     assert (tmp_path / LATEST_NAME).resolve() == second.path
 
 
-def test_a_discarded_folder_leaves_no_trace(tmp_path: Path) -> None:
-    """Who mistypes a word finds the run before it as the latest, and nothing where there was none."""
+def test_discarded_folder_leaves_no_trace(tmp_path: Path) -> None:
+    """After a usage error the latest run is the one before, if any."""
     create(tmp_path).discard()
     assert names(tmp_path) == set()
     first = create(tmp_path)
@@ -88,8 +88,8 @@ def test_a_discarded_folder_leaves_no_trace(tmp_path: Path) -> None:
     ("slug", "name"),
     [("../../etc", "etc"), ("", "kernel"), ("linux @ v6.1", "linux-@-v6.1"), ("k" * 300, "k" * 80), ("a\0b\n", "a-b")],
 )
-def test_any_kernel_gives_a_safe_name(tmp_path: Path, slug: str, name: str) -> None:
-    """What the user typed for the kernel never leads out of the results folder."""
+def test_any_kernel_gives_a_safe_folder_name(tmp_path: Path, slug: str, name: str) -> None:
+    """No KERNEL argument leads out of the results folder."""
     folder = RunFolder.create(tmp_path, slug, STARTED)
 
     assert folder.path == tmp_path / f"2026-09-21T141320Z-{name}"
@@ -108,8 +108,8 @@ def test_any_kernel_gives_a_safe_name(tmp_path: Path, slug: str, name: str) -> N
         ("subject/a/../../b", r"cases/subject/a/b-[0-9a-f]{10}"),
     ],
 )
-def test_a_case_folder_is_named_by_its_id(case_id: str, name: str) -> None:
-    """A usual id is its own folder; brackets, slashes in them, dots and great length are made safe."""
+def test_case_folder_is_named_by_id(case_id: str, name: str) -> None:
+    """A usual id is its own folder; brackets, slashes in them, dots and long ids are made safe."""
     assert re.fullmatch(name, case_folder_name(case_id))
 
 
@@ -118,7 +118,7 @@ IDS = st.text(st.characters(exclude_categories=())) | st.text(st.sampled_from("a
 
 @given(IDS, IDS)
 def test_case_folders_are_safe_and_unique(one: str, two: str) -> None:
-    """Any id gives a short relative path inside the run folder, beside its files, and two ids give two."""
+    """Any id gives a short relative path inside the run folder that no file and no other id has."""
     name = case_folder_name(one)
     path = Path(name)
 
@@ -129,8 +129,8 @@ def test_case_folders_are_safe_and_unique(one: str, two: str) -> None:
     assert one == two or case_folder_name(two) != name
 
 
-def test_a_run_can_be_read_while_it_goes(tmp_path: Path) -> None:
-    """After each case end all cases are there, also while ``run.json`` is not written again for a second."""
+def test_run_can_be_read_before_it_ends(tmp_path: Path) -> None:
+    """All ended cases can be read, also in the second in which ``run.json`` is not written again."""
     folder = create(tmp_path)
     folder.write(BEGUN)
     before = (folder.path / RUN_NAME).read_bytes()
@@ -142,8 +142,8 @@ def test_a_run_can_be_read_while_it_goes(tmp_path: Path) -> None:
     assert (folder.path / RUN_NAME).read_bytes() == before
 
 
-def test_the_whole_record_follows_after_a_second(tmp_path: Path) -> None:
-    """``run.json`` and ``traits.json`` are written again when a second went by since the last time."""
+def test_whole_record_is_written_after_a_second(tmp_path: Path) -> None:
+    """``run.json`` and ``traits.json`` are written again a second after the last time."""
     clock = Clock()
     folder = create(tmp_path, clock)
     folder.write(BEGUN)
@@ -155,8 +155,8 @@ def test_the_whole_record_follows_after_a_second(tmp_path: Path) -> None:
     assert len(json.loads((folder.path / TRAITS_NAME).read_text())["traits"]) == len(TRAITS)
 
 
-def test_a_complete_run_leaves_one_record(tmp_path: Path) -> None:
-    """At the end ``run.json`` is the whole, the appended lines are gone, and no temporary file stays."""
+def test_complete_run_leaves_one_record(tmp_path: Path) -> None:
+    """At the end ``run.json`` has everything, the appended lines are gone, and no temporary file stays."""
     folder = create(tmp_path)
     folder.write(BEGUN)
     folder.write(replace(BEGUN, cases=CASES))
@@ -170,8 +170,8 @@ def test_a_complete_run_leaves_one_record(tmp_path: Path) -> None:
     assert junit.stat().st_mode & 0o777 == 0o644
 
 
-def test_traits_can_be_compared_without_the_rest(tmp_path: Path) -> None:
-    """``traits.json`` says kernel, profile, nearest profiles, and each trait with what was seen and expected."""
+def test_traits_file_has_values_and_expectations(tmp_path: Path) -> None:
+    """``traits.json`` has kernel, profile, nearest profiles, and the seen and expected value of each trait."""
     folder = create(tmp_path)
     folder.write(RUN)
     traits = json.loads((folder.path / TRAITS_NAME).read_text())
@@ -182,8 +182,8 @@ def test_traits_can_be_compared_without_the_rest(tmp_path: Path) -> None:
     assert (traits["traits"][0]["seen"], traits["traits"][0]["expected"]) == ("relative", "hidden")
 
 
-def test_a_case_recorded_again_replaces_the_first(tmp_path: Path) -> None:
-    """A case that ran again counts once, with what came last."""
+def test_case_recorded_again_replaces_the_first(tmp_path: Path) -> None:
+    """A case that ran again counts once, with its last result."""
     folder = create(tmp_path)
     folder.write(replace(BEGUN, cases=CASES[:3]))
     again = replace(BEGUN, cases=(*CASES[:2], replace(CASES[2], reason="again")))
@@ -210,8 +210,8 @@ while True:
 """
 
 
-def test_after_sigkill_all_that_had_ended_is_there(tmp_path: Path) -> None:
-    """A harness that is killed while it writes leaves a record that reads, with every case that it had reported."""
+def test_killed_run_has_every_ended_case(tmp_path: Path) -> None:
+    """A harness that is killed while writing leaves a readable record with every case that it had reported."""
     with process.start([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         reported = [child.stdout.readline() for _ in range(20)]
@@ -225,8 +225,8 @@ def test_after_sigkill_all_that_had_ended_is_there(tmp_path: Path) -> None:
     assert [case.id for case in run.cases] == [str(number + 1) for number in range(len(run.cases))]
 
 
-def test_a_line_that_was_cut_is_left_out(tmp_path: Path) -> None:
-    """Half a line at the end is the case that was being written; half a line before another one is damage."""
+def test_cut_last_line_is_ignored(tmp_path: Path) -> None:
+    """A partial last line is ignored; a partial line before another one is an error."""
     folder = create(tmp_path)
     folder.write(BEGUN)
     folder.write(replace(BEGUN, cases=CASES[:2]))
@@ -239,22 +239,22 @@ def test_a_line_that_was_cut_is_left_out(tmp_path: Path) -> None:
         load_run(folder.path)
 
 
-def test_a_folder_without_a_run_is_a_usage_error(tmp_path: Path) -> None:
-    """A missing record, and one that is no text, name the file and what to do."""
+def test_folder_without_run_is_a_usage_error(tmp_path: Path) -> None:
+    """The error for a missing or binary record names the file and has a hint."""
     with pytest.raises(UsageError) as missing:
         load_run(tmp_path)
     (tmp_path / RUN_NAME).write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError) as binary:
         load_run(tmp_path)
 
-    assert missing.value.what == f"{tmp_path} holds no run that can be read"
+    assert missing.value.what == f"{tmp_path} holds no readable run"
     assert "results/latest" in missing.value.remedy
     assert binary.value.what == f"{tmp_path / RUN_NAME} is damaged"
 
 
 @pytest.mark.parametrize("place", ["file/results", "/proc/results", "latest-is-a-folder"])
-def test_results_that_cannot_be_written(tmp_path: Path, place: str) -> None:
-    """A results folder that cannot be made is the caller's fault: exit status 4, the reason, and what to do."""
+def test_unwritable_results_folder_is_a_usage_error(tmp_path: Path, place: str) -> None:
+    """The error has exit status 4, the reason and a hint."""
     (tmp_path / "file").write_text("")
     (tmp_path / "latest-is-a-folder" / LATEST_NAME).mkdir(parents=True)
     with pytest.raises(UsageError) as caught:
@@ -266,8 +266,8 @@ def test_results_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert caught.value.exit_status is ExitStatus.USAGE
 
 
-def test_a_full_disk_is_the_hosts_fault(tmp_path: Path) -> None:
-    """No space left, as the kernel itself reports it through /dev/full, is exit status 3."""
+def test_full_disk_is_a_host_error(tmp_path: Path) -> None:
+    """ENOSPC, as the kernel reports it for /dev/full, has exit status 3."""
     folder = create(tmp_path)
     (folder.path / CASES_NAME).symlink_to("/dev/full")
     with pytest.raises(HostError) as caught:
@@ -278,8 +278,8 @@ def test_a_full_disk_is_the_hosts_fault(tmp_path: Path) -> None:
     assert caught.value.exit_status is ExitStatus.HOST
 
 
-def test_a_vanished_folder_is_told(tmp_path: Path) -> None:
-    """Somebody removed the run folder while the run went on: an error with the path, not a traceback."""
+def test_removed_folder_is_reported(tmp_path: Path) -> None:
+    """If the run folder is removed during the run, the error shows its path, not a traceback."""
     folder = create(tmp_path)
     folder.path.rmdir()
     with pytest.raises(UsageError, match="cannot be written") as caught:
@@ -289,12 +289,12 @@ def test_a_vanished_folder_is_told(tmp_path: Path) -> None:
 
 
 def _written() -> int:
-    """How many bytes this process has written since it began."""
+    """Return the number of bytes that this process has written since it began."""
     return int(re.findall(r"^wchar: (\d+)", Path("/proc/self/io").read_text(), re.MULTILINE)[0])
 
 
-def test_writing_costs_in_proportion(tmp_path: Path) -> None:
-    """Two thousand case ends write what they add: no whole record at each."""
+def test_writing_costs_are_linear(tmp_path: Path) -> None:
+    """The ends of two thousand cases write only what they add, not the whole record each time."""
     folder = RunFolder.create(tmp_path, "many", STARTED)
     run: RunRecord = BEGUN
     before = _written()

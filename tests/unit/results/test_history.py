@@ -1,4 +1,4 @@
-"""The history of a results folder: filled again and again, by several at once, and made anew."""
+"""Fill the history of a results folder repeatedly and from several processes, and rebuild it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ CASE_ID = CASES[0].id
 
 
 def silent(text: str) -> None:
-    """Nobody listens."""
+    """Ignore a progress line."""
 
 
 @contextmanager
 def opened(results: Path) -> Iterator[History]:
-    """The history of that folder, brought up to date."""
+    """Open the history of a results folder and add its runs."""
     with opened_history(results, say=silent) as history:
         assert history.bring_up_to_date(results) == ()
         yield history
 
 
 def save(results: Path, number: int, outcome: Outcome = Outcome.MATCH, *, image: str = "", **more: object) -> Path:
-    """A run of one case, so many days after the first."""
+    """Write a run of one case, a number of days after the first."""
     case = replace(CASES[0], outcome=outcome, digest="d")
     kernel = replace(KERNEL, image_digest=image * 32 or f"{number:x}".ljust(64, "0"))
     run = replace(RUN, started=STARTED + 86400 * number, kernel=kernel, cases=(case,), **more)  # type: ignore[arg-type]
@@ -46,8 +46,8 @@ def save(results: Path, number: int, outcome: Outcome = Outcome.MATCH, *, image:
     return folder.path
 
 
-def test_a_run_that_is_added_again_is_there_once(tmp_path: Path) -> None:
-    """However often; and what a run that was going on came to replaces what was known of it."""
+def test_run_added_again_is_there_once(tmp_path: Path) -> None:
+    """The final record of a run replaces rows that were added before it ended."""
     folder = save(tmp_path, 1, complete=False)
     for outcome in (Outcome.MATCH, Outcome.MISMATCH, Outcome.MISMATCH):
         RunFolder(folder).write(replace(RUN, cases=(replace(CASES[0], outcome=outcome),)))
@@ -57,8 +57,8 @@ def test_a_run_that_is_added_again_is_there_once(tmp_path: Path) -> None:
     assert [entry.said for entry in entries] == ["mismatch"]
 
 
-def test_what_a_case_and_a_trait_came_to(tmp_path: Path) -> None:
-    """In the order of time, with how often it was asked and failed."""
+def test_entries_of_a_case_and_a_trait(tmp_path: Path) -> None:
+    """Entries are in the order of time and count verdicts and failures."""
     for number, outcome in enumerate((Outcome.MISMATCH, Outcome.MATCH, Outcome.SKIPPED)):
         save(tmp_path, number, outcome)
     with opened(tmp_path) as history:
@@ -74,8 +74,8 @@ def test_what_a_case_and_a_trait_came_to(tmp_path: Path) -> None:
     assert entries[0].line == "deb 6.1"
 
 
-def test_flakes_are_told_with_their_rate(tmp_path: Path) -> None:
-    """Runs of one image are counted together, and so are the rounds of one run; other images are not."""
+def test_flakes_have_their_failure_rate(tmp_path: Path) -> None:
+    """Runs of one image and the rounds of one run are counted together; other images are not."""
     save(tmp_path, 1, Outcome.MISMATCH, image="aa")
     save(tmp_path, 2, Outcome.MATCH, image="aa")
     save(tmp_path, 3, Outcome.MISMATCH, image="bb")
@@ -87,8 +87,8 @@ def test_flakes_are_told_with_their_rate(tmp_path: Path) -> None:
         assert history.flakes() == ((CASE_ID, 4, 12),)
 
 
-def test_a_run_that_cannot_be_read_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    """A half-written record beside a good one."""
+def test_unreadable_run_is_reported_and_skipped(tmp_path: Path) -> None:
+    """A cut record does not keep a good one from being added."""
     save(tmp_path, 1)
     (save(tmp_path, 2) / "run.json").write_text('{"format_version": 1, "ker')
     with opened_history(tmp_path, say=silent) as history:
@@ -100,8 +100,8 @@ def test_a_run_that_cannot_be_read_is_told_and_stops_no_other(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + b"\xff" * 5000])
-def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path, content: bytes) -> None:
-    """The error says by which command; the damaged file is kept."""
+def test_damaged_history_can_be_rebuilt(tmp_path: Path, content: bytes) -> None:
+    """The error names the command that rebuilds it; the damaged file is kept."""
     save(tmp_path, 1)
     (tmp_path / HISTORY_NAME).write_bytes(content)
     with pytest.raises(HostError, match="is damaged") as caught, opened(tmp_path):
@@ -115,8 +115,8 @@ def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path, content: bytes) ->
         assert len(history.entries(CASE, CASE_ID)) == 1
 
 
-def test_what_is_made_anew_keeps_runs_whose_folders_are_gone(tmp_path: Path) -> None:
-    """Somebody made room; the history still knows."""
+def test_rebuild_keeps_runs_whose_folders_are_gone(tmp_path: Path) -> None:
+    """Runs whose folders were removed are copied from the old file."""
     gone = save(tmp_path, 1, Outcome.MISMATCH)
     save(tmp_path, 2)
     with opened(tmp_path):
@@ -125,13 +125,13 @@ def test_what_is_made_anew_keeps_runs_whose_folders_are_gone(tmp_path: Path) -> 
     notes = rebuild(tmp_path, say=silent)
     with opened(tmp_path) as history:
         assert [one.said for one in history.entries(CASE, CASE_ID)] == ["mismatch", "match"]
-    assert "1 runs whose folders are gone were taken over" in notes[0]
+    assert "copied 1 runs whose folders are gone" in notes[0]
 
 
-def test_a_database_of_something_else_or_a_newer_harness_is_left_alone(tmp_path: Path) -> None:
-    """It is told which, and nothing is written."""
+def test_foreign_or_newer_database_is_left_alone(tmp_path: Path) -> None:
+    """The error shows which it is, and nothing is written."""
     for statement, what in (
-        ("CREATE TABLE x (y)", "is damaged, or no history"),
+        ("CREATE TABLE x (y)", "is damaged, or not a history"),
         ("PRAGMA user_version = 99", "format 99"),
     ):
         with sqlite3.connect(tmp_path / HISTORY_NAME) as database:
@@ -143,24 +143,24 @@ def test_a_database_of_something_else_or_a_newer_harness_is_left_alone(tmp_path:
         (tmp_path / HISTORY_NAME).unlink()
 
 
-def test_a_lock_is_waited_for_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First it is said what is waited for; one that never goes is the host's fault."""
+def test_lock_is_reported_and_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting is reported; a lock that is never released is a host error."""
     monkeypatch.setattr(history_db, "QUIET_SECONDS", 0.05)
     monkeypatch.setattr(history_db, "WAIT_SECONDS", 0.2)
     with opened(tmp_path):
         pass
-    said: list[str] = []
+    lines: list[str] = []
     other = sqlite3.connect(tmp_path / HISTORY_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     folder = save(tmp_path, 1)
     with (
-        pytest.raises(HostError, match="another process has written"),
-        opened_history(tmp_path, say=said.append) as history,
+        pytest.raises(HostError, match="has been locked by another process"),
+        opened_history(tmp_path, say=lines.append) as history,
     ):
         history.add(folder, RUN)
     other.close()
 
-    assert said == [f"waiting for another process that writes {tmp_path / HISTORY_NAME}"]
+    assert lines == [f"waiting for another process to finish writing {tmp_path / HISTORY_NAME}"]
     with opened(tmp_path) as history:
         assert len(history.runs()) == 1
 
@@ -173,7 +173,7 @@ def _add_some(results: Path, numbers: range) -> None:
 
 
 def test_several_writers_lose_nothing(tmp_path: Path) -> None:
-    """Four processes at once, from the first moment on, when there is no file yet."""
+    """Four processes write at once, beginning when the file does not exist yet."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_add_some, args=(tmp_path, range(one, 20, 4))) for one in range(4)]
     for one in writers:
@@ -186,8 +186,8 @@ def test_several_writers_lose_nothing(tmp_path: Path) -> None:
         assert len(history.runs()) == 20
 
 
-def test_the_command_tells_since_when(tmp_path: Path) -> None:
-    """Of a case, by a part of its id; of a trait; of a kernel; and of all."""
+def test_command_shows_since_when(tmp_path: Path) -> None:
+    """It shows a case by a part of its id, a trait, a kernel, or everything."""
     for number, outcome in enumerate((Outcome.MATCH, Outcome.MATCH, Outcome.MISMATCH, Outcome.LOST)):
         save(tmp_path, number, outcome)
     case = call("history", "manual_page", "--results", tmp_path)
@@ -205,8 +205,8 @@ def test_the_command_tells_since_when(tmp_path: Path) -> None:
     assert {one.status for one in (case, trait, kernel, all_of_it)} == {ExitStatus.AS_EXPECTED}
 
 
-def test_a_name_that_nobody_knows_is_usage(tmp_path: Path) -> None:
-    """So is one that several cases have; and a folder that there is not."""
+def test_unknown_name_is_a_usage_error(tmp_path: Path) -> None:
+    """An ambiguous name and a missing results folder are usage errors as well."""
     folder = save(tmp_path, 1)
     RunFolder(folder).write(replace(RUN, cases=CASES))
     call("history", "nosuch", "--results", tmp_path).require_error(ExitStatus.USAGE, "nosuch: no run in")
@@ -216,17 +216,17 @@ def test_a_name_that_nobody_knows_is_usage(tmp_path: Path) -> None:
     call("history", "--results", tmp_path / "no").require_error(ExitStatus.USAGE, "there is no results folder")
 
 
-def test_the_command_makes_it_anew(tmp_path: Path) -> None:
-    """A damaged file is told with the word that mends it, and mended by it."""
+def test_command_rebuilds_a_damaged_history(tmp_path: Path) -> None:
+    """The error names the option that rebuilds the file, and the option works."""
     save(tmp_path, 1)
     (tmp_path / HISTORY_NAME).write_bytes(b"garbage" * 999)
     call("history", "--results", tmp_path).require_error(ExitStatus.HOST, "--rebuild")
-    told = call("history", "--rebuild", "--results", tmp_path)
+    rebuilt = call("history", "--rebuild", "--results", tmp_path)
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert "deb 6.1" in told.text
+    assert rebuilt.status is ExitStatus.AS_EXPECTED
+    assert "deb 6.1" in rebuilt.text
 
 
-def test_an_empty_folder_holds_no_run(tmp_path: Path) -> None:
-    """That is said, and is no error."""
+def test_empty_folder_is_not_an_error(tmp_path: Path) -> None:
+    """The command reports that there is no run yet."""
     assert "holds no run yet" in call("history", "--results", tmp_path).text

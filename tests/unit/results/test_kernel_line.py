@@ -1,4 +1,4 @@
-"""Which builds are of one line."""
+"""Group builds into kernel lines."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ IMAGE = Origin(OriginKind.IMAGE, "/b/bzImage")
     ],
 )  # fmt: skip
 def test_the_line_of_a_kernel(kernel: KernelRecord, line: str) -> None:
-    """Version, revision and version of the series are left out; where it comes from and the release stay."""
+    """Package version, revision and version of the series are left out; origin and release stay."""
     assert kernel_line(kernel) == line

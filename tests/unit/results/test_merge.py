@@ -1,4 +1,4 @@
-"""Runs joined: no case lost, none there twice, the newest counts, and what the older saw stays told."""
+"""Merge runs: every case appears once, the newest result counts, and older results are kept."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ PLAIN = replace(RUN, problems=(), notes=(), nearest=())
 
 
 def seen(path: str, outcome: Outcome = Outcome.MATCH, **fields: object) -> CaseRecord:
-    """A case with a digest of its text and no sighting."""
+    """Return a case with a digest of its text and no sighting."""
     one = replace(case(path, outcome, reason="" if outcome is Outcome.MATCH else "why"), sightings=(), digest="d")
     return replace(one, **fields)  # type: ignore[arg-type]  # as a test names them
 
 
 def run(number: int, *cases: CaseRecord, **fields: object) -> NamedRun:
-    """A run, a minute after the one before."""
+    """Return a run, a minute after the one before."""
     record = replace(PLAIN, started=STARTED + 60 * number, cases=cases)
     return NamedRun(f"run-{number}", replace(record, **fields))  # type: ignore[arg-type]  # as a test names them
 
 
 def merged(*named: NamedRun) -> RunRecord:
-    """What they come to together."""
+    """Merge runs."""
     return merge_runs(named, semantics=SEMANTICS)
 
 
 def outcomes(record: RunRecord) -> dict[str, Outcome]:
-    """The outcome of each case."""
+    """Return the outcome of each case."""
     return {one.id: one.outcome for one in record.cases}
 
 
 def test_shards_are_one_run() -> None:
-    """Each case of each shard once, its logs in the folder of its shard; times add up, the start is the first."""
+    """Each case has its logs in the folder of its shard; durations add up, and the first start counts."""
     whole = merged(run(2, seen("cases/b.session")), run(1, seen("cases/a.session")))
 
     assert outcomes(whole) == {"cases/a.session": Outcome.MATCH, "cases/b.session": Outcome.MATCH}
@@ -51,8 +51,8 @@ def test_shards_are_one_run() -> None:
     assert whole.complete
 
 
-def test_the_newest_outcome_counts_and_the_older_makes_it_flaky() -> None:
-    """The same question to the same image, and another answer: a flake, told in a note, whatever the order of words."""
+def test_newest_outcome_counts_and_older_makes_it_flaky() -> None:
+    """Another outcome on the same image is a flake and a note, whatever the order of the arguments."""
     first, second = run(1, seen("cases/a.session", Outcome.MISMATCH)), run(2, seen("cases/a.session"))
     for whole in (merged(first, second), merged(second, first)):
         [one] = whole.cases
@@ -64,8 +64,8 @@ def test_the_newest_outcome_counts_and_the_older_makes_it_flaky() -> None:
 
 
 @pytest.mark.parametrize("field", ["digest", "guest_image_digest"])
-def test_another_question_is_no_flake(field: str) -> None:
-    """When the text of the case or the guest image changed between, the older answer is a note and no try."""
+def test_changed_case_or_guest_is_not_a_flake(field: str) -> None:
+    """If the text of the case or the guest image changed, the older result is a note and not a try."""
     before = run(1, seen("cases/a.session", Outcome.MISMATCH))
     again = (
         run(2, seen("cases/a.session", digest="e"))
@@ -75,11 +75,11 @@ def test_another_question_is_no_flake(field: str) -> None:
     whole = merged(before, again)
 
     assert whole.cases[0].tries == ()
-    assert any("mismatch in run-1, match in run-2, asked otherwise" in note for note in whole.notes)
+    assert any("mismatch in run-1, match in run-2, the " in note for note in whole.notes)
 
 
-def test_a_run_that_is_given_twice_counts_once() -> None:
-    """Also as a copy under another name."""
+def test_run_given_twice_counts_once() -> None:
+    """A copy under another name does not count either."""
     one = run(1, seen("cases/a.session", Outcome.MISMATCH))
     whole = merged(one, NamedRun("copy", one.run), run(2, seen("cases/b.session")))
 
@@ -88,7 +88,7 @@ def test_a_run_that_is_given_twice_counts_once() -> None:
 
 
 def test_traits_are_those_of_the_cases_that_count() -> None:
-    """What a case showed that was asked again later is not seen any more; contradictions are problems."""
+    """A later rerun replaces the values that a case showed; contradictions are problems."""
 
     def sight(path: str, value: str) -> CaseRecord:
         return seen(path, sightings=(TraitSighting("outside_view", value, f"{path}:1"),))
@@ -103,15 +103,15 @@ def test_traits_are_those_of_the_cases_that_count() -> None:
 
 
 def test_problems_are_joined_by_their_kind() -> None:
-    """Contradictions are found again from the cases; all else stays, whatever the words are."""
+    """Contradictions are computed from the cases; other problems stay, whatever their text."""
     stays = Problem(ProblemKind.BROKEN_FILE, "cases contradict each other")
     goes = Problem(ProblemKind.CONTRADICTION, "two answers")
 
     assert merged(run(1, problems=(stays, goes)), run(2, problems=(goes,))).problems == (stays,)
 
 
-def test_other_kernels_are_not_joined() -> None:
-    """Nor those whose image nobody knows, nor runs judged by different profiles."""
+def test_runs_of_other_kernels_are_not_merged() -> None:
+    """Runs of an unknown image or with different profiles are not merged either."""
     other = run(2, seen("cases/a.session"), kernel=replace(KERNEL, image_digest="ab" * 32))
     unknown = replace(KERNEL, image_digest="unknown")
     with pytest.raises(UsageError, match="not of one kernel") as error:
@@ -124,8 +124,8 @@ def test_other_kernels_are_not_joined() -> None:
     assert "run-2" in error.value.evidence
 
 
-def test_an_unfinished_run_is_made_whole_by_one_that_asked_all_of_it() -> None:
-    """Later and to its end; a rerun of a part leaves the whole unfinished."""
+def test_unfinished_run_is_completed_by_a_full_rerun() -> None:
+    """The rerun must be later and complete; a rerun of some cases leaves the merged run unfinished."""
     killed = run(1, seen("cases/a.session"), complete=False)
     again = run(2, seen("cases/a.session"), seen("cases/b.session"))
     part = run(3, seen("cases/b.session"))
@@ -137,7 +137,7 @@ def test_an_unfinished_run_is_made_whole_by_one_that_asked_all_of_it() -> None:
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(Outcome)), max_size=6), min_size=1, max_size=4))
 def test_no_case_is_lost_or_doubled(shards: list[list[tuple[int, Outcome]]]) -> None:
-    """Whatever the shards: each case once, with its newest outcome, asked as often as all of them together did."""
+    """Whatever the shards, each case appears once, with its newest outcome and the tries of all shards."""
     named = [
         run(number, *(seen(f"cases/{one}.session", outcome) for one, outcome in dict(shard).items()))
         for number, shard in enumerate(shards)

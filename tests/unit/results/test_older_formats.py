@@ -1,4 +1,4 @@
-"""What version 8b9f65d wrote is read with the meaning that it had there, and says nothing new of a kernel today.
+"""Read what version 8b9f65d wrote with the meaning that it had there.
 
 ``tests/data/older/8b9f65d`` was written by that version and then reduced: transcripts and logs are cut, paths of the
 host replaced.
@@ -41,19 +41,19 @@ NO_KERNEL = RESULTS / "2026-11-30T090929Z-deb-src-6.1+breaks.mbox"
 SERIES = RESULTS / "2026-11-30T090628Z-series-mountinfo-unscoped"
 BREAKS = RESULTS / "2026-11-30T090929Z-series-breaks"
 TODAY = f"{legacy_name()}/"
-"""What the id of a case begins with today."""
+"""The first part of a case id today."""
 FOLDERS = sorted(file.parent for file in RESULTS.glob("*/run.json"))
 
 
 def series_in(folder: Path) -> SeriesRecord:
-    """The record of a series in that folder."""
+    """Read the record of the series in a folder."""
     file = folder / "series.json"
     return load_series(file.read_text(), source=str(file))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_run_is_read_and_written_in_the_format_of_today(folder: Path) -> None:
-    """All that the old file says is there; written again, it is a file of today that comes back the same."""
+def test_old_run_is_read_and_written_in_the_format_of_today(folder: Path) -> None:
+    """Every fact of the old file is kept; the file that is written from it reads back as the same record."""
     run = load_run(folder)
     before = (folder / RUN_NAME).read_text().replace('"cases/', f'"{TODAY}')
     old, new = (json.loads(text) for text in (before, dump_run(run)))
@@ -66,7 +66,7 @@ def test_a_run_is_read_and_written_in_the_format_of_today(folder: Path) -> None:
 
 
 def test_the_problems_of_a_run_have_their_kind() -> None:
-    """A contradiction is one; the others keep a run from being learned, as they did."""
+    """A contradiction is recognized; other problems still keep a run from being learned."""
     run = load_run(TORN)
     contradictions = [problem for problem in run.problems if problem.kind is ProblemKind.CONTRADICTION]
 
@@ -77,7 +77,7 @@ def test_the_problems_of_a_run_have_their_kind() -> None:
 
 
 def test_the_known_failures_of_a_case_are_read_from_its_line() -> None:
-    """Reason, link and day of each, for a case and for a trait; a case that met none has none."""
+    """Reason, link and date are read for cases and traits; a case without a known failure has none."""
     cases = {case.name: case for case in load_run(TORN).cases}
     whole = KnownNote("", "echo is off by one (or not)", "https://bugs.example/1", date(2027, 3, 1))
     reason = "the root is wrong; known until somebody looks"
@@ -91,8 +91,8 @@ def test_the_known_failures_of_a_case_are_read_from_its_line() -> None:
     assert cases["one.session"].known_failures == ()
 
 
-def test_a_run_that_was_killed_has_the_cases_that_had_ended() -> None:
-    """They stand one on a line beside the record; the last line was being written."""
+def test_killed_old_run_has_its_ended_cases() -> None:
+    """They are lines of a second file, whose last line is cut."""
     run = load_run(KILLED)
 
     assert not run.complete
@@ -108,8 +108,8 @@ def test_a_run_that_was_killed_has_the_cases_that_had_ended() -> None:
     ],
     ids=["package", "built", "none"],
 )
-def test_a_kernel_comes_from_where_it_came_from(folder: Path, origin: Origin, line: str) -> None:
-    """And is of the same line, so that a history goes on."""
+def test_origin_and_line_of_an_old_kernel(folder: Path, origin: Origin, line: str) -> None:
+    """The kernel line is unchanged, so that its history continues."""
     kernel = load_run(folder).kernel
     line = line or f"linux-source-6.1 + {kernel.build.series} 6.1"
 
@@ -128,8 +128,8 @@ def test_a_kernel_comes_from_where_it_came_from(folder: Path, origin: Origin, li
         ("linux-source-6.1 6.1.192-2", Origin(OriginKind.SOURCE_PACKAGE, "linux-source-6.1", "6.1.192-2")),
     ],
 )
-def test_a_source_is_read_from_its_sentence(source: str, origin: Origin) -> None:
-    """Each form that the old version wrote; the sentence of today says the same."""
+def test_source_is_read_from_its_sentence(source: str, origin: Origin) -> None:
+    """Each form that the old version wrote is understood, and equals the sentence of today."""
     whole = json.loads((BUILT / RUN_NAME).read_text())
     whole["kernel"]["build"]["source"] = source
     run = load_run_record(json.dumps(whole))
@@ -138,16 +138,16 @@ def test_a_source_is_read_from_its_sentence(source: str, origin: Origin) -> None
     assert str(origin) == source
 
 
-def test_a_kernel_that_was_not_built_is_known_by_its_only_case() -> None:
-    """It is no run of cases, and never the last one."""
+def test_run_without_kernel_is_known_by_its_only_case() -> None:
+    """It is not a run of cases, and never the last one."""
     run = load_run(NO_KERNEL)
 
     assert is_without_kernel(run)
     assert [(case.id, case.outcome) for case in run.cases] == [(NO_KERNEL_ID, Outcome.KERNEL)]
 
 
-def test_a_series_is_read_with_what_it_came_to() -> None:
-    """State, effects, base and the runs beside it."""
+def test_old_series_is_read() -> None:
+    """State, effects, base and the runs of its kernels are there."""
     record = series_in(SERIES)
 
     assert record.state is PatchState.FAIL
@@ -160,8 +160,8 @@ def test_a_series_is_read_with_what_it_came_to() -> None:
     assert load_series(dump_series(record), source="again") == record
 
 
-def test_a_log_of_a_failed_build_is_no_evidence_any_more() -> None:
-    """Its path is a field, so a mail to a list has none, whatever the line was."""
+def test_log_path_is_a_field_and_not_evidence() -> None:
+    """A mail to a list therefore never has a path of this host."""
     [patch] = series_in(BREAKS).posted
 
     assert patch.log == "/home/user/.cache/kernel-patch-harness/kernel-log/1f2a71cf81e4178dc3205e8b.log"
@@ -171,8 +171,8 @@ def test_a_log_of_a_failed_build_is_no_evidence_any_more() -> None:
     assert patch.log not in render_mail(series_in(BREAKS))
 
 
-def test_what_was_declared_and_did_not_come_has_a_name() -> None:
-    """The first word of the old line."""
+def test_missing_declared_effect_has_a_name() -> None:
+    """The name is the first word of the old line."""
     text = "scope = all, declared by x: it is default"
     whole = {**json.loads((SERIES / "series.json").read_text()), "missing": [text]}
     [missing] = load_series(json.dumps(whole), source="series.json").missing
@@ -180,7 +180,7 @@ def test_what_was_declared_and_did_not_come_has_a_name() -> None:
     assert (missing.name, missing.text) == ("scope", text)
 
 
-def test_a_bisection_goes_on_from_its_old_state(tmp_path: Path) -> None:
+def test_bisection_continues_from_an_old_state(tmp_path: Path) -> None:
     """Ends, targets and steps are there."""
     text = (OLD / "bisect" / STATE_NAME).read_text()
     (tmp_path / STATE_NAME).write_text(text)
@@ -192,8 +192,8 @@ def test_a_bisection_goes_on_from_its_old_state(tmp_path: Path) -> None:
     assert [list(step.runs) for step in state.steps] == [one["runs"] for one in json.loads(text)["steps"]]
 
 
-def test_a_diff_with_a_run_of_today_shows_no_case_gone_or_new() -> None:
-    """The same cases on the same kernel, as the harness of today would record them."""
+def test_diff_of_old_and_new_run_has_no_case_gone_or_new() -> None:
+    """The cases of an old run match those that the harness of today records on the same kernel."""
     raw = json.loads((DEB / RUN_NAME).read_text())
     before = load_run(DEB)
     names = [f"{TODAY}{one['id'].removeprefix('cases/')}" for one in raw["cases"]]
@@ -208,8 +208,8 @@ def test_a_diff_with_a_run_of_today_shows_no_case_gone_or_new() -> None:
     assert not comparison.failures
 
 
-def test_every_id_of_before_names_its_suite_now() -> None:
-    """In cases, sightings, traits and reasons; a record that names its suite is left alone."""
+def test_old_case_ids_get_their_suite() -> None:
+    """Ids in cases, sightings, traits and reasons change; a record that names its suite is left alone."""
     run = load_run(DEB)
     ids = [case.id for case in run.cases]
     places = [seen.where for case in run.cases for seen in case.sightings] + [
@@ -223,8 +223,8 @@ def test_every_id_of_before_names_its_suite_now() -> None:
     assert current_run(mine) == mine
 
 
-def test_the_targets_of_a_bisection_of_before_name_their_suite_now(tmp_path: Path) -> None:
-    """Its cases, its files and what its steps have seen of them."""
+def test_targets_of_an_old_bisection_get_their_suite(tmp_path: Path) -> None:
+    """Ids of cases and files change, also in the values that its steps have seen."""
     text = (OLD / "bisect" / STATE_NAME).read_text()
     (tmp_path / STATE_NAME).write_text(text)
     state = load_state(tmp_path)
@@ -245,23 +245,23 @@ def test_the_targets_of_a_bisection_of_before_name_their_suite_now(tmp_path: Pat
         ("kernel/boots", "kernel/boots"),
     ],
 )
-def test_an_id_of_before_becomes_one_of_today(old: str, new: str) -> None:
-    """Only what starts with the folder of all cases is changed, and without a legacy suite nothing is."""
+def test_old_case_id_becomes_one_of_today(old: str, new: str) -> None:
+    """Only ids below the old folder of cases change, and none does without a legacy suite."""
     assert current_case_id(old) == new.format(suite=legacy_name())
     assert moved_case_id(old, "") == old
 
 
 @pytest.mark.parametrize("damage", [{"problems": "one"}, {"problems": [1]}, {"kernel": None}, {"cases": [None]}])
-def test_damage_in_an_old_record_is_told(damage: dict[str, object]) -> None:
-    """It passes through the upgrade, and the reader says which field holds what."""
+def test_damage_in_an_old_record_is_reported(damage: dict[str, object]) -> None:
+    """The upgrade passes it on, and the reader names the field."""
     whole = {**json.loads((TORN / RUN_NAME).read_text()), **damage}
 
     with pytest.raises(UsageError, match="is damaged"):
         load_run_record(json.dumps(whole), source="run.json")
 
 
-def test_a_table_of_today_is_left_alone() -> None:
-    """What a record of today says in words decides nothing."""
+def test_table_of_today_is_left_alone() -> None:
+    """Sentences in a record of today decide nothing."""
     run = load_run(TORN)
     table = json.loads(dump_run(replace(run, notes=("cases contradict each other",))))
     series = json.loads(dump_series(series_in(BREAKS)))

@@ -1,4 +1,4 @@
-"""What runs have seen, learned and kept."""
+"""Learn sightings from runs and keep them in a file."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from tests.unit.semantics.test_traits import SMALL
 
 BROKEN = Problem(ProblemKind.BROKEN_FILE, "a.session:2: no step\nmore")
 SOUND = replace(RUN, problems=(), cases=tuple(case for case in CASES if case.outcome is not Outcome.ERROR))
-"""A run that teaches: mismatches, splats and time-outs are about the kernel."""
+"""A run whose sightings count: mismatches, splats and time-outs are about the kernel."""
 OLD, NEW = "2026-11-21T10:00:00Z", "2026-11-22T10:00:00Z"
 
 
 def seen(trait: str, value: str, *, kernel: str = "6.1.0", image: str = "9f", at: str = OLD) -> Seen:
-    """One sighting."""
+    """Return one sighting."""
     return Seen({trait: {value: (Sighting(kernel, image, at),)}})
 
 
 def images(found: Seen) -> set[tuple[str, str, str, str]]:
-    """Everything but the times."""
+    """Return trait, value, kernel and image of each sighting."""
     return {
         (trait, value, one.kernel, one.image)
         for trait, values in found.values.items()
@@ -58,7 +58,7 @@ SEEN = st.lists(
 
 @given(SEEN, SEEN, SEEN)
 def test_order_and_repetition_do_not_count(one: Seen, two: Seen, three: Seen) -> None:
-    """Learning runs in any order, twice, or in several steps leaves the same file."""
+    """Learning runs in any order, twice, or in several steps gives the same file."""
     text = render_seen(merge(one, two, three))
 
     assert render_seen(merge(three, one, two)) == text
@@ -68,8 +68,8 @@ def test_order_and_repetition_do_not_count(one: Seen, two: Seen, three: Seen) ->
 
 
 @given(SEEN)
-def test_what_is_written_is_read(one: Seen) -> None:
-    """Whatever a kernel calls itself; only the times of an image's runs become that of its newest."""
+def test_written_text_is_read_back(one: Seen) -> None:
+    """Any name of a kernel is read back; all runs of an image get the time of its newest."""
     read = parse_seen(render_seen(one), path="seen.toml")
 
     assert render_seen(read) == render_seen(one)
@@ -77,15 +77,15 @@ def test_what_is_written_is_read(one: Seen) -> None:
 
 
 @given(SEEN)
-def test_learning_the_same_again_changes_nothing(one: Seen) -> None:
-    """Not even the file's text, though it was read in between."""
+def test_learning_again_changes_nothing(one: Seen) -> None:
+    """The text of the file stays the same after it was read and written again."""
     text = render_seen(one)
 
     assert render_seen(merge(parse_seen(text, path="seen.toml"), one)) == text
 
 
-def test_of_a_kernel_the_newest_sighting_counts() -> None:
-    """A series that was mended shows its old value no more; another kernel's sighting is left alone."""
+def test_newest_sighting_of_a_kernel_counts() -> None:
+    """The old value of a series that was fixed is dropped; sightings of other kernels stay."""
     before = merge(seen("view", "hidden", kernel="v1", image="aa"), seen("view", "hidden", kernel="other"))
     after = merge(before, seen("view", "relative", kernel="v1", image="bb", at=NEW))
 
@@ -97,8 +97,8 @@ def test_of_a_kernel_the_newest_sighting_counts() -> None:
     assert merge(after, before) == after
 
 
-def test_a_run_is_learned() -> None:
-    """Each trait that was seen, with the kernel, its image and the time of the run; not those that no case showed."""
+def test_learn_records_seen_traits() -> None:
+    """Each seen trait has the kernel, its image and the time of the run; traits that no case showed are left out."""
     learned = learn(SOUND)
 
     assert why_not(SOUND) == ""
@@ -111,21 +111,24 @@ def test_a_run_is_learned() -> None:
     ("run", "why"),
     [
         (replace(SOUND, complete=False), "it did not finish"),
-        (replace(SOUND, kernel=replace(KERNEL, release="unknown")), "its kernel did not come up"),
+        (replace(SOUND, kernel=replace(KERNEL, release="unknown")), "its kernel did not boot"),
         (
             replace(SOUND, problems=(Problem(ProblemKind.BROKEN_FILE, "a.session:2: no step\nmore"),)),
             "it has a problem: a.session:2: no step",
         ),
-        (replace(SOUND, cases=CASES), "cases/nested/broken.session is an error: line 4: unknown header 'hierachy'"),
+        (
+            replace(SOUND, cases=CASES),
+            "cases/nested/broken.session ended with an error: line 4: unknown header 'hierachy'",
+        ),
     ],
 )
-def test_a_run_with_a_fault_of_the_harness_teaches_nothing(run: RunRecord, why: str) -> None:
-    """What it says of the kernel cannot be relied on."""
+def test_run_with_a_harness_fault_is_not_learned(run: RunRecord, why: str) -> None:
+    """Its sightings cannot be trusted."""
     assert why_not(run) == why
 
 
-def test_a_problem_is_no_contradiction_by_its_words() -> None:
-    """Its kind decides."""
+def test_kind_of_a_problem_decides() -> None:
+    """The text of a problem does not make it a contradiction."""
     sentence = "pinning: cases contradict each other: a.session:1 saw yes"
 
     assert why_not(replace(SOUND, problems=(Problem(ProblemKind.BROKEN_FILE, sentence),))) == (
@@ -133,8 +136,8 @@ def test_a_problem_is_no_contradiction_by_its_words() -> None:
     )
 
 
-def test_a_contradiction_spoils_only_its_own_trait() -> None:
-    """Such a trait has no value in the record; the others were seen."""
+def test_contradiction_affects_only_its_trait() -> None:
+    """Such a trait has no value in the record; the other traits are learned."""
     problem = Problem(ProblemKind.CONTRADICTION, "whatever this sentence says")
     traits = tuple(replace(trait, seen="") if trait.trait == "pinning" else trait for trait in SOUND.traits)
     torn = replace(SOUND, problems=(problem,), traits=traits)
@@ -151,15 +154,15 @@ def test_a_contradiction_spoils_only_its_own_trait() -> None:
         ("linux@v6.6+x.mbox", "my topic", "linux-v6.6+x.mbox"),
     ],
 )
-def test_what_a_kernel_is_called(spec: str, series: str, name: str) -> None:
-    """A shipped series by its name, so that its next image takes its place; any other one by what was typed."""
+def test_kernel_name(spec: str, series: str, name: str) -> None:
+    """A shipped series is named by its name, so that its next image replaces it; other kernels by their argument."""
     kernel = replace(KERNEL, spec=spec, build=replace(KERNEL.build, series=series))
 
     assert kernel_name(replace(SOUND, kernel=kernel)) == name
 
 
-def test_a_new_run_of_a_kernel_changes_few_lines() -> None:
-    """The image and the time stand once for each kernel, so that a difference can be read."""
+def test_new_run_of_a_kernel_changes_few_lines() -> None:
+    """Image and time appear once for each kernel, so that a diff is readable."""
     traits = [f"t{number}" for number in range(20)]
     before = merge(*(seen(trait, "yes", kernel="v1") for trait in traits))
     after = merge(before, *(seen(trait, "yes", kernel="v1", image="aa", at=NEW) for trait in traits[1:]))
@@ -172,8 +175,8 @@ def test_a_new_run_of_a_kernel_changes_few_lines() -> None:
     ]
 
 
-def test_what_there_is_no_more_is_forgotten() -> None:
-    """A trait or value that was renamed must not count as seen."""
+def test_removed_traits_and_values_are_dropped() -> None:
+    """A trait or value that was renamed does not count as seen."""
     semantics = load_semantics(SMALL, path="small.toml")
     kept = known(semantics, merge(seen("view", "relative"), seen("agent", "odd"), seen("gone", "yes")))
 
@@ -192,8 +195,8 @@ def test_what_there_is_no_more_is_forgotten() -> None:
         ("[kernel]\n[trait]\n[older.view]\nyes = []", "seen.toml: older.view.yes is not a list of tables"),
     ],
 )
-def test_a_broken_file_is_told(text: str, complaint: str) -> None:
-    """By file and key."""
+def test_broken_file_is_reported(text: str, complaint: str) -> None:
+    """The error names file and key."""
     with pytest.raises(CaseError) as caught:
         parse_seen(text, path="seen.toml")
 

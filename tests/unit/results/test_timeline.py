@@ -1,4 +1,4 @@
-"""What came when, for how long, how often."""
+"""Trace cases and traits over builds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.results.timeline import BuildState, Entry, Timeline, rate_of, spark
 
 
 def timeline(*runs: tuple[str, int, int]) -> Timeline:
-    """A line whose runs are (image, asked, failed)."""
+    """Return a timeline of runs: image, verdicts, failures."""
     entries = [
         Entry(f"run-{at}", float(at), "deb 6.1", "6.1.0", image, "", "x", asked, failed)
         for at, (image, asked, failed) in enumerate(runs)
@@ -18,8 +18,8 @@ def timeline(*runs: tuple[str, int, int]) -> Timeline:
     return one
 
 
-def test_the_first_bad_build_of_what_is_bad_now() -> None:
-    """Not of an earlier time that was mended; a flaky build in between does not end it."""
+def test_first_bad_build_is_of_the_current_stretch() -> None:
+    """An earlier bad stretch that was fixed does not count; a flaky build does not end a stretch."""
     one = timeline(("a", 1, 1), ("b", 1, 0), ("c", 1, 1), ("c", 1, 1), ("d", 2, 1), ("e", 1, 1))
 
     assert one.first_bad is not None
@@ -29,8 +29,8 @@ def test_the_first_bad_build_of_what_is_bad_now() -> None:
     assert [build.first.image for build in one.flakes] == ["d"]
 
 
-def test_what_is_good_now_has_no_first_bad_build() -> None:
-    """Nor has what was never asked."""
+def test_good_timeline_has_no_first_bad_build() -> None:
+    """A timeline without a verdict has none either."""
     good = timeline(("a", 1, 1), ("b", 1, 0))
 
     assert good.first_bad is None
@@ -38,8 +38,8 @@ def test_what_is_good_now_has_no_first_bad_build() -> None:
     assert timeline(("a", 0, 0)).stretch == ()
 
 
-def test_a_build_is_one_image_asked_one_question() -> None:
-    """The same image again is the same build; another text of the case is another, and an unknown image always."""
+def test_build_is_one_image_and_one_case_text() -> None:
+    """Another text of the case is another build, and so is every unknown image."""
     entries = [
         Entry("1", 1.0, "deb", "6.1", "a", "v1", "match", 1, 0),
         Entry("2", 2.0, "deb", "6.1", "a", "v1", "mismatch", 1, 1),
@@ -53,9 +53,9 @@ def test_a_build_is_one_image_asked_one_question() -> None:
 
 
 def test_the_values_of_a_trait() -> None:
-    """The builds at which another value was seen, and a height for each value."""
+    """The builds with another value than before, and a height for each value."""
     values = ["relative", "relative", "", "hidden", "relative"]
-    # The folders' names fall while time goes on: it is the time that counts.
+    # The names of the folders decrease over time: the time counts.
     entries = [Entry(f"{9 - at}", at, "deb", "6.1", str(at), "", value) for at, value in enumerate(values)]
     (one,) = timelines(entries)
 
@@ -65,8 +65,8 @@ def test_the_values_of_a_trait() -> None:
     assert value_levels(one) == (("relative", 0.0), ("hidden", 1.0))
 
 
-def test_a_spark_shows_each_build() -> None:
-    """Only never and always have the lowest and the highest bar."""
+def test_spark_has_a_bar_for_each_build() -> None:
+    """Only the rates 0 and 1 have the lowest and the highest bar."""
     assert spark([0.0, 0.001, 0.5, 0.999, 1.0, None]) == "▁▂▅▇█·"
 
 
@@ -78,7 +78,7 @@ RUNS = st.lists(
 
 @given(RUNS)
 def test_no_run_is_lost(runs: list[tuple[str, int, int]]) -> None:
-    """Every run is in one build, the stretch is the end of the line, and rates are rates."""
+    """Every run is in one build, the stretch is the end of the timeline, and rates are from 0 to 1."""
     one = timeline(*runs)
 
     assert sum(len(build.entries) for build in one.builds) == len(runs)

@@ -67,6 +67,6 @@ def test_a_flake_is_told_with_its_rate(tmp_path: Path) -> None:
 
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
     """A run that there is not, and a third run."""
-    call("diff", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: there is no such run")
+    call("diff", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: no such run")
     assert call("diff", "a", "b", "c").status is ExitStatus.USAGE
     assert call("diff").status is ExitStatus.USAGE

@@ -96,7 +96,7 @@ def test_other_kernels_are_not_joined(tmp_path: Path) -> None:
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
     """A run that there is not, a format that there is not, a place that cannot be written."""
     save(tmp_path, 1)
-    call("report", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: there is no such run")
+    call("report", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: no such run")
     assert call("report", "--format", "pdf").status is ExitStatus.USAGE
     told = call("report", "--output", tmp_path / "no/such", "--results", tmp_path)
 

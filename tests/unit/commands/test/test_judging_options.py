@@ -105,7 +105,7 @@ def test_wrong_words_are_told_before_anything_is_booted(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[[known]]\ncase = 1\n")
     results = ("--results", tmp_path / "results")
 
-    call("run", "--baseline", "nosuch", *results).require_error(ExitStatus.USAGE, "nosuch: there is no such run")
+    call("run", "--baseline", "nosuch", *results).require_error(ExitStatus.USAGE, "nosuch: no such run")
     call("run", "--known", tmp_path / "no.toml", *results).require_error(ExitStatus.USAGE, "no.toml cannot be read")
     call("run", "--known", tmp_path / "broken.toml", *results).require_error(ExitStatus.CASE_BROKEN, "broken.toml")
     assert call("run", "--repeat", "0", *results).status is ExitStatus.USAGE

@@ -33,7 +33,7 @@ def test_the_script_names_the_command(shell: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        (["s"], {"semantics", "series", "shell"}),
+        (["s"], {"semantics", "series", "shell", "suite"}),
         ([""], set(COMMANDS)),
         (["--v"], {"--verbose", "--version"}),
         (["run", "--bas"], {"--baseline"}),

@@ -84,7 +84,7 @@ def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
         find_missing(Context(store, Deadline.after(9)), "abc", FEATURES[:2], lease)
 
 
-@pytest.mark.boot
+@pytest.mark.guest
 def test_a_probe_that_never_returns_is_the_suites_fault(
     prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

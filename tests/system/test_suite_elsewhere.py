@@ -14,7 +14,7 @@ from harness.model.verdict import Outcome
 from harness.results.folder import load_run
 from tests.program import environment, harness
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.guest
 SECONDS = 600.0
 
 

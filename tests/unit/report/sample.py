@@ -78,7 +78,7 @@ def case(
         seconds=seconds,
         started=STARTED + 3.0,
         machine="clone",
-        folder=case_folder_name(path),
+        folder=case_folder_name(path.removeprefix("cases/")),
         splats=(SPLAT,) if outcome is Outcome.KERNEL else (),
         sightings=(TraitSighting("outside_view", "relative", f"{path}:12"),) if outcome is Outcome.MATCH else (),
     )

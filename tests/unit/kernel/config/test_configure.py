@@ -19,8 +19,10 @@ from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.tree import source_package, source_tree
 from harness.kernel.toolchain import missing
+from harness.suite.load import default_suite
 
 SOON = Deadline.after(3600)
+SUITE = default_suite().config
 OF_A_SERIES = paths.SERIES / "ns-cgroup/ns.config"
 HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.5 Kernel Configuration\n#\n"
 # A kernel tree that grants what is asked for, but for lines that match $(refused), and counts how often it was asked.
@@ -50,12 +52,12 @@ def fake_tree(folder: Path, *, refused: str = "^$$", after: str = ":") -> Path:
 
 
 def configured(tmp_path: Path, tree: Path, *fragments: str | Path) -> Config:
-    """The config that a fake tree gives for the default fragments and those."""
+    """Return the config that a fake tree gives for the default fragments, those of a suite, and the named ones."""
     store = Store(tmp_path / "store")
     source = source_tree(Context(store, SOON), tree)
     worktree = WorkTree(tree, tree / ".git", source.commit)
     patched = PatchedTree(source, None, source.commit)
-    return configure(Context(store, SOON), patched, worktree, fragments=(*DEFAULT, *fragments), trusted=True)
+    return configure(Context(store, SOON), patched, worktree, fragments=(*DEFAULT, SUITE, *fragments), trusted=True)
 
 
 def options(config: Config) -> dict[str, str]:
@@ -73,7 +75,7 @@ def test_what_the_fragments_ask_for_is_in_the_config(tmp_path: Path) -> None:
     assert options(config)["CONFIG_MINE"] == "yes"
     assert options(config)["CONFIG_FROM_TREE"] == "y"
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
-    assert config.fragments == (*DEFAULT, str(mine), "tools/config")
+    assert config.fragments == (*DEFAULT, *SUITE.names, str(mine), "tools/config")
     assert config.notes == ()
 
 

@@ -108,8 +108,8 @@ def test_what_is_known_needs_no_work_tree(tmp_path: Path) -> None:
     source = source_tree(Context(store, SOON), tree)
     patched = PatchedTree(source, None, source.commit)
 
-    assert find_config(Context(store, SOON), patched) is None
-    assert configured(tmp_path, tree) == find_config(Context(store, SOON), patched)
+    assert find_config(Context(store, SOON), patched, fragments=(*DEFAULT, SUITE)) is None
+    assert configured(tmp_path, tree) == find_config(Context(store, SOON), patched, fragments=(*DEFAULT, SUITE))
 
 
 def test_a_whole_config_is_the_start(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_fragment_that_is_not_there_is_told_with_those_that_are(tmp_path: Path
     with pytest.raises(UsageError, match="no config fragment kasam") as caught:
         configured(tmp_path, fake_tree(tmp_path / "tree"), "kasam")
 
-    assert ", ".join(fragment_names()) in caught.value.evidence
+    assert ", ".join(fragment_names(SUITE)) in caught.value.evidence
 
 
 def test_a_tree_whose_make_fails_is_the_authors_fault(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""A kernel from source: the way from a word to an image that was built, one stage a line.
+"""Build a kernel from source, in stages.
 
     source -> series -> patched tree -> config -> build
 
-What was built before, of the same files with the same configuration and compiler, is found without a work tree.
+An earlier build of the same files with the same config and compiler is found without a work tree.
 """
 
 from __future__ import annotations
@@ -40,12 +40,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceKernel:
-    """A kernel that was built.
+    """A kernel that was built from source.
 
-    :param origin: the source and what was applied to it, for humans. :param log: what make said.
+    :param image: the bootable image.
+    :param origin: the source and the applied series, for people.
+    :param record: how it was built.
     :param came_from: the source alone, as facts.
+    :param log: the output of make.
+    :param notes: notes for the user, one line each.
     :param profile: name of the profile that a shipped series names; empty for any other kernel.
-    :param declared: in what it is meant to differ from that profile.
+    :param declared: the declared differences from that profile.
     """
 
     image: Path
@@ -61,9 +65,9 @@ class SourceKernel:
 def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt) -> SourceKernel:
     """Fetch or find the source, apply the series, configure and build.
 
-    :raises UsageError: there is no such source, revision, series or fragment; or fragments disagree.
-    :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
-    :raises HostError: a program or a package is missing, the disk is full, or the deadline came.
+    :raises UsageError: no such source, revision, series or fragment; or fragments conflict.
+    :raises SeriesError: the series does not apply, its config options are not granted, or it does not build.
+    :raises HostError: a program or a package is missing, the disk is full, or the deadline has passed.
     """
     shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
     trees = patched_trees(context, word, shipped, apt=apt)
@@ -71,8 +75,8 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
     fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
     toolchain = find_toolchain(deadline=context.deadline)
-    words = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
-    config = find_config(context, tree, fragments=fragments, assignments=words)
+    assignments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
+    config = find_config(context, tree, fragments=fragments, assignments=assignments)
     built = find_built(context, tree, config) if config else None
     if config is None or built is None:
         from harness.kernel.build.build import build_kernel
@@ -82,7 +86,7 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
             context.report(PhaseStarted("configuring"))
             with during(Stage.CONFIGURE):
                 config = configure(
-                    context, tree, work_tree, fragments=fragments, assignments=words, trusted=options.is_trusted
+                    context, tree, work_tree, fragments=fragments, assignments=assignments, trusted=options.is_trusted
                 )
             context.report(PhaseStarted("building"))
             with during(Stage.BUILD):
@@ -94,14 +98,16 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
                     trusted=options.is_trusted,
                     bounds=replace(DEFAULT, seconds=options.seconds),
                 )
-    return _tell(trees, config, built, shipped)
+    return _describe(trees, config, built, shipped)
 
 
 def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> list[PatchedTree]:
-    """The source of a word, then what each series of it makes of the tree.
+    """Return the unpatched source, then the tree after each series.
 
-    :param shipped: the series of the word, if it names one that ships.
-    :raises UsageError, SeriesError, HostError: as :func:`kernel_from_source`.
+    :param shipped: the shipped series, if ``word`` names one.
+    :raises UsageError: as :func:`kernel_from_source`.
+    :raises SeriesError: as :func:`kernel_from_source`.
+    :raises HostError: as :func:`kernel_from_source`.
     """
     context.report(PhaseStarted("source"))
     source = _find_source(context, word, shipped, apt=apt)
@@ -111,10 +117,10 @@ def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | N
 
 def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> Source:
     if word.tree is not None:
-        place = Path(word.tree.path)
-        if not is_tree(place):
-            raise not_a_tree(word.tree.path, place)
-        return source_tree(context, place, revision=word.tree.revision)
+        path = Path(word.tree.path)
+        if not is_tree(path):
+            raise not_a_tree(word.tree.path, path)
+        return source_tree(context, path, revision=word.tree.revision)
     version = parse_spec(shipped.stack[0].base).name if shipped else word.version
     return source_package(context, version, apt=apt)
 
@@ -125,12 +131,12 @@ def _apply(
     source: Source,
     shipped: ShippedSeries | None,
 ) -> list[PatchedTree]:
-    """The source, then what each series makes of it."""
+    """Return the unpatched source, then the tree after each series."""
     trees = [unpatched(source)]
     series = [one.series for one in shipped.stack] if shipped else []
     if word.patches:
         series.append(read_patches(context, word, source))
-    # What ships is made for its base, and what comes on top of it is meant to: only a tree may be at another commit.
+    # A shipped series fits its base, and so do patches on top of it: only the commit of a user's tree may be wrong.
     is_revision_given = word.tree is None or bool(word.tree.revision)
     for one in series:
         from harness.kernel.patches.apply import patch_tree
@@ -142,38 +148,39 @@ def _apply(
 
 
 def _fragments_of(shipped: ShippedSeries | None) -> tuple[Path, ...]:
-    """What a shipped series asks of the configuration, with those below it."""
+    """Return the config fragments of a shipped series and of those below it."""
     return tuple(fragment for one in shipped.stack for fragment in one.fragments) if shipped else ()
 
 
 def read_patches(context: Context, word: SourceWord, source: Source) -> Series:
-    """The series that a word asks to apply to a source, as many of its patches as it asks for.
+    """Read the series to apply to a source, limited to the requested patches.
 
-    :raises UsageError: there is no such series, version or patch. :raises SeriesError: it is incomplete or damaged.
-    :raises HostError: b4 or git is missing, or did not end before the deadline.
+    :raises UsageError: no such series, version or patch.
+    :raises SeriesError: the series is incomplete or damaged.
+    :raises HostError: b4 or git is missing, or the deadline has passed.
     """
     from harness.kernel.patches.series import read_series, series_of_range
 
     wanted = parse_patches(word.patches)
-    place = Path(wanted.place)
-    if not place.exists() and wanted.is_range:
+    path = Path(wanted.place)
+    if not path.exists() and wanted.is_range:
         series = series_of_range(source.repository, wanted.place, head=source.commit, deadline=context.deadline)
-    elif not place.exists():
+    elif not path.exists():
         raise no_patches(word.patches, evidence=read_as(word.tree) if word.tree else "")
     else:
-        series = read_series(place, choice=wanted.choice, store=context.store, deadline=context.deadline)
+        series = read_series(path, choice=wanted.choice, store=context.store, deadline=context.deadline)
     return series if wanted.upto is None else _first(series, wanted.upto, word=word.patches)
 
 
 def _first(series: Series, number: int, *, word: str) -> Series:
-    """The first patches of a series; each is still called by its place in the whole."""
+    """Return the first patches of a series; each keeps its number in the whole."""
     if not 1 <= number <= len(series.patches):
         count = f"{len(series.patches)} patch{'' if len(series.patches) == 1 else 'es'}"
-        raise UsageError(f"there is no patch {number} in {word}: it has {count}", remedy="name one of them with ?upto=")
+        raise UsageError(f"no patch {number} in {word}: it has {count}", remedy="give a smaller number after ?upto=")
     return replace(series, patches=series.patches[:number])
 
 
-def _tell(
+def _describe(
     trees: Sequence[PatchedTree], config: Config, built: BuiltKernel, shipped: ShippedSeries | None
 ) -> SourceKernel:
     source, tree = trees[0].source, trees[-1]

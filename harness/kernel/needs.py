@@ -1,7 +1,7 @@
-"""What a case needs of the kernel: options of its configuration, and features that the kernel shows when it runs. Pure.
+"""Check the requirements of cases: config options, and features that a running kernel is probed for. Pure.
 
-An option is named as kconfig does (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``). A feature is what no option
-stands for: it came with a release, and what the running kernel shows decides. Which features there are, the suite says.
+An option has kconfig's form (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``). A feature has no option: it came
+with a release, and a probe in the running kernel finds it. The suite defines its features.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from harness.semantics.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What a kernel may be too old for: ``[feature.WORD]`` of a suite.
+    """A feature that an older kernel may be without: ``[feature.WORD]`` of a suite.
 
-    :param word: what ``needs`` takes.
-    :param probe: a command line for a console of the running kernel; any status but 0 says that the feature is missing.
-    :param missing: why a case is skipped then, as a sentence without a full stop.
-    :param consequence: what follows for the run, for its notes.
-    :param shown_by: a trait and a value: a profile with this value says that the kernel has the feature. None for none.
+    :param word: its name in ``needs``.
+    :param probe: a command line for a console of the running kernel; a status other than 0 means that the feature is
+        missing.
+    :param missing: the reason for a skipped case, as a sentence without a full stop.
+    :param consequence: the effect on the run, for its notes.
+    :param shown_by: a trait and a value; a profile with this value states that the kernel has the feature. None without
+        such a trait.
     """
 
     word: str
@@ -33,9 +35,9 @@ class Feature:
 
 
 def check_need(text: str, features: Sequence[Feature]) -> None:
-    """See that the header of a case, or the marker of a Python case, may say so.
+    """Check a requirement from the header of a case or the marker of a Python case.
 
-    :raises CaseError: it is no need.
+    :raises CaseError: it is neither a config requirement nor a feature of the suite.
     """
     if text in {feature.word for feature in features}:
         return
@@ -44,8 +46,8 @@ def check_need(text: str, features: Sequence[Feature]) -> None:
     except CaseError as error:
         known = "\n".join(f"{feature.word:<17} {feature.missing}" for feature in features)
         raise CaseError(
-            f"{text!r} is no need of a case",
-            evidence=f"{error.evidence}\nor, to be skipped where\n{known}" if known else error.evidence,
+            f"{text!r} is not a valid requirement of a case",
+            evidence=f"{error.evidence}\nor a feature, to be skipped where\n{known}" if known else error.evidence,
             remedy=error.remedy,
         ) from None
 
@@ -57,12 +59,13 @@ def missing_needs(
     features: Sequence[Feature] = (),
     lacking: Collection[str] = frozenset(),
 ) -> str:
-    """Why a case cannot be asked of a kernel; empty when it can, or nothing speaks against it.
+    """Return why a case cannot run on a kernel; empty when it can, or when the config is unknown.
 
-    :param config: the kernel's configuration; None when it is unknown.
-    :param features: those of the suite.
-    :param lacking: the words of the features that the kernel does not have.
-    :raises CaseError: one is no need.
+    :param needs: the requirements of the case.
+    :param config: the kernel's config; None when it is unknown.
+    :param features: the features of the suite.
+    :param lacking: the features that the kernel does not have, by word.
+    :raises CaseError: a requirement is invalid.
     """
     by_word = {feature.word: feature for feature in features}
     reasons: list[str] = []
@@ -76,9 +79,9 @@ def missing_needs(
 
 
 def excused(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> frozenset[str]:
-    """The features for whose lack a case is skipped: not those that the kernel has according to the profile.
+    """Return the missing features for which a case is skipped: all but those that the profile promises.
 
-    A kernel that broke a feature must not look like one that is too old for it.
+    A kernel with a broken feature must not look like one that is too old for it.
     """
     expected = profile.expectations
     promised = set()
@@ -90,7 +93,7 @@ def excused(lacking: Iterable[str], features: Sequence[Feature], profile: Profil
 
 
 def lack_notes(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> tuple[str, ...]:
-    """One line for each feature that the kernel lacks, and what follows; for the run's notes."""
+    """Return one line for each missing feature and its consequence, for the run's notes."""
     lacking = frozenset(lacking)
     skipped = excused(lacking, features, profile)
     return tuple(
@@ -98,7 +101,7 @@ def lack_notes(lacking: Iterable[str], features: Sequence[Feature], profile: Pro
         + (
             feature.consequence
             if feature.word in skipped
-            else f"{profile.name} says that it has, so all cases are asked"
+            else f"the profile {profile.name} expects the feature, so all cases are run"
         )
         for feature in features
         if feature.word in lacking

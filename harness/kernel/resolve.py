@@ -1,4 +1,4 @@
-"""The kernel under test: from the word that the user typed to an image, its facts and its config."""
+"""Resolve the KERNEL argument to an image, its facts and its config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.model.run_record import NOT_BUILT, BuildRecord
 from harness.semantics.profile import Declaration
 
 MACHINE_ARCHITECTURES = (Architecture.X86_64,)
-"""What the machine types in ``qemu/`` run."""
+"""The architectures of the machine types in ``qemu/``."""
 
 _SHOWN_DIFFERENCES = 3
 _HOST_APT = Apt()
@@ -30,17 +30,21 @@ _HOST_APT = Apt()
 class Kernel:
     """A kernel to test.
 
-    :param origin: where it came from: package and version, or the path.
-    :param came_from: the same as facts; of a kernel that was built, its source alone.
-    :param release: as ``uname -r`` will say; empty when the image does not tell.
-    :param banner: the version line; empty when the image does not tell.
-    :param image_digest: sha256 of the image file, as ``sha256sum`` says it.
-    :param config: None while it is not known; :meth:`with_guest_config` may still tell.
-    :param why_no_config: why the config is not known; empty when it is.
-    :param notes: what the user should know, one line each.
-    :param build: how it was built; empty for one that was had ready. :param build_log: what make said.
-    :param profile: name of the profile that a shipped series is meant to behave as; empty for any other kernel.
-    :param declared: in what it is meant to differ from that profile.
+    :param spec: the KERNEL argument.
+    :param origin: package and version, or path, for people.
+    :param image: the image file.
+    :param release: as ``uname -r`` prints it; empty when the image does not have it.
+    :param architecture: the architecture that it is built for.
+    :param banner: the version line; empty when the image does not have it.
+    :param image_digest: sha256 of the image file, as ``sha256sum`` prints it.
+    :param config: None while it is unknown; :meth:`with_guest_config` may add it.
+    :param why_no_config: why the config is unknown; empty when it is known.
+    :param notes: notes for the user, one line each.
+    :param build: how it was built; empty for a prebuilt kernel.
+    :param build_log: the output of make; None for a prebuilt kernel.
+    :param profile: name of the profile that a shipped series should match; empty for any other kernel.
+    :param declared: the declared differences from that profile.
+    :param came_from: the origin as facts; for a built kernel its source alone.
     """
 
     spec: KernelSpec
@@ -61,11 +65,11 @@ class Kernel:
 
     @property
     def config_source(self) -> ConfigSource:
-        """Where the config was found."""
+        """Return where the config was found."""
         return self.config.source if self.config else ConfigSource.UNKNOWN
 
     def with_guest_config(self, text: str) -> Kernel:
-        """This kernel with the config that it shows in the guest, which is beyond doubt; a note says what was wrong."""
+        """Return this kernel with the config that the guest shows; a note lists differences from the assumed one."""
         config = parse_config(text, ConfigSource.IN_GUEST)
         notes = self.notes
         if self.config is not None and (differences := _differences(self.config, config)):
@@ -81,12 +85,12 @@ def resolve_kernel(
     build: BuildOptions = AS_USUAL,
     apt: Apt = _HOST_APT,
 ) -> Kernel:
-    """The kernel that a spec names, fetched or built, and read; what it could not boot for is told now.
+    """Fetch or build the kernel of a spec, read it, and check that it can run the guest.
 
     :param build: how a source is built.
-    :raises UsageError: no such kernel, not a kernel, of another architecture, or without what the guest needs.
-    :raises SeriesError: it does not apply, is not honoured by the configuration, or does not build.
-    :raises HostError: something has to be fetched or run and cannot be.
+    :raises UsageError: no such kernel, not a kernel, of another architecture, or its config does not support the guest.
+    :raises SeriesError: the series does not apply, its config options are not granted, or it does not build.
+    :raises HostError: a download or a program failed on this host.
     """
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
@@ -103,7 +107,7 @@ def resolve_kernel(
             word = SourceWord(spec.patches, version=spec.name)
         case SpecKind.SERIES:
             word = SourceWord(spec.patches, series=spec.name)
-    # Here and not above: who tests a kernel that is had ready imports nothing of building one.
+    # Imported here: runs of prebuilt kernels must not import the build.
     from harness.kernel.from_source import kernel_from_source
 
     built = kernel_from_source(context, word, build, apt=apt)
@@ -121,7 +125,7 @@ def resolve_kernel(
 def _read(
     context: Context, spec: KernelSpec, path: Path, suite: SuiteConfig, *, origin: Origin, notes: tuple[str, ...]
 ) -> Kernel:
-    """The kernel in an image file, by what the file says of itself."""
+    """Read the kernel in an image file."""
     name = spec.name if Path(spec.name) == path else f"{path.name} (of {origin})"
     image = examine_image(context.store, path, name=name)
     require_loadable(image.facts, name=name, architectures=MACHINE_ARCHITECTURES)
@@ -144,17 +148,17 @@ def _read(
 
 
 def _require_bootable(config: KernelConfig, name: str, suite: SuiteConfig) -> None:
-    lacks = check_bootable(config, suite)
-    if lacks:
+    unmet = check_bootable(config, suite)
+    if unmet:
         raise UsageError(
-            f"the kernel {name} cannot run the guest: " + "; ".join(lack.state for lack in lacks),
-            evidence="\n".join([*map(str, lacks), f"(read from the config {config.source.value})"]),
-            remedy="build it with these options changed, or give another kernel; 'deb' has what is needed",
+            f"the kernel {name} cannot run the guest: " + "; ".join(need.state for need in unmet),
+            evidence="\n".join([*map(str, unmet), f"(read from the config {config.source.value})"]),
+            remedy="build it with these options changed, or give another kernel, for example deb",
         )
 
 
 def _differences(old: KernelConfig, new: KernelConfig) -> list[str]:
-    """The options that differ, as ``CONFIG_X is y, not m``."""
+    """Return the options that differ, as ``CONFIG_X is y, not m``."""
     names = sorted(old.options.keys() | new.options.keys())
     pairs = ((name, old.value(name) or "n", new.value(name) or "n") for name in names)
     return [f"{name} is {is_now}, not {was}" for name, was, is_now in pairs if was != is_now]

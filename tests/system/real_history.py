@@ -17,7 +17,7 @@ from harness.base.deadline import Deadline
 from harness.base.process import Surroundings, run
 from harness.base.store import Store, digest_of
 from harness.kernel.git.command import git
-from harness.kernel.git.repository import initialise
+from harness.kernel.git.repository import initialize
 from harness.kernel.source.tree import source_package
 
 KIND = "test-history"
@@ -65,7 +65,7 @@ def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
 
     def fill(folder: Path) -> None:
         repository = folder / "linux.git"
-        initialise(repository, object_format="sha1", deadline=deadline)
+        initialize(repository, object_format="sha1", deadline=deadline)
         objects = source.repository.git_dir / "objects"
         (repository / "objects/info").mkdir(exist_ok=True)
         (repository / "objects/info/alternates").write_text(f"{objects}\n")

@@ -90,7 +90,7 @@ NO_INITRD = "# Linux/x86 6.1.0-crafted Kernel Configuration\nCONFIG_64BIT=y\n# C
     ("content", "words"),
     [
         (b"", ["kernel is empty"]),
-        (images.bzimage()[:1000], ["kernel is truncated: it holds 1000 bytes of at least", "are missing"]),
+        (images.bzimage()[:1000], ["kernel is truncated: it has 1000 bytes of at least", "are missing"]),
         (b"#!/bin/sh\necho hello\n", ["kernel is not a kernel image: it looks like a script", "first bytes: 23 21"]),
         (b"070701" + bytes(600), ["it looks like an initramfs"]),
         (images.arm64_image(), ["kernel is for arm64; this harness's machine types run x86_64"]),

@@ -107,7 +107,7 @@ def test_a_case_without_what_it_needs_is_skipped(desk: Path) -> None:
     suite.write_text(before)
 
     # The profile says that the kernel has the feature: then its lack is no excuse.
-    assert "mainline-6.1 says that it has, so all cases are asked" in missing.text
+    assert "the profile mainline-6.1 expects the feature, so all cases are run" in missing.text
     assert [case.reason for case in load_run(desk / "unprepared/latest").cases] == [
         "no such thing at /run/mine before after"
     ]

@@ -1,7 +1,7 @@
 """Parse fragments of a kernel config: the requested options, each with its file and line. Pure.
 
 A fragment has the format that the kernel's ``scripts/kconfig/merge_config.sh`` takes: ``CONFIG_X=y``, a number, a
-quoted string, or ``# CONFIG_X is not set``. Comments give the reasons. One comment is special, on the line above an option:
+quoted string, or ``# CONFIG_X is not set``. Comments give the reasons. One comment is special, above an option:
 
     # versions: 4.6..6.10
 

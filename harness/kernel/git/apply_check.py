@@ -1,4 +1,4 @@
-"""Whether a patch would apply to a commit, tried in an index of its own that holds the touched files alone."""
+"""Check whether a patch applies to a commit, in a temporary index with the touched files alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import find_commit, near_tags, newest_tags
 
 _SEARCH_SECONDS = 5.0
-_MOST_WORDS = 1000
+_MOST_NAMES = 1000
 _LINK = b"120000"
 
 
@@ -31,15 +31,15 @@ class Entry:
 def read_entries(
     repository: Repository, commit: str, names: Sequence[str], *, deadline: Deadline
 ) -> Mapping[str, Entry]:
-    """The files and links of a commit by those names; a name that it does not have is left out.
+    """Return the files and links of a commit by name; names that the commit does not have are left out.
 
-    :raises HostError: there is no such commit, git is missing, or did not end before the deadline.
+    :raises HostError: no such commit, git is missing, or the deadline has passed.
     """
     found: dict[str, Entry] = {}
-    for start in range(0, len(names), _MOST_WORDS):
-        words = ("ls-tree", "-z", "--full-tree", commit, "--", *names[start : start + _MOST_WORDS])
+    for start in range(0, len(names), _MOST_NAMES):
+        arguments = ("ls-tree", "-z", "--full-tree", commit, "--", *names[start : start + _MOST_NAMES])
         # A file may be called ":(top)x" (gitglossary(7), pathspec).
-        for line in repository.git("--literal-pathspecs", *words, deadline=deadline).stdout.split(b"\0")[:-1]:
+        for line in repository.git("--literal-pathspecs", *arguments, deadline=deadline).stdout.split(b"\0")[:-1]:
             head, _, name = line.partition(b"\t")
             mode, kind, blob = head.split()
             if kind == b"blob":
@@ -48,9 +48,9 @@ def read_entries(
 
 
 def read_files(repository: Repository, entries: Mapping[str, Entry], *, deadline: Deadline) -> Mapping[str, bytes]:
-    """The content of each entry.
+    """Return the content of each entry, by name.
 
-    :raises HostError: an object is not there.
+    :raises HostError: an object is missing.
     """
     return {
         name: repository.git("cat-file", "blob", entry.blob.decode(), deadline=deadline).stdout
@@ -59,7 +59,7 @@ def read_files(repository: Repository, entries: Mapping[str, Entry], *, deadline
 
 
 def links_above(repository: Repository, commit: str, files: Sequence[str], *, deadline: Deadline) -> tuple[str, ...]:
-    """The symbolic links of a commit that one of the files, by its path, would lead through.
+    """Return the symbolic links of a commit that are on the path of one of the files.
 
     :raises HostError: as :func:`read_entries`.
     """
@@ -71,20 +71,26 @@ def links_above(repository: Repository, commit: str, files: Sequence[str], *, de
 def try_patch(
     repository: Repository, commit: str, text: bytes, files: Sequence[str], *, reverse: bool = False, deadline: Deadline
 ) -> Completed:
-    """What git-apply(1) --check says of applying the text (one patch, or several on each other) to a commit.
+    """Run git-apply(1) --check with a text of one patch, or of several on each other, on a commit.
 
-    :param files: the files that the text touches. :param reverse: whether to take the patch off instead.
-    :raises HostError: there is no such commit, or git did not end before the deadline.
+    :param files: the files that the text touches.
+    :param reverse: check whether the patch can be reverted.
+    :return: the exit status and output of git.
+    :raises HostError: no such commit, or the deadline has passed.
     """
     with _index(repository, commit, files, deadline=deadline) as index:
-        words = ("apply", "--check", "--cached", *(("--reverse",) if reverse else ()), "-")
-        return git(repository.git_dir, *words, stdin=text, files=GitFiles(index=index), check=False, deadline=deadline)
+        arguments = ("apply", "--check", "--cached", *(("--reverse",) if reverse else ()), "-")
+        files_of_git = GitFiles(index=index)
+        return git(repository.git_dir, *arguments, stdin=text, files=files_of_git, check=False, deadline=deadline)
 
 
 def find_tag(repository: Repository, base: str, text: bytes, files: Sequence[str], *, deadline: Deadline) -> str:
-    """The newest tag of the tree that the text applies to; empty if none is found in some seconds.
+    """Find the newest tag of the tree that the text applies to; empty if none is found within five seconds.
 
-    Those near ``base`` are tried first, as one of them is likely, then those that are newer than the one found.
+    Tags near ``base`` are tried first, being the most likely, then those that are newer than the one found.
+
+    :param files: the files that the text touches.
+    :raises HostError: the deadline has passed.
     """
     soon = deadline.sooner(_SEARCH_SECONDS)
 
@@ -106,7 +112,7 @@ def find_tag(repository: Repository, base: str, text: bytes, files: Sequence[str
 
 @contextmanager
 def _index(repository: Repository, commit: str, files: Sequence[str], *, deadline: Deadline) -> Iterator[Path]:
-    """An index with those files of a commit; reading the whole of a kernel's takes ten times as long."""
+    """Make an index with some files of a commit; an index of all files of a kernel takes ten times as long."""
     entries = read_entries(repository, commit, files, deadline=deadline)
     listed = b"".join(
         b"%b %b\t%b\0" % (entry.mode, entry.blob, name.encode(errors="surrogateescape"))
@@ -114,6 +120,6 @@ def _index(repository: Repository, commit: str, files: Sequence[str], *, deadlin
     )
     with tempfile.TemporaryDirectory(prefix="harness-index-") as folder:
         index = Path(folder) / "index"
-        words = ("update-index", "-z", "--index-info")
-        git(repository.git_dir, *words, stdin=listed, files=GitFiles(index=index), deadline=deadline)
+        arguments = ("update-index", "-z", "--index-info")
+        git(repository.git_dir, *arguments, stdin=listed, files=GitFiles(index=index), deadline=deadline)
         yield index

@@ -1,4 +1,4 @@
-"""The one door to the git program: it obeys no settings but ours, runs no hook, and asks nobody anything."""
+"""Run the git program, wrapped: with the harness's settings alone, without hooks and without prompts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness.base.process import Completed, Surroundings, run
 FIXED_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """The date of every commit that the harness makes: the same input gives the same hash."""
 IDENTITY = ("Kernel patch harness", "harness@localhost")
-"""Name and address of whoever commits. ``git am`` still takes the author from the mail."""
+"""Name and address of the committer. ``git am`` still takes the author from the mail."""
 
-# git-config(1). What is here outranks the user's and the repository's own settings (the environment is the last file).
+# git-config(1). These override the settings of the user and of the repository: the environment is read last.
 _LOG = logging.getLogger(__name__)
 _SETTINGS = {
-    "safe.directory": "*",  # a tree of another user is only read; none of its hooks or settings count
+    "safe.directory": "*",  # a tree of another user is only read; its hooks and settings are ignored
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
@@ -30,7 +30,7 @@ _SETTINGS = {
     "core.excludesFile": "/dev/null",
     "core.quotePath": "false",
     "core.logAllRefUpdates": "false",
-    "core.fsync": "none",  # the store can be made again; syncing costs 10 ms for each object
+    "core.fsync": "none",  # the store can be rebuilt; syncing costs 10 ms for each object
     "core.compression": "1",
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -62,41 +62,44 @@ NO_FILES = GitFiles()
 
 def git(
     git_dir: Path | None,
-    *words: str,
+    *arguments: str,
     deadline: Deadline,
     check: bool = True,
     stdin: bytes = b"",
     files: GitFiles = NO_FILES,
 ) -> Completed:
-    """Run ``git WORDS...`` to its end and return what it said.
+    """Run git to its end and return its exit status and output.
+
+    :param arguments: the arguments of git.
+    :param stdin: the input of git.
 
     :param git_dir: the repository; None lets git look for it, from the folder it starts in upwards.
     :param check: raise when the exit status is not 0.
     :param files: the files to work with.
-    :raises HostError: git is missing, failed (with ``check``), or did not end before the deadline.
+    :raises HostError: git is missing, failed (with ``check``), or the deadline has passed.
     """
-    _LOG.debug("git of %s: %s", git_dir or files.cwd or "no repository", words)
+    _LOG.debug("git of %s: %s", git_dir or files.cwd or "no repository", arguments)
     return run(
-        ["git", *words],
+        ["git", *arguments],
         deadline=deadline,
         check=check,
         stdin=stdin,
         within=Surroundings(
             cwd=files.cwd,
             env=environment(git_dir, files),
-            may_set_times=False,  # of a user's objects that ours has borrowed
+            may_set_times=False,  # objects of the user's repository must keep their times
         ),
-        remedy="see whether the disk is full ('harness clean' shows what the store holds), then run it again",
+        remedy="check for a full disk with df -h ('harness clean' shows what the store holds), then retry",
     )
 
 
 def environment(git_dir: Path | None, files: GitFiles = NO_FILES) -> dict[str, str]:
-    """Return the whole environment of a git program, also for one that is talked to while it runs.
+    """Return the whole environment of a git program.
 
     :param git_dir: the repository; None lets git look for it.
     :param files: the files to work with.
     """
-    # A run from within a git hook inherits GIT_DIR and GIT_INDEX_FILE: those of the user's repository.
+    # A run from within a git hook inherits GIT_DIR and GIT_INDEX_FILE of the user's repository.
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT_VARIABLES
     }
@@ -119,5 +122,5 @@ def environment(git_dir: Path | None, files: GitFiles = NO_FILES) -> dict[str, s
     }
     for number, (name, value) in enumerate(_SETTINGS.items()):
         variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    places = {"GIT_DIR": git_dir, "GIT_WORK_TREE": files.work_tree, "GIT_INDEX_FILE": files.index}
-    return variables | {name: str(place.absolute()) for name, place in places.items() if place is not None}
+    files_of_git = {"GIT_DIR": git_dir, "GIT_WORK_TREE": files.work_tree, "GIT_INDEX_FILE": files.index}
+    return variables | {name: str(path.absolute()) for name, path in files_of_git.items() if path is not None}

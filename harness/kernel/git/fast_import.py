@@ -1,4 +1,4 @@
-"""Many files into one commit of a repository of ours, quickly: git-fast-import(1)."""
+"""Import many files into one commit of a repository in the store, by git-fast-import(1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REF = "refs/harness/import"
 
 
 class FileMode(Enum):
-    """What a file of a git tree can be."""
+    """The type of a file in a git tree."""
 
     PLAIN = "100644"
     EXECUTABLE = "100755"
@@ -28,7 +28,9 @@ class FileMode(Enum):
 class TreeFile:
     """A file to import.
 
-    :param name: its path from the top of the tree. :param content: of a link: where it points to.
+    :param name: its path from the top of the tree.
+    :param mode: its type.
+    :param content: its content; the target of a link.
     """
 
     name: str
@@ -37,11 +39,12 @@ class TreeFile:
 
 
 def import_files(repository: Repository, files: Iterable[TreeFile], *, message: str, deadline: Deadline) -> str:
-    """Make one commit without parents of these files; the same files and message give the same hash.
+    """Make one commit without parents from files; the same files and message give the same hash.
 
-    :return: the commit's full hash. :raises HostError: git is missing or failed, or the deadline came.
+    :return: the full hash of the commit.
+    :raises HostError: git is missing or failed, or the deadline has passed.
     """
-    words = [
+    argv = [
         "git",
         "-c",
         "pack.compression=1",
@@ -53,41 +56,41 @@ def import_files(repository: Repository, files: Iterable[TreeFile], *, message: 
         "--date-format=raw",
     ]
     env = environment(repository.git_dir)
-    with start(words, stdin=PIPE, stdout=PIPE, stderr=PIPE, within=Surroundings(env=env)) as child:
+    with start(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, within=Surroundings(env=env)) as child:
         assert child.stdin
         assert child.stdout
         assert child.stderr
         try:
-            _tell(child.stdin, files, message, deadline)
+            _write_commands(child.stdin, files, message, deadline)
             child.stdin.close()
         except BrokenPipeError:
-            pass  # what it says, and its status, tell why
+            pass  # its output and exit status show the reason
         commit = child.stdout.read().decode().strip()
         complaint = child.stderr.read().decode(errors="replace")
         if child.wait() != 0 or not commit:
             raise HostError(
-                "the files of a kernel tree cannot be imported into the store",
+                "a kernel tree cannot be imported into the store",
                 evidence="\n".join(complaint.splitlines()[-20:]),
-                remedy="see whether the disk is full ('harness clean' shows what the store holds), then run it again",
+                remedy="check for a full disk with df -h ('harness clean' shows what the store holds), then retry",
             )
     return commit
 
 
-def _tell(stream: IO[bytes], files: Iterable[TreeFile], message: str, deadline: Deadline) -> None:
-    """Write the commands; the stream is left open."""
+def _write_commands(stream: IO[bytes], files: Iterable[TreeFile], message: str, deadline: Deadline) -> None:
+    """Write the commands of git-fast-import(1); the stream stays open."""
     name, mail = IDENTITY
     text = message.encode()
     head = f"commit {_REF}\nmark :1\ncommitter {name} <{mail}> {int(FIXED_TIME.timestamp())} +0000\n"
     stream.write(head.encode() + b"data %d\n%s\n" % (len(text), text))
     for file in files:
         if deadline.is_past:
-            raise HostError("importing a kernel tree did not end in time", remedy="run it again")
-        words = b"M %s inline %s\n" % (file.mode.value.encode(), _quoted(file.name))
-        stream.write(b"%sdata %d\n%s\n" % (words, len(file.content), file.content))
+            raise HostError("the import of a kernel tree timed out", remedy="retry with a longer time limit")
+        command = b"M %s inline %s\n" % (file.mode.value.encode(), _quoted(file.name))
+        stream.write(b"%sdata %d\n%s\n" % (command, len(file.content), file.content))
     stream.write(b"\nget-mark :1\ndone\n")
 
 
 def _quoted(name: str) -> bytes:
-    """A path as fast-import takes it: in quotes, with the bytes that would end it escaped."""
+    """Quote a path for fast-import and escape the bytes that would end it."""
     whole = name.encode(errors="surrogateescape")
     return b'"' + whole.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'

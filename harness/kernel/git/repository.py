@@ -1,4 +1,4 @@
-"""Repositories of ours in the store. One may borrow the objects of a user's repository, which is only ever read."""
+"""Open git repositories in the store; one may borrow objects from a user's repository, which is only read."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness.kernel.git.command import git
 KIND = "kernel-repository"
 """The kind of these products in the store."""
 
-# gitattributes(5): this file outranks those in a tree. What is in a blob is in the file, byte by byte, both ways.
+# gitattributes(5): this file overrides those in a tree. Blobs and files are equal, byte by byte.
 _ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A bare repository of ours. It has no branches: commits are named by their hashes, and nothing is ever collected.
+    """A bare repository in the store, without branches: commits are named by hash, and no object is ever collected.
 
     :param git_dir: its folder in the store.
     """
@@ -32,54 +32,57 @@ class Repository:
 
     @property
     def key(self) -> str:
-        """A name for what belongs to it, good as a file name."""
+        """Return a name for it that is valid as a file name."""
         return self.git_dir.name
 
-    def git(self, *words: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
-        """Run git in it; see :func:`harness.kernel.git.command.git`.
+    def git(self, *arguments: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
+        """Run git in the repository; see :func:`harness.kernel.git.command.git`.
 
-        :raises HostError: as there.
+        :raises HostError: as :func:`harness.kernel.git.command.git`.
         """
-        return git(self.git_dir, *words, deadline=deadline, check=check, stdin=stdin)
+        return git(self.git_dir, *arguments, deadline=deadline, check=check, stdin=stdin)
 
     def has_commit(self, commit: str, *, deadline: Deadline) -> bool:
-        """Whether that commit, by its full hash, is here.
+        """Return whether the repository has a commit.
 
-        :raises HostError: git is missing, or the deadline came.
+        :param commit: its full hash.
+        :raises HostError: git is missing, or the deadline has passed.
         """
         done = self.git("cat-file", "-e", f"{commit}^{{commit}}", deadline=deadline, check=False)
         return done.status == 0
 
 
 def open_repository(context: Context, of: str, *, object_format: str = "sha1") -> Repository:
-    """The repository for one origin, made empty if it is not there yet.
+    """Return the repository for one origin; create an empty one if the store has none.
 
-    :param of: the origin: a path, a package. :param object_format: ``sha1`` or ``sha256``.
-    :raises UsageError: the store cannot be written. :raises HostError: git is missing, or failed.
+    :param of: the origin: a path or a package.
+    :param object_format: ``sha1`` or ``sha256``.
+    :raises UsageError: the store cannot be written.
+    :raises HostError: git is missing or failed.
     """
 
     def fill(folder: Path) -> None:
-        initialise(folder, object_format=object_format, deadline=context.deadline)
+        initialize(folder, object_format=object_format, deadline=context.deadline)
 
     return Repository(context.store.make(KIND, digest_of(of, object_format), fill, deadline=context.deadline))
 
 
-def initialise(folder: Path, *, object_format: str = "sha1", deadline: Deadline) -> None:
-    """Make an empty folder a repository.
+def initialize(folder: Path, *, object_format: str = "sha1", deadline: Deadline) -> None:
+    """Create a bare repository in an empty folder.
 
-    :raises HostError: git is missing, or failed.
+    :raises HostError: git is missing or failed.
     """
-    words = ("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder))
-    git(None, *words, deadline=deadline)
+    arguments = ("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder))
+    git(None, *arguments, deadline=deadline)
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info/attributes").write_text(_ATTRIBUTES)
 
 
 def borrow(repository: Repository, *, objects: Path, shallow: Path) -> None:
-    """Let a repository of ours read the objects of another one, and take over where its history ends.
+    """Let a repository in the store read the objects of another one, and copy its shallow boundary.
 
-    :param objects: the other's object folder. :param shallow: the other's list of commits whose parents are not there
-        (gitrepository-layout(5)); it need not exist.
+    :param objects: the object folder of the other repository.
+    :param shallow: its list of commits without parents (gitrepository-layout(5)); the file may be missing.
     """
     _keep(repository.git_dir / "objects/info/alternates", f"{_quoted(objects)}\n".encode())
     try:
@@ -91,7 +94,7 @@ def borrow(repository: Repository, *, objects: Path, shallow: Path) -> None:
 
 
 def _quoted(path: Path) -> str:
-    """A line of the alternates file; one that begins with a quote is read as a C string, with ``#`` as a comment."""
+    """Return a line of the alternates file: git reads a leading quote as a C string, and a leading ``#`` as comment."""
     name = os.fspath(path)
     if name.isprintable() and not name.startswith(('"', "#")):
         return name
@@ -99,10 +102,10 @@ def _quoted(path: Path) -> str:
     return '"' + "".join(escapes.get(letter, letter) for letter in name) + '"'
 
 
-def _keep(place: Path, content: bytes) -> None:
-    """Write a file unless it is so already; whoever reads it meanwhile sees the old one or the new one."""
+def _keep(path: Path, content: bytes) -> None:
+    """Write a file unless it has that content; a reader sees the old file or the new one, never a part."""
     with contextlib.suppress(FileNotFoundError):
-        if place.read_bytes() == content:
+        if path.read_bytes() == content:
             return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)

@@ -1,6 +1,6 @@
-"""The files of a folder as they are, as a commit in a repository of ours; the folder and its repository are only read.
+"""Record the files of a folder as a commit in a repository of the store; the folder and its repository are only read.
 
-git's index tells which files have changed since the last time without reading them, so ours is kept in the store.
+The store keeps git's index of each folder: with it git finds changed files without reading the others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from harness.kernel.git.repository import KIND, Repository
 _INDEX = "index"
 _ORIGIN = "origin"
 _STANDARD = ("--exclude-standard",)
-# Debian's source package has a .gitignore that ends in "/*": by it the whole kernel is ignored. For such a tree the top
-# folder's rules are these, which outrank the file (gitignore(5), PATTERN FORMAT); those below stand.
+# Debian's source package has a .gitignore that ends in "/*", which ignores the whole kernel. For such a tree these
+# rules override those of the top folder (gitignore(5), PATTERN FORMAT); those of the folders below stay.
 _OWN_TOP = (
     *("!/*", "/.*.cmd", "/.*.d", "/.config", "/.config.old", "/.tmp*", "/.version", "/.vmlinux*"),
     *("/vmlinux*", "/System.map", "/Module.symvers", "/modules*"),
@@ -33,10 +33,10 @@ _OWN_TOP = (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A folder's files at one moment.
+    """The files of a folder at one moment.
 
-    :param commit: its full hash.
-    :param changes: the names that differ from the commit that it stands on; none when it stands on no commit.
+    :param commit: full hash of the commit with the files.
+    :param changes: the names that differ from the parent commit; empty without a parent.
     """
 
     commit: str
@@ -45,7 +45,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Git with the files of one folder, an index of ours and a repository of ours."""
+    """Git with the files of one folder, and index and repository in the store."""
 
     repository: Repository
     tree: Path
@@ -53,12 +53,12 @@ class _Look:
     excludes: Path | None
     deadline: Deadline
 
-    def git(self, *words: str, check: bool = True, stdin: bytes = b"") -> Completed:
+    def git(self, *arguments: str, check: bool = True, stdin: bytes = b"") -> Completed:
         settings = ("-c", f"core.excludesFile={self.excludes}") if self.excludes else ()
         return git(
             self.repository.git_dir,
             *settings,
-            *words,
+            *arguments,
             deadline=self.deadline,
             check=check,
             stdin=stdin,
@@ -69,20 +69,23 @@ class _Look:
 def snapshot_changes(
     context: Context, repository: Repository, tree: Path, *, git_dir: Path, head: str, excludes: Path | None = None
 ) -> Snapshot:
-    """The files of a work tree of git: the commit ``head`` itself when none differs, else one on top of it.
+    """Record the files of a git work tree: return ``head`` itself when none differs, else a new commit on top of it.
 
-    Files that git ignores and does not track are left out.
+    Ignored files that git does not track are left out.
 
-    :param tree: its top folder. :param git_dir: its own git folder (of a linked work tree: that one).
-    :param excludes: the repository's own list of what to ignore, ``info/exclude``.
-    :raises UsageError: a file cannot be read. :raises HostError: git failed, or the deadline came.
+    :param tree: its top folder.
+    :param git_dir: its own git folder, also for a linked work tree.
+    :param head: full hash of the commit that is checked out.
+    :param excludes: the repository's own ignore list, ``info/exclude``.
+    :raises UsageError: a file cannot be read.
+    :raises HostError: git failed, or the deadline has passed.
     """
     with _held(context, repository, tree=tree, excludes=excludes) as look:
         _take_over_index(look, git_dir, head)
         _add_files(look, _STANDARD)
         files = look.git("write-tree").text.strip()
-        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", head, files)
-        changes = tuple(os.fsdecode(name) for name in look.git(*words).stdout.split(b"\0") if name)
+        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", head, files)
+        changes = tuple(os.fsdecode(name) for name in look.git(*arguments).stdout.split(b"\0") if name)
         if not changes:
             return Snapshot(head)
         commit = look.git("commit-tree", files, "-p", head, stdin=b"Uncommitted changes\n").text.strip()
@@ -90,11 +93,12 @@ def snapshot_changes(
 
 
 def snapshot_files(context: Context, repository: Repository, tree: Path) -> Snapshot:
-    """The files of a folder that is no work tree of git, as a commit without parents; equal files give an equal hash.
+    """Record the files of a folder outside of git as a commit without parents; equal files give equal hashes.
 
-    What a build left in the tree is left out, as far as the tree's own ignore files tell.
+    Build products are left out, as far as the tree's own ignore files list them.
 
-    :raises UsageError: a file cannot be read. :raises HostError: git failed, or the deadline came.
+    :raises UsageError: a file cannot be read.
+    :raises HostError: git failed, or the deadline has passed.
     """
     with _held(context, repository, tree=tree, excludes=None) as look:
         ignored = look.git("check-ignore", "--quiet", "--no-index", "Makefile", check=False).status == 0
@@ -106,29 +110,29 @@ def snapshot_files(context: Context, repository: Repository, tree: Path) -> Snap
 
 @contextlib.contextmanager
 def _held(context: Context, repository: Repository, *, tree: Path, excludes: Path | None) -> Iterator[_Look]:
-    """What it takes to look at a folder; nobody else looks at it with our index for the length of the block."""
+    """Hold the index of a folder for the length of the block; other runs that need it wait."""
     from filelock import Timeout
 
-    # Within the repository, so that they go together: the index takes for known what only the repository has.
+    # Inside the repository, so that both are removed together: the index refers to objects of the repository.
     kind, key = f"{KIND}/{repository.key}/indexes", digest_of(os.fspath(tree))
     seconds = context.deadline.seconds_left
     try:
         with context.store.lock(kind, key).acquire(timeout=-1 if seconds == float("inf") else seconds):
             folder = context.store.place(kind, key)
             folder.mkdir(exist_ok=True)
-            (folder / f"{_INDEX}.lock").unlink(missing_ok=True)  # of a killed run: the lock is ours
+            (folder / f"{_INDEX}.lock").unlink(missing_ok=True)  # left by a killed run: this run holds the lock
             yield _Look(repository, tree, folder / _INDEX, excludes, context.deadline)
     except Timeout:
         raise HostError(
             f"another run has been reading {tree} for {seconds:.0f} s",
-            remedy="wait for the other run, or end it, and run again",
+            remedy="wait for the other run or stop it, then retry",
         ) from None
 
 
 def _take_over_index(look: _Look, git_dir: Path, head: str) -> None:
-    """Start from a copy of the user's index: it knows the files' times, what is tracked, and what sparse trees lack.
+    """Start from a copy of the user's index, which has the files' times, the tracked files and the sparse entries.
 
-    While that is unchanged our own is better: it knows the new files, too.
+    While the user's index is unchanged, the kept index is used: it also has the new files.
     """
     theirs = git_dir / "index"
     origin = look.index.with_name(_ORIGIN)
@@ -142,12 +146,12 @@ def _take_over_index(look: _Look, git_dir: Path, head: str) -> None:
             return
     origin.unlink(missing_ok=True)
     if mark and not any(git_dir.glob("sharedindex.*")):
-        # With its time: an entry as young as its index may be stale, and git looks at the file itself then.
+        # Keep its time: git reads a file itself when its entry is as new as the index (racy git).
         shutil.copy2(theirs, look.index)
     else:
         look.index.unlink(missing_ok=True)
         look.git("read-tree", head)
-    # What the user told git to take for unchanged (lower case in git-ls-files(1)) is taken as it is.
+    # Files marked as assume-unchanged (lower case in git-ls-files(1)) are recorded as they are.
     entries = look.git("ls-files", "-v", "-z").stdout.split(b"\0")
     assumed = [entry[2:] for entry in entries if entry[:1].islower()]
     if assumed:
@@ -156,21 +160,21 @@ def _take_over_index(look: _Look, git_dir: Path, head: str) -> None:
 
 
 def _add_files(look: _Look, excludes: tuple[str, ...]) -> None:
-    """Bring the index to what is in the folder."""
+    """Update the index to the files of the folder."""
     look.git("update-index", "-q", "--refresh", check=False)
-    # Each with a letter in front: R is gone (and is listed as changed, too), C is changed, ? is new.
+    # Each line begins with a letter: R is removed (and is also listed as changed), C is changed, ? is new.
     entries = look.git("ls-files", "-t", "-z", "--modified", "--deleted", "--others", *excludes).stdout.split(b"\0")
     gone = {entry[2:] for entry in entries if entry.startswith(b"R ")}
-    # A name that ends in a slash is a repository within the tree: not the kernel's.
+    # A name that ends in a slash is a repository within the tree, not a part of the kernel.
     there = {entry[2:] for entry in entries if entry and not entry.endswith(b"/")} - gone
-    # First, as a folder may stand where a file was.
+    # First, since a folder may have replaced a file.
     if gone:
         look.git("update-index", "--force-remove", "-z", "--stdin", stdin=_lines(gone))
     if not there:
         return
     # Files larger than the threshold go into one pack file together; 80,000 small files would take twice the time.
-    words = ("-c", "core.bigFileThreshold=1", "update-index", "--add", "--remove", "--replace")
-    done = look.git(*words, "-z", "--stdin", stdin=_lines(there), check=False)
+    arguments = ("-c", "core.bigFileThreshold=1", "update-index", "--add", "--remove", "--replace")
+    done = look.git(*arguments, "-z", "--stdin", stdin=_lines(there), check=False)
     if done.status != 0:
         raise UsageError(
             f"not all files of {look.tree} can be read",
@@ -180,5 +184,5 @@ def _add_files(look: _Look, excludes: tuple[str, ...]) -> None:
 
 
 def _lines(names: set[bytes]) -> bytes:
-    """Names as git reads them with ``-z --stdin``, sorted: an index grows at its end faster than in its midst."""
+    """Join names for ``-z --stdin`` of git, sorted: git adds faster to the end of an index than to its middle."""
     return b"".join(name + b"\0" for name in sorted(names))

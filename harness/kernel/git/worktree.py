@@ -1,9 +1,9 @@
-"""Work trees of ours: the files of one commit in the store, held by a lock, quick to switch to a commit nearby.
+"""Check out commits into work trees in the store: each held by a lock, and quick to switch to a similar commit.
 
-The folder holds the kernel's files and no ``.git``: what a build does in it must not depend on a repository around it.
+The folder holds the kernel's files and no ``.git``: a build must not depend on a repository around it.
 
-make compares times. The time of every file is therefore the harness's to say: ``EPOCH`` for what has not changed since
-the build that is continued, now for what has; see :meth:`WorkTree.refresh`.
+make compares modification times, so the harness sets them: ``EPOCH`` for files unchanged since the build that is
+continued, the current time for changed ones; see :meth:`WorkTree.refresh`.
 """
 
 from __future__ import annotations
@@ -26,70 +26,70 @@ from harness.kernel.git.repository import Repository
 KIND = "kernel-worktree"
 """The kind of these folders in the store."""
 EPOCH = int(FIXED_TIME.timestamp())
-"""The time of every file that a build may take as unchanged, in seconds."""
+"""The modification time of files that a build may treat as unchanged, in seconds since the epoch."""
 
 _EPOCH_NANOSECONDS = EPOCH * 1_000_000_000
 _MOST_SLOTS = 64
-# What a command that was killed leaves in a git folder and 'git reset --hard' does not clear.
+# Left in a git folder by a killed command, and not removed by 'git reset --hard'.
 _LEFT_OVERS = ("index.lock", "HEAD.lock", "rebase-apply", "rebase-merge", "sequencer")
 
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """The files of a commit, ours to work in while :func:`checked_out` holds them.
+    """The files of a commit, which :func:`checked_out` holds.
 
-    :param path: the folder with the files. :param git_dir: its git folder; index and HEAD are of this work tree alone,
-        objects are the repository's.
-    :param commit: what was checked out, by its full hash.
+    :param path: the folder with the files.
+    :param git_dir: its git folder, with its own index and HEAD; the objects are those of the repository.
+    :param commit: full hash of the commit that was checked out.
     """
 
     path: Path
     git_dir: Path
     commit: str
 
-    def git(self, *words: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
+    def git(self, *arguments: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
         """Run git in the top folder; see :func:`harness.kernel.git.command.git`.
 
-        :raises HostError: as there.
+        :raises HostError: as :func:`harness.kernel.git.command.git`.
         """
-        return git(
-            self.git_dir, *words, deadline=deadline, check=check, stdin=stdin, files=GitFiles(self.path, cwd=self.path)
-        )
+        files = GitFiles(self.path, cwd=self.path)
+        return git(self.git_dir, *arguments, deadline=deadline, check=check, stdin=stdin, files=files)
 
     def refresh(self, built: str | None, *, deadline: Deadline) -> tuple[str, ...]:
-        """Set the times of all files for a build that continues one of commit ``built``; None: for one from nothing.
+        """Set the modification times of all files for the next build.
 
-        A file that is the same in ``built`` and in the commit that the work tree is at now (``git am`` moves on) gets
-        the time ``EPOCH``, one that differs the time it is now.
+        A file that is equal in ``built`` and in the current HEAD (which ``git am`` moves) gets the time ``EPOCH``, one
+        that differs gets the current time.
 
-        :return: the names that differ, also of files that are gone; none for None.
-        :raises HostError: there is no such commit, or git failed.
+        :param built: the commit whose build is continued; None for a build from nothing.
+        :return: the names that differ, removed files included; empty for None.
+        :raises HostError: no such commit, or git failed.
         """
         changed: tuple[str, ...] = ()
         if built is not None:
-            words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", built, "HEAD")
-            names = self.git(*words, deadline=deadline).stdout.split(b"\0")
+            arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", built, "HEAD")
+            names = self.git(*arguments, deadline=deadline).stdout.split(b"\0")
             changed = tuple(os.fsdecode(name) for name in names if name)
         young = frozenset(changed)
         for name in young:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(self.path / name, follow_symlinks=False)
         if _make_old(self.path, young) or young:
-            # git knows a file by its time, too: without this it would read all that were touched the next time.
+            # git compares times, too: without this it would read all touched files the next time.
             self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
         return changed
 
 
 @contextlib.contextmanager
 def checked_out(context: Context, repository: Repository, commit: str) -> Iterator[WorkTree]:
-    """A work tree of ours with the files of that commit, and no others, held for the length of the block.
+    """Hold a work tree with exactly the files of a commit for the length of the block.
 
-    Its files are as old as ``refresh(None)`` makes them. Two blocks at once get two folders; a folder is used again and
-    only what differs is written. What a killed run left in it is mended.
+    Its files have the times that ``refresh(None)`` sets. Two blocks at once get two folders. A folder is reused, and
+    only what differs is written. Leftovers of a killed run are removed.
 
-    :param commit: by its full hash.
+    :param commit: its full hash.
     :raises UsageError: the store cannot be written.
-    :raises HostError: the repository has no such commit, or not all of its files; the disk is full; the deadline came.
+    :raises HostError: no such commit, missing objects, the disk is full, or the deadline has passed.
     """
     with _held_slot(context.store, repository, commit) as slot:
         tree = WorkTree(slot / "tree", slot / "git", commit)
@@ -99,7 +99,7 @@ def checked_out(context: Context, repository: Repository, commit: str) -> Iterat
             except HostError:
                 if context.deadline.is_past or not repository.has_commit(commit, deadline=context.deadline):
                     raise
-                # Damaged, say by a full disk or a hand: once more, from nothing.
+                # Damaged, for example by a full disk: check out again, from nothing.
                 shutil.rmtree(slot)
                 _check_out(tree, repository, deadline=context.deadline)
         yield tree
@@ -107,7 +107,7 @@ def checked_out(context: Context, repository: Repository, commit: str) -> Iterat
 
 @contextlib.contextmanager
 def _held_slot(store: Store, repository: Repository, commit: str) -> Iterator[Path]:
-    """The folder of a work tree that nobody else holds: one that is at the commit already, else the first free."""
+    """Hold the folder of a free work tree: one that is at the commit already, else the first free one."""
     from filelock import Timeout
 
     kind = f"{KIND}/{repository.key}"
@@ -126,7 +126,7 @@ def _held_slot(store: Store, repository: Repository, commit: str) -> Iterator[Pa
     raise HostError(
         f"{_MOST_SLOTS} builds of one tree are running already",
         evidence=f"locks in {store.place(kind, '0').parent}",
-        remedy="wait for them, or end them",
+        remedy="wait for them or stop them, then retry",
     )
 
 
@@ -151,17 +151,17 @@ def _check_out(tree: WorkTree, repository: Repository, *, deadline: Deadline) ->
     tree.refresh(None, deadline=deadline)
 
 
-def _remove(place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     else:
-        place.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _make_old(top: Path, young: frozenset[str]) -> bool:
-    """Set the time of all files below a folder to ``EPOCH``, but for those; whether one was not so before.
+    """Set the time of all files below a folder to ``EPOCH``, except for ``young``; 80,000 files take half a second.
 
-    80,000 files are looked at in half a second.
+    :return: whether the time of a file changed.
     """
     is_touched = False
     times = (_EPOCH_NANOSECONDS, _EPOCH_NANOSECONDS)
@@ -183,12 +183,13 @@ def _make_old(top: Path, young: frozenset[str]) -> bool:
 def check_out_sparsely(
     repository: Repository, commit: str, files: Sequence[str], *, folder: Path, deadline: Deadline
 ) -> WorkTree:
-    """A work tree in an empty folder, whose index is the whole commit and whose files are those named.
+    """Make a work tree in an empty folder with the index of the whole commit and only the named files.
 
-    The others are marked as left out (``--skip-worktree`` of git-update-index(1)), so git takes none for deleted.
+    The others are marked as left out (``--skip-worktree`` of git-update-index(1)), so that git does not see them as
+    deleted.
 
-    :param files: by their paths in the tree; those that the commit does not have are passed over.
-    :raises HostError: there is no such commit, git is missing or failed, or the deadline came.
+    :param files: paths in the tree; those that the commit does not have are ignored.
+    :raises HostError: no such commit, git is missing or failed, or the deadline has passed.
     """
     tree = WorkTree(folder / "tree", folder / "git", commit)
     tree.path.mkdir()

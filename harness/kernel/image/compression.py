@@ -1,7 +1,7 @@
-"""Compressed data as kernels carry it: which format it is, and unpacking with the standard library. Pure.
+"""Detect the compression format of kernel data and unpack it with the standard library. Pure.
 
 The formats are those of the kernel's KERNEL_GZIP .. KERNEL_ZSTD choice (init/Kconfig); their first bytes are the table
-of lib/decompress.c. zstd, lz4 and lzo need a host program: see ``harness/kernel/image/payload.py``.
+of lib/decompress.c. zstd, lz4 and lzo need a host program: see ``harness/kernel/image/examine.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from enum import Enum
 
 UNPACKED_LIMIT_BYTES = 512 * 1024 * 1024
-_GZIP_WINDOW = 31  # zlib's word for "with a gzip header and the largest window"
+_GZIP_WINDOW = 31  # zlib's number for "with a gzip header and the largest window"
 
 
 class Compression(Enum):
@@ -39,15 +39,15 @@ _FIRST_BYTES = {
 
 
 def find_compression(data: bytes) -> Compression | None:
-    """The format that the first bytes are of, or None."""
+    """Detect the format by the first bytes; None for no known format."""
     return next((kind for first, kind in _FIRST_BYTES.items() if data.startswith(first)), None)
 
 
 def unpack(data: bytes, compression: Compression, *, limit: int = UNPACKED_LIMIT_BYTES) -> bytes:
-    """As much as can be unpacked, at most ``limit`` bytes; what follows the compressed data is ignored.
+    """Unpack at most ``limit`` bytes; trailing data is ignored, since a kernel appends its size to the payload.
 
-    A kernel appends its unpacked size to the payload, so trailing bytes are the rule. Empty when the data are damaged
-    from the start or the standard library does not know the format.
+    :return: as much as could be unpacked; empty when the data is damaged from the start, or the standard library does
+        not support the format.
     """
     try:
         match compression:

@@ -1,4 +1,4 @@
-"""What can be known of an image file on disk: its facts and digest, and its config. Remembered in the store."""
+"""Read an image file on disk: its facts, its digest and its config; the store keeps the result."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from harness.kernel.source.locate import cannot_read
 
 _EXAMINED = "kernel-image-facts"
 _INNER_CONFIG = "kernel-image-config"
-# Grows when the way of reading an image changes, so that what was remembered is read anew.
+# Increased when the reader changes, so that images are read again.
 _READER_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminedImage:
-    """An image file, read.
+    """An image file that was read.
 
-    :param digest: sha256 of the file, as ``sha256sum`` says it.
+    :param path: the file.
+    :param digest: sha256 of the file, as ``sha256sum`` prints it.
+    :param facts: the facts in its headers.
     """
 
     path: Path
@@ -38,10 +40,11 @@ class ExaminedImage:
 
 @dataclass(frozen=True, slots=True)
 class FoundConfig:
-    """The config of an image, or why there is none.
+    """The config of an image, or why none was found.
 
-    :param notes: files that looked like its config and were not taken, each with the reason.
-    :param why_none: empty when there is a config.
+    :param config: the config; None when none was found.
+    :param notes: files that may be its config and were not used, each with the reason.
+    :param why_none: why none was found; empty when there is a config.
     """
 
     config: KernelConfig | None
@@ -50,10 +53,10 @@ class FoundConfig:
 
 
 def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
-    """Read an image file; one that was read before and has not changed since is not read again.
+    """Read an image file; an unchanged file is read only once.
 
-    :param name: what the user called it, for errors.
-    :raises UsageError: it cannot be read, is empty, truncated or no kernel.
+    :param name: the name that the user gave, for errors.
+    :raises UsageError: the file cannot be read, is empty, truncated or not a kernel.
     """
     try:
         status = path.stat()
@@ -71,10 +74,12 @@ def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
 
 
 def find_config(context: Context, image: ExaminedImage) -> FoundConfig:
-    """The config of an image: a file beside it that is surely its own, else the one inside it.
+    """Find the config of an image: a matching file beside it, else the one inside it.
 
-    ``config-RELEASE`` in the same folder is its own by name; ``config``, ``.config`` and the ``.config`` of the tree
-    that the image lies in are when the version in their comment is the image's.
+    ``config-RELEASE`` in the same folder matches by name; ``config``, ``.config`` and the ``.config`` of the tree
+    around the image match when the version in their comment is that of the image.
+
+    :raises HostError: a program that unpacks the image did not end before the deadline.
     """
     notes: list[str] = []
     for path, is_by_name in _candidates(image):
@@ -87,15 +92,15 @@ def find_config(context: Context, image: ExaminedImage) -> FoundConfig:
         doubt = "" if is_by_name else _doubt(config, image.facts.release, is_newer=is_newer and path.name == ".config")
         if not doubt:
             return FoundConfig(config, tuple(notes))
-        notes.append(f"{path} was not taken for the kernel's config: {doubt}")
+        notes.append(f"{path} was not used as the kernel's config: {doubt}")
     text, reason = _read_inner_config(context, image)
     if text:
         return FoundConfig(parse_config(text, ConfigSource.IN_IMAGE), tuple(notes))
-    return FoundConfig(None, tuple(notes), f"there is no config beside the image, and {reason}")
+    return FoundConfig(None, tuple(notes), f"no config beside the image, and {reason}")
 
 
 def _candidates(image: ExaminedImage) -> list[tuple[Path, bool]]:
-    """Where a config may be, and whether its name already says that it is the image's."""
+    """Return the paths where a config may be, each with whether its name alone makes it a match."""
     found = []
     for path in dict.fromkeys((image.path.absolute(), image.path.resolve())):
         if image.facts.release:
@@ -107,18 +112,18 @@ def _candidates(image: ExaminedImage) -> list[tuple[Path, bool]]:
 
 
 def _doubt(config: KernelConfig, release: str, *, is_newer: bool) -> str:
-    """Why a config may not be that of an image; empty when it surely is."""
+    """Return why a config may not be that of an image; empty for a match."""
     if not config.version:
-        return "it does not say of which version it is"
-    # The release is the version, then what LOCALVERSION and the build add.
+        return "it has no version comment"
+    # The release is the version plus LOCALVERSION and the additions of the build.
     if not re.match(re.escape(config.version) + r"(?![0-9.])", release):
-        return f"it is of {config.version}, the image of {release or 'an unknown release'}"
+        return f"its version is {config.version}, the image's is {release or 'unknown'}"
     return "it was changed after the image was built" if is_newer else ""
 
 
 def _read_inner_config(context: Context, image: ExaminedImage) -> tuple[str, str]:
-    """The text of IKCONFIG and, when it is empty, the reason."""
-    none = "none in it (CONFIG_IKCONFIG is not set)"
+    """Return the text of IKCONFIG and, when it is empty, the reason."""
+    none = "none inside it (CONFIG_IKCONFIG is not set)"
     fact = context.store.recall(_INNER_CONFIG, image.digest)
     if fact is not None:
         return str(fact.get("text", "")), none
@@ -126,11 +131,11 @@ def _read_inner_config(context: Context, image: ExaminedImage) -> tuple[str, str
     if image.facts.format is ImageFormat.BZIMAGE:
         payload = image.facts.payload
         if payload is None:
-            return "", "the image does not say where its kernel is"
+            return "", "its boot header does not locate the kernel inside"
         packed = data[payload.offset : payload.offset + payload.length]
         unpacked = unpack_payload(packed, deadline=context.deadline)
         if unpacked.reason:
-            return "", f"the image cannot be looked into: {unpacked.reason}"
+            return "", f"the image cannot be unpacked: {unpacked.reason}"
         data = unpacked.data
     text = find_ikconfig(data) or ""
     context.store.remember(_INNER_CONFIG, image.digest, {"text": text})
@@ -139,7 +144,7 @@ def _read_inner_config(context: Context, image: ExaminedImage) -> tuple[str, str
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """An image that was read, as the store keeps it: all but its path."""
+    """The record of an image in the store: everything but its path."""
 
     digest: str
     facts: ImageFacts
@@ -151,9 +156,10 @@ _PROGRAMS = {Compression.ZSTD: "zstd", Compression.LZ4: "lz4", Compression.LZO: 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The unpacked kernel, or why there is none.
+    """The unpacked kernel, or why it could not be unpacked.
 
-    :param data: the ELF image inside; empty when it could not be had. :param reason: empty when it could.
+    :param data: the ELF image inside; empty on failure.
+    :param reason: the reason of a failure; empty on success.
     """
 
     data: bytes
@@ -161,19 +167,21 @@ class Unpacked:
 
 
 def unpack_payload(packed: bytes, *, deadline: Deadline) -> Unpacked:
-    """Unpack a payload; zstd, lz4 and lzo through the host program of that name, if it is installed.
+    """Unpack a payload; zstd, lz4 and lzo with the host program, if it is installed.
 
     :raises HostError: the program did not end before the deadline.
     """
     compression = find_compression(packed)
     if compression is None:
-        return Unpacked(packed) if packed.startswith(b"\x7fELF") else Unpacked(b"", "its compression is not known")
+        return Unpacked(packed) if packed.startswith(b"\x7fELF") else Unpacked(b"", "its compression format is unknown")
     if compression in _STDLIB:
         data = unpack(packed, compression)
     else:
         program = find_program(_PROGRAMS[compression])
         if program is None:
-            return Unpacked(b"", f"it is packed with {compression.value}, and the host has no {_PROGRAMS[compression]}")
-        # Each complains of the size that the kernel's build appends, after it wrote everything.
+            return Unpacked(
+                b"", f"it is compressed with {compression.value}, and {_PROGRAMS[compression]} is not installed"
+            )
+        # Each fails on the size that the kernel's build appends, after it wrote everything.
         data = run([program, "-d", "-c"], stdin=packed, check=False, deadline=deadline).stdout
-    return Unpacked(data, "" if data else f"its {compression.value} data are damaged")
+    return Unpacked(data, "" if data else f"its {compression.value} data is damaged")

@@ -1,4 +1,4 @@
-"""The facts of a kernel image, read from its bytes and never from its name. Pure.
+"""Read the facts of a kernel image from its bytes, never from its name. Pure.
 
 Sources: Documentation/arch/x86/boot.rst (bzImage), Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/
 boot-image-header.rst, Documentation/arch/arm/booting.rst, include/xen/interface/elfnote.h, elf(5).
@@ -28,7 +28,7 @@ _REMEDY = "give a bzImage, vmlinuz or vmlinux; 'deb' fetches one"
 
 
 class Architecture(Enum):
-    """The processors that a kernel is for, as ``uname -m`` names the family."""
+    """The architecture of a kernel, as ``uname -m`` names the family."""
 
     X86_64 = "x86_64"
     I386 = "i386"
@@ -45,7 +45,7 @@ class Architecture(Enum):
 
 
 class ImageFormat(Enum):
-    """How an image is packed."""
+    """The format of an image."""
 
     BZIMAGE = "bzImage"
     ELF = "vmlinux (ELF)"
@@ -56,7 +56,7 @@ class ImageFormat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Where the compressed kernel proper is in a bzImage: bytes from the start of the file."""
+    """The position of the compressed kernel in a bzImage, in bytes from the start of the file."""
 
     offset: int
     length: int
@@ -64,12 +64,14 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image says of itself.
+    """The facts in the headers of an image.
 
-    :param release: as ``uname -r`` would say; empty when the image does not tell.
-    :param banner: the version line, from the release on; empty when the image does not tell.
-    :param payload: the compressed kernel inside; None when there is none to look into.
-    :param has_pvh_entry: whether an ELF image has the note by which QEMU starts it; always true for a bzImage.
+    :param format: how it is packed.
+    :param architecture: the architecture that it is built for.
+    :param release: as ``uname -r`` prints it; empty when the image does not have it.
+    :param banner: the version line, from the release on; empty when the image does not have it.
+    :param payload: the compressed kernel inside; None without one.
+    :param has_pvh_entry: whether an ELF image has the note that QEMU needs to start it; always true for a bzImage.
     """
 
     format: ImageFormat
@@ -100,13 +102,14 @@ _FLAT_MAGICS = (
 
 
 def read_facts(data: bytes, *, name: str) -> ImageFacts:
-    """Read what an image says of itself.
+    """Read the facts of an image.
 
-    :param data: the whole file. :param name: what the user called it, for errors.
-    :raises UsageError: empty, truncated, or not a kernel; each with its own words and the first bytes.
+    :param data: the whole file.
+    :param name: the name that the user gave, for errors.
+    :raises UsageError: the file is empty, truncated, or not a kernel.
     """
     if len(data) == 0:
-        raise UsageError(f"the kernel image {name} is empty", remedy=f"see what should have written it, or {_REMEDY}")
+        raise UsageError(f"the kernel image {name} is empty", remedy=f"build or copy it again, or {_REMEDY}")
     if data[0x202:0x206] == b"HdrS":
         return _read_bzimage(data, name)
     if data[:4] == b"\x7fELF":
@@ -124,12 +127,13 @@ def read_facts(data: bytes, *, name: str) -> ImageFacts:
 
 
 def require_loadable(facts: ImageFacts, *, name: str, architectures: Collection[Architecture]) -> None:
-    """Refuse an image that QEMU could not start here.
+    """Refuse an image that QEMU cannot start.
 
-    :param architectures: those that the machine types run. An image that does not tell its own is let through.
-    :raises UsageError: it is for other processors, or packed in a way that QEMU's -kernel does not read.
+    :param name: the name that the user gave, for errors.
+    :param architectures: those of the machine types; an image of unknown architecture is accepted.
+    :raises UsageError: it is for another architecture, or in a format that QEMU's -kernel does not read.
     """
-    evidence = f"format: {facts.format.value}\nversion: {facts.banner or facts.release or 'not told'}"
+    evidence = f"format: {facts.format.value}\nversion: {facts.banner or facts.release or 'unknown'}"
     runs = " and ".join(architecture.value for architecture in architectures)
     if facts.architecture not in architectures and facts.architecture is not Architecture.UNKNOWN:
         what = f"the kernel image {name} is for {facts.architecture.value}; this harness's machine types run {runs}"
@@ -146,7 +150,7 @@ def require_loadable(facts: ImageFacts, *, name: str, architectures: Collection[
 
 
 def not_a_kernel(data: bytes, name: str) -> UsageError:
-    """The error for a file that is no kernel: what it looks like, and its first bytes."""
+    """Return the error for a file that is not a kernel, with its apparent type and its first bytes."""
     looks = describe(data[: 1 << 16])
     return UsageError(f"{name} is not a kernel image: it looks like {looks}", evidence=show(data[:64]), remedy=_REMEDY)
 
@@ -158,11 +162,11 @@ def _read_bzimage(data: bytes, name: str) -> ImageFacts:
     (blocks,) = struct.unpack_from("<I", head, 0x1F4)
     setup_bytes = (setup_sectors + 1) * _SECTOR
     needed = setup_bytes + blocks * 16
-    # More than that is well: a signature follows the image of a signed kernel.
+    # Trailing data is valid: a signature follows the image of a signed kernel.
     if len(data) < needed:
         raise _truncated(name, len(data), needed, "the boot header")
     (version_at,) = struct.unpack_from("<H", head, 0x20E)
-    # 0 stands for "no version" and points at the jump over the header, which is none either.
+    # 0 means "no version" and points at the jump over the header, which does not match.
     version = _VERSION.match(data[version_at + 0x200 : setup_bytes])
     banner = version.group().decode(errors="replace").strip() if version else ""
     payload = None
@@ -172,7 +176,7 @@ def _read_bzimage(data: bytes, name: str) -> ImageFacts:
     if protocol >= 0x20C:
         is_64_bit = struct.unpack_from("<H", head, 0x236)[0] & 1
         architecture = Architecture.X86_64 if is_64_bit else Architecture.I386
-    else:  # before v3.8 only the kernel inside says
+    else:  # before v3.8 only the kernel inside has the architecture
         inside = _architecture_inside(data[payload.offset : payload.offset + (1 << 16)]) if payload else None
         architecture = inside or Architecture.UNKNOWN
     release = banner.partition(" ")[0]
@@ -200,7 +204,7 @@ def _elf_architecture(header: bytes) -> Architecture:
 
 
 def _elf_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Type, offset and length in the file of each program header; elf(5)."""
+    """Yield type, offset and length in the file of each program header; elf(5)."""
     order, is_64_bit = (">" if data[5] == 2 else "<"), data[4] == 2
     (start,) = struct.unpack_from(order + ("Q" if is_64_bit else "I"), data, 32 if is_64_bit else 28)
     size, count = struct.unpack_from(order + "HH", data, 54 if is_64_bit else 42)
@@ -215,7 +219,7 @@ def _elf_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _architecture_inside(packed: bytes) -> Architecture | None:
-    """The architecture of the image that compressed data hold, from its first bytes; None when they hold none."""
+    """Return the architecture of the image in compressed data, by its first bytes; None for no known image."""
     compression = find_compression(packed)
     inside = unpack(packed, compression, limit=1 << 12) if compression else b""
     if inside.startswith(b"\x7fELF") and len(inside) >= _ELF_HEADER_BYTES:
@@ -235,11 +239,11 @@ def _pe_machine(data: bytes) -> bytes:
     return data[start + 4 : start + 6]
 
 
-def _truncated(name: str, has: int, needed: int, who: str) -> UsageError:
+def _truncated(name: str, has: int, needed: int, source: str) -> UsageError:
     return UsageError(
-        f"the kernel image {name} is truncated: it holds {has} bytes of at least {needed}",
-        evidence=f"{who} says {needed} bytes; {needed - has} are missing",
-        remedy="copy or build it again; is the disk full?",
+        f"the kernel image {name} is truncated: it has {has} bytes of at least {needed}",
+        evidence=f"size according to {source}: {needed} bytes; {needed - has} are missing",
+        remedy="copy or build it again; check for a full disk with df -h",
     )
 
 
@@ -249,7 +253,7 @@ _LIMIT_BYTES = 16 * 1024 * 1024
 
 
 def find_ikconfig(kernel: bytes) -> str | None:
-    """The text of the config in an unpacked kernel (an ELF or flat image), or None when it holds none."""
+    """Return the text of the config in an unpacked kernel (an ELF or flat image); None without one."""
     at = kernel.find(_START + _GZIP)
     if at < 0:
         return None

@@ -1,4 +1,4 @@
-"""What a file that is not a kernel looks like, from its first bytes, for the error that refuses it. Pure."""
+"""Describe a file that is not a kernel by its first bytes, for error messages. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ELF_TYPES = {1: "object file or kernel module", 2: "executable", 3: "executable
 
 
 def describe(data: bytes) -> str:
-    """What the file seems to be, as a noun phrase."""
+    """Return the apparent type of a file, as a noun phrase."""
     head = bytes(data[:_HEAD_BYTES])
     for first, likeness in _FIRST_BYTES.items():
         if head.startswith(first):
@@ -47,12 +47,12 @@ def describe(data: bytes) -> str:
         # Incremental: the head may end in the middle of a letter.
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return "data of no known kind"
-    return "text" if all(letter.isprintable() or letter in "\t\n\r\f" for letter in text) else "data of no known kind"
+        return "data of unknown type"
+    return "text" if all(letter.isprintable() or letter in "\t\n\r\f" for letter in text) else "data of unknown type"
 
 
 def show(data: bytes) -> str:
-    """The first bytes, in hexadecimal and as letters, on one line."""
+    """Render the first bytes on one line, in hexadecimal and as characters."""
     head = bytes(data[:_SHOWN_BYTES])
     letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in head)
     return f"first bytes: {head.hex(' ')}  {letters}"

@@ -1,9 +1,8 @@
-"""A patch's text, line by line as git-apply(1) reads it: which lines are headers, which are hunks. Pure.
+"""Parse the text of a patch line by line, as git-apply(1) does: headers and hunks. Pure.
 
-What decides whether a patch may be applied is read from the very lines: a library that forgives what git does not, or
-passes over what it does not know (modes, renames, binary parts), would not do. Where a hunk ends follows from the
-numbers of its ``@@`` line and from nothing else, so no removed line ``-- a/file`` can pass for a header, nor a header
-for a removed line.
+Whether a patch may be applied depends on every line, so no library is used: one may accept what git refuses, or ignore
+modes, renames or binary parts. The numbers of its ``@@`` line alone decide where a hunk ends, so no removed line
+``-- a/file`` is mistaken for a header, nor a header for a removed line.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.json_records import read_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
-from harness.kernel.git.repository import KIND, Repository, initialise
+from harness.kernel.git.repository import KIND, Repository, initialize
 from harness.kernel.source.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 
@@ -94,7 +94,7 @@ def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
 
 def _import(context: Context, record: PackageRecord, *, apt: Apt) -> ImportedPackage:
     def fill(folder: Path) -> None:
-        initialise(folder, deadline=context.deadline)
+        initialize(folder, deadline=context.deadline)
         downloads = folder / "download"
         downloads.mkdir()
         file, digest = apt.download(record, downloads, deadline=context.deadline)

@@ -98,7 +98,7 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
     ]
     assert lack_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
     assert lack_notes([NAMESPACES], FEATURES, newer) == (
-        f"{no_namespaces}mainline-6.1 says that it has, so all cases are asked",
+        f"{no_namespaces}the profile mainline-6.1 expects the feature, so all cases are run",
     )
 
 

@@ -138,7 +138,7 @@ def test_bad_images_are_told_apart(store: Store, tmp_path: Path) -> None:
     assert said == {
         "missing": "there is no kernel image or tree missing",
         "empty": "the kernel image empty is empty",
-        "truncated": f"the kernel image truncated is truncated: it holds {len(bzimage()) - 1} bytes "
+        "truncated": f"the kernel image truncated is truncated: it has {len(bzimage()) - 1} bytes "
         f"of at least {len(bzimage())}",
         "text": "text is not a kernel image: it looks like text",
         "arm64": "the kernel image arm64 is for arm64; this harness's machine types run x86_64",

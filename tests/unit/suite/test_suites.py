@@ -224,7 +224,7 @@ def test_checking_tells_all_faults_at_once(folder: Path) -> None:
         "error:",  # gcc's own words
         ": unknown trait 'newcgroup_flag'",
         f"newcgroup_flag is a trait of the suite {default_name()}, and this is a case of mine",
-        "'nonsense' is no need of a case",
+        "'nonsense' is not a valid requirement of a case",
         "mine/test_broken.py: ",
         "mine.config:",
     ):

@@ -129,10 +129,10 @@ def test_a_config_of_the_same_version_is_taken(store: Store, tmp_path: Path, ima
 @pytest.mark.parametrize(
     ("config", "release", "doubt"),
     [
-        (CONFIG.replace("6.1.0-rc3", "6.1.0-rc4"), RELEASE, f"it is of 6.1.0-rc4, the image of {RELEASE}"),
-        (CONFIG.replace("6.1.0-rc3", "6.1.1"), "6.1.10", "it is of 6.1.1, the image of 6.1.10"),
-        (CONFIG, "", "it is of 6.1.0-rc3, the image of an unknown release"),
-        ("CONFIG_64BIT=y\n", RELEASE, "it does not say of which version it is"),
+        (CONFIG.replace("6.1.0-rc3", "6.1.0-rc4"), RELEASE, f"its version is 6.1.0-rc4, the image's is {RELEASE}"),
+        (CONFIG.replace("6.1.0-rc3", "6.1.1"), "6.1.10", "its version is 6.1.1, the image's is 6.1.10"),
+        (CONFIG, "", "its version is 6.1.0-rc3, the image's is unknown"),
+        ("CONFIG_64BIT=y\n", RELEASE, "it has no version comment"),
     ],
 )
 def test_a_config_in_doubt_is_not_taken(store: Store, tmp_path: Path, config: str, release: str, doubt: str) -> None:
@@ -142,7 +142,7 @@ def test_a_config_in_doubt_is_not_taken(store: Store, tmp_path: Path, config: st
 
     assert found.config is not None
     assert found.config.source is ConfigSource.IN_IMAGE
-    assert found.notes == (f"{file} was not taken for the kernel's config: {doubt}",)
+    assert found.notes == (f"{file} was not used as the kernel's config: {doubt}",)
 
 
 def test_a_config_changed_after_the_build_is_not_taken(store: Store, tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_the_config_in_the_image_is_found(store: Store, tmp_path: Path, data: by
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (bzimage(payload=gzip.compress(vmlinux(), mtime=0)), "none in it (CONFIG_IKCONFIG is not set)"),
-        (bzimage(), "the image does not say where its kernel is"),
-        (bzimage(payload=b"unknown"), "the image cannot be looked into: its compression is not known"),
+        (bzimage(payload=gzip.compress(vmlinux(), mtime=0)), "none inside it (CONFIG_IKCONFIG is not set)"),
+        (bzimage(), "its boot header does not locate the kernel inside"),
+        (bzimage(payload=b"unknown"), "the image cannot be unpacked: its compression format is unknown"),
     ],
 )
 def test_an_unknown_config_is_said_as_unknown(store: Store, tmp_path: Path, data: bytes, reason: str) -> None:
@@ -185,5 +185,5 @@ def test_an_unknown_config_is_said_as_unknown(store: Store, tmp_path: Path, data
     first, second = config_of(store, path), config_of(store, path)
 
     assert first.config is None
-    assert first.why_none == f"there is no config beside the image, and {reason}"
+    assert first.why_none == f"no config beside the image, and {reason}"
     assert second == first

@@ -94,7 +94,7 @@ def test_each_truncation_of_a_bzimage_is_seen(length: int) -> None:
     """Wherever a bzImage is cut after its mark, the error says how many bytes are missing."""
     error = refusal(bzimage()[:length])
 
-    assert f"is truncated: it holds {length} bytes of at least {len(bzimage())}" in error.what
+    assert f"is truncated: it has {length} bytes of at least {len(bzimage())}" in error.what
     assert f"{len(bzimage()) - length} are missing" in error.evidence
 
 
@@ -119,7 +119,7 @@ def test_a_vmlinux_without_pvh_entry_is_refused_with_the_way_out() -> None:
 def test_a_truncated_vmlinux_is_seen(length: int) -> None:
     """An ELF file cut in its header, its program headers or a segment is truncated."""
 
-    assert f"is truncated: it holds {length} bytes" in refusal(vmlinux()[:length]).what
+    assert f"is truncated: it has {length} bytes" in refusal(vmlinux()[:length]).what
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from harness.kernel.image.file_type import describe, show
         (bytes(512), "zeros"),
         (b"CONFIG_64BIT=y\n" * 99, "text"),
         (("x" + "\u00e9" * 999).encode(), "text"),
-        (b"\x00\x01\x02\xff", "data of no known kind"),
-        (b"abc\x07", "data of no known kind"),
+        (b"\x00\x01\x02\xff", "data of unknown type"),
+        (b"abc\x07", "data of unknown type"),
     ],
 )
 def test_files_that_are_mistaken_for_kernels_are_named(data: bytes, likeness: str) -> None:

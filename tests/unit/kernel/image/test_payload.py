@@ -55,17 +55,17 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     unpacked = unpack_payload(b"\x28\xb5\x2f\xfd" + bytes(40), deadline=Deadline.never())
 
     assert unpacked.data == b""
-    assert unpacked.reason == "it is packed with zstd, and the host has no zstd"
+    assert unpacked.reason == "it is compressed with zstd, and zstd is not installed"
 
 
 @pytest.mark.parametrize(
     ("packed", "reason"),
     [
-        (b"\x1f\x8b\x08damaged", "its gzip data are damaged"),
-        (b"BZh9damaged", "its bzip2 data are damaged"),
-        (b"\xfd7zXZ\x00damaged, and more than a header of it", "its xz data are damaged"),
-        (b"what is this", "its compression is not known"),
-        (b"", "its compression is not known"),
+        (b"\x1f\x8b\x08damaged", "its gzip data is damaged"),
+        (b"BZh9damaged", "its bzip2 data is damaged"),
+        (b"\xfd7zXZ\x00damaged, and more than a header of it", "its xz data is damaged"),
+        (b"what is this", "its compression format is unknown"),
+        (b"", "its compression format is unknown"),
     ],
 )
 def test_a_damaged_payload_is_a_reason(packed: bytes, reason: str) -> None:

@@ -81,9 +81,9 @@ def test_an_unknown_revision_is_answered_with_near_names(store: Store, tree: Use
     tree.git("branch", "for-next")
 
     assert refuse(store, tree.folder, "v9.2").what == f"{tree.folder} has no revision v9.2"
-    assert refuse(store, tree.folder, "v9.2").evidence == "near names:\nv9.1\nv9.0"
+    assert refuse(store, tree.folder, "v9.2").evidence == "similar names:\nv9.1\nv9.0"
     assert "for-next" in refuse(store, tree.folder, "fornext").evidence
-    assert refuse(store, tree.folder, "zzz").evidence == "it has 4 tags and branches, and none is near"
+    assert refuse(store, tree.folder, "zzz").evidence == "none of its 4 tags and branches has a similar name"
 
 
 @pytest.mark.parametrize("revision", ["--all", "-h", "v9.0..v9.1", "v9.0:Makefile", "v9.0^{tree}", "^v9.0", "HEAD~7"])

@@ -9,5 +9,5 @@ from harness.run.python_api import Prepare, PrepareHeader
 
 @pytest.fixture
 def hierarchies(prepare: Prepare) -> PrepareHeader:
-    """A function that mounts cgroup hierarchies, named as in the header: ``hierarchies("v1:freezer", "v2")``."""
+    """Return a function that mounts cgroup hierarchies, named as in the header: ``hierarchies("v1:freezer", "v2")``."""
     return prepare.header("hierarchies")

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cgctl - what the cases of cgroup namespaces need in the guest besides nsctl.
+ * cgctl - guest program of the cases of cgroup namespaces, besides nsctl.
  *
  *	cgctl hierarchies [-v] PATH SPEC...
- *		mounts cgroup hierarchies; SPEC is v1:CONTROLLERS, v1:name=NAME, v2 or v2:OPTIONS.
- *		v2 alone is mounted on PATH. With any v1 a tmpfs is mounted on PATH, each v1 on
- *		PATH/CONTROLLERS (PATH/NAME) and v2 on PATH/unified. A kernel without the type
- *		cgroup2 gets -t cgroup -o __DEVEL__sane_behavior, and a line says so. Else there
- *		is a line for what failed only, or for each with -v
+ *		Mount cgroup hierarchies. SPEC is v1:CONTROLLERS, v1:name=NAME, v2 or v2:OPTIONS.
+ *		v2 alone is mounted on PATH. With any v1, a tmpfs is mounted on PATH, each v1 on
+ *		PATH/CONTROLLERS (PATH/NAME) and v2 on PATH/unified. On a kernel without the type
+ *		cgroup2, v2 is mounted with -t cgroup -o __DEVEL__sane_behavior, and a line is
+ *		printed. Other lines are printed for failed mounts only, or with -v for each mount.
  *	cgctl storm SECONDS WORKERS PATH
- *		as many processes make cgroups in the directory PATH, enter them, make and enter
- *		cgroup namespaces, mount, read, exit and remove, all at once and for that long;
- *		failures on the way are ignored. The result is how often all of it was done
+ *		Run WORKERS processes for SECONDS. Each makes cgroups in the directory PATH, enters
+ *		them, makes and enters cgroup namespaces, mounts, reads, exits and removes them.
+ *		Failures of single calls are ignored. The result is the number of rounds.
  *	cgctl iterator ID
- *		bpf(2): a link of a program that iterates over the one cgroup that has this ID, the
- *		number of its inode in the default hierarchy; the kernel looks the ID up
+ *		bpf(2): make a link for a program that iterates over the cgroup with this ID, its
+ *		inode number in the default hierarchy. The kernel looks up the ID.
  *
- * Lines are those of nsctl: "hierarchy(v2, /mnt) = -1 EBUSY". Exit status: 0 when all succeeded, 1
- * when something failed, 64 for a wrong command line. That of "hierarchies" is 4 when the kernel
- * has no such controller or file system type, by /proc/cgroups and /proc/filesystems; the output
- * is then one line that names it: "this kernel has no controller blkio (hierarchy(...) = -1 EINVAL)".
+ * Lines have the form of nsctl: "hierarchy(v2, /mnt) = -1 EBUSY". Exit status: 0 on success, 1 when
+ * a call failed, 64 for a usage error. "hierarchies" exits with 4 when the kernel does not have the
+ * controller or file system type, by /proc/cgroups and /proc/filesystems. It then prints one line
+ * that names it: "this kernel has no controller blkio (hierarchy(...) = -1 EINVAL)".
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -45,7 +45,7 @@
 
 static int exit_status;
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
 static const char *error_name(int error)
 {
@@ -54,7 +54,7 @@ static const char *error_name(int error)
 	return name ? name : "E?";
 }
 
-/* The line of a call: "CALL = 0", or "CALL = -1 ENAME". */
+/* Formats the line of a call: "CALL = 0", or "CALL = -1 ENAME". */
 static void __attribute__((format(printf, 4, 5)))
 describe(char *line, size_t size, long result, const char *format, ...)
 {
@@ -73,7 +73,7 @@ describe(char *line, size_t size, long result, const char *format, ...)
 		snprintf(line + length, size - length, " = %ld", result);
 }
 
-/* Prints the line of a call, and sets the exit status when it failed. */
+/* Prints the line of a call, and sets the exit status if the call failed. */
 #define report(result, ...)                                                                        \
 	({                                                                                         \
 		char reported[LINE_SIZE / 2];                                                      \
@@ -123,18 +123,18 @@ static void wait_for(pid_t pid)
 
 /* ---- hierarchies ---- */
 
-/* The flags of a systemd machine. */
+/* The mount flags of systemd. */
 #define HIERARCHY_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* Options of a v1 mount that are no controllers: parse_cgroup1_options() of kernel/cgroup/cgroup-v1.c. */
+/* Options of a v1 mount that are not controllers: parse_cgroup1_options() of kernel/cgroup/cgroup-v1.c. */
 static const char *const flags[] = {
 	"none", "all", "noprefix", "clone_children", "cpuset_v2_mode", "xattr", "favordynmods",
 };
 
-/* What was printed, or would have been: lines of calls, in their order. */
+/* The lines of calls, in their order, for output at the end. */
 static char said[LINE_SIZE];
 
-/* What the kernel does not have, separated by ", ". */
+/* Missing controllers and file system types, separated by ", ". */
 static char missing[LINE_SIZE / 4];
 
 static void append(char *text, size_t size, const char *separator, const char *more)
@@ -144,7 +144,7 @@ static void append(char *text, size_t size, const char *separator, const char *m
 	snprintf(text + length, size - length, "%s%s", length ? separator : "", more);
 }
 
-/* Whether one of the words of a file is this one. */
+/* Tests whether a file contains this word. */
 static bool has_word(const char *file, const char *wanted)
 {
 	char text[LINE_SIZE], *rest = text, *word;
@@ -179,7 +179,7 @@ static bool is_controller(const char *option)
 	return true;
 }
 
-/* Notes what a hierarchy needs and the kernel does not list. */
+/* Collects the controllers and types of a hierarchy that the kernel does not list. */
 static void find_missing(const char *spec)
 {
 	char options[512], name[600], *rest = options, *option;
@@ -198,7 +198,7 @@ static void find_missing(const char *spec)
 	}
 }
 
-/* One hierarchy at its place. Before 4.5 the default one had no type but a developers' option. */
+/* Mounts one hierarchy. Before 4.5 the default hierarchy had no type of its own, but a development option. */
 static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 {
 	const char *type = spec[1] == '1' ? "cgroup" : "cgroup2";
@@ -227,7 +227,7 @@ static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 	return result == 0;
 }
 
-/* All of them; whether each was mounted. */
+/* Mounts all hierarchies. Returns whether all mounts succeeded. */
 static bool mount_hierarchies(const char *path, char **spec, int count, bool verbose)
 {
 	bool done = true, any_v1 = false;
@@ -288,7 +288,7 @@ static bool do_hierarchies(char **word, int count)
 #define BPF_TRACING 26
 #define BPF_ITERATOR 28
 
-/* From linux/bpf.h of Linux 6.1, as far as they are needed: the host's may be older. */
+/* Parts of linux/bpf.h of Linux 6.1, since the host's header may be older. */
 struct bpf_load {
 	unsigned int type, instruction_count;
 	unsigned long long instructions, license;
@@ -306,7 +306,7 @@ struct bpf_cgroup {
 	unsigned long long id;
 };
 
-/* The bytes behind a type of the kernel's type information, by its kind; -1: not known here. */
+/* Returns the number of bytes that follow a type in the kernel's type information; -1 for an unknown kind. */
 static int btf_tail(unsigned int kind, unsigned int count)
 {
 	switch (kind) {
@@ -323,7 +323,7 @@ static int btf_tail(unsigned int kind, unsigned int count)
 	}
 }
 
-/* The number of a function in /sys/kernel/btf/vmlinux; 0 and errno when it is not there. */
+/* Returns the number of a function in /sys/kernel/btf/vmlinux; 0 with errno if it is not found. */
 static unsigned int btf_function(const char *name)
 {
 	unsigned int id = 1, *header, *type, *end;
@@ -384,7 +384,7 @@ static bool do_iterator(char **word, int count)
 	return report(result < 0 ? -1 : 0, "iterator(%s)", word[0]);
 }
 
-/* ---- all at once ---- */
+/* ---- storm ---- */
 
 static bool is_over(const struct timespec *end)
 {
@@ -433,7 +433,7 @@ static void try_to_enter(pid_t pid)
 	close(fd);
 }
 
-/* One life: into a cgroup, a namespace, another one, a mount, and out. */
+/* Enters a cgroup, makes a namespace, maybe enters another one, mounts, and exits. */
 static void __attribute__((noreturn)) live_once(const char *directory, unsigned int dice)
 {
 	try_to_write(directory, "cgroup.procs", "0");
@@ -460,7 +460,7 @@ static void __attribute__((noreturn)) live_once(const char *directory, unsigned 
 	_exit(0);
 }
 
-/* Rounds of a worker until the end; two lives in each, and the cgroup is removed under the second. */
+/* Runs rounds until the end: two processes in each, and an rmdir of the cgroup while they run. */
 static long work(const char *path, int worker, const struct timespec *end)
 {
 	unsigned int dice = 2654435761u * (worker + 1);
@@ -562,7 +562,7 @@ usage(const struct command *command, const char *format, ...)
 	exit(STATUS_USAGE);
 }
 
-/* Checks the words of a command before anything is done. */
+/* Checks the arguments of a command before any call. */
 static void check(const struct command *command, char **word, int count)
 {
 	int i, first = command->run == do_hierarchies && count && !strcmp(word[0], "-v");

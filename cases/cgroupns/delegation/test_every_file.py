@@ -1,4 +1,4 @@
-"""Under nsdelegate: which control files of the namespace's root are for those inside to write."""
+"""Control files of the namespace's root under nsdelegate, written by a task inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONTROLLERS = "+memory +pids +cpu"
 
 @pytest.mark.needs("cgroup-namespaces", "CONFIG_MEMCG", "CONFIG_CGROUP_PIDS")
 def test_every_file(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sight: Sight) -> None:
-    """Every writable file that /sys/kernel/cgroup/delegate does not list is EPERM (cgroups(7)), no other; or none."""
+    """Under nsdelegate exactly the files that /sys/kernel/cgroup/delegate does not list are EPERM (cgroups(7))."""
     top = hierarchies("v2")
     if admin.ask(f"mount -o remount,nsdelegate {top}").status != 0:
         sight("nsdelegate", "absent")
@@ -22,12 +22,12 @@ def test_every_file(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sig
     writable = set(admin.run(f"cd {top}/a; find . -maxdepth 1 -type f -perm -200").replace("./", "").split())
     inside.run(f"cd {top}/a; echo $$ > cgroup.procs")
     inside.run("exec unshare -C bash")
-    # A word that no file takes: where the write is not refused, it does nothing.
+    # No file accepts this text, so a write that is not refused has no effect.
     refused = inside.run(f'for f in {" ".join(sorted(writable))}; do echo "$f$( (echo x- > $f) 2>&1)"; done')
-    words = dict(line.partition("bash: ")[::2] for line in refused.splitlines())
+    errors = dict(line.partition("bash: ")[::2] for line in refused.splitlines())
 
     assert {"cgroup.procs", "cgroup.subtree_control"} <= delegated
-    kept = {name for name, word in words.items() if EPERM in word}
-    assert kept in (set(), writable - delegated)
+    protected = {name for name, error in errors.items() if EPERM in error}
+    assert protected in (set(), writable - delegated)
     sight("nsdelegate", "enforced")
-    sight("nsdelegate_root_files", "eperm" if kept else "allowed")
+    sight("nsdelegate_root_files", "eperm" if protected else "allowed")

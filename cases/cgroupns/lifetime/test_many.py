@@ -1,4 +1,4 @@
-"""Many namespaces in a row, each with a root of its own that is removed when its only member is gone."""
+"""Many namespaces in a row, each with its own root, which is removed after its only member has exited."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ COUNT = 40
 
 @pytest.mark.needs("cgroup-namespaces")
 def test_many(hierarchies: PrepareHeader, admin: Shell, inside: Shell) -> None:
-    """Every namespace shows its own root; all roots but the last can be removed, and the kernel has nothing to say."""
+    """Every namespace shows its own root, and all roots but the last can be removed."""
     top = hierarchies("v2")
     names = [f"n{number}" for number in range(COUNT)]
     admin.run(f"cd {top}; mkdir {' '.join(names)}; mkfifo /run/pid")
-    # The parent stays in the initial namespace, so that no version keeps it from going on to the next cgroup.
+    # The parent stays in the initial namespace, so no version prevents its move to the next cgroup.
     actions = [f"write {top}/{name}/cgroup.procs 0 then clone cgroup {{ cgroup in v2 }}" for name in names]
     inside.run(f"nsctl {' then '.join(actions)} then pid /run/pid then wait /run/end > /run/log &")
     pid = admin.run("read PID < /run/pid; echo $PID")

@@ -1,4 +1,4 @@
-"""Cases within a case: what comes of them is told to the case, and counts for nothing else."""
+"""Inner cases: their results are returned to the outer case and do not affect the run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ PlayPython: TypeAlias = Callable[[Callable[[RunningCase], None]], CaseRecord]
 
 @pytest.fixture
 def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has to be waited for to be called dead is waited for a shorter time."""
+    """Shorten the wait before a machine counts as dead."""
     monkeypatch.setattr("harness.guest.machine.PROBE_SECONDS", 2.0)
 
 
 @pytest.fixture
 def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
-    """A function that plays the text of a session file on a machine of its own and returns the record."""
-    bench = replace(guest.environment, folder=tmp_path)
+    """Return a function that plays the text of a session file on its own machine and returns the record."""
+    environment = replace(guest.environment, folder=tmp_path)
     numbers = itertools.count(1)
 
     def play(text: str) -> CaseRecord:
         return run_session(
-            parse(text, path="inner.session", preparations=bench.suite.preparations),
-            bench,
+            parse(text, path="inner.session", preparations=environment.suite.preparations),
+            environment,
             folder=f"session-{next(numbers)}",
         )
 
@@ -43,13 +43,13 @@ def play_session(guest: RunningCase, tmp_path: Path) -> PlaySession:
 
 @pytest.fixture
 def play_python(guest: RunningCase, tmp_path: Path) -> PlayPython:
-    """A function that runs a Python case on a machine of its own, as the plug-in does, and returns the record."""
-    bench = replace(guest.environment, folder=tmp_path)
+    """Return a function that runs a Python case on its own machine, like the plugin, and returns the record."""
+    environment = replace(guest.environment, folder=tmp_path)
     numbers = itertools.count(1)
 
     def play(body: Callable[[RunningCase], None]) -> CaseRecord:
         raised: Unanswered | None = None
-        with opened(bench, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
+        with opened(environment, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
             try:
                 body(case)
             except Unanswered as error:

@@ -1,6 +1,6 @@
-"""The harness itself: each way in which a case can go wrong, provoked in a real guest, and the outcome it is given.
+"""The harness itself: each way in which a case can fail, provoked in a real guest, and its outcome.
 
-Not provoked is a kernel that spins with interrupts off: since v5.5 (commit a24ca9976843 ("x86/iopl: Remove legacy IOPL
+A kernel that spins with interrupts off is not provoked: since v5.5 (commit a24ca9976843 ("x86/iopl: Remove legacy IOPL
 option")) a program cannot do that, and the guest loads no modules. A paused processor looks the same from outside.
 """
 
@@ -43,7 +43,7 @@ SOON = 60.0
 
 
 def begin(case: RunningCase, command: str) -> Machine:
-    """Start a command that says ``begun`` and does not return."""
+    """Start a command that prints ``begun`` and does not return."""
     deadline = Deadline.after(SOON)
     console = case.machine().console(ConsoleName.ADMIN, deadline=deadline)
     console.type(f"echo begun; {command}\n", deadline=deadline)
@@ -52,7 +52,7 @@ def begin(case: RunningCase, command: str) -> Machine:
 
 
 def test_match(play_session: PlaySession) -> None:
-    """What is seen as the file says, is a match."""
+    """A case whose output is as in the file is a match."""
     record = play_session(
         "title: t\n\n    # echo one; echo two >&2\n    one\n    two\n    observer# echo $((1 + 1))\n    2\n"
     )
@@ -62,7 +62,7 @@ def test_match(play_session: PlaySession) -> None:
 
 
 def test_mismatch(play_session: PlaySession) -> None:
-    """What is seen otherwise, is a mismatch; the reason names the line, the diff shows both."""
+    """A case with other output is a mismatch; the reason names the line, the diff shows both."""
     record = play_session("    # echo one\n    two\n    # echo three\n    three\n")
 
     assert record.outcome is Outcome.MISMATCH
@@ -72,7 +72,7 @@ def test_mismatch(play_session: PlaySession) -> None:
 
 
 def test_panic(play_session: PlaySession, tmp_path: Path) -> None:
-    """A panic is the kernel's, and is kept whole, though QEMU ends with it."""
+    """A panic has the outcome kernel, and its log is complete, although QEMU ends with it."""
     record = play_session(
         "    # echo before\n    before\n    # echo c >/proc/sysrq-trigger\n    # echo after\n    after\n"
     )
@@ -88,10 +88,10 @@ def test_panic(play_session: PlaySession, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", SPLATS)
 def test_splat(kind: str, play_session: PlaySession) -> None:
-    """A case in which all output matches while the kernel warns is the kernel's."""
-    said = "\n".join(f"    > {line}" for line in SPLATS[kind])
+    """A case whose output matches while the kernel warns has the outcome kernel."""
+    splat_lines = "\n".join(f"    > {line}" for line in SPLATS[kind])
     record = play_session(
-        f"    # while IFS= read -r line; do echo \"<4>$line\" >/dev/kmsg; done <<'EOF'\n{said}\n    > EOF\n"
+        f"    # while IFS= read -r line; do echo \"<4>$line\" >/dev/kmsg; done <<'EOF'\n{splat_lines}\n    > EOF\n"
         "    # echo all as expected\n    all as expected\n"
     )
 
@@ -103,15 +103,15 @@ def test_splat(kind: str, play_session: PlaySession) -> None:
     assert record.diff == ""
 
 
-def test_words_of_a_program_are_no_splat(play_session: PlaySession) -> None:
-    """What a command prints on its console says nothing about the kernel, whatever it looks like."""
+def test_output_of_a_program_is_not_a_splat(play_session: PlaySession) -> None:
+    """The output of a command on its console is not searched for splats."""
     record = play_session("    # echo 'Kernel panic - not syncing: said on a console'\n    Kernel panic - ...\n")
 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
 
 def test_taint(play_session: PlaySession) -> None:
-    """A kernel that became tainted without a word is caught as well."""
+    """A kernel that became tainted without a message is detected."""
     record = play_session("    # echo 512 >/proc/sys/kernel/tainted\n    # echo as expected\n    as expected\n")
 
     assert record.outcome is Outcome.KERNEL
@@ -119,7 +119,7 @@ def test_taint(play_session: PlaySession) -> None:
 
 
 def test_a_command_hangs(play_session: PlaySession) -> None:
-    """A command that does not return is a time-out; the kernel and the interrupted shell still answer."""
+    """A command that does not return is a timeout; the kernel and the interrupted shell still answer."""
     record = play_session("timeout: 1\n\n    # echo so far; sleep 1000\n    so far\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.TIMEOUT
@@ -130,7 +130,7 @@ def test_a_command_hangs(play_session: PlaySession) -> None:
 
 @pytest.mark.usefixtures("short_probe")
 def test_a_shell_is_silent(play_session: PlaySession) -> None:
-    """A shell that Ctrl-C does not bring back is told from a command that hangs; the kernel still answers."""
+    """A shell that Ctrl-C does not interrupt is distinguished from a command that hangs; the kernel still answers."""
     record = play_session("timeout: 1\n\n    # trap '' INT; while :; do :; done\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.TIMEOUT
@@ -139,7 +139,7 @@ def test_a_shell_is_silent(play_session: PlaySession) -> None:
 
 @pytest.mark.usefixtures("short_probe")
 def test_a_shell_is_stopped(play_session: PlaySession) -> None:
-    """A stopped shell is a silent one."""
+    """A stopped shell is reported as silent."""
     record = play_session("timeout: 1\n\n    # kill -STOP $$\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.TIMEOUT
@@ -148,7 +148,7 @@ def test_a_shell_is_stopped(play_session: PlaySession) -> None:
 
 @pytest.mark.parametrize("command", ["kill -9 $$", "exit 3", "exec sh -c 'kill -SEGV $$'"])
 def test_a_shell_dies(command: str, play_session: PlaySession) -> None:
-    """A console whose shell ends is told at once, without waiting for a deadline."""
+    """The end of a console's shell is reported at once, without waiting for a deadline."""
     record = play_session(f"    # {command}\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.TIMEOUT
@@ -157,7 +157,7 @@ def test_a_shell_dies(command: str, play_session: PlaySession) -> None:
 
 
 def test_a_shell_is_killed_from_another_console(play_session: PlaySession) -> None:
-    """A shell that another console kills is dead at its next command."""
+    """A shell that another console kills is reported as dead at its next command."""
     record = play_session(
         "varies: 77\n\n    observer# echo $$\n    77\n    # kill -9 77; while [ -d /proc/77 ]; do :; done\n"
         "    observer# echo never\n    never\n"
@@ -168,7 +168,7 @@ def test_a_shell_is_killed_from_another_console(play_session: PlaySession) -> No
 
 
 def test_a_shell_dies_in_a_python_case(play_python: PlayPython) -> None:
-    """A Python case learns of it as well, though it had no hierarchy mounted."""
+    """A Python case without a mounted hierarchy reports a dead shell, too."""
 
     def body(case: RunningCase) -> None:
         Shell(case, ConsoleName.INSIDE).run("kill -9 $$")
@@ -181,7 +181,7 @@ def test_a_shell_dies_in_a_python_case(play_python: PlayPython) -> None:
 
 @pytest.mark.usefixtures("short_probe")
 def test_the_kernel_is_gone(play_python: PlayPython) -> None:
-    """A machine whose processor stands still answers nothing, though QEMU runs and answers itself."""
+    """A machine whose processor is stopped does not answer, although QEMU runs and answers itself."""
 
     def body(case: RunningCase) -> None:
         machine = begin(case, "sleep 1000")
@@ -196,7 +196,7 @@ def test_the_kernel_is_gone(play_python: PlayPython) -> None:
 
 @pytest.mark.usefixtures("short_probe")
 def test_qemu_is_stopped(play_python: PlayPython) -> None:
-    """A QEMU that does not answer either is no reason to wait for ever, and its end comes all the same."""
+    """A QEMU that does not answer is not waited for forever, and is killed."""
     pids = []
 
     def body(case: RunningCase) -> None:
@@ -213,7 +213,7 @@ def test_qemu_is_stopped(play_python: PlayPython) -> None:
 
 
 def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> None:
-    """A machine that goes away costs one case: what comes after has its own."""
+    """A lost machine fails one case only: the next case has its own machine."""
 
     def body(case: RunningCase) -> None:
         os.kill(begin(case, "sleep 1000").pid, signal.SIGKILL)
@@ -229,7 +229,7 @@ def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> N
 
 
 def test_skipped_by_needs(guest: RunningCase, play_session: PlaySession) -> None:
-    """A case whose needs the kernel does not meet is not asked; the reason names the option, and no machine was had."""
+    """A case whose needs the kernel does not meet is skipped without a machine; the reason names the option."""
     if guest.environment.config is None:
         raise CaseSkippedError("the configuration of this kernel is unknown")
     record = play_session("needs: CONFIG_NO_SUCH_OPTION\n\n    # echo never\n    never\n")
@@ -240,7 +240,7 @@ def test_skipped_by_needs(guest: RunningCase, play_session: PlaySession) -> None
 
 
 def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
-    """A case that wants a controller which the kernel does not have is not asked; the reason names it."""
+    """A case with a controller that the kernel does not have is skipped; the reason names the controller."""
     record = play_session("hierarchies: v1:nosuch\n\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.SKIPPED
@@ -249,7 +249,7 @@ def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
 
 @pytest.mark.parametrize("missing", ["program", "template"])
 def test_a_fault_of_the_host(missing: str, guest: RunningCase, tmp_path: Path) -> None:
-    """Where no machine is to be had, the error is the host's and says nothing about the kernel."""
+    """A machine that cannot be started is an error of the host, not of the kernel."""
     prepared = guest.environment.prepared
     if missing == "program":
         request = replace(prepared.request, program=Path("/no/such/qemu"))
@@ -259,8 +259,8 @@ def test_a_fault_of_the_host(missing: str, guest: RunningCase, tmp_path: Path) -
         raise CaseSkippedError("this run does not clone")
     else:
         prepared = replace(prepared, template=replace(prepared.template, folder=tmp_path / "gone"))
-    bench = replace(guest.environment, prepared=prepared, folder=tmp_path)
-    record = run_session(parse("    # echo never\n    never\n", path="inner.session"), bench, folder="inner")
+    environment = replace(guest.environment, prepared=prepared, folder=tmp_path)
+    record = run_session(parse("    # echo never\n    never\n", path="inner.session"), environment, folder="inner")
 
     assert (record.outcome, record.fault) == (Outcome.ERROR, Fault.HOST)
     assert ("/no/such/qemu" if missing == "program" else "template") in record.reason

@@ -1,7 +1,7 @@
 """The path of every cgroup of a small tree, read from a namespace rooted at every other one.
 
-The rule (cgroup_namespaces(7), "CGroup Namespaces (v4)", 16 November 2015, item 3): up to the deepest common ancestor
-one ``/..`` for each level, then down by names. A session file shows single places of it; this asks for all pairs.
+The rule (cgroup_namespaces(7), "CGroup Namespaces (v4)", 16 November 2015, item 3): one ``/..`` for each level up to
+the deepest common ancestor, then down by names. Session files show single examples; this case checks all pairs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pytest
 from harness.run.python_api import PrepareHeader, Shell, Sight
 
 TREE = ("/", "/a", "/a/b", "/a/b/c", "/a/d", "/ab", "/e")
-"""Cgroups; one name is the start of another."""
+"""The cgroups; the name of one is the start of another's."""
 
 
 @pytest.mark.needs("cgroup-namespaces")
 def test_every_pair(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sight: Sight) -> None:
-    """Paths within the reader's root follow the rule, and all paths out of it are of one kind."""
+    """Paths below the reader's root follow the rule, and all other paths are of one kind."""
     top = hierarchies("v2")
     admin.run(f"cd {top}; mkdir -p {' '.join('.' + path for path in TREE)}")
     pids = {path: start_sleeper(admin, path) for path in TREE}
@@ -37,13 +37,16 @@ def test_every_pair(hierarchies: PrepareHeader, admin: Shell, inside: Shell, sig
 
 
 def start_sleeper(shell: Shell, path: str) -> int:
-    """Start a process in a cgroup. :return: its pid."""
+    """Start a process in a cgroup.
+
+    :return: its pid.
+    """
     shell.run(f"sleep 1000 & echo $! > .{path}/cgroup.procs")
     return int(shell.run("echo $!"))
 
 
 def read_all(shell: Shell, root: str, pids: dict[str, int]) -> dict[str, str | None]:
-    """What a reader in a new namespace rooted at ``root`` sees of each process; None where there is no line."""
+    """Read the path of each process in a new namespace rooted at ``root``; None for a process without a line."""
     files = " ".join(f"/proc/{pid}/cgroup" for pid in pids.values())
     shell.run(f"echo $$ > .{root}/cgroup.procs")
     output = shell.run(f"unshare -C grep -H ^0: {files}")
@@ -52,7 +55,7 @@ def read_all(shell: Shell, root: str, pids: dict[str, int]) -> dict[str, str | N
 
 
 def relative(root: str, target: str) -> str:
-    """The path of a cgroup from a root, by the rule."""
+    """Return the path of a cgroup relative to a root, by the rule."""
     ups, steps = PurePosixPath(root), PurePosixPath(target)
     common = max((path for path in (ups, *ups.parents) if steps.is_relative_to(path)), key=lambda path: len(path.parts))
     parts = [".."] * len(ups.relative_to(common).parts) + list(steps.relative_to(common).parts)
@@ -60,7 +63,7 @@ def relative(root: str, target: str) -> str:
 
 
 def kind(seen: str | None, root: str, target: str) -> str:
-    """The value of the trait that a path out of the root shows."""
+    """Return the value of the trait for a path that is not below the root."""
     if seen is None:
         return "hidden"
     return {relative(root, target): "relative", target: "absolute"}.get(seen, f"{target} from {root}: {seen}")

@@ -1,11 +1,11 @@
-"""The speed figures: ratios measured in one run, as a table and as JSON (``bench/last.json``).
+"""Measure the speed of the harness: ratios of one run, as a table and as JSON (``bench/last.json``).
 
-    tox -e bench                      all figures but the eight kernels'; takes about eight minutes
+    tox -e bench                      all figures but that of eight kernels; about eight minutes
     tox -e bench -- --without-suite   without the two runs of the whole suite
-    tox -e bench -- --eight           that alone: all cases on eight shipped series against one kernel; half an hour
+    tox -e bench -- --eight           only all cases on eight shipped series against one kernel; half an hour
 
-Each ratio divides two times measured one after the other on the same host, so it holds where absolute times do not.
-The smallest of several measurements counts: what else the host does can only add.
+Each ratio divides two times measured one after the other on the same host, so it is comparable where absolute times are
+not. The smallest of several measurements counts, since other load on the host can only add time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.figures import Figure, arguments, tell
+from bench.figures import Figure, arguments, report_figures
 from harness import pipeline
 from harness.base import paths, process
 from harness.base.context import Context
@@ -46,7 +46,7 @@ from harness.suite.load import case_id, default_suite, suite_semantics
 
 REPEATS = 5
 _EVERY = 9
-"""Of the session files each ninth is looked at more closely: all themes, both hierarchies."""
+"""The shares are measured on every ninth session file: all themes, both hierarchies."""
 MANPAGE = default_suite().folder / "manpage" / "freezer.session"
 EIGHT = (
     *(f"series:cgroupns-{version}" for version in ("rfc", "v1", "v2", "v3", "v4")),
@@ -55,23 +55,26 @@ EIGHT = (
     "series:other-views",
 )
 """The posted versions, the controller of 2007, and two negative controls."""
-LOG = paths.ROOT / "harness" / "tests" / "data" / "kernellog" / "real-6.1-clean-boot.log"
+LOG = paths.ROOT / "tests" / "data" / "kernellog" / "real-6.1-clean-boot.log"
 
 
 def soon() -> Deadline:
-    """A deadline that only a broken host meets."""
+    """Return a deadline that only a broken host exceeds."""
     return Deadline.after(120)
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 class Bench:
-    """Measures; each method gives figures."""
+    """Measure the harness; each method returns figures.
+
+    :param folder: folder for machines, logs and results.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,32 +84,31 @@ class Bench:
         self.boot_seconds = min(self.boot() for _ in range(3))
 
     def boot(self) -> float:
-        """A cold boot by the harness, to three prompts."""
-        place = Path(tempfile.mkdtemp(dir=self.folder))
+        """Return the seconds of a cold boot by the harness, until three prompts."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         started = time.perf_counter()
-        afresh = booted(self.prepared.request, folder=place, deadline=soon())
-        with afresh:
+        with booted(self.prepared.request, folder=folder, deadline=soon()):
             return time.perf_counter() - started
 
     def bare_boot(self) -> float:
-        """The same boot by QEMU alone: the same words, and nobody but a reader of the same bytes."""
-        place = Path(tempfile.mkdtemp(dir=self.folder))
+        """Return the seconds of the same boot by QEMU alone: the same arguments, and a plain reader of the bytes."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         pattern = re.compile(announcement_pattern("boot"))
         seen = dict.fromkeys(PORT_NAMES, b"")
         started = time.perf_counter()
-        with running(self.prepared.request, Backing(place / "memory", is_shared=True), folder=place) as machine:
+        with running(self.prepared.request, Backing(folder / "memory", is_shared=True), folder=folder) as machine:
             wires = machine.wires
-            # The wires without consoles: what is left is QEMU and reading.
+            # Wires without consoles: only QEMU and reading remain.
             while any(not pattern.search(seen[name]) for name in PORT_NAMES if name != KERNEL_LOG):
                 wires.pump(soon())
                 for name in PORT_NAMES:
                     seen[name] += wires.take(name, 1 << 16)
             seconds = time.perf_counter() - started
-        (place / "memory").unlink()
+        (folder / "memory").unlink()
         return seconds
 
     def clones(self) -> list[Figure]:
-        """Fresh machines, and the manual page's session on one."""
+        """Measure clones until their first answer, and the manual page's session on a clone."""
         first, whole = [], []
         semantics = suite_semantics(default_suite())
         bench = make_environment(self.prepared, semantics, folder=self.folder)
@@ -128,7 +130,7 @@ class Bench:
             machine.console(ConsoleName.ADMIN, deadline=soon())
 
     def boots(self) -> list[Figure]:
-        """The harness's boot against QEMU alone, in turns."""
+        """Compare boots by the harness with boots by QEMU alone, in turns."""
         ours, bare = [], []
         for _ in range(3):
             ours.append(self.boot())
@@ -136,7 +138,7 @@ class Bench:
         return [self._ratio("harness boot to ready / bare QEMU", min(ours), min(bare), 1.05)]
 
     def commands(self) -> list[Figure]:
-        """A command by the console against the same bytes on the bare socket, in turns."""
+        """Compare a command at the console with the same bytes on the bare socket, in turns."""
         ours, raw = [], []
         with pipeline.machine(self.prepared, folder=self.folder / "commands", deadline=soon()) as machine:
             console = machine.console(ConsoleName.ADMIN, deadline=soon())
@@ -156,7 +158,7 @@ class Bench:
         return [self._ratio(name, statistics.median(ours), statistics.median(raw), 1.2)]
 
     def memory(self) -> list[Figure]:
-        """What one more clone costs while another runs, and what the harness itself takes."""
+        """Measure the memory that a clone adds while another one runs."""
         figures = []
         with ExitStack() as ends:
             pids = []
@@ -178,17 +180,17 @@ class Bench:
         return figures
 
     def starting(self) -> list[Figure]:
-        """`harness run` with all in the store, until the first case starts; and what a worker takes."""
+        """Measure ``harness run`` with a full store until its first case starts."""
         waits = []
         for number in range(3):
             results = self.folder / f"start{number}"
-            asked = time.time()
+            started = time.time()
             self._harness_run(results, "--cases", str(MANPAGE), "-n", "1")
-            waits.append(min(case.started for case in load_run(results / "latest").cases) - asked)
+            waits.append(min(case.started for case in load_run(results / "latest").cases) - started)
         return [Figure("harness run until its first case starts", min(waits), 1.5, True, "s", seconds_text(waits))]
 
     def kernel_log(self) -> list[Figure]:
-        """Reading a megabyte of an ordinary kernel log, as it comes from the port."""
+        """Measure reading a megabyte of an ordinary kernel log, in pieces as from the port."""
         whole = (LOG.read_bytes() * 50)[: 1 << 20]
 
         def read() -> None:
@@ -200,7 +202,7 @@ class Bench:
         return [Figure("a megabyte of kernel log", min(waits), 0.3, True, "s", seconds_text(waits))]
 
     def suite(self) -> list[Figure]:
-        """The whole suite with one worker and with two."""
+        """Measure the whole suite with one worker and with two, and the memory of a worker."""
         walls, workers = {}, {}
         for count in (1, 2):
             results = self.folder / f"suite{count}"
@@ -210,20 +212,20 @@ class Bench:
         cases = load_run(self.folder / "suite1" / "latest").cases
         each = sum(case.seconds for case in cases) / len(cases)
         detail = f"{walls[1]:.1f} s / {walls[2]:.1f} s, {len(cases)} cases, {each:.2f} s each alone"
-        asked = f"{walls[2]:.1f} s / {len(cases)} cases"
+        average = f"{walls[2]:.1f} s / {len(cases)} cases"
         return [
             Figure("whole suite, -n 1 / -n 2", walls[1] / walls[2], 1.7, False, "", detail),
-            Figure("a case on average, -n 2", walls[2] / len(cases), 0.6, True, "s", asked),
+            Figure("a case on average, -n 2", walls[2] / len(cases), 0.6, True, "s", average),
             Figure(
                 "memory of the harness, a worker", max(workers.values()), 120, True, "MiB", "largest PSS of a process"
             ),
         ]
 
     def shares(self) -> list[Figure]:
-        """Where the time of a case goes: session files, one after the other, each in a clone of its own.
+        """Measure the shares of a case's time: session files one after the other, each in its own clone.
 
-        Having a machine and ending it is the clone's, the harness's own is what its process computes meanwhile, and the
-        guest's is the rest: what is waited for at the consoles.
+        The share of the clone is starting and ending a machine, the share of the harness is the CPU time of its process
+        during the session, and the share of the guest is the rest: waiting at the consoles.
         """
         semantics = suite_semantics(default_suite())
         bench = make_environment(self.prepared, semantics, folder=self.folder)
@@ -233,12 +235,12 @@ class Bench:
             suite = default_suite()
             transcript = parse(file.read_text(), path=case_id(file, suite), preparations=suite.preparations)
             mount = preparation_command(transcript.preparations)
-            # The first two wishes make the template with its preparation.
-            for name in ("wish", "again", "empty"):
+            # The first two machines make the template with its preparation.
+            for name in ("first", "second", "measured"):
                 lease = pipeline.machine(
                     self.prepared, preparation=mount, folder=self.folder / f"{name}{number}", deadline=soon()
                 )
-                spent = timed(partial(_had_and_left, lease))
+                spent = timed(partial(_start_and_end, lease))
             clone += spent
             computed = time.process_time()
             whole += timed(partial(run_session, transcript, bench, folder=f"share{number}"))
@@ -248,10 +250,10 @@ class Bench:
         return [Figure(f"share of a case: {name}", part / whole, 1.0, True, "", detail) for name, part in parts.items()]
 
     def eight(self) -> list[Figure]:
-        """All cases on eight kernels, all of them built and booted before, against one."""
+        """Compare all cases on eight kernels with one kernel; all are built and booted before."""
         walls = []
         for name, kernels in (("one", EIGHT[:1]), ("eight", EIGHT)):
-            # Builds and boots what is not there yet.
+            # Builds and boots kernels that are not in the store yet.
             self._harness_run(self.folder / "warm", *kernels, "--cases", str(MANPAGE), is_judged=False)
             results = self.folder / name
             walls.append(timed(partial(self._harness_run, results, *kernels, is_judged=False)))
@@ -268,13 +270,14 @@ class Bench:
             Figure("eight kernels / one", walls[1] / walls[0], 8, True, "", f"{walls[1]:.0f} s / {walls[0]:.0f} s"),
         ]
 
-    def _harness_run(self, results: Path, *words: str, is_judged: bool = True) -> float:
-        """Run the command and return the largest PSS, in MiB, that one of its Python processes had.
+    def _harness_run(self, results: Path, *arguments: str, is_judged: bool = True) -> float:
+        """Run ``harness run``.
 
-        :param is_judged: whether cases that fail spoil the figure.
+        :param is_judged: whether failed cases are an error.
+        :return: the largest PSS of one of its Python processes, in MiB.
         """
         largest = 0.0
-        command = [sys.executable, "-m", "harness", "run", "--results", str(results), *words]
+        command = [sys.executable, "-m", "harness", "run", "--results", str(results), *arguments]
         with process.start(command) as child:
             while True:
                 try:
@@ -284,7 +287,7 @@ class Bench:
                 else:
                     break
         if child.returncode not in ((0,) if is_judged else (0, ExitStatus.DIFFERS)):
-            raise SystemExit(f"harness run failed with {child.returncode}; see {results}")
+            raise SystemExit(f"harness run failed with status {child.returncode}: see {results}")
         return largest
 
     def _ratio(self, name: str, above: float, below: float, bound: float) -> Figure:
@@ -294,14 +297,14 @@ class Bench:
         return Figure(name, size, bound, True, "MiB", "PSS, beside another clone")
 
 
-def _had_and_left(lease: AbstractContextManager[Machine]) -> None:
-    """Have a machine, and end it."""
+def _start_and_end(lease: AbstractContextManager[Machine]) -> None:
+    """Start a machine and end it."""
     with lease:
         pass
 
 
 def python_sizes(pid: int) -> list[float]:
-    """PSS of the Python processes at and below a pid, in MiB."""
+    """Return the PSS of the Python processes at and below a pid, in MiB."""
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -311,13 +314,13 @@ def python_sizes(pid: int) -> list[float]:
 
 
 def pss(pid: int) -> float:
-    """Proportional set size of a process, in MiB."""
+    """Return the proportional set size of a process, in MiB."""
     found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return int(found[1]) / 1024 if found else 0.0
 
 
 def seconds_text(values: list[float]) -> str:
-    """Several times in one cell."""
+    """Format several times for one cell of the table."""
     return ", ".join(f"{value:.2f} s" for value in values)
 
 
@@ -325,15 +328,15 @@ def main() -> None:
     """Measure, print the table, write the JSON; exit status 1 when a bound is missed."""
     parser = arguments(__doc__)
     parser.add_argument("--without-suite", action="store_true", help="leave out the two runs of the whole suite")
-    parser.add_argument("--eight", action="store_true", help="only eight kernels against one")
-    parser.add_argument("--keep", type=Path, help="an empty folder to work in, which is left as it is")
+    parser.add_argument("--eight", action="store_true", help="measure only eight kernels against one")
+    parser.add_argument("--keep", type=Path, help="work in this empty folder and keep it")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("last.json"))
-    words = parser.parse_args()
+    options = parser.parse_args()
     with ExitStack() as ends:
-        name = words.keep or ends.enter_context(tempfile.TemporaryDirectory(prefix="harness-bench-"))
+        name = options.keep or ends.enter_context(tempfile.TemporaryDirectory(prefix="harness-bench-"))
         bench = Bench(Path(name))
-        if words.eight:
-            tell(bench.eight(), words.json.with_stem("eight"), kernel=" ".join(EIGHT))
+        if options.eight:
+            report_figures(bench.eight(), options.json.with_stem("eight"), kernel=" ".join(EIGHT))
             return
         figures = [
             *bench.clones(),
@@ -344,9 +347,9 @@ def main() -> None:
             *bench.kernel_log(),
             *bench.shares(),
         ]
-        if not words.without_suite:
+        if not options.without_suite:
             figures += bench.suite()
-    tell(figures, words.json, qemu=bench.prepared.qemu_version, kernel=bench.prepared.kernel.release)
+    report_figures(figures, options.json, qemu=bench.prepared.qemu_version, kernel=bench.prepared.kernel.release)
 
 
 if __name__ == "__main__":

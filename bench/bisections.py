@@ -1,11 +1,11 @@
-"""How many builds a bisection takes, on histories that are made up: no kernel is built.
+"""Count the builds of a bisection on synthetic histories; no kernel is built.
 
     tox -e bench-bisect
 
-Builds used / (log2(N) + k), the worst of many placements, where N commits lie between the ends and k targets differ. A
-target is a trait or a case; one change of a kernel's behaviour flips a trait and the cases that show it, so k targets
-changed at fewer places. What cannot be promised, every target at a place of its own, is held against the bound that can
-be proved (``harness/bisect/strategy.py``).
+The figure is builds / (log2(N) + k), the worst of many placements, for N commits between the ends and k targets that
+differ. A target is a trait or a case; one change of a kernel's behavior flips a trait and the cases that show it, so k
+targets changed at fewer commits. Targets that all changed at different commits are compared with the proved bound
+(``harness/bisect/strategy.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Figure, arguments, tell
+from bench.figures import Figure, arguments, report_figures
 from harness.bisect.commit_graph import Commit, Lineage
 from harness.bisect.intervals import Interval, find_intervals
 from harness.bisect.strategy import choose, hoped_builds, most_builds
@@ -25,13 +25,13 @@ SEED = 1
 
 
 def row(commits: int) -> Lineage:
-    """A history in a row: the good end, and so many commits after it."""
+    """Return a linear history: the good end, followed by this number of commits."""
     parents = [(str(at - 1),) if at else () for at in range(commits + 1)]
     return Lineage([Commit(str(at), str(at), parents[at]) for at in range(commits + 1)], ["0"])
 
 
 def forked(commits: int) -> Lineage:
-    """A history of short branches that are merged, one commit of twenty a merge."""
+    """Return a history with short branches; every twentieth commit is a merge."""
     luck = random.Random(SEED)
     made = [Commit("0", "0", ())]
     for at in range(1, commits + 1):
@@ -43,7 +43,10 @@ def forked(commits: int) -> Lineage:
 
 
 def builds(lineage: Lineage, places: Sequence[int]) -> int:
-    """How many commits are built until each target, changed at a place, is traced to it."""
+    """Return the number of builds until every target is traced to the commit that changed it.
+
+    :param places: the commit that changed each target.
+    """
     end = len(lineage) - 1
     observed = {f"t{at}": {0: "before", end: "after"} for at in places}
     number = 0
@@ -60,13 +63,13 @@ def builds(lineage: Lineage, places: Sequence[int]) -> int:
 
 
 def worst(commits: int, places: int) -> int:
-    """The most builds over many placements."""
+    """Return the largest number of builds over many placements."""
     luck, lineage = random.Random(SEED), row(commits)
     return max(builds(lineage, luck.sample(range(1, commits + 1), places)) for _ in range(PLACEMENTS))
 
 
 def figures() -> list[Figure]:
-    """All figures."""
+    """Measure all figures."""
     found = []
     for commits, places, each in ((1000, 1, 1), (1000, 1, 7), (34, 4, 3), (1000, 4, 7)):
         used, targets = worst(commits, places), places * each
@@ -88,9 +91,9 @@ def figures() -> list[Figure]:
 
 
 def main() -> None:
-    """Measure and tell."""
+    """Measure, print the table, and write the JSON file."""
     arguments(__doc__).parse_args()
-    tell(figures(), Path(__file__).with_name("last-bisections.json"))
+    report_figures(figures(), Path(__file__).with_name("last-bisections.json"))
 
 
 if __name__ == "__main__":

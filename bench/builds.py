@@ -1,10 +1,10 @@
-"""The speed figures of kernels from source: ratios measured in one run, as a table and as JSON (``bench/builds.json``).
+"""Measure the speed of builds from source: ratios of one run, as a table and as JSON (``bench/builds.json``).
 
     tox -e bench-builds                    all figures; half an hour on two slow cores
     tox -e bench-builds -- --without-runs  without the two runs of the whole suite
 
-All is done by the ``harness`` command in a store of its own, so nothing that is in the user's store helps. Where a
-figure is a part of what a command does (the compilation), it is what the command recorded.
+All commands are ``harness`` commands with their own store, so the user's store does not affect the figures. A figure
+for a part of a command (the compilation) is the time that the command recorded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Figure, arguments, tell
+from bench.figures import Figure, arguments, report_figures
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.store import STORE_VARIABLE
@@ -37,14 +37,14 @@ FILES = (
     "kernel/nsproxy.c",
     "fs/kernfs/mount.c",
 )
-"""What eight patches touch, one file each."""
+"""The files of the eight patches, one file each."""
 _SECONDS = 7200.0
 
 
 class BuildBench:
-    """Measures; each method gives figures.
+    """Measure builds; each method returns figures.
 
-    :param folder: for the store, the patches and the results; a few GiB.
+    :param folder: folder for the store, the patches and the results; needs a few GiB.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,10 @@ class BuildBench:
         self.environment = {**os.environ, STORE_VARIABLE: str(folder / "store")}
 
     def figures(self, *, with_runs: bool) -> list[Figure]:
-        """All figures, in the order in which they can be had."""
+        """Measure all figures, in the order of their dependencies.
+
+        :param with_runs: whether to run the whole suite, too.
+        """
         self._built = first = self._build(BASE)
         facts = json.loads((first / "build.json").read_text())
         clean = float(facts["seconds"])
@@ -62,25 +65,28 @@ class BuildBench:
         return found + (self._runs() if with_runs else [])
 
     def _nothing(self) -> Figure:
-        """The same command once more."""
+        """Measure a build whose result is in the store already."""
         waits = [self._timed("build", BASE) for _ in range(3)]
         text = ", ".join(f"{value:.2f} s" for value in waits)
         return Figure("harness build, nothing to do", min(waits), 1.0, True, "s", text)
 
     def _plain(self, built: Path, clean: float) -> Figure:
-        """The same tree and configuration by make alone, as the kernel's own script does it; it compares the images."""
+        """Compare a clean build with make alone in the same tree and config; ``reproduce.sh`` compares the images.
+
+        :param clean: seconds of the clean build by the harness.
+        """
         output = self.folder / "plain"
         started = time.perf_counter()
         with process.start(["sh", str(built / "reproduce.sh"), str(self._tree()), str(output)]) as make:
             status = make.wait(_SECONDS)
         seconds = time.perf_counter() - started
         if status != 0:
-            raise SystemExit(f"plain make failed with {status}, or made another image")
+            raise SystemExit(f"plain make failed with status {status}, or its image differs")
         shutil.rmtree(output)
         return _ratio("clean build / plain make", clean, seconds, 1.05)
 
     def _patches(self, built: Path, clean: float) -> list[Figure]:
-        """One patch to a .c file, and eight after each other."""
+        """Measure a build after one patch to a .c file, and eight such builds in a row."""
         walls = []
         patches = [self._patch(name) for name in FILES]  # before a build changes the work tree
         for number in range(1, len(FILES) + 1):
@@ -105,17 +111,17 @@ class BuildBench:
         ]
 
     def _patch(self, name: str) -> str:
-        """A patch that gives a file one more function."""
+        """Return a patch that adds a function to a file."""
         lines = (self._tree() / name).read_text().splitlines()
-        word = re.sub(r"\W", "_", name)
-        added = [f"int {word}_touched(void);", f"int {word}_touched(void)", "{", f"\treturn {len(lines)};", "}"]
+        prefix = re.sub(r"\W", "_", name)
+        added = [f"int {prefix}_touched(void);", f"int {prefix}_touched(void)", "{", f"\treturn {len(lines)};", "}"]
         shown = lines[-3:]
         hunk = [*(f" {line}" for line in shown), *(f"+{line}" for line in added)]
         head = f"@@ -{len(lines) - 2},3 +{len(lines) - 2},{3 + len(added)} @@"
         return "\n".join([f"--- a/{name}", f"+++ b/{name}", head, *hunk, ""])
 
     def _runs(self) -> list[Figure]:
-        """Five kernels built, booted and fully tested, against one; nothing is built at the start of either."""
+        """Compare five kernels, built and tested with all cases, with one kernel; both start without any build."""
         first = _digest(self._built)
         one = self._run_afresh(BASE)
         again = _digest(self._build(BASE))
@@ -131,34 +137,36 @@ class BuildBench:
         results = self.folder / f"results{len(kernels)}"
         seconds = self._timed("run", *kernels, "--results", str(results))
         runs = [load_run(file.parent) for file in results.glob("20*/run.json")]
-        assert len(runs) == len(kernels), "a kernel is missing"
+        assert len(runs) == len(kernels), "the run of a kernel is missing"
         return seconds
 
     def _tree(self) -> Path:
-        """The work tree that was built, with the files of the base."""
+        """Return the work tree of the build, with the files of the base."""
         return next((self.folder / "store").glob("kernel-worktree/*/0/tree"))
 
     def _build(self, kernel: str) -> Path:
         done = process.run(
-            self._words("build", kernel),
+            self._command("build", kernel),
             deadline=Deadline.after(_SECONDS),
             within=process.Surroundings(env=self.environment),
         )
         return Path(done.text.strip())
 
-    def _timed(self, *words: str) -> float:
+    def _timed(self, *arguments: str) -> float:
         started = time.perf_counter()
         process.run(
-            self._words(*words), deadline=Deadline.after(_SECONDS), within=process.Surroundings(env=self.environment)
+            self._command(*arguments),
+            deadline=Deadline.after(_SECONDS),
+            within=process.Surroundings(env=self.environment),
         )
         return time.perf_counter() - started
 
-    def _words(self, *words: str) -> Sequence[str]:
-        return [sys.executable, "-m", "harness", *words]
+    def _command(self, *arguments: str) -> Sequence[str]:
+        return [sys.executable, "-m", "harness", *arguments]
 
 
 def _digest(kernel: Path) -> str:
-    """The digest of an image that was built."""
+    """Return the digest of a kernel's image."""
     return str(json.loads((kernel / "build.json").read_text())["digest"])
 
 
@@ -171,10 +179,10 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--without-runs", action="store_true", help="leave out the two runs of the whole suite")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("builds.json"))
-    words = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
-        figures = BuildBench(Path(name)).figures(with_runs=not words.without_runs)
-    tell(figures, words.json, kernel=BASE)
+        figures = BuildBench(Path(name)).figures(with_runs=not options.without_runs)
+    report_figures(figures, options.json, kernel=BASE)
 
 
 if __name__ == "__main__":

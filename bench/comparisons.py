@@ -1,8 +1,8 @@
-"""What comparing runs and asking the history costs, on records that are made up: no kernel is booted.
+"""Measure the comparison of runs and queries of the history on synthetic records; no kernel is booted.
 
     tox -e bench-compare
 
-The smallest of several measurements counts: what else the host does can only add.
+The smallest of several measurements counts, since other load on the host can only add time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.figures import Figure, arguments, tell
+from bench.figures import Figure, arguments, report_figures
 from bench.page import measure_page
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
@@ -30,14 +30,14 @@ HISTORY_RUNS, HISTORY_CASES, TRAITS = 1000, 200, 60
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def transcript(number: int, pid: int) -> str:
-    """A session of forty lines, every fourth with a pid."""
+    """Return a session of forty lines; every fourth contains a pid."""
     lines = (
         f"    # cat /proc/{pid}/cgroup > f",
         f"    0::/a/{number % 7}/b",
@@ -48,7 +48,7 @@ def transcript(number: int, pid: int) -> str:
 
 
 def run(number: int, cases: int, *, failing: int, image: int) -> RunRecord:
-    """A run in which every so many-th case fails."""
+    """Return a run record in which ``failing`` cases of fifty fail."""
     records = tuple(
         CaseRecord(
             f"subject/theme{at % 9}/case{at}.session",
@@ -70,7 +70,7 @@ def run(number: int, cases: int, *, failing: int, image: int) -> RunRecord:
 
 
 def measure_diff(results: Path) -> Figure:
-    """Reading two runs of a thousand cases, comparing them and writing the text; noise is in every case."""
+    """Measure reading and comparing two runs of a thousand cases, and formatting the text; every case has noise."""
     for number, failing in ((1, 2), (2, 5)):
         RunFolder.create(results, "deb", 1.7e9 + number).write(run(number, CASES, failing=failing, image=number))
 
@@ -81,13 +81,13 @@ def measure_diff(results: Path) -> Figure:
     seconds = []
     for _ in range(REPEATS):
         for file in results.glob("*/run.json"):
-            file.touch()  # or the records would not be read again
+            file.touch()  # otherwise the cached records are used
         seconds.append(timed(work))
     return Figure("harness diff, 2 runs x 1,000 cases", min(seconds), 0.5, True, "s", "read, compared and written")
 
 
 def measure_history(results: Path) -> list[Figure]:
-    """Adding one run to a thousand, and the slowest of all questions."""
+    """Measure adding a run to a history of a thousand runs, and the slowest query."""
     with opened_history(results, say=lambda text: None) as history:
         for number in range(HISTORY_RUNS):
             one = run(number, HISTORY_CASES, failing=number % 3, image=number // 2)
@@ -97,15 +97,15 @@ def measure_history(results: Path) -> list[Figure]:
         folder = RunFolder.create(results, "deb", 1.7e9 + number)
         folder.write(run(number, HISTORY_CASES, failing=1, image=number))
 
-        def add(place: Path = folder.path) -> None:
+        def add(path: Path = folder.path) -> None:
             with opened_history(results, say=lambda text: None) as history:
-                history.add(place, find_run(str(place), results=results).run)
+                history.add(path, find_run(str(path), results=results).run)
 
         added.append(timed(add))
     queries: dict[str, float] = {}
     with opened_history(results, say=lambda text: None) as history:
         name = "subject/theme1/case1.session"
-        asked: dict[str, Callable[[], object]] = {
+        calls: dict[str, Callable[[], object]] = {
             "case": lambda: case_history_lines(name, timelines(history.entries(CASE, name)), 80),
             "trait": lambda: timelines(history.entries(TRAIT, "trait0")),
             "runs": history.runs,
@@ -113,9 +113,9 @@ def measure_history(results: Path) -> list[Figure]:
             "names": lambda: history.names(CASE),
             "failing now": lambda: [history.entries(CASE, one) for one in history.failing_in("1")],
         }
-        for question, work in asked.items():
-            queries[question] = min(timed(work) for _ in range(REPEATS))
-    detail = ", ".join(f"{question} {seconds:.3f} s" for question, seconds in queries.items())
+        for query, work in calls.items():
+            queries[query] = min(timed(work) for _ in range(REPEATS))
+    detail = ", ".join(f"{query} {seconds:.3f} s" for query, seconds in queries.items())
     what = f"{HISTORY_RUNS:,} runs x {HISTORY_CASES} cases"
     return [
         Figure("history: adding a run", min(added), 0.3, True, "s", f"read and added, to {what}"),
@@ -124,14 +124,14 @@ def measure_history(results: Path) -> list[Figure]:
 
 
 def main() -> None:
-    """Measure and tell."""
+    """Measure, print the table, and write the JSON file."""
     arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
         results, history, page = (Path(folder) / name for name in ("diff", "history", "page"))
         for one in (results, history, page):
             one.mkdir()
         figures = [measure_diff(results), *measure_history(history), *measure_page(page)]
-    tell(figures, Path(__file__).with_name("last-comparisons.json"))
+    report_figures(figures, Path(__file__).with_name("last-comparisons.json"))
 
 
 if __name__ == "__main__":

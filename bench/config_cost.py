@@ -1,12 +1,13 @@
-"""What an option of the kernel's config costs: in the image, in what is compiled, and until the shells are there.
+"""Measure the cost of kernel options: image size, number of object files, and boot time until the shells are ready.
 
     python -m bench.config_cost TREE OBJECTS [VARIANT...]
 
-TREE is an unpacked kernel tree, OBJECTS a folder that a build of it with the default fragments left (made at /src and
+TREE is an unpacked kernel tree. OBJECTS is the output folder of a build with the default fragments (built at /src and
 /out, as the harness does; may be empty). Both are only read. Each variant of :data:`VARIANTS` is built from a copy of
-the objects and booted some times, all in turn; the smallest counts. It prints the table of ``kconfigs/README.md``.
+the objects, and all variants are booted several times in turn; the smallest time counts. The output is the table of
+``kconfigs/README.md``.
 
-Seconds are those that QEMU computed, by the host's clock of the process: what else the host does adds little to them.
+Times are CPU seconds of QEMU, so other load on the host adds little to them.
 """
 
 from __future__ import annotations
@@ -62,12 +63,18 @@ VARIANTS: dict[str, Sequence[str]] = {
     "kmemleak": ("fragment kmemleak",),
     "faultinjection": ("fragment faultinjection",),
 }
-"""What is added to the default fragments; an option that they have is replaced."""
+"""Options that each variant adds to the default fragments; existing options are replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A variant. :param objects: how many files were compiled for it. :param size: of the image, in bytes."""
+    """A built variant.
+
+    :param name: name of the variant.
+    :param image: path of its image.
+    :param objects: number of object files.
+    :param size: size of the image, in bytes.
+    """
 
     name: str
     image: Path
@@ -76,13 +83,13 @@ class Built:
 
 
 def requests_of(lines: Iterable[str]) -> tuple[OptionRequest, ...]:
-    """The requests of the default fragments and of a variant."""
+    """Return the requests of the default fragments and of a variant."""
     names = [*DEFAULT, *(line.split()[1] for line in lines if line.startswith("fragment "))]
     texts = {name: (paths.KCONFIGS / f"{name}.config").read_text() for name in names}
-    asked = {one.option: one for one in merge(parse_fragment(text, name=name) for name, text in texts.items())}
+    requests = {one.option: one for one in merge(parse_fragment(text, name=name) for name, text in texts.items())}
     for option, value in (line.split("=", 1) for line in lines if "=" in line):
-        asked[f"CONFIG_{option}"] = OptionRequest(f"CONFIG_{option}", value, "", "")
-    return tuple(asked.values())
+        requests[f"CONFIG_{option}"] = OptionRequest(f"CONFIG_{option}", value, "", "")
+    return tuple(requests.values())
 
 
 def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
@@ -93,8 +100,8 @@ def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
     sandbox = Sandbox(tree, output)
     prepare(output, start="", requests=render_requests(requests_of(VARIANTS[name])))
     make_config(sandbox, has_start=False, assignments=(), deadline=Deadline.never())
-    words = make_arguments(sandbox, "bzImage", jobs=os.cpu_count() or 1)
-    result = run_inside(sandbox, words, deadline=Deadline.never())
+    arguments = make_arguments(sandbox, "bzImage", jobs=os.cpu_count() or 1)
+    result = run_inside(sandbox, arguments, deadline=Deadline.never())
     if not result.is_success:
         raise SystemExit("\n".join(result.lines[-20:]))
     image = folder / "bzImage"
@@ -106,7 +113,7 @@ def build(name: str, tree: Path, objects: Path, *, folder: Path) -> Built:
 
 
 def boot_request(store: Store) -> BootRequest:
-    """How the default machine boots the guest; the image is that of no kernel."""
+    """Return the boot request of the default machine type, without a kernel image."""
     guest = pipeline.guest_image(Context(store, Deadline.never()), default_suite())
     emulator = find_emulator(Context(store, Deadline.never()), architecture="x86_64")
     machine_type = pipeline.read_machine_type("q35")
@@ -114,7 +121,7 @@ def boot_request(store: Store) -> BootRequest:
 
 
 def boot(request: BootRequest) -> float:
-    """Seconds that QEMU computes until three shells are at their prompts."""
+    """Boot and return the CPU seconds of QEMU until three shells are at their prompts."""
     with (
         tempfile.TemporaryDirectory() as folder,
         booted(request, folder=Path(folder), deadline=Deadline.after(600)),
@@ -124,18 +131,18 @@ def boot(request: BootRequest) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all variants and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", type=Path)
     parser.add_argument("objects", type=Path)
-    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of: {', '.join(VARIANTS)}")
-    words = parser.parse_args()
-    names = [BASE, *(name for name in words.variants or VARIANTS if name != BASE)]
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"one of {', '.join(VARIANTS)}; default: all")
+    options = parser.parse_args()
+    names = [BASE, *(name for name in options.variants or VARIANTS if name != BASE)]
     request = boot_request(Store.default())
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         built = []
         for number, name in enumerate(names):
-            built.append(build(name, words.tree, words.objects, folder=Path(place) / str(number)))
+            built.append(build(name, options.tree, options.objects, folder=Path(folder) / str(number)))
             sys.stderr.write(f"{built[-1]}\n")
         seconds: dict[str, list[float]] = {one.name: [] for one in built}
         for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""A figure: a ratio or a size that was measured, and the bound that it is held against."""
+"""A figure: a measured ratio, size or time, and the bound that it is compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.base.host_facts import host_facts
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """The command line of a bench, with the first paragraph of its module's docstring."""
+    """Return the argument parser of a benchmark; its description is the first paragraph of the module's docstring."""
     return argparse.ArgumentParser(description=(doc or "").partition("\n\n")[0])
 
 
@@ -23,8 +23,12 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 class Figure:
     """One line of the table.
 
-    :param value: what was measured. :param bound: what it is to be held against.
-    :param at_most: whether the bound is from above. :param detail: the times behind it.
+    :param name: the subject of the figure.
+    :param value: the measured value, in ``unit``.
+    :param bound: the bound of the value, in ``unit``.
+    :param at_most: whether the bound is an upper bound.
+    :param unit: unit of value and bound; empty for a ratio.
+    :param detail: the measurements behind the value.
     """
 
     name: str
@@ -36,12 +40,12 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the bound holds."""
+        """Return whether the value is within the bound."""
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as a Markdown table."""
+    """Format the figures as a Markdown table."""
     lines = ["| figure | measured | bound | of what |", "|---|---|---|---|"]
     for figure in figures:
         unit = f" {figure.unit}" if figure.unit else ""
@@ -52,10 +56,12 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def tell(figures: Sequence[Figure], file: Path, **facts: str) -> None:
-    """Print the table, write it as JSON; exit status 1 when a bound is missed.
+def report_figures(figures: Sequence[Figure], file: Path, **facts: str) -> None:
+    """Print the figures as a table and write them as JSON.
 
-    :param facts: what was measured, beside the host.
+    :param file: the JSON file.
+    :param facts: facts to record besides those of the host, such as the kernel.
+    :raises SystemExit: a bound is missed; exit status 1.
     """
     facts = {"host": host_facts(), **facts}
     click.echo(table(figures))

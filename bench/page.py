@@ -1,4 +1,4 @@
-"""What the HTML page costs, on run folders that are made up: twenty kernels, two hundred cases, logs as usual."""
+"""Measure the HTML page on synthetic run folders: twenty kernels, two hundred cases, logs of ordinary size."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from harness.suite.load import case_files, default_suite, suite_semantics
 KERNELS, CASES = 20, 200
 REPEATS = 3
 _STEPS = 14
-"""Commands of a case: what the shipped cases have in the mean, as their logs (24 lines, 1.8 kB) are."""
+"""Number of commands in a case: the mean of the shipped cases, whose logs have 24 lines and 1.8 kB."""
 
 
 def make_runs(results: Path) -> list[str]:
-    """The run folders of so many kernels; their names."""
+    """Write the run folders of all kernels.
+
+    :return: the names of the folders.
+    """
     semantics = suite_semantics(default_suite())
     traits = tuple(
         TraitRecord(name, next(iter(trait.values)), next(iter(trait.values)), True, trait.meaning, ("subject/a:1",))
@@ -45,7 +48,7 @@ def make_runs(results: Path) -> list[str]:
 
 
 def _case(kernel: int, at: int, trait: TraitRecord) -> CaseRecord:
-    """One case of ten differs on every third kernel; one of twenty fails."""
+    """Return a case: one of ten differs on every third kernel, and one of twenty fails."""
     identity = f"subject/theme{at % 15}/case-{at}.session"
     is_bad = at % 20 == 0 and kernel % 3 == 1
     path = f"/../b{kernel % 3 if at % 10 == 0 else ''}"
@@ -59,7 +62,7 @@ def _case(kernel: int, at: int, trait: TraitRecord) -> CaseRecord:
         f"cases.theme{at % 15}",
         f"case-{at}.session",
         Outcome.MISMATCH if is_bad else Outcome.MATCH,
-        title=f"what a shell in a namespace sees of case {at}",
+        title=f"the view of a shell in a namespace, case {at}",
         reason=f"{identity}:9: expected 0::/../b but saw 0::{path}" if is_bad else "",
         diff=f"--- expected\n+++ seen\n@@ -9 +9 @@\n-0::/../b\n+0::{path}\n" if is_bad else "",
         transcript=f"{prose}\n{steps}",
@@ -73,7 +76,7 @@ def _case(kernel: int, at: int, trait: TraitRecord) -> CaseRecord:
 
 
 def _logs(folder: Path, pid: int) -> None:
-    """What a machine leaves: consoles with announcements, a kernel log, and their times."""
+    """Write the logs of a machine: consoles with announcements, a kernel log, and their times."""
     moments, logs, now = Moments(1.7e9), {"kernel": b"", "admin": b"", "inside": b"", "observer": b""}, 0
     for step in range(_STEPS):
         port = ("admin", "inside")[step % 2]
@@ -91,7 +94,7 @@ def _logs(folder: Path, pid: int) -> None:
 
 
 def measure_page(results: Path) -> list[Figure]:
-    """From the words to the text of the page, records and logs read; and how large it is."""
+    """Measure reading the records and logs and making the page, and the size of the page."""
     names = make_runs(results)
     semantics = suite_semantics(default_suite())
     seconds, size = [], 0

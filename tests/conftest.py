@@ -1,4 +1,4 @@
-"""What tests that boot a guest share: one prepared kernel, from the user's own store, so that it boots once."""
+"""Fixtures of tests that boot a guest: one prepared kernel from the user's store, so that it boots once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.run.case import CaseEnvironment, make_environment
 from harness.suite.load import default_suite, suite_semantics
 
-# The cores are shared: how long an example takes says nothing of the code. The same examples every time, so that a test
-# is red for who broke it; `tox -e hunt` looks for new ones.
+# The processors are shared, so the time of an example says nothing about the code. All runs use the same examples, so
+# that a failure belongs to the change that caused it; `tox -e hunt` looks for new examples.
 _SHARED_CORES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", _SHARED_CORES, derandomize=True, database=None)
 settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
@@ -26,14 +26,17 @@ settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that boots a guest by a fixture and is not marked: it would be among those that take seconds."""
+    """Refuse tests that boot a guest with a fixture but have no marker ``guest``.
+
+    :raises pytest.UsageError: such a test exists.
+    """
     unmarked = [item.nodeid for item in items if _boots(item) and item.get_closest_marker("guest") is None]
     if unmarked:
-        raise pytest.UsageError(f"these tests boot a guest, mark them with pytest.mark.guest: {', '.join(unmarked)}")
+        raise pytest.UsageError(f"tests that boot a guest need the marker pytest.mark.guest: {', '.join(unmarked)}")
 
 
 def _boots(item: pytest.Item) -> bool:
-    """Whether a test uses the fixture ``prepared`` of this file, and not one of its own by that name."""
+    """Return whether a test uses the fixture ``prepared`` of this file, not another one of that name."""
     if not isinstance(item, pytest.Function):
         return False
     definitions = item._fixtureinfo.name2fixturedefs.get("prepared", ())
@@ -42,7 +45,7 @@ def _boots(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Hide the user's configuration folder: defaults of options, and those of git, are not what is tested."""
+    """Hide the user's configuration folder, so that defaults of the user and of git do not affect the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("no-configuration")))
         yield
@@ -50,7 +53,7 @@ def _no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """The distribution's kernel, with a template."""
+    """Prepare the distribution's kernel, with a template."""
     return prepare(
         Context(Store.default(), Deadline.after(PREPARE_SECONDS)),
         Options(),
@@ -60,7 +63,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture(scope="session")
 def template(prepared: Prepared) -> Template:
-    """What machines are cloned from."""
+    """Return the template that machines are cloned from."""
     assert prepared.template is not None
     return prepared.template
 
@@ -74,7 +77,7 @@ def bench(prepared: Prepared, tmp_path: Path) -> CaseEnvironment:
 
 @pytest.fixture
 def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
-    """A pristine machine."""
+    """Start a fresh clone."""
     folder = tmp_path / "machine"
     folder.mkdir()
     with cloned(template, folder=folder, deadline=Deadline.after(60)) as one:

@@ -1,4 +1,4 @@
-"""A processor that is never free."""
+"""Load on a processor."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _PROGRAMS = 20
 
 @contextlib.contextmanager
 def crowded(processor: int) -> Iterator[None]:
-    """So many programs on one processor that another hardly gets a turn there, for the length of a block.
+    """Run so many programs on one processor during a block that another one hardly gets any time there.
 
-    Each has a session of its own: a host may share its processors among sessions first (autogroup, sched(7)).
+    Each program has its own session, since a host may divide its processors among sessions first (autogroup, sched(7)).
     """
-    words = ["taskset", "--cpu-list", str(processor), "sh", "-c", "while :; do :; done"]
+    command = ["taskset", "--cpu-list", str(processor), "sh", "-c", "while :; do :; done"]
     with contextlib.ExitStack() as ends:
         for _ in range(_PROGRAMS):
-            child = ends.enter_context(subprocess.Popen(words, start_new_session=True))
+            child = ends.enter_context(subprocess.Popen(command, start_new_session=True))
             ends.callback(child.kill)
         yield

@@ -1,4 +1,4 @@
-"""A Patchwork server on this host, as far as checks are concerned: it answers as API 1.2 does, its errors included."""
+"""A Patchwork server for checks on this host; responses and errors are those of API 1.2."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ STATES = ("pending", "success", "warning", "fail")
 
 @dataclass(frozen=True)
 class Fault:
-    """What is answered instead.
+    """A response that replaces the regular one.
 
-    :param status: 0 hangs until the test is over, 1 closes the connection, 2 sends a byte now and then.
+    :param status: the HTTP status; 0 hangs until the test is over, 1 closes the connection, 2 sends single bytes.
+    :param headers: headers of the response.
+    :param body: text of the response.
     """
 
     status: int
@@ -32,8 +34,13 @@ class Fault:
 class FakePatchwork:
     """The server's state.
 
-    :param patches: its patches by number: Message-ID and project. :param faults: what the next requests are answered.
-    :param asked: method and path of each request. :param checks: those posted, by patch. :param page: patches a page.
+    :param patches: Message-ID and project of each patch, by its number.
+    :param faults: responses to the next requests.
+    :param asked: method and path of each request.
+    :param checks: posted checks, by the number of the patch.
+    :param page: number of patches on a page.
+    :param url: URL of the server.
+    :param over: set at the end of the test.
     """
 
     patches: dict[int, tuple[str, str]]
@@ -47,7 +54,7 @@ class FakePatchwork:
 
 @contextmanager
 def serving(state: FakePatchwork) -> Iterator[FakePatchwork]:
-    """The server for the length of the block; its state knows its URL."""
+    """Run the server during the block and set the URL of its state."""
 
     class Handler(_Handler):
         fake = state
@@ -69,14 +76,14 @@ class _Handler(BaseHTTPRequestHandler):
     fake: FakePatchwork
 
     def log_message(self, *words: object) -> None:
-        """Says nothing on standard error."""
+        """Print nothing on standard error."""
 
     def do_GET(self) -> None:
-        """A list of patches."""
+        """Respond with a list of patches."""
         self._answer(self._find)
 
     def do_POST(self) -> None:
-        """A new check."""
+        """Add a check."""
         self._answer(self._add)
 
     def _answer(self, answer: object) -> None:
@@ -85,9 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fake.faults:
             self._fail(self.fake.faults.pop(0))
             return
-        said = self.headers.get("Authorization", "")
-        if said not in (f"Token {TOKEN}", f"Token {READER}"):
-            self._send(401, {"detail": f"Invalid token. {said}"})
+        authorization = self.headers.get("Authorization", "")
+        if authorization not in (f"Token {TOKEN}", f"Token {READER}"):
+            self._send(401, {"detail": f"Invalid token. {authorization}"})
         elif not self.path.startswith("/api/1.2/"):
             self._send(404, {"detail": "Not found."})
         else:

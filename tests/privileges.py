@@ -1,4 +1,4 @@
-"""Root without some of its capabilities: what a user is refused, root is refused then as well."""
+"""Commands without some capabilities, so that root is refused the same as a user."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 
 
 def without(*capabilities: str) -> list[str]:
-    """The words before a program that start it without these capabilities, by setpriv(1); none for a user, who has
-    none."""
+    """Return a setpriv(1) command that starts a program without these capabilities.
+
+    :param capabilities: names without ``cap_``.
+    :return: the command and its arguments, to put before the program; empty for a user without root.
+    """
     if os.geteuid() != 0:
         return []
     return ["setpriv", f"--bounding-set={','.join(f'-{name}' for name in capabilities)}"]
 
 
 READ_ALL = ("dac_override", "dac_read_search")
-"""What lets root read every file."""
+"""Capabilities with which root reads every file."""

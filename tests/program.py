@@ -1,4 +1,4 @@
-"""The harness as its users start it: a program of its own."""
+"""The harness, started as a program."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from harness.base.process import Completed, Surroundings, run
 PROGRAM = Path(sys.executable).with_name("harness")
 
 
-def harness(*words: str | Path) -> list[str]:
-    """The words that start it."""
-    return [str(PROGRAM), *map(str, words)]
+def harness(*arguments: str | Path) -> list[str]:
+    """Return the command that starts the harness with these arguments."""
+    return [str(PROGRAM), *map(str, arguments)]
 
 
 @contextmanager
 def signals_by_default() -> Iterator[None]:
-    """Let programs that are started in the block be interrupted, however the tests themselves were started.
+    """Start programs in the block with default handlers for signals, however the tests themselves were started.
 
-    A background job of a shell without job control ignores SIGINT (POSIX, 2.11), what nohup(1) starts ignores SIGHUP,
-    and a program inherits that. The tests go on ignoring them: only the start needs to be in the block.
+    A background job of a shell without job control ignores SIGINT (POSIX, 2.11), a program started by nohup(1) ignores
+    SIGHUP, and their children inherit that. The tests ignore them again after the block: only the start has to be in it.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
@@ -39,15 +39,15 @@ def signals_by_default() -> Iterator[None]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This environment without what could change how the harness behaves, and with ``more``."""
+    """Return the environment without variables that change the behavior of the harness, and with ``more``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CI", "COLUMNS"))}
     return {**kept, **more}
 
 
-def start(*words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Completed:
-    """Run it to its end."""
+def start(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Completed:
+    """Run the harness and return its result."""
     return run(
-        harness(*words),
+        harness(*arguments),
         deadline=Deadline.after(120),
         check=False,
         within=Surroundings(env=env or environment(), cwd=cwd),

@@ -1,7 +1,7 @@
-"""A real history on Linux 6.1: shipped behaviours switched on and off at known commits, in a repository of the test's.
+"""A real history on Linux 6.1: shipped behaviors, switched on and off at known commits of a test repository.
 
-It lies in the user's store, at one place, so that its work tree and what is built of it are there the next time. It
-borrows the objects of the source package's repository, of which it holds the base.
+The repository has a fixed path in the user's store, so its work tree and builds are reused. It borrows the objects of
+the source package's repository, which contains its base.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _BEGINS = "int __init cgroup_init(void)\n{\n\tstruct cgroup_subsys *ss;\n\tint s
 class RealHistory:
     """The history.
 
-    :param path: the repository, bare. :param commits: the base, then the commits in their order.
-    :param changes: by name of what changes, where in the order it does.
+    :param path: the bare repository.
+    :param commits: the base, then the commits in their order.
+    :param changes: for each name of a change, the positions where it happens.
     """
 
     path: Path
@@ -52,13 +53,12 @@ _PLAN = (
     *("document", "document", "+renamed", "comment", "document", "object", "comment", "object", "comment"),
     *("object", "document", "+move-judged-by-writer +named-hierarchy-allowed", "comment", "comment", "document"),
 )
-"""What each commit does; ``+`` and ``-`` switch a series that ships on and off. Two commits do not
-build (in the file that is compiled first, as a failed build is tried once more from nothing), one panics, and a
-bisection over all comes to both."""
+"""The change of each commit; ``+`` and ``-`` switch a shipped series on and off. Two commits do not build (in the
+first compiled file, since a failed build is repeated from nothing), one panics, and a bisection of all meets both."""
 
 
 def real_history(store: Store, *, deadline: Deadline) -> RealHistory:
-    """The history, made when it is not there yet."""
+    """Return the history; make it if it does not exist."""
     source = source_package(Context(store, deadline), "6.1")
     patches = sorted(path for name in _series() for path in (paths.SERIES / name).glob("*.patch"))
     key = digest_of("3", source.commit, repr(_PLAN), *patches)
@@ -100,7 +100,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _stream(base: str, work: Path, *, deadline: Deadline) -> Iterator[bytes]:
-    """What git-fast-import(1) reads: a commit for each step of the plan."""
+    """Return the input of git-fast-import(1): one commit for each step of the plan."""
     for at, step in enumerate(_PLAN, 1):
         for word in step.split():
             _change(word, at, work, deadline=deadline)

@@ -1,4 +1,4 @@
-"""Bad input through the command line: each with its own words, the evidence, what to do now, and the exit status."""
+"""Bad input on the command line: an error message with evidence and a hint, and the exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOOD = "    # echo hello\n    hello\n"
 
 
 class Host:
-    """A store, results and programs of the test's own."""
+    """A host with its own store, results and programs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,19 +40,19 @@ class Host:
         self.case = self.write("good.session", GOOD)
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """A file."""
+        """Write a file and return its path."""
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         return file
 
     def program(self, name: str, text: str) -> None:
-        """A program that is found before the host's own of that name."""
+        """Install a program that is found before the host's own of that name."""
         self.write(f"bin/{name}", f"#!/bin/sh\n{text}\n").chmod(0o755)
         self.path = f"{self.bin}:{os.environ['PATH']}"
 
     def link_programs(self, *, leave_out: str) -> None:
-        """All programs of the host but one."""
+        """Link all programs of the host but one."""
         for folder in reversed(os.environ["PATH"].split(":")):
             for file in Path(folder).glob("*"):
                 link = self.bin / file.name
@@ -61,19 +61,19 @@ class Host:
         (self.bin / leave_out).unlink(missing_ok=True)
 
     def run(self, *words: str | Path, **env: str) -> Told:
-        """``harness run`` on this host."""
+        """Run ``harness run`` on this host."""
         own = {"HARNESS_STORE": str(self.folder / "store"), **env}
         return call("run", "--results", self.results, "--cases", self.case, *words, **own)
 
     @property
     def runs(self) -> list[str]:
-        """What is in the results folder."""
+        """Return the names in the results folder."""
         return [one.name for one in self.results.iterdir()] if self.results.is_dir() else []
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store that keeps its guest image from test to test."""
+    """Return the path of a store that keeps its guest image between tests."""
     return str(tmp_path_factory.mktemp("store"))
 
 
@@ -101,7 +101,7 @@ NO_INITRD = "# Linux/x86 6.1.0-crafted Kernel Configuration\nCONFIG_64BIT=y\n# C
 def test_an_image_that_cannot_boot_is_refused_before_anything_is_built(
     host: Host, content: bytes, words: list[str]
 ) -> None:
-    """What a file is, is read from its bytes; no run is recorded."""
+    """The type of a file is read from its bytes; no run is recorded."""
     image = host.write("kernel", content)
 
     host.run(image).require_error(ExitStatus.USAGE, *words, str(image))
@@ -115,10 +115,10 @@ def test_an_image_that_cannot_boot_is_refused_before_anything_is_built(
         (NO_INITRD, ["CONFIG_BLK_DEV_INITRD", "read from the config beside the image"]),
     ],
 )
-def test_a_config_without_what_the_guest_needs_is_refused_before_the_boot(
+def test_a_config_without_the_options_of_the_guest_is_refused_before_the_boot(
     host: Host, config: str, words: list[str]
 ) -> None:
-    """The options are named, and what each is needed for."""
+    """The message names the options and their purpose."""
     host.write(f"config-{images.RELEASE}", config)
 
     host.run(host.write("kernel", images.bzimage())).require_error(ExitStatus.USAGE, "cannot run the guest", *words)
@@ -138,8 +138,8 @@ def test_a_config_without_what_the_guest_needs_is_refused_before_the_boot(
         ("/dev/null", ["/dev/null is not a kernel image: it is no regular file"]),
     ],
 )
-def test_a_kernel_word_that_names_nothing_is_told(host: Host, word: str, words: list[str]) -> None:
-    """Each says what the word was read as."""
+def test_an_invalid_kernel_argument_is_reported(host: Host, word: str, words: list[str]) -> None:
+    """The message says how the argument was read."""
     told = host.run(word)
     expected = told.status if word == "deb:nonexistent" else ExitStatus.USAGE  # without package lists: the host's fault
 
@@ -159,8 +159,10 @@ def test_a_kernel_word_that_names_nothing_is_told(host: Host, word: str, words: 
         (["--results", "/dev/null/results"], ["the results folder /dev/null/results cannot be written"]),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_fetched(host: Host, options: list[str], words: list[str]) -> None:
-    """A slip of the fingers costs no boot and leaves no run."""
+def test_a_wrong_option_is_reported_before_anything_is_fetched(
+    host: Host, options: list[str], words: list[str]
+) -> None:
+    """A usage error costs no boot and leaves no run."""
     told = host.run(host.write("kernel", images.bzimage()), *options)
 
     told.require_error(ExitStatus.USAGE, *words)
@@ -168,8 +170,8 @@ def test_a_wrong_option_is_told_before_anything_is_fetched(host: Host, options: 
     assert told.text == told.error
 
 
-def test_a_bisection_of_cases_that_are_not_there_is_told_before_anything_is_built(host: Host) -> None:
-    """The tree is not even looked at."""
+def test_bisect_reports_missing_cases_before_anything_is_built(host: Host) -> None:
+    """The tree is not even read."""
     told = call("bisect", host.folder / "no-tree", "--good", "v1", "--cases", "no/such/case")
 
     told.require_error(ExitStatus.USAGE, "--cases no/such/case: there is no such file or folder")
@@ -177,48 +179,48 @@ def test_a_bisection_of_cases_that_are_not_there_is_told_before_anything_is_buil
 
 
 @pytest.mark.skipif(os.access("/dev/kvm", os.R_OK | os.W_OK), reason="this host has /dev/kvm")
-def test_kvm_that_is_not_there_is_told(host: Host, built: str) -> None:
-    """Whoever forces KVM learns why it cannot be had."""
+def test_missing_kvm_is_reported(host: Host, built: str) -> None:
+    """The message says why KVM cannot be used."""
     told = host.run(host.write("kernel", images.bzimage()), "--accel", "kvm", HARNESS_STORE=built)
 
     told.require_error(ExitStatus.USAGE, "--accel kvm: KVM is not available on this host", "/dev/kvm")
     assert not host.runs
 
 
-def test_a_host_without_apt_is_told(host: Host) -> None:
-    """``deb`` words need Debian's tools; an image file does not."""
+def test_a_host_without_apt_is_reported(host: Host) -> None:
+    """``deb`` needs Debian's tools; an image file does not."""
     told = host.run("deb", PATH=str(host.bin))
 
     told.require_error(ExitStatus.HOST, "the program apt", "is missing", "give the path of a kernel image")
 
 
-def test_a_host_without_a_program_of_the_guest_is_told(host: Host) -> None:
-    """The line that installs it is in the error, and the run is recorded as an error."""
+def test_a_missing_program_of_the_guest_is_reported(host: Host) -> None:
+    """The error has the command that installs it, and the run is recorded as an error."""
     host.link_programs(leave_out="busybox")
     told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "lacks: busybox", "apt-get install busybox-static")
+    told.require_error(ExitStatus.HOST, "missing on this host: busybox", "apt-get install busybox-static")
     assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
-def test_a_host_without_a_compiler_is_told(host: Host) -> None:
-    """nsctl is compiled here; what it needs is named."""
+def test_a_missing_compiler_is_reported(host: Host) -> None:
+    """nsctl is compiled on the host; the message names the missing packages."""
     host.link_programs(leave_out="cc")
     told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "lacks: cc", "apt-get install gcc libc6-dev")
+    told.require_error(ExitStatus.HOST, "missing on this host: cc", "apt-get install gcc libc6-dev")
 
 
-def test_an_unshare_without_cgroup_namespaces_is_told(host: Host) -> None:
-    """util-linux before 2.28 has no ``unshare -C``; what it said is the evidence."""
+def test_an_unshare_without_cgroup_namespaces_is_reported(host: Host) -> None:
+    """util-linux before 2.28 has no ``unshare -C``; its version is the evidence."""
     host.program("unshare", 'echo "unshare from util-linux 2.27.1"')
     told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
     told.require_error(ExitStatus.HOST, "unshare is too old", "util-linux 2.27.1", "apt-get install util-linux")
 
 
-def test_a_host_without_qemu_is_told(host: Host) -> None:
-    """The package is named."""
+def test_missing_qemu_is_reported(host: Host) -> None:
+    """The message names the package."""
     host.link_programs(leave_out="qemu-system-x86_64")
     told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
@@ -233,8 +235,8 @@ def test_a_host_without_qemu_is_told(host: Host) -> None:
         ('echo "cannot load libfoo.so" >&2; exit 127', ["failed with status 127", "cannot load libfoo.so"]),
     ],
 )
-def test_a_qemu_that_does_not_serve_is_told(host: Host, built: str, script: str, words: list[str]) -> None:
-    """Too old, another program, or broken."""
+def test_an_unusable_qemu_is_reported(host: Host, built: str, script: str, words: list[str]) -> None:
+    """QEMU is too old, another program, or broken."""
     host.program("qemu-system-x86_64", script)
     told = host.run(host.write("kernel", images.bzimage()), PATH=host.path, HARNESS_STORE=built)
 
@@ -242,8 +244,8 @@ def test_a_qemu_that_does_not_serve_is_told(host: Host, built: str, script: str,
 
 
 @pytest.mark.parametrize("place", ["a-file/store", "/proc/store"])
-def test_a_store_that_cannot_be_written_is_told(host: Host, place: str) -> None:
-    """The variable that moves it is named."""
+def test_a_store_that_cannot_be_written_is_reported(host: Host, place: str) -> None:
+    """The message names the variable that moves the store."""
     host.write("a-file", "")
     told = host.run(host.write("kernel", images.bzimage()), HARNESS_STORE=str(host.folder / place))
 
@@ -252,7 +254,7 @@ def test_a_store_that_cannot_be_written_is_told(host: Host, place: str) -> None:
 
 
 def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_only: bool = False) -> Told:
-    """Run with a file system of that size, of this run's own, at ``host.folder/"small"``."""
+    """Run the harness with a file system of that size, private to this run, at ``host.folder/"small"``."""
     small = host.folder / "small"
     small.mkdir()
     mounts = [f"mount -t tmpfs -o size={size} tmpfs {small}"]
@@ -264,8 +266,8 @@ def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_o
 
 
 @needs_mounts
-def test_a_store_on_a_full_disk_is_told(host: Host) -> None:
-    """The guest image finds no room: nobody but the host is at fault, and the run is recorded elsewhere."""
+def test_a_store_on_a_full_disk_is_reported(host: Host) -> None:
+    """The guest image does not fit: an error of the host, and the run is recorded on another disk."""
     image = host.write("kernel", images.bzimage())
     told = on_small_disk(host, "1M", image, "--results", host.results, store=host.folder / "small/store")
 
@@ -275,8 +277,8 @@ def test_a_store_on_a_full_disk_is_told(host: Host) -> None:
 
 @needs_mounts
 @pytest.mark.parametrize("what", ["store", "results"])
-def test_a_read_only_disk_is_told(host: Host, what: str) -> None:
-    """For root, too, there are places that cannot be written."""
+def test_a_read_only_disk_is_reported(host: Host, what: str) -> None:
+    """Some folders cannot be written even by root."""
     image = host.write("kernel", images.bzimage())
     folders = {name: host.folder / ("small" if name == what else name) / name for name in ("store", "results")}
     told = on_small_disk(host, "1M", image, "--results", folders["results"], store=folders["store"], read_only=True)
@@ -287,7 +289,7 @@ def test_a_read_only_disk_is_told(host: Host, what: str) -> None:
 @pytest.mark.guest
 @needs_mounts
 def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
-    """What cannot be recorded is not run; the store is another disk and is well."""
+    """A run that cannot be recorded is not started; the store is on another disk."""
     told = on_small_disk(host, "16k", "--results", host.folder / "small/results", store=Store.default().folder)
 
     told.require_error(ExitStatus.HOST, "no space left for the results", "--results")
@@ -296,7 +298,7 @@ def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
 @pytest.mark.guest
 @needs_mounts
 def test_a_disk_that_fills_up_during_a_case_ends_the_run(host: Host) -> None:
-    """A case that prints more than the disk holds is not the kernel's fault."""
+    """A case that prints more than the disk can store is not a failure of the kernel."""
     host.case = host.write("much.session", "    # head -c 300000 /dev/zero | tr '\\\\0' x\n    ...\n")
     told = on_small_disk(host, "300k", "--results", host.folder / "small/results", store=Store.default().folder)
 
@@ -305,7 +307,7 @@ def test_a_disk_that_fills_up_during_a_case_ends_the_run(host: Host) -> None:
 
 @pytest.fixture
 def distribution_kernel() -> Callable[[], Path]:
-    """The image of the distribution's kernel, fetched when asked for."""
+    """Return a function that fetches the distribution's kernel and returns the path of its image."""
 
     def fetch() -> Path:
         told = call("build", "deb")
@@ -319,7 +321,7 @@ def distribution_kernel() -> Callable[[], Path]:
 def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
     host: Host, distribution_kernel: Callable[[], Path]
 ) -> None:
-    """The guest's memory is a file: QEMU ends by a signal when it cannot grow, and the kernel never said a word."""
+    """The guest's memory is a file: a signal ends QEMU when the file cannot grow, before the kernel prints anything."""
     store = host.folder / "small/store"
     told = on_small_disk(host, "48M", distribution_kernel(), "--results", host.results, store=store)
 
@@ -328,7 +330,7 @@ def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
 
 @pytest.mark.guest
 def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distribution_kernel: Callable[[], Path]) -> None:
-    """A boot that gets no processor is an error of the host, and not a kernel that says nothing."""
+    """A boot that gets no processor is an error of the host, not a silent kernel."""
     processor, qemu = min(os.sched_getaffinity(0)), shutil.which("qemu-system-x86_64")
     there = f"taskset --cpu-list {processor}"
     host.program(
@@ -343,8 +345,8 @@ def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distributi
 
 
 @pytest.mark.guest
-def test_a_kernel_that_says_nothing_is_the_kernels_fault(host: Host) -> None:
-    """An image that boots and never prints: a result, with a record and a junit.xml that say failure."""
+def test_a_silent_kernel_is_the_kernels_fault(host: Host) -> None:
+    """An image that boots and prints nothing is a failure of the kernel, with a record and a junit.xml."""
     told = host.run(host.write("kernel", images.bzimage()), "--boot-seconds", "1")
     record = load_run(host.results / "latest")
     suite = next(iter(JUnitXml.fromfile(str(host.results / "latest/junit.xml"))))
@@ -358,7 +360,7 @@ def test_a_kernel_that_says_nothing_is_the_kernels_fault(host: Host) -> None:
 def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     host: Host, monkeypatch: pytest.MonkeyPatch, distribution_kernel: Callable[[], Path]
 ) -> None:
-    """As a kernel without initramfs support does: it comes up, finds no root, and panics; its own words are shown."""
+    """A kernel without initramfs support boots, finds no root and panics; its messages are shown."""
     text = (paths.MACHINE_TYPES / "q35.toml").read_text()
     host.write("machines/q35.toml", text.replace("rdinit=/init", "rdinit=/nonexistent"))
     monkeypatch.setattr(paths, "MACHINE_TYPES", host.folder / "machines")
@@ -372,5 +374,5 @@ def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
 
 
 def test_the_default_boot_time_is_generous() -> None:
-    """A kernel with every debugging option on still comes up under emulation."""
+    """A kernel with all debugging options boots under emulation in that time."""
     assert Options().boot_seconds >= 60

@@ -1,4 +1,4 @@
-"""Kernels from source, from the word to the verdict: real trees, real builds, in the user's store."""
+"""Kernels from source, from the argument to the verdict: real trees and real builds, in the user's store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.program import environment, harness
 pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network, pytest.mark.slow]
 BASE = "deb-src:6.1"
 SECONDS = 3600.0
-"""A clean build on a slow and busy host, with the source fetched first."""
+"""A clean build on a slow and busy host, including the download of the source."""
 CONTROLS = {
     "mountinfo-unscoped": "mountinfo_root",
     "named-hierarchy-allowed": "new_named_hierarchy_inside",
@@ -36,9 +36,9 @@ CASES = (
     "delegation/open-files.session",
     "writes/release-agent-userns.session",
 )
-"""One that shows each trait of the controls."""
+"""One case for each trait of the controls."""
 THEMES = ("escapes", "lifetime", "unprivileged")
-"""They need the most of a kernel's configuration; `harness run deb-src:6.1` asks it everything."""
+"""Themes that need the most options of a kernel; `harness run deb-src:6.1` runs all cases."""
 TELLING = (
     "views/siblings-v1.session",
     "views/siblings-v2.session",
@@ -52,36 +52,36 @@ TELLING = (
     "delegation/remount.session",
     "creation/limit.session",
 )
-"""They tell the posted versions apart, and all of these from mainline."""
+"""Cases that distinguish the posted versions from each other and from mainline."""
 
 
 def start(*words: str | Path) -> process.Completed:
-    """Run the harness to its end, however long a build takes."""
+    """Run the harness and return its result, however long a build takes."""
     return process.run(
         harness(*words), deadline=Deadline.after(SECONDS), check=False, within=process.Surroundings(env=environment())
     )
 
 
 def folder_of(done: process.Completed) -> Path:
-    """What ``harness build`` printed."""
+    """Return the folder that ``harness build`` printed."""
     assert done.status == 0, done.text + done.stderr.decode()
     return Path(done.text.strip())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def base() -> Path:
-    """The kernel that all others are built from; first of all, or each worker would compile all of it for itself."""
+    """Build the kernel that all others are based on, before other workers would compile it again."""
     return folder_of(start("build", BASE))
 
 
 @pytest.fixture(scope="module")
 def source() -> Source:
-    """The source of the kernel that all is built from."""
+    """Return the source of the base."""
     return source_package(Context(Store.default(), Deadline.after(SECONDS)), "6.1")
 
 
 def edit(source: Source, folder: Path, line: str) -> Path:
-    """A folder with one patch that adds a line to a file."""
+    """Write a folder with one patch that adds a line to a file."""
     file, before = "kernel/cgroup/namespace.c", "#include <linux/sched/task.h>"
     text = source.repository.git("show", f"{source.commit}:{file}", deadline=Deadline.after(60)).text
     assert text.count(before) == 1
@@ -92,8 +92,8 @@ def edit(source: Source, folder: Path, line: str) -> Path:
     return folder
 
 
-def test_a_source_is_built_once_and_whole(base: Path) -> None:
-    """The folder has all that a build leaves; asked again, nothing is compiled."""
+def test_a_source_is_built_once(base: Path) -> None:
+    """The folder has all files of a build; the second command compiles nothing."""
     again = start("build", BASE)
 
     assert folder_of(again) == base
@@ -104,14 +104,14 @@ def test_a_source_is_built_once_and_whole(base: Path) -> None:
 
 
 def test_the_same_files_are_not_built_again(source: Source, base: Path) -> None:
-    """A repository at a revision is the same kernel as the package that the revision came from."""
+    """A repository at a revision is the same kernel as the package of that revision."""
     place = f"{source.repository.git_dir}@{source.commit[:12]}"
 
     assert folder_of(start("build", place)) == base
 
 
-def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
-    """The small kernel answers as the distribution's does, but for type information, which is slow to make."""
+def test_a_built_kernel_matches_mainline(tmp_path: Path) -> None:
+    """The small kernel matches like the distribution's, except for type information, which is slow to build."""
     cases = [word for theme in THEMES for word in ("--cases", default_suite().folder / theme)]
     done = start("run", BASE, *cases, "--results", tmp_path)
     run = load_run(tmp_path / "latest")
@@ -126,7 +126,7 @@ def test_a_built_kernel_does_what_mainline_does(tmp_path: Path) -> None:
 
 
 def test_each_control_flips_its_trait(tmp_path: Path) -> None:
-    """What a shipped series declares is seen and expected; the table of all kernels marks it, and nothing else."""
+    """The declared traits of a shipped series are observed and expected; the table of all kernels marks no others."""
     kernels = [BASE, *(f"series:{name}" for name in CONTROLS)]
     cases = [word for case in CASES for word in ("--cases", default_suite().folder / case)]
     done = start("run", *kernels, *cases, "--results", tmp_path)
@@ -148,7 +148,7 @@ def test_each_control_flips_its_trait(tmp_path: Path) -> None:
 
 
 def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> None:
-    """Each series of the stack brings its own option along and flips what it declares, against the one below."""
+    """Each series of the stack adds its own option and changes its declared traits, compared with the series below."""
     names = ("ns-cgroup", "ns-cgroup-2.6.30", "ns-cgroup-2.6.37")
     kernels = [f"series:{name}" for name in names]
     done = start("run", *kernels, "--cases", default_suite().folder / "ns_cgroup", "--results", tmp_path)
@@ -165,7 +165,7 @@ def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> Non
 
 
 def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> None:
-    """Each kernel does what is known of its version, or taken to be so; the table marks what differs, and no more."""
+    """Each kernel matches the known or assumed values of its version; the table marks exactly the differing traits."""
     names = [name for name in shipped_names() if name.startswith("cgroupns-")]
     cases = [word for case in TELLING for word in ("--cases", default_suite().folder / case)]
     done = start("run", *(f"series:{name}" for name in names), *cases, "--results", tmp_path)
@@ -184,8 +184,8 @@ def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> Non
     assert {"outside_view", "pinned_against_member", "setns", "write_outside", "mount_root", "scope"} <= marked
 
 
-def test_a_control_is_no_mainline(tmp_path: Path) -> None:
-    """Held against plain mainline, a control fails by its trait: the cases see what they are there for."""
+def test_a_control_fails_the_mainline_profile(tmp_path: Path) -> None:
+    """Compared with plain mainline, a control fails because of its trait."""
     done = start(
         *("run", "series:mountinfo-unscoped", "--profile", "mainline-6.1", "--results", tmp_path),
         *("--cases", default_suite().folder / CASES[0]),
@@ -195,8 +195,8 @@ def test_a_control_is_no_mainline(tmp_path: Path) -> None:
     assert [case.outcome for case in load_run(tmp_path / "latest").cases] == [Outcome.MISMATCH]
 
 
-def test_a_series_that_does_not_build_is_told_by_patch_and_line(source: Source, tmp_path: Path) -> None:
-    """It is a result, with the telling line; the kernel after it is tested all the same."""
+def test_a_series_that_does_not_build_is_reported_by_patch_and_line(source: Source, tmp_path: Path) -> None:
+    """A failed build is a result with the error line; the next kernel is still tested."""
     broken = edit(source, tmp_path / "broken", "int x = y;")
     results = tmp_path / "results"
     done = start("run", f"{BASE}+{broken}", BASE, "--cases", default_suite().folder / CASES[0], "--results", results)
@@ -209,8 +209,8 @@ def test_a_series_that_does_not_build_is_told_by_patch_and_line(source: Source, 
     assert "error: " in runs[0].cases[0].diff
 
 
-def test_a_warning_comes_with_the_patch_that_wrote_the_line(source: Source, tmp_path: Path) -> None:
-    """A compiler's warning on a line that the series adds is in the record; those that were there before are not."""
+def test_a_warning_is_reported_with_its_patch(source: Source, tmp_path: Path) -> None:
+    """The record has compiler warnings on lines that the series adds, not those of the base."""
     noisy = edit(source, tmp_path / "noisy", "static int unused_by_all;")
     folder = folder_of(start("build", f"{BASE}+{noisy}"))
     facts = json.loads((folder / "build.json").read_text())

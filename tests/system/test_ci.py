@@ -1,4 +1,4 @@
-"""The workflows in ``examples/ci/``: each can be parsed, and each command in it exists with the options it is given."""
+"""The workflows in ``examples/ci/`` can be parsed, and each command in them exists with its options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN_WORDS = ("secrets.", "PATCHWORK_TOKEN")
 
 
 def scripts(value: object) -> Iterator[str]:
-    """Every shell script of a workflow, GitHub's or GitLab's."""
+    """Return every shell script of a workflow, GitHub's or GitLab's."""
     if isinstance(value, dict):
         for key, one in value.items():
             if key in ("run", "script", "before_script"):
@@ -37,21 +37,21 @@ def scripts(value: object) -> Iterator[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of each call of ``bootstrap`` in a script, from the command on."""
+    """Return the arguments of each call of ``bootstrap`` in a script, from the command on."""
     for line in text.replace("\\\n", " ").splitlines():
         if found := re.search(r"bootstrap\"? (\S.*)$", line):
             yield shlex.split(found[1].partition(" >")[0])
 
 
 def read(path: Path) -> dict[object, object]:
-    """A workflow."""
+    """Read a workflow."""
     value = yaml.safe_load(path.read_text())
     assert isinstance(value, dict)
     return value
 
 
-def test_there_is_one_for_each_forge() -> None:
-    """Each example is described in the guide."""
+def test_each_forge_has_a_workflow() -> None:
+    """The guide describes each example."""
     guide = (paths.ROOT / "docs" / "how-to" / "ci.md").read_text()
 
     assert [path.name for path in WORKFLOWS] == ["github.yml", "gitlab.yml"]
@@ -59,8 +59,8 @@ def test_there_is_one_for_each_forge() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_its_scripts_are_shell(path: Path, tmp_path: Path) -> None:
-    """shellcheck, where it is installed, has nothing to say; a shell can read them anyway."""
+def test_scripts_are_valid_shell(path: Path, tmp_path: Path) -> None:
+    """A shell can parse them, and shellcheck, if installed, has no warnings."""
     for text in scripts(read(path)):
         run(["sh", "-n", "-c", text], deadline=Deadline.after(30))
         if find_program("shellcheck"):
@@ -70,8 +70,8 @@ def test_its_scripts_are_shell(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, CI / "mail.sh"], ids=lambda path: path.stem)
-def test_what_it_starts_exists(path: Path) -> None:
-    """Each command of the harness, with each option that it is given; all is read as the command line would read it."""
+def test_commands_of_workflows_exist(path: Path) -> None:
+    """Each command of the harness accepts its options, parsed as on the command line."""
     texts = [path.read_text()] if path.suffix == ".sh" else list(scripts(read(path)))
     called = [words for text in texts for words in commands(text)]
     judged = [words for words in called if words[0] == "series"]
@@ -84,8 +84,8 @@ def test_what_it_starts_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_what_it_keeps_is_written(path: Path) -> None:
-    """The files that it uploads or shows are those that ``--answers`` writes; strangers' code runs without a secret."""
+def test_kept_files_are_written(path: Path) -> None:
+    """The files that it uploads or shows are those of ``--answers``; untrusted code runs without a secret."""
     text = path.read_text()
     named = set(re.findall(r"answers/(\S+)", text))
 
@@ -94,8 +94,8 @@ def test_what_it_keeps_is_written(path: Path) -> None:
     assert not [word for word in TOKEN_WORDS if word in text]
 
 
-def test_github_lets_it_read_only() -> None:
-    """A pull request of a stranger is judged with a token that can write nothing."""
+def test_github_workflow_has_a_read_only_token() -> None:
+    """An untrusted pull request is tested with a token that cannot write."""
     workflow = read(CI / "github.yml")
 
     assert workflow["permissions"] == {"contents": "read"}
@@ -104,7 +104,7 @@ def test_github_lets_it_read_only() -> None:
 
 
 def test_gitlab_shows_tests_and_code_quality() -> None:
-    """The reports are named where GitLab looks for them, also when the job fails."""
+    """The workflow names the reports that GitLab shows, also when the job fails."""
     job = read(CI / "gitlab.yml")["series"]
     assert isinstance(job, dict)
 

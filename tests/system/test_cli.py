@@ -1,4 +1,4 @@
-"""The command line as a program: words in, exit status out, whatever happens in between."""
+"""The command line as a program: arguments, output and exit statuses."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from tests.unit.kernel import images
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 SLOW = "timeout: 300\n\n    # sleep 200\n"
 SOON = 60.0
-"""Seconds in which an interrupted run is over on the busiest host; the case that it is in would go on for 200."""
+"""Seconds until an interrupted run has ended on the busiest host; its current case would run for 200."""
 EVERY = [(), *((name,) for name in COMMANDS)]
 
 
 @pytest.mark.parametrize("command", EVERY)
 def test_help_fits_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
-    """Each command says what it does, in lines that nothing has to fold or cut."""
+    """Each command describes itself, in lines that fit without wrapping."""
     told = call(*command, "--help")
 
     assert told.status is ExitStatus.AS_EXPECTED
@@ -55,8 +55,8 @@ def test_help_fits_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
     "words",
     [(), ("nosuch",), ("--nosuch",), ("run", "--nosuch"), ("shell",), ("accept",), ("run", "--accel", "fast")],
 )
-def test_wrong_words_are_usage(words: tuple[str, ...]) -> None:
-    """What the command line cannot read ends with 4, and says where help is."""
+def test_wrong_arguments_are_a_usage_error(words: tuple[str, ...]) -> None:
+    """Invalid arguments exit with status 4 and name the help option."""
     told = call(*words)
 
     assert told.status is ExitStatus.USAGE
@@ -64,16 +64,16 @@ def test_wrong_words_are_usage(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("option", "words"), [("--accel", ["auto", "kvm", "tcg"]), ("--fresh", ["clone", "boot"])])
-def test_the_words_that_help_shows_are_taken(tmp_path: Path, option: str, words: list[str]) -> None:
-    """A choice is read as it is shown."""
+def test_choices_are_accepted_as_help_shows_them(tmp_path: Path, option: str, words: list[str]) -> None:
+    """A choice is accepted in the form that help prints."""
     assert f"{option} [{'|'.join(words)}]" in call("run", "--help").text
     for word in words:
         told = call("run", "no/such/kernel", option, word, "--results", tmp_path)
         told.require_error(ExitStatus.USAGE, "no/such/kernel")
 
 
-def test_no_kernel_is_begun_with_when_one_word_is_wrong(tmp_path: Path) -> None:
-    """All words are read before the first kernel is touched."""
+def test_no_kernel_is_prepared_when_one_argument_is_wrong(tmp_path: Path) -> None:
+    """All arguments are checked before the first kernel is prepared."""
     image = tmp_path / "kernel"
     image.write_bytes(images.bzimage())
     told = call("run", image, "gem:linux", "--results", tmp_path / "results")
@@ -82,13 +82,13 @@ def test_no_kernel_is_begun_with_when_one_word_is_wrong(tmp_path: Path) -> None:
     assert told.text == told.error
 
 
-def test_shell_wants_a_terminal() -> None:
-    """There is nobody to type when standard input is a file."""
+def test_shell_needs_a_terminal() -> None:
+    """A file as standard input is a usage error."""
     call("shell", "deb").require_error(ExitStatus.USAGE, "harness shell needs a terminal")
 
 
 def test_build_prints_the_folder_of_the_image(tmp_path: Path) -> None:
-    """Nothing else is printed, so that a script can use it."""
+    """Nothing else is printed, so that a script can use the output."""
     image = tmp_path / "kernel"
     image.write_bytes(images.bzimage())
     told = call("build", image, HARNESS_STORE=str(tmp_path / "store"))
@@ -97,8 +97,8 @@ def test_build_prints_the_folder_of_the_image(tmp_path: Path) -> None:
     assert told.status is ExitStatus.AS_EXPECTED
 
 
-def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is shown a trace: it is in a file, which the message names; the status is not that of a verdict."""
+def test_a_defect_is_reported_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traceback is in a file that the message names; the exit status is not that of a verdict."""
 
     def broken(store: Store) -> Iterator[str]:
         raise ZeroDivisionError("the harness divided by zero")
@@ -114,8 +114,8 @@ def test_a_defect_is_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Mon
     assert "Traceback" in file.read_text()
 
 
-def test_a_defect_is_told_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message comes without the file."""
+def test_a_defect_is_reported_without_a_writable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is printed without a file."""
 
     def broken(store: Store) -> Iterator[str]:
         raise KeyError("x")
@@ -135,8 +135,8 @@ def test_a_defect_is_told_where_no_file_can_be_written(monkeypatch: pytest.Monke
         (MemoryError(), "no memory left"),
     ],
 )
-def test_what_nobody_has_an_answer_to_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
-    """A host that is out of something is no defect, wherever it strikes; a pipe that broke in our own hands is."""
+def test_exhausted_resources_are_not_a_defect(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+    """A host without memory or disk space is a host error everywhere; a broken pipe of the harness is a defect."""
 
     def broken(store: Store) -> Iterator[str]:
         raise error
@@ -146,8 +146,8 @@ def test_what_nobody_has_an_answer_to_is_told(monkeypatch: pytest.MonkeyPatch, e
     call("clean").require_error(ExitStatus.HOST, words)
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    """``harness clean | head``: who reads may stop."""
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
+    """The reader of ``harness clean | head`` may stop early."""
     reader, writer = os.pipe()
     os.close(reader)
     with start_process(
@@ -175,19 +175,19 @@ BROKEN = {
     "test_import.py": ("\nimport nosuchmodule\n", "test_import.py:2: ModuleNotFoundError"),
     "test_twice.py": ("def test_a(): pass\ndef test_a(): pass\n", "test_twice.py:2: the case 'test_a' is repeated"),
 }
-"""Case files that cannot be read, and how each is told."""
+"""Case files that cannot be read, and the message for each."""
 FAULTY = {
     "test_fixture.py": ("def test_a(adnim): pass\n", "there is no fixture 'adnim'"),
     "test_name.py": ("def test_a(admin): nosuchname\n", "NameError: name 'nosuchname' is not defined"),
     "test_trait.py": ("def test_a(sight): sight('colour', 'red')\n", "no trait colour"),
 }
-"""Cases that break when they are run, by their own fault, and the reason."""
+"""Cases that break when they run, and the reason."""
 
 
 @pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_run_ends_at_the_first_failure_when_asked_to(tmp_path: Path, workers: str) -> None:
-    """What was asked until then is kept and told, and the status is that of the verdict, not of an interruption."""
+def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers: str) -> None:
+    """Finished cases are kept and reported, and the exit status is that of the verdict, not of an interruption."""
     for number in range(6):
         (tmp_path / f"c{number}.session").write_text(GOOD.replace("    hello", "    goodbye"))
     done = start("run", "-x", "-n", workers, "--cases", tmp_path, "--results", tmp_path / "results")
@@ -201,8 +201,8 @@ def test_a_run_ends_at_the_first_failure_when_asked_to(tmp_path: Path, workers: 
 
 @pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, workers: str) -> None:
-    """The others are run and recorded; each broken file is told by file and line, in the display and in junit.xml."""
+def test_broken_case_files_are_reported_and_others_run(tmp_path: Path, workers: str) -> None:
+    """Other cases run; each broken file is reported by file and line, in the display and in junit.xml."""
     for name, (text, _) in {**BROKEN, **FAULTY, "good.session": (GOOD, "")}.items():
         (tmp_path / name).write_text(text, errors="surrogateescape")
     same = tmp_path / "cgroupns/manpage/freezer.session"
@@ -232,8 +232,8 @@ def test_broken_case_files_stop_no_other_and_are_not_overlooked(tmp_path: Path, 
     assert "Traceback" not in done.text + done.stderr.decode()
 
 
-def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
-    """Who runs it cannot mend it, and trying again does not help."""
+def test_a_broken_case_is_not_an_error_of_the_host() -> None:
+    """Running it again does not help, and the host is not at fault."""
     kernel = KernelRecord("deb", "package", "6.1.0", "x86_64", "digest", "digest", "beside the image")
     faults = {fault: CaseRecord("a", "a", "a", Outcome.ERROR, fault=fault) for fault in (Fault.CASE, Fault.HOST)}
     runs = {fault: RunRecord(kernel, 0.0, complete=True, cases=(case,)) for fault, case in faults.items()}
@@ -252,8 +252,8 @@ def test_a_case_that_breaks_by_its_own_fault_is_not_the_hosts() -> None:
         (["--cases", "odd[1].session"], "pytest does not start"),
     ],
 )
-def test_a_run_without_a_case_is_no_good_run(tmp_path: Path, words: list[str], what: str) -> None:
-    """Nothing was asked, so nothing is as expected; and no empty run is the latest one."""
+def test_a_run_without_cases_is_an_error(tmp_path: Path, words: list[str], what: str) -> None:
+    """A run of no case matches nothing, and does not become the latest run."""
     (tmp_path / "empty").mkdir()
     for name in ("good.session", "odd[1].session"):
         (tmp_path / name).write_text(GOOD)
@@ -267,7 +267,7 @@ def test_a_run_without_a_case_is_no_good_run(tmp_path: Path, words: list[str], w
 
 @pytest.mark.guest
 def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path) -> None:
-    """pytest starts no case then; no trace of its own is shown, and no run is left."""
+    """pytest starts no case then; its traceback is not shown, and no run is left."""
     (tmp_path / "conftest.py").write_text("import nosuchmodule\n")
     (tmp_path / "good.session").write_text(GOOD)
     done = start("run", "--cases", "good.session", "--results", "results", cwd=tmp_path)
@@ -281,7 +281,7 @@ def test_a_conftest_that_cannot_be_imported_is_a_broken_case_file(tmp_path: Path
 @pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_conftest_in_a_folder_below_is_used(tmp_path: Path, workers: str) -> None:
-    """pytest meets it late, when the plug-ins of the run are registered already."""
+    """pytest loads it late, after the plugins of the run are registered."""
     below = tmp_path / "cases" / "below"
     below.mkdir(parents=True)
     (below / "conftest.py").write_text("import pytest\n\n@pytest.fixture\ndef three(): return 3\n")
@@ -293,8 +293,8 @@ def test_a_conftest_in_a_folder_below_is_used(tmp_path: Path, workers: str) -> N
     assert len(load_run(tmp_path / "results/latest").cases) == 2
 
 
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    """Somebody else may have removed it."""
+def test_a_removed_folder_is_reported(tmp_path: Path) -> None:
+    """Another user may have removed the current folder."""
     (tmp_path / "good.session").write_text(GOOD)
     script = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     command = ["sh", "-c", script, "sh", *harness("accept", tmp_path / "good.session")]
@@ -305,8 +305,8 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_what_the_environment_asks_of_pytest_is_for_other_projects(tmp_path: Path) -> None:
-    """Options and switches that a user has set for pytest neither stop a run nor empty it."""
+def test_pytest_options_of_the_environment_are_ignored(tmp_path: Path) -> None:
+    """Options and variables that a user has set for pytest neither stop a run nor empty it."""
     (tmp_path / "good.session").write_text(GOOD)
     env = environment(PYTEST_ADDOPTS="--nosuch", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     done = start("run", "--cases", "good.session", "--results", "results", env=env, cwd=tmp_path)
@@ -317,7 +317,7 @@ def test_what_the_environment_asks_of_pytest_is_for_other_projects(tmp_path: Pat
 
 @pytest.mark.guest
 def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) -> None:
-    """Each kernel has a run of its own; the exit status is that of the worst."""
+    """Each kernel has its own run; the exit status is the worst one."""
     (tmp_path / "good.session").write_text(GOOD)
     (tmp_path / "silent").write_bytes(images.bzimage())
     folder = Path(start("build", "deb").text.strip())
@@ -343,7 +343,7 @@ def test_one_kernel_that_does_not_boot_does_not_stop_the_next(tmp_path: Path) ->
 
 @contextmanager
 def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The harness, once it has printed a line that matches."""
+    """Run the harness in the block, after it has printed a line that matches."""
     with ExitStack() as ends:
         with signals_by_default():
             command = start_process(
@@ -358,7 +358,7 @@ def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[s
 
 
 def await_children(parent: psutil.Process) -> list[psutil.Process]:
-    """All processes below the harness, once QEMU is among them."""
+    """Return all processes below the harness, after QEMU has started."""
     deadline = Deadline.after(10)
     while not deadline.is_past:
         below = parent.children(recursive=True)
@@ -369,8 +369,8 @@ def await_children(parent: psutil.Process) -> list[psutil.Process]:
 
 @pytest.mark.guest
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")])
-def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.Signals, workers: str) -> None:
-    """Ctrl-C, a cancelled CI job, a closed terminal: 130, soon, with a record, a junit.xml, and no process left."""
+def test_an_interrupted_run_keeps_finished_cases(tmp_path: Path, number: signal.Signals, workers: str) -> None:
+    """Ctrl-C, a canceled CI job or a closed terminal leaves a record, a junit.xml and no process; the status is 130."""
     for name, text in {"a.session": GOOD, "b.session": SLOW, "c.session": SLOW}.items():
         (tmp_path / name).write_text(text)
     words: list[str | Path] = ["run", "deb", "deb", "--cases", tmp_path, "-n", workers, "--results", "results"]
@@ -392,7 +392,7 @@ def test_an_interrupted_run_keeps_what_had_ended(tmp_path: Path, number: signal.
 
 @pytest.mark.guest
 def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path: Path) -> None:
-    """A boot that was given up says nothing of the kernel."""
+    """An interrupted boot is not a result of the kernel."""
     (tmp_path / "good.session").write_text(GOOD)
     (tmp_path / "silent").write_bytes(images.bzimage())
     words = ["run", "silent", "deb", "--cases", "good.session", "--results", "results"]
@@ -406,8 +406,8 @@ def test_a_run_that_is_interrupted_before_its_first_case_leaves_nothing(tmp_path
     assert not list((tmp_path / "results").iterdir())
 
 
-def test_no_more_workers_than_win_their_start_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker costs as much as several cases; by default none is started for fewer. A folder may hold any number."""
+def test_workers_are_started_for_enough_cases_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker costs as much as several cases; by default none is started for fewer. A folder counts as many cases."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     files = [shutil.copy(__file__, tmp_path / str(number)) for number in range(13)]
     paths = [Path(file) for file in files]

@@ -1,4 +1,4 @@
-"""Shell completion: the script that is printed makes the real shell complete commands, options and their values."""
+"""Shell completion: with the printed script, the real shell completes commands, options and their values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_script_names_the_command(shell: str, words: str) -> None:
     ],
 )
 def test_bash_completes(tmp_path: Path, typed: list[str], offered: set[str]) -> None:
-    """The real bash, with the real script, offers what can come next."""
+    """The real bash, with the real script, offers the possible arguments."""
     script = tmp_path / "harness.bash"
     script.write_text(start("completion", "bash").text)
     variables = environment(PATH=f"{PROGRAM.parent}:/usr/bin:/bin")
@@ -53,7 +53,7 @@ def test_bash_completes(tmp_path: Path, typed: list[str], offered: set[str]) -> 
 
 
 def test_an_unknown_shell_is_a_usage_error() -> None:
-    """The shells that there are scripts for are named."""
+    """The message names the supported shells."""
     done = start("completion", "tcsh")
 
     assert done.status == 4

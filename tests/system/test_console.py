@@ -1,4 +1,4 @@
-"""The console and a real guest's bash: what the scripted shells of the other tests only claim."""
+"""The console with a real guest's bash, which other tests replace by scripted shells."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Run: TypeAlias = Callable[[str], CommandResult]
 
 
 def soon() -> Deadline:
-    """Long enough under emulation on a busy host."""
+    """Return a deadline that is long enough under emulation on a busy host."""
     return Deadline.after(60)
 
 
 @pytest.fixture
 def admin(machine: Machine) -> Console:
-    """The console of a pristine machine; its nonce is where shells without an environment look for it."""
+    """Return the console of a fresh machine, with its nonce in the file for shells without an environment."""
     console = machine.console(console_name.ConsoleName.ADMIN, deadline=soon())
     console.run("echo $HARNESS_NONCE >/run/harness.nonce", deadline=soon())
     return console
@@ -35,7 +35,7 @@ def admin(machine: Machine) -> Console:
 
 @pytest.fixture
 def run(admin: Console) -> Run:
-    """A function that runs a command there."""
+    """Return a function that runs a command at the console."""
     return lambda command: admin.run(command, deadline=soon())
 
 
@@ -57,7 +57,7 @@ COMMANDS = {
 
 
 def test_output(run: Run) -> None:
-    """Prompts, announcements of other runs, escapes, NUL, invalid UTF-8, nothing, and commands of several lines."""
+    """Prompts, announcements of other runs, escapes, NUL and invalid UTF-8 in output, and commands of several lines."""
     outputs = {}
     for command in COMMANDS:
         outputs[command] = run(command).output
@@ -67,7 +67,7 @@ def test_output(run: Run) -> None:
 
 
 def test_a_long_line(run: Run, machine: Machine) -> None:
-    """A line without end comes back with a gap, whole in the log, and nothing is out of step then."""
+    """A line without an end is returned with a gap and logged completely, and the next command works."""
     size = 620 * 1024
     answer = run(f"head -c {size} /dev/zero | tr '\\0' x")
     after = run("echo next")
@@ -78,7 +78,7 @@ def test_a_long_line(run: Run, machine: Machine) -> None:
 
 
 def test_statuses(run: Run) -> None:
-    """Exit statuses are those of the shell: of a failure, of a signal, of a command that is not there."""
+    """Exit statuses are the shell's: of a failure, of a signal, of a missing command."""
     assert [run(command).status for command in ("true", "(exit 77)", "sh -c 'kill -9 $$'", "no-such-command")] == [
         0,
         77,
@@ -88,7 +88,7 @@ def test_statuses(run: Run) -> None:
 
 
 def test_a_syntax_error(run: Run) -> None:
-    """What bash does not understand is answered by its complaint."""
+    """The output of invalid syntax is bash's error message."""
     answer = run("echo )")
 
     assert "syntax error" in answer.output
@@ -96,7 +96,7 @@ def test_a_syntax_error(run: Run) -> None:
 
 
 def test_a_command_reads_the_terminal(admin: Console) -> None:
-    """A command that asks is answered on the console; what is typed is not echoed."""
+    """A command that reads the terminal gets the typed text, which is not echoed."""
     admin.type("read -p 'Proceed? ' word; echo you said $word\n", deadline=soon())
     question = admin.await_text(r"Proceed\? ", deadline=soon())
     admin.type("yes\n", deadline=soon())
@@ -107,7 +107,7 @@ def test_a_command_reads_the_terminal(admin: Console) -> None:
 
 
 def test_a_program_reads_the_terminal(admin: Console) -> None:
-    """A program gets what is typed, up to the end of file that Ctrl-D makes."""
+    """A program gets the typed text, up to the end of file by Ctrl-D."""
     admin.type("cat\n", deadline=soon())
     admin.type("line\n", deadline=soon())
     echoed = admin.await_text("line\n", deadline=soon())
@@ -133,7 +133,7 @@ def test_a_program_reads_the_terminal(admin: Console) -> None:
     ],
 )
 def test_a_nested_shell(command: str, run: Run) -> None:
-    """A shell that a command starts, in whatever environment, announces its prompts; its end gives the first back."""
+    """A nested shell announces its prompts in any environment; after its end the first shell answers."""
     outer = run("echo $BASHPID")
     started = run(command)
     within = run("echo $BASHPID")
@@ -150,7 +150,7 @@ def test_a_nested_shell(command: str, run: Run) -> None:
 
 
 def test_exec_bash(run: Run) -> None:
-    """A shell that replaces itself stays the same process and goes on answering."""
+    """A shell that replaces itself keeps its pid and still answers."""
     before = run("echo $BASHPID")
     replaced = run('PS1="new# " exec bash')
     after = run("echo $BASHPID")
@@ -160,7 +160,7 @@ def test_exec_bash(run: Run) -> None:
 
 
 def test_the_shell_dies_under_a_command(admin: Console, run: Run) -> None:
-    """A shell that kills itself is told with its status; init's next shell answers."""
+    """A shell that kills itself is reported with its status; init's next shell answers."""
     pid = run("true").shell
     with pytest.raises(Unanswered) as caught:
         run("echo last words; kill -9 $$")
@@ -171,7 +171,7 @@ def test_the_shell_dies_under_a_command(admin: Console, run: Run) -> None:
 
 
 def test_a_shell_is_killed_from_outside(machine: Machine, run: Run) -> None:
-    """A shell killed by another console's is told at its next command, which the new shell does not get."""
+    """A shell killed from another console is reported at its next command, which the new shell does not get."""
     observer = machine.console(console_name.ConsoleName.OBSERVER, deadline=soon())
     pid = observer.shell
     run(f"kill -9 {pid}; while [ -d /proc/{pid} ]; do sleep 0.05; done")
@@ -181,8 +181,8 @@ def test_a_shell_is_killed_from_outside(machine: Machine, run: Run) -> None:
     assert after.output != f"{pid}\n"
 
 
-def test_a_shell_dies_while_nobody_looks(machine: Machine, run: Run) -> None:
-    """The death of a shell between two commands is the answer to the next one."""
+def test_a_shell_dies_between_two_commands(machine: Machine, run: Run) -> None:
+    """The death of a shell between two commands is the result of the next one."""
     observer = machine.console(console_name.ConsoleName.OBSERVER, deadline=soon())
     log = machine.folder / "observer.log"
     run(f"kill -9 {observer.shell}")
@@ -197,7 +197,7 @@ def test_a_shell_dies_while_nobody_looks(machine: Machine, run: Run) -> None:
 
 
 def test_jobs(run: Run) -> None:
-    """A job's number and its notices are output of the commands at which bash tells them."""
+    """Job numbers and job notices are output of the commands at which bash prints them."""
     started = run("sleep 1000 &")
     killed = run("kill %1; wait %1")
     after = run("echo clean")
@@ -208,7 +208,7 @@ def test_jobs(run: Run) -> None:
 
 
 def test_a_background_job_prints_at_the_prompt(run: Run, machine: Machine) -> None:
-    """What a job prints while the prompt stands is no output of the next command, and does not hide its end."""
+    """Output of a job at the prompt does not belong to the next command, and does not hide its end."""
     run("(while [ ! -e /tmp/go ]; do sleep 0.01; done; echo '# noise # '; touch /tmp/gone) &")
     run("touch /tmp/go; while [ ! -e /tmp/gone ]; do sleep 0.01; done")
     answers = [run("echo clean").output for _ in range(3)]
@@ -219,7 +219,7 @@ def test_a_background_job_prints_at_the_prompt(run: Run, machine: Machine) -> No
 
 @pytest.mark.parametrize("prompt", ["[root@guest ~]# ", "(a|b)*+?{2}^ ", "it's % ", "$ "])
 def test_prompts_of_any_characters(prompt: str, machine: Machine) -> None:
-    """The shell takes over a prompt of any characters, and prints it as it is."""
+    """A prompt may contain any characters, and the shell prints it unchanged."""
     console = machine.console(console_name.ConsoleName.INSIDE, deadline=soon(), prompt=prompt)
     answer = console.run("echo text", deadline=soon())
 
@@ -231,7 +231,7 @@ def test_prompts_of_any_characters(prompt: str, machine: Machine) -> None:
 
 
 def test_much_input(run: Run) -> None:
-    """A here-document of 100 kB arrives whole, in order; a command line of 4095 bytes does, too."""
+    """A here-document of 100 kB arrives complete and in order, and so does a command line of 4095 bytes."""
     lines = "".join(f"{count:06d} {'x' * 390}\n" for count in range(250))
     document = run(f"cat <<'EOF' | md5sum\n{lines}EOF")
     line = run(f"echo {'x' * 4082} | wc -c")
@@ -241,7 +241,7 @@ def test_much_input(run: Run) -> None:
 
 
 def test_ctrl_c(admin: Console, run: Run) -> None:
-    """A command that does not return is told at the deadline; Ctrl-C ends it and the shell goes on."""
+    """A command that does not return is reported at the deadline; Ctrl-C ends it and the shell continues."""
     with pytest.raises(Unanswered) as caught:
         admin.run("echo begun; sleep 1000", deadline=Deadline.after(2))
     interrupted = admin.interrupt(deadline=soon())

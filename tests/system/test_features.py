@@ -1,4 +1,4 @@
-"""Which features a kernel lacks, asked of a guest, and that it is asked once."""
+"""Probes for missing features of a kernel, run once in a guest."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FEATURES = default_suite().features
 
 
 @pytest.mark.guest
-def test_the_distributions_kernel_lacks_nothing(machine: Machine) -> None:
-    """A kernel of this decade has every feature that a case may need."""
+def test_the_distributions_kernel_has_all_features(machine: Machine) -> None:
+    """A current kernel has every feature that a case may need."""
     deadline = Deadline.after(30)
 
     assert read_missing(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
 
 
 @pytest.mark.guest
-def test_what_is_not_there_is_found(machine: Machine) -> None:
+def test_missing_features_are_found(machine: Machine) -> None:
     """Without the link in /proc, the file system type and the system call, all three features are missing."""
     deadline = Deadline.after(30)
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline)
@@ -49,8 +49,8 @@ def test_what_is_not_there_is_found(machine: Machine) -> None:
 
 
 @pytest.mark.guest
-def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
-    """The answer is kept under the image's digest; the second time no machine is needed, and has no folder."""
+def test_a_kernel_is_probed_once(prepared: Prepared, tmp_path: Path) -> None:
+    """The result is stored under the image's digest; the second time no machine is started."""
     store = Store(tmp_path / "store")
     for name in ("first", "second"):
         lease = pipeline.machine(prepared, folder=tmp_path / name, deadline=Deadline.after(60))
@@ -61,15 +61,15 @@ def test_a_kernel_is_asked_once(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_kernel_that_is_booted_for_each_case_is_asked_too(prepared: Prepared, tmp_path: Path) -> None:
-    """Where there is no template to clone, one boot answers."""
+def test_a_kernel_without_template_is_probed_with_one_boot(prepared: Prepared, tmp_path: Path) -> None:
+    """Without a template to clone, one boot runs the probes."""
     lease = pipeline.machine(replace(prepared, template=None), folder=tmp_path / "boot", deadline=Deadline.after(120))
 
     assert find_missing(Context(Store(tmp_path / "store"), Deadline.after(120)), "abc", FEATURES, lease) == ()
 
 
-def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
-    """What was asked of an image is known without a machine; but with other probes it is asked again."""
+def test_results_of_other_probes_are_not_used(tmp_path: Path) -> None:
+    """Known results need no machine; with other probes the image is probed again."""
     store = Store(tmp_path / "store")
     machine_type = parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
     request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
@@ -88,7 +88,7 @@ def test_an_answer_to_other_questions_does_not_count(tmp_path: Path) -> None:
 def test_a_probe_that_never_returns_is_the_suites_fault(
     prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel is alive, and the message names the probe."""
+    """The kernel still answers, and the message names the probe."""
     monkeypatch.setattr(features, "_SECONDS", 3.0)
     wrong = (FEATURES[0], Feature("stuck", "cat /dev/ttyS0", "never known", "nothing"))
     lease = pipeline.machine(prepared, folder=tmp_path / "machine", deadline=Deadline.after(60))

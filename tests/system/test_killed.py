@@ -1,4 +1,4 @@
-"""A run that is killed: no process stays, every case that had ended is on disk, and the next run is unharmed."""
+"""Killed runs: no process stays, every finished case is on disk, and the next run is not affected."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CASES = {
 
 @pytest.fixture
 def cases(tmp_path: Path) -> Path:
-    """A folder with two cases that end and one that does not."""
+    """Return a folder with two cases that end and one that does not."""
     folder = tmp_path / "cases"
     folder.mkdir()
     for name, text in CASES.items():
@@ -41,13 +41,13 @@ def cases(tmp_path: Path) -> Path:
 
 
 def words(cases: Path, results: Path, *, workers: int) -> list[str]:
-    """The command line of a run."""
+    """Return the arguments of a run."""
     more = ["--cases", str(cases), "-n", str(workers), "--results", str(results)]
     return [*process.python("harness"), "run", *more]
 
 
 def await_hanging(run: process.Child, results: Path) -> None:
-    """Read what a run prints until two cases have ended, and its logs until the third one's command was typed."""
+    """Read the output of a run until two cases have ended, and its logs until the command of the third was typed."""
     assert run.stdout is not None
     ended = 0
     while ended < 2 and (line := run.stdout.readline()):
@@ -60,7 +60,7 @@ def await_hanging(run: process.Child, results: Path) -> None:
 
 @contextlib.contextmanager
 def descendants(pid: int) -> Iterator[dict[int, str]]:
-    """Descriptors of all processes below one, each with its name."""
+    """Open descriptors of all processes below a process, with their names."""
     held = {os.pidfd_open(child.pid): child.name() for child in psutil.Process(pid).children(recursive=True)}
     try:
         yield held
@@ -70,7 +70,7 @@ def descendants(pid: int) -> Iterator[dict[int, str]]:
 
 
 def have_ended(pidfds: dict[int, str]) -> bool:
-    """Wait for all of them, each no longer than the patience."""
+    """Wait until all processes have ended, a limited time for each."""
     for pidfd in pidfds:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
@@ -82,7 +82,7 @@ def have_ended(pidfds: dict[int, str]) -> bool:
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, cases: Path, tmp_path: Path) -> None:
-    """A run that is killed or interrupted leaves no process and every case that had ended; the next one is unharmed."""
+    """A run that is killed or interrupted leaves no process and every finished case; the next one is not affected."""
     assert prepared.template is not None
     results = tmp_path / "results"
     run_words = words(cases, results, workers=workers)

@@ -1,4 +1,4 @@
-"""A running machine: it ends with its block, and with the harness, whatever kills that."""
+"""A running machine ends with its block, and with the harness, however the harness ends."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PATIENCE_MILLISECONDS = 30_000
 
 
 def soon() -> Deadline:
-    """Long enough for a clone on a busy host."""
+    """Return a deadline that is long enough for a clone on a busy host."""
     return Deadline.after(60)
 
 
 @contextlib.contextmanager
 def watched(pid: int) -> Iterator[int]:
-    """A descriptor of a process, for as long as it is asked about."""
+    """Open a descriptor of a process for the block."""
     pidfd = os.pidfd_open(pid)
     try:
         yield pidfd
@@ -45,14 +45,14 @@ def watched(pid: int) -> Iterator[int]:
 
 
 def has_ended(pidfd: int) -> bool:
-    """Wait for the process to end, no longer than the patience."""
+    """Wait a limited time until the process has ended."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(PATIENCE_MILLISECONDS))
 
 
 def first_line(fifo: Path) -> str:
-    """What a process says through a named pipe; waits for it."""
+    """Wait for the first line of a named pipe and return it."""
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         poll = select.poll()
@@ -64,7 +64,7 @@ def first_line(fifo: Path) -> str:
 
 
 def test_qemu_ends_with_the_block(template: Template, tmp_path: Path) -> None:
-    """A machine that goes well or not leaves no process; what its consoles said is in the logs."""
+    """After a block that succeeds or fails no process is left, and the logs have the output of the consoles."""
     with cloned(template, folder=tmp_path, deadline=soon()) as machine:
         pid = machine.pid
         machine.console(ConsoleName.ADMIN, deadline=soon()).run("echo said; echo kept >/dev/kmsg", deadline=soon())
@@ -80,7 +80,7 @@ def test_qemu_ends_with_the_block(template: Template, tmp_path: Path) -> None:
 
 
 def test_the_logs_have_everything(template: Template, tmp_path: Path) -> None:
-    """What a console or the kernel said is in its log, also what nobody waited for."""
+    """The logs have all output of consoles and kernel, even output that was not waited for."""
     with cloned(template, folder=tmp_path, deadline=soon()) as machine:
         admin = machine.console(ConsoleName.ADMIN, deadline=soon())
         admin.run("echo said on admin; echo said by the kernel >/dev/kmsg", deadline=soon())
@@ -91,7 +91,7 @@ def test_the_logs_have_everything(template: Template, tmp_path: Path) -> None:
 
 
 def test_consoles_are_adopted_at_first_use(machine: Machine) -> None:
-    """A console that a case does not use costs nothing; one that it uses gets the nonce and the prompt, once."""
+    """An unused console costs nothing; a used console gets the nonce and the prompt once."""
     before = list(machine.adopted)
     console = machine.console(ConsoleName.INSIDE, deadline=soon(), prompt="mine# ")
     again = machine.console(ConsoleName.INSIDE, deadline=soon(), prompt="other# ")
@@ -103,7 +103,7 @@ def test_consoles_are_adopted_at_first_use(machine: Machine) -> None:
 
 
 def test_qemu_is_killed(machine: Machine) -> None:
-    """Whoever waits for a console of a killed machine learns that it is lost; QEMU then answers nothing."""
+    """Waiting for a console of a killed machine reports a lost machine; QEMU does not answer any more."""
     admin = machine.console(ConsoleName.ADMIN, deadline=soon())
     admin.type("echo begun; sleep 1000\n", deadline=soon())
     admin.await_text("begun", deadline=soon())
@@ -118,8 +118,8 @@ def test_qemu_is_killed(machine: Machine) -> None:
     assert machine.diagnose(ConsoleName.ADMIN) is Fate.MACHINE_LOST
 
 
-def test_a_missed_deadline_costs_no_probe(machine: Machine) -> None:
-    """What still lives is asked although the deadline is past: the command hung, and the shell goes on."""
+def test_a_machine_is_probed_after_a_missed_deadline(machine: Machine) -> None:
+    """The probes have their own deadline: the command hung, and the shell continues."""
     admin = machine.console(ConsoleName.ADMIN, deadline=soon())
     with pytest.raises(Unanswered) as caught:
         admin.run("sleep 1000", deadline=Deadline.after(0.5))
@@ -131,7 +131,7 @@ def test_a_missed_deadline_costs_no_probe(machine: Machine) -> None:
 
 
 def test_no_new_processes_in_qemu(machine: Machine) -> None:
-    """QEMU runs under its own seccomp filter, and without new privileges."""
+    """QEMU runs with its seccomp filter, and without new privileges."""
     status = Path(f"/proc/{machine.pid}/status").read_text()
 
     assert "Seccomp:\t2" in status
@@ -139,7 +139,7 @@ def test_no_new_processes_in_qemu(machine: Machine) -> None:
 
 
 def test_a_killed_harness(prepared: Prepared, tmp_path: Path) -> None:
-    """SIGKILL to a harness ends the QEMU it has open, though no block of Python ended."""
+    """SIGKILL to a harness ends its QEMU, although no Python block has ended."""
     (tmp_path / "prepared.json").write_text(pipeline.dump_prepared(prepared))
     os.mkfifo(tmp_path / "fifo")
     code = (
@@ -184,8 +184,8 @@ def test_a_killed_controller(prepared: Prepared, tmp_path: Path) -> None:
     assert worker not in (controller.pid, os.getpid())
 
 
-def test_a_machine_that_gets_no_processor_is_not_called_hung(prepared: Prepared, tmp_path: Path) -> None:
-    """A command that takes too long as the host runs others says nothing of the kernel."""
+def test_a_starved_machine_is_not_reported_as_hung(prepared: Prepared, tmp_path: Path) -> None:
+    """A command that is slow because of load on the host is not a failure of the kernel."""
     processor = min(os.sched_getaffinity(0))
     with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine, crowded(processor):
         for thread in Path(f"/proc/{machine.pid}/task").iterdir():

@@ -1,4 +1,4 @@
-"""The session printed in cgroup_namespaces(7), taken from the page that is installed here, runs verbatim."""
+"""The session of the installed cgroup_namespaces(7) runs verbatim."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARGIN_COMMENT = "# to other namespaces"
 
 @pytest.fixture(scope="module")
 def page_session() -> str:
-    """The lines of the page from the first prompt to the last line of mountinfo."""
+    """Return the lines of the page from the first prompt to the last line of mountinfo."""
     lines = extract_examples(gzip.decompress(PAGE.read_bytes()).decode()).splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("# "))
     last = max(number for number, line in enumerate(lines) if "/sys/fs/cgroup/freezer rw" in line)
@@ -33,7 +33,7 @@ def page_session() -> str:
 
 
 def test_the_shipped_case_is_the_page(page_session: str) -> None:
-    """The transcript of cases/manpage/freezer.session is the page's, line for line; older kernels have five more."""
+    """The transcript of manpage/freezer.session is the page's, line for line, plus five lines for older kernels."""
     shipped = (default_suite().folder / "manpage" / "freezer.session").read_text()
     _, _, body = shipped.partition("\n\n")
     lines = [line[4:] for line in body.splitlines() if line.startswith("    ")]
@@ -45,7 +45,7 @@ def test_the_shipped_case_is_the_page(page_session: str) -> None:
 
 @pytest.mark.guest
 def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> None:
-    """Pasted, indented, with header lines and nothing else: it plays on a real kernel and matches."""
+    """The page, indented below header lines, matches on a real kernel."""
     text = HEADER + textwrap.indent(page_session, "    ")
 
     record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="page")
@@ -55,7 +55,7 @@ def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> No
 
 @pytest.mark.guest
 def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) -> None:
-    """A copy whose white space was squeezed, with the comment's second line at the margin, plays the same."""
+    """A copy with squeezed white space, and with the second line of the comment at the margin, matches as well."""
     squeezed = "\n".join(" ".join(line.split()) for line in page_session.splitlines())
     assert f"\n{MARGIN_COMMENT}\n" in squeezed
     text = HEADER + textwrap.indent(squeezed + "\n", "    ")
@@ -66,7 +66,7 @@ def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) 
 
 
 @pytest.mark.guest
-def test_a_page_that_lies_is_found_out(page_session: str, bench: CaseEnvironment) -> None:
+def test_a_wrong_path_in_the_page_is_a_mismatch(page_session: str, bench: CaseEnvironment) -> None:
     """The session is compared, not only typed: another path in the page is a mismatch that names the line."""
     text = HEADER + textwrap.indent(page_session.replace("7:freezer:/../sub2", "7:freezer:/sub2"), "    ")
 

@@ -1,6 +1,6 @@
-"""The page in a real browser, from disk: clicked through, typed at, and looked at by its screenshots.
+"""The page in a real browser, opened from disk, with clicks, keys and screenshots.
 
-The pictures are kept in results/screenshots/, for people to look at.
+The screenshots are kept in results/screenshots/ for people to look at.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ NAMES = {
     ChangeKind.CHANGED: "changed",
     ChangeKind.SAME: "",
 }
-"""What the page calls a change in its classes, where that is not the change's own word."""
+"""Class names of changes that differ from the values of the enumeration."""
 
 
 @dataclass
 class Opened:
-    """A page in the browser, and all that it complained of or asked for."""
+    """A page in the browser, with its console messages and requests."""
 
     page: Page
     file: Path
@@ -47,28 +47,28 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     def go(self, place: str = "") -> None:
-        """Open it anew at a place."""
+        """Open the page again at a fragment of its URL."""
         self.page.goto("about:blank")
         self.page.goto(f"file://{self.file}{place}")
         self.page.wait_for_selector("#shown:not(:empty), #title", state="attached")
 
     def rows(self) -> list[str]:
-        """The names of the rows that the table shows."""
+        """Return the names of the visible rows of the table."""
         return self.page.locator("#table tbody tr:not(.group) th a").all_inner_texts()
 
     def await_filter(self, words: str) -> None:
-        """Wait until the rows are those of that filter."""
+        """Wait until that filter is active."""
         self.page.wait_for_selector(f"#chips button[aria-pressed=true]:has-text('{words}')")
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the whole page."""
+        """Save a screenshot of the whole page."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium."""
+    """Start Debian's chromium."""
     program = find_program("chromium")
     if program is None:
         pytest.fail("the tests of the page need chromium: apt-get install chromium, or run ./bootstrap test")
@@ -82,13 +82,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Reported, ...]]:
-    """The page of four runs in a file, and the runs."""
+    """Write the page of four runs.
+
+    :return: its file, and the runs.
+    """
     results = tmp_path_factory.mktemp("results")
     return write_page(results, save_runs(results, again()))
 
 
 def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reported, ...]]:
-    """The page of some runs, in a file of their results folder."""
+    """Write the page of some runs to a file in their results folder."""
     reported = find_reported(names, results=results)
     semantics = suite_semantics(default_suite())
     text = render_page(gather(reported, semantics=semantics, case_files=case_files(default_suite()), results=results))
@@ -99,12 +102,12 @@ def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reporte
 
 @pytest.fixture
 def opened(browser: Browser, made: tuple[Path, tuple[Reported, ...]]) -> Iterator[Opened]:
-    """The page, opened; at the end it must have complained of nothing and asked for nothing."""
+    """Open the page; afterwards it must have no messages and no requests."""
     yield from watched(browser, made[0])
 
 
 def watched(browser: Browser, file: Path) -> Iterator[Opened]:
-    """A page in a window of its own."""
+    """Open a page in a new window."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     one = Opened(context.new_page(), file)
     one.page.on("console", lambda message: one.complaints.append(message.text))
@@ -120,8 +123,8 @@ def watched(browser: Browser, file: Path) -> Iterator[Opened]:
     }
 
 
-def test_what_changed_is_said_first(opened: Opened) -> None:
-    """The heading says what regressed against which kernel; the rows that differ are shown, each marked by a word."""
+def test_changes_are_shown_first(opened: Opened) -> None:
+    """The heading names the regressions and the baseline; the differing rows are shown and marked."""
     cell = opened.page.locator("#table tr", has_text=SIBLINGS).locator("td").nth(1)
     opened.picture("light")
 
@@ -134,10 +137,8 @@ def test_what_changed_is_said_first(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("base", range(4))
-def test_its_marks_are_those_of_harness_diff(
-    opened: Opened, made: tuple[Path, tuple[Reported, ...]], base: int
-) -> None:
-    """Whichever kernel is the baseline: traits, cases and splats are marked as the comparison of the two runs says."""
+def test_marks_match_harness_diff(opened: Opened, made: tuple[Path, tuple[Reported, ...]], base: int) -> None:
+    """With every baseline, traits, cases and splats are marked like the comparison of the two runs."""
     letters = kernel_letters(4)
     opened.go(f"#show=all&base={letters[base]}")
     shown = {
@@ -164,7 +165,7 @@ def test_its_marks_are_those_of_harness_diff(
 
 
 def marks(before: RunRecord, after: RunRecord) -> dict[str, str]:
-    """The change of each trait, case and splat by the name that the page shows."""
+    """Return the change of each trait, case and splat by the name that the page shows."""
     comparison = compare(before, after)
     changes = {one.trait: one.change for one in comparison.traits if one.before or one.after or one.expected}
     changes |= {one.id: one.change for one in comparison.cases}
@@ -174,7 +175,7 @@ def marks(before: RunRecord, after: RunRecord) -> dict[str, str]:
 
 
 def test_search_and_filters(opened: Opened) -> None:
-    """Words narrow the rows, all of them; the three filters have a key each; the address keeps both."""
+    """The search text narrows all rows; each of the three filters has a key; the URL keeps both."""
     page = opened.page
     page.keyboard.press("a")
     opened.await_filter("All")
@@ -202,8 +203,8 @@ def test_search_and_filters(opened: Opened) -> None:
     assert page.locator("#shown").inner_text() == f"{len(opened.rows())} of 13 rows"
 
 
-def test_the_keyboard_does_it_all(opened: Opened) -> None:
-    """Rows, a case, its kernels, back to the row; help and theme."""
+def test_the_keyboard_reaches_everything(opened: Opened) -> None:
+    """Keys move between rows, open a case, switch kernels and return to the row; help and theme have keys."""
     page = opened.page
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -233,8 +234,8 @@ def test_the_keyboard_does_it_all(opened: Opened) -> None:
     assert page.locator("html").get_attribute("data-theme") == "dark"
 
 
-def test_a_case_opens_with_all_that_is_known_of_it(opened: Opened) -> None:
-    """Verdict, command, differences, consoles and kernel log in step, transcript, traits, history."""
+def test_a_case_page_is_complete(opened: Opened) -> None:
+    """A case page has verdict, command, differences, aligned consoles and kernel log, transcript, traits, history."""
     opened.page.locator("#table tr", has_text=SIBLINGS).locator("td").nth(1).click()
     opened.page.wait_for_selector("#title")
     text = opened.page.locator("#page-view").inner_text()
@@ -255,8 +256,8 @@ def test_a_case_opens_with_all_that_is_known_of_it(opened: Opened) -> None:
     assert opened.page.locator(".bars span").count() >= 3
 
 
-def test_another_baseline_turns_the_difference_around(opened: Opened) -> None:
-    """What was taken away is added, and the verdict is the other one."""
+def test_another_baseline_reverses_the_difference(opened: Opened) -> None:
+    """Removed lines become added lines, and the verdict is reversed."""
     opened.go(f"#case={SIBLINGS}&kernel=A&base=B")
 
     assert opened.page.locator(".diff .out").first.inner_text() == "    0::/b"
@@ -264,8 +265,8 @@ def test_another_baseline_turns_the_difference_around(opened: Opened) -> None:
     assert "▲ fixed (B: DIFF)" in opened.page.locator("#page-view").inner_text()
 
 
-def test_what_a_guest_says_is_text(opened: Opened) -> None:
-    """Markup, escape sequences and bidirectional characters of a kernel log show, and do nothing."""
+def test_output_of_a_guest_is_text(opened: Opened) -> None:
+    """Markup, escape sequences and bidirectional characters of a kernel log are shown without effect."""
     opened.go(f"#case={HOSTILE_ID}&kernel=B")
     elements = opened.page.evaluate("document.querySelectorAll('img, script:not([type]), iframe').length")
     text = opened.page.locator("#page-view").inner_text()
@@ -281,8 +282,8 @@ def test_what_a_guest_says_is_text(opened: Opened) -> None:
     assert "\u202e" not in opened.page.content()
 
 
-def test_a_trait_tells_who_changed_it_when(opened: Opened) -> None:
-    """Values of all kernels, the story, the versions in their order, the history, the cases."""
+def test_a_trait_page_is_complete(opened: Opened) -> None:
+    """A trait page has the values of all kernels, the story, the versions in order, the history and the cases."""
     opened.go("#trait=outside_view")
     text = opened.page.locator("#page-view").inner_text()
     dates = opened.page.locator(".past .mono").all_inner_texts()
@@ -298,8 +299,8 @@ def test_a_trait_tells_who_changed_it_when(opened: Opened) -> None:
     assert "CONFIG_B" not in opened.page.locator("#page-view").inner_text()
 
 
-def test_what_may_explain_a_change_is_told(opened: Opened) -> None:
-    """Patches, facts and options in which a kernel differs from the baseline."""
+def test_kernel_differences_are_shown(opened: Opened) -> None:
+    """The page of a kernel lists patches, facts and options that differ from the baseline."""
     opened.go("#info=B")
     rows = opened.page.locator(".values tbody tr").all_inner_texts()
     opened.picture("kernel")
@@ -310,8 +311,8 @@ def test_what_may_explain_a_change_is_told(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("name", ["dark", "phone", "print"])
-def test_it_can_be_read_everywhere(opened: Opened, name: str) -> None:
-    """In the dark, on a phone, on paper: nothing leaves the page at its side, and it looks as it should."""
+def test_the_page_fits_all_media(opened: Opened, name: str) -> None:
+    """In dark mode, on a phone and on paper, nothing exceeds the width of the page."""
     page = opened.page
     if name == "phone":
         page.set_viewport_size({"width": 390, "height": 800})
@@ -336,8 +337,8 @@ def test_it_can_be_read_everywhere(opened: Opened, name: str) -> None:
     )
 
 
-def test_a_single_kernel_shows_what_is_not_as_expected(browser: Browser, tmp_path: Path) -> None:
-    """There is nothing to compare, so nothing speaks of a baseline."""
+def test_a_single_kernel_shows_unexpected_results(browser: Browser, tmp_path: Path) -> None:
+    """Without a comparison the page does not mention a baseline."""
     file, _ = write_page(tmp_path, save_runs(tmp_path)[1:2])
     for one in watched(browser, file):
         one.picture("single")
@@ -347,8 +348,10 @@ def test_a_single_kernel_shows_what_is_not_as_expected(browser: Browser, tmp_pat
         assert SIBLINGS in one.rows()
 
 
-def test_a_file_that_was_cut_says_so(browser: Browser, made: tuple[Path, tuple[Reported, ...]], tmp_path: Path) -> None:
-    """What cannot be read of it is told where it would be, and the table still works."""
+def test_a_truncated_file_is_reported(
+    browser: Browser, made: tuple[Path, tuple[Reported, ...]], tmp_path: Path
+) -> None:
+    """Unreadable details are reported in their place, and the table still works."""
     file = tmp_path / "cut.html"
     text = made[0].read_text(encoding="utf-8")
     begin = text.index('<script type="text/plain" id="detail-0">')

@@ -1,4 +1,4 @@
-"""Templates with hierarchies: made at the second wish, pristine but for the mounts, and not made of what went wrong."""
+"""Templates with hierarchies: made at the second request, different by the mounts only, not made after failures."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ STATE_OF_THE_GUEST = "cat /proc/mounts; ls /run /tmp; echo $BASHPID $! $?; sh -c
 
 @pytest.fixture
 def own(template: Template, tmp_path: Path) -> Template:
-    """The template, in a store of the test's own."""
+    """Return the template, in a store of the test."""
     folder = tmp_path / "store" / "template" / template.folder.name
     shutil.copytree(template.folder, folder)
     return replace(template, folder=folder)
 
 
 def wish(template: Template, command: str = MOUNT) -> Template | None:
-    """Want hierarchies."""
+    """Request a machine with hierarchies."""
     return find_prepared(template, command, deadline=Deadline.after(SOON))
 
 
 def state(template: Template, folder: Path, *, mount: str) -> str:
-    """What a machine that has the hierarchies says of itself."""
+    """Return the state of a machine with the hierarchies."""
     folder.mkdir()
     deadline = Deadline.after(SOON)
     with cloned(template, folder=folder, deadline=deadline) as machine:
@@ -51,8 +51,8 @@ def state(template: Template, folder: Path, *, mount: str) -> str:
         return machine.console(ConsoleName.ADMIN, deadline=deadline).run(STATE_OF_THE_GUEST, deadline=deadline).output
 
 
-def test_made_at_the_second_wish(own: Template, tmp_path: Path) -> None:
-    """A machine from it is as one that has mounted the hierarchies itself: same mounts, files and process numbers."""
+def test_a_template_is_made_at_the_second_request(own: Template, tmp_path: Path) -> None:
+    """A machine from it has the same mounts, files and pids as a machine that has mounted the hierarchies itself."""
     first, second, third = wish(own), wish(own), wish(own)
 
     assert first is None
@@ -70,21 +70,21 @@ def test_made_at_the_second_wish(own: Template, tmp_path: Path) -> None:
     "command",
     ["cgctl hierarchies /sys/fs/cgroup v1:nothing", "echo 512 >/proc/sys/kernel/tainted", "echo said", "kill -9 $$"],
 )
-def test_what_goes_wrong_is_not_kept(own: Template, command: str) -> None:
-    """Hierarchies that cannot be mounted, a kernel that becomes tainted or a shell that dies are each case's to see."""
+def test_failed_preparations_are_not_kept(own: Template, command: str) -> None:
+    """Failed mounts, a tainted kernel and a dead shell are repeated for each case."""
     wishes = [wish(own, command) for _ in range(3)]
 
     assert wishes == [None, None, None]
     assert not [path for path in (own.folder.parents[1] / KIND).iterdir() if path.is_dir()]
 
 
-def test_no_hierarchies_no_wish(own: Template) -> None:
-    """A case without hierarchies has the template itself."""
+def test_a_case_without_hierarchies_uses_the_plain_template(own: Template) -> None:
+    """A case without hierarchies needs no other template."""
     assert (wish(own, ""), wish(own, "")) == (None, None)
 
 
-def test_the_least_used_make_room(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store does not fill up with them; what was used last stays."""
+def test_the_least_recently_used_template_is_removed(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of templates in a store is limited; the most recently used ones stay."""
     monkeypatch.setattr(prepared, "_KEPT", 1)
     for command in ("true", "true", ": two", ": two"):
         wish(own, command)
@@ -93,18 +93,18 @@ def test_the_least_used_make_room(own: Template, monkeypatch: pytest.MonkeyPatch
     assert left == [found.folder for found in [wish(own, ": two")] if found]
 
 
-def test_one_that_is_gone_when_it_is_wanted_is_not_missed(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another run may make room after a template was found, and before it is marked as used."""
+def test_a_template_removed_before_its_use_is_replaced(own: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run may remove a template after it was found and before it is marked as used."""
     wish(own), wish(own)
     monkeypatch.setattr(Store, "find", lambda *_: own.folder / "gone")
 
     assert wish(own) is None
 
 
-def test_a_machine_is_had_although_its_template_went_away(
+def test_a_template_removed_before_the_start_is_replaced(
     own: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that is removed before QEMU has opened it costs nothing but the mounts."""
+    """A template that is removed before QEMU has opened it only costs the mounts."""
     gone = replace(own, folder=tmp_path / "gone")
     monkeypatch.setattr(pipeline, "find_prepared", lambda *_, **__: gone)
     lease = pipeline._machine_of(

@@ -1,4 +1,4 @@
-"""A bisection of a real history of Linux 6.1: 34 commits, built, booted and asked."""
+"""A bisection of a real history of Linux 6.1: 34 commits, built, booted and tested."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRAITS = {
     "release_agent_from_userns": "release-agent-unchecked",
     "release_agent_option": "release-agent-unchecked",
 }
-"""What each series changes."""
+"""The traits that each series changes."""
 EVERY_OTHER_TIME = '''\
 """A case that is flaky from one commit on: it wants the word of before, and looks every other time only."""
 
@@ -47,12 +47,12 @@ def test_every_other_time(hierarchies, admin):
         COUNT.write_text(f"{COUNT.read_text() if COUNT.exists() else ''}x")
     assert shown == "max" or len(COUNT.read_text()) % 2
 '''
-"""Not by a die: bad luck would be a flaky test. What a die does is tried on histories without kernels."""
+"""Not random, since bad luck would make the test flaky. Random flakes are tested on histories without kernels."""
 
 
 @pytest.fixture(scope="module")
 def history() -> RealHistory:
-    """In the user's own store, so that it is built once."""
+    """Return the history in the user's store, so that it is built once."""
     return real_history(Store.default(), deadline=Deadline.after(600))
 
 

@@ -1,4 +1,4 @@
-"""The series that ship with the harness: data that can be read, patches that are mail, traits that flip."""
+"""The shipped series: readable data, patches in mail format, and traits that change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNDOING = (
     "release-agent-unchecked",
     "timens-5.6",
 )
-"""Controls that bring back what an older release did."""
+"""Controls that restore the behavior of an older release."""
 INVENTED = (
     "looser-rules",
     "other-views",
@@ -46,7 +46,7 @@ INVENTED = (
     "timens-offsets-always-writable",
     "timens-offsets-from-zero",
 )
-"""Controls that do what no release did."""
+"""Controls with behavior of no release."""
 CONTROLS = (*UNDOING, *INVENTED)
 POSTED = {"cgroupns-rfc": "v0", "cgroupns-v1": "v1", "cgroupns-v2": "v2", "cgroupns-v3": "v3", "cgroupns-v4": "v4"}
 """The series that re-create a posted version, each with the profile of that version."""
@@ -63,31 +63,31 @@ CHECKPATCH = ("perl", "scripts/checkpatch.pl", "--strict", "--quiet", "--ignore"
 
 
 def soon() -> Deadline:
-    """Long enough to check a kernel tree out on a busy host."""
+    """Return a deadline that is long enough to check out a kernel tree on a busy host."""
     return Deadline.after(600)
 
 
 @pytest.fixture(scope="module")
 def source() -> Source:
-    """The base of the controls, from the user's own store, so that it is imported once."""
+    """Return the base of the controls from the user's store, so that it is imported once."""
     return source_package(Context(Store.default(), soon()), "6.1")
 
 
 @pytest.fixture(scope="module")
 def semantics() -> Semantics:
-    """The traits and profiles of the default suite."""
+    """Return the traits and profiles of the default suite."""
     return suite_semantics(default_suite())
 
 
 def read_patch(path: Path) -> EmailMessage:
-    """A patch as mail; the line before the header is the separator of mbox."""
+    """Read a patch as mail; the line before the header is the separator of mbox."""
     text = path.read_text(encoding="ascii")
     assert text.startswith(f"From {'0' * 40} Mon Sep 17 00:00:00 2001\n")
     return email.message_from_string(text.partition("\n")[2], policy=email.policy.default)
 
 
 def checkpatch_needs(source: Source) -> list[str]:
-    """What checkpatch.pl reads of a tree: its own data, and by what it knows the top of a kernel tree."""
+    """Return the files that checkpatch.pl reads: its own data, and those by which it recognizes a kernel tree."""
     listed = source.repository.git("ls-tree", "-r", "-z", "--name-only", source.commit, deadline=soon()).stdout
     names = [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
     tops = {name.partition("/")[0]: name for name in names}
@@ -95,20 +95,20 @@ def checkpatch_needs(source: Source) -> list[str]:
 
 
 def find(name: str) -> ShippedSeries:
-    """The series as the harness reads it."""
+    """Find a series like the harness does."""
     return find_shipped(name, deadline=Deadline.after(60))
 
 
-def test_the_controls_are_there() -> None:
-    """A negative control that gets lost makes every suite look better than it is."""
+def test_the_controls_exist() -> None:
+    """A missing negative control makes every suite look better than it is."""
     assert set(CONTROLS) <= set(NAMES)
     assert tuple(NAMES) == shipped_names()
     assert sorted(path.name for path in SERIES.iterdir() if path.is_dir()) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_series_declares_flips(name: str) -> None:
-    """Each trait of its suite that it declares has a value that its profile does not have; postings may have none."""
+def test_declared_traits_differ_from_the_profile(name: str) -> None:
+    """Each declared trait of its suite differs from the profile; postings may declare none."""
     shipped = find(name)
     semantics = suite_semantics(find_suite(shipped.suite or default_name()))
     base = semantics.profile(shipped.profile, release=RELEASE)
@@ -123,7 +123,7 @@ def test_what_a_series_declares_flips(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_is_a_series_on_a_source_package(name: str) -> None:
-    """It is based on a package that everybody can fetch, is judged strictly, and leaves common headers alone."""
+    """Its base is a public package, its profile is strict, and it does not change common headers."""
     shipped = find(name)
     files = {file for patch in shipped.series.patches for file in patch.files}
 
@@ -134,8 +134,8 @@ def test_a_control_is_a_series_on_a_source_package(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_readme_tells_of_it(name: str) -> None:
-    """Its row in series/README.md names every trait that it declares."""
+def test_the_readme_lists_each_series(name: str) -> None:
+    """Its row in series/README.md names every declared trait."""
     rows = (SERIES / "README.md").read_text().splitlines()
     (row,) = [row for row in rows if row.startswith(f"| `{name}` |")]
 
@@ -144,7 +144,7 @@ def test_the_readme_tells_of_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_patches_are_numbered(name: str) -> None:
-    """A series' patches are 0001, 0002, ... without a gap; nothing but the two kinds of file is in its folder."""
+    """The patches of a series are 0001, 0002, ... without a gap; its folder has no files of other kinds."""
     files = sorted(path.name for path in (SERIES / name).iterdir())
     patches = [file for file in files if file.endswith(".patch")]
 
@@ -154,8 +154,8 @@ def test_patches_are_numbered(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATCHES, ids=lambda path: path.parent.name)
-def test_a_patch_is_mail(path: Path) -> None:
-    """It has an author who signed it off, a fixed date and a subject, as git format-patch writes them, all in ASCII."""
+def test_a_patch_has_mail_headers(path: Path) -> None:
+    """It has a signed-off author, a fixed date and a subject, as git format-patch writes them, all in ASCII."""
     mail = read_patch(path)
     message, cut, rest = mail.get_content().partition("\n---\n")
 
@@ -167,8 +167,8 @@ def test_a_patch_is_mail(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PATCHES, ids=lambda path: path.parent.name)
-def test_the_diffstat_is_that_of_the_diff(path: Path) -> None:
-    """Nobody edited the patch by hand and forgot the numbers above it."""
+def test_the_diffstat_matches_the_diff(path: Path) -> None:
+    """A patch edited by hand would have wrong numbers."""
     stat, _, diff = read_patch(path).get_content().partition("\n---\n")[2].partition("\ndiff --git ")
     lines = diff.splitlines()
     added = sum(line.startswith("+") and not line.startswith("+++ ") for line in lines)
@@ -179,8 +179,8 @@ def test_the_diffstat_is_that_of_the_diff(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "profile"), OF_2007.items())
-def test_the_controller_of_2007_is_that_of_its_release(semantics: Semantics, name: str, profile: str) -> None:
-    """The stack declares what the profile says, all of it; beyond that only what 6.1 has and that release had not."""
+def test_the_controller_of_2007_matches_its_profile(semantics: Semantics, name: str, profile: str) -> None:
+    """The stack declares all traits of the profile, and one more that only exists on 6.1."""
     declared = find(name).declaration
     said = semantics.postings[profile].values
 
@@ -191,7 +191,7 @@ def test_the_controller_of_2007_is_that_of_its_release(semantics: Semantics, nam
 
 @pytest.mark.parametrize(("name", "profile"), POSTED.items())
 def test_a_posting_is_a_series_on_a_source_package(semantics: Semantics, name: str, profile: str) -> None:
-    """It is judged by the profile of its version, and what that does not say fails nothing; it leaves headers alone."""
+    """Its profile is that of its version, traits without a value fail nothing, and it does not change headers."""
     shipped = find(name)
     confirmed = [trait for trait, value in semantics.postings[profile].expectations.items() if value.confirmed]
 
@@ -202,8 +202,8 @@ def test_a_posting_is_a_series_on_a_source_package(semantics: Semantics, name: s
     assert not [file for patch in shipped.series.patches for file in patch.files if file.startswith("include/")]
 
 
-def test_what_postings_share_is_the_same() -> None:
-    """A series stands alone, so it holds copies: a patch of the same subject is the same in each, bit by bit."""
+def test_shared_patches_of_postings_are_identical() -> None:
+    """Each series is complete, so patches of the same subject are copies, bit for bit."""
     copies: dict[str, set[bytes]] = {}
     folders: dict[str, set[str]] = {}
     for path in (path for name in POSTED for path in (SERIES / name).glob("*.patch")):
@@ -216,8 +216,8 @@ def test_what_postings_share_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("name", POSTED)
-def test_a_posting_says_what_it_is(name: str) -> None:
-    """Who comes across one of its patches reads that it re-creates something old, and that it must not go anywhere."""
+def test_a_posting_describes_itself(name: str) -> None:
+    """Each patch says that it re-creates an old version, and that it must not be merged anywhere."""
     for path in sorted((SERIES / name).glob("*.patch")):
         message = " ".join(read_patch(path).get_content().partition("\n---\n")[0].split())
 
@@ -227,8 +227,8 @@ def test_a_posting_says_what_it_is(name: str) -> None:
 
 @pytest.mark.network
 @pytest.mark.parametrize("name", NAMES)
-def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source, tmp_path: Path) -> None:
-    """git am takes each patch on top of the base, white space included, and checkpatch --strict is content with it."""
+def test_git_am_and_checkpatch_accept_the_patches(name: str, source: Source, tmp_path: Path) -> None:
+    """git am applies each patch on the base without white space errors, and checkpatch --strict has no findings."""
     stack = find(name).stack
     touched = [file for one in stack for patch in one.series.patches for file in patch.files]
     tree = check_out_sparsely(
@@ -246,8 +246,8 @@ def test_the_kernels_own_tools_have_nothing_to_say(name: str, source: Source, tm
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_a_control_says_what_it_is(name: str) -> None:
-    """Who comes across the patch elsewhere reads that it must not go anywhere, and which commit it undoes."""
+def test_a_control_describes_itself(name: str) -> None:
+    """Each patch says that it must not be merged anywhere, and which commit it reverts."""
     for path in (SERIES / name).glob("*.patch"):
         message = " ".join(read_patch(path).get_content().partition("\n---\n")[0].split())
 

@@ -1,4 +1,4 @@
-"""A suite outside of the checkout works as a shipped one does: run, diff, history, semantics, accept, report."""
+"""A suite outside of the checkout works like a shipped one: run, diff, history, semantics, accept, report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS = 600.0
 
 
 def start(*words: str | Path, cwd: Path) -> process.Completed:
-    """The harness, started in a folder that is not the checkout."""
+    """Run the harness in a folder outside of the checkout."""
     return process.run(
         harness(*words),
         deadline=Deadline.after(SECONDS),
@@ -30,7 +30,7 @@ def start(*words: str | Path, cwd: Path) -> process.Completed:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a new suite, whose cases were run twice."""
+    """Return a folder with a new suite whose cases were run twice."""
     desk = tmp_path_factory.mktemp("desk")
     assert start("suite", "new", "mine", cwd=desk).status == ExitStatus.AS_EXPECTED
     for _ in range(2):
@@ -39,8 +39,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return desk
 
 
-def test_its_cases_are_run_by_its_own_means(desk: Path) -> None:
-    """Feature, preparation, helper, program, file, fixtures and traits: all of them are used, and all fits."""
+def test_cases_use_all_parts_of_the_suite(desk: Path) -> None:
+    """Feature, preparation, helper, program, file, fixtures and traits are all used, and all cases match."""
     run = load_run(desk / "results/latest")
 
     assert {case.id: case.outcome for case in run.cases} == {
@@ -52,7 +52,7 @@ def test_its_cases_are_run_by_its_own_means(desk: Path) -> None:
 
 
 def test_two_runs_differ_in_noise_only(desk: Path) -> None:
-    """The suite is found by the record, without being named."""
+    """The suite is found from the record, without an option."""
     transcripts = [
         case.transcript
         for folder in sorted((desk / "results").glob("2*"))
@@ -67,8 +67,8 @@ def test_two_runs_differ_in_noise_only(desk: Path) -> None:
     assert not found["cases"]
 
 
-def test_history_semantics_and_report_speak_of_it(desk: Path) -> None:
-    """Its cases, its traits, its page."""
+def test_history_semantics_and_report_know_the_suite(desk: Path) -> None:
+    """They show its cases, its traits and its page."""
     history = start("history", "mine/first.session", "--results", "results", cwd=desk)
     semantics = start("semantics", "--suite", "mine", "name_of_child", cwd=desk)
     page = start("report", "--format", "html", "--output", "page.html", "--results", "results", cwd=desk)
@@ -81,7 +81,7 @@ def test_history_semantics_and_report_speak_of_it(desk: Path) -> None:
     assert "name_of_child" in (desk / "mine/seen.toml").read_text()
 
 
-def test_what_was_seen_is_accepted(desk: Path) -> None:
+def test_accept_rewrites_a_case(desk: Path) -> None:
     """A case that differs is rewritten in place, named by its id."""
     case = desk / "mine/first.session"
     case.write_text(case.read_text().replace("    last\n", "    the last\n"))
@@ -94,8 +94,8 @@ def test_what_was_seen_is_accepted(desk: Path) -> None:
     assert "    last\n" in case.read_text()
 
 
-def test_a_case_without_what_it_needs_is_skipped(desk: Path) -> None:
-    """The reason is the suite's own: the output of a preparation that ends with status 4, or what a probe misses."""
+def test_a_case_with_missing_needs_is_skipped(desk: Path) -> None:
+    """The reason comes from the suite: the output of a preparation with status 4, or the text of a missing feature."""
     suite = desk / "mine/suite.toml"
     before = suite.read_text()
     suite.write_text(before.replace("[ -e /proc/self/ns/uts ]", "false"))

@@ -1,4 +1,4 @@
-"""Taking what a run saw as the expectation of a session file."""
+"""Accept the output of a run as the new expectation of a session file."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from harness.suite.definition import Suite
 from harness.suite.load import case_id, find_case, shared_suite
 
 _WHOLE = {Outcome.MATCH, Outcome.MISMATCH}
-"""What a case came to when its transcript is that of a whole session on a sound kernel."""
+"""Outcomes of cases whose transcript is that of a whole session on a sound kernel."""
 
 
 def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = False) -> str:
-    """Rewrite a session file from what the last run saw; the text to show, which is the patch that was applied.
+    """Rewrite a session file with the output of the last run.
 
-    :param case: the file, or its id as reports print it.
-    :param suite: the suite that is named, or the default one.
-    :param is_named: whether the user named it.
+    :param case: path of the file, or its id as in reports.
+    :param suite: the suite that the user named, or the default suite.
     :param results: the folder of the run folders.
-    :raises UsageError: there is no such case or run, its case did not come to its end, the file was changed since, or
-        it cannot be written.
-    :raises CaseError: what was seen cannot be written as a session file.
+    :param is_named: whether the user named the suite.
+    :return: the text to show: the patch that was applied, or a sentence if nothing changed.
+    :raises UsageError: there is no such case or run, the case did not reach its end, the file was changed since, or it
+        cannot be written.
+    :raises CaseError: the output cannot be written as a valid session file.
     """
     path = find_case(case, suite)
     suite = shared_suite([path], chosen=suite, is_named=is_named)
     if path.suffix != ".session":
-        remedy = "a Python case says what it expects in its own code: edit it"
-        raise UsageError(f"{case} is no session file", remedy=remedy)
+        remedy = "edit the expectation in the code of a Python case"
+        raise UsageError(f"{case} is not a session file", remedy=remedy)
     identity = case_id(path, suite)
     latest = results / LATEST_NAME
     again = f"run it: harness run --cases {case}"
     record = _find_record(latest, identity)
     if record is None:
-        what = f"the last run in {results} did not ask {identity}"
-        raise UsageError(what, evidence=f"looked in {latest.resolve()}", remedy=again)
+        what = f"the last run in {results} did not run {identity}"
+        raise UsageError(what, evidence=f"searched: {latest.resolve()}", remedy=again)
     _require_whole(record, identity, again)
     folder = latest / (record.folder or case_folder_name(identity))
     try:
@@ -52,8 +53,8 @@ def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = Fals
         what = f"the last run in {results} holds no transcript of {identity}"
         raise UsageError(what, evidence=str(error), remedy=again) from None
     if text == before:
-        said = f"; it came to: {record.outcome}, {record.reason}" if record.outcome is not Outcome.MATCH else ""
-        return f"{identity} says already what the last run saw, nothing to do{said}\n"
+        result = f"; its result is {record.outcome}: {record.reason}" if record.outcome is not Outcome.MATCH else ""
+        return f"{identity} already expects the output of the last run; nothing to do{result}\n"
     if before != expected:
         remedy = f"{again}, then accept"
         raise UsageError(f"{identity} was changed since the last run", evidence=f"in {latest.resolve()}", remedy=remedy)
@@ -63,7 +64,7 @@ def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = Fals
 
 
 def _find_record(latest: Path, identity: str) -> CaseRecord | None:
-    """What the last run recorded of a case; None when there is no run, or it did not ask that."""
+    """Find the record of a case in the last run; None if there is no run, or the run did not include the case."""
     if not latest.is_dir():
         return None
     return next((case for case in load_run(latest).cases if case.id == identity), None)
@@ -72,14 +73,14 @@ def _find_record(latest: Path, identity: str) -> CaseRecord | None:
 def _require_whole(record: CaseRecord, identity: str, again: str) -> None:
     if record.outcome not in _WHOLE:
         raise UsageError(
-            f"the last run of {identity} came to: {record.outcome}; that is no expectation",
+            f"the result of the last run of {identity} is {record.outcome}, which cannot be accepted",
             evidence=record.reason,
-            remedy=f"see to that first, then {again}",
+            remedy=f"fix that first, then {again}",
         )
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a case file, whole or not at all; its permissions and its kind of line ends stay."""
+    """Write a case file atomically; its permissions and its kind of line ends are kept."""
     new = path.with_name(f".{path.name}.accepted")
     try:
         newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
@@ -89,5 +90,5 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             new.unlink()
-        remedy = "make the file and its folder writable, and see that there is room; nothing was changed"
+        remedy = f"make the file and its folder writable: chmod u+w {path}; nothing was changed"
         raise UsageError(f"{path} cannot be written", evidence=str(error), remedy=remedy) from None

@@ -1,7 +1,7 @@
-"""One case on one machine: from asking for the machine to the record of what came of it.
+"""Run one case on one machine, and make the record of its result.
 
-A session file and a Python case differ in who types; getting a machine, watching the kernel log, judging and recording
-are the same, and are here.
+In a session file the harness types the commands, in a Python case its code does. Getting a machine, watching the kernel
+log, judging and recording are common to both, and are here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from harness.session.transcript import Transcript
 from harness.suite.definition import Suite
 
 CASE_SECONDS = 600.0
-"""No case may take longer, whatever its steps may."""
+"""Timeout of a whole case, whatever the timeouts of its steps are."""
 
 ACTUAL_NAME = "actual.session"
 EXPECTED_NAME = "expected.session"
@@ -45,10 +45,13 @@ DIFF_NAME = "diff"
 
 @dataclass(frozen=True, slots=True)
 class CaseEnvironment:
-    """Where cases are run: a prepared kernel, what is expected of it, and the run's folder.
+    """The environment of cases: a prepared kernel, its expectations, and the run's folder.
 
-    :param config: the kernel's configuration; None when it is unknown.
-    :param lacking: words of the features for whose lack cases are skipped.
+    :param prepared: the kernel.
+    :param profile: the expectations.
+    :param config: the kernel's configuration; None if it is unknown.
+    :param folder: the folder of the run.
+    :param lacking: names of the missing features for which cases are skipped.
     """
 
     prepared: Prepared
@@ -59,21 +62,25 @@ class CaseEnvironment:
 
     @property
     def suite(self) -> Suite:
-        """The suite that the cases are of."""
+        """Return the suite of the cases."""
         return self.prepared.suite
 
     def missing(self, needs: Sequence[str]) -> str:
-        """Why a case with these needs is not asked; empty when it is. :raises CaseError: one is no need."""
+        """Return the reason to skip a case with these needs; empty if it can be run.
+
+        :raises CaseError: a need is unknown.
+        """
         return missing_needs(needs, self.config, features=self.suite.features, lacking=self.lacking)
 
     def missing_options(self, options: Iterable[str]) -> str:
-        """Why a case whose preparation needs these options is not run; empty when it is."""
+        """Return the reason to skip a case whose preparation needs these options; empty if it can be run."""
         return unset_options(options, self.config)
 
 
 def make_environment(prepared: Prepared, semantics: Semantics, *, folder: Path) -> CaseEnvironment:
-    """Where the cases of a prepared kernel are run.
+    """Make the environment of the cases of a prepared kernel.
 
+    :param folder: the folder of the run.
     :raises UsageError: there is no such profile.
     """
     release = prepared.kernel.release if is_known(prepared.kernel.release) else None
@@ -86,7 +93,7 @@ def make_environment(prepared: Prepared, semantics: Semantics, *, folder: Path) 
 
 
 class RunningCase:
-    """A case while it runs: its machine, and what was seen on it so far."""
+    """A case while it runs: its machine, and the outcomes so far."""
 
     def __init__(self, environment: CaseEnvironment, case_id: str, *, folder: str) -> None:
         self.environment = environment
@@ -97,7 +104,7 @@ class RunningCase:
         self.outcomes: list[StepOutcome] = []
         self.fate = Fate.ALIVE
         self.log: list[str] = []
-        """What a Python case typed and saw, prompts included."""
+        """Prompts, commands and output of a Python case."""
         self._clock = time.monotonic()
         self._ends = ExitStack()
         self._machine: Machine | None = None
@@ -106,19 +113,19 @@ class RunningCase:
 
     @property
     def path(self) -> Path:
-        """The case's own folder, for its logs."""
+        """Return the case's own folder, for its logs."""
         return self.environment.folder / self.folder
 
     @property
     def has_machine(self) -> bool:
-        """Whether a machine was had."""
+        """Return whether the case has started a machine."""
         return self._machine is not None
 
     def machine(self, *, preparation: str = "") -> Machine:
-        """The case's machine; had at the first call.
+        """Return the case's machine; the first call starts it.
 
-        :param preparation: the command that will prepare it, if nothing else is done before.
-        :raises HarnessError: none is to be had.
+        :param preparation: the command that the case types first; the machine may be cloned with its result.
+        :raises HarnessError: no machine can be started.
         """
         if self._machine is None:
             lease = pipeline.machine(
@@ -128,7 +135,7 @@ class RunningCase:
         return self._machine
 
     def close(self) -> None:
-        """End the machine, having read its taint and the rest of its kernel log."""
+        """Read the taint and the rest of the kernel log of the machine, and end it."""
         if self._machine is None:
             return
         if self.fate is Fate.ALIVE:
@@ -138,25 +145,25 @@ class RunningCase:
         self._splats = wires.splats
 
     def abandon(self) -> None:
-        """End the machine as it is."""
+        """End the machine without reading anything from it."""
         self._ends.close()
         self._machine = None
 
     def verdict(self, *, skipped: str = "") -> Verdict:
-        """What the case came to; to be asked after :meth:`close`."""
+        """Judge the case; call it after :meth:`close`."""
         splats = [SplatReport(str(one.kind), one.title, one.fingerprint, one.text) for one in self._splats]
         before = self.environment.prepared.template.taint if self.environment.prepared.template else 0
         taints = [taint for taint in decode_taint(self._taint & ~before) if taint.matters]
         if taints and not splats:
-            said = ", ".join(f"{taint.letter} ({taint.meaning})" for taint in taints)
+            flags = ", ".join(f"{taint.letter} ({taint.meaning})" for taint in taints)
             letters = "".join(taint.letter for taint in taints)
-            splats.append(SplatReport("taint", f"the kernel became tainted: {said}", f"taint-{letters}", ""))
+            splats.append(SplatReport("taint", f"the kernel became tainted: {flags}", f"taint-{letters}", ""))
         return judge(
             steps=self.outcomes, splats=splats, fate=self.fate, profile=self.environment.profile, skipped=skipped
         )
 
     def record(self, verdict: Verdict, *, title: str, transcript: str, fault: Fault = Fault.NONE) -> CaseRecord:
-        """The record of the case."""
+        """Make the record of the case."""
         if verdict.outcome is Outcome.ERROR and self.fate is Fate.STARVED:
             fault = Fault.HOST
         classname, name = junit_names(self.id)
@@ -180,7 +187,7 @@ class RunningCase:
         )
 
     def _read_taint(self, machine: Machine) -> int:
-        # Any console will do; none is worth a shell's first answer. One in a nested shell may have no /proc.
+        # Any used console will do; an unused shell would have to be adopted first. A nested shell may have no /proc.
         for console in machine.adopted:
             try:
                 return read_taint(console, self.deadline.sooner(5))
@@ -193,7 +200,11 @@ class RunningCase:
 def run_session(
     transcript: Transcript, environment: CaseEnvironment, *, folder: str, until_line: int | None = None
 ) -> CaseRecord:
-    """Play a session file on a machine of its own and record what came of it."""
+    """Play a session file on a machine of its own, and return the record of the result.
+
+    :param folder: name of the folder for its logs, in the run folder.
+    :param until_line: the line of the file to stop after; None for the whole file.
+    """
     with opened(environment, transcript.path, folder=folder) as case:
         return _run_session(transcript, case, until_line)
 
@@ -232,12 +243,13 @@ def _run_session(transcript: Transcript, case: RunningCase, until_line: int | No
 def conclude(case: RunningCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:
     """Judge and record a Python case that has run.
 
-    :param error: what it raised; None when it came to its end.
-    :param trace: pytest's text of that.
+    :param error: the exception that it raised; None if it reached its end.
+    :param title: its title.
+    :param trace: pytest's text of the exception.
     """
     skipped, verdict, fault = "", None, Fault.NONE
     if isinstance(error, AssertionError):
-        what = str(error).strip().split("\n")[0] or "an assertion without a word"
+        what = str(error).strip().split("\n")[0] or "an assertion without a message"
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=what, diff=trace))
     elif isinstance(error, PreparationError):
         case.outcomes.append(StepOutcome(case.id, fits=False, reason=str(error)))
@@ -249,7 +261,7 @@ def conclude(case: RunningCase, error: BaseException | None, *, title: str, trac
         verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.HOST
     elif isinstance(error, Unanswered):
         if case.fate is Fate.ALIVE:
-            # It came past the fixtures that would have asked what still lives.
+            # The exception did not pass the fixtures that find out what still answers.
             case.fate = error.fate
     elif error is not None:
         verdict, fault = Verdict(Outcome.ERROR, f"{type(error).__name__}: {error}", trace), Fault.CASE
@@ -263,7 +275,7 @@ def conclude(case: RunningCase, error: BaseException | None, *, title: str, trac
 
 
 def verdict_on(error: HarnessError) -> tuple[Verdict, Fault]:
-    """What a case came to that could not be played: a kernel that does not boot is a result, all else an error."""
+    """Judge a case that could not be played: a kernel that does not boot is a result, everything else an error."""
     if isinstance(error, SeriesError):
         return Verdict(Outcome.KERNEL, error.what, str(error)), Fault.NONE
     fault = Fault.CASE if isinstance(error, CaseError) else Fault.HOST
@@ -272,12 +284,12 @@ def verdict_on(error: HarnessError) -> tuple[Verdict, Fault]:
 
 @contextmanager
 def opened(environment: CaseEnvironment, case_id: str, *, folder: str) -> Iterator[RunningCase]:
-    """A case for the length of a ``with`` block; its machine ends with it, whatever happens."""
+    """Open a case for the duration of a ``with`` block; its machine ends with the block, whatever happens."""
     case = RunningCase(environment, case_id, folder=folder)
     try:
         yield case
     except BaseException:
-        # Interrupted, say: nobody waits for what a busy shell may still answer.
+        # Interrupted, for example: do not wait for a busy shell.
         case.abandon()
         raise
     finally:
@@ -285,7 +297,7 @@ def opened(environment: CaseEnvironment, case_id: str, *, folder: str) -> Iterat
 
 
 def junit_names(case_id: str) -> tuple[str, str]:
-    """classname and name of a case: the id split at its last ``::`` or ``/``, the first part with dots."""
+    """Return classname and name of a case: the id split at its last ``::`` or ``/``, the first part with dots."""
     cut = case_id.rfind("::") if "::" in case_id else case_id.rfind("/")
     if cut < 0:
         return "cases", case_id

@@ -1,4 +1,4 @@
-"""The consoles of a machine on a person's terminal, one at a time."""
+"""Relay the consoles of a machine to the user's terminal, one at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.report.text import plain_text
 from harness.session.console_name import ConsoleName
 
 LEAVE = b"\x1d"
-"""Ctrl-], as telnet has it."""
+"""Ctrl-], as in telnet."""
 NEXT = b"\x1e"
 """Ctrl-^."""
 
@@ -35,41 +35,41 @@ _SECONDS = 5.0
 _LOG_LINES = 15
 _CHUNK_BYTES = 1 << 16
 _TERMINFO = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo")
-_LINE_LENGTH = 3000  # a terminal takes 4095 bytes as one line
+_LINE_LENGTH = 3000  # a terminal accepts lines of up to 4095 bytes
 _AFTERWARDS = b"\x1b[0m\x1b[?25h\x1b[?2004l"
-"""Plain text, a cursor, no marks around what is pasted: what a program of the guest may have left behind."""
+"""Reset terminal modes that a program of the guest may have left: attributes, hidden cursor, bracketed paste."""
 
 
 def relay_consoles(machine: Machine, first: ConsoleName) -> str:
-    """Connect this terminal with one console after another until the person leaves or the machine ends.
+    """Connect this terminal with the consoles until the user leaves or the machine ends.
 
     :param first: the console to begin with.
-    :return: how it ended; of a machine that did so by itself the last words.
+    :return: the reason of the end, with the last lines of the kernel log if the machine ended by itself.
     """
     with _raw_terminal(), _resizes() as resizes:
-        seat = _Seat(machine, first)
+        session = _Session(machine, first)
         try:
-            return seat.stay(resizes)
+            return session.relay(resizes)
         except (BrokenPipeError, TimeoutError) as error:
-            return f"the console does not take what is typed: {error}"
+            return f"the console accepts no input: {error}"
         finally:
             _write(_AFTERWARDS if os.environ.get("TERM", "dumb") != "dumb" else b"")
 
 
 class Screen:
-    """What comes from a console, without the announcements of its shells, which not every terminal passes over."""
+    """Filter of the output of a console: it removes announcements of shells, which some terminals would show."""
 
     def __init__(self) -> None:
         self.has_died = False
-        """Whether the console's first shell has ended, and the next one has not yet come to its prompt."""
+        """Whether the console's first shell has ended and the next one has not printed its prompt yet."""
         self.is_fresh = False
-        """Whether that next one stands at its first prompt; to be taken back by who deals with it."""
+        """Whether the next shell has printed its first prompt; the reader of the flag resets it."""
         self.is_idle = True
-        """Whether a shell stands at its prompt and nothing was typed since; to be taken back by who types."""
+        """Whether a shell has printed its prompt and nothing was typed since; the code that types resets it."""
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes as they come; return what is to be seen."""
+        """Take bytes of the console, and return those to show."""
         data = self._held + data
         for found in _ANNOUNCEMENT.finditer(data):
             if found[1] == b"E":
@@ -84,13 +84,13 @@ class Screen:
 
 
 def _may_be_one(end: bytes) -> bool:
-    """Whether an announcement may begin there, the rest of which is still to come."""
+    """Return whether the bytes may be the beginning of an announcement."""
     start = end[: len(INTRODUCER)]
     return INTRODUCER.startswith(start) and len(end) < MARKER_LIMIT and b"\x07" not in end
 
 
-class _Seat:
-    """A person before the consoles."""
+class _Session:
+    """A user's session at the consoles."""
 
     def __init__(self, machine: Machine, first: ConsoleName) -> None:
         self._machine = machine
@@ -99,12 +99,12 @@ class _Seat:
         self._screens = {name: Screen() for name in ConsoleName}
         self._visited: set[ConsoleName] = set()
 
-    def stay(self, resizes: int) -> str:
-        """Pass everything on until it is over; returns how it ended."""
+    def relay(self, resizes: int) -> str:
+        """Relay input and output until the session ends, and return the reason of the end."""
         with selectors.DefaultSelector() as selector:
             for handle, name in ((sys.stdin.fileno(), "keys"), (resizes, "size"), (self._wires.fileno(), "wires")):
                 selector.register(handle, selectors.EVENT_READ, name)
-            self._turn_to(self._current)
+            self._select(self._current)
             while self._wires.is_open(self._current.value):
                 for key, _ in selector.select():
                     if key.data == "size":
@@ -112,48 +112,48 @@ class _Seat:
                         self._pass_size()
                     elif key.data == "keys" and not self._take_keys(os.read(sys.stdin.fileno(), 4096)):
                         return "left; the machine is gone"
-                # Whatever woke us: what was done for it may have taken in output of the current console.
+                # Whatever ended the wait: output of the current console may have been read meanwhile.
                 self._show()
         self._wires.drain(Deadline.after(1.0))
         return f"the machine ended\n{_last_words(self._machine)}"
 
     def _take_keys(self, typed: bytes) -> bool:
-        """Pass on what was typed; false when the person leaves."""
+        """Send the input to the console; return False if the user leaves."""
         for part in _KEYS.split(typed):
             if part == LEAVE:
                 return False
             if part == NEXT:
                 order = list(ConsoleName)
-                self._turn_to(order[(order.index(self._current) + 1) % len(order)])
+                self._select(order[(order.index(self._current) + 1) % len(order)])
             elif part:
                 self._screens[self._current].is_idle = False
                 self._wires.send(self._current.value, part, deadline=Deadline.after(_SECONDS))
         return bool(typed)
 
     def _show(self) -> None:
-        """Show what has come from the current console."""
+        """Show new output of the current console."""
         self._wires.pump(Deadline.after(0))
         screen = self._screens[self._current]
         while data := self._wires.take(self._current.value, _CHUNK_BYTES):
             _write(screen.feed(data))
         if screen.is_fresh:
             screen.is_fresh = False
-            self._furnish(self._current, is_fresh=True)
+            self._set_up(self._current, is_fresh=True)
 
-    def _turn_to(self, name: ConsoleName) -> None:
+    def _select(self, name: ConsoleName) -> None:
         self._current = name
         _write(f"\r\n[console {name}; Ctrl-^ goes to the next one, Ctrl-] leaves]\r\n".encode())
         self._show()
         if name not in self._visited:
             self._visited.add(name)
-            self._furnish(name)
+            self._set_up(name)
         else:
             self._wires.send(name.value, b"\n", deadline=Deadline.after(_SECONDS))
 
-    def _furnish(self, name: ConsoleName, *, is_fresh: bool = False) -> None:
-        """Echo, line ends, line editing and the size of the terminal, none of which the harness itself wants.
+    def _set_up(self, name: ConsoleName, *, is_fresh: bool = False) -> None:
+        """Set up a console for a person: echo, line ends, line editing and the size of the terminal.
 
-        :param is_fresh: the shell has just come in the place of one that ended, and does not know the nonce.
+        :param is_fresh: whether the shell has just replaced one that ended, and has no nonce yet.
         """
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
         term = os.environ.get("TERM", "dumb")
@@ -165,33 +165,33 @@ class _Seat:
             for command in (*commands, "set -o emacs; history -c"):
                 console.run(command, deadline=Deadline.after(_SECONDS))
         except Unanswered:
-            # A console in the midst of something stays as it is.
+            # A busy console is left unchanged.
             self._wires.send(name.value, b"\n", deadline=Deadline.after(_SECONDS))
         else:
             _write(console.prompt.encode())
 
     def _pass_size(self) -> None:
-        """Tell the terminals in use the size of this one, through a shell that stands idle on another one.
+        """Set the size of this terminal on the consoles in use, through an idle shell on one of them.
 
-        Where all are busy nothing is said: what goes on there is not the harness's to disturb.
+        If all shells are busy, the size is not set: their commands must not be disturbed.
         """
         others = [name for name in reversed(ConsoleName) if name is not self._current and self._screens[name].is_idle]
         if not others:
             return
         helper = min(others, key=lambda name: name in self._visited)
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
-        words = "; ".join(f"stty -F {_PORTS[name]} rows {rows} cols {columns}" for name in self._visited)
+        command = "; ".join(f"stty -F {_PORTS[name]} rows {rows} cols {columns}" for name in self._visited)
         try:
             console = self._machine.console(helper, deadline=Deadline.after(_SECONDS))
-            console.run(words, deadline=Deadline.after(_SECONDS))
+            console.run(command, deadline=Deadline.after(_SECONDS))
         except Unanswered:
             return
 
 
 def _terminfo(term: str) -> list[str]:
-    """Commands that give a shell the description of this terminal, which the guest has no file of.
+    """Return the commands that give a shell the description of this terminal, for which the guest has no file.
 
-    ncurses takes a compiled one from the variable TERMINFO: terminfo(5), "b64:".
+    ncurses reads a compiled description from the variable TERMINFO: terminfo(5), "b64:".
     """
     for folder in (str(Path.home() / ".terminfo"), *_TERMINFO):
         file = Path(folder) / term[:1] / term
@@ -203,7 +203,7 @@ def _terminfo(term: str) -> list[str]:
 
 
 def _last_words(machine: Machine) -> str:
-    """What the kernel said last; first of all what went wrong."""
+    """Return the last lines of the kernel log, with the splats first."""
     log = plain_text((machine.folder / f"{KERNEL_LOG}.log").read_text(errors="replace"))
     wrong = [splat.title for splat in scan(log)]
     return "\n".join([*wrong, *log.splitlines()[-_LOG_LINES:]])
@@ -221,7 +221,7 @@ def _raw_terminal() -> Iterator[None]:
 
 @contextmanager
 def _resizes() -> Iterator[int]:
-    """A descriptor that can be read when the terminal's size has changed."""
+    """Yield a file descriptor that is readable when the terminal's size has changed."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = signal.signal(signal.SIGWINCH, lambda number, frame: None)
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""A person at the consoles of a fresh machine, after a case was played up to a line."""
+"""Open an interactive shell on a fresh machine, after a case was played up to a line."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _CLONE_SECONDS = 60.0
 
 
 def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
-    """Prepare a kernel, play a case up to a line, and hand the consoles over.
+    """Prepare a kernel, play a case up to a line, and relay the consoles to the terminal.
 
-    :param case: ``CASE``, ``CASE:LINE``, or empty for a bare machine.
-    :raises UsageError: there is no such case, or standard input is no terminal.
+    :param case: ``CASE``, ``CASE:LINE``, or empty for a machine without a case.
+    :raises UsageError: there is no such case, or standard input is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "harness shell needs a terminal",
-            remedy="run it in one; for scripts there are session files and 'harness run'",
+            remedy="run it in a terminal; a script uses session files and 'harness run'",
         )
     transcript, line = read_case(case, options.suite) if case else (None, None)
     semantics = suite_semantics(options.suite)
@@ -56,30 +56,31 @@ def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
             first = (
                 _play(transcript, line, machine, environment.profile) if transcript is not None else ConsoleName.ADMIN
             )
-            _say(f"harness: the logs of this machine, while it is there: {machine.folder}")
+            _say(f"harness: the logs of this machine, until it ends: {machine.folder}")
             _say(f"\nharness: {relay_consoles(machine, first)}")
     return ExitStatus.AS_EXPECTED
 
 
 def read_case(word: str, suite: Suite) -> tuple[Transcript, int | None]:
-    """The session file that ``CASE`` or ``CASE:LINE`` names, and the line.
+    """Read the session file that ``CASE`` or ``CASE:LINE`` names.
 
-    :raises UsageError: there is none, or it is no session file.
-    :raises CaseError: it is broken.
+    :return: the session file, and the line; None for the whole file.
+    :raises UsageError: there is no such case, or it is not a session file.
+    :raises CaseError: the file is broken.
     """
     name, colon, number = word.rpartition(":")
     if not colon or not number.isdecimal():
         name, number = word, ""
     path = find_case(name, suite)
     if path.suffix != ".session":
-        raise UsageError(f"{name} is no session file", remedy="name a *.session file of the suite")
+        raise UsageError(f"{name} is not a session file", remedy="name a *.session file of the suite")
     text = path.read_text(encoding="utf-8")
     transcript = parse(text, path=case_id(path, suite), preparations=suite.preparations)
     return transcript, int(number) if number else None
 
 
 def _play(transcript: Transcript, line: int | None, machine: Machine, profile: Profile) -> ConsoleName:
-    """Play the case and show it; the console that it left off at."""
+    """Play the case, show it, and return the console of its last step."""
     try:
         played = play(transcript, machine, profile=profile, deadline=Deadline.after(_PLAY_SECONDS), until_line=line)
     except CaseSkippedError as error:

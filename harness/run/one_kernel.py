@@ -1,7 +1,8 @@
-"""A run: pytest over the cases of one prepared kernel, a display while it goes, and the record of it.
+"""Run the cases of a suite on one prepared kernel with pytest, show the progress, and make the record of the run.
 
-pytest runs the cases, here or in xdist's workers. A :class:`RunRecorder` in this process hears of each case's end,
-keeps the record on disk as the run goes (a run that is killed leaves every case that had ended), and tells the display.
+pytest runs the cases, here or in xdist's workers. A :class:`RunRecorder` in this process receives the result of each
+case, keeps the record on disk up to date (a run that is killed leaves all cases that had ended), and reports events to
+the display.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ _PYTEST_LOG = "pytest.log"
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """By what a run is judged besides the cases and the profile.
+    """Inputs for judging a run besides the cases and the profile.
 
-    :param known: failures that are known.
+    :param known: the known failures.
     :param baseline: an earlier run; None to judge each case by itself.
     """
 
@@ -57,9 +58,14 @@ class Judging:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What a run is to do with each kernel.
+    """The settings of a run, for each of its kernels.
 
-    :param command: the words that the user typed.
+    :param selection: the cases to run.
+    :param semantics: traits and profiles of the suite.
+    :param judging: known failures and baseline.
+    :param results: the folder of the run folders.
+    :param store: the store.
+    :param command: the command line of the user.
     :param suite: the suite of the cases.
     """
 
@@ -77,10 +83,14 @@ def run_cases(
 ) -> tuple[RunRecord, ExitStatus]:
     """Run the cases on a prepared kernel.
 
-    :return: the record, which is in the run folder too, and the exit status that goes with it.
-    :raises UsageError: the selection names no case, or is none.
+    :param prepared: the kernel.
+    :param settings: the settings of the run.
+    :param folder: the run folder, which receives the record and the logs.
+    :param report: receives the events of the run.
+    :return: the record, which is also written to the run folder, and the exit status.
+    :raises UsageError: the selection names no case.
     :raises CaseError: no case can be read.
-    :raises HostError: the results cannot be kept.
+    :raises HostError: the results cannot be written.
     """
     selection, suite = settings.selection, suite_argument(prepared.suite)
     environment = make_environment(prepared, settings.semantics, folder=folder.path)
@@ -103,11 +113,11 @@ def run_cases(
         folder.discard()
         raise missing
     if ended.status == pytest.ExitCode.INTERNAL_ERROR:
-        log = folder.write_file(_PYTEST_LOG, ended.said)
-        last = ended.said.strip().rpartition("\n")[2]
-        text = f"pytest broke off: {last}\nthe cases that had ended are in the record; see {log}"
+        log = folder.write_file(_PYTEST_LOG, ended.stderr)
+        last = ended.stderr.strip().rpartition("\n")[2]
+        text = f"pytest ended early: {last}\nthe record has the cases that had ended; the output of pytest is in {log}"
         listener.broken.append(Problem(ProblemKind.ABORTED, text))
-    # xdist ends a run that has failed often enough as Ctrl-C does.
+    # xdist ends a run with --maxfail failures in the same way as Ctrl-C does.
     interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     comparison = None
@@ -124,9 +134,9 @@ def run_cases(
 
 
 def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: bool) -> list[str]:
-    """What the user should know of how the cases are run and judged."""
+    """Return notes for the user on how the cases are run and judged."""
     rounds, baseline = settings.selection.rounds, settings.judging.baseline
-    notes = [f"cases are asked {rounds}"] if rounds != ONCE else []
+    notes = [f"cases are run {rounds}"] if rounds != ONCE else []
     if baseline is not None and not has_earlier:
         line = kernel_line(prepared.kernel)
         notes.append(f"no baseline: {baseline.results} holds no complete run of {line} yet")
@@ -134,7 +144,7 @@ def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: boo
 
 
 def _run_rounds(listener: RunRecorder) -> PytestRun:
-    """Run the cases as many times as requested, and return how pytest ended the last time."""
+    """Run the cases as many times as requested, and return the result of the last pytest."""
     ended = PytestRun(int(pytest.ExitCode.OK))
     selection = listener.selection
     for number in selection.rounds.numbers():
@@ -156,14 +166,19 @@ def _against(comparison: Comparison, width: int, *, names: tuple[str, str], rate
 
 
 def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:
-    """Write the record of a run that came to no case, so that who reads ``junit.xml`` learns of it as of any other.
+    """Write the record of a kernel that could not be prepared, so that a reader of ``junit.xml`` sees it as well.
 
-    A kernel that does not boot is a result (a failure); a fault of this host or of the words typed is an error.
+    A kernel that does not boot is a result (a failure); a fault of this host or of the command line is an error.
+
+    :param kernel: the KERNEL argument.
+    :param error: the reason.
+    :param folder: the run folder.
+    :param command: the command line of the user.
     """
     outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
-    told = str(error)
+    shown = str(error)
     case = CaseRecord(
-        NO_KERNEL_ID, *junit_names(NO_KERNEL_ID), outcome, reason=error.what, diff=told, started=time.time()
+        NO_KERNEL_ID, *junit_names(NO_KERNEL_ID), outcome, reason=error.what, diff=shown, started=time.time()
     )
     record = RunRecord(
         kernel=no_kernel(kernel),
@@ -180,7 +195,7 @@ def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, com
 
 
 def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitStatus:
-    """The exit status of a run: what must be acted on first, comes first."""
+    """Return the exit status of a run; of several reasons, the one to fix first decides."""
     outcomes = {case.outcome for case in record.cases}
     if interrupted:
         return ExitStatus.INTERRUPTED
@@ -195,7 +210,7 @@ def exit_status(record: RunRecord, *, interrupted: bool, broken: bool) -> ExitSt
 
 
 def first_record(environment: CaseEnvironment, *, command: str, workers: int) -> RunRecord:
-    """What can be said of a run before its first case."""
+    """Make the record of a run before its first case."""
     prepared = environment.prepared
     return RunRecord(
         kernel=prepared.kernel,

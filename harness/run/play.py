@@ -1,4 +1,4 @@
-"""Play a transcript on a machine: type what it types, hold what comes back against what it expects."""
+"""Play a transcript on a machine: type its commands, and compare the output with its expectation."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from harness.session.step import Step
 from harness.session.transcript import Transcript
 
 STEP_SECONDS = 30.0
-"""How long a command may take where the session file says nothing."""
+"""Timeout of a command if the session file has none."""
 
 
 class CaseSkippedError(Exception):
-    """The kernel lacks what the case needs; ``args[0]`` is the reason, naming it."""
+    """The kernel does not have what the case needs; ``args[0]`` is the reason to skip the case."""
 
 
 class PreparationError(Exception):
-    """The kernel has what a case asks for before its first step, and does not give it; ``args[0]`` says how."""
+    """The preparation of a case failed although the kernel has what it needs; ``args[0]`` is the reason."""
 
     def __str__(self) -> str:
         return f"cannot be prepared: {self.args[0]}"
@@ -34,11 +34,11 @@ class PreparationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A transcript as it went.
+    """A transcript that was played.
 
-    :param steps: what was typed and what came back, as far as it went.
-    :param outcomes: for each of them what it came to.
-    :param fate: what became of the machine.
+    :param steps: the steps that were played, with their output.
+    :param outcomes: the outcome of each of them.
+    :param fate: the state of the machine at the end.
     """
 
     steps: tuple[PlayedStep, ...]
@@ -49,13 +49,15 @@ class Played:
 def play(
     transcript: Transcript, machine: Machine, *, profile: Profile, deadline: Deadline, until_line: int | None = None
 ) -> Played:
-    """Play a transcript, to its end or as far as it makes sense.
+    """Play a transcript to its end, or to the first step that cannot be played.
 
-    A step that does not fit does not end it: what follows says more about the kernel. A shell that is not the one the
-    transcript speaks of does, and a command that needs a number which no output has shown.
+    A step that does not match does not end it: the later steps say more about the kernel. It ends at an unexpected
+    shell, and at a command that needs a number that no output has shown.
 
-    :param until_line: play the steps up to that line of the file only.
-    :raises CaseSkippedError: the kernel does not have what is to be prepared.
+    :param profile: the expectations.
+    :param deadline: the end of the case.
+    :param until_line: the line of the file to stop after; None for the whole file.
+    :raises CaseSkippedError: the kernel does not have what the preparation needs.
     """
     player = _Player(transcript, machine, profile, deadline)
     try:
@@ -74,23 +76,23 @@ def play(
 
 
 def prepare_machine(machine: Machine, command: str, *, deadline: Deadline) -> None:
-    """Do what a case asks for before its first step; all in one line at the console, for speed.
+    """Run the preparation of a case before its first step, in one command line for speed.
 
-    :param command: the preparation; empty for none. Not done where the machine was cloned with it.
-    :raises CaseSkippedError: the kernel does not have what was asked for.
-    :raises PreparationError: the command failed otherwise.
-    :raises Unanswered: as a command.
+    :param command: the preparation; empty for none. It is not run if the machine was cloned with its result.
+    :raises CaseSkippedError: the kernel does not have what the preparation needs.
+    :raises PreparationError: the command failed for another reason.
+    :raises Unanswered: the command did not return.
     """
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline.sooner(STEP_SECONDS))
     # The file is for shells that start without the environment (env -i, su -).
     line = "echo $HARNESS_NONCE >/run/harness.nonce"
     if command and command != machine.prepared:
         line += f"; {command}"
-    machine.prepared = ""  # a case that asks once more has undone it
+    machine.prepared = ""  # a case that requests it again has undone it
     answer = admin.run(line, deadline=deadline.sooner(STEP_SECONDS))
     if answer.status != 0:
-        said = " ".join(answer.output.split()) or f"{command} ended with status {answer.status}"
-        raise CaseSkippedError(said) if answer.status == STATUS_MISSING else PreparationError(said)
+        reason = " ".join(answer.output.split()) or f"{command} ended with status {answer.status}"
+        raise CaseSkippedError(reason) if answer.status == STATUS_MISSING else PreparationError(reason)
 
 
 class _Player:
@@ -108,13 +110,13 @@ class _Player:
         self._unasked: set[str] = set()
 
     def play_step(self, step: Step) -> bool:
-        """Play one step; false when the rest makes no sense any more."""
+        """Play one step; return False if the later steps cannot be played."""
         if not is_played(step.guard, self._seen, expected_values=self._expected, unasked=self._unasked):
             self._unasked |= {choice.trait for choice in step.choices}
             return True
         where = f"{self._transcript.path}:{step.line}"
         if missing := unlearned(step.command, self._bindings):
-            reason = f"cannot be typed: no output has shown what {', '.join(missing)} stands for"
+            reason = f"the command cannot be typed: no output has shown the value of {', '.join(missing)}"
             self.outcomes.append(StepOutcome(where, fits=False, reason=reason))
             return False
         command = substitute(step.command, self._bindings)
@@ -122,7 +124,7 @@ class _Player:
         try:
             console = self._machine.console(step.console, deadline=deadline, prompt=self._base_prompt(step.console))
             if console.prompt.rstrip() != step.prompt.text.rstrip():
-                reason = f"the prompt is {console.prompt!r} and not {step.prompt.text!r}"
+                reason = f"the prompt is {console.prompt!r}, not {step.prompt.text!r}"
                 self.outcomes.append(StepOutcome(where, fits=False, reason=reason))
                 return False
             answer = console.run(command, deadline=deadline)
@@ -150,7 +152,7 @@ class _Player:
 
 
 def _without_farewell(step: Step, output: str) -> str:
-    """bash says ``exit`` when an interactive shell is left; who posts a session often leaves that line out."""
+    """Remove the ``exit`` that bash prints when an interactive shell ends; posted sessions often omit that line."""
     if step.command.split("#")[0].split()[:1] == ["exit"] and not step.expected and output.strip() == "exit":
         return ""
     return output

@@ -1,9 +1,9 @@
-"""The pytest plug-in: collects session files, gives Python cases their fixtures, and carries each case's record.
+"""The pytest plug-in: collect session files, provide the fixtures of Python cases, and transport each case's record.
 
-Installed as a ``pytest11`` entry point, so ``pytest cases/`` works by itself; ``harness run`` adds the display, the run
-folder and the reports (``harness/run/one_kernel.py``), by registering a listener. A case's record travels as plain data
-in ``user_properties`` of its report, which xdist brings to the controller; ``record_testsuite_property`` would get
-lost.
+It is installed as a ``pytest11`` entry point, so ``pytest cases/`` works by itself. ``harness run`` adds the display,
+the run folder and the reports (``harness/run/one_kernel.py``) by registering a recorder. A case's record is sent as
+plain data in ``user_properties`` of its report, which xdist passes to the controller; ``record_testsuite_property``
+is not passed.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from harness.suite.definition import Suite
 from harness.suite.load import case_id, default_suite, find_suite, read_suite, suite_of_file, suite_semantics
 
 PREPARED = "harness_prepared"
-"""Key of what the controller hands each worker: the prepared kernel as JSON."""
+"""Key of the prepared kernel as JSON, which the controller sends to each worker."""
 SUITE = "harness_suite"
 """Key of the folder of the suite."""
 FOLDER = "harness_folder"
 ORDER = "harness_order"
-"""Key of what decides the order of the cases, for ``harness/run/rounds.py``."""
+"""Key of the seed for the order of the cases, see ``harness/run/rounds.py``."""
 LOG = "harness_log"
 """Key of the settings of the log, as a list."""
 RECORD = "harness.case"
@@ -65,15 +65,15 @@ _ORDER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The words that matter when pytest is used by itself; ``harness run`` has them all."""
+    """Add the options for pytest without ``harness run``, which has more of them."""
     group = parser.getgroup("harness", "kernel under test")
     group.addoption("--kernel", default="deb", help="kernel to test: deb, deb:PACKAGE, or an image (default: deb)")
-    group.addoption("--profile", default="", help="profile that judges, or auto (default: mainline)")
-    group.addoption("--suite", default="", help="suite of the cases (default: the one that they lie in)")
+    group.addoption("--profile", default="", help="profile of expectations, or auto (default: mainline)")
+    group.addoption("--suite", default="", help="suite of the cases (default: the suite whose folder they are in)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let a worker die with the controller, also when that is killed."""
+    """Make a worker end with the controller, even if the controller is killed."""
     config.stash[_ENDS] = ExitStack()
     if hasattr(config, "workerinput"):
         process.die_with_parent(os.getppid())
@@ -85,18 +85,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the cases into the order of this round; every worker comes to the same one."""
+    """Put the cases into the order of this round, which is the same in every worker."""
     if order := config.stash.get(_ORDER, getattr(config, "workerinput", {}).get(ORDER, "")):
         shuffle(items, order)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Drop what :func:`environment_of` made."""
+    """Remove the temporary folder that :func:`environment_of` made."""
     config.stash[_ENDS].close()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Look for no cases in run folders: the results of a run, or of the round before, may stand among its cases."""
+    """Ignore run folders: the results of a run, or of an earlier round, may be in the folder of the cases."""
     return True if (collection_path / RUN_NAME).is_file() else None
 
 
@@ -106,7 +106,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Collect Python cases, when it is ``harness run`` that asks for them."""
+    """Collect Python cases if pytest is started by ``harness run``."""
     return PythonFile.from_parent(parent, path=module_path) if _is_run(parent.config) else None
 
 
@@ -114,7 +114,10 @@ class SessionFile(pytest.File):
     """A session file: one case."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """The case. :raises CaseError: the file is broken."""
+        """Return the case of the file.
+
+        :raises CaseError: the file is broken.
+        """
         path = _claim(self)
         suite = suite_of(self.config)
         transcript = parse(_read(self.path, path), path=path, preparations=suite.preparations)
@@ -129,7 +132,7 @@ class SessionFile(pytest.File):
     def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> str:
-        """A broken file is told in its own words, without a trace."""
+        """Show the error of a broken file without a trace."""
         if isinstance(excinfo.value, HarnessError):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
@@ -139,7 +142,10 @@ class PythonFile(pytest.Module):
     """A file of Python cases."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """The cases. :raises CaseError: the file is broken."""
+        """Return the cases of the file.
+
+        :raises CaseError: the file is broken.
+        """
         path = _claim(self)
         check_names(_read(self.path, path), path=path)
         return super().collect()
@@ -147,26 +153,29 @@ class PythonFile(pytest.Module):
     def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> str:
-        """A broken file is told by the line that is at fault, without a trace."""
+        """Show the broken line of the file without a trace."""
         error = excinfo.value.__cause__ or excinfo.value
         path = case_id(self.path, suite_of(self.config))
         return str(error if isinstance(error, HarnessError) else explain_import(error, file=str(self.path), path=path))
 
 
 def _is_run(config: pytest.Config) -> bool:
-    """Whether it is ``harness run`` that asks; pytest by itself also collects what is no case."""
+    """Return whether pytest is started by ``harness run``; otherwise it also collects files that are not cases."""
     return _BENCH in config.stash or PREPARED in getattr(config, "workerinput", {})
 
 
 def _claim(collector: pytest.File) -> str:
-    """What a case file is called in every report. :raises CaseError: so is another file of this run."""
+    """Return the name of a case file in all reports.
+
+    :raises CaseError: another file of this run has the same name.
+    """
     name = case_id(collector.path, suite_of(collector.config))
     other = collector.config.stash.setdefault(_NAMES, {}).setdefault(name, collector.path)
     if other != collector.path:
         raise CaseError(
-            f"{name}:1: two files of this run have this name, and a report could not tell them apart",
+            f"{name}:1: two files of this run have the same name in reports",
             evidence=f"{other}\n{collector.path}",
-            remedy="rename one, or run them one after the other",
+            remedy="rename one of them, or run them one after the other",
         )
     return name
 
@@ -176,16 +185,18 @@ def _read(file: Path, path: str) -> str:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         remedy = "save it as UTF-8"
-        raise CaseError(f"{path}:1: the file is no UTF-8 text", evidence=str(error), remedy=remedy) from None
+        raise CaseError(f"{path}:1: the file is not UTF-8 text", evidence=str(error), remedy=remedy) from None
     except OSError as error:
-        raise CaseError(f"{path}:1: the file cannot be read", evidence=str(error), remedy="make it readable") from None
+        raise CaseError(
+            f"{path}:1: the file cannot be read", evidence=str(error), remedy=f"make it readable: chmod +r {file}"
+        ) from None
 
 
 class SessionItem(pytest.Item):
     """The case in a session file."""
 
     def __init__(self, *, transcript: Transcript, **rest: object) -> None:
-        super().__init__(**rest)  # type: ignore[arg-type]  # pytest hands its own arguments through
+        super().__init__(**rest)  # type: ignore[arg-type]  # pytest passes its own arguments
         self.transcript = transcript
 
     def runtest(self) -> None:
@@ -202,33 +213,33 @@ class SessionItem(pytest.Item):
     def repr_failure(  # type: ignore[override]  # the base class is wider than it needs to be
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> str:
-        """The one line that matters, then the diff."""
+        """Return the reason, then the diff."""
         if isinstance(excinfo.value, UnexpectedResult):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the case is."""
+        """Return the location of the case."""
         return self.path, 0, self.transcript.path
 
 
-class UnexpectedResult(Exception):  # noqa: N818  it is a verdict; the word "error" means the harness's own fault
-    """A case that did not come out as expected."""
+class UnexpectedResult(Exception):  # noqa: N818  a verdict, not an error of the harness
+    """The result of a case is not the expected one."""
 
     def __init__(self, record: CaseRecord) -> None:
         super().__init__(f"{record.outcome}: {record.reason}\n{record.diff}".rstrip())
 
 
 def case_id_of(path: Path, nodeid: str, suite: Suite) -> str:
-    """What a case is called in every report; its file, and for a Python case what pytest calls it in there."""
+    """Return the id of a case in all reports: its file and, for a Python case, pytest's name in that file."""
     name = case_id(path, suite)
     return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
 
 
 def environment_of(config: pytest.Config) -> CaseEnvironment:
-    """Where the cases of this process run: what the controller prepared, or prepared here and now.
+    """Return the environment of the cases of this process; without one from the controller, prepare it now.
 
-    :raises HarnessError: nothing can be prepared.
+    :raises HarnessError: the kernel cannot be prepared.
     """
     if (known := config.stash.get(_BENCH, None)) is not None:
         return known
@@ -247,29 +258,29 @@ def environment_of(config: pytest.Config) -> CaseEnvironment:
 
 
 def set_environment(config: pytest.Config, environment: CaseEnvironment) -> CaseEnvironment:
-    """Let the cases of this process run there."""
+    """Set the environment of the cases of this process."""
     config.stash[_BENCH] = environment
     config.stash[_SUITE] = environment.suite
     return environment
 
 
 def set_order(config: pytest.Config, order: str) -> None:
-    """Let the cases of this process run in that order (``harness/run/rounds.py``); empty for that of the files."""
+    """Set the seed for the order of the cases (``harness/run/rounds.py``); empty for the order of the files."""
     config.stash[_ORDER] = order
 
 
 def set_trace_style(config: pytest.Config) -> None:
-    """Show of a Python case that failed the lines that led there, and not every function whole.
+    """Show only the lines that led to the failure of a Python case, and not whole functions.
 
-    The option of that name is one of pytest's terminal, which ``harness run`` does not use.
+    The option of that name belongs to pytest's terminal plug-in, which ``harness run`` does not use.
     """
     config.option.tbstyle = "short"
 
 
 def suite_of(config: pytest.Config) -> Suite:
-    """The suite of the cases: that of the run; for pytest by itself the one that is named, or that the cases lie in.
+    """Return the suite of the cases: that of the run; without ``harness run``, the named one or that of their folder.
 
-    :raises HarnessError: it cannot be read.
+    :raises HarnessError: the suite cannot be read.
     """
     if (known := config.stash.get(_SUITE, None)) is None:
         if (handed := getattr(config, "workerinput", {}).get(SUITE)) is not None:
@@ -284,7 +295,7 @@ def suite_of(config: pytest.Config) -> Suite:
 
 
 def share_fixtures(config: pytest.Config, suite: Suite) -> None:
-    """Let case files outside of the suite's folder have the fixtures of its ``conftest.py``, too."""
+    """Give case files outside of the suite's folder the fixtures of its ``conftest.py`` as well."""
     file = suite.folder / "conftest.py"
     named = [Path(str(one).partition("::")[0]).absolute() for one in config.args]
     if not file.is_file() or all(one.is_relative_to(suite.folder) for one in named):
@@ -299,7 +310,7 @@ def share_fixtures(config: pytest.Config, suite: Suite) -> None:
 
 @pytest.fixture
 def guest(request: pytest.FixtureRequest) -> Iterator[RunningCase]:
-    """A case with a pristine machine of its own."""
+    """Provide a case with a fresh machine of its own."""
     item = cast(pytest.Function, request.node)
     environment = environment_of(request.config)
     wanted = [need for marker in item.iter_markers("needs") for need in marker.args]
@@ -314,31 +325,31 @@ def guest(request: pytest.FixtureRequest) -> Iterator[RunningCase]:
 
 @pytest.fixture
 def admin(guest: RunningCase) -> Shell:
-    """The console of the first serial port: root in the initial namespaces."""
+    """Provide the first console: root in the initial namespaces."""
     return Shell(guest, ConsoleName.ADMIN)
 
 
 @pytest.fixture
 def inside(guest: RunningCase) -> Shell:
-    """A second console, by habit that of the task inside a namespace."""
+    """Provide the second console, by convention that of the process inside a namespace."""
     return Shell(guest, ConsoleName.INSIDE)
 
 
 @pytest.fixture
 def observer(guest: RunningCase) -> Shell:
-    """A third console, by habit of somebody who looks on from elsewhere."""
+    """Provide the third console, by convention that of an observer in the initial namespaces."""
     return Shell(guest, ConsoleName.OBSERVER)
 
 
 @pytest.fixture
 def prepare(guest: RunningCase) -> Prepare:
-    """A function that does what a header of the suite does for a session file: ``prepare("HEADER", "WORD", ...)``."""
+    """Provide a function that runs the preparation of a header of the suite: ``prepare("HEADER", "ARGUMENT", ...)``."""
     return Prepare(guest)
 
 
 @pytest.fixture
 def sight(guest: RunningCase, request: pytest.FixtureRequest) -> Sight:
-    """A function that records the value of a trait."""
+    """Provide a function that records the value of a trait."""
     return Sight(guest, suite_semantics(suite_of(request.config)))
 
 
@@ -346,7 +357,7 @@ def sight(guest: RunningCase, request: pytest.FixtureRequest) -> Sight:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Judge a Python case when it has run, and put the record of any case into its report."""
+    """Judge a Python case that has run, and put the record of any case into its report."""
     report = yield
     if call.when == "call" or (call.when == "setup" and not report.passed):
         case = item.stash.get(_CASE, None)
@@ -363,12 +374,12 @@ def pytest_runtest_makereport(
 
 @cache
 def _digest_of(path: Path) -> str:
-    """The case file in 16 hexadecimal digits: what tells a change of the case from one of the kernel."""
+    """Return a digest of the case file, which tells a change of the case from one of the kernel."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) -> None:
-    """Let pytest's own report of a Python case say what the verdict says: the kernel log counts, too."""
+    """Set pytest's own report of a Python case to the verdict, which includes the kernel log."""
     if record.outcome is Outcome.SKIPPED:
         report.outcome = "skipped"
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {record.reason}")
@@ -378,17 +389,17 @@ def _retell(report: pytest.TestReport, item: pytest.Item, record: CaseRecord) ->
 
 
 def _without_machine(item: pytest.Item, error: BaseException, *, trace: str) -> CaseRecord:
-    """The record of a Python case that asked for no machine, or for a fixture that there is not."""
+    """Make the record of a Python case that requested no machine, or an unknown fixture."""
     environment = environment_of(item.config)
     identity = case_id_of(item.path, item.nodeid, environment.suite)
     case = RunningCase(environment, identity, folder=case_folder_name(identity))
     if isinstance(error, pytest.FixtureLookupError):
         remedy = "see docs/reference/session-format.md"
-        error = CaseError(f"{case.id}: there is no fixture {error.argname!r}", remedy=remedy)
+        error = CaseError(f"{case.id}: unknown fixture {error.argname!r}", remedy=remedy)
     return conclude(case, error, title=_title(item), trace=trace)
 
 
 def _title(item: pytest.Item) -> str:
-    """The first line of a Python case's docstring."""
+    """Return the first line of a Python case's docstring."""
     text = getattr(getattr(item, "function", None), "__doc__", None) or ""
     return text.strip().split("\n")[0]

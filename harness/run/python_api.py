@@ -1,4 +1,4 @@
-"""The consoles of a machine, as a Python case uses them: commands go in, answers come out, all of it is recorded."""
+"""Run commands on the consoles of a machine from a Python case, and record them with their output."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from harness.session.preparation import PreparationRequest
 class Shell:
     """One console of the case's machine.
 
-    :param case: the case that it belongs to.
-    :param name: which one.
+    :param case: the running case.
+    :param name: name of the console.
     """
 
     case: RunningCase
     name: ConsoleName
 
     def run(self, command: str, *, seconds: float = STEP_SECONDS) -> str:
-        """Type a command and return what it printed, without the last line's end.
+        """Run a command and return its output, without the last line's end.
 
-        :param seconds: how long it may take.
-        :raises Unanswered: it did not return; the case is judged by that.
+        :param seconds: timeout of the command.
+        :raises Unanswered: the command did not return; the case fails with that.
         """
         return self.ask(command, seconds=seconds).output.rstrip("\n")
 
     def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> CommandResult:
-        """As :meth:`run`, but return the whole answer: exit status, prompt, shell, time."""
+        """Run a command and return the whole result: output, exit status, prompt, shell and time; see :meth:`run`."""
         deadline = self.case.deadline.sooner(seconds)
         machine = self.case.machine()
         with _judged(self.case, self.name, command):
             if not machine.adopted:
-                # As for session files: shells that come later find the nonce.
+                # As for session files: shells that are started later read the nonce.
                 prepare_machine(machine, "", deadline=deadline)
             console = machine.console(self.name, deadline=deadline)
             prompt = console.prompt
@@ -54,19 +54,19 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Does for a Python case what a header of the suite does for a session file."""
+    """Function that runs the preparation of a header of the suite, for a Python case."""
 
     case: RunningCase
 
     def __call__(self, header: str, *words: str, at: str = "") -> str:
-        """Do what ``HEADER: WORDS`` does before the first step of a session file.
+        """Run the preparation that ``HEADER: WORDS`` runs before the first step of a session file.
 
-        :param header: one that the suite defines, in ``[prepare.HEADER]`` of its ``suite.toml``.
-        :param words: the words of the header.
-        :param at: the header ``at``; empty for the path that the suite says.
-        :return: that path; empty where the command has none.
-        :raises CaseSkippedError: the kernel does not have it: the case is skipped.
-        :raises CaseError: there is no such header, or it takes no such word.
+        :param header: a header of the suite, ``[prepare.HEADER]`` in its ``suite.toml``.
+        :param words: the arguments of the header.
+        :param at: the header ``at``; empty for the suite's default path.
+        :return: the path; empty if the command has none.
+        :raises CaseSkippedError: the kernel does not have what the preparation needs; the case is skipped.
+        :raises CaseError: there is no such header, or an argument is invalid.
         """
         request = self._request(header, words, at)
         if reason := self.case.environment.missing_options(request.options):
@@ -92,19 +92,19 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class PrepareHeader:
-    """Does for a Python case what one header of the suite does for a session file."""
+    """Function that runs the preparation of one header of the suite, for a Python case."""
 
     prepare: Prepare
     name: str
 
     def __call__(self, *words: str, at: str = "") -> str:
-        """Do it with these words; see :meth:`Prepare.__call__`."""
+        """Run the preparation with these arguments; see :meth:`Prepare.__call__`."""
         return self.prepare(self.name, *words, at=at)
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Says that a Python case saw a value of a trait."""
+    """Function that records that a Python case saw a value of a trait."""
 
     case: RunningCase
     semantics: Semantics
@@ -122,7 +122,7 @@ class Sight:
 
 @contextlib.contextmanager
 def _judged(case: RunningCase, console: ConsoleName, doing: str) -> Iterator[None]:
-    """Let a case be judged by a command that does not return."""
+    """Record a command that does not return, so that the case is judged by it."""
     try:
         yield
     except Unanswered as error:

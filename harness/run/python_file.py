@@ -1,4 +1,4 @@
-"""A Python case file that is broken: names that are there twice, and an import that failed. Pure."""
+"""Check a Python case file for repeated names, and explain a failed import. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from harness.base.errors import CaseError
 
 
 def check_names(text: str, *, path: str) -> None:
-    """Refuse a file in which a test hides another one of the same name; Python itself keeps the last one silently.
+    """Check that no test hides another one of the same name; Python itself silently keeps the last one.
 
-    A file that is no Python passes: the import will tell.
+    A file that is not valid Python passes: its import fails later.
 
+    :param path: name of the file, for errors.
     :raises CaseError: the message starts with ``path:line:``.
     """
     try:
@@ -22,17 +23,18 @@ def check_names(text: str, *, path: str) -> None:
         return
     for name, first, line in _repeated(tree.body):
         raise CaseError(
-            f"{path}:{line}: the case {name!r} is there twice, first in line {first}",
+            f"{path}:{line}: the case {name!r} is repeated, first in line {first}",
             evidence=text.split("\n")[line - 1].strip(),
-            remedy="give one of them another name: Python keeps the last one only",
+            remedy="rename one of them: Python keeps only the last one",
         )
 
 
 def explain_import(error: BaseException, *, file: str, path: str) -> CaseError:
-    """The error for a file that cannot be imported, from what the import raised.
+    """Make the error for a file that cannot be imported.
 
-    :param file: the file's name as Python knows it.
-    :param path: what to call it in the message.
+    :param error: the exception of the import.
+    :param file: the file's name in tracebacks.
+    :param path: name of the file in the message.
     """
     what = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
     if isinstance(error, SyntaxError) and error.filename == file:
@@ -40,11 +42,11 @@ def explain_import(error: BaseException, *, file: str, path: str) -> CaseError:
     else:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         line, text = (frames[-1].lineno or 1, frames[-1].line or "") if frames else (1, "")
-    return CaseError(f"{path}:{line}: {what}", evidence=text.strip(), remedy="mend the file")
+    return CaseError(f"{path}:{line}: {what}", evidence=text.strip(), remedy="fix the file")
 
 
 def _repeated(body: list[ast.stmt]) -> Iterator[tuple[str, int, int]]:
-    """Each test or class of tests that has an earlier one's name: the name, and the lines of both."""
+    """Yield each test or class of tests that repeats a name: the name, its line, and the line of the first one."""
     seen: dict[str, int] = {}
     for node in body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""What pytest tells of a run while it goes: kept on disk, shown, and at the end the record of the whole."""
+"""Receive the results of cases from pytest, keep them on disk, show them, and make the record of the run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from harness.semantics.traits import Semantics
 _FAILS = {*FAILED, Outcome.ERROR}
 
 
-@dataclass(eq=False)  # pytest keeps its plug-ins in a set when it meets a conftest.py late: it must be hashable
+@dataclass(eq=False)  # pytest keeps plug-ins in a set when it loads a conftest.py late: they must be hashable
 class RunRecorder:
-    """Hears from pytest how the run goes; registered as a plug-in of the controller."""
+    """Recorder of a run, registered as a pytest plug-in in the controller."""
 
     environment: CaseEnvironment
     semantics: Semantics
@@ -44,47 +44,48 @@ class RunRecorder:
     selection: Selection
     round: int = 1
     broken: list[Problem] = field(default_factory=list)
-    """Case files that could not be read, and the end of a pytest that failed."""
+    """Case files that could not be read, and an early end of pytest."""
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
     failure: HarnessError | None = None
-    """Why the results cannot be kept; nothing is asked any more then."""
+    """The reason why the results cannot be written; no more cases are run then."""
     total: int = 0
-    """How many cases were selected, as soon as it is known."""
+    """Number of selected cases; 0 until it is known."""
     _root: Path = paths.ROOT
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
-        """Hand a worker the prepared kernel."""
-        handed = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
-        handed[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.environment.prepared)
-        handed[pytest_plugin.SUITE] = str(self.environment.suite.folder)
-        handed[pytest_plugin.FOLDER] = str(self.environment.folder / self.round_name)
+        """Send the prepared kernel to a worker."""
+        sent = node.workerinput  # type: ignore[attr-defined]  # xdist has no types
+        sent[pytest_plugin.PREPARED] = pipeline.dump_prepared(self.environment.prepared)
+        sent[pytest_plugin.SUITE] = str(self.environment.suite.folder)
+        sent[pytest_plugin.FOLDER] = str(self.environment.folder / self.round_name)
         settings = log.current()
-        handed[pytest_plugin.LOG] = [settings.verbosity, settings.file]
-        handed[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
+        sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
+        sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
 
     @property
     def round_name(self) -> str:
-        """The folder of this round's logs, relative to the run folder; the first round has none of its own."""
+        """Return the folder of this round's logs, relative to the run folder; empty for the first round."""
         return f"round-{self.round}" if self.round > 1 else ""
 
     def pytest_keyboard_interrupt(self) -> None:
-        """End the workers, and with them their machines; xdist would wait ten seconds for a case in the midst.
+        """Kill the workers, and with them their machines; xdist would wait ten seconds for a running case.
 
-        Not when cases enough failed, which xdist tells in the same way: another kernel may be in the making.
+        If --maxfail cases have failed, which xdist reports in the same way, they are not killed: the children of this
+        process may include the build of another kernel.
         """
         if not self.has_failed_enough:
             process.end_children()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Cases are known, when they run in this process."""
+        """Report the number of cases that run in this process."""
         if session.items:
             self._started(len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
-        """Cases are known, when they run in workers; each says the same."""
+        """Report the number of cases that run in workers; every worker has the same number."""
         self._started(len(ids))
 
     def _started(self, cases: int) -> None:
@@ -92,33 +93,33 @@ class RunRecorder:
         self.report(RunStarted(self.record, self.selection.rounds.total(self.round, cases)))
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Where paths that pytest reports are counted from."""
+        """Read the folder that paths in pytest's reports are relative to."""
         self._root = config.rootpath
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        """A case starts."""
+        """Report the start of a case."""
         self.report(CaseStarted(self._identity(nodeid, location), ""))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A case file is broken, maybe."""
+        """Record a case file that could not be read."""
         broken = Problem(ProblemKind.BROKEN_FILE, report.longreprtext)
         if report.failed and broken not in self.broken:
             self.broken.append(broken)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A case ended, or its setup did."""
+        """Record the result of a case."""
         for key, value in report.user_properties:
             if key == pytest_plugin.RECORD:
                 self._take(loads_case(str(value)))
                 return
         if report.failed:
-            # Neither a verdict nor a case of ours: the end of a fixture, the plug-in or a worker broke.
+            # Not a verdict of a case: a fixture, the plug-in or a worker failed.
             name = self._identity(report.nodeid, report.location)
-            reason = f"its {report.when} broke"
+            reason = f"pytest's {report.when} of the case failed"
             self._take(CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext))
 
     def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
-        """What we call a case; pytest's own name for it may start elsewhere."""
+        """Return the id of a case; pytest's own id may be relative to another folder."""
         path = Path(os.path.normpath(self._root / location[0]))
         return pytest_plugin.case_id_of(path, nodeid, self.environment.suite)
 
@@ -135,16 +136,16 @@ class RunRecorder:
 
     @property
     def has_failed_enough(self) -> bool:
-        """Whether as many cases failed as end the run."""
+        """Return whether --maxfail cases have failed."""
         return 0 < self.selection.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
 
     @property
     def has_failed(self) -> bool:
-        """Whether a case failed in a way that nobody knew of, or could not be asked."""
+        """Return whether a case failed with an unknown failure, or could not be run."""
         return any(case.is_failure or case.outcome is Outcome.ERROR for case in self._cases.values())
 
     def _in_round(self, case: CaseRecord) -> CaseRecord:
-        """The case with its folder as it is in the run folder; of a later round that went well nothing is kept."""
+        """Return the case with its folder relative to the run folder; in later rounds, logs of a match are removed."""
         if self.round == 1 or not case.folder:
             return case
         folder = f"{self.round_name}/{case.folder}"
@@ -156,7 +157,7 @@ class RunRecorder:
     def finish(self, *, complete: bool) -> RunRecord:
         """Write the record of the whole run, and return it."""
         cases = tuple(self._cases.values())
-        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were asked"
+        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were run"
         own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)

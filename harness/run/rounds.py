@@ -1,4 +1,4 @@
-"""Cases asked several times: which rounds there are, and what a case came to over all of them. Pure."""
+"""Run cases several times: number and order of the rounds, and the result of a case over all rounds. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How often all cases are asked, and in which order.
+    """Number and order of the rounds in which all cases are run.
 
-    :param times: how many rounds; 0 for as many as it takes.
-    :param until_fail: whether a round in which a case failed
-        is the last one.
-    :param seed: of the random order; None keeps the order of the files.
+    :param times: number of rounds; 0 for no limit.
+    :param until_fail: whether to stop after a round in which a case failed.
+    :param seed: seed of the random order; None keeps the order of the files.
     """
 
     times: int = 1
@@ -30,15 +29,19 @@ class Rounds:
     seed: int | None = None
 
     def numbers(self) -> Iterator[int]:
-        """The rounds, from 1."""
+        """Yield the numbers of the rounds, from 1."""
         return iter(range(1, self.times + 1)) if self.times else count(1)
 
     def order(self, number: int) -> str:
-        """What decides the order of a round, for :func:`shuffle`; another one each round; empty for no shuffling."""
+        """Return the seed of a round for :func:`shuffle`, another one for each round; empty for no shuffling."""
         return "" if self.seed is None else f"{self.seed} {number}"
 
     def total(self, number: int, cases: int) -> int:
-        """How many times a case is asked as far as is known in that round, of so many cases."""
+        """Return the number of case runs that are known in a round.
+
+        :param number: the round.
+        :param cases: number of cases.
+        """
         return cases * max(self.times, number)
 
     def __str__(self) -> str:
@@ -57,14 +60,18 @@ ONCE = Rounds()
 
 
 def shuffle(items: MutableSequence[_Item], order: str) -> None:
-    """Put items into the order that a text decides: the same text, the same order, in every process."""
+    """Shuffle items; the same seed gives the same order in every process.
+
+    :param order: the seed, see :meth:`Rounds.order`; empty for no shuffling.
+    """
     random.Random(order).shuffle(items)
 
 
 def join(before: CaseRecord | None, now: CaseRecord) -> CaseRecord:
-    """What a case came to in all rounds: the first of its worst results, with how often there was which.
+    """Join the results of a case in all rounds: the first of its worst results, with the number of each result.
 
-    :param before: the rounds before; None in the first.
+    :param before: the result of the earlier rounds; None in the first round.
+    :param now: the result of this round.
     """
     if before is None:
         return now
@@ -76,7 +83,7 @@ def join(before: CaseRecord | None, now: CaseRecord) -> CaseRecord:
 
 
 def _severity(case: CaseRecord) -> int:
-    """A failure says most; a round that could not be asked must not hide it, nor be hidden by one that went well."""
+    """Return the severity of a result: a failure, then a round that could not be run, then a match."""
     if case.outcome in FAILED:
         return 2 if case.known else 3
     return {Outcome.ERROR: 1, Outcome.MATCH: 0, Outcome.SKIPPED: -1}[case.outcome]

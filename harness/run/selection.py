@@ -1,4 +1,4 @@
-"""Which cases a run asks, and pytest's way over them."""
+"""Select the cases of a run, and run pytest for them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from harness.suite.definition import Suite
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which cases, and how many at once.
+    """The cases of a run, and the number of machines.
 
-    :param paths: case files or folders; none means the whole suite.
-    :param expression: as pytest's ``-k``.
-    :param workers: machines side by side.
-    :param max_failures: how many cases that fail end the run; 0: it asks all.
-    :param rounds: how often, and in which order.
+    :param paths: case files or folders; empty for the whole suite.
+    :param expression: the expression of pytest's ``-k``.
+    :param workers: number of machines side by side.
+    :param max_failures: number of failed cases that ends the run; 0 for no limit.
+    :param rounds: number and order of the rounds.
     :raises UsageError: pytest cannot parse the expression.
     """
 
@@ -41,30 +41,31 @@ class Selection:
     rounds: Rounds = ONCE
 
     def __post_init__(self) -> None:
-        """Refuse an expression that pytest cannot parse, before any kernel is prepared for it."""
+        """Check the expression with pytest's own parser before any kernel is prepared."""
         try:
             Expression.compile(self.expression)
         except SyntaxError as error:
             raise UsageError(
-                f"-k {self.expression}: that is no expression",
-                evidence=f"{error.text}: at column {error.offset}: {error.msg}",
+                f"-k {self.expression}: the expression is invalid",
+                evidence=f"{error.text}: column {error.offset}: {error.msg}",
                 remedy="combine parts of names: -k 'setns and not pidfd'",
             ) from None
 
     @property
     def is_whole(self) -> bool:
-        """Whether all cases of the suite are asked."""
+        """Return whether all cases of the suite are selected."""
         return not self.paths and not self.expression
 
 
 _FILES_PER_WORKER = 4
-"""A worker costs as much to start as one or two cases take; with fewer files each that is not won back."""
+"""Fewest files for each worker: starting a worker takes as long as one or two cases."""
 
 
 def worth_starting(workers: int, paths: Sequence[Path]) -> int:
-    """How many of so many workers win back, by what they ask, the time that they need to start.
+    """Return the number of workers that run enough cases to make up for the time of their start.
 
-    :param paths: case files or folders, of which one may hold any number of cases; none means all cases.
+    :param workers: number of workers that are wanted.
+    :param paths: case files or folders; a folder may hold any number of cases; empty for all cases.
     """
     if not paths or not all(path.is_file() for path in paths):
         return workers
@@ -73,20 +74,20 @@ def worth_starting(workers: int, paths: Sequence[Path]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PytestRun:
-    """How pytest ended.
+    """The result of running pytest.
 
     :param status: its exit status.
-    :param said: what it wrote to standard error.
+    :param stderr: its output on standard error.
     :param is_conftest_broken: whether it did not start because a conftest.py cannot be imported.
     """
 
     status: int
-    said: str = ""
+    stderr: str = ""
     is_conftest_broken: bool = False
 
 
 class _ConftestWatch:
-    """Notices a conftest.py that cannot be imported: pytest itself only prints that."""
+    """Plug-in that notes whether a conftest.py cannot be imported: pytest itself only prints that."""
 
     def __init__(self) -> None:
         self.is_broken = False
@@ -100,40 +101,44 @@ class _ConftestWatch:
             raise
 
 
-def run_pytest(words: Sequence[str], plugins: Sequence[object]) -> PytestRun:
+def run_pytest(arguments: Sequence[str], plugins: Sequence[object]) -> PytestRun:
     """Run pytest in this process.
 
-    What the user's environment asks of pytest is for other projects: it would stop the plug-in or add options.
+    Settings for pytest in the user's environment are meant for other projects: they could disable the plug-in or add
+    options, and are ignored.
+
+    :param arguments: the arguments of pytest.
+    :param plugins: plug-ins to register.
     """
-    said = io.StringIO()
+    stderr = io.StringIO()
     watch = _ConftestWatch()
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
     try:
-        with contextlib.redirect_stderr(said):
-            status = pytest.main([*words], plugins=[*plugins, watch])
-        return PytestRun(int(status), said.getvalue(), watch.is_broken)
+        with contextlib.redirect_stderr(stderr):
+            status = pytest.main([*arguments], plugins=[*plugins, watch])
+        return PytestRun(int(status), stderr.getvalue(), watch.is_broken)
     finally:
         os.environ.update(kept)
 
 
 def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_broken: bool) -> HarnessError | None:
-    """Why no case was asked at all, if so: no verdict must not look like a good one."""
+    """Return the error for a run without any case, which must not look like a success; None if a case was run."""
     looked = "\n".join(str(path) for path in selection.paths) or str(suite.folder)
     if ended.status == pytest.ExitCode.USAGE_ERROR:
-        complaint = ended.said.strip().removeprefix("ERROR: ")
+        complaint = ended.stderr.strip().removeprefix("ERROR: ")
         if ended.is_conftest_broken:
-            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="mend it")
-        return UsageError("pytest does not start", evidence=complaint, remedy="rename or mend what it complains of")
+            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="fix it")
+        return UsageError("pytest does not start", evidence=complaint, remedy="rename or fix the file that it names")
     if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_broken:
         wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
         remedy = "name a file or folder with *.session or test_*.py files"
         remedy += ", or another -k expression" if selection.expression else ""
-        return UsageError(f"no case was selected{wanted}", evidence=f"looked in:\n{looked}", remedy=remedy)
+        return UsageError(f"no case was selected{wanted}", evidence=f"searched:\n{looked}", remedy=remedy)
     return None
 
 
 class InProcess:
-    """Gives the cases of this very process their environment, when no worker is used."""
+    """Plug-in that sets the environment of the cases of this process, if there are no workers."""
 
     def __init__(self, environment: CaseEnvironment, *, order: str) -> None:
         self._environment = environment
@@ -148,21 +153,21 @@ class InProcess:
 
 
 def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
-    """pytest's command line: nothing of its own on the terminal, nothing written beside the cases."""
+    """Return the arguments of pytest: it shows nothing on the terminal and writes nothing beside the cases."""
     paths = [str(path) for path in selection.paths] or [str(suite.folder)]
-    words = ["-c", str(places.PYTEST_SETTINGS), "--rootdir", str(places.ROOT)]
+    arguments = ["-c", str(places.PYTEST_SETTINGS), "--rootdir", str(places.ROOT)]
     if not suite.folder.is_relative_to(places.ROOT):
-        # A conftest.py above a suite of the user's is not for cases.
-        words += ["--confcutdir", str(suite.folder)]
-    words += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
-    # A broken file does not stop the others; two files of one name may be in different folders.
-    words += ["--continue-on-collection-errors", "--import-mode=importlib"]
+        # A conftest.py above a user's suite is not for cases.
+        arguments += ["--confcutdir", str(suite.folder)]
+    arguments += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+    # A broken file does not stop the others; files in different folders may have the same name.
+    arguments += ["--continue-on-collection-errors", "--import-mode=importlib"]
     if selection.workers > 1:
-        words += ["-n", str(selection.workers), "--dist", "worksteal"]
+        arguments += ["-n", str(selection.workers), "--dist", "worksteal"]
     else:
-        words += ["-p", "no:xdist"]
+        arguments += ["-p", "no:xdist"]
     if selection.expression:
-        words += ["-k", selection.expression]
+        arguments += ["-k", selection.expression]
     if selection.max_failures:
-        words += [f"--maxfail={selection.max_failures}"]
-    return [*words, *paths]
+        arguments += [f"--maxfail={selection.max_failures}"]
+    return [*arguments, *paths]

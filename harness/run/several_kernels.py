@@ -1,6 +1,7 @@
-"""The kernels of one run: while the cases of one run, the next is fetched, built and booted; at the end, one table.
+"""Run the cases on several kernels: while the cases of one run, the next is fetched, built and booted.
 
-One that does not come up does not stop the others: it is a result of its own, with the log's telling lines.
+A kernel that does not boot does not stop the others: it is a result of its own, with the relevant lines of its log. At
+the end there is one table of all kernels.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A kernel that the cases can be run on, or why there is none.
+    """A kernel that the cases can be run on, or the error of its preparation.
 
-    :param folder: its run folder; None when a slip of the fingers left none.
+    :param options: the options of the kernel.
+    :param folder: its run folder; None after a usage error.
+    :param prepared: the kernel; None after an error.
+    :param error: the error; None for a prepared kernel.
     """
 
     options: Options
@@ -52,7 +56,7 @@ class Ready:
 
 def run_kernels(
     kernels: Sequence[Options],
-    asked: RunSettings,
+    settings: RunSettings,
     *,
     report: RunReport,
     tell: Callable[[HarnessError], ExitStatus],
@@ -60,19 +64,22 @@ def run_kernels(
 ) -> ExitStatus:
     """Run the cases on each kernel, in the order given.
 
-    :param tell: shows an error, and says which exit status goes with it.
-    :param on_record: told each record.
+    :param kernels: the options of each kernel.
+    :param settings: the settings of the run.
+    :param report: receives the events of the run.
+    :param tell: function that shows an error and returns its exit status.
+    :param on_record: function that receives each record.
     :return: the worst exit status.
     """
     started = time.time()
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
     folders: list[str] = []
-    with ready_kernels(kernels, asked, report) as ready:
+    with ready_kernels(kernels, settings, report) as ready:
         for one in ready:
-            record, status = _run_one(one, asked, report, tell)
+            record, status = _run_one(one, settings, report, tell)
             if record is not None and one.folder is not None:
-                remember_run(one.folder, record, asked.results, report)
+                remember_run(one.folder, record, settings.results, report)
             worst = max(worst, status)
             if record is not None:
                 on_record(record)
@@ -82,7 +89,7 @@ def run_kernels(
             if worst is ExitStatus.INTERRUPTED:
                 break
     if len(runs) > 1:
-        folder = RunFolder.joint(asked.results, len(runs), started)
+        folder = RunFolder.joint(settings.results, len(runs), started)
         folder.write_file(KERNELS_NAME, json.dumps(folders) + "\n")
         junit = folder.write_file(JUNIT_NAME, render_junit(runs))
         _show_together(runs, junit, report)
@@ -92,22 +99,22 @@ def run_kernels(
 
 
 def _run_one(
-    ready: Ready, asked: RunSettings, report: RunReport, tell: Callable[[HarnessError], ExitStatus]
+    ready: Ready, settings: RunSettings, report: RunReport, tell: Callable[[HarnessError], ExitStatus]
 ) -> tuple[RunRecord | None, ExitStatus]:
-    """The cases of one kernel; an error of its own is told and recorded, and stops no other."""
+    """Run the cases of one kernel; an error of the kernel is shown and recorded, and does not stop the others."""
     record = None
     try:
         if ready.folder is None or ready.prepared is None:
             assert ready.error is not None
             if ready.folder is not None:
-                with contextlib.suppress(HarnessError):  # the first fault is the one to tell
+                with contextlib.suppress(HarnessError):  # the first error is the one to show
                     kernel = ready.options.kernel
-                    record = record_no_kernel(kernel, ready.error, folder=ready.folder, command=asked.command)
+                    record = record_no_kernel(kernel, ready.error, folder=ready.folder, command=settings.command)
                     _show_together([record], ready.folder.path / JUNIT_NAME, report)
             raise ready.error
         for note in ready.prepared.notes:
             report(Note(note))
-        return run_cases(ready.prepared, asked, folder=ready.folder, report=report)
+        return run_cases(ready.prepared, settings, folder=ready.folder, report=report)
     except HarnessError as error:
         return record, tell(error)
 
@@ -118,7 +125,7 @@ def _show_together(runs: Sequence[RunRecord], junit: Path, report: RunReport) ->
 
 
 def remember_run(folder: RunFolder, record: RunRecord, results: Path, report: RunReport) -> None:
-    """Add a run to the history of a results folder; what is wrong with that is told and changes nothing of the run."""
+    """Add a run to the history of a results folder; an error is reported as a note and does not change the run."""
     if is_without_kernel(record):
         return
     try:
@@ -130,24 +137,26 @@ def remember_run(folder: RunFolder, record: RunRecord, results: Path, report: Ru
 
 @contextlib.contextmanager
 def ready_kernels(
-    kernels: Sequence[Options], asked: RunSettings, report: RunReport, *, names: Sequence[str] = ()
+    kernels: Sequence[Options], settings: RunSettings, report: RunReport, *, names: Sequence[str] = ()
 ) -> Iterator[Iterator[Ready]]:
-    """The kernels in their order, each as soon as it is ready; all but a single one are prepared in the background.
+    """Prepare kernels in their order, and yield each as soon as it is ready; several are prepared in the background.
 
-    To be left early, it ends what is being built.
+    Leaving the ``with`` block early ends the current build.
 
-    :param names: what to call each while it is prepared; empty for the KERNEL words.
+    :param names: names of the kernels while they are prepared; empty for their KERNEL arguments.
     """
     called = [f"{name}: " for name in names or [one.kernel for one in kernels]]
     if len(kernels) == 1:
-        yield iter([_prepare(kernels[0], asked, report, name=called[0] if names else "")])
+        yield iter([_prepare(kernels[0], settings, report, name=called[0] if names else "")])
         return
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    futures = [pool.submit(_prepare, one, asked, report, name=name) for one, name in zip(kernels, called, strict=True)]
+    futures = [
+        pool.submit(_prepare, one, settings, report, name=name) for one, name in zip(kernels, called, strict=True)
+    ]
     try:
         yield (future.result() for future in futures)
     finally:
-        # Left early (Ctrl-C): what the thread started has to end before the thread can.
+        # Left early (Ctrl-C): the processes that the thread started have to end before the thread can.
         for future in futures:
             future.cancel()
         while concurrent.futures.wait(futures, timeout=_LOOK_SECONDS).not_done:
@@ -159,22 +168,22 @@ def ready_kernels(
 
 
 def _discard_unused(ready: Ready) -> None:
-    """Remove the folder of a kernel whose cases nobody has begun."""
+    """Remove the folder of a kernel whose cases were not started."""
     if ready.folder is not None and not ready.folder.has_record:
         ready.folder.discard()
 
 
-def _prepare(options: Options, asked: RunSettings, report: RunReport, *, name: str) -> Ready:
-    """All that comes before the first case of one kernel.
+def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name: str) -> Ready:
+    """Prepare one kernel for its first case.
 
-    :param name: what to say in front of each phase, when several kernels are in work.
+    :param name: prefix of the reported phases, if several kernels are prepared.
     """
     folder = None
     try:
-        folder = RunFolder.create(asked.results, parse_spec(options.kernel).slug, time.time())
+        folder = RunFolder.create(settings.results, parse_spec(options.kernel).slug, time.time())
         prepared = pipeline.prepare(
             Context(
-                asked.store,
+                settings.store,
                 Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
                 prefixed(report, name),
             ),
@@ -183,7 +192,7 @@ def _prepare(options: Options, asked: RunSettings, report: RunReport, *, name: s
         )
     except UsageError as error:
         if folder is not None:
-            folder.discard()  # a slip of the fingers is no run
+            folder.discard()  # a usage error is not a run
         return Ready(options, None, error=error)
     except KeyboardInterrupt:
         if folder is not None:

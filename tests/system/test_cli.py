@@ -169,7 +169,7 @@ BROKEN = {
         "value.session:3: trait 'outside_view' has no value 'red'",
     ),
     "need.session": ("needs: config_x\n\n    # true\n", "need.session: 'config_x' is no need"),
-    "latin.session": ("\n    # echo \udcff\n", "latin.session:1: the file is no UTF-8 text"),
+    "latin.session": ("\n    # echo \udcff\n", "latin.session:1: the file is not UTF-8 text"),
     "empty.session": ("", "empty.session:1: the file has no step"),
     "test_syntax.py": ("def test_a(:\n", "test_syntax.py:1: SyntaxError"),
     "test_import.py": ("\nimport nosuchmodule\n", "test_import.py:2: ModuleNotFoundError"),
@@ -177,7 +177,7 @@ BROKEN = {
 }
 """Case files that cannot be read, and the message for each."""
 FAULTY = {
-    "test_fixture.py": ("def test_a(adnim): pass\n", "there is no fixture 'adnim'"),
+    "test_fixture.py": ("def test_a(adnim): pass\n", "unknown fixture 'adnim'"),
     "test_name.py": ("def test_a(admin): nosuchname\n", "NameError: name 'nosuchname' is not defined"),
     "test_trait.py": ("def test_a(sight): sight('colour', 'red')\n", "no trait colour"),
 }
@@ -196,7 +196,7 @@ def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers
     assert done.status == ExitStatus.DIFFERS
     assert run.complete
     assert 1 <= len(run.cases) <= 2
-    assert f"stopped by --maxfail: {len(run.cases)} of 6 cases were asked" in run.notes
+    assert f"stopped by --maxfail: {len(run.cases)} of 6 cases were run" in run.notes
 
 
 @pytest.mark.guest
@@ -213,7 +213,7 @@ def test_broken_case_files_are_reported_and_others_run(tmp_path: Path, workers: 
     record = load_run(tmp_path / "results/latest")
     suite = next(iter(JUnitXml.fromfile(str(tmp_path / "results/latest/junit.xml"))))
     told = {case.id: case for case in record.cases}
-    twice = "cgroupns/manpage/freezer.session:1: two files of this run have this name"
+    twice = "cgroupns/manpage/freezer.session:1: two files of this run have the same name"
 
     assert done.status == ExitStatus.CASE_BROKEN
     assert {name: case.outcome for name, case in told.items() if case.outcome is not Outcome.ERROR} == {

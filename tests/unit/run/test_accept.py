@@ -79,7 +79,7 @@ def test_a_second_time_there_is_nothing_to_do(desk: Desk) -> None:
     desk.accept()
     said = desk.accept()
 
-    assert said == f"{desk.name} says already what the last run saw, nothing to do; it came to: mismatch, \n"
+    assert said == f"{desk.name} already expects the output of the last run; nothing to do; its result is mismatch: \n"
     assert desk.path.read_text() == ACTUAL
 
 
@@ -87,7 +87,7 @@ def test_a_case_that_matched_has_nothing_to_accept(desk: Desk) -> None:
     """A match leaves the file as it is."""
     desk.record(actual=EXPECTED, outcome=Outcome.MATCH)
 
-    assert desk.accept() == f"{desk.name} says already what the last run saw, nothing to do\n"
+    assert desk.accept() == f"{desk.name} already expects the output of the last run; nothing to do\n"
 
 
 def test_a_mismatch_that_no_text_can_mend_is_told(desk: Desk) -> None:
@@ -132,8 +132,8 @@ def test_without_a_run_it_says_how_to_make_one(desk: Desk) -> None:
         accept_case(other.name, default_suite(), results=desk.results)
     other.unlink()
 
-    assert "did not ask" in none.value.what
-    assert "did not ask other.session" in not_asked.value.what
+    assert "did not run" in none.value.what
+    assert "did not run other.session" in not_asked.value.what
     assert "harness run --cases other.session" in not_asked.value.remedy
 
 
@@ -150,7 +150,7 @@ def test_a_python_case_is_to_be_edited(tmp_path: Path) -> None:
     """Only session files hold their expectation as text."""
     path = tmp_path / "test_greeting.py"
     path.touch()
-    with pytest.raises(UsageError, match="is no session file"):
+    with pytest.raises(UsageError, match="is not a session file"):
         accept_case(str(path), default_suite(), results=tmp_path)
 
 

@@ -66,7 +66,7 @@ def test_names_for_junit_are_two_parts(identity: str, classname: str, name: str)
     [
         (None, Outcome.MATCH, ""),
         (AssertionError("left is not right\nassert 1 == 2"), Outcome.MISMATCH, "left is not right"),
-        (AssertionError(), Outcome.MISMATCH, "an assertion without a word"),
+        (AssertionError(), Outcome.MISMATCH, "an assertion without a message"),
         (PreparationError("EINVAL"), Outcome.MISMATCH, "cannot be prepared: EINVAL"),
         (CaseSkippedError("this kernel has no rdma"), Outcome.SKIPPED, "this kernel has no rdma"),
         (HostError("QEMU is gone"), Outcome.ERROR, "QEMU is gone"),

@@ -106,7 +106,7 @@ def test_a_case_that_cannot_be_played_is_told(tmp_path: Path) -> None:
     (tmp_path / "test_x.py").touch()
     (tmp_path / "broken.session").write_text("titel: x\n")
 
-    with pytest.raises(UsageError, match="is no session file"):
+    with pytest.raises(UsageError, match="is not a session file"):
         read_case(str(tmp_path / "test_x.py"), default_suite())
     with pytest.raises(UsageError, match=r"there is no case nosuch\.session"):
         read_case("nosuch.session:3", default_suite())

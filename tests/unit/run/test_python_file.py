@@ -25,7 +25,7 @@ def test_a_name_that_is_there_twice_is_refused(text: str, line: int) -> None:
         check_names(text, path=PATH)
 
     assert caught.value.what.startswith(f"{PATH}:{line}: ")
-    assert "is there twice, first in line" in caught.value.what
+    assert "is repeated, first in line" in caught.value.what
     assert caught.value.evidence == text.split("\n")[line - 1].strip()
 
 

@@ -14,7 +14,7 @@ from harness.suite.load import default_suite
 @pytest.mark.parametrize("expression", ["a and (", "and", "a b", "not"])
 def test_an_expression_that_pytest_cannot_parse_is_refused(expression: str) -> None:
     """The error names the expression, before a kernel is prepared."""
-    with pytest.raises(UsageError, match="that is no expression") as caught:
+    with pytest.raises(UsageError, match="the expression is invalid") as caught:
         Selection(expression=expression)
 
     assert caught.value.what.startswith(f"-k {expression}:")

@@ -1,9 +1,9 @@
-"""What one line of a kernel log is: the start of a splat, a part of one, its end, or none of these. Pure.
+"""Classify one line of a kernel log: the start of a splat, a part of a splat, its end, or none of these. Pure.
 
-Pure tables and the functions that ask them. The words are those of the kernel's own printk calls, from v3.18 to v6.18
+The patterns in the tables are texts of the kernel's own printk calls, from v3.18 to v6.18
 (kernel/panic.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h, kernel/hung_task.c, kernel/watchdog.c,
 lib/list_debug.c, lib/refcount.c, lib/debugobjects.c, lib/ubsan.c, mm/kasan, mm/kfence, mm/kmsan, kernel/kcsan,
-arch/*/mm/fault.c, arch/*/kernel/dumpstack.c); where a form changed between releases, all forms stand in one pattern.
+arch/*/mm/fault.c, arch/*/kernel/dumpstack.c); if a form changed between releases, one pattern has all forms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class SplatKind(StrEnum):
-    """What the kernel complained of."""
+    """The kind of problem that the kernel reports."""
 
     PANIC = "panic"
     OOPS = "oops"
@@ -36,31 +36,31 @@ class SplatKind(StrEnum):
 
 
 class Opening(StrEnum):
-    """The ways in which a splat begins; the first two do not yet say what it is."""
+    """The kind of line that begins a splat; the first two do not name the problem yet."""
 
     CUT = "cut"
     """``------------[ cut here ]------------``: a later line names the kind."""
     PRELUDE = "prelude"
-    """The line before an oops that tells of an attempt to execute data."""
+    """The line before an oops that reports an attempt to execute data."""
     TRAP = "trap"
-    """``Oops: 0002 [#1]``, ``invalid opcode: 0000 [#1]``: alone an oops, mostly the second line of something."""
+    """``Oops: 0002 [#1]``, ``invalid opcode: 0000 [#1]``: an oops, or more often the second line of another splat."""
     SLAB = "slab"
-    """``BUG kmalloc-512 (Not tainted): ...``: a slab's own report, to v4.7 also in the midst of KASAN's."""
+    """``BUG kmalloc-512 (Not tainted): ...``: a slab's own report, up to v4.7 also within KASAN's."""
     KERNEL_BUG = "kernel_bug"
     """``kernel BUG at FILE:LINE!``."""
     WARN = "warn"
-    """``WARNING:`` with file and line: what WARN_ON() prints."""
+    """``WARNING:`` with file and line, printed by WARN_ON()."""
     FOLLOW_UP = "follow_up"
-    """A panic whose words say that something was reported just before."""
+    """A panic that follows an earlier report, by its text."""
     OTHER_BUG = "other_bug"
-    """``BUG:`` with other words."""
+    """``BUG:`` with another text."""
     OTHER_WARNING = "other_warning"
-    """``WARNING:`` with other words."""
+    """``WARNING:`` with another text."""
     NAMED = "named"
-    """Any line that names its kind by itself."""
+    """Any line that names the kind of the splat."""
 
 
-# A kind's pattern is matched at the first character after the time stamp. Order matters: the first that fits wins.
+# A kind's pattern is matched at the first character after the time stamp. Order matters: the first match wins.
 _STARTS: tuple[tuple[Opening, SplatKind | None, str], ...] = (
     (Opening.CUT, None, r"-{8,}\[ cut here \]-"),
     (
@@ -134,7 +134,7 @@ _STARTS: tuple[tuple[Opening, SplatKind | None, str], ...] = (
 )
 _START = re.compile("|".join(f"(?P<s{index}>{pattern})" for index, (_, _, pattern) in enumerate(_STARTS)))
 
-# Every line that can start a splat, or stand above one, holds at least one of these.
+# Every line that can start a splat, or come right before it, contains at least one of these.
 _CANDIDATE = re.compile(
     rb"BUG|WARNING: |INFO: |\[ cut here \]|Kernel panic|Oops|\[#|LOCKUP|UBSAN: |ODEBUG: |refcount_t: |list_add|list_del"
     rb"|kmemleak: |general protection|Unable to handle kernel|PANIC: |Internal error: |kernel tried|====="
@@ -144,7 +144,7 @@ _STAMP_BYTES = re.compile(rb"\[ *\d+\.\d+\]")
 _STAMP = re.compile(r"\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _LEVEL = re.compile(r"<\d{1,3}>")
 
-# Registers, stacks and modules: the part that all dumps have, on x86 and arm64, old forms and new.
+# Registers, stacks and modules: the common part of all dumps, on x86 and arm64, in old and new forms.
 _FRAME = r" *(?:<[/#A-Z0-9]+> *)?(?:\[<[0-9a-f]+>\] *)?(?:\? +)?(?:[\w.$]+\+0x[0-9a-f]+/0x|(?:0x)?[0-9a-f]{16}\b|\[<)"
 _REGISTERS = (
     r" *(?:[RE]?IP|RSP|ESP|[RE][A-Z0-9]{2}|[C-G]S|CR\d|DR\d|PKRU|Code|pc|lr|sp|pstate|x\d+) *(?::|\[?<)"
@@ -164,7 +164,7 @@ _DUMP = re.compile(
     r"|page:|page dumped|flags: |raw: |head: |invalid mapping|page_owner|(?:Redzone|Object|Padding|Bytes b4|Slab|FIX) "
     r"|Allocated in |Freed in |KASAN: | *(?:pwq |workqueue |pool |pending: |in-flight: )"
 )
-# The longer stories of lockdep and the memory checkers, in words that an ordinary line may hold as well.
+# The longer texts of lockdep and the memory checkers, with words that ordinary lines may contain as well.
 _STORY = re.compile(
     r"-> #\d|.*\{[-+.?=]{4,8}\}|.*is trying to |.*just changed the state|but (?:task|there|this|now)|which lock"
     r"|.*locks? (?:is|are) |the existing|other info|.*(?:Possible|Chain exists)|.*DEADLOCK|.*lock\(|-{5,}|.*taken at:"
@@ -187,19 +187,19 @@ RULE = re.compile(r"={5,}$")
 
 
 def is_candidate(data: bytes) -> bool:
-    """Whether any line of the bytes could start a splat: the cheap question before :func:`start_of`."""
+    """Return whether any line of the bytes could start a splat: a cheap check before :func:`start_of`."""
     return _CANDIDATE.search(data) is not None
 
 
 def has_stamp(line: bytes) -> bool:
-    """Whether the line holds a time stamp."""
+    """Return whether the line contains a time stamp."""
     return _STAMP_BYTES.search(line) is not None
 
 
 def content_of(line: str) -> tuple[str, bool]:
-    """The line without level, time stamp and caller; and whether it had a time stamp.
+    """Return the line without level, time stamp and caller, and whether it had a time stamp.
 
-    Programs write to the console too, so a stamp may stand behind the unfinished line of another.
+    Programs write to the console as well, so a stamp may follow an unfinished line of a program.
     """
     if stamp := _STAMP.match(line):
         return line[stamp.end() :], True
@@ -212,7 +212,7 @@ def content_of(line: str) -> tuple[str, bool]:
 
 
 def start_of(content: str) -> tuple[Opening, SplatKind | None] | None:
-    """How this line, without its stamp, opens a splat; None when it does not."""
+    """Return how a line without its stamp begins a splat, and the kind if it names one; None for other lines."""
     found = _START.match(content)
     if found is None or found.lastgroup is None:
         return None
@@ -221,30 +221,30 @@ def start_of(content: str) -> tuple[Opening, SplatKind | None] | None:
 
 
 def is_dump(content: str) -> bool:
-    """Whether the line is of the words that a splat is made of."""
+    """Return whether the line is a typical line of a splat."""
     return _DUMP.match(content) is not None
 
 
 def is_story(content: str) -> bool:
-    """Whether the line is of the words in which lockdep and the memory checkers explain themselves."""
+    """Return whether the line is a typical explanation of lockdep and the memory checkers."""
     return _STORY.match(content) is not None
 
 
 def is_trace(content: str) -> bool:
-    """Whether the line belongs to a call trace."""
+    """Return whether the line belongs to a call trace."""
     return _TRACE.match(content) is not None
 
 
 def is_tail(content: str) -> bool:
-    """Whether the line can follow a splat's end mark and still belong to it."""
+    """Return whether the line can follow a splat's end mark and still belong to it."""
     return _TAIL.match(content) is not None
 
 
 def is_end(content: str) -> bool:
-    """Whether the line is an end mark."""
+    """Return whether the line is an end mark."""
     return _END.match(content) is not None
 
 
 def is_unrelated(content: str) -> bool:
-    """Whether the line opens something that looks like a splat and is none: sysrq's dumps, an OOM kill, a segfault."""
+    """Return whether the line begins a text that only looks like a splat: sysrq's dumps, an OOM kill, a segfault."""
     return _UNRELATED.match(content) is not None

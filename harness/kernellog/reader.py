@@ -1,12 +1,12 @@
-"""The kernel log, read as it comes: splats found, each kept whole and counted once.
+"""Read the kernel log as it comes, and find complete splats, each once. Pure.
 
-Pure: bytes in, :class:`Splat` out. A splat starts at the line that names it (or at the line above, for a cut mark or a
-rule of equal signs) and ends at its end mark, at the rule that closes a memory checker's report, or when lines come
-that are none of a splat's. Within a splat unknown lines are held back: they belong to it if a known one follows (other
-CPUs and programs write in between), and do not if too many come.
+A splat starts at the line that names it (or at the line above, for a cut mark or a rule of equal signs). It ends at its
+end mark, at the rule that closes a memory checker's report, or at lines that are not part of a splat. Within a splat,
+unknown lines are held back: they belong to it if a known line follows (other CPUs and programs write in between), and
+do not if there are too many.
 
 A panic that follows a splat is a part of it, which is then ``fatal``. An OOM kill, the segmentation fault of a program
-and the dumps of sysrq are no splats.
+and the dumps of sysrq are not splats.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from harness.kernellog.splat import Splat, fingerprint_of, title_of
 __all__ = ["KernelLog", "Splat", "SplatKind", "scan"]
 
 LINE_LIMIT_BYTES = 16 * 1024
-"""What is kept of one line; the kernel's own are below 1 KiB, a list of modules is longer."""
+"""Longest part of a line that is kept; the kernel's own lines are below 1 KiB, lists of modules are longer."""
 SPLAT_LIMIT_LINES = 4000
 SPLAT_LIMIT_BYTES = 1024 * 1024
 HELD_LIMIT_LINES = 64
 
 
 class _Phase(Enum):
-    """Where in a splat we are; the value is how many unknown lines in a row may be part of it."""
+    """Part of a splat; the value is the largest number of consecutive unknown lines in it."""
 
     HEAD = 16
     TRACE = 4
@@ -58,7 +58,7 @@ _COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
 
 @dataclass(slots=True)
 class _Growing:
-    """A splat that is not at its end yet."""
+    """A splat whose end has not been read."""
 
     line: int
     kind: SplatKind | None = None
@@ -73,11 +73,11 @@ class _Growing:
 
     @property
     def is_full(self) -> bool:
-        """Whether a broken log would make it grow without end."""
+        """Return whether the splat has reached its size limit, as in a broken log."""
         return len(self.lines) >= SPLAT_LIMIT_LINES or self.size >= SPLAT_LIMIT_BYTES
 
     def take(self, line: str) -> None:
-        """Add a line that belongs to the splat, and those held back before it."""
+        """Add a line that belongs to the splat, and the lines that were held back before it."""
         added = [*(held for _, held in self.held), line]
         self.lines += added
         self.size += sum(map(len, added))
@@ -85,23 +85,23 @@ class _Growing:
         self.unknown = 0
 
     def hold(self, number: int, line: str, *, blank: bool) -> bool:
-        """Keep a line back; whether there can be more."""
+        """Hold a line back, and return whether more may follow."""
         self.held.append((number, line))
         self.unknown += not blank
         return self.unknown <= self.phase.value and len(self.held) <= HELD_LIMIT_LINES
 
     def knows(self, content: str) -> bool:
-        """Whether the line is of the words that this splat, where it is now, is made of."""
+        """Return whether the line is typical for this part of the splat."""
         if self.phase is _Phase.TAIL:
             return is_tail(content)
         return is_dump(content) or (self.kind in _STORYTELLERS and is_story(content))
 
     def name(self, opening: Opening, kind: SplatKind, content: str) -> None:
-        """Let a line say what the splat is."""
+        """Set kind and title of the splat from a line."""
         self.opening, self.kind, self.title = opening, kind, title_of(content)
 
     def goes_on_with(self, opening: Opening, kind: SplatKind | None) -> bool:
-        """Whether a line that could start a splat tells of this one."""
+        """Return whether a line that could start a splat belongs to this one."""
         if opening is Opening.FOLLOW_UP or (opening is Opening.SLAB and self.kind is SplatKind.KASAN):
             return True
         if kind is SplatKind.PANIC:
@@ -129,7 +129,7 @@ class _Growing:
 class KernelLog:
     """The scanner of one kernel log.
 
-    Feed it as bytes arrive, in pieces of any size: the splats are the same. Memory is bounded whatever comes.
+    Feed it bytes in pieces of any size: the splats are the same. Memory is bounded for any input.
     """
 
     def __init__(self) -> None:
@@ -143,19 +143,19 @@ class KernelLog:
 
     @property
     def pending(self) -> bool:
-        """Whether a splat has begun whose end was not seen; :meth:`close` ends it."""
+        """Return whether a splat has begun whose end was not read; :meth:`close` ends it."""
         return self._growing is not None
 
     @property
     def is_panicked(self) -> bool:
-        """Whether the log says that the kernel panicked; true from the very line on, and for good."""
+        """Return whether the log has the line of a panic."""
         return self._panicked
 
     def feed(self, data: bytes) -> list[Splat]:
-        """Read on.
+        """Read more of the log.
 
-        :param data: what the console sent; carriage returns and NULs are ignored.
-        :returns: the splats that ended here; the last lines of a log often leave one :attr:`pending`.
+        :param data: bytes of the console; carriage returns and NULs are ignored.
+        :return: the splats that ended here; the last lines of a log often leave one :attr:`pending`.
         """
         data = data.translate(None, b"\r\0")
         cut = data.rfind(b"\n")
@@ -168,7 +168,7 @@ class KernelLog:
         return self._taken()
 
     def close(self) -> list[Splat]:
-        """End what is pending, an unfinished line included; the log may go on afterwards."""
+        """End a pending splat and an unfinished line, and return the splats that ended; more may be read afterwards."""
         if self._rest:
             block, self._rest = self._rest, b""
             self._read(block)
@@ -180,7 +180,7 @@ class KernelLog:
         return done
 
     def _read(self, block: bytes) -> None:
-        """Whole lines, without the last newline."""
+        """Read complete lines, without the last newline."""
         first = self._lines_seen + 1
         self._lines_seen += block.count(b"\n") + 1
         if self._growing is None and self._stamps_seen and not is_candidate(block):
@@ -198,7 +198,7 @@ class KernelLog:
         content, stamped = content_of(line)
         started = start_of(content)
         if started and started[0] in _VAGUE and self._stamps_seen and not stamped:
-            # A program's own words: where the kernel stamps its lines, such a vague one without a stamp is not its.
+            # Output of a program: if the kernel stamps its lines, a vague line without a stamp is not the kernel's.
             started = None
         growing = self._growing
         if growing is not None:
@@ -218,14 +218,14 @@ class KernelLog:
             self._rule = number, line
 
     def _accept(self, growing: _Growing, started: tuple[Opening, SplatKind | None], line: str, content: str) -> None:
-        """Add a line that starts a splat or says more of the growing one."""
+        """Add a line that starts a splat or names the current one."""
         opening, kind = started
         growing.take(line)
         if kind is SplatKind.PANIC:
             self._panicked = growing.fatal = True
             growing.phase = _Phase.TRACE
         elif opening is Opening.SLAB:
-            # The rule above it looked like KASAN's last.
+            # The rule above it looked like the end of KASAN's report.
             growing.phase = _Phase.HEAD
         if kind is not None and (growing.kind is None or (kind in _INNER and growing.kind not in _INNER)):
             growing.name(opening, kind, content)
@@ -233,7 +233,7 @@ class KernelLog:
             self._finish()
 
     def _go_on(self, growing: _Growing, number: int, line: str, content: str) -> bool:
-        """One line more while a splat grows; whether there can be more."""
+        """Add a line to the current splat, and return whether more may follow."""
         if is_end(content) or (RULE.match(content) and growing.kind in _CHECKERS and growing.phase is _Phase.HEAD):
             growing.take(line)
             growing.phase = _Phase.TAIL
@@ -245,26 +245,26 @@ class KernelLog:
         return True
 
     def _advance(self, growing: _Growing, content: str) -> None:
-        """From head to trace; a memory checker's report holds several traces, lockdep's tells its story first."""
+        """Go from head to trace; a memory checker's report has several traces, lockdep's has its explanation first."""
         if growing.phase is not _Phase.HEAD or growing.kind in _CHECKERS:
             return
         if content.startswith("stack backtrace:") if growing.kind is SplatKind.LOCKDEP else is_trace(content):
             growing.phase = _Phase.TRACE
 
     def _finish(self) -> None:
-        """End the growing splat; what it held back was not its own, and may only have been the next one's rule."""
+        """End the current splat; lines that were held back are not part of it, but may have the rule of the next."""
         growing, self._growing = self._growing, None
         if growing is None:
             return
         if growing.is_full:
-            growing.take("[cut here by the harness: the rest is in the log]")
+            growing.take("[truncated by the harness: the rest is in the log]")
         self._done.append(growing.finished())
         if growing.held and RULE.match(content_of(growing.held[-1][1])[0]):
             self._rule = growing.held[-1]
 
 
 def scan(text: str) -> tuple[Splat, ...]:
-    """Every splat of a whole kernel log, in the order of their first lines."""
+    """Find all splats of a whole kernel log, in the order of their first lines."""
     log = KernelLog()
     return tuple(itertools.chain(log.feed(text.encode(errors="replace")), log.close()))
 

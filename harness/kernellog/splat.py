@@ -1,4 +1,4 @@
-"""A splat of the kernel log as a value: its title and its fingerprint, the same for the same bug. Pure."""
+"""Make title and fingerprint of a splat of the kernel log, equal for the same bug. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TITLE_LIMIT = 300
 
 @dataclass(frozen=True, slots=True)
 class Splat:
-    """One complaint of the kernel, whole.
+    """One complete error report of the kernel.
 
-    :param kind: what it complained of.
-    :param title: the line that says what happened; no time stamp, address, pid, CPU number or function size.
-    :param text: every line from the first to the last, as they stood in the log.
+    :param kind: the kind of problem.
+    :param title: the line that names the problem, without time stamp, address, pid, CPU number and function size.
+    :param text: all lines from the first to the last, unchanged.
     :param fingerprint: 16 hexadecimal digits over the kind and the first five reliable frames (see
         :func:`frames_of`), or over kind and title when there are no frames.
-    :param fatal: the kernel panicked with it.
+    :param fatal: whether the kernel panicked with it.
     :param line: number of the first line in the log, from 1.
     """
 
@@ -68,9 +68,9 @@ _TITLE_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def title_of(content: str) -> str:
-    """The line without what differs from run to run.
+    """Return a line without the parts that differ from run to run.
 
-    :param content: the line that says what happened, without its time stamp.
+    :param content: the line that names the problem, without its time stamp.
     """
     content = content[:_TITLE_LIMIT]
     for pattern, replacement in _TITLE_RULES:
@@ -78,7 +78,7 @@ def title_of(content: str) -> str:
     return content.strip(" ")
 
 
-# Functions that report, catch or wait: every splat of a kind passes through them, so they tell no two bugs apart.
+# Functions that report, catch or wait: they are in every splat of a kind, and do not distinguish bugs.
 _PLUMBING = re.compile(
     r"_*(?:dump_stack(?:_lvl)?|show_(?:stack|regs|trace\w*)|v?panic|nmi_panic|check_panic_on_warn|oops_\w+|die(?:_body)?"
     r"|warn(?:_slowpath\w*|_printk)?|report_bug|handle_bug|fixup_bug|exc_\w+|asm_exc_\w+|do_(?:error_trap|trap\w*)"
@@ -106,11 +106,11 @@ _STALLS = (SplatKind.RCU_STALL, SplatKind.SOFT_LOCKUP, SplatKind.HARD_LOCKUP)
 
 
 def frames_of(kind: SplatKind, text: str) -> tuple[str, ...]:
-    """The reliable functions of a splat's first call trace, innermost first.
+    """Return the reliable functions of a splat's first call trace, innermost first.
 
-    The function that the instruction pointer stands in comes first. Left out: guesses of the unwinder (``? function``),
-    the plumbing that prints the splat, and, for a stall, the interrupt that noticed it. Compiler suffixes
-    (``.isra.0``, ``.cold``) are dropped. A lockdep report counts from its stack backtrace.
+    The function of the instruction pointer comes first. Guesses of the unwinder (``? function``), the functions that
+    print the splat and, for a stall, the interrupt that noticed it are left out. Compiler suffixes (``.isra.0``,
+    ``.cold``) are removed. The trace of a lockdep report begins at its stack backtrace.
     """
     contents = [content_of(line)[0] for line in text.splitlines()]
     if kind is SplatKind.LOCKDEP and "stack backtrace:" in contents:
@@ -141,6 +141,6 @@ def _walk(contents: Iterable[str], *, skip_interrupts: bool) -> Iterable[str]:
 
 
 def fingerprint_of(kind: SplatKind, title: str, text: str) -> str:
-    """The digest that names a bug; see :class:`Splat`."""
+    """Return the fingerprint of a splat; see :class:`Splat`."""
     frames = frames_of(kind, text)[:FRAMES_IN_FINGERPRINT]
     return hashlib.sha256("\n".join((kind.value, *(frames or (title,)))).encode()).hexdigest()[:_FINGERPRINT_DIGITS]

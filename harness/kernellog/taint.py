@@ -1,4 +1,4 @@
-"""The taint flags of a kernel, as /proc/sys/kernel/tainted has them. Pure.
+"""Decode the taint flags of a kernel, /proc/sys/kernel/tainted. Pure.
 
 Bits, letters and meanings: Documentation/admin-guide/tainted-kernels.rst (v6.16).
 """
@@ -13,10 +13,10 @@ class Taint:
     """One taint flag.
 
     :param bit: its number; the flag adds ``1 << bit`` to /proc/sys/kernel/tainted.
-    :param letter: as the kernel prints it when it is set.
-    :param meaning: what happened.
-    :param matters: whether it tells of misbehaviour of the kernel (or its processor) while it ran; false for what was
-        merely loaded, chosen or built in, an out-of-tree module for one.
+    :param letter: the letter that the kernel prints if the flag is set.
+    :param meaning: the event that sets it.
+    :param matters: whether it is a sign of a fault of the kernel or its processor; false for a property of the kernel
+        or its modules, such as an out-of-tree module.
     """
 
     bit: int
@@ -32,7 +32,7 @@ TAINTS: tuple[Taint, ...] = (
     Taint(3, "R", "a module was force-unloaded"),
     Taint(4, "M", "the processor reported a machine check", matters=True),
     Taint(5, "B", "a bad page was referenced or had unexpected flags", matters=True),
-    Taint(6, "U", "user space asked for the taint"),
+    Taint(6, "U", "user space set the taint"),
     Taint(7, "D", "the kernel died: an oops or a BUG", matters=True),
     Taint(8, "A", "an ACPI table was overridden"),
     Taint(9, "W", "the kernel issued a warning", matters=True),
@@ -43,7 +43,7 @@ TAINTS: tuple[Taint, ...] = (
     Taint(14, "L", "a soft lockup occurred", matters=True),
     Taint(15, "K", "the kernel was live-patched"),
     Taint(16, "X", "auxiliary taint of the distribution"),
-    Taint(17, "T", "the kernel was built with structure randomisation"),
+    Taint(17, "T", "the kernel was built with structure randomization"),
     Taint(18, "N", "an in-kernel test was run"),
     Taint(19, "J", "a debug operation of fwctl changed a device"),
 )
@@ -53,10 +53,10 @@ TAINTS: tuple[Taint, ...] = (
 
 
 def decode_taint(number: int) -> tuple[Taint, ...]:
-    """The flags set in the number read from /proc/sys/kernel/tainted, by rising bit.
+    """Decode the number in /proc/sys/kernel/tainted into flags, ordered by bit.
 
-    A bit that no table entry explains is given the letter ``?``; it matters, since nobody knows that it does not.
-    To judge a case, decode what it added: ``decode_taint(after & ~before)``.
+    An unknown bit has the letter ``?`` and counts as a fault, because it may be one. To judge a case, decode the flags
+    that it added: ``decode_taint(after & ~before)``.
 
     :raises ValueError: the number is negative.
     """

@@ -1,4 +1,4 @@
-"""What a case file names, compared with what its suite has."""
+"""Check that the traits in a case file are traits of its suite."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from harness.suite.load import find_suite, shipped_names, suite_semantics
 
 
 def check_case_traits(transcript: Transcript, suite: Suite, semantics: Semantics) -> None:
-    """See that every guard of a session file names a trait of its suite, and one of the trait's values.
+    """Check that every guard of a session file names a trait of its suite, and one of the trait's values.
 
-    :raises CaseError: one does not; where another suite that ships has the trait, the message says which.
+    :raises CaseError: a guard names an unknown trait or value; the message names a shipped suite that has the trait.
     """
     try:
         check_traits(transcript, semantics.known_values)
@@ -25,17 +25,17 @@ def check_case_traits(transcript: Transcript, suite: Suite, semantics: Semantics
         raise CaseError(
             error.what,
             evidence=f"{error.evidence}\n{trait} is a trait of the suite {owner}, and this is a case of {suite.name}",
-            remedy=f"name a trait of {suite.semantics_file}, or put the case into the suite {owner}",
+            remedy=f"name a trait of {suite.semantics_file}, or move the case into the suite {owner}",
         ) from None
 
 
 def _owners(traits: set[str], suite: Suite) -> list[tuple[str, str]]:
-    """Which suites that ship have those traits, as pairs of trait and suite."""
+    """Find the shipped suites that have these traits, as pairs of trait and suite."""
     found = []
     for name in shipped_names():
         try:
             known = suite_semantics(find_suite(name)).traits if name != suite.name else {}
-        except HarnessError:  # a broken suite is no answer
+        except HarnessError:  # a broken suite is skipped
             continue
         found += [(trait, name) for trait in sorted(traits) if trait in known]
     return found

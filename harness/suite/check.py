@@ -1,4 +1,4 @@
-"""Everything that is wrong with a suite, not only the first fault; nothing is booted."""
+"""Find all faults of a suite, not only the first one, without booting anything."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _COMPILE_SECONDS = 60.0
 
 
 def check_suite(folder: Path) -> tuple[Suite | None, tuple[str, ...]]:
-    """Find everything that is wrong with the suite in a folder.
+    """Find all faults of the suite in a folder.
 
-    :return: the suite, as far as it could be read, and each fault as it is shown to people.
+    :return: the suite, as far as it could be read, and the faults as text.
     """
     folder = folder.resolve()
     faults: list[str] = []
@@ -68,7 +68,7 @@ def _read(folder: Path, faults: list[str]) -> Suite | None:
 
 @contextmanager
 def _noting(faults: list[str]) -> Iterator[None]:
-    """Note an error of ours and go on after the block."""
+    """Note an error of the harness and continue after the block."""
     try:
         yield
     except HarnessError as error:
@@ -135,7 +135,7 @@ def _check_fragments(suite: Suite) -> list[str]:
 
 
 def _check_guest(suite: Suite) -> list[str]:
-    """Programs that this host does not have, and files that the guest has already."""
+    """Find programs that are missing on this host, and files that the guest already has."""
     usual = definition.parse(paths.GUEST_DEFINITION.read_text(), name=str(paths.GUEST_DEFINITION))
     taken = {entry.path for entry in usual.entries} | {f"/usr/bin/{name}" for name in (*usual.programs, "nsctl")}
     faults = []
@@ -143,13 +143,13 @@ def _check_guest(suite: Suite) -> list[str]:
         missing = [name for name in package.programs if find_program(name) is None]
         if missing:
             faults.append(
-                f"{suite.file}: guest.package {package.name}: this host does not have {', '.join(missing)} "
+                f"{suite.file}: guest.package {package.name}: missing on this host: {', '.join(missing)} "
                 f"(hint: apt-get install {package.name})"
             )
     wanted = [*(f"/usr/bin/{one.stem}" for one in suite.guest.helpers), *(one.path for one in suite.guest.files)]
     wanted += [f"/usr/bin/{name}" for package in suite.guest.packages for name in package.programs]
     twice = [path for path in dict.fromkeys(wanted) if path in taken or wanted.count(path) > 1]
-    return faults + [f"{suite.file}: the guest has {path} already (hint: take one of the two away)" for path in twice]
+    return faults + [f"{suite.file}: the guest already has {path} (hint: remove one of the two)" for path in twice]
 
 
 def _check_helpers(suite: Suite) -> list[str]:

@@ -1,8 +1,7 @@
-"""A suite of cases, as its ``suite.toml`` says it: what it is about, and what only it needs. Pure.
+"""Define a suite of cases, read from its ``suite.toml``: its subject, and its own requirements. Pure.
 
-The harness itself knows no subject. A suite names the features and options that its cases need, what is done on a
-machine before their first step, what its kernels and guests have besides the usual, and what in its output differs from
-run to run.
+The harness itself knows no subject. A suite names the features and options that its cases need, the preparations of a
+machine before their first step, additions to kernels and guests, and patterns of output that differs from run to run.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ SUITE_NAME = "suite.toml"
 """The file that makes a folder a suite."""
 
 FORMAT = 1
-"""The newest format of a ``suite.toml`` that is understood."""
+"""The newest supported format of a ``suite.toml``."""
 
 NOT_CASES = "selftest"
-"""A folder of a suite whose files are no cases of its subject: they are not listed as observers of a trait."""
+"""Folder of a suite with tests of the harness: they are not listed as observers of a trait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
     """A suite of cases.
 
-    :param folder: the folder that holds its ``suite.toml``, absolute.
+    :param folder: absolute path of the folder with its ``suite.toml``.
     :param name: the first part of the id of each of its cases.
     :param title: its subject, in one line.
-    :param config: what it asks of a kernel's configuration.
-    :param guest: what it adds to the guest image.
-    :param features: what ``needs`` takes besides options, in the order of the file.
+    :param config: its requirements for a kernel's configuration.
+    :param guest: its additions to the guest image.
+    :param features: names for ``needs`` besides options, in the order of the file.
     :param preparations: the headers that it defines.
-    :param noise_patterns: what differs from run to run in its output.
+    :param noise_patterns: patterns of its output that differs from run to run.
     """
 
     folder: Path
@@ -51,29 +50,29 @@ class Suite:
 
     @property
     def file(self) -> Path:
-        """Its ``suite.toml``."""
+        """Return the path of its ``suite.toml``."""
         return self.folder / SUITE_NAME
 
     @property
     def semantics_file(self) -> Path:
-        """Traits and profiles; a suite without traits does not have it."""
+        """Return the path of the traits and profiles; a suite without traits has no such file."""
         return self.folder / "semantics.toml"
 
     @property
     def known_file(self) -> Path:
-        """Known failures; it may not be there."""
+        """Return the path of the known failures; the file may be missing."""
         return self.folder / "known.toml"
 
     @property
     def seen_file(self) -> Path:
-        """Which trait was seen with which value on which kernel; it may not be there."""
+        """Return the path of the sightings of trait values by kernel; the file may be missing."""
         return self.folder / "seen.toml"
 
     @property
     def noise(self) -> Noise:
-        """What is left out of comparisons of its transcripts."""
+        """Return the noise that is left out of comparisons of its transcripts."""
         return noise_of(self.noise_patterns)
 
     def case_id(self, path: Path) -> str | None:
-        """What a file of the suite is called in every report: ``SUITE/PATH-IN-SUITE``; None for any other file."""
+        """Return the id of a file of the suite, ``SUITE/PATH-IN-SUITE``; None for any other file."""
         return f"{self.name}/{path.relative_to(self.folder).as_posix()}" if path.is_relative_to(self.folder) else None

@@ -1,7 +1,7 @@
-"""A reader of TOML tables that finds everything that is wrong, not only the first fault. Pure.
+"""Read TOML tables and find all faults, not only the first one. Pure.
 
-Where a value is missing or of a wrong type the fault is noted and an empty value stands in for it, so that the rest is
-read, too. :class:`harness.base.toml_table.Table` is for files of which one fault is enough.
+If a value is missing or of a wrong type, the fault is noted and an empty value is used, so that the rest is read as
+well. :class:`harness.base.toml_table.Table` is for files of which the first fault is enough.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _Kind = TypeVar("_Kind")
 
 
 class FaultTable:
-    """One table of a file; remembers which of its keys were asked for.
+    """One table of a file; it remembers which of its keys were read.
 
     :param content: the table.
-    :param path: what to call the file.
-    :param faults: where faults are noted, one line each.
+    :param path: name of the file, for messages.
+    :param faults: list that receives the faults, one line each.
     :param key: the dotted key of the table; empty for the whole file.
     """
 
@@ -31,19 +31,19 @@ class FaultTable:
         self._asked: set[str] = set()
 
     def fault(self, key: str, what: str, *, hint: str) -> None:
-        """Note what is wrong with a key of the table, or with the table itself where the key is empty."""
+        """Note a fault of a key, or of the table itself if the key is empty."""
         dotted = ".".join(filter(None, (self._key, key)))
         self._faults.append(f"{self._path}: {dotted + ' ' if dotted else ''}{what} (hint: {hint})")
 
     def has(self, key: str) -> bool:
-        """Whether the table has a key."""
+        """Return whether the table has a key."""
         return key in self._content
 
     def text(self, key: str, *, default: str | None = None) -> str:
-        """Read a string; without a default it must be there and not be blank."""
+        """Read a string; without a default it is required and must not be blank."""
         found = self._typed(key, str, "a string", "" if default is None else default, is_needed=default is None)
         if default is None and key in self._content and isinstance(self._content[key], str) and not found.strip():
-            self.fault(key, "is empty", hint="write it, or take the key away")
+            self.fault(key, "is empty", hint="write a value, or remove the key")
         return found
 
     def number(self, key: str, *, default: int | None = None) -> int:
@@ -54,21 +54,21 @@ class FaultTable:
         return found
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Read a list of strings; empty when it is not there."""
+        """Read a list of strings; empty if it is missing."""
         found = self._typed(key, list, "a list of strings", [], is_needed=False)
         if not all(isinstance(one, str) for one in found):
             self.fault(key, "holds something that is not a string", hint="quote every item")
         return tuple(one for one in found if isinstance(one, str))
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
-        """Read a table of strings by strings; empty when it is not there."""
+        """Read a table of strings by strings; empty if it is missing."""
         found = self._typed(key, dict, "a table of strings", {}, is_needed=False)
         if not all(isinstance(one, str) for one in found.values()):
             self.fault(key, "holds something that is not a string", hint="quote every value")
         return tuple((name, value) for name, value in found.items() if isinstance(value, str))
 
     def expression(self, key: str, text: str) -> str:
-        """Check a regular expression; the empty one stands in for what is none."""
+        """Check a regular expression; return an empty one if it is invalid."""
         try:
             re.compile(text)
         except re.error as error:
@@ -77,7 +77,7 @@ class FaultTable:
         return text
 
     def table(self, key: str) -> FaultTable:
-        """Read the table of a key; an empty one stands in for what is not there."""
+        """Read the table of a key; an empty one if it is missing."""
         return self._below(key, self._typed(key, dict, "a table", {}, is_needed=False))
 
     def tables(self, key: str) -> tuple[tuple[str, FaultTable], ...]:
@@ -98,7 +98,7 @@ class FaultTable:
         return tuple(self._below(f"{key}[{place}]", one) for place, one in enumerate(rows, start=1))
 
     def close(self) -> None:
-        """Note the keys that were not asked for."""
+        """Note the keys that were not read as faults."""
         for key in self._content:
             if key not in self._asked:
                 near = get_close_matches(key, sorted(self._asked), 1)

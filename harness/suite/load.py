@@ -1,4 +1,4 @@
-"""Find a suite by its name or folder, and read it; and the case files of a suite."""
+"""Find and read a suite by its name or folder, and find its case files."""
 
 from __future__ import annotations
 
@@ -18,28 +18,33 @@ from harness.suite.parse import parse_suite
 
 
 def shipped_names() -> tuple[str, ...]:
-    """The names of the suites that ship with the harness, sorted."""
+    """Return the names of the shipped suites, sorted."""
     return tuple(sorted(path.parent.name for path in paths.SUITES.glob(f"*/{SUITE_NAME}")))
 
 
 def default_suite() -> Suite:
-    """The suite that is used where none is chosen. :raises HarnessError: it cannot be read."""
+    """Return the suite that is used if none is chosen.
+
+    :raises HarnessError: the suite cannot be read.
+    """
     return find_suite(default_name())
 
 
 def find_suite(word: str) -> Suite:
-    """Find a suite by the name of a shipped one, or by its folder.
+    """Find a suite by the name of a shipped suite, or by its folder.
 
-    :raises UsageError: there is none, it is written for a newer harness, or a shipped suite has its name.
-    :raises CaseError: its ``suite.toml`` is broken, or names a file that is not there.
+    :param word: the name or the path.
+    :raises UsageError: there is no such suite, it needs a newer harness, or a shipped suite has the same name.
+    :raises CaseError: its ``suite.toml`` is broken, or names a missing file.
     """
     return read_suite(folder_of(word))
 
 
 def folder_of(word: str) -> Path:
-    """The folder of the suite that a word names; whether it holds one is not looked at.
+    """Return the folder of a suite, without checking that it has a ``suite.toml``.
 
-    :raises UsageError: there is none.
+    :param word: the name of a shipped suite, or a path.
+    :raises UsageError: there is no such folder.
     """
     shipped = paths.SUITES / word
     if "/" not in word and (shipped / SUITE_NAME).is_file():
@@ -50,8 +55,8 @@ def folder_of(word: str) -> Path:
     names = shipped_names()
     near = get_close_matches(word, names, 1)
     raise UsageError(
-        f"there is no suite {word}",
-        evidence=f"suites that ship with the harness: {', '.join(names)}\nno folder of that name in {Path.cwd()}",
+        f"no suite {word}",
+        evidence=f"shipped suites: {', '.join(names)}\nno folder of that name in {Path.cwd()}",
         remedy=f"did you mean {near[0]}?" if near else "name one of these, or the folder of a suite",
     )
 
@@ -59,7 +64,8 @@ def folder_of(word: str) -> Path:
 def read_suite(folder: Path) -> Suite:
     """Read the suite in a folder.
 
-    :raises UsageError, CaseError: as :func:`find_suite`.
+    :raises UsageError: see :func:`find_suite`.
+    :raises CaseError: see :func:`find_suite`.
     """
     folder = folder.resolve()
     file = folder / SUITE_NAME
@@ -68,7 +74,7 @@ def read_suite(folder: Path) -> Suite:
     except FileNotFoundError:
         raise UsageError(
             f"the folder {folder} is not a suite: it has no {SUITE_NAME}",
-            remedy=f"name a folder with a {SUITE_NAME}; to begin a suite: harness suite new PATH",
+            remedy=f"name a folder with a {SUITE_NAME}, or create a suite: harness suite new PATH",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -85,28 +91,28 @@ def _read(folder: Path, text: str) -> Suite:
         raise CaseError(
             faults[0],
             evidence="\n".join(faults[1:]),
-            remedy=f"correct it; everything that is wrong with the suite: harness suite check {folder}",
+            remedy=f"correct it; 'harness suite check {folder}' lists all faults of the suite",
         )
     require_own_name(suite)
     return suite
 
 
 def require_own_name(suite: Suite) -> None:
-    """See that no shipped suite has the name of this one: their cases could not be told apart in results.
+    """Check that no shipped suite has the name of this one: their cases would have the same ids in results.
 
-    :raises UsageError: another one has it.
+    :raises UsageError: a shipped suite has the same name.
     """
     shipped = (paths.SUITES / suite.name).resolve()
     if shipped != suite.folder and (shipped / SUITE_NAME).is_file():
         raise UsageError(
             f"two suites have the name {suite.name!r}",
             evidence=f"{suite.file}\n{shipped / SUITE_NAME}",
-            remedy=f"give the first another name, in its {SUITE_NAME}",
+            remedy=f"rename the first one in its {SUITE_NAME}",
         )
 
 
 def missing_files(suite: Suite) -> list[str]:
-    """Name the fragments, helpers and files that a suite speaks of and that are not there, a sentence each."""
+    """Find the fragments, helpers and files of a suite that are missing, and return a sentence for each."""
     faults = []
     for name in suite.config.names:
         if find_named_fragment(name, suite.config) is None:
@@ -114,16 +120,16 @@ def missing_files(suite: Suite) -> list[str]:
             faults.append(f"{suite.file}: no config fragment {name} (hint: known are {known})")
     files = [(source, "guest.helpers") for source in suite.guest.helpers]
     files += [(one.source, f"guest.file for {one.path}") for one in suite.guest.files]
-    return faults + [f"{suite.file}: {key}: there is no file {path}" for path, key in files if not path.is_file()]
+    return faults + [f"{suite.file}: {key}: no file {path}" for path, key in files if not path.is_file()]
 
 
 def suite_argument(suite: Suite) -> str:
-    """The word that finds the suite again: the name of a shipped one, the folder of any other."""
+    """Return the argument that finds the suite: the name of a shipped suite, the folder of any other."""
     return suite.name if suite.folder == (paths.SUITES / suite.name).resolve() else str(suite.folder)
 
 
 def suite_semantics(suite: Suite) -> Semantics:
-    """The traits and profiles of a suite, read once as long as its file stays as it is.
+    """Return the traits and profiles of a suite; they are read again only if its file changes.
 
     :raises CaseError: the file is broken; the message names file and key.
     """
@@ -142,22 +148,21 @@ def _semantics(text: str, path: str) -> Semantics:
 
 
 def shown_path(path: Path) -> str:
-    """What a file is called in messages: its path in the checkout, or as it is."""
+    """Return the name of a file in messages: its path in the checkout, or the path unchanged."""
     return path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)
 
 
 def suite_of_file(path: Path) -> Suite | None:
-    """The suite whose folder a file lies in; None when it lies in none."""
+    """Return the suite whose folder contains a file; None if there is no such suite."""
     folder = next((one for one in (path, *path.parents) if (one / SUITE_NAME).is_file()), None)
     return read_suite(folder) if folder is not None else None
 
 
 def locate(word: str, suite: Suite) -> Path | None:
-    """Find a case file or folder: the user's first, then the suite's, then that of any shipped suite.
+    """Find a case file or folder: first a user's path, then in the suite, then in any shipped suite.
 
-    Taken are a path, an id as reports print it, a path in the suite, and what was either before there were suites.
-
-    :return: the absolute path; None when there is no such file or folder.
+    :param word: a path, an id as in reports, a path in the suite, or an id of a version without suites.
+    :return: the absolute path; None if there is no such file or folder.
     """
     candidates = [Path(word), paths.ROOT / word, suite.folder / word]
     for called in (word, current_case_id(word)):
@@ -166,21 +171,21 @@ def locate(word: str, suite: Suite) -> Path | None:
 
 
 def find_case(word: str, suite: Suite) -> Path:
-    """Find a case file, as :func:`locate` does.
+    """Find a case file, see :func:`locate`.
 
-    :raises UsageError: there is none.
+    :raises UsageError: there is no such file.
     """
     found = locate(word, suite)
     if found is None or not found.is_file():
-        raise UsageError(f"there is no case {word}", remedy=f"name a *.session file, or one of {suite.folder}")
+        raise UsageError(f"no case {word}", remedy=f"name a *.session file, or a case of {suite.folder}")
     return found
 
 
 def case_id(path: Path, suite: Suite) -> str:
-    """What a case file is called in every report: ``SUITE/PATH-IN-SUITE``.
+    """Return the id of a case file in reports: ``SUITE/PATH-IN-SUITE``.
 
-    A file outside of the suite is called by its path from the checkout, or from the current folder; one that is
-    elsewhere by its whole path, or two of the same name could not be told apart.
+    The id of a file outside of the suite is its path relative to the checkout or to the current folder, or else its
+    whole path, so that two files of the same name have different ids.
     """
     if (own := suite.case_id(path)) is not None:
         return own
@@ -191,22 +196,22 @@ def case_id(path: Path, suite: Suite) -> str:
 
 
 def case_paths(suite: Suite) -> list[Path]:
-    """The case files of a suite, without those of its own tests."""
+    """Return the case files of a suite, without its tests of the harness."""
     files = [*suite.folder.rglob("*.session"), *suite.folder.rglob("test_*.py")]
     return sorted(path for path in files if NOT_CASES not in path.relative_to(suite.folder).parts)
 
 
 def case_files(suite: Suite) -> dict[str, str]:
-    """The text of every case of a suite, by the id of its file."""
+    """Read the text of every case of a suite, by the id of its file."""
     return {case_id(path, suite): path.read_text(errors="replace") for path in case_paths(suite)}
 
 
 def shared_suite(files: Iterable[Path], *, chosen: Suite, is_named: bool) -> Suite:
-    """Return the suite that case files are to be run with: the one that is named, or the one that they lie in.
+    """Return the suite for case files: the one that the user named, or the one whose folder contains them.
 
-    :param chosen: the suite that is named, or the default one.
+    :param chosen: the suite that the user named, or the default suite.
     :param is_named: whether the user named it.
-    :raises UsageError: they lie in several suites, or in another one than is named.
+    :raises UsageError: the files are of several suites, or of another suite than the named one.
     """
     owners = {owner.folder: owner for path in files if (owner := suite_of_file(path)) is not None}
     strange = [owner for owner in owners.values() if owner.folder != chosen.folder]
@@ -217,5 +222,5 @@ def shared_suite(files: Iterable[Path], *, chosen: Suite, is_named: bool) -> Sui
     raise UsageError(
         f"the cases are of another suite than {chosen.name}" if is_named else "the cases are of several suites",
         evidence="\n".join(f"{owner.name}  {owner.folder}" for owner in owners.values()),
-        remedy="run the cases of one suite at a time; --suite NAME says which",
+        remedy="run the cases of one suite at a time: --suite NAME",
     )

@@ -1,4 +1,4 @@
-"""Read the text of a ``suite.toml``. Pure: text in, a suite and all that is wrong with the text out."""
+"""Read the text of a ``suite.toml``, and find all its faults. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MOST_MODE = 0o7777
 def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
     """Read a ``suite.toml``.
 
-    :param text: the file, whole.
-    :param folder: the folder that it lies in.
-    :return: the suite, and everything that is wrong with the text; the suite is to be used only when nothing is.
+    :param text: content of the file.
+    :param folder: the folder of the suite.
+    :return: the suite and the faults of the text; with faults, the suite must not be used.
     :raises CaseError: the text is not TOML.
-    :raises UsageError: it is written for a newer harness.
+    :raises UsageError: the format is newer than this harness supports.
     """
     path = folder / SUITE_NAME
     try:
@@ -39,18 +39,18 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
     written = content.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise UsageError(
-            f"{path} is written for a newer harness",
-            evidence=f"it has format = {written}; this harness understands formats up to {FORMAT}",
-            remedy="update the harness, or use a version of the suite that was written for this one",
+            f"{path} needs a newer harness",
+            evidence=f"format = {written}; this harness supports formats up to {FORMAT}",
+            remedy="update the harness, or use an older version of the suite",
         )
     faults: list[str] = []
     top = FaultTable(content, str(path), faults)
     if top.number("format") == 0:
-        top.fault("format", f"is 0, and the first format is {FORMAT}", hint=f"write format = {FORMAT}")
+        top.fault("format", f"is 0, but the first format is {FORMAT}", hint=f"write format = {FORMAT}")
     guest = top.table("guest")
     suite = Suite(
         folder=folder,
-        name=_matching(top, "name", _NAME, "lower-case letters, digits and '-', a letter first"),
+        name=_matching(top, "name", _NAME, "lower-case letters, digits and '-', starting with a letter"),
         title=top.text("title"),
         config=SuiteConfig(folder / _KCONFIGS, top.texts("fragments"), _needs(guest)),
         guest=_guest(guest, folder),
@@ -80,13 +80,13 @@ def _guest(guest: FaultTable, folder: Path) -> GuestAdditions:
             guest.fault("helpers", f"names {name}, which is not a C source", hint="name files that end in .c")
     packages, files = [], []
     for row in guest.rows("package"):
-        row.text("reason")  # not used, but a program without a reason does not get in
+        row.text("reason")  # not used, but each package must give a reason
         packages.append(Package(row.text("name"), row.texts("programs"), has_applets=False))
         row.close()
     for row in guest.rows("file"):
         path, mode = row.text("path"), row.number("mode", default=0o644)
         if path and (not path.startswith("/") or path.endswith("/")):
-            row.fault("path", f"is {path!r}, not the absolute path of a file", hint="write one such as /usr/bin/prog")
+            row.fault("path", f"is {path!r}, not the absolute path of a file", hint="write /usr/bin/NAME")
         if mode > _MOST_MODE:
             row.fault("mode", f"is {mode}, not permissions", hint="write an octal number, such as 0o755")
         files.append(GuestFile(path, folder / row.text("source"), mode))
@@ -96,7 +96,7 @@ def _guest(guest: FaultTable, folder: Path) -> GuestAdditions:
 
 def _feature(word: str, table: FaultTable) -> Feature:
     if not _NAME.fullmatch(word):
-        table.fault("", f"{word!r} is not a word for needs", hint="write lower-case letters, digits and '-'")
+        table.fault("", f"{word!r} is not a valid feature name", hint="write lower-case letters, digits and '-'")
     shown = table.table("shown_by") if table.has("shown_by") else None
     shown_by = None
     if shown is not None:
@@ -110,14 +110,14 @@ def _feature(word: str, table: FaultTable) -> Feature:
 def _preparation(header: str, table: FaultTable) -> Preparation:
     if header in CORE_HEADERS or not _NAME.fullmatch(header):
         table.fault(
-            "", f"{header!r} cannot be a header of a suite", hint=f"not one of {', '.join(sorted(CORE_HEADERS))}"
+            "", f"{header!r} is not a valid header name", hint=f"these are taken: {', '.join(sorted(CORE_HEADERS))}"
         )
     command, at = table.text("command"), table.text("at", default="")
     if (AT in command) != bool(at):
-        what = f"has no {AT}, and there is an 'at'" if at else f"has {AT}, and there is no 'at'"
-        table.fault("command", what, hint=f"give both: at = '/PATH', and {AT} in the command, or neither")
+        what = f"has no {AT}, but there is an 'at'" if at else f"has {AT}, but there is no 'at'"
+        table.fault("command", what, hint=f"write both, at = '/PATH' and {AT} in the command, or neither")
     elif at and not at.startswith("/"):
-        table.fault("at", f"is {at!r}, not an absolute path", hint="write one, such as /mnt")
+        table.fault("at", f"is {at!r}, not an absolute path", hint="write an absolute path, such as /mnt")
     options = table.pairs("option")
     for shape, option in options:
         table.expression("option", shape)
@@ -138,7 +138,7 @@ def _preparation(header: str, table: FaultTable) -> Preparation:
 def _noise(row: FaultTable) -> NoisePattern:
     hint, pattern = row.text("hint"), row.expression("pattern", row.text("pattern"))
     if pattern and len(re.compile(pattern).groupindex) != 1:
-        row.fault("pattern", "does not have one named group", hint="name what differs: 'job-(?P<job>[0-9]+)'")
+        row.fault("pattern", "does not have one named group", hint="name the part that differs: 'job-(?P<job>[0-9]+)'")
     row.close()
     return NoisePattern(hint, pattern)
 

@@ -1,4 +1,4 @@
-"""Write a new suite, which passes: a start for one of a subject of one's own."""
+"""Write a new suite whose cases pass, as a start for a suite of another subject."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _RENAMED = {"helper.c": "{name}ctl.c", "suite.config": "{name}.config"}
 def write_suite(folder: Path, name: str = "") -> tuple[Path, ...]:
     """Write the files of a new suite.
 
-    :param folder: where; it must not be there, or be empty.
-    :param name: of the suite; that of the folder when empty.
-    :return: the files, in their order.
-    :raises UsageError: the folder holds something or cannot be written, or the name is none or is taken.
+    :param folder: the folder of the suite; it must be empty or not exist.
+    :param name: name of the suite; empty for the name of the folder.
+    :return: the files, sorted.
+    :raises UsageError: the folder is not empty or cannot be written, or the name is invalid or taken.
     """
     folder = folder.absolute()
     name = name or folder.name.lower()
     if not _NAME.fullmatch(name):
-        remedy = "give a name of lower-case letters, digits and '-', a letter first: --name NAME"
-        raise UsageError(f"{name!r} cannot be the name of a suite", remedy=remedy)
+        remedy = "use lower-case letters, digits and '-', starting with a letter: --name NAME"
+        raise UsageError(f"{name!r} is not a valid suite name", remedy=remedy)
     if name in shipped_names():
-        raise UsageError(f"a suite with the name {name!r} ships with the harness", remedy="choose another: --name NAME")
+        raise UsageError(f"{name!r} is the name of a shipped suite", remedy="choose another name: --name NAME")
     try:
         if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
+            raise UsageError(f"{folder} is not empty", remedy="name a folder that does not exist")
         return tuple(sorted(_write(files("harness.suite") / "template", folder, name)))
     except OSError as error:
-        remedy = "name a folder that can be written"
+        remedy = "name a folder in a writable one"
         raise UsageError(f"no suite can be written to {folder}", evidence=str(error), remedy=remedy) from None
 
 

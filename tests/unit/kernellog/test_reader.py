@@ -390,7 +390,7 @@ def test_endless_splat_says_that_it_was_cut() -> None:
     splats = fed([stamped("BUG: faked") + b"[    2.5]  f+0x1/0x2\n" * 6000 + stamped("BUG: another")])
 
     assert [splat.title for splat in splats] == ["BUG: faked", "BUG: another"]
-    assert splats[0].text.endswith("[cut here by the harness: the rest is in the log]")
+    assert splats[0].text.endswith("[truncated by the harness: the rest is in the log]")
 
 
 @pytest.mark.parametrize(

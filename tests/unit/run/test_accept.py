@@ -156,7 +156,7 @@ def test_a_python_case_is_to_be_edited(tmp_path: Path) -> None:
 
 def test_an_unknown_case_is_told(tmp_path: Path) -> None:
     """The name is the user's."""
-    with pytest.raises(UsageError, match=r"there is no case nosuch\.session"):
+    with pytest.raises(UsageError, match=r"no case nosuch\.session"):
         accept_case("nosuch.session", default_suite(), results=tmp_path)
 
 

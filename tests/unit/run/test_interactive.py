@@ -108,7 +108,7 @@ def test_a_case_that_cannot_be_played_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="is not a session file"):
         read_case(str(tmp_path / "test_x.py"), default_suite())
-    with pytest.raises(UsageError, match=r"there is no case nosuch\.session"):
+    with pytest.raises(UsageError, match=r"no case nosuch\.session"):
         read_case("nosuch.session:3", default_suite())
     with pytest.raises(CaseError, match="titel"):
         read_case(str(tmp_path / "broken.session"), default_suite())

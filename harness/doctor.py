@@ -1,4 +1,4 @@
-"""What this host has and lacks for a run; each lack with the command that mends it."""
+"""Check this host for everything that a run needs, with the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -38,25 +38,27 @@ _BUILD_PROGRAMS = {
     "xz": "xz-utils",
     "bwrap": "bubblewrap",
 }
-"""What a build runs, and the Debian package of each; as in ./bootstrap."""
+"""Programs of a build and the Debian package of each; the same list is in ./bootstrap."""
 _BUILD_HEADERS = {"/usr/include/elfutils/version.h": "libelf-dev"}
 
 
 class CheckState(StrEnum):
-    """What came of looking at one thing."""
+    """The result of one check."""
 
     GOOD = "ok"
     LACK = "LACK"
     UNASKED = "--"
-    """Not looked at, because it needs what is lacking; or lacking, and only some runs need it."""
+    """Not checked, because its requirements are missing; or missing, but needed by some runs only."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostFinding:
-    """One thing that was looked at.
+    """The finding of one check.
 
-    :param detail: what was found; for a lack the whole error, with what to do.
-    :param packages: the Debian packages that mend a lack.
+    :param what: the subject of the check.
+    :param state: the result.
+    :param detail: a description; for a failed check the whole error with its hint.
+    :param packages: the Debian packages that provide what is missing.
     """
 
     what: str
@@ -66,20 +68,21 @@ class HostFinding:
 
     @property
     def text(self) -> str:
-        """As lines for a terminal."""
+        """Return the finding as lines for a terminal."""
         first, *more = self.detail.split("\n")
         return "\n".join([f"{self.state:<4}  {self.what}: {first}", *(f"      {line}" for line in more)])
 
 
 def examine(store: Store, *, prove: bool) -> list[HostFinding]:
-    """Look at all that a run needs, in the order in which a run needs it.
+    """Check everything that a run needs, in the order of its use.
 
-    :param prove: forget which acceleration works, and race again.
+    :param store: the store of the runs.
+    :param prove: whether to repeat the race that chooses the accelerator.
     """
     deadline = Deadline.after(_SECONDS)
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
         findings = [_look("store", lambda: _writable(store))]
-        # A store that cannot be written must not hide what else is lacking.
+        # A store that cannot be written must not hide other missing requirements.
         usable = store if findings[0].state is CheckState.GOOD else Store(Path(folder) / "store")
         emulator: list[Emulator] = []
 
@@ -101,12 +104,14 @@ def examine(store: Store, *, prove: bool) -> list[HostFinding]:
                 _look("acceleration", lambda: _acceleration(Context(store, deadline), emulator[0], logs, prove=prove))
             )
         else:
-            findings.append(HostFinding("acceleration", CheckState.UNASKED, "not looked at before the rest is there"))
+            findings.append(
+                HostFinding("acceleration", CheckState.UNASKED, "not checked, because other requirements are missing")
+            )
     return findings
 
 
 def install_line(findings: Sequence[HostFinding]) -> str:
-    """The one command that installs all that is lacking, for the user that runs this; empty when no package helps."""
+    """Return the command that installs all missing packages, for the current user; empty if no package helps."""
     packages = sorted({package for finding in findings for package in finding.packages})
     as_root = "" if os.geteuid() == 0 else "sudo "
     return f"{as_root}apt-get install {' '.join(packages)}" if packages else ""
@@ -127,8 +132,8 @@ def _writable(store: Store) -> str:
         raise HostError(
             f"the disk of the store {store.folder} is nearly full",
             evidence=f"{free:.2f} GiB free; kernel, guest image and booted guest take up to {_LEAST_GIBIBYTES} GiB",
-            remedy="free some space ('harness clean' shows what the store holds), or point "
-            f"{STORE_VARIABLE} at a larger disk",
+            remedy="free some space ('harness clean' lists the content of the store), or set "
+            f"{STORE_VARIABLE} to a folder on a larger disk",
         )
     return f"{store.folder}, {free:.0f} GiB free"
 
@@ -143,16 +148,18 @@ def _programs(*names: str, package: str) -> str:
 
 
 def _builds() -> HostFinding:
-    """Whether kernels can be built from source; who tests ready ones needs nothing of it."""
+    """Check whether kernels can be built from source; tests of existing images need none of it."""
     missing = [package for name, package in _BUILD_PROGRAMS.items() if process.find_program(name) is None]
     missing += [package for header, package in _BUILD_HEADERS.items() if not Path(header).exists()]
     as_root = "" if os.geteuid() == 0 else "sudo "
     if missing:
-        what = f"kernels cannot be built yet; for deb-src:, series: and trees: {as_root}apt-get install"
+        what = f"not available; needed for deb-src:, series: and trees: {as_root}apt-get install"
         return HostFinding("kernel builds", CheckState.UNASKED, f"{what} {' '.join(dict.fromkeys(missing))}")
     if complaint := find_complaint():
         return HostFinding(
-            "kernel builds", CheckState.UNASKED, f"only with --trust: bubblewrap does not work here\n{complaint}"
+            "kernel builds",
+            CheckState.UNASKED,
+            f"only with --trust: bubblewrap does not work here\n{complaint}",
         )
     return HostFinding("kernel builds", CheckState.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
 
@@ -171,4 +178,4 @@ def _acceleration(context: Context, emulator: Emulator, logs: Path, *, prove: bo
         forget_verdict(context.store, request, qemu_version=emulator.version)
     verdict = choose_acceleration(context, request, forced=None, qemu_version=emulator.version, folder=logs)
     when = f", {datetime.datetime.fromtimestamp(verdict.asked).isoformat(' ', 'seconds')}" if verdict.asked else ""
-    return f"{verdict.acceleration} ({verdict.evidence}{when})\nask again with: harness doctor --prove"
+    return f"{verdict.acceleration} ({verdict.evidence}{when})\nto repeat the race: harness doctor --prove"

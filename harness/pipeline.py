@@ -1,13 +1,13 @@
-"""START HERE: the way from what the user typed to a machine that a case is played on, one stage a line.
+"""START HERE: the stages from the command line to a machine for a case, one stage a line.
 
     kernel spec -> (source -> series -> patched tree -> config -> build ->) kernel
-        -> guest image -> machine type -> acceleration -> template -> machine (a clone, one a case)
+        -> guest image -> machine type -> acceleration -> template -> machine (a clone for each case)
 
-What stands in brackets is for kernels from source, and is in ``kernel/from_source.py``.
+The stages in parentheses are for kernels from source, and are in ``harness/kernel/from_source.py``.
 
-:func:`prepare` does all but the last stage, once a run. Its product is frozen and goes to every worker as JSON; a
-worker asks :func:`machine` for one machine a case. What is then done with a machine is in ``session/play.py`` and
-``case.py``; what a case came to is decided in ``judge.py``; what reports say comes from ``report/record.py``.
+:func:`prepare` runs all stages but the last one, once for each run. Its result is frozen and sent to every worker as
+JSON; a worker calls :func:`machine` for each case. ``harness/run/play.py`` and ``harness/run/case.py`` run it on that
+machine, ``harness/semantics/judge.py`` judges the result, and ``harness/model/run_record.py`` is read by all reports.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 PREPARE_SECONDS = 600.0
-"""All that comes before the first case: fetching a package, building the guest image, a race and a boot."""
+"""Timeout of everything before the first case: fetching a package, building the guest image, a race and a boot."""
 
 
 class Fresh(StrEnum):
-    """How each case gets a machine that nobody used before."""
+    """How each case gets a fresh machine."""
 
     CLONE = "clone"
     BOOT = "boot"
@@ -60,9 +60,9 @@ class Fresh(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for; the fields are those of the command line.
+    """The options of the user for one kernel; the fields are those of the command line.
 
-    :param suite: the suite whose cases are run; it says what kernel and guest have besides the usual.
+    :param suite: the suite of the cases, with its additions to kernel and guest.
     """
 
     kernel: str = "deb"
@@ -76,21 +76,21 @@ class Options:
 
     @property
     def building(self) -> BuildOptions:
-        """The options of the build, with what the suite asks of the configuration."""
+        """Return the options of the build, with the requirements of the suite for the configuration."""
         return replace(self.build, suite=self.suite.config)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A kernel ready to be asked: all that a worker needs to give each case a machine.
+    """A prepared kernel: everything that a worker needs to give each case a machine.
 
-    :param template: what machines are cloned from; None when each is booted.
-    :param config_text: the kernel's configuration, empty when it is unknown.
-    :param declared: in what the kernel is meant to differ from the profile; None when nobody said.
-    :param build_log: what make said; None when nothing was built.
-    :param notes: what the user should know, one line each.
-    :param lacking: words of the suite's features that the kernel does not have.
-    :param suite: the suite that it was prepared for.
+    :param template: the template of the machines; None if each machine is booted.
+    :param config_text: the kernel's configuration; empty if it is unknown.
+    :param declared: the intended differences of the kernel from the profile; None if none are declared.
+    :param build_log: the output of make; None if nothing was built.
+    :param notes: notes for the user, one line each.
+    :param lacking: names of the suite's features that the kernel does not have.
+    :param suite: the suite that the kernel was prepared for.
     """
 
     request: BootRequest
@@ -109,17 +109,17 @@ class Prepared:
 
     @property
     def boot_seconds(self) -> float:
-        """How long the template's boot took; 0.0 without one."""
+        """Return the boot time of the template in seconds; 0.0 without a template."""
         return self.template.boot_seconds if self.template else 0.0
 
 
 def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
-    """Everything that comes before the first case.
+    """Run all stages before the first case.
 
-    :param logs: a folder for the logs of races and failed boots.
-    :raises UsageError, SeriesError, HostError: see the stages.
+    :param logs: folder for the logs of races and failed boots.
+    :raises HarnessError: a stage failed; the kind of the error says whether kernel, suite, user or host is at fault.
     """
-    # Imported here and not above: a worker, which never prepares, starts its first case a tenth of a second sooner.
+    # Imported here and not at the top: a worker, which never calls this, starts its first case 0.1 s sooner.
     from harness.guest.emulator import find_emulator
     from harness.kernel.resolve import resolve_kernel
 
@@ -172,15 +172,15 @@ def _lacking(
     suite: Suite,
     lease: contextlib.AbstractContextManager[Machine],
 ) -> tuple[str, ...]:
-    """The words of the suite's features that the kernel does not have, as the programs of the guest tell."""
+    """Find the suite's features that the kernel does not have, by probes in the guest."""
     return find_missing(context, f"{kernel.image_digest} {guest.digest}", suite.features, lease)
 
 
 def guest_image(context: Context, suite: Suite) -> GuestImage:
-    """The guest image of this host for the cases of a suite.
+    """Return the guest image of this host for the cases of a suite.
 
     :raises HostError: a program or the compiler is missing or too old.
-    :raises CaseError: what the suite adds cannot be had.
+    :raises CaseError: an addition of the suite is missing or does not compile.
     """
     from harness.guest.image import build_guest_image
 
@@ -197,18 +197,18 @@ def guest_image(context: Context, suite: Suite) -> GuestImage:
 def _template_or_why(
     context: Context, key: str, request: BootRequest, *, failed_boots: Path
 ) -> tuple[Template | None, str]:
-    """The template, or None where there can be none; and what the user should know of it."""
+    """Return the template, or None if this machine cannot be cloned, and a note for the user."""
     try:
         template = prepare_template(context, key, request, failed_boots=failed_boots)
     except CloningImpossibleError as error:
-        return None, f"{error.what}; each case boots a machine of its own"
+        return None, f"{error.what}; each case boots its own machine"
     if template.attempts > 1:
-        return template, f"when its template was made, the kernel came up only at attempt {template.attempts}"
+        return template, f"the kernel booted only at attempt {template.attempts} when its template was made"
     return template, ""
 
 
 def _with_config(context: Context, kernel: Kernel, lease: contextlib.AbstractContextManager[Machine]) -> Kernel:
-    """The kernel with the configuration that its guest shows, unless it is known; see :func:`_guest_config`."""
+    """Return the kernel with the configuration from a running guest, if it is unknown; see :func:`_guest_config`."""
     if kernel.config is not None:
         return kernel
     context.report(PhaseStarted("reading the configuration from the guest"))
@@ -217,14 +217,14 @@ def _with_config(context: Context, kernel: Kernel, lease: contextlib.AbstractCon
 
 
 def _config_note(kernel: Kernel) -> str:
-    """What the user should know when the configuration is not known; empty when it is."""
+    """Return a note for an unknown configuration; empty if it is known."""
     if kernel.config is not None:
         return ""
     return f"the kernel's configuration is unknown: {kernel.why_no_config}; cases that need options run anyway"
 
 
 def read_guest_config(console: Console, *, path: str = "/proc/config.gz", deadline: Deadline) -> str:
-    """The configuration that a running kernel shows (CONFIG_IKCONFIG_PROC); empty when it shows none.
+    """Read the configuration of a running kernel (CONFIG_IKCONFIG_PROC); empty if the kernel does not provide it.
 
     :raises Unanswered: the shell does not answer.
     """
@@ -233,7 +233,7 @@ def read_guest_config(console: Console, *, path: str = "/proc/config.gz", deadli
 
 
 def _guest_config(context: Context, image_digest: str, lease: contextlib.AbstractContextManager[Machine]) -> str:
-    """The same, asked once for an image; the lease is not entered when the answer is known."""
+    """Read the configuration from a guest, once for each image; the lease is not entered if the result is known."""
     if (known := context.store.recall("guest-config", image_digest)) is None:
         with lease as machine:
             text = read_guest_config(
@@ -247,13 +247,13 @@ def _guest_config(context: Context, image_digest: str, lease: contextlib.Abstrac
 def machine(
     prepared: Prepared, *, preparation: str = "", folder: Path, deadline: Deadline
 ) -> contextlib.AbstractContextManager[Machine]:
-    """A machine that nobody used before, for the length of a ``with`` block.
+    """Start a fresh machine for the duration of a ``with`` block.
 
-    :param preparation: the command that the case will prepare the machine with; it may have been done already, as
-        :attr:`Machine.prepared` says then.
-    :param folder: for its logs; made if need be.
+    :param preparation: the command that the case will prepare the machine with; if the machine was cloned with its
+        result, :attr:`Machine.prepared` is set to it.
+    :param folder: receives the logs; it is created if it does not exist.
     :raises HostError: QEMU does not start.
-    :raises SeriesError: it had to be booted, and the kernel did not come up.
+    :raises SeriesError: the machine is booted, and the kernel does not boot.
     """
     return _machine_of(prepared.request, prepared.template, preparation=preparation, folder=folder, deadline=deadline)
 
@@ -262,7 +262,7 @@ def machine(
 def _machine_of(
     request: BootRequest, template: Template | None, *, preparation: str = "", folder: Path, deadline: Deadline
 ) -> Iterator[Machine]:
-    """A clone of the template, or, without one, a machine that is booted."""
+    """Clone the template or, without a template, boot a machine."""
     folder.mkdir(parents=True, exist_ok=True)
     if template is not None:
         with contextlib.ExitStack() as ends:
@@ -275,13 +275,13 @@ def _machine_of(
 def _clone(
     ends: contextlib.ExitStack, template: Template, preparation: str, *, folder: Path, deadline: Deadline
 ) -> Machine:
-    """A clone, with the preparation done where there is a template for that."""
+    """Clone a machine, with the preparation done if there is a template for it."""
     prepared = find_prepared(template, preparation, deadline=deadline)
     if prepared is not None:
         try:
             machine = ends.enter_context(cloned(prepared, folder=folder, deadline=deadline))
         except HostError:
-            # Another run may have made room since it was found; then the case prepares the machine itself.
+            # Another run may have removed it since it was found; the case then prepares the machine itself.
             if prepared.folder.exists():
                 raise
         else:
@@ -291,25 +291,25 @@ def _clone(
 
 
 def read_machine_type(name: str) -> MachineType:
-    """The machine type of that name.
+    """Read a machine type by its name.
 
-    :raises UsageError: there is none, or it cannot be read.
+    :raises UsageError: there is no such machine type, or its file is broken.
     """
     path = paths.MACHINE_TYPES / f"{name}.toml"
     if not path.is_file():
         known = sorted(one.stem for one in paths.MACHINE_TYPES.glob("*.toml") if one != paths.GUEST_DEFINITION)
-        raise UsageError(f"there is no machine type {name}", remedy=f"name one of: {', '.join(known)}")
+        raise UsageError(f"no machine type {name}", remedy=f"name one of: {', '.join(known)}")
     return parse_machine_type(path.read_text(), name=name)
 
 
 def dump_prepared(prepared: Prepared) -> str:
-    """Return it as JSON, for another process of this run; see :func:`load_prepared`."""
+    """Return a prepared kernel as JSON, for another process of this run; see :func:`load_prepared`."""
     return dump_value(prepared, indent=None)
 
 
 def load_prepared(text: str) -> Prepared:
-    """Read the value that :func:`dump_prepared` wrote."""
-    source = "what the controller sent"
+    """Read the prepared kernel that :func:`dump_prepared` wrote."""
+    source = "data of the controller"
     return from_table(Prepared, parse_json(text, source), name="prepared", source=source)
 
 

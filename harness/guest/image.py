@@ -85,7 +85,6 @@ def build_guest_image(
 ) -> GuestImage:
     """Return the guest image of this host; it is built if the store does not have it.
 
-    :param definition: path of ``qemu/guest.toml``.
     :param init: path of the script that becomes /init.
     :param helper: path of the C source of nsctl, compiled statically with this host's ``cc``.
     :param additions: additions of a suite.

@@ -83,10 +83,7 @@ def run_cases(
 ) -> tuple[RunRecord, ExitStatus]:
     """Run the cases on a prepared kernel.
 
-    :param prepared: the kernel.
-    :param settings: the settings of the run.
     :param folder: the run folder, which receives the record and the logs.
-    :param report: receives the events of the run.
     :return: the record, which is also written to the run folder, and the exit status.
     :raises UsageError: the selection names no case.
     :raises CaseError: no case can be read.

@@ -1,7 +1,7 @@
-"""Deciding what a case came to, and what all cases together say of the kernel's traits.
+"""Judge the result of a case, and combine the sightings of all cases into the kernel's traits. Pure.
 
-Pure. :func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: two cases that
-infer different values of one trait are a problem that names both. :func:`trait_records` is the table that reports show.
+:func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: two cases that infer
+different values of one trait are a problem that names both. :func:`trait_records` makes the table for reports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
         Fate.COMMAND_HUNG: "the command hung; the shell and the kernel answer",
         Fate.SHELL_SILENT: "the shell is silent and cannot be interrupted; the kernel answers",
         Fate.SHELL_DIED: "the shell died; the kernel answers",
-        Fate.KERNEL_GONE: "the kernel is gone: it answers nothing, QEMU runs",
+        Fate.KERNEL_GONE: "the kernel does not answer, but QEMU runs",
         Fate.MACHINE_LOST: "the machine was lost: QEMU ended",
         Fate.STARVED: "this host is too busy: QEMU waited most of the time for a processor",
     }
@@ -29,13 +29,13 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step came to.
+    """The outcome of one step.
 
     :param where: file and line of the step.
-    :param fits: whether what was seen is what the case file says; false for a step that did not return.
-    :param reason: the one line that says how it does not fit, without the place; empty when it fits.
-    :param diff: expected against seen, unified; empty when it fits.
-    :param sightings: the trait values that it showed.
+    :param fits: whether the output is the expected one; false for a step that did not return.
+    :param reason: the first difference in one line, without file and line; empty for a match.
+    :param diff: unified diff of expected and seen output; empty for a match.
+    :param sightings: the trait values that the output showed.
     """
 
     where: str
@@ -47,10 +47,10 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What a run says of the traits.
+    """The traits that a run has shown.
 
     :param seen: the value of each trait on which all sightings agree.
-    :param where: the places that showed a trait, sorted; also those that contradict each other.
+    :param where: file and line of each sighting, sorted, by trait; also of those that contradict each other.
     :param problems: one for each contradiction, and for each sighting of a trait or value that does not exist.
     """
 
@@ -67,16 +67,22 @@ def judge(
     profile: Profile,
     skipped: str = "",
 ) -> Verdict:
-    """The verdict of one case. What explains more comes first:
+    """Judge one case. The first of these that holds decides:
 
-    1. ``skipped``, the reason why it was not asked
-    2. a splat: it explains a lost machine, a time-out and a mismatch
-    3. a lost machine, or one that got no processor
-    4. a command that did not return, whatever else still lives
-    5. the first step that does not fit or shows a value that a confirmed expectation of the profile denies
-    6. a match; an unconfirmed expectation that differs is only noted (:func:`notes`)
+    1. ``skipped``, the reason why it was not run
+    2. a splat: it explains a lost machine, a timeout and a mismatch
+    3. a lost machine, or a machine that got no processor
+    4. a command that did not return, even if shell and kernel answer
+    5. the first step that does not match, or that shows another value than a confirmed expectation of the profile
+    6. a match; a difference from an unconfirmed expectation is only noted (:func:`notes`)
 
-    Diffs, splats and sightings are kept in every case, so a lost machine's verdict still shows what was seen before.
+    Diffs, splats and sightings are always kept, so the verdict on a lost machine shows the outcomes before.
+
+    :param steps: the outcomes of the steps that were played.
+    :param splats: the splats of the kernel log.
+    :param fate: the state of the machine at the end.
+    :param profile: the expectations.
+    :param skipped: the reason why the case was not run; empty if it was.
     """
     sightings = tuple(sighting for step in steps for sighting in step.sightings)
     diff = "\n".join(step.diff.rstrip("\n") for step in steps if step.diff)
@@ -103,9 +109,9 @@ def judge(
 
 
 def notes(profile: Profile, sightings: Iterable[TraitSighting]) -> tuple[str, ...]:
-    """One line for each trait on which an unconfirmed expectation differs from what was seen; for the run's notes."""
+    """Return a note for each trait whose unconfirmed expectation differs from the value seen."""
     lines = {
-        sighting.trait: f"{_difference(sighting, expected, profile)}; unconfirmed, so it fails nothing"
+        sighting.trait: f"{_difference(sighting, expected, profile)}; unconfirmed, so it is not a failure"
         for sighting, expected in _differing(profile, sightings)
         if not expected.confirmed
     }
@@ -113,7 +119,7 @@ def notes(profile: Profile, sightings: Iterable[TraitSighting]) -> tuple[str, ..
 
 
 def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered:
-    """Combine all sightings of a run; their order changes nothing."""
+    """Combine all sightings of a run; their order does not matter."""
     values: dict[str, dict[str, set[str]]] = {}
     problems: set[Problem] = set()
     for sighting in sightings:
@@ -129,15 +135,15 @@ def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered
         if len(showing) == 1:
             (seen[trait],) = showing
         else:
-            said = ", ".join(f"{min(places)} saw {value}" for value, places in sorted(showing.items()))
-            problems.add(Problem(ProblemKind.CONTRADICTION, f"{trait}: cases contradict each other: {said}"))
+            shown = ", ".join(f"{min(lines)} saw {value}" for value, lines in sorted(showing.items()))
+            problems.add(Problem(ProblemKind.CONTRADICTION, f"{trait}: cases contradict each other: {shown}"))
     return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems, key=str)))
 
 
 def trait_records(
     semantics: Semantics, profile: Profile, sightings: Iterable[TraitSighting]
 ) -> tuple[TraitRecord, ...]:
-    """Every trait, in the order of the file, with what was seen and what the profile expects."""
+    """Return a record of every trait, in the order of the file, with the value seen and the value expected."""
     gathered = gather(semantics, sightings)
     return tuple(
         TraitRecord(
@@ -153,7 +159,7 @@ def trait_records(
 
 
 def _complaints(step: StepOutcome, profile: Profile) -> list[str]:
-    """What is wrong with one step, the transcript first: it is the evidence for the trait."""
+    """Return the faults of one step, the transcript first: it is the evidence for the trait."""
     differing = _differing(profile, step.sightings)
     denied = [_difference(sighting, expected, profile) for sighting, expected in differing if expected.confirmed]
     return denied if step.fits else [f"{step.where}: {step.reason}", *denied]
@@ -165,13 +171,12 @@ def _differing(profile: Profile, sightings: Iterable[TraitSighting]) -> list[tup
 
 
 def _difference(sighting: TraitSighting, expected: Expectation, profile: Profile) -> str:
-    return (
-        f"{sighting.trait}: this kernel says {sighting.value}, {profile.name} says {expected.value} ({expected.source})"
-    )
+    difference = f"{sighting.trait}: this kernel says {sighting.value}, {profile.name} says {expected.value}"
+    return f"{difference} ({expected.source})"
 
 
 def _at(step: StepOutcome | None, what: str) -> str:
-    """The fate, and the step that met it when the case got that far."""
+    """Return the text for a fate, with the step at which it happened."""
     if step is None:
         return what
     return f"{step.where}: {what}" + (f" ({step.reason})" if step.reason else "")

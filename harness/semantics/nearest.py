@@ -1,6 +1,6 @@
-"""Which profiles are nearest to what a run has seen. Pure.
+"""Find the profiles that are nearest to the traits that a run has seen. Pure.
 
-Profiles of different things must not be compared: what one feature of a kernel does says nothing of another one of the
+Profiles of different features must not be compared: the behavior of one feature says nothing about another one of the
 same suite, and a kernel may have both. So traits fall into families
 (:func:`~harness.semantics.traits.Semantics.families`), and each family has a nearest profile of its own.
 """
@@ -15,14 +15,14 @@ from harness.semantics.traits import Semantics
 
 
 def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile | None = None) -> tuple[Nearness, ...]:
-    """The nearest profile of each family of traits that was seen, then the next one.
+    """Find the nearest profile of each family of traits that was seen, and the next one.
 
     :param seen: the value seen of each trait.
-    :param own: the profile that judged the run. Of profiles as near as each other it is named, so that a 6.1 kernel
-        reads of mainline-6.1 and not of the release in which mainline changed last.
-    :return: the largest family's nearest first, with how many are as near to that family. Families whose nearest
-        profile is the same are one. Last comes the first profile that is further from the largest family. Empty when
-        nothing was seen.
+    :param own: the profile that judged the run. Of several equally near profiles it is preferred, so that the result
+        for a 6.1 kernel is mainline-6.1 and not the release in which mainline changed last.
+    :return: the nearest of the largest family first, with the number of profiles that are equally near to that family.
+        Families with the same nearest profile are joined. Last comes the first profile that is further from the
+        largest family. Empty if nothing was seen.
     """
     candidates = _candidates(semantics, own)
     families = sorted(
@@ -49,12 +49,12 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
 
 
 def rank(profiles: Iterable[Profile], seen: Mapping[str, str]) -> tuple[Nearness, ...]:
-    """Every profile by its distance from the values seen; of equals the one that comes first stays first."""
+    """Sort profiles by their distance from the values seen; equally near ones keep their order."""
     return tuple(sorted((nearness(profile, seen) for profile in profiles), key=lambda one: one.halves))
 
 
 def _candidates(semantics: Semantics, own: Profile | None) -> tuple[Profile, ...]:
-    """The profiles that there are, the run's own in front and in place of one that says the same."""
+    """Return all profiles, with the run's own first, which replaces an equal one."""
     known = semantics.profiles()
     if own is None or not own.expectations:
         return known

@@ -1,7 +1,7 @@
-"""Which cases observe a trait, read from their files without running them. Pure: texts in, places out.
+"""Find the cases that observe a trait by reading their files, without running them. Pure.
 
-A session file observes a trait by a guard; a Python case by ``sight("trait", ...)``. A Python case may name the trait
-in a table and pass it on, so any text in such a file that is the name of a trait counts, if the file calls ``sight``.
+A session file observes a trait by a guard; a Python case by ``sight("trait", ...)``. A Python case may have the name of
+the trait in a table, so any string in such a file that is the name of a trait counts, if the file calls ``sight``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _SIGHT = "sight"
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """A case file that tells values of a trait apart.
+    """A case file that distinguishes values of a trait.
 
-    :param path: what the file is called in reports.
-    :param line: where it does so first, from 1.
-    :param values: the values that it names, sorted; empty where they are worked out by the case.
+    :param path: id of the file in reports.
+    :param line: the first line that does so, counted from 1.
+    :param values: the values that it names, sorted; empty if the case computes them.
     """
 
     path: str
@@ -31,16 +31,16 @@ class Observer:
 
 
 def find_observers(files: Mapping[str, str], traits: Mapping[str, Collection[str]]) -> Mapping[str, list[Observer]]:
-    """For each trait the files that observe it, by path.
+    """Find the files that observe each trait, sorted by path.
 
-    :param files: the text of each case file, by what it is called. One that cannot be read as a case observes nothing.
-    :param traits: for each trait its values.
+    :param files: the text of each case file, by its id. A file that cannot be parsed observes nothing.
+    :param traits: the values of each trait.
     """
     found: dict[str, list[Observer]] = {name: [] for name in traits}
     for path, text in sorted(files.items()):
         named: dict[str, list[tuple[int, str]]] = {}
-        places = _guards(text) if path.endswith(SESSION) else _sights(text, traits)
-        for line, trait, value in places:
+        found_lines = _guards(text) if path.endswith(SESSION) else _sights(text, traits)
+        for line, trait, value in found_lines:
             named.setdefault(trait, []).append((line, value))
         for trait, where in named.items():
             if trait in found:
@@ -50,7 +50,7 @@ def find_observers(files: Mapping[str, str], traits: Mapping[str, Collection[str
 
 
 def _guards(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, trait and value of each guard of a session file."""
+    """Yield line, trait and value of each guard of a session file."""
     for number, line in enumerate(text.split("\n"), start=1):
         guard = GUARD.fullmatch(line.strip()) if line[:1].isspace() else None
         if guard:
@@ -58,22 +58,22 @@ def _guards(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _sights(text: str, traits: Mapping[str, Collection[str]]) -> Iterator[tuple[int, str, str]]:
-    """Line, trait and value of what a Python case can say it saw; the value is empty where the case works it out."""
+    """Yield line, trait and value of each sighting in a Python case; the value is empty if the case computes it."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
         return
     calls = [node for node in nodes if isinstance(node, ast.Call) and _is_sight(node.func)]
-    told = set()
+    named = set()
     for call in calls:
         trait, value = (_text(argument) for argument in (*call.args, None, None)[:2])
         if trait in traits:
-            told.add(trait)
+            named.add(trait)
             yield call.lineno, trait, value if value in traits[trait] else ""
     for node in nodes if calls else []:
         trait = _text(node)
-        if trait in traits and trait not in told:
-            told.add(trait)
+        if trait in traits and trait not in named:
+            named.add(trait)
             yield getattr(node, "lineno", 1), trait, ""
 
 

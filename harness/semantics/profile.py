@@ -1,6 +1,6 @@
-"""Profiles: sets of expectations, how mainline's is resolved for a release, how near one is to what was seen.
+"""Define profiles: sets of expectations, resolved for a release of mainline, and compared with the values seen.
 
-Pure. Built by ``harness/semantics/traits.py``.
+Pure. Profiles are built by ``harness/semantics/traits.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.base.kernel_release import Release
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a profile says of one trait; one that is not confirmed never fails a run by itself."""
+    """The expectation of a profile for one trait; an unconfirmed one never fails a run by itself."""
 
     value: str
     source: str
@@ -23,12 +23,12 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """In what a series on top of a kernel is meant to differ from that kernel's profile.
+    """The intended differences of a series from the profile of its base kernel.
 
-    :param name: what reports call the profile that comes of it.
-    :param traits: the value expected instead, by trait.
-    :param source: where the values are from.
-    :param confirmed: whether a kernel that does otherwise fails.
+    :param name: name of the resulting profile in reports.
+    :param traits: the new expected value, by trait.
+    :param source: the source of the values.
+    :param confirmed: whether a kernel with another value fails.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A set of expectations; a trait that is missing cannot be shown by that version, or nothing is known."""
+    """A set of expectations; for a missing trait, the version cannot show it, or its value is unknown."""
 
     name: str
     expectations: Mapping[str, Expectation]
@@ -49,11 +49,11 @@ class Profile:
 
     @property
     def values(self) -> Mapping[str, str]:
-        """The value expected of each trait, confirmed or not."""
+        """Return the expected value of each trait, confirmed or not."""
         return {trait: expected.value for trait, expected in self.expectations.items()}
 
     def changed(self, declared: Declaration) -> Profile:
-        """The same profile but for some traits; one that this profile says nothing of is added."""
+        """Return the profile with the declared traits replaced or added."""
         instead = {
             trait: Expectation(value, declared.source, declared.confirmed) for trait, value in declared.traits.items()
         }
@@ -62,10 +62,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseChange:
-    """What mainline says from a release on.
+    """The expectation of mainline from a release on.
 
-    :param backported: ``None`` when the change stayed in mainline; else the first release of each stable series known
-        to have it, which may be none.
+    :param since: the first release with it.
+    :param expectation: the expectation.
+    :param backported: ``None`` if the change is only in mainline; else the first release of each stable series that is
+        known to have it, maybe empty.
     """
 
     since: Release
@@ -75,13 +77,14 @@ class ReleaseChange:
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """How far a profile is from what was seen.
+    """The distance of a profile from the values seen.
 
-    :param known: how many of the traits that were seen the profile speaks of.
-    :param differ: traits on which a confirmed expectation differs.
-    :param unconfirmed: traits on which an unconfirmed expectation differs.
-    :param silent: traits that were seen and of which the profile says nothing.
-    :param ties: how many other profiles are as near, where that was looked at.
+    :param profile: name of the profile.
+    :param known: number of the seen traits for which the profile has an expectation.
+    :param differ: traits with a different confirmed expectation.
+    :param unconfirmed: traits with a different unconfirmed expectation.
+    :param silent: seen traits without an expectation.
+    :param ties: number of other profiles that are equally near, if it was counted.
     """
 
     profile: str
@@ -93,14 +96,14 @@ class Nearness:
 
     @property
     def halves(self) -> int:
-        """The distance, in halves: an unconfirmed difference and a silence are half a difference each.
+        """Return the distance in halves: an unconfirmed difference or a missing expectation is half a difference.
 
-        A silence must cost, or a profile that says nothing would be the nearest to everything.
+        A missing expectation must add to the distance, or an empty profile would be the nearest to everything.
         """
         return 2 * len(self.differ) + len(self.unconfirmed) + len(self.silent)
 
     def __str__(self) -> str:
-        """Numbers first, names last: whoever cuts the line loses the least."""
+        """Format numbers first and names last, so that a truncated line loses the least."""
         number = len(self.differ) + len(self.unconfirmed)
         others = f" and {self.ties} other{'' if self.ties == 1 else 's'}" if self.ties else ""
         text = f"{self.profile}{others}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
@@ -108,19 +111,22 @@ class Nearness:
         if self.unconfirmed:
             text += f" ({len(self.unconfirmed)} unconfirmed)"
         if self.silent:
-            text += f", {len(self.silent)} it says nothing of"
+            text += f", {len(self.silent)} {'has' if len(self.silent) == 1 else 'have'} no expectation"
         names = [*self.differ, *(f"{trait} (?)" for trait in self.unconfirmed)]
         return f"{text}: {', '.join(names)}" if names else text
 
 
 def resolve(changes: Iterable[ReleaseChange], release: Release) -> Expectation | None:
-    """The last change at or before the release, held back to unconfirmed where the release alone cannot tell."""
+    """Return the last change at or before the release, unconfirmed if the release alone does not decide.
+
+    :param changes: the changes of one trait, oldest first.
+    """
     current: Expectation | None = None
     for change in changes:
         found = change.expectation
         if change.since.numbers <= release.numbers:
             maybe = bool(release.candidate) and change.since.numbers == release.numbers
-            current = _doubted(found, f"{release} may lack it") if maybe else found
+            current = _doubted(found, f"{release} may not have it") if maybe else found
         elif change.backported and any(map(release.carries, change.backported)):
             current = found
         elif change.backported is not None and current is not None:
@@ -134,7 +140,10 @@ def _doubted(expectation: Expectation, why: str) -> Expectation:
 
 
 def nearness(profile: Profile, seen: Mapping[str, str]) -> Nearness:
-    """How far a profile is from the value seen of each trait."""
+    """Return the distance of a profile from the values seen.
+
+    :param seen: the value seen of each trait.
+    """
     known = {trait: profile.expectations[trait] for trait in seen if trait in profile.expectations}
     differing = [trait for trait in known if known[trait].value != seen[trait]]
     return Nearness(

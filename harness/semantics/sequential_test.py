@@ -1,10 +1,10 @@
-"""Verdicts on what does not always answer the same: asked again on fresh clones until a sequential test is sure. Pure.
+"""Judge targets with varying results: they are rerun on fresh clones until a sequential test is sure. Pure.
 
-A target that was seen with two values on one image is *weak*. What it does at the ends is then a distribution each, its
-*regimes*, and a commit is asked until one regime explains its answers better than the others by the odds that are
-wanted: Wald's sequential probability ratio test (A. Wald, "Sequential Tests of Statistical Hypotheses", 1945), for more
-than two hypotheses by their posteriors (Baum and Veeravalli, "A Sequential Procedure for Multihypothesis Testing",
-1994). With equal odds at the start the error is at most one minus the confidence asked for.
+A target that was observed with two values on one image is *weak*. At each end it has a distribution of values, its
+*regime*. A commit is rerun until one regime explains its results better than the others by the required odds. This is
+Wald's sequential probability ratio test (A. Wald, "Sequential Tests of Statistical Hypotheses", 1945), for more than
+two hypotheses by their posteriors (Baum and Veeravalli, "A Sequential Procedure for Multihypothesis Testing", 1994).
+With equal odds at the start, the error is at most one minus the required confidence.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Tally = Mapping[str, int]
-"""How often each value was seen."""
+"""Number of observations of each value."""
 
 CONFIDENCE = 0.99
-"""A weak verdict is taken when it is right in that many of a hundred."""
+"""Required probability that a verdict on a weak target is right."""
 MOST_ASKS = 48
-"""A commit that has been asked so often without an answer has none."""
+"""Largest number of runs of a commit; without a verdict by then, it has none."""
 _SMOOTH = 0.5
 _CRITICAL = 6.635
-"""Of the G-test for one degree of freedom: regimes that differ less may be one by chance in one of a hundred."""
+"""Critical value of the G-test for one degree of freedom at 1 %; below it, two regimes count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A way in which a target behaves.
+    """A distribution of values of a target.
 
-    :param value: what to call it: a value, or those that it takes with their shares.
-    :param tally: what was seen of it.
+    :param value: its name: a value, or several values with their shares.
+    :param tally: its observations.
     """
 
     value: str
@@ -39,11 +39,11 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the test says.
+    """The result of the test.
 
-    :param value: of the regime that is likeliest.
-    :param confidence: its posterior.
-    :param is_sure: whether that is enough.
+    :param value: name of the likeliest regime.
+    :param confidence: its posterior probability.
+    :param is_sure: whether that is at least the required confidence.
     """
 
     value: str
@@ -52,12 +52,12 @@ class Weighed:
 
 
 def is_weak(tallies: Sequence[Tally]) -> bool:
-    """Whether two values were seen on one image."""
+    """Return whether two values were observed on one image."""
     return any(len([value for value, number in tally.items() if number]) > 1 for tally in tallies)
 
 
 def find_regimes(tallies: Sequence[Tally]) -> tuple[Regime, ...]:
-    """The regimes of a weak target, from what was seen at its ends; those that differ by chance alone are one."""
+    """Find the regimes of a weak target from the observations at its ends; equal distributions are one regime."""
     found: list[Tally] = []
     for tally in tallies:
         if not sum(tally.values()):
@@ -72,9 +72,12 @@ def find_regimes(tallies: Sequence[Tally]) -> tuple[Regime, ...]:
 
 
 def weigh(regimes: Sequence[Regime], tally: Tally, *, confidence: float = CONFIDENCE) -> Weighed:
-    """Which regime the answers of a commit are of.
+    """Find the regime of a commit from its results.
 
-    :raises ValueError: there is no regime.
+    :param regimes: the regimes of the target.
+    :param tally: the results of the commit.
+    :param confidence: the required posterior probability.
+    :raises ValueError: there are no regimes.
     """
     values = sorted({value for one in (*(regime.tally for regime in regimes), tally) for value in one})
     likelihoods = [_log_likelihood(regime.tally, tally, values) for regime in regimes]
@@ -91,7 +94,7 @@ def _log_likelihood(regime: Tally, tally: Tally, values: Sequence[str]) -> float
 
 
 def _is_alike(one: Tally, other: Tally) -> bool:
-    """Whether two tallies may be of one distribution: the G-test (twice the log of the likelihood ratio)."""
+    """Return whether two tallies may have one distribution, by the G-test (twice the log of the likelihood ratio)."""
     values = {**one, **other}
     sums = sum(one.values()), sum(other.values())
     statistic = 0.0

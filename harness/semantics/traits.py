@@ -1,11 +1,10 @@
-"""Traits and profiles: what kernels are known to do, read from a suite's ``semantics.toml``.
+"""Read traits and profiles, the known behavior of kernels, from a suite's ``semantics.toml``. Pure.
 
-A trait is one observable choice; a profile (``harness/semantics/profile.py``) says which value is expected, and why.
-Pure: text in, frozen values out. ``mainline`` is kept as changes by release and resolved for one
-(:meth:`Semantics.profile`).
+A trait is one observable choice; a profile (``harness/semantics/profile.py``) has the expected values with their
+sources. ``mainline`` is stored as changes by release and resolved for one release (:meth:`Semantics.profile`).
 
-Errors: a broken file is a :class:`CaseError` that names file and key; a profile that does not exist is a
-:class:`UsageError` that names those that do.
+Errors: a broken file is a :class:`CaseError` that names file and key; an unknown profile is a :class:`UsageError` that
+names the known ones.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from harness.semantics.profile import Declaration, Expectation, Profile, Release
 AUTO = "auto"
 MAINLINE = "mainline"
 LATEST = f"{MAINLINE}-latest"
-"""The newest mainline that the file knows of."""
+"""The newest mainline in the file."""
 _NEWEST = Release((9999, 0, 0))
 _SCENARIO = re.compile(r"[A-Z]-\d{2}")
 
@@ -34,12 +33,13 @@ _SCENARIO = re.compile(r"[A-Z]-\d{2}")
 class Trait:
     """One observable choice.
 
+    :param name: its name.
     :param meaning: the choice, in one sentence.
-    :param theme: the chapter it belongs to: ``view``, ``mount``, ...
-    :param values: each value with what is seen.
-    :param unseen: the values that no profile holds, kept so that a kernel that does it can be described.
+    :param theme: its chapter: ``view``, ``mount``, ...
+    :param values: each value with its description.
+    :param unseen: values that are in no profile; they describe other possible kernels.
     :param scenarios: ids of the scenarios that show it.
-    :param story: who decided what, when and why, as paragraphs of prose; may be empty.
+    :param story: the history of the decision, in paragraphs; may be empty.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Semantics:
-    """Everything in the file.
+    """The content of a ``semantics.toml``.
 
-    :param traits: by name, in the order of the file.
+    :param traits: the traits by name, in the order of the file.
     :param postings: the profiles of posted versions by name, in the order of the file.
-    :param changes: of mainline, by trait, oldest first.
-    :param released: the date of a release of mainline, as ``2016-05-15``, where the file has it.
-    :param landmarks: releases of mainline that are shown whether a trait changes there or not.
+    :param changes: the changes of mainline by trait, oldest first.
+    :param released: the dates of releases of mainline, such as ``2016-05-15``, as far as the file has them.
+    :param landmarks: releases of mainline that are shown with all traits, even where no trait changes.
     """
 
     traits: Mapping[str, Trait]
@@ -70,16 +70,16 @@ class Semantics:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The words that :meth:`profile` takes, besides ``mainline-RELEASE``."""
+        """Return the names of profiles, besides ``mainline-RELEASE``."""
         return (AUTO, MAINLINE, LATEST, *self.postings)
 
     @property
     def known_values(self) -> Mapping[str, tuple[str, ...]]:
-        """For each trait its values: what a guard may name."""
+        """Return the values of each trait, which a guard may name."""
         return {name: tuple(trait.values) for name, trait in self.traits.items()}
 
     def complaint(self, trait: str, value: str) -> str:
-        """What is wrong with a guard or a sighting that names this trait and value; empty when nothing is."""
+        """Return the reason why a trait or its value is unknown; empty if both are known."""
         known = self.traits.get(trait)
         if known is None:
             return f"no trait {trait}" + near(trait, self.traits)
@@ -88,26 +88,26 @@ class Semantics:
         return ""
 
     def profile(self, name: str, *, release: str | None) -> Profile:
-        """A profile by name.
+        """Return a profile by name.
 
-        :param name: ``auto`` (describes, expects nothing), ``mainline`` (resolved by ``release``), ``mainline-6.1``,
+        :param name: ``auto`` (without expectations), ``mainline`` (resolved by ``release``), ``mainline-6.1``,
             ``mainline-latest``, or a posted version such as ``v4``.
-        :param release: the release of the kernel under test as it calls itself; ``None`` when it is not known.
-        :raises UsageError: no such profile, or ``mainline`` for a release that cannot be read.
+        :param release: the release of the kernel under test (``uname -r``); ``None`` if it is unknown.
+        :raises UsageError: no such profile, or ``mainline`` for a release that cannot be parsed.
         """
         if name == AUTO:
-            return Profile(AUTO, MappingProxyType({}), title="describes only")
+            return Profile(AUTO, MappingProxyType({}), title="no expectations")
         if name in self.postings:
             return self.postings[name]
         if name == LATEST:
-            return replace(self._mainline(_NEWEST), name=LATEST, title="mainline, the newest that is known")
+            return replace(self._mainline(_NEWEST), name=LATEST, title="mainline, the newest known release")
         if name == MAINLINE:
             found = Release.parse(release or "")
             if found is None:
                 raise UsageError(
-                    "the profile mainline needs the kernel's release, and that could not be read",
+                    "the profile mainline needs the kernel's release, which could not be read",
                     evidence=f"release: {release or 'unknown'}",
-                    remedy="name the release, --profile mainline-6.1, or only describe, --profile auto",
+                    remedy="name the release, --profile mainline-6.1, or use no expectations, --profile auto",
                 )
             return self._mainline(found)
         found = Release.parse(name.removeprefix(f"{MAINLINE}-")) if name.startswith(f"{MAINLINE}-") else None
@@ -119,9 +119,9 @@ class Semantics:
         return self._mainline(found)
 
     def changed(self, profile: Profile, declared: Declaration) -> Profile:
-        """A profile but for the traits that a series declares to be otherwise (:meth:`Profile.changed`).
+        """Return a profile with the traits that a series declares to change (:meth:`Profile.changed`).
 
-        :raises SeriesError: there is no such trait or value.
+        :raises SeriesError: a declared trait or value is unknown.
         """
         for trait, value in declared.traits.items():
             if complaint := self.complaint(trait, value):
@@ -130,21 +130,21 @@ class Semantics:
         return profile.changed(declared)
 
     def profiles(self) -> tuple[Profile, ...]:
-        """Every profile, newest first: mainline at each release where it changes, then the posted versions."""
+        """Return all profiles, newest first: mainline at each release where it changes, then the posted versions."""
         return (*map(self._mainline, reversed(self.releases)), *reversed(list(self.postings.values())))
 
     @property
     def releases(self) -> tuple[Release, ...]:
-        """The releases in which mainline changes, oldest first."""
+        """Return the releases in which mainline changes, oldest first."""
         found = {change.since for changes in self.changes.values() for change in changes}
         return tuple(sorted(found, key=lambda release: release.numbers))
 
     def shown(self, traits: Collection[str] = ()) -> tuple[Profile, ...]:
-        """The profiles to show beside each other, oldest first: those of one family of traits together.
+        """Return the profiles to show side by side, oldest first, those of one family of traits together.
 
-        :param traits: those that are to be shown; none means all.
-        :return: the posted versions that speak of them; of mainline the releases in which one of them changes, and the
-            newest; with all traits the landmarks, too.
+        :param traits: the traits to show; empty for all.
+        :return: the posted versions with expectations for them, mainline at each release in which one of them changes,
+            and the newest mainline. With all traits, mainline is also shown at the landmarks.
         """
         chosen = set(traits or self.traits)
         changed = {change.since for trait in chosen for change in self.changes.get(trait, ())}
@@ -158,10 +158,10 @@ class Semantics:
         return tuple(shown)
 
     def families(self) -> tuple[frozenset[str], ...]:
-        """The traits, those together that have to do with each other; the largest family first.
+        """Group related traits into families; the largest family first.
 
-        Two traits are of one family when they have one theme, or when a posted version speaks of both. What only
-        mainline speaks of belongs to the largest.
+        Two traits are of one family if they have the same theme, or if a posted version has expectations for both.
+        Traits with expectations of mainline only belong to the largest family.
         """
         themes: dict[str, set[str]] = {}
         for name, trait in self.traits.items():
@@ -185,15 +185,16 @@ class Semantics:
 
 
 def load_semantics(text: str, *, path: str) -> Semantics:
-    """Read the file's text; ``path`` only names it in errors.
+    """Parse the text of a ``semantics.toml``.
 
-    :raises CaseError: with file and key: not TOML, an unknown or missing key, a value that its trait does not have, a
-        trait without meaning, a profile that names an unknown trait, releases out of order, a missing source.
+    :param path: name of the file, for errors.
+    :raises CaseError: the text is not TOML, has an unknown or missing key, an unknown trait or value, or releases out
+        of order; the message names file and key.
     """
     try:
         top = Table(tomllib.loads(text), path=path, kind=CaseError)
     except tomllib.TOMLDecodeError as error:
-        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+        raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="fix that line") from error
     traits = {name: _read_trait(name, table) for name, table in top.table("trait").tables()}
     postings: dict[str, Profile] = {}
     changes: dict[str, tuple[ReleaseChange, ...]] = {}
@@ -206,21 +207,26 @@ def load_semantics(text: str, *, path: str) -> Semantics:
             landmarks = tuple(_read_release(table, one) for one in table.texts("landmarks", default=()))
             table.close()
         elif name == AUTO:
-            raise table.error("the name auto is taken by the run that only describes", remedy="use another name")
+            raise table.error("the name auto is reserved", remedy="use another name")
         else:
             postings[name] = _read_posting(name, table, traits)
     top.close()
     if not changes:
-        raise top.error("there is no profile mainline", remedy="add [profile.mainline]")
-    mappings = (MappingProxyType(traits), MappingProxyType(postings), MappingProxyType(changes))
-    return Semantics(*mappings, MappingProxyType(released), landmarks)
+        raise top.error("the profile mainline is missing", remedy="add [profile.mainline]")
+    return Semantics(
+        MappingProxyType(traits),
+        MappingProxyType(postings),
+        MappingProxyType(changes),
+        MappingProxyType(released),
+        landmarks,
+    )
 
 
 def _read_trait(name: str, table: Table) -> Trait:
     glosses = table.table("values")
     values = {value: glosses.text(value) for value in glosses.names()}
     if len(values) < 2:
-        raise glosses.error("a trait needs two values or more", remedy="say what another kernel could do")
+        raise glosses.error("a trait needs two values or more", remedy="add the behavior of another possible kernel")
     unseen = table.texts("unseen", default=())
     if strange := [value for value in unseen if value not in values]:
         raise table.error(f"unseen names {strange[0]}, which is not a value", remedy=f"values: {', '.join(values)}")
@@ -253,7 +259,7 @@ def _read_mainline(table: Table, traits: Mapping[str, Trait]) -> dict[str, tuple
             change = _read_change(cell, _trait_of(name, cell, traits))
             if changes and change.since.numbers <= changes[-1].since.numbers:
                 raise cell.error(
-                    f"{change.since} stands after {changes[-1].since}", remedy="put the releases in order, oldest first"
+                    f"{change.since} comes after {changes[-1].since}", remedy="sort the releases, oldest first"
                 )
             changes.append(change)
             cell.close()
@@ -293,11 +299,11 @@ def _read_expectation(cell: Table, trait: Trait) -> Expectation:
 
 def _trait_of(name: str, cell: Table, traits: Mapping[str, Trait]) -> Trait:
     if name not in traits:
-        raise cell.error(f"no trait {name}" + near(name, traits), remedy="define it as [trait.NAME], or mend the name")
+        raise cell.error(f"no trait {name}" + near(name, traits), remedy="define it as [trait.NAME], or fix the name")
     return traits[name]
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """What to add to a complaint of a word that is unknown: the names near to it, if any."""
+    """Return the end of a message on an unknown name: similar known names, or nothing."""
     found = get_close_matches(word, list(known), n=3)
     return f"; did you mean {' or '.join(found)}?" if found else ""

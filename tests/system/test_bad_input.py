@@ -152,7 +152,7 @@ def test_an_invalid_kernel_argument_is_reported(host: Host, word: str, words: li
     ("options", "words"),
     [
         (["--profile", "v9"], ["no profile v9", "use one of auto, mainline, mainline-latest, ns_cgroup-2.6.24"]),
-        (["--machine", "pdp11"], ["there is no machine type pdp11", "q35"]),
+        (["--machine", "pdp11"], ["no machine type pdp11", "q35"]),
         (["--cases", "no/such/case"], ["--cases no/such/case: there is no such file or folder"]),
         (["-n", "0"], ["-n 0: that is no number of workers"]),
         (["-n", "many"], ["-n many: that is no number of workers"]),

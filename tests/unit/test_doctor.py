@@ -39,7 +39,7 @@ def test_a_good_host_lacks_nothing() -> None:
     looked_at = ["store", "kernel packages", "compiler", "guest programs", "QEMU", "kernel builds", "acceleration"]
     assert list(states(told)) == looked_at
     assert "QEMU emulator version" in told.text
-    assert "ask again with: harness doctor --prove" in told.text
+    assert "to repeat the race: harness doctor --prove" in told.text
     assert "apt-get install" not in told.text
 
 

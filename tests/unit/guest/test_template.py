@@ -205,7 +205,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
     (note,) = first.notes
     assert note.startswith("this machine cannot be cloned: ")
     assert "nvme" in note
-    assert note.endswith("; each case boots a machine of its own")
+    assert note.endswith("; each case boots its own machine")
     assert answer == f"{prepared.kernel.release}\n"
     assert not (tmp_path / "case" / "memory").exists()
 

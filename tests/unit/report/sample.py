@@ -159,7 +159,7 @@ RUN = RunRecord(
     boot_seconds=5.5,
     nearest=(
         "mainline-6.1: 2 of 4 traits differ (1 unconfirmed): outside_view, setns_needs_descendant (?)",
-        "v4: 3 of 3 traits differ, 1 it says nothing of: outside_view, pinning, mountinfo_root_field",
+        "v4: 3 of 3 traits differ, 1 has no expectation: outside_view, pinning, mountinfo_root_field",
     ),
     notes=("booted afresh 1 time: the template of q35 could not be cloned after QEMU was killed",),
     problems=(

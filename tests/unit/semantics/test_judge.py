@@ -97,7 +97,7 @@ def test_an_unconfirmed_expectation_is_only_noted() -> None:
 
     assert verdict.outcome is Outcome.MATCH
     assert notes(V0, [RELATIVE, RELATIVE]) == (
-        "outside_view: this kernel says relative, v0 says absolute (inferred); unconfirmed, so it fails nothing",
+        "outside_view: this kernel says relative, v0 says absolute (inferred); unconfirmed, so it is not a failure",
     )
     assert notes(MAINLINE, [ABSOLUTE]) == ()
 
@@ -124,7 +124,7 @@ def test_the_transcript_is_named_before_the_trait() -> None:
         (Fate.COMMAND_HUNG, "the command hung; the shell and the kernel answer"),
         (Fate.SHELL_SILENT, "the shell is silent and cannot be interrupted; the kernel answers"),
         (Fate.SHELL_DIED, "the shell died; the kernel answers"),
-        (Fate.KERNEL_GONE, "the kernel is gone: it answers nothing, QEMU runs"),
+        (Fate.KERNEL_GONE, "the kernel does not answer, but QEMU runs"),
     ],
 )
 def test_a_command_that_did_not_return_explains_a_mismatch(fate: Fate, reason: str) -> None:

@@ -79,7 +79,7 @@ def test_the_unconfirmed_and_the_silent_count_as_halves(small: Semantics) -> Non
     assert [str(one) for one in ranked] == [
         "mainline-5.17: none of 2 traits differs",
         "mainline-4.6: 1 of 2 traits differs (1 unconfirmed): agent (?)",
-        "v0: 1 of 1 trait differs (1 unconfirmed), 1 it says nothing of: view (?)",
+        "v0: 1 of 1 trait differs (1 unconfirmed), 1 has no expectation: view (?)",
     ]
     assert [one.halves for one in ranked] == [0, 1, 2]
     assert [(one.profile, one.halves) for one in _ranked(small, {"view": "absolute"})] == [

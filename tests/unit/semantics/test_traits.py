@@ -96,7 +96,7 @@ def _all_cells(semantics: Semantics) -> list[tuple[str, str, Expectation]]:
         ('theme = "view"', 'theme = "view"\nunseen = ["odd"]', "small.toml: trait.view: unseen names odd"),
         ('relative = "/.."\n', "", "small.toml: trait.view.values: a trait needs two values or more"),
         ('relative = "/.."', 'relative = ""', "small.toml: trait.view.values.relative is empty"),
-        ("[profile.v0]", "[profile.auto]", "small.toml: profile.auto: the name auto is taken"),
+        ("[profile.v0]", "[profile.auto]", "small.toml: profile.auto: the name auto is reserved"),
         ("date = 2014-07-17", 'date = "July"', "small.toml: profile.v0.date is not a date"),
         ('value = "absolute"', 'value = "odd"', "small.toml: profile.v0.traits.view: view has no value odd"),
         ('view = { value = "absolute"', 'wiew = { value = "absolute"', "no trait wiew; did you mean view?"),
@@ -105,8 +105,8 @@ def _all_cells(semantics: Semantics) -> list[tuple[str, str, Expectation]]:
         ("confirmed = false, ", "", "small.toml: profile.v0.traits.view.confirmed is missing"),
         ('value = "relative"', 'value = "odd"', "small.toml: profile.mainline.changes.view[0]: view has no value odd"),
         ('since = "4.6", value = "relative"', 'since = "4.6"', "profile.mainline.changes.view[0].value is missing"),
-        ('"5.17"', '"4.5"', "small.toml: profile.mainline.changes.agent[1]: 4.5 stands after 4.6"),
-        ('"5.17"', '"4.6"', "small.toml: profile.mainline.changes.agent[1]: 4.6 stands after 4.6"),
+        ('"5.17"', '"4.5"', "small.toml: profile.mainline.changes.agent[1]: 4.5 comes after 4.6"),
+        ('"5.17"', '"4.6"', "small.toml: profile.mainline.changes.agent[1]: 4.6 comes after 4.6"),
         ('"5.17"', '"v5.17"', "small.toml: profile.mainline.changes.agent[1]: v5.17 is not a release"),
         ('"5.17"', '"5.17-rc1"', "small.toml: profile.mainline.changes.agent[1]: 5.17-rc1 is not a release"),
         ('["5.16.6"]', '["x"]', "small.toml: profile.mainline.changes.agent[1]: x is not a release"),
@@ -137,7 +137,7 @@ def test_a_broken_file_names_file_and_key(old: str, new: str, complaint: str) ->
 
 def test_a_file_without_mainline_is_broken() -> None:
     """Every kernel that is no posting is held against mainline, so a file without it is an error."""
-    with pytest.raises(CaseError, match=r"small\.toml: there is no profile mainline"):
+    with pytest.raises(CaseError, match=r"small\.toml: the profile mainline is missing"):
         load_semantics(SMALL[: SMALL.index("[profile.mainline]")], path="small.toml")
 
 

@@ -122,7 +122,7 @@ def test_a_new_suite_is_not_written_over_anything(folder: Path, tmp_path: Path) 
         write_suite(folder)
     with pytest.raises(UsageError, match="is not a valid suite name"):
         write_suite(tmp_path / "2nd")
-    with pytest.raises(UsageError, match="ships with the harness"):
+    with pytest.raises(UsageError, match="the name of a shipped suite"):
         write_suite(tmp_path / default_name())
 
     assert write_suite(tmp_path / "2nd", "second")

@@ -92,7 +92,7 @@ def excused(lacking: Iterable[str], features: Sequence[Feature], profile: Profil
     return frozenset(lacking) - promised
 
 
-def lack_notes(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> tuple[str, ...]:
+def missing_feature_notes(lacking: Iterable[str], features: Sequence[Feature], profile: Profile) -> tuple[str, ...]:
     """Return one line for each missing feature and its consequence, for the run's notes."""
     lacking = frozenset(lacking)
     skipped = excused(lacking, features, profile)

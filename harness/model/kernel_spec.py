@@ -1,4 +1,4 @@
-"""The kernel spec: the argument that says which kernel to test. Pure. Whether a path exists is checked later.
+"""Parse the KERNEL argument, which selects the kernel to test. Pure. Whether a path exists is checked later.
 
     deb                    the newest cloud kernel image package of the distribution
     deb:PACKAGE[=VERSION]  an image package of the distribution
@@ -56,7 +56,7 @@ _SLUG_LENGTH = 48
 
 
 class SpecKind(Enum):
-    """What kind of word a spec is."""
+    """The kind of a KERNEL argument."""
 
     DEFAULT_PACKAGE = "deb"
     PACKAGE = "deb:"
@@ -67,7 +67,12 @@ class SpecKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PathReading:
-    """One way to read a PATH word: ``path``, and what may follow it (empty when nothing does)."""
+    """One way to read a PATH argument.
+
+    :param path: the path.
+    :param revision: the text after ``@``; empty without one.
+    :param patches: the text after ``+``; empty without one.
+    """
 
     path: str
     revision: str = ""
@@ -76,15 +81,15 @@ class PathReading:
 
 @dataclass(frozen=True, slots=True)
 class PatchesWord:
-    """What follows the ``+``.
+    """The part of a KERNEL argument after the ``+``.
 
     :param place: a mailbox, a file or folder of patches, or a range, as typed.
-    :param version: the version of the series that is wanted; None for the newest that is complete.
-    :param upto: the last patch that is to be applied, from 1; None for all.
-    :param suffix: what follows the number of the version: ``.1`` of v2.1, ``b`` of v5b.
-    :param ids: Message-IDs of mails that are wanted, without angle brackets.
-    :param is_rfc: whether a series marked RFC is wanted.
-    :param under: the path prefix that the files of its patches are to have.
+    :param version: the requested version of the series; None for the newest complete one.
+    :param upto: the last patch to apply, from 1; None for all.
+    :param suffix: the text after the number of the version: ``.1`` of v2.1, ``b`` of v5b.
+    :param ids: Message-IDs of the requested mails, without angle brackets.
+    :param is_rfc: whether a series marked RFC is requested.
+    :param under: the path prefix of the files that its patches touch.
     """
 
     place: str
@@ -97,12 +102,12 @@ class PatchesWord:
 
     @property
     def choice(self) -> SeriesChoice:
-        """What is wanted among the postings of a mailbox."""
+        """Return the choice among the postings of a mailbox."""
         version = parse_version(f"{self.version}{self.suffix}") if self.version is not None else None
         return SeriesChoice(version, self.ids, self.is_rfc, self.under)
 
     def render(self) -> str:
-        """The word again: ``parse_patches(word.render()) == word``."""
+        """Return the text: ``parse_patches(word.render()) == word``."""
         parts = [f"v={self.version}{self.suffix}"] if self.version is not None else []
         parts += [f"id={quote(one, safe=_PLAIN)}" for one in self.ids]
         parts += ["rfc"] if self.is_rfc else []
@@ -112,12 +117,12 @@ class PatchesWord:
 
     @property
     def is_range(self) -> bool:
-        """Whether the word can be a range of commits; who resolves asks first whether it is a file."""
+        """Return whether the text may be a range of commits; an existing file of that name takes precedence."""
         return _RANGE.fullmatch(self.place) is not None
 
 
 def parse_patches(word: str) -> PatchesWord:
-    """Read what follows the ``+``: ``topic.mbox``, ``topic.mbox?v=2&upto=3``, ``t.mbox?id=a@host``, ``v6.1..topic``.
+    """Parse the part after the ``+``: ``topic.mbox``, ``topic.mbox?v=2&upto=3``, ``t.mbox?id=a@host``, ``v6.1..topic``.
 
     A Message-ID may be given with angle brackets or escaped as in the address of an archive (``%40``).
     """
@@ -142,12 +147,13 @@ def parse_patches(word: str) -> PatchesWord:
 
 @dataclass(frozen=True, slots=True)
 class KernelSpec:
-    """What the user asked for.
+    """A parsed KERNEL argument.
 
-    :param name: package, version of a source package, name of a series, or a PATH word whole, as typed.
-    :param version: exact version of a PACKAGE; empty for the one the distribution would install.
-    :param patches: what to apply on a SOURCE_PACKAGE or SERIES (:func:`parse_patches`); empty for none. That of a PATH
-        is told by :meth:`readings`, as ``+`` and ``@`` are also found in file names.
+    :param kind: its kind.
+    :param name: package, version of a source package, name of a series, or the whole PATH argument, as typed.
+    :param version: exact version of a PACKAGE; empty for the version that apt would install.
+    :param patches: the patches to apply to a SOURCE_PACKAGE or SERIES (:func:`parse_patches`); empty for none. For a
+        PATH see :meth:`readings`, since file names may have ``+`` and ``@`` too.
     """
 
     kind: SpecKind
@@ -156,28 +162,28 @@ class KernelSpec:
     patches: str = ""
 
     def render(self) -> str:
-        """The word again: ``parse_spec(spec.render()) == spec``."""
+        """Return the argument: ``parse_spec(spec.render()) == spec``."""
         version = f"={self.version}" if self.version else ""
         patches = f"+{self.patches}" if self.patches else ""
         return f"{self.kind.value}{self.name}{version}{patches}"
 
     @property
     def slug(self) -> str:
-        """A short name for folders: letters, digits and ``._+-``, never empty, never a hidden file's name."""
+        """Return a short name for folders: letters, digits and ``._+-``, never empty, never that of a hidden file."""
         names = {SpecKind.DEFAULT_PACKAGE: "deb", SpecKind.SOURCE_PACKAGE: f"deb-src-{self.name}"}
-        word = names.get(self.kind, self.name)
+        text = names.get(self.kind, self.name)
         if self.kind is SpecKind.PATH:
-            word = word.rstrip("/").rpartition("/")[2]
+            text = text.rstrip("/").rpartition("/")[2]
         elif self.patches:
-            word += "+" + self.patches.rstrip("/").rpartition("/")[2]
-        plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", word).lstrip("-.+")
+            text += "+" + self.patches.rstrip("/").rpartition("/")[2]
+        plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("-.+")
         return plain[:_SLUG_LENGTH].rstrip("-.+") or "kernel"
 
     def readings(self) -> Iterator[PathReading]:
-        """The ways to read a PATH word: the plain path, then with a series, then with a revision alone.
+        """Yield the ways to read a PATH argument: the plain path, then with a series, then with a revision alone.
 
-        ``vmlinuz-6.12.117+deb12`` and ``user@host/Image`` are file names too, and a revision may hold a ``+``: who
-        resolves takes the first reading whose files exist.
+        ``vmlinuz-6.12.117+deb12`` and ``user@host/Image`` are file names too, and a revision may have a ``+``: the
+        first reading whose files exist is the one to take.
         """
         yield PathReading(self.name)
         for at in range(len(self.name) - 2, 0, -1):
@@ -189,16 +195,16 @@ class KernelSpec:
 
 
 def parse_spec(text: str) -> KernelSpec:
-    """Read a KERNEL word.
+    """Parse a KERNEL argument.
 
-    :raises UsageError: it is none; the evidence shows the grammar.
+    :raises UsageError: the argument is invalid; the evidence shows the grammar.
     """
     if text == "deb":
         return KernelSpec(SpecKind.DEFAULT_PACKAGE)
     if not text.strip():
-        raise _bad("the KERNEL word is empty")
+        raise _bad("the KERNEL argument is empty")
     if not text.isprintable():
-        raise _bad(f"the KERNEL word {text!r} holds a character that cannot be printed")
+        raise _bad(f"the KERNEL argument {text!r} has an unprintable character")
     scheme = _SCHEME.fullmatch(text)
     if scheme is None:
         return KernelSpec(SpecKind.PATH, text)
@@ -209,7 +215,7 @@ def parse_spec(text: str) -> KernelSpec:
         return _parse_source(text, SpecKind.SOURCE_PACKAGE, rest, _SOURCE_VERSION, "a version such as 6.1")
     if kind == "series":
         return _parse_source(text, SpecKind.SERIES, rest, _SERIES, "the name of a series")
-    raise _bad(f"'{kind}:' is no kind of KERNEL word (in {text!r}); a file of that name is written ./{text}")
+    raise _bad(f"'{kind}:' is not a valid prefix of KERNEL (in {text!r}); for a file of that name give ./{text}")
 
 
 def _with_revision(source: str, patches: str) -> Iterator[PathReading]:
@@ -221,9 +227,9 @@ def _with_revision(source: str, patches: str) -> Iterator[PathReading]:
 def _parse_package(text: str, rest: str) -> KernelSpec:
     name, equals, version = rest.partition("=")
     if not _PACKAGE.fullmatch(name):
-        raise _bad(f"{name!r} is no package name (in {text!r}); a series needs a source to be applied to")
+        raise _bad(f"{name!r} is not a valid package name (in {text!r}); patches apply to a source, not to a package")
     if equals and not _VERSION.fullmatch(version):
-        raise _bad(f"{version!r} is no package version (in {text!r})")
+        raise _bad(f"{version!r} is not a valid package version (in {text!r})")
     return KernelSpec(SpecKind.PACKAGE, name, version=version)
 
 
@@ -237,4 +243,4 @@ def _parse_source(text: str, kind: SpecKind, rest: str, pattern: re.Pattern[str]
 
 
 def _bad(what: str) -> UsageError:
-    return UsageError(what, evidence=GRAMMAR, remedy="give one of these words")
+    return UsageError(what, evidence=GRAMMAR, remedy="give one of these forms")

@@ -1,4 +1,4 @@
-"""Where a kernel comes from, as facts; the sentence for people is made of them. Pure."""
+"""Record the origin of a kernel as facts, and render it for people. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class OriginKind(StrEnum):
-    """What kind of thing a kernel was taken from."""
+    """The kind of source that a kernel was taken from."""
 
     UNKNOWN = "unknown"
     IMAGE = "image"
@@ -24,10 +24,11 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a kernel or its source comes from.
+    """The origin of a kernel or of its source.
 
+    :param kind: the kind of source.
     :param path: path of the image, tree or folder; name of the package.
-    :param revision: of a tree as git-describe(1) gives it; version of a package; empty for anything else.
+    :param revision: revision of a tree, as git-describe(1) prints it; version of a package; empty for any other kind.
     :param uncommitted: how many files of the tree differ from that revision.
     """
 
@@ -37,7 +38,7 @@ class Origin:
     uncommitted: int = 0
 
     def __str__(self) -> str:
-        """The origin for people: ``/home/u/linux at v6.6 with 2 uncommitted changes``, ``linux-source-6.1 6.1.9-1``."""
+        """Return the origin for people, e.g. ``/home/u/linux at v6.6 with 2 uncommitted changes``."""
         if self.kind is OriginKind.FILES:
             return f"the files of {self.path}"
         between = " at " if self.kind is OriginKind.TREE else " "

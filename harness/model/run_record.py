@@ -1,7 +1,7 @@
-"""The run record: everything that a report needs, as frozen values, and its JSON form (``run.json``). Pure.
+"""Define the run record, which has everything that a report needs, and its JSON form (``run.json``). Pure.
 
-Reports take a :class:`RunRecord` and nothing else. ``FORMAT_VERSION`` grows when a field changes its meaning; a reader
-refuses a newer one by name. A field that is only added does not raise it: an older reader leaves it out.
+Reports take a :class:`RunRecord` and nothing else. ``FORMAT_VERSION`` is increased when a field changes its meaning,
+and a reader refuses a newer version. An added field does not increase it: an older reader ignores the field.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from harness.model.origin import UNKNOWN_ORIGIN, Origin
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 2
-"""Since 2, a problem has a kind; ``harness/results/older_formats.py`` reads what came before."""
+"""Since 2, a problem has a kind; ``harness/results/older_formats.py`` reads older records."""
 NO_KERNEL_ID = "kernel/boots"
 """Id of the only case in the record of a kernel that could not be fetched, built or booted; no suite has this case."""
 UNKNOWN = "unknown"
-"""What stands for a fact of a kernel that could not be had."""
+"""The value of a fact about a kernel that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
-    """How many times a case came to an outcome, when it was asked more than once."""
+    """How often a repeated case had an outcome."""
 
     outcome: Outcome
     times: int
 
 
 class ProblemKind(StrEnum):
-    """What went wrong in a run beside its cases: what is to be done about it depends on this, not on the words."""
+    """The kind of a problem of a run outside its cases; reports depend on it, not on the text."""
 
     CONTRADICTION = "contradiction"
-    """Two cases saw different values of one trait, which therefore counts as not seen."""
+    """Two cases showed different values of one trait, which therefore counts as not observed."""
     UNKNOWN_VALUE = "unknown value"
-    """A case saw a trait or a value that the suite does not define."""
+    """A case showed a trait or a value that the suite does not define."""
     BROKEN_FILE = "broken file"
     """A case file cannot be read."""
     EXPIRED = "expired"
@@ -46,14 +46,15 @@ class ProblemKind(StrEnum):
     ABORTED = "aborted"
     """pytest itself failed."""
     OTHER = "other"
-    """Recorded by a harness that did not distinguish it."""
+    """Recorded by an older harness without kinds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error of a run that belongs to no case.
 
-    :param text: for people; the first line is the sentence, the others are evidence.
+    :param kind: its kind.
+    :param text: the text for people: a sentence on the first line, evidence on the others.
     """
 
     kind: ProblemKind
@@ -67,9 +68,9 @@ class Problem:
 class KnownNote:
     """A known failure that a case met.
 
-    :param trait: the trait that is known to differ; empty when it is the case itself that is known to fail.
+    :param trait: the trait that is known to differ; empty when the case itself is known to fail.
     :param reason: why it fails.
-    :param link: where that is discussed.
+    :param link: link to the discussion.
     :param expires: the last day on which the failure is known.
     """
 
@@ -85,29 +86,31 @@ class KnownNote:
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """One case on one kernel.
+    """The record of one case on one kernel.
 
-    :param id: unique in the run, the same in every format: ``SUITE/views/siblings.session`` or
-        ``SUITE/setns/test_fds.py::test_own[v2]``; always with ``/``, the path being that in the suite.
-    :param classname: the id up to the last ``/`` or ``::``, with dots: what JUnit groups the case by.
+    :param id: unique in the run, and equal in every format: ``SUITE/views/siblings.session`` or
+        ``SUITE/setns/test_fds.py::test_own[v2]``; always with ``/``, with the path in the suite.
+    :param classname: the id up to the last ``/`` or ``::``, with dots; JUnit groups cases by it.
     :param name: the rest of the id.
-    :param title: what the case shows, in one line; empty when the case says none.
+    :param title: the title of the case, in one line; empty without one.
     :param outcome: how it ended.
     :param reason: the one line that matters; empty for a match.
-    :param diff: expected against seen, unified.
-    :param transcript: the session as it really went.
-    :param seconds: wall time from asking for a machine to the verdict.
+    :param diff: unified diff of the expected and the observed output.
+    :param transcript: the session as it ran.
+    :param seconds: wall time from the request for a machine to the verdict.
     :param started: seconds since the epoch (UTC).
-    :param machine: how the machine was had: ``clone``, ``boot`` or empty when none was.
-    :param folder: the case's own folder, relative to the run folder, with the logs; empty when there is none.
-    :param fault: who must act, when the outcome is an error.
-    :param digest: of the case file's text, so that a change of the case is not taken for one of the kernel; empty when
-        it is not known.
-    :param known: why the case is known to fail, in one line; empty when nobody said so, or it did not fail.
-    :param excused: why its failure is no regression from the run's baseline, in one line; else empty.
-    :param tries: what it came to how often, when it was asked more than once; the rest is of the first of its worst
-        results, ``seconds`` of all.
-    :param known_failures: what ``known`` says, entry by entry.
+    :param machine: how the machine was started: ``clone`` or ``boot``; empty without a machine.
+    :param folder: the case's own folder with the logs, relative to the run folder; empty without one.
+    :param splats: the splats in the kernel log while the case ran.
+    :param sightings: the trait values that the case showed.
+    :param fault: where to fix an error: the case or the host.
+    :param digest: digest of the case file's text, to distinguish a changed case from a changed kernel; empty when it is
+        not known.
+    :param known: why the case is known to fail, in one line; empty for no known failure, or when it did not fail.
+    :param excused: why its failure is not a regression from the run's baseline, in one line; else empty.
+    :param tries: the outcomes of a repeated case; the other fields are those of its first worst result, ``seconds``
+        that of all.
+    :param known_failures: the entries behind ``known``.
     """
 
     id: str
@@ -133,46 +136,48 @@ class CaseRecord:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it says that the kernel is not as expected, and nobody has said that this is all right for now."""
+        """Return whether the kernel is not as expected, and the failure is neither known nor excused."""
         return self.outcome in FAILED and not self.known and not self.excused
 
     @property
     def times_asked(self) -> int:
-        """How many times it came to a verdict on the kernel."""
+        """Return how many times it had a verdict on the kernel."""
         tries = self.tries or (OutcomeCount(self.outcome, 1),)
         return sum(one.times for one in tries if one.outcome not in (Outcome.SKIPPED, Outcome.ERROR))
 
     @property
     def times_failed(self) -> int:
-        """How many of these times it failed."""
+        """Return how many times it failed."""
         return sum(one.times for one in self.tries or (OutcomeCount(self.outcome, 1),) if one.outcome in FAILED)
 
     @property
     def is_flaky(self) -> bool:
-        """Whether it failed at some times and not at others."""
+        """Return whether it failed in some runs and not in others."""
         return 0 < self.times_failed < self.times_asked
 
     @property
     def why_not_failed(self) -> str:
-        """Why a case that is not as expected fails nothing; empty for any other case."""
+        """Return why an unexpected outcome does not fail the run; empty for any other case."""
         return (self.known or self.excused) if self.outcome in FAILED else ""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """How a kernel was built; all fields empty for one that was had ready.
+    """How a kernel was built; all fields are empty for a prebuilt kernel.
 
-    :param source: where the tree came from, for humans: ``linux-source-6.1 6.1.192-2``, ``/home/u/linux at v6.6``.
+    :param source: origin of the tree, for people: ``linux-source-6.1 6.1.192-2``, ``/home/u/linux at v6.6``.
     :param base: full hash of the commit that the series was applied to.
-    :param commit: full hash of the commit that was built; ``base`` when there is no series.
-    :param uncommitted: how many files of the user's tree differed from its commit.
-    :param series: title of the series; :param series_version: its version, from 1; 0 without a series.
+    :param commit: full hash of the commit that was built; ``base`` without a series.
+    :param uncommitted: number of files of the user's tree that differed from its commit.
+    :param series: title of the series; empty without one.
+    :param series_version: its version, from 1; 0 without a series.
     :param patches: subjects, in the order in which they were applied.
     :param patch_digests: sha256 of each patch's mail, as git-am(1) took it; empty in records of older harnesses.
-    :param fragments: the fragments of the configuration, by name.
-    :param seconds: how long the compilation took when it was done; it may have been done by an earlier run.
-    :param reused: from what the objects were taken; empty when all was compiled.
-    :param warnings: new warnings of the compiler on lines that the series added, one line each.
+    :param fragments: names of the config fragments.
+    :param compiler: the version lines of compiler and linker.
+    :param seconds: duration of the build, which may be that of an earlier run.
+    :param reused: the objects that the build started from; empty when everything was compiled.
+    :param warnings: new compiler warnings about lines that the series added, one line each.
     """
 
     source: str = ""
@@ -195,16 +200,16 @@ NOT_BUILT = BuildRecord()
 
 @dataclass(frozen=True, slots=True)
 class KernelRecord:
-    """The kernel under test: facts read from it, ``"unknown"`` where they could not be had.
+    """The kernel under test: the facts read from it, ``"unknown"`` for missing ones.
 
-    :param spec: what the user typed, ``deb`` when nothing.
-    :param origin: where it came from, e.g. ``linux-image-6.1.0-56-cloud-amd64 6.1.192-2``, or the path.
+    :param spec: the KERNEL argument; ``deb`` by default.
+    :param origin: package and version, e.g. ``linux-image-6.1.0-56-cloud-amd64 6.1.192-2``, or the path.
     :param image_digest: sha256 of the image file.
     :param config_digest: sha256 of the config text, or ``unknown``.
     :param config_source: ``beside the image``, ``IKCONFIG in the image``, ``/proc/config.gz in the guest``, or
         ``unknown``.
     :param build: how it was built.
-    :param came_from: ``origin``, of a kernel that was built the source alone, as facts.
+    :param came_from: the origin as facts; for a built kernel its source alone.
     """
 
     spec: str
@@ -219,25 +224,26 @@ class KernelRecord:
 
 
 def is_known(fact: str) -> bool:
-    """Whether a fact of a kernel was had; two kernels of which it was not are not the same for that."""
+    """Return whether a fact about a kernel is known; two unknown facts do not count as equal."""
     return fact not in ("", UNKNOWN)
 
 
 def no_kernel(spec: str) -> KernelRecord:
-    """The record of a kernel that did not come to be: of no fact more is known than what the user typed."""
+    """Record a kernel that could not be prepared: only the KERNEL argument is known."""
     return KernelRecord(spec, spec, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class TraitRecord:
-    """What one trait came to in this run.
+    """The result of one trait in a run.
 
-    :param seen: the value seen, empty when no case showed one.
-    :param expected: the value of the profile, empty when the profile does not say or describes only.
+    :param trait: its name.
+    :param seen: the observed value; empty when no case showed one.
+    :param expected: the value in the profile; empty when the profile has none or the run only describes.
     :param confirmed: whether the expectation is confirmed by a primary source.
     :param meaning: the trait in one sentence.
-    :param where: the places that showed the value.
-    :param known: why the value is known to differ from the expected one, in one line; empty when nobody said so.
+    :param where: file and line of the steps that showed the value.
+    :param known: why the value is known to differ from the expected one, in one line; empty for no known difference.
     """
 
     trait: str
@@ -251,11 +257,12 @@ class TraitRecord:
 
 @dataclass(frozen=True, slots=True)
 class BaselineRecord:
-    """What a run came to against an earlier one; all fields empty for a run without a baseline.
+    """The comparison of a run with an earlier one; all fields are empty for a run without a baseline.
 
-    :param run: name of the baseline's run folder; :param kernel: the KERNEL word that it was started with.
-    :param regressed: ids of cases, names of traits, fingerprints of splats.
-    :param failures: the same, and new cases that fail; the run failed if there is any.
+    :param run: name of the baseline's run folder.
+    :param kernel: the KERNEL argument of the baseline.
+    :param regressed: ids of cases, names of traits and fingerprints of splats that regressed.
+    :param failures: those of ``regressed``, and new cases that fail; the run failed if there are any.
     """
 
     run: str = ""
@@ -275,19 +282,22 @@ NO_BASELINE = BaselineRecord()
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run: one kernel, its cases, and what can be said of the whole.
+    """The record of a run: one kernel and its cases.
 
     :param started: seconds since the epoch (UTC).
     :param seconds: wall time of the whole run.
     :param complete: false while the run goes on, or when it was interrupted or killed.
-    :param acceleration: ``kvm`` or ``tcg``; :param acceleration_evidence: the one line that says why.
-    :param profile: name of the profile that judged, e.g. ``mainline-6.1``; ``auto`` when the run only describes.
-    :param suite: the suite of the cases: the name of a shipped one, the folder of any other.
-    :param nearest: the profiles nearest to what was seen, best first, as ``v4: 2 of 36 traits differ: a, b``; see
+    :param acceleration: ``kvm`` or ``tcg``.
+    :param acceleration_evidence: why, in one line.
+    :param profile: name of the profile that the run was compared with, e.g. ``mainline-6.1``; ``auto`` when the run
+        only describes.
+    :param suite: the suite of the cases: its name when it is shipped, else its folder.
+    :param nearest: the nearest profiles, best first, as ``v4: 2 of 36 traits differ: a, b``; see
         ``harness/semantics/nearest.py``.
-    :param notes: one line each: what the user should know (booted afresh because ..., config unknown, ...).
+    :param notes: notes for the user, one line each.
     :param problems: errors that belong to no case (two cases that contradict each other on a trait).
-    :param host: facts of the host in one line; :param hostname: its name on the network.
+    :param host: facts of the host in one line.
+    :param hostname: name of the host on the network.
     """
 
     kernel: KernelRecord

@@ -1,4 +1,4 @@
-"""Which posting of a series the user chooses: its version, a Message-ID, RFC, the folder of its files. Pure."""
+"""Define the choice among the postings of a series: version, Message-ID, RFC, path prefix. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class SeriesVersion:
     """The version of a posted series: ``v2``, ``v2.1``, ``v5b``; ordered as they were posted.
 
     :param major: the number that git-format-patch(1) -v counts.
-    :param minor: the numbers behind it: ``(1,)`` of v2.1.
-    :param letter: a letter behind it: ``b`` of v5b.
+    :param minor: the numbers after it: ``(1,)`` of v2.1.
+    :param letter: the letter after it: ``b`` of v5b.
     """
 
     major: int
@@ -23,11 +23,11 @@ class SeriesVersion:
 
     @property
     def suffix(self) -> str:
-        """What follows the number of the version: ``.1`` of v2.1, ``b`` of v5b; empty for v2."""
+        """Return the text after the number of the version: ``.1`` of v2.1, ``b`` of v5b; empty for v2."""
         return "".join(f".{part}" for part in self.minor) + self.letter
 
     def render(self) -> str:
-        """The version without its ``v``: ``parse_version(version.render()) == version``."""
+        """Return the version without its ``v``: ``parse_version(version.render()) == version``."""
         return f"{self.major}{self.suffix}"
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class SeriesVersion:
 
 
 def parse_version(text: str) -> SeriesVersion | None:
-    """Read a version without its ``v``: ``2``, ``2.1``, ``5b``; None for any other text."""
+    """Parse a version without its ``v``: ``2``, ``2.1``, ``5b``; None for any other text."""
     found = _VERSION.fullmatch(text)
     if found is None:
         return None
@@ -45,10 +45,10 @@ def parse_version(text: str) -> SeriesVersion | None:
 
 @dataclass(frozen=True, slots=True)
 class SeriesChoice:
-    """What the user chooses among the postings of a mailbox or a folder.
+    """The choice of a posting in a mailbox or a folder.
 
-    :param version: that version; None for the newest whole one.
-    :param ids: Message-IDs without angle brackets: the posting that holds the mail, with this very mail in its place.
+    :param version: the version; None for the newest complete one.
+    :param ids: Message-IDs without angle brackets: take the posting with the mail, and this mail as its patch.
     :param is_rfc: consider postings marked RFC only.
     :param under: consider patches only that touch a file with this path prefix; empty for all.
     """
@@ -60,4 +60,4 @@ class SeriesChoice:
 
 
 NEWEST = SeriesChoice()
-"""The newest whole posting."""
+"""The newest complete posting."""

@@ -1,6 +1,6 @@
-"""What a series came to, patch by patch, as frozen values, and its JSON form (``series.json``). Pure.
+"""Define the record of a series that was tested patch by patch, and its JSON form (``series.json``). Pure.
 
-The results of the cases are in the run folders; here is what each patch changed, and which stage it did not pass.
+The run folders have the results of the cases; this record has the effects of each patch and the stage that it failed.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from harness.base.json_records import Seconds, dump_value
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
 FORMAT_VERSION = 2
-"""Since 2, what did not come has a name, and evidence holds no path of a log; older ones are still read."""
+"""Since 2, missing effects have names, and evidence has no path of a log; older records are still read."""
 SERIES_NAME = "series.json"
 """The file's name, in the folder of the series."""
 
 
 class PatchState(StrEnum):
-    """What a patch, or the series, came to; the words of Patchwork's checks."""
+    """The state of a patch or of the series, with the names of Patchwork's checks."""
 
     SUCCESS = "success"
     WARNING = "warning"
-    """Nothing is broken; checkpatch.pl or the compiler complains."""
+    """Nothing is broken; checkpatch.pl or the compiler reports a finding."""
     FAIL = "fail"
     UNKNOWN = "unknown"
-    """Not judged: the base or this host is at fault, or an earlier patch does not apply."""
+    """Not tested: the base or this host is at fault, or an earlier patch does not apply."""
 
 
 class Level(StrEnum):
-    """How bad a complaint of checkpatch.pl or of the compiler is."""
+    """The level of a finding of checkpatch.pl or of the compiler."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -39,7 +39,7 @@ class Level(StrEnum):
 
 
 class EffectKind(StrEnum):
-    """What an effect is an effect on."""
+    """The kind of thing that an effect is on."""
 
     TRAIT = "trait"
     CASE = "case"
@@ -47,24 +47,27 @@ class EffectKind(StrEnum):
 
 
 class Expectedness(StrEnum):
-    """How an effect stands to what was meant."""
+    """Whether an effect was expected."""
 
     UNEXPECTED = "unexpected"
-    """Nobody declared it."""
+    """It was not declared."""
     INTENDED = "intended"
-    """Declared."""
+    """It was declared."""
     MENDED = "mended"
-    """What was not as expected is so again."""
+    """It restores the expected behavior."""
     ALLOWED = "allowed"
-    """Another behaviour that fails nothing: both are expected, or the failure is known, or the case is skipped now."""
+    """It is harmless: both behaviors are expected, or the failure is known, or the case is skipped now."""
 
 
 @dataclass(frozen=True, slots=True)
 class StyleFinding:
-    """What checkpatch.pl or the compiler says of a patch.
+    """A finding of checkpatch.pl or of the compiler about a patch.
 
-    :param file: by its path in the tree; empty when it is about the mail. :param line: 0 when none is named.
-    :param kind: checkpatch.pl's name for it, such as ``LONG_LINE``; empty for the compiler's.
+    :param level: its level.
+    :param file: path in the tree; empty when it is about the mail.
+    :param line: from 1; 0 without a line.
+    :param text: the message.
+    :param kind: checkpatch.pl's name for it, such as ``LONG_LINE``; empty for one of the compiler.
     """
 
     level: Level
@@ -74,20 +77,23 @@ class StyleFinding:
     kind: str = ""
 
     def render(self) -> str:
-        """On one line: ``kernel/x.c:12: warning: ... (LONG_LINE)``."""
+        """Return one line: ``kernel/x.c:12: warning: ... (LONG_LINE)``."""
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
         return f"{place}{self.level}: {self.text}" + (f" ({self.kind})" if self.kind else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that a patch changed.
+    """One effect of a patch.
 
+    :param of: the kind of thing that changed.
     :param name: the trait, the case's id, or the splat's fingerprint.
-    :param before: the trait's value or the case's outcome before the patch; :param after: with it.
-    :param text: why: the case's reason, the splat's title, the trait in a sentence; in one line.
+    :param before: the trait's value or the case's outcome before the patch.
+    :param after: the trait's value or the case's outcome with the patch.
+    :param standing: whether it was expected.
+    :param text: the case's reason, the splat's title or the trait's meaning, in one line.
     :param cases: ids of the cases that showed it.
-    :param since: the last patch without it, when that is not the one before this; else -1.
+    :param since: the last patch without it, when that is not the previous patch; else -1.
     """
 
     of: EffectKind
@@ -100,7 +106,7 @@ class Effect:
     since: int = -1
 
     def render(self) -> str:
-        """On one line, numbers and values first: ``trait outside_view: relative -> absolute``."""
+        """Return one line: ``trait outside_view: relative -> absolute``."""
         if self.of is EffectKind.SPLAT:
             return f"splat: {self.text}" if not self.before else f"splat is gone: {self.text}"
         return f"{self.of} {self.name}: {self.before or 'not shown'} -> {self.after or 'not shown'}"
@@ -108,19 +114,28 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class PatchRecord:
-    """One patch, with all that come before it; or the base.
+    """The record of one patch on top of all before it, or of the base.
 
-    :param number: from 1; 0 for the base. :param subject: its title; of the base, where it came from.
-    :param kernel: the KERNEL word of the tree with the patches up to this one.
-    :param failed: the stage that it did not pass; empty when it was booted. :param at_fault: whether the patch, and not
-        this host, is why. :param what: the error in one sentence; :param evidence: what was seen.
-    :param log: path of the whole log, on the host that judged; empty when there is none.
+    :param number: from 1; 0 for the base.
+    :param subject: its title; for the base its origin.
+    :param kernel: the KERNEL argument for the tree with the patches up to this one.
+    :param message_id: Message-ID of its mail; empty when it is not known.
+    :param failed: the stage that it failed; empty when it was booted.
+    :param at_fault: whether the patch caused the failure, and not this host.
+    :param what: the error in one sentence.
+    :param evidence: the evidence of the error.
+    :param style: the findings of checkpatch.pl.
+    :param style_note: why checkpatch.pl did not run; empty when it did.
+    :param warnings: compiler warnings about lines of this patch, and new ones about lines of earlier patches.
+    :param image_digest: sha256 of the image.
+    :param same_as: the patch with the same image, whose results were copied; -1 when the cases ran for this one.
+    :param run: its run folder; empty without one.
+    :param asked: number of cases with a verdict on the kernel.
+    :param failing: number of these cases that failed.
+    :param effects: its effects.
+    :param seconds: time that it took.
+    :param log: path of the whole log on the testing host; empty without one.
     :param applies: whether it and all before it apply.
-    :param style: what checkpatch.pl says. :param style_note: why it was not asked; empty when it was.
-    :param warnings: of the compiler, about lines that this patch wrote, and new ones about lines of those before.
-    :param same_as: the patch with the same image, whose results were taken over; -1 when cases were asked here.
-    :param run: its run folder; empty when there is none. :param asked: how many cases came to a verdict on the kernel;
-        :param failing: how many of them failed.
     """
 
     number: int
@@ -146,23 +161,23 @@ class PatchRecord:
 
     @property
     def unexpected(self) -> tuple[Effect, ...]:
-        """What it changed and nobody declared."""
+        """Return its undeclared effects."""
         return tuple(one for one in self.effects if one.standing is Expectedness.UNEXPECTED)
 
     @property
     def full_evidence(self) -> str:
-        """What was seen, and where the whole log is; for readers on the host that judged."""
+        """Return the evidence and the path of the whole log, for readers on the testing host."""
         parts = [self.evidence, f"the whole log: {self.log}" if self.log else ""]
         return "\n".join(filter(None, parts))
 
     @property
     def complaints(self) -> tuple[StyleFinding, ...]:
-        """What checkpatch.pl and the compiler say; a check, which checkpatch.pl asks for only when told to, too."""
+        """Return the findings of checkpatch.pl and the compiler, those of level CHECK included."""
         return (*self.style, *self.warnings)
 
     @property
     def state(self) -> PatchState:
-        """What it came to."""
+        """Return its state."""
         if self.failed:
             return PatchState.FAIL if self.at_fault else PatchState.UNKNOWN
         if self.unexpected:
@@ -172,15 +187,15 @@ class PatchRecord:
         )
 
     def __str__(self) -> str:
-        """The state in one line, for checks that have room for no more; the worst first."""
+        """Return the state in one line, the worst first, for checks with room for one line only."""
         if self.failed:
             return f"{_FAILED[self.failed]}: {self.what}" if self.failed in _FAILED else self.what
         parts = [one.render() for one in self.unexpected[:2]]
         if (more := len(self.unexpected) - 2) > 0:
             parts.append(f"{more} more unexpected changes")
-        for name, complaints in (("checkpatch", self.style), ("compiler", self.warnings)):
-            if complaints:
-                parts.append(f"{name}: {counted(len(complaints), 'complaint')}")
+        for name, findings in (("checkpatch", self.style), ("compiler", self.warnings)):
+            if findings:
+                parts.append(f"{name}: {counted(len(findings), 'finding')}")
         cases = f"{counted(self.asked, 'case')}"
         return "; ".join(parts) or (
             f"same image as {called(self.same_as)}" if self.same_as >= 0 else f"{cases}, as before"
@@ -188,38 +203,40 @@ class PatchRecord:
 
 
 NOT_JUDGED = "not judged"
-"""Stands for the stage of a patch whose turn did not come."""
+"""The stage of a patch that was not tested."""
 
 _FAILED = {
     Stage.APPLY.value: "does not apply",
-    Stage.CONFIGURE.value: "loses what the configuration asks for",
+    Stage.CONFIGURE.value: "does not grant the requested config options",
     Stage.BUILD.value: "does not build",
     Stage.BOOT.value: "does not boot",
 }
-"""What to say of a patch that did not pass a stage."""
+"""The predicate for a patch that failed a stage."""
 
 
 def failed_words(stage: str) -> str:
-    """What to say of a patch that did not pass a stage: ``does not build``."""
+    """Return the predicate for a patch that failed a stage: ``does not build``."""
     return _FAILED.get(stage, NOT_JUDGED)
 
 
 def called(number: int) -> str:
-    """``patch 3``, or ``the base``."""
+    """Return ``patch 3``, or ``the base`` for 0."""
     return f"patch {number}" if number else "the base"
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 case``, ``2 cases``, ``3 patches``."""
+    """Return a number with its noun: ``1 case``, ``2 cases``, ``3 patches``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the series means to change.
+    """A declared effect of the series.
 
-    :param trait: a trait, or the id of a case whose outcome may change. :param value: the trait's value then.
-    :param patch: the patch that does it; 0 when any may. :param source: where it is declared.
+    :param name: a trait, or the id of a case whose outcome may change.
+    :param value: the trait's value with the effect; empty for a case.
+    :param patch: the patch with the effect; 0 for any.
+    :param source: where it is declared.
     """
 
     name: str
@@ -230,9 +247,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """A declared change that did not come.
+    """A declared effect that was not observed.
 
-    :param name: the trait. :param text: what was declared where, and what was seen instead, in one line.
+    :param name: the trait.
+    :param text: the declaration and the observed value, in one line.
     """
 
     name: str
@@ -244,10 +262,11 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What one patch breaks, and a later one mends: with the first alone, nobody can bisect.
+    """Something that one patch breaks and a later one fixes, which breaks bisection in between.
 
-    :param what: ``trait outside_view`` or ``the build``. :param by: the patch that breaks it.
-    :param mended: the one that mends it.
+    :param what: ``trait outside_view`` or ``the build``.
+    :param by: the patch that breaks it.
+    :param mended: the patch that fixes it.
     """
 
     what: str
@@ -255,24 +274,30 @@ class Broken:
     mended: int
 
     def render(self) -> str:
-        """In a sentence without a full stop."""
-        return f"{called(self.by)} breaks {self.what}, {called(self.mended)} mends it"
+        """Return a sentence without a full stop."""
+        return f"{called(self.by)} breaks {self.what}, {called(self.mended)} fixes it"
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
-    """A series on a base.
+    """The record of a series on a base.
 
-    :param title: of the cover letter, else of the first patch. :param version: as posted.
-    :param origin: the series as the user named it; :param base_word: the base, likewise, at a commit.
-    :param base: the base for people. :param base_commit: by its full hash.
-    :param patches: the base first, then patch by patch.
-    :param missing: what was declared and did not come. :param broken: what is broken on the way only.
-    :param net: what differs between the base and the last patch that was judged.
-    :param is_full: whether all cases were asked of each patch. :param is_strict: whether complaints fail the series.
-    :param notes: what the user should know.
-    :param base_origin: where the base comes from, as facts; ``base`` is the same for people.
-    :param base_series: title of the shipped series that the base consists of beside it; empty when there is none.
+    :param title: title of the cover letter, else of the first patch.
+    :param version: the version as posted.
+    :param origin: the series, as the user gave it.
+    :param base_word: the KERNEL argument of the base, at a commit.
+    :param base: the base, for people.
+    :param base_commit: full hash of the base.
+    :param patches: the base first, then the patches in order.
+    :param declared: the declared effects.
+    :param missing: the declared effects that were not observed.
+    :param broken: what is broken only between two patches.
+    :param net: the effects of the whole series: the base compared with the last tested patch.
+    :param is_full: whether all cases were run for each patch.
+    :param is_strict: whether findings fail the series.
+    :param notes: notes for the user.
+    :param base_origin: the origin of the base, as facts; ``base`` is the text for people.
+    :param base_series: title of the shipped series that is part of the base; empty without one.
     """
 
     title: str
@@ -300,12 +325,12 @@ class SeriesRecord:
 
     @property
     def posted(self) -> tuple[PatchRecord, ...]:
-        """The patches, without the base."""
+        """Return the patches, without the base."""
         return self.patches[1:]
 
     @property
     def state(self) -> PatchState:
-        """What the series came to."""
+        """Return the state of the series."""
         states = {one.state for one in self.posted}
         if PatchState.FAIL in states or self.missing:
             return PatchState.FAIL
@@ -315,10 +340,10 @@ class SeriesRecord:
 
     @property
     def judged(self) -> Iterator[PatchRecord]:
-        """Those that were booted, the base among them."""
+        """Yield the patches that were booted, the base included."""
         return (one for one in self.patches if not one.failed)
 
 
 def dump_series(record: SeriesRecord) -> str:
-    """The record as JSON, ASCII only."""
+    """Return the record as JSON, ASCII only."""
     return dump_value(record)

@@ -1,4 +1,4 @@
-"""What a case came to: the outcome, told apart by what went wrong, and what it taught about the kernel.
+"""Define the verdict on a case: its outcome and the trait values that it showed.
 
 Pure: observations, kernel log and profile in; a :class:`Verdict` out. The order of the outcomes is the order in which
 they explain each other: a lost machine explains everything, a splat explains a time-out, a time-out explains a
@@ -12,41 +12,41 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a case ended. Everything but ``ERROR`` is a statement about the kernel (or that it was not asked)."""
+    """The outcome of a case. All but ``ERROR`` and ``SKIPPED`` are statements about the kernel."""
 
     MATCH = "match"
-    """Everything was seen as the case file says, and the kernel log is clean."""
+    """All output matched the case file, and the kernel log is clean."""
     MISMATCH = "mismatch"
-    """The kernel answered, and answered otherwise."""
+    """The output differs from the case file."""
     TIMEOUT = "timeout"
-    """A command did not return in time; the reason says what still lives."""
+    """A command did not return in time; the reason says what still responds."""
     KERNEL = "kernel"
     """The kernel log holds a splat (panic, oops, BUG, WARNING, lockdep, ...) or the kernel became tainted."""
     LOST = "lost"
     """The machine went away without a splat: QEMU ended, or the console was closed."""
     SKIPPED = "skipped"
-    """Not asked: the kernel or the host lacks what the case needs; the reason names it."""
+    """Not run: a requirement of the case is missing in the kernel or on the host; the reason names it."""
     ERROR = "error"
     """The harness, the case file or the host is at fault; says nothing about the kernel."""
 
 
 FAILED = frozenset({Outcome.MISMATCH, Outcome.TIMEOUT, Outcome.KERNEL, Outcome.LOST})
-"""The outcomes by which a case says that the kernel is not as expected."""
+"""The outcomes that mean that the kernel is not as expected."""
 
 
 class Fault(StrEnum):
-    """Who must act on an ``ERROR``; see ``harness/base/errors.py``."""
+    """Where to fix an ``ERROR``; see ``harness/base/errors.py``."""
 
     NONE = ""
-    """There is no error."""
+    """No error."""
     CASE = "case"
-    """Who wrote the case."""
+    """The case file."""
     HOST = "host"
     """This machine, or the harness itself."""
 
 
 class Fate(StrEnum):
-    """What became of the machine, as far as a case asked."""
+    """The state of the machine at the end of a case."""
 
     ALIVE = "alive"
     """Every command returned."""
@@ -61,15 +61,15 @@ class Fate(StrEnum):
     MACHINE_LOST = "machine lost"
     """QEMU ended."""
     STARVED = "machine starved"
-    """QEMU could have run most of the time and did not, as the host ran other programs: its silence says nothing."""
+    """The host ran other programs while QEMU was ready to run, so a time-out says nothing about the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraitSighting:
-    """One value of one trait, inferred from what was seen.
+    """One observed value of one trait.
 
     :param trait: name of the trait, as in the suite's ``semantics.toml``.
-    :param value: the value seen.
+    :param value: the observed value.
     :param where: file and line of the step that showed it, e.g. ``SUITE/views/siblings.session:12``.
     """
 
@@ -83,9 +83,9 @@ class SplatReport:
     """One splat of the kernel log, as the record keeps it.
 
     :param kind: ``panic``, ``oops``, ``warning``, ... as in ``harness/kernellog/reader.py``.
-    :param title: the line that says what happened, without time stamp and addresses.
-    :param fingerprint: hexadecimal digest of kind and the first five frames; the same bug has the same one.
-    :param text: the splat, whole.
+    :param title: its title line, without time stamp and addresses.
+    :param fingerprint: hexadecimal digest of kind and the first five frames; equal for the same bug.
+    :param text: the whole splat.
     """
 
     kind: str
@@ -96,11 +96,11 @@ class SplatReport:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one case came to.
+    """The verdict on one case.
 
     :param outcome: how it ended.
     :param reason: the one line that matters; empty for a match.
-    :param diff: expected against seen, unified; empty where there is none.
+    :param diff: unified diff of the expected and the observed output; empty without one.
     :param splats: every splat of the kernel log while the case ran.
     :param sightings: the trait values that this case showed.
     """

@@ -19,7 +19,7 @@ from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.events import Note
 from harness.base.host_facts import host_facts
 from harness.base.store import Store
-from harness.kernel.needs import lack_notes
+from harness.kernel.needs import missing_feature_notes
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
@@ -224,5 +224,8 @@ def first_record(environment: CaseEnvironment, *, command: str, workers: int) ->
         harness_version=version("kernel-patch-harness"),
         workers=workers,
         boot_seconds=prepared.boot_seconds,
-        notes=(*prepared.notes, *lack_notes(prepared.lacking, environment.suite.features, environment.profile)),
+        notes=(
+            *prepared.notes,
+            *missing_feature_notes(prepared.lacking, environment.suite.features, environment.profile),
+        ),
     )

@@ -128,14 +128,14 @@ def test_a_config_without_the_options_of_the_guest_is_refused_before_the_boot(
 @pytest.mark.parametrize(
     ("word", "words"),
     [
-        ("no/such/image", ["there is no kernel image or tree no/such/image"]),
+        ("no/such/image", ["no kernel image or tree no/such/image"]),
         ("deb:nonexistent", ["nonexistent"]),
         ("series:nosuch", ["no series nosuch ships with the harness", "mountinfo-unscoped"]),
-        ("gem:linux", ["'gem:' is no kind of KERNEL word", "deb:PACKAGE"]),
-        ("deb:UPPER", ["'UPPER' is no package name"]),
-        ("", ["the KERNEL word is empty"]),
+        ("gem:linux", ["'gem:' is not a valid prefix of KERNEL", "deb:PACKAGE"]),
+        ("deb:UPPER", ["'UPPER' is not a valid package name"]),
+        ("", ["the KERNEL argument is empty"]),
         (".", ["no kernel tree"]),
-        ("/dev/null", ["/dev/null is not a kernel image: it is no regular file"]),
+        ("/dev/null", ["/dev/null is not a kernel image: it is not a regular file"]),
     ],
 )
 def test_an_invalid_kernel_argument_is_reported(host: Host, word: str, words: list[str]) -> None:

@@ -140,10 +140,10 @@ def _of_numbered(mails: Sequence[Mail], thread: Thread, chosen: Sequence[Mail]) 
     rivals = [one for one in rivals if id(held[one.subject.number or 0]) not in named]
     again = [mail for mail in held.values() if mail.subject.is_resend]
     if again and len(again) < len(mails):
-        whole = "that sending was taken" if len(again) == len(held) else f"taken: {_numbers(again)}"
+        whole = "the RESEND was taken" if len(again) == len(held) else f"taken from it: {_numbers(again)}"
         notes.append(f"{subject.posted_as} was sent again as RESEND; {whole}")
     if beyond := [f"{number}/{total}" for number in sorted(held) if number > total]:
-        notes.append(f"behind the {total} patches came {', '.join(beyond)}, taken too")
+        notes.append(f"patches beyond the {total} of the series were taken too: {', '.join(beyond)}")
     cover = _cover(held, mails, thread)
     return Posting(subject.version, total, held, cover, tuple(notes), subject.suffix, rivals=tuple(rivals))
 

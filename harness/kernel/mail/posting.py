@@ -1,7 +1,6 @@
-"""Which posting of a mailbox is the series: the one that was asked for, else the newest whole one. Pure.
+"""Choose the posting of a series in a mailbox: the requested one, else the newest complete one. Pure.
 
-What else the mailbox holds decides nothing and refuses nothing; each patch that was left out is named in a note, with
-the argument that takes it.
+Other mails of the mailbox do no harm; a note names each patch that is left out, with the argument that takes it.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ _SHOWN_NOTES = 50
 
 
 def choose_posting(mails: Sequence[Mail], *, choice: SeriesChoice = NEWEST, name: str) -> Posting:
-    """The series of a mailbox: the newest whole version, or what was asked for.
+    """Choose the posting: the requested one, else the newest complete version.
 
-    :param name: what the user called the mailbox, for errors.
-    :raises UsageError: it holds no mail or no patch, or not what was asked for, or two series.
-    :raises SeriesError: a patch is missing, or there are two different patches of a number.
+    :param name: the mailbox as the user gave it, for errors.
+    :raises UsageError: no mail, no patch, no such posting, or two series.
+    :raises SeriesError: a patch is missing, or two different patches have one number.
     """
     if not mails:
-        raise UsageError(f"{name} holds no mail", remedy="save the thread again, as a mailbox (mbox)")
+        raise UsageError(f"{name} has no mail", remedy="save the thread as a mailbox: b4 mbox MESSAGE-ID")
     thread = Thread(mails, under=choice.under)
     named = [_find(thread, one, name=name) for one in choice.ids]
     if choice.is_rfc:
@@ -52,9 +51,10 @@ def choose_posting(mails: Sequence[Mail], *, choice: SeriesChoice = NEWEST, name
 
 @dataclass(frozen=True, slots=True)
 class _Chooser:
-    """The postings of a mailbox, and what was asked for.
+    """The choice among the postings of a mailbox.
 
-    :param named: the mails of the Message-IDs that were asked for. :param name: what the user called the mailbox.
+    :param named: the mails of the requested Message-IDs.
+    :param name: the mailbox as the user gave it.
     """
 
     thread: Thread
@@ -64,7 +64,7 @@ class _Chooser:
     name: str
 
     def choose(self) -> Posting:
-        """The posting to take; its notes say what was decided."""
+        """Choose a posting; its notes explain the choice."""
         if self.named:
             return self._of_named()
         wanted = self.choice.version
@@ -74,7 +74,7 @@ class _Chooser:
                 raise no_version(wanted, versions, name=self.name)
             return self._require(self._of_version(wanted), wanted)
         passed_over = [
-            f"{cover.subject.posted_as} was passed over: only its cover letter is in {self.name}"
+            f"{cover.subject.posted_as} was skipped: only its cover letter is in {self.name}"
             for cover in self.thread.covers
             if cover.subject.posted_as > versions[0]
         ]
@@ -89,12 +89,12 @@ class _Chooser:
                 if found is not None and found.is_whole:
                     return replace(found, notes=(*passed_over, *found.notes))
                 if found is not None and is_numbered:
-                    passed_over.append(f"{version} was passed over: {self._why_not(found)}")
+                    passed_over.append(f"{version} was skipped: {self._why_not(found)}")
         last = max(numbered, default=versions[0])
         return self._require(self._of_version(last), last)
 
     def _of_version(self, version: SeriesVersion, *, is_numbered: bool | None = None) -> Posting | None:
-        """The posting of a version, composed with an older one where it is a part of it; None if there is none.
+        """Return the posting of a version, completed from an older one if it is a partial reroll; None without one.
 
         :param is_numbered: False for patches without numbers alone, True for a series alone; None for any.
         """
@@ -122,7 +122,10 @@ class _Chooser:
         return plain[0] if plain and is_numbered is None else None
 
     def _require(self, posting: Posting | None, version: SeriesVersion) -> Posting:
-        """:raises SeriesError: the posting is not whole."""
+        """Return the posting if it is complete.
+
+        :raises SeriesError: it is not complete.
+        """
         if posting is None:
             raise no_version(version, [], name=self.name)
         if posting.rivals:
@@ -134,10 +137,10 @@ class _Chooser:
     def _why_not(self, posting: Posting) -> str:
         if posting.missing:
             return f"{missing(posting)} in {self.name}"
-        return f"{twice(posting)} in {self.name} twice"
+        return f"{twice(posting)} twice in {self.name}"
 
     def _of_named(self) -> Posting:
-        """The posting that holds the named mails, each in its place; a patch of no whole series is taken alone."""
+        """Return the posting with the named mails in place; a patch outside of any complete series is taken alone."""
         first = self.named[0]
         holding = next((one for one in self.postings if one.cover is first or same(one.mails, self.named)), None)
         if holding is not None and holding.is_numbered and (holding.is_whole or holding.cover is first):
@@ -150,18 +153,18 @@ class _Chooser:
                 return made
         if without := [mail for mail in self.named if not mail.has_diff]:
             raise UsageError(
-                f"{without[0].subject.render()} of {self.name} carries no diff",
+                f"{without[0].subject.render()} of {self.name} has no diff",
                 evidence=f"<{without[0].message_id}>",
                 remedy=hint_of_ids(self.thread),
             )
         titles = "; ".join(mail.subject.render() for mail in self.named)
-        notes = [f"taken alone, as asked: {titles}"] if len(self.thread.patches) > 1 else []
+        notes = [f"taken alone, as requested: {titles}"] if len(self.thread.patches) > 1 else []
         patches = dict(enumerate(self.named, 1))
         subject = first.subject
         return Posting(subject.version, len(patches), patches, None, tuple(notes), subject.suffix, is_numbered=False)
 
     def _put_into(self, posting: Posting) -> Posting | None:
-        """A series with the named mails in the place of its patches of their numbers; None where they do not belong."""
+        """Return a series with the named mails as its patches of their numbers; None when they do not belong to it."""
         held = dict(posting.patches)
         for mail in self.named:
             if mail is posting.cover or same(held.values(), [mail]):
@@ -171,14 +174,14 @@ class _Chooser:
             if not mail.has_diff or above is None or number not in (None, above.subject.number):
                 return None
             if number is None and len(self.named) == 1:
-                return None  # asked for by its name, a patch without a number is meant alone
+                return None  # a patch without a number that is requested by its name is taken alone
             held[above.subject.number or 0] = mail
         if held == posting.patches:
             return None
         return replace(posting, patches=held)
 
     def left_out(self, posting: Posting) -> tuple[str, ...]:
-        """A note for each other posting and patch, with the argument that takes it."""
+        """Return a note for each other posting and patch, with the argument that takes it."""
         taken = posting.mails
         notes: list[str] = []
         for one in self.postings:
@@ -198,7 +201,7 @@ class _Chooser:
         return (*others[:_SHOWN_NOTES], *([f"... and {more} more were left out"] if more > 0 else []))
 
     def _replaced(self, posting: Posting, notes: list[str]) -> list[str]:
-        """The notes with those for patches that stand in no posting, as a RESEND or a rework replaced them."""
+        """Return the notes plus those for patches in no posting, which a RESEND or a rework replaced."""
         held = [mail for one in self.postings for mail in (*one.mails, *one.rivals)]
         ids = {id(mail) for mail in (*held, *posting.mails)}
         return notes + [
@@ -211,7 +214,7 @@ class _Chooser:
         return f"{mail.subject.render()} <{mail.message_id}>" if mail.message_id else mail.subject.render()
 
     def _argument(self, posting: Posting) -> str:
-        """The argument that takes a whole posting, where its version alone does: that; else a mail of it."""
+        """Return the argument that takes a posting: its version if that is unique, else one of its mails."""
         version = posting.posted_as
         same_version = [one for one in self.postings if one.posted_as == version and one.is_numbered and one.is_whole]
         final = [one for one in same_version if not one.is_rfc]
@@ -227,6 +230,6 @@ def _find(thread: Thread, wanted: str, *, name: str) -> Mail:
     found = thread.find(wanted)
     if found is None:
         raise UsageError(
-            f"{name} holds no mail <{wanted}>", evidence="\n".join(listed(thread)), remedy=hint_of_ids(thread)
+            f"{name} has no mail <{wanted}>", evidence="\n".join(listed(thread)), remedy=hint_of_ids(thread)
         )
     return found

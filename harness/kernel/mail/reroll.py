@@ -75,10 +75,8 @@ def _note(newer: Posting, placed: dict[int, Mail], older: Posting) -> str:
     others = _names([number for number in range(1, older.total + 1) if number not in placed], older.total)
     version = newer.mails[0].subject.posted_as
     whole = older.mails[0].subject.posted_as
-    kept = f"{others} {'is' if ',' not in others else 'are'} of {whole}" if others else f"nothing is of {whole}"
-    return (
-        f"{version} holds {names} only and was composed with {whole}: {kept}; ?v={whole.render()} takes {whole} alone"
-    )
+    kept = f"{others} {'is' if ',' not in others else 'are'} of {whole}" if others else f"none is of {whole}"
+    return f"{version} has {names} only and was completed from {whole}: {kept}; ?v={whole.render()} takes {whole} alone"
 
 
 def _names(numbers: Sequence[int], total: int) -> str:

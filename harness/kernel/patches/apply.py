@@ -76,15 +76,15 @@ def _choose_base(
     repository = source.repository
     notes = []
     if series.prerequisites:
-        notes.append(f"the series says that it needs {len(series.prerequisites)} patches that are not part of it")
+        notes.append(f"the series declares {len(series.prerequisites)} prerequisite patches that are not part of it")
     if not series.base_commit:
         if not is_revision_given:
-            notes.append(f"the series does not say what it was made on; applied to {source.origin}")
+            notes.append(f"the series has no base-commit; applied to {source.origin}")
         return source.commit, tuple(notes)
     made_on = find_commit(repository, series.base_commit, deadline=deadline)
     if not made_on:
         name = series.base_commit[:12]
-        notes.append(f"the series was made on commit {name}, which the tree does not have; applied to {source.origin}")
+        notes.append(f"the base-commit {name} of the series is not in the tree; applied to {source.origin}")
         return source.commit, tuple(notes)
     # The files of a dirty tree are a commit of ours on top of the user's.
     own = source.commit
@@ -93,11 +93,11 @@ def _choose_base(
         return own, tuple(notes)
     name = describe(repository, made_on, deadline=deadline)
     if is_revision_given:
-        notes.append(f"the series was made on {name}; it was applied to {source.origin}, as asked")
+        notes.append(f"the base-commit of the series is {name}; applied to {source.origin}, as requested")
         return own, tuple(notes)
-    notes.append(f"applied to {name}, the commit that the series was made on, not to {source.origin}")
+    notes.append(f"applied to {name}, the base-commit of the series, not to {source.origin}")
     if source.uncommitted:
-        notes.append(f"the {source.uncommitted} uncommitted changes of the tree are not in it")
+        notes.append(f"the {source.uncommitted} uncommitted changes of the tree are not included")
     return made_on, tuple(notes)
 
 
@@ -137,7 +137,9 @@ def _apply(
 def _unread(series: Series, said: Completed) -> HarnessError:
     """The error for a series that git am(1) gave up before the first patch: the host's fault where git says so."""
     if said.status < 0 or said.status > 128 or _HOST_FAULTS.search(_all(said)):
-        return HostError("git am failed", evidence=said.complaint, remedy="see what git says")
+        return HostError(
+            "git am failed", evidence=said.complaint, remedy="check disk space and permissions of the store, then retry"
+        )
     return SeriesError(
         f"git am cannot read {series.origin or series.title}",
         evidence=said.complaint,
@@ -174,8 +176,8 @@ def _conflict(
     backwards = try_patch(repository, at, patch.mail, patch.files, reverse=True, deadline=deadline)
     if backwards.status == 0 or _NOTHING_LEFT in _all(said):
         return SeriesError(
-            f"{patch.called} does not apply to {target}: it is applied there already",
-            remedy="leave it out of the series, or name a revision without it: PATH@REVISION+SERIES",
+            f"{patch.called} does not apply to {target}: it is already applied",
+            remedy="remove it from the series, or give a revision without it: PATH@REVISION+SERIES",
         )
     entries = read_entries(repository, at, patch.files, deadline=deadline)
     complaints = parse_complaints(checked.stderr.decode(errors="replace"))
@@ -188,7 +190,7 @@ def _conflict(
         evidence=evidence,
         remedy=f"the whole series applies to {tag}: PATH@{tag}+SERIES"
         if tag
-        else "base the series on this tree, or give the tree that it was made on",
+        else "rebase the series on this tree, or give the tree that it is based on",
     )
 
 
@@ -204,7 +206,7 @@ def _check_result(repository: Repository, base: str, tip: str, *, deadline: Dead
         name = raw.decode(errors="surrogateescape")
         check_file(name, (), called="the series")
         if mode == b"160000":
-            raise SeriesError(f"the series puts a commit of another repository at {name}", remedy="send the files")
+            raise SeriesError(f"the series adds a submodule commit at {name}", remedy="add the files themselves")
         if mode == b"120000":
             target = repository.git("cat-file", "blob", blob.decode(), deadline=deadline).text
             check_link(name, target, called="the series")

@@ -64,9 +64,7 @@ def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
     """What b4 makes of a mailbox; nothing when it fails."""
     program = find_b4()
     if program is None:
-        raise HostError(
-            "b4 is missing: mailboxes are read with it", remedy="run ./bootstrap, or: pip install 'b4>=0.13'"
-        )
+        raise HostError("b4 is missing, which reads mailboxes", remedy="run ./bootstrap, or: pip install 'b4>=0.13'")
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
         home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), folder)
         settings = Path(folder) / "gitconfig"

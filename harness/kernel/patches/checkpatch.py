@@ -1,8 +1,8 @@
-"""What ``scripts/checkpatch.pl`` of the tree says of each patch of a series, strictly asked.
+"""Run ``scripts/checkpatch.pl --strict`` of the tree on each patch of a series.
 
-The script is that of the base: a series does not choose who judges it. It runs where builds run, as the tree may be a
-stranger's. There is no repository in there, so every commit that a message names is unknown to it; they are looked up
-afterwards, where the base has a history.
+The script is that of the base, so that a series cannot change its own check. It runs in the sandbox, as the tree is
+untrusted. The sandbox has no repository, so the script reports every commit that a message names as unknown; those are
+looked up afterwards, where the base has a history.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.model.series_record import Level, StyleFinding
 SCRIPT = "scripts/checkpatch.pl"
 NO_SCRIPT = f"the base has no {SCRIPT}"
 _KIND = "checkpatch"
-# Grows when the script is asked in another way.
+# Increased when the script is run in another way.
 _VERSION = "2"
 _WORDS = ("--strict", "--no-summary", "--terse", "--showfile", "--show-types")
 _BOUNDS = Bounds(seconds=300.0, memory_mebibytes=1024, processes=64, disk_mebibytes=64)
@@ -46,13 +46,15 @@ _TELLING = 5
 def check_style(
     context: Context, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False
 ) -> Mapping[int, tuple[StyleFinding, ...]] | None:
-    """What the script says of each patch, by its number; None when the base has none.
+    """Return the findings of the script by patch number; None when the base has no such script.
 
-    What it said of the same patch on the same base is remembered.
+    The store keeps the findings for a patch on a base.
 
-    :param tree: whose base is looked at. :param trusted: without the sandbox.
+    :param tree: the tree whose base has the script.
+    :param patches: the patches to check.
+    :param trusted: run the script without the sandbox.
     :raises UsageError: the store cannot be written.
-    :raises HostError: perl or bubblewrap is missing, or the deadline came.
+    :raises HostError: perl or bubblewrap is missing, or the deadline has passed.
     """
     repository = tree.repository
     script = repository.git(
@@ -64,7 +66,7 @@ def check_style(
     said = {number: _recalled(context.store, key) for number, key in keys.items()}
     if any(one is None for one in said.values()):
         if find_program("perl") is None:
-            raise HostError(f"perl is missing: {SCRIPT} runs with it", remedy="apt install perl")
+            raise HostError(f"perl is missing, which runs {SCRIPT}", remedy="apt install perl")
         with checked_out(context, repository, tree.base) as work_tree:
             for patch in patches:
                 if said[patch.number] is None:
@@ -77,7 +79,7 @@ def check_style(
 
 
 def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[StyleFinding], bool]:
-    """Tells whether a complaint is about a commit that is there, or that nobody could look up in this repository."""
+    """Return a check for findings about a commit that exists, or that this repository has no history to look up in."""
     repository = tree.repository
     parent = ("rev-parse", "--quiet", "--verify", f"{tree.base}^")
     has_history = repository.git(*parent, check=False, deadline=deadline).status == 0
@@ -95,11 +97,11 @@ def _lookup(tree: PatchedTree, *, deadline: Deadline) -> Callable[[StyleFinding]
 
 
 def parse_complaints(lines: Sequence[str]) -> Iterator[StyleFinding]:
-    """The complaints in what the script printed; a line that is none tells that the script itself failed."""
+    """Parse the output of the script; any other line becomes a finding about the script itself."""
     for line in lines:
         found = _SAID.fullmatch(line)
         if found is None:
-            yield StyleFinding(Level.WARNING, "", 0, f"{SCRIPT} says: {line}")
+            yield StyleFinding(Level.WARNING, "", 0, f"{SCRIPT} printed: {line}")
             continue
         is_of_mail = found["file"] in ("", _MAIL) or found["kind"] in _OF_MAIL
         file, number = ("", 0) if is_of_mail else (found["file"], int(found["line"] or 0))
@@ -116,7 +118,7 @@ def _recalled(store: Store, key: str) -> tuple[str, ...] | None:
 
 
 def _ask(patch: Patch, tree: Path, *, trusted: bool, deadline: Deadline) -> tuple[str, ...]:
-    """The lines that the script prints."""
+    """Run the script on a patch and return its output lines."""
     with tempfile.TemporaryDirectory(prefix="harness-checkpatch-") as folder:
         output = Path(folder) / "output"
         output.mkdir(mode=0o755)
@@ -126,7 +128,7 @@ def _ask(patch: Patch, tree: Path, *, trusted: bool, deadline: Deadline) -> tupl
         said = run_inside(sandbox, words, environment={"HOME": "/tmp"}, deadline=deadline)
     lines = tuple(line for line in said.lines if line.strip())
     if said.stopped:
-        return (f"it was ended: it {said.stopped}", *lines[-_TELLING:])
+        return (f"it was stopped: it {said.stopped}", *lines[-_TELLING:])
     if said.status not in (0, 1) and not lines:
-        return (f"it ended with status {said.status}",)
+        return (f"it exited with status {said.status}",)
     return lines

@@ -50,7 +50,7 @@ def explain(mail: bytes, complaints: Sequence[ApplyError], files: Mapping[str, b
         place = _find_hunk(mail, complaint)
         if complaint.what or place is None:
             paragraphs.append(
-                f"{complaint.file}: {complaint.what or f'the hunk at line {complaint.line} finds no place'}"
+                f"{complaint.file}: {complaint.what or f'the hunk at line {complaint.line} does not match'}"
             )
             continue
         number, count, hunk = place
@@ -87,9 +87,9 @@ def compare(expected: Sequence[str], has: Sequence[str], *, at: int) -> list[str
 def _hint(expected: Sequence[str], has: Sequence[str]) -> list[str]:
     """What the eye does not see in a difference."""
     if list(expected) == list(has):
-        return ["(all of it is there: a hunk with no line behind its change belongs at the end of a file, says git)"]
+        return ["(all lines match: git applies a hunk without trailing context only at the end of a file)"]
     if [line.split() for line in expected] == [line.split() for line in has]:
-        return ["(they differ in blanks only: a mail program may have changed tabs or ends of lines)"]
+        return ["(they differ in whitespace only: a mail program may have changed tabs or line ends)"]
     return []
 
 

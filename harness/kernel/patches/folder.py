@@ -63,22 +63,22 @@ def read_folder(path: Path, *, choice: SeriesChoice = NEWEST) -> Posting:
     if listed.is_file():
         if choice != NEWEST:
             raise UsageError(
-                f"{path} has a {SERIES_FILE} file, which tells of one version only", remedy="leave ?v= away"
+                f"{path} has a {SERIES_FILE} file, which has one version only", remedy="remove the part after the ?"
             )
         return _read_quilt(path, parse_quilt(read_data(listed).decode(errors="replace"), name=str(listed)))
     files = sorted((file for file in path.iterdir() if _may_hold_patches(file)), key=_natural)
     if not files:
         below = path / "patches"
         known = ", ".join(_SUFFIXES)
-        hint = f"the folder {below} may be meant" if below.is_dir() else f"known are {known}"
+        hint = f"did you mean the folder {below}?" if below.is_dir() else f"known file names: {known}"
         raise UsageError(
-            f"the folder {path} holds no patch", evidence=hint, remedy="give a folder of patches or a mailbox"
+            f"the folder {path} has no patch", evidence=hint, remedy="give a folder of patches or a mailbox"
         )
     chosen, notes = _of_version(files, choice, path)
     read = [read_file(file) for file in chosen]
     mails = tuple(mail for held in read for mail in held)
     if not any(mail.has_diff for mail in mails):
-        raise UsageError(f"the files of the folder {path} hold no diff", remedy="give a folder of patches or a mailbox")
+        raise UsageError(f"the files of the folder {path} have no diff", remedy="give a folder of patches or a mailbox")
     asked = replace(choice, version=None) if notes or choice.version is None else choice
     if _is_thread(read) or asked != NEWEST:
         posting = choose_posting(mails, choice=asked, name=str(path))
@@ -195,17 +195,17 @@ def _read_quilt(path: Path, entries: Sequence[QuiltEntry]) -> Posting:
     absent = [entry.file for entry in entries if not (path / entry.file).is_file()]
     if absent:
         raise SeriesError(
-            f"{path / SERIES_FILE} names patches that are not there",
+            f"{path / SERIES_FILE} lists missing patches",
             evidence="\n".join(absent),
-            remedy="put them there",
+            remedy="add the files, or remove their lines",
         )
     if not entries:
-        raise UsageError(f"{path / SERIES_FILE} names no patch", remedy="list the patches, one a line")
+        raise UsageError(f"{path / SERIES_FILE} lists no patch", remedy="list the patches, one per line")
     mails: list[Mail] = []
     for entry in entries:
         found = [mail for mail in read_file(path / entry.file, strip=entry.strip) if mail.has_diff]
         if not found:
-            raise SeriesError(f"{path / entry.file} holds no diff", remedy="take it out of the series file")
+            raise SeriesError(f"{path / entry.file} has no diff", remedy="remove it from the series file")
         mails += found
     named = {entry.file for entry in entries}
     others = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES and file.name not in named)
@@ -226,10 +226,10 @@ def _of_version(files: Sequence[Path], choice: SeriesChoice, path: Path) -> tupl
     if wanted not in held:
         shown = ", ".join(f"v{one}" for one in held)
         raise UsageError(
-            f"{path} holds no v{wanted} of the series", evidence=f"it holds {shown}", remedy=f"?v={held[-1]}"
+            f"{path} has no v{wanted} of the series", evidence=f"it has {shown}", remedy=f"use ?v={held[-1]}"
         )
     others = ", ".join(f"v{one}, which ?v={one} takes" for one in held if one != wanted)
-    note = f"v{wanted} was taken; the folder also holds {others}"
+    note = f"v{wanted} was taken; the folder also has {others}"
     return [file for file in files if versions[file] == wanted], (note,)
 
 
@@ -238,7 +238,7 @@ def _gaps(mails: Sequence[Mail], path: Path) -> tuple[str, ...]:
     total = mails[0].subject.total or 0
     held = {mail.subject.number for mail in mails}
     missing = ", ".join(f"{number}/{total}" for number in range(1, total + 1) if number not in held)
-    return (f"not in {path}: {missing}; the others were applied without",) if missing else ()
+    return (f"not in {path}: {missing}; the others were applied without them",) if missing else ()
 
 
 def _title(path: Path) -> str:

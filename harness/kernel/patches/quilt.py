@@ -39,13 +39,13 @@ def parse_quilt(text: str, *, name: str) -> tuple[QuiltEntry, ...]:
         if file.startswith("/") or ".." in file.split("/"):
             raise SeriesError(f"{where}: {file} is not in the folder", remedy="put the patch into the folder")
         if any(entry.file == file for entry in entries):
-            raise SeriesError(f"{where}: {file} stands there twice", remedy="remove one of the lines")
+            raise SeriesError(f"{where}: {file} is listed twice", remedy="remove one of the lines")
         strip = 1
         for option in options:
             if option not in _STRIP:
                 raise SeriesError(
                     f"{where}: the option {option} of {file} is not supported",
-                    remedy=f"those are: {', '.join(_STRIP)}; write the patch again with 'quilt refresh -p1'",
+                    remedy=f"supported: {', '.join(_STRIP)}; refresh the patch with: quilt refresh -p1",
                 )
             strip = _STRIP[option]
         entries.append(QuiltEntry(file, strip))

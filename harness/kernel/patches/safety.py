@@ -40,7 +40,7 @@ def check_size(texts: Collection[bytes], *, name: str) -> None:
     if len(texts) > PATCHES_LIMIT or size > SERIES_LIMIT_BYTES:
         raise SeriesError(
             f"{name} is too large: {len(texts)} patches, {size} bytes",
-            evidence=f"the bounds are {PATCHES_LIMIT} patches and {SERIES_LIMIT_BYTES} bytes",
+            evidence=f"the limits are {PATCHES_LIMIT} patches and {SERIES_LIMIT_BYTES} bytes",
             remedy="apply it to a tree yourself, and give that tree",
         )
 
@@ -89,10 +89,10 @@ def check_file(file: str, links: Iterable[str], *, called: str) -> None:
     for part in parts:
         plain = _IGNORED.sub("", part).casefold().rstrip(". ").partition(":")[0]
         if plain in _GIT_FOLDER:
-            raise _refused(called, f"changes git's own files: {file}", "", "a patch has no business there")
+            raise _refused(called, f"changes git's own files: {file}", "", "remove that part of the patch")
     if _IGNORED.sub("", parts[-1]).casefold() in _GIT_FILES:
         reason = "it decides what git writes into files, so what is built would not be what the diff shows"
-        raise _refused(called, f"changes git's own files: {file}", reason, "leave that part out to test the series")
+        raise _refused(called, f"changes git's own files: {file}", reason, "remove that part to test the series")
     through = next((link for link in links if file.startswith(f"{link}/")), None)
     if through is not None:
         raise _refused(called, f"reaches through a symbolic link: {file}", f"{through} is one", "name the file itself")
@@ -117,13 +117,11 @@ def _check_change(change: FileChange, called: str) -> None:
             raise _refused(called, f"reaches outside the tree: {path}", where, "make it change files of the tree only")
     if change.binary:
         raise _refused(
-            called, f"changes a file that is not text: {names}", where, "leave that part out to test the series"
+            called, f"changes a file that is not text: {names}", where, "remove that part to test the series"
         )
     for mode in change.modes:
         if mode == _GITLINK:
-            raise _refused(
-                called, f"puts a commit of another repository at {names}", where, "send the files themselves"
-            )
+            raise _refused(called, f"adds a submodule commit at {names}", where, "add the files themselves")
         if mode not in _FILE_MODES:
             raise _refused(called, f"gives {names} the mode {mode}, which no file of a tree has", where, "use 100644")
 

@@ -98,7 +98,7 @@ def read_series(
     """
     path, name = Path(path), str(path)
     if not path.exists():
-        raise UsageError(f"there is no series {name}", remedy="give a mailbox, a folder of patches or a patch")
+        raise UsageError(f"no series {name}", remedy="give a mailbox, a folder of patches or a patch")
     if path.is_dir() and not is_maildir(path):
         return _of_folder(path, choice, deadline=deadline)
     mails = read_maildir(path) if path.is_dir() else read_file(path)
@@ -131,7 +131,7 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
     for number, (mail, text) in enumerate(zip(ready, texts, strict=True), 1):
         called = f"patch {number}/{total} ({mail.subject.title}) of {origin}"
         if not mail.has_diff:
-            raise SeriesError(f"{called} carries no diff", remedy="leave it out")
+            raise SeriesError(f"{called} has no diff", remedy="remove it from the series")
         links += check_patch(text, links, called=called)
     ids = _patch_ids(texts, deadline=deadline)
     # What b4 made of a mail has no name any more.
@@ -218,16 +218,16 @@ def series_of_range(repository: Repository, text: str, *, head: str, deadline: D
     for side in text.split("..", 1):
         commit = find_commit(repository, side, deadline=deadline) if side else head
         if not commit:
-            raise UsageError(f"{side!r} (in {text}) names no commit of the tree", remedy="name a tag, branch or hash")
+            raise UsageError(f"{side!r} (in {text}) is not a commit of the tree", remedy="give a tag, branch or hash")
         sides.append(commit)
     between = f"{sides[0]}..{sides[1]}"
     count = int(repository.git("rev-list", "--count", between, deadline=deadline).text)
     if count == 0:
-        raise UsageError(f"there is no commit in {text}", remedy="the newer side is the right one: OLD..NEW")
+        raise UsageError(f"no commits in {text}", remedy="give the newer commit on the right: OLD..NEW")
     merges = repository.git("rev-list", "--merges", "--oneline", "--max-count=3", between, deadline=deadline).text
     if merges or count > PATCHES_LIMIT:
         raise SeriesError(
-            f"{text} is no series: " + ("it has merges" if merges else f"it has {count} commits"),
+            f"{text} is not a series: " + ("it has merges" if merges else f"it has {count} commits"),
             evidence=merges,
             remedy="to test such a history, give the tree at its end, PATH@REVISION",
         )

@@ -70,7 +70,7 @@ def shipped_names(folder: Path = paths.SERIES) -> tuple[str, ...]:
 
 
 def shipped_suite(name: str, folder: Path = paths.SERIES) -> str:
-    """The suite that a series names; empty for the default one, and for a series that there is not."""
+    """Return the suite that a series names; empty for the default suite, and for an unknown series."""
     path = folder / name / DESCRIPTION
     return _open_description(path).text("suite", default="") if path.is_file() else ""
 
@@ -98,7 +98,7 @@ def _open_description(path: Path) -> Table:
     try:
         return Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from error
+        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="correct that line") from error
 
 
 def _read_traits(table: Table) -> Mapping[str, str]:
@@ -118,10 +118,10 @@ def find_shipped(name: str, *, deadline: Deadline, folder: Path = paths.SERIES) 
         near = get_close_matches(name, names, 1)
         raise UsageError(
             f"no series {name} ships with the harness",
-            evidence="\n".join(names) or f"there is none in {folder}",
+            evidence="\n".join(names) or f"no series in {folder}",
             remedy=f"use series:{near[0]}"
             if near
-            else "use one of these; another one is applied with SOURCE+MBOX-OR-FOLDER",
+            else "use one of these; apply your own series with SOURCE+MBOX-OR-FOLDER",
         )
     return _read(name, folder, above=(), deadline=deadline)
 
@@ -135,13 +135,13 @@ def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline
     if base.startswith(SpecKind.SERIES.value):
         under = base.removeprefix(SpecKind.SERIES.value)
         if under in (name, *above) or under not in shipped_names(folder):
-            raise table.error(f"base is {base}, which it cannot stand on", remedy="name a source or a series below")
+            raise table.error(f"base {base} is invalid", remedy="give a source or another shipped series")
         below = _read(under, folder, above=(name, *above), deadline=deadline)
     profile = below.profile if below else table.text("profile")
     source, confirmed = table.text("source"), table.flag("confirmed")
     fragments = tuple(path.parent / one for one in table.texts("fragments", default=()))
     if missing := [one.name for one in fragments if not one.is_file()]:
-        raise table.error(f"fragments names {missing[0]}, which is not there", remedy="put it beside series.toml")
+        raise table.error(f"fragments lists {missing[0]}, which is missing", remedy="add it beside series.toml")
     traits, suite = _read_traits(table), table.text("suite", default="")
     table.close()
     series = read_series(path.parent, deadline=deadline)

@@ -1,7 +1,7 @@
-"""The words that start bubblewrap, bwrap(1): which parts of the host a build sees, and as whom it runs.
+"""Build the command line of bubblewrap, bwrap(1): the parts of the host that a build sees, and its user.
 
-Nothing of the host is there but what is named here: programs and libraries, the few files of /etc that compilers read,
-the tree (read-only) and the output folder. So there is no HOME, no /root, /var, /run or /sys, and no network.
+A build sees only programs and libraries, the few files of /etc that compilers read, the tree (read-only) and the output
+folder. It has no HOME, no /root, /var, /run or /sys, and no network.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ INSIDE_TREE = "/src"
 INSIDE_OUTPUT = "/out"
 INSIDE_CACHE = "/cache"
 _NOBODY = 65534
-# Users of no name, far from those that a host gives names to: 16 builds at once for each harness.
+# Unused user ids, far from those of a host's users: 16 builds at once for each harness.
 _FIRST_USER = 1_500_000_000
 _BUILDS = 16
 _PROGRAM = "bwrap"
 _REMEDY = (
-    "install bubblewrap (apt install bubblewrap) where user namespaces are allowed; or, if you trust whoever wrote "
-    "the tree and the patches, give --trust: their Makefiles then run as you, with all you may do"
+    "install bubblewrap (apt install bubblewrap) where user namespaces are allowed; or, if you trust the authors of "
+    "the tree and the patches, give --trust: their Makefiles then run as your user, with all its rights"
 )
 # Where programs live. With a merged /usr (Debian since 12) the last ones are links into it.
 _PROGRAMS = ("/usr", "/opt", "/nix/store", "/gnu/store", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -41,31 +41,31 @@ _BUILD_NUMBERS = itertools.count()
 
 
 def pick_user() -> int:
-    """Who a build in the sandbox is to run as, by number.
+    """Return the user id for a build in the sandbox.
 
-    As root a user of its own: root is not bound by RLIMIT_NPROC (setrlimit(2)), and builds that shared a user would
-    share that bound, so that one which forks for ever would end another.
+    For root an unused one: RLIMIT_NPROC does not limit root (setrlimit(2)), and builds with one user would share that
+    limit, so that a fork bomb in one would end another.
     """
     own = os.geteuid()
     if own != 0:
         return own
     wanted = _FIRST_USER + os.getpid() % (1 << 22) * _BUILDS + next(_BUILD_NUMBERS) % _BUILDS
-    # In a container root may be root of a user namespace that knows few other users, or none: user_namespaces(7).
+    # In a container, root may be in a user namespace that maps few other users, or none: user_namespaces(7).
     return next((user for user in (wanted, _NOBODY) if _is_mapped(user)), own)
 
 
 def require_bubblewrap() -> None:
-    """Make sure that builds can be shut in; the proof is made once a process.
+    """Require a working bubblewrap; it is probed once per process.
 
-    :raises HostError: bubblewrap is missing, or this host (a container, a hardened kernel) forbids what it does.
+    :raises HostError: bubblewrap is missing, or this host (a container, a hardened kernel) forbids its system calls.
     """
     complaint = find_complaint()
     if complaint:
-        raise cannot_shut_in(complaint)
+        raise bubblewrap_error(complaint)
 
 
-def cannot_shut_in(evidence: str) -> HostError:
-    """The error for a host where bubblewrap is missing or does not work."""
+def bubblewrap_error(evidence: str) -> HostError:
+    """Return the error for a host where bubblewrap is missing or does not work."""
     return HostError(
         "kernels cannot be built safely on this host: bubblewrap does not work", evidence=evidence, remedy=_REMEDY
     )
@@ -87,24 +87,25 @@ class Mounts:
     is_cache_writable: bool = False
 
 
-def bubblewrap_words(mounts: Mounts, *, user: int, scratch_mebibytes: int, status_descriptor: int) -> list[str]:
-    """The words before those of the program that is to run inside.
+def bubblewrap_arguments(mounts: Mounts, *, user: int, scratch_mebibytes: int, status_descriptor: int) -> list[str]:
+    """Return the arguments that precede those of the program to run inside.
 
-    :param user: who it runs as; see :func:`pick_user`.
+    :param user: the user id of the program; see :func:`pick_user`.
     :param scratch_mebibytes: the size of /tmp and of /dev/shm each; both are memory.
-    :param status_descriptor: where bwrap writes, as JSON, the pid of the sandbox's init and the program's exit status.
+    :param status_descriptor: the descriptor to which bwrap writes, as JSON, the pid of the sandbox's init and the
+        program's exit status.
     """
     words = [os.fspath(find_program(_PROGRAM) or _PROGRAM), "--json-status-fd", str(status_descriptor)]
     words += ["--die-with-parent", "--new-session", "--hostname", "build"]
     words += [f"--unshare-{name}" for name in ("net", "pid", "ipc", "uts", "cgroup-try")]
-    # Root needs no user namespace, and could not become somebody else in one that maps root alone.
+    # Root needs no user namespace, and could not change to another user in one that maps root alone.
     is_other = user != os.geteuid()
     words += (
         ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_other else ["--unshare-user"]
     )
     for path in map(Path, _PROGRAMS):
         words += _part(path)
-    # Made by --ro-bind they would be for root alone.
+    # Created by --ro-bind, they would be accessible to root alone.
     words += ["--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/etc/ssl"]
     for path in (Path("/etc", name) for name in _SETTINGS):
         words += ["--ro-bind-try", str(path), str(path)]
@@ -113,7 +114,7 @@ def bubblewrap_words(mounts: Mounts, *, user: int, scratch_mebibytes: int, statu
     words += ["--ro-bind", str(mounts.tree), INSIDE_TREE, "--bind", str(mounts.output), INSIDE_OUTPUT]
     if mounts.cache is not None:
         words += ["--bind" if mounts.is_cache_writable else "--ro-bind", str(mounts.cache), INSIDE_CACHE]
-    # Both are memory without a bound: bwrap's own root and its /dev.
+    # bwrap's own root and its /dev are memory without a limit.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--"]
     if is_other:
         words += ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--inh-caps=-all", "--"]
@@ -121,7 +122,7 @@ def bubblewrap_words(mounts: Mounts, *, user: int, scratch_mebibytes: int, statu
 
 
 def _is_mapped(user: int) -> bool:
-    """Whether user and group of that number exist in this user namespace."""
+    """Return whether a user id and the equal group id are mapped in this user namespace."""
     for name in ("uid_map", "gid_map"):
         ranges = (map(int, line.split()) for line in Path("/proc/self", name).read_text().splitlines())
         if not any(first <= user < first + count for first, _, count in ranges):
@@ -138,31 +139,33 @@ def _part(path: Path) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def find_complaint() -> str:
-    """Why bubblewrap does not work here; empty when it does."""
+    """Return why bubblewrap does not work on this host; empty when it does."""
     if find_program(_PROGRAM) is None:
-        return f"there is no program {_PROGRAM} on PATH (package bubblewrap)"
-    words = bubblewrap_words(
+        return f"no program {_PROGRAM} on PATH (package bubblewrap)"
+    words = bubblewrap_arguments(
         Mounts(Path("/usr"), Path("/tmp")), user=pick_user(), scratch_mebibytes=1, status_descriptor=1
     )
-    said = run(
+    result = run(
         [*words, "true"],
         deadline=Deadline.after(_PROBE_SECONDS),
         check=False,
         within=Surroundings(env={"PATH": os.defpath}),
     )
-    return "" if said.status == 0 else f"$ {_PROGRAM} ... true\n{said.complaint}"
+    return "" if result.status == 0 else f"$ {_PROGRAM} ... true\n{result.complaint}"
 
 
 _MEBIBYTE = 1 << 20
-# What is watched of all processes together must be reached first: then the watch ends them and names the bound.
+# The limits of one process are twice the watched totals: then the watch acts first and names the limit.
 _ABOVE = 2
 
 
-def limit_words(*, processes: int, memory_mebibytes: int, file_mebibytes: int, user: int) -> list[str]:
-    """The words before those of a program that is to be limited.
+def limit_arguments(*, processes: int, memory_mebibytes: int, file_mebibytes: int, user: int) -> list[str]:
+    """Return the arguments that precede those of a program to limit.
 
-    :param processes: twice as many can be started. :param memory_mebibytes: twice as much can be had by one process.
-    :param file_mebibytes: of one file. :param user: who will run it, by number.
+    :param processes: twice as many can be started.
+    :param memory_mebibytes: one process can have twice as much.
+    :param file_mebibytes: the largest size of one file.
+    :param user: the user id of the program.
     """
     wanted = {
         "nproc": (resource.RLIMIT_NPROC, _ABOVE * processes + _threads_of(user)),
@@ -178,8 +181,9 @@ def limit_words(*, processes: int, memory_mebibytes: int, file_mebibytes: int, u
 
 
 def _threads_of(user: int) -> int:
-    """How many threads a user has already: they count for RLIMIT_NPROC, and before Linux 5.14 in a user namespace too
-    (commit 21d1c5e386bc ("Reimplement RLIMIT_NPROC on top of ucounts")).
+    """Count the threads of a user: they count for RLIMIT_NPROC, before Linux 5.14 in a user namespace too.
+
+    See commit 21d1c5e386bc ("Reimplement RLIMIT_NPROC on top of ucounts").
     """
     found = psutil.process_iter(["uids", "num_threads"])
     return sum(one.info["num_threads"] or 0 for one in found if one.info["uids"] and one.info["uids"].real == user)

@@ -1,4 +1,4 @@
-"""Reading what a program says until it ends, with an eye on what it uses."""
+"""Read the output of a program until it ends, and watch its use of resources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _GONE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Reading:
-    """What a program says, cut into lines as it comes."""
+    """The output of a program, split into lines as it arrives.
+
+    :param pipe: the end of the pipe to read from; reads do not block.
+    :param on_line: called with each line; None for no callback.
+    :param lines: the lines so far.
+    :param size: bytes read so far.
+    """
 
     pipe: IO[bytes]
     on_line: Callable[[str], None] | None
@@ -33,11 +39,11 @@ class Reading:
 
     @property
     def is_too_much(self) -> bool:
-        """Whether it said more than a build does: the log is kept."""
+        """Return whether the output exceeds that of any build; the log is kept on disk."""
         return self.size > _OUTPUT_MEBIBYTES << 20 or len(self.lines) > _LINES
 
     def take(self) -> bool:
-        """Read what is there; False when nothing more comes."""
+        """Read the available output; return False at the end of the output."""
         try:
             data = os.read(self.pipe.fileno(), _READ_BYTES)
         except BlockingIOError:
@@ -47,18 +53,18 @@ class Reading:
         if self._rest and (not data or len(self._rest) > _LINE_BYTES):
             whole, self._rest = [*whole, self._rest], b""
         for line in whole:
-            self._say(line)
+            self._add(line)
         return bool(data)
 
     def take_rest(self) -> None:
-        """Read what the pipe still holds; processes that outlive the program may hold its other end."""
+        """Read the rest of the pipe without waiting: processes that outlive the program may hold its other end."""
         while not self.is_too_much and self.take():
             pass
         if self._rest:
-            self._say(self._rest)
+            self._add(self._rest)
             self._rest = b""
 
-    def _say(self, line: bytes) -> None:
+    def _add(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self.lines.append(text)
         if self.on_line is not None:
@@ -66,9 +72,10 @@ class Reading:
 
 
 def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
-    """Read until the watched program ends; why it must not go on, or nothing. It is not reaped.
+    """Read until the watched program ends or exceeds a limit; the program is not reaped.
 
-    :raises HostError: the host itself runs out of disk or memory.
+    :return: the limit that it exceeded, as a predicate; empty when it ended.
+    :raises HostError: the host itself runs out of disk space or memory.
     """
     began = looked = time.monotonic()
     seconds = deadline.seconds_left
@@ -77,7 +84,7 @@ def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
         selector.register(ended, selectors.EVENT_READ)
         while True:
             now = time.monotonic()
-            # What goes wrong at once is seen at once; a look at a long build costs 1% of the time at most.
+            # Early failures are noticed early; watching a long build takes at most 1% of the time.
             tick = min(_LONGEST_TICK_SECONDS, 0.05 + (now - began) / 20)
             ready = [key.fd for key, _ in selector.select(min(tick, deadline.seconds_left))]
             if ended in ready:
@@ -96,7 +103,7 @@ def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
 
 
 def wait_readable(descriptor: int) -> None:
-    """Wait until a descriptor can be read, a pid file descriptor until its process is gone; ten seconds at most."""
+    """Wait until a descriptor is readable (a pid file descriptor: until its process ended), at most ten seconds."""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         selector.select(_GONE_SECONDS)
@@ -104,9 +111,9 @@ def wait_readable(descriptor: int) -> None:
 
 @contextlib.contextmanager
 def pidfd(pid: int) -> Iterator[int]:
-    """A descriptor of a process, which names it even when its number is given to another one; see pidfd_open(2).
+    """Open a descriptor of a process, which stays valid when its pid is reused; see pidfd_open(2).
 
-    :raises ProcessLookupError: there is no such process.
+    :raises ProcessLookupError: no such process.
     """
     descriptor = os.pidfd_open(pid)
     try:

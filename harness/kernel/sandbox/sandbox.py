@@ -1,7 +1,7 @@
-"""Where a stranger's Makefile runs: make inside bubblewrap, with bounds on time, memory, processes, disk and words.
+"""Run make on untrusted trees inside bubblewrap, with limits on time, memory, processes, disk and output.
 
-Inside, the tree is always /src and the output folder /out, so what was built for one work tree is valid for another.
-Trusted, it runs on the host with the real paths; the bounds hold there as far as they can be kept without a sandbox.
+Inside, the tree is always /src and the output folder /out, so objects of one work tree are valid for another. In
+trusted mode make runs on the host with the real paths; the limits hold there as far as possible without a sandbox.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from harness.kernel.sandbox.bubblewrap import (
     INSIDE_OUTPUT,
     INSIDE_TREE,
     Mounts,
-    bubblewrap_words,
-    cannot_shut_in,
-    limit_words,
+    bubblewrap_arguments,
+    bubblewrap_error,
+    limit_arguments,
     pick_user,
     require_bubblewrap,
 )
@@ -43,19 +43,21 @@ REPRODUCIBLE: Mapping[str, str] = {
     "TMPDIR": "/tmp",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 }
-"""The whole environment of make, but for what a call adds: no HOME, nothing of the user's."""
+"""The whole environment of make, except for additions of a call: no HOME, no variables of the user."""
 
 _NICENESS = "10"
 _READ_BYTES = 64 * 1024
-_TELLING_LINES = 20
+_SHOWN_LINES = 20
 _INIT = re.compile(rb'"child-pid": ([0-9]+),')
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one run inside may use in all.
+    """The limits of one run in the sandbox.
 
-    :param processes: at once.
+    :param seconds: wall time.
+    :param memory_mebibytes: of all processes together.
+    :param processes: at one time.
     :param disk_mebibytes: in the output folder; /tmp is memory, a quarter of ``memory_mebibytes`` at most.
     """
 
@@ -70,11 +72,14 @@ DEFAULT = Bounds()
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A place to run make in.
+    """The folders and limits of a run of make.
 
-    :param tree: the kernel tree, never written. :param output: the only folder that can be written; it exists.
+    :param tree: the kernel tree, read-only.
+    :param output: the only writable folder; it exists.
     :param trusted: run on the host, without bubblewrap.
-    :param cache: one more folder, found inside as /cache, read-only unless it ``is_cache_writable``; not when trusted.
+    :param bounds: the limits.
+    :param cache: one more folder, mounted as /cache; not in trusted mode.
+    :param is_cache_writable: whether the build may write to the cache.
     """
 
     tree: Path
@@ -86,21 +91,22 @@ class Sandbox:
 
     @property
     def inside_tree(self) -> str:
-        """The tree's path as programs inside see it."""
+        """Return the path of the tree inside."""
         return os.fspath(self.tree) if self.trusted else INSIDE_TREE
 
     @property
     def inside_output(self) -> str:
-        """The output folder's path as programs inside see it; they start in it."""
+        """Return the path of the output folder inside, which is the working directory."""
         return os.fspath(self.output) if self.trusted else INSIDE_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
 class InsideResult:
-    """How a program inside ended.
+    """The result of a program in the sandbox.
 
-    :param status: its exit status; minus a signal's number when it was killed. :param lines: all it said.
-    :param stopped: why it was ended from outside, e.g. ``used more than 8192 MiB of memory``; empty when it was not.
+    :param status: its exit status; minus the number of the signal that killed it.
+    :param lines: its output.
+    :param stopped: why the harness stopped it, e.g. ``used more than 8192 MiB of memory``; empty if it was not.
     """
 
     status: int
@@ -109,14 +115,15 @@ class InsideResult:
 
     @property
     def is_success(self) -> bool:
-        """Whether it ended by itself and well."""
+        """Return whether it ended by itself with status 0."""
         return self.status == 0 and not self.stopped
 
 
 def make_arguments(sandbox: Sandbox, *targets: str, jobs: int, assignments: Sequence[str] = ()) -> list[str]:
-    """The words that run the kernel's make out of tree.
+    """Return the command line of the kernel's make, out of tree.
 
-    :param assignments: more words such as ``KCFLAGS=-fno-pie``. :param jobs: of make -j.
+    :param jobs: the number for make -j.
+    :param assignments: variables such as ``KCFLAGS=-fno-pie``.
     """
     words = ["make", "--no-print-directory", "-C", sandbox.inside_tree, f"O={sandbox.inside_output}", f"-j{jobs}"]
     return [*words, *assignments, *targets]
@@ -130,10 +137,11 @@ def run_inside(
     environment: Mapping[str, str] = {},
     on_line: Callable[[str], None] | None = None,
 ) -> InsideResult:
-    """Run a program in the sandbox to its end; whatever it started is gone when this returns.
+    """Run a program in the sandbox to its end; all processes that it started have ended when this returns.
 
-    :param environment: added to :data:`REPRODUCIBLE`. :param on_line: called with each line as it comes.
-    :raises HostError: bubblewrap is missing or does not work here, or the host ran out of memory or disk by others.
+    :param environment: variables in addition to :data:`REPRODUCIBLE`.
+    :param on_line: called with each line of output as it arrives.
+    :raises HostError: bubblewrap is missing or does not work, or other programs used up the host's memory or disk.
     """
     if not sandbox.trusted:
         require_bubblewrap()
@@ -141,7 +149,7 @@ def run_inside(
         output, output_for_child = _pipe(stack)
         status, status_for_child = _pipe(stack)
         user = os.geteuid() if sandbox.trusted else pick_user()
-        stack.enter_context(handed_over(sandbox.output, user))
+        stack.enter_context(owned_by(sandbox.output, user))
         words = _words(sandbox, argv, user=user, status_descriptor=status_for_child.fileno())
         within = Surroundings(
             cwd=sandbox.output,
@@ -152,7 +160,7 @@ def run_inside(
         child = stack.enter_context(start(words, stdout=log_end, stderr=log_end, within=within))
         output_for_child.close()
         status_for_child.close()
-        status_said = stack.enter_context(_ended_with_all_it_started(child, status, trusted=sandbox.trusted))
+        status_text = stack.enter_context(_ended_with_all_it_started(child, status, trusted=sandbox.trusted))
         reading = Reading(output, on_line)
         watch = Watch(
             child.pid,
@@ -165,42 +173,43 @@ def run_inside(
     lines = tuple(reading.lines)
     if stopped or sandbox.trusted:
         return InsideResult(-signal.SIGKILL if stopped else child.returncode, lines, stopped)
-    if b"exit-code" not in status_said:  # bwrap tells it of a program that was started
-        raise cannot_shut_in("\n".join(lines[-_TELLING_LINES:]))
+    if b"exit-code" not in status_text:  # bwrap reports it for every program that it started
+        raise bubblewrap_error("\n".join(lines[-_SHOWN_LINES:]))
     return InsideResult(child.returncode, lines)
 
 
 def series_fault(result: InsideResult, what: str) -> SeriesError:
-    """The error for a run that was stopped.
+    """Return the error for a run that the harness stopped.
 
-    :param what: what it was doing, e.g. ``building the kernel``.
+    :param what: the activity, e.g. ``building the kernel``.
     """
     return SeriesError(
-        f"{what} was ended: make {result.stopped}",
-        evidence="\n".join(result.lines[-_TELLING_LINES:]),
-        remedy="see which Makefile or program of the tree, or of a patch, does that",
+        f"{what} was stopped: make {result.stopped}",
+        evidence="\n".join(result.lines[-_SHOWN_LINES:]),
+        remedy="check which Makefile or program of the tree or of a patch causes it",
     )
 
 
 @contextlib.contextmanager
 def _ended_with_all_it_started(child: Child, status: IO[bytes], *, trusted: bool) -> Iterator[bytearray]:
-    """At the end of the block nothing that the child started is left; what bwrap said of it is complete then.
+    """Kill all that the child started at the end of the block; yield the status text of bwrap, complete after it.
 
-    bwrap's status descriptor tells the pid of the sandbox's init: with that process its pid namespace dies,
-    pid_namespaces(7). Trusted, the process group of the child is ended: what left it by setsid(2) is not found.
+    bwrap's status descriptor has the pid of the sandbox's init: its pid namespace ends with that process,
+    pid_namespaces(7). In trusted mode the process group of the child is killed: a process that left it by setsid(2)
+    stays.
     """
-    said = bytearray()
+    text = bytearray()
     with contextlib.ExitStack() as stack:
         init = None
         if not trusted:
-            while b"\n" not in said and _hear(status, said, wait=True):
+            while b"\n" not in text and _read_status(status, text, wait=True):
                 pass
-            # When bwrap ended before it wrote that, there is no init.
-            if found := _INIT.search(said):
+            # There is no init when bwrap ended before it wrote its pid.
+            if found := _INIT.search(text):
                 with contextlib.suppress(ProcessLookupError):
                     init = stack.enter_context(pidfd(int(found.group(1))))
         try:
-            yield said
+            yield text
         finally:
             if trusted:
                 with contextlib.suppress(ProcessLookupError):
@@ -209,23 +218,23 @@ def _ended_with_all_it_started(child: Child, status: IO[bytes], *, trusted: bool
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(init, signal.SIGKILL)
                 wait_readable(init)
-            _hear(status, said)
+            _read_status(status, text)
 
 
-def _hear(status: IO[bytes], said: bytearray, *, wait: bool = False) -> bool:
-    """Take in what bwrap has written by now, one JSON object a line, in pieces; False when nothing came."""
+def _read_status(status: IO[bytes], text: bytearray, *, wait: bool = False) -> bool:
+    """Append the available status output of bwrap, one JSON object a line; return False when there is none."""
     if wait:
         wait_readable(status.fileno())
     try:
         data = os.read(status.fileno(), _READ_BYTES)
     except BlockingIOError:
         return False
-    said += data
+    text += data
     return bool(data)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
-    """The two ends of a pipe, closed with the stack; reading one does not wait."""
+    """Open a pipe that is closed with the stack; its read end does not block."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     ends = os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
@@ -233,19 +242,19 @@ def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descriptor: int) -> list[str]:
-    """The whole command line: nice, the sandbox, the limits of each process, the program."""
+    """Return the whole command line: nice, the sandbox, the limits of each process, the program."""
     words = ["nice", "-n", _NICENESS]
     if sandbox.trusted:
         words.append("setsid")  # a process group of its own
     else:
-        words += bubblewrap_words(
+        words += bubblewrap_arguments(
             Mounts(sandbox.tree, sandbox.output, sandbox.cache, sandbox.is_cache_writable),
             user=user,
             scratch_mebibytes=max(1, sandbox.bounds.memory_mebibytes // 4),
             status_descriptor=status_descriptor,
         )
     bounds = sandbox.bounds
-    limits = limit_words(
+    limits = limit_arguments(
         processes=bounds.processes,
         memory_mebibytes=bounds.memory_mebibytes,
         file_mebibytes=bounds.disk_mebibytes,
@@ -255,10 +264,10 @@ def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descripto
 
 
 @contextlib.contextmanager
-def handed_over(folder: Path, user: int) -> Iterator[None]:
-    """A folder and all in it belongs to a user for the block; afterwards to this one, and every folder can be entered.
+def owned_by(folder: Path, user: int) -> Iterator[None]:
+    """Let another user own a folder and its content for the block; afterwards this user owns them and can enter each.
 
-    :param user: by number.
+    :param user: the user id.
     """
     own = os.geteuid()
     if user != own:
@@ -270,7 +279,7 @@ def handed_over(folder: Path, user: int) -> Iterator[None]:
 
 
 def _give(folder: Path, owner: int) -> None:
-    """Make all of a folder one user's, and its folders enterable; links are not followed."""
+    """Change the owner of a folder and its content, and make its folders accessible; links are not followed."""
     os.chown(folder, owner, owner if os.geteuid() == 0 else -1)
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -1,4 +1,4 @@
-"""What a set of processes uses, looked at now and then: memory, processes, disk; and the rest the host has left."""
+"""Watch the memory, processes and disk space that a set of processes uses, and what the host has left."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ _WALK_SHARE = 0.01
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the descendants of a process and at their output folder.
+    """A watch over the descendants of a process and their output folder.
 
-    :param pid: the process; it and all below it count. :param output: the folder whose content counts as disk use.
+    :param pid: the process; it and its descendants count.
+    :param output: the folder whose content counts as disk use.
+    :param memory_mebibytes: the limit of memory.
+    :param processes: the limit of processes at one time.
+    :param disk_mebibytes: the limit of disk use.
     """
 
     pid: int
@@ -38,9 +42,9 @@ class Watch:
     _walk_seconds: float = field(default=0.0, init=False)
 
     def excess(self) -> str:
-        """What they use more of than they may, e.g. ``used more than 8192 MiB of memory``; empty when nothing.
+        """Return the exceeded limit, e.g. ``used more than 8192 MiB of memory``; empty within the limits.
 
-        :raises HostError: the host itself runs out of disk or memory, and they are not the ones who use it.
+        :raises HostError: the host runs out of disk space or memory, and other programs use it.
         """
         alive = list(self._alive())
         if len(alive) > self.processes:
@@ -65,10 +69,10 @@ class Watch:
         if used * 2 > host.total:
             return f"used {used // _MEBIBYTE} MiB of memory and left the host {host.available // _MEBIBYTE} MiB"
         raise HostError(
-            "this host has no memory left for a build",
+            "this host has too little memory for a build",
             evidence=f"{host.available // _MEBIBYTE} MiB of {host.total // _MEBIBYTE} MiB are available; "
             f"the build uses {used // _MEBIBYTE} MiB",
-            remedy="end what else runs here, then run again",
+            remedy="stop other processes on this host and retry",
         )
 
     def _disk_excess(self, hidden: int) -> str:
@@ -89,13 +93,13 @@ class Watch:
             raise HostError(
                 "the disk is full",
                 evidence=f"{free // _MEBIBYTE} MiB are left at {self.output}; the build uses {used // _MEBIBYTE} MiB",
-                remedy="free some space; 'harness clean' shows what the store holds",
+                remedy="free disk space; 'harness clean' shows what the store holds",
             )
         return ""
 
 
 def disk_use(folder: Path) -> tuple[int, int]:
-    """Bytes on disk and number of files below a folder; what vanishes meanwhile is not counted."""
+    """Return the bytes on disk and the number of files below a folder; files that vanish meanwhile do not count."""
     used = files = 0
     folders = [os.fspath(folder)]
     while folders:
@@ -119,7 +123,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _hidden_use(processes: list[psutil.Process], disk: int) -> tuple[int, int]:
-    """Bytes of memory and of disk in files without a name: memfd_create(2), and what was deleted while open."""
+    """Return the bytes of memory and of disk in files without a name: memfd_create(2), and deleted open files."""
     used = {True: 0, False: 0}
     seen = set()
     for process in processes:

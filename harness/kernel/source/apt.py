@@ -106,7 +106,7 @@ class Apt:
             raise HostError(
                 f"the package {record.package} {record.version} could not be downloaded",
                 evidence=_complaint(said),
-                remedy=f"see whether the network is up; when the package lists are old: {update_command()}",
+                remedy=f"check the network; if the package lists are old: {update_command()}",
             )
         with files[0].open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -116,7 +116,7 @@ class Apt:
         program = find_program(words[0])
         if program is None:
             raise HostError(
-                f"the program {words[0]} is missing: 'deb' words need Debian's package tools",
+                f"the program {words[0]} is missing; 'deb' arguments need Debian's package tools",
                 remedy="give the path of a kernel image instead",
             )
         env = dict(os.environ, LC_ALL="C.UTF-8")
@@ -165,8 +165,8 @@ def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[Sourc
                     break
             else:
                 raise UsageError(
-                    f"the package file {package.name} holds no kernel source",
-                    evidence="there is no usr/src/linux-source-*.tar* in it",
+                    f"the package file {package.name} has no kernel source",
+                    evidence="no usr/src/linux-source-*.tar* in it",
                     remedy="give another version, such as deb-src:6.1, or the path of a kernel tree",
                 )
         try:

@@ -1,4 +1,4 @@
-"""What a word of the user's came to when apt was last asked, so that apt is not asked every time."""
+"""Remember the package that apt chose for an argument, so that apt is not run every time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ P = TypeVar("P")
 class AptChoice:
     """A package of a certain version.
 
-    :param mark: state of apt's lists when it was asked (:meth:`harness.kernel.source.apt.Apt.mark`); apt may choose
-        another version when its lists change.
+    :param mark: state of apt's lists at the time of the choice (:meth:`harness.kernel.source.apt.Apt.mark`); apt may
+        choose another version when its lists change.
     """
 
     mark: str
@@ -30,11 +30,11 @@ class AptChoice:
 
 @dataclass(frozen=True, slots=True)
 class AptQuestion:
-    """What apt is asked for.
+    """A request for a package.
 
-    :param kind: of the fact in the store.
-    :param word: what the user wrote.
-    :param is_exact: whether the word has a version, so that new lists cannot change what it names.
+    :param kind: kind of the fact in the store.
+    :param word: the argument of the user.
+    :param is_exact: whether the argument has a version, so that new lists cannot change the choice.
     """
 
     kind: str
@@ -50,12 +50,12 @@ def take_chosen(
     find: Callable[[AptChoice], P | None],
     fetch: Callable[[], tuple[P, PackageRecord]],
 ) -> tuple[P, str]:
-    """What a word names: what it named the last time, or, when apt's lists have changed since, what apt says now.
+    """Return the remembered product of a request; choose again with apt when its lists have changed.
 
-    :param find: the product of a choice, when the store has it.
-    :param fetch: asks apt; the product, and the package that was chosen.
-    :return: the product, and a note: when apt cannot be asked, or has dropped the package, the held one is taken.
-    :raises HarnessError: what ``fetch`` raises, when nothing is held.
+    :param find: returns the product of a choice, if the store has it.
+    :param fetch: runs apt; returns the product and the chosen package.
+    :return: the product, and a note when apt failed or has dropped the package and the remembered one was taken.
+    :raises HarnessError: the error of ``fetch``, when no product is remembered.
     """
     key = digest_of(question.word, str(apt.config))
     known = recall_facts(AptChoice, store.recall(question.kind, key))
@@ -68,6 +68,6 @@ def take_chosen(
     except HarnessError as error:
         if known is None or held is None:
             raise
-        return held, f"{known.package} {known.version} was taken from the store, newer or not: {error.what}"
+        return held, f"{known.package} {known.version} was taken from the store, as apt failed: {error.what}"
     store.remember(question.kind, key, to_table(AptChoice(mark, record.package, record.version, record.architecture)))
     return product, ""

@@ -111,7 +111,7 @@ def _unknown(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: D
     """The error for a package that apt's lists do not have."""
     if not apt.has_lists():
         return HostError(
-            f"apt knows no package {name}: its package lists are empty",
+            f"apt has no package {name}: its package lists are empty",
             evidence=f"no *_Packages file in {apt.lists}",
             remedy=update_command(),
         )
@@ -126,14 +126,14 @@ def _unknown(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: D
     near = difflib.get_close_matches(name, images, _NEAR_NAMES, 0.5) or images[:_NEAR_NAMES]
     return UsageError(
         f"apt's package lists have no package {name}",
-        evidence="\n".join(["near names:", *near]) if near else "they have no linux-image-* at all",
+        evidence="\n".join(["similar names:", *near]) if near else "they have no linux-image-* at all",
         remedy=f"give one of these, or the path of a kernel image; if the lists are old: {update_command()}",
     )
 
 
 def _no_image(record: PackageRecord, evidence: str) -> UsageError:
     return UsageError(
-        f"the package {record.package} holds no kernel image",
+        f"the package {record.package} has no kernel image",
         evidence=evidence,
         remedy="give an image package, such as deb:linux-image-cloud-amd64",
     )
@@ -156,7 +156,7 @@ def _fetch(context: Context, record: PackageRecord, *, apt: Apt) -> Fetched:
 
     key = _product_key(record)
     fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
-    if fetched is None:  # damaged, say by a full disk or a hand: make it anew
+    if fetched is None:  # damaged, for example by a full disk: fetch it again
         context.store.forget(_PRODUCT, key)
         fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if fetched is None:

@@ -1,4 +1,4 @@
-"""What a PATH word names: an image file or a kernel tree; everything else at that place is refused by what it is."""
+"""Find the image file or kernel tree of a PATH argument; refuse anything else with its type."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _NEAR = 0.7
 
 
 def find_named(spec: KernelSpec) -> Path | PathReading:
-    """What a PATH word names.
+    """Find what a PATH argument names.
 
-    :return: the path of a regular file, which is to be read as an image; or the reading of a word that names a folder,
-        which is to be read as a kernel tree.
-    :raises UsageError: nothing is there, or a pipe, ...; or it may not be looked at.
+    :return: the path of a regular file, to be read as an image; or the reading of an argument that names a folder, to
+        be read as a kernel tree.
+    :raises UsageError: no such file, not a regular file (for example a pipe), or no permission.
     """
     path = Path(spec.name)
     try:
@@ -32,13 +32,13 @@ def find_named(spec: KernelSpec) -> Path | PathReading:
     if stat.S_ISDIR(mode):
         return PathReading(spec.name)
     if not stat.S_ISREG(mode):
-        what = f"{spec.name} is not a kernel image: it is no regular file"
+        what = f"{spec.name} is not a kernel image: it is not a regular file"
         raise UsageError(what, evidence=f"file mode: {stat.filemode(mode)}", remedy="give the path of an image file")
     return path
 
 
 def cannot_read(name: str, error: OSError) -> UsageError:
-    """The error for an image that may not be opened."""
+    """Return the error for an image that cannot be opened."""
     return UsageError(
         f"the kernel image {name} cannot be read",
         evidence=str(error),
@@ -47,12 +47,12 @@ def cannot_read(name: str, error: OSError) -> UsageError:
 
 
 def not_a_tree(name: str, path: Path) -> UsageError:
-    """The error for a folder that is neither a kernel tree nor a repository of one."""
+    """Return the error for a folder that is neither a kernel tree nor a repository of one."""
     names = _names_in(path)
     images = sorted(filter(_IMAGE_NAME.fullmatch, names))
     return UsageError(
-        f"{name} is a folder, and no kernel tree",
-        evidence="\n".join(["in it there is:", *images[:_SHOWN_NAMES]])
+        f"{name} is a folder, but not a kernel tree",
+        evidence="\n".join(["it has:", *images[:_SHOWN_NAMES]])
         if images
         else "no Makefile with VERSION and PATCHLEVEL, no Kconfig, no git repository in it; no image either",
         remedy=f"give {path / images[0]}" if images else "give the path of a kernel tree, or of an image file",
@@ -60,22 +60,22 @@ def not_a_tree(name: str, path: Path) -> UsageError:
 
 
 def read_as(reading: PathReading) -> str:
-    """How a word was read, for who wonders."""
+    """Return how an argument was read, for error messages."""
     text = f"read as: path {reading.path}"
     text += f", revision {reading.revision}" if reading.revision else ""
     return text + (f", series {reading.patches}" if reading.patches else "")
 
 
 def _find_source(spec: KernelSpec) -> PathReading:
-    """The first reading with a revision or a series whose files are there."""
+    """Return the first reading with a revision or a series whose files exist."""
     there = [reading for reading in spec.readings() if Path(reading.path).exists()]
     if not there:
         raise _missing(spec)
     for reading in there:
         if not Path(reading.path).is_dir():
             what = f"{reading.path} is an image; a revision or a series needs a kernel tree"
-            raise UsageError(what, evidence=read_as(reading), remedy=f"to test the image as it is give {reading.path}")
-        # A revision that holds a + is more often a slip in the name of a mailbox.
+            raise UsageError(what, evidence=read_as(reading), remedy=f"to test the image as it is, give {reading.path}")
+        # A revision with a + is more often a mistyped name of a mailbox.
         if not reading.patches and "+" not in reading.revision:
             return reading
         word = parse_patches(reading.patches)
@@ -85,15 +85,15 @@ def _find_source(spec: KernelSpec) -> PathReading:
 
 
 def no_patches(word: str, *, evidence: str = "") -> UsageError:
-    """The error for a series that is not there; names that are near are shown."""
+    """Return the error for a missing series, with similar names."""
     place = Path(parse_patches(word).place)
     near = difflib.get_close_matches(place.name, _names_in(place.parent), _SHOWN_NAMES, _NEAR)
-    lines = [evidence, *([f"in {place.parent} there is:", *near] if near else [])]
+    lines = [evidence, *([f"{place.parent} has:", *near] if near else [])]
     return UsageError(
-        f"there is no mailbox or folder {place}",
+        f"no mailbox or folder {place}",
         evidence="\n".join(filter(None, lines)),
         remedy="give a mailbox, a folder of patches, or a range A..B of the source's own history after the +; "
-        "a revision that holds a + itself is given by its hash",
+        "give a revision whose name has a + by its hash",
     )
 
 
@@ -102,21 +102,21 @@ def _missing(spec: KernelSpec) -> UsageError:
     names = _names_in(path.parent)
     near = difflib.get_close_matches(path.name, names, _SHOWN_NAMES) or sorted(filter(_IMAGE_NAME.fullmatch, names))
     if path.is_symlink():
-        evidence = f"it is a symbolic link to {path.readlink()}, and that is not there"
+        evidence = f"it is a symbolic link to {path.readlink()}, which does not exist"
     elif near:
-        evidence = "\n".join([f"in {path.parent} there is:", *near[:_SHOWN_NAMES]])
+        evidence = "\n".join([f"{path.parent} has:", *near[:_SHOWN_NAMES]])
     elif not path.parent.is_dir():
-        evidence = f"there is no folder {path.parent} either"
+        evidence = f"the folder {path.parent} does not exist either"
     else:
         evidence = GRAMMAR
     remedy = "give the path of an image or a kernel tree, or 'deb'"
     if spec.name.startswith("linux-") and "/" not in spec.name:
-        remedy = f"for the package of that name give deb:{spec.name}"
-    return UsageError(f"there is no kernel image or tree {spec.name}", evidence=evidence, remedy=remedy)
+        remedy = f"for the package of that name, give deb:{spec.name}"
+    return UsageError(f"no kernel image or tree {spec.name}", evidence=evidence, remedy=remedy)
 
 
 def _names_in(folder: Path) -> list[str]:
-    """The names in a folder; none when it is not there or closed."""
+    """Return the names in a folder; empty for a missing or unreadable one."""
     try:
         return [entry.name for entry in folder.iterdir()]
     except OSError:

@@ -21,7 +21,7 @@ from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"
 _PREFIX = "linux-source-"
-# Grows when the way of importing changes, so that what was imported is imported anew.
+# Increased when the import changes, so that packages are imported again.
 _IMPORT_VERSION = "1"
 
 
@@ -79,7 +79,7 @@ def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
     """The error for a package that apt's lists do not have."""
     if not apt.has_lists():
         return HostError(
-            f"apt knows no package {_PREFIX}{version}: its package lists are empty",
+            f"apt has no package {_PREFIX}{version}: its package lists are empty",
             evidence=f"no *_Packages file in {apt.lists}",
             remedy=update_command(),
         )
@@ -111,7 +111,7 @@ def _import(context: Context, record: PackageRecord, *, apt: Apt) -> ImportedPac
 
     key = _product_key(record)
     imported = _read(context.store.make(KIND, key, fill, deadline=context.deadline))
-    if imported is None:  # damaged, say by a full disk or a hand: make it anew
+    if imported is None:  # damaged, for example by a full disk: import it again
         context.store.forget(KIND, key)
         imported = _read(context.store.make(KIND, key, fill, deadline=context.deadline))
     if imported is None:

@@ -74,10 +74,10 @@ def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
     """
     try:
         if not path.is_dir():
-            raise _no_tree(path, "it is a file" if path.exists() else "there is nothing of that name")
+            raise _no_tree(path, "it is a file" if path.exists() else "no such folder")
         next(path.iterdir(), None)
     except OSError as error:
-        raise _no_tree(path, f"it cannot be looked at ({error.strerror})") from None
+        raise _no_tree(path, f"it cannot be read ({error.strerror})") from None
     theirs = find_user_repository(path, deadline=context.deadline)
     if theirs is None or (theirs.has_files and not revision):
         why_not = _why_no_kernel(path)
@@ -87,7 +87,7 @@ def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
         if revision:
             raise UsageError(
                 f"{path} is not the top of a git repository, so it has no revision {revision}",
-                remedy=f"give {path} alone: its files as they are",
+                remedy=f"give {path} alone to test its files as they are",
             )
         return _plain(context, path)
     head = resolve(theirs, "HEAD", deadline=context.deadline)
@@ -106,7 +106,7 @@ def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
         require_complete(path, theirs, repository, commit, deadline=context.deadline)
         why_not = _why_no_kernel_in(repository, commit, deadline=context.deadline)
         if why_not:
-            raise _no_tree(path, f"in commit {commit[:12]} {why_not}")
+            raise _no_tree(path, f"in commit {commit[:12]}: {why_not}")
         return source
     return _with_changes(context, path, theirs, repository, source)
 
@@ -141,34 +141,34 @@ def _plain(context: Context, path: Path) -> Source:
 
 
 def _why_no_kernel(path: Path) -> str:
-    """What a folder lacks of a kernel tree's top; empty when it is one."""
+    """Return why a folder is not the top of a kernel tree; empty when it is."""
     try:
         makefile = (path / "Makefile").read_bytes()
     except OSError:
-        return "there is no Makefile"
+        return "it has no Makefile"
     return _why_not(makefile, has_kconfig=(path / "Kconfig").is_file())
 
 
 def _why_no_kernel_in(repository: Repository, commit: str, *, deadline: Deadline) -> str:
-    """The same of a commit."""
+    """Return why the files of a commit are not a kernel tree; empty when they are."""
     makefile = repository.git("cat-file", "blob", f"{commit}:Makefile", check=False, deadline=deadline)
     if makefile.status != 0:
-        return "there is no Makefile"
+        return "it has no Makefile"
     kconfig = repository.git("cat-file", "-e", f"{commit}:Kconfig", check=False, deadline=deadline)
     return _why_not(makefile.stdout, has_kconfig=kconfig.status == 0)
 
 
 def _why_not(makefile: bytes, *, has_kconfig: bool) -> str:
     if len(set(_VERSION_LINE.findall(makefile))) < 2:
-        return "the Makefile says no VERSION and PATCHLEVEL"
-    return "" if has_kconfig else "there is no Kconfig"
+        return "its Makefile has no VERSION and PATCHLEVEL"
+    return "" if has_kconfig else "it has no Kconfig"
 
 
 def _no_tree(path: Path, reason: str) -> UsageError:
     above = next((folder for folder in path.absolute().parents if not _why_no_kernel(folder)), None)
     return UsageError(
-        f"{path} is no kernel tree: {reason}",
-        evidence="looked for: a Makefile with VERSION and PATCHLEVEL, and a Kconfig, in the top folder",
+        f"{path} is not a kernel tree: {reason}",
+        evidence="required: a Makefile with VERSION and PATCHLEVEL, and a Kconfig, in the top folder",
         remedy=f"give {above}, the top folder"
         if above
         else "give the top folder of a kernel tree, or a git repository of the kernel and a revision",

@@ -1,4 +1,4 @@
-"""Find what a host is missing for a build, from what the build itself printed; :func:`find_lack` is a pure function."""
+"""Find programs and headers that are missing on a host, from the output of a build."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from harness.base.process import find_program
 
 @dataclass(frozen=True, slots=True)
 class MissingTool:
-    """Something that builds need and a host may not have.
+    """A program or header that a build did not find.
 
-    :param package: the Debian package that has it. :param program: its name on PATH; or else
-    :param header: one of the package's, by its name below ``/usr/include``.
-    :param line: the line of the build that tells.
+    :param package: the Debian package that has it.
+    :param program: its name on PATH; empty for a header.
+    :param header: a header of the package, by its name below ``/usr/include``; empty for a program.
+    :param line: the line of the build that reports it.
     """
 
     package: str
@@ -26,7 +27,7 @@ class MissingTool:
     line: str
 
 
-# Programs by the package that holds them; of a package that is not here both have one name.
+# Programs by their Debian package.
 _PROGRAMS = {
     "bc": "bc",
     "binutils": "ar as ld nm objcopy objdump readelf strip",
@@ -51,7 +52,8 @@ _PROGRAMS = {
     "xz-utils": "lzma xz",
     "zstd": "zstd",
 }
-# Headers, or their top folders. The first shows whether the package is there: which is missing may be the tree's fault.
+# Headers, or their top folders. The first one shows whether the package is installed; any other may be missing because
+# of the tree.
 _HEADERS = {
     "libc6-dev": "stdio.h stdlib.h string.h sys",
     "libelf-dev": "gelf.h libelf.h",
@@ -75,9 +77,9 @@ _NO_HEADER = re.compile(r".*fatal error: (?P<name>[\w./+-]+\.h): No such file or
 _ASKS_FOR = re.compile(r".*please install (?P<name>libelf-dev|libssl-dev)\b.*", re.IGNORECASE)
 
 
-def find_lack(lines: Iterable[str]) -> MissingTool | None:
-    """What the host seems to lack, or None."""
-    return next((lack for line in lines if (lack := _read(line)) is not None), None)
+def read_missing_tool(lines: Iterable[str]) -> MissingTool | None:
+    """Find the first program or header that a build reports as missing. Pure."""
+    return next((tool for line in lines if (tool := _read(line)) is not None), None)
 
 
 def _read(line: str) -> MissingTool | None:
@@ -98,23 +100,23 @@ _INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 
 
 def find_missing_tool(lines: Iterable[str]) -> HostError | None:
-    """The error when it is this machine that lacks a program or a header; the lines are looked at, not believed.
+    """Return the error for a program or header that is missing on this host; checked, as the output is untrusted.
 
-    :param lines: what make said.
+    :param lines: the output of make.
     """
-    lack = find_lack(lines)
-    if lack is None or not _is_missing(lack):
+    tool = read_missing_tool(lines)
+    if tool is None or not _is_missing(tool):
         return None
     return HostError(
-        f"this host lacks {lack.program or f'the header {lack.header}'}, which the kernel's build needs",
-        evidence=lack.line,
-        remedy=f"apt install {lack.package}",
+        f"{tool.program or f'the header {tool.header}'} is missing on this host; the kernel's build needs it",
+        evidence=tool.line,
+        remedy=f"apt install {tool.package}",
     )
 
 
-def _is_missing(lack: MissingTool) -> bool:
-    if lack.program:
-        return find_program(lack.program) is None
+def _is_missing(tool: MissingTool) -> bool:
+    if tool.program:
+        return find_program(tool.program) is None
     # Multiarch headers are in a folder named after the machine, e.g. x86_64-linux-gnu.
     folders = [folder for include in _INCLUDES for folder in (include, *include.glob("*-linux-gnu*"))]
-    return not any((folder / lack.header).is_file() for folder in folders)
+    return not any((folder / tool.header).is_file() for folder in folders)

@@ -1,4 +1,4 @@
-"""The compiler and linker of this host, and what they must be told for a tree."""
+"""Find the compiler and linker of this host, and the adjustments that a tree needs with them."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _PACKAGES = {Tool.GCC: "gcc", Tool.LD: "binutils"}
 
 
 def find_toolchain(*, deadline: Deadline) -> Toolchain:
-    """What this host builds kernels with; found as make in the sandbox will find it.
+    """Return the versions of the tools on this host, found as make in the sandbox finds them.
 
-    :raises HostError: there is no compiler or no linker.
+    :raises HostError: no working compiler or linker.
     """
     lines = []
     for tool in Tool:
         try:
-            said = run([tool.value, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
+            result = run([tool.value, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
         except HostError as error:
             raise HostError(
                 f"kernels cannot be built on this host: {tool.value} does not work",
                 evidence=f"{error.what}\n{error.evidence}",
                 remedy=f"apt install {_PACKAGES[tool]}",
             ) from None
-        lines.append((tool, said.text.partition("\n")[0]))
+        lines.append((tool, result.text.partition("\n")[0]))
     return Toolchain(tuple(lines))
 
 
 def find_adjustments(repository: Repository, commit: str, toolchain: Toolchain, *, deadline: Deadline) -> Adjustments:
-    """What make has to be told to build a commit with these tools; no work tree is needed.
+    """Return the adjustments that a commit needs with these tools; no work tree is needed.
 
     :raises HostError: git failed.
     """

@@ -6,7 +6,7 @@ import pytest
 
 from harness.base.errors import CaseError
 from harness.kernel.config.kconfig import ConfigSource, parse_config
-from harness.kernel.needs import check_need, excused, lack_notes, missing_needs
+from harness.kernel.needs import check_need, excused, missing_feature_notes, missing_needs
 from harness.semantics.traits import Semantics
 from harness.session.transcript import parse
 from harness.suite.load import default_suite, suite_semantics
@@ -90,14 +90,14 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
 
     no_namespaces = "this kernel has no cgroup namespaces: there is no /proc/self/ns/cgroup; "
 
-    assert lack_notes([], FEATURES, older) == ()
-    assert [note.partition("; ")[2] for note in lack_notes(WORDS, FEATURES, older)] == [
+    assert missing_feature_notes([], FEATURES, older) == ()
+    assert [note.partition("; ")[2] for note in missing_feature_notes(WORDS, FEATURES, older)] == [
         "cases that need them are skipped",
         "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
         "cases that need it are skipped",
     ]
-    assert lack_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
-    assert lack_notes([NAMESPACES], FEATURES, newer) == (
+    assert missing_feature_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
+    assert missing_feature_notes([NAMESPACES], FEATURES, newer) == (
         f"{no_namespaces}the profile mainline-6.1 expects the feature, so all cases are run",
     )
 

@@ -136,7 +136,7 @@ def test_bad_images_are_told_apart(store: Store, tmp_path: Path) -> None:
     said = {name: refuse(store, tmp_path / name).what.replace(f"{tmp_path}/", "") for name in ["missing", *images]}
 
     assert said == {
-        "missing": "there is no kernel image or tree missing",
+        "missing": "no kernel image or tree missing",
         "empty": "the kernel image empty is empty",
         "truncated": f"the kernel image truncated is truncated: it has {len(bzimage()) - 1} bytes "
         f"of at least {len(bzimage())}",

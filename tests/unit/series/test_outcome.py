@@ -19,8 +19,8 @@ from tests.unit.series.sample import BASE, BREAKS, FINE, GOOD, MENDS, RECORD, SE
 def test_what_is_broken_on_the_way_is_told() -> None:
     """A trait that changes and comes back, and a build that fails and works again, each with both patches."""
     assert [one.render() for one in find_broken((FINE, BREAKS, STOPS, MENDS))] == [
-        "patch 3 breaks the build, patch 4 mends it",
-        "patch 2 breaks trait outside_view, patch 4 mends it",
+        "patch 3 breaks the build, patch 4 fixes it",
+        "patch 2 breaks trait outside_view, patch 4 fixes it",
     ]
     assert not list(find_broken((FINE, BREAKS)))
 

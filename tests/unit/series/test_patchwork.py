@@ -263,7 +263,7 @@ def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
         14: "fail",
     }
     assert "outside_view: relative -> absolute" in last[12]["description"]
-    assert "patch 3 breaks the build, patch 4 mends it" in last[13]["description"]
+    assert "patch 3 breaks the build, patch 4 fixes it" in last[13]["description"]
     assert "did not come" in last[14]["description"]
     assert all(len(check["description"]) <= 300 for check in last.values())
     assert sum(one.startswith("GET") for one in fake.asked) == 4

@@ -166,7 +166,7 @@ def test_what_is_asked_of_whom(world: World) -> None:
         PatchState.SUCCESS,
         PatchState.SUCCESS,
     ]
-    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks trait view, patch 4 mends it"]
+    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks trait view, patch 4 fixes it"]
     assert judged.record.net == ()
     assert load_series((judged.folder.path / "series.json").read_text(), source="x") == judged.record
 
@@ -234,7 +234,7 @@ def test_the_stage_is_that_of_the_error(world: World) -> None:
     judged = world.judge()
 
     assert judged.record.patches[2].failed == "build"
-    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks the build, patch 3 mends it"]
+    assert [one.render() for one in judged.record.broken] == ["patch 2 breaks the build, patch 3 fixes it"]
 
 
 def test_a_last_patch_that_does_not_boot(world: World) -> None:

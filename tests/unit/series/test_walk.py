@@ -137,8 +137,8 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> UserTree:
     [
         (["x.mbox", "--base", "deb"], 4, "no source that a series could be applied to"),
         (["x.mbox", "--base", "{tree}@v8"], 4, "v8"),
-        (["x.mbox", "--base", "{tree}@v9.0"], 4, "there is no mailbox or folder x.mbox"),
-        (["v9.1..v9.0", "--base", "{tree}"], 4, "there is no commit in v9.1..v9.0"),
+        (["x.mbox", "--base", "{tree}@v9.0"], 4, "no mailbox or folder x.mbox"),
+        (["v9.1..v9.0", "--base", "{tree}"], 4, "no commits in v9.1..v9.0"),
         (["v9.0..v9.1", "--base", "{tree}", "--expect", "veiw=x"], 4, "no trait veiw"),
         (["v9.0..v9.1", "--base", "{tree}", "--expect", "3:self_view=relative"], 4, "no value relative"),
         (["v9.0..v9.1", "--base", "{tree}", "--expect", "3:self_view=absolute"], 4, "there is no patch 3"),

@@ -193,7 +193,7 @@ def test_a_program_that_this_host_lacks_is_its_fault(workshop: Workshop, monkeyp
 
     with pytest.raises(HostError) as caught:
         workshop.build("a lie")
-    assert "lacks flex" in caught.value.what
+    assert "flex is missing on this host" in caught.value.what
     assert caught.value.remedy == "apt install flex"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.kernel.build.diagnostics import Diagnostic, Severity, lines_to_show, parse_diagnostics
-from harness.kernel.toolchain.missing import find_lack
+from harness.kernel.toolchain.missing import read_missing_tool
 
 GCC = """\
   CC      kernel/a.o
@@ -123,7 +123,7 @@ def test_without_an_error_the_last_lines_tell() -> None:
 )
 def test_what_the_host_lacks_is_named_by_its_package(line: str, package: str, probe: str) -> None:
     """A missing program or header leads to the Debian package that has it."""
-    lack = find_lack(["  CC  x.o", line])
+    lack = read_missing_tool(["  CC  x.o", line])
 
     assert lack is not None
     assert (lack.package, lack.program or lack.header, lack.line) == (package, probe, line)
@@ -134,4 +134,4 @@ def test_what_the_host_lacks_is_named_by_its_package(line: str, package: str, pr
 )
 def test_what_no_package_is_known_for_is_not_the_hosts(line: str) -> None:
     """A program or header of the series' own invention is its own fault."""
-    assert find_lack([line]) is None
+    assert read_missing_tool([line]) is None

@@ -172,7 +172,7 @@ def test_a_program_that_kconfig_needs_is_missing_here(tmp_path: Path, monkeypatc
     tree = fake_tree(tmp_path / "tree", after="echo '/bin/sh: 1: bison: not found' >&2; false")
     monkeypatch.setattr(missing, "find_program", lambda name: None)
 
-    with pytest.raises(HostError, match="this host lacks bison") as caught:
+    with pytest.raises(HostError, match="bison is missing on this host") as caught:
         configured(tmp_path, tree)
     assert caught.value.remedy == "apt install bison"
     monkeypatch.undo()

@@ -22,7 +22,7 @@ def test_a_mess_in_an_old_version_refuses_nothing(query: str) -> None:
 
 def test_a_fix_is_taken_by_its_message_id() -> None:
     """Asked for, the mess is an error; its hint names the argument, and that takes the fix in its place."""
-    with pytest.raises(SeriesError, match=r"patch 2/3 of v1 is in t\.mbox twice") as raised:
+    with pytest.raises(SeriesError, match=r"patch 2/3 of v1 is twice in t\.mbox") as raised:
         chosen([*V1, FIX, *V2], "v=1")
 
     assert "?id=fix@host" in raised.value.remedy
@@ -65,7 +65,7 @@ def test_an_unnumbered_patch_replaces_no_series_in_silence() -> None:
     composed = chosen([*V1, answer])
 
     assert shown(composed) == ["[PATCH 1/3] part 1", "[PATCH v2] part 2", "[PATCH 3/3] part 3"]
-    assert composed.notes[0].startswith("v2 holds 2/3 only and was composed with v1: 1/3, 3/3 are of v1")
+    assert composed.notes[0].startswith("v2 has 2/3 only and was completed from v1: 1/3, 3/3 are of v1")
     assert shown(chosen([*V1, other])) == [f"[PATCH {n}/3] part {n}" for n in (1, 2, 3)]
     assert "?id=one@host takes it" in chosen([*V1, other]).notes[0]
     assert shown(chosen([*V1, other], "v=2")) == ["[PATCH v2] all in one"]
@@ -92,7 +92,7 @@ def test_a_partial_reroll_is_composed(to: str) -> None:
     posting = chosen([*V1, reply, post("[PATCH v2 2/3] part 2", name="again", to=to)])
 
     assert shown(posting) == ["[PATCH 1/3] part 1", "[PATCH v2 2/3] part 2", "[PATCH 3/3] part 3"]
-    assert (posting.version, posting.notes[0].partition(":")[0]) == (2, "v2 holds 2/3 only and was composed with v1")
+    assert (posting.version, posting.notes[0].partition(":")[0]) == (2, "v2 has 2/3 only and was completed from v1")
 
 
 def test_rerolls_are_composed_one_on_another() -> None:
@@ -111,7 +111,7 @@ def test_an_incomplete_version_is_no_partial_reroll() -> None:
     ]:
         posting = chosen([*V1, *mails])
         assert posting.version == 1
-        assert f"v2 was passed over: patch {missing} of v2 is not in t.mbox" in posting.notes
+        assert f"v2 was skipped: patch {missing} of v2 is missing in t.mbox" in posting.notes
 
 
 def test_a_version_of_which_only_the_cover_is_there_is_named() -> None:
@@ -119,12 +119,12 @@ def test_a_version_of_which_only_the_cover_is_there_is_named() -> None:
     posting = chosen([*V1, post("[PATCH v2 0/3] cover", "cover\n")])
 
     assert posting.version == 1
-    assert posting.notes == ("v2 was passed over: only its cover letter is in t.mbox",)
+    assert posting.notes == ("v2 was skipped: only its cover letter is in t.mbox",)
 
 
 def test_an_orphan_is_not_the_series_of_an_incomplete_one() -> None:
     """Of the same version; a newer one is."""
-    with pytest.raises(SeriesError, match=r"patch 3/3 of v1 is not"):
+    with pytest.raises(SeriesError, match=r"patch 3/3 of v1 is missing"):
         chosen([*V1[:2], post("[PATCH] orphan")])
 
     assert shown(chosen([*V1[:2], post("[PATCH v2] one")])) == ["[PATCH v2] one"]
@@ -170,7 +170,7 @@ def test_a_rework_in_an_answer_is_not_stacked() -> None:
 def test_rivals_without_numbers_are_an_error_that_can_be_followed() -> None:
     """Made on the same content and no answer to each other: nothing says which one is meant."""
     mails = [post(f"[PATCH] {n}", f"---\n{diff('5', n)}", name=n) for n in "ab"]
-    with pytest.raises(SeriesError, match="no order for them is known") as raised:
+    with pytest.raises(SeriesError, match="without a known order") as raised:
         chosen(mails)
 
     assert "?id=b@host" in raised.value.remedy
@@ -184,7 +184,7 @@ def test_a_tree_is_chosen_by_the_paths_of_its_files() -> None:
         post(f"[PATCH iproute2 {n}/2] ip", f"---\n{diff('b', 'x', file='ip/ip.c')}", name=f"ip-{n}") for n in (1, 2)
     ]
     mails = [*V1, *tools]
-    with pytest.raises(UsageError, match="holds two series, both v1") as raised:
+    with pytest.raises(UsageError, match="has two series, both v1") as raised:
         chosen(mails)
 
     assert "?id=" in raised.value.remedy
@@ -198,7 +198,7 @@ def test_a_tree_is_chosen_by_the_paths_of_its_files() -> None:
 def test_a_reply_with_a_diff_can_be_asked_for() -> None:
     """The error says how."""
     mails = [post("Re: [PATCH] a", name="reply")]
-    with pytest.raises(UsageError, match="holds only replies") as raised:
+    with pytest.raises(UsageError, match="has only replies") as raised:
         chosen(mails)
 
     assert "?id=reply@host" in raised.value.remedy
@@ -207,7 +207,7 @@ def test_a_reply_with_a_diff_can_be_asked_for() -> None:
 
 def test_a_message_id_that_is_not_there_lists_those_that_are() -> None:
     """A slip in a long name."""
-    with pytest.raises(UsageError, match="holds no mail <v9@host>") as raised:
+    with pytest.raises(UsageError, match="has no mail <v9@host>") as raised:
         chosen(V1, "id=v9@host")
 
     assert "?id=v1-2@host  [PATCH 2/3] part 2" in raised.value.evidence
@@ -219,7 +219,7 @@ def test_an_incomplete_thread_says_that_a_list_may_have_got_only_some() -> None:
     with pytest.raises(SeriesError) as raised:
         chosen([post("[PATCH 2/3] b", headers=headers, name="b")])
 
-    assert "cgroups.vger.kernel.org, which may have got only some of the patches" in raised.value.evidence
+    assert "cgroups.vger.kernel.org, which may have only some of the patches" in raised.value.evidence
     assert raised.value.remedy.endswith("b4 mbox b@host")
 
 

@@ -79,10 +79,10 @@ def test_a_newer_version_that_is_incomplete_is_passed_over_and_said() -> None:
 
     assert chosen(mails).version == 1
     assert chosen(mails).notes == (
-        "v2 was passed over: patch 2/2 of v2 is not in topic.mbox",
+        "v2 was skipped: patch 2/2 of v2 is missing in topic.mbox",
         "left out: [PATCH v2 1/2] c <[PATCH v2 1/2] c@host>; ?id=[PATCH v2 1/2] c@host takes it",
     )
-    with pytest.raises(SeriesError, match=r"patch 2/2 of v2 is not in topic\.mbox"):
+    with pytest.raises(SeriesError, match=r"patch 2/2 of v2 is missing in topic\.mbox"):
         chosen(mails, 2)
 
 
@@ -91,10 +91,9 @@ def test_a_missing_patch_is_named() -> None:
     with pytest.raises(SeriesError) as raised:
         chosen(thread("[PATCH v2 1/4] a", "[PATCH v2 4/4] d"))
 
-    assert raised.value.what == "patches 2/4, 3/4 of v2 are not in topic.mbox"
+    assert raised.value.what == "patches 2/4, 3/4 of v2 are missing in topic.mbox"
     assert raised.value.evidence == (
-        "there is [PATCH v2 1/4] a\nthere is [PATCH v2 4/4] d\n"
-        "an archive of one list may have got only some of the patches"
+        "found: [PATCH v2 1/4] a\nfound: [PATCH v2 4/4] d\nthe archive of one list may have only some of the patches"
     )
 
 
@@ -103,7 +102,7 @@ def test_a_patch_without_a_diff_is_named() -> None:
     with pytest.raises(SeriesError) as raised:
         chosen([mail("[PATCH 1/2] a"), mail("[PATCH 2/2] b", text="see attachment", name="b@h")])
 
-    assert "<b@h>  [PATCH 2/2] b is there, but carries no diff" in raised.value.evidence
+    assert "<b@h>  [PATCH 2/2] b has no diff" in raised.value.evidence
 
 
 def test_identical_copies_are_one() -> None:
@@ -118,7 +117,7 @@ def test_two_different_patches_of_a_number_are_an_error() -> None:
     with pytest.raises(SeriesError) as raised:
         chosen([mail("[PATCH 1/1] a", name="a@h"), mail("[PATCH 1/1] b", name="b@h")])
 
-    assert raised.value.what == "patch 1/1 of v1 is in topic.mbox twice, and the two differ"
+    assert raised.value.what == "patch 1/1 of v1 is twice in topic.mbox, and the two differ"
     assert "<a@h>" in raised.value.evidence
     assert "<b@h>" in raised.value.evidence
 
@@ -130,7 +129,7 @@ def test_a_resend_takes_the_place_of_what_was_sent_first() -> None:
 
     assert titles(chosen(whole)) == ["c", "d"]
     assert chosen(whole).notes == (
-        "v1 was sent again as RESEND; that sending was taken",
+        "v1 was sent again as RESEND; the RESEND was taken",
         "left out: [PATCH 1/2] a <[PATCH 1/2] a@host>; ?id=[PATCH 1/2] a@host takes it",
         "left out: [PATCH 2/2] b <[PATCH 2/2] b@host>; ?id=[PATCH 2/2] b@host takes it",
     )
@@ -142,7 +141,7 @@ def test_an_afterthought_is_taken_and_said() -> None:
     posting = chosen(thread("[PATCH 1/2] a", "[PATCH 2/2] b", "[PATCH 3/2] c"))
 
     assert titles(posting) == ["a", "b", "c"]
-    assert posting.notes == ("behind the 2 patches came 3/2, taken too",)
+    assert posting.notes == ("patches beyond the 2 of the series were taken too: 3/2",)
 
 
 def test_a_single_patch_needs_no_number() -> None:
@@ -173,7 +172,7 @@ def test_a_patch_without_a_number_beside_a_series_is_left_out_and_said() -> None
 
 def test_two_series_are_an_error() -> None:
     """Neither is the one that is meant."""
-    with pytest.raises(UsageError, match="holds two series, both v1"):
+    with pytest.raises(UsageError, match="has two series, both v1"):
         chosen(thread("[PATCH 1/1] a", "[PATCH 1/2] b", "[PATCH 2/2] c"))
 
 
@@ -182,15 +181,15 @@ def test_a_version_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UsageError) as raised:
         chosen(thread("[PATCH 1/1] a", "[PATCH v3 1/1] b"), 2)
 
-    assert raised.value.what == "topic.mbox holds no v2 of the series"
-    assert raised.value.evidence == "it holds v1, v3"
+    assert raised.value.what == "topic.mbox has no v2 of the series"
+    assert raised.value.evidence == "it has v1, v3"
 
 
 def test_a_mailbox_without_a_patch_is_an_error() -> None:
     """Empty, nothing but replies, or talk: each is said."""
-    with pytest.raises(UsageError, match="holds no mail"):
+    with pytest.raises(UsageError, match="has no mail"):
         chosen([])
-    with pytest.raises(UsageError, match="holds only replies; a diff in a reply is not taken for a patch"):
+    with pytest.raises(UsageError, match="has only replies; a diff in a reply does not count as a patch"):
         chosen(thread("Re: [PATCH] a", "Re: [PATCH] b"))
-    with pytest.raises(UsageError, match="holds 2 mails and no patch"):
+    with pytest.raises(UsageError, match="has 2 mails and no patch"):
         chosen([mail("[PATCH 0/2] a", text="cover"), mail("Re: [PATCH 0/2] a", text="no")])

@@ -197,7 +197,7 @@ def test_a_patch_that_is_in_the_tree_is_told(store: Store, tree: Tree) -> None:
     series = made(tree, "v6.1..v6.2")
     tree.commit("near", {"kernel/exit.c": lines(line1="ONE", line3="three")})
     tree.git("tag", "v6.4")
-    ends = "it is applied there already"
+    ends = "it is already applied"
 
     assert error(store, tree, series, "v6.2").what == f"patch 1/1 (two) does not apply to {tree.folder} at v6.2: {ends}"
     assert error(store, tree, series, "v6.4").what.endswith(ends)
@@ -238,9 +238,9 @@ def test_the_base_of_the_series_is_honoured(store: Store, tree: Tree) -> None:
     same = patched(store, tree, series, "v6.2")
 
     assert free.base == tree.git("rev-parse", "v6.2").decode().strip()
-    assert free.notes == (f"applied to v6.2, the commit that the series was made on, not to {tree.folder} at v6.3",)
+    assert free.notes == (f"applied to v6.2, the base-commit of the series, not to {tree.folder} at v6.3",)
     assert asked.base == tree.git("rev-parse", "v6.1").decode().strip()
-    assert asked.notes[-1] == f"the series was made on v6.2; it was applied to {tree.folder} at v6.1, as asked"
+    assert asked.notes[-1] == f"the base-commit of the series is v6.2; applied to {tree.folder} at v6.1, as requested"
     assert same.notes == ()
 
 
@@ -251,7 +251,7 @@ def test_uncommitted_changes_are_said_to_be_left_out(store: Store, tree: Tree) -
     tree.git("checkout", "--quiet", "v6.2")
     own = patched(store, tree, made(tree, "v6.2..topic", "--base=v6.2"), "")
 
-    assert other.notes[-1] == "the 1 uncommitted changes of the tree are not in it"
+    assert other.notes[-1] == "the 1 uncommitted changes of the tree are not included"
     assert content(other, other.commit, "Kconfig") == b"\n"
     assert content(own, own.commit, "Kconfig") == b"# mine\n"
 
@@ -263,8 +263,8 @@ def test_a_base_that_the_tree_lacks_is_said(store: Store, tree: Tree) -> None:
     result = patched(store, tree, lost)
 
     assert result.notes == (
-        "the series says that it needs 1 patches that are not part of it",
-        f"the series was made on commit 111111111111, which the tree does not have; applied to {tree.folder} at v6.2",
+        "the series declares 1 prerequisite patches that are not part of it",
+        f"the base-commit 111111111111 of the series is not in the tree; applied to {tree.folder} at v6.2",
     )
 
 
@@ -334,9 +334,9 @@ def test_a_range_that_is_no_series_is_said(store: Store, tree: Tree) -> None:
     tree.git("merge", "--quiet", "-X", "ours", "-m", "merge", "topic")
 
     for text, kind, what in (
-        ("v6.3..v6.1", UsageError, r"there is no commit in v6\.3\.\.v6\.1"),
-        ("v6.1..gone", UsageError, "'gone' .* names no commit"),
-        ("--output=x..v6.1", UsageError, "names no commit"),
+        ("v6.3..v6.1", UsageError, r"no commits in v6\.3\.\.v6\.1"),
+        ("v6.1..gone", UsageError, "'gone' .* is not a commit"),
+        ("--output=x..v6.1", UsageError, "is not a commit"),
         ("v6.1..main", SeriesError, "it has merges"),
     ):
         with pytest.raises(kind, match=what):

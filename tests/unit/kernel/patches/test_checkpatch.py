@@ -68,7 +68,7 @@ def test_complaints_are_read() -> None:
         StyleFinding(Level.ERROR, "", 0, "Please use git commit description style", "GIT_COMMIT_ID"),
         StyleFinding(Level.CHECK, "", 0, "spaces preferred", "SPACING"),
         StyleFinding(Level.ERROR, "", 0, "Missing Signed-off-by: line(s)", "MISSING_SIGN_OFF"),
-        StyleFinding(Level.WARNING, "", 0, "scripts/checkpatch.pl says: Can't locate Foo.pm in @INC"),
+        StyleFinding(Level.WARNING, "", 0, "scripts/checkpatch.pl printed: Can't locate Foo.pm in @INC"),
     )
 
 

@@ -63,9 +63,9 @@ def test_a_hunk_of_which_nothing_is_there_is_shown_where_it_says() -> None:
 
 def test_what_the_eye_does_not_see_is_said() -> None:
     """Tabs that became blanks, carriage returns, and a hunk whose lines are there in a place that git does not take."""
-    assert compare(["\ta"], ["        a"], at=1)[-1].startswith("(they differ in blanks only")
+    assert compare(["\ta"], ["        a"], at=1)[-1].startswith("(they differ in whitespace only")
     assert compare(["a"], ["a\r"], at=1)[1:3] == ["       - a", "     1 + a^M"]
-    assert compare(["a"], ["a", "b"], at=1)[-1].startswith("(all of it is there")
+    assert compare(["a"], ["a", "b"], at=1)[-1].startswith("(all lines match")
     assert compare(["a", "x"], ["a", "b"], at=1)[-1] == "     2 + b"
 
 
@@ -85,5 +85,5 @@ def test_long_and_many_complaints_are_bounded() -> None:
 
 def test_a_hunk_that_cannot_be_found_is_still_named() -> None:
     """git and this parser may differ."""
-    assert explain(PATCH, (ApplyError("other.c", 7),), {}) == "other.c: the hunk at line 7 finds no place"
-    assert explain(b"@@ -1,9 +1 @@\n", (ApplyError("a", 7),), {}) == "a: the hunk at line 7 finds no place"
+    assert explain(PATCH, (ApplyError("other.c", 7),), {}) == "other.c: the hunk at line 7 does not match"
+    assert explain(b"@@ -1,9 +1 @@\n", (ApplyError("a", 7),), {}) == "a: the hunk at line 7 does not match"

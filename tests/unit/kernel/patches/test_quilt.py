@@ -26,7 +26,7 @@ def test_names_options_and_comments_are_read() -> None:
         ("a.patch -R\n", "x/series, line 1: the option -R of a.patch is not supported"),
         ("a.patch\n../b.patch\n", "x/series, line 2: ../b.patch is not in the folder"),
         ("/etc/b.patch\n", "x/series, line 1: /etc/b.patch is not in the folder"),
-        ("a.patch\na.patch\n", "x/series, line 2: a.patch stands there twice"),
+        ("a.patch\na.patch\n", "x/series, line 2: a.patch is listed twice"),
     ],
 )
 def test_what_cannot_be_honoured_is_an_error(text: str, what: str) -> None:

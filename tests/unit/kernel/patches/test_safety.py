@@ -98,7 +98,7 @@ def test_no_symbolic_link_leaves_the_tree(target: str) -> None:
         ("diff --git a/i b/i\nBinary files a/i and b/i differ\n", "changes a file that is not text: i"),
         (
             "diff --git a/s b/s\nnew file mode 160000\n--- /dev/null\n+++ b/s\n" + HUNK,
-            "puts a commit of another repository at s",
+            "adds a submodule commit at s",
         ),
         (
             "diff --git a/s b/s\nold mode 100644\nnew mode 104755\n",

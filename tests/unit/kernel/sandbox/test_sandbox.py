@@ -149,7 +149,7 @@ def test_a_sleeper_is_ended(sandbox: Sandbox) -> None:
     error = series_fault(result, "building the kernel")
 
     assert (result.status, result.stopped) == (-9, "ran longer than 0.5 s")
-    assert error.what == "building the kernel was ended: make ran longer than 0.5 s"
+    assert error.what == "building the kernel was stopped: make ran longer than 0.5 s"
     assert shell(sandbox, "sleep 60", seconds=0.5).stopped.startswith("ran longer than 0.")
 
 

@@ -148,7 +148,7 @@ def test_without_network_the_one_in_the_store_is_taken(store: Store, repository:
 
     assert fetched.version == "9.1.0-1"
     assert fetched.note == (
-        "linux-image-9.1.0-1-cloud-amd64 9.1.0-1 was taken from the store, newer or not: the package "
+        "linux-image-9.1.0-1-cloud-amd64 9.1.0-1 was taken from the store, as apt failed: the package "
         "linux-image-9.1.0-2-cloud-amd64 9.1.1-1 could not be downloaded"
     )
 
@@ -215,7 +215,7 @@ def test_an_unknown_package_is_answered_with_near_names(store: Store, repository
     error = refuse(store, repository, "deb:linux-imag-cloud-amd64")
 
     assert error.what == "apt's package lists have no package linux-imag-cloud-amd64"
-    assert error.evidence.splitlines()[:2] == ["near names:", META]
+    assert error.evidence.splitlines()[:2] == ["similar names:", META]
 
 
 def test_an_unknown_version_is_answered_with_the_one_there_is(store: Store, repository: Repository) -> None:
@@ -238,7 +238,7 @@ def test_a_package_without_image_is_refused(store: Store, repository: Repository
     """What holds no image is no kernel, whatever its name; the download is not kept."""
     error = refuse(store, repository, "deb:editor")
 
-    assert error.what == "the package editor holds no kernel image"
+    assert error.what == "the package editor has no kernel image"
     assert error.evidence == "editor 1.0 has in /boot: nothing"
     assert list((store.folder / "kernel-package").glob("*/*")) == []
 

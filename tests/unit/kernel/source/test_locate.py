@@ -38,15 +38,15 @@ def test_a_missing_image_shows_what_is_near(folder: Path) -> None:
     (folder / "vmlinuz-6.1.0-56").touch()
     (folder / "bzImage").touch()
 
-    assert refuse("vmlinuz-6.1.0-55").what == "there is no kernel image or tree vmlinuz-6.1.0-55"
-    assert refuse("vmlinuz-6.1.0-55").evidence == "in . there is:\nvmlinuz-6.1.0-56"
-    assert refuse("kernel").evidence == "in . there is:\nbzImage\nvmlinuz-6.1.0-56"
+    assert refuse("vmlinuz-6.1.0-55").what == "no kernel image or tree vmlinuz-6.1.0-55"
+    assert refuse("vmlinuz-6.1.0-55").evidence == ". has:\nvmlinuz-6.1.0-56"
+    assert refuse("kernel").evidence == ". has:\nbzImage\nvmlinuz-6.1.0-56"
 
 
 def test_a_missing_folder_is_evidence() -> None:
     """When not even the folder is there, that is said."""
 
-    assert refuse("no/such/bzImage").evidence == "there is no folder no/such either"
+    assert refuse("no/such/bzImage").evidence == "the folder no/such does not exist either"
 
 
 def test_with_nothing_near_the_grammar_is_shown() -> None:
@@ -58,14 +58,14 @@ def test_with_nothing_near_the_grammar_is_shown() -> None:
 def test_a_package_name_alone_is_answered_by_the_right_word() -> None:
     """A package name without ``deb:`` is a common slip."""
 
-    assert refuse("linux-image-cloud-amd64").remedy == "for the package of that name give deb:linux-image-cloud-amd64"
+    assert refuse("linux-image-cloud-amd64").remedy == "for the package of that name, give deb:linux-image-cloud-amd64"
 
 
 def test_a_dangling_link_is_told(folder: Path) -> None:
     """/vmlinuz of a distribution often points to a kernel that was removed."""
     (folder / "vmlinuz").symlink_to("boot/vmlinuz-1")
 
-    assert refuse("vmlinuz").evidence == "it is a symbolic link to boot/vmlinuz-1, and that is not there"
+    assert refuse("vmlinuz").evidence == "it is a symbolic link to boot/vmlinuz-1, which does not exist"
 
 
 def test_a_folder_that_is_no_tree_is_told_with_the_images_in_it(folder: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_series_that_is_not_there_is_told_with_what_is_near(folder: Path) -> N
     (folder / "topic.mbox").touch()
     error = refuse("linux@v6.1+topc.mbox")
 
-    assert error.what == "there is no mailbox or folder topc.mbox"
-    assert error.evidence == "read as: path linux, revision v6.1, series topc.mbox\nin . there is:\ntopic.mbox"
+    assert error.what == "no mailbox or folder topc.mbox"
+    assert error.evidence == "read as: path linux, revision v6.1, series topc.mbox\n. has:\ntopic.mbox"
 
 
 def test_a_series_on_an_image_is_refused(folder: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_pipe_is_refused_without_being_opened(folder: Path) -> None:
     """Opening a pipe would wait for a writer for ever."""
     os.mkfifo(folder / "pipe")
 
-    assert refuse("pipe").what == "pipe is not a kernel image: it is no regular file"
+    assert refuse("pipe").what == "pipe is not a kernel image: it is not a regular file"
 
 
 @pytest.mark.parametrize("word", ["x" * 300, "x" * 300 + "+y", "loop"])

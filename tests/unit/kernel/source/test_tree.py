@@ -389,8 +389,8 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round(store: Store, t
 @pytest.mark.parametrize(
     ("break_it", "reason"),
     [
-        ("Makefile", "there is no Makefile"),
-        ("Kconfig", "there is no Kconfig"),
+        ("Makefile", "it has no Makefile"),
+        ("Kconfig", "it has no Kconfig"),
     ],
 )
 def test_what_is_no_kernel_tree_is_refused(store: Store, tree: UserTree, break_it: str, reason: str) -> None:
@@ -398,7 +398,7 @@ def test_what_is_no_kernel_tree_is_refused(store: Store, tree: UserTree, break_i
     tree.git("rm", "--quiet", break_it)
     tree.git("commit", "--quiet", "--message", "no kernel")
 
-    assert refuse(store, tree.folder).what == f"{tree.folder} is no kernel tree: {reason}"
+    assert refuse(store, tree.folder).what == f"{tree.folder} is not a kernel tree: {reason}"
     assert "Kconfig" in refuse(store, tree.folder).evidence
     assert refuse(store, tree.folder, "HEAD").what.endswith(reason)
 
@@ -408,11 +408,11 @@ def test_what_is_no_folder_is_refused(store: Store, tree: UserTree) -> None:
     tree.write("kernel/Makefile", "obj-y = cgroup.o\n")
     nothing, file, inner = tree.folder / "x", tree.folder / "Kconfig", tree.folder / "kernel"
 
-    assert refuse(store, nothing).what == f"{nothing} is no kernel tree: there is nothing of that name"
-    assert refuse(store, file).what == f"{file} is no kernel tree: it is a file"
-    assert refuse(store, inner).what == f"{inner} is no kernel tree: the Makefile says no VERSION and PATCHLEVEL"
+    assert refuse(store, nothing).what == f"{nothing} is not a kernel tree: no such folder"
+    assert refuse(store, file).what == f"{file} is not a kernel tree: it is a file"
+    assert refuse(store, inner).what == f"{inner} is not a kernel tree: its Makefile has no VERSION and PATCHLEVEL"
     assert f"give {tree.folder}" in refuse(store, inner).remedy
-    assert refuse(store, tree.folder / ("x" * 300)).what.endswith("it cannot be looked at (File name too long)")
+    assert refuse(store, tree.folder / ("x" * 300)).what.endswith("it cannot be read (File name too long)")
     assert not any(map(is_tree, (nothing, file, inner)))
     assert is_tree(tree.folder)
 

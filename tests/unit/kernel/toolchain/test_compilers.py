@@ -82,7 +82,7 @@ def test_compilers_that_a_kernel_did_not_know_get_the_newest_header(kernel: tupl
 def test_a_row_about_nothing() -> None:
     """A row that changes nothing is a slip."""
     text = '[[row]]\nkernels = ".."\ntool = "gcc"\nsince = "6"\nreason = "a"\nmended = "b"\n'
-    with pytest.raises(HostError, match=r"row\[0\]: neither flags nor headers are there"):
+    with pytest.raises(HostError, match=r"row\[0\]: both flags and headers are missing"):
         parse_compilers(text, path="x.toml")
 
 

@@ -50,7 +50,7 @@ def test_the_terminal_shows_patches_down() -> None:
     assert re.search(r"^2/4 .* 1 +1 +boots +41, 2 fail +FAIL$", text, re.MULTILINE)
     assert re.search(r"^3/4 .* no build +- +FAIL$", text, re.MULTILINE)
     assert "UNEXPECTED trait outside_view: relative -> absolute" in text
-    assert "patch 2 breaks trait outside_view, patch 4 mends it" in text
+    assert "patch 2 breaks trait outside_view, patch 4 fixes it" in text
     assert "DID NOT COME: outside_view = hidden" in text
     assert text.splitlines()[-2].startswith("FAIL: patch 3 does not build; 1 unexpected change")
 

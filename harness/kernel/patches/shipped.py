@@ -28,14 +28,18 @@ DESCRIPTION = "series.toml"
 class ShippedSeries:
     """A series that ships with the harness.
 
-    :param title: in one line. :param summary: what it changes, in a few sentences.
-    :param base: the KERNEL word of what it is applied to: a source such as ``deb-src:6.1``, or another series.
-    :param profile: what a kernel with it is compared with, before the traits.
-    :param traits: the values that differ because of it from what is below.
-    :param source: where the facts are from. :param confirmed: whether ``traits`` were seen on a kernel that was booted.
-    :param fragments: files that ask for the options which the kernel is to have besides the usual ones.
-    :param below: the series that it stands on; None when that is a source.
-    :param suite: the suite that knows its traits; empty for the default one.
+    :param name: name of its folder.
+    :param title: its title in one line.
+    :param summary: what it changes, in a few sentences.
+    :param base: the KERNEL argument of its base: a source such as ``deb-src:6.1``, or another series.
+    :param profile: the profile that a kernel with it is compared with, before the traits.
+    :param traits: the trait values that differ from those of its base.
+    :param source: the source of the facts.
+    :param confirmed: whether ``traits`` were observed on a booted kernel.
+    :param series: its patches.
+    :param fragments: config fragments in addition to the default ones.
+    :param below: the series that it is applied on top of; None for a source.
+    :param suite: the suite that defines its traits; empty for the default suite.
     """
 
     name: str

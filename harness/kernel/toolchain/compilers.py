@@ -56,7 +56,7 @@ class Row:
     :param since: the first version of the tool that needs it.
     :param flags: make variables, each with the value to add.
     :param reason: why it is needed.
-    :param mended: the kernel commit that made it unnecessary.
+    :param fixed_by: the kernel commit that made it unnecessary.
     :param headers: name below the output folder's ``include`` and text of headers, which the compiler searches after
         those of the tree; ``{major}`` in a name stands for the tool's major version.
     """
@@ -67,7 +67,7 @@ class Row:
     since: tuple[int, int]
     flags: tuple[tuple[str, str], ...]
     reason: str
-    mended: str
+    fixed_by: str
     headers: tuple[tuple[str, str], ...] = ()
 
     def holds(self, kernel: tuple[int, int], toolchain: Toolchain) -> bool:
@@ -121,7 +121,7 @@ def adjust(rows: Iterable[Row], kernel: tuple[int, int], toolchain: Toolchain) -
             own = {f"include/{name.replace('{major}', major)}": f"{text}\n" for name, text in row.headers}
             headers |= own
             changes = " ".join([*(f"{variable}+='{value}'" for variable, value in row.flags), *own])
-            notes.append(f"built with {changes}: {row.reason}; {row.mended}")
+            notes.append(f"built with {changes}: {row.reason}; {row.fixed_by}")
     assignments = tuple(f"{name}={' '.join(values)}" for name, values in flags.items())
     return Adjustments(assignments, tuple(notes), tuple(headers.items()))
 
@@ -157,7 +157,7 @@ def _row(table: Table) -> Row:
         (int(since[1]), int(since[2] or 0)),
         flags,
         reason=table.text("reason"),
-        mended=table.text("mended"),
+        fixed_by=table.text("fixed_by"),
         headers=headers,
     )
     table.close()

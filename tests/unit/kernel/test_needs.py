@@ -42,7 +42,7 @@ def test_options_are_held_against_the_configuration() -> None:
 
 
 def test_features_are_held_against_what_the_kernel_showed() -> None:
-    """A feature that the kernel lacks is a reason to skip, with or without a configuration, beside missing options."""
+    """A missing feature is a reason to skip, with or without a config, beside missing options."""
     config = parse_config("# CONFIG_B is not set\n", ConfigSource.BESIDE)
     lacking = {NAMESPACES, "clone3"}
 

@@ -1,4 +1,4 @@
-"""The KERNEL word: parsing, rendering, names for folders."""
+"""The KERNEL argument: parsing, rendering, names for folders."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_b4_review_reads_the_array(prepared: Prepared) -> None:
         ("harness/kernel", "pass"),
         ("harness/checkpatch", "fail"),
     ]
-    assert series[0]["summary"] == "2 patches applied; not built; checkpatch: 1 finding"
+    assert series[0]["summary"] == "2 patches applied; not built; checkpatch: 1 complaint"
 
 
 def test_a_thread_is_named_or_told_by_b4(prepared: Prepared, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_thread_is_named_or_told_by_b4(prepared: Prepared, tmp_path: Path) -> 
 
     assert alone["harness"][0] == "warn"
     assert "cover letter" in alone["harness"][1]
-    assert named == told == {"harness": ("warn", "2 patches applied; not built; checkpatch: 1 finding")}
+    assert named == told == {"harness": ("warn", "2 patches applied; not built; checkpatch: 1 complaint")}
 
 
 def test_a_patch_alone_that_needs_another_is_not_blamed(prepared: Prepared) -> None:
@@ -151,7 +151,7 @@ def test_where_there_is_no_tree(prepared: Prepared, tmp_path: Path) -> None:
     said = prepared.check(stdin=prepared.mails[0], cwd=tmp_path)
 
     assert said.status == 4
-    assert "no kernel tree" in json.loads(said.stdout)[0]["summary"]
+    assert "not a kernel tree" in json.loads(said.stdout)[0]["summary"]
 
 
 def test_the_tree_stays_as_it_was(prepared: Prepared) -> None:

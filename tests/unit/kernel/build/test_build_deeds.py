@@ -1,4 +1,4 @@
-"""What the Makefile of a stranger's series may not do while it is built."""
+"""Malicious Makefiles: what an untrusted series cannot do during its build."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_strangers_objects_are_not_used_for_another(workshop: Workshop) -> Non
 
 
 def test_a_clone_starts_from_the_objects_of_what_both_have(workshop: Workshop, tmp_path: Path) -> None:
-    """Another repository with the same history need not build it anew; one with another history does."""
+    """Another repository with the same history starts from the same objects; one with another history does not."""
     base = workshop.build()
     built = []
     for name, words in (("clone", ("checkout", "-b", "topic")), ("stranger", ("checkout", "--orphan", "topic"))):

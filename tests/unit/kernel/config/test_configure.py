@@ -25,7 +25,7 @@ SOON = Deadline.after(3600)
 SUITE = default_suite().config
 OF_A_SERIES = paths.SERIES / "ns-cgroup/ns.config"
 HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.5 Kernel Configuration\n#\n"
-# A kernel tree that grants what is asked for, but for lines that match $(refused), and counts how often it was asked.
+# A kernel tree that grants all requests except lines that match $(refused), and counts the runs of Kconfig.
 MAKEFILE = """\
 VERSION = 6
 PATCHLEVEL = 1
@@ -159,7 +159,7 @@ def test_a_fragment_that_is_not_there_is_told_with_those_that_are(tmp_path: Path
 
 
 def test_a_tree_whose_make_fails_is_the_authors_fault(tmp_path: Path) -> None:
-    """With what make said; nothing is remembered, so that a mended tree is asked again."""
+    """The error has make's output; the failure is not remembered, so Kconfig of a fixed tree runs again."""
     with pytest.raises(SeriesError, match="the kernel cannot be configured") as caught:
         configured(tmp_path, fake_tree(tmp_path / "tree", after="echo no rule >&2; false"))
 
@@ -215,7 +215,7 @@ def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path)
 @pytest.mark.network
 @pytest.mark.parametrize("name", sorted(set(fragment_names()) - set(DEFAULT)))
 def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
-    """Each request beyond the default ones is honoured, without a note."""
+    """Each request beyond the default ones is granted, without a note."""
     config = of_linux(linux, name)
 
     assert config.notes == ()

@@ -131,7 +131,7 @@ def test_the_same_value_twice_is_one_request() -> None:
 
 
 def test_fragments_that_disagree_are_shown_with_both_places() -> None:
-    """All such pairs are told at once, each with file, line and text."""
+    """The error shows all such pairs, each with file, line and text."""
     one = parse_fragment("CONFIG_A=y\nCONFIG_B=4\n", name="one")
     two = parse_fragment("\nCONFIG_B=8\n# CONFIG_A is not set\n", name="two")
 

@@ -77,7 +77,7 @@ def config(text: str = TEXT) -> KernelConfig:
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_each_form_of_a_value_is_read(option: str, value: str | None, end: str) -> None:
-    """Tristates, numbers, strings, "is not set" and absence are told apart, whatever ends the lines."""
+    """Tristates, numbers, strings, "is not set" and absence are distinguished, with any line end."""
 
     assert config(TEXT.replace("\n", end)).value(option) == value
 
@@ -162,7 +162,7 @@ def test_a_sufficient_config_lacks_nothing() -> None:
 
 @pytest.mark.parametrize("option", [line.partition("=")[0] for line in BOOTABLE.splitlines() if line.endswith("=y")])
 def test_each_need_of_the_guest_is_seen(option: str) -> None:
-    """Turning off any one option that the guest needs is told by its name, with what it is for."""
+    """Each option that the guest needs is reported by name and reason when it is off."""
     (lack,) = check_bootable(config(BOOTABLE.replace(f"{option}=y", f"# {option} is not set")))
 
     assert lack.option == option
@@ -170,7 +170,7 @@ def test_each_need_of_the_guest_is_seen(option: str) -> None:
 
 
 def test_the_needs_of_a_suite_are_seen() -> None:
-    """What a suite cannot do without is told as what every guest needs, and only for that suite."""
+    """The needs of a suite are reported like those of every guest, and only for that suite."""
     suite = SuiteConfig(needs=((parse_need("CONFIG_X"), "there is nothing to test"),))
 
     assert [str(lack) for lack in check_bootable(config(BOOTABLE), suite)] == [

@@ -68,7 +68,7 @@ def test_the_evidence_names_the_line_and_then_the_reason() -> None:
 
 @pytest.mark.parametrize("line", ["depends\tA [=n]", "option", "option\tX", "nonsense\tX", ""])
 def test_what_is_no_answer_is_refused(line: str) -> None:
-    """A stranger's Kconfig prints what it likes."""
+    """An untrusted Kconfig may print any line."""
     with pytest.raises(ValueError, match="invalid answer"):
         parse_answers([line])
 

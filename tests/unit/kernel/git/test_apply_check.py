@@ -75,7 +75,7 @@ def test_patches_are_tried_on_each_other(tree: Tree) -> None:
 
 
 def test_the_tag_that_a_patch_applies_to_is_found(tree: Tree) -> None:
-    """In the order of versions: v6.10 is no neighbour of v6.1."""
+    """Tags are sorted by version: v6.10 is not next to v6.1."""
     text = tree.git("diff", "v6.1", "v6.2")
 
     assert find_tag(repository(tree), commit(tree, "v6.10"), text, FORK, deadline=SOON) == "v6.1"

@@ -1,4 +1,4 @@
-"""The door to git: what it obeys, and what it does not."""
+"""The wrapper of git: the settings that it applies, and those that it ignores."""
 
 from __future__ import annotations
 

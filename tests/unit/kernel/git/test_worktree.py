@@ -120,7 +120,7 @@ def test_what_git_am_applied_is_young(store: Store, ours: Repository, tree: User
 
 
 def test_a_file_that_is_gone_is_named_as_changed(store: Store, ours: Repository, tree: UserTree) -> None:
-    """What was built from it has to be built anew, though there is no file to touch."""
+    """Its objects must be built again, though there is no file to touch."""
     built = tree.git("rev-parse", "v9.1")
     tree.git("rm", "--quiet", "include/a.h")
     tree.git("commit", "--quiet", "--message", "gone")
@@ -187,7 +187,7 @@ with checked_out(context, ours, sys.argv[3]) as it:
 
 
 def test_a_run_that_is_killed_frees_its_folder(store: Store, ours: Repository, tree: UserTree) -> None:
-    """The lock dies with the process, and what it left is mended."""
+    """The lock ends with the process, and its leftovers are removed."""
     commit = tree.git("rev-parse", "v9.0")
     words = [python("x")[0], "-c", KILLED, str(store.folder), str(ours.git_dir), commit]
     with start(words, stdin=PIPE, stdout=PIPE, within=Surroundings(cwd=paths.ROOT)) as child:

@@ -31,7 +31,7 @@ from harness.kernel.image.file_type import describe, show
     ],
 )
 def test_files_that_are_mistaken_for_kernels_are_named(data: bytes, likeness: str) -> None:
-    """What people hand over by mistake is told by its first bytes."""
+    """Files that people give by mistake are recognized by their first bytes."""
 
     assert describe(data).startswith(likeness)
 

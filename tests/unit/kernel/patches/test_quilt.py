@@ -9,7 +9,7 @@ from harness.kernel.patches.quilt import QuiltEntry, parse_quilt
 
 
 def test_names_options_and_comments_are_read() -> None:
-    """One name a line; -p0 is honoured, -p1 and -pab are what is usual."""
+    """One name per line; -p0 is applied, -p1 and -pab are the default."""
     text = "# ours\nb.patch\n\na.patch -p0  # old\nsub/c.patch -p1\nd#1.patch -pab\n"
 
     assert parse_quilt(text, name="x/series") == (

@@ -110,7 +110,7 @@ def test_no_symbolic_link_leaves_the_tree(target: str) -> None:
     ],
 )
 def test_what_nobody_can_read_is_refused(text: str, what: str) -> None:
-    """Binary parts, gitlinks, strange modes, and hunks that were damaged on the way."""
+    """Binary parts, gitlinks, invalid modes and damaged hunks are refused."""
     assert refusal(text) == what
 
 

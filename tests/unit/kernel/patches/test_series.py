@@ -184,7 +184,7 @@ def test_a_gap_in_a_folder_is_said(tree: Tree, tmp_path: Path) -> None:
 
 
 def test_a_quilt_folder_is_read(tree: Tree, tmp_path: Path) -> None:
-    """The order is that of the ``series`` file; -p0 is honoured; what it does not list is not applied and said."""
+    """The order is that of the ``series`` file; -p0 is applied; a note lists the patches that are not in it."""
     (tmp_path / "z.patch").write_bytes(b"Why it is so\n\n" + tree.git("diff", "--no-prefix", "base..main~2"))
     (tmp_path / "b.patch").write_bytes(tree.git("diff", "main~2..main~1"))
     (tmp_path / "a.diff").write_bytes(tree.git("diff", "main~1..main"))

@@ -1,4 +1,4 @@
-"""The sandbox against what a stranger's Makefile may try; each attempt is real."""
+"""The sandbox against attacks by an untrusted Makefile; each attempt is real."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_tree_is_at_src_and_the_output_at_out(sandbox: Sandbox) -> None:
 
 
 def test_lines_come_while_it_runs(sandbox: Sandbox) -> None:
-    """Each line is told as it comes, the last one without a newline too."""
+    """Each line is passed on as it arrives, also a last one without a newline."""
     heard: list[str] = []
 
     run_inside(sandbox, ["printf", "a\\nb\\nc"], deadline=Deadline.after(30), on_line=heard.append)
@@ -171,7 +171,7 @@ def test_what_stays_behind_is_ended(sandbox: Sandbox) -> None:
 
 
 def test_the_words_of_make(tmp_path: Path) -> None:
-    """make is told where the tree and the output are, as the place that it runs in sees them."""
+    """make gets the paths of tree and output as they are inside."""
     inside = Sandbox(tmp_path, tmp_path)
     trusted = Sandbox(Path("/t"), Path("/o"), trusted=True)
 
@@ -198,7 +198,7 @@ def test_trusted_runs_on_the_host(sandbox: Sandbox) -> None:
 
 
 def test_without_bubblewrap_it_says_so(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without bubblewrap is told which package to install and what --trust means; nothing is run."""
+    """Without bubblewrap the error names the package and explains --trust; nothing is run."""
     monkeypatch.setattr(bubblewrap, "_PROGRAM", "no-such-bwrap")
     bubblewrap.find_complaint.cache_clear()
 

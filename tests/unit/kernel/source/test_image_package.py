@@ -109,7 +109,7 @@ def test_apt_is_not_asked_while_its_lists_stand(
 
 
 def test_an_update_of_the_lists_brings_the_newer_kernel(store: Store, repository: Repository) -> None:
-    """When the lists change, apt is asked again; a version named stays what it was."""
+    """When the lists change, apt chooses again; an exact version stays the same."""
     fetch(store, repository)
     publish(repository, "9.1.0-2-cloud-amd64", "9.1.1-1")
     repository.update()

@@ -1,4 +1,4 @@
-"""Which commit a user's tree comes to, and what is said of a tree that is none."""
+"""Trees of the user: the commit that each gives, and the errors for folders that are not kernel trees."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_a_bare_repository_is_taken_at_head(store: Store, tree: UserTree, tmp_pa
 
 
 def test_a_shallow_clone_is_a_tree_too(store: Store, tree: UserTree, tmp_path: Path) -> None:
-    """Its history ends early, also once that has changed; a commit that is not there is told as such."""
+    """Its history ends early, also once that has changed; a missing commit is reported as such."""
     clone = tmp_path / "shallow"
     tree.git("clone", "--quiet", "--depth=1", f"file://{tree.folder}", clone)
     source = take(store, clone)

@@ -1,4 +1,4 @@
-"""What make is told for old kernels and new compilers."""
+"""Adjustments of make for old kernels and new compilers."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_others_get_none(kernel: tuple[int, int], toolchain: Toolchain) -> None:
 def test_each_row_ends_where_it_was_mended() -> None:
     """The commit's version is the one behind the last kernel of the row."""
     for row in ROWS:
-        if "(in v" in row.mended:
-            major, minor = re.findall(r"\(in v(\d+)\.(\d+)", row.mended)[0]
+        if "(in v" in row.fixed_by:
+            major, minor = re.findall(r"\(in v(\d+)\.(\d+)", row.fixed_by)[0]
             assert (int(major), int(minor)) == (row.last[0], row.last[1] + 1)
 
 
@@ -101,7 +101,12 @@ def test_a_tree_tells_its_version(makefile: str, version: tuple[int, int]) -> No
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('kernels = "..5.5"', 'kernels = "5.5"'), ('tool = "gcc"', 'tool = "tcc"'), ("mended =", "mendet ="), ("[[", "[")],
+    [
+        ('kernels = "..5.5"', 'kernels = "5.5"'),
+        ('tool = "gcc"', 'tool = "tcc"'),
+        ("fixed_by =", "mendet ="),
+        ("[[", "["),
+    ],
 )
 def test_a_damaged_table_is_told(old: str, new: str) -> None:
     """What is not understood is an error with the place, not a row less."""

@@ -104,7 +104,7 @@ def test_a_tree_tells_its_version(makefile: str, version: tuple[int, int]) -> No
     [
         ('kernels = "..5.5"', 'kernels = "5.5"'),
         ('tool = "gcc"', 'tool = "tcc"'),
-        ("fixed_by =", "mendet ="),
+        ("fixed_by =", "fixed_bi ="),
         ("[[", "["),
     ],
 )

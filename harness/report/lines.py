@@ -1,4 +1,4 @@
-"""Lines of a display: plain text with a tone, which a terminal shows as a colour and a log file does not show.
+"""Make lines of a display: plain text with a tone, which a terminal shows as a color.
 
 Pure.
 """
@@ -14,7 +14,7 @@ FACT_WIDTH = 14
 
 
 class Tone(Enum):
-    """What a line, or its beginning, says of itself; never the only thing that says it."""
+    """The tone of a line or of its beginning; the text has the same information."""
 
     PLAIN = auto()
     STRONG = auto()
@@ -25,10 +25,11 @@ class Tone(Enum):
 
 
 class Line(NamedTuple):
-    """One line of a display, without its end. (A NamedTuple, as it costs a sixth of a dataclass when imported.)
+    """One line of a display, without a newline. (Importing a NamedTuple costs a sixth of a dataclass.)
 
     :param text: plain text (see ``report/text.py``).
-    :param tone: of the first ``lead`` characters, of the whole line when that is 0.
+    :param tone: the tone of the first ``lead`` characters.
+    :param lead: a number of characters; 0 for the whole line.
     """
 
     text: str
@@ -37,7 +38,7 @@ class Line(NamedTuple):
 
 
 def fold_line(line: Line, width: int, *, indent: int = 0) -> list[Line]:
-    """The line, indented, as lines of at most ``width`` columns; not folded when ``width`` is 0."""
+    """Indent a line and fold it to at most ``width`` columns; it is not folded if ``width`` is 0."""
     if not width:
         return [Line(" " * indent + line.text if line.text else "", line.tone)]
     texts = fold(line.text.expandtabs(), max(8, width - indent))
@@ -45,7 +46,7 @@ def fold_line(line: Line, width: int, *, indent: int = 0) -> list[Line]:
 
 
 def fact_lines(name: str, fact: str, width: int, *, tone: Tone = Tone.FAINT) -> list[Line]:
-    """A name and what is to be said of it, beside each other; nothing when there is nothing to be said."""
+    """Return a name and a fact side by side, folded to ``width`` columns; nothing if the fact is empty."""
     if not fact.strip():
         return []
     first, *rest = fold(fact.strip(), max(20, width - FACT_WIDTH))

@@ -1,7 +1,7 @@
-"""Making text from a guest safe to show: control sequences out, what cannot be seen made visible, length bounded.
+"""Make text from a guest safe to show: remove control sequences, show invisible characters, bound the length.
 
-Pure. All that a guest prints is hostile until it went through :func:`plain_text`: it may hold escape sequences that
-redraw a terminal, characters that XML forbids, and bidirectional controls that show a line as something else.
+Pure. The output of a guest is untrusted until :func:`plain_text` has processed it: it may have escape sequences that
+redraw a terminal, characters that XML forbids, and bidirectional controls that disguise a line.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class _Patterns(NamedTuple):
 
 @cache
 def _patterns() -> _Patterns:
-    """Made when first used: compiling them takes longer than all else in this module."""
+    """Compile the patterns on first use: that takes longer than everything else in this module."""
     return _Patterns(
         # ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) up to their terminator, other
-        # escapes. A control string that is not ended loses only its introducer: what follows may be the evidence.
+        # escapes. An unterminated control string loses only its introducer: the rest may be the evidence.
         sequence=re.compile(
             r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
             r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
             r"|\x1b[ -/]*[0-~]"
         ),
-        # A serial console's line end; the look-behind keeps a megabyte of \r from costing the square of it.
+        # The line end of a serial console; without the look-behind, a megabyte of \r would take quadratic time.
         line_end=re.compile(r"(?<!\r)\r+\n"),
-        # What is shown as <U+....>: C0 and C1 controls but tab and newline, lone surrogates, noncharacters (U+FFFE and
+        # Shown as <U+....>: C0 and C1 controls except tab and newline, lone surrogates, noncharacters (U+FFFE and
         # U+FFFF are forbidden in XML 1.0, section 2.2), line and paragraph separators, bidirectional controls (Unicode
         # Standard Annex 9, section 2), invisible characters, tags.
         unseen=re.compile(
@@ -50,12 +50,12 @@ _PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 
 
 def plain_text(text: str) -> str:
-    """The text without escape sequences, with ``\\n`` as the only line end, and every unseen character made visible.
+    """Return a text without escape sequences, with ``\\n`` as the only line end, and with invisible characters shown.
 
-    What comes out is well-formed in XML 1.0, moves no cursor and shows in the order in which it is stored. A byte that
-    was not UTF-8 (decoded with ``surrogateescape``) shows as ``<0x80>``, any other unseen character as ``<U+202E>``.
+    The result is well-formed in XML 1.0, moves no cursor and is shown in storage order. A byte that was not UTF-8
+    (decoded with ``surrogateescape``) becomes ``<0x80>``, any other invisible character ``<U+202E>``.
     """
-    ascii_only = text.isascii()  # nearly always; then two of three searches cost nothing and the third a tenth
+    ascii_only = text.isascii()  # nearly always; then two of three searches are skipped and the third costs a tenth
     if ascii_only and not text.encode("ascii").translate(None, _PLAIN):
         return text
     patterns = _patterns()
@@ -71,16 +71,16 @@ def _name(point: int) -> str:
 
 
 def one_line(text: str, width: int = 0) -> str:
-    """The text as one plain line, runs of white space as one space; cut to ``width`` columns when that is not 0."""
+    """Return a text as one plain line with single spaces; cut to ``width`` columns unless that is 0."""
     line = " ".join(plain_text(text).split())
     return elide(line, width) if width else line
 
 
 def bound(text: str, limit: int, *, whole: str = "") -> str:
-    """The text, or its head and tail around a line that says how much was cut, in at most about ``limit`` characters.
+    """Return a text of at most about ``limit`` characters: its head, a line with the size of the cut, and its tail.
 
-    :param limit: characters; the line that tells of the cut comes on top.
-    :param whole: where the whole text is, e.g. a path relative to the run folder; empty when nowhere.
+    :param limit: the number of characters, not counting the inserted line.
+    :param whole: the path of the whole text, e.g. relative to the run folder; empty if there is none.
     """
     if len(text) <= limit:
         return text
@@ -89,27 +89,27 @@ def bound(text: str, limit: int, *, whole: str = "") -> str:
     head = head[: head.rfind("\n") + 1] if "\n" in head[-limit // 6 :] else head + "\n"
     tail = tail[tail.find("\n") + 1 :] if "\n" in tail[: limit // 6] else tail
     cut = len(text) - len(head) - len(tail)
-    where = f"; the whole is in {whole}" if whole else ""
+    where = f"; see {whole}" if whole else ""
     return f"{head}[... {cut} characters cut here{where} ...]\n{tail}"
 
 
 def bound_lines(text: str, limit: int, *, whole: str = "") -> str:
-    """The first ``limit`` lines, and a line that says how many were cut; ``whole`` as in :func:`bound`."""
+    """Return the first ``limit`` lines, and a line with the number of lines cut; ``whole`` as in :func:`bound`."""
     lines = text.rstrip("\n").split("\n")
     if len(lines) <= limit:
         return "\n".join(lines)
-    where = f"; all of them are in {whole}" if whole else ""
+    where = f"; see {whole}" if whole else ""
     return "\n".join([*lines[:limit], f"[... {len(lines) - limit} lines cut here{where} ...]"])
 
 
 def safe_encoding(name: str | None) -> str:
-    """``utf-8`` for a stream of that encoding, and for one in memory, which has none; else ``ascii``."""
+    """Return ``utf-8`` for a stream with a UTF encoding or without one (in memory), else ``ascii``."""
     plain = (name or "utf-8").lower().replace("-", "").replace("_", "")
     return "utf-8" if plain.startswith("utf") else "ascii"
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text with what ``encoding`` cannot hold as a backslash escape, so that writing it cannot fail."""
+    """Return a text that can be written in an encoding; other characters become backslash escapes."""
     if encoding == "ascii" and not text.isascii():
         text = text.translate(_ASCII_BARS)
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
@@ -119,7 +119,7 @@ _ASCII_BARS = str.maketrans("▁▂▃▄▅▆▇█·", "_.:-=+*# ")
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal one line of plain text takes (Unicode Standard Annex 11: wide ones take two)."""
+    """Return the terminal columns of a line of plain text; wide characters take two (Unicode Standard Annex 11)."""
     if text.isascii():
         return len(text)
     return sum(map(_columns_of, text))
@@ -132,21 +132,21 @@ def _columns_of(character: str) -> int:
 
 
 def elide(text: str, width: int) -> str:
-    """One line of plain text, its end replaced by ``...`` when it takes more than ``width`` columns."""
+    """Replace the end of a line of plain text with ``...`` if it takes more than ``width`` columns."""
     if columns(text) <= width:
         return text
     return text[: _fitting(text, max(1, width - 3))].rstrip() + "..."
 
 
 def elide_start(text: str, width: int) -> str:
-    """The same, but the start is replaced: for paths and ids, whose end tells more."""
+    """Replace the start of a line with ``...`` if it is too wide: for paths and ids, whose end matters more."""
     if columns(text) <= width:
         return text
     return "..." + text[len(text) - _fitting(text[::-1], max(1, width - 3)) :]
 
 
 def fold(text: str, width: int) -> list[str]:
-    """One line of plain text as lines of at most ``width`` columns, broken at spaces where that is possible."""
+    """Fold a line of plain text into lines of at most ``width`` columns, at spaces if possible."""
     lines: list[str] = []
     rest = text
     while columns(rest) > width:
@@ -158,7 +158,7 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def _fitting(text: str, width: int) -> int:
-    """How many of the first characters fit into ``width`` columns; one at least."""
+    """Return how many of the first characters fit into ``width`` columns; at least one."""
     if text.isascii():
         return min(len(text), max(1, width))
     taken = used = 0

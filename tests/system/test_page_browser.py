@@ -129,7 +129,8 @@ def test_changes_are_shown_first(opened: Opened) -> None:
     opened.picture("light")
 
     assert (
-        opened.page.locator("h1").inner_text() == "▼ 1 trait, 2 cases regressed, 3 more differ against A, deb-src:6.1"
+        opened.page.locator("h1").inner_text()
+        == "▼ 1 trait, 2 cases regressed, 3 more differ compared with A, deb-src:6.1"
     )
     assert SIBLINGS in opened.rows()
     assert "cases/views/children.session" not in opened.rows()

@@ -19,7 +19,7 @@ from harness.kernel.patches.shipped import shipped_claims
 from harness.report.display.plain import choose_width
 from harness.report.lines import Line, Tone
 from harness.report.tables.semantics_matrix import matrix_lines, matrix_table
-from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
+from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_uncovered
 from harness.report.tables.trait_story import story_lines, story_table
 from harness.results import sightings as learning
 from harness.results.folder import RUN_NAME, load_run
@@ -114,7 +114,7 @@ def _list_unobserved(known: Semantics, suite: Suite, words: Sequence[str], as_js
         _print_json(coverage_table(known, seen, claims=claims))
     else:
         _print(coverage_lines(known, seen, _width(), claims=claims))
-    return int(ExitStatus.DIFFERS if find_lacks(known, seen) else ExitStatus.AS_EXPECTED)
+    return int(ExitStatus.DIFFERS if find_uncovered(known, seen) else ExitStatus.AS_EXPECTED)
 
 
 def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:

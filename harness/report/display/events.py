@@ -1,4 +1,4 @@
-"""What happens in a run, as small values that a display shows or a filter changes. Pure."""
+"""The events of a run, which a display shows or a filter changes. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.report.lines import Line
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The cases begin. Each worker of pytest-xdist reports it; within one run, only the first has a header.
+    """The cases begin. Each worker of pytest-xdist reports it; a display shows the header once.
 
-    :param run: what is known before the first case.
-    :param total: the number of cases; the newest one counts.
+    :param run: the record before the first case.
+    :param total: the number of cases; the newest event counts.
     """
 
     run: RunRecord
@@ -27,8 +27,8 @@ class RunStarted:
 class CaseStarted:
     """A worker begins a case.
 
-    :param case_id: the case's id in reports.
-    :param worker: ``gw0``, or empty when there is one worker.
+    :param case_id: the id of the case.
+    :param worker: the name of the worker, e.g. ``gw0``; empty if there is only one.
     """
 
     case_id: str
@@ -37,7 +37,7 @@ class CaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class CaseEnded:
-    """A case has its outcome.
+    """A case ended.
 
     :param case: its record.
     """
@@ -50,7 +50,7 @@ class RunFinished:
     """The run is over, complete or not.
 
     :param run: its record.
-    :param junit_path: the file with its results; None when there is none.
+    :param junit_path: the file with its results; None if there is none.
     """
 
     run: RunRecord
@@ -59,9 +59,9 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines that stay on the screen.
+    """Lines to print.
 
-    :param make: returns them for a number of columns.
+    :param make: returns the lines for a number of columns.
     """
 
     make: Callable[[int], Sequence[Line]]
@@ -69,4 +69,4 @@ class Lines:
 
 RunEvent = PhaseStarted | Progress | Note | RunStarted | CaseStarted | CaseEnded | RunFinished | Lines
 RunReport = Callable[[RunEvent], None]
-"""Receives events; also a :data:`harness.base.events.Report`. The stages of a kernel report from a thread of theirs."""
+"""Receives events; also a :data:`harness.base.events.Report`. Stages of a kernel may call it from another thread."""

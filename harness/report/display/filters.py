@@ -1,4 +1,4 @@
-"""Filters between a run and its display: each takes all events and passes on those worth showing. Pure."""
+"""Filter events between a run and its display; each filter takes all events and passes on some. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.report.tables.summary import OUTCOME_WORDS, count_outcomes
 
 
 def prefixed(report: Report, prefix: str) -> Report:
-    """Name the kernel in front of each phase and its progress.
+    """Return a receiver that puts the name of the kernel before each phase and its progress.
 
     :param report: receives the changed events.
-    :param prefix: for example ``deb:6.12: ``; notes stay as they are.
+    :param prefix: the name, e.g. ``deb:6.12: ``; notes are not changed.
     """
 
     def name_kernel(event: StageEvent) -> None:
@@ -26,10 +26,10 @@ def prefixed(report: Report, prefix: str) -> Report:
 
 
 def as_progress(report: Report, prefix: str) -> Report:
-    """Show phases as progress of the phase that the caller has reported; drop notes.
+    """Return a receiver that turns phases into progress of the caller's phase and drops notes.
 
     :param report: receives the progress.
-    :param prefix: put in front of each text.
+    :param prefix: added before each text.
     """
 
     def demote(event: StageEvent) -> None:
@@ -41,10 +41,10 @@ def as_progress(report: Report, prefix: str) -> Report:
 
 @dataclass(slots=True)
 class Quiet:
-    """Show how far the cases of one patch are, not each result, and one line at the end.
+    """Shows the progress of the cases of one patch instead of each result, and a line at the end.
 
-    :param report: receives what is left.
-    :param name: what is tested, for example ``patch 3/8``.
+    :param report: receives the events that are passed on.
+    :param name: the name of the tested kernel, e.g. ``patch 3/8``.
     """
 
     report: RunReport
@@ -53,9 +53,9 @@ class Quiet:
     _ended: int = 0
 
     def __call__(self, event: RunEvent) -> None:
-        """Take one event.
+        """Handle one event.
 
-        :param event: of the cases of this patch.
+        :param event: an event of the cases of this patch.
         """
         match event:
             case RunStarted(total=total):
@@ -75,16 +75,17 @@ class Quiet:
                 assert_never(event)
 
     def _summary(self, run: RunRecord) -> Line:
-        counts = count_outcomes(run, OUTCOME_WORDS) or "no case"
+        counts = count_outcomes(run, OUTCOME_WORDS) or "no cases"
         return Line(f"{self.name}: {counts}, {run.seconds:.0f} s", Tone.FAINT)
 
 
 @dataclass(slots=True)
 class Hushed:
-    """Show progress only, and collect each result of each round: the run record has the worst of all rounds.
+    """Shows progress only and collects each result of each round; the run record has only the worst of all rounds.
 
     :param report: receives the progress.
-    :param name: what is tested, for example ``commit 3``.
+    :param name: the name of the tested kernel, e.g. ``commit 3``.
+    :param cases: the results so far.
     """
 
     report: RunReport
@@ -93,9 +94,9 @@ class Hushed:
     _total: int = 0
 
     def __call__(self, event: RunEvent) -> None:
-        """Take one event.
+        """Handle one event.
 
-        :param event: of the cases of this kernel.
+        :param event: an event of the cases of this kernel.
         """
         match event:
             case RunStarted(total=total):

@@ -1,10 +1,10 @@
-"""The live display of a run on a terminal. The one module that imports rich, which is the only thing that draws.
+"""Show a run live on a terminal. Only this module imports rich, and only rich draws.
 
-Above, what stays: a line a case, failures with their diff, at the end the summary. Below, what is redrawn: what each
-worker runs now, and a bar with the counts by outcome and the time.
+Lines that stay are above: a line for each case, failures with their diffs, and the summary at the end. The redrawn part
+is below: the current case of each worker, and a bar with counts by outcome and the time.
 
-All text comes as plain lines (``report/text.py``) and goes to rich as ``Text``: no markup and no escape sequence of a
-guest is ever interpreted.
+All text is plain lines (``report/text.py``) and is passed to rich as ``Text``: neither markup nor escape sequences of a
+guest are interpreted.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ _COUNTED = [
 
 
 class LiveDisplay:
-    """A :class:`~harness.report.display.plain.RunDisplay` that redraws; the stream is a terminal.
+    """A :class:`~harness.report.display.plain.RunDisplay` for a terminal, which redraws.
 
-    :param stream: the terminal. Nothing else is written to, ``sys.stdout`` is left alone (pytest has taken it).
-    :param environment: ``NO_COLOR``, ``TERM`` and ``COLORTERM`` say what the terminal can show.
-    :param is_for_several: several kernels are run; the traits of all are one table at the end.
-    :param size: columns and lines of the terminal, asked at each redraw; None asks the terminal.
-    :param redraws_per_second: how often a thread redraws what runs; 0: only when something happens.
-    :param clock: the monotonic clock, in seconds.
+    :param stream: the terminal. Nothing else is written to; pytest has replaced ``sys.stdout``.
+    :param environment: ``NO_COLOR``, ``TERM`` and ``COLORTERM`` define the terminal's abilities.
+    :param is_for_several: whether several kernels are run; their traits are one table at the end.
+    :param size: returns columns and lines of the terminal, called at each redraw; None queries the terminal.
+    :param redraws_per_second: how often a thread redraws; 0 redraws only on events.
+    :param clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class LiveDisplay:
         self._clock = clock
         self._is_for_several = is_for_several
         self._redraws_per_second = redraws_per_second
-        # rich works out where the cursor goes before it draws, and without a lock around both: its own redrawing thread
-        # and a print of ours at the same time leave a line behind. So the thread is ours, and all drawing has one lock.
+        # rich computes the cursor position before it draws, without a lock around both: its redrawing thread and a
+        # print at the same time would leave a line behind. So the thread is this class's, and one lock guards drawing.
         self._lock = threading.RLock()
         self._left = threading.Event()
         self._thread: threading.Thread | None = None
@@ -129,7 +129,7 @@ class LiveDisplay:
     def show(self, event: RunEvent) -> None:
         """Show one event.
 
-        :param event: what happened.
+        :param event: the event.
         """
         with self._lock:
             match event:
@@ -164,7 +164,7 @@ class LiveDisplay:
                     assert_never(event)
 
     def _start(self, event: RunStarted) -> None:
-        """Begin a run; when another worker reports the same, only the total changes."""
+        """Begin a run; the report of another worker only updates the total."""
         self._total = event.total
         if self._is_started:
             return
@@ -181,7 +181,7 @@ class LiveDisplay:
         self._running.pop(case.id, None)
 
     def _write_below(self, make: Callable[[int], Sequence[Line]]) -> None:
-        """Write lines that stay when nothing runs any more."""
+        """Write lines that stay after the redrawn part was removed."""
         self._stop()
         self._measure()
         self._write(make(self._console.width))
@@ -193,7 +193,7 @@ class LiveDisplay:
                     self._redraw()
 
     def _redraw(self) -> None:
-        """Draw what runs, from its first drawing on until :meth:`_stop`."""
+        """Draw the redrawn part until :meth:`_stop`."""
         self._measure()
         if self._live is None:
             self._live = Live(
@@ -209,7 +209,7 @@ class LiveDisplay:
         self._live.refresh()
 
     def _stop(self) -> None:
-        """Take away what runs, and give the cursor back."""
+        """Remove the redrawn part and show the cursor again."""
         if self._live:
             self._total, self._phase = 0, ""
             self._running.clear()
@@ -217,17 +217,17 @@ class LiveDisplay:
             self._live = None
 
     def _print(self, lines: Iterable[Line]) -> None:
-        """Lines that stay, above what is redrawn below them; both written at once."""
+        """Write lines that stay above the redrawn part; both are written at once."""
         with self._console:
             self._write(lines)
             self._redraw()
 
     def _write(self, lines: Iterable[Line]) -> None:
-        # Not folded here: a path that is wider is for the terminal to fold, and can be copied.
+        # Not folded here: the terminal folds a long path, so that it can be copied.
         self._console.print(Text("\n").join(self._text(line) for line in lines), soft_wrap=True)
 
     def _measure(self) -> None:
-        """Take over the size of the terminal, which its user may have changed."""
+        """Read the size of the terminal, which the user may have changed."""
         wide, high = self._size()
         self._console.size = ConsoleDimensions(wide or 80, high or 25)
 
@@ -238,7 +238,7 @@ class LiveDisplay:
         return text
 
     def _view(self) -> RenderableType:
-        """What is redrawn, at most half of the terminal."""
+        """Return the redrawn part, at most half of the terminal."""
         width, now = self._console.width, self._clock()
         rows: list[RenderableType] = []
         if self._phase:
@@ -267,18 +267,18 @@ class LiveDisplay:
     def _bar(self, width: int, seconds: float) -> RenderableType:
         ended = self._counts.total()
         minutes, rest = divmod(int(seconds), 60)
-        said = Text(f"{ended}/{self._total}", no_wrap=True, overflow="crop")
+        counts = Text(f"{ended}/{self._total}", no_wrap=True, overflow="crop")
         for word, tone in _COUNTED:
             if number := self._counts[word]:
-                said.append(f"  {number} {word}", _STYLES[tone])
-        said.append(f"  {minutes}:{rest:02}", "cyan")
+                counts.append(f"  {number} {word}", _STYLES[tone])
+        counts.append(f"  {minutes}:{rest:02}", "cyan")
         bar = ProgressBar(
             total=max(self._total, ended),
             completed=ended,
-            width=max(_LEAST_BAR, min(60, width - said.cell_len - 3)),
+            width=max(_LEAST_BAR, min(60, width - counts.cell_len - 3)),
             complete_style="green" if not self._failures else "red",
             finished_style="green" if not self._failures else "red",
         )
         table = Table.grid(padding=(0, 1))
-        table.add_row(bar, said)
+        table.add_row(bar, counts)
         return table

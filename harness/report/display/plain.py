@@ -1,7 +1,7 @@
-"""What a person sees of a run: plain lines in a file or a CI log; on a terminal, see ``report/live.py``.
+"""Show a run as plain lines, for a file or a CI log; ``live.py`` is for a terminal.
 
-rich is imported only when a :class:`~harness.report.display.live.LiveDisplay` is made: it would double the start-up
-time of every run that writes to a file.
+rich is imported only if a :class:`~harness.report.display.live.LiveDisplay` is made: it would double the start-up time
+of every run that writes to a file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from harness.report.text import encodable, one_line, safe_encoding
 
 PLAIN_WIDTH = 80
 PROGRESS_SECONDS = 30.0
-"""How often a log file is told how far a long build is."""
+"""The time between two progress lines of a long build."""
 _NO = ("", "0", "false", "no")
 
 
 class RunDisplay(Protocol):
-    """Shows what happens in a run. A context manager: leaving it gives the terminal back as it was.
+    """Shows the events of a run. A context manager: leaving it restores the terminal.
 
-    May be used for several runs after each other; :class:`RunStarted` begins one.
+    It may show several consecutive runs; :class:`RunStarted` begins one.
     """
 
     def __enter__(self) -> Self: ...
@@ -41,17 +41,17 @@ class RunDisplay(Protocol):
     def show(self, event: RunEvent) -> None:
         """Show one event; phases, progress and notes may come from another thread.
 
-        :param event: what happened.
+        :param event: the event.
         """
 
 
 class PlainDisplay:
-    """Lines, one after the other: no escape codes, no redraw, nothing wrapped, each line written at once.
+    """Writes plain lines: no escape codes, no redraw, nothing wrapped, each line flushed.
 
-    :param stream: where they go; what is not UTF-8 gets ASCII.
-    :param width: columns that tables keep to.
-    :param is_for_several: several kernels are run; the traits of all are one table at the end.
-    :param clock: the monotonic clock, in seconds.
+    :param stream: the stream; if its encoding is not UTF-8, ASCII is written.
+    :param width: the width of tables, in columns.
+    :param is_for_several: whether several kernels are run; their traits are one table at the end.
+    :param clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class PlainDisplay:
         return None
 
     def show(self, event: RunEvent) -> None:
-        """Show one event; progress at most twice a minute, the start of a case not at all.
+        """Show one event; progress at most twice a minute, and never the start of a case.
 
-        :param event: what happened.
+        :param event: the event.
         """
         match event:
             case PhaseStarted(text=text):
@@ -97,13 +97,13 @@ class PlainDisplay:
                     self._write([*header_lines(run, self._width, total=total), Line("")])
                 self._is_started = True
             case CaseStarted():
-                pass  # a line a case is enough, and says more when the case has ended
+                pass  # one line for each case is enough, and has more information at its end
             case CaseEnded(case=record):
                 self._write(case_lines(record))
             case RunFinished(run=run, junit_path=junit):
                 self._is_started = False
-                said = summary(run, self._width, is_one_of_several=self._is_for_several)
-                self._write([*said, *results_lines(junit)])
+                lines = summary(run, self._width, is_one_of_several=self._is_for_several)
+                self._write([*lines, *results_lines(junit)])
             case Lines(make=make):
                 self._write(make(self._width))
             case _:
@@ -120,22 +120,26 @@ class PlainDisplay:
             self._stream.write(encodable("".join(f"{line.text}\n" for line in lines), self._encoding))
             self._stream.flush()
         except BrokenPipeError:
-            # ``harness run | head``: the run goes on, its results are in the run folder.
+            # ``harness run | head``: the run continues, its results are in the run folder.
             self._reader_is_gone = True
         except OSError as error:
             raise HostError(
                 "the output of the run cannot be written",
                 evidence=str(error),
-                remedy="send it to a place with room; the results are in the run folder",
+                remedy="redirect it to a disk with free space; the results are in the run folder",
             ) from None
 
 
 def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_several: bool = False) -> RunDisplay:
-    """The display for that stream: live on a terminal, else plain lines.
+    """Return the display for a stream: live on a terminal, else plain lines.
 
-    :param is_for_several: several kernels are run, and shown beside each other at the end. Plain when the stream is no
-        terminal, when the terminal can do nothing (``TERM`` unset, ``dumb`` or ``unknown``), when ``CI`` is set, and
-        when ``-v`` writes the log to the terminal. ``NO_COLOR`` on a terminal is a live display without color.
+    The display is plain if the stream is not a terminal, if the terminal has no abilities (``TERM`` unset, ``dumb`` or
+    ``unknown``), if ``CI`` is set, or if ``-v`` writes the log to the terminal. With ``NO_COLOR`` the live display has
+    no color.
+
+    :param stream: the stream to write to.
+    :param environment: the environment variables.
+    :param is_for_several: whether several kernels are run; they are shown side by side at the end.
     """
     if not stream.isatty():
         return PlainDisplay(stream, width=choose_width(stream, environment), is_for_several=is_for_several)
@@ -148,7 +152,7 @@ def choose_display(stream: TextIO, environment: Mapping[str, str], *, is_for_sev
 
 
 def choose_width(stream: TextIO, environment: Mapping[str, str]) -> int:
-    """How many columns tables keep to: the terminal's; in a file ``COLUMNS``, or 80."""
+    """Return the width of tables in columns: that of the terminal; for a file ``COLUMNS``, or 80."""
     if stream.isatty():
         return os.get_terminal_size(stream.fileno()).columns or PLAIN_WIDTH
     columns = environment.get("COLUMNS", "")

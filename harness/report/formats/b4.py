@@ -1,8 +1,8 @@
-"""What a series came to, as b4 wants to be told of a check. Pure.
+"""Write the result of a series in the formats of b4's checks. Pure.
 
-``b4 review`` starts a check for each patch, and one for the series, with the mail on standard input, and reads a JSON
+``b4 review`` starts a check for each patch and one for the series, with the mail on standard input, and reads a JSON
 array of objects: ``tool``, ``status`` (``pass``, ``warn`` or ``fail``), ``summary``, ``url``, ``details``. ``b4 prep
---check`` and ``b4 am --check`` take lines: one with ``ERROR:`` in it fails, any other warns, none passes.
+--check`` and ``b4 am --check`` read lines: a line with ``ERROR:`` fails, any other line warns, no line passes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DETAILS = 20_000
 
 
 class Status(StrEnum):
-    """What a check says, in b4's words."""
+    """The status of a check, as b4 names it."""
 
     PASS = "pass"
     WARN = "warn"
@@ -40,7 +40,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class B4Finding:
-    """One check of one patch, or of the series; ``tool`` names its column, and is there once a patch."""
+    """One check of one patch or of the series.
+
+    :param tool: the name of its column; each patch has it once.
+    :param status: the status.
+    :param summary: one line.
+    :param details: more lines.
+    :param url: a page with the results.
+    """
 
     tool: str
     status: Status
@@ -58,68 +65,70 @@ _STATUSES = {
 
 
 def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool = False) -> Iterator[B4Finding]:
-    """What is said of one patch.
+    """Yield the findings for one patch.
 
-    :param is_alone: patches before it may be missing.
-    :param is_quick: no kernel was to be built.
+    :param patch: the record of the patch.
+    :param is_alone: whether patches before it may be missing.
+    :param is_quick: whether no kernel was to be built.
     """
     if patch.failed == "apply" and is_alone:
-        what = "does not apply by itself; the patches before it were not found (--thread FILE names a mailbox)"
+        what = "does not apply alone; the patches before it were not found (name a mailbox: --thread FILE)"
         yield B4Finding(f"{TOOL}/kernel", Status.WARN, what, _plain(patch.what, patch.full_evidence))
     elif is_quick and patch.failed == NOT_JUDGED and patch.applies:
         yield B4Finding(f"{TOOL}/kernel", Status.PASS, "applies; not built")
     elif patch.failed:
         status = Status.FAIL if patch.at_fault else Status.WARN
-        said = failed_words(patch.failed) if patch.at_fault else f"not judged: {one_line(patch.what)}"
-        yield B4Finding(f"{TOOL}/kernel", status, said, _plain(patch.what, patch.full_evidence))
+        text = failed_words(patch.failed) if patch.at_fault else f"not tested: {one_line(patch.what)}"
+        yield B4Finding(f"{TOOL}/kernel", status, text, _plain(patch.what, patch.full_evidence))
     else:
         yield _complaints("kernel", patch.warnings, "builds and boots")
     if patch.style_note:
-        yield B4Finding(f"{TOOL}/checkpatch", Status.PASS, f"not asked: {patch.style_note}")
+        yield B4Finding(f"{TOOL}/checkpatch", Status.PASS, f"not run: {patch.style_note}")
     else:
-        yield _complaints("checkpatch", patch.style, "nothing to say")
+        yield _complaints("checkpatch", patch.style, "no complaints")
     if not patch.failed:
         status = Status.FAIL if patch.unexpected else Status.PASS
-        said = counted(len(patch.unexpected), "unexpected change") if patch.unexpected else str(_cases(patch))
+        text = counted(len(patch.unexpected), "unexpected change") if patch.unexpected else str(_cases(patch))
         lines = [f"{one.standing}: {one.render()}" for one in patch.effects]
-        yield B4Finding(f"{TOOL}/cases", status, said, _plain("", "\n".join(lines)))
+        yield B4Finding(f"{TOOL}/cases", status, text, _plain("", "\n".join(lines)))
 
 
 def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator[B4Finding]:
-    """What is said of the series as a whole.
+    """Yield the findings for the series as a whole.
 
-    :param is_quick: no kernel was to be built.
+    :param record: the record of the series.
+    :param is_quick: whether no kernel was to be built.
     """
     if is_quick:
         conflict = next((one for one in record.posted if one.failed == "apply"), None)
         complaints = [line for one in record.posted for line in one.style]
         status = Status.FAIL if conflict else Status.WARN if complaints else Status.PASS
-        said = one_line(conflict.what) if conflict else f"{counted(len(record.posted), 'patch')} applied; not built"
-        said += f"; checkpatch: {counted(len(complaints), 'complaint')}" if complaints else ""
+        text = one_line(conflict.what) if conflict else f"{counted(len(record.posted), 'patch')} applied; not built"
+        text += f"; checkpatch: {counted(len(complaints), 'complaint')}" if complaints else ""
         details = "\n".join(one_line(one.render()) for one in complaints)
-        yield B4Finding(TOOL, status, said, bound(details, _DETAILS))
+        yield B4Finding(TOOL, status, text, bound(details, _DETAILS))
         return
     yield B4Finding(TOOL, _STATUSES[record.state], one_line(result_of(record)), bound(render_mail(record), _DETAILS))
 
 
 def error_finding(what: str, details: str) -> B4Finding:
-    """What is said when nothing can be said: a check that did not come to a result is no fault of the patch."""
-    return B4Finding(TOOL, Status.WARN, f"not judged: {one_line(what)}", bound(plain_text(details), _DETAILS))
+    """Return the finding for a check without a result, which is a warning: the patch is not at fault."""
+    return B4Finding(TOOL, Status.WARN, f"not tested: {one_line(what)}", bound(plain_text(details), _DETAILS))
 
 
 def render_json(findings: Sequence[B4Finding]) -> str:
-    """The array that ``b4 review`` reads."""
+    """Return the JSON array that ``b4 review`` reads."""
     return json.dumps([asdict(one) for one in findings], indent=1) + "\n"
 
 
 def render_lines(findings: Sequence[B4Finding]) -> str:
-    """The lines that ``b4 prep --check`` and ``b4 am --check`` read; nothing when all is well."""
+    """Return the lines that ``b4 prep --check`` and ``b4 am --check`` read; nothing if all findings pass."""
     words = {Status.WARN: "WARNING", Status.FAIL: "ERROR"}
     lines = []
     for one in findings:
         if one.status is not Status.PASS:
             lines.append(f"{words[one.status]}: {one.tool}: {one.summary}")
-            # Each line is a complaint to b4.
+            # b4 counts each line as a complaint.
             lines += [
                 f"{words[one.status]}: {one.tool}: {text}" for text in one.details.split("\n")[:8] if text.strip()
             ]
@@ -132,10 +141,10 @@ def _cases(patch: PatchRecord) -> str:
 
 def _complaints(name: str, complaints: Sequence[StyleFinding], well: str) -> B4Finding:
     levels = {one.level for one in complaints}
-    # As b4 takes the words of checkpatch.pl itself.
+    # The same levels that b4 gives to messages of checkpatch.pl.
     status = Status.FAIL if Level.ERROR in levels else Status.WARN if Level.WARNING in levels else Status.PASS
-    said = counted(len(complaints), "complaint") if complaints else well
-    return B4Finding(f"{TOOL}/{name}", status, said, "\n".join(one_line(one.render()) for one in complaints))
+    text = counted(len(complaints), "complaint") if complaints else well
+    return B4Finding(f"{TOOL}/{name}", status, text, "\n".join(one_line(one.render()) for one in complaints))
 
 
 def _plain(what: str, text: str) -> str:

@@ -1,7 +1,7 @@
-"""A series for GitHub and GitLab: a summary in Markdown, annotations, a code quality report. Pure.
+"""Write a series for GitHub and GitLab: a summary in Markdown, annotations, a code quality report. Pure.
 
-Titles of patches and what a guest printed are hostile: in Markdown every character that means something is written as
-an entity, and an annotation is one line in which GitHub's own marks are escaped.
+Titles of patches and output of guests are untrusted: in Markdown every special character is written as an entity, and
+an annotation is one line in which GitHub's own special characters are escaped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.report.tables.series import STATE_WORDS, result_of, title_of
 from harness.report.text import bound, one_line, plain_text
 
 ANNOTATIONS = 10
-"""GitHub shows as many errors and as many warnings of a step; the rest is in the summary."""
+"""The number of errors and of warnings that GitHub shows for a step; the summary has all."""
 _SUMMARY_LIMIT = 900_000  # GitHub takes a summary of 1 MiB a step
 _EVIDENCE = 4000
 _MARKS = "&<>\"'`|*_[]()#@\\~!:"
@@ -32,7 +32,7 @@ _SEVERITY = {Level.ERROR: "major", Level.WARNING: "minor", Level.CHECK: "info"}
 
 
 def render_summary(record: SeriesRecord) -> str:
-    """The summary of a step, in Markdown: what it came to, a table of patches, details of those that are not well."""
+    """Return the summary of a step in Markdown: result, table of patches, details of patches with findings."""
     lines = [
         f"### {_plain(STATE_WORDS[record.state])}: {_plain(result_of(record))}",
         "",
@@ -43,8 +43,8 @@ def render_summary(record: SeriesRecord) -> str:
         *(_row(record, patch) for patch in record.patches),
         "",
     ]
-    lines += [f"- **broken on the way**: {_plain(one.render())}" for one in record.broken]
-    lines += [f"- **did not come**: {_plain(one.text)}" for one in record.missing]
+    lines += [f"- **broken in between**: {_plain(one.render())}" for one in record.broken]
+    lines += [f"- **missing**: {_plain(one.text)}" for one in record.missing]
     for patch in record.posted:
         lines += _details(record, patch)
     return bound("\n".join(lines) + "\n", _SUMMARY_LIMIT)
@@ -53,7 +53,7 @@ def render_summary(record: SeriesRecord) -> str:
 def _row(record: SeriesRecord, patch: PatchRecord) -> str:
     number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
     if patch.failed:
-        kernel = failed_words(patch.failed) if patch.at_fault else "not judged"
+        kernel = failed_words(patch.failed) if patch.at_fault else "not tested"
     else:
         kernel = "boots" if patch.same_as < 0 else f"image of {called(patch.same_as)}"
     cases = "" if patch.failed or patch.same_as >= 0 else str(patch.asked)
@@ -65,31 +65,31 @@ def _row(record: SeriesRecord, patch: PatchRecord) -> str:
 
 
 def _details(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
-    said = [patch.what] if patch.failed and patch.at_fault else []
-    said += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Expectedness.ALLOWED]
-    said += [f"checkpatch: {one.render()}" for one in patch.style]
-    said += [f"compiler: {one.render()}" for one in patch.warnings]
-    if said:
+    items = [patch.what] if patch.failed and patch.at_fault else []
+    items += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Expectedness.ALLOWED]
+    items += [f"checkpatch: {one.render()}" for one in patch.style]
+    items += [f"compiler: {one.render()}" for one in patch.warnings]
+    if items:
         yield f"#### {patch.number}/{len(record.posted)} {_plain(patch.subject)}"
         yield ""
-        yield from (f"- {_plain(one)}" for one in said)
+        yield from (f"- {_plain(one)}" for one in items)
         if patch.failed and patch.evidence:
             yield f"\n<pre>{_lines(bound(plain_text(patch.evidence), _EVIDENCE))}</pre>"
         yield ""
 
 
 def _plain(text: str) -> str:
-    """One line that Markdown shows as it is."""
+    """Return one line that Markdown shows literally."""
     return one_line(text).translate(_ENTITIES)
 
 
 def _lines(text: str) -> str:
-    """Several lines within ``<pre>``; an empty line would end the block."""
+    """Return lines for ``<pre>``; an empty line would end the block."""
     return text.translate(_ENTITIES).replace("\n\n", "\n&nbsp;\n")
 
 
 def annotate(record: SeriesRecord) -> tuple[str, ...]:
-    """Workflow commands of GitHub that mark lines of the tree, or the run, with what is wrong; errors first."""
+    """Return GitHub workflow commands that annotate lines of the tree, or the run; errors first."""
     errors: list[str] = []
     warnings: list[str] = []
     for patch in record.posted:
@@ -102,7 +102,7 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
                 word = "error" if record.is_strict else "warning"
                 found = errors if record.is_strict else warnings
                 found.append(_command(word, f"{tool}, patch {patch.number}", one.text, one))
-    errors += [_command("error", "declared, and did not come", one.text) for one in record.missing]
+    errors += [_command("error", "declared change is missing", one.text) for one in record.missing]
     errors += [_command("error", "not bisectable", one.render()) for one in record.broken]
     return (*_first(errors, "error"), *_first(warnings, "warning"))
 
@@ -110,18 +110,18 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
 def _first(commands: list[str], level: str) -> list[str]:
     if len(commands) <= ANNOTATIONS:
         return commands
-    more = f"{len(commands) - ANNOTATIONS + 1} more are in the summary of this step"
+    more = f"{len(commands) - ANNOTATIONS + 1} more, see the summary of this step"
     return [*commands[: ANNOTATIONS - 1], _command(level, "more", more)]
 
 
 def _command(level: str, title: str, text: str, complaint: StyleFinding | None = None) -> str:
-    """``::error file=...,line=...,title=...::text``, in which nothing of the text can be a command."""
+    """Return ``::error file=...,line=...,title=...::text``, escaped so that the text cannot be a command."""
     facts = {"file": complaint.file, "line": str(complaint.line or "")} if complaint else {}
     facts["title"] = title
-    said = ",".join(
+    properties = ",".join(
         f"{name}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for name, value in facts.items() if value
     )
-    return f"::{level} {said}::{_escaped(text)}"
+    return f"::{level} {properties}::{_escaped(text)}"
 
 
 def _escaped(text: str) -> str:
@@ -129,7 +129,7 @@ def _escaped(text: str) -> str:
 
 
 def render_code_quality(record: SeriesRecord) -> str:
-    """What checkpatch.pl and the compiler say of lines of the tree, as GitLab shows it in a merge request."""
+    """Return the complaints of checkpatch.pl and the compiler as a code quality report, which GitLab shows."""
     found = []
     for patch in record.posted:
         for tool, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):

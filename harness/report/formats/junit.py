@@ -1,9 +1,9 @@
-"""``junit.xml`` from run records: one suite a kernel, one testcase a case. The one module that imports junit-xml. Pure.
+"""Write ``junit.xml`` from run records: one suite for each kernel, one testcase for each case. Pure.
 
-What is written keeps to what all of Jenkins, GitLab and the GitHub actions accept; ``tests/data/junit.xsd``
-says element by element who needs what. The library's own ``to_xml_report_string`` is not used: it writes the attribute
-``disabled``, which the schema of Jenkins' xUnit plug-in refuses, times like ``1e-05``, which it refuses too, and drops
-characters without a trace.
+Only this module imports junit-xml. The output is accepted by Jenkins, GitLab and the GitHub actions;
+``tests/data/junit.xsd`` notes for each element which of them needs it. The library's ``to_xml_report_string`` is not
+used: it writes the attribute ``disabled`` and times like ``1e-05``, which the schema of Jenkins' xUnit plug-in rejects,
+and it drops characters silently.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from harness.report.text import bound, one_line, plain_text
 HARNESS_CLASSNAME = "harness"
 
 _NO_REASON = {
-    Outcome.MISMATCH: "the kernel answered otherwise than expected",
+    Outcome.MISMATCH: "the output differs from what is expected",
     Outcome.TIMEOUT: "a command did not return in time",
     Outcome.KERNEL: "the kernel log is not clean",
-    Outcome.LOST: "the machine went away",
+    Outcome.LOST: "the machine was lost",
     Outcome.SKIPPED: "skipped",
-    Outcome.ERROR: "the harness, the case file or the host is at fault",
+    Outcome.ERROR: "an error of the harness, the case file or the host",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class JunitLimits:
-    """How much of a text is embedded, in characters; the rest is cut from the middle and named.
+    """The size of embedded texts, in characters; the middle is cut, and the size of the cut is noted.
 
-    GitLab takes no report file above 30 MB; Jenkins keeps 100 000 characters of a failed case's output. With these
-    figures 151 cases that all fail at full length make about 12 MB.
+    GitLab accepts report files of up to 30 MB; Jenkins keeps 100 000 characters of the output of a failed case. With
+    these limits, 151 failed cases of full length make about 12 MB.
     """
 
     transcript: int = 48_000
@@ -47,15 +47,17 @@ class JunitLimits:
 
 
 def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limits: JunitLimits = JunitLimits()) -> str:
-    """The JUnit XML of these runs, one suite each; to be written as UTF-8.
+    """Return the JUnit XML of some runs, one suite for each; to be written as UTF-8.
 
-    :param labels: what to call each suite; empty for the kernels' own names. The name of a testcase is the id of the
-        case, as in every other format; its classname groups it. A mismatch, a time-out, a splat and a lost machine are
-        a ``failure`` whose ``type`` is the outcome; an ``error`` is the harness's, the case file's or the host's.
-        Problems that belong to no case, and a run that did not finish, are testcases of their own in the class
-        ``harness``. A failure that is known, or no regression from the baseline, is ``skipped``. With more than one
-        run, each classname starts with the kernel, as GitLab leaves out a testcase whose classname and name were there
-        before.
+    The name of a testcase is the id of the case, as in every other format; its classname groups it. A mismatch, a
+    time-out, a splat and a lost machine are a ``failure`` whose ``type`` is the outcome. An ``error`` is one of the
+    harness, the case file or the host. Problems without a case, and an unfinished run, are testcases in the class
+    ``harness``. A failure that is known, or not a regression from the baseline, is ``skipped``. With several runs each
+    classname starts with the kernel, as GitLab drops a testcase whose classname and name are not unique.
+
+    :param runs: the records of the runs.
+    :param labels: the name of each suite; empty for the names of the kernels.
+    :param limits: the size of embedded texts.
     """
     labels = _distinct(labels or [_label(run) for run in runs])
     root = ET.Element("testsuites")
@@ -69,7 +71,7 @@ def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limit
 
 
 def _label(run: RunRecord) -> str:
-    """The release; of kernels that were built, which often have the same, the word that the user typed."""
+    """Return the release, or the KERNEL argument of a built kernel, as built kernels often share a release."""
     kernel = run.kernel
     return kernel.spec if kernel.build.commit or not is_known(kernel.release) else kernel.release
 
@@ -108,7 +110,7 @@ def _testcase(case: CaseRecord, classname: str, name: str, limits: JunitLimits) 
     # Never empty: the library counts a failure without message and text as a success.
     message = one_line(case.reason, limits.message) or _NO_REASON[case.outcome]
     if case.why_not_failed:
-        # As pytest writes an expected failure: there is no word for it in JUnit, and a failure would turn a CI red.
+        # As pytest writes an expected failure: JUnit has no element for it, and a failure would turn a CI red.
         test.add_skipped_info(one_line(case.why_not_failed, limits.message), _failure_text(case, limits))
     elif case.outcome is Outcome.SKIPPED:
         test.add_skipped_info(message, message)
@@ -120,13 +122,13 @@ def _testcase(case: CaseRecord, classname: str, name: str, limits: JunitLimits) 
 
 
 def _failure_text(case: CaseRecord, limits: JunitLimits) -> str:
-    """What a person reads first: the line that matters, the diff, the splats, where the logs are.
+    """Return the reason, the diff, the splats and the path of the logs.
 
     GitLab shows this text and not the message; the GitHub actions show its first lines.
     """
     parts = [bound(plain_text(case.reason).strip(), limits.diff) or _NO_REASON[case.outcome]]
     if case.tries:
-        parts.append(f"failed {case.times_failed} of {case.times_asked} times; below is the first of them")
+        parts.append(f"failed {case.times_failed} of {case.times_asked} times; the first failure follows")
     if case.diff:
         parts.append(bound(plain_text(case.diff), limits.diff, whole=_file(case, "diff")).rstrip("\n"))
     parts += [_splat_text(splat, case, limits) for splat in case.splats[:10]]
@@ -148,14 +150,14 @@ def _file(case: CaseRecord, name: str, *, before: str = "") -> str:
 
 
 def _caseless(run: RunRecord) -> Iterable[tuple[str, str]]:
-    """What must not be overlooked and belongs to no case: name and text."""
+    """Yield name and text of each problem without a case."""
     if not run.complete:
         yield (
             "the run did not finish",
-            f"the run did not finish: {len(run.cases)} cases had ended\nInterrupted or killed; the rest is not known.",
+            f"the run did not finish: {len(run.cases)} cases had ended\nIt was interrupted or killed.",
         )
     for problem in run.problems:
-        yield "problem of the run", problem.text if one_line(problem.text) else "a problem without words"
+        yield "problem of the run", problem.text if one_line(problem.text) else "a problem without a description"
 
 
 def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
@@ -227,7 +229,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _distinct(labels: Sequence[str]) -> list[str]:
-    """The labels as plain lines, a number after one that was there before."""
+    """Return the labels as plain lines, with a number after a repeated one."""
     seen: set[str] = set()
     distinct = []
     for label in (one_line(given) or "unnamed" for given in labels):
@@ -241,7 +243,7 @@ def _distinct(labels: Sequence[str]) -> list[str]:
 
 
 def _distinct_pairs(cases: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Classname and name of each (classname, id): the name is the id, with a number when its line was there before."""
+    """Return classname and name for each classname and id: the name is the id, with a number after a repeated one."""
     seen: set[tuple[str, str]] = set()
     pairs = []
     for classname, identity in cases:

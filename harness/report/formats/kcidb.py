@@ -1,11 +1,11 @@
-"""What runs say, for KCIDB, the kernel community's database of results: its schema, version 5. Pure.
+"""Write runs for KCIDB, the kernel community's database of test results, in version 5 of its schema. Pure.
 
-One checkout and one build a kernel, one test a case, and for each known failure that a case met an issue and an
-incident. The package kcidb-io, which ships the schema, has the last word: what it refuses is never written. It is an
-extra, ``kcidb``, as it brings a dozen packages, and most who run the harness send nothing there.
+A kernel is one checkout and one build, a case is one test, and a known failure of a case is an issue and an incident.
+The package kcidb-io, which ships the schema, validates the report: an invalid one is never written. The package is an
+extra, ``kcidb``, as it brings a dozen packages, and most users send nothing to KCIDB.
 
-The id of a test ends in the case's id, and ``misc.id`` is the case's id alone. ``path`` cannot be: it is of letters,
-digits, ``_`` and ``-``, with dots between; so it is the id with dots for slashes, without the ending of the file.
+The id of a test ends with the id of the case, and ``misc.id`` is the id of the case. ``path`` may have letters, digits,
+``_``, ``-`` and dots only, so it is the id with dots for slashes and without the file's extension.
 """
 
 from __future__ import annotations
@@ -40,34 +40,36 @@ _STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who says it.
+    """The sender of a report.
 
-    :param origin: name of the CI system, as KCIDB knows it.
-    :param url: where the results folder can be fetched; empty when nowhere: then no link to a log is given.
+    :param origin: the name of the CI system in KCIDB.
+    :param url: the address of the results folder; empty for none: then the report has no links to logs.
     """
 
     origin: str = DEFAULT_ORIGIN
     url: str = ""
 
     def id(self, *words: str) -> str:
-        """An identifier of this sender."""
+        """Return an identifier of this sender."""
         return f"{self.origin}:{':'.join(one_line(word) for word in words)}"
 
     def link(self, *words: str) -> str:
-        """The address of a file in the results folder."""
+        """Return the address of a file in the results folder."""
         return "/".join([self.url.rstrip("/"), *(quote(word) for word in words)])
 
 
 def kcidb_report(runs: Sequence[RunRecord], *, names: Sequence[str], sender: Sender) -> Value:
-    """The runs as a value that :func:`json.dumps` writes, in the newest version that kcidb-io has.
+    """Return the runs as a JSON table, in the newest version that kcidb-io supports.
+    :param runs: the records of the runs.
 
-    :param names: the run folder of each.
-    :raises UsageError: the origin is none, or an address is no URL.
+    :param names: the name of each run folder.
+    :param sender: the sender of the report.
+    :raises UsageError: the origin or an address is not valid.
     :raises HostError: kcidb-io is not installed.
     """
     if not _ORIGIN.fullmatch(sender.origin):
-        remedy = "take lower-case letters, digits and _"
-        raise UsageError(f"{sender.origin!r} cannot be the name of a CI system in KCIDB", remedy=remedy)
+        remedy = "use lower-case letters, digits and _"
+        raise UsageError(f"{sender.origin!r} is not a valid name of a CI system in KCIDB", remedy=remedy)
     checkouts: dict[str, Value] = {}
     builds: dict[str, Value] = {}
     issues: dict[str, Value] = {}
@@ -80,8 +82,8 @@ def kcidb_report(runs: Sequence[RunRecord], *, names: Sequence[str], sender: Sen
         for case in {case.id: case for case in run.cases}.values():
             test = _test(case, run, name, sender, str(build["id"]))
             tests.append(test)
-            for told in case.known_failures:
-                issue = _issue(case, told, sender)
+            for note in case.known_failures:
+                issue = _issue(case, note, sender)
                 issues.setdefault(str(issue["id"]), issue)
                 incidents.append(_incident(issue, test, sender))
     whole: Value = {
@@ -95,7 +97,7 @@ def kcidb_report(runs: Sequence[RunRecord], *, names: Sequence[str], sender: Sen
 
 
 def patchset_hash(build: BuildRecord) -> str | None:
-    """sha256 over the patches' sha256, a line each; "" without patches; None when a record does not tell them all."""
+    """Return the sha256 over the patches' sha256, one per line; "" without patches; None if any is unknown."""
     if not build.patches:
         return ""
     if len(build.patch_digests) != len(build.patches):
@@ -104,9 +106,8 @@ def patchset_hash(build: BuildRecord) -> str | None:
 
 
 def path_of(case_id: str) -> str:
-    """The id of a case as KCIDB's path: ``SUITE/setns/test_fds.py::test_own[v2]`` is
-
-    ``cases.setns.test_fds.test_own-v2``.
+    """Return the path of a case in KCIDB: ``SUITE.setns.test_fds.test_own-v2`` for
+    ``SUITE/setns/test_fds.py::test_own[v2]``.
     """
     parts = re.split(r"/|::", case_id)
     shown = (re.sub(r"[^a-zA-Z0-9_-]+", "-", re.sub(r"\.(session|py)$", "", part)).strip("-") for part in parts)
@@ -114,15 +115,19 @@ def path_of(case_id: str) -> str:
 
 
 def _validated(whole: Value) -> Value:
-    """The same with the version that holds, if kcidb-io finds nothing wrong with it."""
+    """Add the version of the schema and validate a report.
+
+    :raises UsageError: kcidb-io rejects the report.
+    :raises HostError: kcidb-io is not installed.
+    """
     try:
         import jsonschema
         from kcidb_io.schema import LATEST  # type: ignore[import-untyped]  # it ships no types
     except ImportError as error:
         raise HostError(
-            "kcidb-io is not installed: it holds the schema of KCIDB",
+            "kcidb-io, which has the schema of KCIDB, is not installed",
             evidence=str(error),
-            remedy="start it as ./bootstrap report, which installs it; or: pip install 'kernel-patch-harness[kcidb]'",
+            remedy="run ./bootstrap report, which installs it, or: pip install 'kernel-patch-harness[kcidb]'",
         ) from None
     value = {"version": {"major": LATEST.major, "minor": LATEST.minor}, **whole}
     try:
@@ -130,9 +135,9 @@ def _validated(whole: Value) -> Value:
     except jsonschema.ValidationError as error:
         where = ".".join(map(str, error.absolute_path))
         raise UsageError(
-            "KCIDB's schema refuses these runs",
+            "KCIDB's schema rejects these runs",
             evidence=f"{where}: {error.message[:500]}",
-            remedy="look at that value; a --url has to be a whole one, as https://ci.example.org/results",
+            remedy="check that value; --url takes an absolute address, e.g. https://ci.example.org/results",
         ) from None
     return value
 
@@ -218,8 +223,8 @@ def _test(case: CaseRecord, run: RunRecord, name: str, sender: Sender, build: st
     if case.started:
         value["start_time"] = _time(case.started)
     if case.outcome not in (Outcome.MATCH, Outcome.SKIPPED):
-        said = "\n\n".join([case.reason, case.diff, *(splat.text for splat in case.splats)])
-        value["log_excerpt"] = bound(plain_text(said).strip(), _EXCERPT_LENGTH)
+        text = "\n\n".join([case.reason, case.diff, *(splat.text for splat in case.splats)])
+        value["log_excerpt"] = bound(plain_text(text).strip(), _EXCERPT_LENGTH)
     if sender.url and case.folder:
         value["log_url"] = sender.link(name, case.folder, "actual.session")
         value["output_files"] = [{"name": log, "url": sender.link(name, case.folder, log)} for log in _LOGS]
@@ -227,7 +232,7 @@ def _test(case: CaseRecord, run: RunRecord, name: str, sender: Sender, build: st
 
 
 def _status(case: CaseRecord) -> str:
-    """KCIDB tells a test that broke (ERROR) from one that could not be run (MISS)."""
+    """Return the status of a test; KCIDB distinguishes a broken test (ERROR) from one that could not run (MISS)."""
     if case.outcome is Outcome.ERROR:
         return "ERROR" if case.fault is Fault.CASE else "MISS"
     return _STATUSES[case.outcome]
@@ -237,21 +242,21 @@ def _environment(run: RunRecord) -> Mapping[str, str]:
     return {"qemu": run.qemu, "machine_type": run.machine_type, "acceleration": run.acceleration}
 
 
-def _issue(case: CaseRecord, told: KnownNote, sender: Sender) -> Value:
-    """A known failure: the same one whichever run met it. A later day is a newer version of it."""
-    about = told.trait or case.id
-    word = hashlib.sha256(f"{about}\n{told.link}".encode(errors="surrogatepass")).hexdigest()[:16]
+def _issue(case: CaseRecord, note: KnownNote, sender: Sender) -> Value:
+    """Return the issue of a known failure, which is equal for all runs; a later expiry date is a newer version."""
+    about = note.trait or case.id
+    word = hashlib.sha256(f"{about}\n{note.link}".encode(errors="surrogatepass")).hexdigest()[:16]
     value: Value = {
         "id": sender.id(f"known-{word}"),
-        "version": int(told.expires.strftime("%Y%m%d")),
+        "version": int(note.expires.strftime("%Y%m%d")),
         "origin": sender.origin,
-        "comment": one_line(told.reason),
+        "comment": one_line(note.reason),
         "culprit": {"code": True, "tool": False, "harness": False},
-        "misc": {"about": about, "expires": told.expires.isoformat(), "link": told.link},
+        "misc": {"about": about, "expires": note.expires.isoformat(), "link": note.link},
     }
-    if re.match(r"https?://\S+$", told.link):
-        value["report_url"] = told.link
-        value["report_subject"] = one_line(told.reason)
+    if re.match(r"https?://\S+$", note.link):
+        value["report_url"] = note.link
+        value["report_subject"] = one_line(note.reason)
     return value
 
 

@@ -1,9 +1,9 @@
-"""KTAP, version 1, from run records: kernels, in them the folders of the cases, in those the cases. Pure.
+"""Write KTAP, version 1, from run records: kernels contain folders of cases, which contain cases. Pure.
 
-The format is that of the kernel's ``Documentation/dev-tools/ktap.rst``. The description of a case is its id. What KTAP
-has no word for goes behind the hash: ``not ok 3 SUITE/a.session # mismatch: line 12: ...``. A failure that is known, or
-no regression from the baseline, is ``ok ... # XFAIL``, as kselftest.h writes it: a reader that does not know XFAIL
-falls back to the word in front, and such a failure fails nothing.
+The format is that of the kernel's ``Documentation/dev-tools/ktap.rst``. The description of a case is its id. Outcomes
+that KTAP does not have follow the hash: ``not ok 3 SUITE/a.session # mismatch: line 12: ...``. A failure that is known,
+or not a regression from the baseline, is ``ok ... # XFAIL``, as kselftest.h writes it: a reader that does not know
+XFAIL reads ``ok``, which is right for such a failure.
 """
 
 from __future__ import annotations
@@ -23,24 +23,29 @@ _REASON_COLUMNS = 400
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test and those in it.
+    """A test and its subtests.
 
-    :param said: what stands behind the hash; empty for nothing.
-    :param diagnosis: lines before the result.
+    :param description: its name.
+    :param is_ok: whether it passed.
+    :param note: the text after the hash; empty for none.
+    :param diagnosis: the lines before the result.
+    :param within: its subtests.
+    :param is_skipped: whether it was skipped.
     """
 
     description: str
     is_ok: bool
-    said: str = ""
+    note: str = ""
     diagnosis: Sequence[str] = ()
     within: Sequence[_Test] = field(default_factory=tuple)
     is_skipped: bool = False
 
 
 def render_ktap(runs: Sequence[RunRecord], *, names: Sequence[str]) -> str:
-    """The KTAP of these runs.
+    """Return the KTAP of some runs.
 
-    :param names: what to call each run, e.g. its folder; a case that did not match is looked up there.
+    :param runs: the records of the runs.
+    :param names: the name of each run, e.g. its folder, in which the logs of a case are.
     """
     tests = [_run(run, name) for run, name in zip(runs, names, strict=True)]
     return "".join(f"{line}\n" for line in _lines(tests))
@@ -54,12 +59,12 @@ def _lines(tests: Sequence[_Test]) -> Iterator[str]:
             yield from (_INDENT + line for line in _lines(test.within))
         yield from (f"# {line}".rstrip() for line in test.diagnosis)
         result = "ok" if test.is_ok else "not ok"
-        said = f" # {test.said}" if test.said else ""
-        yield f"{result} {number} {_description(test.description)}{said}"
+        note = f" # {test.note}" if test.note else ""
+        yield f"{result} {number} {_description(test.description)}{note}"
 
 
 def _description(text: str) -> str:
-    """A description cannot hold a ``#``: it is written as in an address, ``%23``."""
+    """Return a description; it must not contain ``#``, which is written as ``%23``."""
     return one_line(text).replace("#", "%23") or "unnamed"
 
 
@@ -84,37 +89,37 @@ def _run(run: RunRecord, name: str) -> _Test:
 
 
 def _parent(description: str, within: Sequence[_Test], diagnosis: Sequence[str] = ()) -> _Test:
-    """It fails if one in it does, and is skipped if all are."""
+    """Return a test that fails if one of its subtests does, and is skipped if all are."""
     is_skipped = bool(within) and all(test.is_skipped for test in within)
-    said = "SKIP all of it was skipped" if is_skipped else "" if within else "SKIP no case was asked"
-    return _Test(description, all(test.is_ok for test in within), said, diagnosis, within, is_skipped or not within)
+    note = "SKIP all cases were skipped" if is_skipped else "" if within else "SKIP no case was run"
+    return _Test(description, all(test.is_ok for test in within), note, diagnosis, within, is_skipped or not within)
 
 
 def _group(case_id: str) -> str:
-    """The folder of a case's file, or the file of a Python case."""
+    """Return the folder of a case's file, or the file of a Python case."""
     head, mark, _ = case_id.rpartition("::" if "::" in case_id else "/")
     return head if mark else "cases"
 
 
 def _case(case: CaseRecord) -> _Test:
     reason = one_line(case.reason, _REASON_COLUMNS)
-    is_ok, said = False, f"{case.outcome}: {reason}" if reason else str(case.outcome)
+    is_ok, note = False, f"{case.outcome}: {reason}" if reason else str(case.outcome)
     if case.outcome is Outcome.MATCH:
-        is_ok, said = True, ""
+        is_ok, note = True, ""
     elif case.why_not_failed:
-        is_ok, said = True, f"XFAIL {one_line(case.why_not_failed, _REASON_COLUMNS)}"
+        is_ok, note = True, f"XFAIL {one_line(case.why_not_failed, _REASON_COLUMNS)}"
     elif case.outcome is Outcome.SKIPPED:
-        is_ok, said = True, f"SKIP {reason}"
+        is_ok, note = True, f"SKIP {reason}"
     elif case.outcome is Outcome.TIMEOUT:
-        said = f"TIMEOUT {reason}"
+        note = f"TIMEOUT {reason}"
     elif case.outcome is Outcome.ERROR:
-        said = f"ERROR {reason}"
+        note = f"ERROR {reason}"
     is_skipped = case.outcome is Outcome.SKIPPED
-    return _Test(case.id, is_ok, said.rstrip(), list(_diagnosis(case)), is_skipped=is_skipped)
+    return _Test(case.id, is_ok, note.rstrip(), list(_diagnosis(case)), is_skipped=is_skipped)
 
 
 def _diagnosis(case: CaseRecord) -> Iterator[str]:
-    """What helps a person, each line of it plain; of a match its title."""
+    """Yield the diagnostic lines of a case; only the title for a match."""
     if case.title:
         yield one_line(case.title)
     if case.outcome in FAILED and case.why_not_failed:
@@ -134,10 +139,10 @@ def _diagnosis(case: CaseRecord) -> Iterator[str]:
 
 
 def _caseless(run: RunRecord) -> Iterator[_Test]:
-    """What must not be overlooked and belongs to no case."""
+    """Yield a test for each problem without a case."""
     if not run.complete:
-        said = f"ERROR interrupted or killed; {len(run.cases)} cases had ended"
-        yield _Test("harness/the run did not finish", is_ok=False, said=said)
+        note = f"ERROR interrupted or killed; {len(run.cases)} cases had ended"
+        yield _Test("harness/the run did not finish", is_ok=False, note=note)
     for number, problem in enumerate(run.problems, start=1):
         what, *more = plain_text(problem.text).strip().split("\n")
-        yield _Test(f"harness/problem {number}", is_ok=False, said=f"ERROR {one_line(what)}", diagnosis=more)
+        yield _Test(f"harness/problem {number}", is_ok=False, note=f"ERROR {one_line(what)}", diagnosis=more)

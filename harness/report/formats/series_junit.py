@@ -1,7 +1,7 @@
-"""``junit.xml`` of a series: a suite a patch, each with its stages and the cases that were asked. Pure.
+"""Write ``junit.xml`` for a series: a suite for each patch, with its stages and the cases that ran. Pure.
 
-A case is a failure in the suite of the patch that made it fail, and in no other: what failed before, or was declared,
-is skipped with the reason, as GitLab and GitHub count what is new by themselves.
+A case fails only in the suite of the patch that made it fail. A case that failed before, or was declared to change, is
+skipped with the reason, as GitLab and GitHub compute new failures themselves.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from harness.report.tables.series import result_of, title_of
 _CLASS = "series"
 _STAGES = (
     (Stage.APPLY, "applies"),
-    (Stage.CONFIGURE, "configuration is honoured"),
+    (Stage.CONFIGURE, "configuration is applied"),
     (Stage.BUILD, "builds"),
     (Stage.BOOT, "boots"),
 )
 
 
 def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> str:
-    """The JUnit XML of a series; to be written as UTF-8.
+    """Return the JUnit XML of a series; to be written as UTF-8.
+    :param record: the record of the series.
 
-    :param runs: the record of each kernel that was booted, by patch.
+    :param runs: the record of each booted kernel, by patch.
     """
     suites, labels = [], []
     for patch in record.patches:
@@ -40,7 +41,7 @@ def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> 
 
 
 def _made_up(record: SeriesRecord, kernel: str, cases: Sequence[CaseRecord]) -> RunRecord:
-    """A run without a kernel of its own."""
+    """Return a run of pseudo-cases without a kernel."""
     return RunRecord(
         no_kernel(kernel),
         record.started,
@@ -56,7 +57,7 @@ def _suite(record: SeriesRecord, patch: PatchRecord, run: RunRecord | None) -> R
     if run is None:
         return _made_up(record, patch.kernel, own)
     if patch.same_as >= 0:
-        text = f"the image is that of {called(patch.same_as)}: nothing was asked, its results hold here too\n"
+        text = f"the image is that of {called(patch.same_as)}: no case was run, its results hold here as well\n"
         return replace(run, cases=(*own, _case("cases", "", text=text)), problems=())
     new = {case for one in patch.unexpected for case in one.cases} if patch.number else set()
     meant = {case: one.render() for one in patch.effects if one.standing is Expectedness.INTENDED for case in one.cases}
@@ -65,7 +66,7 @@ def _suite(record: SeriesRecord, patch: PatchRecord, run: RunRecord | None) -> R
 
 
 def _excused(case: CaseRecord, new: set[str], meant: Mapping[str, str], *, is_base: bool) -> CaseRecord:
-    """A case that fails and did so before, or was meant to, is no failure of this patch."""
+    """Excuse a case that failed before this patch, or was declared to change."""
     if not case.is_failure or case.id in new:
         return case
     if case.id in meant:
@@ -74,14 +75,14 @@ def _excused(case: CaseRecord, new: set[str], meant: Mapping[str, str], *, is_ba
 
 
 def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]:
-    """The stages of a patch, what checkpatch.pl and the compiler say, and what nobody declared."""
+    """Yield pseudo-cases for the stages of a patch, its complaints, and its undeclared changes."""
     for stage, name in _STAGES if patch.number else ():
         if patch.failed == stage:
             outcome = Outcome.KERNEL if patch.at_fault else Outcome.ERROR
             yield _case(name, patch.what, outcome=outcome, diff=patch.full_evidence)
             break
         if patch.failed not in {one.value for one, _ in _STAGES} and patch.failed:
-            yield _case("judged", patch.what, outcome=Outcome.SKIPPED)
+            yield _case("tested", patch.what, outcome=Outcome.SKIPPED)
             break
         yield _case(name, "")
     if not patch.number:
@@ -95,10 +96,10 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
     yield _complaints("compiler warnings", patch.warnings, is_strict=record.is_strict)
     if patch.unexpected:
         text = "\n".join(f"{one.render()}\n    {one.text}" if one.text else one.render() for one in patch.unexpected)
-        yield _case("changes nothing undeclared", str(patch), outcome=Outcome.MISMATCH, diff=text)
+        yield _case("no undeclared change", str(patch), outcome=Outcome.MISMATCH, diff=text)
     else:
-        said = "".join(f"{one.standing}: {one.render()}\n" for one in patch.effects)
-        yield _case("changes nothing undeclared", "", text=said)
+        text = "".join(f"{one.standing}: {one.render()}\n" for one in patch.effects)
+        yield _case("no undeclared change", "", text=text)
 
 
 def _complaints(name: str, complaints: Sequence[StyleFinding], *, is_strict: bool) -> CaseRecord:
@@ -110,11 +111,11 @@ def _complaints(name: str, complaints: Sequence[StyleFinding], *, is_strict: boo
 
 def _whole(record: SeriesRecord) -> Iterator[CaseRecord]:
     for broken in record.broken:
-        yield _case(f"every patch works by itself: {broken.what}", broken.render(), outcome=Outcome.MISMATCH)
+        yield _case(f"every patch works alone: {broken.what}", broken.render(), outcome=Outcome.MISMATCH)
     for missing in record.missing:
-        yield _case(f"comes as declared: {missing.name}", missing.text, outcome=Outcome.MISMATCH)
+        yield _case(f"declared change is there: {missing.name}", missing.text, outcome=Outcome.MISMATCH)
     if record.state is PatchState.UNKNOWN:
-        yield _case("is judged to its end", result_of(record), outcome=Outcome.ERROR)
+        yield _case("is tested completely", result_of(record), outcome=Outcome.ERROR)
     yield _case("summary", "", text=f"{title_of(record)}\n{result_of(record)}\n")
 
 

@@ -1,4 +1,4 @@
-"""The answer to a series as a plain text for the list it was posted to: 72 columns, numbers first. Pure."""
+"""Write the reply to a series as plain text for its mailing list: 72 columns, results first. Pure."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _WORDS = {
     PatchState.SUCCESS: "ok",
     PatchState.WARNING: "warnings",
     PatchState.FAIL: "FAILS",
-    PatchState.UNKNOWN: "not judged",
+    PatchState.UNKNOWN: "not tested",
 }
 
 
 def render_mail(record: SeriesRecord) -> str:
-    """The body of a mail; no line is wider than :data:`WIDTH` but commands, which are to be copied."""
+    """Return the body of a mail; only commands may exceed :data:`WIDTH`, so that they can be copied."""
     blocks = [
         [*fold(_sentence(result_of(record)), WIDTH), "", *_about(record)],
         list(_table(record)),
-        *(list(_told(record, patch)) for patch in record.posted),
+        *(list(_patch_block(record, patch)) for patch in record.posted),
         list(_whole(record)),
         list(_reproduction(record)),
     ]
@@ -52,7 +52,7 @@ def _sentence(text: str) -> str:
 def _about(record: SeriesRecord) -> list[str]:
     ends = max((patch.asked for patch in record.patches), default=0)
     built = sum(not patch.failed and patch.same_as < 0 for patch in record.patches)
-    # Where a tree is on this host is nobody's business.
+    # The path of a tree on this host is private.
     origin = replace(record.base_origin, path=PurePath(record.base_origin.path).name)
     base = one_line(str(origin)) + (f" + {one_line(record.base_series)}" if record.base_series else "")
     text = f"{title_of(record)}, on {base}: {counted(built, 'kernel')} booted, {counted(ends, 'case')}"
@@ -63,22 +63,22 @@ def _table(record: SeriesRecord) -> Iterator[str]:
     yield f"{'patch':<7} {'style':>5} {'warnings':>8} {'cases':>6} {'changes':>8}  result"
     for patch in record.posted:
         style = "-" if patch.style_note else str(len(patch.style))
-        judged = not patch.failed
-        cases = ("same" if patch.same_as >= 0 else str(patch.asked)) if judged else "-"
-        warnings, changes = (str(len(patch.warnings)), str(_changes(patch))) if judged else ("-", "-")
-        said = failed_words(patch.failed) if patch.failed and patch.at_fault else _WORDS[patch.state]
+        tested = not patch.failed
+        cases = ("same" if patch.same_as >= 0 else str(patch.asked)) if tested else "-"
+        warnings, changes = (str(len(patch.warnings)), str(_changes(patch))) if tested else ("-", "-")
+        result = failed_words(patch.failed) if patch.failed and patch.at_fault else _WORDS[patch.state]
         number = f"{patch.number}/{len(record.posted)}"
-        yield f"{number:<7} {style:>5} {warnings:>8} {cases:>6} {changes:>8}  {said}"
+        yield f"{number:<7} {style:>5} {warnings:>8} {cases:>6} {changes:>8}  {result}"
     if any(patch.same_as >= 0 for patch in record.posted):
-        yield "(same: the image is that of another patch, so nothing can differ)"
+        yield "(same: the image equals that of another patch)"
 
 
 def _changes(patch: PatchRecord) -> int:
     return sum(one.standing is not Expectedness.ALLOWED for one in patch.effects)
 
 
-def _told(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
-    """What is to be said of one patch; nothing of one that is as it should be."""
+def _patch_block(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
+    """Yield the lines of one patch; none if it has no findings."""
     effects = [one for one in patch.effects if one.standing is not Expectedness.ALLOWED]
     if not (effects or patch.complaints or (patch.failed and patch.at_fault)):
         return
@@ -123,11 +123,11 @@ def _whole(record: SeriesRecord) -> Iterator[str]:
     for broken in record.broken:
         yield from fold(f"Not bisectable: {broken.render()}.", WIDTH)
     for missing in record.missing:
-        yield from fold(f"Declared, and did not come: {missing.text}.", WIDTH)
+        yield from fold(f"Declared but missing: {missing.text}.", WIDTH)
 
 
 def _reproduction(record: SeriesRecord) -> Iterator[str]:
-    """Two lines to type; not folded, as they are copied."""
+    """Yield the commands that reproduce the result; not folded, so that they can be copied."""
     yield "Reproduce:"
     series = record.origin
     if record.message_id and _ADDRESS.fullmatch(record.message_id):
@@ -140,7 +140,7 @@ def _reproduction(record: SeriesRecord) -> Iterator[str]:
         for one in record.declared
         if one.value
     ]
-    # Where the tree is on this host is nobody's business, and of no use.
+    # The path of the tree on this host is private, and useless elsewhere.
     base = record.base_word.rpartition("/")[2] if "@" in record.base_word else record.base_word
     words = ["harness", "series", shlex.quote(series), "--base", shlex.quote(base), *declared]
     yield f"  {' '.join(words)}"

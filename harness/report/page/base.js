@@ -1,10 +1,10 @@
-// What everything else uses: making elements (never from text that is markup), reading the data, where we are.
+// Helpers: make elements (never from markup), read the data, read and write the address.
 
 const data = JSON.parse(document.getElementById("overview").textContent);
 const { kernels, texts } = data;
 const $ = (id) => document.getElementById(id);
 
-// An element: h("a", { href: "#x", class: "y", onclick: f }, "text", other). Text is always text.
+// Make an element: h("a", { href: "#x", class: "y", onclick: f }, "text", other). Text is never parsed as markup.
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -16,7 +16,7 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// A value that was packed: base64 of zlib of JSON.
+// Unpack a value: base64 of zlib of JSON.
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -25,31 +25,31 @@ async function unpack(text) {
 
 const unpacked = new Map();
 
-// The value in one of the page's packed elements; unpacked once.
+// Return the value in one of the page's packed elements; it is unpacked once.
 function packed(id) {
   if (!unpacked.has(id)) unpacked.set(id, unpack($(id).textContent));
   return unpacked.get(id);
 }
 
-// Where we are stands behind the # of the address, so that it can be sent to somebody, and Back works.
-function readPlace() {
+// The state is the fragment of the address, so that it can be shared, and Back works.
+function readAddress() {
   return new URLSearchParams(location.hash.slice(1));
 }
 
 function address(changes) {
-  const place = readPlace();
-  for (const name of ["case", "trait", "splat", "info"]) if (!(name in changes)) place.delete(name);
+  const parameters = readAddress();
+  for (const name of ["case", "trait", "splat", "info"]) if (!(name in changes)) parameters.delete(name);
   for (const [name, value] of Object.entries(changes)) {
-    if (value === null || value === "") place.delete(name);
-    else place.set(name, value);
+    if (value === null || value === "") parameters.delete(name);
+    else parameters.set(name, value);
   }
-  return `#${place}`;
+  return `#${parameters}`;
 }
 
 const letters = kernels.map((kernel) => kernel.letter);
 
 function baseline() {
-  return Math.max(0, letters.indexOf(readPlace().get("base")));
+  return Math.max(0, letters.indexOf(readAddress().get("base")));
 }
 
 function plural(number, word) {

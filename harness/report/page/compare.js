@@ -1,9 +1,9 @@
-// How a cell stands to the baseline's: the rules of harness/results/compare.py, on what the overview has of each record.
+// Compare a cell with the baseline's: the rules of harness/results/compare.py, on the overview's data.
 
 const CHANGES = {
   regressed: ["▼", "regressed"],
   flaky: ["≈", "flaky"],
-  otherwise: ["≠", "fails otherwise"],
+  otherwise: ["≠", "fails differently"],
   known: ["○", "known to fail"],
   fixed: ["▲", "fixed"],
   new: ["+", "new"],
@@ -17,7 +17,7 @@ function isSameMachine(before, after) {
   return kernels[before].same >= 0 && kernels[before].same === kernels[after].same;
 }
 
-// Of a case: [outcome, like, flags, digest, reason, word], or null. The name of a change; "" for the same.
+// Return the name of the change of a case, "" for the same. A cell is [outcome, like, flags, digest, reason, word], or null.
 function caseChange(before, after, same) {
   if (!before || !after) return before ? "gone" : after ? "new" : "";
   const [was, is] = [data.outcomes[before[0]], data.outcomes[after[0]]];
@@ -35,7 +35,7 @@ function caseChange(before, after, same) {
   return is.failed ? "otherwise" : "changed";
 }
 
-// Of a trait: [value, expected, confirmed, known, where], or null; texts by their places, 0 for none.
+// Return the change of a trait. A cell is [value, expected, confirmed, known, where], or null; texts by index, 0 for none.
 function traitChange(before, after, same) {
   const [was, is] = [before ? before[0] : 0, after ? after[0] : 0];
   if (was === is) return "";
@@ -50,7 +50,7 @@ function traitChange(before, after, same) {
   return isWrong ? "regressed" : "changed";
 }
 
-// Of a splat: the cases that met it on each kernel.
+// Return the change of a splat, from the cases that met it on each kernel.
 function splatChange(splat, before, after) {
   const alike = data.splats.filter((one) => one.kind === splat.kind && one.title === splat.title);
   const there = (kernel) => alike.some((one) => one.cells[kernel].length > 0);

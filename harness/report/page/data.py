@@ -1,4 +1,4 @@
-"""Gathering what the page shows: records, the logs in the run folders, the semantics, the history."""
+"""Gather the data of the page: records, logs in the run folders, semantics, history."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from harness.semantics.traits import Semantics
 from harness.session.noise import NOISE, Noise
 
 _LOG_BYTES = 256 * 1024
-"""Of a log more is not read: the page shows its first and last lines only."""
+"""The part of a log that is read: the page shows only first and last lines."""
 _USUAL_BYTES = 8 * 1024
 _HISTORY_RUNS = 240
-"""So many runs of all kernel lines together are told of."""
+"""The number of runs in the history, of all kernel lines together."""
 
 
 def gather(
@@ -39,11 +39,13 @@ def gather(
     results: Path,
     noise: Noise = NOISE,
 ) -> PageData:
-    """What the page of these runs shows.
+    """Return the data of a page.
 
-    :param case_files: the text of the cases of the suite, by what they are called.
-    :param results: where the history is.
-    :param noise: what differs from run to run in the output of the suite.
+    :param reported: the runs.
+    :param semantics: the traits and profiles of the suite.
+    :param case_files: the texts of the suite's cases, by id.
+    :param results: the results folder, which has the history.
+    :param noise: the output of the suite that differs from run to run.
     """
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     columns = [Column(one.name, one.run, one.config) for one in reported]
@@ -70,7 +72,7 @@ def _of(one: Reported, case: CaseRecord | None) -> tuple[RunRecord, CaseRecord, 
 
 
 def _read_lanes(folder: Path | None) -> Sequence[LaneLine]:
-    """The consoles and the kernel log in a case's folder; nothing where there are none."""
+    """Read the consoles and the kernel log in a case's folder; nothing if there are none."""
     if folder is None:
         return ()
     logs = {name: data for name in LANES if (data := _read(f"{folder}/{name}.log"))}
@@ -78,14 +80,14 @@ def _read_lanes(folder: Path | None) -> Sequence[LaneLine]:
 
 
 def _read(file: str) -> bytes:
-    """The first bytes of a file; nothing when there is none. Not of a link: a run folder may be a stranger's."""
+    """Read the first bytes of a file; nothing if there is none. No links: a run folder may be untrusted."""
     try:
-        # Of a FIFO, which nobody may write, nothing comes.
+        # O_NONBLOCK: a FIFO without a writer must not block.
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        # Room for the longest log each time would cost ten times the reading: nearly all of them are short.
+        # A buffer for the longest log would cost ten times as much: nearly all logs are short.
         data = os.read(descriptor, _USUAL_BYTES)
         return data + os.read(descriptor, _LOG_BYTES) if len(data) == _USUAL_BYTES else data
     except OSError:
@@ -95,7 +97,7 @@ def _read(file: str) -> bytes:
 
 
 def _title(reported: Sequence[Reported]) -> str:
-    """What the runs are of, for the window's title."""
+    """Return the title of the window: the kernels of the runs."""
     specs = list(dict.fromkeys(one.run.kernel.spec for one in reported))
     more = f" and {len(specs) - 2} more" if len(specs) > 2 else ""
     return f"{', '.join(specs[:2])}{more}: kernel patch harness"
@@ -125,9 +127,9 @@ def _stories(
 def _history(
     lines: Sequence[str], results: Path
 ) -> tuple[Mapping[tuple[str, str], Sequence[Entry]], Sequence[RunSummary], str]:
-    """What the history knows of these kernel lines, and why it knows nothing. A page is no reason to mend or wait."""
+    """Return entries and runs of some kernel lines, or a note why there are none; never rebuild or wait."""
     if not (results / HISTORY_NAME).exists():
-        return {}, (), f"there is no history in {results}: harness history makes it"
+        return {}, (), f"no history in {results} (harness history makes one)"
     try:
         with opened_history(results, say=lambda text: None) as history:
             return history.newest(lines, max(10, _HISTORY_RUNS // max(1, len(lines)))), history.runs(), ""

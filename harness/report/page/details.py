@@ -1,7 +1,7 @@
-"""What the page shows of one case when it is opened: transcript, difference, logs, commands, of all kernels. Pure.
+"""Make the details of one case for the page: transcript, diff, logs and commands of all kernels. Pure.
 
-Each case is a text of its own in the page, compressed, and read when it is opened: the kernels of a case say nearly the
-same, so together they take little more room than one.
+Each case is a separate compressed text in the page, which is read when the case is opened. The results of a case on
+several kernels are similar, so together they need little more space than one.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from itertools import combinations
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.page.lanes import LaneLine, bound_lanes
 from harness.report.page.overview import Texts, Value
-from harness.report.page.rerun_command import commands_again
+from harness.report.page.rerun_command import rerun_commands
 from harness.report.text import bound, one_line, plain_text
 from harness.session.noise import NOISE, Noise
 
 _LANE_LINES = 400
 _ALL_LANE_LINES = 600_000
-"""Of all cases together: the page has to stay below the size that people can mail and CI servers keep."""
+"""The limit for all cases together: the page must be small enough for mails and CI servers."""
 _TEXT_LENGTH = 40_000
 _COMPARED = 6
-"""No more answers to one case are held against each other; ``harness diff`` does it for any two runs."""
+"""The number of different results of a case that are compared; ``harness diff`` compares any two runs."""
 
 LaneReader = Callable[[CaseRecord], Sequence[LaneLine]]
 
 
 def pack(value: object) -> str:
-    """A value as JSON, compressed (zlib), in base64: for the page, which has it read by ``DecompressionStream``."""
+    """Return a value as JSON, compressed with zlib, in base64; the page reads it with ``DecompressionStream``."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode(errors="backslashreplace"), 6)).decode()
 
 
 def lane_limit(cells: int) -> int:
-    """How many lines of logs are kept of each of so many cases."""
+    """Return the number of log lines to keep for each of a number of cases."""
     return max(60, min(_LANE_LINES, _ALL_LANE_LINES // max(1, cells)))
 
 
@@ -47,12 +47,12 @@ def case_details(
     limit: int,
     noise: Noise = NOISE,
 ) -> Value:
-    """All that is to be told of one case.
+    """Return the details of one case.
 
-    :param records: for each kernel its run, the record, and what reads its logs; None where it has no such case.
-    :param likes: one record for each answer that differs from the others.
-    :param limit: of lines of logs.
-    :param noise: what differs from run to run in the output of the suite.
+    :param records: for each kernel its run, the record, and the reader of its logs; None if it has no such case.
+    :param likes: one record for each result that differs by more than noise.
+    :param limit: the number of log lines.
+    :param noise: the output of the suite that differs from run to run.
     """
     texts = Texts()
     kernels = [_on_kernel(*one, texts=texts, limit=limit) if one else None for one in records]
@@ -61,8 +61,7 @@ def case_details(
 
 def _on_kernel(run: RunRecord, case: CaseRecord, read_lanes: LaneReader, *, texts: Texts, limit: int) -> Value:
     lines, cut = bound_lanes(read_lanes(case), limit)
-    again, shell = commands_again(run, case)
-    place = texts.place
+    rerun, shell = rerun_commands(run, case)
     value: Value = {
         "reason": plain_text(case.reason).strip(),
         "why": one_line(case.why_not_failed),
@@ -70,20 +69,20 @@ def _on_kernel(run: RunRecord, case: CaseRecord, read_lanes: LaneReader, *, text
         "started": case.started,
         "machine": case.machine,
         "folder": one_line(case.folder),
-        "transcript": texts.place(_bounded(case.transcript)),
-        "again": again,
+        "transcript": texts.add(_bounded(case.transcript)),
+        "rerun": rerun,
         "shell": shell,
         "traits": [[one_line(one.trait), one_line(one.value), one_line(one.where)] for one in case.sightings],
-        # One list of numbers, three a line: moment, track, place of the text (report/lanes.py).
-        "lanes": [n for moment, track, text in lines for n in (moment, track, place(text))],
+        # One list with three numbers per line: moment, track, index of the text (lanes.py).
+        "lanes": [n for moment, track, text in lines for n in (moment, track, texts.add(text))],
     }
     if cut:
         value["cut"] = [cut, len(lines) - limit // 3]
     if case.diff:
-        value["diff"] = texts.place(_bounded(case.diff))
+        value["diff"] = texts.add(_bounded(case.diff))
     if case.splats:
         value["splats"] = [
-            [one_line(one.kind), one_line(one.title), one_line(one.fingerprint), texts.place(_bounded(one.text))]
+            [one_line(one.kind), one_line(one.title), one_line(one.fingerprint), texts.add(_bounded(one.text))]
             for one in case.splats
         ]
     if case.tries:
@@ -96,8 +95,8 @@ def _bounded(text: str) -> str:
 
 
 def _diffs(likes: Sequence[CaseRecord], texts: Texts, noise: Noise) -> Iterator[tuple[str, int]]:
-    """The transcripts of each two answers against each other, ``"0 1"`` from the first to the second."""
+    """Yield the diff of the transcripts of each two results, ``"0 1"`` from the first to the second."""
     for (at, one), (other_at, other) in combinations(list(enumerate(likes))[:_COMPARED], 2):
         patch = noise.diff(one.transcript, other.transcript, names=("before", "after"))
         if patch:
-            yield f"{at} {other_at}", texts.place(_bounded(patch))
+            yield f"{at} {other_at}", texts.add(_bounded(patch))

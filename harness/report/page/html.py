@@ -1,9 +1,9 @@
-"""The page: one HTML file that needs nothing else, no network and no server. The one module that imports jinja2.
+"""Write the page: one HTML file that needs neither network nor server. Only this module imports jinja2.
 
-Everything that runs or styles is one script and one style sheet, both named by their digests in the page's content
-security policy; nothing else may run, load, or be sent anywhere. What a guest said stands in the page in two ways only:
-as text that jinja2 escaped, or as data in JSON or base64, which the script shows as text (``textContent``); the policy
-also refuses the script whatever would read text as markup.
+The page has one script and one style sheet, both allowed by their digests in its content security policy; nothing else
+may run, load or be sent. Output of a guest is in the page in two forms only: as text that jinja2 escaped, or as data in
+JSON or base64, which the script shows as text (``textContent``). The policy also forbids the script to parse text as
+markup.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SCRIPTS = ("base.js", "compare.js", "table.js", "case.js", "trait.js", "kernel.
 
 @dataclass(frozen=True, slots=True)
 class PageData:
-    """What the page shows.
+    """The data of the page.
 
-    :param title: of the page.
-    :param overview: read at the start.
-    :param details: of each case, read when it is opened.
-    :param stories: of the traits, and the history; read when the first of them is shown.
+    :param title: the title of the window.
+    :param overview: the overview, read at the start.
+    :param details: the details of each case, read when it is opened.
+    :param stories: the stories of the traits and the history, read when the first of them is shown.
     """
 
     title: str
@@ -42,7 +42,7 @@ class PageData:
 
 
 def render_page(data: PageData) -> str:
-    """The page as text; to be written as UTF-8."""
+    """Return the page as text; to be written as UTF-8."""
     style, script = _read(_STYLE), _script()
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
@@ -60,7 +60,7 @@ def render_page(data: PageData) -> str:
 
 
 def content_policy(*, style: str, script: str) -> str:
-    """The content security policy of a page with these two and nothing else (w3.org/TR/CSP3)."""
+    """Return the content security policy that allows only this style sheet and this script (w3.org/TR/CSP3)."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -76,8 +76,8 @@ def content_policy(*, style: str, script: str) -> str:
 
 
 def json_for_html(value: object) -> str:
-    """JSON that cannot end the element that it stands in, nor begin a comment in it."""
-    text = json.dumps(value, separators=(",", ":"))  # ASCII alone: U+2028 and lone surrogates are escaped as well
+    """Return JSON that can neither end its element nor begin a comment in it."""
+    text = json.dumps(value, separators=(",", ":"))  # ASCII only: U+2028 and lone surrogates are escaped as well
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -1,4 +1,4 @@
-// What there is to say of a kernel and its run, and in what it differs from the baseline's.
+// The page of a kernel and its run, with its differences from the baseline.
 
 async function showKernel(at) {
   const kernel = kernels[at];
@@ -9,8 +9,8 @@ async function showKernel(at) {
     crumbs(null), heading(`${kernel.letter}  ${kernel.spec}`, `${kernel.release} · ${kernel.counts}`),
     kernel.complete ? null : h("p", { class: "notice" }, "This run did not finish: it was interrupted or killed."),
     ...kernel.problems.map((problem) => h("p", { class: "notice" }, problem)),
-    at === base ? null : section(`In what it differs from the baseline, ${letters[base]}, and what may explain a change`, differences(base, at)),
-    list("New warnings of the compiler", kernel.warnings), list("Nearest profiles", kernel.nearest), list("Notes", kernel.notes), list("Patches", kernel.patches),
+    at === base ? null : section(`Differences from the baseline, ${letters[base]}, that may explain a change`, differences(base, at)),
+    list("New compiler warnings", kernel.warnings), list("Nearest profiles", kernel.nearest), list("Notes", kernel.notes), list("Patches", kernel.patches),
     history(stories.line_history[kernel.line], stories.history_note, false),
     section("Kernel, build and host", factList([["run", kernel.name], ["started", new Date(1000 * kernel.started).toISOString().replace("T", " ").slice(0, 16) + " UTC"], ...kernel.facts])),
     kernel.command ? section("The command that ran it", command(kernel.command)) : null,
@@ -26,7 +26,7 @@ function differences(base, at) {
     ...facts, ...patches(base, at).map((one) => ["patch", one, ""]), ...patches(at, base).map((one) => ["patch", "", one]),
     ...options.map(([name, values]) => [name, values[base], values[at]]),
   ];
-  if (!lines.length) return h("p", {}, "In nothing: kernels, builds and hosts are the same.");
+  if (!lines.length) return h("p", {}, "None: kernels, builds and hosts are the same.");
   return h("div", { class: "scroll" }, h("table", { class: "values" },
     h("thead", {}, h("tr", {}, ["", letters[base], letters[at]].map((word) => h("th", { scope: "col" }, word)))),
     h("tbody", {}, lines.map(([name, before, after]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, before || "-"), h("td", {}, after || "-"))))));

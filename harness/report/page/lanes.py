@@ -1,6 +1,6 @@
-"""The consoles and the kernel log of a case on one time line: each line with its moment and its lane. Pure.
+"""Put the consoles and the kernel log of a case on one timeline: each line with its moment and its lane. Pure.
 
-The logs hold bytes as they went over the wires, and ``wires.times`` when they came (``harness/guest/timestamps.py``).
+The logs have the raw bytes, and ``wires.times`` the moments of their arrival (``harness/guest/timestamps.py``).
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from harness.guest.timestamps import Course
 from harness.report.text import elide, plain_text
 
 LANES = ("kernel", "admin", "inside", "observer")
-"""The ports, the kernel log first; the index is what a :class:`LaneLine` tells."""
+"""The ports, the kernel log first; :class:`LaneLine` uses the index."""
 NO_TIME = -1
 _COLUMNS = 400
 _ANNOUNCEMENT = re.compile(rb"\x1b\]133;[^\x07\x1b\n]*\x07")
 _OWN = "HARNESS_NONCE"
-"""What the harness types for itself, to tell its shells apart; see ``harness/guest/prompt.py``."""
+"""The mark of commands that the harness types to identify its shells; see ``harness/guest/prompt.py``."""
 
 
 class LaneLine(NamedTuple):
     """One line of a log.
 
-    :param milliseconds: since the machine's first moment; of a command when it was typed; :data:`NO_TIME` where the
+    :param milliseconds: the time since the machine's start, for a command the time of typing; :data:`NO_TIME` if the
         logs have no times.
-    :param track: twice the index into :data:`LANES`, and one more if a command is in it.
+    :param track: twice the index into :data:`LANES`, plus one if the line has a command.
+    :param text: the line.
     """
 
     milliseconds: int
@@ -38,11 +39,11 @@ class LaneLine(NamedTuple):
 
 
 def lanes_of(logs: Mapping[str, bytes], courses: Mapping[str, Course]) -> list[LaneLine]:
-    """All lines in the order of their moments.
+    """Return all lines in the order of their moments.
 
-    :param logs: what each port's log holds.
-    :param courses: when it came; without any, the ports come one after the other. What has no time came after what has
-        one: the machine was killed, or its times were too many.
+    :param logs: the log of each port.
+    :param courses: the times of each port; without times, the ports follow each other. Lines without a time follow
+        those with one: the machine was killed, or the number of times was limited.
     """
     last = max([course.moments[-1] for course in courses.values()], default=NO_TIME)
     lines: list[LaneLine] = []
@@ -57,14 +58,14 @@ _moment = itemgetter(0)
 
 
 def _lines(log: bytes, lane: int, course: Course | None, last: int) -> Iterable[LaneLine]:
-    """The lines of one log that say something. A report reads a hundred thousand of them: no step is taken for each."""
-    # Neither taking announcements out nor making it plain takes or adds the end of a line.
-    said = _ANNOUNCEMENT.sub(b"", log) if b"\x1b" in log else log
-    texts = plain_text(said.replace(b"\r\n", b"\n").decode(errors="surrogateescape")).split("\n")
+    """Return the lines of one log that are not blank; a report reads a hundred thousand, so no step runs for each."""
+    # Neither removing announcements nor plain_text changes the number of lines.
+    shown = _ANNOUNCEMENT.sub(b"", log) if b"\x1b" in log else log
+    texts = plain_text(shown.replace(b"\r\n", b"\n").decode(errors="surrogateescape")).split("\n")
     moments, tracks = [last] * len(texts), [2 * lane] * len(texts)
     if course is not None:
         starts = list(accumulate([len(raw) + 1 for raw in log.split(b"\n")[:-1]], initial=0))
-        moment_of = [*course.moments, last]  # the last is of what came after the last stretch
+        moment_of = [*course.moments, last]  # the last is for bytes after the last stretch
         moments = [moment_of[bisect(course.begins, start) - 1] for start in starts]
         for begin, moment in course.typed:
             number = bisect(starts, begin) - 1
@@ -78,7 +79,7 @@ def _lines(log: bytes, lane: int, course: Course | None, last: int) -> Iterable[
 
 
 def bound_lanes(lines: Sequence[LaneLine], limit: int) -> tuple[Sequence[LaneLine], int]:
-    """The first and last of the lines, ``limit`` together, and how many are left out before the last third."""
+    """Return the first and last lines, ``limit`` in all, and the number left out before the last third."""
     if len(lines) <= limit:
         return lines, 0
     tail = limit // 3

@@ -1,9 +1,9 @@
-// What is shown follows from the address; buttons and keys change the address.
+// The address determines what is shown; buttons and keys change the address.
 
 const KEYS = [
   ["/", "search"], ["j  k", "next and previous row"], ["Enter", "open the row"], ["Esc", "back to the table"],
-  ["d  f  a", "differences, what is not as expected, all"], ["b", "take the next kernel as baseline"],
-  ["h  l  ← →", "of an open case: previous and next kernel"], ["n  p", "next and previous of the rows shown"], ["t", "theme"], ["?", "this"],
+  ["d  f  a", "differences, not as expected, all"], ["b", "use the next kernel as baseline"],
+  ["h  l  ← →", "in an open case: previous and next kernel"], ["n  p", "next and previous shown row"], ["t", "theme"], ["?", "this help"],
 ];
 const MANY_KERNELS = 6;
 const THEMES = ["auto", "light", "dark"];
@@ -14,8 +14,8 @@ let drawn = "";
 let summarized = "";
 
 function go(changes, { replace = false } = {}) {
-  const place = readPlace();
-  const to = address({ case: place.get("case"), trait: place.get("trait"), splat: place.get("splat"), info: place.get("info"), ...changes });
+  const now = readAddress();
+  const to = address({ case: now.get("case"), trait: now.get("trait"), splat: now.get("splat"), info: now.get("info"), ...changes });
   if (replace) {
     replaceAddress(to);
     route();
@@ -32,8 +32,8 @@ function drawSummary() {
   [...document.querySelectorAll("#kernels tbody tr")].forEach((row, at) => {
     const counts = {};
     for (const one of rows) if (one.changes[at]) counts[one.changes[at]] = (counts[one.changes[at]] || 0) + 1;
-    const said = Object.keys(CHANGES).filter((name) => counts[name]).map((name) => h("span", { class: `mark m-${name}` }, `${CHANGES[name][0]} ${counts[name]} ${CHANGES[name][1]}`));
-    row.querySelector(".against").replaceChildren(...(at === base ? ["the baseline"] : said.length ? said : ["no difference"]));
+    const marks = Object.keys(CHANGES).filter((name) => counts[name]).map((name) => h("span", { class: `mark m-${name}` }, `${CHANGES[name][0]} ${counts[name]} ${CHANGES[name][1]}`));
+    row.querySelector(".against").replaceChildren(...(at === base ? ["the baseline"] : marks.length ? marks : ["no difference"]));
     row.querySelector(".letter").replaceChildren(h("a", { href: address({ info: letters[at] }) }, letters[at]));
   });
   $("headline").replaceChildren(...headlineWords(base));
@@ -49,13 +49,13 @@ function headlineWords(base) {
   const regressed = rows.filter((row) => row.changes.includes("regressed"));
   const kinds = ["trait", "case", "splat"].map((kind) => [kind, regressed.filter((row) => row.kind === kind).length]).filter(([, number]) => number);
   const rest = rows.filter((row) => row.differs).length - regressed.length;
-  const against = ` against ${letters[base]}, ${kernels[base].spec}`;
-  if (!regressed.length && !rest) return [h("span", { class: "mark m-fixed" }, "✓ No difference"), against];
+  const compared = ` compared with ${letters[base]}, ${kernels[base].spec}`;
+  if (!regressed.length && !rest) return [h("span", { class: "mark m-fixed" }, "✓ No difference"), compared];
   const first = regressed.length ? h("span", { class: "mark m-regressed" }, `▼ ${kinds.map(([kind, number]) => plural(number, kind)).join(", ")} regressed`) : h("span", { class: "mark m-fixed" }, "✓ Nothing regressed");
-  return [first, rest ? `, ${rest} more differ` : "", against];
+  return [first, rest ? `, ${rest} more differ` : "", compared];
 }
 
-// The first of what changed, by kind of change, worst first; of one kernel alone what is not as expected.
+// The first changed rows by kind of change, worst first; for one kernel the rows that are not as expected.
 function changeBoxes() {
   const most = 6;
   const box = (sign, title, found, to) => h("section", { class: "change" }, h("h2", {}, sign, ` ${title}: ${found.length}`),
@@ -77,16 +77,16 @@ function wordsOf(row, at) {
 }
 
 async function route() {
-  const place = readPlace();
+  const now = readAddress();
   const base = letters[baseline()];
   if (drawn !== base) {
     compareAll();
     drawn = base;
   }
   visible = findVisible();
-  const kind = Object.keys(KINDS).find((name) => place.has(name));
-  const info = letters.indexOf(place.get("info"));
-  const row = kind && rows.find((one) => one.kind === kind && one.key === place.get(kind));
+  const kind = Object.keys(KINDS).find((name) => now.has(name));
+  const info = letters.indexOf(now.get("info"));
+  const row = kind && rows.find((one) => one.kind === kind && one.key === now.get(kind));
   if (row || info >= 0) await showPage(row ? KINDS[kind](row) : showKernel(info), location.hash);
   else showTable();
 }
@@ -98,7 +98,7 @@ async function showPage(making, address_) {
   try {
     parts = await making;
   } catch (error) {
-    parts = [crumbs(null), h("p", { class: "notice" }, `This part of the page cannot be read: ${error.message}. The file may be cut, or the browser older than 2023.`)];
+    parts = [crumbs(null), h("p", { class: "notice" }, `This part of the page cannot be read: ${error.message}. The file may be truncated, or the browser is older than 2023.`)];
   }
   if (address_ !== location.hash) return;
   $("page-view").replaceChildren(...parts.flat(3).filter(Boolean));
@@ -115,7 +115,7 @@ function showTable() {
   const wasAway = $("table-view").hidden;
   $("page-view").hidden = true;
   $("table-view").hidden = false;
-  $("query").value = document.activeElement === $("query") ? $("query").value : readPlace().get("q") || "";
+  $("query").value = document.activeElement === $("query") ? $("query").value : readAddress().get("q") || "";
   if (summarized !== drawn) drawSummary();
   summarized = drawn;
   drawTable();
@@ -152,7 +152,7 @@ function setTheme(theme) {
   if (theme === "auto") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.setAttribute("data-theme", theme);
   $("theme").textContent = `Theme: ${theme}`;
-  try { localStorage.setItem("harness-theme", theme); } catch { /* a page from disk may not be let */ }
+  try { localStorage.setItem("harness-theme", theme); } catch { /* a page from disk may have no storage */ }
 }
 
 function nextTheme() {
@@ -172,7 +172,7 @@ function onKey(event) {
   const keys = {
     "?": () => $("help").showModal(), "t": nextTheme,
     "/": () => {
-      // At once, or what is typed next would be taken for keys.
+      // At once, or the next typed characters would be taken for keys.
       if (isPage) { follow("Escape"); showTable(); }
       $("query").focus();
       $("query").select();
@@ -182,7 +182,7 @@ function onKey(event) {
       : { "j": () => moveRow(1), "k": () => moveRow(-1), "ArrowDown": () => moveRow(1), "ArrowUp": () => moveRow(-1), "a": () => go({ show: "all" }), "f": () => go({ show: "failures" }), "d": () => go({ show: "changes" }),
         "b": () => go({ base: letters[(baseline() + 1) % letters.length] }), "Escape": () => go({ q: null }) }),
   };
-  // Arrows scroll a page; only from a row on do they go to the next.
+  // Arrows scroll a page; they move between rows only if a row has the focus.
   if (event.key.startsWith("Arrow") && !isPage && !(document.activeElement && document.activeElement.closest("#table tbody"))) return;
   if (Object.hasOwn(keys, event.key)) {
     event.preventDefault();
@@ -202,10 +202,10 @@ function start() {
   $("theme").addEventListener("click", nextTheme);
   $("help-button").addEventListener("click", () => $("help").showModal());
   $("skip").addEventListener("click", (event) => { event.preventDefault(); $("table").focus(); $("table").scrollIntoView(); });
-  $("help").append(h("h2", { id: "help-title" }, "Keys"), h("dl", { class: "facts" }, KEYS.map(([key, said]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, said)])),
+  $("help").append(h("h2", { id: "help-title" }, "Keys"), h("dl", { class: "facts" }, KEYS.map(([key, action]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, action)])),
     h("button", { type: "button", onclick: () => $("help").close() }, "Close"));
   $("legend").append(...Object.entries(CHANGES).filter(() => kernels.length > 1).map(([name, [sign, word]]) => h("span", {}, h("b", { class: `mark m-${name}` }, sign), ` ${word}`)),
-    h("span", {}, "* not as its profile says"), ...data.outcomes.map(({ word, name }) => h("span", {}, h("code", {}, word), ` ${name}`)), h("span", {}, h("code", {}, "know"), " known to fail, or no regression"), h("span", {}, h("code", {}, "FLAK"), " failed sometimes"));
+    h("span", {}, "* differs from its profile"), ...data.outcomes.map(({ word, name }) => h("span", {}, h("code", {}, word), ` ${name}`)), h("span", {}, h("code", {}, "know"), " known to fail, or not a regression"), h("span", {}, h("code", {}, "FLAK"), " failed sometimes"));
   let theme = "auto";
   try { theme = localStorage.getItem("harness-theme") || "auto"; } catch { /* as above */ }
   setTheme(THEMES.includes(theme) ? theme : "auto");

@@ -1,8 +1,8 @@
-"""What the page knows from the start: kernels across; traits, cases and splats down. Pure.
+"""Make the overview of the page: columns of kernels, rows of traits, cases and splats. Pure.
 
-Plain values, to be written as JSON: small, as all of it is read before anything is shown. Texts that many cells share
-are told once, in ``texts``, and named by their place there. A comparison is made by the page itself, as its reader may
-choose another baseline; so of each case the records that differ by noise at most have one number (``like``).
+It is a small JSON table, as the page reads all of it before it shows anything. Texts that cells share are in ``texts``
+once and are referred to by index. The page itself compares kernels, as its reader may choose another baseline; so
+records of a case that differ by noise at most share a number (``like``).
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ from harness.session.noise import NOISE, Noise
 Value = dict[str, object]
 
 KNOWN, EXCUSED, FLAKY = 1, 2, 4
-"""Flags of a cell: the failure is known; no regression from the run's own baseline; failed sometimes."""
+"""Flags of a cell: the failure is known; not a regression from the run's own baseline; failed sometimes."""
 _REASON_COLUMNS = 300
 
 
 class Column(NamedTuple):
-    """One kernel of the page: what to call its run, the record, and the text of its configuration, if that is known."""
+    """One kernel of the page.
+
+    :param name: the name of its run.
+    :param run: the record of its run.
+    :param config: the text of its configuration; empty if unknown.
+    """
 
     name: str
     run: RunRecord
@@ -37,27 +42,28 @@ class Column(NamedTuple):
 
 
 class Texts:
-    """Texts, each once; grows."""
+    """A growing list of distinct texts."""
 
     def __init__(self) -> None:
-        self._places = {"": 0}
+        self._indexes = {"": 0}
 
     @property
     def list(self) -> list[str]:
-        """All of them, by their places."""
-        return list(self._places)
+        """All texts, in the order of their indexes."""
+        return list(self._indexes)
 
-    def place(self, text: str) -> int:
-        """The place of a text, which is put there if need be."""
-        return self._places.setdefault(text, len(self._places))
+    def add(self, text: str) -> int:
+        """Return the index of a text; it is added if missing."""
+        return self._indexes.setdefault(text, len(self._indexes))
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The value, and what else was found on the way.
+    """The overview as a JSON table, and the data for the details.
 
-    :param ids: the cases in the order of the page.
-    :param likes: for each of them one record a number.
+    :param value: the JSON table.
+    :param ids: the ids of the cases in the order of the page.
+    :param likes: one record for each number of each case.
     """
 
     value: Value
@@ -68,12 +74,13 @@ class Overview:
 def make_overview(
     columns: Sequence[Column], *, semantics: Semantics | None, made: str, version: str, noise: Noise = NOISE
 ) -> Overview:
-    """The overview of these kernels.
+    """Return the overview of some kernels.
 
-    :param semantics: for the themes of traits; None where they are not known.
-    :param made: when the page was made, for people.
-    :param version: of the harness.
-    :param noise: what differs from run to run in the output of the suite.
+    :param columns: the kernels.
+    :param semantics: the suite's traits with their themes; None if unknown.
+    :param made: the time when the page was made, for people.
+    :param version: the version of the harness.
+    :param noise: the output of the suite that differs from run to run.
     """
     texts = Texts()
     runs = [one.run for one in columns]
@@ -88,7 +95,7 @@ def make_overview(
         "made": made,
         "version": version,
         "outcomes": [
-            {"name": str(one), "word": OUTCOME_WORDS[one], "failed": one in FAILED, "asked": _is_asked(one)}
+            {"name": str(one), "word": OUTCOME_WORDS[one], "failed": one in FAILED, "asked": _has_verdict(one)}
             for one in Outcome
         ],
         "kernels": _kernels(columns),
@@ -106,7 +113,7 @@ def _sorting(case_id: str) -> tuple[str, str]:
     return group, name
 
 
-def _is_asked(outcome: Outcome) -> bool:
+def _has_verdict(outcome: Outcome) -> bool:
     return outcome not in (Outcome.SKIPPED, Outcome.ERROR)
 
 
@@ -115,7 +122,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
     kernels: list[Value] = []
     for letter, one in zip(kernel_letters(len(columns)), columns, strict=True):
         run = one.run
-        is_told = is_known(run.kernel.image_digest)
+        has_digest = is_known(run.kernel.image_digest)
         kernels.append(
             {
                 "letter": letter,
@@ -124,13 +131,13 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
                 "release": one_line(run.kernel.release),
                 "line": one_line(kernel_line(run.kernel)),
                 "profile": one_line(run.profile),
-                # The same number: the same question to the same kernel. -1: nobody can tell.
-                "same": same.setdefault(conditions(run), len(same)) if is_told else -1,
-                "counts": count_outcomes(run) or "no case was asked",
+                # Equal numbers: the same kernel under the same test. -1: unknown.
+                "same": same.setdefault(conditions(run), len(same)) if has_digest else -1,
+                "counts": count_outcomes(run) or "no case was run",
                 "clean": is_clean(run),
                 "complete": run.complete,
                 "started": run.started,
-                "facts": [[fact, one_line(said)] for fact, said in kernel_facts(run)],
+                "facts": [[fact, one_line(text)] for fact, text in kernel_facts(run)],
                 "patches": [one_line(subject) for subject in run.kernel.build.patches],
                 "warnings": [one_line(warning) for warning in run.kernel.build.warnings],
                 "command": one_line(run.command),
@@ -145,7 +152,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
 def _case_row(
     case_id: str, records: Sequence[CaseRecord | None], texts: Texts, noise: Noise
 ) -> tuple[Value, Sequence[CaseRecord]]:
-    """A row of the table, and one record for each of its numbers of likeness."""
+    """Return a row of the table, and one record for each of its ``like`` numbers."""
     likes: list[CaseRecord] = []
     digests: dict[str, int] = {"": 0}
     cells: list[list[int] | None] = []
@@ -164,8 +171,8 @@ def _case_row(
                 like,
                 flags,
                 digests.setdefault(case.digest, len(digests)),
-                texts.place(reason),
-                texts.place(case_word(case)[0]),
+                texts.add(reason),
+                texts.add(case_word(case)[0]),
             ]
         )
     title = next((one_line(case.title) for case in records if case and case.title), "")
@@ -193,27 +200,27 @@ def _traits(runs: Sequence[RunRecord], semantics: Semantics | None, texts: Texts
 
 
 def _trait_cell(trait: TraitRecord | None, texts: Texts) -> list[int] | None:
-    """Value seen, value expected, whether that is confirmed, whether the difference is known, where it was seen."""
+    """Return seen value, expected value, whether it is confirmed, the known failure, and where it was seen."""
     if trait is None:
         return None
     where = one_line("; ".join(trait.where[:3]) + (f" and {len(trait.where) - 3} more" if len(trait.where) > 3 else ""))
     return [
-        texts.place(one_line(trait.seen)),
-        texts.place(one_line(trait.expected)),
+        texts.add(one_line(trait.seen)),
+        texts.add(one_line(trait.expected)),
         int(trait.confirmed),
-        texts.place(one_line(trait.known)),
-        texts.place(where),
+        texts.add(one_line(trait.known)),
+        texts.add(where),
     ]
 
 
-def _splats(runs: Sequence[RunRecord], places: Mapping[str, int]) -> list[Value]:
-    """Each splat by its fingerprint, with the cases that met it on each kernel."""
+def _splats(runs: Sequence[RunRecord], indexes: Mapping[str, int]) -> list[Value]:
+    """Return each splat by its fingerprint, with the cases that met it on each kernel."""
     found: dict[str, tuple[SplatReport, list[dict[int, None]]]] = {}
     for at, run in enumerate(runs):
         for case in run.cases:
             for splat in case.splats:
                 _, met = found.setdefault(splat.fingerprint, (splat, [{} for _ in runs]))
-                met[at][places[case.id]] = None
+                met[at][indexes[case.id]] = None
     return [
         {
             "fingerprint": one_line(fingerprint),
@@ -226,8 +233,8 @@ def _splats(runs: Sequence[RunRecord], places: Mapping[str, int]) -> list[Value]
 
 
 def _options(configs: Sequence[str]) -> dict[str, list[str | None]]:
-    """The options of the configuration on which the kernels do not agree, None where the configuration is not known."""
-    # What all of them say alike need not be looked at: a configuration has thousands of lines.
+    """Return the options of the configuration that differ; None for a kernel with an unknown configuration."""
+    # Common lines are skipped: a configuration has thousands of lines.
     lines = [set(text.splitlines()) for text in configs if text]
     common = set.intersection(*lines) if lines else set()
     known = [config_options("\n".join(set(text.splitlines()) - common)) if text else None for text in configs]

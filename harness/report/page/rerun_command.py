@@ -1,4 +1,4 @@
-"""The commands that ask a case of a kernel again. Pure."""
+"""Make the commands that rerun a case on a kernel. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _KEPT = (
     *(_SUITE, "--profile", "--config", "--machine", "--accel", "--fresh"),
     *("--boot-seconds", "--build-seconds", "--known"),
 )
-"""Options with a value that change what a kernel answers or how it is judged."""
+"""Options with a value that change the result of a kernel or how it is judged."""
 _KEPT_FLAGS = ("--trust",)
 
 
-def commands_again(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
-    """The command that runs this case on this kernel, and the one that puts a person at its consoles.
+def rerun_commands(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
+    """Return the command that reruns a case on a kernel, and the one that opens its consoles.
 
-    :return: words as a shell takes them, each on one plain line.
+    :return: commands for a shell, each one plain line; the second is empty for a Python case.
     """
     spec = run.kernel.spec
     file, mark, test = case.id.partition("::")
@@ -33,14 +33,14 @@ def commands_again(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
 
 
 def _suite_of(options: Sequence[str]) -> Sequence[str]:
-    """Of the words that are said again, those that name the suite."""
+    """Return the arguments that name the suite."""
     at = next((at for at, word in enumerate(options) if word.partition("=")[0] == _SUITE), len(options))
     return options[at : at + (2 if _SUITE in options else 1)]
 
 
 @lru_cache(maxsize=32)
 def _kept(command: str) -> tuple[str, ...]:
-    """The words of the run's command that have to be said again."""
+    """Return the arguments of the run's command that the rerun needs."""
     try:
         return tuple(_chosen(shlex.split(command)))
     except ValueError:

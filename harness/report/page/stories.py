@@ -1,4 +1,4 @@
-"""What the page tells of a trait's past and of the history of cases and traits. Pure."""
+"""Make the stories of traits and the history of cases and traits for the page. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.semantics.observers import Observer
 from harness.semantics.traits import Semantics
 
 CASE, TRAIT = "case", "trait"
-"""What the history tells of; as in ``harness/results/history.py``."""
+"""The kinds of the history, as in ``harness/results/history.py``."""
 BUILDS_SHOWN = 60
 _IMAGE_DIGITS = 12
 _STATES = {BuildState.GOOD: 0, BuildState.BAD: 1, BuildState.FLAKY: 2, BuildState.UNKNOWN: 3}
@@ -22,7 +22,7 @@ _DAY = 86400.0
 def trait_stories(
     semantics: Semantics, names: Iterable[str], *, observers: Mapping[str, Sequence[Observer]]
 ) -> dict[str, Value]:
-    """For each trait that the semantics know: its values, its story, who decided what and when, which cases show it."""
+    """Return values, story, decisions and observing cases of each trait that the semantics have."""
     stories: dict[str, Value] = {}
     for name in names:
         if (trait := semantics.traits.get(name)) is None:
@@ -47,20 +47,20 @@ def trait_stories(
 
 
 def histories(entries: Mapping[tuple[str, str], Sequence[Entry]], *, kind: str) -> dict[str, list[Value]]:
-    """For each case or trait how it went, a table for each kernel line.
+    """Return the history of each case or trait, a table for each kernel line.
 
-    :param entries: by kind and name.
-    :param kind: which of them are told.
+    :param entries: the entries by kind and name.
+    :param kind: the kind to return.
     """
     return {
-        one_line(name): [_told(line, is_trait=kind == TRAIT) for line in timelines(found)]
+        one_line(name): [_timeline(line, is_trait=kind == TRAIT) for line in timelines(found)]
         for (of, name), found in entries.items()
         if of == kind
     }
 
 
 def line_histories(runs: Iterable[RunSummary], lines: Iterable[str]) -> dict[str, list[Value]]:
-    """How the runs of each kernel line went: how many of its cases failed."""
+    """Return the history of each kernel line: the share of failed cases of its runs."""
     of = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(lines)}
     return {
         one_line(line): [
@@ -77,14 +77,14 @@ def line_histories(runs: Iterable[RunSummary], lines: Iterable[str]) -> dict[str
 
 
 def _run(one: RunSummary) -> list[object]:
-    """As :func:`_build`, of a run."""
+    """Return a bar for a run, in the form of :func:`_build`."""
     state = BuildState.UNKNOWN if not one.asked else BuildState.BAD if one.failed else BuildState.GOOD
-    said = f"{one.failed} of {one.asked} cases failed" if one.asked else "no case was asked"
+    result = f"{one.failed} of {one.asked} cases failed" if one.asked else "no case was run"
     name = one_line(f"{one.release}, image {one.image[:_IMAGE_DIGITS]}, {one.folder}")
-    return [_STATES[state], round(100 * one.failed / max(1, one.asked)), said, name, one.started]
+    return [_STATES[state], round(100 * one.failed / max(1, one.asked)), result, name, one.started]
 
 
-def _told(line: Timeline, *, is_trait: bool) -> Value:
+def _timeline(line: Timeline, *, is_trait: bool) -> Value:
     builds = line.builds[-BUILDS_SHOWN:]
     levels = dict(value_levels(line)) if is_trait else {}
     return {
@@ -96,36 +96,36 @@ def _told(line: Timeline, *, is_trait: bool) -> Value:
 
 
 def _build(build: Build, levels: Mapping[str, float]) -> list[object]:
-    """State, how often it failed from 0 to 100 (of a trait the height of its value), and what to say of it."""
+    """Return a bar for a build: state, height from 0 to 100 (failure rate, or value of a trait), and texts."""
     first = build.first
     if build.values and levels:
         height = 100 * levels[build.values[-1]]
     else:
         height = 100 * build.failed / build.asked if build.asked else 0
-    said = " and ".join(map(one_line, build.values)) or "not asked"
+    result = " and ".join(map(one_line, build.values)) or "not run"
     often = f"; {build.failed} of {build.asked} failed" if build.failed else ""
     image = first.image[:_IMAGE_DIGITS]
     return [
         _STATES[build.state],
         round(height),
-        one_line(f"{said}{often}"),
+        one_line(f"{result}{often}"),
         one_line(f"{first.release}, image {image}, {first.run}"),
         first.started,
     ]
 
 
 def _changes(line: Timeline) -> list[list[str]]:
-    """Each value that a trait had, and since which build."""
+    """Return each value of a trait and the build at which it appeared."""
     return [["since", f"{' and '.join(map(one_line, one.values))}: {_name(one)}"] for one in line.value_changes]
 
 
 def _facts(line: Timeline) -> list[list[str]]:
-    """Since when it is as it is, for how long, how often it broke, and where it flickers."""
+    """Return first bad build, last good build, failure rate and flakes."""
     stretch = line.stretch
     asked, failed = sum(one.asked for one in line.builds), sum(one.failed for one in line.builds)
     facts: list[list[str]] = []
     if not stretch:
-        return [["asked", "never"]]
+        return [["run", "never"]]
     if (first := line.first_bad) is not None:
         facts.append(["bad since", f"{_name(first)}{_length(stretch)}"])
         if before := line.asked_builds[: -len(stretch)]:
@@ -139,7 +139,7 @@ def _facts(line: Timeline) -> list[list[str]]:
 
 
 def _length(stretch: Sequence[Build]) -> str:
-    """For how many builds and how long; nothing of a single one."""
+    """Return the number of builds and the duration; nothing for a single build."""
     if len(stretch) < 2:
         return ""
     days = (stretch[-1].last.started - stretch[0].first.started) / _DAY

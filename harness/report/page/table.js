@@ -1,4 +1,4 @@
-// The table: traits, cases and splats down, kernels across; what differs from the baseline is marked.
+// The table: rows of traits, cases and splats, columns of kernels; differences from the baseline are marked.
 
 const SHOWN_AT_ONCE = 150;
 let rows = [];
@@ -36,9 +36,9 @@ function makeRows() {
 
 function traitWhy(cell) {
   if (!cell) return "";
-  const [value, expected, confirmed, known, where] = cell.map((place, at) => (at === 2 ? place : texts[place]));
-  const says = expected ? `its profile says ${expected}${confirmed ? "" : " (unconfirmed)"}` : "";
-  return [value ? "" : "no case shows it", says, known, where ? `seen at ${where}` : ""].filter(Boolean).join("; ");
+  const [value, expected, confirmed, known, where] = cell.map((index, at) => (at === 2 ? index : texts[index]));
+  const profile = expected ? `its profile expects ${expected}${confirmed ? "" : " (unconfirmed)"}` : "";
+  return [value ? "" : "no case shows it", profile, known, where ? `seen at ${where}` : ""].filter(Boolean).join("; ");
 }
 
 function changeOf(row, kernel, base) {
@@ -49,7 +49,7 @@ function changeOf(row, kernel, base) {
   return row.kind === "trait" ? traitChange(before, after, same) : caseChange(before, after, same);
 }
 
-// Everything that the choice of the baseline decides.
+// Compute everything that depends on the baseline.
 function compareAll() {
   const base = baseline();
   for (const row of rows) {
@@ -72,12 +72,12 @@ function defaultFilter() {
 }
 
 function chosenFilter() {
-  const word = readPlace().get("show");
+  const word = readAddress().get("show");
   return word in FILTERS ? word : defaultFilter();
 }
 
 function findVisible() {
-  const words = (readPlace().get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
+  const words = (readAddress().get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
   const [, , isShown] = FILTERS[chosenFilter()];
   return rows.filter((row) => isShown(row) && words.every((word) => row.hay.includes(word)));
 }
@@ -103,14 +103,14 @@ function rowElement(row) {
 
 const drawnRows = new WeakMap();
 
-// The row and the kernel of a cell; nothing for what is no cell of a row.
+// Return row, kernel and cell of an event; an empty list outside of cells.
 function cellAt(event) {
   const cell = event.target.closest("td");
   const row = cell && drawnRows.get(cell.parentElement);
   return row ? [row, cell.cellIndex - 1, cell] : [];
 }
 
-// One listener for all cells, and words for a cell only when somebody points at it: there are thousands.
+// One listener for all cells, and a title for a cell only when the pointer is on it: there are thousands.
 function listenToCells() {
   $("table").addEventListener("click", (event) => {
     const [row, kernel] = cellAt(event);
@@ -134,7 +134,7 @@ function drawTable() {
     kernels.map((kernel, at) => h("th", { scope: "col", class: at === base ? "is-base" : "", title: kernel.spec },
       h("a", { href: address({ info: kernel.letter }) }, h("b", {}, kernel.letter), kernels.length <= 8 ? h("small", {}, kernel.spec) : null))));
   const body = h("tbody");
-  const table = h("table", {}, h("caption", { class: "hidden-text" }, "Traits, cases and splats down, kernels across"), h("thead", {}, head), body);
+  const table = h("table", {}, h("caption", { class: "hidden-text" }, "Rows of traits, cases and splats, columns of kernels"), h("thead", {}, head), body);
   const number = ++drawing;
   let group = "";
   const draw = (from) => {
@@ -160,9 +160,9 @@ function drawTable() {
 }
 
 function emptyWords(filter) {
-  if (readPlace().get("q")) return "Nothing of what is shown holds these words. Press a to search in all rows.";
+  if (readAddress().get("q")) return "No shown row contains these words. Press a to search all rows.";
   if (filter === "changes") return "No difference from the baseline. Press a to see all rows.";
-  return "Nothing that is not as expected. Press a to see all rows.";
+  return "Everything is as expected. Press a to see all rows.";
 }
 
 function drawChips(filter) {
@@ -171,10 +171,10 @@ function drawChips(filter) {
       `${word} `, h("span", {}, String(rows.filter(isShown).length)))));
 }
 
-// A table wider than the window scrolls in a frame of its own; any other one scrolls with the page.
+// A table wider than the window scrolls in its own frame; others scroll with the page.
 function fitTable() {
-  const place = $("table");
-  place.classList.remove("wide");
-  place.classList.toggle("wide", place.scrollWidth > place.clientWidth + 1);
+  const frame = $("table");
+  frame.classList.remove("wide");
+  frame.classList.toggle("wide", frame.scrollWidth > frame.clientWidth + 1);
   document.documentElement.style.setProperty("--bar", `${$("toolbar").offsetHeight}px`);
 }

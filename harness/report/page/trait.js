@@ -1,4 +1,4 @@
-// A trait: what each kernel does, who decided it when, which cases show it. And a splat.
+// The pages of a trait (values, decisions, cases that show it) and of a splat.
 
 async function showTrait(row) {
   const stories = await packed("stories");
@@ -6,9 +6,9 @@ async function showTrait(row) {
   const known = new Set(data.cases.map((one) => one.id.replace(/::.*/, "")));
   return [
     crumbs(row), heading(row.name, row.of.meaning),
-    section("What each kernel does", valueTable(row, story.values || {})),
+    section("Behavior of each kernel", valueTable(row, story.values || {})),
     story.story && story.story.length ? section("Story", story.story.map((part) => h("p", {}, part))) : null,
-    story.decisions && story.decisions.length ? section("Who changed it, when", past(story.decisions)) : null,
+    story.decisions && story.decisions.length ? section("Changes over time", past(story.decisions)) : null,
     history(stories.trait_history[row.name], stories.history_note, true),
     story.cases && story.cases.length ? section("Cases that observe it", h("ul", {}, story.cases.map(([path, line]) =>
       h("li", {}, known.has(path) ? h("a", { class: "mono", href: caseAddress(path) }, path) : h("code", {}, path), h("small", {}, ` line ${line}`))))) : null,
@@ -23,7 +23,7 @@ function caseAddress(path) {
 function valueTable(row, values) {
   const base = baseline();
   return h("div", { class: "scroll" }, h("table", { class: "values" },
-    h("thead", {}, h("tr", {}, ["", "Kernel", "Value", "What is seen", "Its profile says", "Where"].map((word) => h("th", { scope: "col" }, word)))),
+    h("thead", {}, h("tr", {}, ["", "Kernel", "Value", "Behavior", "Expected by its profile", "Where"].map((word) => h("th", { scope: "col" }, word)))),
     h("tbody", {}, kernels.map((kernel, at) => {
       const cell = row.of.cells[at] || [0, 0, 0, 0, 0];
       const [value, expected] = [texts[cell[0]], texts[cell[1]]];
@@ -32,10 +32,10 @@ function valueTable(row, values) {
         h("td", {}, h("b", {}, value || "-"), " ", mark(row.changes[at], true)), h("td", {}, values[value] || (value ? "" : "no case shows it")),
         h("td", {}, expected ? `${expected}${cell[2] ? "" : " (?)"}` : "nothing", value && expected && value !== expected ? h("b", {}, texts[cell[3]] ? " · known to differ" : " · differs") : null),
         h("td", {}, h("small", {}, texts[cell[4]])));
-    }))), h("p", {}, h("small", {}, "(?) no primary source confirms it, so it fails nothing")));
+    }))), h("p", {}, h("small", {}, "(?) no primary source confirms it, so a difference does not fail the run")));
 }
 
-// Versions and releases in the order of time; where the value changes, the dot is filled.
+// Versions and releases in the order of time; the dot is filled where the value changes.
 function past(decisions) {
   let before = null;
   return h("ol", { class: "past" }, decisions.map((one) => {

@@ -1,4 +1,4 @@
-"""Two runs against each other, as lines and as JSON: traits first, then cases, splats, and what may explain it.
+"""Show a comparison of two runs as lines and as JSON: traits, cases, splats, and possible explanations.
 
 Pure: a comparison and a width in, lines out.
 """
@@ -33,10 +33,12 @@ _WITH_DIFF = {ChangeKind.REGRESSED, ChangeKind.FLAKY, ChangeKind.OTHERWISE, Chan
 def comparison_lines(
     comparison: Comparison, width: int, *, names: tuple[str, str], rates: Mapping[str, str] | None = None
 ) -> list[Line]:
-    """All that is to be said of two runs; what matters most, whether anything regressed, comes last.
+    """Return the lines of a comparison; the regressions come last.
 
-    :param names: what to call the two runs, e.g. their folders.
-    :param rates: by case id, how often a flaky case failed, in words.
+    :param comparison: the comparison.
+    :param width: columns.
+    :param names: the names of the two runs, e.g. their folders.
+    :param rates: by case id, how often a flaky case failed, as a sentence.
     """
     blocks = (
         [
@@ -53,14 +55,14 @@ def comparison_lines(
 
 
 def verdict_lines(comparison: Comparison, width: int) -> list[Line]:
-    """Whether anything regressed, in a line, and what."""
+    """Return the counts of cases by change, and the regressions."""
     counts = Counter(one.change for one in comparison.cases)
-    said = ", ".join(f"{counts[change]} {change}" for change in ChangeKind if counts[change]) or "none"
-    lines = [Line(part) for part in fold(f"{len(comparison.cases)} cases compared: {said}", width)]
+    summary = ", ".join(f"{counts[change]} {change}" for change in ChangeKind if counts[change]) or "none"
+    lines = [Line(part) for part in fold(f"{len(comparison.cases)} cases compared: {summary}", width)]
     if not comparison.regressions:
         text = "nothing regressed"
         if comparison.failures:
-            text += f"; of the cases that only the second run asked, {len(comparison.failures)} failed"
+            text += f"; {len(comparison.failures)} of the cases that ran only in the second run failed"
         return [*lines, Line(text, Tone.WARNING if comparison.failures else Tone.GOOD)]
     named = [one_line(name) for name in comparison.regressions]
     return [*lines, Line(f"REGRESSED: {len(named)}", Tone.BAD), *(Line(f"  {name}", Tone.BAD) for name in named)]
@@ -103,7 +105,7 @@ def _case_lines(cases: Sequence[CaseChange], width: int, rates: Mapping[str, str
         lines.append(Line(f"  {change}: {len(group)}", tone))
         if change is ChangeKind.SAME:
             continue
-        # A list of what is new or gone can be cut; what regressed is named to the last.
+        # A list of new or gone cases may be cut; every regression is listed.
         shown = group if change in _WITH_DIFF else group[:_LISTED]
         for at, one in enumerate(shown):
             lines += _one_case(one, width, rates.get(one.id, ""), with_diff=change in _WITH_DIFF and at < _LISTED)
@@ -131,7 +133,7 @@ def _one_case(one: CaseChange, width: int, rate: str, *, with_diff: bool) -> lis
 
 
 def _reason(one: CaseChange) -> str:
-    """Why the later of the two came out as it did; of one that is as expected in both, what it showed otherwise."""
+    """Return the reason of the later outcome; for a case as expected in both runs, the values that changed."""
     if one.change is ChangeKind.CHANGED and one.before is not None and one.after is not None:
         was = {seen.trait: seen.value for seen in one.before.sightings}
         now = {seen.trait: seen.value for seen in one.after.sightings}
@@ -164,8 +166,8 @@ def _splat_lines(splats: Sequence[SplatChange], width: int) -> list[Line]:
 
 def _difference_lines(comparison: Comparison, width: int) -> list[Line]:
     if not comparison.differences:
-        return [Line("The kernels, their builds and the hosts do not differ.", Tone.FAINT)]
-    lines = [Line("What else differs, and may explain it", Tone.STRONG)]
+        return [Line("No difference between the kernels, their builds and the hosts.", Tone.FAINT)]
+    lines = [Line("Other differences that may explain the changes", Tone.STRONG)]
     for one in comparison.differences[: 2 * _LISTED]:
         name = f"  {one_line(one.fact):<{_FACT_WIDTH - 4}}  "
         was, now = one_line(one.before) or "-", one_line(one.after) or "-"
@@ -181,7 +183,12 @@ def _difference_lines(comparison: Comparison, width: int) -> list[Line]:
 def comparison_json(
     comparison: Comparison, *, names: tuple[str, str], rates: Mapping[str, str] | None = None
 ) -> dict[str, object]:
-    """All of it for a program, ``same`` left to the counts; to be written by :func:`json.dumps`."""
+    """Return the comparison as a JSON table; unchanged traits and cases are only counted.
+
+    :param comparison: the comparison.
+    :param names: the names of the two runs.
+    :param rates: by case id, how often a flaky case failed, as a sentence.
+    """
     rates = rates or {}
     return {
         "format_version": JSON_VERSION,

@@ -1,4 +1,4 @@
-"""What the history says of a case, a trait, a kernel line or of all, as lines. Pure."""
+"""Show the history of a case, a trait, a kernel line or everything as lines. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.report.lines import Line, Tone, fact_lines
 from harness.report.text import elide, fold, one_line
 from harness.results.timeline import Build, BuildState, RunSummary, Timeline, rate_of, spark, value_levels
 
-_LEGEND = "a bar a build: low is good, high is bad, between is a flake, a dot is not asked"
+_LEGEND = "one bar per build: low is good, high is bad, between is flaky, a dot is not run"
 _SHOWN = 60
 _RUNS_SHOWN = 10
 _DAY = 86400.0
@@ -17,7 +17,7 @@ _IMAGE_DIGITS = 12
 
 
 def case_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list[Line]:
-    """How a case went on each kernel line: a bar a build, first bad build, how long, how often, flakes."""
+    """Return the history of a case on each kernel line: builds, first bad build, duration, rate, flakes."""
     shown = [Line(one_line(name), Tone.STRONG)]
     for one in lines:
         shown += [Line(""), *_line_heading(one, spark([rate_of(build) for build in one.builds][-_SHOWN:]))]
@@ -30,7 +30,7 @@ def case_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list
 
 
 def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list[Line]:
-    """How the value of a trait went on each kernel line, and at which build it changed."""
+    """Return the values of a trait on each kernel line, with the builds at which they changed."""
     shown = [Line(one_line(name), Tone.STRONG)]
     for one in lines:
         levels = dict(value_levels(one))
@@ -42,7 +42,7 @@ def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> lis
             tone = Tone.WARNING if before else Tone.PLAIN
             text = f"{before} -> {value}" if before else value
             if len(build.values) > 1:
-                text += " (the same image said both: a flake)"
+                text += " (both on one image: a flake)"
             shown += fact_lines("  since", f"{text}, {_build(build)}", width, tone=tone)
             before = value
         legend = ", ".join(f"{spark([height])} {one_line(value)}" for value, height in levels.items())
@@ -51,19 +51,19 @@ def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> lis
 
 
 def run_history_lines(line: str, runs: Sequence[RunSummary], width: int) -> list[Line]:
-    """The runs of a kernel line: a bar a run, and the newest ones in full."""
+    """Return the runs of a kernel line: a bar for each run, and the newest runs in full."""
     rates = [one.failed / one.asked if one.asked else None for one in runs]
     shown = [Line(one_line(line), Tone.STRONG), Line(f"  {spark(rates[-_SHOWN:])}  {_counted(len(runs), 'run')}")]
     for one in runs[-_RUNS_SHOWN:]:
-        said = f"{one.failed} of {one.asked} failed" if one.asked else "no case was asked"
+        result = f"{one.failed} of {one.asked} failed" if one.asked else "no case was run"
         unfinished = "" if one.is_complete else ", did not finish"
-        text = f"{_day(one.started)}  {one.image[:_IMAGE_DIGITS]}  {said}{unfinished}  {one.folder}"
+        text = f"{_day(one.started)}  {one.image[:_IMAGE_DIGITS]}  {result}{unfinished}  {one.folder}"
         shown.append(Line(f"  {elide(one_line(text), width - 2)}", Tone.BAD if one.failed else Tone.PLAIN))
     return shown
 
 
 def flake_lines(flakes: Sequence[tuple[str, int, int]], width: int) -> list[Line]:
-    """The cases with another outcome on the same image, with their rate; nothing when there are none."""
+    """Return the flaky cases with their failure rates; nothing if there are none."""
     if not flakes:
         return []
     shown = [Line("Flakes: another outcome on the same image", Tone.STRONG)]
@@ -73,7 +73,7 @@ def flake_lines(flakes: Sequence[tuple[str, int, int]], width: int) -> list[Line
 
 
 def failing_lines(failing: Sequence[tuple[str, Timeline]], width: int) -> list[Line]:
-    """The cases that fail now, each with its first bad build; nothing when there are none."""
+    """Return the failing cases, each with its first bad build; nothing if there are none."""
     if not failing:
         return []
     shown = [Line("Failing now", Tone.STRONG)]
@@ -84,8 +84,8 @@ def failing_lines(failing: Sequence[tuple[str, Timeline]], width: int) -> list[L
 
 
 def rate_text(failed: int, asked: int) -> str:
-    """``3 of 10 failed (30%)``."""
-    return f"{failed} of {asked} failed ({100 * failed / asked:.0f}%)" if asked else "not asked"
+    """Return a failure rate, e.g. ``3 of 10 failed (30%)``."""
+    return f"{failed} of {asked} failed ({100 * failed / asked:.0f}%)" if asked else "not run"
 
 
 def _line_heading(one: Timeline, bars: str) -> list[Line]:
@@ -99,7 +99,7 @@ def _line_heading(one: Timeline, bars: str) -> list[Line]:
 def _case_story(one: Timeline, width: int) -> list[Line]:
     stretch = one.stretch
     if not stretch:
-        return [Line("    was never asked", Tone.FAINT)]
+        return [Line("    was never run", Tone.FAINT)]
     lines: list[Line] = []
     asked, failed = sum(build.asked for build in one.builds), sum(build.failed for build in one.builds)
     if (first := one.first_bad) is not None:

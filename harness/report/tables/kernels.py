@@ -1,4 +1,4 @@
-"""Several kernels beside each other: what each came to, and one table of traits, kernels across and traits down.
+"""Show several kernels side by side: the result of each, and a table of traits with a column for each kernel.
 
 Pure: run records and a width in, lines out.
 """
@@ -14,9 +14,9 @@ from harness.report.text import columns, elide, fold, one_line
 from harness.results.kernel_line import kernel_letters
 
 DIFFERS = "!"
-"""Stands in front of a trait of which the kernels do not say the same, and of each value that is not the first's."""
+"""The mark before a trait with different values, and before each value that differs from the first kernel's."""
 DENIED = "*"
-"""Stands behind a value that is not what the kernel's own profile says."""
+"""The mark after a value that differs from the kernel's own profile."""
 _NOT_SEEN = "-"
 _NAME_WIDTH = 32
 _VALUE_WIDTH = 20
@@ -25,9 +25,10 @@ _GAP = 2
 
 
 def kernels_lines(runs: Sequence[RunRecord], width: int) -> list[Line]:
-    """What is to be said of several runs together; nothing of a single one.
+    """Return the lines that compare several runs; nothing for a single run.
 
-    :param width: columns. When not all kernels fit beside each other, the table goes on below.
+    :param runs: the run records.
+    :param width: columns; kernels that do not fit continue in another table below.
     """
     if len(runs) < 2:
         return []
@@ -35,38 +36,38 @@ def kernels_lines(runs: Sequence[RunRecord], width: int) -> list[Line]:
 
 
 def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
-    """A letter for each kernel, and what its run came to."""
+    """Return a letter for each kernel and the result of its run."""
     lines = [Line("Kernels of this run", Tone.STRONG), Line("")]
     for letter, run in zip(kernel_letters(len(runs)), runs, strict=True):
-        said = count_outcomes(run, OUTCOME_WORDS)
+        counts = count_outcomes(run, OUTCOME_WORDS)
         release = f"  {one_line(run.kernel.release)}" if is_known(run.kernel.release) else ""
         text = f"  {letter:<2}  {one_line(run.kernel.spec)}{release}"
         lines += [Line(part) for part in fold(text, width)]
         tone = Tone.PLAIN if is_clean(run) else Tone.BAD
         reason = "" if run.traits or not run.cases else f": {one_line(run.cases[0].reason)}"
-        lines += [Line(f"      {part}", tone) for part in fold((said or "none ran") + reason, max(20, width - 6))]
+        lines += [Line(f"      {part}", tone) for part in fold((counts or "none ran") + reason, max(20, width - 6))]
         if run.nearest:
             lines.append(Line(f"      {elide(f'nearest {one_line(run.nearest[0])}', max(20, width - 6))}"))
     return lines
 
 
 def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
-    """The traits of which there is something to say, a column a kernel; the others are counted."""
+    """Return the traits that differ, with a column for each kernel; the others are only counted."""
     letters = kernel_letters(len(runs))
     seen = [{trait.trait: trait for trait in run.traits if trait.seen} for run in runs]
     names = list(dict.fromkeys(trait.trait for run in runs for trait in run.traits))
     differing = {name for name in names if len({values[name].seen for values in seen if name in values}) > 1}
     denied = {name for name in names if any(_is_denied(values.get(name)) for values in seen)}
     number = len(differing)
-    told = sum(any(name in values for values in seen) for name in names)
-    lines = [Line(f"Traits: {number or 'none'} of {told} seen differ{'s' if number == 1 else ''}", Tone.STRONG)]
+    total = sum(any(name in values for values in seen) for name in names)
+    lines = [Line(f"Traits: {number or 'none'} of {total} seen differ{'s' if number == 1 else ''}", Tone.STRONG)]
     shown = [name for name in names if name in differing | denied]
     if shown:
         lines += _columns(
             shown, differing, [[_cell(values, seen[0], name) for name in shown] for values in seen], width
         )
     if names:
-        lines += [Line(""), *(Line(text, Tone.FAINT) for text in _said(names, shown, seen, letters[0], width))]
+        lines += [Line(""), *(Line(text, Tone.FAINT) for text in _notes(names, shown, seen, letters[0], width))]
     return lines
 
 
@@ -89,23 +90,22 @@ def _columns(names: Sequence[str], differing: set[str], cells: Sequence[Sequence
     return lines
 
 
-def _said(
+def _notes(
     names: Sequence[str], shown: Sequence[str], seen: Sequence[Mapping[str, TraitRecord]], letter: str, width: int
 ) -> list[str]:
-    """What the marks mean, and how many traits the table leaves out."""
+    """Return the meaning of the marks, and the number of traits that the table leaves out."""
     unseen = sum(not any(name in values for values in seen) for name in names)
     alike = len(names) - len(shown) - unseen
-    said = (
-        [f"{DIFFERS} not as {letter}   {DENIED} not as its profile says   {_NOT_SEEN} no case shows it"]
+    notes = (
+        [f"{DIFFERS} differs from {letter}   {DENIED} differs from its profile   {_NOT_SEEN} no case shows it"]
         if shown
         else []
     )
     if alike:
-        them = "it" if alike == 1 else "them"
-        said.append(f"{alike} more: the same on every kernel that shows {them}, and as the profiles say")
+        notes.append(f"{alike} more: same value wherever seen, as the profiles expect")
     if unseen:
-        said.append(f"{unseen} that no case shows on any kernel")
-    return [text for one in said for text in fold(one, width)]
+        notes.append(f"{unseen} not shown by any case on any kernel")
+    return [text for one in notes for text in fold(one, width)]
 
 
 def _is_denied(trait: TraitRecord | None) -> bool:
@@ -113,7 +113,7 @@ def _is_denied(trait: TraitRecord | None) -> bool:
 
 
 def _cell(values: Mapping[str, TraitRecord], reference: Mapping[str, TraitRecord], name: str) -> str:
-    """A value with its marks; one that was not seen differs from nothing."""
+    """Return a value with its marks; an unseen value has no mark."""
     trait, first = values.get(name), reference.get(name)
     if trait is None:
         return f" {_NOT_SEEN}"
@@ -132,7 +132,7 @@ def _fit(text: str, width: int) -> str:
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
-    """Which columns stand beside each other: as many as fit, at least one."""
+    """Return the ranges of columns that are side by side: as many as fit, at least one."""
     blocks, begin, used = [], 0, 0
     for at, width in enumerate(widths):
         needed = width + _GAP - 1

@@ -1,4 +1,4 @@
-"""The matrix of the semantics: traits down, grouped by theme, profiles across, in as many pages as the width asks for.
+"""Show the matrix of the semantics: rows of traits by theme, columns of profiles, in pages that fit the width.
 
 Pure: traits, profiles and a width in, lines out.
 """
@@ -19,18 +19,19 @@ SILENT = "."
 _GAP = 2
 _MARGIN = 2
 _LEAST_NAME = 12
-_LEGEND = f"{SAME} as before it   {UNCONFIRMED} no primary source   {SILENT} cannot show it, or nothing is known"
+_LEGEND = f"{SAME} same as on its left   {UNCONFIRMED} no primary source   {SILENT} cannot show it, or unknown"
 
 
 def matrix_lines(traits: Sequence[Trait], profiles: Sequence[Profile], width: int) -> list[Line]:
-    """Which value each profile has of each trait.
+    """Return the value of each trait in each profile.
 
-    :param profiles: oldest first. Those that do not fit go on a further page, and so do those that are of something
-        else than the one before. At least one is on each page, however narrow it is.
+    The first page has every trait of its profiles. A page that continues another one has the traits that change there.
+    A cell equal to the one on its left is a ditto mark.
+
+    :param traits: the traits, in the order of the file.
+    :param profiles: the profiles, oldest first. A new page starts if a profile does not fit or is of another family
+        than the one before. Each page has at least one profile.
     :param width: columns.
-    :return: on the first page every trait that its profiles speak of; on a page that goes on with the one before,
-        those of which something changes there. A cell that says the same as the one before it on its page is a ditto
-        mark.
     """
     traits = [trait for trait in traits if any(trait.name in one.expectations for one in profiles)]
     if not traits or not profiles:
@@ -46,16 +47,17 @@ def matrix_lines(traits: Sequence[Trait], profiles: Sequence[Profile], width: in
 
 
 def column_name(profile: str) -> str:
-    """What a profile is called above its column: mainline's go by their release."""
+    """Return the name of a profile's column: a mainline profile is named by its release."""
     return profile.removeprefix(f"{MAINLINE}-")
 
 
 class _Page(NamedTuple):
-    """Profiles beside each other.
+    """Profiles that are side by side.
 
+    :param profiles: the columns.
     :param traits: the rows.
-    :param others: how many traits its profiles speak of that are no rows, as nothing changes.
-    :param before: the last profile of the page that this one goes on with; None for the first page of a family.
+    :param others: the number of traits of its profiles that have no row, as they do not change.
+    :param before: the last profile of the page that this one continues; None for the first page of a family.
     """
 
     profiles: Sequence[Profile]
@@ -65,7 +67,7 @@ class _Page(NamedTuple):
 
     @property
     def cells(self) -> list[dict[str, str]]:
-        """For each profile what stands in its column, by trait."""
+        """The cells of each profile's column, by trait."""
         said: dict[str, Expectation] = {}
         columns = []
         for profile in self.profiles:
@@ -94,7 +96,7 @@ def _is_same(one: Expectation | None, other: Expectation) -> bool:
 
 
 def _pages(traits: Sequence[Trait], profiles: Sequence[Profile], room: int) -> Iterator[_Page]:
-    """As many profiles on a page as there is room for."""
+    """Yield pages, each with as many profiles as fit."""
     rest, before = list(profiles), None
     said: dict[str, Expectation] = {}
     while rest:
@@ -113,7 +115,7 @@ def _pages(traits: Sequence[Trait], profiles: Sequence[Profile], room: int) -> I
 
 
 def _is_foreign(one: Profile, other: Profile) -> bool:
-    """Whether two profiles are of different things: of what the one with less to say speaks of, most is not shared."""
+    """Return whether two profiles are of different families: they share less than half of the smaller one's traits."""
     few = min(len(one.expectations), len(other.expectations))
     return 2 * len(one.expectations.keys() & other.expectations.keys()) < few
 
@@ -121,21 +123,21 @@ def _is_foreign(one: Profile, other: Profile) -> bool:
 def _make_page(
     traits: Iterable[Trait], profiles: Sequence[Profile], said: Mapping[str, Expectation], before: Profile | None
 ) -> _Page:
-    """
+    """Make a page.
 
-    :param said: what was last said of each trait before this page.
+    :param said: the last expectation of each trait before this page.
     """
-    spoken = [trait for trait in traits if any(trait.name in one.expectations for one in profiles)]
+    present = [trait for trait in traits if any(trait.name in one.expectations for one in profiles)]
     changing = [
         trait
-        for trait in spoken
+        for trait in present
         if any(
             not _is_same(said.get(trait.name), found)
             for one in profiles
             if (found := one.expectations.get(trait.name)) is not None
         )
     ]
-    return _Page(profiles, changing, len(spoken) - len(changing), before)
+    return _Page(profiles, changing, len(present) - len(changing), before)
 
 
 def _page_lines(page: _Page, first: int, width: int) -> Iterator[Line]:
@@ -160,7 +162,7 @@ def _row(name: str, cells: Iterable[str], widths: Iterable[int], first: int) -> 
 
 
 def matrix_table(traits: Sequence[Trait], profiles: Sequence[Profile]) -> dict[str, object]:
-    """The same as plain values, for JSON: each trait with all that the file says of it."""
+    """Return the matrix as a JSON table: each trait with everything that the file has about it."""
     return {
         "format_version": 1,
         "profiles": [
@@ -171,7 +173,7 @@ def matrix_table(traits: Sequence[Trait], profiles: Sequence[Profile]) -> dict[s
 
 
 def trait_table(trait: Trait, profiles: Iterable[Profile]) -> dict[str, object]:
-    """One trait as plain values, for JSON."""
+    """Return one trait as a JSON table."""
     return {
         "name": trait.name,
         "theme": trait.theme,

@@ -1,4 +1,4 @@
-"""A series as lines of a terminal: patches down, what each changed below it; what it all comes to, last. Pure."""
+"""Show a series as lines: a row for each patch with its changes below, and the result at the end. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LISTED = 8
 
 
 def series_lines(record: SeriesRecord, width: int) -> list[Line]:
-    """All that is to be said of a series.
+    """Return the lines of a series.
 
     :param width: columns.
     """
@@ -49,13 +49,13 @@ def series_lines(record: SeriesRecord, width: int) -> list[Line]:
 
 
 def title_of(record: SeriesRecord) -> str:
-    """The series in one line: title, version, how many patches."""
+    """Return title, version and number of patches in one line."""
     number = f", v{record.version}" if record.version > 1 else ""
     return f"{one_line(record.title)}{number}, {counted(len(record.posted), 'patch')}"
 
 
 def result_of(record: SeriesRecord) -> str:
-    """What it came to, in one line, numbers first."""
+    """Return the result in one line."""
     unexpected = sum(len(patch.unexpected) for patch in record.posted)
     failed = [patch for patch in record.posted if patch.failed and patch.at_fault]
     unknown = sum(patch.state is PatchState.UNKNOWN for patch in record.posted)
@@ -63,8 +63,8 @@ def result_of(record: SeriesRecord) -> str:
     intended = sum(one.standing is Expectedness.INTENDED for patch in record.posted for one in patch.effects)
     parts = [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
     parts += [f"{counted(unexpected, 'unexpected change')}"] if unexpected else []
-    parts += [f"{counted(len(record.missing), 'declared change')} did not come"] if record.missing else []
-    parts += [f"{counted(unknown, 'patch')} not judged"] if unknown else []
+    parts += [f"{counted(len(record.missing), 'declared change')} missing"] if record.missing else []
+    parts += [f"{counted(unknown, 'patch')} not tested"] if unknown else []
     parts += [f"{counted(intended, 'intended change')}"] if intended else []
     if not parts:
         parts = ["nothing changed"]
@@ -72,10 +72,10 @@ def result_of(record: SeriesRecord) -> str:
 
 
 def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
-    """What it all comes to."""
-    said = [f"BROKEN ON THE WAY: {one.render()}" for one in record.broken]
-    said += [f"DID NOT COME: {one.text}" for one in record.missing]
-    lines = [part for text in said for part in fold_line(Line(one_line(text), Tone.BAD), width)]
+    """Return the conclusion: changes that were undone, missing changes, changes of the whole series, the result."""
+    texts = [f"BROKEN IN BETWEEN: {one.render()}" for one in record.broken]
+    texts += [f"MISSING: {one.text}" for one in record.missing]
+    lines = [part for text in texts for part in fold_line(Line(one_line(text), Tone.BAD), width)]
     net = [one for one in record.net if one.standing is not Expectedness.ALLOWED]
     if net and len(record.posted) > 1:
         lines += [Line("From the base to the last patch", Tone.STRONG)]
@@ -92,16 +92,16 @@ def _about(record: SeriesRecord, width: int) -> list[Line]:
         for one in record.declared
     )
     ends = [patch.asked for patch in record.patches if patch.same_as < 0 and not patch.failed]
-    asked = f"{max(ends, default=0)} at the ends" if ends else "none"
+    cases = f"{max(ends, default=0)} at the ends" if ends else "none"
     between = [patch.asked for patch in record.patches[1:-1] if patch.same_as < 0 and not patch.failed]
     if between and not record.is_full:
         least, most = min(between), max(between)
-        asked += f", {most} between" if least == most else f", {least} to {most} between"
+        cases += f", {most} between" if least == most else f", {least} to {most} between"
     facts = (
         ("series", title_of(record)),
         ("base", f"{one_line(record.base)}, commit {record.base_commit[:12]}"),
         ("declared", f"{declared} ({one_line(record.declared[0].source)})" if record.declared else ""),
-        ("cases", asked),
+        ("cases", cases),
     )
     lines = [line for name, fact in facts for line in fact_lines(name, fact, width)]
     return lines + [line for note in record.notes for line in fact_lines("note", one_line(note), width)]
@@ -113,7 +113,7 @@ def _table_head(width: int) -> list[Line]:
 
 
 def _room(width: int) -> int:
-    """Columns for a patch's title."""
+    """Return the number of columns for a patch's title."""
     return max(8, width - _NUMBER_WIDTH - len(_HEAD) - 5)
 
 
@@ -156,20 +156,20 @@ def _failure_lines(patch: PatchRecord, width: int) -> Iterator[Line]:
         for text in bound_lines(plain_text(patch.evidence), _EVIDENCE_LINES).split("\n"):
             yield from fold_line(Line(text, Tone.FAINT), width, indent=_INDENT + 2)
     if patch.log:
-        # Not folded: a path is there to be copied.
-        yield from fold_line(Line(f"the whole log: {one_line(patch.log)}", Tone.FAINT), 0, indent=_INDENT + 2)
+        # Not folded, so that the path can be copied.
+        yield from fold_line(Line(f"log: {one_line(patch.log)}", Tone.FAINT), 0, indent=_INDENT + 2)
 
 
 def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:
     word = one.standing.upper() if one.standing is Expectedness.UNEXPECTED else str(one.standing)
-    since = f" (since {called(one.since)}, where it was last asked)" if one.since >= 0 else ""
+    since = f" (since {called(one.since)}, where it was last run)" if one.since >= 0 else ""
     text = f"{word} {one_line(one.render())}{since}"
     yield from fold_line(Line(text, _STANDING_TONES.get(one.standing, Tone.FAINT)), width, indent=indent)
     if one.standing is Expectedness.UNEXPECTED:
-        told = one_line(one.text) if one.of != "splat" else ""
+        detail = one_line(one.text) if one.of != "splat" else ""
         shown = f"in {one_line(one.cases[0])}" if one.cases and one.of != "case" else ""
         more = f" and {len(one.cases) - 1} more" if shown and len(one.cases) > 1 else ""
-        for line in filter(None, (told, shown + more)):
+        for line in filter(None, (detail, shown + more)):
             yield from fold_line(Line(line, Tone.FAINT), width, indent=indent + 2)
 
 

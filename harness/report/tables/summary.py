@@ -1,7 +1,7 @@
-"""What a run came to, as lines of a given width: each case as it ended, failures, slowest cases, notes, totals.
+"""Show a run as lines of a given width: each case, failures, slowest cases, notes, totals.
 
-Pure: a run record in, lines out; used while a run goes, at its end, and for a record that was loaded. Layout and words
-are made here for both displays, so that a terminal and a log file say the same; a display only adds colour.
+Pure: a run record in, lines out; used during a run, at its end, and for a loaded record. Both displays use these lines,
+so that a terminal and a log file show the same; a display only adds color.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ OUTCOME_TONES = {
 
 
 def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
-    """What is tested and by what, before the cases; facts that are not known yet are left out.
+    """Return the lines before the cases: kernel, tools and settings; unknown facts are left out.
+    :param run: the record before the first case.
+    :param width: columns.
 
     :param total: the number of cases to come.
     """
@@ -64,7 +66,7 @@ def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
 
 
 def _source(build: BuildRecord) -> str:
-    """Which tree was built, and how far its files were from a commit."""
+    """Return the tree that was built, its commit, and the number of uncommitted changes."""
     if not build.commit:
         return ""
     changes = f", with {build.uncommitted} uncommitted change{'' if build.uncommitted == 1 else 's'}"
@@ -72,7 +74,7 @@ def _source(build: BuildRecord) -> str:
 
 
 def _series(build: BuildRecord) -> str:
-    """Which series was applied."""
+    """Return the series that was applied: title, version, number of patches."""
     if not build.series:
         return ""
     version = f" v{build.series_version}" if build.series_version > 1 else ""
@@ -81,14 +83,14 @@ def _series(build: BuildRecord) -> str:
 
 
 KNOWN_WORD = "know"
-"""Of a case that failed and fails nothing: known to fail, or no regression from the baseline."""
+"""The mark of a failed case that does not fail the run: known to fail, or not a regression from the baseline."""
 
 FLAKY_WORD = "FLAK"
-"""Of a case that was asked several times, and failed at some of them."""
+"""The mark of a case that failed in some of several tries."""
 
 
 def case_word(case: CaseRecord) -> tuple[str, Tone]:
-    """What a case came to in four letters, and their tone."""
+    """Return the outcome of a case in at most four letters, and its tone."""
     if case.why_not_failed:
         return KNOWN_WORD, Tone.FAINT
     if case.is_flaky:
@@ -97,19 +99,20 @@ def case_word(case: CaseRecord) -> tuple[str, Tone]:
 
 
 def case_lines(case: CaseRecord, width: int = 0) -> list[Line]:
-    """A case that ended: one line, and below it why it failed.
+    """Return the line of a case that ended, and below it why it failed.
+    :param case: the record of the case.
 
-    :param width: columns; 0 cuts and folds nothing, as in a file.
+    :param width: columns; 0 cuts and folds nothing, for a file.
     """
     word, tone = case_word(case)
-    said = one_line(case.reason if case.outcome is Outcome.SKIPPED else case.why_not_failed or case.title)
-    text = f"{word:<4} {case.seconds:7.2f}s  {one_line(case.id)}{'  ' if said else ''}{said}"
+    detail = one_line(case.reason if case.outcome is Outcome.SKIPPED else case.why_not_failed or case.title)
+    text = f"{word:<4} {case.seconds:7.2f}s  {one_line(case.id)}{'  ' if detail else ''}{detail}"
     lines = [Line(elide(text, width) if width else text, tone, lead=len(word))]
     if case.outcome not in (Outcome.MATCH, Outcome.SKIPPED) and not case.why_not_failed:
         below = _failure_lines(case)
         lines += [part for line in below for part in fold_line(line, width, indent=_INDENT)]
         if case.folder:
-            # Not folded: one wants to copy it.
+            # Not folded, so that the path can be copied.
             lines += [Line(""), Line(f"{'':{_INDENT}}logs: {one_line(case.folder)}/", Tone.FAINT)]
         lines.append(Line(""))
     return lines
@@ -139,11 +142,12 @@ def _file(case: CaseRecord, name: str) -> str:
 
 
 def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> list[Line]:
-    """All that is to be said of a run at its end, with tones; what matters most comes last.
+    """Return the lines at the end of a run; the most important come last.
 
-    :param width: columns. All keeps to it but the id of a case that failed, which one may want to copy: it is not cut.
-    :param is_one_of_several: other kernels are in the same run. Then one table of traits is shown for all, at the end
-        (``report/kernels.py``), and this run's own is left out.
+    :param run: the record of the run.
+    :param width: columns; only the id of a failed case may exceed them, so that it can be copied.
+    :param is_one_of_several: whether the run has other kernels. Then one table shows the traits of all at the end
+        (``kernels.py``), and this run's own table is left out.
     """
     blocks = [
         [] if is_one_of_several else trait_lines(run, width),
@@ -159,7 +163,7 @@ def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> l
 
 
 def nearest_lines(run: RunRecord, width: int) -> list[Line]:
-    """The profiles nearest to what was seen, a line each; cut at the names of traits, which the table marks."""
+    """Return the profiles nearest to the seen values, a line for each, cut at the width; the table marks the traits."""
     room = max(20, width - FACT_WIDTH)
     shown = [elide(one_line(text), room) for text in run.nearest]
     names = ("nearest", *[""] * len(shown))
@@ -167,29 +171,29 @@ def nearest_lines(run: RunRecord, width: int) -> list[Line]:
 
 
 def _problem_lines(text: str, width: int) -> list[Line]:
-    """What is wrong, and below it the evidence and what to do, line by line as they were written."""
+    """Return a problem, and below it the evidence and the hint, line by line."""
     what, *more = bound_lines(plain_text(text).strip(), _PROBLEM_LINES).split("\n")
     lines = fact_lines("PROBLEM", one_line(what), width, tone=Tone.WARNING)
     return lines + [part for line in more for part in fold_line(Line(line), width, indent=FACT_WIDTH)]
 
 
 def results_lines(junit_path: PurePath | None) -> list[Line]:
-    """Where the results are; the path is not cut, as one wants to copy it."""
+    """Return the path of the results; it is not cut, so that it can be copied."""
     return [Line(f"results: {one_line(str(junit_path))}")] if junit_path else []
 
 
 def slowest_lines(run: RunRecord, width: int) -> list[Line]:
-    """The cases that took longest, slowest first; what was skipped took nothing. None where all can be seen at once."""
-    asked = [case for case in run.cases if case.outcome is not Outcome.SKIPPED]
-    if len(asked) <= SLOWEST:
+    """Return the slowest cases that were not skipped; nothing if there are only a few cases."""
+    ran = [case for case in run.cases if case.outcome is not Outcome.SKIPPED]
+    if len(ran) <= SLOWEST:
         return []
-    slowest = sorted(asked, key=lambda case: -case.seconds)[:SLOWEST]
+    slowest = sorted(ran, key=lambda case: -case.seconds)[:SLOWEST]
     lines = [Line(f"{case.seconds:9.2f} s  {elide_start(one_line(case.id), max(8, width - 13))}") for case in slowest]
     return [Line("Slowest cases", Tone.STRONG), Line(""), *lines]
 
 
 def failed_lines(run: RunRecord, width: int) -> list[Line]:
-    """The cases that failed once more, id and reason, as their diffs have scrolled away."""
+    """Return the failed cases again with id and reason, as their diffs have scrolled away."""
     lines = []
     for case in run.cases:
         if case.outcome in (Outcome.MATCH, Outcome.SKIPPED):
@@ -204,26 +208,27 @@ def failed_lines(run: RunRecord, width: int) -> list[Line]:
 
 
 def totals_lines(run: RunRecord, width: int) -> list[Line]:
-    """How many cases came to which outcome, and in what time."""
-    said = count_outcomes(run) or "none ran"
+    """Return the number of cases by outcome, and the duration."""
+    counts = count_outcomes(run) or "none ran"
     number = len(run.cases)
-    text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {said}"
+    text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {counts}"
     lines = [Line(part, Tone.GOOD if is_clean(run) else Tone.BAD) for part in fold(text, width)]
     return lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH", Tone.WARNING)]
 
 
 def count_outcomes(run: RunRecord, words: Mapping[Outcome, str] | None = None) -> str:
-    """How many cases came to which outcome: ``12 match, 1 mismatch, 2 known``; empty when there are none.
+    """Return the number of cases by outcome: ``12 match, 1 mismatch, 2 known``; empty if there are none.
 
-    :param words: what to call the outcomes; their own names when left out.
+    :param run: the record of the run.
+    :param words: names for the outcomes; their values if left out.
     """
     counts = Counter(case.outcome for case in run.cases if not case.why_not_failed)
     known = len(run.cases) - counts.total()
-    said = [f"{counts[one]} {words[one] if words else one}" for one in Outcome if counts[one]]
-    return ", ".join([*said, f"{known} {KNOWN_WORD if words else 'known'}"] if known else said)
+    parts = [f"{counts[one]} {words[one] if words else one}" for one in Outcome if counts[one]]
+    return ", ".join([*parts, f"{known} {KNOWN_WORD if words else 'known'}"] if known else parts)
 
 
 def is_clean(run: RunRecord) -> bool:
-    """Whether nothing has to be done about a run."""
+    """Return whether a run is complete without failures and problems."""
     good = all(case.outcome in (Outcome.MATCH, Outcome.SKIPPED) or case.why_not_failed for case in run.cases)
     return run.complete and not run.problems and good

@@ -1,6 +1,6 @@
-"""The traits that no two kernels have told apart yet: a case that observes one of them was never seen both ways.
+"""Find the traits that have not been observed with two values: no kernel has shown another value yet.
 
-Pure: what was seen in, lines out.
+Pure: sightings in, lines out.
 """
 
 from __future__ import annotations
@@ -19,64 +19,70 @@ _INDENT = 4
 
 @dataclass(frozen=True, slots=True)
 class UncoveredTrait:
-    """A trait that was not seen with two values.
+    """A trait that has not been observed with two values.
 
-    :param seen: the values seen.
-    :param lacking: the others, each with the profiles and shipped series that hold it.
+    :param trait: its name.
+    :param seen: the values that were observed.
+    :param unseen: the other values, each with the profiles and shipped series that expect it.
     """
 
     trait: str
     seen: tuple[str, ...]
-    lacking: tuple[tuple[str, tuple[str, ...]], ...]
+    unseen: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 Claims = Mapping[str, tuple[str, Mapping[str, str]]]
-"""For each shipped series the profile of its base, and what it declares to be otherwise."""
+"""For each shipped series the profile of its base and the changes that it declares."""
 NO_CLAIMS: Claims = {}
 
 
-def find_lacks(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> tuple[UncoveredTrait, ...]:
-    """Every trait that was not seen with two values on kernels that were booted, in the order of the file."""
+def find_uncovered(semantics: Semantics, seen: Seen, claims: Claims = NO_CLAIMS) -> tuple[UncoveredTrait, ...]:
+    """Return the traits that no booted kernels showed with two values, in the order of the file.
+
+    :param semantics: the traits and profiles of the suite.
+    :param seen: the sightings.
+    :param claims: the declarations of the shipped series.
+    """
     profiles = [(one.name, one.values) for one in semantics.shown()]
-    profiles += [(f"series:{name}", _said(semantics, *claim)) for name, claim in claims.items()]
-    lacks = []
+    profiles += [(f"series:{name}", _claimed(semantics, *claim)) for name, claim in claims.items()]
+    found = []
     for name, trait in semantics.traits.items():
         values = tuple(value for value in trait.values if seen.of(name).get(value))
         if len(values) < 2:
-            lacking = (
+            unseen = (
                 (value, tuple(holder for holder, values in profiles if values.get(name) == value))
                 for value in trait.values
                 if value not in values
             )
-            lacks.append(UncoveredTrait(name, values, tuple(lacking)))
-    return tuple(lacks)
+            found.append(UncoveredTrait(name, values, tuple(unseen)))
+    return tuple(found)
 
 
-def _said(semantics: Semantics, profile: str, declared: Mapping[str, str]) -> Mapping[str, str]:
-    """What a shipped series claims: what it declares, and all of a posted version; of mainline nothing is new."""
+def _claimed(semantics: Semantics, profile: str, declared: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the values that a shipped series claims: those it declares, and all of a posted version."""
     posting = semantics.postings.get(profile)
     return {**(posting.values if posting else {}), **declared}
 
 
 def coverage_lines(semantics: Semantics, seen: Seen, width: int, *, claims: Claims = NO_CLAIMS) -> list[Line]:
-    """What :func:`find_lacks` found, for a person; says so when it is nothing."""
-    lacks = find_lacks(semantics, seen, claims)
+    """Return the lines of :func:`find_uncovered`."""
+    found = find_uncovered(semantics, seen, claims)
     traits, kernels = len(semantics.traits), len(seen.kernels)
-    if not lacks:
-        text = f"Each of the {traits} traits was seen with two values or more, on {_number(kernels, 'kernel')}"
+    if not found:
+        text = f"Each of the {traits} traits was observed with two values or more, on {_number(kernels, 'kernel')}"
         return [Line(part, Tone.GOOD) for part in fold(text, width)]
-    text = f"{len(lacks)} of {traits} traits were not seen with two values, on {_number(kernels, 'kernel')}"
+    text = f"{len(found)} of {traits} traits were not observed with two values, on {_number(kernels, 'kernel')}"
     lines = [Line(part, Tone.STRONG) for part in fold(text, width)]
-    for lack in lacks:
-        lines += [Line(""), Line(lack.trait)]
-        lines += _below("seen", lack.seen or ("nothing",), width)
-        lines += _below("lacking", [f"{value} ({_holders(names)})" for value, names in lack.lacking], width)
+    for one in found:
+        lines += [Line(""), Line(one.trait)]
+        lines += _below("seen", one.seen or ("nothing",), width)
+        lines += _below("unseen", [f"{value} ({_holders(names)})" for value, names in one.unseen], width)
     return lines
 
 
 def coverage_table(semantics: Semantics, seen: Seen, *, claims: Claims = NO_CLAIMS) -> dict[str, object]:
-    """The same as plain values, for JSON."""
-    lacks = find_lacks(semantics, seen, claims)
+    """Return the result of :func:`find_uncovered` as a JSON table."""
+    found = find_uncovered(semantics, seen, claims)
     return {
         "format_version": 1,
         "traits": len(semantics.traits),
@@ -85,15 +91,15 @@ def coverage_table(semantics: Semantics, seen: Seen, *, claims: Claims = NO_CLAI
             {
                 "trait": one.trait,
                 "seen": list(one.seen),
-                "lacking": {value: list(names) for value, names in one.lacking},
+                "lacking": {value: list(names) for value, names in one.unseen},
             }
-            for one in lacks
+            for one in found
         ],
     }
 
 
 def _holders(names: Sequence[str]) -> str:
-    """Which profiles hold a value, mainline by its first release."""
+    """Return the profiles that expect a value; of mainline only the first release."""
     posted = [name for name in names if column_name(name) == name]
     merged = [column_name(name) for name in names if column_name(name) != name]
     return ", ".join([*posted, *(f"mainline from {first}" for first in merged[:1])]) or "no profile"

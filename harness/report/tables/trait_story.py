@@ -1,6 +1,6 @@
-"""The story of one trait: what it means, who decided what, when and why, who observes it, and where it was seen.
+"""Show the story of one trait: meaning, decisions with sources, cases that observe it, and kernels that showed it.
 
-Pure: what is known of the trait and a width in, lines out.
+Pure: facts about the trait and a width in, lines out.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _INDENT = 2
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one version does.
+    """The behavior of one version.
 
-    :param date: as ``2014-07-17``; empty where it is not known.
-    :param version: a posted version, or a release.
-    :param also: the first releases of stable series that have it, too.
+    :param date: the date as ``2014-07-17``; empty if unknown.
+    :param version: a posted version or a release.
+    :param expectation: the value of the trait, with its source.
+    :param also: the first releases of stable series that have it as well.
     """
 
     date: str
@@ -36,9 +37,9 @@ class Decision:
 
 
 def decisions(semantics: Semantics, trait: str) -> tuple[Decision, ...]:
-    """What each version says of a trait, in order of time; of mainline the releases in which it changed.
+    """Return the behavior of each version, in the order of time; of mainline the releases in which it changed.
 
-    A release whose date is not known stands after the one before it.
+    A release without a known date follows the one before it.
     """
     posted = [
         Decision(one.date, name, one.expectations[trait])
@@ -62,7 +63,14 @@ def _merged(semantics: Semantics, change: ReleaseChange) -> Decision:
 def story_lines(
     semantics: Semantics, trait: Trait, *, observers: Sequence[Observer], seen: Seen, width: int
 ) -> list[Line]:
-    """All that is to be said of a trait, no line wider than ``width`` columns but for paths, which are not cut."""
+    """Return the story of a trait, folded to ``width`` columns except for paths, which are not cut.
+
+    :param semantics: the traits and profiles of the suite.
+    :param trait: the trait.
+    :param observers: the cases that observe it.
+    :param seen: the sightings.
+    :param width: columns.
+    """
     lines = [Line(trait.name, Tone.STRONG), *_prose(f"{trait.meaning[:1].upper()}{trait.meaning[1:]}.", width)]
     facts = f"Theme {trait.theme}; scenarios {', '.join(trait.scenarios) or 'none'}"
     lines += [Line(part, Tone.FAINT) for part in fold(facts, width)]
@@ -74,11 +82,11 @@ def story_lines(
         lines += _heading("Story")
         for number, paragraph in enumerate(trait.story.split("\n\n")):
             lines += [*([Line("")] if number else []), *_prose(" ".join(paragraph.split()), width, indent=_INDENT)]
-    lines += _heading("What each version does, and who says so")
+    lines += _heading("Behavior of each version, with its source")
     lines += _decision_lines(semantics, trait, width)
     lines += _heading("Cases that observe it")
     lines += [Line(f"  {one.path}:{one.line}") for one in observers] or [Line("  none", Tone.WARNING)]
-    lines += _heading("Kernels on which it was seen")
+    lines += _heading("Kernels that showed each value")
     for value in trait.values:
         where = [f"{one.kernel} ({one.image}, {one.date})" for one in seen.of(trait.name).get(value, ())]
         lines += _hanging(f"{value:<{longest}}", "; ".join(where) or "none yet", width)
@@ -86,7 +94,13 @@ def story_lines(
 
 
 def story_table(semantics: Semantics, trait: Trait, *, observers: Sequence[Observer], seen: Seen) -> dict[str, object]:
-    """The same as plain values, for JSON."""
+    """Return the story of a trait as a JSON table.
+
+    :param semantics: the traits and profiles of the suite.
+    :param trait: the trait.
+    :param observers: the cases that observe it.
+    :param seen: the sightings.
+    """
     return {
         "format_version": 1,
         **trait_table(trait, semantics.shown()),
@@ -126,7 +140,7 @@ def _decision_lines(semantics: Semantics, trait: Trait, width: int) -> list[Line
     if not semantics.changes.get(trait.name):
         silent.append(MAINLINE)
     if silent:
-        lines += _prose(f"Cannot show it, or nothing is known: {', '.join(silent)}", width, indent=_INDENT)
+        lines += _prose(f"Cannot show it, or unknown: {', '.join(silent)}", width, indent=_INDENT)
     if any(not one.expectation.confirmed for one in found):
         lines += _prose(f"{UNCONFIRMED} no primary source", width, indent=_INDENT, tone=Tone.FAINT)
     return lines
@@ -141,7 +155,7 @@ def _prose(text: str, width: int, *, indent: int = 0, tone: Tone = Tone.PLAIN) -
 
 
 def _hanging(name: str, text: str, width: int) -> list[Line]:
-    """A name, and beside it what is to be said of it."""
+    """Return a name with a text beside it, folded."""
     indent = _INDENT + len(name) + 2
     first, *rest = fold(text, max(20, width - indent))
     return [Line(f"{' ' * _INDENT}{name}  {first}"), *(Line(" " * indent + part) for part in rest)]

@@ -1,4 +1,4 @@
-"""The table of traits: what this kernel does, beside what its profile says.
+"""Show the table of traits: the behavior of a kernel next to its profile.
 
 Pure: a run record and a width in, lines out.
 """
@@ -15,14 +15,14 @@ from harness.report.text import columns, fold, one_line
 
 UNCONFIRMED = "(?)"
 
-_MEANING_WIDTH = 60  # a narrower column of meanings makes three lines of each row; `traits.json` has them all
+_MEANING_WIDTH = 60  # a narrower column of meanings would make three lines of each row
 _NAME_WIDTH = 32
 _VALUE_WIDTH = 20
 _LEAST_WIDTH = 6
 
 
 class TraitMark(Enum):
-    """How a trait stands to the profile, as the mark in front of its row."""
+    """The mark before the row of a trait: how it compares with the profile."""
 
     AS_EXPECTED = " "
     DIFFERS = "!"
@@ -43,10 +43,15 @@ _TONES = {TraitMark.DIFFERS: Tone.BAD, TraitMark.DOUBTFUL: Tone.WARNING, TraitMa
 
 
 class TraitRow(NamedTuple):
-    """One trait as it is shown; all texts are plain lines.
+    """The row of one trait; all texts are plain lines.
 
-    :param where: the first place that showed the value, and how many more there are.
-    :param is_doubtful: whether the profile expects a value that no primary source confirms.
+    :param mark: how it compares with the profile.
+    :param trait: its name.
+    :param seen: the value that was seen, or ``-``.
+    :param expected: the value that the profile expects, or ``-``.
+    :param meaning: its meaning.
+    :param where: the first step that showed the value, and the number of others.
+    :param is_doubtful: whether no primary source confirms the expected value.
     """
 
     mark: TraitMark
@@ -59,12 +64,12 @@ class TraitRow(NamedTuple):
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """The columns that are always there."""
+        """The columns that are always shown."""
         return self.trait, self.seen, self.expected
 
 
 def trait_row(trait: TraitRecord) -> TraitRow:
-    """The row of one trait."""
+    """Return the row of one trait."""
     if not trait.seen:
         mark = TraitMark.UNSEEN
     elif not trait.expected:
@@ -89,31 +94,30 @@ def trait_row(trait: TraitRecord) -> TraitRow:
 
 
 def trait_lines(run: RunRecord, width: int) -> list[Line]:
-    """The table of traits, no line wider than ``width`` columns; nothing when the run has no traits.
+    """Return the table of traits, folded to ``width`` columns; nothing if the run has no traits.
 
-    Those that were neither seen nor expected are only counted, as are those that were not seen when they are the most:
-    then a few cases were asked, and a table of all that they do not speak of would hide what they say. Cases that show
-    none leave the counts alone.
+    Traits that were neither seen nor expected are only counted. Unseen traits are only counted as well if most traits
+    are unseen: a few cases ran, and rows for all other traits would hide theirs. If the cases show no trait, only the
+    counts are left.
 
-    The meaning has a column of its own where there is room (from about 100 columns on). Where there is none, it stands
-    below the traits that differ, and is left out for the others. A name or value too long for its column goes on in the
-    next line.
+    The meaning is a column if there is room (from about 100 columns on), else a line below the traits that differ. A
+    name or value that is too long for its column continues in the next line.
     """
-    spoken_of = [trait for trait in run.traits if trait.seen or trait.expected]
-    if not spoken_of:
+    present = [trait for trait in run.traits if trait.seen or trait.expected]
+    if not present:
         return []
-    seen = [trait for trait in spoken_of if trait.seen]
-    is_narrow = len(seen) < len(spoken_of) / 2
-    rows = [trait_row(trait) for trait in (seen if is_narrow else spoken_of)]
+    seen = [trait for trait in present if trait.seen]
+    is_narrow = len(seen) < len(present) / 2
+    rows = [trait_row(trait) for trait in (seen if is_narrow else present)]
     lines = [Line(text, Tone.STRONG) for text in fold(_headline(run, rows), width)]
     if rows:
         lines += _table(rows, width)
     counts = {
-        "expected, and these cases show nothing of it": len(spoken_of) - len(rows),
-        "not seen, and nothing is expected": len(run.traits) - len(spoken_of),
+        "expected but not shown by these cases": len(present) - len(rows),
+        "neither seen nor expected": len(run.traits) - len(present),
     }
-    said = [f"  {number}{' more' if rows else ''}: {words}" for words, number in counts.items() if number]
-    lines += [Line(text, Tone.FAINT) for one in said for text in fold(one, width)]
+    notes = [f"  {number}{' more' if rows else ''}: {words}" for words, number in counts.items() if number]
+    lines += [Line(text, Tone.FAINT) for one in notes for text in fold(one, width)]
     return lines + _legend(rows, width)
 
 
@@ -142,29 +146,30 @@ def _headline(run: RunRecord, rows: Sequence[TraitRow]) -> str:
     differ = sum(row.mark is TraitMark.DIFFERS for row in rows)
     doubtful = sum(row.mark is TraitMark.DOUBTFUL for row in rows)
     if not rows:
-        return f"{kernel}, against profile {one_line(run.profile)}: these cases show none"
-    text = f"{kernel}, against profile {one_line(run.profile)}: {differ or 'none'} differ{'s' if differ == 1 else ''}"
+        return f"{kernel}, compared with profile {one_line(run.profile)}: these cases show none"
+    counted = f"{differ or 'none'} differ{'s' if differ == 1 else ''}"
+    text = f"{kernel}, compared with profile {one_line(run.profile)}: {counted}"
     return f"{text}, {doubtful} unconfirmed" if doubtful else text
 
 
 def _legend(rows: Iterable[TraitRow], width: int) -> list[Line]:
-    """What the marks that were used mean, on one line or on one each."""
+    """Return the meaning of the marks in use, on one line or two."""
     rows = list(rows)
     used = {row.mark for row in rows}
-    said = [f"{mark.value} {meaning}" for mark, meaning in _LEGEND.items() if mark in used]
+    texts = [f"{mark.value} {meaning}" for mark, meaning in _LEGEND.items() if mark in used]
     if any(row.is_doubtful for row in rows):
-        said.append(f"{UNCONFIRMED} no primary source")
-    if not said:
+        texts.append(f"{UNCONFIRMED} no primary source")
+    if not texts:
         return []
-    together = "   ".join(said)
-    half = len(said) // 2
-    halves = ["   ".join(said[:half]), "   ".join(said[half:])]
-    texts = [together] if columns(together) <= width else [text for one in halves if one for text in fold(one, width)]
-    return [Line(""), *(Line(text, Tone.FAINT) for text in texts)]
+    together = "   ".join(texts)
+    half = len(texts) // 2
+    halves = ["   ".join(texts[:half]), "   ".join(texts[half:])]
+    shown = [together] if columns(together) <= width else [text for one in halves if one for text in fold(one, width)]
+    return [Line(""), *(Line(text, Tone.FAINT) for text in shown)]
 
 
 def _widths(cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Widths of the columns trait, seen, expected: what they need, less when the table would not fit ``width``."""
+    """Return the widths of the columns trait, seen and expected: as needed, less if the table would not fit."""
     limits = (_NAME_WIDTH, _VALUE_WIDTH, _VALUE_WIDTH + len(UNCONFIRMED) + 1)
     needs = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     widths = [min(limit, need) for limit, need in zip(limits, needs, strict=True)]
@@ -174,7 +179,7 @@ def _widths(cells: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _row(mark: str, cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """One row of the table, as many lines as its longest cell needs; cells without a width are left out."""
+    """Return the lines of one row; cells without a width are left out."""
     folded = [fold(cell, width) for cell, width in zip(cells, widths, strict=False)]
     lines = []
     for at in range(max(map(len, folded))):

@@ -171,7 +171,7 @@ def test_equally_flaky_target_is_not_traced(desk: Desk) -> None:
     answer = desk.bisect("flaky", wanted=TraceSelection(traits=("outside_view", "mountinfo_root")))
 
     assert [target for target, _ in answer.left] == ["trait outside_view"]
-    assert "flaky at both ends alike" in text(answer)
+    assert "equally flaky at both ends" in text(answer)
     assert not answer.is_whole
     assert {change.target for one in answer.culprits for change in one.changes} == {"trait mountinfo_root"}
 

@@ -68,7 +68,7 @@ def test_a_long_text_keeps_head_and_tail() -> None:
     assert text.startswith(head)
     assert head.endswith("\n")
     count, _, rest = tail.partition(" ")
-    assert rest.startswith("characters cut here; the whole is in cases/a/actual.session ...]\nline ")
+    assert rest.startswith("characters cut here; see cases/a/actual.session ...]\nline ")
     assert text.endswith(rest.partition("\n")[2])
     assert len(head) + int(count) + len(rest.partition("\n")[2]) == len(text)
     assert notice
@@ -85,9 +85,7 @@ def test_bounding_is_bounded(text: str, limit: int) -> None:
 
 def test_lines_are_bounded_with_a_count() -> None:
     """Of too many lines the first are kept, and the rest is counted."""
-    assert (
-        bound_lines("1\n2\n3\n4\n", 2, whole="x/diff") == "1\n2\n[... 2 lines cut here; all of them are in x/diff ...]"
-    )
+    assert bound_lines("1\n2\n3\n4\n", 2, whole="x/diff") == "1\n2\n[... 2 lines cut here; see x/diff ...]"
     assert bound_lines("1\n2\n", 2) == "1\n2"
 
 

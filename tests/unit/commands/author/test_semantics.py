@@ -137,7 +137,7 @@ def test_coverage_says_with_its_status_whether_anything_lacks(seen: Path) -> Non
     told = call("semantics", "--unobserved")
 
     assert told.status is ExitStatus.DIFFERS
-    assert "traits were not seen with two values, on 0 kernels" in told.text
+    assert "traits were not observed with two values, on 0 kernels" in told.text
 
 
 def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:

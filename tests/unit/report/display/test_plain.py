@@ -83,7 +83,8 @@ def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
     assert "Traits of" not in told
     assert "nearest       mainline-6.1: 2 of 4 traits differ" in told
     assert (
-        "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: 1 differs, 1\nunconfirmed" in stream.getvalue()
+        "Traits of 6.1.0-56-cloud-amd64, compared with profile mainline-6.1: 1 differs, 1\nunconfirmed"
+        in stream.getvalue()
     )
 
 

@@ -159,9 +159,9 @@ def test_how_often_it_was_asked_is_kept() -> None:
 
 def test_wrong_words_are_told() -> None:
     """An origin that KCIDB cannot take, and an address that is none."""
-    with pytest.raises(UsageError, match="cannot be the name of a CI system"):
+    with pytest.raises(UsageError, match="is not a valid name of a CI system"):
         tables("tests", RUN, sender=Sender("My CI"))
-    with pytest.raises(UsageError, match="refuses these runs"):
+    with pytest.raises(UsageError, match="rejects these runs"):
         tables("tests", RUN, sender=Sender(url="ci results"))
 
 

@@ -60,11 +60,11 @@ def test_what_is_alike_everywhere_is_counted() -> None:
     alone = kernels_lines([run("a"), run("b")], 80)
 
     assert not any("outside_view" in text for text in texts)
-    assert "2 more: the same on every kernel that shows them, and as the profiles say" in texts
+    assert "2 more: same value wherever seen, as the profiles expect" in texts
     assert [line.text for line in alone][-3:] == [
         "Traits: none of 4 seen differ",
         "",
-        "4 more: the same on every kernel that shows them, and as the profiles say",
+        "4 more: same value wherever seen, as the profiles expect",
     ]
 
 
@@ -81,8 +81,8 @@ def test_a_trait_that_no_kernel_shows_is_counted_apart() -> None:
     silent = run("a", outside_view="")
 
     assert [line.text for line in kernels_lines([silent, silent], 80)][-2:] == [
-        "3 more: the same on every kernel that shows them, and as the profiles say",
-        "1 that no case shows on any kernel",
+        "3 more: same value wherever seen, as the profiles expect",
+        "1 not shown by any case on any kernel",
     ]
 
 

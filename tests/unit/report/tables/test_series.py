@@ -51,7 +51,7 @@ def test_the_terminal_shows_patches_down() -> None:
     assert re.search(r"^3/4 .* no build +- +FAIL$", text, re.MULTILINE)
     assert "UNEXPECTED trait outside_view: relative -> absolute" in text
     assert "patch 2 breaks trait outside_view, patch 4 fixes it" in text
-    assert "DID NOT COME: outside_view = hidden" in text
+    assert "MISSING: outside_view = hidden" in text
     assert text.splitlines()[-2].startswith("FAIL: patch 3 does not build; 1 unexpected change")
 
 
@@ -102,7 +102,7 @@ def test_the_mail_says_what_was_declared() -> None:
     """Who reproduces it gets the same answer."""
     lines = render_mail(RECORD).splitlines()
 
-    assert lines[0] == "Patch 3 does not build; 1 unexpected change; 1 declared change did not"
+    assert lines[0] == "Patch 3 does not build; 1 unexpected change; 1 declared change missing;"
     assert lines[-1].endswith("--expect outside_view=hidden")
 
 
@@ -128,11 +128,11 @@ def test_junit_has_a_suite_a_patch() -> None:
     assert [name.split()[0] for name in suites] == ["base", "1/4", "2/4", "3/4", "4/4", "the"]
     assert failed == {
         ("2/4", "cases/views/a.session"),
-        ("2/4", "series/changes nothing undeclared"),
+        ("2/4", "series/no undeclared change"),
         ("3/4", "series/builds"),
-        ("the", "series/every patch works by itself: trait outside_view"),
-        ("the", "series/every patch works by itself: the build"),
-        ("the", "series/comes as declared: outside_view"),
+        ("the", "series/every patch works alone: trait outside_view"),
+        ("the", "series/every patch works alone: the build"),
+        ("the", "series/declared change is there: outside_view"),
     }
 
 
@@ -225,5 +225,5 @@ def test_lines_for_b4_prep() -> None:
     """Nothing when all is well; ERROR: where something fails, as b4 tells a failure by it."""
     assert render_lines(list(patch_findings(FINE))) == ""
     assert render_lines(list(patch_findings(STOPS))).startswith("ERROR: harness/kernel: does not build\n")
-    assert "WARNING: harness: not judged: no disk" in render_lines([error_finding("no disk", "df")])
+    assert "WARNING: harness: not tested: no disk" in render_lines([error_finding("no disk", "df")])
     assert "ERROR" not in render_lines(list(patch_findings(replace(MENDS, style=BREAKS.style))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_lacks
+from harness.report.tables.trait_coverage import coverage_lines, coverage_table, find_uncovered
 from harness.report.text import columns
 from harness.results.sightings import Seen, Sighting
 from tests.unit.report.golden import assert_golden
@@ -28,13 +28,13 @@ def test_shipped_series_are_named_that_show_it() -> None:
     }
     texts = [line.text for line in coverage_lines(SEMANTICS, SEEN, 80, claims=claims)]
 
-    assert "    lacking root (v0, v1, series:keeps-root, series:posting), kept (mainline" in texts
-    assert "    lacking filesystem (v0, series:posting, mainline from 4.6)" in texts
+    assert "    unseen  root (v0, v1, series:keeps-root, series:posting), kept (mainline" in texts
+    assert "    unseen  filesystem (v0, series:posting, mainline from 4.6)" in texts
 
 
 def test_two_values_are_enough() -> None:
     """Not every value need be seen; one is too few, and none, too."""
-    assert [one.trait for one in find_lacks(SEMANTICS, SEEN)] == [
+    assert [one.trait for one in find_uncovered(SEMANTICS, SEEN)] == [
         "zombie_view",
         "mountinfo_root",
         "release_agent_from_userns",
@@ -45,7 +45,7 @@ def test_two_values_are_enough() -> None:
 def test_nothing_lacking_says_so() -> None:
     """One line, with how much was looked at."""
     assert [line.text for line in coverage_lines(SEMANTICS, ALL, 80)] == [
-        "Each of the 5 traits was seen with two values or more, on 1 kernel"
+        "Each of the 5 traits was observed with two values or more, on 1 kernel"
     ]
     assert coverage_table(SEMANTICS, ALL)["not_seen_with_two_values"] == []
 
@@ -54,4 +54,4 @@ def test_a_value_without_a_kernel_was_not_seen() -> None:
     """An empty list in the file is no sighting."""
     empty = Seen({**ALL.values, "zombie_view": {"root": SOMEWHERE, "kept": ()}})
 
-    assert [(one.trait, one.seen) for one in find_lacks(SEMANTICS, empty)] == [("zombie_view", ("root",))]
+    assert [(one.trait, one.seen) for one in find_uncovered(SEMANTICS, empty)] == [("zombie_view", ("root",))]

@@ -72,9 +72,9 @@ def test_differences_are_red_and_marked() -> None:
 @pytest.mark.parametrize(
     ("traits", "headline"),
     [
-        (TRAITS, "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: 1 differs, 1 unconfirmed"),
-        (TRAITS[:1], "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: 1 differs"),
-        (TRAITS[1:2], "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: none differ"),
+        (TRAITS, "Traits of 6.1.0-56-cloud-amd64, compared with profile mainline-6.1: 1 differs, 1 unconfirmed"),
+        (TRAITS[:1], "Traits of 6.1.0-56-cloud-amd64, compared with profile mainline-6.1: 1 differs"),
+        (TRAITS[1:2], "Traits of 6.1.0-56-cloud-amd64, compared with profile mainline-6.1: none differ"),
         (TRAITS[5:], "Traits of 6.1.0-56-cloud-amd64"),
     ],
 )
@@ -89,7 +89,7 @@ def test_what_nobody_speaks_of_is_counted() -> None:
     texts = [line.text for line in trait_lines(replace(RUN, traits=(*TRAITS, *silent)), 80)]
 
     assert not any("nobodys_" in text for text in texts)
-    assert "  3 more: not seen, and nothing is expected" in texts
+    assert "  3 more: neither seen nor expected" in texts
 
 
 def test_a_few_cases_are_told_by_what_they_show() -> None:
@@ -100,7 +100,7 @@ def test_a_few_cases_are_told_by_what_they_show() -> None:
     )
 
     assert not any("unseen_" in text for text in few)
-    assert "  2 more: expected, and these cases show nothing of it" in few
+    assert "  2 more: expected but not shown by these cases" in few
     assert sum("unseen_" in text for text in many) == 2
 
 
@@ -110,9 +110,9 @@ def test_cases_that_show_no_trait_have_no_table() -> None:
     texts = [line.text for line in trait_lines(replace(RUN, traits=unseen), 80)]
 
     assert texts == [
-        "Traits of 6.1.0-56-cloud-amd64, against profile mainline-6.1: these cases show",
-        "none",
-        "  90: expected, and these cases show nothing of it",
+        "Traits of 6.1.0-56-cloud-amd64, compared with profile mainline-6.1: these cases",
+        "show none",
+        "  90: expected but not shown by these cases",
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_failure_starts_with_the_line_that_matters() -> None:
     lines = failure.text.splitlines()
     assert lines[0] == failure.message
     assert lines[2:4] == ["--- expected", "+++ seen"]
-    assert lines[-1] == "logs: cases/cases/views/from_outside.session/ in the run folder"
+    assert lines[-1] == "logs: cases/views/from_outside.session/ in the run folder"
 
 
 def test_splats_are_in_the_failure_text() -> None:
@@ -101,7 +101,7 @@ def test_splats_are_in_the_failure_text() -> None:
 
     assert f"{SPLAT.title} [warning, fingerprint 4be0f7a1]\n------------[ cut here ]" in one.text
     assert ten.text.count("[warning, fingerprint 4be0f7a1]") == 10
-    assert "[... 2 more splats in cases/cases/a.session/kernel.log ...]" in ten.text
+    assert "[... 2 more splats in cases/a.session/kernel.log ...]" in ten.text
 
 
 @pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.MATCH])
@@ -170,9 +170,9 @@ def test_long_texts_are_cut_and_linked() -> None:
     assert isinstance(first, TestCase)
 
     assert len(text) < 12_000
-    assert "characters cut here; see cases/cases/views/from_outside.session/actual.session ...]" in first.system_out
+    assert "characters cut here; see cases/views/from_outside.session/actual.session ...]" in first.system_out
     assert first.system_out.endswith("line 19999")
-    assert "see cases/cases/views/from_outside.session/diff ...]" in first.result[0].text
+    assert "see cases/views/from_outside.session/diff ...]" in first.result[0].text
 
 
 def test_a_whole_suite_of_long_failures_stays_below_the_limit() -> None:

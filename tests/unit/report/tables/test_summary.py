@@ -82,8 +82,8 @@ def test_long_failures_are_bounded() -> None:
     texts = [line.text.strip() for line in case_lines(failed, 200)]
 
     assert len(texts) < 160
-    assert "[... 940 lines cut here; see cases/cases/a/b.session/diff ...]" in texts
-    assert "[... 975 lines cut here; see cases/cases/a/b.session/kernel.log ...]" in texts
+    assert "[... 940 lines cut here; see cases/a/b.session/diff ...]" in texts
+    assert "[... 975 lines cut here; see cases/a/b.session/kernel.log ...]" in texts
     assert "[... 9 more splats ...]" in texts
 
 

@@ -25,7 +25,7 @@ def signals_by_default() -> Iterator[None]:
     """Start programs in the block with default handlers for signals, however the tests themselves were started.
 
     A background job of a shell without job control ignores SIGINT (POSIX, 2.11), a program started by nohup(1) ignores
-    SIGHUP, and their children inherit that. The tests ignore them again after the block: only the start has to be in it.
+    SIGHUP, and their children inherit that. The tests ignore them again after the block: only the start is inside.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]

@@ -134,7 +134,7 @@ def test_a_config_without_the_options_of_the_guest_is_refused_before_the_boot(
         ("gem:linux", ["'gem:' is not a valid prefix of KERNEL", "deb:PACKAGE"]),
         ("deb:UPPER", ["'UPPER' is not a valid package name"]),
         ("", ["the KERNEL argument is empty"]),
-        (".", ["no kernel tree"]),
+        (".", ["not a kernel tree"]),
         ("/dev/null", ["/dev/null is not a kernel image: it is not a regular file"]),
     ],
 )

@@ -1,8 +1,8 @@
-"""A mutant: a small patch with one plausible mistake, and what was measured of it. Pure but for reading the folder.
+"""Mutants, small patches with one plausible mistake each, and their measurements. Pure but for reading the folder.
 
 A mutant is *killed* when a case that passes on the kernel without the patch fails on the kernel with it. It *survived*
-when none did: a case is missing. One that does not apply, build without a warning, or boot, or that panics, is
-*broken*: it says nothing of the cases, and is to be mended.
+when no case failed, so a case is missing. A mutant that does not apply, build without a warning or boot, or that
+panics, is *broken*: it says nothing about the cases and has to be fixed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from harness.semantics.profile import Profile
 MUTANTS = paths.ROOT / "bench" / "data" / "mutants"
 """A folder for each suite of cases."""
 BASE = "deb-src:6.1"
-"""What the patches are made for, as a KERNEL word."""
+"""The base of the patches, as a KERNEL argument."""
 UNMUTATED = "base"
-"""The name under which the kernel without a patch is measured, once for each suite."""
+"""The name of the measurements of the kernel without a patch, one for each suite."""
 
 _ENDS = ("Signed-off-by:", "---")
 _FATAL = {SplatKind.PANIC.value, SplatKind.OOPS.value}
 
 
 class MutantResult(StrEnum):
-    """What became of a mutant."""
+    """The result of a mutant."""
 
     KILLED = "killed"
     SURVIVED = "survived"
@@ -49,7 +49,7 @@ class Mutant:
     :param name: the suite and the patch file without its suffix, "timens/range-upper".
     :param path: the patch file.
     :param title: the mistake, as its author would put it.
-    :param sees: what a user would see, in a sentence.
+    :param sees: the effect for a user, in a sentence.
     """
 
     name: str
@@ -64,20 +64,23 @@ class Mutant:
 
     @property
     def kernel(self) -> str:
-        """The KERNEL word that builds it."""
+        """Return the KERNEL argument that builds the mutant."""
         return f"{BASE}+{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is known of a mutant, or of the base.
+    """The measurement of a mutant, or of the base.
 
-    :param image: digest of the kernel image that was asked.
-    :param killers: the cases that failed, the first one first. :param traits: the traits that were seen otherwise.
-    :param reason: the first killer's, or why the mutant is broken.
-    :param files: digests of the case files that this rests on (:func:`digests`), by their ids: those that passed, or,
-        of a mutant that was killed, that of the first killer.
-    :param seconds: wall time from the built kernel to the verdict.
+    :param name: name of the mutant.
+    :param fate: the result.
+    :param image: digest of the tested kernel image.
+    :param killers: the cases that failed, in the order of their failures.
+    :param traits: the traits whose observed values differ from the profile.
+    :param reason: the reason of the first failure, or why the mutant is broken.
+    :param files: digests of the case files behind the result (:func:`digests`), by their ids: the files that passed,
+        or for a killed mutant the file of the first failure.
+    :param seconds: wall time from the built kernel to the result.
     """
 
     name: str
@@ -90,7 +93,11 @@ class Measured:
     seconds: float = 0.0
 
     def holds(self, image: str, now: Mapping[str, str]) -> bool:
-        """Whether it still holds for that image and the case files as they are now."""
+        """Return whether the measurement is valid for that image and the current case files.
+
+        :param image: digest of the kernel image.
+        :param now: digests of the current case files.
+        """
         if self.image != image:
             return False
         if self.fate is MutantResult.KILLED:
@@ -98,17 +105,17 @@ class Measured:
         return self.fate is MutantResult.SURVIVED and dict(self.files) == dict(now)
 
     def passed(self, image: str, now: Mapping[str, str]) -> set[str]:
-        """The case files that need not be asked again: as they are now, they passed on that image."""
+        """Return the case files that need no rerun, since their current content passed on that image."""
         if self.image != image or self.fate is not MutantResult.SURVIVED:
             return set()
         return {name for name, digest in self.files.items() if now.get(name) == digest}
 
     def line(self) -> str:
-        """It in one line, for people."""
+        """Format the measurement as one line."""
         by = ", ".join(self.killers[:3]) + (f" and {len(self.killers) - 3} more" if self.killers[3:] else "")
         traits = f" ({', '.join(self.traits)})" if self.traits else ""
-        told = f"{by}{traits}" if self.fate is MutantResult.KILLED else self.reason
-        return f"{self.fate:8}  {self.name:30}  {self.seconds:5.1f} s  {told}".rstrip()
+        detail = f"{by}{traits}" if self.fate is MutantResult.KILLED else self.reason
+        return f"{self.fate:8}  {self.name:30}  {self.seconds:5.1f} s  {detail}".rstrip()
 
 
 def suite_of(name: str) -> str:
@@ -148,12 +155,12 @@ def digests(files: Mapping[str, Path], profile: Profile) -> dict[str, str]:
 
 
 def file_of(case_id: str) -> str:
-    """The file of a case."""
+    """Return the id of a case's file."""
     return case_id.partition("::")[0]
 
 
 def in_order(files: Sequence[str], results: Sequence[Measured], *, mutant: str) -> list[str]:
-    """Case files, the likely killers first: what killed this mutant before, then what killed most others."""
+    """Sort case files by probability: first those that killed this mutant before, then by the number of other kills."""
     kills = Counter(file_of(case) for one in results for case in one.killers)
     own = [file_of(case) for one in results if one.name == mutant for case in one.killers]
     return sorted(files, key=lambda name: (name not in own, -kills[name], name))
@@ -162,9 +169,9 @@ def in_order(files: Sequence[str], results: Sequence[Measured], *, mutant: str) 
 def judge(
     name: str, image: str, cases: Sequence[CaseRecord], profile: Profile, now: Mapping[str, str], *, seconds: float
 ) -> Measured:
-    """What the cases that were run say of a mutant.
+    """Conclude the result of a mutant from the cases that were run.
 
-    :param now: digests of the case files that it may rest on.
+    :param now: digests of the current case files.
     """
     failed = [case for case in cases if has_failed(case)]
     if not failed:
@@ -174,49 +181,54 @@ def judge(
     if _is_gone(first):
         return Measured(name, MutantResult.BROKEN, image, reason=f"{first.id}: {first.reason}", seconds=seconds)
     killers = tuple(case.id for case in failed)
-    rests_on = {file_of(first.id): now[file_of(first.id)]}
+    killer = {file_of(first.id): now[file_of(first.id)]}
     traits = dict.fromkeys(
         sighting.trait for case in failed for sighting in case.sightings if _denies(profile, sighting)
     )
-    return Measured(name, MutantResult.KILLED, image, killers, tuple(traits), first.reason, rests_on, seconds)
+    return Measured(name, MutantResult.KILLED, image, killers, tuple(traits), first.reason, killer, seconds)
 
 
 def has_failed(case: CaseRecord) -> bool:
-    """Whether the kernel did not answer as the case says."""
+    """Return whether a case neither matched nor was skipped."""
     return case.outcome not in (Outcome.MATCH, Outcome.SKIPPED)
 
 
 def _denies(profile: Profile, sighting: TraitSighting) -> bool:
-    """Whether that value is not the one that the profile says."""
+    """Return whether a sighting contradicts the profile."""
     expected = profile.expectations.get(sighting.trait)
     return expected is not None and expected.value != sighting.value
 
 
 def _is_gone(case: CaseRecord) -> bool:
-    """Whether the kernel went away in a case."""
+    """Return whether the machine was lost or the kernel crashed in a case."""
     return case.outcome is Outcome.LOST or any(splat.kind in _FATAL for splat in case.splats)
 
 
 def summary(mutants: Sequence[Mutant], results: Mapping[str, Measured]) -> list[str]:
-    """Killed / all, the survivors and the broken ones, as lines."""
-    said = {mutant.name: mutant.sees for mutant in mutants}
-    fates = Counter(results[name].fate for name in said if name in results)
-    lines = [f"{fates[MutantResult.KILLED]} / {len(said) - fates[MutantResult.BROKEN]} killed"]
+    """Format the number of killed mutants, the survivors and the broken mutants as lines."""
+    effects = {mutant.name: mutant.sees for mutant in mutants}
+    fates = Counter(results[name].fate for name in effects if name in results)
+    lines = [f"{fates[MutantResult.KILLED]} / {len(effects) - fates[MutantResult.BROKEN]} killed"]
     for fate in (MutantResult.SURVIVED, MutantResult.BROKEN):
         lines += [
-            f"{fate}: {name}: {sees}" for name, sees in said.items() if name in results and results[name].fate is fate
+            f"{fate}: {name}: {effect}"
+            for name, effect in effects.items()
+            if name in results and results[name].fate is fate
         ]
     return lines
 
 
 def dumps(results: Iterable[Measured], facts: Mapping[str, str]) -> str:
-    """As JSON, with facts of the host."""
+    """Format measurements and facts of the host as JSON."""
     ordered = sorted(results, key=lambda one: (suite_of(one.name), one.name != unmutated(suite_of(one.name)), one.name))
     return json.dumps({**facts, "mutants": [asdict(one) for one in ordered]}, indent=1) + "\n"
 
 
 def loads(text: str) -> dict[str, Measured]:
-    """What :func:`dumps` wrote, by name; a name without a suite is one of the legacy suite."""
+    """Read the output of :func:`dumps`; a name without a suite belongs to the legacy suite.
+
+    :return: the measurements by name.
+    """
     return {
         name: Measured(
             **{

@@ -1,14 +1,14 @@
 """Measure how much the cases catch: build each mutant of ``bench/data/mutants`` and run the cases of its suite on it.
 
-    tox -e mutants                           all; half a minute to a minute for each that was not measured before
-    tox -e mutants -- --suite SUITE          those of one suite; may be given more than once
-    tox -e mutants -- --only SUITE/NAME      that one; may be given more than once
-    tox -e mutants -- --all-cases            every case that catches a mutant, not the first one only
-    tox -e mutants -- --again                also what was measured before
+    tox -e mutants                           all mutants; up to a minute for each new one
+    tox -e mutants -- --suite SUITE          the mutants of one suite; repeatable
+    tox -e mutants -- --only SUITE/NAME      one mutant; repeatable
+    tox -e mutants -- --all-cases            find every case that catches a mutant, not only the first one
+    tox -e mutants -- --again                repeat existing measurements
 
-A case counts when it passes on the kernel without a patch; it is asked there when it first catches a mutant. What was
-measured of the same image with the same case files is not measured again. Results are in ``bench/mutants.json``, run
-folders in ``results/mutants``. Exit status 1 when a mutant survived or is broken, or a case fails without one.
+A case counts when it passes on the kernel without a patch; it is run there when it first catches a mutant. The
+measurement of an image with the same case files is not repeated. Results are in ``bench/mutants.json``, run folders in
+``results/mutants``. Exit status 1 when a mutant survived or is broken, or a case fails without a mutant.
 """
 
 from __future__ import annotations
@@ -69,17 +69,17 @@ from harness.suite.load import case_id, case_paths, find_suite, suite_semantics
 RESULTS = places.default_results() / "mutants"
 JSON = Path(__file__).with_name("mutants.json")
 _BATCH = 24
-"""How many case files are asked at once: enough to keep all workers busy."""
+"""Number of case files in one run: enough to keep all workers busy."""
 _LOOK_SECONDS = 0.1
 _BOOT_SECONDS = 600.0
-"""On a host that builds at the same time; a mutant that hangs at boot is rare, and a wrong verdict dear."""
+"""Time for a boot on a host that builds at the same time; a hanging mutant is rare, and a wrong result is expensive."""
 
 Ready = tuple[Prepared, RunFolder] | SeriesError
 
 
 @dataclass(eq=False)
 class MutantBench:
-    """Measures mutants.
+    """Measure mutants.
 
     :param known: what was measured before, by name; grows. :param workers: machines side by side.
     """
@@ -100,7 +100,10 @@ class MutantBench:
         return self._paths[suite.name]
 
     def prepare(self, name: str, kernel: str) -> Ready:
-        """Build a kernel for the suite of a measurement and boot it once, or say why it cannot be."""
+        """Build a kernel for the suite of a measurement and boot it once.
+
+        :return: the prepared kernel and its run folder, or the error of its series.
+        """
         folder = _run_folder(name)
         options = Options(kernel, profile="mainline", boot_seconds=_BOOT_SECONDS, suite=find_suite(suite_of(name)))
         try:
@@ -114,7 +117,7 @@ class MutantBench:
         return prepared, folder
 
     def measure(self, mutant: Mutant, ready: Ready) -> Measured:
-        """What a mutant comes to; at once when it was measured before.
+        """Measure a mutant; return the existing measurement if it is still valid.
 
         :raises CaseError: a case is broken, or could not be asked.
         """
@@ -150,7 +153,7 @@ class MutantBench:
         return self._learn(judge(name, image, cases, profile, now, seconds=time.monotonic() - started))
 
     def _sound(self, suite: Suite, cases: Sequence[CaseRecord], now: Mapping[str, str]) -> list[CaseRecord]:
-        """The cases without those of files in which one fails on the kernel without a patch, too.
+        """Remove the cases of files in which a case fails without a patch, too.
 
         That is asked when a file first catches a mutant, and kept until the file changes.
         """
@@ -171,7 +174,10 @@ class MutantBench:
         return [case for case in cases if file_of(case.id) not in self.unsound]
 
     def _ask(self, prepared: Prepared, folder: RunFolder, files: Sequence[Path], *, stops: bool) -> list[CaseRecord]:
-        """Run case files, until one fails if so wanted; the records of their cases."""
+        """Run case files and return the records of their cases.
+
+        :param stops: whether to stop at the first failure.
+        """
         settings = RunSettings(
             Selection(tuple(files), "", min(self.workers, len(files)), int(stops)),
             suite_semantics(prepared.suite),
@@ -185,8 +191,10 @@ class MutantBench:
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         if broken := [case for case in record.cases if case.outcome is Outcome.ERROR]:
-            said = "\n".join(f"{case.id}: {case.reason}" for case in broken)
-            raise CaseError("cases could not be asked", evidence=said, remedy="mend them, and run it again")
+            reasons = "\n".join(f"{case.id}: {case.reason}" for case in broken)
+            raise CaseError(
+                "cases could not be run", evidence=reasons, remedy="fix them, then run tox -e mutants again"
+            )
         return list(record.cases)
 
     def _learn(self, measured: Measured) -> Measured:
@@ -196,15 +204,15 @@ class MutantBench:
 
 
 def _run_folder(name: str) -> RunFolder:
-    """Create a run folder; the name of a mutant holds a slash, which that of a folder cannot."""
+    """Create a run folder, with the slash in the name of the mutant replaced."""
     return RunFolder.create(RESULTS, name.replace("/", "-"), time.time())
 
 
 @contextlib.contextmanager
 def prepared_ahead(bench: MutantBench, mutants: Sequence[Mutant]) -> Iterator[Iterator[tuple[Mutant, Ready]]]:
-    """Mutants in their order with their kernels; the next is built and booted while the cases of one run."""
+    """Yield mutants in order with their kernels; the next kernel is built and booted while the cases of one run."""
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    # One ahead and no more: each has a run folder from then on.
+    # Prepare one kernel ahead only, since each has a run folder from then on.
     gate = threading.Semaphore(2)
 
     def prepare(mutant: Mutant) -> Ready:
@@ -230,7 +238,7 @@ def prepared_ahead(bench: MutantBench, mutants: Sequence[Mutant]) -> Iterator[It
 
 
 def measure_all(bench: MutantBench, mutants: Sequence[Mutant]) -> dict[str, Measured]:
-    """Measure each mutant, and tell of it as soon as it is known."""
+    """Measure all mutants and print each result at once."""
     results: dict[str, Measured] = {}
     with prepared_ahead(bench, mutants) as ready:
         for mutant, one in ready:
@@ -240,7 +248,7 @@ def measure_all(bench: MutantBench, mutants: Sequence[Mutant]) -> dict[str, Meas
 
 
 def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[list[str]]:
-    """What is asked at once: what killed the mutant before, then some at a time, so that the likely killers come first.
+    """Split case files into batches: first those that killed the mutant before, then groups in order of probability.
 
     :param own: the files that killed it before.
     """
@@ -252,26 +260,26 @@ def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[li
 
 
 def main() -> None:
-    """Measure, tell, write the JSON."""
+    """Measure, print the results, and write the JSON file."""
     parser = arguments(__doc__)
     every = find_mutants()
     suites = sorted({mutant.suite for mutant in every})
     parser.add_argument("--suite", action="append", choices=suites, help="mutants of that suite only; repeatable")
     parser.add_argument("--only", action="append", metavar="SUITE/NAME", help="that mutant only; repeatable")
     parser.add_argument("--all-cases", action="store_true", help="do not stop at the first case that catches a mutant")
-    parser.add_argument("--again", action="store_true", help="also what was measured before")
-    parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="machines at once")
-    words = parser.parse_args()
-    if unknown := sorted({*(words.only or ())} - {mutant.name for mutant in every}):
+    parser.add_argument("--again", action="store_true", help="repeat existing measurements")
+    parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="number of machines")
+    options = parser.parse_args()
+    if unknown := sorted({*(options.only or ())} - {mutant.name for mutant in every}):
         parser.error(f"no such mutant: {', '.join(unknown)}\nhint: ls {MUTANTS}")
     mutants = [
         mutant
         for mutant in every
-        if mutant.name in (words.only or [mutant.name]) and mutant.suite in (words.suite or suites)
+        if mutant.name in (options.only or [mutant.name]) and mutant.suite in (options.suite or suites)
     ]
     known = loads(JSON.read_text()) if JSON.exists() else {}
     with signals_as_interrupts():
-        bench = MutantBench(known, words.workers, words.all_cases, words.again)
+        bench = MutantBench(known, options.workers, options.all_cases, options.again)
         try:
             results = measure_all(bench, mutants)
         except HarnessError as error:

@@ -1,4 +1,4 @@
-"""The command line, called in this process: quick, and as good as a process where no case is run."""
+"""The command line, called in this process: faster than a program, and the same as long as no case runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.cli import main
 
 
 def commands() -> dict[str, click.Command]:
-    """Every command by its name."""
+    """Return all commands by their names."""
     context = click.Context(main)
     found = {name: main.get_command(context, name) for name in main.list_commands(context)}
     return {name: command for name, command in found.items() if command is not None}
@@ -21,26 +21,30 @@ def commands() -> dict[str, click.Command]:
 
 @dataclass(frozen=True)
 class Told:
-    """What a command said, on both streams as a terminal shows them, and its exit status."""
+    """The output of a command, both streams as a terminal shows them, and its exit status."""
 
     status: ExitStatus
     text: str
 
     @property
     def error(self) -> str:
-        """From the error on: what is wrong, the evidence, what to do now."""
+        """Return the error message: the problem, the evidence, and the hint."""
         return self.text[self.text.index("harness: ") :]
 
-    def require_error(self, status: ExitStatus, *words: str) -> None:
-        """Hold that it ended by an error that was told as all are, and that these words are in it."""
+    def require_error(self, status: ExitStatus, *parts: str) -> None:
+        """Assert that the command failed with a complete error message.
+
+        :param status: expected exit status.
+        :param parts: texts that the message contains.
+        """
         assert self.status is status, self.text
         assert "What to do: " in self.error
         assert "Traceback" not in self.text
-        missing = [word for word in words if word not in self.error]
+        missing = [part for part in parts if part not in self.error]
         assert not missing, self.error
 
 
-def call(*words: str | Path, **environment: str) -> Told:
-    """Call the command line with an environment."""
-    result = CliRunner().invoke(main, [str(word) for word in words], env=environment, prog_name="harness")
+def call(*arguments: str | Path, **environment: str) -> Told:
+    """Run a command in this process, with additional environment variables."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment, prog_name="harness")
     return Told(ExitStatus(result.exit_code), result.output)

@@ -1,24 +1,24 @@
 #!/usr/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# /init of the guest (pid 1): prepares a machine such as systemd leaves it, but without any cgroup hierarchy, then
-# keeps a shell on each of ttyS1 (admin), ttyS2 (inside) and ttyS3 (observer). It runs on kernels since 3.18: what may be
-# missing is tried and passed over.
+# /init of the guest (pid 1): prepares a machine as systemd does, but without any cgroup hierarchy, and keeps a shell on
+# each of ttyS1 (admin), ttyS2 (inside) and ttyS3 (observer). It runs on kernels since 3.18: features that may be missing
+# are tried, and their absence is ignored.
 #
-# When a shell ends it writes ESC ] 133 ; E ; STATUS ; NONCE ; CONSOLE BEL on that port and starts another one.
+# After the end of a shell it writes ESC ] 133 ; E ; STATUS ; NONCE ; CONSOLE BEL to that port and starts another shell.
 
 export PATH=/usr/bin:/bin
 
-# The path of the program and not the applet: until /proc is there the shell cannot run itself for an applet.
+# By the path of the program: until /proc is mounted, the shell cannot execute itself for an applet.
 /usr/bin/busybox mount -t proc proc /proc
 
-# Sets a kernel parameter that this kernel may not have.
+# Set a kernel parameter that this kernel may not have.
 set_parameter() { # PATH VALUE
 	[ ! -e "$1" ] || echo "$2" >"$1"
 }
 
-# Every process at the same addresses: QEMU's emulation keeps translated code by its virtual address, and translates
-# the C library anew for each program that has it elsewhere (cat: 58 ms so, 14 ms with this).
+# Load every process at the same addresses: QEMU's emulation keeps translated code by its virtual address, and would
+# translate the C library again for each program that has it at another address (cat: 58 ms, with this 14 ms).
 set_parameter /proc/sys/kernel/randomize_va_space 0
 
 mount -t sysfs sysfs /sys
@@ -44,14 +44,14 @@ ln -s /proc/self/fd/2 /dev/stderr
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
 
-# As systemd does it: a mount made in a new mount namespace shows outside unless somebody makes it private or a slave.
+# As systemd does: a mount in a new mount namespace is visible outside unless it is made private or a slave.
 mount --make-rshared /
 
 set_parameter /proc/sys/kernel/hostname guest
 set_parameter /proc/sys/kernel/sysrq 1
-# All but debug messages reach the kernel's console, also when it was booted "quiet": kmemleak reports at level 6.
+# All messages but debug reach the kernel's console, even if it was booted "quiet": kmemleak reports at level 6.
 set_parameter /proc/sys/kernel/printk '7 4 1 7'
-# Else more than ten lines to /dev/kmsg in five seconds are dropped.
+# Otherwise the kernel drops all but ten lines to /dev/kmsg in five seconds.
 set_parameter /proc/sys/kernel/printk_devkmsg on
 ifconfig lo up 2>/dev/null
 
@@ -59,13 +59,13 @@ say() {
 	echo "<5>harness: $*" >/dev/kmsg
 }
 
-# What the harness wrote for this clone of the machine; "boot" before it did.
+# Read the nonce that the harness wrote for this clone of the machine; "boot" until then.
 read_nonce() {
 	nonce=boot
 	[ ! -r /run/harness.nonce ] || read -r nonce </run/harness.nonce
 }
 
-# A shell on a port, for ever. nsctl makes the session, sets the terminal and stays until all output is on its way.
+# Keep a shell on a port. nsctl makes the session, sets the terminal and ends after all output is sent.
 keep_shell() { # CONSOLE TTY PROMPT
 	cd /root || cd /
 	export TERM=dumb HOME=/root USER=root LOGNAME=root SHELL=/bin/bash HARNESS_CONSOLE="$1" PS1="$3"
@@ -77,7 +77,7 @@ keep_shell() { # CONSOLE TTY PROMPT
 		status=$?
 		read_nonce
 		printf '\033]133;E;%s;%s;%s\007' "$status" "$nonce" "$1" >"$2"
-		# No shell at all: do not spin.
+		# The shell cannot be executed: do not loop without a pause.
 		[ "$status" -lt 126 ] || [ "$status" -gt 127 ] || sleep 1
 	done
 }
@@ -95,7 +95,7 @@ for shell in 'admin /dev/ttyS1 # ' 'inside /dev/ttyS2 inside# ' 'observer /dev/t
 done
 say 'guest ready'
 
-# Reaps what loses its parent, too. The shells come again for ever, so this does not end.
+# Reap orphans as well. The shells are restarted forever, so this loop does not end.
 while :; do
 	wait
 	sleep 1

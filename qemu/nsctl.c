@@ -1,59 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * nsctl - what a shell cannot do with namespaces and cgroups, one line for each thing done.
+ * nsctl - actions on namespaces and cgroups that a shell cannot do, with a line for each action.
  *
  *	nsctl ACTION [then ACTION | also ACTION]...
  *
- * All actions are done in order by one process. "then" goes on only if the action before it
- * succeeded; "also" goes on in any case (the && and ; of a shell). The whole command line is
- * checked before anything is done.
+ * One process does all actions in order. "then" continues only if the action before it
+ * succeeded; "also" continues in any case (like && and ; in a shell). The whole command line is
+ * checked before the first action.
  *
  * An action prints one line on standard output, as strace does: "unshare(CLONE_NEWCGROUP) = 0",
- * "setns(/proc/7/ns/cgroup, CLONE_NEWCGROUP) = -1 EPERM". A call that gives a descriptor prints
- * the name it was given, "= @NAME". When the file that an action names cannot be opened, the
- * line is that of the open: "open(/proc/7/ns/cgroup, O_RDONLY) = -1 EACCES".
+ * "setns(/proc/7/ns/cgroup, CLONE_NEWCGROUP) = -1 EPERM". A call that returns a descriptor
+ * prints its name, "= @NAME". If the file of an action cannot be opened, the line is that of the
+ * open: "open(/proc/7/ns/cgroup, O_RDONLY) = -1 EACCES".
  *
- * Exit status: 0 when every action that was done succeeded, 1 when one failed, 64 for a wrong
- * command line (nothing was done). That of the program after "exec" and "session", or of the
- * child after a "clone" without a block: 128 + the signal that killed it; 126 or 127 when the
- * program cannot be executed or is not there.
+ * Exit status: 0 if all actions that were done succeeded, 1 if an action failed, 64 for a usage
+ * error (no action was done). After "exec" and "session" it is that of the program, after a
+ * "clone" without a block that of the child: 128 + the signal that killed it; 126 or 127 if the
+ * program cannot be executed or does not exist.
  *
- * Words:
+ * Arguments:
  *	FLAGS	names and numbers joined by "," or "|": cgroup mnt uts ipc user pid net time, fs
  *		files sighand sysvsem thread vm, CLONE_NEWCGROUP, 0x02000000, 0
  *	TYPE	as FLAGS, for setns: cgroup, mnt, 0, 0x20000
- *	FILE	a path; @NAME, a descriptor opened before; @7, descriptor 7 that nsctl was started
- *		with; @NAME/PATH, a path from the directory @NAME
+ *	FILE	a path; @NAME, a descriptor opened before; @7, the inherited descriptor 7 of
+ *		nsctl; @NAME/PATH, a path from the directory @NAME
  *	NAME	a name for a new descriptor: letters, digits, "-", "_"; it is closed by exec
  *	WHO	self (the calling thread, the default), main (the first thread), thread (the last
  *		one started), or a PID
- *	{ ... }	actions; each brace is a word by itself
+ *	{ ... }	actions; each brace is an argument by itself
  *
  * Namespaces:
  *	unshare FLAGS
- *		unshare(2); any bit, also one that the kernel does not know
+ *		unshare(2); any bit, also one that is unknown to the kernel
  *	setns FILE [TYPE]
  *		setns(2) with a namespace file or a pidfd; TYPE is 0 when left out
  *	ns LINK [of WHO]
  *		the link in /proc/.../ns: "ns(cgroup) = cgroup:[4026531835]"
  *	ioctl FILE parent|userns [NAME]
  *	ioctl FILE nstype|owner
- *		NS_GET_PARENT and NS_GET_USERNS show the namespace found, or keep it as @NAME;
+ *		NS_GET_PARENT and NS_GET_USERNS show the namespace, or keep it as @NAME;
  *		NS_GET_NSTYPE, NS_GET_OWNER_UID
  *
  * Processes and threads:
  *	clone FLAGS [{ ... }]
  *		clone(2) without shared memory. With a block the child does the block, the parent
- *		waits for it and goes on. Without one the child does all that follows, the parent
- *		waits and passes the exit status on
+ *		waits for it and continues. Without a block the child does all later actions, the
+ *		parent waits and returns its exit status
  *	clone3 FLAGS [into FILE] [{ ... }]
- *		the same by clone3(2); into: CLONE_INTO_CGROUP with that directory
+ *		clone by clone3(2); into: CLONE_INTO_CGROUP with that directory
  *	thread { ... }
  *		does the block in a new thread while the first one waits; the thread then stays,
  *		idle, until nsctl ends
  *	exec CMD...
- *		execvp(3); all words to the end, or to the "}" of a block, are its own; no line
- *		unless it fails
+ *		execvp(3); all arguments to the end, or to the "}" of a block, are its own; prints
+ *		no line unless it fails
  *	pid [PATH], tid
  *		getpid(2), gettid(2); the pid is also written to PATH (a FIFO: waits for a reader)
  *	pidfd NAME PID
@@ -61,7 +61,7 @@
  *	getfd NAME @PIDFD NUMBER
  *		pidfd_getfd(2): the descriptor NUMBER of that process
  *	ptrace PID
- *		ptrace(2), PTRACE_ATTACH; the process stops, is let go and runs on
+ *		ptrace(2), PTRACE_ATTACH; the process stops, is detached and continues
  *	zombie [PATH]
  *		a child that has exited and stays a zombie until nsctl ends (or a shell that it
  *		executes waits for a child); PATH as above
@@ -94,13 +94,13 @@
  *		waits until PATH is signalled, by "echo >PATH" in a shell or "signal PATH", before
  *		or after; then PATH is removed
  *	signal PATH
- *		signals PATH, and waits until somebody waits for it
+ *		signals PATH, and waits until a process waits for it
  *	send SOCKET @NAME, recv SOCKET NAME
  *		pass a descriptor from one nsctl to another; each waits for the other
  *
  * Cgroups and mounts:
  *	cgroup [of WHO]
- *		the lines of /proc/.../cgroup as they are, as many as there are
+ *		all lines of /proc/.../cgroup, unchanged
  *	cgroup [of WHO] in CONTROLLER
  *		the path in one hierarchy: "cgroup(freezer) = /sub", "cgroup(v2, main) = none";
  *		CONTROLLER is freezer, memory, ..., name=systemd, or v2 (the line of hierarchy 0)
@@ -111,7 +111,7 @@
  *		umount2(2)
  *	session TTY CMD...
  *		for /init: runs CMD in a new session with TTY as its controlling terminal, set as
- *		the harness wants it, waits, drains the terminal and passes the exit status on
+ *		the harness needs it, waits, drains the terminal and returns the exit status
  *
  * Examples:
  *	nsctl unshare cgroup then cgroup in freezer
@@ -156,7 +156,7 @@
 #define STATUS_USAGE 64
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* clone flags that share this program's memory with the child or write to it: not from here. */
+/* clone flags that share this program's memory with the child or write to it are refused. */
 #define CLONE_UNUSABLE                                                                             \
 	(CLONE_VM | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |        \
 	 CLONE_CHILD_CLEARTID | CLONE_PIDFD | CLONE_SIGHAND | CLONE_THREAD | CLONE_INTO_CGROUP)
@@ -164,10 +164,10 @@
 struct action;
 
 /*
- * The shape of a verb's words, a letter for each: F flags, G clone flags, T type, P file, N new
+ * The shape of a verb's arguments, a letter for each: F flags, G clone flags, T type, P file, N new
  * name, O opened name, S any text, U number, L handle, M mode, K ioctl, X mount flags, D detach.
- * Lower case: may be left out. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
- * R: a program and its words.
+ * Lower case: optional. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
+ * R: a program and its arguments.
  */
 struct verb {
 	const char *name;
@@ -178,13 +178,13 @@ struct verb {
 
 struct action {
 	const struct verb *verb;
-	char *word[MAX_WORDS];		/* by place in the shape; NULL when left out */
+	char *word[MAX_WORDS];		/* by position in the shape; NULL if omitted */
 	char **rest;
 	int rest_count;
 	struct action *block;
 	struct action *next;
 	bool always;			/* after "also" */
-	bool left_rest;			/* to a child: the parent is done with what follows */
+	bool left_rest;			/* to a child: the parent does no later actions */
 };
 
 struct named_flag {
@@ -272,7 +272,7 @@ static int opened_count;
 static int exit_status;
 static pid_t last_thread;
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
 static void put(const char *text, size_t length)
 {
@@ -288,7 +288,7 @@ static void put(const char *text, size_t length)
 	}
 }
 
-/* One line in one write, so that the lines of two processes on one terminal do not mix. */
+/* Write a line with one write, so that lines of two processes on one terminal do not mix. */
 static void __attribute__((format(printf, 1, 2))) line(const char *format, ...)
 {
 	static _Thread_local char text[LINE_SIZE];
@@ -350,7 +350,7 @@ static const char *show_flags(const struct named_flag *table, unsigned long long
 	return shown;
 }
 
-/* ---- words that stand for numbers ---- */
+/* ---- arguments that are numbers ---- */
 
 static bool parse_number(const char *word, unsigned long long *number)
 {
@@ -585,7 +585,7 @@ static bool do_write(struct action *a)
 	return report(done, "write(%s, \"%s\")", a->word[0], quoted);
 }
 
-/* ---- files by handle, and watched ---- */
+/* ---- files by handle, and inotify ---- */
 
 union handle {
 	struct file_handle head;
@@ -1061,7 +1061,7 @@ static bool do_exec(struct action *a)
 	return false;
 }
 
-/* ---- meeting other processes ---- */
+/* ---- communication with other processes ---- */
 
 /* Opening a FIFO waits for the other end: this needs neither polling nor a kernel option. */
 static int open_fifo(const char *path, int flags)
@@ -1259,7 +1259,7 @@ static bool do_umount(struct action *a)
  * Canonical input with signals, no echo; output as it is written. Nothing may stop or rewrite the
  * bytes: no flow control, no bell for a full line, no special characters beyond those of the
  * canonical mode. At 9600 baud, the default, an emulated port holds the last bytes of a command
- * back for milliseconds (the time-out of its FIFO): hence the speed.
+ * back for milliseconds (the timeout of its FIFO): hence the speed.
  */
 static void set_terminal(int fd)
 {
@@ -1304,8 +1304,8 @@ static void __attribute__((noreturn)) run_in_foreground(struct action *a)
 }
 
 /*
- * The leader of the session stays behind the shell. A shell that was the leader itself would hang
- * the terminal up as it exits, and what it wrote last, still on its way through the port, is lost.
+ * The leader of the session outlives the shell. If the shell was the leader, its exit would hang up
+ * the terminal, and its last output, still in the port, would be lost.
  */
 static bool do_session(struct action *a)
 {
@@ -1452,7 +1452,7 @@ static bool ends_action(const char *word)
 	       !strcmp(word, "{");
 }
 
-/* A program and its words: all that are left, or those up to the block's end. */
+/* A program and its arguments: all that are left, or those up to the block's end. */
 static char **take_program(struct action *a, char **word, bool in_block)
 {
 	a->rest = word;
@@ -1466,7 +1466,7 @@ static char **take_program(struct action *a, char **word, bool in_block)
 
 static struct action *parse_list(char ***cursor, bool in_block);
 
-/* One letter of the shape: the word it stands for, if it is there. */
+/* Read the argument for one letter of the shape, if there is one. */
 static char **take_word(struct action *a, int place, char letter, char **word)
 {
 	const char *before = letter == 'I' ? "into" :
@@ -1480,11 +1480,11 @@ static char **take_word(struct action *a, int place, char letter, char **word)
 	}
 	if (ends_action(*word)) {
 		if (before || isupper((unsigned char)letter))
-			usage(a->verb, "'%s' ends too early", a->verb->name);
+			usage(a->verb, "'%s' needs more arguments", a->verb->name);
 		return word;
 	}
 	if (!fits(letter, *word))
-		usage(a->verb, "'%s' does not fit there", *word);
+		usage(a->verb, "invalid argument '%s'", *word);
 	a->word[place] = *word;
 	return word + 1;
 }
@@ -1502,11 +1502,11 @@ static struct action *parse_action(char ***cursor, bool in_block)
 	if (used > MAX_ACTIONS)
 		usage(NULL, "more than %d actions", MAX_ACTIONS);
 	if (ends_action(*word))
-		usage(NULL, "%s where an action should stand", *word ? *word : "nothing");
+		usage(NULL, "%s instead of an action", *word ? *word : "nothing");
 	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*word, verbs[i].name); i++)
 		;
 	if (i == ARRAY_SIZE(verbs))
-		usage(NULL, "'%s' is no action", *word);
+		usage(NULL, "'%s' is not an action", *word);
 	a->verb = &verbs[i];
 	word++;
 	for (letter = a->verb->shape; *letter; letter++) {
@@ -1535,12 +1535,12 @@ static struct action *parse_list(char ***cursor, bool in_block)
 		if (!word && !in_block)
 			return first;
 		if (!word)
-			usage(NULL, "a block without its '}'");
+			usage(NULL, "a block without '}'");
 		(*cursor)++;
 		if (!strcmp(word, "}") && in_block)
 			return first;
 		if (strcmp(word, "then") && strcmp(word, "also"))
-			usage(last->verb, "'%s' is too much", word);
+			usage(last->verb, "unexpected argument '%s'", word);
 		last->next = parse_action(cursor, in_block);
 		last->next->always = !strcmp(word, "also");
 		last = last->next;

@@ -1,4 +1,4 @@
-"""``harness doctor``: what this host has, what it lacks, and the one line that installs it."""
+"""``harness doctor``: findings on this host, and the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Pa
 
 
 def test_one_lack_has_one_line(store: str, tmp_path: Path) -> None:
-    """A QEMU that is too old is told with what it said of itself, and what a newer one would be."""
+    """The finding for an old QEMU has its version and the needed version."""
     fake = tmp_path / "bin/qemu-system-x86_64"
     fake.parent.mkdir()
     fake.write_text("#!/bin/sh\necho 'QEMU emulator version 4.2.1'\n")
@@ -124,7 +124,7 @@ def test_a_lack_names_packages_by_facts(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.mark.parametrize(("user", "before"), [(0, ""), (1000, "sudo ")])
 def test_the_line_is_for_the_user_who_asks(monkeypatch: pytest.MonkeyPatch, user: int, before: str) -> None:
-    """Who is not root installs through sudo; each package is named once."""
+    """A user without root gets a command with sudo; each package is named once."""
     monkeypatch.setattr(os, "geteuid", lambda: user)
     lacks = [
         HostFinding("a", CheckState.LACK, "", ("gcc", "libc6-dev")),

@@ -107,7 +107,7 @@ def test_a_mutant_that_no_case_notices_survives() -> None:
 
 
 def test_a_case_that_fails_kills() -> None:
-    """The first one is told with the trait that differs; the verdict rests on its file alone."""
+    """The first kill is reported with the trait that differs; the verdict depends only on its file."""
     cases = [
         case("cases/test_b.py::test_c", Outcome.MISMATCH, saw="refused"),
         case("cases/a.session", Outcome.TIMEOUT, saw="supported"),
@@ -134,7 +134,7 @@ def test_a_mutant_that_panics_is_broken(failed: CaseRecord, fate: MutantResult) 
 
 
 def test_a_measurement_holds_for_the_same_image_and_cases() -> None:
-    """A kill needs its case as it was, a survival every case; another image needs all anew."""
+    """A kill needs its case as it was, a survival every case; another image needs a new measurement."""
     dead, alive = killed("m", "cases/a.session"), Measured("m", MutantResult.SURVIVED, "image", files=NOW)
     changed = {**NOW, "cases/test_b.py": "3"}
 
@@ -158,7 +158,7 @@ def test_likely_killers_come_first() -> None:
 
 
 def test_the_sum_names_who_survived() -> None:
-    """A broken mutant counts for nobody, and each that is left is told with what a user would see."""
+    """A broken mutant is not counted, and each survivor is reported with its visible effect."""
     first, second, third, *_ = ALL
     results = {
         first.name: killed(first.name, "cases/a.session"),

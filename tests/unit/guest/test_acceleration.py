@@ -1,4 +1,4 @@
-"""Who executes the guest: forced, obvious, remembered, or won by a race of real boots."""
+"""The choice of the accelerator: forced, the only one, remembered, or by a race of real boots."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_device(tmp_path: Path) -> None:
 
 
 def test_a_device_that_does_not_open(tmp_path: Path) -> None:
-    """A device that cannot be opened is as good as none, and the system's reason is given."""
+    """A device that cannot be opened is not used, and the reason is the system's error."""
     folder = tmp_path / "kvm"
     folder.mkdir()
     verdict = choose(tmp_path, device=folder)
@@ -78,8 +78,8 @@ def test_a_device_that_does_not_open(tmp_path: Path) -> None:
     assert verdict == AccelerationVerdict(Acceleration.TCG, f"{folder} cannot be opened: Is a directory")
 
 
-def test_a_device_of_somebody_else(device: Path, tmp_path: Path) -> None:
-    """A user who may not open the device is told so."""
+def test_choose_uses_tcg_without_permission(device: Path, tmp_path: Path) -> None:
+    """A device that the user may not open is the reason for emulation."""
     device.chmod(0)
     program = (
         f"from {__name__} import Path, choose; print(choose(Path({str(tmp_path)!r}), device=Path({str(device)!r})))"
@@ -95,15 +95,15 @@ def test_a_device_of_somebody_else(device: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("forced", Acceleration)
 def test_forced(forced: Acceleration, device: Path, tmp_path: Path) -> None:
-    """What the user asks for is taken without a race, and nothing is remembered."""
+    """The forced accelerator is used without a race, and nothing is remembered."""
     verdict = choose(tmp_path, device=device, forced=forced)
 
     assert verdict == AccelerationVerdict(forced, f"set by --accel {forced}")
     assert not (tmp_path / "store").exists()
 
 
-def test_forced_and_not_to_be_had(tmp_path: Path) -> None:
-    """KVM that was asked for and is not there is the user's mistake; emulation always is."""
+def test_choose_refuses_forced_kvm_without_device(tmp_path: Path) -> None:
+    """Forcing KVM without the device is a usage error; emulation is always available."""
     with pytest.raises(UsageError, match="--accel kvm") as caught:
         choose(tmp_path, device=tmp_path / "none", forced=Acceleration.KVM)
     forced = choose(tmp_path, device=tmp_path / "none", forced=Acceleration.TCG)
@@ -114,7 +114,7 @@ def test_forced_and_not_to_be_had(tmp_path: Path) -> None:
 
 
 def test_a_host_on_which_qemu_does_not_start(device: Path, tmp_path: Path) -> None:
-    """Where nothing comes up, emulation is tried again, so that the boot itself says why; nothing is remembered."""
+    """If nothing boots, emulation is used, so that the next boot shows the reason; nothing is remembered."""
     verdict = choose(tmp_path, device=device)
     again = choose(tmp_path, device=device)
 
@@ -136,8 +136,10 @@ def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 @pytest.mark.guest
 @pytest.mark.parametrize("sound", Acceleration)
-def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: BootRequest, tmp_path: Path) -> None:
-    """A candidate on which no kernel ever comes up is beaten by the other, whichever it is, and ended."""
+def test_race_is_won_by_the_kernel_that_boots(
+    sound: Acceleration, prepared: Prepared, silent: BootRequest, tmp_path: Path
+) -> None:
+    """A candidate on which no kernel boots loses to the other one, and is killed."""
     candidates = {one: prepared.request if one is sound else silent for one in Acceleration}
     (other,) = set(Acceleration) - {sound}
     verdict = race(candidates, folder=tmp_path / "race", deadline=Deadline.after(60))
@@ -152,8 +154,8 @@ def test_who_comes_up_wins(sound: Acceleration, prepared: Prepared, silent: Boot
 
 
 @pytest.mark.guest
-def test_nobody_comes_up(silent: BootRequest, tmp_path: Path) -> None:
-    """When no candidate comes up in time, the error says of each how it failed, and where the logs are."""
+def test_race_fails_if_nothing_boots(silent: BootRequest, tmp_path: Path) -> None:
+    """If no candidate boots in time, the error has the reason of each, and the path of the logs."""
     candidates = dict.fromkeys(Acceleration, silent)
     with pytest.raises(HostError, match="no kernel boots") as caught:
         race(candidates, folder=tmp_path / "race", deadline=Deadline.after(1))

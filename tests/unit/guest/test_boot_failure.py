@@ -1,4 +1,4 @@
-"""Why a kernel did not reach its shells: each way has its own words, evidence and remedy."""
+"""Reasons why a kernel did not reach its shells: each has its own message, evidence and hint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def explained(
 
 @pytest.mark.parametrize("kernel_log", ["", "[    0.000000] Linux version 6.1.0\n"])
 def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
-    """What a kernel does not say when it hardly runs is not held against it; a panic is."""
+    """Missing output of a kernel that gets no processor is the host's fault; a panic is the kernel's."""
     error = explained(kernel_log, is_starved=True)
     ended = explained(f"{kernel_log}[    1.0] Kernel panic - not syncing: x\n", is_starved=True)
 
@@ -45,7 +45,7 @@ def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
 
 @pytest.mark.parametrize("kernel_log", ["", "\r\n \n"])
 def test_a_silent_kernel(kernel_log: str) -> None:
-    """A kernel that says nothing at all is the series' fault, and its serial console is suspected first."""
+    """A kernel without any output is the series' fault; the hint is about its serial console."""
     error = explained(kernel_log)
 
     assert isinstance(error, SeriesError)
@@ -65,7 +65,7 @@ def test_a_silent_kernel(kernel_log: str) -> None:
     ],
 )
 def test_qemu_refuses_the_image(said: str) -> None:
-    """An image that QEMU does not take is the user's mistake; its own words are the evidence."""
+    """An image that QEMU refuses is a usage error; QEMU's message is the evidence."""
     error = explained("", qemu_output=said, is_running=False)
 
     assert isinstance(error, UsageError)
@@ -84,8 +84,8 @@ def test_qemu_ends_by_itself() -> None:
     assert "harness doctor" in error.remedy
 
 
-def test_a_kernel_that_resets_before_its_first_word() -> None:
-    """A QEMU that ends without a word did as the guest asked: the kernel's fault."""
+def test_explain_boot_blames_kernel_for_silent_reset() -> None:
+    """A QEMU that ends without a message was reset by the guest, which is the kernel's fault."""
     error = explained("", is_running=False)
 
     assert isinstance(error, SeriesError)
@@ -101,7 +101,7 @@ def test_a_kernel_that_resets_before_its_first_word() -> None:
     ],
 )
 def test_no_root(line: str) -> None:
-    """A kernel that does not run /init lacks what initramfs or programs need; its last lines are the evidence."""
+    """A kernel that does not run /init gets a hint on options; its last lines are the evidence."""
     error = explained(f"{CAME_UP}[    1.000000] {line}\n", is_running=False)
 
     assert isinstance(error, SeriesError)
@@ -113,7 +113,7 @@ def test_no_root(line: str) -> None:
 
 @pytest.mark.parametrize("is_running", [True, False])
 def test_a_panic(is_running: bool) -> None:
-    """A panic is told by its title and shown whole, whatever was warned of before."""
+    """The error has the title of a panic and its whole text, even after a warning."""
     panic = (LOGS / "real-6.1-panic-sysrq.log").read_bytes().decode()
     error = explained(CAME_UP + WARNED + panic, is_running=is_running)
 
@@ -124,7 +124,7 @@ def test_a_panic(is_running: bool) -> None:
 
 
 def test_a_splat_and_the_end() -> None:
-    """A machine that ended after a warning is told by the warning."""
+    """The error of a machine that ended after a warning has the title of the warning."""
     error = explained(CAME_UP + WARNED, is_running=False)
 
     assert isinstance(error, SeriesError)
@@ -152,7 +152,7 @@ def test_the_machine_ended() -> None:
 
 
 def test_too_few_serial_ports() -> None:
-    """A kernel without ports for the shells is told so by /init, and the options are named."""
+    """If /init reports missing serial ports, the error names the kernel options."""
     error = explained(
         CAME_UP + "[    1.0] harness: no /dev/ttyS1 for the console admin\n[    1.1] harness: guest ready\n"
     )
@@ -164,7 +164,7 @@ def test_too_few_serial_ports() -> None:
 
 
 def test_no_shells_in_time() -> None:
-    """A kernel that came up and brought no shells shows where it got to."""
+    """The error of a kernel that booted without shells shows its last lines."""
     error = explained(CAME_UP)
 
     assert isinstance(error, SeriesError)

@@ -1,4 +1,4 @@
-"""The console, held against whatever a command can print; the guest at the other end is a script.
+"""The console with any output that a command can print; the guest at the other end is a script.
 
 What becomes of shells and machines is in ``test_console_fates.py``; what only a real bash can show, in
 ``test_console_boot.py``.
@@ -222,7 +222,7 @@ def test_a_here_document(tmp_path: Path) -> None:
     "command", ["echo a\necho b", "if true\nthen echo a\nfi\necho b", "# comment\necho a", "\necho a"]
 )
 def test_several_commands_at_once(command: str, tmp_path: Path) -> None:
-    """Two commands in one are refused before a byte is typed: their answers could not be told apart."""
+    """Two commands in one text are refused before a byte is typed: their results could not be separated."""
     with scripted_guest(tmp_path, {}) as guest:
         console = guest.adopted()
         with pytest.raises(CaseError, match="more than one command") as caught:
@@ -323,7 +323,7 @@ def test_the_boot_nonce_until_another_is_given(tmp_path: Path) -> None:
 
 
 def test_no_first_prompt(tmp_path: Path) -> None:
-    """A shell that never stands at a prompt is told at the deadline, with what came instead."""
+    """A shell without a prompt is reported at the deadline, with its output."""
     with scripted_guest(tmp_path, {}) as guest:
         guest.shells["admin"].say(b"bash: cannot execute\n")
         with pytest.raises(Unanswered, match="cannot execute") as caught:

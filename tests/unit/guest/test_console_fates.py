@@ -54,7 +54,7 @@ def test_a_nested_shell(tmp_path: Path) -> None:
 
 
 def test_the_shell_dies_under_a_command(tmp_path: Path) -> None:
-    """The end of the console's own shell is told with its status and what was printed; the next shell answers anew."""
+    """The end of the console's own shell is reported with status and output; the next shell answers again."""
 
     def die(shell: ScriptedShell) -> None:
         shell.begin()
@@ -71,8 +71,8 @@ def test_the_shell_dies_under_a_command(tmp_path: Path) -> None:
     assert (answer.output, answer.shell) == ("alive\n", 30755)
 
 
-def test_the_shell_was_killed_while_nobody_looked(tmp_path: Path) -> None:
-    """A shell that died between two commands is told at the next one, which is not typed into the new shell."""
+def test_run_reports_shell_that_died_between_commands(tmp_path: Path) -> None:
+    """A shell that died between two commands is reported at the next one, which is not typed into the new shell."""
     with scripted_guest(tmp_path, {b"one": printing(b"1\n"), b"two": printing(b"2\n")}) as guest:
         console = guest.adopted()
         console.run("one", deadline=soon())
@@ -116,7 +116,7 @@ def test_a_background_job_prints_at_the_prompt(amount: int, tmp_path: Path) -> N
     assert answer.output == "clean\n"
 
 
-def test_an_announcement_while_nobody_looked(tmp_path: Path) -> None:
+def test_run_ignores_announcement_between_commands(tmp_path: Path) -> None:
     """A prompt that came by itself is not taken for the answer to the next command."""
     with scripted_guest(tmp_path, {b"echo": printing(b"mine\n")}) as guest:
         console = guest.adopted()
@@ -147,7 +147,7 @@ def hang(shell: ScriptedShell) -> None:
 
 
 def test_a_command_that_hangs(tmp_path: Path) -> None:
-    """A command that does not return is told at the deadline, with what it printed; Ctrl-C brings the prompt back."""
+    """A command that does not return is reported at the deadline with its output; after Ctrl-C the prompt is back."""
     with scripted_guest(tmp_path, {b"hang": hang, b"echo": printing(b"back\n")}) as guest:
         console = guest.adopted()
         with pytest.raises(Unanswered) as caught:
@@ -225,7 +225,7 @@ def test_a_flood_that_never_ends(tmp_path: Path) -> None:
 
 
 def test_the_machine_goes_away(tmp_path: Path) -> None:
-    """The end of QEMU ends a wait at once, with what was printed; later commands are told the same."""
+    """The end of QEMU ends a wait at once, with the output so far; later commands get the same result."""
     with scripted_guest(tmp_path, {b"hang": hang}) as guest:
         console = guest.adopted()
         console.type("hang\n", deadline=soon())

@@ -106,7 +106,7 @@ def test_not_for_this_machine(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_version_is_asked_once(folder: Path, tmp_path: Path) -> None:
-    """The version of a program file is remembered; another file is asked anew."""
+    """The version of a program file is remembered; that of another file is read."""
     note = tmp_path / "asked"
     program = put(folder, f"echo >>{note}; echo 'QEMU emulator version 7.2.0'")
     find(tmp_path)

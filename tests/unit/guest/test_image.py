@@ -282,8 +282,8 @@ def test_a_loader_list_gives_paths_and_names_what_is_not_found() -> None:
         elf.parse_loader_list(text + "\tlibb.so => not found\n", name="x")
 
 
-def test_a_static_program_needs_no_loader_and_a_torn_one_is_an_error() -> None:
-    """Headers that lie outside the file are told from a program without an interpreter."""
+def test_find_interpreter_accepts_static_and_refuses_truncated_programs() -> None:
+    """Headers outside of the file are an error; a program without an interpreter is not."""
     header = bytearray(64)
     header[:6] = b"\x7fELF\x02\x01"
     static = bytes(header)

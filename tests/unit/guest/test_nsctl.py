@@ -50,29 +50,29 @@ def needs_cgroup_namespace(nsctl: Path) -> None:
     ("line", "complaint"),
     [
         ("", "no action"),
-        ("frobnicate", "'frobnicate' is no action"),
-        ("unshare", "'unshare' ends too early"),
-        ("unshare bogus", "'bogus' does not fit there"),
-        ("unshare cgroup mnt", "'mnt' is too much"),
-        ("tid then", "nothing where an action should stand"),
-        ("then tid", "then where an action should stand"),
-        ("thread { tid", "a block without its '}'"),
-        ("tid }", "'}' is too much"),
+        ("frobnicate", "'frobnicate' is not an action"),
+        ("unshare", "'unshare' needs more arguments"),
+        ("unshare bogus", "invalid argument 'bogus'"),
+        ("unshare cgroup mnt", "unexpected argument 'mnt'"),
+        ("tid then", "nothing instead of an action"),
+        ("then tid", "then instead of an action"),
+        ("thread { tid", "a block without '}'"),
+        ("tid }", "unexpected argument '}'"),
         ("thread tid", "'thread' needs a block"),
-        ("clone vm", "'vm' does not fit there"),
-        ("clone3 thread { tid }", "'thread' does not fit there"),
-        ("open f/g /dev/null", "'f/g' does not fit there"),
-        ("open f /dev/null x", "'x' does not fit there"),
-        ("close f", "'f' does not fit there"),
-        ("byhandle d / 254", "'254' does not fit there"),
-        ("byhandle d / 254:x", "'254:x' does not fit there"),
-        ("byhandle d / 254:1 x", "'x' does not fit there"),
-        ("getfd f p 0", "'p' does not fit there"),
-        ("events w", "'w' does not fit there"),
-        ("ptrace somebody", "'somebody' does not fit there"),
-        ("cgroup of somebody", "'somebody' does not fit there"),
-        ("cgroup in", "'cgroup' ends too early"),
-        ("user root", "'root' does not fit there"),
+        ("clone vm", "invalid argument 'vm'"),
+        ("clone3 thread { tid }", "invalid argument 'thread'"),
+        ("open f/g /dev/null", "invalid argument 'f/g'"),
+        ("open f /dev/null x", "invalid argument 'x'"),
+        ("close f", "invalid argument 'f'"),
+        ("byhandle d / 254", "invalid argument '254'"),
+        ("byhandle d / 254:x", "invalid argument '254:x'"),
+        ("byhandle d / 254:1 x", "invalid argument 'x'"),
+        ("getfd f p 0", "invalid argument 'p'"),
+        ("events w", "invalid argument 'w'"),
+        ("ptrace somebody", "invalid argument 'somebody'"),
+        ("cgroup of somebody", "invalid argument 'somebody'"),
+        ("cgroup in", "'cgroup' needs more arguments"),
+        ("user root", "invalid argument 'root'"),
         ("exec", "'exec' without a program"),
         ("tid then exec", "'exec' without a program"),
         ("session /dev/null", "'session' without a program"),
@@ -89,7 +89,7 @@ def test_a_wrong_command_line_is_status_64_and_nothing_is_done(nsctl: Path, line
 
 
 def test_then_stops_at_a_failure_and_also_goes_on(nsctl: Path) -> None:
-    """A chain of 'then' ends where one fails; 'also' starts anew; the exit status says that one failed."""
+    """A chain of 'then' ends where one fails; 'also' continues; the exit status shows that an action failed."""
     said = run(nsctl, "setns /nonexistent then ns pid also ns uts then ns nonsense")
     lines = said.text.splitlines()
 
@@ -283,7 +283,7 @@ def test_all_cgroups_are_shown_as_they_are(nsctl: Path) -> None:
 
 
 def test_a_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
-    """It is there, in state Z, for whoever was told its pid."""
+    """The zombie exists, in state Z, for every process that has its pid."""
     os.mkfifo(tmp_path / "p")
     with process.start([nsctl, "zombie", "p", "then", "wait", "go"], within=process.Surroundings(cwd=tmp_path)):
         status = Path("/proc", (tmp_path / "p").read_text().strip(), "status").read_text()

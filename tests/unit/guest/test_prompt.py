@@ -120,7 +120,7 @@ def test_an_announcement_across_the_bound_is_seen(head: int, step: int) -> None:
     tail=st.integers(1, 100),
 )
 def test_the_bound_keeps_head_and_tail(sizes: list[int], step: int, head: int, tail: int) -> None:
-    """Of each command's output head and tail pass, and every announcement, whatever the pieces; the gap is told."""
+    """Of each command's output head and tail pass, and every announcement, whatever the pieces; the gap is reported."""
     bound = Bound(BOOT_NONCE, head=head, tail=tail)
     for size in sizes:
         output = bytes(ord("a") + at % 26 for at in range(size))

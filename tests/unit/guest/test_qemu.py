@@ -109,7 +109,7 @@ def test_every_shipped_machine_type_can_be_read() -> None:
     ],
 )
 def test_a_broken_machine_type(old: str, new: str, said: str) -> None:
-    """A file that is no TOML, lacks a key or has an unknown or wrong one is named, and so is the key."""
+    """The error for a file that is not TOML, or has a missing, unknown or wrong key, names file and key."""
     assert old in Q35
     with pytest.raises(UsageError, match="machine type mine") as caught:
         parse_machine_type(Q35.replace(old, new), name="mine")

@@ -126,7 +126,7 @@ def test_clones_side_by_side(template: Template, tmp_path: Path) -> None:
 
 @pytest.mark.guest
 def test_a_template_that_is_gone(template: Template, tmp_path: Path) -> None:
-    """A template that somebody removed is the host's fault."""
+    """A removed template is the host's fault."""
     with (
         pytest.raises(HostError, match="the template"),
         cloned(replace(template, folder=tmp_path / "gone"), folder=tmp_path, deadline=soon()),
@@ -212,7 +212,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
 
 @pytest.mark.guest
 def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that never says a word is given up at its deadline, twice for a template."""
+    """A kernel without output is reported at the deadline, for a template after two boots."""
     image = tmp_path / "silent"
     image.write_bytes(bzimage())
     request = replace(prepared.request, image=image, boot_seconds=0.7)
@@ -230,7 +230,7 @@ def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
 
 @pytest.mark.guest
 def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that makes QEMU end without a word is told as a silent one, at once."""
+    """A kernel that makes QEMU end without output is reported as a silent one, at once."""
     image = tmp_path / "ending"
     image.write_bytes(bzimage(code=END_QEMU))
     machine_type = replace(prepared.request.machine_type, devices=("isa-debug-exit,iobase=0xf4,iosize=4",))
@@ -264,7 +264,7 @@ def test_a_device_that_qemu_does_not_know(prepared: Prepared, tmp_path: Path) ->
 
 @pytest.mark.guest
 def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that finds no /init in what it was given panics, and is told what it may lack."""
+    """A kernel that finds no /init panics; the hint names the options that may be missing."""
     error = failure(with_words(prepared.request, "rdinit=/nonexistent", without=["rdinit=/init"]), tmp_path)
 
     assert isinstance(error, SeriesError)
@@ -275,7 +275,7 @@ def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
 
 @pytest.mark.guest
 def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that panics while it boots is told by its panic, at once; for a template it is booted once only."""
+    """A kernel that panics at boot is reported with its panic, at once; for a template it is booted only once."""
     request = with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"])
     error = failure(request, tmp_path)
     with pytest.raises(KernelEndedError):
@@ -289,7 +289,7 @@ def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
 
 @pytest.mark.guest
 def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
-    """A kernel that comes up and brings no shell is given up at its deadline, with the lines it got to."""
+    """A kernel that boots without a shell is reported at the deadline, with its last lines."""
     request = with_words(prepared.request, "rdinit=/bin/sleep", "--", "1000", without=["rdinit=/init"])
     error = failure(replace(request, boot_seconds=4), tmp_path)
 
@@ -299,5 +299,5 @@ def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
 
 
 def test_no_qemu(prepared_request: BootRequest, tmp_path: Path) -> None:
-    """A QEMU that is not there is the host's fault."""
+    """A missing QEMU is the host's fault."""
     assert isinstance(failure(prepared_request, tmp_path), HostError)

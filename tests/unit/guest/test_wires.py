@@ -1,4 +1,4 @@
-"""The wires of a machine: every byte is taken in and logged, whoever waits for whatever."""
+"""The wires of a machine: every byte is read and logged, whichever wire is waited for."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_nothing_comes(line: Line) -> None:
 
 
 def test_splats_are_found_as_they_come(line: Line) -> None:
-    """The kernel log is scanned as it comes; what is pending at its end is told when the wires are closed."""
+    """The kernel log is scanned as it comes; a pending splat at its end is reported when the wires are closed."""
     line.kernel.sendall(b"[    1.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n")
     line.wires.drain(soon())
     found = [splat.kind for splat in line.wires.splats]
@@ -218,7 +218,7 @@ def test_a_guest_that_only_prints(line: Line) -> None:
     assert late < 1
 
 
-def test_what_nobody_reads_is_bounded(line: Line) -> None:
+def test_unread_output_is_bounded(line: Line) -> None:
     """Of a port that nobody reads the last 8 MiB are kept; the log file has everything."""
     amount = 9 * MEBI
 

@@ -199,7 +199,7 @@ def test_panic_after_a_splat_is_part_of_it(follow_up: str) -> None:
 
 
 def test_unrelated_panic_is_counted_by_itself() -> None:
-    """A panic that comes after other lines, or from sysrq, is not laid at the door of an earlier one-line splat."""
+    """A panic that comes after other lines, or from sysrq, is not a part of an earlier one-line splat."""
     fake = ("BUG: faked", "ordinary")
 
     assert kinds(stamped(*fake, "Kernel panic - not syncing: VFS: x")) == [SplatKind.BUG, SplatKind.PANIC]

@@ -20,7 +20,7 @@ def letters(taints: tuple[Taint, ...]) -> str:
     [(0, ""), (1, "P"), (512, "W"), (12416, "DOE"), (12800, "WOE"), (4609, "PWO"), (1 << 19, "J")],
 )
 def test_number_is_decoded(number: int, expected: str) -> None:
-    """The number of /proc/sys/kernel/tainted is told apart into its flags."""
+    """The number of /proc/sys/kernel/tainted is decoded into its flags."""
     assert letters(decode_taint(number)) == expected
 
 

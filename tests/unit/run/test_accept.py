@@ -91,7 +91,7 @@ def test_a_case_that_matched_has_nothing_to_accept(desk: Desk) -> None:
 
 
 def test_a_mismatch_that_no_text_can_mend_is_told(desk: Desk) -> None:
-    """A trait that differs from the profile is not mended by accepting: the reason of the verdict is shown."""
+    """Accepting does not fix a trait that differs from the profile: the reason of the verdict is shown."""
     desk.record(actual=EXPECTED, reason="trait outside_view is hidden, v4 says relative")
 
     assert "outside_view is hidden" in desk.accept()
@@ -122,7 +122,7 @@ def test_what_did_not_come_to_its_end_is_no_expectation(desk: Desk, outcome: Out
 
 
 def test_without_a_run_it_says_how_to_make_one(desk: Desk) -> None:
-    """No run, or a last run of other cases: both are told, with the command."""
+    """The error for no run, or for a last run of other cases, has the command."""
     with pytest.raises(UsageError) as none:
         desk.accept()
     desk.record()

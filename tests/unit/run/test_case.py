@@ -1,4 +1,4 @@
-"""A case on one machine: its names, its needs, and what a Python case that raised something came to."""
+"""A case on one machine: its names, its needs, and the result of a Python case that raised an exception."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def prepared() -> Prepared:
 def case(prepared: Prepared, tmp_path: Path) -> RunningCase:
     """A case that has no machine."""
     semantics = suite_semantics(default_suite())
-    bench = CaseEnvironment(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
-    return RunningCase(bench, "cases/x/test_y.py::test_z", folder="x")
+    environment = CaseEnvironment(prepared, semantics.profile("mainline", release="6.1"), None, tmp_path)
+    return RunningCase(environment, "cases/x/test_y.py::test_z", folder="x")
 
 
 @pytest.mark.parametrize(

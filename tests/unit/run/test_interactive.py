@@ -159,7 +159,7 @@ def at_a_terminal(folder: Path, *words: str) -> Iterator[Person]:
     screen, terminal = os.openpty()
     termios.tcsetwinsize(screen, (24, 80))
     before = termios.tcgetattr(terminal)
-    # The terminal is to be that of a session, or nobody is told of its size.
+    # The terminal must be that of a session, or no process gets the signal for its size.
     command = ["setsid", "--ctty", *harness("shell", *words)]
     env = environment(TERM="xterm")
     with start(

@@ -1,4 +1,4 @@
-"""A run's exit status, and the record of one that came to no case."""
+"""A run's exit status, and the record of a kernel that could not be prepared."""
 
 from __future__ import annotations
 

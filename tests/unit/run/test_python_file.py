@@ -40,7 +40,7 @@ def test_a_name_that_is_there_twice_is_refused(text: str, line: int) -> None:
     ],
 )
 def test_other_files_pass(text: str) -> None:
-    """Same names in different classes are different cases; what is no Python is told by the import."""
+    """Same names in different classes are different cases; text that is not Python is left to the import."""
     check_names(text, path=PATH)
 
 

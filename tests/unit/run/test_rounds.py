@@ -18,7 +18,7 @@ OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=8)
 
 
 def joined(outcomes: list[Outcome]) -> CaseRecord:
-    """A case that came to these, round by round; each reason is the number of its round."""
+    """Return a case with these results, round by round; each reason is the number of its round."""
     result = None
     for number, outcome in enumerate(outcomes, start=1):
         result = join(result, replace(case("cases/a", outcome, seconds=1.0), reason=str(number)))

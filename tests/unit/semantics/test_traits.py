@@ -136,7 +136,7 @@ def test_a_broken_file_names_file_and_key(old: str, new: str, complaint: str) ->
 
 
 def test_a_file_without_mainline_is_broken() -> None:
-    """Every kernel that is no posting is held against mainline, so a file without it is an error."""
+    """Every kernel that is not a posting is compared with mainline, so a file without it is an error."""
     with pytest.raises(CaseError, match=r"small\.toml: the profile mainline is missing"):
         load_semantics(SMALL[: SMALL.index("[profile.mainline]")], path="small.toml")
 
@@ -216,7 +216,7 @@ def test_mainline_is_resolved_by_release(
 
 
 def test_a_change_that_stayed_in_mainline_leaves_older_releases_confirmed() -> None:
-    """Without ``backported`` a change is a feature: an older kernel surely lacks it."""
+    """Without ``backported`` a change is a feature: an older kernel surely does not have it."""
     semantics = load_semantics(SMALL.replace('backported = ["5.16.6"], ', ""), path="small.toml")
 
     assert _expected(semantics, "agent", "5.10.3") == ("allowed", True)
@@ -297,7 +297,7 @@ def test_profiles_by_name(small: Semantics) -> None:
 def test_a_profile_that_does_not_exist(
     small: Semantics, name: str, release: str | None, what: str, remedy: str
 ) -> None:
-    """A wrong word is the user's to mend, and the error says by what."""
+    """An unknown name is a usage error that lists the known names."""
     with pytest.raises(UsageError) as caught:
         small.profile(name, release=release)
 

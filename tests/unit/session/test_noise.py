@@ -37,7 +37,7 @@ TEMPLATES = (
     "    took {small}.{small} s",
     "    12:{small}:{small} up",
 )
-"""A line with its noise, filled in anew for each run."""
+"""Return a line with noise that differs for each run."""
 
 
 def fill(template: str, numbers: random.Random) -> str:

@@ -355,7 +355,7 @@ def test_two_alternatives_of_one_value() -> None:
 
 
 def test_too_many_combinations() -> None:
-    """The combinations of alternatives that are held against an output have a limit."""
+    """The number of combinations of alternatives in a step has a limit."""
     guards = "".join(f"    (t{trait} = v{value})\n" for trait in range(9) for value in range(2))
 
     assert str(refused(f"    # a\n{guards}")).startswith(f"{PATH}:2: the step has too many combinations")

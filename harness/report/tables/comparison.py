@@ -210,15 +210,7 @@ def comparison_json(
             if one.change is not ChangeKind.SAME
         ],
         "cases": [
-            {
-                "case": one.id,
-                "change": str(one.change),
-                "before": _case_json(one.before),
-                "after": _case_json(one.after),
-                "case_file_changed": one.is_edited,
-                "rate": rates.get(one.id, ""),
-                "diff": one.diff,
-            }
+            _case_change_json(one, rates.get(one.id, ""))
             for one in comparison.cases
             if one.change is not ChangeKind.SAME
         ],
@@ -233,6 +225,18 @@ def comparison_json(
             for one in comparison.splats
         ],
         "differences": [{"fact": one.fact, "before": one.before, "after": one.after} for one in comparison.differences],
+    }
+
+
+def _case_change_json(one: CaseChange, rate: str) -> dict[str, object]:
+    return {
+        "case": one.id,
+        "change": str(one.change),
+        "before": _case_json(one.before),
+        "after": _case_json(one.after),
+        "case_file_changed": one.is_edited,
+        "rate": rate,
+        "diff": one.diff,
     }
 
 

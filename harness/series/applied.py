@@ -1,4 +1,4 @@
-"""What a series is applied to: the base at one commit, the patches, and how many of them apply."""
+"""Apply a series to its base: the base at one commit, the patches, and the number of patches that apply."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ _HOST_APT = Apt()
 class AppliedSeries:
     """A series on its base.
 
-    :param base_word: the base as a KERNEL word, a tree at its commit, so that it stays where it is while kernels are
-        built.
-    :param base: the tree of it.
+    :param base_word: the base as a KERNEL argument; a tree is pinned to its commit, so that it does not move while
+        kernels are built.
+    :param base: the tree of the base.
     :param series_word: the series as the user named it.
-    :param applied: how many patches apply, one after the other.
-    :param conflict: why the next one does not; None when all do.
-    :param notes: what was decided on the way.
-    :param commits: one for each patch that applies.
-    :param may_move: whether the base is files as they are, which somebody may change meanwhile.
+    :param series: the patches.
+    :param applied: the number of consecutive patches that apply.
+    :param conflict: why the next patch does not apply; None if all do.
+    :param notes: decisions that the user should know.
+    :param commits: the commit of each patch that applies.
+    :param may_move: whether the base is a tree with uncommitted files, which may change meanwhile.
     """
 
     base_word: str
@@ -51,21 +52,21 @@ class AppliedSeries:
 
     @property
     def below(self) -> str:
-        """Title of the series that ships and is below this one; empty when there is none."""
+        """The title of the shipped series below this one; empty if there is none."""
         return self.base.series.title if self.base.series is not None else ""
 
     @property
     def described(self) -> str:
-        """The base for people: the source, and the series that ships and is below this one."""
+        """The base for people: the source, and the shipped series below this one."""
         below = f" + {self.below}" if self.below else ""
         return f"{self.base.source.origin}{below}"
 
     def called(self, number: int) -> str:
-        """``patch 3/8``, or ``the base``."""
+        """Return ``patch 3/8``, or ``the base`` for number 0."""
         return f"patch {number}/{len(self.series.patches)}" if number else "the base"
 
     def kernel(self, number: int) -> str:
-        """The KERNEL word of the base with that many patches."""
+        """Return the KERNEL argument of the base with a number of patches."""
         if number == 0:
             return self.base_word
         word = parse_patches(self.series_word)
@@ -74,17 +75,18 @@ class AppliedSeries:
 
 
 def find_ground(context: Context, base: str, series: str, *, apt: Apt = _HOST_APT) -> AppliedSeries:
-    """Find the base, read the series, and see how far it applies.
+    """Find the base, read the series and find out how many patches apply.
 
-    :param base: the word of ``--base``.
-    :param series: a mailbox, a folder of patches or a range, as after the ``+``.
-    :raises UsageError: there is no such base, revision or series.
-    :raises SeriesError: the series is incomplete or damaged, or a patch of it reaches where none may.
-    :raises HostError: git or b4 is missing, something has to be fetched and cannot be, or the deadline came.
+    :param base: the argument of ``--base``.
+    :param series: a mailbox, a folder of patches or a range, as after the ``+`` of a KERNEL argument.
+    :param apt: the host's apt.
+    :raises UsageError: no such base, revision or series.
+    :raises SeriesError: the series is incomplete or damaged, or a patch changes a forbidden path.
+    :raises HostError: git or b4 is missing, a download failed, or the deadline came.
     """
     word, shipped = _read_base(base, series, deadline=context.deadline)
     below = patched_trees(context, word, shipped, apt=apt)
-    # Read before it is applied: what cannot be read is told as such, and a series that does not apply is still one.
+    # Read before it is applied, so that an unreadable series is reported as such, and one that does not apply is known.
     context.report(PhaseStarted("reading the series"))
     whole = read_patches(context, replace(word, patches=series), below[0].source)
     count = len(whole.patches)
@@ -100,55 +102,55 @@ def find_ground(context: Context, base: str, series: str, *, apt: Apt = _HOST_AP
     else:
         at = below[-1] if tree.base == below[-1].commit else _moved(tree, deadline=context.deadline)
         notes = tuple(note for note in tree.notes if note not in below[-1].notes)
-    told = (*below[-1].notes, *notes)
+    all_notes = (*below[-1].notes, *notes)
     commits = tree.commits if tree else ()
     pinned = _pinned(base, word, at)
     may_move = word.tree is not None and pinned == base
-    return AppliedSeries(pinned, at, series, whole, applied, conflict, told, commits, may_move)
+    return AppliedSeries(pinned, at, series, whole, applied, conflict, all_notes, commits, may_move)
 
 
 def _moved(tree: PatchedTree, *, deadline: Deadline) -> PatchedTree:
-    """The commit that the series was made on, where that is another one than the tree is at."""
+    """Return the commit on which the series was made, if the tree is at another one."""
     revision = describe(tree.repository, tree.base, deadline=deadline)
     origin = Origin(OriginKind.TREE, tree.source.origin.path, revision)
     return unpatched(Source(tree.repository, tree.base, origin))
 
 
 def _read_base(base: str, series: str, *, deadline: Deadline) -> tuple[SourceWord, ShippedSeries | None]:
-    """The base as a word to build, without a series of the user's; and the shipped one that it names."""
+    """Read ``--base``: the source to build, and the shipped series that it names."""
     spec = parse_spec(base)
     remedy = "give a kernel tree at a revision, TREE@REVISION, or deb-src:VERSION"
     if spec.patches:
-        raise UsageError(f"--base {base} has a series of its own", remedy="give the series as SERIES, in one mailbox")
+        raise UsageError(f"--base {base} has its own series", remedy="give the series as SERIES, in one mailbox")
     if spec.kind is SpecKind.SOURCE_PACKAGE:
         return SourceWord("", version=spec.name), None
     if spec.kind is SpecKind.SERIES:
         return SourceWord("", series=spec.name), find_shipped(spec.name, deadline=deadline)
     if spec.kind is not SpecKind.PATH:
-        raise UsageError(f"--base {base} is no source that a series could be applied to", remedy=remedy)
+        raise UsageError(f"--base {base} is not a source that a series can be applied to", remedy=remedy)
     named = find_named(spec)
     if not isinstance(named, PathReading):
         raise UsageError(f"--base {base} is a kernel image", remedy=remedy)
     if named.patches:
-        raise UsageError(f"--base {base} has a series of its own", remedy="give the series as SERIES, in one mailbox")
+        raise UsageError(f"--base {base} has its own series", remedy="give the series as SERIES, in one mailbox")
     wanted = parse_patches(series)
     start = wanted.place.partition("..")[0]
     if wanted.is_range and not named.revision and start:
-        named = replace(named, revision=start)  # where it begins, not what the tree happens to be at
+        named = replace(named, revision=start)  # the start of the range, not the current commit of the tree
     return SourceWord("", tree=named), None
 
 
 def _pinned(base: str, word: SourceWord, at: PatchedTree) -> str:
-    """The word at its commit; of a tree with uncommitted changes there is no commit that could be named."""
+    """Return the argument with the tree pinned to its commit; uncommitted changes have no commit to pin."""
     if word.tree is None or at.source.uncommitted or at.source.origin.kind is OriginKind.FILES:
         return base
     return f"{word.tree.path}@{at.commit[:16]}"
 
 
 def _apply_most(apply: Callable[[int], PatchedTree], count: int) -> tuple[PatchedTree | None, int, SeriesError | None]:
-    """The tree with as many patches as apply, their number, and why the next one does not.
+    """Return the tree with as many patches as apply, their number, and why the next one does not apply.
 
-    What applies up to one patch applies up to each before it: the number is found by halving.
+    If the first patches up to one apply, so do those up to each earlier one: bisection finds the number.
     """
     try:
         return apply(count), count, None

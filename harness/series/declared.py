@@ -1,11 +1,11 @@
-"""What a series says that it means to change: in a ``harness.toml`` beside it, or on the command line. Pure.
+"""Read the changes that a series declares, in a ``harness.toml`` next to it or on the command line. Pure.
 
 cases = ["SUITE/views/zombie.session"]        # cases whose outcome may change
 
-[traits]                    # by the whole series, whichever patch does it
+[traits]                    # by the whole series, in any patch
 outside_view = "absolute"
 
-[patch.3.traits]            # by the third patch and no other; by a part of its title: [patch."show paths".traits]
+[patch.3.traits]            # by the third patch only; or by a part of its title: [patch."show paths".traits]
 self_view = "relative"
 """
 
@@ -26,16 +26,16 @@ _KEYS = ("cases", "traits", "patch")
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """All that is declared of a series."""
+    """The declarations of a series."""
 
     entries: tuple[Declared, ...] = ()
 
     def allows(self, trait: str, value: str, *, patch: int) -> bool:
-        """Whether that patch may change that trait to that value."""
+        """Return whether a patch may change a trait to a value."""
         return any(one.name == trait and one.value == value and one.patch in (0, patch) for one in self.entries)
 
     def allows_case(self, case: str) -> bool:
-        """Whether the outcome of that case may change."""
+        """Return whether the outcome of a case may change."""
         return any(one.name == case and not one.value for one in self.entries)
 
     @property
@@ -45,7 +45,7 @@ class Declarations:
 
     @property
     def final(self) -> Mapping[str, Declared]:
-        """What each trait is to be after the last patch: what the last patch that is named says, else the series."""
+        """The declared value of each trait after the last patch: that of the last named patch, else of the series."""
         latest: dict[str, Declared] = {}
         for one in sorted((one for one in self.entries if one.value), key=lambda entry: entry.patch):
             latest[one.name] = one
@@ -58,14 +58,16 @@ NOTHING = Declarations()
 def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semantics: Semantics) -> Declarations:
     """Read a ``harness.toml``.
 
-    :param path: what to call it in errors.
+    :param text: the content of the file.
+    :param path: the name of the file in errors.
     :param subjects: the titles of the patches, in their order.
-    :raises SeriesError: it is not TOML, or names a key, trait, value or patch that there is not.
+    :param semantics: the traits and values that it may name.
+    :raises SeriesError: the file is not TOML, or names an unknown key, trait, value or patch.
     """
     try:
         top = Table(tomllib.loads(text), path=path, kind=SeriesError)
     except tomllib.TOMLDecodeError as error:
-        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="mend that line") from None
+        raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="fix that line") from None
     found = [Declared(case, source=path) for case in top.texts("cases", default=())]
     if "traits" in top.names():
         found += _traits(top.table("traits"), 0, path, semantics)
@@ -81,9 +83,11 @@ def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semanti
 
 
 def read_expected(words: Iterable[str], *, semantics: Semantics) -> Declarations:
-    """What ``--expect TRAIT=VALUE`` declares; ``--expect 3:TRAIT=VALUE`` does so of the third patch.
+    """Read ``--expect TRAIT=VALUE``, and ``--expect 3:TRAIT=VALUE`` for the third patch.
 
-    :raises UsageError: a word is none, or names a trait or value that there is not.
+    :param words: the arguments.
+    :param semantics: the traits and values that they may name.
+    :raises UsageError: an argument has another form, or names an unknown trait or value.
     """
     found = []
     for word in words:
@@ -92,14 +96,14 @@ def read_expected(words: Iterable[str], *, semantics: Semantics) -> Declarations
         trait, equals, value = (rest if number else word).partition("=")
         complaint = semantics.complaint(trait, value) if equals else "it is not TRAIT=VALUE"
         if complaint:
-            remedy = "write a trait and one of its values: harness semantics shows them"
+            remedy = "write a trait and one of its values; list them: harness semantics"
             raise UsageError(f"--expect {word}: {complaint}", remedy=remedy)
         found.append(Declared(trait, value, number, "--expect"))
     return Declarations(tuple(found))
 
 
 def joined(one: Declarations, other: Declarations) -> Declarations:
-    """Both; what the second says of a trait goes before what the first says of it."""
+    """Return both declarations; the second overrides the first for each trait."""
     kept = [entry for entry in one.entries if not entry.value or entry.name not in other.traits]
     return Declarations((*kept, *other.entries))
 
@@ -109,18 +113,18 @@ def _traits(table: Table, patch: int, path: str, semantics: Semantics) -> list[D
     for trait in table.names():
         value = table.text(trait)
         if complaint := semantics.complaint(trait, value):
-            raise table.error(complaint, remedy="name a trait and one of its values: harness semantics shows them")
+            raise table.error(complaint, remedy="name a trait and one of its values; list them: harness semantics")
         found.append(Declared(trait, value, patch, path))
     return found
 
 
 def _number(name: str, table: Table, subjects: Sequence[str]) -> int:
-    """The patch that a key names: its number, or a part of its title."""
+    """Return the number of the patch that a key names by its number or a part of its title."""
     if name.isdecimal():
         numbers = [int(name)] if 1 <= int(name) <= len(subjects) else []
     else:
         numbers = [at for at, subject in enumerate(subjects, 1) if name in subject]
     if len(numbers) != 1:
         count = f"{len(numbers)} patches" if numbers else "no patch"
-        raise table.error(f"{name!r} names {count} of the series", remedy="write a number, or a part of one title")
+        raise table.error(f"{name!r} matches {count} of the series", remedy="write a number, or a part of one title")
     return numbers[0]

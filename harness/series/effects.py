@@ -1,4 +1,4 @@
-"""What a patch changed: two kernels' cases against each other, and how that stands to what was declared. Pure."""
+"""Find the effects of a patch: compare the cases of two kernels, and the changes with the declarations. Pure."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from harness.series.declared import Declarations
 from harness.session.noise import NOISE, Noise
 
 SEPARATOR = " and "
-"""Between the values of a trait on which cases of one kernel contradict each other."""
+"""The text between the values of a trait on which cases of one kernel contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownResults:
-    """What is known of a kernel.
+    """The known results of a kernel.
 
-    :param number: of the patch.
-    :param run: its record, for what is not about a case.
-    :param cases: the newest result of each case, on this patch or one before it, by id.
-    :param asked_at: the patch on which that was.
+    :param number: the number of the patch.
+    :param run: its run record, for facts that are not about a case.
+    :param cases: the newest result of each case, on this patch or an earlier one, by id.
+    :param asked_at: the patch on which each case ran last, by id.
     """
 
     number: int
@@ -34,13 +34,13 @@ class KnownResults:
     asked_at: Mapping[str, int]
 
     def followed_by(self, number: int, run: RunRecord) -> KnownResults:
-        """What is known after the cases of ``run`` were asked of a later patch."""
+        """Return the known results of a later patch, on which the cases of ``run`` ran."""
         new = {case.id: case for case in run.cases}
         return KnownResults(number, run, {**self.cases, **new}, {**self.asked_at, **dict.fromkeys(new, number)})
 
 
 def trait_values(cases: Iterable[CaseRecord]) -> dict[str, str]:
-    """The value that cases showed of each trait; those that contradict each other with :data:`SEPARATOR` between."""
+    """Return the value of each trait that cases showed; contradicting values are joined by :data:`SEPARATOR`."""
     values: dict[str, set[str]] = {}
     for case in cases:
         for one in case.sightings:
@@ -57,10 +57,14 @@ def find_effects(
     declared: Declarations,
     noise: Noise = NOISE,
 ) -> tuple[Effect, ...]:
-    """What patch ``number``, of whose kernel ``run`` is, changed in the cases that were asked before and on it.
+    """Find the changes of a patch in the cases that ran both before and on it.
 
-    :param base: the base, to whose values a trait may come back.
-    :param noise: what differs from run to run in the output of the suite.
+    :param before: the known results before the patch.
+    :param number: the number of the patch.
+    :param run: the run of its kernel.
+    :param base: the results of the base, to whose values a trait may return.
+    :param declared: the declared changes.
+    :param noise: the output of the suite that differs from run to run.
     """
     now = {case.id: case for case in run.cases if case.id in before.cases}
     old = {case: before.cases[case] for case in now}
@@ -69,19 +73,19 @@ def find_effects(
     )
     traits = list(_trait_effects(old, now, base, number, declared, run))
     splats = list(_splat_effects(comparison))
-    told = {one.name for one in traits}
+    changed = {one.name for one in traits}
     splatted = {case for one in splats if not one.before for case in one.cases}
     cases = [
         effect
         for one in comparison.cases
-        if not _is_explained(one, told) and not (one.id in splatted and one.change is not ChangeKind.FIXED)
+        if not _is_explained(one, changed) and not (one.id in splatted and one.change is not ChangeKind.FIXED)
         if (effect := _case_effect(one, declared)) is not None
     ]
     return tuple(replace(one, since=_since(one, before, number)) for one in (*traits, *splats, *cases))
 
 
 def _since(effect: Effect, before: KnownResults, number: int) -> int:
-    """The last patch without the effect, when it is not the one that was judged before this."""
+    """Return the last patch known without the effect, or -1 if that is the previous one."""
     at = max((before.asked_at[case] for case in effect.cases if case in before.asked_at), default=before.number)
     return -1 if at >= before.number or at >= number - 1 else at
 
@@ -94,15 +98,15 @@ def _trait_effects(
     declared: Declarations,
     run: RunRecord,
 ) -> Iterator[Effect]:
-    # What one machine answered and the next one did not says nothing of the kernel.
+    # A flaky result on one kernel is no evidence of a change.
     now = {name: case for name, case in now.items() if not case.is_flaky}
     old = {name: case for name, case in old.items() if name in now}
     was, values = trait_values(old.values()), trait_values(now.values())
     at_base = trait_values(base.cases.values())
-    told = {trait.trait: trait for trait in run.traits}
+    records = {trait.trait: trait for trait in run.traits}
     meant = {trait: entry.value for trait, entry in declared.final.items()}
     for trait in (one for one in values if one in was and was[one] != values[one]):
-        expected = told[trait].expected if trait in told and told[trait].confirmed else ""
+        expected = records[trait].expected if trait in records and records[trait].confirmed else ""
         if declared.allows(trait, values[trait], patch=number):
             standing = Expectedness.INTENDED
         elif values[trait] in (at_base.get(trait), expected) and was[trait] not in (expected, meant.get(trait)):
@@ -110,7 +114,7 @@ def _trait_effects(
         else:
             standing = Expectedness.UNEXPECTED
         showing = tuple(case for case in now if _values(now[case], trait) != _values(old[case], trait))
-        meaning = told[trait].meaning if trait in told else ""
+        meaning = records[trait].meaning if trait in records else ""
         yield Effect(EffectKind.TRAIT, trait, was[trait], values[trait], standing, meaning, showing)
 
 
@@ -121,14 +125,14 @@ def _values(case: CaseRecord, trait: str) -> set[str]:
 def _splat_effects(comparison: Comparison) -> Iterator[Effect]:
     for one in comparison.splats:
         if one.change in (ChangeKind.REGRESSED, ChangeKind.NEW):
-            # A splat that did not come again is still one: races are like that.
+            # A splat that does not appear in a rerun still counts: races are like that.
             yield Effect(EffectKind.SPLAT, one.fingerprint, "", one.kind, Expectedness.UNEXPECTED, one.title, one.cases)
         elif one.change is ChangeKind.FIXED:
             yield Effect(EffectKind.SPLAT, one.fingerprint, one.kind, "", Expectedness.MENDED, one.title, one.cases)
 
 
 def _is_explained(one: CaseChange, traits: set[str]) -> bool:
-    """Whether all that changed in a case is the value of traits that are told by themselves."""
+    """Return whether a case changed only in values of traits that are reported themselves."""
     if one.before is None or one.after is None or not (has_verdict(one.before) and has_verdict(one.after)):
         return False
     shown = [{(seen.trait, seen.value) for seen in case.sightings} for case in (one.before, one.after)]
@@ -138,7 +142,7 @@ def _is_explained(one: CaseChange, traits: set[str]) -> bool:
 
 
 def _case_effect(one: CaseChange, declared: Declarations) -> Effect | None:
-    """What is to be told of a case; None of one that only shows other words which are as expected."""
+    """Return the effect on a case; None if it is unchanged or only shows another expected output."""
     if one.change in (ChangeKind.SAME, ChangeKind.CHANGED):
         return None
     before, after = one.before, one.after
@@ -158,7 +162,7 @@ _STANDINGS = {
     ChangeKind.FLAKY: Expectedness.ALLOWED,
     ChangeKind.GONE: Expectedness.ALLOWED,
 }
-"""All others are unexpected."""
+"""All other kinds of change are unexpected."""
 
 
 _STAGES = {Stage.CONFIGURE: "the configuration", Stage.BUILD: "the build", Stage.BOOT: "the boot"}
@@ -173,10 +177,14 @@ def conclude(
     semantics: Semantics,
     noise: Noise = NOISE,
 ) -> SeriesRecord:
-    """The record with what is to be said of the whole.
+    """Return the record with the conclusions on the whole series.
 
-    :param runs: of each kernel that was booted, by patch.
-    :param base: None when the base was not judged.
+    :param record: the record of the patches.
+    :param runs: the run of each booted kernel, by patch.
+    :param base: the results of the base; None if it was not tested.
+    :param declared: the declared changes.
+    :param semantics: the traits and profiles of the suite.
+    :param noise: the output of the suite that differs from run to run.
     """
     last = max(runs, default=0)
     net: tuple[Effect, ...] = ()
@@ -192,14 +200,14 @@ def conclude(
 
 
 def _as_a_whole(effect: Effect, declared: Declarations) -> Effect:
-    """An effect of the whole series: which patch did it, and since when, is told patch by patch."""
+    """Return an effect of the whole series; the effects of the patches show which patch made it."""
     meant = declared.final.get(effect.name)
     is_intended = effect.of is EffectKind.TRAIT and meant is not None and meant.value == effect.after
     return replace(effect, since=-1, standing=Expectedness.INTENDED if is_intended else effect.standing)
 
 
 def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
-    """What one patch breaks, and a later one mends."""
+    """Yield each stage or behavior that one patch breaks and a later one fixes."""
     stages: dict[str, int] = {}
     effects: dict[tuple[str, str], int] = {}
     for patch in patches:
@@ -219,12 +227,12 @@ def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
 
 
 def _missing(run: RunRecord, declared: Declarations, semantics: Semantics) -> Iterator[Undelivered]:
-    """What was declared and did not come."""
+    """Yield each declared change that is missing."""
     seen = trait_values(run.cases)
     for trait, entry in declared.final.items():
         value = seen.get(trait, "")
         if value != entry.value:
-            shown = f"it is {value}" if value else "no case that was asked shows it"
+            shown = f"it is {value}" if value else "no case of this run shows it"
             scenarios = semantics.traits[trait].scenarios
             hint = f" (shown by {', '.join(scenarios)})" if not value and scenarios else ""
             text = f"{trait} = {entry.value}, declared by {entry.source}: {shown}{hint}"

@@ -1,4 +1,4 @@
-"""The series that a mail belongs to, when the mail is all that is given: its thread, or the tree's own history."""
+"""Find the series of a single mail: in its thread, or in the history of the tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.kernel.patches.series import series_of_mails
 from harness.kernel.source.tree import Source, source_tree
 
 TRACKING_VARIABLE = "B4_TRACKING_FILE"
-"""Where b4 says what it knows of a series under review (``b4 review``): base and thread."""
+"""The variable with which ``b4 review`` names a file about the series under review: base and thread."""
 MAIL_BYTES = 16 << 20
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
@@ -32,12 +32,13 @@ _HEAD = "HEAD"
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A mail of a series, and where the whole is.
+    """A mail of a series, and the source of the whole series.
 
-    :param number: the patch's place in it; 0 for the cover letter.
-    :param series: as ``harness series`` takes it.
-    :param base: the same.
-    :param is_alone: only this one patch was found, of a series of several.
+    :param number: the number of the patch; 0 for the cover letter.
+    :param title: the title of the patch.
+    :param series: the argument SERIES of ``harness series``.
+    :param base: the argument of ``--base``.
+    :param is_alone: whether only this patch of a longer series was found.
     """
 
     number: int
@@ -50,17 +51,18 @@ class Posted:
 def read_posted(
     data: bytes, context: Context, *, base: str, thread: Path | None, folder: Path, environment: Mapping[str, str]
 ) -> Posted:
-    """The series of a mail.
+    """Find the series of a mail.
 
-    Looked for in this order: the mailbox that is named, the thread that b4 is reviewing, the history of the tree, where
-    ``b4 prep`` has it; else the patch is taken alone.
+    The sources are, in this order: a named mailbox, the thread that b4 reviews, and the history of the tree, where ``b4
+    prep`` keeps the series. If none has it, the patch is tested alone.
 
     :param data: the mail.
-    :param base: the word of ``--base``; empty for what b4 says, or the patch's own parent.
-    :param thread: the mailbox that is named.
-    :param folder: the tree that b4 was started in.
-    :raises UsageError: it is no mail with a patch, or there is no base.
-    :raises HostError: git is missing, or did not end before the deadline.
+    :param base: the argument of ``--base``; empty for the base that b4 knows, or the patch's parent.
+    :param thread: the named mailbox; None for none.
+    :param folder: the tree in which b4 was started.
+    :param environment: the environment variables.
+    :raises UsageError: the input is not a mail with a patch, or there is no base.
+    :raises HostError: git is missing, or the deadline came.
     """
     mail = _read(data)
     tracking = _read_tracking(environment)
@@ -88,21 +90,21 @@ def _read(data: bytes) -> Mail:
     text = re.sub(rb"\AFrom [^\n]*\n", b"", data.lstrip(b"\n"))
     if not is_mail(text):
         begins = data[:80].decode(errors="replace")
-        remedy = "it is for b4 to start: b4.review-perpatch-check-cmd = harness b4-check"
-        raise UsageError("there is no mail on standard input", evidence=f"it begins: {begins!r}", remedy=remedy)
+        remedy = "let b4 run it: git config b4.review-perpatch-check-cmd 'harness b4-check'"
+        raise UsageError("standard input is not a mail", evidence=f"it begins: {begins!r}", remedy=remedy)
     return read_mail(data)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tracking:
-    """What b4 knows: the commit that the series is based on, and the blob that holds its thread; each may be empty."""
+    """The data of b4: the base commit of the series, and the blob with its thread; each may be empty."""
 
     base: str = ""
     thread: str = ""
 
 
 def _read_tracking(environment: Mapping[str, str]) -> _Tracking:
-    """What b4 knows; nothing when it does not say, or not in words that we know."""
+    """Read the data of b4; empty if there is none or its format is unknown."""
     try:
         table = json.loads(Path(environment[TRACKING_VARIABLE]).read_text(encoding="utf-8"))["series"]
         found = (str(table.get(name) or "") for name in ("base-commit", "thread-blob"))
@@ -116,7 +118,7 @@ def _based(folder: Path, commit: str) -> str:
 
 
 def _kept(store: Store, mailbox: bytes) -> str:
-    """The mailbox as a file of the store; the same one for the same mails, so that kernels of it have one name."""
+    """Store a mailbox and return its path; equal mails give equal paths, so that their kernels have one name."""
     key = digest_of(mailbox)
 
     def fill(folder: Path) -> None:
@@ -126,10 +128,10 @@ def _kept(store: Store, mailbox: bytes) -> str:
 
 
 def _blob(context: Context, folder: Path, name: str) -> bytes:
-    """The thread that b4 keeps in the repository; nothing when it is not there."""
+    """Read the thread that b4 keeps in the repository; empty if it is not there."""
     source = _source(context, folder, _HEAD)
-    said = source.repository.git("cat-file", "blob", name, check=False, deadline=context.deadline) if source else None
-    return said.stdout if said and said.status == 0 else b""
+    done = source.repository.git("cat-file", "blob", name, check=False, deadline=context.deadline) if source else None
+    return done.stdout if done and done.status == 0 else b""
 
 
 def _source(context: Context, folder: Path, revision: str) -> Source | None:
@@ -142,12 +144,12 @@ def _source(context: Context, folder: Path, revision: str) -> Source | None:
 
 
 def _in_history(context: Context, folder: Path, mail: Mail, base: str) -> Posted | None:
-    """The series as commits of the tree: the patch is found by its patch-id, the others by their numbers."""
+    """Find the series among the commits of the tree: the patch by its patch-id, the others by their numbers."""
     source = _source(context, folder, _HEAD)
     if source is None:
         return None
     (patch,) = series_of_mails([mail], origin="standard input", base_commit="", deadline=context.deadline).patches
-    words: tuple[str, ...] = (
+    arguments: tuple[str, ...] = (
         "log",
         "-p",
         "--full-index",
@@ -155,8 +157,8 @@ def _in_history(context: Context, folder: Path, mail: Mail, base: str) -> Posted
         "--no-merges",
         f"--max-count={_LOOKED_THROUGH}",
     )
-    words += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
-    history = source.repository.git(*words, deadline=context.deadline).stdout
+    arguments += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
+    history = source.repository.git(*arguments, deadline=context.deadline).stdout
     ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=context.deadline).text
     commits: dict[str, str] = dict(line.split() for line in reversed(ids.splitlines()))
     commit = commits.get(patch.patch_id) if patch.patch_id else None

@@ -1,10 +1,10 @@
-"""Patchwork's REST API: which patch a mail is, and checks on it. The wrapper of requests.
+"""Use Patchwork's REST API: find the patch of a mail, and post checks. The wrapper of requests.
 
 Version 1.2 of the API: ``GET patches/?msgid=`` finds a patch, ``POST patches/ID/checks/`` adds a check. Checks cannot
-be changed: the newest of a context and user counts, so one that was sent twice, because the answer to the first was
-lost, does no harm.
+be changed: the newest of a context and user counts, so a check that was sent twice, because the first answer was lost,
+does no harm.
 
-The token goes to the server that was named and to no other, over TLS but on this very host, and into no error.
+The token is sent only to the named server, over TLS unless it is this host, and is never part of an error.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.events import Note, Report, ignore
 
 TOKEN_VARIABLE = "PATCHWORK_TOKEN"
-"""The variable of the environment that holds the token."""
+"""The environment variable with the token."""
 ATTEMPTS = 5
 ANSWER_SECONDS = 30.0
-"""How long one answer may take."""
+"""The time limit of one answer."""
 WHOLE_SECONDS = 600.0
-"""How long all that is asked of the server may take."""
+"""The time limit of all requests together."""
 LONGEST_WAIT_SECONDS = 120.0
 DESCRIPTION_LENGTH = 300
 
@@ -49,11 +49,11 @@ _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 _HIDDEN = "(the token)"
 
 Wait = Callable[[float], object]
-"""Waits so many seconds."""
+"""Waits for a number of seconds."""
 
 
 class CheckState(StrEnum):
-    """The states of a check, as the API calls them."""
+    """The states of a check, as the API names them."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -63,10 +63,12 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check to be posted.
+    """A check to post.
 
-    :param context: what checks; letters, digits, ``-`` and ``_``.
-    :param target_url: where more is told; may be empty.
+    :param state: the state.
+    :param context: the name of the checker: letters, digits, ``-`` and ``_``.
+    :param description: one line.
+    :param target_url: a page with details; may be empty.
     """
 
     state: CheckState
@@ -75,7 +77,7 @@ class Check:
     target_url: str = ""
 
     def to_fact(self) -> dict[str, str]:
-        """As the API takes it."""
+        """Return the check as the API expects it."""
         fact = {"state": self.state.value, "context": self.context, "description": _bounded(self.description)}
         return {**fact, "target_url": self.target_url} if self.target_url else fact
 
@@ -84,9 +86,9 @@ class Check:
 class Server:
     """A Patchwork server; see :func:`find_server`.
 
-    :param url: without ``/api``.
-    :param token: shown nowhere.
-    :param project: its link name; empty for any.
+    :param url: the address without ``/api``.
+    :param token: the token; never shown.
+    :param project: the link name of a project; empty for any.
     """
 
     url: str
@@ -95,9 +97,12 @@ class Server:
 
 
 def find_server(url: str, *, project: str, environment: Mapping[str, str]) -> Server:
-    """The server of a URL, with the token of the environment.
+    """Return the server of a URL, with the token from the environment.
 
-    :raises UsageError: it is no URL, would be sent the token in the clear, or there is no token.
+    :param url: the address of the server.
+    :param project: the link name of a project; empty for any.
+    :param environment: the environment variables.
+    :raises UsageError: the URL is not valid or not encrypted, or there is no valid token.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -105,41 +110,46 @@ def find_server(url: str, *, project: str, environment: Mapping[str, str]) -> Se
         has_port = parts.port is not None or parts.netloc != ""
     except ValueError as error:
         raise UsageError(
-            f"{url} is no URL", evidence=str(error), remedy="write https://patchwork.example.org"
+            f"{url} is not a URL", evidence=str(error), remedy="write https://patchwork.example.org"
         ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not has_port or parts.username is not None:
-        raise UsageError(f"{url} is no URL of a Patchwork server", remedy="write https://patchwork.example.org")
+        raise UsageError(f"{url} is not the URL of a Patchwork server", remedy="write https://patchwork.example.org")
     if parts.scheme == "http" and not is_near:
         remedy = f"write https://{parts.netloc}{parts.path}"
-        raise UsageError(f"{url}: the token would go over the network for all to read", remedy=remedy)
+        raise UsageError(f"{url}: the token would be sent unencrypted", remedy=remedy)
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if not token:
-        remedy = f"make one on your profile page there, and put it into the environment as {TOKEN_VARIABLE}"
-        raise UsageError("there is no token for Patchwork", remedy=remedy)
+        remedy = f"create one on your profile page of the server, then: export {TOKEN_VARIABLE}=..."
+        raise UsageError("no token for Patchwork", remedy=remedy)
     if not _TOKEN.fullmatch(token):
-        # Not shown: it may be a token with a slip in it.
-        raise UsageError(f"{TOKEN_VARIABLE} holds no token: there is a character in it that none has", remedy="mend it")
+        # Not shown: it may be a mistyped token.
+        what = f"{TOKEN_VARIABLE} is not a valid token: it contains an illegal character"
+        raise UsageError(what, remedy="copy the token from your profile page again")
     return Server(re.sub(r"/(?:api(?:/[\d.]*)?/?)?$", "", url), token, project)
 
 
 def check_words(context: str, target_url: str) -> None:
-    """Refuse what the server would refuse for each patch.
+    """Check the fields that the server would reject for each patch.
 
-    :raises UsageError: see the text.
+    :param context: the name of the checker.
+    :param target_url: a page with details; may be empty.
+    :raises UsageError: a field is not valid.
     """
     if not _CONTEXT.fullmatch(context):
-        raise UsageError(f"--context {context}: it may hold letters, digits, - and _", remedy="write harness")
+        what = f"--context {context} is not valid: only letters, digits, - and _ are allowed"
+        raise UsageError(what, remedy="write --context harness")
     if target_url and urllib.parse.urlsplit(target_url).scheme not in ("http", "https"):
-        raise UsageError(f"--target-url {target_url} is no URL", remedy="write https://...")
+        raise UsageError(f"--target-url {target_url} is not a URL", remedy="write https://...")
 
 
 class Patchwork:
-    """What is asked of one server.
+    """A client of one server.
 
-    :param deadline: of everything that is asked.
-    :param report: receives what is waited for.
-    :param wait: waits; for tests, which have no time.
-    :param answer_seconds: how long one answer may take.
+    :param server: the server.
+    :param deadline: the deadline of all requests.
+    :param report: receives a note for each retry.
+    :param wait: waits between retries; tests replace it.
+    :param answer_seconds: the time limit of one answer.
     """
 
     def __init__(
@@ -159,34 +169,35 @@ class Patchwork:
         host = urllib.parse.urlsplit(server.url).hostname or ""
         trusted = ssl.get_default_verify_paths()
         self._session = requests.Session()
-        # The host's own certificates, as for every other program; requests would bring its own.
+        # The certificates of the host, as other programs use; requests has its own by default.
         self._session.verify = trusted.cafile or trusted.capath or True
-        # What is on this host is not asked for through a proxy.
+        # Requests to this host do not use a proxy.
         self._session.trust_env = not _LOOPBACK.fullmatch(host)
 
     def find_patch(self, message_id: str) -> int:
-        """The server's number of the patch of that mail.
+        """Return the server's number of the patch of a mail.
 
-        :raises UsageError: it has none, or several.
+        :param message_id: the Message-ID without angle brackets.
+        :raises UsageError: the server has no such patch, or several.
         :raises HostError: the server does not answer.
         """
         query = {"msgid": message_id} | ({"project": self._server.project} if self._server.project else {})
         url = f"{self._server.url}/api/{_VERSION}/patches/?{urllib.parse.urlencode(query)}"
         found: list[int] = []
         for _ in range(_PAGES):
-            answer = self._ask("GET", url, what=f"look <{message_id}> up")
+            answer = self._request("GET", url, what=f"look up <{message_id}>")
             found += [number for one in _list(answer.body, url) if isinstance(number := one.get("id"), int)]
             url = self._next(answer)
             if not url:
                 break
         if len(found) == 1:
             return found[0]
-        place = self._server.url + (f", project {self._server.project}" if self._server.project else "")
+        where = self._server.url + (f", project {self._server.project}" if self._server.project else "")
         if not found:
-            remedy = "see whether the list is followed there, and the mail has arrived"
-            raise UsageError(f"{place} has no patch <{message_id}>", remedy=remedy)
+            remedy = "check that the server follows the list and that the mail has arrived"
+            raise UsageError(f"{where} has no patch <{message_id}>", remedy=remedy)
         raise UsageError(
-            f"{place} has {len(found)} patches <{message_id}>",
+            f"{where} has {len(found)} patches <{message_id}>",
             evidence=", ".join(map(str, found)),
             remedy="name one with --project",
         )
@@ -194,25 +205,27 @@ class Patchwork:
     def post(self, patch: int, check: Check) -> None:
         """Add a check to a patch.
 
-        :raises UsageError: the token may not do that, there is no such patch, or the server refuses a field.
-        :raises HostError: the server does not answer, or not as Patchwork does.
+        :param patch: the server's number of the patch.
+        :param check: the check.
+        :raises UsageError: the token has no permission, no such patch exists, or the server rejects a field.
+        :raises HostError: the server does not answer as Patchwork does.
         """
         url = f"{self._server.url}/api/{_VERSION}/patches/{patch}/checks/"
         body = json.dumps(check.to_fact()).encode()
-        answer = self._ask("POST", url, body=body, what=f"post a check of patch {patch}")
+        answer = self._request("POST", url, body=body, what=f"post a check of patch {patch}")
         if answer.status != http.HTTPStatus.CREATED:
-            raise self._unlike(url, f"it answered with {answer.status} where 201 is meant")
+            raise self._unlike(url, f"it answered with {answer.status}, expected 201")
 
     def _next(self, answer: _Answer) -> str:
-        """The next page, if it is on the same server."""
+        """Return the address of the next page, if it is on the same server."""
         found = _NEXT.search(answer.headers.get("Link", "") or "")
         if found is None:
             return ""
         mine, theirs = (urllib.parse.urlsplit(url) for url in (self._server.url, found[1]))
         return found[1] if (mine.scheme, mine.netloc) == (theirs.scheme, theirs.netloc) else ""
 
-    def _ask(self, method: str, url: str, *, what: str, body: bytes | None = None) -> _Answer:
-        """One request, again when the fault may pass: the server's own, or the network's."""
+    def _request(self, method: str, url: str, *, what: str, body: bytes | None = None) -> _Answer:
+        """Send one request; retry after temporary faults of the server or the network."""
         retries: Retry = _Patience(total=ATTEMPTS - 1, allowed_methods=None, status_forcelist=_AGAIN)
         while True:
             answer: _Answer | None = None
@@ -227,7 +240,7 @@ class Patchwork:
                 fault = f"it answered with {answer.status}"
             response = answer.raw if answer is not None else None
             wanted = retries.get_retry_after(response) or 0.0 if response is not None else 0.0
-            asked = len(retries.history) + 1
+            attempts = len(retries.history) + 1
             try:
                 retries = retries.increment(method, url, response=response, error=error)
                 seconds = max(retries.get_backoff_time(), wanted)
@@ -235,20 +248,20 @@ class Patchwork:
             except MaxRetryError:
                 seconds, is_over = wanted, True
             if is_over:
-                waits = f", and wants to be asked again in {seconds:.0f} s" if wanted else ""
+                waits = f", and requests a retry in {seconds:.0f} s" if wanted else ""
                 raise HostError(
                     f"{self._server.url} cannot {what}: {fault}{waits}",
-                    evidence=f"{method} {url}, asked {f'{asked} times' if asked > 1 else 'once'}",
-                    remedy="try it again later: nothing else is lost",
+                    evidence=f"{method} {url}, tried {f'{attempts} times' if attempts > 1 else 'once'}",
+                    remedy="run the command again later",
                 )
-            again = f"trying again in {seconds:.0f} s ({asked + 1} of {ATTEMPTS})"
-            self._report(Note(f"{self._server.url}: {fault}; {again}"))
+            retry = f"retrying in {seconds:.0f} s ({attempts + 1} of {ATTEMPTS})"
+            self._report(Note(f"{self._server.url}: {fault}; {retry}"))
             self._wait(seconds)
 
     def _once(self, method: str, url: str, body: bytes | None) -> _Answer:
-        """One request and its answer, also of an error.
+        """Send one request and return the answer, whatever its status.
 
-        :raises _PassingError: there is no answer, or its body breaks off or does not come in time.
+        :raises _PassingError: there is no answer, or its body is cut or late.
         """
         deadline = self._deadline.sooner(self._answer_seconds)
         headers = {"Accept": "application/json", "User-Agent": "kernel-patch-harness"}
@@ -261,7 +274,7 @@ class Patchwork:
                 headers=headers,
                 auth=_TokenAuth(self._server.token),
                 timeout=max(0.1, deadline.seconds_left),
-                allow_redirects=False,  # the token would go along
+                allow_redirects=False,  # the token would be sent along
                 stream=True,
             ) as response:
                 return _Answer(response.status_code, response.headers, _read(response, deadline), response.raw)
@@ -271,34 +284,42 @@ class Patchwork:
             raise _PassingError(self._plain(_root_of(error))) from None
 
     def _checked(self, answer: _Answer, url: str, what: str) -> _Answer:
-        """The answer, if it is a good one."""
+        """Return the answer if its status is a success.
+
+        :raises UsageError: the server rejects the request.
+        :raises HostError: the server does not answer as Patchwork does.
+        """
         evidence = self._plain(answer.body[:1000].decode(errors="replace"))
         match answer.status:
             case status if status < 300:
                 return answer
             case 401 | 403:
-                remedy = f"see whether {TOKEN_VARIABLE} is right, and its user may add checks to the project"
-                raise UsageError(f"{self._server.url} does not let us {what}", evidence=evidence, remedy=remedy)
+                remedy = f"check {TOKEN_VARIABLE}, and that its user may add checks to the project"
+                raise UsageError(f"{self._server.url} denies permission to {what}", evidence=evidence, remedy=remedy)
             case 404:
-                remedy = "see whether the URL is that of a Patchwork server, without /project/..."
+                remedy = "check that the URL is that of a Patchwork server, without /project/..."
                 raise UsageError(f"{self._server.url} cannot {what}: not found", evidence=url, remedy=remedy)
             case 400:
-                said = _field_errors(answer.body) or evidence
-                raise UsageError(f"{self._server.url} refuses to {what}", evidence=said, remedy="mend what it names")
+                errors = _field_errors(answer.body) or evidence
+                raise UsageError(
+                    f"{self._server.url} refuses to {what}", evidence=errors, remedy="fix the fields it names"
+                )
             case status if 300 <= status < 400:
                 where = self._plain(answer.headers.get("Location", "") or "nowhere")
-                remedy = "name the server by the URL where it is: the token is not sent elsewhere"
-                raise UsageError(f"{self._server.url} sends us to {where}", remedy=remedy)
+                remedy = "give the final URL of the server: the token is not sent to another one"
+                raise UsageError(f"{self._server.url} redirects to {where}", remedy=remedy)
             case status:
                 raise self._unlike(url, f"it answered with {status}: {evidence[:200]}")
 
     def _unlike(self, url: str, evidence: str) -> HarnessError:
         return HostError(
-            f"{self._server.url} does not answer as Patchwork does", evidence=f"{url}\n{evidence}", remedy="see the URL"
+            f"{self._server.url} does not answer as Patchwork does",
+            evidence=f"{url}\n{evidence}",
+            remedy="check the URL",
         )
 
     def _plain(self, text: str) -> str:
-        """A text from elsewhere, without the token, should a server or a library repeat it."""
+        """Return a text of a server or a library with the token removed."""
         return text.replace(self._server.token, _HIDDEN)
 
 
@@ -311,18 +332,18 @@ class _Answer:
 
 
 class _PassingError(HTTPError):
-    """There was no answer; the next time there may be one."""
+    """There was no answer; a retry may succeed."""
 
 
 class _Patience(Retry):
-    """urllib3's count of attempts; waits one second after the first fault, and twice as long after each further one."""
+    """Retries of urllib3 that wait one second after the first fault, and twice as long after each further one."""
 
     def get_backoff_time(self) -> float:
-        """Return how long to wait after the last fault, in seconds."""
+        """Return the time to wait after the last fault, in seconds."""
         return 2.0 ** (len(self.history) - 1)
 
     def parse_retry_after(self, retry_after: str) -> float:
-        """Return how long the server wants us to wait, in seconds; 0.0 when the header cannot be read.
+        """Return the time to wait that the server requests, in seconds; 0.0 if the header cannot be read.
 
         :param retry_after: a number of seconds or a date, RFC 9110, section 10.2.3.
         """
@@ -333,24 +354,24 @@ class _Patience(Retry):
 
 
 class _TokenAuth(requests.auth.AuthBase):
-    """Patchwork's token; set in this way, no entry of ~/.netrc takes its place."""
+    """Patchwork's token as authentication of requests, so that ~/.netrc does not replace it."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the token into a request."""
+        """Add the token to a request."""
         request.headers["Authorization"] = f"Token {self._token}"
         return request
 
 
 def _read(response: requests.Response, deadline: Deadline) -> bytes:
-    """The body. A server that sends a byte now and then is not waited for beyond the deadline.
+    """Read the body of an answer; a slow server does not delay it beyond the deadline.
 
-    Of an error what breaks off in the body changes nothing of its status.
+    A cut body of an error is read as empty, as its status is known.
 
     :raises TimeoutError: the deadline came.
-    :raises HTTPError: the answer broke off.
+    :raises HTTPError: the answer was cut.
     """
     body = b""
     try:
@@ -366,16 +387,16 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
 
 
 def _root_of(error: BaseException) -> str:
-    """What lies below an error of requests, in the words of the system or of http.client."""
+    """Return the message of the error of the system or http.client that caused an error of requests."""
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
     return str(error) or repr(error)
 
 
 def _list(body: bytes, url: str) -> list[dict[str, object]]:
-    """A list of objects.
+    """Parse a list of objects.
 
-    :raises HostError: it is none.
+    :raises HostError: the body is not such a list.
     """
     try:
         value = json.loads(body)
@@ -384,13 +405,13 @@ def _list(body: bytes, url: str) -> list[dict[str, object]]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         begins = body[:80].decode(errors="replace")
         raise HostError(
-            f"{url} does not answer as Patchwork does", evidence=f"it begins: {begins!r}", remedy="see the URL"
+            f"{url} does not answer as Patchwork does", evidence=f"it begins: {begins!r}", remedy="check the URL"
         )
     return value
 
 
 def _field_errors(body: bytes) -> str:
-    """What is wrong with which field, a line each."""
+    """Return the errors of the fields, a line for each."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -398,7 +419,8 @@ def _field_errors(body: bytes) -> str:
     if not isinstance(value, dict):
         return ""
     return "\n".join(
-        f"{name}: {' '.join(map(str, said)) if isinstance(said, list) else said}" for name, said in value.items()
+        f"{name}: {' '.join(map(str, errors)) if isinstance(errors, list) else errors}"
+        for name, errors in value.items()
     )
 
 

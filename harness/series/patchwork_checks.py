@@ -1,4 +1,4 @@
-"""What a series came to, as checks of its patches on a Patchwork server."""
+"""Post the result of a series as checks of its patches on a Patchwork server."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ _STATES = {
 
 
 def pending_checks(record: SeriesRecord, *, context: str, target_url: str) -> Iterator[tuple[PatchRecord, Check]]:
-    """A check for each patch that says that it is being judged."""
+    """Yield a pending check for each patch."""
     for patch in record.posted:
-        yield patch, Check(CheckState.PENDING, context, "being judged", target_url)
+        yield patch, Check(CheckState.PENDING, context, "being tested", target_url)
 
 
 def final_checks(record: SeriesRecord, *, context: str, target_url: str) -> Iterator[tuple[PatchRecord, Check]]:
-    """A check for each patch that says what it came to; the last one tells of the series, too."""
+    """Yield a check with the result of each patch; the last one includes missing changes of the series."""
     for patch in record.posted:
         state = _STATES[patch.state]
         if state is CheckState.WARNING and patch.state is PatchState.WARNING and record.is_strict:
             state = CheckState.FAIL
-        said = str(patch) if patch.state is not PatchState.UNKNOWN else f"not judged: {patch.what}"
+        text = str(patch) if patch.state is not PatchState.UNKNOWN else f"not tested: {patch.what}"
         if patch is record.posted[-1] and record.missing:
-            state, said = CheckState.FAIL, f"declared, and did not come: {record.missing[0]}; {said}"
+            state, text = CheckState.FAIL, f"declared but missing: {record.missing[0]}; {text}"
         broken = [one.render() for one in record.broken if patch.number in (one.by, one.mended)]
-        yield patch, Check(state, context, "; ".join([said, *broken]), target_url)
+        yield patch, Check(state, context, "; ".join([text, *broken]), target_url)
 
 
 def abandoned_checks(
     record: SeriesRecord, what: str, *, context: str, target_url: str
 ) -> Iterator[tuple[PatchRecord, Check]]:
-    """A check for each patch that takes ``pending`` back: the base, or a host, was at fault."""
+    """Yield a check for each patch that replaces the pending one, after a fault of the base or the host."""
     for patch in record.posted:
-        yield patch, Check(CheckState.WARNING, context, f"not judged: {what}", target_url)
+        yield patch, Check(CheckState.WARNING, context, f"not tested: {what}", target_url)
 
 
 class Poster:
-    """Posts checks of one series; finds each patch once.
+    """Posts checks of one series; looks up each patch once.
 
-    :param numbers: the server's numbers of the patches, in their order; empty to look them up by their mails.
+    :param server: the server.
+    :param numbers: the server's numbers of the patches, in their order; empty to look them up by Message-ID.
     """
 
     def __init__(self, server: Patchwork, *, numbers: Sequence[int] = ()) -> None:
@@ -55,10 +56,12 @@ class Poster:
         self._numbers = dict(enumerate(numbers, 1))
 
     def post(self, checks: Iterator[tuple[PatchRecord, Check]], *, report: Report) -> None:
-        """Post these checks; one that is refused stops none of the others.
+        """Post some checks; a rejected check does not stop the others.
 
-        :param report: receives a note on each patch that has none. :raises UsageError, HostError: the first fault,
-            when all others have been tried; a server that does not answer is not asked again.
+        :param checks: the checks.
+        :param report: receives a note for each check that was rejected.
+        :raises UsageError: a check was rejected; raised after all others have been tried.
+        :raises HostError: the server does not answer; the other checks are not tried.
         """
         first: HarnessError | None = None
         for patch, check in checks:

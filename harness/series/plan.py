@@ -19,15 +19,16 @@ Cases = Mapping[str, CaseRecord]
 
 
 def needed_cases(base: Cases, last: Cases, *, declared: Collection[str], noise: Noise = NOISE) -> frozenset[str]:
-    """What is asked of every patch in between whose image is one of its own.
+    """Return the cases that run on every patch in between that has its own image.
 
-    - each case that does not come out the same at both ends, or fails at one
-    - each case that shows a trait which differs between the ends, or is declared to change
+    - each case whose result differs between the ends, or that fails at an end
+    - each case that shows a trait that differs between the ends or is declared to change
     - for every other trait that is seen at an end, the quickest cases that show it
 
-    :param last: of the last patch that was judged; empty when none was.
-    :param declared: traits.
-    :param noise: what differs from run to run in the output of the suite.
+    :param base: the cases of the base.
+    :param last: the cases of the last tested patch; empty if there is none.
+    :param declared: the traits that are declared to change.
+    :param noise: the output of the suite that differs from run to run.
     """
     was, now = trait_values(base.values()), trait_values(last.values())
     traits = {trait for trait in {**was, **now} if last and was.get(trait) != now.get(trait)} | set(declared)
@@ -38,11 +39,12 @@ def needed_cases(base: Cases, last: Cases, *, declared: Collection[str], noise: 
 
 
 def widened_cases(effects: Iterable[Effect], *known: Cases) -> frozenset[str]:
-    """What else is asked of a patch that changed something: all cases that show the traits which it touched.
+    """Return the further cases to run on a patch that changed something: all that show the traits it affected.
 
-    These are the traits that changed, and those that a case shows which came out otherwise.
+    These are the traits that changed, and the traits of cases whose results changed.
 
-    :param known: results that tell which case shows what.
+    :param effects: the effects of the patch.
+    :param known: results that show which case shows which trait.
     """
     traits = set()
     for one in effects:
@@ -54,7 +56,7 @@ def widened_cases(effects: Iterable[Effect], *known: Cases) -> frozenset[str]:
 
 
 def cases_that_show(traits: Collection[str], cases: Cases) -> set[str]:
-    """The ids of the cases that showed one of these traits."""
+    """Return the ids of the cases that showed one of some traits."""
     return {case.id for case in cases.values() if any(seen.trait in traits for seen in case.sightings)}
 
 
@@ -70,9 +72,9 @@ def _differs(base: CaseRecord | None, last: CaseRecord | None, *, has_last: bool
 
 
 def _cover(cases: Cases, chosen: Collection[str]) -> set[str]:
-    """The quickest cases that together show every trait that those chosen already do not show.
+    """Return the quickest cases that together show every trait that the chosen cases do not show.
 
-    Greedy: each time the case that shows most of what is still open for its seconds.
+    The choice is greedy: each time the case with the most open traits per second.
     """
     shows = {one.id: {seen.trait for seen in one.sightings} for one in cases.values() if has_verdict(one)}
     still = set().union(*shows.values()) - set().union(*(shows.get(case, set()) for case in chosen))

@@ -1,4 +1,4 @@
-"""From the words that name a series to its record: find base and patches, ask checkpatch.pl, walk over the patches."""
+"""Test a series from its arguments: find base and patches, run checkpatch.pl, test the patches."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ _JUDGED = "series-judged"
 
 @dataclass(frozen=True, slots=True)
 class SeriesWords:
-    """What was asked for.
+    """The arguments of a series.
 
     :param series: a mailbox, a folder of patches or a range, as typed.
-    :param base: a KERNEL word without a series.
-    :param expected: what the command line declares.
-    :param options: of each kernel; its ``kernel`` is not used.
-    :param is_full: ask each patch all cases.
-    :param is_strict: complaints fail the series.
+    :param base: a KERNEL argument without a series.
+    :param options: the options of each kernel; their ``kernel`` is not used.
+    :param settings: the settings of each run.
+    :param expected: the declarations of the command line.
+    :param is_full: whether all cases run on each patch.
+    :param is_strict: whether complaints fail the series.
     """
 
     series: str
     base: str
     options: Options
-    asked: RunSettings
+    settings: RunSettings
     expected: Declarations = NOTHING
     is_full: bool = False
     is_strict: bool = False
@@ -50,7 +51,13 @@ class SeriesWords:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSeries:
-    """A series that was found and read, and of which no kernel was built yet."""
+    """A series that was found and read, before any kernel is built.
+
+    :param words: the arguments.
+    :param ground: the series on its base.
+    :param declared: the declared changes.
+    :param style: the complaints of checkpatch.pl by patch; None if the base has no such script.
+    """
 
     words: SeriesWords
     ground: AppliedSeries
@@ -58,15 +65,15 @@ class PreparedSeries:
     style: Style | None
 
     def walk(self, report: RunReport) -> SeriesOutcome:
-        """Build, boot and ask the kernel of each patch.
+        """Build and boot the kernel of each patch and run cases on it.
 
-        :raises HarnessError: the base cannot be judged, or no case can be asked.
+        :raises HarnessError: the base cannot be tested, or no case can be run.
         """
         words = self.words
         return Walk(
             self.ground,
             words.options,
-            words.asked,
+            words.settings,
             self.declared,
             self.style,
             words.is_full,
@@ -75,14 +82,16 @@ class PreparedSeries:
         ).go()
 
     def record(self) -> SeriesRecord:
-        """What can be said without any kernel: what applies, and what checkpatch.pl says."""
-        return begin_record(self.ground, self.style, command=self.words.asked.command)
+        """Return the record before any kernel: which patches apply, and the complaints of checkpatch.pl."""
+        return begin_record(self.ground, self.style, command=self.words.settings.command)
 
     @property
     def key(self) -> str:
-        """A digest of all that decides what the series comes to, but for chance: base, patches, cases, options."""
-        selection = self.words.asked.selection
-        files = sorted({file for path in selection.paths or (self.words.asked.suite.folder,) for file in _files(path)})
+        """The digest of everything that determines the result except chance: base, patches, cases, options."""
+        selection = self.words.settings.selection
+        files = sorted(
+            {file for path in selection.paths or (self.words.settings.suite.folder,) for file in _files(path)}
+        )
         return digest_of(
             self.ground.base.commit,
             self.ground.series.digest,
@@ -93,18 +102,24 @@ class PreparedSeries:
 
 
 def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
-    """Find the base, read the series and what it declares, and ask checkpatch.pl.
+    """Find the base, read the series and its declarations, and run checkpatch.pl.
 
-    :raises UsageError, SeriesError, HostError: see :func:`find_ground`, :func:`check_style`.
+    :param words: the arguments.
+    :param report: receives progress.
+    :raises UsageError: see :func:`find_ground`, :func:`check_style`.
+    :raises SeriesError: see :func:`find_ground`, :func:`check_style`.
+    :raises HostError: see :func:`find_ground`, :func:`check_style`.
     """
-    ground = find_ground(Context(words.asked.store, Deadline.after(PREPARE_SECONDS), report), words.base, words.series)
+    ground = find_ground(
+        Context(words.settings.store, Deadline.after(PREPARE_SECONDS), report), words.base, words.series
+    )
     if ground.conflict is not None:
         report(Note(ground.conflict.what))
     declared = joined(_declared_beside(words, ground), words.expected)
     _check_numbers(declared, ground)
     report(PhaseStarted("scripts/checkpatch.pl"))
     style = check_style(
-        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)),
+        Context(words.settings.store, Deadline.after(PREPARE_SECONDS)),
         ground.base,
         ground.series.patches,
         trusted=words.options.build.is_trusted,
@@ -113,15 +128,15 @@ def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
 
 
 def judge_once(brief: PreparedSeries, report: RunReport) -> SeriesRecord:
-    """The record of a series that may have been judged before: same base, patches, cases and options.
+    """Test a series unless it was tested before with the same base, patches, cases and options; return its record.
 
-    Who comes while another one judges it waits for that.
+    If another process is testing it, this one waits.
 
     :raises HarnessError: as :meth:`PreparedSeries.walk`; also the error that ended the walk.
     """
-    asked, key = brief.words.asked, brief.key
-    with asked.store.lock(_JUDGED, key):
-        kept = (asked.store.recall(_JUDGED, key) or {}).get("folder")
+    settings, key = brief.words.settings, brief.key
+    with settings.store.lock(_JUDGED, key):
+        kept = (settings.store.recall(_JUDGED, key) or {}).get("folder")
         with contextlib.suppress(OSError, HarnessError):
             file = Path(str(kept)) / SERIES_NAME
             return load_series(file.read_text(encoding="utf-8"), source=str(file))
@@ -129,49 +144,49 @@ def judge_once(brief: PreparedSeries, report: RunReport) -> SeriesRecord:
         if judged.error is not None:
             raise judged.error
         if judged.status in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
-            asked.store.remember(_JUDGED, key, {"folder": str(judged.folder.path.absolute())})
+            settings.store.remember(_JUDGED, key, {"folder": str(judged.folder.path.absolute())})
         return judged.record
 
 
 def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
-    """What the ``harness.toml`` beside the series declares; nothing when there is none.
+    """Read the ``harness.toml`` next to the series; nothing if there is none.
 
-    :raises UsageError: it cannot be read.
-    :raises SeriesError: it is broken.
+    :raises UsageError: the file cannot be read.
+    :raises SeriesError: the file is broken.
     """
-    place = Path(parse_patches(words.series).place)
-    if not place.exists():  # a range
+    path = Path(parse_patches(words.series).place)
+    if not path.exists():  # a range
         return NOTHING
-    file = (place if place.is_dir() else place.parent) / FILE_NAME
+    file = (path if path.is_dir() else path.parent) / FILE_NAME
     if not file.exists():
         return NOTHING
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="mend it, or take it away") from None
+        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="fix it, or remove it") from None
     subjects = [patch.subject for patch in ground.series.patches]
-    found = parse_declarations(text, path=str(file), subjects=subjects, semantics=words.asked.semantics)
-    # What has no value is a case.
+    found = parse_declarations(text, path=str(file), subjects=subjects, semantics=words.settings.semantics)
+    # An entry without a value is a case.
     entries = [one if one.value else replace(one, name=current_case_id(one.name)) for one in found.entries]
     return replace(found, entries=tuple(entries))
 
 
 def _check_numbers(declared: Declarations, ground: AppliedSeries) -> None:
-    """
+    """Check that the series has each patch that a declaration names.
 
-    :raises UsageError: a patch that there is not is said to change something.
+    :raises UsageError: a declaration names an unknown patch.
     """
     count = len(ground.series.patches)
     for one in declared.entries:
         if one.patch > count:
             raise UsageError(
-                f"--expect {one.patch}:{one.name}={one.value}: there is no patch {one.patch}",
-                remedy=f"the series has {count}",
+                f"--expect {one.patch}:{one.name}={one.value}: the series has no patch {one.patch}",
+                remedy=f"give a number from 1 to {count}",
             )
 
 
 def _files(path: Path) -> list[Path]:
-    """The case files at a place, and what says how they are judged."""
+    """Return the case files at a path, and the files that determine how they run and are judged."""
     return [path] if path.is_file() else [file for file in path.rglob("*") if file.suffix in _SUFFIXES]
 
 

@@ -1,4 +1,4 @@
-"""The kernels of a series asked: which cases each needs, whose answers hold for another, what is asked once more."""
+"""Run cases on the kernels of a series: choose the cases, reuse results of equal images, rerun new failures."""
 
 from __future__ import annotations
 
@@ -27,37 +27,42 @@ from harness.suite.definition import Suite
 from harness.suite.load import locate
 
 _MOST_DOUBTED = 20
-"""When more cases than these begin to fail with a patch, that is no flake."""
+"""If more cases than these begin to fail with a patch, they are not rerun: that is not a flake."""
 
 
 @dataclass(slots=True)
 class PatchRunner:
-    """What the kernels of a series were asked.
+    """Runs cases on the kernels of a series and keeps their results.
 
-    :param declared: what the series means to change.
-    :param is_full: ask each patch all cases.
+    :param ground: the series on its base.
+    :param settings: the settings of each run.
+    :param declared: the declared changes.
+    :param is_full: whether all cases run on each patch.
+    :param report: receives progress.
     """
 
     ground: AppliedSeries
-    asked: RunSettings
+    settings: RunSettings
     declared: Declarations
     is_full: bool
     report: RunReport
     runs: dict[int, RunRecord] = field(default_factory=dict)
-    """What each kernel answered, by patch."""
+    """The run of each kernel, by patch."""
     status: ExitStatus = ExitStatus.AS_EXPECTED
-    """The worst that came between, apart from cases that differ."""
+    """The worst status so far, apart from cases that differ."""
     _needed: frozenset[str] = frozenset()
     _effects: dict[tuple[int, ...], tuple[Effect, ...]] = field(default_factory=dict)
 
-    def ask(self, number: int, prepared: Prepared, folder: RunFolder) -> int:
-        """Ask a kernel what it needs to be asked; its answers are in :attr:`runs` then.
+    def test(self, number: int, prepared: Prepared, folder: RunFolder) -> int:
+        """Run the needed cases on a kernel; the results are in :attr:`runs` then.
 
-        :param folder: its run folder; discarded when nothing has to be asked.
-        :return: the patch with the same image whose answers were taken over; -1 when cases were asked.
+        :param number: the number of the patch; 0 for the base.
+        :param prepared: its kernel.
+        :param folder: its run folder; removed if no case has to run.
+        :return: the patch with the same image whose results were reused; -1 if cases ran.
         :raises UsageError: no case was selected.
         :raises CaseError: no case can be read.
-        :raises HostError: the results cannot be kept.
+        :raises HostError: the results cannot be written.
         """
         is_end = number in (0, self.ground.applied)
         digest = prepared.kernel.image_digest
@@ -67,11 +72,11 @@ class PatchRunner:
                 self._cases(0),
                 self._cases(self.ground.applied),
                 declared=self.declared.traits,
-                noise=self.asked.suite.noise,
+                noise=self.settings.suite.noise,
             )
-        # Of an image that is known, the results that are there serve; an end has all of them or takes none.
+        # Results of an equal image are reused; an end reuses all of them or none.
         known = {case.id: case for one in same for case in self.runs[one].cases}
-        # Where no case shows a trait, there is nothing to choose by.
+        # If no case shows a trait, there is no basis for a choice.
         wanted = None if is_end or self.is_full or not self._needed else self._needed
         if same:
             missing = (wanted or frozenset()) - known.keys()
@@ -90,10 +95,10 @@ class PatchRunner:
         return -1
 
     def _confirm(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
-        """The record with the cases that began to fail asked once more: on the same image another answer is a flake."""
+        """Rerun the cases that began to fail, and return the record: another outcome on the same image is a flake."""
         before = self.known_before(number)
         effects = find_effects(
-            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.asked.suite.noise
+            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.settings.suite.noise
         )
         doubted = {case for one in effects if one.standing is Expectedness.UNEXPECTED for case in one.cases}
         began = {case.id for case in run.cases if case.id in doubted and case.is_failure} - {
@@ -101,8 +106,8 @@ class PatchRunner:
         }
         if not began or len(began) > _MOST_DOUBTED:
             return run
-        again = RunFolder.create(self.asked.results, f"{_slug_of(folder)}-again", time.time())
-        second = self._run(prepared, again, f"{self.ground.called(number)}, once more", began)
+        again = RunFolder.create(self.settings.results, f"{_slug_of(folder)}-again", time.time())
+        second = self._run(prepared, again, f"{self.ground.called(number)}, rerun", began)
         results = {case.id: case for case in second.cases if case.id in began}
         cases = tuple(join(case, results[case.id]) if case.id in results else case for case in run.cases)
         if not any(case.is_flaky for case in cases):
@@ -110,16 +115,16 @@ class PatchRunner:
         return replace(run, cases=cases)
 
     def _widen(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
-        """The record with the cases that show what the patch turned out to change."""
+        """Run the cases that show the traits that the patch changed, and return the record with them."""
         before = self.known_before(number)
         effects = find_effects(
-            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.asked.suite.noise
+            before, number, run, base=self.known_before(1), declared=self.declared, noise=self.settings.suite.noise
         )
         wanted = widened_cases(effects, self._cases(0), self._cases(self.ground.applied))
         self._needed |= wanted
         if not (missing := wanted - {case.id for case in run.cases}):
             return run
-        more = RunFolder.create(self.asked.results, f"{_slug_of(folder)}-more", time.time())
+        more = RunFolder.create(self.settings.results, f"{_slug_of(folder)}-more", time.time())
         name = f"{self.ground.called(number)}, more"
         added = self._run(prepared, more, name, missing)
         cases = [
@@ -128,16 +133,16 @@ class PatchRunner:
         return replace(run, cases=(*run.cases, *cases), seconds=run.seconds + added.seconds)
 
     def _run(self, prepared: Prepared, folder: RunFolder, name: str, ids: Iterable[str] | None) -> RunRecord:
-        """Ask cases; all that were selected when ``ids`` is None."""
-        selection = self.asked.selection
+        """Run cases; all selected ones if ``ids`` is None."""
+        selection = self.settings.selection
         if ids is not None:
-            selection = replace(selection, paths=files_of(ids, self.asked.suite))
+            selection = replace(selection, paths=files_of(ids, self.settings.suite))
         record, status = run_cases(
-            prepared, replace(self.asked, selection=selection), folder=folder, report=Quiet(self.report, name)
+            prepared, replace(self.settings, selection=selection), folder=folder, report=Quiet(self.report, name)
         )
         for problem in record.problems:
             self.report(Note(f"{name}: {one_line(problem.text)}"))
-        # A case that differs, or two that show different values, are judged by what was before; all else is as it is.
+        # Cases that differ or contradict each other are compared with the results before; any other problem counts.
         is_broken = any(problem.kind is not ProblemKind.CONTRADICTION for problem in record.problems) or any(
             case.outcome is Outcome.ERROR for case in record.cases
         )
@@ -149,7 +154,7 @@ class PatchRunner:
         return {case.id: case for case in self.runs[number].cases} if number in self.runs else {}
 
     def known_before(self, number: int) -> KnownResults:
-        """What is known of the kernel before a patch."""
+        """Return the known results before a patch."""
         base = self.runs[0]
         known = KnownResults(0, base, {case.id: case for case in base.cases}, {case.id: 0 for case in base.cases})
         for one in sorted(self.runs):
@@ -158,27 +163,27 @@ class PatchRunner:
         return known
 
     def _find(self, before: KnownResults, number: int, run: RunRecord, base: KnownResults) -> tuple[Effect, ...]:
-        noise = self.asked.suite.noise
+        noise = self.settings.suite.noise
         return find_effects(before, number, run, base=base, declared=self.declared, noise=noise)
 
     def effects(self, number: int) -> tuple[Effect, ...]:
-        """What a patch changed, by what is known now."""
+        """Return the effects of a patch, from the results so far."""
         base = self.known_before(1)
         judged = tuple(one for one in sorted(self.runs) if one <= number)
         if judged not in self._effects:
             before, run = self.known_before(number), self.runs[number]
             self._effects[judged] = find_effects(
-                before, number, run, base=base, declared=self.declared, noise=self.asked.suite.noise
+                before, number, run, base=base, declared=self.declared, noise=self.settings.suite.noise
             )
         return self._effects[judged]
 
 
 def files_of(ids: Iterable[str], suite: Suite) -> tuple[Path, ...]:
-    """The files that hold those cases."""
+    """Return the files of some cases."""
     names = sorted({case.partition("::")[0] for case in ids})
     return tuple(locate(name, suite) or locate(f"/{name}", suite) or Path(name) for name in names)
 
 
 def _slug_of(folder: RunFolder) -> str:
-    """What the kernel of a run folder is called there: the name without its time."""
+    """Return the name of a run folder without its time."""
     return folder.path.name.partition("Z-")[2]

@@ -1,7 +1,7 @@
-"""A series judged patch by patch: the base and the last patch first, with all cases, then what lies between them.
+"""Test a series patch by patch: the base and the last patch first, with all cases, then the patches between.
 
-While the cases of one kernel run, the next is built. What is known is written after each patch, so that whoever is
-killed leaves it.
+The next kernel is built while the cases of one run. The record is written after each patch, so that a kill does not
+lose it.
 """
 
 from __future__ import annotations
@@ -41,18 +41,20 @@ from harness.series.effects import conclude
 from harness.series.runner import PatchRunner
 
 _UNTITLED = "*** SUBJECT HERE ***"
-"""What git-format-patch(1) gives a cover letter that nobody wrote."""
+"""The placeholder of git-format-patch(1) in a cover letter without a subject."""
 
 Style = Mapping[int, tuple[StyleFinding, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesOutcome:
-    """A series that was judged.
+    """The outcome of testing a series.
 
-    :param folder: where its own files are.
-    :param runs: the record of each kernel that was booted, by patch.
-    :param error: why it could not be judged to its end; None when it was.
+    :param record: the record of the series.
+    :param folder: the folder of its files.
+    :param runs: the run of each booted kernel, by patch.
+    :param status: the exit status, apart from the state of the record.
+    :param error: why it could not be tested completely; None if it was.
     """
 
     record: SeriesRecord
@@ -64,18 +66,21 @@ class SeriesOutcome:
 
 @dataclass(slots=True)
 class Walk:
-    """One walk over a series.
+    """A test of a series, in progress.
 
-    :param options: of each kernel.
-    :param declared: what the series means to change.
-    :param style: what checkpatch.pl says of each patch; None when the base has no such script.
-    :param is_full: ask each patch all cases.
-    :param is_strict: complaints fail the series.
+    :param ground: the series on its base.
+    :param options: the options of each kernel.
+    :param settings: the settings of each run.
+    :param declared: the declared changes.
+    :param style: the complaints of checkpatch.pl by patch; None if the base has no such script.
+    :param is_full: whether all cases run on each patch.
+    :param is_strict: whether complaints fail the series.
+    :param report: receives progress.
     """
 
     ground: AppliedSeries
     options: Options
-    asked: RunSettings
+    settings: RunSettings
     declared: Declarations
     style: Style | None
     is_full: bool
@@ -86,43 +91,43 @@ class Walk:
     _clock: float = field(default_factory=time.monotonic)
     _patches: dict[int, PatchRecord] = field(default_factory=dict)
     _warned: dict[int, tuple[tuple[int, StyleFinding], ...]] = field(default_factory=dict)
-    _asking: PatchRunner = field(init=False)
+    _runner: PatchRunner = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with nothing asked."""
-        self._asking = PatchRunner(self.ground, self.asked, self.declared, self.is_full, self.report)
+        """Begin without results."""
+        self._runner = PatchRunner(self.ground, self.settings, self.declared, self.is_full, self.report)
 
     def go(self) -> SeriesOutcome:
-        """Build, boot and ask the kernel of each patch.
+        """Build and boot the kernel of each patch and run cases on it.
 
-        :raises HarnessError: the base cannot be judged, or no case can be asked.
+        :raises HarnessError: the base cannot be tested, or no case can be run.
         """
         count = self.ground.applied + 1
-        self.folder = RunFolder.joint(self.asked.results, count, self._started, name=_slug(self.ground))
+        self.folder = RunFolder.joint(self.settings.results, count, self._started, name=_slug(self.ground))
         numbers = _order(self.ground.applied)
         each = [replace(self.options, kernel=self.ground.kernel(number)) for number in numbers]
         error: HarnessError | None = None
         try:
             names = [self.ground.called(number) for number in numbers]
-            with ready_kernels(each, self.asked, self.report, names=names) as ready:
+            with ready_kernels(each, self.settings, self.report, names=names) as ready:
                 for number, one in zip(numbers, ready, strict=False):
                     self._take(number, one)
                     self._write()
-                    if self._asking.status is ExitStatus.INTERRUPTED:
+                    if self._runner.status is ExitStatus.INTERRUPTED:
                         break
         except HarnessError as found:
-            if 0 not in self._asking.runs:
+            if 0 not in self._runner.runs:
                 self.folder.discard()
                 raise
             error = found
         except KeyboardInterrupt:
-            # What is known is told, and whoever was promised a check is not left waiting for it.
-            self._asking.status = ExitStatus.INTERRUPTED
+            # The results so far are reported, and pending checks are not left pending.
+            self._runner.status = ExitStatus.INTERRUPTED
         record = self._write()
-        return SeriesOutcome(record, self.folder, dict(self._asking.runs), self._asking.status, error)
+        return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error)
 
     def _take(self, number: int, ready: Ready) -> None:
-        """One kernel that is ready, or why there is none."""
+        """Test one kernel that is ready, or record why there is none."""
         if ready.prepared is None or ready.folder is None:
             assert ready.error is not None
             self._refuse(number, ready.error, ready.folder)
@@ -132,32 +137,35 @@ class Walk:
         self._check_base(number, ready.prepared)
         self._warned[number] = read_warnings(ready.prepared.request.image.parent)
         began = time.monotonic()
-        same_as = self._asking.ask(number, ready.prepared, ready.folder)
-        run = self._asking.runs[number]
-        asked = [case for case in run.cases if has_verdict(case)]
+        same_as = self._runner.test(number, ready.prepared, ready.folder)
+        run = self._runner.runs[number]
+        judged = [case for case in run.cases if has_verdict(case)]
         self._patches[number] = replace(
             _begun(self.ground, self.style, number),
             image_digest=ready.prepared.kernel.image_digest,
             same_as=same_as,
             run=ready.folder.path.name if same_as < 0 else self._patches[same_as].run,
-            asked=len(asked),
-            failing=sum(case.is_failure for case in asked),
+            asked=len(judged),
+            failing=sum(case.is_failure for case in judged),
             seconds=time.monotonic() - began,
         )
         if same_as < 0 and number in (0, self.ground.applied):
-            # Those in between are no builds that anybody keeps: they would be told as the newest of their line.
-            remember_run(ready.folder, run, self.asked.results, self.report)
+            # The history must not take patches in between as the newest builds of their line.
+            remember_run(ready.folder, run, self.settings.results, self.report)
 
     def _refuse(self, number: int, error: HarnessError, folder: RunFolder | None) -> None:
-        """A kernel that there is not."""
+        """Record a kernel that could not be prepared.
+
+        :raises HarnessError: it is the base.
+        """
         if number == 0:
             if folder is not None:
                 folder.discard()
-            error.what = f"nothing can be said of the series, as of the base: {error.what}"
+            error.what = f"the series cannot be tested, because its base cannot: {error.what}"
             raise error
         if folder is not None:
-            record_no_kernel(self.ground.kernel(number), error, folder=folder, command=self.asked.command)
-        # The base was configured with the same words, so they are no slip of the fingers.
+            record_no_kernel(self.ground.kernel(number), error, folder=folder, command=self.settings.command)
+        # The base was configured with the same arguments, so this is not a usage error.
         at_fault = isinstance(error, SeriesError | UsageError)
         stage = error.stage or (Stage.CONFIGURE if isinstance(error, UsageError) else Stage.BOOT)
         self._patches[number] = replace(
@@ -171,36 +179,36 @@ class Walk:
         )
         self.report(Note(f"{called(number)}: {error.what}"))
         if not at_fault:
-            self._asking.status = max(self._asking.status, error.exit_status)
+            self._runner.status = max(self._runner.status, error.exit_status)
 
     def _check_base(self, number: int, prepared: Prepared) -> None:
-        """A tree of files as they are may be changed while kernels of it are built.
+        """Check that a tree with uncommitted files has not changed while its kernels are built.
 
-        :raises UsageError: it was.
+        :raises UsageError: it has changed.
         """
         found, expected = prepared.kernel.build.base, self.ground.base.commit
         if self.ground.may_move and found != expected:
             raise UsageError(
-                f"the tree of --base moved while the series was judged: {called(number)} stands on another commit",
-                evidence=f"it was {expected[:12]}, and is {found[:12]}",
-                remedy="name a revision, --base TREE@REVISION, and run it again",
+                f"the tree of --base changed during the test: {called(number)} is based on another commit",
+                evidence=f"it was {expected[:12]}, now it is {found[:12]}",
+                remedy="name a revision: --base TREE@REVISION",
             )
 
     def _write(self) -> SeriesRecord:
-        """The record of what is known by now; it is on disk then."""
+        """Write the record of the results so far, and return it."""
         patches = [
             self._patches.get(one.number, one) for one in begin_record(self.ground, self.style, command="").patches
         ]
-        base = self._asking.known_before(1) if 0 in self._asking.runs else None
+        base = self._runner.known_before(1) if 0 in self._runner.runs else None
         for at, patch in enumerate(patches):
-            if base is not None and patch.number in self._asking.runs and patch.number:
+            if base is not None and patch.number in self._runner.runs and patch.number:
                 patches[at] = replace(
                     patch,
-                    effects=self._asking.effects(patch.number),
+                    effects=self._runner.effects(patch.number),
                     warnings=new_warnings(patch.number, self._warned),
                 )
         record = replace(
-            begin_record(self.ground, self.style, command=self.asked.command),
+            begin_record(self.ground, self.style, command=self.settings.command),
             patches=tuple(patches),
             started=self._started,
             seconds=time.monotonic() - self._clock,
@@ -208,14 +216,14 @@ class Walk:
             is_full=self.is_full,
             is_strict=self.is_strict,
         )
-        asked = self.asked
+        settings = self.settings
         record = conclude(
             record,
-            self._asking.runs,
+            self._runner.runs,
             base=base,
             declared=self.declared,
-            semantics=asked.semantics,
-            noise=asked.suite.noise,
+            semantics=settings.semantics,
+            noise=settings.suite.noise,
         )
         self.folder.write_file(SERIES_NAME, dump_series(record))
         runs = dict.fromkeys(one.run for one in record.patches if one.run)
@@ -224,10 +232,11 @@ class Walk:
 
 
 def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) -> SeriesRecord:
-    """What can be said of a series before any kernel: what applies, and what checkpatch.pl says.
+    """Return the record of a series before any kernel: which patches apply, and the complaints of checkpatch.pl.
 
-    :param style: None when the base has no such script.
-    :param command: the words that the user typed.
+    :param ground: the series on its base.
+    :param style: the complaints by patch; None if the base has no such script.
+    :param command: the command as typed.
     """
     title = ground.series.title
     if _UNTITLED in title:
@@ -251,7 +260,7 @@ def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) ->
 
 
 def _begun(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
-    """What is known of a patch before its kernel."""
+    """Return the record of a patch before its kernel is built."""
     if number == 0:
         return PatchRecord(0, ground.described, ground.kernel(0))
     patch = ground.series.patches[number - 1]
@@ -266,7 +275,7 @@ def _begun(ground: AppliedSeries, style: Style | None, number: int) -> PatchReco
 
 
 def _not_judged(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
-    """A patch without a kernel: it does not apply, stands on one that does not, or its turn has not come."""
+    """Return the record of a patch without a kernel: it does not apply, follows such a patch, or was not built yet."""
     begun = _begun(ground, style, number)
     conflict, first = ground.conflict, ground.applied + 1
     if conflict is not None and number == first:
@@ -274,11 +283,11 @@ def _not_judged(ground: AppliedSeries, style: Style | None, number: int) -> Patc
     if number > first:
         why = f"patch {first} does not apply"
         return replace(begun, failed=NOT_JUDGED, at_fault=False, applies=False, what=why)
-    return replace(begun, failed=NOT_JUDGED, at_fault=False, what="no kernel was built of it yet")
+    return replace(begun, failed=NOT_JUDGED, at_fault=False, what="its kernel was not built yet")
 
 
 def _order(applied: int) -> list[int]:
-    """The ends first: they decide what is asked of those in between."""
+    """Return the order of the patches: the ends first, as they determine the cases for those in between."""
     return [0, applied, *range(1, applied)] if applied else [0]
 
 
@@ -292,18 +301,19 @@ Warned = tuple[tuple[int, StyleFinding], ...]
 
 
 def read_warnings(folder: Path) -> Warned:
-    """The warnings of a kernel that was built, from its folder; none of one that was not built."""
+    """Read the warnings of a built kernel from its folder; none if it was not built."""
     built = read_built(folder)
     found = built.warnings if built else ()
     return tuple((one.patch, StyleFinding(Level.WARNING, one.file, one.line, one.text)) for one in found)
 
 
 def new_warnings(number: int, warned: Mapping[int, Warned]) -> tuple[StyleFinding, ...]:
-    """The warnings that a patch brings: about lines that it wrote, and about older ones where nobody was warned before.
+    """Return the new warnings of a patch: about its own lines, and about older lines without a warning before.
 
-    A patch may take away the last user of a function that another one added.
+    For example, a patch may remove the last user of a function that an earlier patch added.
 
-    :param warned: what is known of each kernel, by patch.
+    :param number: the number of the patch.
+    :param warned: the warnings of each kernel, by patch.
     """
     before = {(one.file, one.text) for earlier in warned if earlier < number for _, one in warned[earlier]}
     return tuple(one for patch, one in warned.get(number, ()) if patch == number or (one.file, one.text) not in before)

@@ -126,7 +126,7 @@ def _findings(
 
     posted = read_posted(
         sys.stdin.buffer.read(MAIL_BYTES),
-        Context(words.asked.store, Deadline.after(PREPARE_SECONDS)),
+        Context(words.settings.store, Deadline.after(PREPARE_SECONDS)),
         base=base,
         thread=thread,
         folder=Path.cwd(),

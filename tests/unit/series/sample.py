@@ -1,4 +1,4 @@
-"""Made-up kernels of a series and the record of one, for the tests of what is said of them."""
+"""Artificial kernels of a series and the record of a series, for tests of reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.semantics.test_traits import SMALL
 
 SEMANTICS = load_semantics(SMALL, path="small.toml")
 HOSTILE = "\x1b[2J\u202eevil | `rm` <img src=x> &lt; ::error::no, @you %0A::error::no"
-"""A title as nobody honest writes it."""
+"""A hostile title."""
 
 
 def case(
@@ -39,7 +39,7 @@ def case(
     transcript: str = "",
     splats: tuple[SplatReport, ...] = (),
 ) -> CaseRecord:
-    """A case of that name; ``shows`` are values of traits."""
+    """Return a case; ``shows`` are values of traits."""
     path = f"cases/{name}.session"
     sightings = tuple(TraitSighting(trait, value, f"{path}:3") for trait, value in (shows or {}).items())
     return CaseRecord(
@@ -57,7 +57,7 @@ def case(
 
 
 def run(image: str, *cases: CaseRecord, expected: Mapping[str, str] | None = None) -> RunRecord:
-    """A run of these cases on a kernel of that image."""
+    """Return a run of some cases on a kernel with an image."""
     traits = [TraitRecord(name, "", value, True, f"what {name} is") for name, value in (expected or {}).items()]
     kernel = KernelRecord("t", "t", "6.1.0", "x86_64", image * 16, "c", "beside the image")
     return RunRecord(
@@ -66,7 +66,7 @@ def run(image: str, *cases: CaseRecord, expected: Mapping[str, str] | None = Non
 
 
 def known(number: int, of: RunRecord) -> KnownResults:
-    """What is known of the kernel of that run, all of it asked there."""
+    """Return the known results of a kernel on which all cases ran."""
     return KnownResults(number, of, {one.id: one for one in of.cases}, {one.id: number for one in of.cases})
 
 

@@ -1,4 +1,4 @@
-"""What a series declares that it means to change."""
+"""Read the changes that a series declares."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SUBJECTS = ("cgroup: prepare", "cgroup: show paths", "cgroup: tidy up")
 
 
 def parse(text: str) -> Declarations:
-    """What that text declares of a series of three patches."""
+    """Read the declarations of a series of three patches."""
     return parse_declarations(text, path="topic/harness.toml", subjects=SUBJECTS, semantics=SEMANTICS)
 
 
-def test_what_a_file_declares() -> None:
-    """Traits of the whole series, of a patch by its number or title, and cases whose outcome may change."""
+def test_parse_declarations() -> None:
+    """A file declares traits of the series or of a patch by number or title, and cases whose outcome may change."""
     found = parse(
         'cases = ["cases/a.session"]\n[traits]\nagent = "allowed"\n[patch."show".traits]\nview = "relative"\n'
     )
@@ -43,14 +43,14 @@ def test_what_a_file_declares() -> None:
         ("[traits]\nveiw = 'relative'", "no trait veiw"),
         ("[traits]\nview = 'upwards'", "no value upwards"),
         ("[trait]\nview = 'relative'", "trait is not a known key"),
-        ("[patch.4.traits]\nview = 'relative'", "'4' names no patch"),
-        ("[patch.cgroup.traits]\nview = 'relative'", "'cgroup' names 3 patches"),
+        ("[patch.4.traits]\nview = 'relative'", "'4' matches no patch"),
+        ("[patch.cgroup.traits]\nview = 'relative'", "'cgroup' matches 3 patches"),
         ("[patch.1]\nview = 'relative'", "patch.1.traits is missing"),
         ("[traits]\nview = 3", "is not a string"),
     ],
 )
-def test_a_broken_file_is_told_by_its_key(text: str, said: str) -> None:
-    """Who wrote the series learns the file and the key."""
+def test_broken_file_is_reported_by_key(text: str, said: str) -> None:
+    """The error names file and key."""
     with pytest.raises(SeriesError) as caught:
         parse(text)
 
@@ -59,8 +59,8 @@ def test_a_broken_file_is_told_by_its_key(text: str, said: str) -> None:
     assert caught.value.remedy
 
 
-def test_words_of_the_command_line() -> None:
-    """A trait of the series, or of one patch; what they say of a trait goes before the file."""
+def test_arguments_override_the_file() -> None:
+    """``--expect`` names a trait of the series or of one patch, and overrides the file for that trait."""
     words = read_expected(["view=absolute", "2:agent=allowed"], semantics=SEMANTICS)
     both = joined(parse("cases = ['cases/a.session']\n[traits]\nview = 'relative'\n"), words)
 
@@ -69,7 +69,7 @@ def test_words_of_the_command_line() -> None:
 
 
 @pytest.mark.parametrize("word", ["view", "view=", "veiw=absolute", "view=upwards", "2:veiw=absolute", "=", ""])
-def test_a_word_that_is_none_is_refused(word: str) -> None:
-    """A slip costs nothing: it is told before anything is built."""
+def test_invalid_expect_is_an_error(word: str) -> None:
+    """A usage error is reported before anything is built."""
     with pytest.raises(UsageError, match="--expect"):
         read_expected([word], semantics=SEMANTICS)

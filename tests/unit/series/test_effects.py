@@ -1,4 +1,4 @@
-"""What a patch changed, and how it stands to what was declared."""
+"""Find the effects of a patch and compare them with the declarations."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ABSOLUTE = run("b", case("a", Outcome.MISMATCH, shows={"view": "absolute"}), cas
 
 
 def effects(before: RunRecord, after: RunRecord, declared: Declarations = NOTHING) -> list[tuple[str, Expectedness]]:
-    """Name and standing of what the second patch changed, on a base as the first."""
+    """Return name and standing of each effect of the second run, with the first as base."""
     base = known(0, before)
     return [(one.name, one.standing) for one in find_effects(base, 1, after, base=base, declared=declared)]
 
 
-def test_nothing_changes_nothing() -> None:
-    """Two kernels that answer alike have no effect, whatever their images."""
+def test_equal_results_have_no_effect() -> None:
+    """The images do not matter."""
     assert effects(RELATIVE, replace(RELATIVE, kernel=ABSOLUTE.kernel)) == []
 
 
-def test_a_trait_that_changes_explains_its_case() -> None:
-    """The case that failed for nothing else is told with the trait, once."""
+def test_changed_trait_explains_its_case() -> None:
+    """A case that failed only for the trait is reported with it, once."""
     (one,) = find_effects(known(0, RELATIVE), 1, ABSOLUTE, base=known(0, RELATIVE), declared=NOTHING)
 
     assert one == Effect(
@@ -39,8 +39,8 @@ def test_a_trait_that_changes_explains_its_case() -> None:
     )
 
 
-def test_a_declared_change_is_intended() -> None:
-    """By the series or by this patch; declared of another patch, it is not."""
+def test_declared_change_is_intended() -> None:
+    """The series or this patch may declare it; a declaration of another patch does not count."""
     by = [Declarations((Declared("view", "absolute", patch),)) for patch in (0, 1, 2)]
 
     assert [effects(RELATIVE, ABSOLUTE, one) for one in by] == [
@@ -50,8 +50,8 @@ def test_a_declared_change_is_intended() -> None:
     ]
 
 
-def test_a_change_back_is_mended() -> None:
-    """The value of the base, or the one that the profile expects, mends; the way back from what was meant does not."""
+def test_change_back_is_a_fix() -> None:
+    """A return to the base's or the profile's value is a fix, but not a return from a declared value."""
     base, broken = known(0, RELATIVE), known(0, RELATIVE).followed_by(1, ABSOLUTE)
     meant = Declarations((Declared("view", "absolute"),))
 
@@ -65,7 +65,7 @@ def test_a_change_back_is_mended() -> None:
 
 
 def test_cases_that_contradict_each_other_show_both_values() -> None:
-    """A patch that changes a view in one hierarchy only is told so."""
+    """A patch may change a view in one hierarchy only."""
     before = run("a", case("a", shows={"view": "relative"}), case("b", shows={"view": "relative"}))
     after = run("b", case("a", shows={"view": "absolute"}), case("b", shows={"view": "relative"}))
     (one,) = find_effects(known(0, before), 1, after, base=known(0, before), declared=NOTHING)
@@ -86,13 +86,13 @@ def test_cases_that_contradict_each_other_show_both_values() -> None:
         (case("b", Outcome.SKIPPED), case("b"), Expectedness.ALLOWED),
     ],
 )
-def test_a_case_without_a_trait(before: object, after: object, standing: Expectedness) -> None:
-    """A case that fails otherwise than by a trait is told by its id."""
+def test_case_without_a_trait(before: object, after: object, standing: Expectedness) -> None:
+    """A case that fails for another reason than a trait is reported by its id."""
     assert effects(run("a", before), run("b", after)) == [("cases/b.session", standing)]  # type: ignore[arg-type]
 
 
-def test_a_case_that_fails_beside_its_trait_is_told_too() -> None:
-    """A transcript that does not fit is not explained by the value that was seen elsewhere in it."""
+def test_case_with_another_difference_is_reported_too() -> None:
+    """The value of a trait does not explain other differences of the transcript."""
     worse = case("a", Outcome.MISMATCH, shows={"view": "absolute"}, diff="-x\n+y")
 
     assert effects(RELATIVE, run("b", worse, case("b"))) == [
@@ -101,24 +101,24 @@ def test_a_case_that_fails_beside_its_trait_is_told_too() -> None:
     ]
 
 
-def test_a_declared_case_may_change() -> None:
-    """What no trait speaks of can be declared by the case's id."""
+def test_declared_case_may_change() -> None:
+    """A change without a trait can be declared by the id of the case."""
     declared = Declarations((Declared("cases/b.session"),))
     assert effects(run("a", case("b")), run("b", case("b", Outcome.TIMEOUT)), declared) == [
         ("cases/b.session", Expectedness.INTENDED)
     ]
 
 
-def test_a_splat_is_told_with_its_case() -> None:
-    """A new splat is unexpected, one that goes away mends; the case is not told once more."""
+def test_splat_is_reported_with_its_case() -> None:
+    """A new splat is unexpected, a removed one is a fix; the case is not reported again."""
     clean, splatted = run("a", case("b")), run("b", case("b", Outcome.KERNEL, splats=(SPLAT,)))
 
     assert effects(clean, splatted) == [("f00", Expectedness.UNEXPECTED)]
     assert ("f00", Expectedness.MENDED) in effects(splatted, replace(clean, kernel=RELATIVE.kernel))
 
 
-def test_what_was_not_asked_on_the_patch_before_says_since_when() -> None:
-    """A case that was last asked on the base may have changed with any patch since."""
+def test_effect_names_the_last_patch_without_it() -> None:
+    """A case that last ran on the base may have changed with any patch since."""
     base = known(0, run("a", case("a"), case("b")))
     before = base.followed_by(1, run("b", case("a"))).followed_by(2, run("c", case("a")))
     found = find_effects(
@@ -128,13 +128,13 @@ def test_what_was_not_asked_on_the_patch_before_says_since_when() -> None:
     assert {one.name: one.since for one in found} == {"cases/a.session": -1, "cases/b.session": 0}
 
 
-def test_only_what_was_asked_before_is_compared() -> None:
-    """A case that the base did not have is no effect of a patch."""
+def test_only_cases_of_both_runs_are_compared() -> None:
+    """A case that the base did not have is not an effect of a patch."""
     assert effects(run("a", case("a")), run("b", case("a"), case("new", Outcome.LOST))) == []
 
 
-def test_a_flaky_case_tells_no_trait() -> None:
-    """What one machine answered and the next one of the same image did not, is not what the kernel does."""
+def test_flaky_case_shows_no_trait() -> None:
+    """A value that differs between runs of one image is not the behavior of the kernel."""
     (first, second) = ABSOLUTE.cases
     flaky = replace(first, tries=(OutcomeCount(Outcome.MATCH, 1), OutcomeCount(Outcome.MISMATCH, 1)))
 
@@ -142,7 +142,7 @@ def test_a_flaky_case_tells_no_trait() -> None:
 
 
 def test_followed_by_keeps_the_newest() -> None:
-    """What is known of a kernel is the newest result of each case."""
+    """The newest result of each case is kept."""
     base: KnownResults = known(0, run("a", case("a"), case("b")))
     later = base.followed_by(1, run("b", case("a", Outcome.LOST)))
 

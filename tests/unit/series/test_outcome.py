@@ -1,4 +1,4 @@
-"""What all patches together come to."""
+"""Check the conclusions on a whole series."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.series.effects import conclude, find_broken
 from tests.unit.series.sample import BASE, BREAKS, FINE, GOOD, MENDS, RECORD, SEMANTICS, STOPS, case, known, run
 
 
-def test_what_is_broken_on_the_way_is_told() -> None:
-    """A trait that changes and comes back, and a build that fails and works again, each with both patches."""
+def test_breakage_in_between_is_reported() -> None:
+    """A trait that changes back and a build that works again are reported with both patches."""
     assert [one.render() for one in find_broken((FINE, BREAKS, STOPS, MENDS))] == [
         "patch 3 breaks the build, patch 4 fixes it",
         "patch 2 breaks trait outside_view, patch 4 fixes it",
@@ -25,8 +25,8 @@ def test_what_is_broken_on_the_way_is_told() -> None:
     assert not list(find_broken((FINE, BREAKS)))
 
 
-def test_a_host_at_fault_breaks_nothing() -> None:
-    """A build that ran out of disk says nothing of the patch."""
+def test_host_error_is_not_a_breakage() -> None:
+    """A build that ran out of disk space is no evidence about the patch."""
     assert not list(find_broken((replace(STOPS, at_fault=False), replace(MENDS, effects=()))))
 
 
@@ -35,11 +35,11 @@ def test_a_host_at_fault_breaks_nothing() -> None:
     [
         ({"view": "absolute"}, ()),
         ({"view": "relative"}, ("view = absolute, declared by --expect: it is relative",)),
-        ({}, ("view = absolute, declared by --expect: no case that was asked shows it (shown by P-04)",)),
+        ({}, ("view = absolute, declared by --expect: no case of this run shows it (shown by P-04)",)),
     ],
 )
-def test_what_was_declared_and_did_not_come(shown: dict[str, str], missing: tuple[str, ...]) -> None:
-    """The last patch is asked for it, and what it is instead is told."""
+def test_missing_declared_change(shown: dict[str, str], missing: tuple[str, ...]) -> None:
+    """The value after the last patch is reported."""
     runs: dict[int, RunRecord] = {
         0: run("a", case("a", shows={"view": "relative"})),
         1: run("b", case("a", shows=shown)),
@@ -51,8 +51,8 @@ def test_what_was_declared_and_did_not_come(shown: dict[str, str], missing: tupl
     assert record.state is (PatchState.FAIL if missing else PatchState.SUCCESS)
 
 
-def test_the_net_effect_is_that_of_the_ends() -> None:
-    """What comes and goes on the way is not in it."""
+def test_net_effect_is_that_of_the_ends() -> None:
+    """Changes that are undone in between are not part of it."""
     runs = {0: run("a", case("a")), 1: run("b", case("a", Outcome.LOST)), 2: run("c", case("a"))}
     record = replace(RECORD, patches=(BASE, FINE, MENDS))
 
@@ -69,27 +69,27 @@ def test_the_net_effect_is_that_of_the_ends() -> None:
         ((BREAKS, MENDS), PatchState.FAIL),
     ],
 )
-def test_the_state_of_a_series_is_its_worst(patches: tuple[PatchRecord, ...], state: PatchState) -> None:
-    """Complaints warn, what is not known is said to be so, all else fails."""
+def test_state_of_a_series_is_its_worst(patches: tuple[PatchRecord, ...], state: PatchState) -> None:
+    """Complaints warn, an untested patch is unknown, everything else fails."""
     assert replace(GOOD, patches=(BASE, *patches)).state is state
 
 
 def test_complaints_fail_a_strict_series() -> None:
-    """``--werror`` turns warnings into a failure; a check, which only --strict shows, is none."""
+    """``--werror`` turns warnings into failures, but not a check, which only --strict shows."""
     warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
 
     assert warned.state is PatchState.FAIL
 
 
-def test_a_record_comes_back_from_its_json() -> None:
-    """What is written is read again, all of it."""
+def test_record_is_read_back() -> None:
+    """A record that is written and read is equal."""
     assert load_series(dump_series(RECORD), source="series.json") == RECORD
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"format_version": 99}', dump_series(RECORD)[:500], '{"format_version": 1, "title": 3}']
 )
-def test_a_damaged_record_is_told_by_name(text: str) -> None:
-    """Cut off, of a newer harness, or by somebody else: an error that names the file."""
+def test_damaged_record_is_reported_by_file(text: str) -> None:
+    """A cut, newer or foreign file is an error that names the file."""
     with pytest.raises(UsageError, match=r"series\.json"):
         load_series(text, source="series.json")

@@ -1,4 +1,4 @@
-"""Checks on a Patchwork server, which is a local one that answers as the API does; its faults; and the token."""
+"""Post checks to a local server that answers as Patchwork's API does; its faults, and the token."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ PATCHES = {
 
 @pytest.fixture
 def fake() -> Iterator[FakePatchwork]:
-    """A server with the patches of the sample."""
+    """Run a server with the patches of the sample."""
     with serving(FakePatchwork(dict(PATCHES))) as state:
         yield state
 
 
 class Asking:
-    """A client whose waits take no time, and what it said and waited."""
+    """A client whose waits take no time, with its notes and waits."""
 
     def __init__(self, fake: FakePatchwork, *, token: str = TOKEN, project: str = "", url: str = "") -> None:
-        self.said: list[str] = []
+        self.notes: list[str] = []
         self.waited: list[float] = []
         server = Server(url or fake.url, token, project)
         self.client = Patchwork(
@@ -41,19 +41,19 @@ class Asking:
         )
 
     def _take(self, event: StageEvent) -> None:
-        self.said.append(event.text)
+        self.notes.append(event.text)
 
     def fails(self, kind: type[HarnessError]) -> HarnessError:
-        """The error of posting a check; the token is nowhere in it, nor in what was said."""
+        """Return the error of posting a check; neither it nor the notes contain the token."""
         with pytest.raises(kind) as caught:
             self.client.post(11, CHECK)
-        assert TOKEN not in f"{caught.value} {caught.value!r} {self.said}"
+        assert TOKEN not in f"{caught.value} {caught.value!r} {self.notes}"
         assert caught.value.remedy
         return caught.value
 
 
-def test_a_check_is_posted(fake: FakePatchwork) -> None:
-    """State, context, description and URL arrive as the API wants them."""
+def test_check_is_posted(fake: FakePatchwork) -> None:
+    """State, context, description and URL arrive as the API expects them."""
     client = Asking(fake).client
     client.post(client.find_patch("two@example.org"), CHECK)
 
@@ -69,8 +69,8 @@ def test_a_check_is_posted(fake: FakePatchwork) -> None:
     }
 
 
-def test_a_patch_in_two_projects_needs_the_project(fake: FakePatchwork) -> None:
-    """A mail that went to two lists is two patches there, also on two pages."""
+def test_patch_in_two_projects_needs_the_project(fake: FakePatchwork) -> None:
+    """A mail to two lists is two patches, which may be on two pages."""
     fake.patches[99], fake.page = ("two@example.org", "containers"), 1
     with pytest.raises(UsageError, match="2 patches") as caught:
         Asking(fake).client.find_patch("two@example.org")
@@ -79,14 +79,14 @@ def test_a_patch_in_two_projects_needs_the_project(fake: FakePatchwork) -> None:
     assert Asking(fake, project="containers").client.find_patch("two@example.org") == 99
 
 
-def test_an_unknown_mail_is_told(fake: FakePatchwork) -> None:
-    """A mail that the server has not seen is a matter of who asks."""
+def test_unknown_mail_is_a_usage_error(fake: FakePatchwork) -> None:
+    """The server may not have received the mail."""
     with pytest.raises(UsageError, match=r"has no patch <nobody@example\.org>"):
         Asking(fake).client.find_patch("nobody@example.org")
 
 
-def test_a_patch_that_there_is_not(fake: FakePatchwork) -> None:
-    """404 is not asked again."""
+def test_unknown_patch_is_not_retried(fake: FakePatchwork) -> None:
+    """404 is an error at once."""
     fake.patches.clear()
     asking = Asking(fake)
     asking.fails(UsageError)
@@ -95,8 +95,8 @@ def test_a_patch_that_there_is_not(fake: FakePatchwork) -> None:
 
 
 @pytest.mark.parametrize("token", [READER, TOKEN[::-1]])
-def test_a_token_that_does_not_open(fake: FakePatchwork, token: str) -> None:
-    """401 and 403 say what to look at, and are not asked again; a server that repeats the token is not repeated."""
+def test_rejected_token_is_not_retried(fake: FakePatchwork, token: str) -> None:
+    """401 and 403 have a hint; a token in the server's answer is not shown."""
     asking = Asking(fake, token=token)
     error = asking.fails(UsageError)
 
@@ -105,27 +105,27 @@ def test_a_token_that_does_not_open(fake: FakePatchwork, token: str) -> None:
     assert len(fake.asked) == 1
 
 
-def test_a_refused_field_is_named(fake: FakePatchwork) -> None:
-    """400 says which field, in the server's words."""
+def test_rejected_field_is_named(fake: FakePatchwork) -> None:
+    """The error for 400 has the server's message for the field."""
     with pytest.raises(UsageError, match="refuses") as caught:
         Asking(fake).client.post(11, replace(CHECK, target_url="http://"))
 
     assert caught.value.evidence == "target_url: Enter a valid URL."
 
 
-def test_a_fault_of_the_server_passes(fake: FakePatchwork) -> None:
-    """500, a closed connection and 503 are tried again, later each time, and it is said what is waited for."""
+def test_temporary_fault_is_retried(fake: FakePatchwork) -> None:
+    """500, a closed connection and 503 are retried after growing waits, each with a note."""
     fake.faults += [Fault(500), Fault(1), Fault(503)]
     asking = Asking(fake)
     asking.client.post(11, CHECK)
 
     assert asking.waited == [1.0, 2.0, 4.0]
-    assert "answered with 500; trying again in 1 s (2 of 5)" in asking.said[0]
+    assert "answered with 500; retrying in 1 s (2 of 5)" in asking.notes[0]
     assert fake.checks[11]
 
 
-def test_retry_after_is_honoured(fake: FakePatchwork) -> None:
-    """Who is told to come back in a minute does; in an hour is too late, and says so."""
+def test_retry_after_is_obeyed(fake: FakePatchwork) -> None:
+    """A minute is waited; an hour is too long, which is an error."""
     fake.faults += [Fault(429, {"Retry-After": "60"})]
     asking = Asking(fake)
     asking.client.post(11, CHECK)
@@ -137,7 +137,7 @@ def test_retry_after_is_honoured(fake: FakePatchwork) -> None:
 
 
 def test_retry_after_may_be_a_date(fake: FakePatchwork) -> None:
-    """A moment that is past waits no longer than without."""
+    """A past date adds no wait."""
     fake.faults += [Fault(503, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}), Fault(503, {"Retry-After": "soon"})]
     asking = Asking(fake)
     asking.client.post(11, CHECK)
@@ -145,19 +145,19 @@ def test_retry_after_may_be_a_date(fake: FakePatchwork) -> None:
     assert asking.waited == [1.0, 2.0]
 
 
-def test_a_server_that_stays_broken_is_given_up(fake: FakePatchwork) -> None:
-    """Five times, then an error that says so."""
+def test_retries_end_with_an_error(fake: FakePatchwork) -> None:
+    """The error shows the number of attempts."""
     fake.faults += [Fault(502, body=f"the token was {TOKEN}")] * 9
     asking = Asking(fake)
     error = asking.fails(HostError)
 
-    assert "asked 5 times" in error.evidence
+    assert "tried 5 times" in error.evidence
     assert len(fake.asked) == 5
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_a_server_that_hangs_is_not_waited_for(fake: FakePatchwork, status: int) -> None:
-    """One that says nothing, or a byte now and then, has its time; then it is asked again."""
+def test_hanging_server_times_out(fake: FakePatchwork, status: int) -> None:
+    """A server that sends nothing, or a byte at a time, is retried after the time limit."""
     fake.faults += [Fault(status)]
     server = Server(fake.url, TOKEN)
     waited: list[float] = []
@@ -168,8 +168,8 @@ def test_a_server_that_hangs_is_not_waited_for(fake: FakePatchwork, status: int)
     assert fake.checks[11]
 
 
-def test_nobody_listens() -> None:
-    """A refused connection is the network's fault, and told with the URL."""
+def test_refused_connection_is_a_host_error() -> None:
+    """The error has the URL."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -179,8 +179,8 @@ def test_nobody_listens() -> None:
     assert "refused" in error.what
 
 
-def test_the_token_is_not_taken_elsewhere(fake: FakePatchwork) -> None:
-    """A server that sends us to another one gets an error, and the other one nothing."""
+def test_token_is_not_sent_to_another_server(fake: FakePatchwork) -> None:
+    """A redirection is an error, and the other server receives nothing."""
     with serving(FakePatchwork(dict(PATCHES))) as other:
         fake.faults += [Fault(302, {"Location": f"{other.url}/api/1.2/patches/11/checks/"})]
         error = Asking(fake).fails(UsageError)
@@ -190,8 +190,8 @@ def test_the_token_is_not_taken_elsewhere(fake: FakePatchwork) -> None:
 
 
 @pytest.mark.parametrize("body", ["<html>It works!</html>", '{"detail": 1}', '["x"]', ""])
-def test_what_is_no_patchwork_is_told(fake: FakePatchwork, body: str) -> None:
-    """A page of something else is no list of patches."""
+def test_other_server_is_an_error(fake: FakePatchwork, body: str) -> None:
+    """Another page is not a list of patches."""
     fake.faults += [Fault(200, body=body)]
     with pytest.raises(HostError, match="does not answer as Patchwork does"):
         Asking(fake).client.find_patch("two@example.org")
@@ -206,8 +206,8 @@ def test_what_is_no_patchwork_is_told(fake: FakePatchwork, body: str) -> None:
         ("http://127.0.0.1:80", "http://127.0.0.1:80"),
     ],
 )
-def test_the_url_of_a_server(url: str, read: str) -> None:
-    """As it stands on a page, or in somebody's settings."""
+def test_url_of_a_server(url: str, read: str) -> None:
+    """The URL may be copied from a page or from settings."""
     assert find_server(url, project="", environment={TOKEN_VARIABLE: f" {TOKEN}\n"}) == Server(read, TOKEN)
 
 
@@ -225,8 +225,8 @@ def test_the_url_of_a_server(url: str, read: str) -> None:
         ("https://example.org", f"{TOKEN}é"),
     ],
 )
-def test_a_server_that_cannot_be_used(url: str, token: str) -> None:
-    """No URL, in the clear, or no token: told before anything is built, and the token is not shown."""
+def test_unusable_server_is_an_error(url: str, token: str) -> None:
+    """An invalid or unencrypted URL and a missing token are reported before a build; the token is not shown."""
     with pytest.raises(UsageError) as caught:
         find_server(url, project="", environment={TOKEN_VARIABLE: token})
 
@@ -234,22 +234,22 @@ def test_a_server_that_cannot_be_used(url: str, token: str) -> None:
     assert TOKEN[:20] not in str(caught.value)
 
 
-def test_the_token_is_not_shown_by_accident() -> None:
-    """Who prints the server prints no token."""
+def test_token_is_not_in_the_repr() -> None:
+    """A printed server does not show its token."""
     assert TOKEN not in repr(Server("https://example.org", TOKEN))
 
 
 @pytest.mark.parametrize(
     ("context", "target"), [("two words", ""), ("", ""), ("x" * 256, ""), ("ok", "ci.example.org")]
 )
-def test_what_the_server_would_refuse_is_refused_here(context: str, target: str) -> None:
-    """A slip is told once, and not by each patch after an hour of building."""
+def test_invalid_fields_are_errors_at_once(context: str, target: str) -> None:
+    """The error comes once and before a build, not for each patch after an hour."""
     with pytest.raises(UsageError):
         check_words(context, target)
 
 
-def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
-    """A check a patch, found by its mail: pending first, then what it came to, with what is broken on the way."""
+def test_series_posts_its_result(fake: FakePatchwork) -> None:
+    """Each patch, found by its mail, gets a pending check and then its result with breakage in between."""
     poster = Poster(Asking(fake).client)
     poster.post(pending_checks(RECORD, context="harness", target_url=""), report=ignore)
     poster.post(final_checks(RECORD, context="harness", target_url=""), report=ignore)
@@ -264,28 +264,28 @@ def test_a_series_posts_what_it_came_to(fake: FakePatchwork) -> None:
     }
     assert "outside_view: relative -> absolute" in last[12]["description"]
     assert "patch 3 breaks the build, patch 4 fixes it" in last[13]["description"]
-    assert "did not come" in last[14]["description"]
+    assert "declared but missing" in last[14]["description"]
     assert all(len(check["description"]) <= 300 for check in last.values())
     assert sum(one.startswith("GET") for one in fake.asked) == 4
 
 
-def test_a_mail_that_is_not_there_stops_no_other(fake: FakePatchwork) -> None:
+def test_missing_mail_does_not_stop_the_others(fake: FakePatchwork) -> None:
     """Three of four patches get their check, and the error names the fourth."""
     del fake.patches[12]
-    said: list[StageEvent] = []
+    events: list[StageEvent] = []
     with pytest.raises(UsageError, match=r"two@example\.org"):
-        Poster(Asking(fake).client).post(final_checks(RECORD, context="harness", target_url=""), report=said.append)
+        Poster(Asking(fake).client).post(final_checks(RECORD, context="harness", target_url=""), report=events.append)
 
     assert sorted(fake.checks) == [11, 13, 14]
-    assert len(said) == 1
+    assert len(events) == 1
 
 
-def test_patches_without_mails_are_named_by_number(fake: FakePatchwork) -> None:
-    """Of a folder of patches, the numbers are given; without, it is said what lacks."""
+def test_patches_without_mails_need_numbers(fake: FakePatchwork) -> None:
+    """The numbers of patches in a folder are given; without them the error has a hint."""
     record = replace(RECORD, patches=(RECORD.patches[0], replace(BREAKS, number=1, message_id="")))
     checks = list(abandoned_checks(record, "the base does not build", context="harness", target_url=""))
     Poster(Asking(fake).client, numbers=[14]).post(iter(checks), report=ignore)
 
-    assert fake.checks[14][0]["description"] == "not judged: the base does not build"
+    assert fake.checks[14][0]["description"] == "not tested: the base does not build"
     with pytest.raises(UsageError, match="no Message-ID"):
         Poster(Asking(fake).client).post(iter(checks), report=ignore)

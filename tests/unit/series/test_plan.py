@@ -1,4 +1,4 @@
-"""What the patches between the ends are asked."""
+"""Choose the cases that run on the patches between the ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KERNELS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(TRAITS, st.samp
 
 
 def by_id(*cases: CaseRecord) -> dict[str, CaseRecord]:
-    """These cases by their ids."""
+    """Return cases by their ids."""
     return {one.id: one for one in cases}
 
 
-def test_a_trait_that_differs_brings_every_case_that_shows_it() -> None:
-    """All that could tell when it changed is asked; what shows other traits is asked as far as they need it."""
+def test_differing_trait_needs_every_case_that_shows_it() -> None:
+    """Other traits need one case each."""
     base = by_id(
         case("a", shows={"p": "x"}),
         case("b", shows={"p": "x", "q": "x"}),
@@ -36,8 +36,8 @@ def test_a_trait_that_differs_brings_every_case_that_shows_it() -> None:
     assert "cases/slow.session" in needed_cases(base, last, declared=("r",))
 
 
-def test_what_fails_or_answers_in_other_words_is_asked() -> None:
-    """A case that fails at an end, or whose transcript differs, is asked; numbers of processes are no difference."""
+def test_failing_or_differing_cases_are_needed() -> None:
+    """A case that fails at an end or whose transcript differs is needed; process IDs are noise."""
     base = by_id(
         case("fails", Outcome.LOST),
         case("words", transcript="    # cat x\n    one\n"),
@@ -55,11 +55,10 @@ def test_what_fails_or_answers_in_other_words_is_asked() -> None:
 
 
 @given(KERNELS, KERNELS)
-def test_no_trait_and_no_difference_is_left_unasked(
+def test_every_trait_and_difference_is_covered(
     first: dict[str, tuple[dict[str, str], Outcome]], second: dict[str, tuple[dict[str, str], Outcome]]
 ) -> None:
-    """Whatever the ends say: each trait that the last one shows is shown by a case that is asked, and so is all that
-    differs between them."""
+    """A chosen case shows each trait of the last patch, and each difference between the ends is chosen."""
     base, last = (
         by_id(*(case(name, outcome, shows=shows) for name, (shows, outcome) in kernel.items()))
         for kernel in (first, second)
@@ -78,8 +77,8 @@ def test_no_trait_and_no_difference_is_left_unasked(
             assert name in needed
 
 
-def test_a_patch_that_changes_something_is_asked_more() -> None:
-    """All cases that show the traits which changed, or that the changed case shows."""
+def test_patch_with_effects_needs_more_cases() -> None:
+    """All cases that show a changed trait, or a trait of a changed case, are needed."""
     cases = by_id(case("a", shows={"p": "x"}), case("b", shows={"p": "x", "q": "x"}), case("c", shows={"q": "x"}))
     trait = Effect(EffectKind.TRAIT, "p", "x", "y", Expectedness.UNEXPECTED, cases=("cases/a.session",))
     failed = Effect(

@@ -1,4 +1,4 @@
-"""A walk over a series whose kernels are made up: what is asked of which, and what comes of what goes wrong."""
+"""Test a series with artificial kernels: which cases run on which patch, and how faults are handled."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ Cases = Mapping[str, CaseRecord]
 
 @dataclass
 class World:
-    """Kernels that are not there.
+    """Artificial kernels.
 
-    :param images: of each kernel, by patch; an error when there is none.
+    :param images: the image of each kernel by patch, or an error.
     :param answers: of each image, case by case; a list answers one after the other.
     :param base: the commit that each kernel says it stands on.
     :param asked: which cases were asked of which patch.
@@ -73,7 +73,7 @@ class World:
     def ready(
         self, kernels: Sequence[Options], asked: RunSettings, report: object, *, names: Sequence[str]
     ) -> Iterator[Iterator[Ready]]:
-        """In place of ``ready_kernels``."""
+        """Replace ``ready_kernels``."""
         yield (self._one(options, name) for options, name in zip(kernels, names, strict=True))
 
     def _one(self, options: Options, name: str) -> Ready:
@@ -95,7 +95,7 @@ class World:
     def run_cases(
         self, prepared: Prepared, settings: RunSettings, *, folder: RunFolder, **_: object
     ) -> tuple[RunRecord, ExitStatus]:
-        """In place of the function of that name."""
+        """Replace the function of that name."""
         number = int(prepared.kernel.spec)
         if number == self.interrupt_at:
             raise KeyboardInterrupt
@@ -114,7 +114,7 @@ class World:
     def judge(
         self, declared: Declarations = NOTHING, *, is_full: bool = False, ground: AppliedSeries = GROUND
     ) -> SeriesOutcome:
-        """Walk over the series."""
+        """Test the series."""
         judging = Judging(KnownFailures("known.toml", datetime.date(2026, 11, 22)))
         asked = RunSettings(Selection(), SEMANTICS, judging, self.folder, Store(self.folder), "harness series")
         display = PlainDisplay(io.StringIO())
@@ -123,7 +123,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Four patches of which the second changes a view, and the fourth mends it; the first changes no image."""
+    """Return four patches: the second changes a view, the fourth changes it back, the first changes nothing."""
     good = {
         "view": case("view", shows={"view": "relative"}),
         "more": case("more", shows={"view": "relative"}, seconds=9.0),
@@ -146,9 +146,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 ALL = ("view", "more", "agent", "slow", "plain")
 
 
-def test_what_is_asked_of_whom(world: World) -> None:
-    """The ends everything, first; nothing of the same image; in between one case a trait, and where that differs all
-    that show the trait, once more for certainty, from then on."""
+def test_cases_of_each_patch(world: World) -> None:
+    """The ends come first with all cases; no case runs on an equal image; the others get one case per trait.
+
+    If a trait differs, all cases that show it run, and new failures are rerun.
+    """
     judged = world.judge()
 
     assert world.asked == [
@@ -171,15 +173,15 @@ def test_what_is_asked_of_whom(world: World) -> None:
     assert load_series((judged.folder.path / "series.json").read_text(), source="x") == judged.record
 
 
-def test_full_asks_all_of_all(world: World) -> None:
-    """But of an image that was asked already nothing."""
+def test_full_runs_all_cases_on_all_patches(world: World) -> None:
+    """No case runs on an image that was tested before."""
     world.judge(is_full=True)
 
     assert [one for one in world.asked if one[1] == ALL] == [(0, ALL), (4, ALL), (2, ALL), (3, ALL)]
 
 
-def test_a_case_that_fails_once_is_a_flake(world: World) -> None:
-    """What answers otherwise on the same image when asked again is no effect of the patch."""
+def test_case_that_fails_once_is_a_flake(world: World) -> None:
+    """Another outcome in a rerun on the same image is not an effect of the patch."""
     failing = case("agent", Outcome.TIMEOUT)
     world.answers["b"] = {**world.answers["a"], "agent": [failing, case("agent", shows={"agent": "refused"})]}
     world.answers["c"] = world.answers["a"]
@@ -190,8 +192,8 @@ def test_a_case_that_fails_once_is_a_flake(world: World) -> None:
     assert judged.record.state is PatchState.SUCCESS
 
 
-def test_a_declared_change_that_all_patches_keep(world: World) -> None:
-    """Intended where it comes in; in the patches after it, nothing is left to tell."""
+def test_declared_change_is_reported_once(world: World) -> None:
+    """It is intended in the patch that makes it, and later patches have no effect."""
     world.answers["d"] = world.answers["b"]
     judged = world.judge(Declarations((Declared("view", "absolute", 2, "--expect"),)))
 
@@ -213,10 +215,10 @@ def test_a_declared_change_that_all_patches_keep(world: World) -> None:
         (HostError("no space left"), "boot", PatchState.UNKNOWN, ExitStatus.HOST),
     ],
 )
-def test_a_kernel_that_there_is_not(
+def test_missing_kernel_does_not_stop_the_others(
     world: World, error: HarnessError, failed: str, state: PatchState, status: ExitStatus
 ) -> None:
-    """It stops no other; a host at fault is told apart from a patch that is, and an option that a patch takes away."""
+    """A fault of the host, a fault of the patch and a removed option are distinguished."""
     world.images[3] = error
     world.answers["b"] = world.answers["a"]
     judged = world.judge()
@@ -226,8 +228,8 @@ def test_a_kernel_that_there_is_not(
     assert judged.record.patches[4].asked == 5
 
 
-def test_the_stage_is_that_of_the_error(world: World) -> None:
-    """An error that knows its stage is believed; what breaks the build and mends it is told."""
+def test_stage_is_that_of_the_error(world: World) -> None:
+    """The stage of the error is recorded; a build that is broken and fixed again is reported."""
     error = SeriesError("no semicolon", evidence="x.c:1")
     error.stage = Stage.BUILD
     world.images[2], world.answers["c"] = error, world.answers["a"]
@@ -237,8 +239,8 @@ def test_the_stage_is_that_of_the_error(world: World) -> None:
     assert [one.render() for one in judged.record.broken] == ["patch 2 breaks the build, patch 3 fixes it"]
 
 
-def test_a_last_patch_that_does_not_boot(world: World) -> None:
-    """What is asked in between is chosen by the base alone then."""
+def test_last_patch_that_does_not_boot(world: World) -> None:
+    """The cases in between are then chosen by the base alone."""
     world.images[4] = SeriesError("it does not come up")
     judged = world.judge(Declarations((Declared("view", "absolute", 0, "--expect"),)))
 
@@ -247,22 +249,22 @@ def test_a_last_patch_that_does_not_boot(world: World) -> None:
     assert judged.record.missing == ()
 
 
-def test_without_a_base_nothing_is_said(world: World) -> None:
+def test_untestable_base_is_an_error(world: World) -> None:
     """The error names the base, and no folder of a series is left."""
     world.images[0] = SeriesError("kernel/x.c:1: error")
-    with pytest.raises(SeriesError, match="of the base"):
+    with pytest.raises(SeriesError, match="its base cannot"):
         world.judge()
 
     assert not list(world.folder.glob("*series*"))
 
 
-def test_a_tree_that_moves_ends_the_walk(world: World) -> None:
-    """Files that were changed while kernels of them were built: told, with what is known by then."""
+def test_moved_tree_ends_the_test(world: World) -> None:
+    """A tree that changes during the builds is an error, and the results so far are kept."""
     world.base[2] = "d" * 40
     judged = world.judge(ground=replace(GROUND, may_move=True))
 
     assert isinstance(judged.error, UsageError)
-    assert "moved" in judged.error.what
+    assert "changed during the test" in judged.error.what
     assert judged.record.patches[4].asked == 5
     assert judged.record.state is PatchState.UNKNOWN
 
@@ -274,15 +276,15 @@ def test_a_tree_that_moves_ends_the_walk(world: World) -> None:
         (Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"), ExitStatus.CASE_BROKEN),
     ],
 )
-def test_a_contradiction_breaks_no_series(world: World, problem: Problem, status: ExitStatus) -> None:
-    """It is judged by what was before; any other problem makes the series' own status. Words decide nothing."""
+def test_contradiction_does_not_fail_a_series(world: World, problem: Problem, status: ExitStatus) -> None:
+    """It is compared with the results before; any other problem sets the status, whatever its text."""
     world.problems = (problem,)
 
     assert world.judge().status is status
 
 
-def test_an_interrupted_walk_keeps_what_is_known(world: World) -> None:
-    """Ctrl-C: the record says which patches were not judged."""
+def test_interrupted_test_keeps_its_results(world: World) -> None:
+    """After Ctrl-C the record shows which patches were not tested."""
     world.interrupt_at = 3
     judged = world.judge()
 
@@ -290,8 +292,8 @@ def test_an_interrupted_walk_keeps_what_is_known(world: World) -> None:
     assert [patch.failed for patch in judged.record.patches] == ["", "", "", "not judged", ""]
 
 
-def test_a_conflict_leaves_the_patches_before_it(world: World) -> None:
-    """What applies is judged; the patch that does not is the one at fault, and those behind it are not judged."""
+def test_conflict_keeps_the_patches_before_it(world: World) -> None:
+    """Patches that apply are tested; the one that does not is at fault, and those after it are not tested."""
     conflict = SeriesError("patch 3/4 does not apply", evidence="x.c")
     judged = world.judge(ground=replace(GROUND, applied=2, conflict=conflict))
 
@@ -300,8 +302,8 @@ def test_a_conflict_leaves_the_patches_before_it(world: World) -> None:
     assert "patch 3 does not apply" in judged.record.patches[4].what
 
 
-def test_where_no_trait_is_shown_all_is_asked(world: World) -> None:
-    """With nothing to choose by, a patch in between is asked what the ends are asked, and not what ships."""
+def test_without_traits_all_cases_run(world: World) -> None:
+    """Without a basis for a choice, the selected cases of the ends run on every patch."""
     world.answers = {image: {"plain": case("plain")} for image in "abcd"}
     world.judge()
 

@@ -1,4 +1,4 @@
-"""A series from its mails to the answers: a real tree, real builds, in the user's store; and what stops one early."""
+"""Test a series from its mails to the reports with a real tree and real builds; and the early errors."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ HUNK = re.compile(r"@@ -(\S+) \+(\S+) @@(.*)")
 
 
 def start(*words: str | Path, env: dict[str, str] | None = None) -> Completed:
-    """Run the harness to its end, however long a build takes."""
+    """Run the harness without a time limit for builds."""
     return run(
         harness(*words), deadline=Deadline.after(3600), check=False, within=Surroundings(env=env or environment())
     )
 
 
 def reversed_diff(diff: str) -> str:
-    """The diff that takes another one back."""
+    """Return the reverse of a diff."""
     lines = []
     for line in diff.splitlines():
         if found := HUNK.fullmatch(line):
@@ -51,7 +51,7 @@ def reversed_diff(diff: str) -> str:
 
 
 def lose_option() -> str:
-    """A diff that makes an option of the default fragments one that nobody can have."""
+    """Return a diff that makes an option of the default fragments unavailable."""
     source = source_package(Context(Store.default(), Deadline.after(600)), "6.1")
     text = source.repository.git("show", f"{source.commit}:init/Kconfig", deadline=Deadline.after(60)).text
     entry = 'config CGROUP_PIDS\n\tbool "PIDs controller"\n'
@@ -63,8 +63,8 @@ def lose_option() -> str:
 
 
 def write_series(folder: Path) -> None:
-    """Four patches: one that changes no image, one that breaks a rule, one that brings it back, one that takes an
-    option away."""
+    """Write four patches: the first changes no image, the second breaks a rule, the third fixes it, the last removes an
+    option."""
     message, _, diff = BREAKS.read_text().partition("\ndiff --git ")
     diff = f"diff --git {diff}"
     new_file = (
@@ -83,21 +83,21 @@ def write_series(folder: Path) -> None:
 @pytest.mark.guest
 @pytest.mark.build
 @pytest.mark.network
-def test_a_series_that_breaks_and_mends(tmp_path: Path) -> None:
-    """What two patches do to a rule is told by patch; where the image is the same nothing is asked; all answers are
-    there, and the run folders can be compared."""
+def test_series_that_breaks_and_fixes(tmp_path: Path) -> None:
+    """The effects of two patches are reported; no case runs on an equal image; all outputs are written, and the run
+    folders can be compared."""
     write_series(tmp_path / "topic")
     cases = [word for case in CASES for word in ("--cases", str(default_suite().folder / case))]
     words: list[str | Path] = ["series", tmp_path / "topic", "--base", BASE, *cases, "--answers", tmp_path / "answers"]
     step = tmp_path / "step.md"
     env = environment(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step))
-    said = start(*words, "--results", tmp_path / "results", "--mail", "-", env=env)
+    done = start(*words, "--results", tmp_path / "results", "--mail", "-", env=env)
     record = load_series((tmp_path / "answers" / "series.json").read_text(), source="series.json")
-    shown = said.stderr.decode()
+    shown = done.stderr.decode()
 
-    assert said.status == ExitStatus.DIFFERS, shown
+    assert done.status == ExitStatus.DIFFERS, shown
     _check_patches(record)
-    assert said.text == (tmp_path / "answers" / "answer.txt").read_text()
+    assert done.text == (tmp_path / "answers" / "answer.txt").read_text()
     assert "as base" in shown
     assert re.search(r"^::stop-commands::(\w+)$(.*\n)*^::\1::$(.*\n)*^::error title=patch 2", shown, re.MULTILINE)
     assert step.read_text() == (tmp_path / "answers" / "summary.md").read_text()
@@ -128,31 +128,29 @@ def _check_patches(record: SeriesRecord) -> None:
 
 @pytest.fixture(scope="module")
 def linux(tmp_path_factory: pytest.TempPathFactory) -> UserTree:
-    """A tree of a user's, which is only read; beside it there is room for a store."""
+    """Make a user's tree, which is only read; its parent has room for a store."""
     return kernel_tree(tmp_path_factory.mktemp("user") / "linux")
 
 
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["x.mbox", "--base", "deb"], 4, "no source that a series could be applied to"),
+        (["x.mbox", "--base", "deb"], 4, "is not a source that a series can be applied to"),
         (["x.mbox", "--base", "{tree}@v8"], 4, "v8"),
         (["x.mbox", "--base", "{tree}@v9.0"], 4, "no mailbox or folder x.mbox"),
         (["v9.1..v9.0", "--base", "{tree}"], 4, "no commits in v9.1..v9.0"),
         (["v9.0..v9.1", "--base", "{tree}", "--expect", "veiw=x"], 4, "no trait veiw"),
         (["v9.0..v9.1", "--base", "{tree}", "--expect", "3:self_view=relative"], 4, "no value relative"),
-        (["v9.0..v9.1", "--base", "{tree}", "--expect", "3:self_view=absolute"], 4, "there is no patch 3"),
-        (["v9.0..v9.1", "--base", "{tree}", "--patchwork", "patchwork.org"], 4, "no URL of a Patchwork server"),
+        (["v9.0..v9.1", "--base", "{tree}", "--expect", "3:self_view=absolute"], 4, "the series has no patch 3"),
+        (["v9.0..v9.1", "--base", "{tree}", "--patchwork", "patchwork.org"], 4, "not the URL of a Patchwork server"),
         (["v9.0..v9.1", "--base", "{tree}", "--patchwork", "https://pw.org"], 4, "no token for Patchwork"),
         (["v9.0..v9.1", "--base", "{tree}", "--profile", "v9"], 4, "no profile v9"),
         (["v9.0..v9.1", "--base", "{tree}+x.mbox"], 4, "x.mbox"),
         (["v9.0..v9.1", "--base", "{tree}/Makefile"], 4, "is a kernel image"),
     ],
 )
-def test_a_word_that_is_wrong_costs_no_build(
-    linux: UserTree, tmp_path: Path, words: list[str], status: int, said: str
-) -> None:
-    """Base, series, declarations and server are looked at before anything is built, and no results are left."""
+def test_usage_error_costs_no_build(linux: UserTree, tmp_path: Path, words: list[str], status: int, said: str) -> None:
+    """Base, series, declarations and server are checked before anything is built, and no results are left."""
     filled = [word.format(tree=linux.folder) for word in words]
     store = str(linux.folder.parent / "store")
     told = call("series", *filled, "--results", tmp_path / "results", HARNESS_STORE=store, PATCHWORK_TOKEN="")
@@ -161,11 +159,11 @@ def test_a_word_that_is_wrong_costs_no_build(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_base_that_does_not_build_is_told_as_such(linux: UserTree, tmp_path: Path) -> None:
-    """Nothing can be said of the series then; what is said names the base, and no folder of a series is left."""
+def test_base_that_does_not_build_is_an_error(linux: UserTree, tmp_path: Path) -> None:
+    """The error names the base, and no folder of a series is left."""
     store = str(linux.folder.parent / "store")
     words = ["series", "v9.0..v9.1", "--base", f"{linux.folder}@v9.0", "--results", str(tmp_path / "results")]
     told = call(*words, HARNESS_STORE=store)
 
-    told.require_error(ExitStatus.DIFFERS, "nothing can be said of the series, as of the base")
+    told.require_error(ExitStatus.DIFFERS, "the series cannot be tested, because its base cannot")
     assert not list((tmp_path / "results").glob("*-series-*"))

@@ -143,7 +143,7 @@ def test_what_is_no_mail_is_an_answer_too(prepared: Prepared, stdin: bytes) -> N
 
     assert said.status == 4
     assert said.stderr == b""
-    assert "no mail on standard input" in json.loads(said.stdout)[0]["summary"]
+    assert "standard input is not a mail" in json.loads(said.stdout)[0]["summary"]
 
 
 def test_where_there_is_no_tree(prepared: Prepared, tmp_path: Path) -> None:

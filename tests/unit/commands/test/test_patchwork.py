@@ -66,7 +66,7 @@ def test_numbers_may_be_given(fake: FakePatchwork, folder: Path) -> None:
     assert (few.status, few.stderr.decode().partition("\n")[0]) == (4, "harness: --patch names 1 of 4 patches")
 
 
-@pytest.mark.parametrize(("token", "said"), [(READER, "does not let us"), ("", "no token for Patchwork")])
+@pytest.mark.parametrize(("token", "said"), [(READER, "denies permission to"), ("", "no token for Patchwork")])
 def test_a_token_that_does_not_do(fake: FakePatchwork, folder: Path, token: str, said: str) -> None:
     """It is the caller's to mend: status 4, and the variable is named."""
     done = start("patchwork", folder, "--server", fake.url, token=token)
@@ -109,4 +109,6 @@ def test_a_series_says_that_it_is_judged_and_takes_it_back(fake: FakePatchwork, 
     assert unknown.status == ExitStatus.USAGE
     assert done.status == ExitStatus.DIFFERS
     assert [check["state"] for check in fake.checks[11]] == ["pending", "warning"]
-    assert fake.checks[11][1]["description"].startswith("not judged: nothing can be said of the series")
+    assert fake.checks[11][1]["description"].startswith(
+        "not tested: the series cannot be tested, because its base cannot"
+    )

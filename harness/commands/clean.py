@@ -1,4 +1,4 @@
-"""``harness clean``: what the store holds, and removing it."""
+"""``harness clean``: list the products in the store, and remove them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from harness.base.store_usage import list_store, remove_kinds
 
 
 @click.command()
-@click.option("--remove", metavar="KIND", multiple=True, help="Remove products of that kind; all for the whole store.")
+@click.option("--remove", metavar="KIND", multiple=True, help="Remove the products of a kind; all removes everything.")
 def clean(remove: tuple[str, ...]) -> int:
-    """Show what the store holds, and remove it."""
+    """List the products in the store, or remove some."""
 
     store = Store.default()
     for line in remove_kinds(store, remove) if remove else list_store(store):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness completion``: the script that completes the arguments of ``harness`` in a shell."""
+"""``harness completion``: print a script that completes the arguments of ``harness`` in a shell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 
-COMPLETION_HELP = """Write it to where the shell looks for it:
+COMPLETION_HELP = """Write it to a file that the shell reads:
 
 \b
   harness completion bash > ~/.local/share/bash-completion/completions/harness

@@ -29,7 +29,7 @@ from harness.base.config_file import ConfigFile
 from harness.base.errors import UsageError
 
 ENVIRONMENT_PREFIX = "HARNESS"
-"""What the environment variables of options start with."""
+"""The prefix of the environment variables of options."""
 
 _PROJECT_KEYS = frozenset(
     ("accel", "boot-seconds", "build-seconds", "fresh", "machine", "repeat", "seed", "suite", "until-fail", "workers")
@@ -56,7 +56,7 @@ def read_defaults(command: click.Command, files: Sequence[ConfigFile], commands:
     for file in reversed(files):
         for section in file.tables:
             if section not in names:
-                raise _unknown(f"{file.path}: [{section}]: there is no command {section}", section, names)
+                raise _unknown(f"{file.path}: [{section}]: no such command: {section}", section, names)
         for key, value in file.tables.get(command.name or "", {}).items():
             where = f"{file.path}: [{command.name}] {key}"
             if key not in keys:

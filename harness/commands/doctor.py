@@ -1,4 +1,4 @@
-"""``harness doctor``: what this host lacks, and the command that installs it."""
+"""``harness doctor``: check this host and print the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from harness.doctor import CheckState, examine, install_line
 
 
 @click.command()
-@click.option("--prove", is_flag=True, help="Race the accelerations again, now.")
+@click.option("--prove", is_flag=True, help="Benchmark KVM against TCG again now.")
 def doctor(prove: bool) -> int:
-    """Say what this host lacks, and the command that installs it."""
+    """Check this host and print the command that installs what is missing."""
 
     findings = examine(Store.default(), prove=prove)
     for finding in findings:
         click.echo(finding.text)
     if line := install_line(findings):
-        click.echo(f"\nWhat is lacking comes with: {line}")
+        click.echo(f"\nInstall what is missing: {line}")
     return int(ExitStatus.HOST if any(one.state is CheckState.LACK for one in findings) else ExitStatus.AS_EXPECTED)

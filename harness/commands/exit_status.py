@@ -1,4 +1,4 @@
-"""How every command ends: its text, and the exit status that goes with it."""
+"""End every command with an error message and an exit status."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from harness.base.errors import ExitStatus, HarnessError
 from harness.base.signals import is_reader_gone, signals_as_interrupts
 
 BISECT_STATUS = "--bisect-status"
-"""The option that wants the exit status as ``git bisect run`` reads it."""
+"""The option that selects the exit statuses of ``git bisect run``."""
 
 ARGUMENTS = "harness.arguments"
 """Key of the command's name and arguments in ``click.Context.meta``."""
 
 
 class Group(click.Group):
-    """Turns every end of a command into its text and exit status."""
+    """The group of commands, which turns every end of a command into a message and an exit status."""
 
     def main(self, *args: object, **rest: object) -> NoReturn:
-        """Read the words, run the command that they name, and exit."""
+        """Parse the arguments, run the command that they name, and exit."""
         ending = _Ending()
         with ending, signals_as_interrupts():
             status = super().main(*args, standalone_mode=False, **rest)  # type: ignore[call-overload]
@@ -48,13 +48,13 @@ class Group(click.Group):
 
 
 def _for_git(status: ExitStatus) -> ExitStatus:
-    """``git bisect run`` takes 2, 3 and 4 for a bad commit: a word that was mistyped must not look like one."""
+    """Return the status for ``git bisect run``, which takes 2, 3 and 4 for a bad commit; a usage error is not one."""
     wrong = (ExitStatus.CASE_BROKEN, ExitStatus.HOST, ExitStatus.USAGE)
     return ExitStatus.STOP if status in wrong else status
 
 
 class _PipeError(Exception):
-    """A broken pipe by another name: at its own, click ends the program with status 1 and without a word."""
+    """A broken pipe under another type: click ends the program silently with status 1 at a BrokenPipeError."""
 
     def __init__(self, pipe: BrokenPipeError) -> None:
         super().__init__(pipe)
@@ -62,7 +62,7 @@ class _PipeError(Exception):
 
 
 class _Ending:
-    """What a command came to; no exception passes, and none is shown as a trace."""
+    """A context manager that turns every exception of a command into a message and a status."""
 
     status = ExitStatus.AS_EXPECTED
 
@@ -79,7 +79,7 @@ class _Ending:
             click.echo("harness: interrupted", err=True)
             self.status = ExitStatus.INTERRUPTED
         elif isinstance(error, _PipeError) and is_reader_gone():
-            # Who reads our output has seen enough. What is left in the buffer must not complain at exit.
+            # The reader of the output has left. The rest of the buffer must not cause an error at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         elif isinstance(error, _PipeError):
             self.status = tell(error.pipe)
@@ -89,7 +89,7 @@ class _Ending:
 
 
 def tell(error: Exception) -> ExitStatus:
-    """Show what went wrong and what to do now; the exit status that goes with it."""
+    """Print an error with its hint and return its exit status."""
     if not isinstance(error, HarnessError):
         from harness.base.crash_report import explain
 

@@ -1,4 +1,4 @@
-"""Options and words that several commands share, each said once."""
+"""Define options that several commands share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ KERNEL_HELP = """KERNEL is one of:
   deb:PACKAGE        an image package of the distribution
   PATH               a kernel image (bzImage, vmlinuz, vmlinux)
   deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1
-  PATH[@REVISION]    a kernel tree: its files as they are, or a revision
+  PATH[@REVISION]    a kernel tree: its current files, or a revision
   series:NAME        a series that ships with the harness
-  SOURCE+PATCHES     one of the last three, and a series on it: a mailbox
+  SOURCE+PATCHES     one of the last three with a series applied: a mailbox
                      or folder (?v=2: that version; ?id=MESSAGE-ID: the
                      series of that mail; ?upto=3: its first three
                      patches), or a range A..B
@@ -46,42 +46,44 @@ def _forced(context: click.Context, parameter: click.Parameter, word: str) -> Ac
 
 
 def _bound(option: str, seconds: float, what: str) -> Callable[[Command], Command]:
-    """An option for how long something may take."""
+    """Return an option for a time limit."""
     return click.option(
         option,
         metavar="SECONDS",
         type=click.FloatRange(min=0, min_open=True),
         default=seconds,
         show_default=True,
-        help=f"{what} that takes longer has failed.",
+        help=f"Time limit of {what}.",
     )
 
 
 cases = click.option(
     "--cases",
     multiple=True,
-    help="Case file or folder, any number of times.  [default: all of the suite]",
+    help="Case file or folder; may be repeated.  [default: all of the suite]",
 )
 suite = click.option(
     "--suite", metavar="NAME|FOLDER", default="", help="Suite of the cases.  [default: see cases/suites.toml]"
 )
 expression = click.option(
-    "-k", "expression", metavar="EXPR", default="", help="Cases whose name matches, as for pytest."
+    "-k", "expression", metavar="EXPR", default="", help="Run the cases that match, as with pytest."
 )
-workers = click.option("-n", "workers", metavar="N", default="auto", show_default=True, help="Machines side by side.")
+workers = click.option(
+    "-n", "workers", metavar="N", default="auto", show_default=True, help="Number of machines in parallel."
+)
 accel = click.option(
     "--accel",
     type=click.Choice([_AUTO, *(one.value for one in Acceleration)]),
     default=_AUTO,
     show_default=True,
     callback=_forced,
-    help="Who executes the guest; auto races once per host.",
+    help="Accelerator; auto benchmarks KVM against TCG once per host.",
 )
-"""The command gets the acceleration that is forced, or None."""
+"""The command receives the forced acceleration, or None."""
 machine = click.option(
     "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
 )
-boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "A boot")
+boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "a boot")
 results = click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -92,14 +94,14 @@ _config = click.option(
     "--config",
     metavar="FRAGMENT",
     multiple=True,
-    help="Kernel options to add when building: a name in kconfigs/, or a file; any number of times.",
+    help="Config fragment for the build: a name in kconfigs/, or a file; may be repeated.",
 )
-_trust = click.option("--trust", is_flag=True, help="Build without a sandbox: make runs as you.")
-_build_seconds = _bound("--build-seconds", BUILD_SECONDS, "A build")
+_trust = click.option("--trust", is_flag=True, help="Build without the sandbox, with your permissions.")
+_build_seconds = _bound("--build-seconds", BUILD_SECONDS, "a build")
 
 
 def building(command: Callable[..., int]) -> Callable[..., int]:
-    """The options of a build; the command gets them together, as ``building``."""
+    """Add the options of a build to a command, which receives them as ``building``."""
 
     @wraps(command)
     def gathered(config: tuple[str, ...], trust: bool, build_seconds: float, **rest: object) -> int:
@@ -109,9 +111,11 @@ def building(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def choose_workers(word: str, cases: Sequence[Path]) -> int:
-    """How many machines side by side, by default as many as there are cores and are worth their start.
+    """Return the number of machines in parallel; by default one per core, if enough cases justify their start.
 
-    :param word: a number from 1, or ``auto``. :raises UsageError: it is neither.
+    :param word: a number from 1, or ``auto``.
+    :param cases: the selected files and folders.
+    :raises UsageError: the argument is neither.
     """
     from harness.run.selection import worth_starting
 
@@ -119,15 +123,15 @@ def choose_workers(word: str, cases: Sequence[Path]) -> int:
         return worth_starting(len(os.sched_getaffinity(0)), cases)
     if word.isdigit() and int(word) > 0:
         return int(word)
-    raise UsageError(f"-n {word}: that is no number of workers", remedy="write a number from 1, or auto")
+    raise UsageError(f"-n {word}: not a number of workers", remedy="write a number from 1, or auto")
 
 
 def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ...]]:
-    """The suite, and the files and folders of ``--cases``, each once.
+    """Return the suite and the distinct files and folders of ``--cases``.
 
-    :param word: of ``--suite``; empty for the suite that the files lie in, or the default one.
-    :param cases: paths, the user's first, or ids as reports print them.
-    :raises UsageError: there is no such suite or file, or the files are of several suites.
+    :param word: the argument of ``--suite``; empty for the suite of the files, or the default one.
+    :param cases: paths of the user, paths of shipped files, or ids as reports show them.
+    :raises UsageError: no such suite or file, or the files are of several suites.
     :raises CaseError: the suite is broken.
     """
 
@@ -137,7 +141,7 @@ def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ..
         path = locate(case, chosen)
         if path is None:
             raise UsageError(
-                f"--cases {case}: there is no such file or folder",
+                f"--cases {case}: no such file or folder",
                 remedy="name a *.session file, a test_*.py file, or a folder of them",
             )
         found[path] = None
@@ -175,9 +179,9 @@ def _shipped_name(kernel: str) -> str:
 
 
 def suite_of_runs(word: str, runs: Sequence[RunRecord]) -> Suite:
-    """The suite that runs are read with: the one that is named, that of their records, or the default one.
+    """Return the suite of some runs: the named one, that of their records, or the default one.
 
-    :raises UsageError: there is no such suite, or the folder of the runs' suite is gone.
+    :raises UsageError: no such suite, or the folder of the runs' suite is gone.
     """
 
     known = word or next((run.suite for run in runs if run.suite), "")

@@ -153,9 +153,9 @@ def test_an_invalid_kernel_argument_is_reported(host: Host, word: str, words: li
     [
         (["--profile", "v9"], ["no profile v9", "use one of auto, mainline, mainline-latest, ns_cgroup-2.6.24"]),
         (["--machine", "pdp11"], ["no machine type pdp11", "q35"]),
-        (["--cases", "no/such/case"], ["--cases no/such/case: there is no such file or folder"]),
-        (["-n", "0"], ["-n 0: that is no number of workers"]),
-        (["-n", "many"], ["-n many: that is no number of workers"]),
+        (["--cases", "no/such/case"], ["--cases no/such/case: no such file or folder"]),
+        (["-n", "0"], ["-n 0: not a number of workers"]),
+        (["-n", "many"], ["-n many: not a number of workers"]),
         (["--results", "/dev/null/results"], ["the results folder /dev/null/results cannot be written"]),
     ],
 )
@@ -174,7 +174,7 @@ def test_bisect_reports_missing_cases_before_anything_is_built(host: Host) -> No
     """The tree is not even read."""
     told = call("bisect", host.folder / "no-tree", "--good", "v1", "--cases", "no/such/case")
 
-    told.require_error(ExitStatus.USAGE, "--cases no/such/case: there is no such file or folder")
+    told.require_error(ExitStatus.USAGE, "--cases no/such/case: no such file or folder")
     assert told.text == told.error
 
 

@@ -67,7 +67,7 @@ def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Pa
         "acceleration": "--",
     }
     last = told.text.splitlines()[-1]
-    assert last.startswith("What is lacking comes with: ")
+    assert last.startswith("Install what is missing: ")
     assert last.endswith(
         "apt-get install apt bash busybox-static coreutils dpkg gcc grep libc6-dev mount qemu-system-x86 util-linux"
     )
@@ -107,7 +107,7 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     assert states(told)["store"] == "LACK"
     assert "nearly full" in told.text
     assert "harness clean" in told.text
-    assert "What is lacking comes with" not in told.text
+    assert "Install what is missing" not in told.text
 
 
 def test_a_lack_names_packages_by_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``harness accept``: a case file brought up to what was seen."""
+"""``harness accept``: update the expected output of a case file to what was seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.run.accept import accept_case
 @options.suite
 @options.results
 def accept(case: str, suite: str, results: Path) -> int:
-    """Take what the last run saw as the expectation of CASE, a session file."""
+    """Write what the last run saw into CASE, a session file, as the expected output."""
 
     chosen, _ = options.choose_cases(suite, [])
     click.echo(accept_case(case, chosen, results=results, is_named=bool(suite)), nl=False)

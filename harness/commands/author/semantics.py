@@ -1,4 +1,4 @@
-"""``harness semantics``: what the versions do, what of it was seen, and what a run has to add to that."""
+"""``harness semantics``: show the behavior of each version and where it was seen, and learn from runs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from harness.suite.load import case_files, shown_path, suite_argument, suite_sem
 
 @click.command()
 @click.argument("words", metavar="[TRAIT|THEME]...", nargs=-1)
-@click.option("--profiles", metavar="NAMES", default="", help="Only these columns: v1,v4,mainline-6.1, say.")
+@click.option("--profiles", metavar="NAMES", default="", help="Show only these columns, e.g. v1,v4,mainline-6.1.")
 @click.option("--unobserved", is_flag=True, help="List the traits not observed with two values on booted kernels.")
 @click.option("--coverage", "is_old_name", is_flag=True, hidden=True)  # of --unobserved
-@click.option("--learn", is_flag=True, help="Keep what runs have seen; the words are folders of results/.")
+@click.option("--learn", is_flag=True, help="Record what runs have seen; the arguments are folders of results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.suite
 def semantics(
@@ -48,22 +48,23 @@ def semantics(
     as_json: bool,
     suite: str,
 ) -> int:
-    """Say what each version does: traits down, profiles across.
+    """Show the behavior of each version: a row for each trait, a column for each
+    profile.
 
-    TRAIT tells the story of a trait: who decided what, when and why, which
-    cases observe it, and on which kernels it was seen with which value. THEME
-    shows the traits of a theme only.
+    TRAIT shows the story of a trait: decisions with dates and sources, the
+    cases that observe it, and the kernels that showed each value. THEME shows
+    the traits of a theme only.
 
     \b
     Exit status:
-      0    all was said
-      1    with --unobserved: there are traits to be named
+      0    everything was shown
+      1    with --unobserved: there are such traits
       2    semantics.toml or seen.toml of the suite is broken
-      4    wrong usage: no such trait or profile, no run to learn from
+      4    usage error: no such trait or profile, no run to learn from
     """
     unobserved = unobserved or is_old_name
     if learn + unobserved + bool(profiles) > 1:
-        raise UsageError("--learn, --unobserved and --profiles do not go together", remedy="give one of them")
+        raise UsageError("--learn, --unobserved and --profiles cannot be combined", remedy="give one of them")
 
     chosen, _ = options.choose_cases(suite, [])
     known = suite_semantics(chosen)
@@ -75,7 +76,7 @@ def semantics(
 
 
 def _describe(known: Semantics, suite: Suite, words: Sequence[str], profiles: str, as_json: bool) -> int:
-    """The matrix; or the stories of the traits that are named."""
+    """Print the matrix, or the stories of the named traits."""
 
     traits = _chosen(known, words)
     if traits and all(word in known.traits for word in words):
@@ -92,7 +93,7 @@ def _describe(known: Semantics, suite: Suite, words: Sequence[str], profiles: st
 def _stories(known: Semantics, suite: Suite, traits: Sequence[Trait], profiles: str, as_json: bool) -> int:
 
     if profiles:
-        raise UsageError("--profiles chooses columns, and a story has none", remedy="leave it out")
+        raise UsageError("--profiles selects columns, but a story has none", remedy="leave out --profiles")
     observers, seen = find_observers(case_files(suite), known.known_values), _load_seen(known, suite)
     if as_json:
         tables = [story_table(known, one, observers=observers[one.name], seen=seen) for one in traits]
@@ -120,7 +121,7 @@ def _list_unobserved(known: Semantics, suite: Suite, words: Sequence[str], as_js
 def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
     """Add what runs have seen to seen.toml of the suite.
 
-    :raises UsageError: not one of the folders holds a run to learn from.
+    :raises UsageError: none of the folders holds a run to learn from.
     """
 
     parts = [_load_seen(known, suite)]
@@ -139,7 +140,7 @@ def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
         parts.append(found)
         click.echo(f"{learning.kernel_name(run)}: {len(found.values)} traits, from {word}")
     if len(parts) == 1:
-        raise UsageError("there is no run to learn from", remedy="name folders of results/ that hold a whole run")
+        raise UsageError("no run to learn from", remedy="name folders of results/ that hold a complete run")
     text = learning.render_seen(learning.merge(*parts))
     if not suite.seen_file.is_file() or suite.seen_file.read_text() != text:
         write_whole(suite.seen_file, text.encode(), mode=0o644)
@@ -147,7 +148,7 @@ def _learn(known: Semantics, suite: Suite, words: Sequence[str]) -> int:
 
 
 def _load_seen(known: Semantics, suite: Suite) -> Seen:
-    """What was learned before; nothing when there is no such file."""
+    """Read what was learned before; nothing if there is no such file."""
 
     file = suite.seen_file
     if not file.is_file():
@@ -156,9 +157,9 @@ def _load_seen(known: Semantics, suite: Suite) -> Seen:
 
 
 def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
-    """The traits that words name, in the order of the file.
+    """Return the traits that arguments name, in the order of the file.
 
-    :raises UsageError: a word is neither a trait nor a theme.
+    :raises UsageError: an argument is neither a trait nor a theme.
     """
 
     themes = {trait.theme for trait in known.traits.values()}
@@ -167,20 +168,23 @@ def _chosen(known: Semantics, words: Iterable[str]) -> list[Trait]:
         raise UsageError(
             f"no trait or theme {word}{near(word, (*known.traits, *themes))}",
             evidence=f"themes: {', '.join(sorted(themes))}",
-            remedy="harness semantics, without a word, shows all traits",
+            remedy="list all traits: harness semantics",
         )
     return [trait for trait in known.traits.values() if trait.name in words or trait.theme in words]
 
 
 def _columns(known: Semantics, profiles: str, traits: Sequence[str]) -> tuple[Profile, ...]:
-    """The profiles to show for these traits, or for all. :raises UsageError: one of the names is none."""
+    """Return the profiles to show for some traits, or for all.
+
+    :raises UsageError: a name is not that of a profile.
+    """
 
     if not profiles:
         return known.shown(traits)
     columns = []
     for name in filter(None, (name.strip() for name in profiles.split(","))):
         if name == AUTO:
-            raise UsageError("the profile auto says nothing, so it has no column", remedy="leave it out")
+            raise UsageError("the profile auto has no expectations, so it has no column", remedy="leave it out")
         if name == MAINLINE:
             columns += [one for one in known.shown() if one.name.startswith(f"{MAINLINE}-")]
         else:
@@ -194,7 +198,7 @@ def _width() -> int:
 
 
 def _print(lines: Iterable[Line]) -> None:
-    """Lines with their tones, which click leaves out where the output is no terminal."""
+    """Print lines with their tones, which click removes if the output is not a terminal."""
 
     styles = {
         Tone.STRONG: partial(click.style, bold=True),

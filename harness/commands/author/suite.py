@@ -1,4 +1,4 @@
-"""``harness suite``: a suite of cases written, or checked."""
+"""``harness suite``: write a suite of cases, or check one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.suite.template import write_suite
 def suite() -> None:
     """Write a suite of cases, or check one.
 
-    A suite is a folder with a suite.toml: cases of one subject, and what only
-    they need of the kernel, the guest and the harness.
+    A suite is a folder with a suite.toml: the cases of one subject, and
+    everything they need of the kernel, the guest and the harness.
     """
 
 
@@ -25,12 +25,12 @@ def suite() -> None:
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", default="", help="Name of the suite.  [default: that of the folder]")
 def new(folder: Path, name: str) -> int:
-    """Write a suite to FOLDER that passes and shows how each thing is done.
+    """Write an example suite to FOLDER, which passes and uses each feature.
 
     \b
     Exit status:
-      0    it is written
-      4    wrong usage: FOLDER is not empty, the name is taken
+      0    the suite was written
+      4    usage error: FOLDER is not empty, the name is taken
     """
 
     for path in write_suite(folder, name):
@@ -42,13 +42,13 @@ def new(folder: Path, name: str) -> int:
 @suite.command()
 @click.argument("word", metavar="[NAME|FOLDER]", default=".")
 def check(word: str) -> int:
-    """Show everything that is wrong with a suite; nothing is booted.
+    """Show all faults of a suite; nothing is booted.
 
     \b
     Exit status:
-      0    nothing is wrong
-      2    something is
-      4    wrong usage: there is no such folder
+      0    no faults
+      2    at least one fault
+      4    usage error: no such folder
     """
 
     found, faults = check_suite(folder_of(word))
@@ -58,5 +58,5 @@ def check(word: str) -> int:
         click.echo(f"{len(faults)} fault{'' if len(faults) == 1 else 's'}", err=True)
         return int(ExitStatus.CASE_BROKEN)
     assert found is not None
-    click.echo(f"{found.name}: {found.title}; {len(case_paths(found))} case files, nothing is wrong")
+    click.echo(f"{found.name}: {found.title}; {len(case_paths(found))} case files, no faults")
     return 0

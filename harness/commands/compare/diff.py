@@ -1,4 +1,4 @@
-"""``harness diff``: one run against another."""
+"""``harness diff``: compare two runs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ RUN_HELP = """RUN is one of:
 
 \b
   FOLDER             a run folder, or its name in results/
-  FOLDER:B           of a run with several kernels, the one its table calls B
+  FOLDER:B           kernel B of a run with several kernels
   last               the newest complete run; last~1 is the one before it
-  last:KERNEL        the newest complete run of that KERNEL word
+  last:KERNEL        the newest complete run of that KERNEL argument
 """
 
 
@@ -34,18 +34,18 @@ RUN_HELP = """RUN is one of:
 @options.suite
 @options.results
 def diff(runs: tuple[str, ...], as_json: bool, suite: str, results: Path) -> int:
-    """Say what changed from the first RUN to the second (last when left out; of a
-    run with two kernels, from one to the other).
+    """Compare two runs: the first RUN with the second, or with last if only one is
+    named. A run with two kernels compares these.
 
     \b
     Exit status:
       0    nothing regressed
       1    a trait, a case or the kernel log regressed
-      4    a RUN that there is not
+      4    no such run
     """
 
     if len(runs) > 2:
-        raise click.UsageError(f"two runs can be compared, and {len(runs)} were named")
+        raise click.UsageError(f"only two runs can be compared, but {len(runs)} were named")
     before, after = find_runs(runs, results=results)
     noise = options.suite_of_runs(suite, [before.run, after.run]).noise
     comparison = compare(before.run, after.run, configs=(before.config, after.config), noise=noise)

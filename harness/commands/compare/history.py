@@ -1,4 +1,4 @@
-"""``harness history``: what all runs of a results folder say together."""
+"""``harness history``: show a case, a trait or a kernel over all runs of a results folder."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ _NAMED = 5
 
 @click.command()
 @click.argument("name", required=False, metavar="[CASE|TRAIT|KERNEL]")
-@click.option("--rebuild", "is_rebuild", is_flag=True, help="Make the database again from the run folders, first.")
+@click.option("--rebuild", "is_rebuild", is_flag=True, help="Rebuild the database from the run folders first.")
 @options.results
 def history(name: str | None, is_rebuild: bool, results: Path) -> int:
-    """Tell how a case, a trait or a kernel went over all runs in results/; without
-    a name, what fails now, since when, and what is flaky.
+    """Show when the result of a case, a trait or a kernel changed over all runs in
+    results/, for how long, and how often. Without a name, show which cases fail
+    now and since when, and which are flaky.
 
-    KERNEL is a KERNEL word as it was typed, a release, or the line that it
-    belongs to. Of CASE a part of its id is enough.
+    KERNEL is a KERNEL argument as it was typed, a release, or a kernel line.
+    CASE may be a part of an id.
     """
 
     if not results.is_dir():
-        raise UsageError(f"there is no results folder {results}", remedy="run first: harness run")
+        raise UsageError(f"no results folder {results}", remedy="run cases first: harness run")
     say = partial(click.echo, err=True)
     with choose_display(sys.stdout, os.environ) as display:
         if is_rebuild:
@@ -53,13 +54,16 @@ def history(name: str | None, is_rebuild: bool, results: Path) -> int:
                 say(f"note: {note}")
         with opened_history(results, say=say) as found:
             for complaint in found.bring_up_to_date(results):
-                say(f"note: left out: {complaint}")
-            display.show(Lines(_told(found, name) if name else _overview(found)))
+                say(f"note: skipped: {complaint}")
+            display.show(Lines(_named_lines(found, name) if name else _overview(found)))
     return 0
 
 
-def _told(found: History, name: str) -> Telling:
-    """What is known by that name. :raises UsageError: nothing, or too much."""
+def _named_lines(found: History, name: str) -> Telling:
+    """Return the lines of a case, a trait or a kernel.
+
+    :raises UsageError: the name is unknown or ambiguous.
+    """
 
     cases = found.names(CASE)
     name = name if any(name in case for case in cases) else current_case_id(name)
@@ -73,7 +77,7 @@ def _told(found: History, name: str) -> Telling:
 
 
 def _only_case(name: str, cases: Sequence[str], found: History) -> str:
-    """The one case whose id holds these words; the words themselves where they name a kernel."""
+    """Return the id of the only case that contains a name; the name itself if it is that of a kernel."""
     if any(name in (one.line, one.spec, one.release) or one.line.startswith(f"{name} ") for one in found.runs()):
         return name
     fitting = [case for case in cases if name in case]
@@ -81,15 +85,13 @@ def _only_case(name: str, cases: Sequence[str], found: History) -> str:
         return fitting[0]
     if fitting:
         shown = "\n".join([*fitting[:_NAMED], *(["..."] if len(fitting) > _NAMED else [])])
-        raise UsageError(
-            f"{name}: {len(fitting)} cases have this in their id", evidence=shown, remedy="name one of them"
-        )
-    remedy = "name a case, a trait or a kernel of a run; harness history alone shows what there is"
-    raise UsageError(f"{name}: no run in {found.path.parent} knows such a case, trait or kernel", remedy=remedy)
+        raise UsageError(f"{name}: {len(fitting)} case ids contain this", evidence=shown, remedy="name one of them")
+    remedy = "name a case, a trait or a kernel of a run; list failing cases: harness history"
+    raise UsageError(f"{name}: no run in {found.path.parent} has such a case, trait or kernel", remedy=remedy)
 
 
 def _overview(found: History) -> Telling:
-    """Each kernel line, what fails now, and what is flaky."""
+    """Return each kernel line, the failing cases and the flaky cases."""
 
     runs = found.runs()
     by_line = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(one.line for one in runs)}

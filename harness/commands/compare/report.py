@@ -1,4 +1,4 @@
-"""``harness report``: what runs came to, in a format for people or programs."""
+"""``harness report``: write the results of runs in a format for people or programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFAULT_ORIGIN = "kernel_patch_harness"
 
 
 class Format(StrEnum):
-    """What a report is written as."""
+    """The format of a report."""
 
     TEXT = "text"
     JSON = "json"
@@ -48,12 +48,14 @@ class Format(StrEnum):
     type=click.Choice([one.value for one in Format]),
     default=Format.TEXT.value,
     show_default=True,
-    help="What to write.",
+    help="Format of the report.",
 )
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to.  [default: the terminal]")
-@click.option("--merge", is_flag=True, help="Join the runs into one: shards, or what was asked again.")
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="File to write.  [default: the terminal]"
+)
+@click.option("--merge", is_flag=True, help="Merge shards and reruns into one result.")
 @click.option("--origin", metavar="NAME", default=DEFAULT_ORIGIN, help="For KCIDB: the name of the CI system.")
-@click.option("--url", metavar="URL", default="", help="For KCIDB: where the results folder can be fetched.")
+@click.option("--url", metavar="URL", default="", help="For KCIDB: address of the results folder.")
 @options.suite
 @options.results
 def report(
@@ -66,12 +68,12 @@ def report(
     suite: str,
     results: Path,
 ) -> int:
-    """Report on RUNs beside each other (last when none is named). Of a run with
-    several kernels each is reported on.
+    """Report RUNs side by side (last if none is named). A run with several kernels
+    is reported kernel by kernel.
 
-    A case has the same id in every format. The exit status says whether the
-    report was written, and nothing of the kernels: that is for harness run and
-    harness diff.
+    A case has the same id in every format. The exit status shows whether the
+    report was written, not whether the kernels pass: use harness run or
+    harness diff for that.
     """
 
     words = runs or ("last",)
@@ -83,14 +85,14 @@ def report(
         reported = find_reported(words, results=results)
     how = _How(Format(form), origin, url, results, suite)
     if how.form is Format.HTML and output is None and sys.stdout.isatty():
-        raise UsageError("a page is nothing for a terminal", remedy="name a file for it: --output report.html")
+        raise UsageError("an HTML page cannot be shown on a terminal", remedy="name a file: --output report.html")
     _write(reported, output, how)
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How a report is to be written; the fields are those of the command line."""
+    """The options of a report, as on the command line."""
 
     form: Format
     origin: str
@@ -105,7 +107,7 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
             display.show(Lines(lambda width: _text_lines(reported, width)))
         return
     text = _render(reported, how)
-    # As bytes: what is in it says that it is UTF-8, whatever the terminal speaks. A lone surrogate cannot be written.
+    # As bytes: the content declares UTF-8, whatever the terminal uses; lone surrogates become escapes.
     content = text.encode("utf-8", errors="backslashreplace")
     if output is None:
         click.echo(content, nl=False)
@@ -114,13 +116,13 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
     try:
         write_whole(output, content, mode=0o644)
     except OSError as error:
-        remedy = "name a file in a folder that is there and can be written"
+        remedy = "name a file in an existing writable folder"
         raise UsageError(f"--output {output} cannot be written", evidence=str(error), remedy=remedy) from None
     click.echo(f"written: {output}")
 
 
 def _render(reported: Sequence[Reported], how: _How) -> str:
-    """The report as text."""
+    """Return the report as text."""
     runs, names = [one.run for one in reported], [one.name for one in reported]
     if how.form is Format.JUNIT:
         from harness.report.formats.junit import render_junit
@@ -153,7 +155,7 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
 
 
 def _text_lines(reported: Sequence[Reported], width: int) -> list[Line]:
-    """What the runs said at their ends, and of several what differs between them."""
+    """Return the summaries of the runs, and a comparison of several."""
 
     lines: list[Line] = []
     for one in reported:

@@ -1,4 +1,4 @@
-"""``harness build``: a kernel, ready on disk."""
+"""``harness build``: build or fetch a kernel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.report.display.plain import choose_display
 @options.suite
 @options.building
 def build(kernel: str, suite: str, building: BuildOptions) -> int:
-    """Print the folder that holds the image and config of KERNEL, which is built or fetched if need be."""
+    """Build or fetch KERNEL, and print the folder with its image and config."""
 
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
     with choose_display(sys.stderr, os.environ) as display:

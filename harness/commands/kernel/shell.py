@@ -1,4 +1,4 @@
-"""``harness shell``: a person at the consoles."""
+"""``harness shell``: open an interactive shell on a machine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def shell(
     boot_seconds: float,
     building: BuildOptions,
 ) -> int:
-    """Be at the consoles of a fresh machine, after CASE was played up to LINE.
+    """Open an interactive shell on a fresh machine, after running CASE up to LINE.
 
-    Ctrl-] leaves; Ctrl-^ goes to the next console (admin, inside, observer).
+    Ctrl-] leaves; Ctrl-^ switches to the next console (admin, inside, observer).
     """
 
     file, _, line = (case or "").rpartition(":")
     files = [file if line.isdecimal() and file else case] if case else []
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files)
-    asked = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen)
-    return int(open_shell(asked, case or "", store=Store.default()))
+    each = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen)
+    return int(open_shell(each, case or "", store=Store.default()))

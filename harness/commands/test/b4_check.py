@@ -1,4 +1,4 @@
-"""``harness b4-check``: a check for b4."""
+"""``harness b4-check``: test a series as a check of b4."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from harness.report.formats.b4 import B4Finding
     from harness.run.selection import Selection
 
-B4_HELP = """In the configuration of git, for b4 review:
+B4_HELP = """Configuration of git for b4 review:
 
 \b
   [b4]
     review-perpatch-check-cmd = harness b4-check
     review-series-check-cmd = harness b4-check --series
 
-and for b4 prep --check and b4 am --check:
+For b4 prep --check and b4 am --check:
 
 \b
   [b4]
@@ -49,12 +49,12 @@ and for b4 prep --check and b4 am --check:
 
 
 @click.command("b4-check", epilog=B4_HELP)
-@click.option("--series", "is_series", is_flag=True, help="Tell of the whole series, not of the mail's patch.")
-@click.option("--lines", is_flag=True, help="Print lines, as b4 prep and b4 am want them, and not JSON.")
-@click.option("--quick", is_flag=True, help="Build no kernel: whether it applies, and scripts/checkpatch.pl.")
-@click.option("--base", metavar="TREE@REV", default="", help="What it is applied to.  [default: as b4 says, or HEAD]")
+@click.option("--series", "is_series", is_flag=True, help="Report on the whole series, not on the mail's patch.")
+@click.option("--lines", is_flag=True, help="Print lines for b4 prep and b4 am instead of JSON.")
+@click.option("--quick", is_flag=True, help="Build no kernel; check that it applies, and run scripts/checkpatch.pl.")
+@click.option("--base", metavar="TREE@REV", default="", help="Base of the series.  [default: that of b4, or HEAD]")
 @click.option(
-    "--thread", metavar="FILE", type=click.Path(path_type=Path), help="The mailbox of the whole series, if it is known."
+    "--thread", metavar="FILE", type=click.Path(path_type=Path), help="Mailbox of the whole series, if known."
 )
 @options.suite
 @options.cases
@@ -75,15 +75,15 @@ def b4_check(
     building: BuildOptions,
     results: Path,
 ) -> int:
-    """Judge the series that the mail on standard input is of, in the tree that
-    this is started in, and say what b4 wants to know of it. The series is judged
-    once; asked of its next patch, this answers at once.
+    """Test the series of the mail on standard input, in the current tree, and print
+    the result for b4. The series is tested once; the result for its other
+    patches comes at once.
 
     \b
     Exit status:
-      0    judged, well or not
-      3    this host is at fault; said in the answer, too
-      4    wrong usage: no mail, no base; said in the answer, too
+      0    tested, whatever the result
+      3    host error; part of the output as well
+      4    usage error: no mail, no base; part of the output as well
     """
     from harness.report.formats.b4 import error_finding, render_json, render_lines
     from harness.run.selection import Selection
@@ -95,7 +95,7 @@ def b4_check(
         words = _words(base, selection, chosen, building, results)
         findings = list(_findings(words, base, thread, is_series=is_series, is_quick=quick))
     except HarnessError as error:
-        # b4 takes what is on standard error for the fault of the patch.
+        # b4 takes output on standard error for a fault of the patch.
         status = error.exit_status if error.exit_status is not ExitStatus.DIFFERS else ExitStatus.AS_EXPECTED
         findings = [error_finding(error.what, str(error))]
     click.echo(render_lines(findings) if lines else render_json(findings), nl=False)
@@ -120,7 +120,7 @@ def _words(base: str, selection: Selection, suite: Suite, building: BuildOptions
 def _findings(
     words: SeriesWords, base: str, thread: Path | None, *, is_series: bool, is_quick: bool
 ) -> Iterator[B4Finding]:
-    """What is said of the mail on standard input."""
+    """Yield the findings for the mail on standard input."""
 
     from harness.report.formats.b4 import patch_findings, series_findings
 
@@ -140,7 +140,7 @@ def _findings(
 
 
 def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
-    """The series of the mail, judged now or before; nothing of it is shown meanwhile."""
+    """Test the series of the mail silently, unless it was tested before."""
 
     with Path(os.devnull).open("w") as nowhere, PlainDisplay(nowhere) as display:
         brief = read_brief(words, display.show)
@@ -148,7 +148,7 @@ def _judge(words: SeriesWords, *, is_quick: bool) -> SeriesRecord:
 
 
 def _place(posted: Posted, record: SeriesRecord) -> int:
-    """Which patch of the record the mail is: by its number, or, in a thread that was numbered anew, by its title."""
+    """Return the number of the mail's patch in the record; by title if the thread was renumbered."""
     count = len(record.posted)
     if 1 <= posted.number <= count and record.patches[posted.number].subject == posted.title:
         return posted.number

@@ -1,4 +1,4 @@
-"""``harness bisect``: which commit changed what a kernel does."""
+"""``harness bisect``: find the commits that changed the behavior of a kernel."""
 
 from __future__ import annotations
 
@@ -27,44 +27,46 @@ TREE_HELP = """TREE is one of:
 
 \b
   PATH               a kernel tree in git; --good and --bad are its revisions
-  SOURCE+PATCHES     a source with a series on it, as for harness run: traced
-  series:NAME        from patch to patch; --good and --bad are their numbers,
-                     0 for the base, and may be left out
+  SOURCE+PATCHES     a source with a series on it, as for harness run
+  series:NAME        a shipped series; for both, --good and --bad are numbers
+                     of patches (0 is the base) and optional
 """
 
 
-BISECT_HELP = """Find the commits of TREE that changed what the kernel does between --good
-and --bad: every case and trait that differs, in one go.
+BISECT_HELP = """Find the commits of TREE that changed the behavior of the kernel between
+--good and --bad: all cases and traits that differ are traced in one bisection.
 
-Killed or interrupted, it goes on where it was when it is started again.
+After an interruption or a kill, the same command continues.
 
 \b
 Exit status:
-  0    everything is traced to a commit
-  1    something is not: hidden by commits that do not build or boot, or
+  0    everything was traced to a commit
+  1    something was not: hidden by commits that do not build or boot, or
        flaky at both ends; or an end does not build or boot
   2    a case file is broken
-  3    this host is at fault; start it again
-  4    wrong usage: no such revision, ends that do not differ
+  3    host error; run the same command again
+  4    usage error: no such revision, ends that do not differ
   130  interrupted
 """
 
 
 @click.command(help=BISECT_HELP, epilog=TREE_HELP)
 @click.argument("tree")
-@click.option("--good", metavar="REV", default="", help="The older end, as it should be.")
-@click.option("--bad", metavar="REV", default="", help="The newer end, as it should not be.  [default: HEAD]")
-@click.option("--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id does.")
+@click.option("--good", metavar="REV", default="", help="The older end, which works.")
+@click.option("--bad", metavar="REV", default="", help="The newer end, which does not work.  [default: HEAD]")
+@click.option(
+    "--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id is enough."
+)
 @click.option("--trait", "traced_traits", metavar="NAME", multiple=True, help="Trace this trait.")
-@click.option("--all", is_flag=True, hidden=True, expose_value=False)  # the default; accepted, as it was an option
+@click.option("--all", is_flag=True, hidden=True, expose_value=False)  # the default; still accepted
 @options.suite
-@click.option("--cases", multiple=True, help="Ask the ends these files.  [default: all]")
-@click.option("-k", "expression", metavar="EXPR", default="", help="Ask the ends cases whose name matches.")
+@click.option("--cases", multiple=True, help="Case file or folder to run on the ends; may be repeated.  [default: all]")
+@click.option("-k", "expression", metavar="EXPR", default="", help="Run the cases that match on the ends.")
 @options.workers
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges all.  [default: the good end's]")
-@click.option("--restart", is_flag=True, help="Forget what was found so far, and begin anew.")
-@click.option("--replay", is_flag=True, help="Show each decision so far, and why; nothing is built.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--restart", is_flag=True, help="Discard the state and start over.")
+@click.option("--replay", is_flag=True, help="Show each decision so far with its reason; nothing is built.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options.accel
 @options.machine
 @options.boot_seconds
@@ -109,13 +111,13 @@ def bisect(
             return int(ExitStatus.AS_EXPECTED)
         answer = request.run(display.show, restart=restart)
         if not as_json:
-            display.show(Lines(partial(_told, answer, request)))
+            display.show(Lines(partial(_result_lines, answer, request)))
     if as_json:
         _print_json(answer)
     return int(ExitStatus.AS_EXPECTED if answer.is_whole else ExitStatus.DIFFERS)
 
 
-def _told(answer: BisectResult, request: BisectRequest, width: int) -> list[Line]:
+def _result_lines(answer: BisectResult, request: BisectRequest, width: int) -> list[Line]:
 
     where = f"runs and state: {request.folder}"
     return [Line(""), *answer_lines(answer, width), Line(where)]

@@ -1,4 +1,4 @@
-"""The options of ``harness run`` that say how often cases are asked, and by what a run is judged."""
+"""Define the options of ``harness run`` that determine how often cases run, and how a run is judged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from harness.run.one_kernel import Judging
 
 baseline_option = click.option(
-    "--baseline", metavar="RUN", default="", help="Judge by comparison with RUN, or last: of the same kernel line."
+    "--baseline",
+    metavar="RUN",
+    default="",
+    help="Judge by comparison with RUN; last is the newest of the same kernel line.",
 )
 known_option = click.option(
     "--known",
@@ -38,22 +41,23 @@ known_option = click.option(
 
 
 repeat_option = click.option(
-    "--repeat", metavar="N", type=click.IntRange(1), help="Ask each case N times, in random order."
+    "--repeat", metavar="N", type=click.IntRange(1), help="Run each case N times, in random order."
 )
 until_fail_option = click.option(
-    "--until-fail", is_flag=True, help="Ask all cases over and over, until one fails; at most --repeat times."
+    "--until-fail", is_flag=True, help="Repeat all cases until one fails, at most --repeat times."
 )
 seed_option = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
 
 bisect_status_option = click.option(
-    BISECT_STATUS, is_flag=True, help="Exit with 0, 1, 125 or 128, as 'git bisect run' wants it."
+    BISECT_STATUS, is_flag=True, help="Exit with 0, 1, 125 or 128, as 'git bisect run' expects."
 )
 
 
 def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatus:
-    """What ``git bisect run`` is to be told of a run: git-bisect(1), "Bisect run".
+    """Return the exit status of a run for ``git bisect run``: git-bisect(1), "Bisect run".
 
-    :param records: what was recorded; none when the kernel could not be had.
+    :param status: the exit status of the run.
+    :param records: the records of the run; empty if the kernel could not be prepared.
     """
 
     if status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
@@ -63,7 +67,7 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
 
 
 def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
-    """How often cases are asked, from the words of the command line; with a seed where the order is to be random."""
+    """Return how often cases run, from the options; with a seed if the order is random."""
 
     times = repeat or (0 if until_fail else 1)
     if seed is None and (times != 1 or until_fail):
@@ -72,10 +76,14 @@ def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Ro
 
 
 def read_judging(baseline: str, known: Path | None, *, suite: Suite, results: Path) -> Judging:
-    """By what a run is judged, from the words of the command line.
+    """Return how a run is judged, from the options.
 
-    :param baseline: empty for none. :param known: None for the file that there is by default.
-    :raises UsageError: there is no such run or file. :raises CaseError: the file of known failures is broken.
+    :param baseline: the argument of ``--baseline``; empty for none.
+    :param known: the file of known failures; None for the default one.
+    :param suite: the suite of the cases.
+    :param results: the folder of run folders.
+    :raises UsageError: no such run or file.
+    :raises CaseError: the file of known failures is broken.
     """
     from harness.run.one_kernel import Judging
 

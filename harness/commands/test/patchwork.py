@@ -1,4 +1,4 @@
-"""``harness patchwork``: what a series came to, as checks on a Patchwork server."""
+"""``harness patchwork``: post the result of a series as checks to a Patchwork server."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from harness.series.patchwork_checks import final_checks, pending_checks
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-project_option = click.option("--project", metavar="NAME", default="", help="The project's link name on the server.")
+project_option = click.option("--project", metavar="NAME", default="", help="Link name of the project on the server.")
 context_option = click.option(
-    "--context", metavar="NAME", default="harness", show_default=True, help="What to call the check there."
+    "--context", metavar="NAME", default="harness", show_default=True, help="Name of the check."
 )
-target_option = click.option("--target-url", metavar="URL", default="", help="Where the results can be read.")
+target_option = click.option("--target-url", metavar="URL", default="", help="Page with the results.")
 
 
 @click.command()
 @click.argument("folder", metavar="FOLDER")
-@click.option("--server", metavar="URL", required=True, help="The server, e.g. https://patchwork.kernel.org.")
+@click.option("--server", metavar="URL", required=True, help="Server, e.g. https://patchwork.kernel.org.")
 @project_option
 @context_option
 @target_option
@@ -37,9 +37,9 @@ target_option = click.option("--target-url", metavar="URL", default="", help="Wh
     metavar="ID",
     type=click.IntRange(min=1),
     multiple=True,
-    help="The server's number of a patch, once for each in order.  [default: found by Message-ID]",
+    help="Server's number of a patch; repeat it for each patch in order.  [default: found by Message-ID]",
 )
-@click.option("--pending", is_flag=True, help="Say that the patches are being judged.")
+@click.option("--pending", is_flag=True, help="Post pending checks: the test is running.")
 @options.results
 def patchwork(
     folder: str,
@@ -51,21 +51,21 @@ def patchwork(
     pending: bool,
     results: Path,
 ) -> int:
-    """Post what the series of FOLDER (or its name in results/) came to. The token
-    is that of the environment, PATCHWORK_TOKEN. A server that fails is asked
-    again, five times at most.
+    """Post the result of the series in FOLDER (or its name in results/) as checks.
+    The environment variable PATCHWORK_TOKEN has the token. Failed requests are
+    retried; each is sent at most five times.
 
     \b
     Exit status:
       0    every patch has its check
       3    the server does not answer
-      4    the token, the URL or a patch is not known there
+      4    the server does not know the token, the URL or a patch
     """
 
     record = _read(folder, results)
     check_words(context, target_url)
     if numbers and len(numbers) != len(record.posted):
-        remedy = "name them all, in their order"
+        remedy = "name all patches in their order"
         raise UsageError(f"--patch names {len(numbers)} of {len(record.posted)} patches", remedy=remedy)
     poster = make_poster(server, project=project, numbers=numbers)
     checks = (pending_checks if pending else final_checks)(record, context=context, target_url=target_url)
@@ -75,7 +75,10 @@ def patchwork(
 
 
 def _read(word: str, results: Path) -> SeriesRecord:
-    """The record of a series' folder. :raises UsageError: there is none, or it is damaged."""
+    """Read the record in the folder of a series.
+
+    :raises UsageError: there is no record, or it is damaged.
+    """
 
     file = next(
         (path / SERIES_NAME for path in (Path(word), results / word) if path.is_dir()), Path(word) / SERIES_NAME
@@ -84,4 +87,4 @@ def _read(word: str, results: Path) -> SeriesRecord:
         return load_series(file.read_text(encoding="utf-8"), source=str(file))
     except (OSError, UnicodeDecodeError) as error:
         remedy = f"name a folder that harness series wrote: it holds {SERIES_NAME}"
-        raise UsageError(f"{word} is no folder of a series", evidence=str(error), remedy=remedy) from None
+        raise UsageError(f"{word} is not the folder of a series", evidence=str(error), remedy=remedy) from None

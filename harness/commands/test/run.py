@@ -1,4 +1,4 @@
-"""``harness run``: the cases on one kernel or several."""
+"""``harness run``: run the cases on one kernel or several."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from harness.semantics.traits import MAINLINE, Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import suite_semantics
 
-RUN_HELP = """Run the cases on a kernel (deb when none is named).
+RUN_HELP = """Run the cases on one kernel or several (deb if none is named).
 
 \b
 Exit status:
-  0    all is as expected; with --baseline: nothing regressed
+  0    everything is as expected; with --baseline: nothing regressed
   1    a verdict differs, or the kernel does not apply, build or boot
   2    a case file is broken, the others were run; a known failure expired
-  3    this host, or the harness itself, is at fault
-  4    wrong usage: an unknown word, an image that is none
+  3    host error, or a bug of the harness
+  4    usage error: unknown argument, not a kernel image
   130  interrupted
 
 
-With --bisect-status, as 'git bisect run' reads it:
-  0    good: all is as expected
+With --bisect-status, for 'git bisect run':
+  0    good: everything is as expected
   1    bad: a verdict differs
-  125  cannot be judged: does not apply, build or boot, or no case applies
+  125  cannot be tested: does not apply, build or boot, or no case applies
   128  anything else; the bisection ends
 """
 
@@ -52,13 +52,15 @@ With --bisect-status, as 'git bisect run' reads it:
 @options.cases
 @options.expression
 @options.workers
-@click.option("-x", "failures", flag_value=1, type=int, help="Stop each kernel at its first case that fails.")
-@click.option("--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="The same at the Nth.")
+@click.option("-x", "failures", flag_value=1, type=int, help="Stop after the first failed case of each kernel.")
+@click.option(
+    "--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="Stop after N failed cases of each kernel."
+)
 @click.option(
     "--profile",
     metavar="NAME",
     default="",
-    help="Profile that judges, or auto.  [default: the series' own, or mainline]",
+    help="Profile that judges, or auto.  [default: that of the series, or mainline]",
 )
 @options.accel
 @click.option(
@@ -66,7 +68,7 @@ With --bisect-status, as 'git bisect run' reads it:
     type=click.Choice([one.value for one in Fresh]),
     default=Fresh.CLONE.value,
     show_default=True,
-    help="How each case gets a machine of its own.",
+    help="How each case gets its own machine.",
 )
 @options.machine
 @options.boot_seconds
@@ -110,7 +112,7 @@ def run(
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
     semantics = _check_words(wanted, chosen)
-    asked = RunSettings(
+    settings = RunSettings(
         selection,
         semantics,
         judging_options.read_judging(baseline, known, suite=chosen, results=results),
@@ -123,18 +125,18 @@ def run(
     if bisect_status and len(wanted) > 1:
         raise click.UsageError("--bisect-status is for one kernel")
     with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
-        status = run_kernels(wanted, asked, report=display.show, tell=tell, on_record=records.append)
+        status = run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 
-def _check_words(asked: Sequence[Options], suite: Suite) -> Semantics:
-    """Refuse what cannot be right before anything is fetched, built or booted; the traits and profiles.
+def _check_words(settings: Sequence[Options], suite: Suite) -> Semantics:
+    """Check arguments before anything is fetched, built or booted; return the traits and profiles.
 
-    :raises UsageError: a KERNEL word, machine type or profile that there is not.
+    :raises UsageError: unknown form of KERNEL, machine type or profile.
     """
 
     semantics = suite_semantics(suite)
-    for one in asked:
+    for one in settings:
         parse_spec(one.kernel)
         read_machine_type(one.machine_type)
         if one.profile not in ("", MAINLINE):

@@ -1,4 +1,4 @@
-"""``harness series``: a series judged patch by patch."""
+"""``harness series``: test a series patch by patch."""
 
 from __future__ import annotations
 
@@ -36,60 +36,60 @@ from harness.suite.definition import Suite
 from harness.suite.load import suite_semantics
 
 SERIES_HELP = """SERIES is a mailbox as saved from a list archive, a folder of patches, or
-a range A..B of the tree's own history. Behind a mailbox, ?v=2 takes that
+a range A..B of the tree's history. After a mailbox, ?v=2 selects that
 version, ?id=MESSAGE-ID the series of that mail (or that patch), ?rfc a series
-marked RFC, ?path=PREFIX the patches that touch such files; & joins them.
+marked RFC, ?path=PREFIX the patches that touch such files; & combines them.
 
-What it means to change is declared in a harness.toml beside it, or with
---expect; all else that changes is unexpected.
+Intended changes are declared in a harness.toml next to it, or with
+--expect; any other change is unexpected.
 """
-JUDGE_HELP = """Judge SERIES patch by patch: the base and each patch in turn is built,
-booted and asked, and what changed is told by patch.
+JUDGE_HELP = """Test SERIES patch by patch: build and boot the base and each patch, run the
+cases, and report the changes of each patch.
 
 \b
 Exit status:
-  0    nothing changed but what was declared
-  1    a patch does not apply, build or boot, or changes what nobody
-       declared; or what was declared did not come
+  0    only declared changes
+  1    a patch does not apply, build or boot, or has an undeclared
+       change; or a declared change is missing
   2    a case file is broken
-  3    this host is at fault
-  4    wrong usage
+  3    host error
+  4    usage error
   130  interrupted
 """
 
 
 def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options for where the answer goes; the command gets them together, as ``outputs``."""
+    """Add the options for outputs to a command, which receives them as ``outputs``."""
 
     @wraps(command)
     def gathered(*, mail: str, server: str, project: str, context: str, target_url: str, **rest: object) -> int:
         return command(outputs=SeriesOutputs(mail, server, project, context, target_url), **rest)
 
     to_mail = click.option(
-        "--mail", metavar="FILE", default="", help="Write the answer for the list there; - is standard output."
+        "--mail", metavar="FILE", default="", help="File for the reply to the list; - is standard output."
     )
     to_server = click.option(
-        "--patchwork", "server", metavar="URL", default="", help="Post checks there; see harness patchwork."
+        "--patchwork", "server", metavar="URL", default="", help="Patchwork server for checks; see harness patchwork."
     )
     return to_mail(to_server(project_option(context_option(target_option(gathered)))))
 
 
 @click.command(help=JUDGE_HELP, epilog=SERIES_HELP)
 @click.argument("series", metavar="SERIES")
-@click.option("--base", metavar="TREE@REV", required=True, help="What it is applied to; deb-src:VERSION, too.")
+@click.option("--base", metavar="TREE@REV", required=True, help="Base of the series; also deb-src:VERSION.")
 @click.option(
     "--expect",
     metavar="[N:]TRAIT=VALUE",
     multiple=True,
-    help="What it (or its patch N) means to change; any number of times.",
+    help="Declare a change of the series (or of patch N); may be repeated.",
 )
-@click.option("--full", is_flag=True, help="Ask all cases of each patch, not only of the ends.")
-@click.option("--werror", is_flag=True, help="Complaints of checkpatch.pl and of the compiler fail the series.")
+@click.option("--full", is_flag=True, help="Run all cases on each patch, not only on the ends.")
+@click.option("--werror", is_flag=True, help="Fail the series for complaints of checkpatch.pl or the compiler.")
 @click.option(
     "--answers",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Write all forms of the answer there, too (results/README.md).",
+    help="Folder for copies of all outputs (results/README.md).",
 )
 @options.suite
 @options.cases
@@ -130,7 +130,7 @@ def series(
     poster = outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
     semantics = _read_semantics(profile, chosen)
-    asked = RunSettings(
+    settings = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),
         semantics,
         judging_options.read_judging("", known, suite=chosen, results=results),
@@ -140,8 +140,8 @@ def series(
         chosen,
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen)
-    words = SeriesWords(series, base, each, asked, read_expected(expect, semantics=semantics), full, werror)
-    # The mail alone goes to standard output, when it is asked for there.
+    words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=semantics), full, werror)
+    # If the mail goes to standard output, everything else goes to standard error.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:
         with commands_stopped(err=outputs.takes_stdout):
@@ -153,7 +153,7 @@ def series(
 
 
 def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:
-    """Judge the series; where checks are posted, they say so meanwhile, and are not left pending."""
+    """Test the series; if checks are posted, pending ones come first and do not stay pending after an error."""
 
     brief = read_brief(words, report)
     if poster is None:
@@ -167,7 +167,7 @@ def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster
 
 
 def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | None) -> None:
-    """Show what it came to, and write the answers."""
+    """Show the result and write the outputs."""
 
     report(Lines(lambda width: [Line(""), *series_lines(judged.record, width)]))
     junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
@@ -175,15 +175,18 @@ def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | No
 
 
 def _status(judged: SeriesOutcome) -> ExitStatus:
-    """The exit status; an error that ended the walk is told."""
+    """Return the exit status; print the error that ended the test, if any."""
 
     fails = ExitStatus.DIFFERS if judged.record.state is PatchState.FAIL else ExitStatus.AS_EXPECTED
-    told = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED
-    return max(judged.status, fails, told)
+    ended = tell(judged.error) if judged.error is not None else ExitStatus.AS_EXPECTED
+    return max(judged.status, fails, ended)
 
 
 def _read_semantics(profile: str, suite: Suite) -> Semantics:
-    """The traits and profiles. :raises UsageError: there is no such profile."""
+    """Return the traits and profiles.
+
+    :raises UsageError: no such profile.
+    """
 
     semantics = suite_semantics(suite)
     if profile not in ("", MAINLINE):

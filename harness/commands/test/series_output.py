@@ -1,4 +1,4 @@
-"""Where the answer to a series goes: the files of its folder, a mail, GitHub."""
+"""Write the outputs of a series: the files of its folder, a mail, checks, GitHub."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class SeriesOutputs:
-    """Where the answer is to go besides the folder of the series.
+    """The outputs of a series besides the files of its folder.
 
-    :param mail: a file for the text of the mail, or ``-``; empty for none.
-    :param server: a Patchwork server; empty for none. The rest is for it; see ``harness patchwork``.
+    :param mail: a file for the mail, or ``-``; empty for none.
+    :param server: a Patchwork server; empty for none.
+    :param project: see ``harness patchwork``.
+    :param context: see ``harness patchwork``.
+    :param target_url: see ``harness patchwork``.
     """
 
     mail: str
@@ -44,13 +47,13 @@ class SeriesOutputs:
 
     @property
     def takes_stdout(self) -> bool:
-        """Whether the mail goes to standard output, and all else must not."""
+        """Whether the mail goes to standard output, so that nothing else may."""
         return self.mail == STDOUT
 
     def poster(self) -> Poster | None:
-        """What posts the checks; None when none are wanted.
+        """Return the poster of checks; None without a server.
 
-        :raises UsageError: a word is wrong, or there is no token.
+        :raises UsageError: an argument is not valid, or there is no token.
         """
         if not self.server:
             return None
@@ -59,18 +62,18 @@ class SeriesOutputs:
         return make_poster(self.server, project=self.project)
 
     def post_pending(self, record: SeriesRecord, poster: Poster, report: Report) -> None:
-        """Say on the server that the patches are being judged.
+        """Post pending checks; a server that does not answer now may answer at the end.
 
-        A server that does not answer now may do so at the end. :raises UsageError: it will not let us then, either.
+        :raises UsageError: the server rejects the checks, so it would at the end, too.
         """
 
         try:
             poster.post(pending_checks(record, context=self.context, target_url=self.target_url), report=report)
         except HostError as error:
-            report(Note(f"no check says that the patches are being judged: {error.what}"))
+            report(Note(f"pending checks were not posted: {error.what}"))
 
     def abandon(self, record: SeriesRecord, poster: Poster, what: str, report: Report) -> None:
-        """Take ``pending`` back; that this fails is told, and the reason for it is the error to end with."""
+        """Replace pending checks after an error; a failure to do so is only a note."""
 
         try:
             poster.post(abandoned_checks(record, what, context=self.context, target_url=self.target_url), report=report)
@@ -78,24 +81,25 @@ class SeriesOutputs:
             report(Note(error.what))
 
     def post(self, record: SeriesRecord, poster: Poster, folder: Path) -> ExitStatus:
-        """Post what the series came to; the exit status of that. What went wrong is told, with how to do it again."""
+        """Post the results and return the exit status; an error has a hint how to post again."""
 
         try:
             poster.post(final_checks(record, context=self.context, target_url=self.target_url), report=report_waiting)
         except HarnessError as error:
-            again = f"post the checks again: harness patchwork {folder} --server {self.server}"
-            error.remedy = f"{error.remedy}; then {again}"
+            retry = f"post the checks again: harness patchwork {folder} --server {self.server}"
+            error.remedy = f"{error.remedy}; then {retry}"
             return tell(error)
         return ExitStatus.AS_EXPECTED
 
 
 @contextlib.contextmanager
 def commands_stopped(*, err: bool, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Within the block no line that is printed is a command to GitHub: a guest, or a title, may print one.
+    """Keep GitHub from obeying printed lines within the block: output of a guest or a title may be a command.
 
     GitHub's documentation of workflow commands, "Stopping and starting workflow commands".
 
-    :param err: whether to tell it on standard error, where the other stream is for something else.
+    :param err: whether to print to standard error.
+    :param environment: the environment variables.
     """
     if not _is_github(environment):
         yield
@@ -116,11 +120,16 @@ def write_answers(
     mail: str,
     copies: Path | None = None,
 ) -> Path:
-    """Write every form of the answer.
+    """Write all outputs of a series.
 
-    :param mail: a file for the text of the mail, or ``-``; empty for none beside that of the folder.
-    :param copies: one more folder for all of them, whose name a CI can know before; None for none.
-    :return: the JUnit file. :raises UsageError: a file cannot be written. :raises HostError: the disk is full.
+    :param record: the record of the series.
+    :param runs: the run of each booted kernel, by patch.
+    :param folder: the folder of the series.
+    :param mail: another file for the mail, or ``-``; empty for none.
+    :param copies: another folder for all outputs, with a name that a CI knows; None for none.
+    :return: the JUnit file.
+    :raises UsageError: a file cannot be written.
+    :raises HostError: the disk is full.
     """
     from harness.report.formats.forge import render_code_quality, render_summary
     from harness.report.formats.series_junit import render_series_junit
@@ -141,7 +150,7 @@ def write_answers(
             for name, content in files.items():
                 write_whole(copies / name, content.encode(errors="backslashreplace"), mode=0o644)
         except OSError as error:
-            remedy = f"name a folder that can be written; all is in {folder.path}"
+            remedy = f"name a writable folder; all outputs are in {folder.path}"
             raise UsageError(f"--answers {copies} cannot be written", evidence=str(error), remedy=remedy) from None
     if mail == STDOUT:
         click.echo(text, nl=False)
@@ -151,9 +160,12 @@ def write_answers(
 
 
 def tell_github(record: SeriesRecord, *, err: bool, environment: Mapping[str, str] = os.environ) -> None:
-    """Where GitHub runs this: mark lines of the tree with what is wrong, and add to the summary of the step.
+    """Annotate lines of the tree and add to the summary of the step, if GitHub runs this.
 
-    :param err: as for :func:`commands_stopped`. :raises UsageError: the summary cannot be written.
+    :param record: the record of the series.
+    :param err: whether to print to standard error.
+    :param environment: the environment variables.
+    :raises UsageError: the summary cannot be written.
     """
     from harness.report.formats.forge import annotate, render_summary
 
@@ -173,14 +185,14 @@ def _append(path: Path, text: str, *, what: str, mode: str) -> None:
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        remedy = f"name a file that can be written; the text is in {ANSWER_NAME} and {SUMMARY_NAME} of the results"
+        remedy = f"name a writable file; the text is in {ANSWER_NAME} and {SUMMARY_NAME} of the results"
         raise UsageError(f"{what} cannot be written", evidence=str(error), remedy=remedy) from None
 
 
 def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> Poster:
-    """What posts checks to that server, with the token of the environment.
+    """Return a poster of checks to a server, with the token of the environment.
 
-    :raises UsageError: the URL is none, or there is no token.
+    :raises UsageError: the URL is not valid, or there is no token.
     """
 
     found = find_server(server, project=project, environment=os.environ)
@@ -188,8 +200,8 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
 
 
 def report_waiting(event: StageEvent) -> None:
-    """Print what is waited for, or what did not work.
+    """Print a note about waiting or a failure.
 
-    :param event: of the Patchwork server.
+    :param event: the note.
     """
     click.echo(f"harness: {event.text}", err=True)

@@ -89,7 +89,7 @@ def test_a_default_reaches_options_with_several_values(files: Files) -> None:
     [
         ("[run]\nwrokers = 2\n", ["[run] wrokers", "write workers"]),
         ("[run]\nx = 1\n", ["[run] x", "known: accel"]),
-        ("[rnu]\nworkers = 2\n", ["[rnu]", "there is no command rnu", "write run"]),
+        ("[rnu]\nworkers = 2\n", ["[rnu]", "no such command: rnu", "write run"]),
         ("workers = 2\n", ["workers is not in the table of a command", "[run]"]),
         ("[run\n", ["cannot be read", "line 1"]),
         ('[run]\naccel = "fast"\n', ["[run] accel", "'fast'", "'kvm'"]),

@@ -211,9 +211,9 @@ def test_unknown_name_is_a_usage_error(tmp_path: Path) -> None:
     RunFolder(folder).write(replace(RUN, cases=CASES))
     call("history", "nosuch", "--results", tmp_path).require_error(ExitStatus.USAGE, "nosuch: no run in")
     call("history", "cases/views", "--results", tmp_path).require_error(
-        ExitStatus.USAGE, "3 cases have this", "siblings"
+        ExitStatus.USAGE, "3 case ids contain this", "siblings"
     )
-    call("history", "--results", tmp_path / "no").require_error(ExitStatus.USAGE, "there is no results folder")
+    call("history", "--results", tmp_path / "no").require_error(ExitStatus.USAGE, "no results folder")
 
 
 def test_command_rebuilds_a_damaged_history(tmp_path: Path) -> None:

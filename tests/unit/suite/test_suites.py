@@ -237,7 +237,7 @@ def test_checking_a_suite_without_faults_says_so(folder: Path) -> None:
 
     assert told.status is ExitStatus.AS_EXPECTED
     assert told.text.startswith("mine: ")
-    assert "2 case files, nothing is wrong" in told.text
+    assert "2 case files, no faults" in told.text
     call("suite", "check", "/nosuch").require_error(ExitStatus.USAGE, "no suite /nosuch")
 
 

@@ -127,7 +127,7 @@ def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path
 
 def test_nothing_to_learn_from_is_wrong_usage(seen: Path, tmp_path: Path) -> None:
     """A slip in the name must not look like success."""
-    call("semantics", "--learn", tmp_path).require_error(ExitStatus.USAGE, "there is no run to learn from")
+    call("semantics", "--learn", tmp_path).require_error(ExitStatus.USAGE, "no run to learn from")
 
     assert not seen.exists()
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the speed of the harness: ratios of one run, as a table and as JSON (``bench/last.json``).
 
     tox -e bench                      all figures but that of eight kernels; about eight minutes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Count the builds of a bisection on synthetic histories; no kernel is built.
 
     tox -e bench-bisect

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the speed of builds from source: ratios of one run, as a table and as JSON (``bench/builds.json``).
 
     tox -e bench-builds                    all figures; half an hour on two slow cores

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the comparison of runs and queries of the history on synthetic records; no kernel is booted.
 
     tox -e bench-compare

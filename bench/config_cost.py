@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the cost of kernel options: image size, number of object files, and boot time until the shells are ready.
 
     python -m bench.config_cost TREE OBJECTS [VARIANT...]

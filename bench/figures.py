@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A figure: a measured ratio, size or time, and the bound that it is compared with."""
 
 from __future__ import annotations

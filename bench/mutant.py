@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants, small patches with one plausible mistake each, and their measurements. Pure but for reading the folder.
 
 A mutant is *killed* when a case that passes on the kernel without the patch fails on the kernel with it. It *survived*

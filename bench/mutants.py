@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure how much the cases catch: build each mutant of ``bench/data/mutants`` and run the cases of its suite on it.
 
     tox -e mutants                           all mutants; up to a minute for each new one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the HTML page on synthetic run folders: twenty kernels, two hundred cases, logs of ordinary size."""
 
 from __future__ import annotations

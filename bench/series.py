@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure a series of eight patches against one kernel, built and tested (``bench/series.json``).
 
     tox -e bench-series      half an hour on two slow cores

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the JSON Schemas of the files that the harness publishes, from the records themselves.
 
     python -m docs.schemas

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ``harness`` command: words in, exit status out. It and ``harness/commands/`` are all that prints or exits.
 
 A command's module is imported when the command is used, after "Lazily Loading Subcommands" of click's documentation:

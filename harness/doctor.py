@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check this host for everything that a run needs, with the command that installs what is missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """START HERE: the stages from the command line to a machine for a case, one stage a line.
 
     kernel spec -> (source -> series -> patched tree -> config -> build ->) kernel

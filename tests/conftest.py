@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of tests that boot a guest: one prepared kernel from the user's store, so that it boots once."""
 
 from __future__ import annotations

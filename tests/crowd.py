@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Load on a processor."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A Patchwork server for checks on this host; responses and errors are those of API 1.2."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Commands in a new mount namespace: small and read-only file systems, hidden or replaced files of the host.
 
 Needs root, or a kernel that lets users make user namespaces.

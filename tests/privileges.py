@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Commands without some capabilities, so that root is refused the same as a user."""
 
 from __future__ import annotations

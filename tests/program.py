@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The harness, started as a program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line, called in this process: faster than a program, and the same as long as no case runs."""
 
 from __future__ import annotations

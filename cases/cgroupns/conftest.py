@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the cases of cgroup namespaces."""
 
 from __future__ import annotations

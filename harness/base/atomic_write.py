@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writing a file whole or not at all: beside its place, then renamed there."""
 
 from __future__ import annotations

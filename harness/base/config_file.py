@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The files with defaults for command line options: one of the user, one of the project.
 
 Both are TOML, one table a command::

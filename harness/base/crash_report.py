@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What nobody expected: the host out of something, or a defect of the harness; told in a few lines, not as a trace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One deadline, made at the top of a run or case and handed down; each wait is the sooner of two. Pure."""
 
 from __future__ import annotations

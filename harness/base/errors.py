@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors, sorted by who must act. Pure.
 
     HarnessError                      what, evidence, remedy

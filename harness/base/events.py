@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a stage reports while it works, as small values. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Frozen values to JSON and back, each field checked by its annotation; wraps msgspec. Pure.
 
 JSON text itself goes through Python's ``json``: it carries half surrogate pairs, which output of a guest can hold, as

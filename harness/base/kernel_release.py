@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel releases, as far as they order kernels: three numbers, and the release candidate. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the log goes: nowhere by default, to standard error with ``-v`` and ``-vv``, to a file with ``--log``.
 
 Modules log what they decide with ``logging.getLogger(__name__)``: INFO says what was decided (made, found, chosen),

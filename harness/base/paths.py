@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Paths of the files that ship with the harness, and of its results.
 
 In a checkout these are folders of the checkout. An installed package holds a copy of them as ``harness/data/``; its

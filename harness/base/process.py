@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one door to host processes: each dies with its ``with`` block and with the harness, even under kill -9.
 
 The kernel itself ends them: every child asks for SIGKILL at its parent's death (prctl(2), PR_SET_PDEATHSIG) before it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A seccomp(2) filter by which a program cannot set the times of files; everything else it may do as before.
 
 git sets the time of an object that it would have written and finds there already, wherever that is: also in a user's

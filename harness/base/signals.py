@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a person or a program ends the harness from outside: signals, and a reader of its output that goes away."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Products on disk, each made once and named by what it was made from.
 
 A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a folder beside it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which suite is meant where none is named: the only place that knows is the data file ``cases/suites.toml``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A strict reader of one TOML table: every key is asked for by its type, and no key is left over.
 
 Pure. Errors name the file and the dotted key (``semantics.toml: trait.scope.meaning is missing``) and are of the

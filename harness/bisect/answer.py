@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Gather the answer of a bisection from git and from the runs on both sides of a change."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run a bisection: ends, steps and reruns, with the state on disk after each step.
 
 The next step depends on the state alone (``evidence.py``). After a kill at any moment, a restart continues with the

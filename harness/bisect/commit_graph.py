@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Represent the commits between the ends of a bisection as a graph: ancestors, and commits that cannot differ. Pure.
 
 A node is a commit that may have another kernel image than its parent. A commit that changes no file that is built

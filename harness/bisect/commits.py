@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the history to bisect from git: the commits between two revisions of a tree, or the patches of a series.
 
 The user's repository is only read, through a repository of the harness that borrows its objects. Revisions are resolved

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Combine the steps of a bisection: verdicts, reruns that are needed, and changes that were found. Pure.
 
 A target that shows one value on each image has its verdict at once. A target with two values on one image is weak. Its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the intervals of history in which a target must have changed, from its observed values. Pure.
 
 A target is a trait or a case; a kernel shows one value of it. It is observed on some commits. If the value of an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the errors for ends that do not differ: what was compared, and what to do. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read a series as a history: the base and one commit for each patch."""
 
 from __future__ import annotations

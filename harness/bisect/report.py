@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the lines of a bisection: each step, the answer, and the replayed decisions. Pure: lines out.
 
 Titles, messages and transcripts are untrusted and are made safe to show (``report/text.py``).

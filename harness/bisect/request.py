@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Prepare a bisection from its arguments: cases and targets, the history, and the folder of the state."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test one commit: build the kernel, boot it once, and run cases on fresh clones of the machine.
 
 A step uses the pipeline of ``harness run`` (``pipeline.py``, ``run/one_kernel.py``), so it is a run like any other: its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The state of a bisection: its arguments, and each step with the values that were seen. Pure: values in, JSON out.
 
 Everything else, the changes and the next commit, follows from it (``evidence.py``). A killed bisection therefore

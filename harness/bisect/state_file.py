@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the state of a bisection from disk, and lock it for one process at a time."""
 
 from __future__ import annotations

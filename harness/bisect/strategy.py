@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose the commit to build next, and bound the number of builds. Pure.
 
 One build observes all targets. Each target has its intervals (``intervals.py``). Building a node splits each interval

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the values of targets from a run: the value of a trait, the outcome of a case. Pure.
 
 Values are compared, so they contain nothing that differs from run to run.

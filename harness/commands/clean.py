@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness clean``: list the products in the store, and remove them."""
 
 from __future__ import annotations

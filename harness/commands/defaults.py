@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Defaults of command line options that come from files.
 
 Precedence, highest first:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """End every command with an error message and an exit status."""
 
 from __future__ import annotations

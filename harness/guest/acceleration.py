@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose the accelerator, KVM or TCG, by a race of real boots instead of by looking at a device file.
 
 On some hosts (nested or paravirtual ones) /dev/kvm opens and the firmware runs, but no kernel ever boots; a test of the

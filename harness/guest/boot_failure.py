@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find out why a kernel did not reach its shells, from how far its boot came. Pure."""
 
 from __future__ import annotations

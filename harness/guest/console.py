@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Type commands into a shell of the guest on a serial port; the wrapper of pexpect.
 
 ``harness/guest/prompt.py`` defines how the end of a command is recognized and what the bytes mean.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write newc archives, the format of the kernel's initramfs, deterministically. Pure.
 
 The format is that of Documentation/driver-api/early-userspace/buffer-format.rst in the kernel tree: a header of

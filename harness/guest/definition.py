@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the definition of a guest image, ``qemu/guest.toml``. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read how a program file is to be loaded: its interpreter, and the libraries that the loader names for it. Pure."""
 
 from __future__ import annotations

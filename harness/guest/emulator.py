@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the QEMU of this host and check its version."""
 
 from __future__ import annotations

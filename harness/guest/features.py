@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find out on a running machine which features of a suite a kernel does not have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build the guest image: an initramfs of this host's programs and their libraries, the same bytes from the same inputs.
 
 Its name in the store is a digest of its whole content. Hashing ten megabytes and running the dynamic loader for sixty

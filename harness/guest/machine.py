@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A running guest: QEMU, its four serial ports and its monitor, for the length of a ``with`` block.
 
 QEMU holds one end of socket pairs whose other end is here. When the harness dies, by whatever signal, the kernel kills

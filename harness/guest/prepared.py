@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make templates in which the preparation of a case is already done, so that their clones need not repeat it.
 
 A preparation is a command of the suite (``harness/session/preparation.py``). A few mounts take 0.3 s of the second that

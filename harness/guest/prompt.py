@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the announcements that a guest shell prints between the bytes of its output. Pure.
 
 Every shell of the guest announces its prompts by escape sequences (the idea of OSC 133, "semantic prompts"):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build QEMU's command line from one small function for each feature. Pure. Golden files hold the result.
 
 A machine type is a TOML file in ``qemu/``; see ``qemu/q35.toml`` for the keys.

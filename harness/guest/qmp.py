@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Control QEMU over QMP, on an open socket; the wrapper of qemu.qmp.
 
 qemu.qmp is asynchronous and the harness is not: a :class:`Monitor` owns an event loop that runs only during a command.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keep a booted guest in the store as a template, and clone machines from it.
 
 The template's memory is a file. A clone maps the same file copy-on-write and loads 300 kB of device state. It runs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Record when bytes went over the wires of a machine, so that its logs can be read side by side. Pure.
 
 The log of a wire holds its bytes without times. ``wires.times``, beside the logs, holds the time of each stretch of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the wires of a machine, one socket for each serial port, together.
 
 A wait for one console reads all of them. So no port ever blocks the guest, every byte is written to its log file as it

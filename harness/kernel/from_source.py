@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build a kernel from source, in stages.
 
     source -> series -> patched tree -> config -> build

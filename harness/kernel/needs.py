@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check the requirements of cases: config options, and features that a running kernel is probed for. Pure.
 
 An option has kconfig's form (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``). A feature has no option: it came

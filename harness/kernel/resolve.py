@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Resolve the KERNEL argument to an image, its facts and its config."""
 
 from __future__ import annotations

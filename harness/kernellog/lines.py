@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Classify one line of a kernel log: the start of a splat, a part of a splat, its end, or none of these. Pure.
 
 The patterns in the tables are texts of the kernel's own printk calls, from v3.18 to v6.18

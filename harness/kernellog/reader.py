@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the kernel log as it comes, and find complete splats, each once. Pure.
 
 A splat starts at the line that names it (or at the line above, for a cut mark or a rule of equal signs). It ends at its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make title and fingerprint of a splat of the kernel log, equal for the same bug. Pure."""
 
 from __future__ import annotations

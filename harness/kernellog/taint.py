@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Decode the taint flags of a kernel, /proc/sys/kernel/tainted. Pure.
 
 Bits, letters and meanings: Documentation/admin-guide/tainted-kernels.rst (v6.16).

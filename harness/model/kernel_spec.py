@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parse the KERNEL argument, which selects the kernel to test. Pure. Whether a path exists is checked later.
 
     deb                    the newest cloud kernel image package of the distribution

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Record the origin of a kernel as facts, and render it for people. Pure."""
 
 from __future__ import annotations

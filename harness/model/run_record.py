@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the run record, which has everything that a report needs, and its JSON form (``run.json``). Pure.
 
 Reports take a :class:`RunRecord` and nothing else. ``FORMAT_VERSION`` is increased when a field changes its meaning,

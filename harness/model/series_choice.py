@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the choice among the postings of a series: version, Message-ID, RFC, path prefix. Pure."""
 
 from __future__ import annotations

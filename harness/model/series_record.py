@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the record of a series that was tested patch by patch, and its JSON form (``series.json``). Pure.
 
 The run folders have the results of the cases; this record has the effects of each patch and the stage that it failed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the verdict on a case: its outcome and the trait values that it showed.
 
 Pure: observations, kernel log and profile in; a :class:`Verdict` out. The order of the outcomes is the order in which

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make lines of a display: plain text with a tone, which a terminal shows as a color.
 
 Pure.

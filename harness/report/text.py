@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make text from a guest safe to show: remove control sequences, show invisible characters, bound the length.
 
 Pure. The output of a guest is untrusted until :func:`plain_text` has processed it: it may have escape sequences that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Judge a run by comparison with an earlier one, its baseline."""
 
 from __future__ import annotations

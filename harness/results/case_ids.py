@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Translate ids of cases from before suites existed into the ids of today.
 
 ``cases/suites.toml`` names the suite that holds the old cases; :mod:`harness.results.older_formats` defines how an id

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compare two runs: traits, cases, splats of the kernel log, and differences of kernel and host that may explain them.
 
 Pure: two run records in, a :class:`Comparison` out. A change is a regression only if the kernel is the reason. A case

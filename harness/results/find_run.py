@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the run that an argument names: a run folder, its name, ``last``, or one kernel of a joint run.
 
 last            the newest complete run

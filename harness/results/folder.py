@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write and read the run folder, ``results/<time>-<kernel>/``; it is valid at any moment the run may be killed.
 
     run.json        the whole record, replaced by rename

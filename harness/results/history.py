@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keep the history of a results folder: an SQLite database that is filled, and can be rebuilt, from run records.
 
 The file is ``history.sqlite`` in the results folder. Adding a run replaces its older rows, so adding it repeatedly or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Open the database file of the history: connection, tables, locks and errors.
 
 Several processes may write; they wait for each other (``BEGIN IMMEDIATE``, a busy time-out). The journal is SQLite's

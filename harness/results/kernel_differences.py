@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find differences of kernel, build, configuration and host between two runs that may explain a change. Pure."""
 
 from __future__ import annotations

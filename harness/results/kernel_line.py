@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Name the line that a kernel belongs to; builds of one line are compared over time. Pure."""
 
 from __future__ import annotations

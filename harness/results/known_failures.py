@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read known failures: expected failures, each with a reason, a link and an expiry date.
 
 Pure: text in, frozen values out. An entry names a case, or a trait whose value differs. A failure that an entry covers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Merge runs of one kernel: the shards of one run, and later reruns. Pure.
 
 Every case appears once. If several runs ran a case, the newest result counts. An older result is kept as one more try

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Upgrade JSON tables of older formats to those of today. Pure.
 
 Only this module may match sentences that an older version wrote. Today every fact has its own field; if an old record

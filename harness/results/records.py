@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the records of runs and series, in the newest format or an older one. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Select the runs of a report, each by itself or merged, with the folders of their logs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keep the values that booted kernels showed of each trait: ``seen.toml`` of a suite, learned from run records.
 
 Pure: text or run records in, values or text out. The file is committed, so that coverage and stories need no run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trace a case or a trait over the builds of a kernel line: when it changed, for how long and how often. Pure.
 
 A build is one image under one test: the same image, guest, profile and text of the case. A difference within a build

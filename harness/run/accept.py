@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Accept the output of a run as the new expectation of a session file."""
 
 from __future__ import annotations

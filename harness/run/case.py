@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run one case on one machine, and make the record of its result.
 
 In a session file the harness types the commands, in a Python case its code does. Getting a machine, watching the kernel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relay the consoles of a machine to the user's terminal, one at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Open an interactive shell on a fresh machine, after a case was played up to a line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the cases of a suite on one prepared kernel with pytest, show the progress, and make the record of the run.
 
 pytest runs the cases, here or in xdist's workers. A :class:`RunRecorder` in this process receives the result of each

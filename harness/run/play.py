@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Play a transcript on a machine: type its commands, and compare the output with its expectation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The pytest plug-in: collect session files, provide the fixtures of Python cases, and transport each case's record.
 
 It is installed as a ``pytest11`` entry point, so ``pytest cases/`` works by itself. ``harness run`` adds the display,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run commands on the consoles of a machine from a Python case, and record them with their output."""
 
 from __future__ import annotations

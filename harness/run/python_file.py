@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check a Python case file for repeated names, and explain a failed import. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Receive the results of cases from pytest, keep them on disk, show them, and make the record of the run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run cases several times: number and order of the rounds, and the result of a case over all rounds. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Select the cases of a run, and run pytest for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the cases on several kernels: while the cases of one run, the next is fetched, built and booted.
 
 A kernel that does not boot does not stop the others: it is a result of its own, with the relevant lines of its log. At

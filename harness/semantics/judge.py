@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Judge the result of a case, and combine the sightings of all cases into the kernel's traits. Pure.
 
 :func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: two cases that infer

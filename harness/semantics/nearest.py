@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the profiles that are nearest to the traits that a run has seen. Pure.
 
 Profiles of different features must not be compared: the behavior of one feature says nothing about another one of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the cases that observe a trait by reading their files, without running them. Pure.
 
 A session file observes a trait by a guard; a Python case by ``sight("trait", ...)``. A Python case may have the name of

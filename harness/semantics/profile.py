@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define profiles: sets of expectations, resolved for a release of mainline, and compared with the values seen.
 
 Pure. Profiles are built by ``harness/semantics/traits.py``.

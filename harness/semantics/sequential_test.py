@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Judge targets with varying results: they are rerun on fresh clones until a sequential test is sure. Pure.
 
 A target that was observed with two values on one image is *weak*. At each end it has a distribution of values, its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read traits and profiles, the known behavior of kernels, from a suite's ``semantics.toml``. Pure.
 
 A trait is one observable choice; a profile (``harness/semantics/profile.py``) has the expected values with their

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Apply a series to its base: the base at one commit, the patches, and the number of patches that apply."""
 
 from __future__ import annotations

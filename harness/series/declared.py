@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the changes that a series declares, in a ``harness.toml`` next to it or on the command line. Pure.
 
 cases = ["SUITE/views/zombie.session"]        # cases whose outcome may change

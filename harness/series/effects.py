@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the effects of a patch: compare the cases of two kernels, and the changes with the declarations. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the series of a single mail: in its thread, or in the history of the tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Use Patchwork's REST API: find the patch of a mail, and post checks. The wrapper of requests.
 
 Version 1.2 of the API: ``GET patches/?msgid=`` finds a patch, ``POST patches/ID/checks/`` adds a check. Checks cannot

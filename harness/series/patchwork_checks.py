@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Post the result of a series as checks of its patches on a Patchwork server."""
 
 from __future__ import annotations

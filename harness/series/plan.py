@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose the cases that run on a patch between the ends. Pure.
 
 Why these are enough: ``docs/explanation/decisions/0052-which-cases-run-on-a-patch-between-the-ends.md``.

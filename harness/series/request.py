@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test a series from its arguments: find base and patches, run checkpatch.pl, test the patches."""
 
 from __future__ import annotations

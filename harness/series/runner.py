@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run cases on the kernels of a series: choose the cases, reuse results of equal images, rerun new failures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test a series patch by patch: the base and the last patch first, with all cases, then the patches between.
 
 The next kernel is built while the cases of one run. The record is written after each patch, so that a kill does not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Match lines with patterns, and align those that do not match as a whole. Pure.
 
 A pattern is a :class:`~harness.session.varying.LinePattern`, or None for any number of lines.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the names of the guest's three shell consoles. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the header of a session file: ``name: value`` lines at its top, ended by an empty line. Pure.
 
 An indented line continues the one above. A file whose first line is empty, or is not ``name: value``, has no header.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compare the output of a command with the output that its step expects. Pure."""
 
 from __future__ import annotations

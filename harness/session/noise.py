@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mask parts of transcripts that differ from run to run whatever the kernel does: pids, times, addresses. Pure.
 
 Two transcripts of one session are compared after :meth:`Noise.quieten`; reports show the original text. A number that

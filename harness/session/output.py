@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Convert console output to lines that can be compared and written into a text file. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Describe the preparation of a machine before the first step of a case, by headers of the suite. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write a session file with its real output, and the difference as a patch to the file. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Analyze a bash command line: whether it is complete, whether it ends in a comment, and which prompts it sets. Pure.
 
 This is not a shell: it knows quotes, backslashes, substitutions, here-documents, comments and compound commands well

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define a step of a transcript: a command and its expected output, line by line. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read a session file (``*.session``): the commands for each console, and their expected output. Pure.
 
 A file has a header, prose in the first column, and the indented transcript. The rules:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Match tokens of an example that differ from run to run, and lines that contain them. Pure.
 
 A token such as ``20124`` or ``0:32`` stands for texts of its shape: each run of digits matches any run of digits, the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check that the traits in a case file are traits of its suite."""
 
 from __future__ import annotations

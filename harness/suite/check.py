@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find all faults of a suite, not only the first one, without booting anything."""
 
 from __future__ import annotations

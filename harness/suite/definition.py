@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define a suite of cases, read from its ``suite.toml``: its subject, and its own requirements. Pure.
 
 The harness itself knows no subject. A suite names the features and options that its cases need, the preparations of a

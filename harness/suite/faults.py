@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read TOML tables and find all faults, not only the first one. Pure.
 
 If a value is missing or of a wrong type, the fault is noted and an empty value is used, so that the rest is read as

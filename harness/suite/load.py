@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find and read a suite by its name or folder, and find its case files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the text of a ``suite.toml``, and find all its faults. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write a new suite whose cases pass, as a start for a suite of another subject."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A real history on Linux 6.1: shipped behaviors, switched on and off at known commits of a test repository.
 
 The repository has a fixed path in the user's store, so its work tree and builds are reused. It borrows the objects of

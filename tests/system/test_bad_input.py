@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Bad input on the command line: an error message with evidence and a hint, and the exit status."""
 
 from __future__ import annotations

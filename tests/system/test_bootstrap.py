@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``./bootstrap`` installs what is missing, explains what it cannot install, and repairs its environment.
 
 The real script runs; apt-get, sudo and Python are replaced by small programs that record their arguments.

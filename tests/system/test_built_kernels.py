@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels from source, from the argument to the verdict: real trees and real builds, in the user's store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The workflows in ``examples/ci/`` can be parsed, and each command in them exists with its options."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line as a program: arguments, output and exit statuses."""
 
 from __future__ import annotations

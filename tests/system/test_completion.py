@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Shell completion: with the printed script, the real shell completes commands, options and their values."""
 
 from __future__ import annotations

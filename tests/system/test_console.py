@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The console with a real guest's bash, which other tests replace by scripted shells."""
 
 from __future__ import annotations

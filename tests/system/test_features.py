@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Probes for missing features of a kernel, run once in a guest."""
 
 from __future__ import annotations

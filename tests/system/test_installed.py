@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The harness without a checkout: wheel and source archive hold what they should, and an installed wheel runs cases."""
 
 from __future__ import annotations

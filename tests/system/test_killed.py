@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Killed runs: no process stays, every finished case is on disk, and the next run is not affected."""
 
 from __future__ import annotations

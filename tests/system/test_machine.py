@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A running machine ends with its block, and with the harness, however the harness ends."""
 
 from __future__ import annotations

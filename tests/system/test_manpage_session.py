@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The session of the installed cgroup_namespaces(7) runs verbatim."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page in a real browser, opened from disk, with clicks, keys and screenshots.
 
 The screenshots are kept in results/screenshots/ for people to look at.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates with hierarchies: made at the second request, different by the mounts only, not made after failures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A bisection of a real history of Linux 6.1: 34 commits, built, booted and tested."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The shipped series: readable data, patches in mail format, and traits that change."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A suite outside of the checkout works like a shipped one: run, diff, history, semantics, accept, report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The session printed in time_namespaces(7), taken from the page that is installed here, is a case of the suite."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness doctor``: findings on this host, and the command that installs what is missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The layers of the package: which folder may import which, and what each kind of module may use."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The mutants: patches that can be read, and what their measurement concludes from cases that fail."""
 
 from __future__ import annotations

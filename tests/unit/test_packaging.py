@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What pyproject.toml says of the package holds."""
 
 from __future__ import annotations

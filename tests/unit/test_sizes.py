@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Functions stay small enough to be read at once: few parameters, few lines."""
 
 from __future__ import annotations

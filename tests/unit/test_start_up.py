@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a start of ``harness`` imports: only what it uses. Nothing is timed: modules are counted."""
 
 from __future__ import annotations

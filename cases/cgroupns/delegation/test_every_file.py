@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Control files of the namespace's root under nsdelegate, written by a task inside."""
 
 from __future__ import annotations

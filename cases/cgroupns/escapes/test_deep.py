@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A namespace a hundred levels deep (scenario E-14): paths up, down and across, in v1 and v2 hierarchies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Many namespaces in a row, each with its own root, which is removed after its only member has exited."""
 
 from __future__ import annotations

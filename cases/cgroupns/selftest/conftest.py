@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inner cases: their results are returned to the outer case and do not affect the run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The harness itself: each way in which a case can fail, provoked in a real guest, and its outcome.
 
 A kernel that spins with interrupts off is not provoked: since v5.5 (commit a24ca9976843 ("x86/iopl: Remove legacy IOPL

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Many processes make, enter, mount, leave and remove namespaces and cgroups at once, for a bounded time.
 
 Kernel warnings fail the case as in any other; a kernel built with kconfigs/lockdep.config finds more of them. The case

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The path of every cgroup of a small tree, read from a namespace rooted at every other one.
 
 The rule (cgroup_namespaces(7), "CGroup Namespaces (v4)", 16 November 2015, item 3): one ``/..`` for each level up to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness accept``: update the expected output of a case file to what was seen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness semantics``: show the behavior of each version and where it was seen, and learn from runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness suite``: write a suite of cases, or check one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness diff``: compare two runs."""
 
 from __future__ import annotations

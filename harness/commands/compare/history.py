@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness history``: show a case, a trait or a kernel over all runs of a results folder."""
 
 from __future__ import annotations

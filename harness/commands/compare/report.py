@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness report``: write the results of runs in a format for people or programs."""
 
 from __future__ import annotations

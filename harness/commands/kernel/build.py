@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness build``: build or fetch a kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness shell``: open an interactive shell on a machine."""
 
 from __future__ import annotations

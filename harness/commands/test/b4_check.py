@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness b4-check``: test a series as a check of b4."""
 
 from __future__ import annotations

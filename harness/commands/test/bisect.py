@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness bisect``: find the commits that changed the behavior of a kernel."""
 
 from __future__ import annotations

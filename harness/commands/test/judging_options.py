@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the options of ``harness run`` that determine how often cases run, and how a run is judged."""
 
 from __future__ import annotations

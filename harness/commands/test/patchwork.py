@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness patchwork``: post the result of a series as checks to a Patchwork server."""
 
 from __future__ import annotations

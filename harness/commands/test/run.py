@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness run``: run the cases on one kernel or several."""
 
 from __future__ import annotations

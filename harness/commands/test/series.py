@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness series``: test a series patch by patch."""
 
 from __future__ import annotations

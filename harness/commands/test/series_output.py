@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the outputs of a series: the files of its folder, a mail, checks, GitHub."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the patch that caused a diagnostic of a build, by git blame and git log within the commits of the series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build a kernel out of tree, in the sandbox, reproducibly; reuse an earlier build, or the objects of a similar tree.
 
 look up the store -> copy objects to start from -> make -> image, symbols, config, log -> store, with a script to

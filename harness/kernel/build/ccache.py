@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compile through ccache(1) on request: the same input is compiled once, in any tree.
 
 An environment variable enables it, because a build from nothing is 4% slower with it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parse errors and warnings of compiler, assembler, linker, objtool, modpost and make. Pure."""
 
 from __future__ import annotations

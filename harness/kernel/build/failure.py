@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Classify a failed build: caused by a patch, by the tree, or by this host."""
 
 from __future__ import annotations

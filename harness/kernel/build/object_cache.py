@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keep the objects of earlier builds in the store, within a bound in bytes; a build of a similar tree starts from them.
 
 Untrusted patches may do anything to the objects of their build. So a build starts only from objects of its own tree

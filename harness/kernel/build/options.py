@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Define the options of a build. Pure.
 
 A module of its own, because workers import it and must not import the stages of a build.

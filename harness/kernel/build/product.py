@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read and write a built kernel: its folder in the store, and the facts about it."""
 
 from __future__ import annotations

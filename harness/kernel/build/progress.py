@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Estimate the progress and remaining time of a build from the last build of the same config. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Render the script that reproduces a build without the harness. Pure."""
 
 from __future__ import annotations

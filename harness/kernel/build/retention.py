@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose which kept objects are dropped when they exceed their bound on disk. Pure.
 
 The worth of objects is the build time that they save per byte, weighted by how often and how recently builds started

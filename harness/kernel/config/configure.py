@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the config of a kernel from fragments with the tree's own Kconfig; a request that is not granted is an error.
 
 The config starts from "all options off" (``allnoconfig``) and the fragments of :data:`DEFAULT` and of the suite, or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parse fragments of a kernel config: the requested options, each with its file and line. Pure.
 
 A fragment has the format that the kernel's ``scripts/kconfig/merge_config.sh`` takes: ``CONFIG_X=y``, a number, a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find config fragments by name: in the folder of a suite, or among those that ship with the harness."""
 
 from __future__ import annotations

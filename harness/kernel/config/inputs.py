@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the inputs of a config: merge the given fragments and compute the key of the config in the store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parse a ``.config`` and check it for the needs of cases and of the guest. Pure.
 
 The format is that of scripts/kconfig/confdata.c: ``CONFIG_X=y``, ``=m``, a number, a quoted string, or the comment

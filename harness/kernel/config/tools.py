@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the tree's own Kconfig tools in the sandbox: make a ``.config``, and query the state of options.
 
 All files are in the output folder, which untrusted Makefiles can write: the harness follows no link there, and writes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Explain why a kernel's config does not grant a request, from facts of the tree's own Kconfig parser. Pure.
 
 ``kconfigs/ask.c`` prints the facts and documents their format.

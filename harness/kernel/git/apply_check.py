@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check whether a patch applies to a commit, in a temporary index with the touched files alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the git program, wrapped: with the harness's settings alone, without hooks and without prompts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Import many files into one commit of a repository in the store, by git-fast-import(1)."""
 
 from __future__ import annotations

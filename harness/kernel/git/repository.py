@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Open git repositories in the store; one may borrow objects from a user's repository, which is only read."""
 
 from __future__ import annotations

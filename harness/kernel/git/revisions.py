@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find commits by revision and name them for people, by the tags and branches of the user's repository."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Record the files of a folder as a commit in a repository of the store; the folder and its repository are only read.
 
 The store keeps git's index of each folder: with it git finds changed files without reading the others.

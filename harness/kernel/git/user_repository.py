@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find a git repository of the user and resolve its revisions; it is only read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check out commits into work trees in the store: each held by a lock, and quick to switch to a similar commit.
 
 The folder holds the kernel's files and no ``.git``: a build must not depend on a repository around it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Detect the compression format of kernel data and unpack it with the standard library. Pure.
 
 The formats are those of the kernel's KERNEL_GZIP .. KERNEL_ZSTD choice (init/Kconfig); their first bytes are the table

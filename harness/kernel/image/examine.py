@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read an image file on disk: its facts, its digest and its config; the store keeps the result."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the facts of a kernel image from its bytes, never from its name. Pure.
 
 Sources: Documentation/arch/x86/boot.rst (bzImage), Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Describe a file that is not a kernel by its first bytes, for error messages. Pure."""
 
 from __future__ import annotations

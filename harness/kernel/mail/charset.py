@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Text of a mail in UTF-8, whatever charset it names. Pure."""
 
 from __future__ import annotations

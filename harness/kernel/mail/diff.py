@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parse the text of a patch line by line, as git-apply(1) does: headers and hunks. Pure.
 
 Whether a patch may be applied depends on every line, so no library is used: one may accept what git refuses, or ignore

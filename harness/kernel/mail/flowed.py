@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Texts sent as ``format=flowed`` (RFC 3676) as they were before. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The patches of a mailbox sorted into postings: what was sent together, by version, total, thread and mark. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The headers of a mail, decoded: the sender, the date and the Message-ID as git takes them. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mails out of a mailbox file, decoded: sender, subject and the text that may hold a patch. Pure."""
 
 from __future__ import annotations

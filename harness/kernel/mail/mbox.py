@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A mailbox file taken apart into its mails, in one pass. Pure.
 
 A mailbox is mails after one another, each behind a line ``From ...`` (mbox(5)); archives differ in how they quote such

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose the posting of a series in a mailbox: the requested one, else the newest complete one. Pure.
 
 Other mails of the mailbox do no harm; a note names each patch that is left out, with the argument that takes it.

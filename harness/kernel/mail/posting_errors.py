@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build the errors for a mailbox without a usable posting, with its content and the argument that chooses. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A version of which only some patches were sent again, composed with the one before it, as b4 does. Pure."""
 
 from __future__ import annotations

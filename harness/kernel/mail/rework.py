@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether one patch is another version of another one, told by what both were made on. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The subject line of a patch mail: ``[PATCH net-next v2 3/7] title``. Pure.
 
 The words in brackets follow no standard; what is understood here is what git-format-patch(1) writes and what people

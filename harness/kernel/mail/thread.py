@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The mails of a mailbox with their relations: which patch answers which, and by what name a user takes one. Pure."""
 
 from __future__ import annotations

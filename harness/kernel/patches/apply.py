@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A series applied to a source, in a work tree of ours: one commit a patch, the same hashes every time."""
 
 from __future__ import annotations

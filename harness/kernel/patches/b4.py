@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The wrapper of b4, which makes patches of mails as the kernel's maintainers do. Offline, without user settings."""
 
 from __future__ import annotations

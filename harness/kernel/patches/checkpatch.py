@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run ``scripts/checkpatch.pl --strict`` of the tree on each patch of a series.
 
 The script is that of the base, so that a series cannot change its own check. It runs in the sandbox, as the tree is

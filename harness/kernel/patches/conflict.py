@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a patch does not apply: the hunk, what it expects, and what the tree has in that place. Pure."""
 
 from __future__ import annotations

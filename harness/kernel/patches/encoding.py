@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which bytes of a recoded diff a tree takes: git recodes the message of a mail, and never its diff.
 
 A mail in Latin-1 that changes a file in Latin-1 has to stay as it was sent. A mail program that recoded a patch for a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The patches of a folder: a maildir, a quilt folder with its ``series`` file, or files in the order of the series."""
 
 from __future__ import annotations

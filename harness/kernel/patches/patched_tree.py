@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A tree to build: a source, and the commits that a series became on it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The file ``series`` of a folder of patches, as quilt(1) has it: one name a line, options behind it. Pure."""
 
 from __future__ import annotations

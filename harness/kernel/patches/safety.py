@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What no series may do: read from its text, before anything is run or written. Pure.
 
 git-apply(1) refuses some of this by itself; what is refused here does not depend on git's version or settings, and says

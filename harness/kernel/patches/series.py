@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A patch series: read from a mailbox, a folder or a file, checked, each patch as git-am(1) takes it."""
 
 from __future__ import annotations

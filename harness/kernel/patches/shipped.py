@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The series that ship with the harness: ``series/NAME/series.toml`` and patches beside it.
 
 A series may stand on another one that ships (``base = "series:NAME"``): it is applied on top of it, is judged by the

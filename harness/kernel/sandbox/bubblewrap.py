@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Build the command line of bubblewrap, bwrap(1): the parts of the host that a build sees, and its user.
 
 A build sees only programs and libraries, the few files of /etc that compilers read, the tree (read-only) and the output

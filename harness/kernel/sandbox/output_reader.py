@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the output of a program until it ends, and watch its use of resources."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run make on untrusted trees inside bubblewrap, with limits on time, memory, processes, disk and output.
 
 Inside, the tree is always /src and the output folder /out, so objects of one work tree are valid for another. In

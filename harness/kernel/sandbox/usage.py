@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Watch the memory, processes and disk space that a set of processes uses, and what the host has left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What apt knows of the distribution's packages, asked without root: apt-cache(8), apt-get(8) download, dpkg-deb(1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Remember the package that apt chose for an argument, so that apt is not run every time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel image packages of the distribution, fetched without root into the store, each once."""
 
 from __future__ import annotations

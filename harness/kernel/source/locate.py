@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the image file or kernel tree of a PATH argument; refuse anything else with its type."""
 
 from __future__ import annotations

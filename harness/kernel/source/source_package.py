@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel source packages of the distribution, fetched without root, each imported once into a repository of ours."""
 
 from __future__ import annotations

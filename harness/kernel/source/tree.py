@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a kernel's source comes from: a commit in a repository of ours, made from a package or from a user's tree."""
 
 from __future__ import annotations

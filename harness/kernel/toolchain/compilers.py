@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read ``kconfigs/compilers.toml``, the adjustments that old kernels need with newer compilers. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find programs and headers that are missing on a host, from the output of a build."""
 
 from __future__ import annotations

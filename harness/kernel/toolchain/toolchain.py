@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the compiler and linker of this host, and the adjustments that a tree needs with them."""
 
 from __future__ import annotations

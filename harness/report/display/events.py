@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The events of a run, which a display shows or a filter changes. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Filter events between a run and its display; each filter takes all events and passes on some. Pure."""
 
 from __future__ import annotations

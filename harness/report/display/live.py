@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show a run live on a terminal. Only this module imports rich, and only rich draws.
 
 Lines that stay are above: a line for each case, failures with their diffs, and the summary at the end. The redrawn part

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show a run as plain lines, for a file or a CI log; ``live.py`` is for a terminal.
 
 rich is imported only if a :class:`~harness.report.display.live.LiveDisplay` is made: it would double the start-up time

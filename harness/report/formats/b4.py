@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the result of a series in the formats of b4's checks. Pure.
 
 ``b4 review`` starts a check for each patch and one for the series, with the mail on standard input, and reads a JSON

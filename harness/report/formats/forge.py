@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write a series for GitHub and GitLab: a summary in Markdown, annotations, a code quality report. Pure.
 
 Titles of patches and output of guests are untrusted: in Markdown every special character is written as an entity, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write ``junit.xml`` from run records: one suite for each kernel, one testcase for each case. Pure.
 
 Only this module imports junit-xml. The output is accepted by Jenkins, GitLab and the GitHub actions;

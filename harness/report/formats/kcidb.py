@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write runs for KCIDB, the kernel community's database of test results, in version 5 of its schema. Pure.
 
 A kernel is one checkout and one build, a case is one test, and a known failure of a case is an issue and an incident.

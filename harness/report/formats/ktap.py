@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write KTAP, version 1, from run records: kernels contain folders of cases, which contain cases. Pure.
 
 The format is that of the kernel's ``Documentation/dev-tools/ktap.rst``. The description of a case is its id. Outcomes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write ``junit.xml`` for a series: a suite for each patch, with its stages and the cases that ran. Pure.
 
 A case fails only in the suite of the patch that made it fail. A case that failed before, or was declared to change, is

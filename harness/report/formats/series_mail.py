@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the reply to a series as plain text for its mailing list: 72 columns, results first. Pure."""
 
 from __future__ import annotations

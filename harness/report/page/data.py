@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Gather the data of the page: records, logs in the run folders, semantics, history."""
 
 from __future__ import annotations

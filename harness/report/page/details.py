@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the details of one case for the page: transcript, diff, logs and commands of all kernels. Pure.
 
 Each case is a separate compressed text in the page, which is read when the case is opened. The results of a case on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write the page: one HTML file that needs neither network nor server. Only this module imports jinja2.
 
 The page has one script and one style sheet, both allowed by their digests in its content security policy; nothing else

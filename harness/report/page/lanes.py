@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Put the consoles and the kernel log of a case on one timeline: each line with its moment and its lane. Pure.
 
 The logs have the raw bytes, and ``wires.times`` the moments of their arrival (``harness/guest/timestamps.py``).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the overview of the page: columns of kernels, rows of traits, cases and splats. Pure.
 
 It is a small JSON table, as the page reads all of it before it shows anything. Texts that cells share are in ``texts``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the commands that rerun a case on a kernel. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Make the stories of traits and the history of cases and traits for the page. Pure."""
 
 from __future__ import annotations

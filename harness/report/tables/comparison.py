@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show a comparison of two runs as lines and as JSON: traits, cases, splats, and possible explanations.
 
 Pure: a comparison and a width in, lines out.

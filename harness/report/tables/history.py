@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show the history of a case, a trait, a kernel line or everything as lines. Pure."""
 
 from __future__ import annotations

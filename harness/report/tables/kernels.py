@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show several kernels side by side: the result of each, and a table of traits with a column for each kernel.
 
 Pure: run records and a width in, lines out.

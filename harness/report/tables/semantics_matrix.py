@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show the matrix of the semantics: rows of traits by theme, columns of profiles, in pages that fit the width.
 
 Pure: traits, profiles and a width in, lines out.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show a series as lines: a row for each patch with its changes below, and the result at the end. Pure."""
 
 from __future__ import annotations

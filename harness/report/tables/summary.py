@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show a run as lines of a given width: each case, failures, slowest cases, notes, totals.
 
 Pure: a run record in, lines out; used during a run, at its end, and for a loaded record. Both displays use these lines,

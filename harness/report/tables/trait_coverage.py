@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the traits that have not been observed with two values: no kernel has shown another value yet.
 
 Pure: sightings in, lines out.

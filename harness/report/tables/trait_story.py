@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show the story of one trait: meaning, decisions with sources, cases that observe it, and kernels that showed it.
 
 Pure: facts about the trait and a width in, lines out.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Show the table of traits: the behavior of a kernel next to its profile.
 
 Pure: a run record and a width in, lines out.

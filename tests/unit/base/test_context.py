@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What every call of the stages carries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Deadlines on a clock of the test's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors say what, show evidence, say what to do; and each kind has its exit status."""
 
 from __future__ import annotations

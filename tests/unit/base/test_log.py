@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The log: what is shown at which level, and that records of libraries and control characters stay out."""
 
 from __future__ import annotations

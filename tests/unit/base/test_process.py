@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Host processes, on real ones: none outlives its block or the harness."""
 
 from __future__ import annotations

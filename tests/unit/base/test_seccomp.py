@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a program that may not set times of files can and cannot do."""
 
 from __future__ import annotations

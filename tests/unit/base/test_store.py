@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The store: each product made once, none half-made, every complaint of its own kind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness clean``: what the store holds, and removing it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of ``harness/base/toml_table.py``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A user's environment for bisecting a real repository of pretended kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Artificial histories, and a bisection on them in which a build is a table lookup."""
 
 from __future__ import annotations

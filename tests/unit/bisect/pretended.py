@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pretended kernels: a small tree in git whose file defines what its kernel does, and a runner that reads it.
 
 Only builds and guests are pretended; git, the history, the state on disk and run folders are real.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Bisect real repositories of pretended kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read histories from git: revisions of a tree, and the patches of a series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check the errors that prevent or end a bisection: problem, evidence and hint."""
 
 from __future__ import annotations

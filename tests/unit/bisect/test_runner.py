@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check which problems of a run end a bisection: by their kind, whatever the text."""
 
 from __future__ import annotations

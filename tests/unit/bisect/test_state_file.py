@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the state of a bisection: which error suggests ``--restart``."""
 
 from __future__ import annotations

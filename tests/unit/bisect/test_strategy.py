@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compare the strategy of a bisection with brute force over artificial histories."""
 
 from __future__ import annotations

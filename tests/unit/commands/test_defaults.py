@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Defaults of options from files: which file goes first, and what the file of a tree under test may not set."""
 
 from __future__ import annotations

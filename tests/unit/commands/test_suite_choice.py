@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The suite of a command where none is named: that of the shipped series among its arguments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The commands in the documentation: lines of its code blocks, split into arguments."""
 
 from __future__ import annotations

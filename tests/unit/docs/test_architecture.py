@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The architecture page: its picture is current, it names every room, and every path in it exists."""
 
 from __future__ import annotations

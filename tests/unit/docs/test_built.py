@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The documentation, built: without a warning, without a request to the network, with a man page. Part of ``lint``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every command in the documentation is parsed by the real command line, and the fast ones run for real."""
 
 from __future__ import annotations

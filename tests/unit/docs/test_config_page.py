@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page about the config file lists exactly what a project's file may set."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The pictures of the documentation: the run's is what the display draws today, and no picture loads anything."""
 
 from __future__ import annotations

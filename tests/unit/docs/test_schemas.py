@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The published JSON Schemas: current, and true of real records."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The form of README, pages and decisions."""
 
 from __future__ import annotations

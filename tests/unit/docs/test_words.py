@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """No file that is brought to the project's style has a phrase that the style does not use."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find phrases that the project does not use.
 
 ``python -m tests.unit.docs.words`` writes the list of files that still have some; it is meant to become shorter. Whole

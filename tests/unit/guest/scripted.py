@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A guest that is a script: the far ends of a machine's serial ports, and shells, a thread each, that speak like bash.
 
 What a shell does at a command is a function (:data:`Act`) under the command's text; a shell that finds none says that

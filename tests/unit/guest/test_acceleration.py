@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The choice of the accelerator: forced, the only one, remembered, or by a race of real boots."""
 
 from __future__ import annotations

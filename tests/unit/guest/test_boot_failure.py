@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reasons why a kernel did not reach its shells: each has its own message, evidence and hint."""
 
 from __future__ import annotations

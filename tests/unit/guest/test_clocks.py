@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """clocks, the helper of the suite timens, compiled and run on this host: its grammar, its lines, its exit status."""
 
 from __future__ import annotations

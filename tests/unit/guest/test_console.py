@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The console with any output that a command can print; the guest at the other end is a script.
 
 What becomes of shells and machines is in ``test_console_fates.py``; what only a real bash can show, in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What becomes of a console's shell and of the machine behind it; the guest at the other end is a script."""
 
 from __future__ import annotations

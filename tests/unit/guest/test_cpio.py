@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The newc writer, read back by a reader that is not ours: busybox cpio."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Finding QEMU, with programs in its place that are missing, too old, or something else."""
 
 from __future__ import annotations

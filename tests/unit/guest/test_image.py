@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest image, built from this host's programs into a store of its own."""
 
 from __future__ import annotations

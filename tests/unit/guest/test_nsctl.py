@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """nsctl, compiled and run on this host: its grammar, its lines, its exit status, and what needs no guest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Announcements of a guest's shells among their output, and the bound of a stream."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's command line, held by golden files in ``tests/data/qemu``: one word a line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates and their clones, booted machines, and kernels that do not come up: all with a real QEMU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """When which bytes went over which wire: what is written is read back, bounded, and damage ends it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The wires of a machine: every byte is read and logged, whichever wire is waited for."""
 
 from __future__ import annotations

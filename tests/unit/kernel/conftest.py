@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What tests of kernel sources share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree of a handful of files whose Makefile obeys the kernel's own words; it builds in a second.
 
 What it shares with the real one: ``O=``, ``allnoconfig`` with ``KCONFIG_ALLCONFIG``, ``olddefconfig``, ``bzImage``,

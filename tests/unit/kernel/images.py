@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Crafted kernel images for tests: small, made of bytes, and the silent one really boots.
 
 bzimage()                     a bzImage that QEMU starts and that never says anything: cli; hlt; for ever

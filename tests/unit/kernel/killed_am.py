@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Applies a series that does not apply, says so when git am has stopped in its midst, and waits to be killed.
 
 Words: the folder of the store, the folder of the tree; the patches are in ``folder`` beside it.

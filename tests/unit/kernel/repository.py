@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A package repository in a folder, and an apt of its own that reads it: no network, no root, real apt and dpkg."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a case needs: options and features, when a lack is a reason to skip, and what is said of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel under test, from the word to the facts."""
 
 from __future__ import annotations

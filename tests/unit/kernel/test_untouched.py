@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A user's repository and files are never written: not a byte, not a time, also when a run is killed in the midst."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A tiny kernel tree in git, its patches as real git makes them, and threads of mails as list archives keep them."""
 
 from __future__ import annotations

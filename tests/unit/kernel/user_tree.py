@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A user's kernel tree in git, small, and a photograph of all that is in it."""
 
 from __future__ import annotations

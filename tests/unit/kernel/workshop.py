@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Building the fake tree, as tests ask for it."""
 
 from __future__ import annotations

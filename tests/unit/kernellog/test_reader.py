@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The scanner of the kernel log, on recorded logs of several releases."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Titles and fingerprints of splats."""
 
 from __future__ import annotations

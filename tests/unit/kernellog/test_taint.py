@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Taint flags of a kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The KERNEL argument: parsing, rendering, names for folders."""
 
 from __future__ import annotations

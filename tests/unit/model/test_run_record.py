@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The JSON form of a run record."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Golden files: what a report looked like when a person last looked at it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A fake run of every outcome, recorded once and used by the tests of all reports."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Guest text made safe to show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compare two runs and classify each change."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the run that an argument names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Write and read the run folder; it is valid at any moment the run may be killed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fill the history of a results folder repeatedly and from several processes, and rebuild it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Group builds into kernel lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check what known failures cover, when they expire, and what is reported about them."""
 
 from __future__ import annotations

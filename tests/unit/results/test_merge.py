@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Merge runs: every case appears once, the newest result counts, and older results are kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read what version 8b9f65d wrote with the meaning that it had there.
 
 ``tests/data/older/8b9f65d`` was written by that version and then reduced: transcripts and logs are cut, paths of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Learn sightings from runs and keep them in a file."""
 
 from __future__ import annotations

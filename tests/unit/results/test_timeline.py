@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trace cases and traits over builds."""
 
 from __future__ import annotations

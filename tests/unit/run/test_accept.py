@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness accept``: the patch that the last run amounts to, and when there is none to be taken."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A case on one machine: its names, its needs, and the result of a Python case that raised an exception."""
 
 from __future__ import annotations

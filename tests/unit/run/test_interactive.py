@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness shell``: a person at the consoles, on a real terminal and in a real guest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A run's exit status, and the record of a kernel that could not be prepared."""
 
 from __future__ import annotations

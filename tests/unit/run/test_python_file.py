@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A Python case file that is broken: told by file and line, without a trace."""
 
 from __future__ import annotations

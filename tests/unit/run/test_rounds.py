@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cases that are asked several times."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What pytest is asked for, and why it ran no case: by what it raises, not by what it prints."""
 
 from __future__ import annotations

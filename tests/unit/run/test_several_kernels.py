@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Several kernels in one run: what is shown at the end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of ``harness/semantics/judge.py``: the order of outcomes, and what a run says of the traits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which profiles are nearest to what a run has seen."""
 
 from __future__ import annotations

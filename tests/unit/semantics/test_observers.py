@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which cases observe a trait, found without running them."""
 
 from __future__ import annotations

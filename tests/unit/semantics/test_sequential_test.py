@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sequential test for what does not always answer the same."""
 
 from __future__ import annotations

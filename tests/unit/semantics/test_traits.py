@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of ``harness/semantics/traits.py`` and of the data that it reads, ``cases/semantics.toml``."""
 
 from __future__ import annotations

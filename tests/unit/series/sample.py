@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Artificial kernels of a series and the record of a series, for tests of reports."""
 
 from __future__ import annotations

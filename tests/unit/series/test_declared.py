@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Read the changes that a series declares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Find the effects of a patch and compare them with the declarations."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Check the conclusions on a whole series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Post checks to a local server that answers as Patchwork's API does; its faults, and the token."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choose the cases that run on the patches between the ends."""
 
 from __future__ import annotations

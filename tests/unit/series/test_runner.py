@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test a series with artificial kernels: which cases run on which patch, and how faults are handled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test a series from its mails to the reports with a real tree and real builds; and the early errors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The examples printed in a manual page, from its source. Pure."""
 
 from __future__ import annotations

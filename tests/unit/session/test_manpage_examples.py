@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The session printed in cgroup_namespaces(7) is read as it is printed."""
 
 from __future__ import annotations

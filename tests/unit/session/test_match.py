@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What fits a step, what is learned of it, and what is said where it does not."""
 
 from __future__ import annotations

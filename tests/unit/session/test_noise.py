@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What differs from run to run is left out of a comparison, and nothing else is."""
 
 from __future__ import annotations

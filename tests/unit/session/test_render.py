@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A session file as it really went."""
 
 from __future__ import annotations

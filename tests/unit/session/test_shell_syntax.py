@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a command line tells by being looked at."""
 
 from __future__ import annotations

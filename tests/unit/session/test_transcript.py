@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a session file is read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """cgctl of the suite cgroupns, compiled and run on this host: its command line, its lines, its exit status."""
 
 from __future__ import annotations

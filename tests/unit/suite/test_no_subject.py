@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The core knows no subject: no module of harness/ speaks of what a suite is about, nor names a suite."""
 
 from __future__ import annotations

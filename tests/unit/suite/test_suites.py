@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Suites: found by name or folder, read with everything that is wrong, written new, and told apart by their names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness semantics`` as a command: words in, text and exit status out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness diff`` on the command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness b4-check``, by hand and by b4 itself, in a tree that b4 prepares a series in. No kernel is built."""
 
 from __future__ import annotations

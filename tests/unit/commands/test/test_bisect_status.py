@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The exit status of ``harness run --bisect-status``, as git-bisect(1) reads it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness run`` with rounds, a baseline and known failures, on a real kernel."""
 
 from __future__ import annotations

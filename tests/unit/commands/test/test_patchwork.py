@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness patchwork``, and ``harness series --patchwork``, as programs, against a server of our own."""
 
 from __future__ import annotations

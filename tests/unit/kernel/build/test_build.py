@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Building the fake tree: what is kept, what is built again, and who is to blame when it does not build."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Malicious Makefiles: what an untrusted series cannot do during its build."""
 
 from __future__ import annotations

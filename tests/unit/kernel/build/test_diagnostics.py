@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a build's lines are read as; the messages are those of gcc 12, binutils 2.40, GNU make 4.3 and Linux 6.1."""
 
 from __future__ import annotations

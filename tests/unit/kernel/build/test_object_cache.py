@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The objects of earlier builds: which of them a build starts from, and which are kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How far a build is, by the pace of the last one."""
 
 from __future__ import annotations

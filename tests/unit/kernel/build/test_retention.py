@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kept objects are dropped when they take too much: the least worth first, what series start from last."""
 
 from __future__ import annotations

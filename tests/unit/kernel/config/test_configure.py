@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Configs of kernels: made by the tree's own tools, checked, remembered; a fake tree obeys make where it can."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fragments of a config: what their lines ask for, where they stand, and what happens when two disagree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Configs: reading them, the needs of cases, what the guest needs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a config does not grant a request: reading the answers of a tree's Kconfig, and saying them to a person."""
 
 from __future__ import annotations

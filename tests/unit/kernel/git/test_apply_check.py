@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Patches tried on commits, without a work tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The wrapper of git: the settings that it applies, and those that it ignores."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of commits, read where they are."""
 
 from __future__ import annotations

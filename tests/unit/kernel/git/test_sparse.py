@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Work trees with the files of a patch alone."""
 
 from __future__ import annotations

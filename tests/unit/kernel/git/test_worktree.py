@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Work trees of ours: the files of a commit and no others, with the times that make needs."""
 
 from __future__ import annotations

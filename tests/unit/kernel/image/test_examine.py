@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Image files on disk: read once, and their config found."""
 
 from __future__ import annotations

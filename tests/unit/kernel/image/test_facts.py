@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Facts from the bytes of a kernel image, and the refusal of what is none."""
 
 from __future__ import annotations

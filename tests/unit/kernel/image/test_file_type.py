@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a file that is not a kernel looks like."""
 
 from __future__ import annotations

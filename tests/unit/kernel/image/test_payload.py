@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Unpacking what a bzImage carries, and the config inside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Threads of small mails for tests: a patch each, as list archives keep them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which posting is taken where a mailbox holds several, and how a user takes another one."""
 
 from __future__ import annotations

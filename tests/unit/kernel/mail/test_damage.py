@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What mail programs, servers and archives do to a patch on its way, undone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A patch's text, line by line as git-apply(1) reads it."""
 
 from __future__ import annotations

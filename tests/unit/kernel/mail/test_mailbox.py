@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mails out of mailboxes of every sort, decoded."""
 
 from __future__ import annotations

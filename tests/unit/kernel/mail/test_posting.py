@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which mails of a thread are the series."""
 
 from __future__ import annotations

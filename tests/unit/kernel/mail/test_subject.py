@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Subject lines of patch mails, as git writes them and as people type them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Series applied to trees, with real git: the same commits every time, and errors that say why not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What ``scripts/checkpatch.pl`` of a tree says of a series; a small script in its place prints as it does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is shown of a patch that does not apply."""
 
 from __future__ import annotations

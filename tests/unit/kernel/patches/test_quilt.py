@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ``series`` file of quilt."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Series as they reach a user, applied by real git: whatever mail programs did, the commits are the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What no series may do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Series out of mailboxes and folders, with real git and real b4."""
 
 from __future__ import annotations

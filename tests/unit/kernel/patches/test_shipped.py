@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The series that ship with the harness, and what is said of a description that is broken."""
 
 from __future__ import annotations

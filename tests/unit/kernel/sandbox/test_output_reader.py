@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reading a program's words, cut into lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sandbox against attacks by an untrusted Makefile; each attempt is real."""
 
 from __future__ import annotations

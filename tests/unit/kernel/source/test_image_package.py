@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel image packages: a real apt on a repository in a folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which file a PATH word names, and what is said when it names none."""
 
 from __future__ import annotations

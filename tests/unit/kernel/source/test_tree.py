@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trees of the user: the commit that each gives, and the errors for folders that are not kernel trees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Adjustments of make for old kernels and new compilers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A terminal in memory: what a person would see after the bytes that a display wrote."""
 
 from __future__ import annotations

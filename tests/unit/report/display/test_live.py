@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The live display, seen through a terminal in memory."""
 
 from __future__ import annotations

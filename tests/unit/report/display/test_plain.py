@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Plain lines for files and CI logs, and the choice of the display."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A reader of KTAP that lets nothing pass which the kernel's Documentation/dev-tools/ktap.rst does not allow.
 
 Kernel logs may hold lines that are no KTAP ("unknown lines"); what a program writes as a whole should have none, so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``junit.xml``: held against the project's schema, and read back by another library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """KCIDB: what is written passes kcidb-io's own check, and refers to itself as it should."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """KTAP: what is written is read back by a strict reader, and says the same."""
 
 from __future__ import annotations

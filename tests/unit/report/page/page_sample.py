@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run folders for the page: three kernels, the second of which regressed here and there, logs, and a hostile case."""
 
 from __future__ import annotations

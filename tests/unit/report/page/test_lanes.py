@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The consoles and the kernel log in step: every line once, in the order of its moment."""
 
 from __future__ import annotations

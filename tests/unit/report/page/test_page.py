@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page as text: what is in it, what its policy allows, and that nothing a guest says can get out of its place."""
 
 from __future__ import annotations

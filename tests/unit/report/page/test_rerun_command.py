@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The commands that ask a case again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A small semantics file with everything that a report of it can show."""
 
 from __future__ import annotations

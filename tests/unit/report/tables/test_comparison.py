@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two runs against each other, as text and as JSON."""
 
 from __future__ import annotations

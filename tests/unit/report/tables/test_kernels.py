@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Several kernels beside each other."""
 
 from __future__ import annotations

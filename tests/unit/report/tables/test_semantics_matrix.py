@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The matrix of traits and profiles."""
 
 from __future__ import annotations

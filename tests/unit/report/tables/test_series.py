@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A series as a person, a mailing list, GitHub, GitLab and b4 get it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The traits that no two kernels have told apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The story of one trait."""
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def test_the_verdict_is_remembered(device: Path, prepared: Prepared, tmp_path: P
     forget_verdict(Store(tmp_path / "store"), NOTHING, qemu_version=QEMU, device=device)
     forgotten = choose(tmp_path, device=device)
 
-    assert verdict.evidence.startswith(f"raced: {verdict.acceleration} booted in ")
+    assert verdict.evidence.startswith(f"{verdict.acceleration} won the race and booted in ")
     if not Path("/dev/kvm").exists():
         assert "kvm: no prompt after 0 s (machine lost): " in verdict.evidence
         assert "failed to initialize kvm" in verdict.evidence

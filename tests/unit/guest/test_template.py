@@ -238,7 +238,7 @@ def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> N
     error = failure(replace(prepared.request, image=image, machine_type=machine_type), tmp_path)
 
     assert isinstance(error, SeriesError)
-    assert "said nothing" in error.what
+    assert "printed nothing" in error.what
 
 
 @pytest.mark.guest

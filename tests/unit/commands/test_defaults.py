@@ -72,10 +72,10 @@ def test_the_project_goes_before_the_user(files: Files) -> None:
     ]
 
     assert read_defaults(commands()["run"], found, commands()) == {"workers": 3, "seed": 1}
-    assert "-n 0: that is no number" in files.call("run", "-n", "0").text
+    assert "-n 0: not a number" in files.call("run", "-n", "0").text
     files.of_project.write_text("[run]\nworkers = 0\n")
-    assert "-n 0: that is no number" in files.call("run").text
-    assert "-n 00: that is no number" in files.call("run", HARNESS_RUN_WORKERS="00").text
+    assert "-n 0: not a number" in files.call("run").text
+    assert "-n 00: not a number" in files.call("run", HARNESS_RUN_WORKERS="00").text
 
 
 def test_a_default_reaches_options_with_several_values(files: Files) -> None:

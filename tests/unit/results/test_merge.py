@@ -47,7 +47,7 @@ def test_shards_are_one_run() -> None:
     whole = merged(run(2, seen("cases/b.session")), run(1, seen("cases/a.session")))
 
     assert outcomes(whole) == {"cases/a.session": Outcome.MATCH, "cases/b.session": Outcome.MATCH}
-    assert [one.folder for one in whole.cases] == ["run-1/cases/cases/a.session", "run-2/cases/cases/b.session"]
+    assert [one.folder for one in whole.cases] == ["run-1/cases/a.session", "run-2/cases/b.session"]
     assert (whole.started, whole.seconds) == (STARTED + 60, 2 * RUN.seconds)
     assert whole.complete
 

@@ -61,7 +61,7 @@ def test_wrong_names_are_told_with_those_near() -> None:
     call("semantics", "outside_veiw").require_error(ExitStatus.USAGE, "no trait or theme outside_veiw; did you mean")
     call("semantics", "views").require_error(ExitStatus.USAGE, "did you mean view")
     call("semantics", "--profiles", "mainlin-6.1").require_error(ExitStatus.USAGE, "no profile mainlin-6.1")
-    call("semantics", "--profiles", "auto").require_error(ExitStatus.USAGE, "the profile auto says nothing")
+    call("semantics", "--profiles", "auto").require_error(ExitStatus.USAGE, "the profile auto has no expectations")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_series_without_a_base_is_noted(store: Store, tree: Tree) -> None:
     at = source(store, tree, "v6.2")
 
     assert patch_tree(Context(store, SOON), at, series).notes == (
-        f"the series does not say what it was made on; applied to {tree.folder} at v6.2",
+        f"the series has no base-commit; applied to {tree.folder} at v6.2",
     )
     assert patch_tree(Context(store, SOON), at, series, is_revision_given=True).notes == ()
 

@@ -23,7 +23,7 @@ from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_line import kernel_letters
 from harness.results.selected import Reported, find_reported
 from harness.suite.load import case_files, default_suite, suite_semantics
-from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
+from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, rerun, save_runs
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Reported
     :return: its file, and the runs.
     """
     results = tmp_path_factory.mktemp("results")
-    return write_page(results, save_runs(results, again()))
+    return write_page(results, save_runs(results, rerun()))
 
 
 def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reported, ...]]:

@@ -17,7 +17,7 @@ from harness.base.errors import ExitStatus
 from harness.cli import main
 from tests.program import start
 from tests.unit.docs.commands import DocumentedCommand, documented_commands, mentioned_commands, split_commands
-from tests.unit.report.page.page_sample import again, save_runs
+from tests.unit.report.page.page_sample import rerun, save_runs
 from tests.unit.report.sample import STARTED
 
 AWAITED = Path(__file__).with_name("awaited.txt")
@@ -163,7 +163,7 @@ def test_what_is_awaited_is_not_there_yet(entry: tuple[str, ...]) -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folders with the names that the documentation uses."""
     folder = tmp_path_factory.mktemp("results")
-    first = again()
+    first = rerun()
     deb = replace(first, kernel=replace(first.kernel, spec="deb"), started=STARTED + 50)
     names = save_runs(folder, deb)
     for name, source in (("A", names[0]), ("B", names[1]), ("shard-1", names[0]), ("shard-2", names[3])):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Golden files: what a report looked like when a person last looked at it."""
+"""Compare reports with golden files, which a person has reviewed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ REWRITE_VARIABLE = "HARNESS_REWRITE_GOLDEN"
 
 
 def assert_golden(name: str, text: str) -> None:
-    """``tests/data/report/<name>`` holds that text.
+    """Check that ``tests/data/report/<name>`` holds a text.
 
-    With ``HARNESS_REWRITE_GOLDEN=1`` the file is written instead; look at its difference before it is committed.
+    With ``HARNESS_REWRITE_GOLDEN=1`` the file is written instead; review its diff before committing it.
     """
     with importlib.resources.as_file(importlib.resources.files("tests") / "data" / "report" / name) as file:
         if os.environ.get(REWRITE_VARIABLE):
             file.write_text(text, encoding="utf-8")
-        assert text == file.read_text(encoding="utf-8"), f"{file} differs; {REWRITE_VARIABLE}=1 writes it anew"
+        assert text == file.read_text(encoding="utf-8"), f"{file} differs; {REWRITE_VARIABLE}=1 writes it again"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A fake run of every outcome, recorded once and used by the tests of all reports."""
+"""A fake run with every outcome, for the tests of all reports."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def case(
     diff: str = "",
     seconds: float = 1.0,
 ) -> CaseRecord:
-    """A case of that id, with the folder and the JUnit name that such an id has."""
+    """Return a case with the folder and the JUnit name of its id."""
     before, mark, name = path.rpartition("::" if "::" in path else "/")
     return CaseRecord(
         id=path,

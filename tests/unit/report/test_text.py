@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guest text made safe to show."""
+"""Make guest text safe to show."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ HOSTILE = st.text(st.sampled_from("\x1b[]P0;m\x07\\\x9b\x9d\x9c\r\n\tab\u202e\ud
         ("naïve – 漢字 \t kept", "naïve – 漢字 \t kept"),
     ],
 )
-def test_sequences_go_and_the_unseen_becomes_visible(text: str, plain: str) -> None:
-    """Escape sequences are taken out; what cannot be seen is named; the rest stays."""
+def test_plain_text_removes_sequences_and_shows_invisible_characters(text: str, plain: str) -> None:
+    """Escape sequences are removed, invisible characters are named, everything else stays."""
     assert plain_text(text) == plain
 
 
 @given(ANY_TEXT | HOSTILE)
-def test_plain_text_holds_nothing_that_acts(text: str) -> None:
-    """Whatever goes in, no control but newline and tab, no surrogate and no bidirectional override comes out."""
+def test_plain_text_has_no_control_characters(text: str) -> None:
+    """No input gives a control character except newline and tab, a surrogate or a bidirectional override."""
     plain = plain_text(text)
 
     assert {unicodedata.category(one) for one in plain} & {"Cc", "Cs"} <= {"Cc"}
@@ -53,15 +53,15 @@ def test_plain_text_holds_nothing_that_acts(text: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["\x1b]0;", "\x1b[", "\x1b[0", "\x1bP", "\r", "\x9d0;", "\x1b ", "\x1b[ "])
-def test_cleaning_takes_time_in_proportion(piece: str) -> None:
-    """200 000 characters of one unended sequence after the other: it comes to an end, where a square would not."""
+def test_plain_text_takes_linear_time(piece: str) -> None:
+    """200 000 characters of unterminated sequences are processed; quadratic time would not end."""
     cleaned = plain_text(piece * (200_000 // len(piece)))
 
     assert plain_text(cleaned) == cleaned
 
 
-def test_a_long_text_keeps_head_and_tail() -> None:
-    """What is cut is counted, the rest is named, the cut lies between lines, and nothing else is lost."""
+def test_bound_keeps_head_and_tail() -> None:
+    """The cut is between lines, its size is shown with the path of the whole text, and nothing else is lost."""
     text = "".join(f"line {number}\n" for number in range(1000))
     cut = bound(text, 600, whole="cases/a/actual.session")
     head, notice, tail = cut.partition("[... ")
@@ -77,22 +77,22 @@ def test_a_long_text_keeps_head_and_tail() -> None:
 
 
 @given(st.text(st.sampled_from("ab\n")), st.integers(10, 50))
-def test_bounding_is_bounded(text: str, limit: int) -> None:
-    """Never more than the limit and the one line that tells of the cut, wherever the line ends are."""
+def test_bound_respects_the_limit(text: str, limit: int) -> None:
+    """The result has at most the limit and one line about the cut, wherever the line ends are."""
     cut = bound(text, limit)
 
     assert len(cut) <= limit + len("\n[... 1234 characters cut here ...]\n")
 
 
-def test_lines_are_bounded_with_a_count() -> None:
-    """Of too many lines the first are kept, and the rest is counted."""
+def test_bound_lines_counts_the_cut_lines() -> None:
+    """The first lines are kept, and the others are counted."""
     assert bound_lines("1\n2\n3\n4\n", 2, whole="x/diff") == "1\n2\n[... 2 lines cut here; see x/diff ...]"
     assert bound_lines("1\n2\n", 2) == "1\n2"
 
 
 @given(ANY_TEXT, st.integers(5, 40))
 def test_one_line_fits(text: str, width: int) -> None:
-    """One line of any text is one line, and takes no more columns than asked for."""
+    """The result is one line within the width."""
     line = one_line(text, width)
 
     assert len(line.splitlines()) <= 1
@@ -101,15 +101,15 @@ def test_one_line_fits(text: str, width: int) -> None:
 
 
 @given(st.text(st.sampled_from("ab 漢é\u0301")), st.integers(2, 20))
-def test_folding_loses_only_spaces(text: str, width: int) -> None:
-    """Folded lines fit and hold every character but the space at which a line was broken."""
+def test_fold_loses_only_spaces(text: str, width: int) -> None:
+    """Folded lines fit and have every character except the space at which a line was broken."""
     lines = fold(text, width)
 
     assert all(columns(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-def test_cut_text_says_so() -> None:
+def test_elide_marks_the_cut() -> None:
     """An elided text ends, or starts, with three dots, and wide characters count twice."""
     assert elide("abcdefghij", 8) == "abcde..."
     assert elide_start("cases/views/a.session", 12) == "...a.session"
@@ -117,7 +117,7 @@ def test_cut_text_says_so() -> None:
     assert elide("漢字漢字漢字", 8) == "漢字..."
 
 
-def test_an_encoding_that_lacks_a_character_is_no_obstacle() -> None:
-    """What the stream cannot hold is written as an escape."""
+def test_encodable_escapes_missing_characters() -> None:
+    """Characters that the stream's encoding does not have become escapes."""
     assert encodable("naïve – 漢", "ascii") == "na\\xefve \\u2013 \\u6f22"
     assert encodable("naïve – 漢", "utf-8") == "naïve – 漢"

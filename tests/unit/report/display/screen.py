@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A terminal in memory: what a person would see after the bytes that a display wrote."""
+"""A terminal in memory that shows what a display wrote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TOKEN = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|\x1b.|[\r\n]|[^\x1b\r\n]")
 
 
 class Screen(io.StringIO):
-    """Knows the few sequences that rich writes, scrolls without end, and refuses what it does not know.
+    """A screen that knows the few sequences that rich writes, scrolls without end, and rejects all others.
 
     :param width: columns; a line goes on in the next one when they are used up, as in a real terminal.
     """
@@ -24,18 +24,18 @@ class Screen(io.StringIO):
         self._row = self._column = 0
 
     def isatty(self) -> bool:
-        """It is one."""
+        """Report that this is a terminal."""
         return True
 
     def write(self, text: str) -> int:
-        """Show the text and obey the sequences in it."""
+        """Show a text and obey the sequences in it."""
         for found in _TOKEN.finditer(text):
             self._obey(found.group(), found.group(1) or "", found.group(2) or "")
         return len(text)
 
     @property
     def lines(self) -> list[str]:
-        """All lines, those that scrolled away included, without the blank ones at the end."""
+        """All lines, including those that scrolled away, without blank ones at the end."""
         lines = [line.rstrip() for line in self._lines]
         while lines and not lines[-1]:
             lines.pop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The live display, seen through a terminal in memory."""
+"""Check the live display through a terminal in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BEGUN = replace(RUN, cases=(), traits=())
 
 
 class Clock:
-    """A clock that goes on by a quarter of a second each time a case begins."""
+    """A clock that advances by a quarter of a second each time a case begins."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -33,11 +33,11 @@ class Clock:
         return self.now
 
 
-def display_on(screen: Screen, *, clock: Clock | None = None, height: int = 40, colour: bool = True) -> LiveDisplay:
-    """A live display on that screen that redraws only when something happens."""
+def display_on(screen: Screen, *, clock: Clock | None = None, height: int = 40, color: bool = True) -> LiveDisplay:
+    """Return a live display on a screen that redraws only on events."""
     return LiveDisplay(
         screen,
-        TERMINAL if colour else {**TERMINAL, "NO_COLOR": "1"},
+        TERMINAL if color else {**TERMINAL, "NO_COLOR": "1"},
         size=lambda: (screen.width, height),
         redraws_per_second=0,
         clock=clock or Clock(),
@@ -45,8 +45,8 @@ def display_on(screen: Screen, *, clock: Clock | None = None, height: int = 40, 
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_a_run_looks_as_it_did(width: int) -> None:
-    """What stands on the terminal while the sixth case runs, and what is left of it at the end, as last looked at."""
+def test_live_run_matches_the_golden_file(width: int) -> None:
+    """The terminal is compared while the sixth case runs, and at the end."""
     screen, clock = Screen(width), Clock()
     with display_on(screen, clock=clock) as display:
         display.show(PhaseStarted("booting the template on q35"))
@@ -74,7 +74,7 @@ def test_a_run_looks_as_it_did(width: int) -> None:
 
 
 def test_every_line_fits_80_columns() -> None:
-    """Nothing that is redrawn, and no line of a table, is folded by the terminal at 80 columns."""
+    """Neither the redrawn part nor a line of a table is folded by the terminal at 80 columns."""
     screen = Screen(1000)  # folds nothing, so that a line that is too long shows
     redrawn: list[str] = []
     with LiveDisplay(screen, TERMINAL, size=lambda: (80, 40), redraws_per_second=0) as display:
@@ -95,8 +95,8 @@ def test_every_line_fits_80_columns() -> None:
     assert wide == [f"TIME  {CASES[4].id}"]
 
 
-def test_the_bar_counts_by_outcome() -> None:
-    """The last row says how many ended of how many, how many of each outcome, and the time."""
+def test_bar_counts_by_outcome() -> None:
+    """The last row shows the number of ended cases and all cases, the count of each outcome, and the time."""
     screen, clock = Screen(80), Clock()
     with display_on(screen, clock=clock) as display:
         display.show(RunStarted(BEGUN, 12))
@@ -111,8 +111,8 @@ def test_the_bar_counts_by_outcome() -> None:
     assert rows[1].startswith("━━━━")
 
 
-def test_a_second_worker_does_not_begin_anew() -> None:
-    """When the second worker says that the cases begin, the header, the counts and what runs stay."""
+def test_second_worker_does_not_begin_again() -> None:
+    """The report of a second worker keeps the header, the counts and the running cases."""
     screen = Screen(80)
     with display_on(screen) as display:
         display.show(RunStarted(BEGUN, 9))
@@ -127,8 +127,8 @@ def test_a_second_worker_does_not_begin_anew() -> None:
     assert screen.text.count("acceleration") == 1
 
 
-def test_many_workers_leave_room() -> None:
-    """On a low terminal the rows of workers are cut, and the rest is counted."""
+def test_rows_of_many_workers_are_cut() -> None:
+    """On a terminal with few lines the rows of workers are cut, and the others are counted."""
     screen = Screen(80)
     with display_on(screen, height=12) as display:
         display.show(RunStarted(BEGUN, 99))
@@ -141,8 +141,8 @@ def test_many_workers_leave_room() -> None:
     assert "0/99" in rows[3]
 
 
-def test_hostile_text_is_only_text() -> None:
-    """Markup, escape sequences, emoji codes and links of a guest are shown as characters; the screen refuses others."""
+def test_hostile_text_is_shown_as_text() -> None:
+    """Markup, escape sequences, emoji codes and links of a guest are shown as characters."""
     screen = Screen(200)
     text = "[bold]b[/bold] [link=x]y[/link] :smile: \x1b[2J\x1b]0;t\x07\x1b[999A\x9b2J\r\u202e"
     with display_on(screen) as display:
@@ -157,11 +157,11 @@ def test_hostile_text_is_only_text() -> None:
     assert screen.text.count(shown) == 6
 
 
-def test_no_colour_is_no_colour() -> None:
+def test_no_color_variable_disables_color() -> None:
     """With NO_COLOR the display is live, and uses bold and dim only."""
     with_colour, without = Screen(80), Screen(80)
-    for screen, colour in ((with_colour, True), (without, False)):
-        with display_on(screen, colour=colour) as display:
+    for screen, color in ((with_colour, True), (without, False)):
+        with display_on(screen, color=color) as display:
             display.show(RunStarted(BEGUN, len(CASES)))
             for one in CASES:
                 display.show(CaseStarted(one.id, ""))
@@ -173,8 +173,8 @@ def test_no_colour_is_no_colour() -> None:
     assert without.styles <= {"0", "1", "2"}
 
 
-def test_an_interrupt_gives_the_terminal_back() -> None:
-    """Ctrl-C in the midst of a run leaves what had ended, takes away what was redrawn, and shows the cursor."""
+def test_interrupt_restores_the_terminal() -> None:
+    """After Ctrl-C the ended cases stay, the redrawn part is removed, and the cursor is shown."""
     screen = Screen(80)
 
     def interrupted() -> None:
@@ -195,7 +195,7 @@ def test_an_interrupt_gives_the_terminal_back() -> None:
 
 
 def test_one_display_shows_several_runs() -> None:
-    """After a run has finished, the next kernel begins with its own counts below what stands there."""
+    """After a run has finished, the next kernel begins with its own counts below it."""
     screen = Screen(80)
     with display_on(screen) as display:
         for _ in range(2):
@@ -213,8 +213,8 @@ def test_one_display_shows_several_runs() -> None:
     assert "fetching" not in screen.text
 
 
-def test_redrawing_beside_the_run_leaves_nothing_behind() -> None:
-    """A thread that redraws a thousand times a second and a run that prints do not get into each other's way."""
+def test_redraw_thread_leaves_no_traces() -> None:
+    """A thread that redraws a thousand times a second does not disturb a run that prints."""
     screen = Screen(80)
     with LiveDisplay(screen, TERMINAL, size=lambda: (80, 40), redraws_per_second=1000) as display:
         display.show(RunStarted(BEGUN, 200))

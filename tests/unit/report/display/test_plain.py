@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Plain lines for files and CI logs, and the choice of the display."""
+"""Check the plain display for files and CI logs, and the choice of the display."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TERMINAL = {"TERM": "xterm-256color"}
 
 
 def show(display: RunDisplay) -> None:
-    """The sample run, as a display is told of it."""
+    """Send the events of the sample run to a display."""
     with display:
         display.show(PhaseStarted("booting the template on q35"))
         display.show(RunStarted(replace(RUN, cases=(), traits=()), len(CASES)))
@@ -47,23 +47,23 @@ def show(display: RunDisplay) -> None:
 
 @contextmanager
 def terminal() -> Iterator[TextIO]:
-    """The terminal side of a real pseudo-terminal."""
+    """Open the terminal side of a real pseudo-terminal."""
     master, slave = pty.openpty()
     with os.fdopen(master, "rb", buffering=0), os.fdopen(slave, "w", encoding="utf-8") as stream:
         yield stream
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_plain_output_looks_as_it_did(width: int) -> None:
-    """A whole run in plain lines, as last looked at."""
+def test_plain_output_matches_the_golden_file(width: int) -> None:
+    """A whole run in plain lines is compared."""
     stream = io.StringIO()
     show(PlainDisplay(stream, width=width))
 
     assert_golden(f"plain-{width}.txt", stream.getvalue())
 
 
-def test_plain_output_holds_no_control_character() -> None:
-    """Lines and nothing else: no escape, no carriage return, and outside the lines of cases none wider than 80."""
+def test_plain_output_has_no_control_character() -> None:
+    """There is no escape and no carriage return, and only lines of cases are wider than 80 columns."""
     stream = io.StringIO()
     show(PlainDisplay(stream))
     text = stream.getvalue()
@@ -73,8 +73,8 @@ def test_plain_output_holds_no_control_character() -> None:
     assert all(columns(line) <= 80 for line in text.splitlines() if not line.startswith(free))
 
 
-def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
-    """A table of each would push the one of all off the screen; where one kernel alone came so far, it has its own."""
+def test_traits_of_several_kernels_are_one_table() -> None:
+    """Tables of each kernel would push the common one off the screen; a single kernel has its own."""
     stream = io.StringIO()
     display = PlainDisplay(stream, is_for_several=True)
     show(display)
@@ -89,8 +89,8 @@ def test_one_of_several_kernels_leaves_its_traits_to_the_table_of_all() -> None:
     )
 
 
-def test_a_line_a_case() -> None:
-    """A case that matched is one line: word, time, id, title."""
+def test_matched_case_is_one_line() -> None:
+    """The line has outcome, time, id and title."""
     stream = io.StringIO()
     PlainDisplay(stream).show(CaseEnded(CASES[1]))
 
@@ -99,8 +99,8 @@ def test_a_line_a_case() -> None:
     )
 
 
-def test_the_header_is_shown_once_a_run() -> None:
-    """Two workers that both say that the cases begin give one header; the next run gives its own."""
+def test_header_is_shown_once_for_each_run() -> None:
+    """Two workers that report the start give one header; the next run has its own."""
     stream = io.StringIO()
     display = PlainDisplay(stream)
     display.show(RunStarted(RUN, 3))
@@ -112,8 +112,8 @@ def test_the_header_is_shown_once_a_run() -> None:
     assert (once, stream.getvalue().count("config ")) == (1, 2)
 
 
-def test_a_stream_without_utf8_gets_ascii() -> None:
-    """A title, a diff or a path with other characters is written with escapes where the stream lacks them."""
+def test_stream_without_utf8_gets_ascii() -> None:
+    """Characters of a title, a diff or a path that the stream cannot encode become escapes."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="latin-1")
     PlainDisplay(stream).show(
@@ -126,8 +126,8 @@ def test_a_stream_without_utf8_gets_ascii() -> None:
     ]
 
 
-def test_hostile_output_is_only_text() -> None:
-    """Escape sequences, carriage returns and markup of a guest reach the file as plain characters, or not at all."""
+def test_hostile_output_is_shown_as_text() -> None:
+    """Escape sequences, carriage returns and markup of a guest are removed or shown as characters."""
     stream = io.StringIO()
     hostile = case(
         "cases/a.session", Outcome.MISMATCH, reason="\x1b[2J[red]x[/red]", diff="+a\rb\x1b]0;t\x07\n+\u202e\n"
@@ -137,16 +137,16 @@ def test_hostile_output_is_only_text() -> None:
     assert stream.getvalue().splitlines()[1:5] == ["      [red]x[/red]", "", "      +a<U+000D>b", "      +<U+202E>"]
 
 
-def test_each_line_is_there_at_once(tmp_path: Path) -> None:
-    """A person who follows the file sees a case when it ends."""
+def test_each_line_is_flushed(tmp_path: Path) -> None:
+    """A reader of the file sees a case as soon as it ends."""
     with (tmp_path / "log").open("w") as stream:
         PlainDisplay(stream).show(CaseEnded(CASES[0]))
 
         assert CASES[0].id in (tmp_path / "log").read_text()
 
 
-def test_a_reader_that_left_does_not_end_the_run() -> None:
-    """``harness run | head``: the display falls silent."""
+def test_closed_pipe_does_not_end_the_run() -> None:
+    """With ``harness run | head`` the display stops writing."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
@@ -156,8 +156,8 @@ def test_a_reader_that_left_does_not_end_the_run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what stays in the buffer goes there at the end
 
 
-def test_a_full_disk_is_the_hosts_fault() -> None:
-    """Output to a full disk, as the kernel itself reports it through /dev/full, is a host error."""
+def test_full_disk_is_a_host_error() -> None:
+    """ENOSPC, as the kernel reports it for /dev/full, is a host error."""
     stream = Path("/dev/full").open("w")  # noqa: SIM115 (its closing fails as well)
     with pytest.raises(HostError, match="the output of the run cannot be written") as caught:
         PlainDisplay(stream).show(Note("too much"))
@@ -181,15 +181,15 @@ def test_a_full_disk_is_the_hosts_fault() -> None:
         ({}, PlainDisplay),
     ],
 )
-def test_the_display_fits_a_terminal(environment: dict[str, str], kind: type) -> None:
+def test_choose_display_for_a_terminal(environment: dict[str, str], kind: type) -> None:
     """On a terminal the display is live, unless CI is set or the terminal is dumb."""
     with terminal() as stream:
         assert type(choose_display(stream, environment)) is kind
 
 
 @pytest.mark.parametrize(("columns_", "width"), [("", 80), ("132", 132), ("x", 80), ("3", 40)])
-def test_a_file_gets_plain_lines(columns_: str, width: int) -> None:
-    """A stream that is no terminal gets plain lines whatever TERM says; COLUMNS may say how wide tables are."""
+def test_choose_display_for_a_file(columns_: str, width: int) -> None:
+    """A stream that is not a terminal gets plain lines, whatever TERM is; COLUMNS may set the width of tables."""
     stream = io.StringIO()
     display = choose_display(stream, {**TERMINAL, "COLUMNS": columns_})
     display.show(RunFinished(RUN, JUNIT))
@@ -200,8 +200,8 @@ def test_a_file_gets_plain_lines(columns_: str, width: int) -> None:
     ) in (range(width - 12, width + 1))
 
 
-def test_rich_is_not_imported_before_it_is_needed() -> None:
-    """Importing this module and writing plain lines to a file loads nothing of rich: it costs a tenth of a second."""
+def test_plain_display_does_not_import_rich() -> None:
+    """Importing rich costs a tenth of a second, which plain lines do not need."""
     program = (
         "import sys, os; from harness.report.display.plain import choose_display;"
         "from harness.base.events import Note; choose_display(sys.stdout, os.environ).show(Note('x'));"
@@ -212,8 +212,8 @@ def test_rich_is_not_imported_before_it_is_needed() -> None:
     assert done.stdout == b"note: x\n"
 
 
-def test_nothing_is_shown_through_sys_stdout() -> None:
-    """pytest takes sys.stdout away: the display writes to the stream that it was given and to nothing else."""
+def test_display_does_not_use_sys_stdout() -> None:
+    """pytest replaces sys.stdout, so the display writes only to its own stream."""
     program = (
         "import os, sys; from tests.unit.report.display.test_plain import show;"
         "from harness.report.display.plain import *;"

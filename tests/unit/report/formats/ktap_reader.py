@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A reader of KTAP that lets nothing pass which the kernel's Documentation/dev-tools/ktap.rst does not allow.
+"""A strict reader of KTAP, which rejects everything that the kernel's Documentation/dev-tools/ktap.rst does not allow.
 
 Kernel logs may hold lines that are no KTAP ("unknown lines"); what a program writes as a whole should have none, so
 here they are refused.
@@ -19,7 +19,7 @@ _MUST_FAIL = ("TIMEOUT", "ERROR")
 
 @dataclass(frozen=True)
 class Test:
-    """A test as it was read, with the tests in it and the diagnostic lines before its result."""
+    """A test with its subtests and the diagnostic lines before its result."""
 
     __test__ = False
 
@@ -31,7 +31,7 @@ class Test:
     within: tuple[Test, ...] = ()
 
     def leaves(self) -> list[Test]:
-        """The tests that hold no others."""
+        """The tests without subtests."""
         return [leaf for one in self.within for leaf in one.leaves()] if self.within else [self]
 
 
@@ -42,7 +42,7 @@ class _Reader:
     tests: list[Test] = field(default_factory=list)
 
     def level(self, indent: str) -> tuple[Test, ...]:
-        """The results of one level, from its version line on."""
+        """Read the results of one level, from its version line on."""
         assert self._take(indent) == "KTAP version 1", "a level starts with its version line"
         plan = _PLAN.fullmatch(self._take(indent))
         assert plan, "the plan follows the version line"
@@ -86,7 +86,7 @@ def _result(line: str, number: int, diagnosis: tuple[str, ...], within: tuple[Te
 
 
 def read_ktap(text: str) -> tuple[Test, ...]:
-    """The tests of the outermost level.
+    """Read KTAP and return the tests of the outermost level.
 
     :raises AssertionError: the text is no KTAP version 1, to the letter.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``junit.xml``: held against the project's schema, and read back by another library."""
+"""Validate ``junit.xml`` with the project's schema, and read it with another library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
 def suites(text: str) -> list[TestSuite]:
-    """The suites as junitparser reads them, after the text was held against the schema."""
+    """Validate a text with the schema and return the suites as junitparser reads them."""
     SCHEMA.validate(text)
     read = JUnitXml.fromstring(text.encode())
     assert isinstance(read, JUnitXml)
@@ -31,20 +31,20 @@ def suites(text: str) -> list[TestSuite]:
 
 
 def cases_of(*runs: RunRecord) -> dict[str, TestCase]:
-    """The testcases of the rendered runs, by name; of several runs by classname and name."""
+    """Return the testcases of runs by name, for several runs by classname and name."""
     found = [one for suite in suites(render_junit(runs)) for one in suite if isinstance(one, TestCase)]
     assert len({(one.classname, one.name) for one in found}) == len(found)
     return {one.name if len(runs) == 1 else f"{one.classname} {one.name}": one for one in found}
 
 
 def properties_of(run: RunRecord) -> dict[str, str]:
-    """The properties of the suite of that run, by name."""
+    """Return the properties of a run's suite by name."""
     found = ET.fromstring(render_junit([run]).encode()).findall("testsuite/properties/property")
     return {one.attrib["name"]: one.attrib["value"] for one in found}
 
 
-def test_totals_agree_with_the_cases() -> None:
-    """Every case is one testcase; the totals count mismatch, timeout, kernel and lost as failures; errors are ours."""
+def test_totals_match_the_cases() -> None:
+    """Every case is one testcase; mismatch, timeout, kernel and lost count as failures, errors as errors."""
     [suite] = suites(render_junit([RUN]))
 
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (len(CASES) + 1, 4, 2, 1)
@@ -67,15 +67,15 @@ def test_totals_agree_with_the_cases() -> None:
     ],
 )
 def test_each_outcome_has_its_element(name: str, kind: type, type_: str) -> None:
-    """What the kernel did is a failure with the outcome as type; what the harness or the case did is an error."""
+    """A fault of the kernel is a failure with the outcome as type; one of the harness or the case is an error."""
     [result] = cases_of(RUN)[name].result
 
     assert type(result) is kind
     assert result.type == type_
 
 
-def test_a_case_that_matched_has_no_result() -> None:
-    """A match holds its time and its transcript, and nothing else."""
+def test_matched_case_has_no_result() -> None:
+    """A match has only its time and its transcript."""
     matched = cases_of(RUN)["cases/views/manual_page.session"]
 
     assert matched.result == []
@@ -83,8 +83,8 @@ def test_a_case_that_matched_has_no_result() -> None:
     assert matched.system_out.startswith("    # mkdir -p /sys/fs/cgroup/freezer/sub\n")
 
 
-def test_a_failure_starts_with_the_line_that_matters() -> None:
-    """The text is the reason, then the diff, then where the logs are; the message is the reason on one line."""
+def test_failure_text_starts_with_the_reason() -> None:
+    """The text has reason, diff and path of the logs; the message is the reason on one line."""
     [failure] = cases_of(RUN)["cases/views/from_outside.session"].result
 
     assert failure.message == "line 12: expected 7:freezer:/ but saw 7:freezer:/../../sub2"
@@ -95,7 +95,7 @@ def test_a_failure_starts_with_the_line_that_matters() -> None:
 
 
 def test_splats_are_in_the_failure_text() -> None:
-    """A splat shows its title, kind, fingerprint and text; of very many, ten are shown and the rest counted."""
+    """A splat has title, kind, fingerprint and text; ten are shown, and the others are counted."""
     many = replace(case("cases/a.session", Outcome.KERNEL, reason="warned"), splats=(SPLAT,) * 12)
     [one] = cases_of(RUN)["cases/release/agent.session"].result
     [ten] = cases_of(replace(RUN, cases=(many,)))["cases/a.session"].result
@@ -106,15 +106,15 @@ def test_splats_are_in_the_failure_text() -> None:
 
 
 @pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.MATCH])
-def test_a_failure_without_a_reason_still_counts(outcome: Outcome) -> None:
-    """The library counts a failure without text as a success; so there always is one."""
+def test_failure_without_reason_counts(outcome: Outcome) -> None:
+    """The library counts a failure without text as a success, so there is always a text."""
     [suite] = suites(render_junit([replace(RUN, problems=(), cases=(case("cases/x/a.session", outcome),))]))
 
     assert (suite.failures or 0) + (suite.errors or 0) + (suite.skipped or 0) == 1
 
 
-def test_properties_say_what_was_tested() -> None:
-    """Kernel, image, config, acceleration and its evidence, QEMU, profile, host and each trait are properties."""
+def test_properties_describe_kernel_and_host() -> None:
+    """Kernel, image, config, acceleration with its evidence, QEMU, profile, host and each trait are properties."""
     properties = properties_of(RUN)
 
     assert properties["kernel.release"] == "6.1.0-56-cloud-amd64"
@@ -130,8 +130,8 @@ def test_properties_say_what_was_tested() -> None:
     assert properties["complete"] == "yes"
 
 
-def test_an_interrupted_run_says_so() -> None:
-    """A run that was killed has a property and an error that cannot be overlooked, beside the cases that ended."""
+def test_interrupted_run_has_an_error() -> None:
+    """A killed run has a property and an error in addition to its ended cases."""
     killed = replace(RUN, complete=False, problems=(), cases=CASES[:2])
     [suite] = suites(render_junit([killed]))
     [result] = cases_of(killed)["1: the run did not finish"].result
@@ -141,8 +141,8 @@ def test_an_interrupted_run_says_so() -> None:
     assert result.message.startswith("the run did not finish: 2 cases had ended")
 
 
-def test_a_case_is_counted_once() -> None:
-    """A case that was recorded twice (its worker died, it ran again) is one testcase: the last."""
+def test_case_is_counted_once() -> None:
+    """A case that was recorded twice, as its worker died and it ran again, is one testcase: the last."""
     again = replace(CASES[2], outcome=Outcome.MATCH, reason="", diff="")
     [suite] = suites(render_junit([replace(RUN, problems=(), cases=(*CASES, again))]))
 
@@ -150,7 +150,7 @@ def test_a_case_is_counted_once() -> None:
 
 
 def test_names_are_unique() -> None:
-    """Two ids that come to one classname and name, and two runs of one kernel, are kept apart: GitLab drops twins."""
+    """Ids with equal classname and name, and runs of one kernel, get distinct names: GitLab drops duplicates."""
     twins = replace(RUN, cases=(case("cases/a.b/x.session"), case("cases/a/b/x.session")))
     found = cases_of(twins, twins)
     [first, second] = suites(render_junit([twins, twins]))
@@ -162,7 +162,7 @@ def test_names_are_unique() -> None:
 
 
 def test_long_texts_are_cut_and_linked() -> None:
-    """A transcript and a diff beyond the limits keep head and tail and name the file that has all of it."""
+    """A long transcript or diff keeps head and tail and names the file with the whole text."""
     long = "".join(f"line {number}\n" for number in range(20_000))
     failed = replace(CASES[2], transcript=long, diff=long)
     text = render_junit([replace(RUN, cases=(failed,))], limits=JunitLimits(transcript=3000, diff=2000))
@@ -176,16 +176,16 @@ def test_long_texts_are_cut_and_linked() -> None:
     assert "see cases/views/from_outside.session/diff ...]" in first.result[0].text
 
 
-def test_a_whole_suite_of_long_failures_stays_below_the_limit() -> None:
-    """151 cases that fail at full length fit into the 30 MB that GitLab takes."""
+def test_many_long_failures_stay_below_the_limit() -> None:
+    """151 failed cases of full length are below the 30 MB that GitLab accepts."""
     noise = "abcdefg\n" * 20_000
     failed = [replace(CASES[2], id=f"cases/{n}", name=str(n), transcript=noise, diff=noise) for n in range(151)]
 
     assert len(render_junit([replace(RUN, cases=tuple(failed))]).encode()) < 15_000_000
 
 
-def test_hostile_output_is_made_visible() -> None:
-    """Escape sequences go, forbidden characters and bidirectional controls are named, markup stays text."""
+def test_hostile_output_is_shown_as_text() -> None:
+    """Escape sequences are removed, forbidden characters and bidirectional controls are named, markup stays text."""
     nasty = "\x1b[31m</failure><system-out>]]>&amp;\x00\u202e\udcff\ud800\ufffe\r\n"
     [result] = cases_of(replace(RUN, cases=(replace(CASES[2], diff=nasty, transcript=nasty),)))[
         "cases/views/from_outside.session"
@@ -196,7 +196,7 @@ def test_hostile_output_is_made_visible() -> None:
 
 @given(ANY_TEXT, st.sampled_from(list(Outcome)), st.booleans())
 def test_any_text_gives_a_valid_file(text: str, outcome: Outcome, complete: bool) -> None:
-    """Whatever a guest, a path or a host puts into any field, the file is well-formed and follows the schema."""
+    """Whatever text a guest, a path or a host puts into a field, the file is well-formed and valid."""
     one = replace(
         CASES[0],
         outcome=outcome,
@@ -229,8 +229,8 @@ def test_any_text_gives_a_valid_file(text: str, outcome: Outcome, complete: bool
     assert len(root.findall("testsuite/testcase")) == 2 * (2 + 1 + (not complete))
 
 
-def test_no_runs_is_a_valid_file() -> None:
-    """An empty sequence gives an empty, valid root; a run that ended before its first case gives a valid suite."""
+def test_no_runs_give_a_valid_file() -> None:
+    """No runs give an empty valid root; a run that ended before its first case gives a valid suite."""
     empty = replace(RUN, cases=(), problems=(), traits=(), notes=())
 
     assert suites(render_junit([])) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KCIDB: what is written passes kcidb-io's own check, and refers to itself as it should."""
+"""Check reports for KCIDB with kcidb-io's validation and their references."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ DAY = datetime.date(2027, 3, 1)
 
 
 def tables(name: str, *runs: RunRecord, sender: Sender = SENDER) -> list[Table]:
-    """One of the lists of what these runs come to."""
+    """Return one list of the report of some runs."""
     whole = kcidb_report(runs, names=[f"run-{number}" for number in range(len(runs))], sender=sender)
     LATEST.validate(whole)
     return list(cast(Sequence[Table], whole[name]))
 
 
-def test_a_built_kernel_is_a_checkout_with_its_patches_and_a_build() -> None:
-    """Base, hash of the patches, compiler, configuration and time are where KCIDB looks for them."""
+def test_built_kernel_is_a_checkout_and_a_build() -> None:
+    """Base, hash of the patches, compiler, configuration and time are in KCIDB's fields."""
     [checkout] = tables("checkouts", BUILT_RUN)
     [build] = tables("builds", BUILT_RUN)
     lines = "".join(f"{digest}\n" for digest in BUILT.patch_digests)
@@ -60,8 +60,8 @@ def test_a_built_kernel_is_a_checkout_with_its_patches_and_a_build() -> None:
     assert build["status"] == "PASS"
 
 
-def test_the_hash_of_patches_is_that_of_the_schema() -> None:
-    """Empty without a series; not told where an older record does not know the patches."""
+def test_patchset_hash() -> None:
+    """It is empty without a series, and missing if an older record does not have the patches."""
     assert patchset_hash(BuildRecord(commit="c")) == ""
     assert patchset_hash(replace(BUILT, patch_digests=())) is None
     assert (
@@ -84,14 +84,14 @@ def test_the_hash_of_patches_is_that_of_the_schema() -> None:
     ],
 )
 def test_each_outcome_has_its_status(outcome: Outcome, fault: Fault, status: str) -> None:
-    """A test that is broken is ERROR, one that the harness could not run is MISS."""
+    """A broken test is ERROR, a test that could not run is MISS."""
     [test] = tables("tests", replace(RUN, cases=(replace(case("cases/a.session", outcome), fault=fault),)))
 
     assert test["status"] == status
 
 
-def test_each_case_is_one_test_of_that_build() -> None:
-    """Its id ends in the case's id, which stands in misc as well; no two tests share one, also of two runs."""
+def test_each_case_is_one_test_of_its_build() -> None:
+    """The id of a test ends with the case's id, which is in misc as well; ids are unique, also over two runs."""
     tests = tables("tests", RUN, replace(RUN, started=RUN.started + 60))
     builds = tables("builds", RUN)
 
@@ -111,18 +111,18 @@ def test_each_case_is_one_test_of_that_build() -> None:
     ],
 )
 def test_paths(identity: str, path: str) -> None:
-    """Dots for slashes, no ending of a file, nothing that the schema refuses."""
+    """A path has dots for slashes, no file extension, and no character that the schema rejects."""
     assert path_of(identity) == path
 
 
 def known_case(name: str, *entries: KnownFailure) -> CaseRecord:
-    """A case that met those entries, with a line for people that says nothing of them."""
+    """Return a case with some known failures and an unrelated line for people."""
     notes = tuple(one.note for one in entries)
     return replace(case(name, Outcome.MISMATCH, reason="no"), known="whatever this says", known_failures=notes)
 
 
-def test_a_known_failure_is_an_issue_and_an_incident() -> None:
-    """One issue for what is known, whichever run met it; an incident for each test that did."""
+def test_known_failure_is_an_issue_and_an_incident() -> None:
+    """A known failure is one issue over all runs, and an incident for each test."""
     clock = KnownFailure("cases/a.session", "", "the clock (of old)", "https://example.org/1", DAY)
     trait = KnownFailure("", "pinning", "not yet merged", "mail of Monday", DAY)
     both = (
@@ -140,8 +140,8 @@ def test_a_known_failure_is_an_issue_and_an_incident() -> None:
     assert (first["comment"], first["report_url"], first["version"]) == (clock.reason, clock.link, 20270301)
 
 
-def test_logs_are_linked_where_they_can_be_fetched() -> None:
-    """With an address of the results; without one there is no link."""
+def test_logs_are_linked_if_an_address_is_given() -> None:
+    """Without an address of the results there are no links."""
     sender = Sender("my_ci", "https://ci.example.org/results/")
     test = tables("tests", BUILT_RUN, sender=sender)[2]
 
@@ -150,16 +150,16 @@ def test_logs_are_linked_where_they_can_be_fetched() -> None:
     assert "log_url" not in tables("tests", BUILT_RUN)[2]
 
 
-def test_how_often_it_was_asked_is_kept() -> None:
-    """KCIDB has no word for it, so it is in misc."""
+def test_tries_are_in_misc() -> None:
+    """KCIDB has no field for them."""
     tries = (OutcomeCount(Outcome.MATCH, 2), OutcomeCount(Outcome.MISMATCH, 1))
     [test] = tables("tests", replace(RUN, cases=(replace(CASES[2], tries=tries),)))
 
     assert cast(Table, test["misc"])["tries"] == {"match": 2, "mismatch": 1}
 
 
-def test_wrong_words_are_told() -> None:
-    """An origin that KCIDB cannot take, and an address that is none."""
+def test_invalid_arguments_are_errors() -> None:
+    """An invalid origin and an invalid address are reported."""
     with pytest.raises(UsageError, match="is not a valid name of a CI system"):
         tables("tests", RUN, sender=Sender("My CI"))
     with pytest.raises(UsageError, match="rejects these runs"):
@@ -169,7 +169,7 @@ def test_wrong_words_are_told() -> None:
 @settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from(Outcome))
 def test_hostile_text_passes_the_schema(text: str, outcome: Outcome) -> None:
-    """Whatever a guest or a file name says, the schema takes it."""
+    """Any text of a guest or a file name gives a valid report."""
     hostile = replace(case(f"cases/{text}", outcome, reason=text, diff=text, title=text), known=text)
 
     assert tables("tests", replace(RUN, host=text, cases=(hostile,)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KTAP: what is written is read back by a strict reader, and says the same."""
+"""Read KTAP back with a strict reader and compare it with the run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
 def read(*runs: RunRecord) -> tuple[Test, ...]:
-    """The runs, written and read back."""
+    """Write runs and read them back."""
     return read_ktap(render_ktap(runs, names=[f"run-{number}" for number in range(len(runs))]))
 
 
 def leaf(one: CaseRecord) -> Test:
-    """A case alone, written and read back."""
+    """Write one case and read it back."""
     [run] = read(replace(RUN, problems=(), cases=(one,)))
     [found] = run.leaves()
     return found
 
 
-def test_each_case_is_there_once_under_its_id() -> None:
-    """Kernels hold folders, folders hold cases; the description of a case is its id."""
+def test_each_case_appears_once_by_id() -> None:
+    """Kernels contain folders, which contain cases; the description of a case is its id."""
     [run] = read(RUN)
     ids = [one.description for one in run.leaves()]
 
@@ -53,8 +53,8 @@ def test_each_case_is_there_once_under_its_id() -> None:
         (Outcome.ERROR, False, "ERROR"),
     ],
 )
-def test_each_outcome_has_its_words(outcome: Outcome, is_ok: bool, directive: str) -> None:
-    """A directive where KTAP has one, else the outcome's own name behind the hash."""
+def test_each_outcome_has_its_directive(outcome: Outcome, is_ok: bool, directive: str) -> None:
+    """An outcome without a directive of KTAP is named after the hash."""
     found = leaf(case("cases/a/b.session", outcome, reason="why # not"))
 
     assert (found.is_ok, found.directive) == (is_ok, directive)
@@ -62,8 +62,8 @@ def test_each_outcome_has_its_words(outcome: Outcome, is_ok: bool, directive: st
 
 
 @pytest.mark.parametrize("field", ["known", "excused"])
-def test_a_known_failure_is_expected_to_fail(field: str) -> None:
-    """XFAIL, in front of which stands ok: who does not know the word must not fail by it."""
+def test_known_failure_is_xfail(field: str) -> None:
+    """The result before XFAIL is ok, so that a reader that does not know XFAIL does not fail."""
     hung = case("cases/a.session", Outcome.TIMEOUT, reason="hung")
     why = "it is the clock"
     found = leaf(replace(hung, known=why) if field == "known" else replace(hung, excused=why))
@@ -72,8 +72,8 @@ def test_a_known_failure_is_expected_to_fail(field: str) -> None:
     assert "timeout: hung" in found.diagnosis
 
 
-def test_a_group_is_skipped_when_all_in_it_is() -> None:
-    """And the kernel with it, when nothing else was asked."""
+def test_group_is_skipped_if_all_its_cases_are() -> None:
+    """A kernel is skipped if nothing else ran on it."""
     [run] = read(replace(RUN, problems=(), cases=(case("cases/a/b.session", Outcome.SKIPPED, reason="no cgroups"),)))
 
     assert run.is_ok
@@ -81,8 +81,8 @@ def test_a_group_is_skipped_when_all_in_it_is() -> None:
     assert [group.directive for group in run.within] == ["SKIP"]
 
 
-def test_what_helps_a_person_stands_before_the_result() -> None:
-    """Difference, splat and how often it failed are diagnostic lines of the case."""
+def test_diagnostic_lines_precede_the_result() -> None:
+    """Diff, splats and the failure rate are diagnostic lines of the case."""
     found = leaf(
         replace(
             case("cases/a.session", Outcome.KERNEL, reason="warned", diff="-7:freezer:/\n+7:freezer:/..\n"),
@@ -95,16 +95,16 @@ def test_what_helps_a_person_stands_before_the_result() -> None:
     assert any("fingerprint 4be0f7a1" in line for line in found.diagnosis)
 
 
-def test_a_run_that_did_not_finish_fails() -> None:
-    """Also when all that was asked matched."""
+def test_unfinished_run_fails() -> None:
+    """It fails even if all cases that ran matched."""
     [run] = read(replace(RUN, complete=False, problems=(), cases=CASES[:2]))
 
     assert not run.is_ok
     assert run.leaves()[-1].description == "harness/the run did not finish"
 
 
-def test_several_kernels_are_beside_each_other() -> None:
-    """One test a run on the outermost level; ids may be the same in each."""
+def test_several_kernels_are_top_level_tests() -> None:
+    """Each run is one test of the outermost level; ids may repeat in each."""
     first, second = read(RUN, replace(RUN, problems=(), cases=()))
 
     assert len(first.leaves()) == len(CASES) + 1
@@ -112,8 +112,8 @@ def test_several_kernels_are_beside_each_other() -> None:
 
 
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.sampled_from(Outcome))
-def test_nothing_that_a_guest_says_is_taken_for_a_result(path: str, reason: str, diff: str, outcome: Outcome) -> None:
-    """Whatever stands in id, reason and difference: one case in is one case out, with its own outcome."""
+def test_guest_output_is_not_taken_for_a_result(path: str, reason: str, diff: str, outcome: Outcome) -> None:
+    """Whatever the text of id, reason and diff, one case gives one test with its outcome."""
     hostile = case(
         f"cases/{path}", outcome, reason=f"{reason}\nnot ok 1 x", diff=f"ok 1 fake\n  KTAP version 1\n{diff}"
     )

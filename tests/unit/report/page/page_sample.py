@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run folders for the page: three kernels, the second of which regressed here and there, logs, and a hostile case."""
+"""Run folders for the page: three kernels with regressions on the second, logs, and a hostile case."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     "<!-- \x1b[31mred\x1b]0;owned\x07 \u202egnp.exe \u2028 &lt;b&gt; {{ 7*7 }} ${7*7} ]]>"
 )
-"""What a test kernel may write into its log: markup, escape sequences, bidirectional controls, words of templates."""
+"""Hostile output of a guest: markup, escape sequences, bidirectional controls, template syntax."""
 PLAIN = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     "<!-- red <U+202E>gnp.exe <U+2028> &lt;b&gt; {{ 7*7 }} ${7*7} ]]>"
 )
-"""The same as the page has to show it."""
+"""The hostile output as the page must show it."""
 
 BUILT = BuildRecord(
     source="linux-source-6.1 6.1.192-2",
@@ -40,7 +40,7 @@ SPECS = ("deb-src:6.1", "series:real-path", "series:hidden-path")
 
 
 def session(identity: str, outcome: Outcome, *, path: str = "/../b", **fields: object) -> CaseRecord:
-    """A case with a transcript, its difference and a sighting."""
+    """Return a case with a transcript, a diff and a sighting."""
     seen = f"    ns# cat /proc/412/cgroup\n    0::{path}\n"
     text = (
         f"title: {identity}\nvaries: 412\n\nA sibling's path, as seen from inside.\n\n    # mkdir -p /sys/fs/cgroup/a\n"
@@ -61,7 +61,7 @@ def session(identity: str, outcome: Outcome, *, path: str = "/../b", **fields: o
 
 
 def cases_of(kernel: int) -> tuple[CaseRecord, ...]:
-    """What one of the three kernels came to."""
+    """Return the cases of one of the three kernels."""
     good, bad = Outcome.MATCH, Outcome.MISMATCH
     worse = bad if kernel == 1 else good
     hostile = session(HOSTILE_ID, Outcome.KERNEL, path=HOSTILE, reason=HOSTILE, diff=f"-{HOSTILE}\n+{HOSTILE}\n")
@@ -86,7 +86,7 @@ def cases_of(kernel: int) -> tuple[CaseRecord, ...]:
 
 
 def traits_of(kernel: int) -> tuple[TraitRecord, ...]:
-    """What it showed of the traits."""
+    """Return the traits of one of the three kernels."""
     view = ("relative", "absolute", "hidden")[kernel]
     meaning = "what /proc/PID/cgroup shows for a task outside of the reader's root"
     return (
@@ -98,7 +98,7 @@ def traits_of(kernel: int) -> tuple[TraitRecord, ...]:
 
 
 def runs() -> tuple[RunRecord, ...]:
-    """The runs of the three kernels."""
+    """Return the runs of the three kernels."""
     return tuple(
         replace(
             RUN,
@@ -114,7 +114,7 @@ def runs() -> tuple[RunRecord, ...]:
 
 
 def save_logs(folder: Path, case_record: CaseRecord) -> None:
-    """The logs of a case, with their times: two consoles and the kernel log, as wires would have written them."""
+    """Write the logs of a case with their times: two consoles and the kernel log."""
     moments, logs, now = Moments(STARTED), {"kernel": b"", "admin": b"", "inside": b"", "observer": b""}, 0
     told: Sequence[tuple[str, bytes, int, bool]] = (
         ("admin", b"HARNESS_NONCE=77aa\n", 100, True),
@@ -137,13 +137,13 @@ def save_logs(folder: Path, case_record: CaseRecord) -> None:
     (folder / TIMES_NAME).write_text(moments.render())
 
 
-def again() -> RunRecord:
-    """The first kernel once more, and another answer: a flake."""
+def rerun() -> RunRecord:
+    """Return another run of the first kernel with another outcome: a flake."""
     return replace(runs()[0], started=STARTED + 900, cases=cases_of(1), traits=traits_of(1))
 
 
 def save_runs(results: Path, *more: RunRecord) -> list[str]:
-    """The three run folders, and more, and their history; the names of the folders."""
+    """Write the three run folders, more runs and their history; return the names of the folders."""
     names = []
     for at, run in enumerate((*runs(), *more)):
         folder = RunFolder.create(results, f"kernel-{'abcd'[at]}", run.started)

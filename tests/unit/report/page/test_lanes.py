@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The consoles and the kernel log in step: every line once, in the order of its moment."""
+"""Put the consoles and the kernel log on one timeline: every line once, in the order of its moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENTS = st.lists(
 
 
 def recorded(*events: tuple[str, bytes, int, bool]) -> tuple[dict[str, bytes], Moments]:
-    """Logs and moments as wires leave them; an event is port, bytes, milliseconds later, whether they were typed."""
+    """Return logs and moments of events: port, bytes, milliseconds later, and whether they were typed."""
     moments, logs, now = Moments(1.5e9), dict.fromkeys(LANES, b""), 0
     for port, data, later, is_typed in events:
         now += later
@@ -27,13 +27,13 @@ def recorded(*events: tuple[str, bytes, int, bool]) -> tuple[dict[str, bytes], M
 
 
 def lanes(*events: tuple[str, bytes, int, bool]) -> list[LaneLine]:
-    """The lines of what was recorded."""
+    """Return the lines of recorded events."""
     logs, moments = recorded(*events)
     return lanes_of(logs, parse_moments(moments.render()))
 
 
 def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
-    """A command has the moment when it was typed, output that of its first byte; announcements are left out."""
+    """A command has the moment of its typing, output that of its first byte; announcements are left out."""
     found = lanes(
         ("admin", b"HARNESS_NONCE=a\n", 5, True),
         ("admin", b"\x1b]133;D;0;a;9;# \x07# ", 5, False),
@@ -52,8 +52,8 @@ def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
     ]
 
 
-def test_without_times_the_ports_come_one_after_the_other() -> None:
-    """As in runs of an older harness."""
+def test_ports_without_times_follow_each_other() -> None:
+    """Runs of an older harness have no times."""
     logs, _ = recorded(("inside", b"b\n", 0, False), ("kernel", b"a\n", 5, False))
 
     assert lanes_of(logs, {}) == [LaneLine(NO_TIME, 0, "a"), LaneLine(NO_TIME, 4, "b")]

@@ -23,7 +23,7 @@ from harness.report.page.html import content_policy, json_for_html, render_page
 from harness.results.folder import RUN_NAME
 from harness.results.selected import find_merged, find_reported
 from harness.suite.load import case_files, default_suite, suite_semantics
-from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, again, save_runs
+from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, rerun, save_runs
 
 SEMANTICS = suite_semantics(default_suite())
 
@@ -166,7 +166,7 @@ def test_logs_without_times_are_shown_without_times(tmp_path: Path) -> None:
 
 def test_joined_runs_bring_the_logs_of_each(tmp_path: Path) -> None:
     """A case's logs are those of the run that its answer is from."""
-    names = save_runs(tmp_path, again())
+    names = save_runs(tmp_path, rerun())
     joined = find_merged([names[0], names[3]], results=tmp_path, semantics=SEMANTICS)
     data = gather(joined, semantics=SEMANTICS, case_files={}, results=tmp_path)
     kernels: list[Any] = [one["kernels"][0] for one in data.details]  # type: ignore[index]  # plain values

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The commands that ask a case again."""
+"""Make the commands that rerun a case."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.unit.report.sample import KERNEL, RUN, case
         ("harness run 'unbalanced", ""),
     ],
 )
-def test_what_changes_the_answer_is_said_again(command: str, options: str) -> None:
-    """Profile, configuration and machine; not which cases, how many workers or where to."""
+def test_rerun_keeps_options_that_change_the_result(command: str, options: str) -> None:
+    """Profile, configuration and machine are kept; cases, workers and the results folder are not."""
     run = replace(RUN, kernel=replace(KERNEL, spec="~/my linux+a.mbox"), command=command)
-    again, shell = rerun_commands(run, case("cases/views/a.session"))
+    rerun, shell = rerun_commands(run, case("cases/views/a.session"))
 
-    assert again == f"harness run '~/my linux+a.mbox' --cases cases/views/a.session{options}"
+    assert rerun == f"harness run '~/my linux+a.mbox' --cases cases/views/a.session{options}"
     assert shell == "harness shell '~/my linux+a.mbox' cases/views/a.session"
 
 
-def test_a_python_case_is_named_by_its_file_and_its_name() -> None:
-    """There is no shell for one: nothing can be played up to a line."""
-    again, shell = rerun_commands(RUN, case("cases/setns/test_fds.py::test_own[v2]"))
+def test_python_case_is_named_by_file_and_name() -> None:
+    """It has no shell command, as it cannot be run up to a line."""
+    rerun, shell = rerun_commands(RUN, case("cases/setns/test_fds.py::test_own[v2]"))
 
-    assert again == "harness run deb --cases cases/setns/test_fds.py -k test_own"
+    assert rerun == "harness run deb --cases cases/setns/test_fds.py -k test_own"
     assert shell == ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two runs against each other, as text and as JSON."""
+"""Show the comparison of two runs as text and as JSON."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ AFTER = replace(
 
 
 def comparison() -> Comparison:
-    """Two runs with a change of every kind."""
+    """Compare two runs with a change of every kind."""
     return compare(
         replace(RUN, traits=(replace(RUN.traits[0], expected="relative"), *RUN.traits[1:])), AFTER, configs=CONFIGS
     )
 
 
-def test_the_whole_of_a_comparison() -> None:
-    """Traits, cases, splats, what may explain them, and at the end whether anything regressed."""
+def test_comparison_matches_the_golden_file() -> None:
+    """It has traits, cases, splats, possible explanations, and the regressions at the end."""
     lines = comparison_lines(comparison(), 80, names=NAMES, rates={CASES[0].id: "3 of 10 failed"})
     assert_golden("comparison.txt", "".join(f"{line.text}\n" for line in lines))
 
 
-def test_nothing_changed_is_said() -> None:
-    """Two runs alike: nothing regressed, and no list is shown."""
+def test_equal_runs_have_no_lists() -> None:
+    """The comparison of equal runs only says that nothing regressed."""
     texts = [line.text for line in comparison_lines(compare(RUN, RUN), 80, names=NAMES)]
 
     assert texts[-1] == "nothing regressed"
@@ -65,7 +65,7 @@ def test_nothing_changed_is_said() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_facts_keep_to_the_width(width: int) -> None:
-    """What is folded fits; names that one wants to copy are not cut."""
+    """Facts are folded; names are not cut, so that they can be copied."""
     texts = [line.text for line in comparison_lines(comparison(), width, names=NAMES)]
     names = [one.id for one in AFTER.cases] + [NAMES[0], NAMES[1]]
 
@@ -73,8 +73,8 @@ def test_facts_keep_to_the_width(width: int) -> None:
                 and "->" not in text and not text.startswith("      ")]  # fmt: skip
 
 
-def test_json_says_the_same() -> None:
-    """A program reads what regressed, and every case that is not the same."""
+def test_json_has_regressions_and_changed_cases() -> None:
+    """Unchanged cases are only counted."""
     found = json.loads(json.dumps(comparison_json(comparison(), names=NAMES)))
 
     assert found["regressed"] is True
@@ -84,8 +84,8 @@ def test_json_says_the_same() -> None:
     assert found["before"]["run"] == NAMES[0]
 
 
-def test_what_a_guest_prints_moves_no_cursor() -> None:
-    """Escape sequences in transcripts and reasons are taken away."""
+def test_guest_output_moves_no_cursor() -> None:
+    """Escape sequences in transcripts and reasons are removed."""
     hostile = replace(
         CASES[0], outcome=Outcome.MISMATCH, reason="\x1b[2Jgone", transcript="    \x1b[31mred\x1b[0m\u202e\n"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several kernels beside each other."""
+"""Show several kernels side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BAD = CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL, reason="patc
 
 
 def run(spec: str, **changed: str) -> RunRecord:
-    """The run of a kernel whose traits are as above but for these."""
+    """Return the run of a kernel with some changed traits."""
     values = {**TRAITS, **changed}
     traits = tuple(TraitRecord(name, value, TRAITS[name], True, "") for name, value in values.items())
     return replace(RUN, kernel=replace(KERNEL, spec=spec), traits=traits, cases=GOOD, problems=(), nearest=NEAREST)
@@ -41,22 +41,22 @@ RUNS = [
 ]
 
 
-def test_the_table_of_four_kernels() -> None:
-    """Kernels across, traits down, differences marked; one that does not build has its reason and no values."""
+def test_table_of_four_kernels_matches_the_golden_file() -> None:
+    """Differences are marked; a kernel that does not build has its reason and no values."""
     assert_golden("kernels.txt", "".join(f"{line.text}\n" for line in kernels_lines(RUNS, 80)))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    """Kernels that do not fit beside the others stand below, each with all its values."""
+    """Kernels that do not fit continue below, each with all its values."""
     texts = [line.text for line in kernels_lines(RUNS * 8, width)]
 
     assert max(map(columns, texts)) <= width
     assert sum(text.count("!filesystem") for text in texts) == 8
 
 
-def test_what_is_alike_everywhere_is_counted() -> None:
-    """The table has the traits on which kernels differ from each other or from their own profile, and no others."""
+def test_equal_traits_are_counted() -> None:
+    """The table has only traits that differ between kernels or from a kernel's profile."""
     texts = [line.text for line in kernels_lines(RUNS, 80)]
     alone = kernels_lines([run("a"), run("b")], 80)
 
@@ -69,16 +69,16 @@ def test_what_is_alike_everywhere_is_counted() -> None:
     ]
 
 
-def test_a_value_that_the_profile_denies_is_shown_even_where_all_kernels_agree() -> None:
-    """What fails on every kernel must not be counted away."""
+def test_unexpected_value_on_all_kernels_is_shown() -> None:
+    """A trait that fails on every kernel is not just counted."""
     wrong = run("a", mountinfo_root="filesystem")
     texts = [line.text.rstrip() for line in kernels_lines([wrong, wrong], 80)]
 
     assert "  mountinfo_root  filesystem*  filesystem*" in texts
 
 
-def test_a_trait_that_no_kernel_shows_is_counted_apart() -> None:
-    """It is not as the profiles say; nobody knows."""
+def test_unseen_traits_are_counted_separately() -> None:
+    """They are neither as expected nor not."""
     silent = run("a", outside_view="")
 
     assert [line.text for line in kernels_lines([silent, silent], 80)][-2:] == [
@@ -87,8 +87,8 @@ def test_a_trait_that_no_kernel_shows_is_counted_apart() -> None:
     ]
 
 
-def test_a_trait_of_which_the_profile_says_nothing_is_denied_by_nobody() -> None:
-    """It is shown where kernels differ, without the mark of what is not as expected."""
+def test_trait_without_expectation_has_no_denied_mark() -> None:
+    """It is shown if kernels differ, without the mark of an unexpected value."""
     known = run("a")
     other = replace(known, traits=(*known.traits[1:], replace(known.traits[0], seen="absolute", expected="")))
     texts = [line.text.rstrip() for line in kernels_lines([known, other], 80)]
@@ -96,8 +96,8 @@ def test_a_trait_of_which_the_profile_says_nothing_is_denied_by_nobody() -> None
     assert "! outside_view  relative !absolute" in texts
 
 
-def test_what_a_kernel_came_to_stands_out_when_it_is_not_as_expected() -> None:
-    """The line below a kernel's name is bad for the one that does not build, and for no other."""
+def test_result_of_a_failed_kernel_has_a_bad_tone() -> None:
+    """Only the kernel that does not build has it."""
     lines = kernels_lines(RUNS, 80)
 
     assert [line.tone for line in lines if line.text.strip().startswith(("1 ok", "1 KERN"))] == [
@@ -108,6 +108,6 @@ def test_what_a_kernel_came_to_stands_out_when_it_is_not_as_expected() -> None:
     ]
 
 
-def test_one_kernel_has_nothing_beside_it() -> None:
-    """The run's own summary has said all."""
+def test_single_kernel_has_no_table() -> None:
+    """The run's own summary is enough."""
     assert not kernels_lines(RUNS[:1], 80)

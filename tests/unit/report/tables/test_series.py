@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series as a person, a mailing list, GitHub, GitLab and b4 get it."""
+"""Show a series on a terminal, to a mailing list, GitHub, GitLab and b4."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVIL = replace(
         replace(STOPS, number=2, what=HOSTILE, evidence=f"{HOSTILE}\n\n::error::{HOSTILE}\n```\n</pre>"),
     ),
 )
-"""All that a stranger may choose is chosen badly."""
+"""A record in which every untrusted text is hostile."""
 RUNS = {
     0: run("a", case("a"), case("b", Outcome.TIMEOUT)),
     2: run("b", case("views/a", Outcome.MISMATCH), case("b", Outcome.TIMEOUT)),
@@ -39,12 +39,12 @@ RUNS = {
 
 
 def text_of(record: SeriesRecord, width: int = 80) -> str:
-    """What a terminal shows."""
+    """Return the lines of a terminal."""
     return "\n".join(line.text for line in series_lines(record, width))
 
 
-def test_the_terminal_shows_patches_down() -> None:
-    """One row a patch, below it what it changed; at the end what all come to."""
+def test_terminal_has_a_row_for_each_patch() -> None:
+    """Below a row are the changes of the patch; the result is at the end."""
     text = text_of(RECORD)
 
     assert re.search(r"^1/4 +cgroup: prepare +ok +ok +as base +- +ok$", text, re.MULTILINE)
@@ -58,14 +58,14 @@ def test_the_terminal_shows_patches_down() -> None:
 
 @pytest.mark.parametrize("record", [RECORD, GOOD, EVIL])
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_the_terminal_is_not_wider_than_it_is(record: SeriesRecord, width: int) -> None:
-    """No line wraps, whatever titles are."""
+def test_lines_fit_the_terminal(record: SeriesRecord, width: int) -> None:
+    """No line wraps, whatever the titles."""
     assert max(columns(line.text) for line in series_lines(record, width)) <= width
 
 
 @pytest.mark.parametrize("record", [RECORD, GOOD, EVIL])
-def test_the_mail_is_fit_for_a_list(record: SeriesRecord) -> None:
-    """72 columns but for the two lines to copy; plain characters; what it came to first."""
+def test_mail_is_plain_text_of_72_columns(record: SeriesRecord) -> None:
+    """Only the commands are wider; the result comes first."""
     lines = render_mail(record).splitlines()
     body, commands = lines[:-2], lines[-2:]
 
@@ -77,8 +77,8 @@ def test_the_mail_is_fit_for_a_list(record: SeriesRecord) -> None:
     assert "/home/u" not in "\n".join(lines)
 
 
-def test_the_log_is_shown_here_and_not_on_a_list() -> None:
-    """By its field, whatever the evidence says: whole on a terminal, where it is copied, and not in a mail."""
+def test_log_path_is_not_in_the_mail() -> None:
+    """It is a field of its own, shown on a terminal so that it can be copied."""
     log = f"/home/user/{'deep/' * 20}kernel.log"
     stops = replace(STOPS, evidence="everything is in another file", log=log)
     record = replace(RECORD, patches=(BASE, replace(stops, number=1)))
@@ -89,8 +89,8 @@ def test_the_log_is_shown_here_and_not_on_a_list() -> None:
     assert log not in render_mail(record)
 
 
-def test_the_mail_names_the_base_by_facts() -> None:
-    """Not where a tree is on this host, whatever the sentence of the record says."""
+def test_mail_names_the_base_without_its_path() -> None:
+    """The path of a tree on this host is private."""
     tree = Origin(OriginKind.TREE, "/home/u/linux at home", "v6.6", 2)
     record = replace(RECORD, base="whatever this sentence says", base_origin=tree, base_series="a shipped series")
     text = " ".join(render_mail(record).split())
@@ -99,24 +99,24 @@ def test_the_mail_names_the_base_by_facts() -> None:
     assert "whatever" not in text
 
 
-def test_the_mail_says_what_was_declared() -> None:
-    """Who reproduces it gets the same answer."""
+def test_mail_has_the_declarations() -> None:
+    """The command to reproduce the result includes them."""
     lines = render_mail(RECORD).splitlines()
 
     assert lines[0] == "Patch 3 does not build; 1 unexpected change; 1 declared change missing;"
     assert lines[-1].endswith("--expect outside_view=hidden")
 
 
-def test_a_message_id_that_is_none_is_not_repeated() -> None:
-    """What would end up in a shell is quoted, and what is no name of a mail is left out."""
+def test_invalid_message_id_is_left_out() -> None:
+    """Arguments of commands are quoted, and an invalid Message-ID is left out."""
     lines = render_mail(replace(RECORD, message_id="x y; rm -rf ~@z", origin="my topic.mbox")).splitlines()
 
     assert lines[-1].startswith("  harness series 'my topic.mbox' --base")
     assert "rm" not in lines[-2]
 
 
-def test_junit_has_a_suite_a_patch() -> None:
-    """The base, each patch, and the whole; a case fails in the suite of the patch that broke it and in no other."""
+def test_junit_has_a_suite_for_each_patch() -> None:
+    """Base, patches and the series have suites; a case fails only in the suite of the patch that broke it."""
     suites = {suite.name: suite for suite in JUnitXml.fromstring(render_series_junit(RECORD, RUNS).encode())}
     failed = {
         (name.split()[0], test.name)
@@ -138,15 +138,15 @@ def test_junit_has_a_suite_a_patch() -> None:
 
 
 def test_junit_of_a_good_series_has_no_failure() -> None:
-    """A case that fails on the base is skipped there, with the reason."""
+    """A case that fails on the base is skipped with the reason."""
     junit = JUnitXml.fromstring(render_series_junit(GOOD, {0: RUNS[0]}).encode())
 
     assert (junit.failures, junit.errors) == (0, 0)
     assert "fails on the base" in render_series_junit(GOOD, {0: RUNS[0]})
 
 
-def test_a_strict_series_fails_for_its_complaints() -> None:
-    """``--werror``: what only warned is a failure in JUnit, too."""
+def test_strict_series_fails_for_complaints() -> None:
+    """With ``--werror`` warnings are failures in JUnit as well."""
     warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
     names = [test.name for suite in JUnitXml.fromstring(render_series_junit(warned, {}).encode()) for test in suite]
 
@@ -154,8 +154,8 @@ def test_a_strict_series_fails_for_its_complaints() -> None:
     assert "series/checkpatch" in names
 
 
-def test_annotations_are_one_command_a_line() -> None:
-    """File and line where there is one; nothing that a title or a guest says is a command, or a property."""
+def test_annotations_are_one_command_for_each_line() -> None:
+    """Text of a title or a guest is neither a command nor a property."""
     for line in annotate(EVIL):
         assert re.fullmatch(r"::(error|warning) [^:\n]*::[^\n\r]*", line)
         assert "%0A" not in line
@@ -163,8 +163,8 @@ def test_annotations_are_one_command_a_line() -> None:
     assert "::warning file=kernel/cgroup/cgroup.c,line=12,title=checkpatch%2C patch 2::" in "\n".join(annotate(RECORD))
 
 
-def test_annotations_are_no_more_than_github_shows() -> None:
-    """Ten of each level; the last one says how many are left."""
+def test_annotations_are_limited() -> None:
+    """GitHub shows ten of each level; the last one counts the others."""
     many = tuple(StyleFinding(Level.WARNING, "kernel/x.c", number, "long line") for number in range(30))
     lines = annotate(replace(GOOD, patches=(BASE, replace(FINE, style=many))))
 
@@ -172,8 +172,8 @@ def test_annotations_are_no_more_than_github_shows() -> None:
     assert "21 more" in lines[-1]
 
 
-def test_the_summary_shows_hostile_text_as_text() -> None:
-    """No title makes a cell, a tag, a mention or a heading of its own."""
+def test_summary_shows_hostile_text_as_text() -> None:
+    """No title makes a cell, a tag, a mention or a heading."""
     text = render_summary(EVIL)
     rows = [line for line in text.splitlines() if line.startswith("|")]
 
@@ -183,8 +183,8 @@ def test_the_summary_shows_hostile_text_as_text() -> None:
     assert text.startswith("### FAIL")
 
 
-def test_gitlab_gets_a_code_quality_report() -> None:
-    """Each complaint about a line of the tree, once, with what GitLab needs of it."""
+def test_code_quality_report_for_gitlab() -> None:
+    """Each complaint about a line of the tree appears once, with GitLab's required fields."""
     twice = replace(RECORD, patches=(BASE, BREAKS, replace(BREAKS, number=3)))
     found = json.loads(render_code_quality(twice))
 
@@ -195,8 +195,8 @@ def test_gitlab_gets_a_code_quality_report() -> None:
     assert all(one["fingerprint"] and one["check_name"] and one["description"] for one in found)
 
 
-def test_what_b4_is_told_of_a_patch() -> None:
-    """A column for the kernel, one for checkpatch, one for the cases; the array has the keys that b4 reads."""
+def test_b4_findings_of_a_patch() -> None:
+    """Kernel, checkpatch and cases have a column each; the array has the keys that b4 reads."""
     told = {one.number: [(each.tool, each.status) for each in patch_findings(one)] for one in RECORD.posted}
 
     assert told[1] == [
@@ -215,15 +215,15 @@ def test_what_b4_is_told_of_a_patch() -> None:
         assert entry["status"] in ("pass", "warn", "fail")
 
 
-def test_what_b4_is_told_of_the_series() -> None:
-    """One line, and the answer for the list below it."""
+def test_b4_finding_of_the_series() -> None:
+    """It has one line, with the reply to the list as details."""
     (one,) = series_findings(RECORD)
 
     assert (one.status, one.details) == (Status.FAIL, render_mail(RECORD))
 
 
 def test_lines_for_b4_prep() -> None:
-    """Nothing when all is well; ERROR: where something fails, as b4 tells a failure by it."""
+    """There are none without findings; b4 recognizes a failure by ERROR."""
     assert render_lines(list(patch_findings(FINE))) == ""
     assert render_lines(list(patch_findings(STOPS))).startswith("ERROR: harness/kernel: does not build\n")
     assert "WARNING: harness: not tested: no disk" in render_lines([error_finding("no disk", "df")])

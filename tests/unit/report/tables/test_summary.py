@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The end of a run as plain lines."""
+"""Show the end of a run as plain lines."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
 def summary_lines(run: RunRecord, width: int) -> list[str]:
-    """The summary as plain lines."""
+    """Return the summary as plain lines."""
     return [line.text for line in summary(run, width)]
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_the_summary_looks_as_it_did(width: int) -> None:
-    """Traits, nearest profiles, slowest cases, notes, problems, failures and totals, as last looked at."""
+def test_summary_matches_the_golden_file(width: int) -> None:
+    """It has traits, nearest profiles, slowest cases, notes, problems, failures and totals."""
     assert_golden(f"summary-{width}.txt", "".join(f"{line}\n" for line in summary_lines(RUN, width)))
 
 
-def test_a_loaded_record_gives_the_same_summary() -> None:
-    """The summary needs nothing but the record, so it can be made again from disk."""
+def test_loaded_record_gives_the_same_summary() -> None:
+    """The summary needs only the record."""
     assert summary_lines(load_run_record(dump_run(RUN)), 80) == summary_lines(RUN, 80)
 
 
 def test_only_an_id_may_be_wider() -> None:
-    """At 80 columns every line fits but the id of a failed case, which is whole so that it can be copied."""
+    """At 80 columns every line fits except the id of a failed case, which can be copied."""
     too_wide = [line for line in summary_lines(RUN, 80) if columns(line) > 80]
 
     assert too_wide == [f"TIME  {CASES[4].id}"]
 
 
 def test_totals_come_last() -> None:
-    """The last line counts the outcomes; a run that did not finish says so after it."""
+    """The last line counts the outcomes; an unfinished run has another line after it."""
     complete = summary_lines(RUN, 200)
     killed = summary_lines(replace(RUN, complete=False, cases=CASES[:1]), 200)
 
@@ -52,22 +52,22 @@ def test_totals_come_last() -> None:
     assert killed[-2:] == ["1 case in 41.2 s: 1 match", "THE RUN DID NOT FINISH"]
 
 
-def test_a_run_without_cases_has_a_summary() -> None:
-    """A run that ended before its first case says that none ran."""
+def test_run_without_cases_has_a_summary() -> None:
+    """It shows that no case ran."""
     assert summary_lines(replace(RUN, cases=(), traits=(), nearest=(), notes=(), problems=()), 80)[-1] == (
         "0 cases in 41.2 s: none ran"
     )
 
 
-def test_the_slowest_of_a_few_cases_are_not_told_apart() -> None:
-    """Their times are in the lines above, all in sight."""
+def test_few_cases_have_no_slowest_list() -> None:
+    """Their times are visible in the lines above."""
     titles = ["Slowest cases" in summary_lines(replace(RUN, cases=(CASES[0],) * number), 80) for number in (1, 5, 6)]
 
     assert titles == [False, False, True]
 
 
-def test_the_header_leaves_out_what_is_not_known() -> None:
-    """Facts that are not known yet take no line."""
+def test_header_leaves_out_unknown_facts() -> None:
+    """Unknown facts have no line."""
     names = [
         line.text.split()[0] for line in header_lines(replace(RUN, qemu="", machine_type="", profile=""), 80, total=3)
     ]
@@ -76,7 +76,7 @@ def test_the_header_leaves_out_what_is_not_known() -> None:
 
 
 def test_long_failures_are_bounded() -> None:
-    """A diff of a thousand lines and a dozen long splats leave a screenful or two, and say where the rest is."""
+    """A diff of a thousand lines and a dozen long splats are cut to a screen or two, with the path of the rest."""
     long = "".join(f"+line {number}\n" for number in range(1000))
     splats = (replace(SPLAT, text=long),) * 12
     failed = replace(case("cases/a/b.session", Outcome.KERNEL, reason="r", diff=long), splats=splats)
@@ -89,8 +89,8 @@ def test_long_failures_are_bounded() -> None:
 
 
 @given(ANY_TEXT, st.sampled_from(list(Outcome)), st.sampled_from([0, 40, 80, 200]))
-def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> None:
-    """Nothing that a guest or a case file says puts a control character into a line, or makes a line too wide."""
+def test_any_case_gives_plain_lines(text: str, outcome: Outcome, width: int) -> None:
+    """No text of a guest or a case file puts a control character into a line, or makes a line too wide."""
     splat = replace(SPLAT, title=text, text=text)
     hostile = replace(CASES[0], outcome=outcome, id=text, title=text, reason=text, diff=text, splats=(splat,) * 4)
     lines = case_lines(hostile, width)
@@ -99,8 +99,8 @@ def test_any_case_is_shown_plainly(text: str, outcome: Outcome, width: int) -> N
     assert not width or all(columns(line.text) <= width for line in lines if "logs: " not in line.text)
 
 
-def test_a_problem_is_told_line_by_line() -> None:
-    """What is wrong comes first; evidence and remedy keep their lines below it."""
+def test_problem_keeps_its_lines() -> None:
+    """The problem comes first; evidence and hint keep their lines below it."""
     problem = "pytest broke off: TypeError\n    in a.py:3\nWhat to do: report it"
     lines = summary_lines(replace(RUN, problems=(Problem(ProblemKind.ABORTED, problem),)), 80)
     at = lines.index("PROBLEM       pytest broke off: TypeError")
@@ -119,6 +119,6 @@ def test_a_problem_is_told_line_by_line() -> None:
         (replace(RUN, cases=(), problems=(), complete=False), False),
     ],
 )
-def test_what_is_to_be_done_about_a_run(run: RunRecord, *, expected: bool) -> None:
-    """Nothing, when it came to its end without a problem and all that failed is known to."""
+def test_is_clean(run: RunRecord, *, expected: bool) -> None:
+    """A run is clean if it is complete and has no problem and only known failures."""
     assert is_clean(run) is expected

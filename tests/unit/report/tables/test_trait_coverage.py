@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The traits that no two kernels have told apart."""
+"""Find the traits that have not been observed with two values."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SOMEWHERE = (Sighting("a", "b", "2026-11-22T04:31:05Z"),)
 ALL = Seen({name: dict.fromkeys(trait.values, SOMEWHERE) for name, trait in SEMANTICS.traits.items()})
 
 
-def test_what_is_lacking_at_80_columns() -> None:
-    """Each trait with what was seen, what was not, and which profiles hold that."""
+def test_unobserved_traits_match_the_golden_file() -> None:
+    """Each trait has its seen values, and the unseen ones with the profiles that expect them."""
     lines = coverage_lines(SEMANTICS, SEEN, 80)
 
     assert_golden("coverage.txt", "".join(f"{line.text}\n" for line in lines))
     assert max(columns(line.text) for line in lines) <= 80
 
 
-def test_shipped_series_are_named_that_show_it() -> None:
-    """What has to be run is said: a series that declares the value, or one that re-creates a version which has it."""
+def test_shipped_series_for_a_value_are_named() -> None:
+    """A series that declares the value, or re-creates a version with it, is listed."""
     claims = {
         "keeps-root": ("mainline", {"zombie_view": "root"}),
         "posting": ("v0", {"release_agent_from_userns": "allowed"}),
@@ -34,7 +34,7 @@ def test_shipped_series_are_named_that_show_it() -> None:
 
 
 def test_two_values_are_enough() -> None:
-    """Not every value need be seen; one is too few, and none, too."""
+    """A trait with one value or none is listed, whatever the number of its values."""
     assert [one.trait for one in find_uncovered(SEMANTICS, SEEN)] == [
         "zombie_view",
         "mountinfo_root",
@@ -43,16 +43,16 @@ def test_two_values_are_enough() -> None:
     ]
 
 
-def test_nothing_lacking_says_so() -> None:
-    """One line, with how much was looked at."""
+def test_full_coverage_is_one_line() -> None:
+    """It has the number of traits and kernels."""
     assert [line.text for line in coverage_lines(SEMANTICS, ALL, 80)] == [
         "Each of the 5 traits was observed with two values or more, on 1 kernel"
     ]
     assert coverage_table(SEMANTICS, ALL)["not_seen_with_two_values"] == []
 
 
-def test_a_value_without_a_kernel_was_not_seen() -> None:
-    """An empty list in the file is no sighting."""
+def test_value_without_a_kernel_is_unseen() -> None:
+    """An empty list in the file is not a sighting."""
     empty = Seen({**ALL.values, "zombie_view": {"root": SOMEWHERE, "kept": ()}})
 
     assert [(one.trait, one.seen) for one in find_uncovered(SEMANTICS, empty)] == [("zombie_view", ("root",))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The story of one trait."""
+"""Show the story of one trait."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.unit.report.golden import assert_golden
 from tests.unit.report.tables.semantics_sample import OBSERVERS, SEEN, SEMANTICS
 
 
-def test_the_story_at_80_columns() -> None:
-    """Meaning, values, prose, who decided what when, cases and kernels."""
+def test_story_at_80_columns_matches_the_golden_file() -> None:
+    """It has meaning, values, prose, decisions, cases and kernels."""
     trait = SEMANTICS.traits["outside_view"]
     lines = story_lines(SEMANTICS, trait, observers=OBSERVERS, seen=SEEN, width=80)
 
@@ -24,8 +24,8 @@ def test_the_story_at_80_columns() -> None:
 
 
 @pytest.mark.parametrize("name", SEMANTICS.traits)
-def test_a_trait_of_which_little_is_known(name: str) -> None:
-    """No story, no case, no kernel: said so, and no line too wide."""
+def test_trait_with_few_facts(name: str) -> None:
+    """A missing story, case or kernel is shown, and no line is too wide."""
     lines = story_lines(SEMANTICS, SEMANTICS.traits[name], observers=(), seen=NOTHING, width=60)
     texts = [line.text for line in lines]
 
@@ -35,7 +35,7 @@ def test_a_trait_of_which_little_is_known(name: str) -> None:
 
 
 def test_decisions_are_in_order_of_time() -> None:
-    """Postings and releases by date; a release without a date stands after the one before it."""
+    """Postings and releases are sorted by date; a release without a date follows the one before it."""
     told = {name: [one.version for one in decisions(SEMANTICS, name)] for name in SEMANTICS.traits}
 
     assert told["outside_view"] == ["v0", "v1", "Linux 4.6"]
@@ -43,16 +43,16 @@ def test_decisions_are_in_order_of_time() -> None:
     assert told["mountinfo_root"] == ["v0", "Linux 4.6", "Linux 4.7"]
 
 
-def test_stable_series_are_told() -> None:
-    """A change that went to stable kernels says which had it first."""
+def test_stable_releases_are_shown() -> None:
+    """A backported change lists the first releases with it."""
     trait = SEMANTICS.traits["release_agent_from_userns"]
     texts = [line.text for line in story_lines(SEMANTICS, trait, observers=(), seen=NOTHING, width=80)]
 
     assert "              commit five; in stable series from 5.16.6" in texts
 
 
-def test_the_table_for_json_holds_the_same() -> None:
-    """Plain values only."""
+def test_json_table_has_the_same_facts() -> None:
+    """It has only JSON values."""
     trait = SEMANTICS.traits["outside_view"]
     table = json.loads(json.dumps(story_table(SEMANTICS, trait, observers=OBSERVERS, seen=SEEN)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of traits."""
+"""Show the table of traits."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=50)
         ("", "", False, TraitMark.UNSEEN, "-"),
     ],
 )
-def test_a_row_says_how_the_trait_stands(
-    seen: str, expected: str, confirmed: bool, mark: TraitMark, shown: str
-) -> None:
-    """A trait differs, is as expected, was not seen, or the profile does not say; an unconfirmed value is marked."""
+def test_mark_of_a_row(seen: str, expected: str, confirmed: bool, mark: TraitMark, shown: str) -> None:
+    """A trait differs, is as expected, is unseen or has no expectation; an unconfirmed value is marked."""
     row = trait_row(TraitRecord("t", seen, expected, confirmed, ""))
 
     assert row.mark is mark
@@ -41,8 +39,8 @@ def test_a_row_says_how_the_trait_stands(
 
 
 @pytest.mark.parametrize("width", [80, 100, 130, 200])
-def test_usual_traits_are_not_broken(width: int) -> None:
-    """Names of 30 characters and values of 20 stand whole on one line each, at 80 columns as well."""
+def test_usual_traits_are_not_folded(width: int) -> None:
+    """Names of 30 characters and values of 20 fit on one line, also at 80 columns."""
     name, value, other = "n" * 30, "v" * 20, "w" * 20
     wide = TraitRecord(name, value, other, True, "What it means, said in a sentence of some length")
     texts = [line.text for line in trait_lines(replace(RUN, traits=(wide, *TRAITS)), width)]
@@ -51,8 +49,8 @@ def test_usual_traits_are_not_broken(width: int) -> None:
     assert all(columns(text) <= width for text in texts)
 
 
-def test_the_meaning_stands_where_there_is_room() -> None:
-    """At 80 columns only what differs is explained, below its row; at 130 each row has its meaning beside it."""
+def test_meaning_is_a_column_if_there_is_room() -> None:
+    """At 80 columns only traits that differ have their meaning, below the row; at 130 each row has it."""
     narrow = [line.text for line in trait_lines(RUN, 80)]
     wide = [line.text for line in trait_lines(RUN, 130)]
     meaning = "Whether a member is kept from leaving the root of its namespace"
@@ -64,7 +62,7 @@ def test_the_meaning_stands_where_there_is_room() -> None:
 
 
 def test_differences_are_red_and_marked() -> None:
-    """A difference shows without colour too: each red row begins with the mark."""
+    """A difference is visible without color as well: each red row begins with the mark."""
     rows = [line for line in trait_lines(RUN, 80) if line.tone is Tone.BAD]
 
     assert [line.text.split()[:2] for line in rows] == [["!", "outside_view"]]
@@ -79,13 +77,13 @@ def test_differences_are_red_and_marked() -> None:
         (TRAITS[5:], "Traits of 6.1.0-56-cloud-amd64"),
     ],
 )
-def test_the_headline_counts(traits: tuple[TraitRecord, ...], headline: str) -> None:
-    """The headline says how many traits differ, and names no profile when the run only describes."""
+def test_headline_counts_differences(traits: tuple[TraitRecord, ...], headline: str) -> None:
+    """It has the number of traits that differ, and no profile if the run has no expectations."""
     assert trait_lines(replace(RUN, traits=traits), 120)[0].text == headline
 
 
-def test_what_nobody_speaks_of_is_counted() -> None:
-    """Traits that were neither seen nor expected have no rows: a kernel without their subject has dozens."""
+def test_traits_neither_seen_nor_expected_are_counted() -> None:
+    """They have no rows: a kernel without their subject has dozens."""
     silent = tuple(TraitRecord(f"nobodys_{number}", "", "", True, "") for number in range(3))
     texts = [line.text for line in trait_lines(replace(RUN, traits=(*TRAITS, *silent)), 80)]
 
@@ -93,8 +91,8 @@ def test_what_nobody_speaks_of_is_counted() -> None:
     assert "  3 more: neither seen nor expected" in texts
 
 
-def test_a_few_cases_are_told_by_what_they_show() -> None:
-    """Ninety rows of traits that one case says nothing of would hide the one that it shows."""
+def test_few_seen_traits_are_the_only_rows() -> None:
+    """Ninety rows of unseen traits would hide the one that a case shows."""
     unseen = tuple(TraitRecord(f"unseen_{number}", "", "no", True, "") for number in range(2))
     few, many = (
         [line.text for line in trait_lines(replace(RUN, traits=(*TRAITS[:seen], *unseen)), 80)] for seen in (1, 2)
@@ -106,7 +104,7 @@ def test_a_few_cases_are_told_by_what_they_show() -> None:
 
 
 def test_cases_that_show_no_trait_have_no_table() -> None:
-    """Where no trait was seen a table would have nothing but dashes: what was not shown is one line."""
+    """A table would have only dashes: the unseen traits are one line."""
     unseen = tuple(TraitRecord(f"unseen_{number}", "", "no", True, "") for number in range(90))
     texts = [line.text for line in trait_lines(replace(RUN, traits=unseen), 80)]
 
@@ -117,14 +115,14 @@ def test_cases_that_show_no_trait_have_no_table() -> None:
     ]
 
 
-def test_no_traits_no_table() -> None:
-    """A run that saw no trait has no table, not even an empty one."""
+def test_run_without_traits_has_no_table() -> None:
+    """There is not even an empty table."""
     assert trait_lines(replace(RUN, traits=()), 80) == []
 
 
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.booleans(), st.integers(40, 220))
 def test_any_trait_fits(trait: str, value: str, meaning: str, confirmed: bool, width: int) -> None:
-    """Whatever a trait is called and whatever was seen, no line is wider than asked for, or acts."""
+    """Whatever the name and the value of a trait, no line exceeds the width or has a control character."""
     record = TraitRecord(trait, value, "other", confirmed, meaning, (value,))
     lines = trait_lines(replace(RUN, traits=(record, *TRAITS)), width)
 

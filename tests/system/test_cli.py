@@ -169,7 +169,10 @@ BROKEN = {
         "\n    # true\n    (outside_view = red) x\n",
         "value.session:3: trait 'outside_view' has no value 'red'",
     ),
-    "need.session": ("needs: config_x\n\n    # true\n", "need.session: 'config_x' is no need"),
+    "need.session": (
+        "needs: config_x\n\n    # true\n",
+        "need.session: 'config_x' is not a valid requirement of a case",
+    ),
     "latin.session": ("\n    # echo \udcff\n", "latin.session:1: the file is not UTF-8 text"),
     "empty.session": ("", "empty.session:1: the file has no step"),
     "test_syntax.py": ("def test_a(:\n", "test_syntax.py:1: SyntaxError"),

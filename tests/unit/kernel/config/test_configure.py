@@ -209,7 +209,7 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Pat
 def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path) -> Config:
     """The config of a real kernel."""
     store, tree, worktree = linux
-    return configure(Context(store, SOON), tree, worktree, fragments=(*DEFAULT, *fragments))
+    return configure(Context(store, SOON), tree, worktree, fragments=(*DEFAULT, SUITE, *fragments))
 
 
 @pytest.mark.build

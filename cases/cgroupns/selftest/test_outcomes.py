@@ -104,7 +104,7 @@ def test_splat(kind: str, play_session: PlaySession) -> None:
     assert record.diff == ""
 
 
-def test_output_of_a_program_is_not_a_splat(play_session: PlaySession) -> None:
+def test_words_of_a_program_are_no_splat(play_session: PlaySession) -> None:
     """The output of a command on its console is not searched for splats."""
     record = play_session("    # echo 'Kernel panic - not syncing: said on a console'\n    Kernel panic - ...\n")
 

@@ -17,6 +17,7 @@ from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.run.case import CaseEnvironment, make_environment
 from harness.suite.load import default_suite, suite_semantics
+from tests import slow
 
 # The processors are shared, so the time of an example says nothing about the code. All runs use the same examples, so
 # that a failure belongs to the change that caused it; `tox -e hunt` looks for new examples.
@@ -24,6 +25,16 @@ _SHARED_CORES = settings(deadline=None, suppress_health_check=[HealthCheck.too_s
 settings.register_profile("same", _SHARED_CORES, derandomize=True, database=None)
 settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
 settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that choose slow tests."""
+    slow.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin that chooses slow tests."""
+    config.pluginmanager.register(slow.SlowTests(config), "harness-slow-tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

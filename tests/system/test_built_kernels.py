@@ -21,7 +21,9 @@ from harness.results.folder import load_run
 from harness.suite.load import default_suite
 from tests.program import environment, harness
 
-pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network]
+BUILDING = ("harness/kernel/build", "harness/kernel/config", "harness/kernel/patches", "kconfigs", "qemu")
+"""What the kernels of this module depend on, besides their series."""
 BASE = "deb-src:6.1"
 SECONDS = 3600.0
 """A clean build on a slow and busy host, including the download of the source."""
@@ -126,6 +128,7 @@ def test_a_built_kernel_matches_mainline(tmp_path: Path) -> None:
     assert (tmp_path / "latest/build.log").stat().st_size > 0
 
 
+@pytest.mark.slow(*BUILDING, "series", "cases/cgroupns/semantics.toml")
 def test_each_control_flips_its_trait(tmp_path: Path) -> None:
     """The declared traits of a shipped series are observed and expected; the table of all kernels marks no others."""
     kernels = [BASE, *(f"series:{name}" for name in CONTROLS)]
@@ -148,6 +151,7 @@ def test_each_control_flips_its_trait(tmp_path: Path) -> None:
     assert len(list(JUnitXml.fromfile(str(joint)))) == len(kernels)
 
 
+@pytest.mark.slow(*BUILDING, "series/ns-cgroup", "cases/cgroupns/ns_cgroup")
 def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> None:
     """Each series of the stack adds its own option and changes its declared traits, compared with the series below."""
     names = ("ns-cgroup", "ns-cgroup-2.6.30", "ns-cgroup-2.6.37")
@@ -165,6 +169,7 @@ def test_the_controller_of_2007_changes_with_its_releases(tmp_path: Path) -> Non
         assert {trait: value for trait, value in after.items() if value != before[trait]} == declared
 
 
+@pytest.mark.slow(*BUILDING, "series", "cases/cgroupns", importance=1)
 def test_the_posted_versions_differ_as_their_profiles_say(tmp_path: Path) -> None:
     """Each kernel matches the known or assumed values of its version; the table marks exactly the differing traits."""
     names = [name for name in shipped_names() if name.startswith("cgroupns-")]

@@ -14,7 +14,20 @@ from harness.base.store import Store
 from tests.program import environment, harness
 from tests.system.real_history import RealHistory, real_history
 
-pytestmark = [pytest.mark.guest, pytest.mark.build, pytest.mark.network, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.build,
+    pytest.mark.network,
+    pytest.mark.slow(
+        "harness/bisect",
+        "harness/kernel/build",
+        "harness/kernel/config",
+        "kconfigs",
+        "series",
+        "tests/system/real_history.py",
+        importance=2,
+    ),
+]
 SECONDS = 3600.0
 """A dozen builds on a slow and busy host."""
 CASES = (

@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base import quick_start
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.seccomp import refuse_setting_times
@@ -110,8 +111,7 @@ def run(
     :raises HostError: the program is missing, failed (with ``check``), or did not end before the deadline.
     """
     words = tuple(os.fspath(word) for word in argv)
-    pipe = subprocess.PIPE
-    with start(words, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
+    with _short_program(words, within) as child:
         seconds, began = deadline.seconds_left, time.monotonic()
         try:
             stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
@@ -131,6 +131,31 @@ def run(
             remedy=remedy,
         )
     return done
+
+
+@contextlib.contextmanager
+def _short_program(words: tuple[str, ...], within: Surroundings) -> Iterator[Child]:
+    """Start a program that ends by itself, with pipes; kill and reap it at the block's end.
+
+    :raises HostError: the program is missing or cannot be executed.
+    """
+    pipe = subprocess.PIPE
+    if not quick_start.can_start(words[0], cwd=within.cwd, env=within.env):
+        with start(words, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
+            yield child
+        return
+    options = {"cwd": within.cwd, "env": within.env, "pass_fds": tuple(within.pass_fds)}
+    begun = quick_start.QuickStart(words, options | dict.fromkeys(("stdin", "stdout", "stderr"), pipe), end)
+    try:
+        quick_start.begin(begun, may_set_times=within.may_set_times)
+        try:
+            child = begun.wait()
+        except OSError as error:
+            raise _not_started(words, error) from None
+        _log_start(child, words, within)
+        yield child
+    finally:
+        begun.abandon()
 
 
 @contextlib.contextmanager
@@ -166,22 +191,30 @@ def start(
                 preexec_fn=_prepare(os.getpid(), mask, None if within.may_set_times else refuse_setting_times()),
             )
         except OSError as error:
-            # Absent, not executable, of another machine, or no memory or process left to start it with.
-            raise HostError(
-                f"the program {words[0]} cannot be started",
-                evidence=str(error),
-                remedy="run 'harness doctor': it names the package to install",
-            ) from None
+            raise _not_started(words, error) from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if _LOG.isEnabledFor(logging.DEBUG):
-            _LOG.debug(
-                "started process %d%s: %s", child.pid, f" in {within.cwd}" if within.cwd else "", shlex.join(words)
-            )
+        _log_start(child, words, within)
         yield child
     finally:
         if child is not None:
             end(child)
+
+
+def _not_started(words: Sequence[str], error: OSError) -> HostError:
+    """Return the error of a program that is absent, not executable, of another machine, or finds no memory."""
+    return HostError(
+        f"the program {words[0]} cannot be started",
+        evidence=str(error),
+        remedy="run 'harness doctor': it names the package to install",
+    )
+
+
+def _log_start(child: Child, words: Sequence[str], within: Surroundings) -> None:
+    """Log which program was started."""
+    if _LOG.isEnabledFor(logging.DEBUG):
+        place = f" in {within.cwd}" if within.cwd else ""
+        _LOG.debug("started process %d%s: %s", child.pid, place, shlex.join(words))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

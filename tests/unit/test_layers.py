@@ -49,7 +49,7 @@ ROWS = [row.split() for row in LAYERS.strip().splitlines()]
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}
 
 WRAPPERS = {
-    "subprocess": {"base.process"},
+    "subprocess": {"base.process", "base.quick_start"},
     "pexpect": {"guest.console"},
     "junit_xml": {"report.formats.junit"},
     "kcidb_io": {"report.formats.kcidb"},

@@ -23,7 +23,7 @@ from harness.base.events import PhaseStarted
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
-from harness.kernel.build.failure import build_failure, is_surely_the_series, read_complaints, series_commits
+from harness.kernel.build.failure import build_failure, is_surely_the_tree, read_complaints, series_commits
 from harness.kernel.build.object_cache import FromNothing, ObjectKey, Start, copy_objects, find_start, keep_objects
 from harness.kernel.build.product import (
     COMPILER,
@@ -127,12 +127,16 @@ class _Build:
         wanted = self._wanted()
         start = find_start(self.context, wanted)
         result, complaints, seconds, start = self._make(start)
-        is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_series(complaints)
+        changed = start.changed if isinstance(start, Start) else ()
+        is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_tree(complaints, changed)
         if not result.is_success and is_doubtful:
-            # Damaged objects, for example after a full disk, must not count as a failure of the series.
-            result, complaints, seconds, start = self._make(FromNothing("the build from kept objects failed"))
+            # Damaged objects, for example after a full disk, must not count as a failure of the tree.
+            reason = "the build from kept objects failed, and no error is in a changed line"
+            result, complaints, seconds, start = self._make(FromNothing(reason))
         if not result.is_success:
-            raise build_failure(self.order.tree, result, complaints, log=self._log, deadline=self.context.deadline)
+            raise build_failure(
+                self.order.tree, result, complaints, changed=changed, log=self._log, deadline=self.context.deadline
+            )
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story(start))
         warnings = [one for one in complaints if one.severity is Severity.WARNING]

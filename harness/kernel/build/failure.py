@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harness.base.deadline import Deadline
@@ -18,6 +18,8 @@ from harness.kernel.toolchain.missing import find_missing_tool
 
 _KILLED = re.compile(r".*fatal error: Killed signal terminated program \w+")
 _SPARE_BYTES = 256 << 20
+_SHARED = re.compile(r".*\.h|.*/include/.*|(?:.*/)?(?:Kconfig|Makefile|Kbuild)[^/]*")
+_OF_LINKER = re.compile(r"undefined reference|multiple definition")
 
 
 def series_commits(tree: PatchedTree) -> Commits | None:
@@ -46,9 +48,21 @@ def read_complaints(
     return blame_lines(commits, found, deadline=deadline) if commits and found else found
 
 
-def is_surely_the_series(complaints: Sequence[Diagnostic]) -> bool:
-    """Return whether an error is in a line that a patch wrote; then reused objects did not cause it."""
-    return any(one.patch for one in complaints if one.severity is Severity.ERROR)
+def is_surely_the_tree(complaints: Sequence[Diagnostic], changed: Collection[str]) -> bool:
+    """Return whether an error is certainly the fault of the tree, and not of the objects that the build started from.
+
+    That is an error in a line that a patch wrote, and a compiler's error with a line of the tree if that file differs
+    from the tree of the objects, or if something differs that any file may include. The linker names lines of the tree
+    for damaged objects as well.
+
+    :param changed: files that differ from the tree of the objects, relative to the tree.
+    """
+    errors = [one for one in complaints if one.severity is Severity.ERROR]
+    may_affect_all = any(_SHARED.fullmatch(file) for file in changed)
+    return any(
+        one.patch or (one.line and (one.file in changed or may_affect_all) and not _OF_LINKER.match(one.text))
+        for one in errors
+    )
 
 
 def build_failure(
@@ -56,12 +70,14 @@ def build_failure(
     result: InsideResult,
     complaints: Sequence[Diagnostic],
     *,
+    changed: Collection[str] = (),
     log: Path,
     deadline: Deadline,
 ) -> HarnessError:
     """Return the error to raise for a failed build.
 
     :param complaints: the diagnostics that :func:`read_complaints` returned.
+    :param changed: files that differ from the tree of the objects that the build started from.
     :param log: the file with the output of make.
     :raises HostError: git failed.
     """
@@ -81,15 +97,23 @@ def build_failure(
             remedy="read the end of the log",
             log=log,
         )
-    first = errors[0]
+    # An error in a changed file is more likely the cause than one in a file that includes it.
+    first = min(errors, key=lambda one: (not one.patch, one.file not in changed))
     return SeriesError(
         f"{_culprit(tree, first, deadline=deadline)}: {first.render()}",
         evidence=evidence,
-        remedy="fix the patch; to check that the tree builds without the series, run without it"
-        if tree.commits
-        else "check whether this tree supports this compiler version; an old tree may need an older compiler",
+        remedy=_remedy(tree, first, changed),
         log=log,
     )
+
+
+def _remedy(tree: PatchedTree, error: Diagnostic, changed: Collection[str]) -> str:
+    """Return what to do about an error of the compiler."""
+    if tree.commits:
+        return "fix the patch; to check that the tree builds without the series, run without it"
+    if error.file in changed:
+        return f"fix {error.file}, then repeat the command"
+    return "check whether this tree supports this compiler version; an old tree may need an older compiler"
 
 
 def _culprit(tree: PatchedTree, error: Diagnostic, *, deadline: Deadline) -> str:

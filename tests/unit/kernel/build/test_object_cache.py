@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.base.errors import SeriesError
 from harness.base.store import Store
 from harness.kernel.build import object_cache
+from harness.kernel.build.diagnostics import Diagnostic, Severity
+from harness.kernel.build.failure import is_surely_the_tree
 from harness.kernel.build.product import KIND
 from tests.program import environment, start
 from tests.unit.kernel.fake_tree import FILES, FakeRepository
@@ -218,8 +222,43 @@ def test_objects_that_are_damaged_are_not_held_against_the_series(workshop: Work
     assert workshop.build("change fork").reused == ""
     assert workshop.said == [
         f"building from objects of {workshop.repository.commits[0][:12]}, 1 files away",
-        "building from nothing: the build from kept objects failed",
+        "building from nothing: the build from kept objects failed, and no error is in a changed line",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("kernel/fork.c", NEW_FORK.replace(";", "", 1)),
+        ("include/linux/kernel.h", FILES["include/linux/kernel.h"] + "int missing\n"),
+    ],
+)
+def test_an_error_in_a_changed_line_ends_the_build_at_once(workshop: Workshop, file: str, text: str) -> None:
+    """A developer's own mistake is reported with file and line, and nothing is built again from nothing."""
+    workshop.build()
+    first = workshop.repository.commits[0]
+    workshop.repository.commit({file: text})
+
+    with pytest.raises(SeriesError) as caught:
+        workshop.build()
+    assert workshop.said == [f"building from objects of {first[:12]}, 1 files away"]
+    assert "error: expected" in caught.value.what
+    if file.endswith(".c"):
+        assert f": {file}:" in caught.value.what
+        assert caught.value.remedy == f"fix {file}, then repeat the command"
+
+
+def test_a_linker_error_may_come_from_damaged_objects() -> None:
+    """The linker blames lines of unchanged files where an object is damaged: the build is repeated from nothing."""
+    error = Diagnostic(Severity.ERROR, "kernel/fork.c", 12, 0, "undefined reference to `memcpy'")
+
+    assert not is_surely_the_tree([error], {"kernel/fork.c"})
+    assert is_surely_the_tree([replace(error, patch=1)], {"kernel/fork.c"})
+    assert is_surely_the_tree([replace(error, text="expected ';'")], {"kernel/fork.c"})
+    assert is_surely_the_tree([replace(error, text="expected ';'")], {"include/linux/x.h"})
+    assert not is_surely_the_tree([replace(error, text="expected ';'")], {"lib/string.c"})
+    assert not is_surely_the_tree([replace(error, text="expected ';'", line=0)], {"kernel/fork.c"})
+    assert not is_surely_the_tree([replace(error, text="x", severity=Severity.WARNING)], {"kernel/fork.c"})
 
 
 def test_a_build_says_why_it_starts_from_nothing(workshop: Workshop, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Apt:
     config: Path | None = None
 
     def mark(self) -> str:
-        """A digest of all that decides which version apt would take: it changes with each update of the lists.
+        """Return a digest of what decides which version apt would install; it changes with each update of the lists.
 
         Asking apt itself takes seconds, this a millisecond.
         """
@@ -63,18 +63,18 @@ class Apt:
         return whole.hexdigest()
 
     def has_lists(self) -> bool:
-        """Whether there are package lists at all; a fresh container has none."""
+        """Return whether there are any package lists; a fresh container has none."""
         return any("_Packages" in name for name, *_ in _entries(self.lists))
 
     def architecture(self, *, deadline: Deadline) -> str:
-        """The distribution's name for the packages' architecture, e.g. ``amd64``.
+        """Return the distribution's name for the packages' architecture, e.g. ``amd64``.
 
         :raises HostError: there is no apt.
         """
         return self._ask("apt-config", "shell", "A", "APT::Architecture", deadline=deadline).text.strip()[3:-1]
 
     def find(self, package: str, version: str = "", *, deadline: Deadline) -> PackageRecord | None:
-        """The version that apt would install, or the one named; None when its lists have none.
+        """Return the version that apt would install, or the named one; None when its lists have none.
 
         :raises HostError: there is no apt, or it cannot read its own files.
         """
@@ -89,7 +89,7 @@ class Apt:
         return PackageRecord(package, *words)
 
     def names(self, prefix: str, *, deadline: Deadline) -> list[str]:
-        """The names of the packages that start so.
+        """Return the names of the packages that start with ``prefix``.
 
         :raises HostError: there is no apt, or it cannot read its own files.
         """
@@ -147,7 +147,7 @@ class SourceEntry:
 
 @contextmanager
 def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[SourceEntry]]:
-    """The files of the source archive in a linux-source package, one after the other as they are unpacked.
+    """Unpack the source archive of a linux-source package and yield its files in order.
 
     The archive is put beside the package file for the length of the block.
 
@@ -199,13 +199,13 @@ def extract_boot(package: Path, folder: Path, *, deadline: Deadline) -> list[str
 
 
 def update_command() -> str:
-    """The command that refreshes the package lists, for the user that runs this."""
+    """Return the command that refreshes the package lists, with ``sudo`` where the current user needs it."""
     return "apt-get update" if os.geteuid() == 0 else "sudo apt-get update"
 
 
 @contextmanager
 def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
-    """The members of a package file as they come; unpacking stops at the end of the block."""
+    """Read the members of a package file in order; unpacking stops at the end of the block."""
     with (
         start(["dpkg-deb", "--fsys-tarfile", package], stdout=PIPE) as child,
         tarfile.open(fileobj=child.stdout, mode="r|") as archive,
@@ -215,7 +215,7 @@ def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[tarfile.TarFile]:
-    """A tar file, compressed in whatever way. xz(1) unpacks beside this process, and with all processors."""
+    """Open a tar file of any compression. xz(1) unpacks in a process of its own, on all processors."""
     with archive.open("rb") as file:
         is_xz = file.read(6) == b"\xfd7zXZ\0"
     program = find_program("xz") if is_xz else None
@@ -256,7 +256,7 @@ def _damage_of(package: Path) -> Iterator[None]:
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change of a file, or of each file in a folder; nothing when it is not there."""
+    """Return name, size and mtime of a file, or of each file in a folder; nothing for a missing path."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

@@ -63,7 +63,7 @@ class _Facts:
 
 
 def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_APT) -> Fetched:
-    """The image package that a spec (``deb``, ``deb:PACKAGE``, ``deb:PACKAGE=VERSION``) names, fetched when needed.
+    """Fetch the image package that a spec (``deb``, ``deb:PACKAGE``, ``deb:PACKAGE=VERSION``) names, if needed.
 
     apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
     package, the one in the store is taken and the note says so.
@@ -87,7 +87,7 @@ def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_
 
 
 def _choose(apt: Apt, spec: KernelSpec, *, deadline: Deadline) -> PackageRecord:
-    """The package that holds the image: meta-packages are followed to what they depend on."""
+    """Return the package that holds the image; meta-packages are followed to their dependencies."""
     name = spec.name or f"linux-image-cloud-{apt.architecture(deadline=deadline)}"
     record = _look_up(apt, spec, name, spec.version, deadline=deadline)
     for _ in range(_MAX_HOPS):
@@ -109,7 +109,7 @@ def _look_up(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: D
 
 
 def _unknown(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: Deadline) -> HarnessError:
-    """The error for a package that apt's lists do not have."""
+    """Return the error for a package that apt's lists do not have."""
     if not apt.has_lists():
         return HostError(
             f"apt has no package {name}: its package lists are empty",
@@ -175,7 +175,7 @@ def _find(store: Store, choice: AptChoice) -> Fetched | None:
 
 
 def _read(folder: Path) -> Fetched | None:
-    """The product of a folder; None when it is damaged."""
+    """Read the product of a folder; None when it is damaged."""
     try:
         facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
     except OSError:

@@ -51,7 +51,7 @@ class _Facts:
 
 
 def import_source_package(context: Context, version: str, *, apt: Apt) -> ImportedPackage:
-    """The package ``linux-source-VERSION`` in the version that apt would install, imported when needed.
+    """Import the package ``linux-source-VERSION`` in the version that apt would install, if needed.
 
     apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
     package, the one in the store is taken and the note says so.
@@ -77,7 +77,7 @@ def import_source_package(context: Context, version: str, *, apt: Apt) -> Import
 
 
 def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
-    """The error for a package that apt's lists do not have."""
+    """Return the error for a package that apt's lists do not have."""
     if not apt.has_lists():
         return HostError(
             f"apt has no package {_PREFIX}{version}: its package lists are empty",
@@ -121,7 +121,7 @@ def _import(context: Context, record: PackageRecord, *, apt: Apt) -> ImportedPac
 
 
 def _tree_files(entries: Iterator[SourceEntry]) -> Iterator[TreeFile]:
-    """What an archive holds, without its top folder (``linux-source-6.1/``)."""
+    """Yield the files of an archive, without its top folder (``linux-source-6.1/``)."""
     for entry in entries:
         name = entry.name.removeprefix("./").partition("/")[2]
         if entry.link is not None:
@@ -140,7 +140,7 @@ def _find(store: Store, choice: AptChoice) -> ImportedPackage | None:
 
 
 def _read(folder: Path) -> ImportedPackage | None:
-    """The product of a folder; None when it is damaged."""
+    """Read the product of a folder; None when it is damaged."""
     try:
         facts = read_facts(_Facts, (folder / _FACTS).read_bytes())
     except OSError:

@@ -50,7 +50,7 @@ class Source:
 
 
 def source_package(context: Context, version: str, *, apt: Apt = _HOST_APT) -> Source:
-    """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
+    """Return the distribution's source package for a kernel version, e.g. ``6.1``; fetch and import it if needed.
 
     :raises UsageError: there is none for that version, or the store cannot be written.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
@@ -61,12 +61,12 @@ def source_package(context: Context, version: str, *, apt: Apt = _HOST_APT) -> S
 
 
 def is_tree(path: Path) -> bool:
-    """Whether that folder may be given as a kernel tree: one with a kernel's files, or a git repository."""
+    """Return whether a folder is usable as a kernel tree: it has a kernel's files, or is a git repository."""
     return _why_no_kernel(path) == "" or (path / ".git").exists() or is_git_dir(path)
 
 
 def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
-    """A tree of the user's: at a revision, or with the files as they are. Nothing is written to it.
+    """Return a user's tree: at a revision, or with the files as they are. Nothing is written to the tree.
 
     :param path: a kernel tree, in git or not, or a bare repository.
     :param revision: whatever git takes for a commit; empty for the files as they are (of a bare repository: HEAD).
@@ -115,7 +115,7 @@ def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
 def _with_changes(
     context: Context, path: Path, theirs: UserRepository, repository: Repository, source: Source
 ) -> Source:
-    """That source, with the files as they are on top."""
+    """Return the source with the tree's current files on top."""
     snapshot = snapshot_changes(
         context,
         repository,
@@ -134,7 +134,7 @@ def _with_changes(
 
 
 def _plain(context: Context, path: Path) -> Source:
-    """The files of a folder that has no history."""
+    """Return the files of a folder that has no git history."""
     place = path.resolve()
     repository = open_repository(context, f"files of {place}")
     snapshot = snapshot_files(context, repository, place)

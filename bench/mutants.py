@@ -82,7 +82,8 @@ Ready = tuple[Prepared, RunFolder] | SeriesError
 class MutantBench:
     """Measure mutants.
 
-    :param known: what was measured before, by name; grows. :param workers: machines side by side.
+    :param known: what was measured before, by name; grows.
+    :param workers: machines side by side.
     """
 
     known: dict[str, Measured]

@@ -11,7 +11,8 @@ from pathlib import Path
 def write_whole(place: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Replace a file at once: a reader sees the old one or the new one, also when the writer is killed.
 
-    :param mode: its permissions, whatever the umask. :raises OSError: nothing is left beside the old file then.
+    :param mode: its permissions, whatever the umask.
+    :raises OSError: nothing is left beside the old file then.
     """
     descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     try:

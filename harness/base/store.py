@@ -106,7 +106,8 @@ class Store:
 
         Two callers at once: one makes it, the other waits for the lock and takes it.
 
-        :raises UsageError: the store cannot be written. :raises HostError: the disk is full, or the deadline came while
+        :raises UsageError: the store cannot be written.
+        :raises HostError: the disk is full, or the deadline came while
             another run held the lock.
         """
         place = self.place(kind, key)
@@ -143,7 +144,8 @@ class Store:
     def lock(self, kind: str, key: str) -> FileLock:
         """The lock of a place, not yet held. A folder that changes, and is no product, is for whoever holds it.
 
-        :raises UsageError: the store cannot be written. :raises HostError: the disk is full.
+        :raises UsageError: the store cannot be written.
+        :raises HostError: the disk is full.
         """
         # Imported when something has to be made: filelock brings asyncio, a tenth of a second of a run's start.
         from filelock import FileLock

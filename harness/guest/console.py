@@ -105,7 +105,8 @@ class _Port(_SpawnBase):
     def await_match(self, pattern: re.Pattern[bytes], deadline: Deadline) -> None:
         """Wait until a pattern matches; :attr:`seen_before` and :attr:`seen_match` hold the result.
 
-        :raises pexpect.TIMEOUT: nothing matched before the deadline. :raises pexpect.EOF: the machine is gone.
+        :raises pexpect.TIMEOUT: nothing matched before the deadline.
+        :raises pexpect.EOF: the machine is gone.
         """
         seconds = deadline.seconds_left
         self.bound.awaited = pattern

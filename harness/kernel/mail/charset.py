@@ -34,7 +34,7 @@ _PREFIX = re.compile(r"^(?:x-|cs)(?=[a-z])")
 
 
 def find_codec(charset: str) -> str:
-    """The name of Python's codec for a charset; empty if there is none.
+    """Return the name of Python's codec for a charset; empty if there is none.
 
     :param charset: as a mail names it.
     """

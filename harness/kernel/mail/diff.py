@@ -69,7 +69,7 @@ class Hunk:
 
     @property
     def expected(self) -> list[str]:
-        """The lines that the file has to have there."""
+        """Return the lines that the file must have there."""
         return [line[1:].decode(errors="replace") for line in self.body if line[:1] in (b" ", b"-", b"\r", b"")]
 
 
@@ -78,7 +78,8 @@ class FileChange:
     """What a patch does to one file, as its headers tell.
 
     :param paths: every path that a header names, as it stands (``a/kernel/fork.c``), without /dev/null.
-    :param modes: every mode named, e.g. ``100644``. :param binary: whether the change is not text.
+    :param modes: every mode named, e.g. ``100644``.
+    :param binary: whether the change is not text.
     :param added: the added lines, for a change that makes a symbolic link; empty for others.
     :param line: where its first header is, from 1.
     :param hunks: in their order.
@@ -94,13 +95,13 @@ class FileChange:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files it touches, by their paths in the tree, the new one first."""
+        """Return the paths of the files that it changes, the new name first."""
         stripped = [path.partition("/")[2] or path for path in reversed(self.paths)]
         return tuple(dict.fromkeys([*reversed(self.renamed), *stripped]))
 
 
 def read_lines(text: bytes) -> Iterator[PatchLine]:
-    """The lines of a mail's text or a diff, each with its region.
+    """Yield the lines of a mail's text or a diff, each with its region.
 
     A hunk that ends before its numbers say gives one ``DAMAGE`` line, and the reading goes on behind it.
     """
@@ -143,7 +144,7 @@ def read_lines(text: bytes) -> Iterator[PatchLine]:
 
 
 def read_changes(text: bytes) -> tuple[FileChange, ...]:
-    """What a patch does to each file, in its order; empty when the text holds no diff."""
+    """Read what a patch does to each file, in its order; empty when the text holds no diff."""
     changes: list[FileChange] = []
     is_open = False  # whether more headers of the same file may follow
     for line in read_lines(text):
@@ -164,18 +165,18 @@ def read_changes(text: bytes) -> tuple[FileChange, ...]:
 
 
 def diff_lines(text: bytes) -> tuple[bytes, ...]:
-    """The lines that git-apply(1) heeds, without blanks at their ends, so that two copies of a patch compare equal."""
+    """Return the lines that git-apply(1) reads, without trailing blanks, so that copies of a patch compare equal."""
     heeded = (line for line in read_lines(text) if line.region is not Region.TEXT)
     return tuple(line.content.rstrip(b" \t") for line in heeded)
 
 
 def raw_diff(text: bytes) -> tuple[bytes, ...]:
-    """The lines that git-apply(1) heeds, as they stand."""
+    """Return the lines that git-apply(1) reads, unchanged."""
     return tuple(line.content for line in read_lines(text) if line.region is not Region.TEXT)
 
 
 def with_diff(text: bytes, lines: Sequence[bytes]) -> bytes:
-    """A mail's text with the lines of its diff replaced, in their order; empty when they are not as many."""
+    """Replace the lines of a mail's diff, in their order; return nothing when their number differs."""
     held = list(read_lines(text))
     places = [at for at, line in enumerate(held) if line.region is not Region.TEXT]
     if len(places) != len(lines):
@@ -187,17 +188,17 @@ def with_diff(text: bytes, lines: Sequence[bytes]) -> bytes:
 
 
 def is_damaged(text: bytes) -> bool:
-    """Whether a hunk of the text ends before its ``@@`` line says."""
+    """Return whether a hunk of the text ends before its ``@@`` line says."""
     return any(line.region is Region.DAMAGE for line in read_lines(text))
 
 
 def unwrapped(text: bytes) -> bytes:
-    """A text whose ``diff --git`` lines are whole again where a mail program put the second name on the next line."""
+    """Join ``diff --git`` lines again that a mail program wrapped before the second name."""
     return _WRAPPED.sub(rb"\1 \2", text) if b"diff --git " in text else text
 
 
 def without_returns(text: bytes) -> bytes:
-    """A text without the carriage returns that a mail program or a server put at the ends of its lines.
+    """Remove the carriage returns that a mail program or a server added to the ends of lines.
 
     They are of the mail when the lines have them that git writes itself (``---``, ``+++``, ``@@``), or when a text
     without a diff has them throughout; else they are of the file that is changed, and stay.
@@ -212,21 +213,21 @@ def without_returns(text: bytes) -> bytes:
 
 
 def has_diff(text: bytes) -> bool:
-    """Whether a mail's text holds a diff; a quoted one (``> diff --git``) is none."""
+    """Return whether a mail's text holds a diff; a quoted one (``> diff --git``) does not count."""
     if b"--- " not in text and b"diff --git " not in text:  # most mails of a list; reading all lines takes a while
         return False
     return any(line.region is Region.HEADER for line in read_lines(text))
 
 
 def lacks_prefixes(text: bytes) -> bool:
-    """Whether git made the diff without ``a/`` and ``b/`` (diff.noprefix of git-config(1))."""
+    """Return whether git made the diff without ``a/`` and ``b/`` (diff.noprefix of git-config(1))."""
     heads = [line.content for line in read_lines(text) if line.content.startswith(b"diff --git ")]
     pairs = [_of_pair(head[len(b"diff --git ") :].rstrip(b"\r")) for head in heads]
     return bool(pairs) and all(old == new != b"" for old, new in pairs)
 
 
 def add_prefixes(text: bytes) -> bytes:
-    """A diff to be applied with ``-p0`` as one to be applied with ``-p1``."""
+    """Convert a diff for ``-p0`` to one for ``-p1``."""
     written = []
     for line in read_lines(text):
         content = line.content
@@ -240,7 +241,7 @@ def add_prefixes(text: bytes) -> bytes:
 
 
 def _begin_hunk(content: bytes) -> Hunk:
-    """The hunk of a ``@@`` line; counts that are left out are 1 (diff(1))."""
+    """Parse a ``@@`` line; omitted counts are 1 (diff(1))."""
     found = _RANGE.match(content)
     assert found is not None, "read_lines has matched it"
     old, new = (f"{found[name].decode()},{(found[f'{name}_count'] or b'1').decode()}" for name in ("old", "new"))
@@ -266,7 +267,7 @@ def _take_header(change: FileChange, content: bytes) -> None:
 
 
 def _of_pair(names: bytes) -> tuple[bytes, bytes]:
-    """The names of a ``diff --git`` line; names with blanks are not quoted, so equal halves are looked for first."""
+    """Parse the names of a ``diff --git`` line; names with blanks are not quoted, so equal halves are tried first."""
     if names.startswith(b'"'):
         end = _QUOTED.match(names)
         cut = end.end() if end else len(names)
@@ -283,7 +284,7 @@ def _of_pair(names: bytes) -> tuple[bytes, bytes]:
 
 
 def _unquoted(name: bytes) -> bytes:
-    """A name as git quotes it (core.quotePath of git-config(1)), or as it stands."""
+    """Decode a name that git may have quoted (core.quotePath of git-config(1))."""
     if not (name.startswith(b'"') and name.endswith(b'"') and len(name) > 1):
         return name
     return _ESCAPE.sub(lambda found: _byte(found.group(1)), name[1:-1])

@@ -9,7 +9,7 @@ _SIGNATURE = b"-- "
 
 
 def unflowed(text: bytes, *, deletes_space: bool) -> bytes:
-    """A patch without the blanks that a mail program put in front of its lines; a text without a diff as it is.
+    """Remove the blanks that a mail program put before a patch's lines; a text without a diff is returned unchanged.
 
     Mail programs call a patch flowed that they left alone, or stuff its lines and fold none: taken is the first of
     these readings whose hunks are whole.
@@ -27,7 +27,7 @@ def _unstuffed(text: bytes) -> bytes:
 
 
 def _joined(text: bytes, *, deletes_space: bool) -> bytes:
-    """A line that ends with a blank goes on in the next one, as git-mailinfo(1) reads it."""
+    """Join each line that ends with a blank with the next one, as git-mailinfo(1) does."""
     lines: list[bytes] = []
     begun = b""
     for line in text.split(b"\n"):

@@ -37,32 +37,32 @@ class Posting:
 
     @property
     def posted_as(self) -> SeriesVersion:
-        """The version with its suffix, to be ordered by."""
+        """Return the version with its suffix, as a sort key."""
         return self.mails[0].subject.posted_as if self.patches else SeriesVersion(self.version)
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The numbers of the patches that are not there."""
+        """Return the numbers of the missing patches."""
         return tuple(number for number in range(1, self.total + 1) if number not in self.patches)
 
     @property
     def mails(self) -> tuple[Mail, ...]:
-        """The patches, in the order of their numbers."""
+        """Return the patches, in the order of their numbers."""
         return tuple(self.patches[number] for number in sorted(self.patches))
 
     @property
     def is_whole(self) -> bool:
-        """Whether all patches are there, each once."""
+        """Return whether each patch is there exactly once."""
         return not self.missing and not self.rivals
 
     @property
     def is_rfc(self) -> bool:
-        """Whether each patch asks for comments only."""
+        """Return whether every patch is marked RFC."""
         return all(mail.subject.is_rfc for mail in self.mails)
 
 
 def group(thread: Thread, *, chosen: Sequence[Mail]) -> list[Posting]:
-    """The postings of a mailbox, in the order of their first mails.
+    """Group a mailbox into postings, in the order of their first mails.
 
     :param chosen: mails that the user named: of several patches of a number, these are taken.
     """
@@ -87,20 +87,20 @@ def _split(
     chosen: Sequence[Mail],
     ways: Sequence[Callable[[list[Mail], Thread], list[list[Mail]]]],
 ) -> list[list[Mail]]:
-    """Patches of one version and total as several postings, where two of them differ in one number."""
+    """Split patches of one version and total into several postings where two share a number."""
     if not ways or not _of_numbered(mails, thread, chosen).rivals:
         return [mails]
     return [one for part in ways[0](mails, thread) for one in _split(part, thread, chosen, ways[1:])]
 
 
 def _by_mark(mails: list[Mail], thread: Thread) -> list[list[Mail]]:
-    """The patches marked RFC, and the others."""
+    """Split patches into those marked RFC and the others."""
     parts = [[mail for mail in mails if mail.subject.is_rfc is is_rfc] for is_rfc in (False, True)]
     return [part for part in parts if part]
 
 
 def _by_thread(mails: list[Mail], thread: Thread) -> list[list[Mail]]:
-    """The patches by the cover letter or the first patch that they answer; those that answer none by their sender."""
+    """Group patches by the cover letter or first patch that they answer; those that answer none by their sender."""
     tops = {id(mail) for mail in thread.covers} | {id(mail) for mail in mails if mail.subject.number == 1}
     parts: dict[object, list[Mail]] = {}
     loose: list[Mail] = []
@@ -122,7 +122,7 @@ def _fits(top: Mail, mail: Mail) -> bool:
 
 
 def _of_numbered(mails: Sequence[Mail], thread: Thread, chosen: Sequence[Mail]) -> Posting:
-    """Patches of one version and total; of two of a number the one that the user named, else a RESEND, is taken."""
+    """Make a posting of one version and total; of two mails with a number the user's choice wins, else a RESEND."""
     named = {id(mail) for mail in chosen}
     held: dict[int, Mail] = {}
     rivals: list[Mail] = []
@@ -154,14 +154,14 @@ def _numbers(mails: Sequence[Mail]) -> str:
 
 
 def _cover(held: dict[int, Mail], mails: Sequence[Mail], thread: Thread) -> Mail | None:
-    """The cover letter of a posting: the one that its patches answer, else one of the same version and total."""
+    """Find a posting's cover letter: the one that its patches answer, else one of the same version and total."""
     fitting = [one for one in thread.covers if _fits(one, mails[0])]
     answered = [one for mail in held.values() for one in thread.above(mail)]
     return next((one for one in fitting if any(one is other for other in answered)), next(iter(fitting), None))
 
 
 def _of_plain(mails: Sequence[Mail], thread: Thread, chosen: Sequence[Mail]) -> Posting:
-    """Patches without numbers: one, or several in the order of the mailbox if one person or git put them there."""
+    """Group patches without numbers: each alone, or in mailbox order if one person or git put them there."""
     subject, notes = mails[0].subject, []
     later = _later_forms(mails, thread, {id(mail) for mail in chosen})
     kept: list[Mail] = []
@@ -193,7 +193,7 @@ def _of_plain(mails: Sequence[Mail], thread: Thread, chosen: Sequence[Mail]) -> 
 
 
 def _later_forms(mails: Sequence[Mail], thread: Thread, named: set[int]) -> dict[int, Mail]:
-    """For patches without a number, by their identity: the patch that was sent in the place of each."""
+    """Map the identity of each patch without a number to the patch that replaced it."""
     held = {id(mail) for mail in mails}
     by_title: dict[str, list[Mail]] = {}
     for mail in mails:

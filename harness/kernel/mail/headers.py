@@ -26,18 +26,18 @@ _MOST_ZONE = timedelta(hours=14)
 
 
 def header(message: Message, name: str) -> str:
-    """A header, decoded and unfolded; empty when it is not there."""
+    """Return a header, decoded and unfolded; empty when it is missing."""
     return decode(raw_header(message, name))
 
 
 def raw_header(message: Message, name: str) -> str:
-    """A header as it stands; bare UTF-8 is what archives and b4 write."""
+    """Return a header undecoded; archives and b4 write bare UTF-8."""
     raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
     return raw.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def decode(value: str) -> str:
-    """A header's text with its encoded words (RFC 2047) decoded, on one line."""
+    """Decode the encoded words (RFC 2047) of a header's text; return one line."""
     try:
         parts: list[tuple[bytes | str, str | None]] = [*decode_header(value)] if "=?" in value else [(value, None)]
     except (HeaderParseError, MessageError, ValueError):
@@ -47,7 +47,7 @@ def decode(value: str) -> str:
 
 
 def sender(text: str) -> str:
-    """A ``From:`` header as ``Name <address>`` that git takes for an author.
+    """Return a ``From:`` header as ``Name <address>``, which git accepts as an author.
 
     :param text: the header before it is decoded: an encoded name may hold a comma or a bracket.
     """
@@ -59,7 +59,7 @@ def sender(text: str) -> str:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """The name and the address of a header, the address as it was before an archive hid it."""
+    """Split a header into name and address; an address that an archive obfuscated is restored."""
     if found := _IN_BRACKETS.search(text):
         name, address = _unquote(found[1]), found[2]
     elif found := _COMMENTED.fullmatch(text):
@@ -79,7 +79,7 @@ def _unquote(name: str) -> str:
 
 
 def date(text: str) -> str:
-    """A ``Date:`` header in git's own form; a fixed one for a date that git would take for the present."""
+    """Return a ``Date:`` header in git's own form; a fixed date where git would use the current time."""
     try:
         parsed = parsedate_tz(text)
         moment = datetime.fromtimestamp(mktime_tz(parsed), UTC) if parsed else None
@@ -93,13 +93,13 @@ def date(text: str) -> str:
 
 
 def message_id(text: str) -> str:
-    """The first Message-ID of a header, without its angle brackets."""
+    """Return the first Message-ID of a header, without its angle brackets."""
     found = re.search(r"<([^<>\s]+)>", text)
     return found.group(1) if found else text.strip().strip("<>").partition(" ")[0]
 
 
 def answered(message: Message) -> str:
-    """The Message-ID of the mail that a mail answers; empty for none."""
+    """Return the Message-ID of the mail that a mail answers; empty for none."""
     if named := message_id(header(message, "In-Reply-To")):
         return named
     found = re.findall(r"<([^<>\s]+)>", header(message, "References"))

@@ -66,11 +66,11 @@ class Mail:
 
     @property
     def has_diff(self) -> bool:
-        """Whether it carries a patch."""
+        """Return whether the mail has a diff."""
         return has_diff(self.text)
 
     def resolve(self) -> Mail:
-        """The mail with the headers on top of its text put in the place of its own, as git-am(1) takes them.
+        """Replace the mail's headers with those on top of its text, as git-am(1) does.
 
         They are there when the sender is not the author. What git could not read is passed over, not an error.
         """
@@ -90,11 +90,11 @@ class Mail:
         return replace(mail, text=mail.text.lstrip(b"\n"))
 
     def render(self) -> bytes:
-        """The mail as git-am(1) takes it, with nothing left to decode."""
+        """Return the mail as git-am(1) reads it, fully decoded."""
         return self._head() + b"\n\n" + self.text
 
     def render_as_sent(self) -> bytes:
-        """The mail as git-am(1) takes it, its diff in the bytes that were sent; empty when these are the same."""
+        """Return the mail as git-am(1) reads it, its diff in the bytes that were sent; empty when they are equal."""
         text = with_diff(self.text, self.sent_diff) if self.sent_diff else b""
         return self._head() + b"\n\n" + text if text else b""
 
@@ -112,18 +112,18 @@ class Mail:
 
 
 def read_mailbox(data: bytes) -> tuple[Mail, ...]:
-    """The mails of a mailbox or of a single mail, in its order; patches attached to a mail as mails of their own."""
+    """Read the mails of a mailbox or of a single mail, in order; attached patches become mails of their own."""
     return tuple(mail for raw in split_mailbox(trim(data)) for mail in read_mail(raw))
 
 
 def read_mail(raw: bytes) -> tuple[Mail, ...]:
-    """A mail, with or without a ``From `` line on top, and what is attached to it."""
+    """Read a mail, with or without a ``From `` line on top, and its attachments."""
     raw, is_from_git = without_postmark(trim(raw))
     return tuple(_mails_of(_parse(raw), is_from_git=is_from_git))
 
 
 def _parse(raw: bytes) -> Message:
-    """A mail as a message; the body of a plain one is taken as it stands, as the parser reads it line by line."""
+    """Parse a mail; the body of a plain one is set unparsed, because the parser reads it line by line."""
     end = _END_OF_HEAD.search(raw)
     if end is None:
         return message_from_bytes(raw)
@@ -142,7 +142,8 @@ class _Parts:
     """The parts of a mail.
 
     :param texts: those that make its own text, each with the bytes that were sent.
-    :param attached: patches that are mails of their own, as files. :param nested: mails forwarded as such.
+    :param attached: patches that are mails of their own, as files.
+    :param nested: mails forwarded as such.
     """
 
     texts: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -152,7 +153,7 @@ class _Parts:
 
 
 def _mails_of(message: Message, *, is_from_git: bool = False) -> Iterator[Mail]:
-    """A mail, the patches that are attached to it as files, and the mails that are forwarded in it."""
+    """Yield a mail, the patches attached to it as files, and the mails forwarded in it."""
     parts = _Parts()
     for part in _leaves(message, parts):
         _sort(part, parts)
@@ -183,7 +184,7 @@ def _make_mail(message: Message, parts: _Parts, *, is_from_git: bool) -> Mail:
 
 
 def _leaves(message: Message, parts: _Parts) -> Iterator[Message]:
-    """The parts that hold no others, in their order; forwarded mails are put aside."""
+    """Yield the parts that hold no other parts, in order; forwarded mails are collected separately."""
     payload = message.get_payload() if message.is_multipart() else None
     if not isinstance(payload, list):
         yield message
@@ -221,7 +222,7 @@ def _is_mail_with_diff(text: bytes) -> bool:
 
 
 def _attached(mail: Mail, number: int, text: bytes) -> list[Mail]:
-    """The patches of a file that was attached; they answer what their mail answers."""
+    """Read the patches of an attached file; they answer the mail that their own mail answers."""
     found = []
     for at, one in enumerate(read_mailbox(text)):
         own = one.message_id or f"{mail.message_id}#attachment-{number}{f'.{at}' if at else ''}"
@@ -231,7 +232,7 @@ def _attached(mail: Mail, number: int, text: bytes) -> list[Mail]:
 
 
 def _list_name(message: Message) -> str:
-    """The list that a copy of a mail was sent through: ``linux-kernel.vger.kernel.org``."""
+    """Return the list that a copy of a mail was sent through: ``linux-kernel.vger.kernel.org``."""
     for name in ("List-Id", "X-Mailing-List", "List-Post"):
         value = header(message, name)
         if value:
@@ -245,6 +246,6 @@ def _ended(text: bytes) -> bytes:
 
 
 def _encoded(address: str) -> str:
-    """An address for a header: a name that is not plain ASCII or holds special characters is encoded or quoted."""
+    """Encode an address for a header; a name with special or non-ASCII characters is quoted or encoded."""
     name, _, plain = address.rpartition(" <")
     return formataddr((name, plain.rstrip(">")))

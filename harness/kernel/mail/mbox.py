@@ -28,7 +28,7 @@ _WHOLE = frozenset({b"from", b"subject", b"date"})
 
 
 def trim(data: bytes) -> bytes:
-    """A file without what editors and mail programs put on top: a byte order mark, empty lines, ``>From`` lines.
+    """Remove what editors and mail programs put on top: a byte order mark, empty lines, ``>From`` lines.
 
     A file in UTF-16, as PowerShell writes what is redirected, is recoded to UTF-8.
     """
@@ -45,19 +45,19 @@ def trim(data: bytes) -> bytes:
 
 
 def is_mailbox(data: bytes) -> bool:
-    """Whether data start as a mailbox does; see :func:`trim`."""
+    """Return whether data starts as a mailbox does; see :func:`trim`."""
     found = _FROM_LINE.match(data)
     return found is not None and _has_head(data, found.end() + 1)
 
 
 def is_mail(data: bytes) -> bool:
-    """Whether data start with the headers of a single mail; see :func:`trim`."""
+    """Return whether data starts with the headers of a single mail; see :func:`trim`."""
     head = data[:_BOUND].replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n"
     return bool(_HEADER.match(head)) and bool(re.search(rb"^(?:from|subject):", head, re.IGNORECASE | re.MULTILINE))
 
 
 def split_mailbox(data: bytes) -> Iterator[bytes]:
-    """Each mail from its ``From `` line on, with the quoting of such lines within it undone.
+    """Yield each mail of a mailbox, with the quoting of ``From `` lines in the mail undone.
 
     A line with a date begins a mail wherever a header follows, as git-mailsplit(1) has it, for files that were joined
     by cat(1) have no empty line in between; any other ``From `` line needs an empty line above it, and in what
@@ -84,7 +84,7 @@ def split_mailbox(data: bytes) -> Iterator[bytes]:
 
 
 def without_postmark(raw: bytes) -> tuple[bytes, bool]:
-    """A mail without its ``From `` lines, quoted ones too, and whether git-format-patch(1) wrote it."""
+    """Remove the ``From `` lines of a mail, quoted ones too; return also whether git-format-patch(1) wrote the mail."""
     is_git = _GIT.match(raw) is not None
     while raw.startswith((b"From ", b">From ", b">>From ")):
         raw = raw.partition(b"\n")[2]
@@ -96,7 +96,7 @@ def _is_after_empty_line(data: bytes, start: int) -> bool:
 
 
 def _has_head(data: bytes, start: int, wanted: frozenset[bytes] = frozenset()) -> bool:
-    """Whether the headers of a mail stand there: a block of them, with one that every mail has, and those wanted."""
+    """Return whether a block of mail headers starts there, with all that are wanted."""
     wanted_left, is_telling, is_first = set(wanted), False, True
     end = min(len(data), start + _BOUND)
     while start < end:

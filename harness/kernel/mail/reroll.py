@@ -12,7 +12,7 @@ from harness.kernel.mail.thread import Thread, same
 
 
 def compose(newer: Posting, older: Posting, thread: Thread) -> Posting | None:
-    """A version of some patches with the others of the one before; None where it is no such part.
+    """Complete a partial reroll with the other patches of the version before; None if it is not a partial reroll.
 
     It is one when each patch answers the older patch of its number (b4, ``LoreMailbox.partial_reroll``), or when no
     patch answers another one of its own version and each has the title of the older one: mail programs lose the header.
@@ -44,7 +44,7 @@ def compose(newer: Posting, older: Posting, thread: Thread) -> Posting | None:
 
 
 def replaced_by_plain(newer: Posting, older: Posting, thread: Thread) -> Posting | None:
-    """A series with patches that were sent again without their numbers, in answer to those of the series.
+    """Replace patches of a series with those sent again without numbers, in answer to them.
 
     None unless each has the title of the patch that it answers.
     """

@@ -12,7 +12,7 @@ _INDEX = re.compile(rb"index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})")
 
 
 def stand_on_the_same(one: bytes, other: bytes) -> bool:
-    """Whether two patches were made on the same content of a file, so that only one of them can be applied.
+    """Return whether two patches were made on the same content of a file, so that only one of them can be applied.
 
     git writes that content's hash on its ``index`` line; where one has no such line, the lines that both remove tell.
     """
@@ -28,7 +28,7 @@ def stand_on_the_same(one: bytes, other: bytes) -> bool:
 
 
 def collide(patches: Sequence[bytes]) -> bool:
-    """Whether two of the patches were made on the same content of a file, as their ``index`` lines tell."""
+    """Return whether the ``index`` lines show two of the patches to be made on the same content of a file."""
     made: dict[bytes, list[bytes]] = {}
     for text in patches:
         for file, (blob, _) in _grounds(text).items():
@@ -46,7 +46,7 @@ def _is_same(blob: bytes, other: bytes) -> bool:
 
 
 def _grounds(text: bytes) -> dict[bytes, tuple[bytes, frozenset[tuple[bytes, bytes]]]]:
-    """For each file that a patch names: the hash of what it was made on, and the lines it removes with their hunk."""
+    """Map each file of a patch to the hash of its content before, and the lines removed with their hunk."""
     found: dict[bytes, tuple[bytes, frozenset[tuple[bytes, bytes]]]] = {}
     file = blob = hunk = b""
     removed: set[tuple[bytes, bytes]] = set()

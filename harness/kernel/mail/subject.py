@@ -61,16 +61,16 @@ class Subject:
 
     @property
     def posted_as(self) -> SeriesVersion:
-        """The version with its suffix, to be ordered by."""
+        """Return the version with its suffix, as a sort key."""
         return parse_version(f"{self.version}{self.suffix}") or SeriesVersion(self.version)
 
     @property
     def is_rfc(self) -> bool:
-        """Whether the brackets ask for comments only."""
+        """Return whether the brackets mark an RFC."""
         return any(tag.lower().startswith("rfc") for tag in self.tags)
 
     def number_at_end(self) -> Subject:
-        """The subject with the numbers at the end of its title taken for its own: ``title (1/3)``.
+        """Move the numbers at the end of a title to the subject's own: ``title (1/3)``.
 
         A title may end so by itself ("halve it (1/2)"): the caller sees to it that all of a series do.
         """
@@ -80,7 +80,7 @@ class Subject:
         return replace(self, title=self.title[: found.start()], number=int(found[1]), total=int(found[2]))
 
     def render(self) -> str:
-        """The line again; numbers padded as git-format-patch(1) does, so that names sort."""
+        """Return the subject line; numbers are padded as git-format-patch(1) does, so that names sort."""
         words = ["PATCH"] if self.is_patch else []
         words += ["RESEND"] if self.is_resend else []
         words += self.tags
@@ -103,12 +103,12 @@ class _Words:
 
     @property
     def is_telling(self) -> bool:
-        """Whether there was a word that only a patch mail has."""
+        """Return whether there was a word that only a patch mail has."""
         return self.is_patch or self.is_resend or self.count is not None or bool(self.versions)
 
     @property
     def version(self) -> SeriesVersion:
-        """The version; of ``[PATCH v6.1 v2]`` the plain number, as the other one is the kernel's."""
+        """Return the version; ``[PATCH v6.1 v2]`` has 2, because v6.1 is the kernel's."""
         plain = [one for one in self.versions if not one.suffix]
         return [SeriesVersion(1), *self.versions, *plain][-1]
 

@@ -40,7 +40,7 @@ class Thread:
         self.covers = [mail for mail in mails if mail.subject.number == 0 and not mail.subject.is_reply]
 
     def find(self, name: str) -> Mail | None:
-        """The mail of a Message-ID, or of its place in the mailbox (``#3``)."""
+        """Find a mail by its Message-ID, or by its position in the mailbox (``#3``)."""
         if name in self._by_id:
             return self._by_id[name]
         place = name.removeprefix("#")
@@ -49,12 +49,12 @@ class Thread:
         return None
 
     def name(self, mail: Mail) -> str:
-        """What :func:`find` finds the mail by: its Message-ID, or its place where that is missing or not its own."""
+        """Return the name by which :func:`find` finds the mail: a unique Message-ID, else its position."""
         is_own = bool(mail.message_id) and self._by_id.get(mail.message_id) is mail
         return mail.message_id if is_own else f"#{self._places[id(mail)]}"
 
     def above(self, mail: Mail) -> Iterator[Mail]:
-        """The mails that a mail answers, from the nearest on."""
+        """Yield the mails that a mail answers, the nearest first."""
         seen = {id(mail)}
         while (parent := self._by_id.get(mail.reply_to) if mail.reply_to else None) and id(parent) not in seen:
             seen.add(id(parent))
@@ -63,13 +63,13 @@ class Thread:
 
 
 def same(one: Iterable[Mail], other: Iterable[Mail]) -> bool:
-    """Whether two collections share a mail."""
+    """Return whether two collections share a mail."""
     held = {id(mail) for mail in one}
     return any(id(mail) in held for mail in other)
 
 
 def _numbered_at_end(mails: Sequence[Mail]) -> Sequence[Mail]:
-    """The mails with numbers at the end of their titles heeded (``title (1/3)``), where they make up a whole series."""
+    """Read the numbers at the end of titles (``title (1/3)``) where they make up a whole series."""
     read = {at: mail.subject.number_at_end() for at, mail in enumerate(mails) if not mail.subject.is_reply}
     found = {at: subject for at, subject in read.items() if subject is not mails[at].subject}
     held = {subject.number for subject in found.values()}

@@ -73,7 +73,7 @@ def patch_tree(context: Context, source: Source, series: Series, *, is_revision_
 def _choose_base(
     source: Source, series: Series, *, is_revision_given: bool, deadline: Deadline
 ) -> tuple[str, tuple[str, ...]]:
-    """The commit to apply to, and what is to be said of it."""
+    """Choose the commit to apply to; return it with notes about the choice."""
     repository = source.repository
     notes = []
     if series.prerequisites:
@@ -103,7 +103,7 @@ def _choose_base(
 
 
 def _in_bytes_of(repository: Repository, commit: str, series: Series, *, deadline: Deadline) -> Series:
-    """The series in the bytes of the tree, where reading its mails recoded a diff."""
+    """Return the series in the encoding of the tree's files, where reading its mails recoded a diff."""
     recoded = recoded_files(series)
     if not recoded:
         return series
@@ -136,7 +136,7 @@ def _apply(
 
 
 def _unread(series: Series, said: Completed) -> HarnessError:
-    """The error for a series that git am(1) gave up before the first patch: the host's fault where git says so."""
+    """Return the error for a series that git am(1) rejected before the first patch; a host error if git reports one."""
     if said.status < 0 or said.status > 128 or _HOST_FAULTS.search(_all(said)):
         return HostError(
             "git am failed", evidence=said.complaint, remedy="check disk space and permissions of the store, then retry"
@@ -149,13 +149,13 @@ def _unread(series: Series, said: Completed) -> HarnessError:
 
 
 def _merges(said: Completed, patches: tuple[Patch, ...]) -> tuple[str, ...]:
-    """A note for each patch that git could only apply by a three-way merge."""
+    """Return a note for each patch that git could only apply by a three-way merge."""
     told = zip(patches, _APPLYING.split(_all(said))[1:], strict=False)
     return tuple(f"{patch.called} was applied by a three-way merge" for patch, text in told if _MERGED in text)
 
 
 def _find_failed(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...]) -> Patch | None:
-    """The patch that git am stopped at, or passed over as nothing was left of it."""
+    """Return the patch at which git am stopped, or which it skipped because nothing was left of it."""
     for patch, text in zip(patches, _APPLYING.split(_all(said))[1:], strict=False):
         if _NOTHING_LEFT in text:
             return patch
@@ -169,7 +169,7 @@ def _find_failed(work_tree: WorkTree, said: Completed, patches: tuple[Patch, ...
 def _conflict(
     tree: PatchedTree, series: Series, patch: Patch, at: str, said: Completed, *, deadline: Deadline
 ) -> HarnessError:
-    """The error for a patch that does not apply to the commit ``at``, which has the patches before it."""
+    """Return the error for a patch that does not apply to the commit ``at``, which has the patches before it."""
     repository, target = tree.repository, describe(tree.repository, tree.base, deadline=deadline)
     if tree.base == tree.source.commit:
         target = str(tree.source.origin)

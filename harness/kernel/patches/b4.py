@@ -33,13 +33,13 @@ _WORDS_OUT = ("--allow-unicode-control-chars", "--no-partial-reroll", "-m", "-",
 
 
 def find_b4() -> Path | None:
-    """b4 of the environment that runs this, else the one on PATH; None if there is none."""
+    """Find b4 beside this Python, else on PATH; None if there is none."""
     beside = Path(sys.executable).with_name("b4")
     return beside if os.access(beside, os.X_OK) else find_program("b4")
 
 
 def prepare_mails(mails: Sequence[Mail], *, store: Store | None, deadline: Deadline) -> tuple[bytes, ...] | None:
-    """Each mail as b4 would hand it to git-am(1); None when b4 makes something else of them than one series.
+    """Prepare mails for git-am(1) with b4; None when b4 does not read one whole series in them.
 
     :param mails: the patches of one series, complete and in order; their subjects are numbered again.
     :param store: where to keep what b4 said, as starting it takes half a second; None to ask it each time.
@@ -62,7 +62,7 @@ def prepare_mails(mails: Sequence[Mail], *, store: Store | None, deadline: Deadl
 
 
 def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
-    """What b4 makes of a mailbox; nothing when it fails."""
+    """Run b4 on a mailbox; return its output, empty when it fails."""
     program = find_b4()
     if program is None:
         raise HostError("b4 is missing, which reads mailboxes", remedy="run ./bootstrap, or: pip install 'b4>=0.13'")
@@ -83,14 +83,14 @@ def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
 
 
 def _as_written(prepared: bytes, mail: Mail) -> bytes:
-    """b4 quotes the lines that begin with ``From`` and leaves them so; and it puts empty lines at the end."""
+    """Undo b4's changes: quoted lines that begin with ``From``, and empty lines at the end."""
     lines = set(mail.text.split(b"\n"))
     plain = _FROM_QUOTED.sub(lambda found: found.group(1) if found.group(1) in lines else found.group(), prepared)
     return plain.rstrip(b"\n") + b"\n"
 
 
 def _quoted(mail: Mail, number: int, total: int) -> bytes:
-    """A mail for b4's mailbox (mboxrd), with a subject and a name that leave nothing to guess."""
+    """Return a mail for b4's mailbox (mboxrd), with an unambiguous subject and Message-ID."""
     subject = Subject(mail.subject.title, number, total)
     plain = replace(mail, subject=subject, message_id=mail.message_id or f"patch-{number}@localhost").render()
     return b"From mboxrd@z Thu Jan  1 00:00:00 1970\n" + _FROM.sub(rb">\1", plain) + b"\n"

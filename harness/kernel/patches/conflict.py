@@ -24,7 +24,8 @@ _SHOWN_LINES = 24
 class ApplyError:
     """One thing that git-apply(1) complains of.
 
-    :param file: by its path in the tree. :param line: where its hunk expects to begin, from 1; 0 for none.
+    :param file: by its path in the tree.
+    :param line: where its hunk expects to begin, from 1; 0 for none.
     :param what: ``absent``, ``present`` or ``differs``, as :func:`render` words it.
     """
 
@@ -42,9 +43,10 @@ def parse_complaints(said: str) -> tuple[ApplyError, ...]:
 
 
 def explain(mail: bytes, complaints: Sequence[ApplyError], files: Mapping[str, bytes]) -> str:
-    """The evidence for a patch that does not apply: each complaint, hunks with both texts.
+    """Explain why a patch does not apply: each complaint, with the hunk's text and the tree's.
 
-    :param mail: the patch. :param files: what the tree has, by path.
+    :param mail: the patch.
+    :param files: what the tree has, by path.
     """
     paragraphs = []
     for complaint in complaints[:_SHOWN_HUNKS]:
@@ -64,7 +66,7 @@ def explain(mail: bytes, complaints: Sequence[ApplyError], files: Mapping[str, b
 
 
 def compare(expected: Sequence[str], has: Sequence[str], *, at: int) -> list[str]:
-    """The lines that a hunk expects beside those of the tree in the likeliest place, numbered as in the tree.
+    """Compare a hunk's expected lines with the best matching lines of the tree, numbered as in the tree.
 
     A line of both is shown bare, one that only the patch expects with ``-``, one that only the tree has with ``+``.
 
@@ -86,7 +88,7 @@ def compare(expected: Sequence[str], has: Sequence[str], *, at: int) -> list[str
 
 
 def _hint(expected: Sequence[str], has: Sequence[str]) -> list[str]:
-    """What the eye does not see in a difference."""
+    """Explain a difference that the eye does not see."""
     if list(expected) == list(has):
         return ["(all lines match: git applies a hunk without trailing context only at the end of a file)"]
     if [line.split() for line in expected] == [line.split() for line in has]:
@@ -95,7 +97,7 @@ def _hint(expected: Sequence[str], has: Sequence[str]) -> list[str]:
 
 
 def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:
-    """Where in the tree's lines, from 0, most of the expected ones stand in their places; the nearest of equals."""
+    """Return the line, from 0, where most of the expected lines match; of equal matches the nearest to ``at``."""
     places: dict[str, list[int]] = {}
     for place, line in enumerate(has):
         places.setdefault(line, []).append(place)
@@ -109,7 +111,7 @@ def _likeliest(expected: Sequence[str], has: Sequence[str], *, at: int) -> int:
 
 
 def _find_hunk(mail: bytes, complaint: ApplyError) -> tuple[int, int, Hunk] | None:
-    """The hunk that git names by its first line: which of how many it is in its file, and itself."""
+    """Find the hunk whose first line git names: its number, the number of hunks of the file, and the hunk."""
     for change in read_changes(mail):
         # Of a file that a patch names twice, git-apply(1) tells the line of the later one.
         if complaint.file in change.files:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def as_in_tree(series: Series, files: Mapping[str, bytes]) -> Series:
-    """The series with the diff of each recoded patch in the bytes that the files of the tree have.
+    """Return the series with the diff of each recoded patch in the encoding of the tree's files.
 
     :param files: the content of the files that such patches touch, by path; a file that is missing is new.
     """
@@ -27,7 +27,7 @@ def as_in_tree(series: Series, files: Mapping[str, bytes]) -> Series:
 
 
 def recoded_files(series: Series) -> tuple[str, ...]:
-    """The files that patches touch whose bytes were recoded."""
+    """Return the files that recoded patches change."""
     return tuple(dict.fromkeys(file for patch in series.patches if patch.mail_as_sent for file in patch.files))
 
 
@@ -41,7 +41,7 @@ def _chosen(patch: Patch, files: Mapping[str, bytes]) -> Patch:
 
 
 def _found(mail: bytes, files: list[bytes]) -> int:
-    """How many of the lines outside ASCII that a patch expects the files have."""
+    """Count the non-ASCII lines that a patch expects and the files have."""
     lines = {line for content in files for line in content.split(b"\n") if not line.isascii()}
     expected = (
         line.content[1:]

@@ -35,12 +35,12 @@ _MAILDIR = ("cur", "new", "tmp")
 
 
 def is_maildir(path: Path) -> bool:
-    """Whether a folder is a maildir."""
+    """Return whether a folder is a maildir."""
     return sum((path / name).is_dir() for name in _MAILDIR) > 1
 
 
 def read_maildir(path: Path) -> tuple[Mail, ...]:
-    """The mails of a maildir, by the names of their files, which begin with the time of delivery.
+    """Read the mails of a maildir, ordered by file name, which begins with the time of delivery.
 
     :raises UsageError: it cannot be read.
     """
@@ -51,7 +51,7 @@ def read_maildir(path: Path) -> tuple[Mail, ...]:
 
 
 def read_folder(path: Path, *, choice: SeriesChoice = NEWEST) -> Posting:
-    """The patches of a folder, in their order.
+    """Read the patches of a folder, in order.
 
     Files are put into a folder by hand, so a gap in their numbers is a note and no error. Where the mails are a thread,
     of several versions or with replies, the same posting is taken as from a mailbox of them.
@@ -88,7 +88,7 @@ def read_folder(path: Path, *, choice: SeriesChoice = NEWEST) -> Posting:
 
 
 def read_file(path: Path, *, strip: int = 1) -> tuple[Mail, ...]:
-    """The mails of one file: a mailbox, a mail, or a bare diff, whose subject is then made from the file's name.
+    """Read the mails of one file: a mailbox, a mail, or a bare diff, whose subject comes from the file's name.
 
     :param strip: how many folders of its paths are not of the tree; 0 is made 1.
     :raises UsageError: it cannot be read, or is none of these.
@@ -120,7 +120,7 @@ def _not_a_patch(path: Path, text: bytes) -> UsageError:
 
 
 def read_data(path: Path) -> bytes:
-    """A file's bytes; unpacked where they are packed, as archives offer threads (``t.mbox.gz``).
+    """Read a file's bytes, uncompressed: archives offer threads as ``t.mbox.gz``.
 
     :raises UsageError: it cannot be read.
     :raises SeriesError: it is larger than any series.
@@ -138,7 +138,7 @@ def read_data(path: Path) -> bytes:
 
 
 def _unpack(file: IO[bytes], data: bytes) -> bytes:
-    """What a file holds, whose bytes as they stand are ``data``; no more of it than a series may have."""
+    """Return a file's uncompressed content, at most one byte more than the limit; ``data`` is its raw content."""
     bound = SERIES_LIMIT_BYTES + 1
     file.seek(0)
     if data.startswith(b"\x1f\x8b"):
@@ -154,7 +154,7 @@ def _unpack(file: IO[bytes], data: bytes) -> bytes:
 
 
 def _may_hold_patches(file: Path) -> bool:
-    """Whether a file of a folder is taken, by its name; a bare number is what mail programs call a mail (MH)."""
+    """Return whether a file's name may be that of a patch; mail programs call a mail by a bare number (MH)."""
     name = file.name.lower()
     for suffix in _PACKED:
         name = name.removesuffix(suffix)
@@ -162,13 +162,13 @@ def _may_hold_patches(file: Path) -> bool:
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:
-    """A key that puts ``2-x.patch`` before ``10-x.patch``."""
+    """Return a sort key that puts ``2-x.patch`` before ``10-x.patch``."""
     parts = re.split(r"(\d+)", file.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _is_thread(read: Sequence[Sequence[Mail]]) -> bool:
-    """Whether the mails of the files are a thread out of an archive, of which one posting is meant."""
+    """Return whether the mails of the files are a thread of an archive, with several versions or replies."""
     mails = [mail for held in read for mail in held]
     versions = {mail.subject.posted_as for mail in mails if mail.has_diff and mail.subject.number}
     has_replies = any(mail.subject.is_reply for held in read if len(held) > 1 for mail in held)
@@ -176,7 +176,7 @@ def _is_thread(read: Sequence[Sequence[Mail]]) -> bool:
 
 
 def _in_order(mails: Sequence[Mail], notes: Sequence[str], path: Path) -> Posting:
-    """The patches by the numbers of their subjects where these are of one series, else by the names of their files."""
+    """Order the patches by the numbers of their subjects if these are of one series, else by file name."""
     patches = [mail for mail in mails if mail.has_diff and mail.subject.number != 0]
     cover = next((mail for mail in mails if mail.subject.number == 0), None)
     unique = list({(mail.subject.number, diff_lines(mail.text)): mail for mail in reversed(patches)}.values())[::-1]
@@ -217,7 +217,7 @@ def _read_quilt(path: Path, entries: Sequence[QuiltEntry]) -> Posting:
 
 
 def _of_version(files: Sequence[Path], choice: SeriesChoice, path: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The files of one version, where their names tell of several, and what was passed over."""
+    """Return the files of one version, where file names show several, and a note on the others."""
     names = {file: _FORMATTED.fullmatch(file.name) for file in files}
     versions = {file: int(found.group(1) or 1) if found else 1 for file, found in names.items()}
     held = sorted(set(versions.values()))
@@ -235,7 +235,7 @@ def _of_version(files: Sequence[Path], choice: SeriesChoice, path: Path) -> tupl
 
 
 def _gaps(mails: Sequence[Mail], path: Path) -> tuple[str, ...]:
-    """A note on the numbers that are missing; a folder is put together by hand, so it is no error."""
+    """Return a note on missing numbers; a folder is filled by hand, so a gap is not an error."""
     total = mails[0].subject.total or 0
     held = {mail.subject.number for mail in mails}
     missing = ", ".join(f"{number}/{total}" for number in range(1, total + 1) if number not in held)

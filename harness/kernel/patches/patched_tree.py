@@ -18,7 +18,8 @@ class PatchedTree:
     """A tree to build.
 
     :param base: the commit that the series was applied to; that of the source when there is no series.
-    :param commits: one a patch, in order; empty without a series. :param notes: what was decided, for people.
+    :param commits: one a patch, in order; empty without a series.
+    :param notes: what was decided, for people.
     """
 
     source: Source
@@ -29,15 +30,15 @@ class PatchedTree:
 
     @property
     def commit(self) -> str:
-        """What is built: the last patch's commit."""
+        """Return the commit that is built: the last patch's."""
         return self.commits[-1] if self.commits else self.base
 
     @property
     def repository(self) -> Repository:
-        """Where the commits are."""
+        """Return the repository that holds the commits."""
         return self.source.repository
 
 
 def unpatched(source: Source) -> PatchedTree:
-    """The source as it is."""
+    """Return the source without patches."""
     return PatchedTree(source, None, source.commit, notes=source.notes)

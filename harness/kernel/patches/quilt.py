@@ -17,7 +17,8 @@ _STRIP = {"-p0": 0, "-p1": 1, "-pab": 1}
 class QuiltEntry:
     """A patch of the file.
 
-    :param file: its name, from the folder of the file. :param strip: how many folders of its paths are not of the tree.
+    :param file: its name, from the folder of the file.
+    :param strip: how many folders of its paths are not of the tree.
     """
 
     file: str

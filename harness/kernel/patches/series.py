@@ -32,9 +32,13 @@ _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ?([0-9a-f]{40})\b", re.MUL
 class Patch:
     """One patch.
 
-    :param number: from 1. :param total: how many the series has. :param subject: its title, without brackets.
-    :param author: ``Name <address>``. :param patch_id: of git-patch-id(1) --stable; empty for changes of modes alone.
-    :param files: the files it touches, by their paths in the tree. :param mail: what git-am(1) takes.
+    :param number: from 1.
+    :param total: how many the series has.
+    :param subject: its title, without brackets.
+    :param author: ``Name <address>``.
+    :param patch_id: of git-patch-id(1) --stable; empty for changes of modes alone.
+    :param files: the files it touches, by their paths in the tree.
+    :param mail: what git-am(1) takes.
     :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
     :param mail_as_sent: the same with the bytes of its diff as they were sent, where decoding changed them.
     """
@@ -51,7 +55,7 @@ class Patch:
 
     @property
     def called(self) -> str:
-        """The patch in one phrase, for errors and reports."""
+        """Return the patch in one phrase, for errors and reports."""
         return f"patch {self.number}/{self.total} ({self.subject})"
 
 
@@ -80,7 +84,7 @@ class Series:
 
     @property
     def digest(self) -> str:
-        """A digest of what is applied: two series of the same patches have the same, wherever they were read from."""
+        """Return a digest of what is applied: equal patches give an equal digest, wherever they were read from."""
         return digest_of(*(patch.mail for patch in self.patches))
 
 
@@ -108,7 +112,7 @@ def read_series(
 
 
 def series_of_mails(mails: Sequence[Mail], *, origin: str, base_commit: str, deadline: Deadline) -> Series:
-    """A series of the mails of git-format-patch(1), in their order.
+    """Make a series of the mails of git-format-patch(1), in their order.
 
     :raises SeriesError: one is refused, or carries no diff.
     """
@@ -123,7 +127,7 @@ def _of_folder(path: Path, choice: SeriesChoice, *, deadline: Deadline) -> Serie
 
 
 def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Deadline) -> Series:
-    """The series of those mails; what is known of it besides is in its posting."""
+    """Make a series of mails; title, version and notes come from the posting."""
     total = len(mails)
     check_size([mail.text for mail in mails], name=origin)
     ready = [_numbered(mail.resolve(), number, total) for number, mail in enumerate(mails, 1)]
@@ -169,12 +173,12 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
 
 
 def _numbered(mail: Mail, number: int, total: int) -> Mail:
-    """The mail with a subject that says number and title and nothing else, so that copies are one."""
+    """Reduce the mail's subject to number and title, so that copies compare equal."""
     return replace(mail, subject=Subject(mail.subject.title or "(no subject)", number, total), message_id="")
 
 
 def _prepared(mails: Sequence[Mail], store: Store | None, *, deadline: Deadline) -> tuple[Mail, ...]:
-    """What b4 makes of the mails; of one whose diff b4 would change, the mail itself.
+    """Prepare mails with b4; a mail whose diff b4 would change is kept unchanged.
 
     b4 drops carriage returns and bytes that are not UTF-8, which files of old kernels hold.
     """
@@ -192,7 +196,7 @@ def _files(text: bytes) -> tuple[str, ...]:
 
 
 def _patch_ids(mails: Sequence[bytes], *, deadline: Deadline) -> dict[int, str]:
-    """The patch-id of each mail, by its number; the commit's name in the first line carries the number."""
+    """Return the patch-id of each mail by its number, which a made-up commit hash in the first line carries."""
     stream = b"".join(b"From %040x Mon Sep 17 00:00:00 2001\n%b\n" % pair for pair in enumerate(mails, 1))
     said = git(None, "patch-id", "--stable", stdin=stream, deadline=deadline)
     pairs = (line.split() for line in said.text.splitlines())
@@ -207,10 +211,11 @@ _FORMAT = (
 
 
 def series_of_range(repository: Repository, text: str, *, head: str, deadline: Deadline) -> Series:
-    """The commits of a range as a series, whose ``base_commit`` is where they leave A's history.
+    """Make a series of the commits of a range; its ``base_commit`` is where they leave A's history.
 
     :param repository: ours; branches and tags are looked up in the one that it borrows from.
-    :param text: ``A..B``; an empty side is ``head``. :param head: the commit of the source, by its full hash.
+    :param text: ``A..B``; an empty side is ``head``.
+    :param head: the commit of the source, by its full hash.
     :raises UsageError: one side names no commit, or there is no commit in between.
     :raises SeriesError: there are merges in between, or too many commits, or a commit that no series may hold.
     :raises HostError: git is missing, or did not end before the deadline.

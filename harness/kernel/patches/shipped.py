@@ -58,19 +58,19 @@ class ShippedSeries:
 
     @property
     def stack(self) -> tuple[ShippedSeries, ...]:
-        """What is applied to the source, in order: the series below, and this one."""
+        """Return the series that are applied to the source, in order: those below, and this one."""
         return (*(self.below.stack if self.below else ()), self)
 
     @property
     def declaration(self) -> Declaration:
-        """In what a kernel with the whole stack is meant to differ from the profile."""
+        """Return the differences from the profile that are declared for a kernel with the whole stack."""
         traits = {trait: value for one in self.stack for trait, value in one.traits.items()}
         sources = dict.fromkeys(one.source for one in self.stack)
         return Declaration(self.name, traits, "; ".join(sources), all(one.confirmed for one in self.stack))
 
 
 def shipped_names(folder: Path = paths.SERIES) -> tuple[str, ...]:
-    """The names of all, sorted."""
+    """Return the sorted names of all shipped series."""
     return tuple(sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")))
 
 
@@ -81,12 +81,11 @@ def shipped_suite(name: str, folder: Path = paths.SERIES) -> str:
 
 
 def shipped_claims(suites: Collection[str], folder: Path = paths.SERIES) -> Mapping[str, tuple[str, Mapping[str, str]]]:
-    """For each series the profile of its base, and what it declares to be otherwise; by name, its patches unread.
+    """Return the base's profile and the declared trait values of each series, without reading its patches.
 
     The profile is empty for a series on top of another one.
 
     :param suites: only series that name one of these; the empty name is that of series that name none.
-
     :raises SeriesError: a description is broken.
     """
     names = [name for name in shipped_names(folder) if shipped_suite(name, folder) in suites]
@@ -99,7 +98,10 @@ def _claims(path: Path) -> tuple[str, Mapping[str, str]]:
 
 
 def _open_description(path: Path) -> Table:
-    """:raises SeriesError: it is not TOML."""
+    """Read a series description.
+
+    :raises SeriesError: it is not TOML.
+    """
     try:
         return Table(tomllib.loads(path.read_text()), path=f"series/{path.parent.name}/{path.name}", kind=SeriesError)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -112,7 +114,7 @@ def _read_traits(table: Table) -> Mapping[str, str]:
 
 
 def find_shipped(name: str, *, deadline: Deadline, folder: Path = paths.SERIES) -> ShippedSeries:
-    """The series of that name.
+    """Read the shipped series of that name.
 
     :raises UsageError: there is none; the evidence lists those there are.
     :raises SeriesError: its description or its patches are broken, or those of a series below.
@@ -132,7 +134,10 @@ def find_shipped(name: str, *, deadline: Deadline, folder: Path = paths.SERIES) 
 
 
 def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline) -> ShippedSeries:
-    """:param above: the series that stand on this one, for a circle to be seen."""
+    """Read a shipped series and those below it.
+
+    :param above: names of the series on top of this one; naming one of them as a base is an error.
+    """
     path = folder / name / DESCRIPTION
     table = _open_description(path)
     title, summary, base = table.text("title"), table.text("summary").strip(), table.text("base")

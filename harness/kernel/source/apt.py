@@ -43,7 +43,8 @@ class PackageRecord:
 class Apt:
     """The host's apt.
 
-    :param lists: the folder that 'apt-get update' fills. :param settings: the folder of sources and preferences.
+    :param lists: the folder that 'apt-get update' fills.
+    :param settings: the folder of sources and preferences.
     :param config: a configuration file to be read first (``APT_CONFIG`` of apt.conf(5)); None for the host's own.
     """
 
@@ -136,7 +137,8 @@ class Apt:
 class SourceEntry:
     """A file of a source archive.
 
-    :param name: as in the archive, with its top folder. :param link: where a symbolic link points to, else None.
+    :param name: as in the archive, with its top folder.
+    :param link: where a symbolic link points to, else None.
     """
 
     name: str

@@ -26,7 +26,8 @@ SOON = Deadline.after(3600)
 class Prepared:
     """A tree with a series of two patches that b4 tracks, and an environment that is nobody's.
 
-    :param mails: the patches, as git writes them; :param cover: a cover letter.
+    :param mails: the patches, as git writes them.
+    :param cover: a cover letter.
     """
 
     tree: UserTree

@@ -70,7 +70,7 @@ def find_project_file(folder: Path) -> Path | None:
 
 
 def _user_file() -> Path | None:
-    """Where the user's own file is, or would be; None for a user without a home folder."""
+    """Return the path of the user's own file, which may not exist; None for a user without a home folder."""
     import platformdirs
 
     try:

@@ -28,9 +28,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def explain(error: Exception) -> HarnessError:
-    """The error to show for an exception that no part of the harness has an answer to.
+    """Return the error to show for an exception that no part of the harness handles.
 
-    For a defect the whole trace goes into a file of its own, which the error names.
+    For a defect of the harness the whole trace is written to a file, which the error names.
     """
     if isinstance(error, MemoryError):
         return HostError("no memory left", remedy="let fewer cases run side by side: -n 1")
@@ -47,7 +47,7 @@ def explain(error: Exception) -> HarnessError:
 
 
 def _is_somewhere() -> bool:
-    """Whether the current folder still exists."""
+    """Return whether the current folder still exists."""
     try:
         return Path.cwd().is_dir()
     except FileNotFoundError:
@@ -55,14 +55,14 @@ def _is_somewhere() -> bool:
 
 
 def _place(error: Exception) -> str:
-    """The last line of the harness that led there."""
+    """Return the last line of the harness in the trace."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or list(frames)
     return f"{ours[-1].filename}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
 
 
 def _write_trace(error: Exception) -> Path | None:
-    """The trace and what started it, in a new file; None when there is no room for it."""
+    """Write the trace and the command to a new file; return None when the disk is full."""
     lines = [
         *traceback.format_exception(error),
         f"\ncommand: {sys.argv}\nfolder: {os.environ.get('PWD', '')}\n",

@@ -22,24 +22,24 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """The deadline that many seconds from now."""
+        """Return the deadline that is ``seconds`` from now."""
         return cls(clock() + seconds, clock)
 
     @classmethod
     def never(cls) -> Deadline:
-        """A deadline that does not come."""
+        """Return a deadline that is never reached."""
         return cls(math.inf)
 
     def sooner(self, seconds: float) -> Deadline:
-        """This deadline, or the one ``seconds`` from now if that comes first."""
+        """Return this deadline, or the one ``seconds`` from now if that is earlier."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock)
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until it comes; 0.0 when it is past, ``math.inf`` when it never comes."""
+        """Return the seconds left; 0.0 when the deadline is past, ``math.inf`` when it is never reached."""
         return max(0.0, self.at - self.clock())
 
     @property
     def is_past(self) -> bool:
-        """Whether it has come."""
+        """Return whether the deadline is past."""
         return self.clock() >= self.at

@@ -11,13 +11,13 @@ import psutil
 
 
 def host_facts() -> str:
-    """This host in one line: kernel, processor, cores, memory."""
+    """Describe this host in one line: kernel, processor, cores, memory."""
     memory = psutil.virtual_memory().total / (1 << 30)
     return f"Linux {platform.release()}, {processor_model()}, {os.cpu_count()} cores, {memory:.0f} GiB"
 
 
 def processor_model() -> str:
-    """What /proc/cpuinfo calls the processor."""
+    """Return the processor's name in /proc/cpuinfo, else the machine type."""
     for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

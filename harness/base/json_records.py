@@ -150,7 +150,7 @@ def recall_facts(kind: type[_T], table: Table | None) -> _T | None:
 
 
 def _plain(value: object) -> object:
-    """What stands in JSON for a value of a type that msgspec does not know."""
+    """Convert a value of a type that msgspec does not know to one that it writes as JSON."""
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):
@@ -159,7 +159,7 @@ def _plain(value: object) -> object:
 
 
 def _typed(kind: type, value: object) -> object:
-    """The reverse of :func:`_plain`; mappings msgspec reads by itself."""
+    """Convert a value back to the type that :func:`_plain` had; msgspec reads mappings itself."""
     if issubclass(kind, PurePath) and isinstance(value, str):
         return kind(value)
     raise TypeError(f"{kind.__name__} cannot be read from JSON")
@@ -170,7 +170,7 @@ def _refuse(constant: str) -> object:
 
 
 def _describe(complaint: str, table: object, name: str) -> str:
-    """msgspec's complaint with the field by our name for the record, and what the field holds."""
+    """Rewrite msgspec's message with the record's name, the field and the field's value."""
     found = _PATH.search(complaint)
     path = found["path"] if found else ""
     value = table

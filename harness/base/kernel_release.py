@@ -21,7 +21,7 @@ class Release:
 
     @classmethod
     def parse(cls, text: str) -> Release | None:
-        """The release that a text starts with; ``None`` when it starts with none."""
+        """Parse the release that a text starts with; ``None`` when it starts with none."""
         found = _RELEASE.match(text)
         if found is None:
             return None
@@ -29,7 +29,7 @@ class Release:
         return cls((int(major), int(minor), int(patch or 0)), candidate or "")
 
     def carries(self, first: Release) -> bool:
-        """Whether this is a release of ``first``'s stable series and not older than it."""
+        """Return whether this is a release of ``first``'s stable series and not older than it."""
         return self.numbers[:2] == first.numbers[:2] and self.numbers >= first.numbers
 
     def __str__(self) -> str:

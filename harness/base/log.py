@@ -78,7 +78,7 @@ def current() -> LogSettings:
 
 
 def is_on_terminal() -> bool:
-    """Whether records are written to a terminal: a display that redraws its lines would tear them."""
+    """Return whether records are written to a terminal, where they would break a display that redraws its lines."""
     return bool(_current.verbosity) and sys.stderr.isatty()
 
 

@@ -57,18 +57,18 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """Standard output as text; invalid UTF-8 shows as the replacement character."""
+        """Return standard output as text; invalid UTF-8 shows as the replacement character."""
         return self.stdout.decode(errors="replace")
 
     @property
     def complaint(self) -> str:
-        """The last twenty lines of standard error, or of standard output when that is empty."""
+        """Return the last twenty lines of standard error, or of standard output when that is empty."""
         said = self.stderr or self.stdout
         return "\n".join(said.decode(errors="replace").strip().splitlines()[-20:])
 
 
 def find_program(name: str) -> Path | None:
-    """The program of that name on PATH, also in the sbin folders that a user's PATH often lacks; None if absent."""
+    """Find a program on PATH, also in the sbin folders that a user's PATH often omits; None if absent."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
     found = shutil.which(name, path=path)
     return Path(found) if found else None
@@ -167,7 +167,7 @@ def start(
     stderr: int | None = subprocess.DEVNULL,
     within: Surroundings = INHERITED,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running program for the length of a ``with`` block; it is killed and reaped at the block's end.
+    """Start a program for the length of a ``with`` block; it is killed and reaped at the block's end.
 
     The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
 
@@ -229,10 +229,10 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def seconds_waited(pid: int) -> float:
-    """How long the threads of a process could have run and did not, as others ran, in seconds, one added to the other.
+    """Return the seconds that a process's threads, together, were runnable but waited for a CPU.
 
-    The second field of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst); 0 when the process is
-    gone, or the host's kernel does not count it.
+    Source: the second field of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst). 0.0 when the
+    process is gone, or the host's kernel does not count the time.
     """
     waited = 0.0
     for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -251,12 +251,12 @@ def end_children() -> None:
 
 
 def python(module: str, *words: str) -> list[str]:
-    """The words that run a module with this very Python."""
+    """Return the command that runs a module with this Python."""
     return [sys.executable, "-m", module, *words]
 
 
 def _prepare(parent: int, mask: Collection[int], confine: Callable[[], None] | None) -> Callable[[], None]:
-    """What a child does before it runs its program."""
+    """Return the function that a child calls before it runs its program."""
 
     def prepare() -> None:
         die_with_parent(parent)

@@ -33,9 +33,9 @@ class _Program(ctypes.Structure):
 
 
 def refuse_setting_times() -> Callable[[], None]:
-    """What a child does between fork and exec to give up setting times: it gets EPERM then.
+    """Return a function for a child between fork and exec: setting times then fails with EPERM.
 
-    It holds for all that the child starts in turn. On a kernel or machine without it nothing happens.
+    The filter is inherited by the child's own children. A kernel or machine type without seccomp sets no filter.
     """
     architecture, numbers = _CALLS.get(platform.machine(), (0, ()))
     code = _filter(architecture, numbers)
@@ -50,7 +50,7 @@ def refuse_setting_times() -> Callable[[], None]:
 
 
 def _filter(architecture: int, numbers: tuple[int, ...]) -> bytes:
-    """The filter in the machine words of BPF: 16 bits of code, two jumps of 8, a constant of 32."""
+    """Encode the filter as BPF instructions: 16 bits of code, two jumps of 8, a constant of 32."""
     after = len(numbers)
     steps = [(_LOAD, 0, 0, _ARCHITECTURE_AT), (_JUMP_IF_EQUAL, 0, after + 1, architecture), (_LOAD, 0, 0, _NUMBER_AT)]
     # Each number jumps over those behind it, and over "allow", to "refuse".

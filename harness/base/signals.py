@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """A request to end (by ``kill``, ``timeout``, a CI job that is cancelled, a closed terminal) is as good as Ctrl-C.
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP: ``kill``, ``timeout``, a canceled CI job, a closed terminal.
 
-    What had ended is then on disk with its reports, and the terminal is given back as it was.
+    Finished results are then written to disk, and the terminal is restored.
     """
     before = {}
     with contextlib.suppress(ValueError):  # not the main thread
@@ -29,7 +29,7 @@ def signals_as_interrupts() -> Iterator[None]:
 
 
 def is_reader_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more."""
+    """Return whether standard output is a pipe without a reader."""
     poll = select.poll()
     poll.register(sys.__stdout__ or sys.stdout, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

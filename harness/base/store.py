@@ -39,7 +39,7 @@ _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EE
 
 
 def digest_of(*parts: bytes | str | Path) -> str:
-    """sha256 over parts, as hexadecimal: text and bytes by themselves, a path by the file's content."""
+    """Return the SHA-256 of parts in hexadecimal: of text and bytes themselves, of a path the file's content."""
     whole = hashlib.sha256()
     for part in parts:
         one = hashlib.sha256()
@@ -79,7 +79,7 @@ class Store:
 
     @classmethod
     def default(cls, environment: Mapping[str, str] = os.environ) -> Store:
-        """The store of this user: ``$HARNESS_STORE``, else the user's cache folder.
+        """Return the store of this user: ``$HARNESS_STORE``, else the user's cache folder.
 
         :raises UsageError: neither is known: the user has no home folder.
         """
@@ -91,24 +91,23 @@ class Store:
         return cls(user_folder(platformdirs.user_cache_dir, option=STORE_VARIABLE))
 
     def place(self, kind: str, key: str) -> Path:
-        """Where the product of that kind and key is, or would be."""
+        """Return the path of the product of that kind and key, which may not exist."""
         return self.folder / kind / key[:_KEY_LENGTH]
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The finished product, or None."""
+        """Find the finished product; None if there is none."""
         place = self.place(kind, key)
         is_there = place.is_dir()
         _LOG.debug("%s in the store: %s", "found" if is_there else "not", place)
         return place if is_there else None
 
     def make(self, kind: str, key: str, fill: Callable[[Path], None], *, deadline: Deadline | None = None) -> Path:
-        """The product, made by ``fill(folder)`` if it is not there yet.
+        """Return the product; ``fill(folder)`` makes it if it does not exist yet.
 
-        Two callers at once: one makes it, the other waits for the lock and takes it.
+        Of two callers at once, one makes the product and the other waits for the lock.
 
         :raises UsageError: the store cannot be written.
-        :raises HostError: the disk is full, or the deadline came while
-            another run held the lock.
+        :raises HostError: the disk is full, or the deadline came while another run held the lock.
         """
         place = self.place(kind, key)
         if place.is_dir():
@@ -142,7 +141,7 @@ class Store:
         return place
 
     def lock(self, kind: str, key: str) -> FileLock:
-        """The lock of a place, not yet held. A folder that changes, and is no product, is for whoever holds it.
+        """Return the lock of a product's path, not yet acquired. A folder that changes needs its lock to be held.
 
         :raises UsageError: the store cannot be written.
         :raises HostError: the disk is full.
@@ -164,7 +163,7 @@ class Store:
             write_whole(place, text.encode())
 
     def recall(self, kind: str, key: str) -> dict[str, object] | None:
-        """The fact kept under that key, or None when there is none or it cannot be read."""
+        """Return the fact kept under that key; None when there is none or it cannot be read."""
         try:
             value = json.loads(self._fact(kind, key).read_text())
         except (OSError, ValueError):
@@ -199,7 +198,7 @@ class Store:
                 shutil.rmtree(left, ignore_errors=True)
 
     def _is_ours(self, error: OSError) -> bool:
-        """Whether the error tells of the store or a folder above it, and not of something that ``fill`` read."""
+        """Return whether the error is about the store or a folder above it, not about a file that ``fill`` read."""
         if not isinstance(error.filename, str):
             return False
         named = Path(error.filename)

@@ -14,7 +14,7 @@ EVERYTHING = "all"
 
 
 def list_store(store: Store) -> Iterable[str]:
-    """A line for each kind of product: how many, and how much of the disk they take.
+    """List each kind of product in a line: their number, and their size on disk.
 
     :raises UsageError: the store cannot be read.
     """

@@ -27,15 +27,15 @@ class Table:
         self._asked: set[str] = set()
 
     def error(self, what: str, *, remedy: str) -> HarnessError:
-        """An error about this table, to be raised by the caller."""
+        """Return an error about this table, for the caller to raise."""
         return self._kind(f"{self._path}: {self._key + ': ' if self._key else ''}{what}", remedy=remedy)
 
     def names(self) -> tuple[str, ...]:
-        """The keys, in the order of the file, where the file chooses them."""
+        """Return the keys, in the order of the file, of a table with free keys."""
         return tuple(self._content)
 
     def text(self, key: str, *, default: str | None = None) -> str:
-        """A string that is not blank; ``default`` when the key is missing, if one is given."""
+        """Read a string that is not blank; ``default`` when the key is missing, if one is given."""
         if key not in self._content and default is not None:
             self._asked.add(key)
             return default
@@ -45,11 +45,11 @@ class Table:
         return found
 
     def flag(self, key: str) -> bool:
-        """true or false."""
+        """Read true or false."""
         return self._typed(key, bool, "true or false")
 
     def date(self, key: str) -> str:
-        """A date, as ``2015-11-16``."""
+        """Read a date, as ``2015-11-16``."""
         return self._typed(key, datetime.date, "a date such as 2015-11-16").isoformat()
 
     @overload
@@ -59,7 +59,7 @@ class Table:
     @overload
     def texts(self, key: str, *, default: None) -> tuple[str, ...] | None: ...
     def texts(self, key: str, *, default: tuple[str, ...] | None = ("",)) -> tuple[str, ...] | None:
-        """A list of strings; ``default`` when the key is missing, if one is given."""
+        """Read a list of strings; ``default`` when the key is missing, if one is given."""
         if key not in self._content and default != ("",):
             return default
         found = self._typed(key, list, "a list of strings")
@@ -69,15 +69,15 @@ class Table:
         return texts
 
     def table(self, key: str) -> Table:
-        """The table below a key."""
+        """Read the table below a key."""
         return self._below(key, self._typed(key, dict, "a table"))
 
     def tables(self) -> tuple[tuple[str, Table], ...]:
-        """Every key with its table, in the order of the file."""
+        """Read every key and its table, in the order of the file."""
         return tuple((key, self.table(key)) for key in self._content)
 
     def table_list(self, key: str) -> tuple[Table, ...]:
-        """The tables of a list, which is not empty."""
+        """Read the tables of a list, which must not be empty."""
         found = self._typed(key, list, "a list of tables")
         if not found or not all(isinstance(item, dict) for item in found):
             raise self._key_error(key, "is not a list of tables", remedy="write [{ ... }, { ... }]")

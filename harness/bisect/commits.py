@@ -55,7 +55,7 @@ class CommitRange:
 
     @property
     def inert(self) -> int:
-        """The number of commits that change no file that is built."""
+        """Return the number of commits that change no file that is built."""
         return self.commits - (len(self.lineage) - len(self.roots))
 
 

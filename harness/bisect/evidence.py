@@ -118,7 +118,7 @@ class Evidence:
 
     @property
     def all_intervals(self) -> list[Interval]:
-        """The intervals of all targets."""
+        """Return the intervals of all targets."""
         return [one for target in self.tallies for one in self.intervals(target)]
 
     def again(self) -> More | None:

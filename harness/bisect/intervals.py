@@ -39,7 +39,7 @@ class Interval:
 
     @property
     def size(self) -> int:
-        """The number of nodes that may have made the change."""
+        """Return the number of nodes that may have made the change."""
         return self.members.bit_count()
 
     def testable(self, untestable: int) -> int:

@@ -79,12 +79,12 @@ class Culprit:
 
     @property
     def trailer(self) -> str:
-        """The trailer for the commit that fixes it; empty if the change was not traced to one commit."""
+        """Return the trailer for the fixing commit; empty if the change was not traced to one commit."""
         return "" if self.hidden else f'Fixes: {self.commit.hash[:12]} ("{one_line(self.commit.subject)}")'
 
     @property
     def regzbot(self) -> str:
-        """The line for a regression report to regzbot; a range if the change was not traced to one commit."""
+        """Return the line for a report to regzbot; a range if the change was not traced to one commit."""
         if not self.hidden:
             return f'#regzbot introduced: {self.commit.hash[:12]} ("{one_line(self.commit.subject)}")'
         return f"#regzbot introduced: {self.below[0].hash[:12]}..{self.commit.hash[:12]}"
@@ -111,23 +111,23 @@ class BisectResult:
 
     @property
     def builds(self) -> int:
-        """The number of commits that were built, not counting the ends."""
+        """Return the number of commits that were built, not counting the ends."""
         return len(builds(self.state))
 
     @property
     def hoped(self) -> float:
-        """The number of builds to expect for N commits and k targets: log2(N) + k."""
+        """Return the number of builds to expect for N commits and k targets: log2(N) + k."""
         return hoped_builds(self.state.commits, len(self.state.targets))
 
     @property
     def most(self) -> int:
-        """The largest number of builds for a linear history, plus the commits that could not be tested."""
+        """Return the largest number of builds for a linear history, plus the commits that could not be tested."""
         skipped = sum(step.judged is StepStatus.SKIPPED for step in builds(self.state))
         return most_builds(self.nodes, len(self.culprits)) + skipped
 
     @property
     def is_whole(self) -> bool:
-        """Whether each target was traced to one commit."""
+        """Return whether each target was traced to one commit."""
         return not self.left and not any(culprit.hidden for culprit in self.culprits)
 
 

@@ -58,12 +58,12 @@ class TraceSelection:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The names of targets that must differ between the ends."""
+        """Return the names of targets that must differ between the ends."""
         return (*self.traits, *self.cases)
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The selection as arguments of the command line."""
+        """Return the selection as arguments of the command line."""
         return (
             *(f"--trait={name}" for name in self.traits),
             *(f"--case={name}" for name in self.cases),
@@ -97,7 +97,7 @@ class BisectRequest:
 
     @property
     def folder(self) -> Path:
-        """The folder of this bisection; equal arguments give the same folder."""
+        """Return the folder of this bisection; equal arguments give the same folder."""
         tree = str(Path(self.tree).absolute()) if Path(self.tree).exists() else self.tree
         build = self.options.build
         words = (*self.wanted.arguments, self.options.profile, self.options.machine_type, *build.fragments)
@@ -107,7 +107,7 @@ class BisectRequest:
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
     def run(self, report: RunReport, *, restart: bool = False, store: Store | None = None) -> BisectResult:
-        """Bisect, or continue a bisection.
+        """Bisect a history, or continue an earlier bisection.
 
         The state is kept if an error is raised.
 

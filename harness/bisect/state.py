@@ -29,7 +29,7 @@ class Role(StrEnum):
 
     @property
     def label(self) -> str:
-        """The words for people."""
+        """Return the role's name for people."""
         return {Role.PARTING: "merge base", Role.AGAIN: "rerun"}.get(self, self.value)
 
 
@@ -56,7 +56,7 @@ class TargetRecord:
 
     @property
     def target(self) -> Target:
-        """The target without values."""
+        """Return the target without values."""
         return Target(self.kind, self.name, self.files)
 
 

@@ -42,7 +42,7 @@ class Target:
 
     @property
     def key(self) -> str:
-        """A unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``."""
+        """Return a unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``."""
         return f"{self.kind} {self.name}"
 
 

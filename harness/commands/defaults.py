@@ -71,7 +71,7 @@ def read_defaults(command: click.Command, files: Sequence[ConfigFile], commands:
 
 
 def _keys_of(command: click.Command) -> Mapping[str, click.Option]:
-    """The options of a command by their keys."""
+    """Return the options of a command by their keys."""
     keys: dict[str, click.Option] = {}
     for option in command.params:
         if isinstance(option, click.Option) and option.name:
@@ -83,7 +83,10 @@ def _keys_of(command: click.Command) -> Mapping[str, click.Option]:
 
 
 def _check_project_key(where: str, key: str, value: object) -> None:
-    """:raises UsageError: a project's file may not set this option, or not to this value."""
+    """Check that a project's file may set this option to this value.
+
+    :raises UsageError: it may not.
+    """
     if key not in _PROJECT_KEYS:
         raise UsageError(
             f"{where}: a project's file may not set this option",
@@ -105,7 +108,10 @@ def _check_project_key(where: str, key: str, value: object) -> None:
 
 
 def _check_value(where: str, option: click.Option, value: object) -> None:
-    """:raises UsageError: the option does not take the value."""
+    """Check that the option takes the value.
+
+    :raises UsageError: it does not.
+    """
     if option.is_flag and not isinstance(value, bool):
         raise UsageError(f"{where}: {value!r} is not true or false", remedy="write true or false")
     if not option.is_flag and isinstance(value, bool):

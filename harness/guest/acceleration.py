@@ -168,7 +168,7 @@ class _Runner:
         self._is_over = threading.Event()
 
     def run(self, finishes: SimpleQueue[_Finish]) -> None:
-        """Boot, and put the result into the queue."""
+        """Boot a machine and put the result into the queue."""
         memory = self._folder / "memory"
         started = time.monotonic()
         failure = "internal error of the harness"

@@ -128,7 +128,7 @@ class _Port(_SpawnBase):
 
     @property
     def seen_before(self) -> bytes:
-        """Output before the match, or until the timeout or the end of the machine."""
+        """Return the output before the match, or until the timeout or the end of the machine."""
         return self.before if isinstance(self.before, bytes) else b""
 
     @property

@@ -88,7 +88,7 @@ class GuestDefinition:
 
     @property
     def programs(self) -> dict[str, str]:
-        """The package of each program, by the program's name."""
+        """Return the package of each program, by the program's name."""
         return {program: package.name for package in self.packages for program in package.programs}
 
 

@@ -58,12 +58,12 @@ class CaseChange:
 
     @property
     def is_edited(self) -> bool:
-        """Whether the case file was changed between the runs, as far as the records show."""
+        """Return whether the case file was changed between the runs, as far as the records show."""
         return self.before is not None and self.after is not None and _is_edited(self.before, self.after)
 
     @property
     def is_new_failure(self) -> bool:
-        """Whether it fails and the first run does not excuse it: it regressed, or has no verdict there."""
+        """Return whether it fails without an excuse in the first run: it regressed, or has no verdict there."""
         failed = self.after is not None and self.after.outcome in FAILED and not self.after.known
         return self.change is ChangeKind.REGRESSED or (self.change is ChangeKind.NEW and failed)
 
@@ -115,14 +115,14 @@ class Comparison:
 
     @property
     def regressions(self) -> tuple[str, ...]:
-        """Names of the traits, ids of the cases and fingerprints of the splats that regressed."""
+        """Return the names of the traits, ids of the cases and fingerprints of the splats that regressed."""
         traits = [one.trait for one in self.traits if one.change is ChangeKind.REGRESSED]
         cases = [one.id for one in self.cases if one.change is ChangeKind.REGRESSED]
         return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is ChangeKind.REGRESSED))
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Failures of the second run that the first does not excuse: regressions, and new cases that fail."""
+        """Return the failures that the first run does not excuse: regressions, and new cases that fail."""
         new = [one.id for one in self.cases if one.change is not ChangeKind.REGRESSED and one.is_new_failure]
         return (*self.regressions, *new)
 

@@ -39,12 +39,12 @@ class FoundRun:
 
     @property
     def name(self) -> str:
-        """The name of the run folder."""
+        """Return the name of the run folder."""
         return self.folder.name
 
     @property
     def config(self) -> str:
-        """The text of the kernel's configuration; empty if the folder has none."""
+        """Read the kernel's configuration; empty if the folder has none."""
         with suppress(OSError):
             return (self.folder / CONFIG_NAME).read_text(errors="replace")
         return ""

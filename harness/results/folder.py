@@ -128,7 +128,7 @@ class RunFolder:
 
     @property
     def has_record(self) -> bool:
-        """Whether a record was written."""
+        """Return whether a record was written."""
         return (self.path / RUN_NAME).exists()
 
     def discard(self) -> None:

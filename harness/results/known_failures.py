@@ -51,12 +51,12 @@ class KnownFailure:
 
     @property
     def name(self) -> str:
-        """The id of the case or the name of the trait."""
+        """Return the id of the case or the name of the trait."""
         return self.case or self.trait
 
     @property
     def note(self) -> KnownNote:
-        """The entry in the form of a run record."""
+        """Return the entry in the form of a run record."""
         return KnownNote(self.trait, self.reason, self.link, self.expires)
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class KnownFailures:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """A problem for each expired entry."""
+        """Return a problem for each expired entry."""
         return tuple(
             Problem(
                 ProblemKind.EXPIRED,

@@ -51,7 +51,7 @@ class Sighting:
 
     @property
     def date(self) -> str:
-        """The day of the run, UTC."""
+        """Return the day of the run, UTC."""
         return self.at[:10]
 
 
@@ -67,7 +67,7 @@ class Seen:
 
     @property
     def kernels(self) -> frozenset[str]:
-        """The names of all kernels."""
+        """Return the names of all kernels."""
         return frozenset(one.kernel for values in self.values.values() for where in values.values() for one in where)
 
 

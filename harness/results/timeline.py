@@ -79,32 +79,32 @@ class Build:
 
     @property
     def first(self) -> Entry:
-        """The first run."""
+        """Return the first run."""
         return self.entries[0]
 
     @property
     def last(self) -> Entry:
-        """The newest run."""
+        """Return the newest run."""
         return self.entries[-1]
 
     @property
     def asked(self) -> int:
-        """The number of times it was run and got a verdict."""
+        """Return the number of times it was run and got a verdict."""
         return sum(one.asked for one in self.entries)
 
     @property
     def failed(self) -> int:
-        """The number of times it failed."""
+        """Return the number of times it failed."""
         return sum(one.failed for one in self.entries)
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The distinct outcomes or values of its runs."""
+        """Return the distinct outcomes or values of its runs."""
         return tuple(dict.fromkeys(one.said for one in self.entries if one.said))
 
     @property
     def state(self) -> BuildState:
-        """Good, bad, flaky (both), or unknown if it was not run."""
+        """Return good, bad, flaky (both), or unknown if it was not run."""
         if not self.asked:
             return BuildState.UNKNOWN
         if 0 < self.failed < self.asked:
@@ -121,12 +121,12 @@ class Timeline:
 
     @property
     def asked_builds(self) -> tuple[Build, ...]:
-        """The builds on which it was run."""
+        """Return the builds on which it was run."""
         return tuple(one for one in self.builds if one.state is not BuildState.UNKNOWN)
 
     @property
     def stretch(self) -> tuple[Build, ...]:
-        """The newest consecutive builds in the state of the last one; a flaky build does not end a bad stretch."""
+        """Return the newest consecutive builds in the last state; a flaky build does not end a bad stretch."""
         builds = self.asked_builds
         if not builds:
             return ()
@@ -142,13 +142,13 @@ class Timeline:
 
     @property
     def first_bad(self) -> Build | None:
-        """The first build of the current bad stretch; None if the newest build is not bad."""
+        """Return the first build of the current bad stretch; None if the newest build is not bad."""
         stretch = self.stretch
         return stretch[0] if stretch and stretch[0].state is BuildState.BAD else None
 
     @property
     def times_broken(self) -> int:
-        """The number of times it went from good to bad, or was bad from the start."""
+        """Return the number of times it went from good to bad, or was bad from the start."""
         states = [one.state for one in self.asked_builds if one.state is not BuildState.FLAKY]
         return sum(
             now is BuildState.BAD and before is not BuildState.BAD
@@ -157,12 +157,12 @@ class Timeline:
 
     @property
     def flakes(self) -> tuple[Build, ...]:
-        """The builds on which it failed only sometimes."""
+        """Return the builds on which it failed only sometimes."""
         return tuple(one for one in self.builds if one.state is BuildState.FLAKY)
 
     @property
     def value_changes(self) -> tuple[Build, ...]:
-        """The builds with another value than the one before, and the first build with a value."""
+        """Return the builds with another value than the one before, and the first build with a value."""
         changes: list[Build] = []
         for one in self.builds:
             if one.values and (not changes or one.values != changes[-1].values):

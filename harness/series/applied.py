@@ -53,12 +53,12 @@ class AppliedSeries:
 
     @property
     def below(self) -> str:
-        """The title of the shipped series below this one; empty if there is none."""
+        """Return the title of the shipped series below this one; empty if there is none."""
         return self.base.series.title if self.base.series is not None else ""
 
     @property
     def described(self) -> str:
-        """The base for people: the source, and the shipped series below this one."""
+        """Describe the base for people: the source, and the shipped series below this one."""
         below = f" + {self.below}" if self.below else ""
         return f"{self.base.source.origin}{below}"
 

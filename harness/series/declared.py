@@ -41,12 +41,12 @@ class Declarations:
 
     @property
     def traits(self) -> frozenset[str]:
-        """The traits that are declared to change."""
+        """Return the traits that are declared to change."""
         return frozenset(one.name for one in self.entries if one.value)
 
     @property
     def final(self) -> Mapping[str, Declared]:
-        """The declared value of each trait after the last patch: that of the last named patch, else of the series."""
+        """Return the declared value of each trait after the last patch: of the last named patch, else of the series."""
         latest: dict[str, Declared] = {}
         for one in sorted((one for one in self.entries if one.value), key=lambda entry: entry.patch):
             latest[one.name] = one

@@ -88,7 +88,7 @@ class PreparedSeries:
 
     @property
     def key(self) -> str:
-        """The digest of everything that determines the result except chance: base, patches, cases, options."""
+        """Return the digest of everything that determines the result except chance: base, patches, cases, options."""
         selection = self.words.settings.selection
         files = sorted(
             {file for path in selection.paths or (self.words.settings.suite.folder,) for file in _files(path)}

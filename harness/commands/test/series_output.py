@@ -48,7 +48,7 @@ class SeriesOutputs:
 
     @property
     def takes_stdout(self) -> bool:
-        """Whether the mail goes to standard output, so that nothing else may."""
+        """Return whether the mail goes to standard output, so that nothing else may."""
         return self.mail == STDOUT
 
     def poster(self) -> Poster | None:

@@ -50,7 +50,7 @@ class Texts:
 
     @property
     def list(self) -> list[str]:
-        """All texts, in the order of their indexes."""
+        """Return all texts, in the order of their indexes."""
         return list(self._indexes)
 
     def add(self, text: str) -> int:

@@ -68,7 +68,7 @@ class _Page(NamedTuple):
 
     @property
     def cells(self) -> list[dict[str, str]]:
-        """The cells of each profile's column, by trait."""
+        """Return the cells of each profile's column, by trait."""
         said: dict[str, Expectation] = {}
         columns = []
         for profile in self.profiles:
@@ -78,7 +78,7 @@ class _Page(NamedTuple):
 
     @property
     def widths(self) -> list[int]:
-        """The widths of the columns."""
+        """Return the widths of the columns."""
         names = (column_name(profile.name) for profile in self.profiles)
         return [max(map(len, (name, *cells.values()))) for name, cells in zip(names, self.cells, strict=True)]
 

@@ -65,7 +65,7 @@ class TraitRow(NamedTuple):
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """The columns that are always shown."""
+        """Return the columns that are always shown."""
         return self.trait, self.seen, self.expected
 
 

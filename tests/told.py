@@ -39,7 +39,7 @@ class Told:
         :param parts: texts that the message contains.
         """
         assert self.status is status, self.text
-        assert "What to do: " in self.error
+        assert "\nhint: " in self.error
         assert "Traceback" not in self.text
         missing = [part for part in parts if part not in self.error]
         assert not missing, self.error

@@ -86,7 +86,7 @@ class HarnessError(Exception):
         if evidence:
             parts.append("\n".join(f"    {line}" for line in "\n".join(evidence).split("\n")))
         if self.remedy:
-            parts.append(f"What to do: {self.remedy}")
+            parts.append(f"hint: {self.remedy}")
         return "\n".join(parts)
 
 

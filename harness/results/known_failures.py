@@ -83,7 +83,7 @@ class KnownFailures:
             Problem(
                 ProblemKind.EXPIRED,
                 f"{self.path}: the known failure of {one.name} expired on {one.expires}\n{one.reason} ({one.link})\n"
-                "What to do: fix it, remove the entry, or set a later date in expires if the reason still holds",
+                "hint: fix it, remove the entry, or set a later date in expires if the reason still holds",
             )
             for one in self.entries
             if one.expires < self.today

@@ -17,7 +17,7 @@ def test_text_has_three_parts() -> None:
     """The text is the sentence, the evidence indented line by line, and the remedy."""
     error = HostError("the disk is full", evidence="/a: 0 left\n/b: 0 left\n", remedy="free some space")
 
-    assert str(error) == "the disk is full\n    /a: 0 left\n    /b: 0 left\nWhat to do: free some space"
+    assert str(error) == "the disk is full\n    /a: 0 left\n    /b: 0 left\nhint: free some space"
 
 
 def test_the_log_is_named_below_the_evidence() -> None:

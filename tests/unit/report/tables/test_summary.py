@@ -101,11 +101,11 @@ def test_any_case_gives_plain_lines(text: str, outcome: Outcome, width: int) -> 
 
 def test_problem_keeps_its_lines() -> None:
     """The problem comes first; evidence and hint keep their lines below it."""
-    problem = "pytest broke off: TypeError\n    in a.py:3\nWhat to do: report it"
+    problem = "pytest broke off: TypeError\n    in a.py:3\nhint: report it"
     lines = summary_lines(replace(RUN, problems=(Problem(ProblemKind.ABORTED, problem),)), 80)
     at = lines.index("PROBLEM       pytest broke off: TypeError")
 
-    assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "What to do: report it"]
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == ["in a.py:3", "hint: report it"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files with defaults for command line options: one of the user, one of the project.
+"""Read the files with defaults of command line options: one of the user, one of the project.
 
 Both are TOML, one table a command::
 
@@ -32,8 +32,8 @@ _LARGEST = 64 << 10
 class ConfigFile:
     """One file with defaults.
 
-    :param is_trusted: the user wrote it, as against a file that may come with the tree under test.
-    :param tables: the values, by command and option, as TOML has them.
+    :param is_trusted: whether the user wrote it; a file that may come with the tree under test is untrusted.
+    :param tables: the TOML values, by command and option.
     """
 
     path: Path
@@ -42,9 +42,9 @@ class ConfigFile:
 
 
 def read_config_files(folder: Path) -> tuple[ConfigFile, ...]:
-    """Read the files that hold for a current folder; a file that comes first goes before the ones after it.
+    """Read the files that apply to a current folder; an earlier file overrides the later ones.
 
-    :raises UsageError: a file cannot be read, is not TOML, or holds something besides tables.
+    :raises UsageError: a file cannot be read, is not TOML, or has a key outside of a table.
     """
     project, own = find_project_file(folder), _user_file()
     found = [] if project is None else [_read(project, is_trusted=False)]
@@ -54,9 +54,9 @@ def read_config_files(folder: Path) -> tuple[ConfigFile, ...]:
 def find_project_file(folder: Path) -> Path | None:
     """Find the nearest ``.harness/config.toml`` from a folder up to the top of its git work tree.
 
-    Outside of a work tree only the folder itself is looked at: a folder above it may belong to another user.
+    Outside of a work tree only the folder itself is searched: a folder above it may belong to another user.
 
-    :raises UsageError: the file is a link that leads out of the project: reading it would show what it leads to.
+    :raises UsageError: the file is a link that leads out of the project; an error would show the target's content.
     """
     tops = [folder, *folder.parents]
     root = next((one for one in tops if (one / ".git").exists()), folder)
@@ -64,7 +64,7 @@ def find_project_file(folder: Path) -> Path | None:
         file = one / PROJECT_FOLDER / NAME
         if file.is_file():
             if not file.resolve().is_relative_to(root.resolve()):
-                raise UsageError(f"{file} leads out of the project {root}", remedy="put a file there, not a link")
+                raise UsageError(f"{file} is a link out of the project {root}", remedy="replace the link with a file")
             return file
     return None
 
@@ -84,12 +84,12 @@ def _read(path: Path, *, is_trusted: bool) -> ConfigFile:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
-            raise UsageError(f"{path} is too large: more than {_LARGEST >> 10} KiB", remedy="leave only defaults in it")
+            raise UsageError(f"{path} is too large: more than {_LARGEST >> 10} KiB", remedy="keep only defaults in it")
         tables = tomllib.loads(content.decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read", evidence=str(error), remedy="fix or remove the file") from None
     for key, value in tables.items():
         if not isinstance(value, dict):
-            remedy = f"write it into the table of a command: [run], then {key} = ..."
+            remedy = f"move it into the table of a command: [run], then {key} = ..."
             raise UsageError(f"{path}: {key} is not in the table of a command", remedy=remedy)
     return ConfigFile(path, is_trusted, tables)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every call of the stages carries: where products are kept, until when to work, and where to report."""
+"""Define the context of a stage: the store, the deadline and the receiver of events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.base.store import Store
 class Context:
     """The surroundings of a stage: made at the top of a command and passed down unchanged, or narrowed.
 
-    :param store: keeps the products of all stages.
-    :param deadline: the time at which the whole work has failed.
-    :param report: receives what goes on; called from whichever thread works.
+    :param store: the products of all stages.
+    :param deadline: the deadline of the whole command.
+    :param report: receives events; called from any thread.
     """
 
     store: Store
@@ -24,8 +24,8 @@ class Context:
     report: Report = field(default=ignore, repr=False, compare=False)
 
     def within(self, seconds: float) -> Context:
-        """Return this context with a deadline at most that many seconds from now.
+        """Return this context with a deadline at most ``seconds`` from now.
 
-        :param seconds: the time that the next stage may take.
+        :param seconds: the time limit of the next stage.
         """
         return replace(self, deadline=self.deadline.sooner(seconds))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What nobody expected: the host out of something, or a defect of the harness; told in a few lines, not as a trace."""
+"""Report unhandled exceptions in a few lines: a resource of the host that ran out, or a defect of the harness."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.base.errors import HarnessError, HostError, UsageError
 
 _HOST = {
     errno.ENOSPC: "no space left on the disk",
-    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EDQUOT: "the disk quota is exceeded",
     errno.ENOMEM: "no memory left",
-    errno.EMFILE: "too many files are open",
-    errno.ENFILE: "too many files are open on this host",
-    errno.EIO: "a disk does not answer",
-    errno.EROFS: "a disk cannot be written",
-    errno.EAGAIN: "no more processes or locks are to be had",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files on this host",
+    errno.EIO: "a disk reports I/O errors",
+    errno.EROFS: "a file system is read-only",
+    errno.EAGAIN: "the limit of processes or locks is reached",
 }
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -33,20 +33,19 @@ def explain(error: Exception) -> HarnessError:
     For a defect of the harness the whole trace is written to a file, which the error names.
     """
     if isinstance(error, MemoryError):
-        return HostError("no memory left", remedy="let fewer cases run side by side: -n 1")
-    if isinstance(error, FileNotFoundError) and not _is_somewhere():
-        remedy = "change to a folder that is there, and run it again"
-        return UsageError("the folder in which this was started is gone", evidence=str(error), remedy=remedy)
+        return HostError("no memory left", remedy="run fewer cases in parallel: -n 1")
+    if isinstance(error, FileNotFoundError) and not _has_current_folder():
+        remedy = "change to an existing folder and retry"
+        return UsageError("the current folder was removed", evidence=str(error), remedy=remedy)
     if isinstance(error, OSError) and error.errno in _HOST:
-        remedy = "mend that on this host, then run it again"
-        return HostError(_HOST[error.errno], evidence=str(error), remedy=remedy)
-    said = "".join(traceback.format_exception_only(error)).strip()
+        return HostError(_HOST[error.errno], evidence=str(error), remedy="fix this on the host and retry")
+    summary = "".join(traceback.format_exception_only(error)).strip()
     file = _write_trace(error)
     remedy = f"report it, with {file}" if file else "report it; the trace could not be written to a file"
-    return HostError(f"a defect of the harness: {said}", evidence=_place(error), remedy=remedy)
+    return HostError(f"a defect of the harness: {summary}", evidence=_last_own_line(error), remedy=remedy)
 
 
-def _is_somewhere() -> bool:
+def _has_current_folder() -> bool:
     """Return whether the current folder still exists."""
     try:
         return Path.cwd().is_dir()
@@ -54,7 +53,7 @@ def _is_somewhere() -> bool:
         return False
 
 
-def _place(error: Exception) -> str:
+def _last_own_line(error: Exception) -> str:
     """Return the last line of the harness in the trace."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or list(frames)

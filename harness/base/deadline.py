@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One deadline, made at the top of a run or case and handed down; each wait is the sooner of two. Pure."""
+"""Define a deadline: made at the top of a run or case and passed down; a stage may only shorten it. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 class Deadline:
     """A point on the monotonic clock, in seconds.
 
-    :param at: the moment on ``clock``; ``math.inf`` never comes.
+    :param at: the time on ``clock``; ``math.inf`` for no deadline.
     :param clock: the monotonic clock; tests pass their own.
     """
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Errors, sorted by who must act. Pure.
+"""Define the exceptions, by the person who has to act. Pure.
 
-    HarnessError                      what, evidence, remedy
-    +-- UsageError      exit 4        who started the run: a wrong word, a missing image, an unwritable folder
-    +-- CaseError       exit 2        who wrote the case file: unknown header, prompt not declared, ...
+    HarnessError                      problem, evidence, hint
+    +-- UsageError      exit 4        the user: a wrong argument, a missing image, an unwritable folder
+    +-- CaseError       exit 2        the author of the case file: unknown header, prompt not declared, ...
     +-- SeriesError     exit 1        the author of the series or kernel: does not build, does not boot (a result)
-    +-- HostError       exit 3        this machine: a program missing, the disk full, QEMU gone (worth a retry)
+    +-- HostError       exit 3        the administrator of this host: a program missing, the disk full, QEMU gone
 
-What a kernel does during a case (a mismatch, a time-out, a splat, a panic, a lost machine) is a verdict and not an
+A kernel's behavior during a case (a mismatch, a time-out, a splat, a panic, a lost machine) is a verdict and not an
 exception: see ``harness/model/verdict.py``.
 """
 
@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class ExitStatus(IntEnum):
-    """Exit status of the ``harness`` command; never one number for a kernel's fault and the harness's."""
+    """Exit status of the ``harness`` command; a kernel's fault and the harness's never share a number."""
 
     AS_EXPECTED = 0
     DIFFERS = 1
@@ -31,12 +31,12 @@ class ExitStatus(IntEnum):
     CANNOT_BE_JUDGED = 125
     """Only with ``--bisect-status``: git-bisect(1) skips the commit."""
     STOP = 128
-    """Only with ``--bisect-status``: not the kernel is at fault, and git-bisect(1) ends."""
+    """Only with ``--bisect-status``: the kernel is not at fault, and git-bisect(1) stops."""
     INTERRUPTED = 130
 
 
 class Stage(StrEnum):
-    """What was being done with a kernel when an error came, for who tells the stages of a series apart."""
+    """The stage of a kernel in which an error was raised."""
 
     APPLY = "apply"
     CONFIGURE = "configure"
@@ -45,18 +45,18 @@ class Stage(StrEnum):
 
 
 class HarnessError(Exception):
-    """An error that says what is wrong, shows the evidence and says what to do now.
+    """An error with a problem, the evidence, and a hint.
 
-    :param what: one sentence, no full stop, naming the thing by the words the user typed.
-    :param evidence: what was seen: the lines of a log, the bytes of a header, the answer of a program.
-    :param remedy: what to do now; a command where there is one.
-    :param log: the file that holds everything the evidence was taken from; None when there is none.
+    :param what: the object and the problem, in one sentence without a full stop, with the name that the user typed.
+    :param evidence: lines of a log, bytes of a header, output of a program.
+    :param remedy: the hint; a command to type where there is one.
+    :param log: the whole log that the evidence is taken from; None when there is none.
     :param packages: the Debian packages that provide what this host is missing.
     """
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.HOST
     stage: Stage | None = None
-    """At which stage of a kernel it came; None where no stage is known. Not kept across processes."""
+    """The stage in which it was raised; None where no stage is known. Lost between processes."""
 
     def __init__(
         self,
@@ -92,7 +92,10 @@ class HarnessError(Exception):
 
 @contextmanager
 def during(stage: Stage) -> Iterator[None]:
-    """Note the stage in every error of ours that comes out of the block and has none yet."""
+    """Set the stage of each :class:`HarnessError` that leaves the block without one.
+
+    :param stage: the stage of the block.
+    """
     try:
         yield
     except HarnessError as error:
@@ -102,9 +105,9 @@ def during(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def provided_by(packages: Iterable[str]) -> Iterator[None]:
-    """Note the Debian packages in every error of ours that comes out of the block and names none yet.
+    """Add Debian packages to each :class:`HarnessError` that leaves the block without any.
 
-    :param packages: what provides the programs that the block runs.
+    :param packages: the packages of the programs that the block runs.
     """
     try:
         yield
@@ -120,28 +123,28 @@ def _rebuild(
 
 
 class UsageError(HarnessError):
-    """Who started the run must act: a wrong word, a missing image, a folder that cannot be written."""
+    """The user must act: a wrong argument, a missing image, a folder that cannot be written."""
 
     exit_status = ExitStatus.USAGE
 
 
 class NewerFormatError(UsageError):
-    """A file was written by a newer harness, in a format that this one cannot read; the file itself is sound."""
+    """A file has a format of a newer harness, which this one cannot read; the file is not damaged."""
 
 
 class CaseError(HarnessError):
-    """Who wrote the case must act: the case file cannot be read as one, or two cases contradict each other."""
+    """The author of the case must act: the case file is invalid, or two cases contradict each other."""
 
     exit_status = ExitStatus.CASE_BROKEN
 
 
 class SeriesError(HarnessError):
-    """The author of the kernel must act: it does not apply, build or boot. This is a result, not an accident."""
+    """The author of the kernel must act: it does not apply, build or boot. This is a result of the test."""
 
     exit_status = ExitStatus.DIFFERS
 
 
 class HostError(HarnessError):
-    """This machine is at fault: a program is missing, the disk is full, QEMU went away. Worth a retry."""
+    """This host is at fault: a program is missing, the disk is full, QEMU ended. A retry may succeed."""
 
     exit_status = ExitStatus.HOST

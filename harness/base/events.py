@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a stage reports while it works, as small values. Pure."""
+"""Define the events that a stage reports. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A stage begins.
+    """The start of a stage.
 
-    :param text: what it does, for example ``checking out``.
+    :param text: its work, for example ``checking out``.
     """
 
     text: str
@@ -19,12 +19,12 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the current stage is; reported often.
+    """The progress of the current stage; reported often.
 
-    :param text: the same for humans, for example ``building, 41%, 1:20 left: CC kernel/fork.o``.
-    :param done: steps begun so far.
-    :param total: steps expected; None when unknown.
-    :param seconds_left: seconds until the stage ends; None when unknown.
+    :param text: the progress for people, for example ``building, 41%, 1:20 left: CC kernel/fork.o``.
+    :param done: number of steps begun.
+    :param total: expected number of steps; None when unknown.
+    :param seconds_left: estimated seconds until the stage ends; None when unknown.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line that the user should know now."""
+    """A line to show to the user."""
 
     text: str
 
@@ -45,7 +45,7 @@ Report = Callable[[StageEvent], None]
 
 
 def ignore(event: object) -> None:
-    """Report nothing.
+    """Ignore an event.
 
     :param event: any event.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Facts of this host, for the record of a run."""
+"""Describe this host for the record of a run."""
 
 from __future__ import annotations
 

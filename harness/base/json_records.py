@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Frozen values to JSON and back, each field checked by its annotation; wraps msgspec. Pure.
+"""Convert dataclasses to JSON and back, each field checked by its annotation; wraps msgspec. Pure.
 
-JSON text itself goes through Python's ``json``: it carries half surrogate pairs, which output of a guest can hold, as
-ASCII escapes, and msgspec's own encoder refuses them.
+JSON text itself is written and parsed by Python's ``json``: it writes lone surrogates, which a guest's output can
+contain, as ASCII escapes, and msgspec's own encoder rejects them.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ _EVIDENCE_LENGTH = 120
 _T = TypeVar("_T")
 
 Seconds = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e11)]
-"""A time or a duration of a record: no date can be made of a number beyond these, nor of infinity."""
+"""A time or a duration of a record: no date can be made of a number outside of this range, nor of infinity."""
 
 Table = dict[str, object]
 
 Upgrade = Callable[[Table], Table]
-"""Turns the table of an older format into that of the newest one."""
+"""Convert the table of an older format to the newest one."""
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`")
 _PATH_PART = re.compile(r"\.(?P<name>\w+)|\[(?P<number>[0-9]+)\]")
 
 
 def to_table(value: object) -> Table:
-    """Return a frozen value as a table of what JSON knows: texts, numbers, lists, tables.
+    """Convert a dataclass to a table of JSON types: strings, numbers, lists, tables.
 
-    :raises TypeError: a field is of a type that JSON cannot hold.
+    :raises TypeError: a field's type has no JSON form.
     """
     table: Table = msgspec.to_builtins(value, enc_hook=_plain)
     return table
 
 
 def dump_value(value: object, *, indent: int | None = 1, first: Iterable[str] = ()) -> str:
-    """Return a frozen value as JSON: ASCII only, newline at the end.
+    """Convert a dataclass to JSON: ASCII only, newline at the end.
 
     :param indent: columns of indentation; None for one line.
     :param first: the keys to write before all others.
-    :raises ValueError: a number is infinite or not a number.
+    :raises ValueError: a number is infinite or NaN.
     """
     table = to_table(value)
     ordered = {**{key: table[key] for key in first}, **table}
@@ -56,12 +56,12 @@ def dump_value(value: object, *, indent: int | None = 1, first: Iterable[str] = 
 
 @dataclass(frozen=True, slots=True)
 class RecordFormat:
-    """A format on disk that has versions.
+    """A versioned format on disk.
 
     :param newest: the newest version that can be read.
-    :param upgrade: makes the table of an older version one of the newest.
-    :param name: what to call the value in an error; the class's name when left out.
-    :param described: what to call the format in an error.
+    :param upgrade: converts the table of an older version to the newest one.
+    :param name: the value's name in an error; empty for the class's name.
+    :param described: the format's name in an error.
     """
 
     newest: int
@@ -71,19 +71,20 @@ class RecordFormat:
 
 
 def load_value(kind: type[_T], text: str, form: RecordFormat, *, source: str) -> _T:
-    """Read a frozen value from the JSON that :func:`dump_value` wrote; it holds its ``format_version``.
+    """Read a dataclass from the JSON that :func:`dump_value` wrote, of any version up to the newest.
 
-    :param form: the format, and how older versions of it are read.
-    :param source: what to call the text in an error.
+    :param text: JSON with a ``format_version``.
+    :param form: the format.
+    :param source: the text's name in an error.
     :raises UsageError: the text is damaged.
-    :raises NewerFormatError: it is of a newer format.
+    :raises NewerFormatError: the text has a newer format.
     """
     value = parse_json(text, source)
     if isinstance(value, dict):
         version = value.get("format_version")
         if isinstance(version, int) and version > form.newest:
             raise NewerFormatError(
-                f"{source} is of {form.described} {version}, and this harness reads up to format {form.newest}",
+                f"{source} has {form.described} {version}, and this harness reads up to format {form.newest}",
                 evidence=f'"format_version": {version}',
                 remedy="read it with the harness that wrote it, or a newer one",
             )
@@ -92,9 +93,9 @@ def load_value(kind: type[_T], text: str, form: RecordFormat, *, source: str) ->
 
 
 def schema_of(kind: type) -> Table:
-    """Return the JSON Schema of a frozen value, its types below ``$defs``; descriptions are the docstrings.
+    """Return the JSON Schema of a dataclass, its types below ``$defs``; the docstrings are the descriptions.
 
-    :param kind: a dataclass whose fields msgspec knows all.
+    :param kind: a dataclass with fields of types that msgspec knows.
     """
     return msgspec.json.schema(kind)
 
@@ -102,24 +103,24 @@ def schema_of(kind: type) -> Table:
 def parse_json(text: str, source: str) -> object:
     """Parse a JSON text.
 
-    :param source: what to call the text in an error.
-    :raises UsageError: it is damaged.
+    :param source: the text's name in an error.
+    :raises UsageError: the text is not JSON.
     """
     try:
         value: object = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
         raise _damaged(source, f"{error}\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
     except RecursionError:
-        raise _damaged(source, f"nested too deep\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
+        raise _damaged(source, f"nested too deeply\nit begins: {text[:_EVIDENCE_LENGTH]!r}") from None
     return value
 
 
 def from_table(kind: type[_T], table: object, *, name: str, source: str) -> _T:
-    """Make a frozen value of parsed JSON.
+    """Convert parsed JSON to a dataclass.
 
-    :param name: what to call the value in an error.
-    :param source: what to call the text in an error.
-    :raises UsageError: a field is missing, or is not what its annotation says.
+    :param name: the value's name in an error.
+    :param source: the text's name in an error.
+    :raises UsageError: a field is missing or has another type.
     """
     try:
         return msgspec.convert(table, kind, dec_hook=_typed)
@@ -128,9 +129,9 @@ def from_table(kind: type[_T], table: object, *, name: str, source: str) -> _T:
 
 
 def read_facts(kind: type[_T], text: str | bytes) -> _T | None:
-    """Read a frozen value that the store keeps; None when it is damaged, or was written by another version.
+    """Read a dataclass from the store; None when it is damaged, or was written by another version.
 
-    :param text: JSON, as :func:`dump_value` wrote it; fields that the value does not have are left out.
+    :param text: JSON, as :func:`dump_value` wrote it; unknown fields are ignored.
     """
     try:
         return msgspec.convert(json.loads(text), kind, dec_hook=_typed)
@@ -139,9 +140,9 @@ def read_facts(kind: type[_T], text: str | bytes) -> _T | None:
 
 
 def recall_facts(kind: type[_T], table: Table | None) -> _T | None:
-    """Make a frozen value of a table that the store keeps; None when there is none, or it is not one of this version.
+    """Convert a table of the store to a dataclass; None when there is none, or another version wrote it.
 
-    :param table: what :func:`to_table` gave.
+    :param table: the result of :func:`to_table`.
     """
     try:
         return msgspec.convert(table, kind, dec_hook=_typed)
@@ -166,12 +167,12 @@ def _typed(kind: type, value: object) -> object:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
-def _describe(complaint: str, table: object, name: str) -> str:
+def _describe(message: str, table: object, name: str) -> str:
     """Rewrite msgspec's message with the record's name, the field and the field's value."""
-    found = _PATH.search(complaint)
+    found = _PATH.search(message)
     path = found["path"] if found else ""
     value = table
     for part in _PATH_PART.finditer(path):
@@ -181,10 +182,10 @@ def _describe(complaint: str, table: object, name: str) -> str:
             value = table
             break
     holds = "" if isinstance(value, dict | list) else f" is {value!r:.{_EVIDENCE_LENGTH}}"
-    return f"{name}{path}{holds}: {_PATH.sub('', complaint)}"
+    return f"{name}{path}{holds}: {_PATH.sub('', message)}"
 
 
 def _damaged(source: str, evidence: str) -> UsageError:
     return UsageError(
-        f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported on"
+        f"{source} is damaged", evidence=evidence, remedy="run again; a damaged record cannot be reported"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel releases, as far as they order kernels: three numbers, and the release candidate. Pure."""
+"""Parse and compare kernel releases: three numbers, and the release candidate. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?!\d)(-rc\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """``6.1.0-56-cloud-amd64`` is 6.1.0: a distribution's string may hide how far its stable branch went.
+    """A kernel release.
+
+    ``6.1.0-56-cloud-amd64`` is 6.1.0: a distribution's string may not show the stable release that it is based on.
 
     :param candidate: ``-rc3`` for a release candidate, empty for a release.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the log goes: nowhere by default, to standard error with ``-v`` and ``-vv``, to a file with ``--log``.
+"""Set up the log: none by default, to standard error with ``-v`` and ``-vv``, to a file with ``--log``.
 
-Modules log what they decide with ``logging.getLogger(__name__)``: INFO says what was decided (made, found, chosen),
-DEBUG says how (every program that is started). Only records of the harness are shown, not those of libraries.
+Modules use ``logging.getLogger(__name__)``: INFO for decisions (made, found, chosen), DEBUG for details (every program
+that is started). Only records of the harness are shown, not those of libraries.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What the command line asks for.
+    """The log options of the command line.
 
-    :param verbosity: how often ``-v`` was given.
-    :param file: an absolute path; empty for none. Records of every level are added to its end.
+    :param verbosity: number of ``-v``.
+    :param file: an absolute path; empty for none. Records of every level are appended.
     """
 
     verbosity: int = 0
@@ -45,11 +45,11 @@ class _Formatter(logging.Formatter):
 
 
 def set_up(settings: LogSettings) -> None:
-    """Log as the settings say; what an earlier call set up ends.
+    """Install the handlers of the settings in place of those of an earlier call.
 
     :raises UsageError: the file cannot be written.
     """
-    global _current  # as handlers are: one a process
+    global _current  # handlers are global too
     for handler in [one for one in _HARNESS.handlers if isinstance(one.formatter, _Formatter)]:
         _HARNESS.removeHandler(handler)
         handler.close()
@@ -60,20 +60,20 @@ def set_up(settings: LogSettings) -> None:
         try:
             handlers.append((logging.FileHandler(settings.file, encoding="utf-8"), logging.DEBUG, _FULL))
         except OSError as error:
-            remedy = "name a file in a folder that is there and can be written"
+            remedy = "name a file in an existing, writable folder"
             raise UsageError(f"--log {settings.file} cannot be written", evidence=str(error), remedy=remedy) from None
     for handler, level, form in handlers:
         handler.setLevel(level)
         handler.setFormatter(_Formatter(form, datefmt="%Y-%m-%dT%H:%M:%S"))
         _HARNESS.addHandler(handler)
     _HARNESS.setLevel(min((level for _, level, _ in handlers), default=logging.NOTSET))
-    # pytest, which runs the cases, collects what reaches the root.
+    # pytest, which runs the cases, collects the records that reach the root logger.
     _HARNESS.propagate = not handlers
     _current = settings
 
 
 def current() -> LogSettings:
-    """Return what the last :func:`set_up` was given, for worker processes."""
+    """Return the settings of the last :func:`set_up`, for worker processes."""
     return _current
 
 
@@ -83,5 +83,5 @@ def is_on_terminal() -> bool:
 
 
 def absolute(file: Path | None) -> str:
-    """Return a path as :class:`LogSettings` wants it: workers may have another current folder."""
+    """Return an absolute path for :class:`LogSettings`: workers may have another current folder."""
     return str(file.absolute()) if file else ""

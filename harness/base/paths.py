@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Paths of the files that ship with the harness, and of its results.
+"""Locate the files that ship with the harness, and its results.
 
-In a checkout these are folders of the checkout. An installed package holds a copy of them as ``harness/data/``; its
-results go to the user's state folder (XDG Base Directory Specification: "actions history (logs, history, ...)").
+In a checkout these are folders of the checkout. An installed package has a copy of them as ``harness/data/``; its
+results are in the user's state folder (XDG Base Directory Specification: "actions history (logs, history, ...)").
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ APPLICATION = "kernel-patch-harness"
 """The name of the folders that the harness makes in the user's cache, state and configuration folders."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
-"""Whether this is a checkout or an unpacked source archive, and not an installed package."""
+"""True in a checkout or an unpacked source archive, False in an installed package."""
 
 
 def _find_root() -> Path:
     if IS_CHECKOUT:
         return _PACKAGE.parent
-    from importlib.resources import files  # here, as it takes a hundredth of a second that a checkout does not need
+    from importlib.resources import files  # here, because it takes 10 ms that a checkout does not need
 
-    # QEMU, gcc and pytest open these files themselves: they must be files on the disk, as pip unpacks them.
+    # QEMU, gcc and pytest open these files themselves: they must be files on disk, as pip unpacks them.
     return Path(str(files("harness") / "data"))
 
 
 ROOT = _find_root()
-"""The folder that holds ``cases/``, ``qemu/``, ``kconfigs/`` and ``series/``."""
+"""The folder with ``cases/``, ``qemu/``, ``kconfigs/`` and ``series/``."""
 
 SUITES = ROOT / "cases"
-"""The suites that ship, a folder each."""
+"""The shipped suites, a folder each."""
 SUITES_FILE = SUITES / "suites.toml"
 PYTEST_SETTINGS = SUITES / "pytest.ini"
 SERIES = ROOT / "series"
@@ -47,10 +47,9 @@ COMPILERS = KCONFIGS / "compilers.toml"
 
 
 def default_results() -> Path:
-    """Return the folder of the run folders: ``results/`` of a checkout that can be written, else of the user's state
-    folder.
+    """Return the folder of the run folders: ``results/`` of a writable checkout, else of the user's state folder.
 
-    :raises UsageError: the user's own folder is needed, and there is no home folder.
+    :raises UsageError: the user's state folder is needed, and there is no home folder.
     """
     here = ROOT / "results"
     if IS_CHECKOUT and os.access(here if here.exists() else ROOT, os.W_OK):
@@ -61,7 +60,7 @@ def default_results() -> Path:
 
 
 def user_folder(find: Callable[[str], str], *, option: str) -> Path:
-    """Return the harness's folder among the user's own ones.
+    """Return the harness's folder in the user's cache, state or configuration folder.
 
     :param find: a function of platformdirs, such as ``user_cache_dir``.
     :param option: the option or variable that names another folder, for the error.
@@ -69,7 +68,7 @@ def user_folder(find: Callable[[str], str], *, option: str) -> Path:
     """
     try:
         folder, problem = Path(find(APPLICATION)), ""
-    except RuntimeError as error:  # of a newer platformdirs; an older one leaves the "~"
+    except RuntimeError as error:  # a newer platformdirs; an older one leaves the "~"
         folder, problem = Path("~"), str(error)
     if folder.is_absolute():
         return folder

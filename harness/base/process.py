@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one door to host processes: each dies with its ``with`` block and with the harness, even under kill -9.
+"""Start host processes; each ends with its ``with`` block and with the harness, even under kill -9.
 
 The kernel itself ends them: every child asks for SIGKILL at its parent's death (prctl(2), PR_SET_PDEATHSIG) before it
-runs its program. Nothing here looks a process up by name; what is ended is what was started, by its pid file
-descriptor.
+runs its program. Processes are never looked up by name: only children are ended.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def die_with_parent(expected_parent: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program that ended left: its exit status (negative: minus the signal), and its output."""
+    """The result of a program: its exit status (for a signal, minus its number) and its output."""
 
     argv: tuple[str, ...]
     status: int
@@ -63,8 +62,8 @@ class Completed:
     @property
     def complaint(self) -> str:
         """Return the last twenty lines of standard error, or of standard output when that is empty."""
-        said = self.stderr or self.stdout
-        return "\n".join(said.decode(errors="replace").strip().splitlines()[-20:])
+        output = self.stderr or self.stdout
+        return "\n".join(output.decode(errors="replace").strip().splitlines()[-20:])
 
 
 def find_program(name: str) -> Path | None:
@@ -76,12 +75,12 @@ def find_program(name: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a program finds when it starts.
+    """The surroundings in which a program starts.
 
-    :param cwd: the folder it starts in; None for the current one.
+    :param cwd: the working folder; None for the current one.
     :param env: the whole environment; None for this process's own.
-    :param pass_fds: descriptors that the program keeps, by the same numbers.
-    :param may_set_times: False: what it asks of utimensat(2) is refused; see ``harness/base/seccomp.py``.
+    :param pass_fds: descriptors that the program inherits under the same numbers.
+    :param may_set_times: whether utimensat(2) is allowed; see ``harness/base/seccomp.py``.
     """
 
     cwd: Path | None = None
@@ -91,7 +90,7 @@ class Surroundings:
 
 
 INHERITED = Surroundings()
-"""A program finds what this process has."""
+"""The surroundings of this process."""
 
 
 def run(
@@ -103,56 +102,56 @@ def run(
     within: Surroundings = INHERITED,
     remedy: str = "",
 ) -> Completed:
-    """Run a program to its end and return what it said.
+    """Run a program to its end and return its output.
 
     :param check: raise when the exit status is not 0.
-    :param within: what the program finds when it starts.
-    :param remedy: what to do if it fails, for the error.
+    :param within: the surroundings in which the program starts.
+    :param remedy: the hint of the error if the program fails.
     :raises HostError: the program is missing, failed (with ``check``), or did not end before the deadline.
     """
-    words = tuple(os.fspath(word) for word in argv)
-    with _short_program(words, within) as child:
+    arguments = tuple(os.fspath(argument) for argument in argv)
+    with _short_program(arguments, within) as child:
         seconds, began = deadline.seconds_left, time.monotonic()
         try:
             stdout, stderr = child.communicate(stdin, timeout=None if seconds == float("inf") else seconds)
         except subprocess.TimeoutExpired as error:
-            said = ((error.stdout or b"") + (error.stderr or b"")).decode(errors="replace")
+            output = ((error.stdout or b"") + (error.stderr or b"")).decode(errors="replace")
             raise HostError(
-                f"{words[0]} did not end within its {error.timeout:.0f} s",
-                evidence=f"{_shown(words)}\n{said[-2000:]}",
-                remedy=remedy or "see whether the host is overloaded, then run it again",
+                f"{arguments[0]} did not end within its {error.timeout:.0f} s",
+                evidence=f"{_shown(arguments)}\n{output[-2000:]}",
+                remedy=remedy or "check whether the host is overloaded, then retry",
             ) from None
-    done = Completed(words, child.returncode, stdout, stderr)
+    done = Completed(arguments, child.returncode, stdout, stderr)
     _LOG.debug("process %d ended with status %d after %.3f s", child.pid, done.status, time.monotonic() - began)
     if check and done.status != 0:
         raise HostError(
-            f"{Path(words[0]).name} failed with status {done.status}",
-            evidence=f"{_shown(words)}\n{done.complaint}",
+            f"{Path(arguments[0]).name} failed with status {done.status}",
+            evidence=f"{_shown(arguments)}\n{done.complaint}",
             remedy=remedy,
         )
     return done
 
 
 @contextlib.contextmanager
-def _short_program(words: tuple[str, ...], within: Surroundings) -> Iterator[Child]:
+def _short_program(arguments: tuple[str, ...], within: Surroundings) -> Iterator[Child]:
     """Start a program that ends by itself, with pipes; kill and reap it at the block's end.
 
     :raises HostError: the program is missing or cannot be executed.
     """
     pipe = subprocess.PIPE
-    if not quick_start.can_start(words[0], cwd=within.cwd, env=within.env):
-        with start(words, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
+    if not quick_start.can_start(arguments[0], cwd=within.cwd, env=within.env):
+        with start(arguments, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
             yield child
         return
     options = {"cwd": within.cwd, "env": within.env, "pass_fds": tuple(within.pass_fds)}
-    begun = quick_start.QuickStart(words, options | dict.fromkeys(("stdin", "stdout", "stderr"), pipe), end)
+    begun = quick_start.QuickStart(arguments, options | dict.fromkeys(("stdin", "stdout", "stderr"), pipe), end)
     try:
         quick_start.begin(begun, may_set_times=within.may_set_times)
         try:
             child = begun.wait()
         except OSError as error:
-            raise _not_started(words, error) from None
-        _log_start(child, words, within)
+            raise _not_started(arguments, error) from None
+        _log_start(child, arguments, within)
         yield child
     finally:
         begun.abandon()
@@ -171,17 +170,17 @@ def start(
 
     The death of the *thread* that starts it counts as the parent's death (prctl(2)): keep the block in one thread.
 
-    :param within: what the program finds when it starts.
+    :param within: the surroundings in which the program starts.
     :raises HostError: the program is missing or cannot be executed.
     """
-    words = [os.fspath(word) for word in argv]
+    arguments = [os.fspath(argument) for argument in argv]
     child: subprocess.Popen[bytes] | None = None
-    # Python drops what is raised while it forks (os.register_at_fork): a Ctrl-C of that moment has to wait.
+    # Python drops exceptions that are raised during a fork (os.register_at_fork): Ctrl-C is blocked until then.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
         try:
             child = subprocess.Popen(
-                words,
+                arguments,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -191,30 +190,30 @@ def start(
                 preexec_fn=_prepare(os.getpid(), mask, None if within.may_set_times else refuse_setting_times()),
             )
         except OSError as error:
-            raise _not_started(words, error) from None
+            raise _not_started(arguments, error) from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        _log_start(child, words, within)
+        _log_start(child, arguments, within)
         yield child
     finally:
         if child is not None:
             end(child)
 
 
-def _not_started(words: Sequence[str], error: OSError) -> HostError:
-    """Return the error of a program that is absent, not executable, of another machine, or finds no memory."""
+def _not_started(arguments: Sequence[str], error: OSError) -> HostError:
+    """Return the error of a program that is missing, not executable, built for another machine, or without memory."""
     return HostError(
-        f"the program {words[0]} cannot be started",
+        f"the program {arguments[0]} cannot be started",
         evidence=str(error),
-        remedy="run 'harness doctor': it names the package to install",
+        remedy="run 'harness doctor', which names the package to install",
     )
 
 
-def _log_start(child: Child, words: Sequence[str], within: Surroundings) -> None:
-    """Log which program was started."""
+def _log_start(child: Child, arguments: Sequence[str], within: Surroundings) -> None:
+    """Log the program that was started."""
     if _LOG.isEnabledFor(logging.DEBUG):
-        place = f" in {within.cwd}" if within.cwd else ""
-        _LOG.debug("started process %d%s: %s", child.pid, place, shlex.join(words))
+        folder = f" in {within.cwd}" if within.cwd else ""
+        _LOG.debug("started process %d%s: %s", child.pid, folder, shlex.join(arguments))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -242,17 +241,17 @@ def seconds_waited(pid: int) -> float:
 
 
 def end_children() -> None:
-    """Kill every process that this one has started and that still runs; who started it reaps it."""
-    import psutil  # here, as it is wanted at the end of a run only
+    """Kill every running child of this process; :func:`start` reaps it."""
+    import psutil  # here, because it is needed at the end of a run only
 
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
 
 
-def python(module: str, *words: str) -> list[str]:
+def python(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module with this Python."""
-    return [sys.executable, "-m", module, *words]
+    return [sys.executable, "-m", module, *arguments]
 
 
 def _prepare(parent: int, mask: Collection[int], confine: Callable[[], None] | None) -> Callable[[], None]:
@@ -267,5 +266,5 @@ def _prepare(parent: int, mask: Collection[int], confine: Callable[[], None] | N
     return prepare
 
 
-def _shown(words: Sequence[str]) -> str:
-    return "$ " + " ".join(words)
+def _shown(arguments: Sequence[str]) -> str:
+    return "$ " + " ".join(arguments)

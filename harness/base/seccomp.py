@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A seccomp(2) filter by which a program cannot set the times of files; everything else it may do as before.
+"""Install a seccomp(2) filter that forbids a program to set the times of files.
 
-git sets the time of an object that it would have written and finds there already, wherever that is: also in a user's
-repository whose objects it only borrows. Where it may not, it takes the object for missing and writes its own.
+git sets the time of an existing object instead of writing it again, also in a user's repository whose objects it only
+borrows. When that fails, git treats the object as missing and writes its own copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 import struct
 from collections.abc import Callable
 
-# audit.h's name of the architecture, and the numbers of utimensat, utime, utimes, futimesat as far as it has them.
+# The architecture in linux/audit.h, and its numbers of utimensat, utime, utimes, futimesat, where it has them.
 _CALLS = {
     "x86_64": (0xC000003E, (280, 132, 235, 261)),
     "aarch64": (0xC00000B7, (88,)),
@@ -53,7 +53,7 @@ def _filter(architecture: int, numbers: tuple[int, ...]) -> bytes:
     """Encode the filter as BPF instructions: 16 bits of code, two jumps of 8, a constant of 32."""
     after = len(numbers)
     steps = [(_LOAD, 0, 0, _ARCHITECTURE_AT), (_JUMP_IF_EQUAL, 0, after + 1, architecture), (_LOAD, 0, 0, _NUMBER_AT)]
-    # Each number jumps over those behind it, and over "allow", to "refuse".
+    # Each number jumps over the later ones, and over "allow", to "refuse".
     steps += [(_JUMP_IF_EQUAL, after - at, 0, number) for at, number in enumerate(numbers)]
     steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a person or a program ends the harness from outside: signals, and a reader of its output that goes away."""
+"""Handle termination from outside: signals, and a reader of standard output that ends."""
 
 from __future__ import annotations
 

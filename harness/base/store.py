@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Products on disk, each made once and named by what it was made from.
+"""Keep products on disk, each made once and named by its inputs.
 
-A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a folder beside it
-under a lock and moved into place by rename, so that a killed run leaves nothing half-made and two runs never make it
-twice.
+A product is a folder ``<store>/<kind>/<key>``; the key is a digest of its inputs. It is made in a temporary folder
+under a lock and then renamed, so that a killed run leaves no incomplete product and two runs never make one twice.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 STORE_VARIABLE = "HARNESS_STORE"
 _KEY_LENGTH = 24
 _MAKING = ".making-"
-"""Between the name of a product and a random part: the folder in which it is made."""
+"""The infix of the temporary folder in which a product is made: after its name, before a random part."""
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 
 
@@ -54,11 +53,11 @@ def digest_of(*parts: bytes | str | Path) -> str:
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """Return what a folder takes on the disk, in bytes; holes are not counted."""
+    """Return the size of a folder on disk, in bytes; holes are not counted."""
     total = 0
     folders = [os.fspath(folder)]
     while folders:
-        # What is not there any more another run has just moved or removed.
+        # Another run may move or remove files meanwhile.
         with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
@@ -70,9 +69,9 @@ def bytes_on_disk(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The folder that holds all products.
+    """The store of all products.
 
-    :param folder: its place; made when first written to.
+    :param folder: its path; created by the first write.
     """
 
     folder: Path
@@ -81,7 +80,7 @@ class Store:
     def default(cls, environment: Mapping[str, str] = os.environ) -> Store:
         """Return the store of this user: ``$HARNESS_STORE``, else the user's cache folder.
 
-        :raises UsageError: neither is known: the user has no home folder.
+        :raises UsageError: the variable is not set, and the user has no home folder.
         """
         named = environment.get(STORE_VARIABLE, "")
         if named:
@@ -136,7 +135,7 @@ class Store:
             raise HostError(
                 f"another run has been making {kind} {place.name} for {seconds:.0f} s",
                 evidence=f"lock: {lock.lock_file}",
-                remedy="wait for the other run, or end it, and run again",
+                remedy="wait for the other run or stop it, then retry",
             ) from None
         return place
 
@@ -146,7 +145,7 @@ class Store:
         :raises UsageError: the store cannot be written.
         :raises HostError: the disk is full.
         """
-        # Imported when something has to be made: filelock brings asyncio, a tenth of a second of a run's start.
+        # Imported only when a product is made: filelock imports asyncio, 0.1 s of a run's start.
         from filelock import FileLock
 
         place = self.place(kind, key)
@@ -155,7 +154,7 @@ class Store:
         return FileLock(place.parent / f".{place.name}.lock")
 
     def remember(self, kind: str, key: str, value: Mapping[str, object]) -> None:
-        """Keep a small fact as JSON, replacing an older one at once; see :meth:`recall`."""
+        """Keep a small fact as JSON, replacing an older one atomically; see :meth:`recall`."""
         place = self._fact(kind, key)
         text = json.dumps(value, indent=1, sort_keys=True)
         with self.complaints():
@@ -171,20 +170,20 @@ class Store:
         return value if isinstance(value, dict) else None
 
     def forget(self, kind: str, key: str) -> None:
-        """Drop a fact or a product; nothing happens when it is not there."""
+        """Remove a fact or a product, if there is one."""
         with self.complaints(), contextlib.suppress(FileNotFoundError):
             self._fact(kind, key).unlink()
         shutil.rmtree(self.place(kind, key), ignore_errors=True)
 
     def _fact(self, kind: str, key: str) -> Path:
         place = self.place(kind, key)
-        # Not with_suffix(): a key may hold a dot, and two keys that differ behind it are two.
+        # Not with_suffix(): a key may contain a dot, and the text after it belongs to the key.
         return place.with_name(f"{place.name}.json")
 
     def _sweep(self, kind: str, key: str) -> None:
-        """Remove what killed runs left of all products of this kind; the caller holds the lock of this one.
+        """Remove the temporary folders that killed runs left, of all products of this kind.
 
-        A folder whose lock is free has no run that fills it. That of another product may never be made again.
+        The caller holds the lock of this product. A temporary folder whose lock is free is not being filled.
         """
         from filelock import Timeout
 
@@ -206,7 +205,11 @@ class Store:
 
     @contextlib.contextmanager
     def complaints(self) -> Iterator[None]:
-        """Turn the system's errors about the store within the block into ours: not writable, no space left."""
+        """Turn an OSError about the store within the block into an error with a hint.
+
+        :raises UsageError: the store cannot be written.
+        :raises HostError: no space is left.
+        """
         try:
             yield
         except OSError as error:
@@ -214,13 +217,13 @@ class Store:
                 raise HostError(
                     f"no space left in the store {self.folder}",
                     evidence=str(error),
-                    remedy="free some space ('harness clean' shows what the store holds), or point "
-                    f"{STORE_VARIABLE} at a larger disk",
+                    remedy="free some space ('harness clean' shows the store's content), or set "
+                    f"{STORE_VARIABLE} to a folder on a larger disk",
                 ) from None
             if error.errno in _NOT_WRITABLE and self._is_ours(error):
                 raise UsageError(
                     f"the store {self.folder} cannot be written",
                     evidence=str(error),
-                    remedy=f"make it writable, or point {STORE_VARIABLE} at a folder that is",
+                    remedy=f"make it writable, or set {STORE_VARIABLE} to a writable folder",
                 ) from None
             raise

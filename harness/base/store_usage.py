@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the store holds, and removing it."""
+"""List and remove the products of the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERYTHING = "all"
 
 
 def list_store(store: Store) -> Iterable[str]:
-    """List each kind of product in a line: their number, and their size on disk.
+    """List the kinds of products, one a line, with their number and size on disk.
 
     :raises UsageError: the store cannot be read.
     """
@@ -35,26 +35,26 @@ def list_store(store: Store) -> Iterable[str]:
         total += size
         yield f"  {kind.name:<24} {number:>13} {size / (1 << 20):>9.1f} MiB"
     yield f"  {'all':<24} {'':>13} {total / (1 << 20):>9.1f} MiB"
-    yield "remove with: harness clean --remove KIND, or --remove all; what is needed is made again"
+    yield "remove with: harness clean --remove KIND, or --remove all; products are made again when needed"
 
 
 def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
-    """Remove all products of those kinds; a line for each.
+    """Remove all products of those kinds; yield a line for each.
 
-    :raises UsageError: there is no such kind, or it cannot be removed.
+    :raises UsageError: a kind is unknown or cannot be removed.
     """
     kinds = {kind.name: kind for kind in _kinds(store)}
     for name in names:
         if name != EVERYTHING and name not in kinds:
             known = f"name one of: {', '.join([*kinds, EVERYTHING])}" if kinds else "the store is empty"
-            raise UsageError(f"the store {store.folder} holds no {name}", remedy=known)
+            raise UsageError(f"the store {store.folder} has no {name}", remedy=known)
     for name in kinds if EVERYTHING in names else dict.fromkeys(names):
         size = bytes_on_disk(kinds[name])
         try:
             shutil.rmtree(kinds[name])
         except OSError as error:
-            what = f"{kinds[name]} cannot be removed, or not all of it"
-            remedy = "end other runs that use the store, and make it writable"
+            what = f"{kinds[name]} cannot be removed completely"
+            remedy = "stop other runs that use the store, and make it writable"
             raise UsageError(what, evidence=str(error), remedy=remedy) from None
         yield f"removed {name}: {size / (1 << 20):.1f} MiB"
 
@@ -65,5 +65,5 @@ def _kinds(store: Store) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        what, remedy = f"the store {store.folder} cannot be read", "point HARNESS_STORE at a folder of your own"
+        what, remedy = f"the store {store.folder} cannot be read", "set HARNESS_STORE to a folder of your own"
         raise UsageError(what, evidence=str(error), remedy=remedy) from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which suite is meant where none is named: the only place that knows is the data file ``cases/suites.toml``."""
+"""Read the default suite from the data file ``cases/suites.toml``, the only file that names one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.base import paths
 
 
 def default_name() -> str:
-    """Name the suite that is used where none is chosen."""
+    """Return the name of the default suite."""
     return _read().get("default", "")
 
 
 def legacy_name() -> str:
-    """Name the suite that ``cases/PATH`` meant before there were suites; empty when none is."""
+    """Return the suite of ids from before suites existed (``cases/PATH``); empty when there is none."""
     return _read().get("legacy", "")
 
 

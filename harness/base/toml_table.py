@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A strict reader of one TOML table: every key is asked for by its type, and no key is left over.
+"""Read a TOML table strictly: each key by its type, and unknown keys are errors. Pure.
 
-Pure. Errors name the file and the dotted key (``semantics.toml: trait.scope.meaning is missing``) and are of the
-kind that the caller gives: who must act depends on the file.
+Errors name the file and the dotted key (``semantics.toml: trait.scope.meaning is missing``); the caller chooses their
+class, because the person who must act depends on the file.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _Kind = TypeVar("_Kind")
 
 
 class Table:
-    """One table, its file and its dotted key; remembers which of its keys were asked for."""
+    """One table with its file and dotted key; it records the keys that were read."""
 
     def __init__(self, content: Mapping[str, object], *, path: str, kind: type[HarnessError], key: str = "") -> None:
         self._content = content
         self._path = path
         self._kind = kind
         self._key = key
-        self._asked: set[str] = set()
+        self._read: set[str] = set()
 
     def error(self, what: str, *, remedy: str) -> HarnessError:
         """Return an error about this table, for the caller to raise."""
@@ -37,11 +37,11 @@ class Table:
     def text(self, key: str, *, default: str | None = None) -> str:
         """Read a string that is not blank; ``default`` when the key is missing, if one is given."""
         if key not in self._content and default is not None:
-            self._asked.add(key)
+            self._read.add(key)
             return default
         found = self._typed(key, str, "a string")
         if not found.strip():
-            raise self._key_error(key, "is empty", remedy="say it")
+            raise self._key_error(key, "is empty", remedy="write a text")
         return found
 
     def flag(self, key: str) -> bool:
@@ -84,14 +84,17 @@ class Table:
         return tuple(self._below(f"{key}[{place}]", item) for place, item in enumerate(found))
 
     def close(self) -> None:
-        """Refuse the keys that nobody asked for."""
+        """Refuse the keys that were not read.
+
+        The error's class is the one given to the table.
+        """
         for key in self._content:
-            if key not in self._asked:
-                known = ", ".join(sorted(self._asked))
-                raise self._key_error(key, "is not a known key", remedy=f"the keys here are {known}")
+            if key not in self._read:
+                known = ", ".join(sorted(self._read))
+                raise self._key_error(key, "is not a known key", remedy=f"known keys: {known}")
 
     def _typed(self, key: str, wanted: type[_Kind], called: str) -> _Kind:
-        self._asked.add(key)
+        self._read.add(key)
         if key not in self._content:
             raise self._key_error(key, "is missing", remedy=f"add it: {called}")
         found = self._content[key]

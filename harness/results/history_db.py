@@ -71,7 +71,7 @@ def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]
     database.execute("COMMIT")
     if version > SCHEMA_VERSION:
         raise UsageError(
-            f"{path} is of history format {version}, and this harness reads up to format {SCHEMA_VERSION}",
+            f"{path} has history format {version}, and this harness reads up to format {SCHEMA_VERSION}",
             remedy="use the harness that wrote it, or rebuild it from the run folders: harness history --rebuild",
         )
 

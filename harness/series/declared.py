@@ -79,7 +79,7 @@ def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semanti
             table.close()
     for name in top.names():
         if name not in _KEYS:
-            raise top.error(f"{name} is not a known key", remedy=f"the keys here are {', '.join(_KEYS)}")
+            raise top.error(f"{name} is not a known key", remedy=f"known keys: {', '.join(_KEYS)}")
     return Declarations(tuple(found))
 
 

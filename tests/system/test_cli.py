@@ -132,7 +132,7 @@ def test_a_defect_is_reported_without_a_writable_folder(monkeypatch: pytest.Monk
     [
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "a defect of the harness: BrokenPipeError"),
         (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "no space left on the disk"),
-        (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files"),
         (MemoryError(), "no memory left"),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_removed_folder_is_reported(tmp_path: Path) -> None:
     done = process.run(command, deadline=Deadline.after(30), check=False, within=process.Surroundings(cwd=tmp_path))
 
     assert done.status == ExitStatus.USAGE
-    assert done.stderr.startswith(b"harness: the folder in which this was started is gone\n")
+    assert done.stderr.startswith(b"harness: the current folder was removed\n")
 
 
 @pytest.mark.guest

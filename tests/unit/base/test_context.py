@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every call of the stages carries."""
+"""Tests of ``harness/base/context.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.base.store import Store
 
 
 def test_within_narrows_the_deadline_and_keeps_the_rest() -> None:
-    """A stage gets the sooner of its own time and the whole work's."""
+    """A stage gets the earlier of its own deadline and the command's."""
     reported: list[StageEvent] = []
     context = Context(Store(Path("s")), Deadline(100.0, clock=lambda: 10.0), reported.append)
 
@@ -26,6 +26,6 @@ def test_within_narrows_the_deadline_and_keeps_the_rest() -> None:
     assert context.within(math.inf).deadline.at == 100.0
 
 
-def test_a_context_reports_nothing_unless_told_to() -> None:
-    """Programs that show nothing need no receiver."""
+def test_context_ignores_events_by_default() -> None:
+    """A program that shows nothing needs no receiver of events."""
     Context(Store(Path("s")), Deadline.never()).report(Note("unheard"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Deadlines on a clock of the test's own."""
+"""Tests of ``harness/base/deadline.py`` on a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that changes only when it is set."""
 
     now: float = 100.0
 
@@ -22,8 +22,8 @@ class Clock:
         return self.now
 
 
-def test_time_runs_out() -> None:
-    """What is left shrinks with the clock, ends at nothing and never goes below."""
+def test_seconds_left_shrinks_to_zero() -> None:
+    """The time left shrinks with the clock and is never negative."""
     clock = Clock()
     deadline = Deadline.after(5, clock=clock)
     left = []
@@ -34,8 +34,8 @@ def test_time_runs_out() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(2, 2.0), (5, 5.0), (7, 5.0), (math.inf, 5.0), (-1, 0.0)])
-def test_sooner_of_two(seconds: float, left: float) -> None:
-    """A step's deadline is its own or the whole's, whichever comes first; it keeps the clock."""
+def test_sooner_returns_the_earlier_deadline(seconds: float, left: float) -> None:
+    """A step's deadline is its own or the whole's, whichever is earlier; it keeps the clock."""
     clock = Clock()
     deadline = Deadline.after(5, clock=clock).sooner(seconds)
     before = deadline.seconds_left
@@ -45,8 +45,8 @@ def test_sooner_of_two(seconds: float, left: float) -> None:
     assert deadline.is_past
 
 
-def test_never() -> None:
-    """The deadline that does not come leaves endless time, and a step's own still comes."""
+def test_never_is_never_past() -> None:
+    """A deadline that is never reached leaves infinite time; a step can still have its own."""
     never = Deadline.never()
 
     assert never.seconds_left == math.inf
@@ -54,7 +54,7 @@ def test_never() -> None:
     assert 9 < never.sooner(10).seconds_left <= 10
 
 
-def test_clock_is_monotonic() -> None:
-    """Without a clock of its own a deadline uses the monotonic one, so setting the time of day does not move it."""
+def test_after_uses_the_monotonic_clock() -> None:
+    """The default clock is the monotonic one, so setting the time of day does not move a deadline."""
     assert Deadline.after(0).clock is time.monotonic
     assert Deadline.after(0).is_past

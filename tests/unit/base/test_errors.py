@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Errors say what, show evidence, say what to do; and each kind has its exit status."""
+"""Tests of ``harness/base/errors.py``: the parts of an error, and the exit status of each kind."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from harness.base.errors import CaseError, ExitStatus, HarnessError, HostError, 
 KINDS = (HarnessError, UsageError, CaseError, SeriesError, HostError)
 
 
-def test_text_has_three_parts() -> None:
-    """The text is the sentence, the evidence indented line by line, and the remedy."""
+def test_str_has_three_parts() -> None:
+    """The text is the problem, the evidence indented line by line, and the hint."""
     error = HostError("the disk is full", evidence="/a: 0 left\n/b: 0 left\n", remedy="free some space")
 
     assert str(error) == "the disk is full\n    /a: 0 left\n    /b: 0 left\nhint: free some space"
 
 
-def test_the_log_is_named_below_the_evidence() -> None:
-    """Also where there is no other evidence; the evidence itself holds no path."""
+def test_str_names_the_log_below_the_evidence() -> None:
+    """The log's path is shown with and without other evidence, and is not part of the evidence."""
     error = SeriesError("it does not build", evidence="a.c:1: error\n", log=Path("/a/b.log"))
 
     assert str(error) == "it does not build\n    a.c:1: error\n    the whole log: /a/b.log"
@@ -29,7 +29,7 @@ def test_the_log_is_named_below_the_evidence() -> None:
 
 
 def test_provided_by_names_packages_once() -> None:
-    """The inner block knows best."""
+    """The packages of the inner block take precedence."""
     with pytest.raises(HostError) as caught, provided_by(["outer"]), provided_by(["inner"]):
         raise HostError("no compiler")
 
@@ -37,14 +37,14 @@ def test_provided_by_names_packages_once() -> None:
 
 
 @pytest.mark.parametrize("evidence", ["", "\n", "  \n\n"])
-def test_parts_that_are_missing_leave_no_line(evidence: str) -> None:
-    """Without evidence and remedy, or with evidence of blanks alone, the sentence stands alone."""
+def test_str_omits_missing_parts(evidence: str) -> None:
+    """Without evidence and hint, or with blank evidence, the text is the problem alone."""
     assert str(UsageError("no such image", evidence=evidence)) == "no such image"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_error_crosses_processes(kind: type[HarnessError]) -> None:
-    """Kind and all three parts survive pickling, as between a test's worker and its controller."""
+def test_pickle_keeps_kind_and_parts(kind: type[HarnessError]) -> None:
+    """Kind and all parts survive pickling, as between a test's worker and its controller."""
     error = kind("what", evidence="evidence", remedy="remedy", log=Path("/a/b.log"), packages=["gcc"])
     copy = pickle.loads(pickle.dumps(error))
 
@@ -54,8 +54,8 @@ def test_error_crosses_processes(kind: type[HarnessError]) -> None:
     assert str(copy) == str(error)
 
 
-def test_exit_status_tells_whose_fault_it_is() -> None:
-    """Each kind has the exit status of who must act; the kernel's fault and the harness's never share one."""
+def test_exit_status_differs_by_kind() -> None:
+    """Each kind has its exit status; a kernel's fault and the harness's never share one."""
     statuses = {kind: kind("x").exit_status for kind in KINDS[1:]}
 
     assert statuses == {

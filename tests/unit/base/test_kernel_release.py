@@ -20,22 +20,22 @@ from harness.base.kernel_release import Release
         ("3.18.0-00123-gdeadbeef", (3, 18, 0), ""),
     ],
 )
-def test_parse_reads_what_kernels_call_themselves(text: str, numbers: tuple[int, int, int], candidate: str) -> None:
-    """A release is its first three numbers, whatever a distribution or git adds."""
+def test_parse_reads_release_strings(text: str, numbers: tuple[int, int, int], candidate: str) -> None:
+    """The first three numbers are the release; additions of a distribution or of git are ignored."""
     release = Release.parse(text)
 
     assert release == Release(numbers, candidate)
 
 
 @pytest.mark.parametrize("text", ["", "unknown", "v6.1", "6", "6.x", "linux-6.1", "6.99999999999999"])
-def test_parse_refuses_what_is_no_release(text: str) -> None:
-    """Nothing is guessed from a text that does not start with a release."""
+def test_parse_refuses_other_texts(text: str) -> None:
+    """A text that does not start with a release gives None."""
     assert Release.parse(text) is None
 
 
 @pytest.mark.parametrize("text", ["6.1", "6.18.44", "5.17-rc3"])
-def test_text_reads_back(text: str) -> None:
-    """What is shown of a release is read back as that release."""
+def test_str_reads_back(text: str) -> None:
+    """The text of a release is parsed to the same release."""
     release = Release.parse(text)
 
     assert str(release) == text
@@ -46,7 +46,7 @@ def test_text_reads_back(text: str) -> None:
     [("5.15.14", "5.15.14", True), ("5.15.13", "5.15.14", False), ("5.16.20", "5.15.14", False)],
 )
 def test_carries_stays_in_the_stable_series(release: str, first: str, carries: bool) -> None:
-    """A backport is in the releases of its own series from that one on, and says nothing of another series."""
+    """A backport is in the later releases of its own stable series, and in no other series."""
     one, other = Release.parse(release), Release.parse(first)
     assert one is not None
     assert other is not None

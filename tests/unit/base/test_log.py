@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The log: what is shown at which level, and that records of libraries and control characters stay out."""
+"""Tests of ``harness/base/log.py``: the records of each level, without records of libraries and control characters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _log_as_before() -> Iterator[None]:
 
 
 def make_something(folder: Path) -> None:
-    """Decide something: make a product with a program."""
+    """Make a product with a program, which logs a decision and a detail."""
 
     def fill(making: Path) -> None:
         process.run(["touch", making / "a file"], deadline=Deadline.after(60))
@@ -33,15 +33,15 @@ def make_something(folder: Path) -> None:
 
 
 def test_nothing_is_logged_by_default(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Standard error is for errors and notes."""
+    """Without options, nothing is written to standard error."""
     log.set_up(LogSettings())
     make_something(tmp_path)
 
     assert capfd.readouterr() == ("", "")
 
 
-def test_once_verbose_shows_decisions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """-v: what was made, and not how; on standard error, as standard output may be read by a program."""
+def test_one_v_shows_decisions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With -v decisions are shown without details, on standard error, because programs read standard output."""
     log.set_up(LogSettings(1))
     make_something(tmp_path)
     out, err = capfd.readouterr()
@@ -51,8 +51,8 @@ def test_once_verbose_shows_decisions(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert "touch" not in err
 
 
-def test_twice_verbose_shows_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """-vv: each program, as it can be typed into a shell, and how it ended."""
+def test_two_v_show_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With -vv each program is shown as a shell command, with its exit status."""
     log.set_up(LogSettings(2))
     make_something(tmp_path)
     make_something(tmp_path)
@@ -64,8 +64,8 @@ def test_twice_verbose_shows_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert f"D harness.base.store: found in the store: {tmp_path}/kind/key" in err
 
 
-def test_the_file_has_every_level_and_is_added_to(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """--log alone: the terminal stays as it is; a second run does not lose the first."""
+def test_log_file_has_every_level_and_is_appended(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With --log alone the terminal shows no records; a second run is appended to the file."""
     file = tmp_path / "log"
     for name in ("one", "two"):
         log.set_up(LogSettings(0, str(file)))
@@ -77,8 +77,8 @@ def test_the_file_has_every_level_and_is_added_to(tmp_path: Path, capfd: pytest.
     assert len([line for line in lines if "INFO harness.base.store: made in" in line]) == 2
 
 
-def test_a_second_set_up_ends_the_first(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each record is shown once."""
+def test_set_up_replaces_earlier_handlers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """After two calls each record is shown once."""
     log.set_up(LogSettings(1))
     log.set_up(LogSettings(1))
     make_something(tmp_path)
@@ -87,23 +87,23 @@ def test_a_second_set_up_ends_the_first(tmp_path: Path, capfd: pytest.CaptureFix
 
 
 def test_control_characters_are_shown_escaped(capfd: pytest.CaptureFixture[str]) -> None:
-    """A file name of an untrusted series does not command the terminal."""
+    """A file name of an untrusted series cannot send control sequences to the terminal."""
     log.set_up(LogSettings(2))
     logging.getLogger("harness.test").debug("a\x1b[2Jb\rc\x9bd\te")
 
     assert capfd.readouterr().err == "D harness.test: a\\x1b[2Jb\\x0dc\\x9bd\te\n"
 
 
-def test_libraries_stay_out(capfd: pytest.CaptureFixture[str]) -> None:
-    """-vv is about the harness."""
+def test_records_of_libraries_are_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    """With -vv only records of the harness are shown."""
     log.set_up(LogSettings(2))
     logging.getLogger("asyncio").debug("a selector")
 
     assert capfd.readouterr().err == ""
 
 
-def test_a_file_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
-    """Before anything is run."""
+def test_set_up_refuses_an_unwritable_file(tmp_path: Path) -> None:
+    """A log file that cannot be written is a usage error before anything is run."""
     with pytest.raises(UsageError, match="--log"):
         log.set_up(LogSettings(0, str(tmp_path / "no" / "file")))
 
@@ -111,8 +111,8 @@ def test_a_file_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     told.require_error(ExitStatus.USAGE, "--log", "no/file")
 
 
-def test_the_options_stand_before_the_command(tmp_path: Path) -> None:
-    """``harness -vv --log FILE clean``; the file may be relative."""
+def test_log_options_precede_the_command(tmp_path: Path) -> None:
+    """``harness -vv --log FILE clean`` logs to standard error and to the file."""
     told = call("-vv", "--log", tmp_path / "log", "clean", HARNESS_STORE=str(tmp_path))
 
     assert told.status is ExitStatus.AS_EXPECTED
@@ -120,8 +120,8 @@ def test_the_options_stand_before_the_command(tmp_path: Path) -> None:
     assert "harness.cli: arguments: " in (tmp_path / "log").read_text()
 
 
-def test_a_display_that_redraws_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records between its lines would tear it."""
+def test_is_on_terminal_needs_v_and_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A display that redraws its lines is replaced only when records are shown on a terminal."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
 
     log.set_up(LogSettings())

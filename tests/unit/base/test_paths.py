@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where files of the user go."""
+"""Tests of ``harness/base/paths.py``: the folders of results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(paths.default_results())
 
 
 def test_results_of_a_checkout_are_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkout that can be written keeps its results, whether there are some or not."""
+    """A writable checkout keeps its results, with or without a results folder."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
 
     assert paths.default_results() == tmp_path / "results"
@@ -33,7 +33,7 @@ def test_results_of_a_checkout_are_in_it(tmp_path: Path, monkeypatch: pytest.Mon
 @needs_mounts
 @pytest.mark.parametrize("is_there", [False, True])
 def test_results_of_a_read_only_checkout_are_in_the_state_folder(tmp_path: Path, is_there: bool) -> None:
-    """A checkout on a read-only file system, with or without a results folder."""
+    """The results of a checkout on a read-only file system are in the state folder, in either case."""
     checkout = tmp_path / "checkout"
     (checkout / "results" if is_there else checkout).mkdir(parents=True)
     mounts = [f"mount --bind '{checkout}' '{checkout}'", f"mount -o remount,bind,ro '{checkout}'"]
@@ -43,8 +43,8 @@ def test_results_of_a_read_only_checkout_are_in_the_state_folder(tmp_path: Path,
     assert done.text == f"{tmp_path}/state/kernel-patch-harness/results\n"
 
 
-def test_a_folder_that_is_still_relative_is_a_usage_error() -> None:
-    """An older platformdirs leaves the ``~`` of a user without a home folder."""
+def test_user_folder_refuses_a_relative_folder() -> None:
+    """An older platformdirs leaves the ``~`` of a user without a home folder, which is a usage error."""
     with pytest.raises(UsageError, match="no home folder") as caught:
         paths.user_folder(lambda name: f"~/.cache/{name}", option="HARNESS_STORE")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Host processes, on real ones: none outlives its block or the harness."""
+"""Tests of ``harness/base/process.py`` with real processes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PATIENCE_MILLISECONDS = 20_000
 
 
 def has_ended(pidfd: int) -> bool:
-    """Wait for the process to end, no longer than the patience."""
+    """Wait at most 20 s for the process to end; return whether it did."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(PATIENCE_MILLISECONDS))
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended and was reaped."""
+    """Return whether the process has ended and was reaped."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -38,8 +38,8 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def test_child_ends_with_its_block() -> None:
-    """A program that would run on is killed and reaped at the block's end, its pipes closed."""
+def test_start_ends_the_child_with_the_block() -> None:
+    """A running program is killed and reaped at the block's end, and its pipes are closed."""
     with process.start(ENDLESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         ran = child.poll() is None
 
@@ -52,8 +52,8 @@ def test_child_ends_with_its_block() -> None:
     assert child.stdout.closed
 
 
-def test_child_ends_when_the_block_raises() -> None:
-    """An exception that leaves the block ends the program as well, and goes on."""
+def test_start_ends_the_child_when_the_block_raises() -> None:
+    """An exception that leaves the block ends the program too, and is passed on."""
     pids = []
 
     def block() -> None:
@@ -67,16 +67,16 @@ def test_child_ends_when_the_block_raises() -> None:
     assert is_gone(pids[0])
 
 
-def test_child_that_ended_by_itself_keeps_its_status() -> None:
-    """A block whose program has ended already leaves its exit status alone."""
+def test_start_keeps_the_status_of_an_ended_child() -> None:
+    """A program that ended within the block keeps its exit status."""
     with process.start(["sh", "-c", "exit 7"]) as child:
         child.wait(timeout=20)
 
     assert child.returncode == 7
 
 
-def test_child_dies_with_a_killed_parent() -> None:
-    """SIGKILL to the process that started a program ends the program too, though no block of Python ended."""
+def test_start_child_dies_with_a_killed_parent() -> None:
+    """SIGKILL to the process that started a program ends the program too."""
     parent_code = (
         "import sys\n"
         "from harness.base import process\n"
@@ -98,16 +98,16 @@ def test_child_dies_with_a_killed_parent() -> None:
     assert ended
 
 
-def test_child_of_a_dead_parent_ends_at_once() -> None:
-    """A child that asks too late, its parent being gone, ends itself before it runs anything."""
+def test_die_with_parent_ends_the_child_of_a_dead_parent() -> None:
+    """A child whose parent is gone already ends before it runs anything."""
     code = "import os; from harness.base.process import die_with_parent; die_with_parent(os.getpid()); print('ran on')"
     done = process.run([sys.executable, "-c", code], deadline=FAR, check=False)
 
     assert (done.status, done.stdout) == (128 + signal.SIGKILL, b"")
 
 
-def test_missing_program() -> None:
-    """A program that is not there is the host's fault, and the error names it."""
+def test_run_reports_a_missing_program() -> None:
+    """A missing program is a host error that names it."""
     with pytest.raises(HostError) as caught:
         process.run(["no-such-program-at-all"], deadline=FAR)
 
@@ -116,8 +116,8 @@ def test_missing_program() -> None:
 
 
 @pytest.mark.parametrize(("content", "mode"), [("#!/bin/sh\n", 0o644), ("\x7fELF of no machine", 0o755)])
-def test_program_that_cannot_be_executed(content: str, mode: int, tmp_path: Path) -> None:
-    """A file that is not executable, or not for this machine, is the host's fault as well."""
+def test_run_reports_a_program_that_cannot_be_executed(content: str, mode: int, tmp_path: Path) -> None:
+    """A file that is not executable, or not for this machine, is a host error."""
     program = tmp_path / "program"
     program.write_text(content)
     program.chmod(mode)
@@ -126,8 +126,8 @@ def test_program_that_cannot_be_executed(content: str, mode: int, tmp_path: Path
         process.run([program], deadline=FAR)
 
 
-def test_program_that_does_not_end(tmp_path: Path) -> None:
-    """At the deadline the program is killed; the error shows the command, what it said, and the remedy."""
+def test_run_kills_a_program_at_the_deadline(tmp_path: Path) -> None:
+    """The program is killed at the deadline; the error shows the command, its output, and the hint."""
     note = tmp_path / "pid"
     script = f"echo $$ >{note}; echo out; echo err >&2; exec sleep 1000"
     with pytest.raises(HostError) as caught:
@@ -140,14 +140,14 @@ def test_program_that_does_not_end(tmp_path: Path) -> None:
     assert is_gone(int(note.read_text()))
 
 
-def test_deadline_that_is_past() -> None:
-    """With no time left nothing is waited for."""
+def test_run_does_not_wait_after_the_deadline() -> None:
+    """A deadline in the past is an error at once."""
     with pytest.raises(HostError, match="within its 0 s"):
         process.run(ENDLESS, deadline=Deadline.after(-1))
 
 
-def test_failure() -> None:
-    """A failing program is an error that shows the last lines of its complaint; unchecked, it is a result."""
+def test_run_reports_a_failure() -> None:
+    """A failing program is an error with the last lines of its standard error; unchecked, it is a result."""
     script = "seq 100 >&2; echo said; exit 3"
     with pytest.raises(HostError) as caught:
         process.run(["sh", "-c", script], deadline=FAR, remedy="do that")
@@ -160,15 +160,15 @@ def test_failure() -> None:
     assert done.complaint.split() == [str(number) for number in range(81, 101)]
 
 
-def test_end_by_signal() -> None:
-    """A program that a signal ended has the signal's number, negative, as its status."""
+def test_run_returns_a_signal_as_negative_status() -> None:
+    """The status of a program that a signal ended is minus the signal's number."""
     done = process.run(["sh", "-c", "kill -TERM $$"], deadline=FAR, check=False)
 
     assert done.status == -signal.SIGTERM
 
 
-def test_what_goes_in_comes_out(tmp_path: Path) -> None:
-    """Input, folder and environment reach the program; its output comes back whole, invalid UTF-8 shown as such."""
+def test_run_passes_input_folder_and_environment(tmp_path: Path) -> None:
+    """Input, folder and environment reach the program; its whole output is returned, invalid UTF-8 replaced."""
     script = "pwd; echo $WORD $HOME; cat; printf '\\377'"
     done = process.run(
         ["sh", "-c", script],
@@ -184,14 +184,14 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
 
 
 def test_complaint_falls_back_on_output() -> None:
-    """A program that complains on standard output is heard."""
+    """Without standard error, the complaint is the end of standard output."""
     done = process.run(["sh", "-c", "echo here; false"], deadline=FAR, check=False)
 
     assert done.complaint == "here"
 
 
-def test_passed_descriptor_keeps_its_number() -> None:
-    """A descriptor handed over has the same number in the program; others are closed."""
+def test_start_passes_descriptors_by_number() -> None:
+    """A passed descriptor has the same number in the program; other descriptors are closed."""
     reading, writing = os.pipe()
     other, unused = os.pipe()
     try:
@@ -210,8 +210,8 @@ def test_passed_descriptor_keeps_its_number() -> None:
     assert b"Bad file descriptor" in complaint
 
 
-def test_programs_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A program is found on PATH, and in the sbin folders even when PATH lacks them; an absent one is None."""
+def test_find_program_searches_path_and_sbin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program is found on PATH, and in the sbin folders if PATH omits them; a missing program is None."""
     program = tmp_path / "a-program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -222,15 +222,15 @@ def test_programs_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert process.find_program("ldconfig") in (Path("/usr/sbin/ldconfig"), Path("/sbin/ldconfig"))
 
 
-def test_this_python_runs_modules() -> None:
-    """The words for a module run it with the Python that runs the harness."""
+def test_python_uses_this_interpreter() -> None:
+    """The command for a module runs it with the Python that runs the harness."""
     done = process.run(process.python("platform", "--terse"), deadline=FAR)
 
     assert done.text.startswith("Linux")
     assert process.python("m", "a")[0] == sys.executable
 
 
-# The signal comes while Python forks: what a handler raises there, Python itself would drop.
+# The signal arrives while Python forks: Python itself drops an exception that a handler raises there.
 INTERRUPTED_FORK = """
 import os, signal, sys
 from harness.base import process
@@ -244,8 +244,8 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_during_the_fork_is_not_lost() -> None:
-    """Ctrl-C at any moment ends the block; the program that was just being started ends as well."""
+def test_start_keeps_an_interrupt_during_the_fork() -> None:
+    """Ctrl-C during the start of a program ends the block and the program."""
     with signals_by_default():
         done = process.run([sys.executable, "-c", INTERRUPTED_FORK], deadline=FAR, check=False)
 
@@ -253,8 +253,8 @@ def test_an_interrupt_during_the_fork_is_not_lost() -> None:
     assert done.status == 0
 
 
-def test_what_tests_start_can_be_interrupted_although_they_ignore_it() -> None:
-    """The tests run as a background job of a script, say: what they start ends at SIGINT, and they still ignore it."""
+def test_signals_by_default_resets_an_ignored_sigint() -> None:
+    """Tests that run as a background job ignore SIGINT; the programs that they start do not."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with signals_by_default():
@@ -267,7 +267,7 @@ def test_what_tests_start_can_be_interrupted_although_they_ignore_it() -> None:
     assert after is signal.SIG_IGN
 
 
-def test_a_program_is_started_with_no_signal_blocked() -> None:
+def test_start_blocks_no_signal_in_the_child() -> None:
     """A program can be interrupted as if a shell had started it."""
     done = process.run(["grep", "SigBlk", "/proc/self/status"], deadline=FAR)
 

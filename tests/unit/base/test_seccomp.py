@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a program that may not set times of files can and cannot do."""
+"""Tests of ``harness/base/seccomp.py`` with real programs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"
 
 
 def status_of(code: str, file: Path, *, may_set_times: bool) -> int:
-    words = [sys.executable, "-c", code, str(file)]
-    return run(words, deadline=Deadline.after(30), check=False, within=Surroundings(may_set_times=may_set_times)).status
+    argv = [sys.executable, "-c", code, str(file)]
+    return run(argv, deadline=Deadline.after(30), check=False, within=Surroundings(may_set_times=may_set_times)).status
 
 
 @pytest.mark.parametrize("code", [SET_AN_OLD_TIME, SET_IT_TO_NOW])
-def test_times_are_kept(code: str, tmp_path: Path) -> None:
-    """The owner of a file, root even, gets an error; the file keeps its time. A child of the program, too."""
+def test_filter_refuses_to_set_times(code: str, tmp_path: Path) -> None:
+    """Setting a file's time fails for its owner, for root, and for a child of the program; the file keeps its time."""
     file = tmp_path / "file"
     file.touch()
     before = file.stat().st_mtime_ns
@@ -35,8 +35,8 @@ def test_times_are_kept(code: str, tmp_path: Path) -> None:
     assert file.stat().st_mtime_ns != before
 
 
-def test_files_are_written_all_the_same(tmp_path: Path) -> None:
-    """Nothing else is refused: the time of a file that is written moves on as ever."""
+def test_filter_allows_writing_files(tmp_path: Path) -> None:
+    """Nothing else is refused: a program can write files."""
     file = tmp_path / "file"
 
     assert status_of("import sys; open(sys.argv[1], 'w').write('x')", file, may_set_times=False) == 0

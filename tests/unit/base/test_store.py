@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The store: each product made once, none half-made, every complaint of its own kind."""
+"""Tests of ``harness/base/store.py``: each product is made once and completely, and errors have their kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.base.store import STORE_VARIABLE, Store, digest_of
 FAR = Deadline.after(3600)
 KEY = digest_of("what it was made from")
 
-# Makes the product; tells when it waits for the lock, when it is in the midst, and then goes on when it is told to.
+# Makes the product: prints when it waits for the lock and when the product is half made, then waits for a line.
 MAKER = """
 import sys
 import time
@@ -54,7 +54,7 @@ def maker(store: Store) -> list[str]:
     return [sys.executable, "-c", MAKER, str(store.folder), KEY]
 
 
-def said(child: subprocess.Popen[bytes]) -> str:
+def next_line(child: subprocess.Popen[bytes]) -> str:
     assert child.stdout is not None
     return child.stdout.readline().decode().strip()
 
@@ -68,8 +68,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_made_once(store: Store) -> None:
-    """The first caller makes the product, the next finds it; what was made from other inputs is another product."""
+def test_make_makes_a_product_once(store: Store) -> None:
+    """The first call makes the product, the next finds it; other inputs make another product."""
     made: list[Path] = []
 
     def count(folder: Path) -> None:
@@ -89,73 +89,73 @@ def test_made_once(store: Store) -> None:
     assert places[0].stat().st_mode & 0o777 == 0o755
 
 
-def test_two_processes_make_it_once(store: Store) -> None:
-    """Of two processes that ask for one product, one makes it and the other waits and takes it."""
+def test_make_in_two_processes_makes_a_product_once(store: Store) -> None:
+    """Of two processes that need one product, one makes it, and the other waits for it."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
-        midst = [said(first)]
+        states = [next_line(first)]
         with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as second:
-            midst.append(said(second))
+            states.append(next_line(second))
             outputs = [child.communicate(b"\n", timeout=20)[0].decode().split() for child in (first, second)]
 
-    assert midst == ["filling", "waiting"]
+    assert states == ["filling", "waiting"]
     assert outputs == [[str(store.place("kind", KEY))]] * 2
     assert left_behind(store) == [store.place("kind", KEY).name]
 
 
-def test_killed_maker_leaves_nothing(store: Store) -> None:
-    """SIGKILL in the midst leaves no product and no lock; the next caller makes it and sweeps the remains."""
+def test_make_after_a_killed_run_starts_again(store: Store) -> None:
+    """SIGKILL while a product is made leaves no product and no lock; the next call makes it and removes the rest."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst = said(child)
+        states = next_line(child)
         os.kill(child.pid, signal.SIGKILL)
         child.wait(timeout=20)
     remains = left_behind(store)
     found = store.find("kind", KEY)
-    place = store.make("kind", KEY, fill, deadline=FAR)
+    path = store.make("kind", KEY, fill, deadline=FAR)
 
-    assert midst == "filling"
+    assert states == "filling"
     assert len(remains) == 1
     assert found is None
-    assert [path.name for path in place.iterdir()] == ["whole"]
-    assert left_behind(store) == [place.name]
+    assert [file.name for file in path.iterdir()] == ["whole"]
+    assert left_behind(store) == [path.name]
 
 
-def test_what_a_killed_maker_left_goes_when_another_product_is_made(store: Store) -> None:
-    """The killed run's product may never be made again. A folder that a run is filling stays."""
+def test_make_removes_folders_of_killed_runs(store: Store) -> None:
+    """The temporary folder of a killed run is removed even when another product is made; one in use stays."""
     dead, alive, other = digest_of("dead"), digest_of("alive"), digest_of("other")
-    words = [sys.executable, "-c", MAKER, str(store.folder)]
-    with process.start([*words, dead], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst = [said(child)]
+    argv = [sys.executable, "-c", MAKER, str(store.folder)]
+    with process.start([*argv, dead], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        states = [next_line(child)]
         child.kill()
         child.wait(timeout=20)
-    with process.start([*words, alive], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst.append(said(child))
+    with process.start([*argv, alive], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        states.append(next_line(child))
         (kept,) = (store.folder / "kind").glob(f".{store.place('kind', alive).name}.making-*")
         (store.folder / "kind" / f".{store.place('kind', dead).name}.making-again").mkdir()
         store.make("kind", other, fill)
         during = left_behind(store)
         child.communicate(b"\n", timeout=20)
 
-    assert midst == ["filling", "filling"]
+    assert states == ["filling", "filling"]
     assert during == sorted([kept.name, store.place("kind", other).name])
     assert left_behind(store) == sorted(store.place("kind", key).name for key in (alive, other))
 
 
-def test_deadline_while_another_makes_it(store: Store) -> None:
-    """Who may wait no longer for another run's product is told so, and by which lock; the other is not disturbed."""
+def test_make_stops_waiting_at_the_deadline(store: Store) -> None:
+    """At the deadline of a wait for another run's product the error names the lock; the other run continues."""
     with process.start(maker(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        midst = said(child)
+        states = next_line(child)
         with pytest.raises(HostError, match="another run has been making kind") as caught:
             store.make("kind", KEY, fill, deadline=Deadline.after(0))
         output = child.communicate(b"\n", timeout=20)[0].decode().split()
 
-    assert midst == "filling"
+    assert states == "filling"
     assert ".lock" in caught.value.evidence
     assert output == [str(store.place("kind", KEY))]
 
 
 @pytest.mark.parametrize("error", [SeriesError("does not build"), KeyboardInterrupt(), ValueError("x")])
-def test_failed_maker_leaves_nothing(error: BaseException, store: Store) -> None:
-    """What fill() raises comes out as it is, nothing is left, and the next call makes the product."""
+def test_make_leaves_nothing_when_fill_raises(error: BaseException, store: Store) -> None:
+    """An exception of fill() is passed on unchanged, nothing is left, and the next call makes the product."""
 
     def fail(folder: Path) -> None:
         fill(folder)
@@ -171,19 +171,19 @@ def test_failed_maker_leaves_nothing(error: BaseException, store: Store) -> None
 
 
 @pytest.mark.parametrize("below", [(), ("deeper",)])
-def test_store_that_cannot_be_written(below: tuple[str, ...], tmp_path: Path) -> None:
-    """A store at or under a regular file is the user's to mend: the error names it and the variable."""
+def test_store_that_cannot_be_written_is_a_usage_error(below: tuple[str, ...], tmp_path: Path) -> None:
+    """A store at or below a regular file is a usage error that names the store and the variable."""
     file = tmp_path / "file"
     file.write_text("")
     store = Store(file.joinpath(*below))
 
-    for ask in (
+    for call in (
         lambda: store.make("kind", KEY, fill),
         lambda: store.remember("kind", KEY, {}),
         lambda: store.forget("kind", KEY),
     ):
         with pytest.raises(UsageError, match="cannot be written") as caught:
-            ask()
+            call()
         assert str(store.folder) in caught.value.what
         assert STORE_VARIABLE in caught.value.remedy
     assert store.find("kind", KEY) is None
@@ -191,8 +191,8 @@ def test_store_that_cannot_be_written(below: tuple[str, ...], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_disk_full_while_filling(number: int, store: Store) -> None:
-    """No space left while a product is made is the host's fault, and says how to mend it; nothing is left."""
+def test_make_on_a_full_disk_is_a_host_error(number: int, store: Store) -> None:
+    """No space left while a product is made is a host error with a hint; nothing is left."""
 
     def run_out(folder: Path) -> None:
         fill(folder)
@@ -216,9 +216,9 @@ def fill(folder):
     (folder / "big").write_bytes(bytes(1 << 20))
 
 store = Store(Path(sys.argv[1]))
-for ask in (lambda: store.make("kind", "a", fill), lambda: store.remember("kind", "a", {"big": "x" * (1 << 20)})):
+for call in (lambda: store.make("kind", "a", fill), lambda: store.remember("kind", "a", {"big": "x" * (1 << 20)})):
     try:
-        ask()
+        call()
     except HostError as error:
         print(error.what)
 print(sorted(path.name for path in (store.folder / "kind").iterdir() if not path.name.endswith(".lock")))
@@ -240,7 +240,7 @@ for folder in (Path(sys.argv[1]), Path(sys.argv[1], "a", "b")):
 
 
 def on_file_system(option: str, code: str, folder: Path) -> list[str]:
-    """The lines that the code prints when it runs with a fresh file system on the folder, which it alone sees."""
+    """Run code with a new file system, visible to it alone, mounted on the folder; return the lines that it prints."""
     mount = f"mount -t tmpfs -o {option} none {folder}"
     private = ["unshare", "--mount", "sh", "-c"]
     if process.run([*private, mount], deadline=FAR, check=False).status != 0:
@@ -249,22 +249,22 @@ def on_file_system(option: str, code: str, folder: Path) -> list[str]:
     return process.run([*private, script, sys.executable, code], deadline=FAR).text.splitlines()
 
 
-def test_disk_really_full(tmp_path: Path) -> None:
-    """On a full file system, product and fact are refused as the host's fault, and leave nothing behind."""
+def test_full_file_system_is_a_host_error(tmp_path: Path) -> None:
+    """On a full file system, a product and a fact are host errors, and nothing is left."""
     lines = on_file_system("size=64k", FULL, tmp_path)
 
     assert lines == [f"no space left in the store {tmp_path}"] * 2 + ["[]"]
 
 
-def test_read_only_file_system(tmp_path: Path) -> None:
-    """A store on a read-only file system, or to be made in one, is the user's to mend."""
+def test_read_only_file_system_is_a_usage_error(tmp_path: Path) -> None:
+    """A store on a read-only file system is a usage error, whether its folder exists or not."""
     lines = on_file_system("ro", READ_ONLY, tmp_path)
 
     assert lines == [f"the store {tmp_path} cannot be written", f"the store {tmp_path / 'a' / 'b'} cannot be written"]
 
 
-def test_error_of_what_fill_reads_is_not_the_stores(store: Store, tmp_path: Path) -> None:
-    """A file that fill() may not read is not mistaken for a store that cannot be written."""
+def test_make_passes_on_errors_of_files_that_fill_reads(store: Store, tmp_path: Path) -> None:
+    """A file that fill() may not read is not reported as a store that cannot be written."""
 
     def read(folder: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "image"))
@@ -275,8 +275,8 @@ def test_error_of_what_fill_reads_is_not_the_stores(store: Store, tmp_path: Path
     assert left_behind(store) == []
 
 
-def test_facts(store: Store) -> None:
-    """A fact is kept, replaced and forgotten; keys that differ behind a dot are two."""
+def test_remember_replaces_and_forget_removes_a_fact(store: Store) -> None:
+    """A fact is kept, replaced and removed; keys that differ after a dot are different."""
     absent = store.recall("kind", "v6.1")
     store.remember("kind", "v6.1", {"value": 1})
     store.remember("kind", "v6.2", {"value": 2})
@@ -291,8 +291,8 @@ def test_facts(store: Store) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b"3"])
-def test_broken_fact_is_none(content: bytes, store: Store) -> None:
-    """A fact that cannot be read as an object counts as none, and can be replaced."""
+def test_recall_of_a_damaged_fact_is_none(content: bytes, store: Store) -> None:
+    """A fact that is not a JSON object counts as missing, and can be replaced."""
     store.remember("kind", KEY, {"a": 1})
     next((store.folder / "kind").glob("*.json")).write_bytes(content)
     broken = store.recall("kind", KEY)
@@ -302,8 +302,8 @@ def test_broken_fact_is_none(content: bytes, store: Store) -> None:
     assert store.recall("kind", KEY) == {"a": 2}
 
 
-def test_fact_that_cannot_be_kept_leaves_nothing(store: Store) -> None:
-    """A value that is no JSON is refused before anything is written."""
+def test_remember_refuses_a_value_without_json_form(store: Store) -> None:
+    """A value that JSON cannot hold is refused before anything is written."""
     store.remember("kind", "other", {})
     with pytest.raises(TypeError):
         store.remember("kind", KEY, {"a": object()})
@@ -311,8 +311,8 @@ def test_fact_that_cannot_be_kept_leaves_nothing(store: Store) -> None:
     assert left_behind(store) == ["other.json"]
 
 
-def test_forget(store: Store) -> None:
-    """A product is dropped and made anew; to forget what is not there does nothing."""
+def test_forget_removes_a_product(store: Store) -> None:
+    """A removed product can be made again; removing a missing product does nothing."""
     store.forget("kind", KEY)
     store.make("kind", KEY, fill)
     store.forget("kind", KEY)
@@ -322,8 +322,8 @@ def test_forget(store: Store) -> None:
     assert store.make("kind", KEY, fill).is_dir()
 
 
-def test_digest_tells_inputs_apart(tmp_path: Path) -> None:
-    """A digest depends on every part, on their order and on where one ends; a path counts by its content."""
+def test_digest_of_distinguishes_inputs(tmp_path: Path) -> None:
+    """A digest depends on every part, their order and their borders; of a path the content counts."""
     file = tmp_path / "file"
     file.write_bytes(b"x" * (3 << 20))
 
@@ -337,15 +337,15 @@ def test_digest_tells_inputs_apart(tmp_path: Path) -> None:
     assert len(digest_of("a")) == 64
 
 
-def test_default_store() -> None:
-    """The store is where the variable says, else in the user's cache; an empty variable says nothing."""
+def test_default_reads_the_variable() -> None:
+    """The store is the folder of the variable, else in the user's cache; an empty variable counts as unset."""
     assert Store.default({STORE_VARIABLE: "/a/b"}).folder == Path("/a/b")
     assert Store.default({}).folder == Store.default({STORE_VARIABLE: ""}).folder
     assert Store.default({}).folder.name == "kernel-patch-harness"
 
 
-def test_complaints_are_of_the_harness(store: Store) -> None:
-    """Another OSError is not dressed up as something it is not."""
+def test_complaints_passes_on_other_errors(store: Store) -> None:
+    """An OSError for another reason is passed on unchanged."""
 
     def break_down(folder: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")

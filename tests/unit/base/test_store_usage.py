@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness clean``: what the store holds, and removing it."""
+"""Tests of ``harness clean``: listing and removing the store's products."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def store(tmp_path: Path) -> Store:
 
 
 def _write(file: Path, size: int) -> None:
-    # A hole of a gigabyte behind it: the memory of a guest is mostly holes.
+    # With a hole of a gigabyte after the data: the memory of a guest is mostly holes.
     with file.open("wb") as stream:
         stream.write(b"x" * size)
         stream.truncate(size + (1 << 30))
 
 
-def clean(store: Store, *words: str) -> Told:
-    return call("clean", *words, HARNESS_STORE=str(store.folder))
+def clean(store: Store, *arguments: str) -> Told:
+    return call("clean", *arguments, HARNESS_STORE=str(store.folder))
 
 
 def kinds(store: Store) -> list[str]:
     return sorted(one.name for one in store.folder.iterdir())
 
 
-def test_what_the_store_holds_is_listed_by_kind(store: Store) -> None:
-    """Numbers, and what they take on the disk without holes; what a killed run left is no product."""
+def test_clean_lists_products_by_kind(store: Store) -> None:
+    """Each kind has its number of products and their size without holes; a temporary folder is not a product."""
     (store.folder / "template/.third.making-x").mkdir()
     told = clean(store)
     lines = [line.split() for line in told.text.splitlines()[1:-1]]
@@ -58,8 +58,8 @@ def test_what_the_store_holds_is_listed_by_kind(store: Store) -> None:
     assert kinds(store) == ["emulator", "guest-image", "template"]
 
 
-def test_an_empty_store_is_said_to_be_empty(tmp_path: Path) -> None:
-    """Before the first run there is none; looking makes none."""
+def test_clean_does_not_create_a_store(tmp_path: Path) -> None:
+    """A missing store is reported as empty and not created."""
     store = Store(tmp_path / "store")
 
     assert clean(store).text == f"the store {store.folder} is empty\n"
@@ -67,7 +67,7 @@ def test_an_empty_store_is_said_to_be_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "left"),
+    ("names", "left"),
     [
         (["template"], ["emulator", "guest-image"]),
         (["template", "emulator", "template"], ["guest-image"]),
@@ -75,9 +75,9 @@ def test_an_empty_store_is_said_to_be_empty(tmp_path: Path) -> None:
         (["emulator", "all"], []),
     ],
 )
-def test_kinds_are_removed(store: Store, words: list[str], left: list[str]) -> None:
-    """What was named goes, all else stays; each is told with what it took."""
-    told = clean(store, *(part for word in words for part in ("--remove", word)))
+def test_clean_removes_the_named_kinds(store: Store, names: list[str], left: list[str]) -> None:
+    """The named kinds are removed, each reported with its size; all others stay."""
+    told = clean(store, *(part for name in names for part in ("--remove", name)))
 
     assert told.status is ExitStatus.AS_EXPECTED
     assert kinds(store) == left
@@ -85,28 +85,28 @@ def test_kinds_are_removed(store: Store, words: list[str], left: list[str]) -> N
     assert len(told.text.splitlines()) == 3 - len(left)
 
 
-def test_an_unknown_kind_removes_nothing(store: Store, tmp_path: Path) -> None:
-    """A slip of the fingers is told before the first kind goes; no name leads out of the store."""
+def test_clean_with_an_unknown_kind_removes_nothing(store: Store, tmp_path: Path) -> None:
+    """An unknown kind is a usage error before the first kind is removed; no name leads out of the store."""
     (tmp_path / "mine").mkdir()
-    for word in ("templates", "../mine"):
-        clean(store, "--remove", "emulator", "--remove", word).require_error(
-            ExitStatus.USAGE, f"holds no {word}", "emulator, guest-image, template, all"
+    for name in ("templates", "../mine"):
+        clean(store, "--remove", "emulator", "--remove", name).require_error(
+            ExitStatus.USAGE, f"has no {name}", "emulator, guest-image, template, all"
         )
 
     assert kinds(store) == ["emulator", "guest-image", "template"]
     assert (tmp_path / "mine").is_dir()
 
 
-def test_a_store_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """A file in its place, say."""
+def test_clean_reports_an_unreadable_store(tmp_path: Path) -> None:
+    """A store that is a file, for example, is a usage error."""
     (tmp_path / "store").touch()
 
     clean(Store(tmp_path / "store")).require_error(ExitStatus.USAGE, "cannot be read", "HARNESS_STORE")
 
 
 @needs_mounts
-def test_a_store_that_cannot_be_written_is_told(store: Store) -> None:
-    """What could not be removed is named."""
+def test_clean_reports_a_kind_that_cannot_be_removed(store: Store) -> None:
+    """The error names the folder that could not be removed."""
     mounts = [f"mount --bind {store.folder} {store.folder}", f"mount -o remount,bind,ro {store.folder}"]
     command = with_mounts(mounts, harness("clean", "--remove", "template"))
     done = run(

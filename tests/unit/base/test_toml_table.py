@@ -17,7 +17,7 @@ def _table(text: str) -> Table:
 
 
 @pytest.mark.parametrize(
-    ("text", "ask", "complaint"),
+    ("text", "read", "problem"),
     [
         ("", lambda table: table.text("a"), "some.toml: a is missing"),
         ("a = 1", lambda table: table.text("a"), "some.toml: a is not a string"),
@@ -33,17 +33,17 @@ def _table(text: str) -> Table:
         ("a = 1", lambda table: table.close(), "some.toml: a is not a known key"),
     ],
 )
-def test_errors_name_file_and_key(text: str, ask: Callable[[Table], object], complaint: str) -> None:
-    """Each broken key is an error of the caller's kind that names file and dotted key, and says what to do."""
+def test_errors_name_file_and_key(text: str, read: Callable[[Table], object], problem: str) -> None:
+    """Each broken key is an error of the caller's class that names file and dotted key, with a hint."""
     with pytest.raises(CaseError) as caught:
-        ask(_table(text))
+        read(_table(text))
 
-    assert caught.value.what == complaint
+    assert caught.value.what == problem
     assert caught.value.remedy
 
 
 def test_values_are_read_by_type() -> None:
-    """Every type reads back, and a table whose keys were all asked for closes."""
+    """Every type is read, and a table closes when all its keys were read."""
     table = _table("a = 'x'\nb = true\nc = 2015-11-16\nd = ['y']\n[e.f]\n")
 
     assert (table.text("a"), table.flag("b"), table.date("c"), table.texts("d")) == ("x", True, "2015-11-16", ("y",))

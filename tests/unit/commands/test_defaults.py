@@ -221,7 +221,7 @@ def test_a_link_out_of_the_project_is_refused(files: Files) -> None:
     files.own.write_text("secret = 1\n")
     files.of_project.symlink_to(files.own)
 
-    with pytest.raises(UsageError, match="leads out of the project"):
+    with pytest.raises(UsageError, match="is a link out of the project"):
         find_project_file(files.project)
 
 

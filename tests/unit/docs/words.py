@@ -45,7 +45,9 @@ PHRASES = {
 _PATTERN = re.compile("|".join(rf"(?P<p{at}>\b(?:{text})\b)" for at, text in enumerate(PHRASES)), re.IGNORECASE)
 _USUAL = re.compile(r"(?:prom|compr|prem|surm|dem)is\w+|realis(?:m|t|tic)\w*|analys[ei]s|specialist\w*", re.IGNORECASE)
 _FENCE = re.compile(r"^ *(```+).*?^ *\1", re.DOTALL | re.MULTILINE)
-_SPAN = re.compile(r"``.+?``|`[^`\n]+`", re.DOTALL)
+_SPAN = re.compile(r"``.+?``|`[^`\n]+`|(?<=:param )\w+(?=:)", re.DOTALL)
+_RECORD_VALUES = frozenset({"asked again"})
+"""Values in files on disk, which keep the names of the first version."""
 
 _FOLDERS = ("harness", "bench", "tests", "docs", "cases", "series", "kconfigs", "qemu", "examples", "results")
 _ENDINGS = (".py", ".md", ".toml", ".session", ".sh", ".yml")
@@ -124,11 +126,15 @@ def _prose_of_python(text: str, *, with_strings: bool) -> Iterator[tuple[int, st
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
-        elif with_strings and isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
-            yield node.lineno, node.value
+        elif with_strings and isinstance(node, ast.Constant) and _is_shown(node.value):
+            yield node.lineno, str(node.value)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
+
+
+def _is_shown(value: object) -> bool:
+    return isinstance(value, str) and " " in value and value not in _RECORD_VALUES
 
 
 def unstyled_files() -> set[str]:

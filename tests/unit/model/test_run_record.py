@@ -44,7 +44,7 @@ def test_a_newer_format_is_refused_by_name() -> None:
     with pytest.raises(UsageError) as caught:
         load_run_record(changed(format_version=FORMAT_VERSION + 1), source="results/x/run.json")
 
-    assert f"results/x/run.json is of run record format {FORMAT_VERSION + 1}" in caught.value.what
+    assert f"results/x/run.json has run record format {FORMAT_VERSION + 1}" in caught.value.what
     assert f"up to format {FORMAT_VERSION}" in caught.value.what
     assert caught.value.exit_status is ExitStatus.USAGE
     assert caught.value.remedy

@@ -81,8 +81,8 @@ def template(prepared: Prepared) -> Template:
 
 
 @pytest.fixture
-def bench(prepared: Prepared, tmp_path: Path) -> CaseEnvironment:
-    """Where cases are run: the distribution's kernel, a run folder of the test's own."""
+def environment(prepared: Prepared, tmp_path: Path) -> CaseEnvironment:
+    """Return an environment for cases on the prepared kernel, with a run folder of its own."""
     semantics = suite_semantics(default_suite())
     return make_environment(prepared, semantics, folder=tmp_path)
 

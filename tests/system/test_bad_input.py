@@ -20,10 +20,10 @@ from harness.guest import template
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import load_run
+from tests.command_line import CommandResult, call
 from tests.crowd import crowded
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
-from tests.told import Told, call
 from tests.unit.kernel import images
 
 GOOD = "    # echo hello\n    hello\n"
@@ -61,7 +61,7 @@ class Host:
                 link.symlink_to(file)
         (self.bin / leave_out).unlink(missing_ok=True)
 
-    def run(self, *words: str | Path, **env: str) -> Told:
+    def run(self, *words: str | Path, **env: str) -> CommandResult:
         """Run ``harness run`` on this host."""
         own = {"HARNESS_STORE": str(self.folder / "store"), **env}
         return call("run", "--results", self.results, "--cases", self.case, *words, **own)
@@ -141,11 +141,12 @@ def test_a_config_without_the_options_of_the_guest_is_refused_before_the_boot(
 )
 def test_an_invalid_kernel_argument_is_reported(host: Host, word: str, words: list[str]) -> None:
     """The message says how the argument was read."""
-    told = host.run(word)
-    expected = told.status if word == "deb:nonexistent" else ExitStatus.USAGE  # without package lists: the host's fault
+    result = host.run(word)
+    # Without package lists this is a host error.
+    expected = result.status if word == "deb:nonexistent" else ExitStatus.USAGE
 
-    told.require_error(expected, *words)
-    assert told.status in (ExitStatus.USAGE, ExitStatus.HOST)
+    result.require_error(expected, *words)
+    assert result.status in (ExitStatus.USAGE, ExitStatus.HOST)
     assert not [one for one in host.runs if expected is ExitStatus.USAGE]
 
 
@@ -164,68 +165,68 @@ def test_a_wrong_option_is_reported_before_anything_is_fetched(
     host: Host, options: list[str], words: list[str]
 ) -> None:
     """A usage error costs no boot and leaves no run."""
-    told = host.run(host.write("kernel", images.bzimage()), *options)
+    result = host.run(host.write("kernel", images.bzimage()), *options)
 
-    told.require_error(ExitStatus.USAGE, *words)
+    result.require_error(ExitStatus.USAGE, *words)
     assert not host.runs
-    assert told.text == told.error
+    assert result.text == result.error
 
 
 def test_bisect_reports_missing_cases_before_anything_is_built(host: Host) -> None:
     """The tree is not even read."""
-    told = call("bisect", host.folder / "no-tree", "--good", "v1", "--cases", "no/such/case")
+    result = call("bisect", host.folder / "no-tree", "--good", "v1", "--cases", "no/such/case")
 
-    told.require_error(ExitStatus.USAGE, "--cases no/such/case: no such file or folder")
-    assert told.text == told.error
+    result.require_error(ExitStatus.USAGE, "--cases no/such/case: no such file or folder")
+    assert result.text == result.error
 
 
 @pytest.mark.skipif(os.access("/dev/kvm", os.R_OK | os.W_OK), reason="this host has /dev/kvm")
 def test_missing_kvm_is_reported(host: Host, built: str) -> None:
     """The message says why KVM cannot be used."""
-    told = host.run(host.write("kernel", images.bzimage()), "--accel", "kvm", HARNESS_STORE=built)
+    result = host.run(host.write("kernel", images.bzimage()), "--accel", "kvm", HARNESS_STORE=built)
 
-    told.require_error(ExitStatus.USAGE, "--accel kvm: KVM is not available on this host", "/dev/kvm")
+    result.require_error(ExitStatus.USAGE, "--accel kvm: KVM is not available on this host", "/dev/kvm")
     assert not host.runs
 
 
 def test_a_host_without_apt_is_reported(host: Host) -> None:
     """``deb`` needs Debian's tools; an image file does not."""
-    told = host.run("deb", PATH=str(host.bin))
+    result = host.run("deb", PATH=str(host.bin))
 
-    told.require_error(ExitStatus.HOST, "the program apt", "is missing", "give the path of a kernel image")
+    result.require_error(ExitStatus.HOST, "the program apt", "is missing", "give the path of a kernel image")
 
 
 def test_a_missing_program_of_the_guest_is_reported(host: Host) -> None:
     """The error has the command that installs it, and the run is recorded as an error."""
     host.link_programs(leave_out="busybox")
-    told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "missing on this host: busybox", "apt-get install busybox-static")
+    result.require_error(ExitStatus.HOST, "missing on this host: busybox", "apt-get install busybox-static")
     assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
 def test_a_missing_compiler_is_reported(host: Host) -> None:
     """nsctl is compiled on the host; the message names the missing packages."""
     host.link_programs(leave_out="cc")
-    told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "missing on this host: cc", "apt-get install gcc libc6-dev")
+    result.require_error(ExitStatus.HOST, "missing on this host: cc", "apt-get install gcc libc6-dev")
 
 
 def test_an_unshare_without_cgroup_namespaces_is_reported(host: Host) -> None:
     """util-linux before 2.28 has no ``unshare -C``; its version is the evidence."""
     host.program("unshare", 'echo "unshare from util-linux 2.27.1"')
-    told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "unshare is too old", "util-linux 2.27.1", "apt-get install util-linux")
+    result.require_error(ExitStatus.HOST, "unshare is too old", "util-linux 2.27.1", "apt-get install util-linux")
 
 
 def test_missing_qemu_is_reported(host: Host) -> None:
     """The message names the package."""
     host.link_programs(leave_out="qemu-system-x86_64")
-    told = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "qemu-system-x86_64 is not installed", "apt-get install qemu-system-x86")
+    result.require_error(ExitStatus.HOST, "qemu-system-x86_64 is not installed", "apt-get install qemu-system-x86")
 
 
 @pytest.mark.parametrize(
@@ -239,22 +240,22 @@ def test_missing_qemu_is_reported(host: Host) -> None:
 def test_an_unusable_qemu_is_reported(host: Host, built: str, script: str, words: list[str]) -> None:
     """QEMU is too old, another program, or broken."""
     host.program("qemu-system-x86_64", script)
-    told = host.run(host.write("kernel", images.bzimage()), PATH=host.path, HARNESS_STORE=built)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path, HARNESS_STORE=built)
 
-    told.require_error(ExitStatus.HOST, *words)
+    result.require_error(ExitStatus.HOST, *words)
 
 
 @pytest.mark.parametrize("place", ["a-file/store", "/proc/store"])
 def test_a_store_that_cannot_be_written_is_reported(host: Host, place: str) -> None:
     """The message names the variable that moves the store."""
     host.write("a-file", "")
-    told = host.run(host.write("kernel", images.bzimage()), HARNESS_STORE=str(host.folder / place))
+    result = host.run(host.write("kernel", images.bzimage()), HARNESS_STORE=str(host.folder / place))
 
-    told.require_error(ExitStatus.USAGE, "cannot be written", "HARNESS_STORE")
+    result.require_error(ExitStatus.USAGE, "cannot be written", "HARNESS_STORE")
     assert not host.runs
 
 
-def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_only: bool = False) -> Told:
+def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_only: bool = False) -> CommandResult:
     """Run the harness with a file system of that size, private to this run, at ``host.folder/"small"``."""
     small = host.folder / "small"
     small.mkdir()
@@ -263,16 +264,16 @@ def on_small_disk(host: Host, size: str, *words: str | Path, store: Path, read_o
     command = with_mounts(mounts, harness("run", "--cases", host.case, "-n", "1", *words))
     env = environment(HARNESS_STORE=str(store))
     done = run(command, deadline=Deadline.after(120), check=False, within=Surroundings(env=env))
-    return Told(ExitStatus(done.status), done.text + done.stderr.decode())
+    return CommandResult(ExitStatus(done.status), done.text + done.stderr.decode())
 
 
 @needs_mounts
 def test_a_store_on_a_full_disk_is_reported(host: Host) -> None:
     """The guest image does not fit: an error of the host, and the run is recorded on another disk."""
     image = host.write("kernel", images.bzimage())
-    told = on_small_disk(host, "1M", image, "--results", host.results, store=host.folder / "small/store")
+    result = on_small_disk(host, "1M", image, "--results", host.results, store=host.folder / "small/store")
 
-    told.require_error(ExitStatus.HOST, "no space left in the store", "harness clean")
+    result.require_error(ExitStatus.HOST, "no space left in the store", "harness clean")
     assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
@@ -282,18 +283,18 @@ def test_a_read_only_disk_is_reported(host: Host, what: str) -> None:
     """Some folders cannot be written even by root."""
     image = host.write("kernel", images.bzimage())
     folders = {name: host.folder / ("small" if name == what else name) / name for name in ("store", "results")}
-    told = on_small_disk(host, "1M", image, "--results", folders["results"], store=folders["store"], read_only=True)
+    result = on_small_disk(host, "1M", image, "--results", folders["results"], store=folders["store"], read_only=True)
 
-    told.require_error(ExitStatus.USAGE, f"the {what}", "cannot be written", "Read-only file system")
+    result.require_error(ExitStatus.USAGE, f"the {what}", "cannot be written", "Read-only file system")
 
 
 @pytest.mark.guest
 @needs_mounts
 def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
     """A run that cannot be recorded is not started; the store is on another disk."""
-    told = on_small_disk(host, "16k", "--results", host.folder / "small/results", store=Store.default().folder)
+    result = on_small_disk(host, "16k", "--results", host.folder / "small/results", store=Store.default().folder)
 
-    told.require_error(ExitStatus.HOST, "no space left for the results", "--results")
+    result.require_error(ExitStatus.HOST, "no space left for the results", "--results")
 
 
 @pytest.mark.guest
@@ -301,9 +302,9 @@ def test_results_on_a_full_disk_end_the_run(host: Host) -> None:
 def test_a_disk_that_fills_up_during_a_case_ends_the_run(host: Host) -> None:
     """A case that prints more than the disk can store is not a failure of the kernel."""
     host.case = host.write("much.session", "    # head -c 300000 /dev/zero | tr '\\\\0' x\n    ...\n")
-    told = on_small_disk(host, "300k", "--results", host.folder / "small/results", store=Store.default().folder)
+    result = on_small_disk(host, "300k", "--results", host.folder / "small/results", store=Store.default().folder)
 
-    told.require_error(ExitStatus.HOST, "no space left for the results", "--results")
+    result.require_error(ExitStatus.HOST, "no space left for the results", "--results")
 
 
 @pytest.fixture
@@ -311,8 +312,8 @@ def distribution_kernel() -> Callable[[], Path]:
     """Return a function that fetches the distribution's kernel and returns the path of its image."""
 
     def fetch() -> Path:
-        told = call("build", "deb")
-        return next(Path(told.text.strip()).glob("vmlinuz-*"))
+        result = call("build", "deb")
+        return next(Path(result.text.strip()).glob("vmlinuz-*"))
 
     return fetch
 
@@ -324,9 +325,9 @@ def test_a_disk_that_fills_up_during_the_boot_is_not_the_kernels_fault(
 ) -> None:
     """The guest's memory is a file: a signal ends QEMU when the file cannot grow, before the kernel prints anything."""
     store = host.folder / "small/store"
-    told = on_small_disk(host, "48M", distribution_kernel(), "--results", host.results, store=store)
+    result = on_small_disk(host, "48M", distribution_kernel(), "--results", host.results, store=store)
 
-    told.require_error(ExitStatus.HOST, "no space left on the disk for the memory of a guest", "harness clean")
+    result.require_error(ExitStatus.HOST, "no space left on the disk for the memory of a guest", "harness clean")
 
 
 @pytest.mark.guest
@@ -339,20 +340,20 @@ def test_a_host_that_is_too_busy_is_not_the_kernels_fault(host: Host, distributi
         f'case " $* " in *" -kernel "*) exec {there} {qemu} "$@" ;; esac; exec {qemu} "$@"',
     )
     with crowded(processor):
-        told = host.run(distribution_kernel(), "--accel", "tcg", "--boot-seconds", "5", PATH=host.path)
+        result = host.run(distribution_kernel(), "--accel", "tcg", "--boot-seconds", "5", PATH=host.path)
 
-    told.require_error(ExitStatus.HOST, "this host is too busy to boot", "waited most of the time", "-n 1")
+    result.require_error(ExitStatus.HOST, "this host is too busy to boot", "waited most of the time", "-n 1")
     assert [case.outcome for case in load_run(host.results / "latest").cases] == [Outcome.ERROR]
 
 
 @pytest.mark.guest
 def test_a_silent_kernel_is_the_kernels_fault(host: Host) -> None:
     """An image that boots and prints nothing is a failure of the kernel, with a record and a junit.xml."""
-    told = host.run(host.write("kernel", images.bzimage()), "--boot-seconds", "1")
+    result = host.run(host.write("kernel", images.bzimage()), "--boot-seconds", "1")
     record = load_run(host.results / "latest")
     suite = next(iter(JUnitXml.fromfile(str(host.results / "latest/junit.xml"))))
 
-    told.require_error(ExitStatus.DIFFERS, "printed nothing on its serial console", "CONFIG_SERIAL_8250_CONSOLE=y")
+    result.require_error(ExitStatus.DIFFERS, "printed nothing on its serial console", "CONFIG_SERIAL_8250_CONSOLE=y")
     assert [case.outcome for case in record.cases] == [Outcome.KERNEL]
     assert (suite.tests, suite.failures, suite.errors) == (1, 1, 0)
 
@@ -366,9 +367,9 @@ def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     host.write("machines/q35.toml", text.replace("rdinit=/init", "rdinit=/nonexistent"))
     monkeypatch.setattr(paths, "MACHINE_TYPES", host.folder / "machines")
     monkeypatch.setattr(template, "_ATTEMPTS", 1)  # it does so each time, and a boot takes seconds
-    told = host.run(distribution_kernel(), HARNESS_STORE=str(Store.default().folder))
+    result = host.run(distribution_kernel(), HARNESS_STORE=str(Store.default().folder))
 
-    told.require_error(
+    result.require_error(
         ExitStatus.DIFFERS, "booted but did not run the guest's /init", "CONFIG_BLK_DEV_INITRD", "Unable to mount root"
     )
     assert (host.results / "latest/failed-boots").is_dir()

@@ -17,7 +17,7 @@ from harness.base.deadline import Deadline
 from harness.base.process import find_program, run
 from harness.commands.test import series_output
 from harness.results.folder import JUNIT_NAME
-from tests import told
+from tests import command_line
 
 CI = paths.ROOT / "examples" / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))
@@ -79,7 +79,7 @@ def test_commands_of_workflows_exist(path: Path) -> None:
 
     assert judged
     for name, *words in called:
-        command = told.commands()[name]
+        command = command_line.commands()[name]
         given = [word for word in words if word != "$@"]
         assert isinstance(command.make_context(name, given, resilient_parsing=False), click.Context)
 

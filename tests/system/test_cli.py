@@ -31,8 +31,8 @@ from harness.model.run_record import CaseRecord, KernelRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.results.folder import load_run
 from harness.run.one_kernel import exit_status
+from tests.command_line import call
 from tests.program import environment, harness, signals_by_default, start
-from tests.told import call
 from tests.unit.kernel import images
 
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
@@ -45,11 +45,11 @@ EVERY = [(), *((name,) for name in COMMANDS)]
 @pytest.mark.parametrize("command", EVERY)
 def test_help_fits_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
     """Each command describes itself, in lines that fit without wrapping."""
-    told = call(*command, "--help")
+    result = call(*command, "--help")
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert max(map(len, told.text.splitlines())) <= 80
-    assert "..." not in told.text.replace("]...", "").replace("[ARGS]...", "")
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert max(map(len, result.text.splitlines())) <= 80
+    assert "..." not in result.text.replace("]...", "").replace("[ARGS]...", "")
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_help_fits_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
 )
 def test_wrong_arguments_are_a_usage_error(words: tuple[str, ...]) -> None:
     """Invalid arguments exit with status 4 and name the help option."""
-    told = call(*words)
+    result = call(*words)
 
-    assert told.status is ExitStatus.USAGE
-    assert "Usage: harness" in told.text
+    assert result.status is ExitStatus.USAGE
+    assert "Usage: harness" in result.text
 
 
 @pytest.mark.parametrize(("option", "words"), [("--accel", ["auto", "kvm", "tcg"]), ("--fresh", ["clone", "boot"])])
@@ -69,18 +69,18 @@ def test_choices_are_accepted_as_help_shows_them(tmp_path: Path, option: str, wo
     """A choice is accepted in the form that help prints."""
     assert f"{option} [{'|'.join(words)}]" in call("run", "--help").text
     for word in words:
-        told = call("run", "no/such/kernel", option, word, "--results", tmp_path)
-        told.require_error(ExitStatus.USAGE, "no/such/kernel")
+        result = call("run", "no/such/kernel", option, word, "--results", tmp_path)
+        result.require_error(ExitStatus.USAGE, "no/such/kernel")
 
 
 def test_no_kernel_is_prepared_when_one_argument_is_wrong(tmp_path: Path) -> None:
     """All arguments are checked before the first kernel is prepared."""
     image = tmp_path / "kernel"
     image.write_bytes(images.bzimage())
-    told = call("run", image, "gem:linux", "--results", tmp_path / "results")
+    result = call("run", image, "gem:linux", "--results", tmp_path / "results")
 
-    told.require_error(ExitStatus.USAGE, "gem:")
-    assert told.text == told.error
+    result.require_error(ExitStatus.USAGE, "gem:")
+    assert result.text == result.error
 
 
 def test_shell_needs_a_terminal() -> None:
@@ -92,10 +92,10 @@ def test_build_prints_the_folder_of_the_image(tmp_path: Path) -> None:
     """Nothing else is printed, so that a script can use the output."""
     image = tmp_path / "kernel"
     image.write_bytes(images.bzimage())
-    told = call("build", image, HARNESS_STORE=str(tmp_path / "store"))
+    result = call("build", image, HARNESS_STORE=str(tmp_path / "store"))
 
-    assert told.text == f"{tmp_path}\n"
-    assert told.status is ExitStatus.AS_EXPECTED
+    assert result.text == f"{tmp_path}\n"
+    assert result.status is ExitStatus.AS_EXPECTED
 
 
 def test_a_defect_is_reported_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +106,12 @@ def test_a_defect_is_reported_in_a_few_lines(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(clean, "list_store", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = call("clean")
+    result = call("clean")
     (file,) = tmp_path.glob("harness-defect-*.txt")
 
-    told.require_error(ExitStatus.HOST, "a defect of the harness: ZeroDivisionError: the harness divided by zero")
-    assert str(file) in told.error
-    assert "harness/commands/" in told.error
+    result.require_error(ExitStatus.HOST, "a defect of the harness: ZeroDivisionError: the harness divided by zero")
+    assert str(file) in result.error
+    assert "harness/commands/" in result.error
     assert "Traceback" in file.read_text()
 
 
@@ -216,11 +216,11 @@ def test_broken_case_files_are_reported_and_others_run(tmp_path: Path, workers: 
     done = start("run", *cases, "-n", workers, "--results", tmp_path / "results", cwd=tmp_path)
     record = load_run(tmp_path / "results/latest")
     suite = next(iter(JUnitXml.fromfile(str(tmp_path / "results/latest/junit.xml"))))
-    told = {case.id: case for case in record.cases}
+    result = {case.id: case for case in record.cases}
     twice = "cgroupns/manpage/freezer.session:1: two files of this run have the same name"
 
     assert done.status == ExitStatus.CASE_BROKEN
-    assert {name: case.outcome for name, case in told.items() if case.outcome is not Outcome.ERROR} == {
+    assert {name: case.outcome for name, case in result.items() if case.outcome is not Outcome.ERROR} == {
         "good.session": Outcome.MATCH,
         "cgroupns/manpage/freezer.session": Outcome.MATCH,
     }
@@ -229,8 +229,8 @@ def test_broken_case_files_are_reported_and_others_run(tmp_path: Path, workers: 
         assert [problem for problem in record.problems if problem.text.startswith(what)], (what, record.problems)
         assert what.partition(": ")[0] in done.text
     for name, (_, reason) in FAULTY.items():
-        assert reason in told[f"{name}::test_a"].reason
-        assert told[f"{name}::test_a"].fault is Fault.CASE
+        assert reason in result[f"{name}::test_a"].reason
+        assert result[f"{name}::test_a"].fault is Fault.CASE
     assert (suite.tests, suite.failures) == (2 + len(FAULTY) + len(record.problems), 0)
     assert suite.errors == len(FAULTY) + len(record.problems)
     assert "Traceback" not in done.text + done.stderr.decode()

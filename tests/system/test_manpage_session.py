@@ -45,33 +45,33 @@ def test_the_shipped_case_is_the_page(page_session: str) -> None:
 
 
 @pytest.mark.guest
-def test_the_page_runs_verbatim(page_session: str, bench: CaseEnvironment) -> None:
+def test_the_page_runs_verbatim(page_session: str, environment: CaseEnvironment) -> None:
     """The page, indented below header lines, matches on a real kernel."""
     text = HEADER + textwrap.indent(page_session, "    ")
 
-    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="page")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), environment, folder="page")
 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
 
 @pytest.mark.guest
-def test_the_page_runs_as_plain_text(page_session: str, bench: CaseEnvironment) -> None:
+def test_the_page_runs_as_plain_text(page_session: str, environment: CaseEnvironment) -> None:
     """A copy with squeezed white space, and with the second line of the comment at the margin, matches as well."""
     squeezed = "\n".join(" ".join(line.split()) for line in page_session.splitlines())
     assert f"\n{MARGIN_COMMENT}\n" in squeezed
     text = HEADER + textwrap.indent(squeezed + "\n", "    ")
 
-    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="plain")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), environment, folder="plain")
 
     assert (record.outcome, record.reason) == (Outcome.MATCH, "")
 
 
 @pytest.mark.guest
-def test_a_wrong_path_in_the_page_is_a_mismatch(page_session: str, bench: CaseEnvironment) -> None:
+def test_a_wrong_path_in_the_page_is_a_mismatch(page_session: str, environment: CaseEnvironment) -> None:
     """The session is compared, not only typed: another path in the page is a mismatch that names the line."""
     text = HEADER + textwrap.indent(page_session.replace("7:freezer:/../sub2", "7:freezer:/sub2"), "    ")
 
-    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), bench, folder="lie")
+    record = run_session(parse(text, path="page.session", preparations=PREPARATIONS), environment, folder="lie")
 
     assert record.outcome is Outcome.MISMATCH
     assert re.search(r'^page\.session:\d+: expected "\d+:freezer:/sub2", saw "\d+:freezer:/\.\./sub2"$', record.reason)

@@ -14,14 +14,14 @@ from harness.base.errors import ExitStatus, HostError
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.doctor import CheckState, HostFinding, examine, install_line
+from tests.command_line import CommandResult, call
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
-from tests.told import Told, call
 
 
-def states(told: Told) -> dict[str, str]:
+def states(result: CommandResult) -> dict[str, str]:
     """What was looked at, and the word before it."""
-    heads = [line for line in told.text.splitlines() if line[:6].strip() and line[4:6] == "  "]
+    heads = [line for line in result.text.splitlines() if line[:6].strip() and line[4:6] == "  "]
     return {line[6:].partition(":")[0]: line[:4].strip() for line in heads}
 
 
@@ -33,32 +33,32 @@ def store(tmp_path: Path) -> str:
 @pytest.mark.guest
 def test_a_good_host_lacks_nothing() -> None:
     """Each thing that a run needs is there, with its version or place, and how to ask again for the acceleration."""
-    told = call("doctor", HARNESS_STORE=str(Store.default().folder))
+    result = call("doctor", HARNESS_STORE=str(Store.default().folder))
 
-    assert told.status is ExitStatus.AS_EXPECTED, told.text
-    assert set(states(told).values()) == {"ok"}
+    assert result.status is ExitStatus.AS_EXPECTED, result.text
+    assert set(states(result).values()) == {"ok"}
     looked_at = ["store", "kernel packages", "compiler", "guest programs", "QEMU", "kernel builds", "acceleration"]
-    assert list(states(told)) == looked_at
-    assert "QEMU emulator version" in told.text
-    assert "to repeat the race: harness doctor --prove" in told.text
-    assert "apt-get install" not in told.text
+    assert list(states(result)) == looked_at
+    assert "QEMU emulator version" in result.text
+    assert "to repeat the race: harness doctor --prove" in result.text
+    assert "apt-get install" not in result.text
 
 
 @pytest.mark.guest
 def test_the_acceleration_is_proved_again_when_asked_to() -> None:
     """The verdict is that of now."""
-    told = call("doctor", "--prove", HARNESS_STORE=str(Store.default().folder))
+    result = call("doctor", "--prove", HARNESS_STORE=str(Store.default().folder))
 
-    assert told.status is ExitStatus.AS_EXPECTED, told.text
-    assert states(told)["acceleration"] == "ok"
+    assert result.status is ExitStatus.AS_EXPECTED, result.text
+    assert states(result)["acceleration"] == "ok"
 
 
 def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Path) -> None:
     """One look names each lack; the last line installs them all."""
-    told = call("doctor", HARNESS_STORE=store, PATH=str(tmp_path))
+    result = call("doctor", HARNESS_STORE=store, PATH=str(tmp_path))
 
-    assert told.status is ExitStatus.HOST
-    assert states(told) == {
+    assert result.status is ExitStatus.HOST
+    assert states(result) == {
         "store": "ok",
         "kernel packages": "LACK",
         "compiler": "LACK",
@@ -67,7 +67,7 @@ def test_a_host_that_lacks_everything_is_told_all_of_it(store: str, tmp_path: Pa
         "kernel builds": "--",
         "acceleration": "--",
     }
-    last = told.text.splitlines()[-1]
+    last = result.text.splitlines()[-1]
     assert last.startswith("Install what is missing: ")
     assert last.endswith(
         "apt-get install apt bash busybox-static coreutils dpkg gcc grep libc6-dev mount qemu-system-x86 util-linux"
@@ -80,20 +80,20 @@ def test_one_lack_has_one_line(store: str, tmp_path: Path) -> None:
     fake.parent.mkdir()
     fake.write_text("#!/bin/sh\necho 'QEMU emulator version 4.2.1'\n")
     fake.chmod(0o755)
-    told = call("doctor", HARNESS_STORE=store, PATH=f"{fake.parent}:{os.environ['PATH']}")
+    result = call("doctor", HARNESS_STORE=store, PATH=f"{fake.parent}:{os.environ['PATH']}")
 
-    assert told.status is ExitStatus.HOST
-    assert {what for what, state in states(told).items() if state == "LACK"} == {"QEMU"}
-    assert "QEMU emulator version 4.2.1" in told.text
+    assert result.status is ExitStatus.HOST
+    assert {what for what, state in states(result).items() if state == "LACK"} == {"QEMU"}
+    assert "QEMU emulator version 4.2.1" in result.text
 
 
 def test_a_store_that_cannot_be_written_hides_nothing_else(tmp_path: Path) -> None:
-    """It is one lack, told once; the rest is looked at all the same."""
-    told = call("doctor", HARNESS_STORE="/dev/null/store")
+    """The problem is reported once, and the other checks still run."""
+    result = call("doctor", HARNESS_STORE="/dev/null/store")
 
-    assert told.status is ExitStatus.HOST
-    assert {what for what, state in states(told).items() if state == "LACK"} == {"store"}
-    assert told.text.count("HARNESS_STORE") == 1
+    assert result.status is ExitStatus.HOST
+    assert {what for what, state in states(result).items() if state == "LACK"} == {"store"}
+    assert result.text.count("HARNESS_STORE") == 1
 
 
 @needs_mounts
@@ -102,13 +102,13 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     command = with_mounts([f"mount -t tmpfs -o size=100M tmpfs {tmp_path}"], harness("doctor"))
     env = environment(HARNESS_STORE=str(tmp_path / "store"))
     done = run(command, deadline=Deadline.after(60), check=False, within=Surroundings(env=env))
-    told = Told(ExitStatus(done.status), done.text)
+    result = CommandResult(ExitStatus(done.status), done.text)
 
-    assert told.status is ExitStatus.HOST
-    assert states(told)["store"] == "LACK"
-    assert "nearly full" in told.text
-    assert "harness clean" in told.text
-    assert "Install what is missing" not in told.text
+    assert result.status is ExitStatus.HOST
+    assert states(result)["store"] == "LACK"
+    assert "nearly full" in result.text
+    assert "harness clean" in result.text
+    assert "Install what is missing" not in result.text
 
 
 def test_a_lack_names_packages_by_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

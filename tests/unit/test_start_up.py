@@ -12,7 +12,7 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.process import Surroundings, run
 from harness.cli import COMMANDS
-from tests.told import commands
+from tests.command_line import commands
 
 SCRIPT = """
 import atexit, sys

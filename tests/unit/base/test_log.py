@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.log import LogSettings
 from harness.base.store import Store
-from tests.told import call
+from tests.command_line import call
 
 
 @pytest.fixture(autouse=True)
@@ -107,16 +107,16 @@ def test_set_up_refuses_an_unwritable_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--log"):
         log.set_up(LogSettings(0, str(tmp_path / "no" / "file")))
 
-    told = call("--log", tmp_path / "no" / "file", "clean")
-    told.require_error(ExitStatus.USAGE, "--log", "no/file")
+    result = call("--log", tmp_path / "no" / "file", "clean")
+    result.require_error(ExitStatus.USAGE, "--log", "no/file")
 
 
 def test_log_options_precede_the_command(tmp_path: Path) -> None:
     """``harness -vv --log FILE clean`` logs to standard error and to the file."""
-    told = call("-vv", "--log", tmp_path / "log", "clean", HARNESS_STORE=str(tmp_path))
+    result = call("-vv", "--log", tmp_path / "log", "clean", HARNESS_STORE=str(tmp_path))
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert "harness.cli: arguments: " in told.text
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert "harness.cli: arguments: " in result.text
     assert "harness.cli: arguments: " in (tmp_path / "log").read_text()
 
 

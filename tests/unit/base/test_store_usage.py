@@ -11,9 +11,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
+from tests.command_line import CommandResult, call
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
-from tests.told import Told, call
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def _write(file: Path, size: int) -> None:
         stream.truncate(size + (1 << 30))
 
 
-def clean(store: Store, *arguments: str) -> Told:
+def clean(store: Store, *arguments: str) -> CommandResult:
     return call("clean", *arguments, HARNESS_STORE=str(store.folder))
 
 
@@ -45,10 +45,10 @@ def kinds(store: Store) -> list[str]:
 def test_clean_lists_products_by_kind(store: Store) -> None:
     """Each kind has its number of products and their size without holes; a temporary folder is not a product."""
     (store.folder / "template/.third.making-x").mkdir()
-    told = clean(store)
-    lines = [line.split() for line in told.text.splitlines()[1:-1]]
+    result = clean(store)
+    lines = [line.split() for line in result.text.splitlines()[1:-1]]
 
-    assert told.status is ExitStatus.AS_EXPECTED
+    assert result.status is ExitStatus.AS_EXPECTED
     assert lines == [
         ["emulator", "1", "fact", "0.0", "MiB"],
         ["guest-image", "1", "product", "1.0", "MiB"],
@@ -77,12 +77,12 @@ def test_clean_does_not_create_a_store(tmp_path: Path) -> None:
 )
 def test_clean_removes_the_named_kinds(store: Store, names: list[str], left: list[str]) -> None:
     """The named kinds are removed, each reported with its size; all others stay."""
-    told = clean(store, *(part for name in names for part in ("--remove", name)))
+    result = clean(store, *(part for name in names for part in ("--remove", name)))
 
-    assert told.status is ExitStatus.AS_EXPECTED
+    assert result.status is ExitStatus.AS_EXPECTED
     assert kinds(store) == left
-    assert all(line.startswith("removed ") and line.endswith(" MiB") for line in told.text.splitlines())
-    assert len(told.text.splitlines()) == 3 - len(left)
+    assert all(line.startswith("removed ") and line.endswith(" MiB") for line in result.text.splitlines())
+    assert len(result.text.splitlines()) == 3 - len(left)
 
 
 def test_clean_with_an_unknown_kind_removes_nothing(store: Store, tmp_path: Path) -> None:
@@ -115,6 +115,6 @@ def test_clean_reports_a_kind_that_cannot_be_removed(store: Store) -> None:
         check=False,
         within=Surroundings(env=environment(HARNESS_STORE=str(store.folder))),
     )
-    told = Told(ExitStatus(done.status), done.text + done.stderr.decode())
+    result = CommandResult(ExitStatus(done.status), done.text + done.stderr.decode())
 
-    told.require_error(ExitStatus.USAGE, f"{store.folder}/template cannot be removed", "Read-only file system")
+    result.require_error(ExitStatus.USAGE, f"{store.folder}/template cannot be removed", "Read-only file system")

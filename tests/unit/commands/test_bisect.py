@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from harness.base.errors import ExitStatus
-from tests.told import call
+from tests.command_line import call
 
 
 def test_all_is_accepted_and_not_shown() -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.base.config_file import ConfigFile, find_project_file
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.defaults import _PROJECT_KEYS, read_defaults
-from tests.told import Told, call, commands
+from tests.command_line import CommandResult, call, commands
 
 
 class Files:
@@ -24,7 +24,7 @@ class Files:
         for one in (self.project / ".git", self.project / "a" / "b", self.own.parent, self.of_project.parent):
             one.mkdir(parents=True)
 
-    def call(self, *words: str, **environment: str) -> Told:
+    def call(self, *words: str, **environment: str) -> CommandResult:
         return call(*words, XDG_CONFIG_HOME=str(self.own.parents[1]), **environment)
 
 
@@ -35,9 +35,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     return made
 
 
-def results(told: Told) -> str:
+def results(result: CommandResult) -> str:
     """The folder that --results had, of ``harness history``, which there is none."""
-    return told.text.partition("no results folder ")[2].partition("\n")[0]
+    return result.text.partition("no results folder ")[2].partition("\n")[0]
 
 
 def test_the_users_file_sets_a_default(files: Files) -> None:
@@ -57,9 +57,9 @@ def test_the_environment_goes_before_the_users_file(files: Files) -> None:
 def test_the_command_line_goes_before_all(files: Files) -> None:
     """What is typed holds."""
     files.own.write_text('[history]\nresults = "mine"\n')
-    told = files.call("history", "--results", "typed", HARNESS_HISTORY_RESULTS="environment")
+    result = files.call("history", "--results", "typed", HARNESS_HISTORY_RESULTS="environment")
 
-    assert results(told) == "typed"
+    assert results(result) == "typed"
 
 
 def test_the_project_goes_before_the_user(files: Files) -> None:

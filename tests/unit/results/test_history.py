@@ -19,7 +19,7 @@ from harness.model.verdict import Outcome
 from harness.results import history_db
 from harness.results.folder import RunFolder
 from harness.results.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
-from tests.told import call
+from tests.command_line import call
 from tests.unit.report.sample import CASES, KERNEL, RUN, STARTED
 
 CASE_ID = CASES[0].id

@@ -21,8 +21,8 @@ from harness.model.series_record import EffectKind, Expectedness, PatchState, Se
 from harness.results.find_run import find_runs
 from harness.results.records import load_series
 from harness.suite.load import default_suite
+from tests.command_line import call
 from tests.program import environment, harness
-from tests.told import call
 from tests.unit.kernel.user_tree import UserTree, kernel_tree
 
 BASE = "deb-src:6.1"
@@ -154,9 +154,9 @@ def test_usage_error_costs_no_build(linux: UserTree, tmp_path: Path, words: list
     """Base, series, declarations and server are checked before anything is built, and no results are left."""
     filled = [word.format(tree=linux.folder) for word in words]
     store = str(linux.folder.parent / "store")
-    told = call("series", *filled, "--results", tmp_path / "results", HARNESS_STORE=store, PATCHWORK_TOKEN="")
+    result = call("series", *filled, "--results", tmp_path / "results", HARNESS_STORE=store, PATCHWORK_TOKEN="")
 
-    told.require_error(ExitStatus(status), said)
+    result.require_error(ExitStatus(status), said)
     assert not (tmp_path / "results").exists()
 
 
@@ -164,7 +164,7 @@ def test_base_that_does_not_build_is_an_error(linux: UserTree, tmp_path: Path) -
     """The error names the base, and no folder of a series is left."""
     store = str(linux.folder.parent / "store")
     words = ["series", "v9.0..v9.1", "--base", f"{linux.folder}@v9.0", "--results", str(tmp_path / "results")]
-    told = call(*words, HARNESS_STORE=store)
+    result = call(*words, HARNESS_STORE=store)
 
-    told.require_error(ExitStatus.DIFFERS, "the series cannot be tested, because its base cannot")
+    result.require_error(ExitStatus.DIFFERS, "the series cannot be tested, because its base cannot")
     assert not list((tmp_path / "results").glob("*-series-*"))

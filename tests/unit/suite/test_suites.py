@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Suites: found by name or folder, read with everything that is wrong, written new, and told apart by their names."""
+"""Suites: found by name or folder, read with everything that is wrong, written new, and distinguished by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from harness.suite.load import (
     suite_semantics,
 )
 from harness.suite.template import write_suite
-from tests.told import call
+from tests.command_line import call
 
 
 @pytest.fixture
@@ -215,9 +215,9 @@ def test_checking_tells_all_faults_at_once(folder: Path) -> None:
     (folder / "second.session").write_text("needs: nonsense\n\n    # true\n")
     (folder / "test_broken.py").write_text("def test_a(:\n")
     (folder / "kconfigs" / "mine.config").write_text("CONFIG_X is on\n#CONFIG_Y is not set\n")
-    told = call("suite", "check", folder)
+    result = call("suite", "check", folder)
 
-    assert told.status is ExitStatus.CASE_BROKEN
+    assert result.status is ExitStatus.CASE_BROKEN
     for fault in (
         "titel is not a known key",
         "name_of_child has no value none",
@@ -229,16 +229,16 @@ def test_checking_tells_all_faults_at_once(folder: Path) -> None:
         "mine/test_broken.py: ",
         "mine.config:",
     ):
-        assert fault in told.text, (fault, told.text)
+        assert fault in result.text, (fault, result.text)
 
 
 def test_checking_a_suite_without_faults_says_so(folder: Path) -> None:
     """With its name and its cases; of a name, too."""
-    told = call("suite", "check", folder)
+    result = call("suite", "check", folder)
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert told.text.startswith("mine: ")
-    assert "2 case files, no faults" in told.text
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert result.text.startswith("mine: ")
+    assert "2 case files, no faults" in result.text
     call("suite", "check", "/nosuch").require_error(ExitStatus.USAGE, "no suite /nosuch")
 
 

@@ -13,7 +13,7 @@ from harness.base.errors import ExitStatus
 from harness.model.run_record import RunRecord, TraitRecord
 from harness.results.folder import RunFolder
 from harness.suite.definition import Suite
-from tests.told import call
+from tests.command_line import call
 from tests.unit.report.sample import RUN, STARTED
 
 SOUND = replace(
@@ -37,19 +37,19 @@ def write_run(folder: Path, run: RunRecord = SOUND) -> Path:
 
 def test_the_matrix_fits_80_columns_in_a_file() -> None:
     """Every trait, every profile that was asked for, nothing to fold."""
-    told = call("semantics")
+    result = call("semantics")
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert max(map(len, told.text.splitlines())) <= 80
-    assert "\x1b" not in told.text
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert max(map(len, result.text.splitlines())) <= 80
+    assert "\x1b" not in result.text
     for word in ("outside_view", "move_judged_by", "v0", "4.13", "latest"):
-        assert word in told.text.split()
+        assert word in result.text.split()
 
 
 def test_columns_are_chosen() -> None:
     """Names as --profile takes them; mainline stands for all its releases."""
-    told = call("semantics", "--profiles", "v1,mainline-latest", "view")
-    heads = [line.split() for line in told.text.splitlines() if line.startswith("     ")]
+    result = call("semantics", "--profiles", "v1,mainline-latest", "view")
+    heads = [line.split() for line in result.text.splitlines() if line.startswith("     ")]
     releases = call("semantics", "--profiles", "mainline", COLUMNS="300")
 
     assert heads == [["v1", "latest"]]
@@ -80,10 +80,10 @@ def test_words_that_do_not_go_together(words: tuple[str, ...]) -> None:
 
 def test_stories_and_json(seen: Path) -> None:
     """One trait or several; JSON of each form is JSON."""
-    told = call("semantics", "outside_view", "setns_own")
+    result = call("semantics", "outside_view", "setns_own")
 
-    assert "cgroupns/views/siblings-v2.session:" in told.text
-    assert told.text.index("\nsetns_own\n") > told.text.index("outside_view\n")
+    assert "cgroupns/views/siblings-v2.session:" in result.text
+    assert result.text.index("\nsetns_own\n") > result.text.index("outside_view\n")
     assert json.loads(call("semantics", "outside_view", "--json").text)["name"] == "outside_view"
     assert len(json.loads(call("semantics", "outside_view", "scope", "--json").text)) == 2
     assert {one["theme"] for one in json.loads(call("semantics", "view", "--json").text)["traits"]} == {"view"}
@@ -118,11 +118,11 @@ def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path
     """``--learn results/*`` meets folders that are no runs, and runs with a fault of the harness."""
     good = write_run(tmp_path / "results")
     broken = write_run(tmp_path / "results", replace(SOUND, complete=False))
-    told = call("semantics", "--learn", broken, tmp_path, good)
+    result = call("semantics", "--learn", broken, tmp_path, good)
 
-    assert told.status is ExitStatus.AS_EXPECTED
-    assert f"not learned: {broken}: it did not finish" in told.text
-    assert f"not learned: {tmp_path} holds no run.json" in told.text
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert f"not learned: {broken}: it did not finish" in result.text
+    assert f"not learned: {tmp_path} holds no run.json" in result.text
     assert seen.exists()
 
 
@@ -135,10 +135,10 @@ def test_nothing_to_learn_from_is_wrong_usage(seen: Path, tmp_path: Path) -> Non
 
 def test_coverage_says_with_its_status_whether_anything_lacks(seen: Path) -> None:
     """1 when there is a trait to be named: a script can ask."""
-    told = call("semantics", "--unobserved")
+    result = call("semantics", "--unobserved")
 
-    assert told.status is ExitStatus.DIFFERS
-    assert "traits were not observed with two values, on 0 kernels" in told.text
+    assert result.status is ExitStatus.DIFFERS
+    assert "traits were not observed with two values, on 0 kernels" in result.text
 
 
 def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:

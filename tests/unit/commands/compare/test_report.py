@@ -16,7 +16,7 @@ from harness.model.run_record import CaseRecord, RunRecord, dumps_case
 from harness.model.verdict import Outcome
 from harness.results.find_run import KERNELS_NAME
 from harness.results.folder import CASES_NAME, RUN_NAME, RunFolder
-from tests.told import call
+from tests.command_line import call
 from tests.unit.report.formats.ktap_reader import read_ktap
 from tests.unit.report.sample import CASES, KERNEL, RUN, STARTED, case
 
@@ -35,15 +35,15 @@ def save(results: Path, number: int, run: RunRecord = GOOD) -> str:
 def test_a_case_has_the_same_id_in_every_format(tmp_path: Path) -> None:
     """JSON, JUnit, KTAP, KCIDB and the text of the same run name the same cases."""
     save(tmp_path, 1)
-    told = {form: call("report", "--format", form, "--results", tmp_path).text for form in FORMATS}
-    junit = {one.name for suite in JUnitXml.fromstring(told["junit"].encode()) for one in suite}
-    [ktap] = read_ktap(told["ktap"])
+    result = {form: call("report", "--format", form, "--results", tmp_path).text for form in FORMATS}
+    junit = {one.name for suite in JUnitXml.fromstring(result["junit"].encode()) for one in suite}
+    [ktap] = read_ktap(result["ktap"])
 
-    assert sorted(one["id"] for one in json.loads(told["json"])["runs"][0]["cases"]) == IDS
+    assert sorted(one["id"] for one in json.loads(result["json"])["runs"][0]["cases"]) == IDS
     assert sorted(junit) == IDS
     assert sorted(one.description for one in ktap.leaves()) == IDS
-    assert sorted(one["misc"]["id"] for one in json.loads(told["kcidb"])["tests"]) == IDS
-    assert all(one.id in told["text"] for one in CASES if one.outcome not in (Outcome.MATCH, Outcome.SKIPPED))
+    assert sorted(one["misc"]["id"] for one in json.loads(result["kcidb"])["tests"]) == IDS
+    assert all(one.id in result["text"] for one in CASES if one.outcome not in (Outcome.MATCH, Outcome.SKIPPED))
 
 
 FORMATS = ("text", "json", "junit", "ktap", "kcidb")
@@ -54,9 +54,9 @@ def test_a_report_goes_into_a_file_whole(tmp_path: Path, form: str) -> None:
     """The same bytes as on the terminal; one line says where."""
     save(tmp_path, 1)
     shown = call("report", "last", "--format", form, "--results", tmp_path)
-    told = call("report", "last", "--format", form, "--output", tmp_path / "out", "--results", tmp_path)
+    result = call("report", "last", "--format", form, "--output", tmp_path / "out", "--results", tmp_path)
 
-    assert told.text == f"written: {tmp_path}/out\n"
+    assert result.text == f"written: {tmp_path}/out\n"
     assert (tmp_path / "out").read_text() == shown.text
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o644
 
@@ -66,10 +66,10 @@ def test_several_runs_are_beside_each_other(tmp_path: Path) -> None:
     names = [save(tmp_path, 1), save(tmp_path, 2, replace(GOOD, kernel=OTHER))]
     joint = RunFolder.joint(tmp_path, 2, STARTED + 3)
     joint.write_file(KERNELS_NAME, json.dumps(names))
-    told = call("report", joint.path, names[0], "--format", "json", "--results", tmp_path)
+    result = call("report", joint.path, names[0], "--format", "json", "--results", tmp_path)
     text = call("report", joint.path, "--results", tmp_path).text
 
-    assert [one["name"] for one in json.loads(told.text)["runs"]] == names
+    assert [one["name"] for one in json.loads(result.text)["runs"]] == names
     assert "Kernels of this run" in text
     assert all(len(line) <= 80 for line in text.splitlines() if "cases/" not in line)
 
@@ -78,8 +78,8 @@ def test_shards_are_joined(tmp_path: Path) -> None:
     """--merge: each case once, and the run is one column."""
     first = save(tmp_path, 1, replace(GOOD, cases=CASES[:4]))
     second = save(tmp_path, 2, replace(GOOD, cases=CASES[3:]))
-    told = call("report", "--merge", first, second, "--format", "json", "--results", tmp_path)
-    [run] = json.loads(told.text)["runs"]
+    result = call("report", "--merge", first, second, "--format", "json", "--results", tmp_path)
+    [run] = json.loads(result.text)["runs"]
 
     assert sorted(one["id"] for one in run["cases"]) == IDS
     assert run["name"] == f"{second}+1"
@@ -88,9 +88,9 @@ def test_shards_are_joined(tmp_path: Path) -> None:
 def test_other_kernels_are_not_joined(tmp_path: Path) -> None:
     """The error names the runs and their kernels, and nothing is written."""
     names = [save(tmp_path, 1), save(tmp_path, 2, replace(GOOD, kernel=OTHER))]
-    told = call("report", "--merge", *names, "--output", tmp_path / "out", "--results", tmp_path)
+    result = call("report", "--merge", *names, "--output", tmp_path / "out", "--results", tmp_path)
 
-    told.require_error(ExitStatus.USAGE, "not of one kernel", names[0], "series:other")
+    result.require_error(ExitStatus.USAGE, "not of one kernel", names[0], "series:other")
     assert not (tmp_path / "out").exists()
 
 
@@ -99,9 +99,9 @@ def test_wrong_words_are_usage(tmp_path: Path) -> None:
     save(tmp_path, 1)
     call("report", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: no such run")
     assert call("report", "--format", "pdf").status is ExitStatus.USAGE
-    told = call("report", "--output", tmp_path / "no/such", "--results", tmp_path)
+    result = call("report", "--output", tmp_path / "no/such", "--results", tmp_path)
 
-    told.require_error(ExitStatus.USAGE, "no/such cannot be written")
+    result.require_error(ExitStatus.USAGE, "no/such cannot be written")
 
 
 def test_a_run_that_is_being_written_is_reported_as_far_as_it_is(tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_a_run_that_is_being_written_is_reported_as_far_as_it_is(tmp_path: Path)
     name = save(tmp_path, 1, replace(GOOD, cases=(), complete=False))
     lines = "".join(map(dumps_case, CASES[:3]))
     (tmp_path / name / CASES_NAME).write_text(lines + dumps_case(CASES[3])[:50])
-    told = call("report", name, "--format", "junit", "--results", tmp_path)
-    names = {one.name for suite in JUnitXml.fromstring(told.text.encode()) for one in suite}
+    result = call("report", name, "--format", "junit", "--results", tmp_path)
+    names = {one.name for suite in JUnitXml.fromstring(result.text.encode()) for one in suite}
 
-    assert told.status is ExitStatus.AS_EXPECTED
+    assert result.status is ExitStatus.AS_EXPECTED
     assert names == {*(one.id for one in CASES[:3]), "1: the run did not finish"}
 
 
@@ -133,7 +133,7 @@ def test_half_a_surrogate_from_a_guest_is_written(tmp_path: Path) -> None:
     save(tmp_path, 1, replace(GOOD, cases=(hostile,)))
 
     for form in FORMATS:
-        told = call("report", "--format", form, "--output", tmp_path / "out", "--results", tmp_path)
+        result = call("report", "--format", form, "--output", tmp_path / "out", "--results", tmp_path)
 
-        assert told.status is ExitStatus.AS_EXPECTED, told.text
+        assert result.status is ExitStatus.AS_EXPECTED, result.text
         assert (tmp_path / "out").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from harness.base.errors import ExitStatus
 from harness.commands.test.judging_options import bisect_status
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome
-from tests.told import call
+from tests.command_line import call
 from tests.unit.report.sample import RUN
 
 NO_KERNEL = replace(RUN, cases=(CaseRecord("kernel/boots", "kernel", "boots", Outcome.KERNEL),))
@@ -33,9 +33,9 @@ ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) fo
         (ExitStatus.INTERRUPTED, [RUN], 130),
     ],
 )
-def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], told: int) -> None:
+def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], result: int) -> None:
     """Good, bad, to be skipped, or the end of the bisection: a host's fault must not look like a kernel's."""
-    assert bisect_status(status, records) == told
+    assert bisect_status(status, records) == result
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord
 )
 def test_a_word_that_is_wrong_ends_the_bisection(words: tuple[str, ...], tmp_path: Path) -> None:
     """git takes 1 to 127 for a bad commit, so a slip of the fingers must be none of these."""
-    told = call("run", "--bisect-status", "--results", tmp_path, *words)
+    result = call("run", "--bisect-status", "--results", tmp_path, *words)
 
-    assert told.status is ExitStatus.STOP
+    assert result.status is ExitStatus.STOP
     assert call("run", "--results", tmp_path, "--no-such-option").status is ExitStatus.USAGE

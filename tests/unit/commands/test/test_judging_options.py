@@ -13,8 +13,8 @@ from harness.model.run_record import OutcomeCount
 from harness.model.verdict import Outcome
 from harness.results.folder import load_run
 from harness.results.history import opened_history
+from tests.command_line import call
 from tests.program import start
-from tests.told import call
 
 GOOD = "title: a greeting\n\n    # echo hello\n    hello\n"
 BAD = GOOD.replace("    hello", "    goodbye")

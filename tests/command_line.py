@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line, called in this process: faster than a program, and the same as long as no case runs."""
+"""Run commands of the harness in this process, which is faster than a program; for commands that run no case."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def commands() -> dict[str, click.Command]:
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandResult:
     """The output of a command, both streams as a terminal shows them, and its exit status."""
 
     status: ExitStatus
@@ -45,7 +45,7 @@ class Told:
         assert not missing, self.error
 
 
-def call(*arguments: str | Path, **environment: str) -> Told:
+def call(*arguments: str | Path, **environment: str) -> CommandResult:
     """Run a command in this process, with additional environment variables."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment, prog_name="harness")
-    return Told(ExitStatus(result.exit_code), result.output)
+    return CommandResult(ExitStatus(result.exit_code), result.output)

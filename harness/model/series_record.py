@@ -172,7 +172,7 @@ class PatchRecord:
         return "\n".join(filter(None, parts))
 
     @property
-    def complaints(self) -> tuple[StyleFinding, ...]:
+    def findings(self) -> tuple[StyleFinding, ...]:
         """Return the findings of checkpatch.pl and the compiler, those of level CHECK included."""
         return (*self.style, *self.warnings)
 
@@ -184,7 +184,7 @@ class PatchRecord:
         if self.unexpected:
             return PatchState.FAIL
         return (
-            PatchState.WARNING if any(one.level is not Level.CHECK for one in self.complaints) else PatchState.SUCCESS
+            PatchState.WARNING if any(one.level is not Level.CHECK for one in self.findings) else PatchState.SUCCESS
         )
 
     def __str__(self) -> str:

@@ -38,7 +38,7 @@ class SeriesWords:
     :param settings: the settings of each run.
     :param expected: the declarations of the command line.
     :param is_full: whether all cases run on each patch.
-    :param is_strict: whether complaints fail the series.
+    :param is_strict: whether findings fail the series.
     """
 
     series: str
@@ -57,7 +57,7 @@ class PreparedSeries:
     :param words: the arguments.
     :param ground: the series on its base.
     :param declared: the declared changes.
-    :param style: the complaints of checkpatch.pl by patch; None if the base has no such script.
+    :param style: the findings of checkpatch.pl by patch; None if the base has no such script.
     """
 
     words: SeriesWords
@@ -83,7 +83,7 @@ class PreparedSeries:
         ).go()
 
     def record(self) -> SeriesRecord:
-        """Return the record before any kernel: which patches apply, and the complaints of checkpatch.pl."""
+        """Return the record before any kernel: which patches apply, and the findings of checkpatch.pl."""
         return begin_record(self.ground, self.style, command=self.words.settings.command)
 
     @property

@@ -73,9 +73,9 @@ class Walk:
     :param options: the options of each kernel.
     :param settings: the settings of each run.
     :param declared: the declared changes.
-    :param style: the complaints of checkpatch.pl by patch; None if the base has no such script.
+    :param style: the findings of checkpatch.pl by patch; None if the base has no such script.
     :param is_full: whether all cases run on each patch.
-    :param is_strict: whether complaints fail the series.
+    :param is_strict: whether findings fail the series.
     :param report: receives progress.
     """
 
@@ -233,10 +233,10 @@ class Walk:
 
 
 def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) -> SeriesRecord:
-    """Return the record of a series before any kernel: which patches apply, and the complaints of checkpatch.pl.
+    """Return the record of a series before any kernel: which patches apply, and the findings of checkpatch.pl.
 
     :param ground: the series on its base.
-    :param style: the complaints by patch; None if the base has no such script.
+    :param style: the findings by patch; None if the base has no such script.
     :param command: the command as typed.
     """
     title = ground.series.title

@@ -85,7 +85,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
     help="Declare a change of the series (or of patch N); may be repeated.",
 )
 @click.option("--full", is_flag=True, help="Run all cases on each patch, not only on the ends.")
-@click.option("--werror", is_flag=True, help="Fail the series for complaints of checkpatch.pl or the compiler.")
+@click.option("--werror", is_flag=True, help="Fail the series for findings of checkpatch.pl or the compiler.")
 @click.option(
     "--answers",
     metavar="FOLDER",

@@ -82,11 +82,11 @@ def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool
         text = failed_words(patch.failed) if patch.at_fault else f"not tested: {one_line(patch.what)}"
         yield B4Finding(f"{TOOL}/kernel", status, text, _plain(patch.what, patch.full_evidence))
     else:
-        yield _complaints("kernel", patch.warnings, "builds and boots")
+        yield _findings("kernel", patch.warnings, "builds and boots")
     if patch.style_note:
         yield B4Finding(f"{TOOL}/checkpatch", Status.PASS, f"not run: {patch.style_note}")
     else:
-        yield _complaints("checkpatch", patch.style, "no complaints")
+        yield _findings("checkpatch", patch.style, "no findings")
     if not patch.failed:
         status = Status.FAIL if patch.unexpected else Status.PASS
         text = counted(len(patch.unexpected), "unexpected change") if patch.unexpected else str(_cases(patch))
@@ -102,11 +102,11 @@ def series_findings(record: SeriesRecord, *, is_quick: bool = False) -> Iterator
     """
     if is_quick:
         conflict = next((one for one in record.posted if one.failed == "apply"), None)
-        complaints = [line for one in record.posted for line in one.style]
-        status = Status.FAIL if conflict else Status.WARN if complaints else Status.PASS
+        findings = [line for one in record.posted for line in one.style]
+        status = Status.FAIL if conflict else Status.WARN if findings else Status.PASS
         text = one_line(conflict.what) if conflict else f"{counted(len(record.posted), 'patch')} applied; not built"
-        text += f"; checkpatch: {counted(len(complaints), 'complaint')}" if complaints else ""
-        details = "\n".join(one_line(one.render()) for one in complaints)
+        text += f"; checkpatch: {counted(len(findings), 'finding')}" if findings else ""
+        details = "\n".join(one_line(one.render()) for one in findings)
         yield B4Finding(TOOL, status, text, bound(details, _DETAILS))
         return
     yield B4Finding(TOOL, _STATUSES[record.state], one_line(result_of(record)), bound(render_mail(record), _DETAILS))
@@ -129,7 +129,7 @@ def render_lines(findings: Sequence[B4Finding]) -> str:
     for one in findings:
         if one.status is not Status.PASS:
             lines.append(f"{words[one.status]}: {one.tool}: {one.summary}")
-            # b4 counts each line as a complaint.
+            # b4 counts each line as a finding.
             lines += [
                 f"{words[one.status]}: {one.tool}: {text}" for text in one.details.split("\n")[:8] if text.strip()
             ]
@@ -137,15 +137,15 @@ def render_lines(findings: Sequence[B4Finding]) -> str:
 
 
 def _cases(patch: PatchRecord) -> str:
-    return str(patch) if not patch.complaints else f"{counted(patch.asked, 'case')}, as before"
+    return str(patch) if not patch.findings else f"{counted(patch.asked, 'case')}, as before"
 
 
-def _complaints(name: str, complaints: Sequence[StyleFinding], well: str) -> B4Finding:
-    levels = {one.level for one in complaints}
+def _findings(name: str, findings: Sequence[StyleFinding], well: str) -> B4Finding:
+    levels = {one.level for one in findings}
     # The same levels that b4 gives to messages of checkpatch.pl.
     status = Status.FAIL if Level.ERROR in levels else Status.WARN if Level.WARNING in levels else Status.PASS
-    text = counted(len(complaints), "complaint") if complaints else well
-    return B4Finding(f"{TOOL}/{name}", status, text, "\n".join(one_line(one.render()) for one in complaints))
+    text = counted(len(findings), "finding") if findings else well
+    return B4Finding(f"{TOOL}/{name}", status, text, "\n".join(one_line(one.render()) for one in findings))
 
 
 def _plain(what: str, text: str) -> str:

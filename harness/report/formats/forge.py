@@ -98,8 +98,8 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
         if patch.failed and patch.at_fault:
             errors.append(_command("error", name, f"{failed_words(patch.failed)}: {patch.what}"))
         errors += [_command("error", name, one.render()) for one in patch.unexpected]
-        for tool, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
-            for one in complaints:
+        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+            for one in findings:
                 word = "error" if record.is_strict else "warning"
                 found = errors if record.is_strict else warnings
                 found.append(_command(word, f"{tool}, patch {patch.number}", one.text, one))
@@ -115,9 +115,9 @@ def _first(commands: list[str], level: str) -> list[str]:
     return [*commands[: ANNOTATIONS - 1], _command(level, "more", more)]
 
 
-def _command(level: str, title: str, text: str, complaint: StyleFinding | None = None) -> str:
+def _command(level: str, title: str, text: str, finding: StyleFinding | None = None) -> str:
     """Return ``::error file=...,line=...,title=...::text``, escaped so that the text cannot be a command."""
-    facts = {"file": complaint.file, "line": str(complaint.line or "")} if complaint else {}
+    facts = {"file": finding.file, "line": str(finding.line or "")} if finding else {}
     facts["title"] = title
     properties = ",".join(
         f"{name}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for name, value in facts.items() if value
@@ -130,11 +130,11 @@ def _escaped(text: str) -> str:
 
 
 def render_code_quality(record: SeriesRecord) -> str:
-    """Return the complaints of checkpatch.pl and the compiler as a code quality report, which GitLab shows."""
+    """Return the findings of checkpatch.pl and the compiler as a code quality report, which GitLab shows."""
     found = []
     for patch in record.posted:
-        for tool, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
-            for one in complaints:
+        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+            for one in findings:
                 if not one.file:
                     continue
                 text = one_line(one.text, 500)

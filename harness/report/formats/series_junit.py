@@ -76,7 +76,7 @@ def _excused(case: CaseRecord, new: set[str], meant: Mapping[str, str], *, is_ba
 
 
 def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]:
-    """Yield pseudo-cases for the stages of a patch, its complaints, and its undeclared changes."""
+    """Yield pseudo-cases for the stages of a patch, its findings, and its undeclared changes."""
     for stage, name in _STAGES if patch.number else ():
         if patch.failed == stage:
             outcome = Outcome.KERNEL if patch.at_fault else Outcome.ERROR
@@ -91,10 +91,10 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
     if patch.style_note:
         yield _case("checkpatch", patch.style_note, outcome=Outcome.SKIPPED)
     else:
-        yield _complaints("checkpatch", patch.style, is_strict=record.is_strict)
+        yield _findings("checkpatch", patch.style, is_strict=record.is_strict)
     if patch.failed:
         return
-    yield _complaints("compiler warnings", patch.warnings, is_strict=record.is_strict)
+    yield _findings("compiler warnings", patch.warnings, is_strict=record.is_strict)
     if patch.unexpected:
         text = "\n".join(f"{one.render()}\n    {one.text}" if one.text else one.render() for one in patch.unexpected)
         yield _case("no undeclared change", str(patch), outcome=Outcome.MISMATCH, diff=text)
@@ -103,10 +103,10 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
         yield _case("no undeclared change", "", text=text)
 
 
-def _complaints(name: str, complaints: Sequence[StyleFinding], *, is_strict: bool) -> CaseRecord:
-    text = "".join(f"{one.render()}\n" for one in complaints)
-    if is_strict and complaints:
-        return _case(name, complaints[0].render(), outcome=Outcome.MISMATCH, diff=text)
+def _findings(name: str, findings: Sequence[StyleFinding], *, is_strict: bool) -> CaseRecord:
+    text = "".join(f"{one.render()}\n" for one in findings)
+    if is_strict and findings:
+        return _case(name, findings[0].render(), outcome=Outcome.MISMATCH, diff=text)
     return _case(name, "", text=text)
 
 

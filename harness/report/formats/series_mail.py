@@ -81,7 +81,7 @@ def _changes(patch: PatchRecord) -> int:
 def _patch_block(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     """Yield the lines of one patch; none if it has no findings."""
     effects = [one for one in patch.effects if one.standing is not Expectedness.ALLOWED]
-    if not (effects or patch.complaints or (patch.failed and patch.at_fault)):
+    if not (effects or patch.findings or (patch.failed and patch.at_fault)):
         return
     yield elide(f"{patch.number}/{len(record.posted)} {one_line(patch.subject)}", WIDTH)
     if patch.failed:
@@ -95,10 +95,10 @@ def _patch_block(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
             more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
             yield f"    in {one_line(one.cases[0])}{more}"
     yield from _more(len(effects))
-    for name, complaints in (("checkpatch", patch.style), ("compiler", patch.warnings)):
-        for complaint in complaints[:_LISTED]:
-            yield from _folded(f"{name}: {one_line(complaint.render())}")
-        yield from _more(len(complaints))
+    for name, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+        for finding in findings[:_LISTED]:
+            yield from _folded(f"{name}: {one_line(finding.render())}")
+        yield from _more(len(findings))
 
 
 def _effect(one: Effect) -> str:

@@ -60,7 +60,7 @@ def result_of(record: SeriesRecord) -> str:
     unexpected = sum(len(patch.unexpected) for patch in record.posted)
     failed = [patch for patch in record.posted if patch.failed and patch.at_fault]
     unknown = sum(patch.state is PatchState.UNKNOWN for patch in record.posted)
-    complaints = sum(len(patch.complaints) for patch in record.posted)
+    findings = sum(len(patch.findings) for patch in record.posted)
     intended = sum(one.standing is Expectedness.INTENDED for patch in record.posted for one in patch.effects)
     parts = [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
     parts += [f"{counted(unexpected, 'unexpected change')}"] if unexpected else []
@@ -69,7 +69,7 @@ def result_of(record: SeriesRecord) -> str:
     parts += [f"{counted(intended, 'intended change')}"] if intended else []
     if not parts:
         parts = ["nothing changed"]
-    return "; ".join([*parts, *([counted(complaints, "complaint")] if complaints else [])])
+    return "; ".join([*parts, *([counted(findings, "finding")] if findings else [])])
 
 
 def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
@@ -135,8 +135,8 @@ def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterat
         yield from _effect_lines(one, width, indent=_INDENT)
     if (more := len(patch.effects) - _LISTED) > 0:
         yield Line(f"{'':{_INDENT}}and {more} more changes; series.json has all")
-    yield from _complaint_lines("checkpatch", patch.style, width)
-    yield from _complaint_lines("compiler", patch.warnings, width)
+    yield from _finding_lines("checkpatch", patch.style, width)
+    yield from _finding_lines("compiler", patch.warnings, width)
 
 
 def _kernel(patch: PatchRecord) -> str:
@@ -174,8 +174,8 @@ def _effect_lines(one: Effect, width: int, *, indent: int) -> Iterator[Line]:
             yield from fold_line(Line(line, Tone.FAINT), width, indent=indent + 2)
 
 
-def _complaint_lines(name: str, complaints: Iterable[StyleFinding], width: int) -> Iterator[Line]:
-    found = tuple(complaints)
+def _finding_lines(name: str, findings: Iterable[StyleFinding], width: int) -> Iterator[Line]:
+    found = tuple(findings)
     for one in found[:_LISTED]:
         tone = Tone.FAINT if one.level is Level.CHECK else Tone.WARNING
         yield from fold_line(Line(f"{name}: {one_line(one.render())}", tone), width, indent=_INDENT)

@@ -75,7 +75,7 @@ def test_state_of_a_series_is_its_worst(patches: tuple[PatchRecord, ...], state:
     assert replace(GOOD, patches=(BASE, *patches)).state is state
 
 
-def test_complaints_fail_a_strict_series() -> None:
+def test_findings_fail_a_strict_series() -> None:
     """``--werror`` turns warnings into failures, but not a check, which only --strict shows."""
     warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
 

@@ -105,7 +105,7 @@ def test_b4_review_reads_the_array(prepared: Prepared) -> None:
         ("harness/kernel", "pass"),
         ("harness/checkpatch", "fail"),
     ]
-    assert series[0]["summary"] == "2 patches applied; not built; checkpatch: 1 complaint"
+    assert series[0]["summary"] == "2 patches applied; not built; checkpatch: 1 finding"
 
 
 def test_a_thread_is_named_or_told_by_b4(prepared: Prepared, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_thread_is_named_or_told_by_b4(prepared: Prepared, tmp_path: Path) -> 
 
     assert alone["harness"][0] == "warn"
     assert "cover letter" in alone["harness"][1]
-    assert named == told == {"harness": ("warn", "2 patches applied; not built; checkpatch: 1 complaint")}
+    assert named == told == {"harness": ("warn", "2 patches applied; not built; checkpatch: 1 finding")}
 
 
 def test_a_patch_alone_that_needs_another_is_not_blamed(prepared: Prepared) -> None:

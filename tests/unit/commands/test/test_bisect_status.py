@@ -20,7 +20,7 @@ ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) fo
 
 
 @pytest.mark.parametrize(
-    ("status", "records", "told"),
+    ("status", "records", "expected"),
     [
         (ExitStatus.AS_EXPECTED, [RUN], 0),
         (ExitStatus.DIFFERS, [RUN], 1),
@@ -33,9 +33,9 @@ ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) fo
         (ExitStatus.INTERRUPTED, [RUN], 130),
     ],
 )
-def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], result: int) -> None:
+def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], expected: int) -> None:
     """Good, bad, to be skipped, or the end of the bisection: a host's fault must not look like a kernel's."""
-    assert bisect_status(status, records) == result
+    assert bisect_status(status, records) == expected
 
 
 @pytest.mark.parametrize(

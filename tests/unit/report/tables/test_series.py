@@ -145,7 +145,7 @@ def test_junit_of_a_good_series_has_no_failure() -> None:
     assert "fails on the base" in render_series_junit(GOOD, {0: RUNS[0]})
 
 
-def test_strict_series_fails_for_complaints() -> None:
+def test_strict_series_fails_for_findings() -> None:
     """With ``--werror`` warnings are failures in JUnit as well."""
     warned = replace(GOOD, patches=(BASE, replace(FINE, style=BREAKS.style)), is_strict=True)
     names = [test.name for suite in JUnitXml.fromstring(render_series_junit(warned, {}).encode()) for test in suite]
@@ -184,7 +184,7 @@ def test_summary_shows_hostile_text_as_text() -> None:
 
 
 def test_code_quality_report_for_gitlab() -> None:
-    """Each complaint about a line of the tree appears once, with GitLab's required fields."""
+    """Each finding about a line of the tree appears once, with GitLab's required fields."""
     twice = replace(RECORD, patches=(BASE, BREAKS, replace(BREAKS, number=3)))
     found = json.loads(render_code_quality(twice))
 

@@ -183,9 +183,7 @@ class PatchRecord:
             return PatchState.FAIL if self.at_fault else PatchState.UNKNOWN
         if self.unexpected:
             return PatchState.FAIL
-        return (
-            PatchState.WARNING if any(one.level is not Level.CHECK for one in self.findings) else PatchState.SUCCESS
-        )
+        return PatchState.WARNING if any(one.level is not Level.CHECK for one in self.findings) else PatchState.SUCCESS
 
     def __str__(self) -> str:
         """Return the state in one line, the worst first, for checks with room for one line only."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness bisect`` on the command line."""
+"""Tests of ``harness bisect`` as a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from harness.base.errors import ExitStatus
 from tests.command_line import call
 
 
-def test_all_is_accepted_and_not_shown() -> None:
-    """It was an option that said what is the default; scripts that give it go on to work."""
+def test_all_is_accepted_and_not_in_the_help() -> None:
+    """--all, an old option for the default, is accepted; the help does not show it."""
     call("bisect", "/nowhere", "--all", "--good", "v1").require_error(ExitStatus.USAGE, "/nowhere")
     assert "--all" not in call("bisect", "--help").text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Defaults of options from files: which file goes first, and what the file of a tree under test may not set."""
+"""Tests of option defaults from files: their order, and the options that a file of a tree under test may not set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.command_line import CommandResult, call, commands
 
 
 class Files:
-    """A project in git, a user, and a command that is started in the project."""
+    """The files of a project in git and of a user; commands run in the project."""
 
     def __init__(self, folder: Path) -> None:
         self.project = folder / "project"
@@ -24,8 +24,8 @@ class Files:
         for one in (self.project / ".git", self.project / "a" / "b", self.own.parent, self.of_project.parent):
             one.mkdir(parents=True)
 
-    def call(self, *words: str, **environment: str) -> CommandResult:
-        return call(*words, XDG_CONFIG_HOME=str(self.own.parents[1]), **environment)
+    def call(self, *arguments: str, **environment: str) -> CommandResult:
+        return call(*arguments, XDG_CONFIG_HOME=str(self.own.parents[1]), **environment)
 
 
 @pytest.fixture
@@ -36,34 +36,34 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def results(result: CommandResult) -> str:
-    """The folder that --results had, of ``harness history``, which there is none."""
+    """Return the value of --results from the error of ``harness history`` about a missing folder."""
     return result.text.partition("no results folder ")[2].partition("\n")[0]
 
 
-def test_the_users_file_sets_a_default(files: Files) -> None:
-    """``[history] results``, for every project."""
+def test_user_file_sets_a_default(files: Files) -> None:
+    """The user's file sets ``[history] results`` for every project."""
     files.own.write_text('[history]\nresults = "mine"\n')
 
     assert results(files.call("history")) == "mine"
 
 
-def test_the_environment_goes_before_the_users_file(files: Files) -> None:
-    """A variable is set for one start, or for one shell."""
+def test_environment_overrides_the_user_file(files: Files) -> None:
+    """A variable of the environment overrides the user's file."""
     files.own.write_text('[history]\nresults = "mine"\n')
 
     assert results(files.call("history", HARNESS_HISTORY_RESULTS="environment")) == "environment"
 
 
-def test_the_command_line_goes_before_all(files: Files) -> None:
-    """What is typed holds."""
+def test_command_line_overrides_all(files: Files) -> None:
+    """An argument overrides the environment and the files."""
     files.own.write_text('[history]\nresults = "mine"\n')
     result = files.call("history", "--results", "typed", HARNESS_HISTORY_RESULTS="environment")
 
     assert results(result) == "typed"
 
 
-def test_the_project_goes_before_the_user(files: Files) -> None:
-    """The nearer file goes first; keys that only the other has stay."""
+def test_project_file_overrides_the_user_file(files: Files) -> None:
+    """The project's file overrides the user's; keys that only the user's file has remain."""
     files.own.write_text("[run]\nworkers = 2\nseed = 1\n")
     files.of_project.write_text("[run]\nworkers = 3\n")
     found = [
@@ -78,15 +78,15 @@ def test_the_project_goes_before_the_user(files: Files) -> None:
     assert "-n 00: not a number" in files.call("run", HARNESS_RUN_WORKERS="00").text
 
 
-def test_a_default_reaches_options_with_several_values(files: Files) -> None:
-    """``--cases`` may be given any number of times: a list."""
+def test_default_of_a_repeated_option_is_a_list(files: Files) -> None:
+    """``--cases`` may be repeated, so its default is a list."""
     files.own.write_text('[run]\ncases = ["no/such", "nor/such"]\n')
 
     files.call("run").require_error(ExitStatus.USAGE, "--cases no/such")
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "parts"),
     [
         ("[run]\nwrokers = 2\n", ["[run] wrokers", "write workers"]),
         ("[run]\nx = 1\n", ["[run] x", "known: accel"]),
@@ -103,12 +103,12 @@ def test_a_default_reaches_options_with_several_values(files: Files) -> None:
     ],
 )
 @pytest.mark.parametrize("is_own", [True, False])
-def test_a_wrong_file_is_a_usage_error_that_names_it(files: Files, text: str, words: list[str], is_own: bool) -> None:
-    """File, key, and the nearest known one; also where the project's file is at fault."""
+def test_invalid_file_is_a_usage_error(files: Files, text: str, parts: list[str], is_own: bool) -> None:
+    """The error names the file, the key and the closest known key, for the user's file and the project's."""
     path = files.own if is_own else files.of_project
     path.write_text(text)
     if is_own or not text.startswith("[run]\ncases"):
-        files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, str(path), *words)
+        files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, str(path), *parts)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_wrong_file_is_a_usage_error_that_names_it(files: Files, text: str, wo
         'expression = "not setns"',
     ],
 )
-def test_a_projects_file_decides_nothing_that_needs_trust(files: Files, line: str) -> None:
-    """Trust, paths, and how results are judged are the user's: refused by name. The user's own file may set them."""
+def test_project_file_may_not_set_options_that_need_trust(files: Files, line: str) -> None:
+    """Trust, paths and the judging of results are refused in a project's file; the user's own file may set them."""
     key = line.partition(" ")[0]
     files.of_project.write_text(f"[run]\n{line}\n")
     refused = files.call("run", "no/such/kernel")
@@ -136,24 +136,24 @@ def test_a_projects_file_decides_nothing_that_needs_trust(files: Files, line: st
     assert "may not set" not in files.call("run", "no/such/kernel").text
 
 
-def test_a_projects_file_names_no_host(files: Files) -> None:
-    """Where results are sent to, and as whom, is the user's."""
+def test_project_file_may_not_name_a_server(files: Files) -> None:
+    """A project's file may not choose where results are sent."""
     files.of_project.write_text('[patchwork]\nserver = "https://example.org"\n')
 
     files.call("patchwork", "last").require_error(ExitStatus.USAGE, "[patchwork] server", "may not set")
 
 
 @pytest.mark.parametrize("value", ["../../evil", "/evil", "a/b", ".evil", ""])
-def test_a_projects_file_names_only_what_ships(files: Files, value: str) -> None:
-    """The name of a machine type is the name of a file: QEMU's command line comes from it."""
+def test_project_file_may_not_name_a_machine_by_path(files: Files, value: str) -> None:
+    """The name of a machine type is a file name, and the file contains QEMU's arguments."""
     files.of_project.write_text(f'[run]\nmachine = "{value}"\n')
 
     files.call("run").require_error(ExitStatus.USAGE, "[run] machine", "may not name a path")
 
 
 @pytest.mark.parametrize("value", ["mine", "./mine", "../mine"])
-def test_a_projects_file_names_no_suite_of_its_own(files: Files, value: str) -> None:
-    """A suite holds Python that runs on the host: also a plain name must be that of a shipped suite."""
+def test_project_file_may_not_name_its_own_suite(files: Files, value: str) -> None:
+    """A suite contains Python that runs on the host, so a plain name too must be that of a shipped suite."""
     suite = files.project / "a" / "mine"
     suite.mkdir()
     (suite / "suite.toml").write_text('format = 1\nname = "mine"\ntitle = "mine"\n')
@@ -162,15 +162,15 @@ def test_a_projects_file_names_no_suite_of_its_own(files: Files, value: str) -> 
     files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, str(files.of_project), "[run] suite")
 
 
-def test_a_projects_file_names_a_shipped_suite(files: Files) -> None:
-    """The tree of a subject names the suite that is about it."""
+def test_project_file_may_name_a_shipped_suite(files: Files) -> None:
+    """A project's file may choose a shipped suite."""
     files.of_project.write_text('[run]\nsuite = "timens"\n')
 
     files.call("run", "no/such/kernel").require_error(ExitStatus.USAGE, "no/such/kernel")
 
 
-def test_every_option_that_a_projects_file_may_set_exists() -> None:
-    """An option that is renamed does not stay behind in the list."""
+def test_project_keys_are_options() -> None:
+    """Each option that a project's file may set exists; the list has no renamed option."""
     known = {
         name.removeprefix("--") for command in commands().values() for option in command.params for name in option.opts
     }
@@ -178,16 +178,16 @@ def test_every_option_that_a_projects_file_may_set_exists() -> None:
     assert _PROJECT_KEYS - known <= {"workers"}
 
 
-def test_help_is_shown_in_spite_of_a_broken_file(files: Files) -> None:
-    """The error says: see --help."""
+def test_help_ignores_an_invalid_file(files: Files) -> None:
+    """--help works with an invalid file, because the errors refer to it."""
     files.own.write_text("[run]\nwrokers = 2\n")
 
     assert files.call("run", "--help").status is ExitStatus.AS_EXPECTED
     assert files.call("--help").status is ExitStatus.AS_EXPECTED
 
 
-def test_the_projects_file_is_found_from_below(files: Files) -> None:
-    """From any folder of the work tree; the nearest file holds."""
+def test_find_project_file_searches_upwards(files: Files) -> None:
+    """The nearest file is found from any folder of the work tree."""
     files.of_project.touch()
     near = files.project / "a" / ".harness" / "config.toml"
 
@@ -197,16 +197,16 @@ def test_the_projects_file_is_found_from_below(files: Files) -> None:
     assert find_project_file(files.project / "a" / "b") == near
 
 
-def test_no_file_above_the_work_tree_is_read(files: Files) -> None:
-    """A folder above belongs to another project, or to another user."""
+def test_find_project_file_stops_at_the_work_tree(files: Files) -> None:
+    """A folder above the work tree belongs to another project, or to another user."""
     (files.project / "a" / ".git").touch()  # a worktree of git has a file
     files.of_project.touch()
 
     assert find_project_file(files.project / "a" / "b") is None
 
 
-def test_outside_of_git_only_the_current_folder_counts(tmp_path: Path) -> None:
-    """/tmp/.harness/config.toml is anybody's."""
+def test_find_project_file_outside_of_git_checks_one_folder(tmp_path: Path) -> None:
+    """Outside of a work tree only the current folder counts: anyone can write /tmp/.harness/config.toml."""
     file = tmp_path / "up" / ".harness" / "config.toml"
     file.parent.mkdir(parents=True)
     file.touch()
@@ -216,8 +216,8 @@ def test_outside_of_git_only_the_current_folder_counts(tmp_path: Path) -> None:
     assert find_project_file(tmp_path / "up" / "below") is None
 
 
-def test_a_link_out_of_the_project_is_refused(files: Files) -> None:
-    """An error about a file of the user's would show some of it in the log of a CI job."""
+def test_find_project_file_refuses_a_link_out_of_the_project(files: Files) -> None:
+    """An error about a linked file of the user would show part of it in the log of a CI job."""
     files.own.write_text("secret = 1\n")
     files.of_project.symlink_to(files.own)
 
@@ -225,15 +225,15 @@ def test_a_link_out_of_the_project_is_refused(files: Files) -> None:
         find_project_file(files.project)
 
 
-def test_a_command_without_defaults_starts(files: Files) -> None:
-    """Arguments are no options: they have no default."""
+def test_argument_has_no_default(files: Files) -> None:
+    """A key that names an argument, not an option, is a usage error."""
     files.own.write_text('[accept]\ncase = "x"\n')
 
     files.call("accept", "x").require_error(ExitStatus.USAGE, "[accept] case", "no such option")
 
 
-def test_keys_of_every_command_are_distinct() -> None:
-    """A key names one option."""
+def test_option_names_of_a_command_are_distinct() -> None:
+    """Each key names one option."""
     for command in commands().values():
         names = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
         assert len(names) == len(set(names))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The suite of a command where none is named: that of the shipped series among its arguments."""
+"""Tests of ``suite_of_kernels``: without --suite, the suite of a shipped series among the arguments is used."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ OF_CGROUPS = "mountinfo-unscoped"
         (("series:no-such-series",), ""),
     ],
 )
-def test_a_shipped_series_brings_its_suite(kernels: tuple[str, ...], suite: str) -> None:
-    """As ``series:NAME``, with patches on top, or as the folder of its patches; --suite goes first."""
+def test_suite_of_kernels_reads_shipped_series(kernels: tuple[str, ...], suite: str) -> None:
+    """A series counts as ``series:NAME``, with patches on top, or as the folder of its patches; --suite wins."""
     assert suite_of_kernels("", kernels) == suite
     assert suite_of_kernels("mine", kernels) == "mine"
 
 
-def test_a_description_beside_other_patches_names_no_suite(tmp_path: Path) -> None:
-    """A suite brings programs, and patches are untrusted: only what ships is believed."""
+def test_suite_of_kernels_ignores_other_descriptions(tmp_path: Path) -> None:
+    """A suite contains programs, and patches are untrusted: only shipped series choose a suite."""
     (tmp_path / "series.toml").write_text((paths.SERIES / OF_TIME / "series.toml").read_text())
 
     assert suite_of_kernels("", (str(tmp_path),)) == ""
 
 
-def test_series_of_two_suites_are_refused() -> None:
-    """The message names both."""
+def test_suite_of_kernels_refuses_two_suites() -> None:
+    """Series of two suites are a usage error that names both."""
     with pytest.raises(UsageError, match=f"these series are of several suites: timens, {default_name()}"):
         suite_of_kernels("", (f"series:{OF_TIME}", f"series:{OF_CGROUPS}"))

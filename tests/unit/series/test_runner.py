@@ -59,7 +59,7 @@ class World:
     :param images: the image of each kernel by patch, or an error.
     :param answers: of each image, case by case; a list answers one after the other.
     :param base: the commit that each kernel says it stands on.
-    :param asked: which cases were asked of which patch.
+    :param asked: the cases that were run for each patch.
     """
 
     folder: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness semantics`` as a command: words in, text and exit status out."""
+"""Tests of ``harness semantics`` as a command: its output and exit status."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ SOUND = replace(
 
 @pytest.fixture
 def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command keeps what was seen: nothing yet."""
+    """Return the path of the file of sightings, which does not exist yet."""
     monkeypatch.setattr(Suite, "seen_file", property(lambda suite: tmp_path / "seen.toml"))
     return tmp_path / "seen.toml"
 
 
 def write_run(folder: Path, run: RunRecord = SOUND) -> Path:
-    """A run folder with that run. :return: its path."""
+    """Write a run folder; return its path."""
     written = RunFolder.create(folder, "deb", STARTED)
     written.write(run)
     return written.path
 
 
-def test_the_matrix_fits_80_columns_in_a_file() -> None:
-    """Every trait, every profile that was asked for, nothing to fold."""
+def test_matrix_fits_80_columns_in_a_file() -> None:
+    """The matrix has every trait and default profile, and no line is longer than 80 columns."""
     result = call("semantics")
 
     assert result.status is ExitStatus.AS_EXPECTED
@@ -46,8 +46,8 @@ def test_the_matrix_fits_80_columns_in_a_file() -> None:
         assert word in result.text.split()
 
 
-def test_columns_are_chosen() -> None:
-    """Names as --profile takes them; mainline stands for all its releases."""
+def test_profiles_chooses_the_columns() -> None:
+    """--profiles takes the names of --profile; mainline means all its releases."""
     result = call("semantics", "--profiles", "v1,mainline-latest", "view")
     heads = [line.split() for line in result.text.splitlines() if line.startswith("     ")]
     releases = call("semantics", "--profiles", "mainline", COLUMNS="300")
@@ -56,8 +56,8 @@ def test_columns_are_chosen() -> None:
     assert {"3.18", "4.6", "5.17", "latest"} <= set(releases.text.splitlines()[0].split())
 
 
-def test_wrong_names_are_told_with_those_near() -> None:
-    """A trait, a theme, a profile."""
+def test_unknown_names_are_usage_errors_with_suggestions() -> None:
+    """An unknown trait, theme or profile is a usage error."""
     call("semantics", "outside_veiw").require_error(ExitStatus.USAGE, "no trait or theme outside_veiw; did you mean")
     call("semantics", "views").require_error(ExitStatus.USAGE, "did you mean view")
     call("semantics", "--profiles", "mainlin-6.1").require_error(ExitStatus.USAGE, "no profile mainlin-6.1")
@@ -65,7 +65,7 @@ def test_wrong_names_are_told_with_those_near() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("--learn", "--unobserved"),
         ("--unobserved", "--profiles", "v1"),
@@ -73,13 +73,13 @@ def test_wrong_names_are_told_with_those_near() -> None:
         ("scope", "--profiles", "v1"),
     ],
 )
-def test_words_that_do_not_go_together(words: tuple[str, ...]) -> None:
-    """Said, not guessed."""
-    call("semantics", *words).require_error(ExitStatus.USAGE)
+def test_conflicting_arguments_are_usage_errors(arguments: tuple[str, ...]) -> None:
+    """Arguments that exclude each other are a usage error."""
+    call("semantics", *arguments).require_error(ExitStatus.USAGE)
 
 
-def test_stories_and_json(seen: Path) -> None:
-    """One trait or several; JSON of each form is JSON."""
+def test_stories_are_text_or_json(seen: Path) -> None:
+    """One trait, several traits or a theme are printed as text or as JSON."""
     result = call("semantics", "outside_view", "setns_own")
 
     assert "cgroupns/views/siblings-v2.session:" in result.text
@@ -91,15 +91,15 @@ def test_stories_and_json(seen: Path) -> None:
 
 
 def test_coverage_is_the_old_name_of_unobserved(seen: Path) -> None:
-    """Scripts of before go on to work; the help has the new name alone."""
+    """The old name is accepted, and the help shows only the new one."""
     assert call("semantics", "--coverage").text == call("semantics", "--unobserved").text
     call("semantics", "--coverage", "--learn").require_error(ExitStatus.USAGE)
     assert "--unobserved" in call("semantics", "--help").text
     assert "--coverage" not in call("semantics", "--help").text
 
 
-def test_runs_are_learned_once(seen: Path, tmp_path: Path) -> None:
-    """The file is made, and stays as it is when the same is learned again; coverage and stories read it."""
+def test_learn_counts_a_run_once(seen: Path, tmp_path: Path) -> None:
+    """The file is written once and not again for the same run; stories and --unobserved read it."""
     run = write_run(tmp_path / "results")
     first = call("semantics", "--learn", run)
     text = seen.read_text()
@@ -114,8 +114,8 @@ def test_runs_are_learned_once(seen: Path, tmp_path: Path) -> None:
     assert "on 1 kernel" in call("semantics", "--unobserved").text
 
 
-def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path) -> None:
-    """``--learn results/*`` meets folders that are no runs, and runs with a fault of the harness."""
+def test_learn_skips_other_folders(seen: Path, tmp_path: Path) -> None:
+    """``--learn results/*`` skips folders without a run and runs that did not finish, with a note."""
     good = write_run(tmp_path / "results")
     broken = write_run(tmp_path / "results", replace(SOUND, complete=False))
     result = call("semantics", "--learn", broken, tmp_path, good)
@@ -126,23 +126,23 @@ def test_what_teaches_nothing_is_told_and_passed_over(seen: Path, tmp_path: Path
     assert seen.exists()
 
 
-def test_nothing_to_learn_from_is_wrong_usage(seen: Path, tmp_path: Path) -> None:
-    """A slip in the name must not look like success."""
+def test_learn_without_a_run_is_a_usage_error(seen: Path, tmp_path: Path) -> None:
+    """A mistyped name is a usage error, and no file is written."""
     call("semantics", "--learn", tmp_path).require_error(ExitStatus.USAGE, "no run to learn from")
 
     assert not seen.exists()
 
 
-def test_coverage_says_with_its_status_whether_anything_lacks(seen: Path) -> None:
-    """1 when there is a trait to be named: a script can ask."""
+def test_unobserved_exits_with_1_if_there_are_traits(seen: Path) -> None:
+    """The exit status is 1 if a trait was not observed with two values, for scripts."""
     result = call("semantics", "--unobserved")
 
     assert result.status is ExitStatus.DIFFERS
     assert "traits were not observed with two values, on 0 kernels" in result.text
 
 
-def test_a_broken_file_of_sightings_is_told(seen: Path) -> None:
-    """It is the project's own file, so it is a fault of the cases."""
+def test_damaged_file_of_sightings_is_a_case_error(seen: Path) -> None:
+    """The file of sightings belongs to the suite, so the error is one of the cases."""
     seen.write_text("[view")
 
     call("semantics", "--unobserved").require_error(ExitStatus.CASE_BROKEN, "seen.toml is not TOML")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness diff`` on the command line."""
+"""Tests of ``harness diff`` as a command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BAD = replace(
 
 
 def save(results: Path, number: int, run: RunRecord, *, config: str = "") -> str:
-    """A run folder; its name."""
+    """Write a run folder; return its name."""
     folder = RunFolder.create(results, "deb", STARTED + number)
     folder.write(run)
     if config:
@@ -31,8 +31,8 @@ def save(results: Path, number: int, run: RunRecord, *, config: str = "") -> str
     return folder.path.name
 
 
-def test_a_regression_is_status_1(tmp_path: Path) -> None:
-    """The exit status says whether something regressed, the text what."""
+def test_diff_exits_with_1_for_a_regression(tmp_path: Path) -> None:
+    """The exit status is 1 if a result regressed, and the text names it."""
     first = save(tmp_path, 1, GOOD, config="CONFIG_A=y\n")
     second = save(tmp_path, 2, BAD, config="CONFIG_A=m\n")
     result = call("diff", first, second, "--results", tmp_path)
@@ -45,8 +45,8 @@ def test_a_regression_is_status_1(tmp_path: Path) -> None:
     assert "nothing regressed" in back.text
 
 
-def test_json_is_all_that_is_printed(tmp_path: Path) -> None:
-    """A program can read it; the exit status is the same."""
+def test_diff_prints_only_json(tmp_path: Path) -> None:
+    """With --json the whole output is JSON; the exit status is unchanged."""
     save(tmp_path, 1, GOOD)
     save(tmp_path, 2, BAD)
     result = call("diff", "last~1", "last", "--json", "--results", tmp_path)
@@ -55,8 +55,8 @@ def test_json_is_all_that_is_printed(tmp_path: Path) -> None:
     assert result.status is ExitStatus.DIFFERS
 
 
-def test_a_flake_is_told_with_its_rate(tmp_path: Path) -> None:
-    """The same image with another outcome: no regression, and how often it was so."""
+def test_diff_shows_a_flake_with_its_rate(tmp_path: Path) -> None:
+    """Another outcome on the same image is a flake with its rate, not a regression."""
     for number, run in enumerate((GOOD, GOOD, replace(BAD, kernel=KERNEL))):
         save(tmp_path, number, run)
     result = call("diff", "last~1", "last", "--results", tmp_path)
@@ -66,8 +66,8 @@ def test_a_flake_is_told_with_its_rate(tmp_path: Path) -> None:
     assert "failed 1 of 3 times on one image" in result.text
 
 
-def test_wrong_words_are_usage(tmp_path: Path) -> None:
-    """A run that there is not, and a third run."""
+def test_diff_refuses_invalid_arguments(tmp_path: Path) -> None:
+    """An unknown run, a third run and no run are usage errors."""
     call("diff", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: no such run")
     assert call("diff", "a", "b", "c").status is ExitStatus.USAGE
     assert call("diff").status is ExitStatus.USAGE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness report`` on the command line."""
+"""Tests of ``harness report`` as a command."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ OTHER = replace(KERNEL, image_digest="ab" * 32, spec="series:other")
 
 
 def save(results: Path, number: int, run: RunRecord = GOOD) -> str:
-    """A run folder; its name."""
+    """Write a run folder; return its name."""
     folder = RunFolder.create(results, "deb", STARTED + number)
     folder.write(replace(run, started=STARTED + number))
     return folder.path.name
 
 
-def test_a_case_has_the_same_id_in_every_format(tmp_path: Path) -> None:
-    """JSON, JUnit, KTAP, KCIDB and the text of the same run name the same cases."""
+def test_case_ids_are_equal_in_every_format(tmp_path: Path) -> None:
+    """JSON, JUnit, KTAP, KCIDB and text of a run have the same case ids."""
     save(tmp_path, 1)
-    result = {form: call("report", "--format", form, "--results", tmp_path).text for form in FORMATS}
-    junit = {one.name for suite in JUnitXml.fromstring(result["junit"].encode()) for one in suite}
-    [ktap] = read_ktap(result["ktap"])
+    reports = {form: call("report", "--format", form, "--results", tmp_path).text for form in FORMATS}
+    junit = {one.name for suite in JUnitXml.fromstring(reports["junit"].encode()) for one in suite}
+    [ktap] = read_ktap(reports["ktap"])
 
-    assert sorted(one["id"] for one in json.loads(result["json"])["runs"][0]["cases"]) == IDS
+    assert sorted(one["id"] for one in json.loads(reports["json"])["runs"][0]["cases"]) == IDS
     assert sorted(junit) == IDS
     assert sorted(one.description for one in ktap.leaves()) == IDS
-    assert sorted(one["misc"]["id"] for one in json.loads(result["kcidb"])["tests"]) == IDS
-    assert all(one.id in result["text"] for one in CASES if one.outcome not in (Outcome.MATCH, Outcome.SKIPPED))
+    assert sorted(one["misc"]["id"] for one in json.loads(reports["kcidb"])["tests"]) == IDS
+    assert all(one.id in reports["text"] for one in CASES if one.outcome not in (Outcome.MATCH, Outcome.SKIPPED))
 
 
 FORMATS = ("text", "json", "junit", "ktap", "kcidb")
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_report_goes_into_a_file_whole(tmp_path: Path, form: str) -> None:
-    """The same bytes as on the terminal; one line says where."""
+def test_output_writes_the_report_to_a_file(tmp_path: Path, form: str) -> None:
+    """The file has the same bytes as the terminal; one line shows its path."""
     save(tmp_path, 1)
     shown = call("report", "last", "--format", form, "--results", tmp_path)
     result = call("report", "last", "--format", form, "--output", tmp_path / "out", "--results", tmp_path)
@@ -61,8 +61,8 @@ def test_a_report_goes_into_a_file_whole(tmp_path: Path, form: str) -> None:
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o644
 
 
-def test_several_runs_are_beside_each_other(tmp_path: Path) -> None:
-    """A run of several kernels is each of its kernels; what is named twice is there once."""
+def test_report_shows_several_runs_side_by_side(tmp_path: Path) -> None:
+    """A run of several kernels stands for one run of each kernel; a run that is named twice is shown once."""
     names = [save(tmp_path, 1), save(tmp_path, 2, replace(GOOD, kernel=OTHER))]
     joint = RunFolder.joint(tmp_path, 2, STARTED + 3)
     joint.write_file(KERNELS_NAME, json.dumps(names))
@@ -74,8 +74,8 @@ def test_several_runs_are_beside_each_other(tmp_path: Path) -> None:
     assert all(len(line) <= 80 for line in text.splitlines() if "cases/" not in line)
 
 
-def test_shards_are_joined(tmp_path: Path) -> None:
-    """--merge: each case once, and the run is one column."""
+def test_merge_joins_shards(tmp_path: Path) -> None:
+    """With --merge each case appears once, and the run is one column."""
     first = save(tmp_path, 1, replace(GOOD, cases=CASES[:4]))
     second = save(tmp_path, 2, replace(GOOD, cases=CASES[3:]))
     result = call("report", "--merge", first, second, "--format", "json", "--results", tmp_path)
@@ -85,7 +85,7 @@ def test_shards_are_joined(tmp_path: Path) -> None:
     assert run["name"] == f"{second}+1"
 
 
-def test_other_kernels_are_not_joined(tmp_path: Path) -> None:
+def test_merge_refuses_runs_of_two_kernels(tmp_path: Path) -> None:
     """The error names the runs and their kernels, and nothing is written."""
     names = [save(tmp_path, 1), save(tmp_path, 2, replace(GOOD, kernel=OTHER))]
     result = call("report", "--merge", *names, "--output", tmp_path / "out", "--results", tmp_path)
@@ -94,8 +94,8 @@ def test_other_kernels_are_not_joined(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_words_are_usage(tmp_path: Path) -> None:
-    """A run that there is not, a format that there is not, a place that cannot be written."""
+def test_report_refuses_invalid_arguments(tmp_path: Path) -> None:
+    """An unknown run, an unknown format and a path that cannot be written are usage errors."""
     save(tmp_path, 1)
     call("report", "nope", "--results", tmp_path).require_error(ExitStatus.USAGE, "nope: no such run")
     assert call("report", "--format", "pdf").status is ExitStatus.USAGE
@@ -104,8 +104,8 @@ def test_wrong_words_are_usage(tmp_path: Path) -> None:
     result.require_error(ExitStatus.USAGE, "no/such cannot be written")
 
 
-def test_a_run_that_is_being_written_is_reported_as_far_as_it_is(tmp_path: Path) -> None:
-    """Every case that had ended is there, also with half a line at the end; and it says that it did not finish."""
+def test_report_of_an_unfinished_run_has_the_finished_cases(tmp_path: Path) -> None:
+    """Every finished case is reported, also before a partial line; the report says that the run did not finish."""
     name = save(tmp_path, 1, replace(GOOD, cases=(), complete=False))
     lines = "".join(map(dumps_case, CASES[:3]))
     (tmp_path / name / CASES_NAME).write_text(lines + dumps_case(CASES[3])[:50])
@@ -116,8 +116,8 @@ def test_a_run_that_is_being_written_is_reported_as_far_as_it_is(tmp_path: Path)
     assert names == {*(one.id for one in CASES[:3]), "1: the run did not finish"}
 
 
-def test_a_damaged_or_newer_run_is_named(tmp_path: Path) -> None:
-    """With the file, what is wrong with it, and what to do."""
+def test_damaged_or_newer_run_is_a_usage_error(tmp_path: Path) -> None:
+    """The error names the file and the problem, with a hint."""
     damaged, newer = save(tmp_path, 1), save(tmp_path, 2)
     (tmp_path / damaged / RUN_NAME).write_text('{"format_version": 1, "kernel":')
     file = tmp_path / newer / RUN_NAME
@@ -127,8 +127,8 @@ def test_a_damaged_or_newer_run_is_named(tmp_path: Path) -> None:
     call("report", newer, "--results", tmp_path).require_error(ExitStatus.USAGE, "run record format 99", "newer one")
 
 
-def test_half_a_surrogate_from_a_guest_is_written(tmp_path: Path) -> None:
-    """What is no UTF-8 cannot stop a report in any format."""
+def test_report_writes_lone_surrogates(tmp_path: Path) -> None:
+    """Text of a guest that is not UTF-8 cannot stop a report in any format."""
     hostile: CaseRecord = case("cases/\udcff.session", Outcome.MISMATCH, reason="\ud800", diff="\udcfe")
     save(tmp_path, 1, replace(GOOD, cases=(hostile,)))
 

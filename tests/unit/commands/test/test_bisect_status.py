@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The exit status of ``harness run --bisect-status``, as git-bisect(1) reads it."""
+"""Tests of the exit status of ``harness run --bisect-status``, which git-bisect(1) reads."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ALL_SKIPPED = replace(RUN, cases=tuple(replace(case, outcome=Outcome.SKIPPED) fo
         (ExitStatus.INTERRUPTED, [RUN], 130),
     ],
 )
-def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord], expected: int) -> None:
-    """Good, bad, to be skipped, or the end of the bisection: a host's fault must not look like a kernel's."""
+def test_bisect_status_maps_results_for_git(status: ExitStatus, records: list[RunRecord], expected: int) -> None:
+    """A result is good, bad, to be skipped, or the end of the bisection; a host error is never a bad commit."""
     assert bisect_status(status, records) == expected
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("--no-such-option",),
         ("--cases", "/nonexistent"),
@@ -49,9 +49,9 @@ def test_git_is_told_what_it_can_use(status: ExitStatus, records: list[RunRecord
         ("--profile", "nonsense"),
     ],
 )
-def test_a_word_that_is_wrong_ends_the_bisection(words: tuple[str, ...], tmp_path: Path) -> None:
-    """git takes 1 to 127 for a bad commit, so a slip of the fingers must be none of these."""
-    result = call("run", "--bisect-status", "--results", tmp_path, *words)
+def test_usage_error_stops_the_bisection(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """git reads the statuses 1 to 127 as a bad commit, so a usage error has another one."""
+    result = call("run", "--bisect-status", "--results", tmp_path, *arguments)
 
     assert result.status is ExitStatus.STOP
     assert call("run", "--results", tmp_path, "--no-such-option").status is ExitStatus.USAGE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness run`` with rounds, a baseline and known failures, on a real kernel."""
+"""Tests of ``harness run`` with rounds, a baseline and known failures, on a real kernel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDS = Path(__file__).with_name("rounds")
 
 
 def test_second(admin):
-    """It fails at the second time only."""
+    """Fail in the second round only."""
     with ROUNDS.open("a") as file:
         file.write("x")
     assert admin.run("echo hello") == ("goodbye" if len(ROUNDS.read_text()) == 2 else "hello")
@@ -41,8 +41,8 @@ expires = {day}
 
 @pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_cases_that_are_asked_three_times(tmp_path: Path, workers: str) -> None:
-    """Each round counts, the failure is what is shown, its logs are kept, and the history knows the rate."""
+def test_repeat_records_every_round(tmp_path: Path, workers: str) -> None:
+    """Each round is counted, the failure is shown, its logs are kept, and the history has the rate."""
     (tmp_path / "good.session").write_text(GOOD)
     (tmp_path / "test_second.py").write_text(SECOND_TIME)
     results = tmp_path / "results"
@@ -68,8 +68,8 @@ def test_cases_that_are_asked_three_times(tmp_path: Path, workers: str) -> None:
 
 
 @pytest.mark.guest
-def test_rounds_until_one_fails(tmp_path: Path) -> None:
-    """The round in which a case failed is the last one, and goes to its end."""
+def test_until_fail_stops_after_the_failing_round(tmp_path: Path) -> None:
+    """The round in which a case failed is the last one, and is finished."""
     (tmp_path / "good.session").write_text(GOOD)
     (tmp_path / "test_second.py").write_text(SECOND_TIME)
     done = start("run", "--until-fail", "-n", "1", "--cases", ".", "--results", "results", cwd=tmp_path)
@@ -81,17 +81,17 @@ def test_rounds_until_one_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_what_failed_before_or_is_known_fails_nothing(tmp_path: Path) -> None:
-    """Neither in the status nor in junit.xml; an entry that has expired fails the run by name."""
+def test_baseline_and_known_failures_do_not_fail_the_run(tmp_path: Path) -> None:
+    """Neither the status nor junit.xml counts such a failure; an expired entry fails the run and is named."""
     (tmp_path / "good.session").write_text(GOOD)
     (tmp_path / "bad.session").write_text(BAD)
     for name, day in (("valid", "2999-01-01"), ("expired", "2020-01-01")):
         (tmp_path / f"{name}.toml").write_text(KNOWN.format(case="bad.session", day=day))
-    words = ("run", "-n", "1", "--cases", ".", "--results", "results")
-    ways = ((), ("--baseline", "last"), ("--known", "valid.toml"), ("--known", "expired.toml"))
+    command = ("run", "-n", "1", "--cases", ".", "--results", "results")
+    variants = ((), ("--baseline", "last"), ("--known", "valid.toml"), ("--known", "expired.toml"))
     statuses, failures = [], []
-    for way in ways:
-        done = start(*words, *way, cwd=tmp_path)
+    for options in variants:
+        done = start(*command, *options, cwd=tmp_path)
         statuses.append(done.status)
         suite = next(iter(JUnitXml.fromfile(str(tmp_path / "results/latest/junit.xml"))))
         failures.append((suite.failures, suite.errors, suite.skipped))
@@ -101,8 +101,8 @@ def test_what_failed_before_or_is_known_fails_nothing(tmp_path: Path) -> None:
     assert b"the known failure of bad.session expired on 2020-01-01" in b" ".join(done.stdout.split())
 
 
-def test_wrong_words_are_told_before_anything_is_booted(tmp_path: Path) -> None:
-    """A baseline that there is not, a file that cannot be read, one that is broken."""
+def test_judging_options_are_checked_before_a_boot(tmp_path: Path) -> None:
+    """An unknown baseline, an unreadable file and an invalid file are errors before anything is booted."""
     (tmp_path / "broken.toml").write_text("[[known]]\ncase = 1\n")
     results = ("--results", tmp_path / "results")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``harness patchwork``, and ``harness series --patchwork``, as programs, against a server of our own."""
+"""Tests of ``harness patchwork`` and ``harness series --patchwork``, as programs, with a fake server."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from tests.unit.series.test_patchwork import PATCHES
 
 @pytest.fixture
 def fake() -> Iterator[FakePatchwork]:
-    """A server with the patches of the sample."""
+    """Start a server with the patches of the sample."""
     with serving(FakePatchwork(dict(PATCHES))) as state:
         yield state
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a series that was judged."""
-    place = tmp_path / "results" / "2026-11-22T100000Z-series-topic"
-    place.mkdir(parents=True)
-    (place / "series.json").write_text(dump_series(RECORD))
-    return place
+    """Make the folder of a tested series."""
+    path = tmp_path / "results" / "2026-11-22T100000Z-series-topic"
+    path.mkdir(parents=True)
+    (path / "series.json").write_text(dump_series(RECORD))
+    return path
 
 
-def start(*words: str | Path, token: str = TOKEN, **more: str) -> Completed:
-    """Run the harness; the token is in nothing that it says."""
+def start(*arguments: str | Path, token: str = TOKEN, **more: str) -> Completed:
+    """Run the harness and check that its output does not contain the token."""
     env = environment(PATCHWORK_TOKEN=token, **more)
-    done = run(harness(*words), deadline=Deadline.after(600), check=False, within=Surroundings(env=env))
+    done = run(harness(*arguments), deadline=Deadline.after(600), check=False, within=Surroundings(env=env))
 
     assert not token or token.encode() not in done.stdout + done.stderr
     return done
 
 
-def test_checks_are_posted_later(fake: FakePatchwork, folder: Path) -> None:
-    """From the folder of the series, or its name in the results; each patch gets its own."""
+def test_patchwork_posts_the_checks_of_a_folder(fake: FakePatchwork, folder: Path) -> None:
+    """The folder is given as a path or by its name in the results; each patch gets its own check."""
     named = start("patchwork", folder, "--server", fake.url, "--context", "cgroupns", "--target-url", "https://ci/1")
     again = start("patchwork", folder.name, "--server", fake.url, "--results", folder.parent, "--pending")
 
@@ -56,9 +56,9 @@ def test_checks_are_posted_later(fake: FakePatchwork, folder: Path) -> None:
     assert fake.checks[11][0]["target_url"] == "https://ci/1"
 
 
-def test_numbers_may_be_given(fake: FakePatchwork, folder: Path) -> None:
-    """Who knows them spares the server the look-ups; all or none."""
-    numbers = [word for number in PATCHES for word in ("--patch", str(number))]
+def test_patch_numbers_replace_the_look_ups(fake: FakePatchwork, folder: Path) -> None:
+    """With --patch for each patch the server is not queried; with --patch for some of them it is a usage error."""
+    numbers = [argument for number in PATCHES for argument in ("--patch", str(number))]
     done = start("patchwork", folder, "--server", fake.url, *numbers)
     few = start("patchwork", folder, "--server", fake.url, "--patch", "11")
 
@@ -67,19 +67,19 @@ def test_numbers_may_be_given(fake: FakePatchwork, folder: Path) -> None:
     assert (few.status, few.stderr.decode().partition("\n")[0]) == (4, "harness: --patch names 1 of 4 patches")
 
 
-@pytest.mark.parametrize(("token", "said"), [(READER, "denies permission to"), ("", "no token for Patchwork")])
-def test_a_token_that_does_not_do(fake: FakePatchwork, folder: Path, token: str, said: str) -> None:
-    """It is the caller's to mend: status 4, and the variable is named."""
+@pytest.mark.parametrize(("token", "problem"), [(READER, "denies permission to"), ("", "no token for Patchwork")])
+def test_insufficient_token_is_a_usage_error(fake: FakePatchwork, folder: Path, token: str, problem: str) -> None:
+    """The exit status is 4, and the error names the variable."""
     done = start("patchwork", folder, "--server", fake.url, token=token)
 
     assert done.status == ExitStatus.USAGE
-    assert said in done.stderr.decode()
+    assert problem in done.stderr.decode()
     assert "PATCHWORK_TOKEN" in done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", ["nothing", "damaged"])
-def test_a_folder_that_is_none(fake: FakePatchwork, tmp_path: Path, name: str) -> None:
-    """Not there, or its file was cut off: the file is named, and nothing is posted."""
+def test_missing_or_damaged_folder_is_a_usage_error(fake: FakePatchwork, tmp_path: Path, name: str) -> None:
+    """The error names the missing or truncated file, and nothing is posted."""
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "series.json").write_text(dump_series(RECORD)[:100])
     done = start("patchwork", tmp_path / name, "--server", fake.url)
@@ -89,13 +89,13 @@ def test_a_folder_that_is_none(fake: FakePatchwork, tmp_path: Path, name: str) -
     assert not fake.asked
 
 
-def test_a_series_says_that_it_is_judged_and_takes_it_back(fake: FakePatchwork, tmp_path: Path) -> None:
-    """Pending before anything is built; where the base is at fault, no check stays so, and no patch is blamed."""
+def test_series_posts_pending_and_then_the_result(fake: FakePatchwork, tmp_path: Path) -> None:
+    """Checks are pending before a build; if the base cannot be tested, each becomes a warning, not a failure."""
     tree = kernel_tree(tmp_path / "linux")
     tree.commit({"kernel/cgroup.c": "int cgroup;\nint namespace;\nint one;\n"}, tag="topic")
     mail = tree.git("format-patch", "--stdout", "-1").replace("\nDate:", "\nMessage-ID: <one@example.org>\nDate:", 1)
     (tmp_path / "topic.mbox").write_text(f"{mail}\n")
-    words: list[str | Path] = [
+    arguments: list[str | Path] = [
         "series",
         tmp_path / "topic.mbox",
         "--base",
@@ -104,8 +104,8 @@ def test_a_series_says_that_it_is_judged_and_takes_it_back(fake: FakePatchwork, 
         tmp_path / "results",
     ]
     fake.faults += [Fault(404, body="{}")]
-    unknown = start(*words, "--patchwork", fake.url, HARNESS_STORE=str(tmp_path / "store"))
-    done = start(*words, "--patchwork", fake.url, HARNESS_STORE=str(tmp_path / "store"))
+    unknown = start(*arguments, "--patchwork", fake.url, HARNESS_STORE=str(tmp_path / "store"))
+    done = start(*arguments, "--patchwork", fake.url, HARNESS_STORE=str(tmp_path / "store"))
 
     assert unknown.status == ExitStatus.USAGE
     assert done.status == ExitStatus.DIFFERS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Put the consoles and the kernel log on one timeline: every line once, in the order of its moment."""
+"""Tests of ``harness/report/page/lanes.py``: each line appears once, in the order of time."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def lanes(*events: tuple[str, bytes, int, bool]) -> list[LaneLine]:
     return lanes_of(logs, parse_moments(moments.render()))
 
 
-def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
-    """A command has the moment of its typing, output that of its first byte; announcements are left out."""
+def test_lanes_of_orders_lines_by_time() -> None:
+    """A command has the time of its typing, output the time of its first byte; shell markers are left out."""
     found = lanes(
         ("admin", b"HARNESS_NONCE=a\n", 5, True),
         ("admin", b"\x1b]133;D;0;a;9;# \x07# ", 5, False),
@@ -52,15 +52,15 @@ def test_lines_of_all_ports_are_in_the_order_of_their_moments() -> None:
     ]
 
 
-def test_ports_without_times_follow_each_other() -> None:
-    """Runs of an older harness have no times."""
+def test_lanes_of_logs_without_times_keeps_their_order() -> None:
+    """Logs of an older harness have no times; one port follows the other."""
     logs, _ = recorded(("inside", b"b\n", 0, False), ("kernel", b"a\n", 5, False))
 
     assert lanes_of(logs, {}) == [LaneLine(NO_TIME, 0, "a"), LaneLine(NO_TIME, 4, "b")]
 
 
-def test_what_came_after_the_last_time_is_there() -> None:
-    """A machine that was killed left logs that are longer than their times."""
+def test_lanes_of_keeps_lines_after_the_last_time() -> None:
+    """The logs of a killed machine may be longer than its recorded times."""
     logs, moments = recorded(("admin", b"a\n", 7, False))
     logs["admin"] += b"b\nc"
     found = lanes_of(logs, parse_moments(moments.render()))
@@ -69,20 +69,20 @@ def test_what_came_after_the_last_time_is_there() -> None:
 
 
 @given(EVENTS)
-def test_no_line_is_lost_or_doubled(events: list[tuple[str, bytes, int, bool]]) -> None:
-    """Whatever comes in whatever pieces: the lines of each port are those of its log, and time goes on."""
+def test_lanes_of_keeps_every_line_once(events: list[tuple[str, bytes, int, bool]]) -> None:
+    """For any events, the lines of each port are those of its log, and times never decrease."""
     logs, _ = recorded(*events)
     found = lanes(*events)
 
     for number, port in enumerate(LANES):
-        said = [line.decode() for line in logs[port].split(b"\n") if line]
-        assert [one.text for one in found if one.track // 2 == number] == said
+        logged = [line.decode() for line in logs[port].split(b"\n") if line]
+        assert [one.text for one in found if one.track // 2 == number] == logged
     assert [one.milliseconds for one in found] == sorted(one.milliseconds for one in found)
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(1, 40), max_size=8))
-def test_any_bytes_are_lines(log: bytes, sizes: list[int]) -> None:
-    """What a guest writes may be anything, and its times may be those of another log."""
+def test_lanes_of_accepts_any_bytes(log: bytes, sizes: list[int]) -> None:
+    """A log may have any bytes, and the times may belong to another log."""
     moments = Moments(1.5e9)
     for at, size in enumerate(sizes):
         moments.add("admin", size, milliseconds=10 * at, is_typed=at % 2 == 0)
@@ -92,8 +92,8 @@ def test_any_bytes_are_lines(log: bytes, sizes: list[int]) -> None:
     assert all("\x1b" not in one.text and "\n" not in one.text for one in found)
 
 
-def test_many_lines_are_bounded() -> None:
-    """The first and the last stay, and how many do not is told."""
+def test_bound_lanes_keeps_the_first_and_last_lines() -> None:
+    """The first and last lines are kept, and the number of the others is returned."""
     lines = [LaneLine(at, 0, str(at)) for at in range(100)]
     kept, cut = bound_lanes(lines, 30)
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Find phrases that the project does not use.
 
-``python -m tests.unit.docs.words`` writes the list of files that still have some; it is meant to become shorter. Whole
-phrases only, no word that ordinary English needs; transcripts and code spans are left out.
+Whole phrases only, no word that ordinary English needs; transcripts and code spans are not searched.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import paths
-
-UNSTYLED = Path(__file__).with_name("unstyled.txt")
 
 PHRASES = {
     r"(?:case|cases|kernel|kernels|it|they) (?:is|are|was|were) asked": "is run",
@@ -57,12 +54,12 @@ _NOT_SEARCHED = ("tests/data/", "docs/_build/", "tests/unit/docs/", "results/2",
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A phrase that is not used here.
+    """A phrase that the project does not use.
 
     :param path: the file, relative to the checkout.
     :param line: its line, from 1.
-    :param phrase: what stands there.
-    :param instead: what to write.
+    :param phrase: the phrase in the file.
+    :param instead: the words to write instead.
     """
 
     path: str
@@ -135,20 +132,3 @@ def _prose_of_python(text: str, *, with_strings: bool) -> Iterator[tuple[int, st
 
 def _is_shown(value: object) -> bool:
     return isinstance(value, str) and " " in value and value not in _RECORD_VALUES
-
-
-def unstyled_files() -> set[str]:
-    """Read the files that were not brought to the style yet."""
-    lines = UNSTYLED.read_text(encoding="utf-8").splitlines()
-    return {line for line in lines if line and not line.startswith("#")}
-
-
-def main() -> None:
-    """Write the list of the files that still have findings."""
-    heading = "# Files that are not brought to the style yet; written by: python -m tests.unit.docs.words\n"
-    names = sorted({finding.path for finding in find_all()})
-    UNSTYLED.write_text(heading + "".join(f"{name}\n" for name in names), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -115,7 +115,7 @@ def run_cases(
         last = ended.stderr.strip().rpartition("\n")[2]
         text = f"pytest ended early: {last}\nthe record has the cases that had ended; the output of pytest is in {log}"
         listener.broken.append(Problem(ProblemKind.ABORTED, text))
-    # xdist ends a run with --maxfail failures in the same way as Ctrl-C does.
+    # xdist ends a run with -x or --maxfail in the same way as Ctrl-C does.
     interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     comparison = None

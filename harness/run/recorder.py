@@ -73,7 +73,7 @@ class RunRecorder:
     def pytest_keyboard_interrupt(self) -> None:
         """Kill the workers, and with them their machines; xdist would wait ten seconds for a running case.
 
-        If --maxfail cases have failed, which xdist reports in the same way, they are not killed: the children of this
+        If -x or --maxfail ends the run, which xdist reports in the same way, they are not killed: the children of this
         process may include the build of another kernel.
         """
         if not self.has_failed_enough:
@@ -137,7 +137,7 @@ class RunRecorder:
 
     @property
     def has_failed_enough(self) -> bool:
-        """Return whether --maxfail cases have failed."""
+        """Return whether as many cases failed as -x or --maxfail allow."""
         return 0 < self.selection.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
 
     @property
@@ -158,7 +158,7 @@ class RunRecorder:
     def finish(self, *, complete: bool) -> RunRecord:
         """Write the record of the whole run, and return it."""
         cases = tuple(self._cases.values())
-        stopped = f"stopped by --maxfail: {len(cases)} of {self.total} cases were run"
+        stopped = f"stopped by {self.selection.stop_option}: {len(cases)} of {self.total} cases were run"
         own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)

@@ -53,6 +53,11 @@ class Selection:
             ) from None
 
     @property
+    def stop_option(self) -> str:
+        """Return the option that ends the run at a failure: ``-x``, which is ``--maxfail=1``, or ``--maxfail=N``."""
+        return "-x" if self.max_failures == 1 else f"--maxfail={self.max_failures}"
+
+    @property
     def is_whole(self) -> bool:
         """Return whether all cases of the suite are selected."""
         return not self.paths and not self.expression

@@ -200,7 +200,7 @@ def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers
     assert done.status == ExitStatus.DIFFERS
     assert run.complete
     assert 1 <= len(run.cases) <= 2
-    assert f"stopped by --maxfail: {len(run.cases)} of 6 cases were run" in run.notes
+    assert f"stopped by -x: {len(run.cases)} of 6 cases were run" in run.notes
 
 
 @pytest.mark.guest

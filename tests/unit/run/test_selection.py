@@ -49,3 +49,9 @@ def test_find_no_case_goes_by_facts(said: str) -> None:
     assert type(broken) is CaseError
     assert type(other) is UsageError
     assert other.what == "pytest does not start"
+
+
+@pytest.mark.parametrize(("max_failures", "option"), [(1, "-x"), (3, "--maxfail=3")])
+def test_stop_option_is_the_option_of_the_user(max_failures: int, option: str) -> None:
+    """The note of a stopped run names ``-x`` for one failure, and ``--maxfail`` for more."""
+    assert Selection(max_failures=max_failures).stop_option == option

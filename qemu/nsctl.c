@@ -1460,7 +1460,7 @@ static char **take_program(struct action *a, char **word, bool in_block)
 		word++;
 	a->rest_count = word - a->rest;
 	if (a->rest_count < 1 + !strcmp(a->verb->name, "session"))
-		usage(a->verb, "'%s' without a program", a->verb->name);
+		usage(a->verb, "missing program of '%s'", a->verb->name);
 	return word;
 }
 
@@ -1480,7 +1480,7 @@ static char **take_word(struct action *a, int place, char letter, char **word)
 	}
 	if (ends_action(*word)) {
 		if (before || isupper((unsigned char)letter))
-			usage(a->verb, "'%s' needs more arguments", a->verb->name);
+			usage(a->verb, "missing argument of '%s'", a->verb->name);
 		return word;
 	}
 	if (!fits(letter, *word))
@@ -1500,13 +1500,13 @@ static struct action *parse_action(char ***cursor, bool in_block)
 	size_t i;
 
 	if (used > MAX_ACTIONS)
-		usage(NULL, "more than %d actions", MAX_ACTIONS);
+		usage(NULL, "too many actions (at most %d)", MAX_ACTIONS);
 	if (ends_action(*word))
-		usage(NULL, "%s instead of an action", *word ? *word : "nothing");
+		usage(NULL, *word ? "missing action before '%s'" : "missing action", *word);
 	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*word, verbs[i].name); i++)
 		;
 	if (i == ARRAY_SIZE(verbs))
-		usage(NULL, "'%s' is not an action", *word);
+		usage(NULL, "unknown action '%s'", *word);
 	a->verb = &verbs[i];
 	word++;
 	for (letter = a->verb->shape; *letter; letter++) {
@@ -1518,7 +1518,7 @@ static struct action *parse_action(char ***cursor, bool in_block)
 			word++;
 			a->block = parse_list(&word, true);
 		} else if (*letter == 'B') {
-			usage(a->verb, "'%s' needs a block", a->verb->name);
+			usage(a->verb, "missing block of '%s'", a->verb->name);
 		}
 	}
 	*cursor = word;
@@ -1535,7 +1535,7 @@ static struct action *parse_list(char ***cursor, bool in_block)
 		if (!word && !in_block)
 			return first;
 		if (!word)
-			usage(NULL, "a block without '}'");
+			usage(NULL, "missing '}'");
 		(*cursor)++;
 		if (!strcmp(word, "}") && in_block)
 			return first;
@@ -1570,7 +1570,7 @@ int main(int argc, char **argv)
 	struct action *first;
 
 	if (argc < 2)
-		usage(NULL, "no action");
+		usage(NULL, "missing action");
 	first = parse_list(&cursor, false);
 	run_list(first);
 	return exit_status;

@@ -132,7 +132,7 @@ static const char *const flags[] = {
 };
 
 /* The lines of calls, in their order, for output at the end. */
-static char said[LINE_SIZE];
+static char output[LINE_SIZE];
 
 /* Missing controllers and file system types, separated by ", ". */
 static char missing[LINE_SIZE / 4];
@@ -216,13 +216,13 @@ static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 		result = mount("cgroup", place, "cgroup", HIERARCHY_FLAGS, data);
 		if (result == 0) {
 			snprintf(line, sizeof(line), "hierarchy(%s, %s) = 0 by -t cgroup -o %s", spec, place, data);
-			append(said, sizeof(said), "\n", line);
+			append(output, sizeof(output), "\n", line);
 			return true;
 		}
 	}
 	if (result < 0 || verbose) {
 		describe(line, sizeof(line), result, "hierarchy(%s, %s)", spec, place);
-		append(said, sizeof(said), "\n", line);
+		append(output, sizeof(output), "\n", line);
 	}
 	return result == 0;
 }
@@ -238,7 +238,7 @@ static bool mount_hierarchies(const char *path, char **spec, int count, bool ver
 		any_v1 |= spec[i][1] == '1';
 	mkdir(path, 0755);
 	if (any_v1 && mount("tmpfs", path, "tmpfs", HIERARCHY_FLAGS, "mode=755") < 0) {
-		describe(said, sizeof(said), -1, "mount(tmpfs, %s, tmpfs)", path);
+		describe(output, sizeof(output), -1, "mount(tmpfs, %s, tmpfs)", path);
 		return false;
 	}
 	for (i = 0; i < count; i++) {
@@ -268,14 +268,14 @@ static bool do_hierarchies(char **word, int count)
 	for (i = 1; i < count && !done; i++)
 		find_missing(word[i]);
 	if (!done && missing[0]) {
-		while ((newline = strchr(said, '\n')))
+		while ((newline = strchr(output, '\n')))
 			*newline = ' ';
-		printf("this kernel has no %s (%s)\n", missing, said);
+		printf("this kernel has no %s (%s)\n", missing, output);
 		exit_status = STATUS_MISSING;
 		return false;
 	}
-	if (said[0])
-		puts(said);
+	if (output[0])
+		puts(output);
 	exit_status = !done;
 	return done;
 }
@@ -568,18 +568,18 @@ static void check(const struct command *command, char **word, int count)
 	int i, first = command->run == do_hierarchies && count && !strcmp(word[0], "-v");
 
 	if (count - first < command->least)
-		usage(command, "'%s' ends too early", command->name);
+		usage(command, "missing argument of '%s'", command->name);
 	if (command->run != do_hierarchies) {
 		if (count > command->least)
-			usage(command, "'%s' is too much", word[command->least]);
+			usage(command, "unexpected argument '%s'", word[command->least]);
 		for (i = 0; i < (command->run == do_storm ? 2 : 1); i++)
 			if (!is_number(word[i]))
-				usage(command, "'%s' is not a number", word[i]);
+				usage(command, "invalid number '%s'", word[i]);
 		return;
 	}
 	for (i = first + 1; i < count; i++)
 		if (!is_spec(word[i]))
-			usage(command, "'%s' is not a hierarchy", word[i]);
+			usage(command, "invalid hierarchy '%s'", word[i]);
 }
 
 int main(int argc, char **argv)
@@ -587,11 +587,11 @@ int main(int argc, char **argv)
 	size_t i;
 
 	if (argc < 2)
-		usage(NULL, "no command");
+		usage(NULL, "missing command");
 	for (i = 0; i < ARRAY_SIZE(commands) && strcmp(argv[1], commands[i].name); i++)
 		;
 	if (i == ARRAY_SIZE(commands))
-		usage(NULL, "'%s' is not a command", argv[1]);
+		usage(NULL, "unknown command '%s'", argv[1]);
 	check(&commands[i], argv + 2, argc - 2);
 	commands[i].run(argv + 2, argc - 2);
 	return exit_status;

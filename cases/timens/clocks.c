@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clocks - what a shell cannot do with the clocks of a time namespace, one line for each action.
+ * clocks - actions on the clocks of a time namespace that a shell cannot do, with a line for each.
  *
  *	clocks ACTION [then ACTION]...
  *
@@ -10,36 +10,35 @@
  * An action prints one line on standard output, "days(boottime, vdso) = 7". A system call that
  * fails is shown as strace shows it, "timerfd_settime(boottime, now-1) = -1 EINVAL".
  *
- * Exit status: 0 when every action succeeded, 1 when one failed, 64 for a wrong command line
- * (no action was done), that of the program after "vfork".
+ * Exit status: 0 if all actions succeeded, 1 if an action failed, 64 for a usage error (no action
+ * was done). After "vfork" it is that of the program.
  *
  * Arguments:
  *	CLOCK	realtime, tai, monotonic, monotonic_raw, monotonic_coarse, boottime, boottime_alarm
- *	WAY	syscall (the default), or vdso: how the clock is read. "vdso" calls the function
- *		__vdso_clock_gettime that the kernel maps into the process; that function makes the
- *		system call itself where the clock or the clock source has no other way
- *	WHEN	now, now+SECONDS or now-SECONDS by the clock in question, with up to nine
- *		decimals; or a number: that many seconds after the clock's zero
+ *	WAY	syscall (the default) or vdso. "vdso" calls the function __vdso_clock_gettime that
+ *		the kernel maps into the process; the function makes the system call itself if the
+ *		clock or the clock source needs it
+ *	WHEN	now, now+SECONDS or now-SECONDS by the clock of the action, with up to nine
+ *		decimals; or a number of seconds after the clock's zero
  *
  * Reading clocks:
  *	table
- *		the clocks as the example program of clock_getres(2) prints them, four lines
+ *		four lines, in the form of the example program of clock_getres(2)
  *	days CLOCK [WAY]
- *		how many whole days the clock shows: the days of the offset, on a machine that
- *		has been up for less than a day
+ *		the number of whole days of the clock, which is that of the offset on a machine
+ *		that has been up for less than a day
  *	days sysinfo
- *		the same of the uptime that sysinfo(2) reports
+ *		the number of whole days of the uptime that sysinfo(2) reports
  *	agree CLOCK
- *		"yes" when the clock read through the vDSO lies between two readings by system
- *		call, "no" when it does not; a slow machine does not change the answer
+ *		"yes" if a reading through the vDSO is between two readings by system call, else
+ *		"no"; the result does not depend on the speed of the machine
  *	offset CLOCK FILE
- *		how much the clock here is ahead of the one in the time namespace FILE, in
- *		seconds: the shortest decimal number that lies between two readings here, minus
- *		one there.
- *		The process enters FILE and comes back, by setns(2)
+ *		the seconds by which the clock is ahead of the one in the time namespace FILE: the
+ *		shortest decimal number between two readings here, minus one there. The process
+ *		enters FILE and returns, by setns(2)
  *
- * Waiting, always until an absolute time. A wait that has not ended after 20 seconds is
- * broken off and shown as "= not expired", the end of a wait before its time as "= too early":
+ * Waiting until an absolute time. A wait that has not ended after 20 seconds is interrupted and
+ * shown as "= not expired"; a wait that ends before its time is shown as "= too early":
  *	nanosleep CLOCK WHEN
  *		clock_nanosleep(2) with TIMER_ABSTIME
  *	timerfd CLOCK WHEN
@@ -55,8 +54,8 @@
  *	unshare
  *		unshare(2) with CLONE_NEWTIME
  *	vfork CMD...
- *		vfork(2), and execvp(3) in the child; all arguments to the end are the program's.
- *		The line shows the exit status of the program, "vfork() = 0", after its output
+ *		vfork(2), and execvp(3) in the child; all arguments to the end are its own. The line
+ *		"vfork() = 0" shows the exit status of the program, after its output
  *
  * Examples:
  *	clocks days monotonic then days monotonic vdso then agree monotonic
@@ -102,7 +101,7 @@ typedef int64_t nanoseconds;
 
 /*
  * The shape of a verb's arguments, a letter for each: C clock, S clock or "sysinfo", Y way, T time,
- * P file, R a program and its arguments. Lower case: may be left out.
+ * P file, R a program and its arguments. Lower case: optional.
  */
 struct verb {
 	const char *name;
@@ -130,9 +129,9 @@ static const struct {
 	{ "boottime_alarm", CLOCK_BOOTTIME_ALARM },
 };
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
-/* One line in one write, so that the lines of two processes on one terminal do not mix. */
+/* Write a line with one write, so that lines of two processes on one terminal do not mix. */
 static void __attribute__((format(printf, 1, 2))) line(const char *format, ...)
 {
 	char text[512];
@@ -194,8 +193,8 @@ static int by_syscall(clockid_t clock, struct timespec *time)
 
 /*
  * The vDSO is an ELF file in memory: find its dynamic section, there the symbols and their names.
- * The C library does the same, but does not say whether it found the function. The names stand
- * right behind the symbols, as linkers write them; nothing else in every vDSO gives their number.
+ * The C library does the same, but does not report whether it found the function. Linkers write
+ * the names directly after the symbols; nothing else in every vDSO gives the number of symbols.
  */
 static gettime find_vdso(void)
 {
@@ -257,7 +256,7 @@ static bool show(clockid_t clock, nanoseconds *time, const char *way)
 
 /* ---- reading clocks ---- */
 
-/* A line of the program in clock_getres(2). */
+/* Print a line of the program in clock_getres(2). */
 static void show_row(const char *name, clockid_t clock)
 {
 	long seconds, days;
@@ -318,7 +317,7 @@ static int do_agree(char **arg)
 	return 0;
 }
 
-/* The shortest decimal number from low to high. */
+/* Format the shortest decimal number from low to high. */
 static void show_between(char *text, size_t size, nanoseconds low, nanoseconds high)
 {
 	nanoseconds unit = NSEC_PER_SEC, number = 0;
@@ -367,7 +366,7 @@ static int do_offset(char **arg)
 
 /* ---- waiting ---- */
 
-/* "now", "now+0.5", "now-1", "172800": false when it is none of these. */
+/* Parse "now", "now+0.5", "now-1" or "172800"; false for any other text. */
 static bool parse_when(const char *arg, bool *relative, nanoseconds *time)
 {
 	nanoseconds sign = 1, unit = NSEC_PER_SEC / 10;
@@ -392,7 +391,7 @@ static bool parse_when(const char *arg, bool *relative, nanoseconds *time)
 	return !*end;
 }
 
-/* The absolute time that an argument stands for; not before the clock's zero: that is EINVAL. */
+/* Return the absolute time of an argument; not before zero, which is EINVAL. */
 static nanoseconds time_of(clockid_t clock, const char *arg)
 {
 	nanoseconds time, now = 0;
@@ -410,7 +409,7 @@ static void nothing(int number)
 	(void)number;
 }
 
-/* Interrupts system calls after PATIENCE seconds of the host's clock, which no namespace shifts. */
+/* Interrupt system calls after some seconds of a clock that no namespace shifts; 0 for never. */
 static void set_watchdog(unsigned int seconds)
 {
 	struct sigaction action = { .sa_handler = nothing };
@@ -419,7 +418,7 @@ static void set_watchdog(unsigned int seconds)
 	alarm(seconds);
 }
 
-/* Show how a wait until a time has ended. */
+/* Print the end of a wait until a time. */
 static int show_end(bool expired, clockid_t clock, nanoseconds time, const char *call)
 {
 	nanoseconds now;
@@ -609,7 +608,7 @@ static bool fits(char letter, const char *arg)
 	}
 }
 
-/* One action; gives the argument behind it. */
+/* Parse one action; return the next argument. */
 static char **parse_action(struct action *a, char **arg)
 {
 	const char *letter;
@@ -617,7 +616,7 @@ static char **parse_action(struct action *a, char **arg)
 	size_t i;
 
 	if (!*arg)
-		usage(NULL, "an action is missing");
+		usage(NULL, "missing action");
 	for (i = 0; i < ARRAY_SIZE(verbs) && strcmp(*arg, verbs[i].name); i++)
 		;
 	if (i == ARRAY_SIZE(verbs))
@@ -630,7 +629,7 @@ static char **parse_action(struct action *a, char **arg)
 		if (ends && *letter == 'y')
 			continue;
 		if (ends)
-			usage(a->verb, "'%s' needs another argument", a->verb->name);
+			usage(a->verb, "missing argument of '%s'", a->verb->name);
 		if (*letter == 'R') {
 			a->rest = arg;
 			while (*arg)
@@ -651,15 +650,15 @@ int main(int argc, char **argv)
 	char **arg = argv + 1;
 
 	if (argc < 2)
-		usage(NULL, "an action is missing");
+		usage(NULL, "missing action");
 	for (;;) {
 		if (count == MAX_ACTIONS)
-			usage(NULL, "more than %d actions", MAX_ACTIONS);
+			usage(NULL, "too many actions (at most %d)", MAX_ACTIONS);
 		arg = parse_action(&actions[count++], arg);
 		if (!*arg)
 			break;
 		if (strcmp(*arg, "then"))
-			usage(actions[count - 1].verb, "'%s' is too much", *arg);
+			usage(actions[count - 1].verb, "unexpected argument '%s'", *arg);
 		arg++;
 	}
 	for (i = 0; i < count; i++) {

@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.errors import SeriesError
 from harness.base.events import PhaseStarted
+from harness.base.json_records import to_table
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
@@ -206,7 +207,7 @@ class _Build:
             )
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at:
-            self.order.store.remember(_PACE, pace_key, Pace.measured(listener.begun_at, seconds).to_fact())
+            self.order.store.remember(_PACE, pace_key, to_table(Pace.measured(listener.begun_at, seconds)))
         made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
         if isinstance(start, Start):
             earlier = still_valid(earlier, changed=start.changed, made=made)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
 from harness.base.events import Progress, Report
+from harness.base.json_records import Table, recall_facts
 
 # "  CC      kernel/x.o", "  CC [M]  fs/x.o", "  HOSTCC  scripts/x": scripts/Kbuild.include, "quiet_cmd_".
 _STEP = re.compile(r"  (?P<verb>[A-Z][A-Z0-9_-]*)(?: \[[A-Z]+\])? +(?P<what>\S.*)")
@@ -44,17 +45,10 @@ class Pace:
         return cls(steps, round(seconds, 3), marks)
 
     @classmethod
-    def from_fact(cls, fact: Mapping[str, object] | None) -> Pace | None:
+    def from_fact(cls, fact: Table | None) -> Pace | None:
         """Read a remembered pace; None when there is none, or it has another format."""
-        match fact:
-            case {"steps": int(steps), "seconds": float(seconds), "marks": list(marks)}:
-                if steps > 0 and len(marks) == _MARKS and all(isinstance(mark, float) for mark in marks):
-                    return cls(steps, seconds, tuple(marks))
-        return None
-
-    def to_fact(self) -> dict[str, object]:
-        """Return the record that :meth:`from_fact` reads."""
-        return {"steps": self.steps, "seconds": float(self.seconds), "marks": list(self.marks)}
+        pace = recall_facts(cls, fact)
+        return pace if pace is not None and pace.steps > 0 and len(pace.marks) == _MARKS else None
 
     def share_done(self, done: int) -> float:
         """Return the share of the duration, 0 to 1, after which ``done`` steps had begun."""

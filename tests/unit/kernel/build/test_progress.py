@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.base.events import Progress
+from harness.base.json_records import to_table
 from harness.kernel.build.progress import Pace, parse_step, progress_of
 
 EVEN = Pace.measured([float(second) for second in range(100)], 100.0)
@@ -59,10 +60,11 @@ def test_more_steps_than_the_last_time() -> None:
 
 
 @pytest.mark.parametrize("begun_at", [[], [0.5], [0.1, 0.2, 0.9]])
-def test_a_pace_is_remembered_as_it_was(begun_at: list[float]) -> None:
-    """A fact of the store gives the same pace again; one of no steps, or a damaged one, gives none."""
+def test_from_fact_reads_a_remembered_pace(begun_at: list[float]) -> None:
+    """A fact of the store gives an equal pace; a fact without steps, or a damaged one, gives none."""
     pace = Pace.measured(begun_at, 1.0)
 
-    assert Pace.from_fact(pace.to_fact()) == (pace if begun_at else None)
+    assert Pace.from_fact(to_table(pace)) == (pace if begun_at else None)
     assert Pace.from_fact({"steps": "many"}) is None
+    assert Pace.from_fact({**to_table(EVEN), "marks": [0.5]}) is None
     assert Pace.from_fact(None) is None

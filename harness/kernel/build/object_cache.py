@@ -12,14 +12,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.json_records import read_facts, to_table
+from harness.base.json_records import read_facts, recall_facts, to_table
 from harness.base.process import run
 from harness.base.store import Store, bytes_on_disk, digest_of
 from harness.kernel.build.diagnostics import Diagnostic
@@ -39,8 +38,6 @@ _OUTPUT = "output"
 _WARNINGS = "warnings.json"
 """The file beside the objects: a build that makes nothing again has the warnings that it started with."""
 _LOCK_SECONDS = 60.0
-
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,27 @@ class Start:
         """Return a description for people."""
         config = "" if self.is_same_config else ", of another config"
         return f"objects of {self.commit[:12]}, {len(self.changed)} files away{config}"
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptRecord:
+    """The record of :class:`KeptObjects` in the store; fields with a default are missing in records of before.
+
+    :param repository: the key of the only repository, in records of before; empty in others.
+    """
+
+    commit: str
+    is_patched: bool
+    config: str
+    tools: str
+    used_at: float
+    repositories: tuple[str, ...] = ()
+    repository: str = ""
+    base: str = ""
+    seconds: float = _UNKNOWN_SECONDS
+    starts: int = 0
+    series_starts: int = 0
+    size: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,45 +291,30 @@ def _find_kept(store: Store, key: str) -> KeptObjects | None:
 
 def _read_kept(store: Store, key: str) -> KeptObjects | None:
     """Read the record of objects, also one of an older harness with fewer fields; None without a record."""
-    fact = store.recall(KIND, key) or {}
-    match fact:
-        case {
-            "commit": str(commit),
-            "is_patched": bool(is_patched),
-            "config": str(config),
-            "tools": str(tools),
-            "used_at": float(used_at),
-        }:
-            pass
-        case _:
-            return None
-    size = _get(fact, "size", -1)
+    record = recall_facts(_KeptRecord, store.recall(KIND, key))
+    if record is None:
+        return None
+    path = store.place(KIND, key)
     return KeptObjects(
-        key=store.place(KIND, key).name,
-        repositories=frozenset(map(str, _get(fact, "repositories", [fact.get("repository", "")]))),
-        commit=commit,
-        is_patched=is_patched,
-        base=_get(fact, "base", ""),
-        config=config,
-        tools=tools,
-        seconds=_get(fact, "seconds", _UNKNOWN_SECONDS),
-        starts=_get(fact, "starts", 0),
-        series_starts=_get(fact, "series_starts", 0),
+        key=path.name,
+        repositories=frozenset(record.repositories or [record.repository]),
+        commit=record.commit,
+        is_patched=record.is_patched,
+        base=record.base,
+        config=record.config,
+        tools=record.tools,
+        seconds=record.seconds,
+        starts=record.starts,
+        series_starts=record.series_starts,
         # A clock that was wrong for a while must not make objects the newest for years.
-        used_at=min(used_at, time.time()),
-        size=size if size >= 0 else bytes_on_disk(store.place(KIND, key)),
+        used_at=min(record.used_at, time.time()),
+        size=record.size if record.size >= 0 else bytes_on_disk(path),
     )
-
-
-def _get(fact: Mapping[str, object], name: str, default: _Value) -> _Value:
-    """Return a field of a record; the default when it is missing or of another type."""
-    value = fact.get(name)
-    return value if isinstance(value, type(default)) else default
 
 
 def _to_fact(kept: KeptObjects) -> dict[str, object]:
     """Return the record to remember, which :func:`_read_kept` reads."""
-    fact = asdict(kept)
+    fact = to_table(kept)
     del fact["key"]
     return {**fact, "repositories": sorted(kept.repositories)}
 

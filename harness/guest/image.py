@@ -9,7 +9,6 @@ image is found without reading any of them.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.base import process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError, UsageError, provided_by
+from harness.base.json_records import dump_value, read_facts, recall_facts, to_table
 from harness.base.store import Store, digest_of
 from harness.guest import cpio, definition, elf
 from harness.guest.definition import NO_ADDITIONS, GuestAdditions, GuestDefinition
@@ -62,6 +62,30 @@ class GuestImage:
     def mebibytes(self) -> float:
         """Return the size of the archive in MiB; the guest needs that much memory, twice while it unpacks."""
         return self.size_bytes / (1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """The content of ``image.json``, beside the archive.
+
+    :param programs: name, path and sha256 of each program; see :class:`GuestProgram`.
+    """
+
+    digest: str
+    size_bytes: int
+    programs: tuple[tuple[str, Path, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownInputs:
+    """An image that was made from inputs, as the store remembers it.
+
+    :param product: the image's key in the store.
+    :param stamps: size, time and inode of each file that it was made from, by path; see :func:`_stamp`.
+    """
+
+    product: str
+    stamps: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +153,7 @@ def build_guest_image(
             f"the guest image in {context.store.place(_PRODUCT, key)} changed while it was read",
             remedy="stop other processes that write to the store, then retry",
         )
-    context.store.remember(_FACT, inputs, {"product": key, "stamps": stamps})
+    context.store.remember(_FACT, inputs, to_table(_KnownInputs(key, stamps)))
     return image
 
 
@@ -211,14 +235,9 @@ def _stamps(paths: Iterable[Path]) -> dict[str, str]:
 
 def _find_unchanged(store: Store, inputs: str) -> GuestImage | None:
     """Find the image that was made from the same inputs, if none of its files has changed since."""
-    fact = store.recall(_FACT, inputs)
-    if fact is None:
-        return None
-    product, stamps = fact.get("product"), fact.get("stamps")
-    if not isinstance(product, str) or not isinstance(stamps, dict):
-        return None
-    folder = store.find(_PRODUCT, product)
-    if folder is None or any(_stamp(Path(path)) != stamp for path, stamp in stamps.items()):
+    known = recall_facts(_KnownInputs, store.recall(_FACT, inputs))
+    folder = store.find(_PRODUCT, known.product) if known else None
+    if known is None or folder is None or any(_stamp(Path(path)) != stamp for path, stamp in known.stamps.items()):
         return None
     return _load(folder)
 
@@ -227,12 +246,13 @@ def _load(folder: Path) -> GuestImage | None:
     """Read the image in a folder of the store; None when it is damaged."""
     archive = folder / _ARCHIVE
     try:
-        described = json.loads((folder / _DESCRIPTION).read_text())
-        programs = tuple(GuestProgram(name, Path(path), digest) for name, path, digest in described["programs"])
-        image = GuestImage(archive, described["digest"], described["size_bytes"], programs)
-        return image if archive.stat().st_size == image.size_bytes else None
-    except (OSError, ValueError, KeyError, TypeError):
+        described = read_facts(_Description, (folder / _DESCRIPTION).read_bytes())
+        if described is None or archive.stat().st_size != described.size_bytes:
+            return None
+    except OSError:
         return None
+    programs = tuple(GuestProgram(*program) for program in described.programs)
+    return GuestImage(archive, described.digest, described.size_bytes, programs)
 
 
 def _check_requirements(sources: _Sources, deadline: Deadline) -> None:
@@ -355,7 +375,5 @@ def _write_image(
         for piece in cpio.render(entries):
             whole.update(piece)
             size += file.write(piece)
-    described = [[name, str(path), hashlib.sha256(contents[path]).hexdigest()] for name, path in programs.items()]
-    (folder / _DESCRIPTION).write_text(
-        json.dumps({"digest": whole.hexdigest(), "size_bytes": size, "programs": described}, indent=1)
-    )
+    copied = tuple((name, path, hashlib.sha256(contents[path]).hexdigest()) for name, path in programs.items())
+    (folder / _DESCRIPTION).write_text(dump_value(_Description(whole.hexdigest(), size, copied)))

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError
+from harness.base.json_records import dump_value, read_facts
 from harness.base.process import Completed
 from harness.base.store import digest_of
 from harness.kernel.git.apply_check import find_tag, links_above, read_entries, read_files, try_patch
@@ -43,6 +43,18 @@ _MERGED = "Falling back to patching base and 3-way merge"
 _NOTHING_LEFT = "No changes -- Patch already applied."
 
 
+@dataclass(frozen=True, slots=True)
+class _AppliedSeries:
+    """The content of ``patched-tree.json`` in the store.
+
+    :param commits: the commits of the patches, in order.
+    :param merged: a note for each patch that was applied by a three-way merge.
+    """
+
+    commits: tuple[str, ...]
+    merged: tuple[str, ...]
+
+
 def patch_tree(context: Context, source: Source, series: Series, *, is_revision_given: bool = False) -> PatchedTree:
     """Apply a series to a source; what was applied before is remembered, and no work tree is touched then.
 
@@ -59,15 +71,18 @@ def patch_tree(context: Context, source: Source, series: Series, *, is_revision_
 
     def fill(folder: Path) -> None:
         commits, merged = _apply(tree, series, folder, deadline=context.deadline)
-        (folder / _FACTS).write_text(json.dumps({"commits": commits, "merged": merged}, indent=1) + "\n")
+        (folder / _FACTS).write_text(dump_value(_AppliedSeries(commits, merged)))
 
     for _ in range(2):
-        facts = json.loads((context.store.make(_APPLIED, key, fill, deadline=context.deadline) / _FACTS).read_text())
-        commits, merged = tuple(map(str, facts["commits"])), tuple(map(str, facts["merged"]))
-        if source.repository.has_commit(commits[-1], deadline=context.deadline):
-            break
-        context.store.forget(_APPLIED, key)  # the repository was removed and made again
-    return replace(tree, commits=commits, notes=(*tree.notes, *merged))
+        folder = context.store.make(_APPLIED, key, fill, deadline=context.deadline)
+        applied = read_facts(_AppliedSeries, (folder / _FACTS).read_bytes())
+        if applied and source.repository.has_commit(applied.commits[-1], deadline=context.deadline):
+            return replace(tree, commits=applied.commits, notes=(*tree.notes, *applied.merged))
+        context.store.forget(_APPLIED, key)  # damaged, or the repository was removed and made again
+    raise HostError(
+        f"the applied series in {context.store.place(_APPLIED, key)} changed while it was read",
+        remedy="stop other processes that write to the store, then retry",
+    )
 
 
 def _choose_base(

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import SeriesError, UsageError
+from harness.base.errors import HostError, SeriesError, UsageError
+from harness.base.json_records import read_facts
 from harness.base.kernel_release import Release
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
 from harness.kernel.config.fragment_files import fragment_names as fragment_names
@@ -83,7 +84,15 @@ def configure(
         (folder / _CONFIG).write_text(text)
         (folder / _NOTES).write_text(json.dumps(notes))
 
-    return _load(context.store.make(KIND, order.key, fill, deadline=context.deadline), order)
+    for _ in range(2):
+        config = _load(context.store.make(KIND, order.key, fill, deadline=context.deadline), order)
+        if config is not None:
+            return config
+        context.store.forget(KIND, order.key)
+    raise HostError(
+        f"the config in {context.store.place(KIND, order.key)} changed while it was read",
+        remedy="stop other processes that write to the store, then retry",
+    )
 
 
 def find_config(
@@ -102,10 +111,16 @@ def find_config(
     return _load(folder, order) if folder else None
 
 
-def _load(folder: Path, order: ConfigInputs) -> Config:
-    text = (folder / _CONFIG).read_text()
-    notes = json.loads((folder / _NOTES).read_text())
-    return Config(text, parse_config(text, ConfigSource.BESIDE).digest, order.fragments, tuple(notes))
+def _load(folder: Path, order: ConfigInputs) -> Config | None:
+    """Read the config in a folder of the store; None when it is damaged."""
+    try:
+        text = (folder / _CONFIG).read_text()
+        notes = read_facts(tuple[str, ...], (folder / _NOTES).read_bytes())
+    except (OSError, UnicodeDecodeError):
+        return None
+    if notes is None:
+        return None
+    return Config(text, parse_config(text, ConfigSource.BESIDE).digest, order.fragments, notes)
 
 
 def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple[str, list[str]]:

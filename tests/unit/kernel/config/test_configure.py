@@ -14,7 +14,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.store import Store
-from harness.kernel.config.configure import DEFAULT, Config, configure, find_config, fragment_names
+from harness.kernel.config.configure import DEFAULT, KIND, Config, configure, find_config, fragment_names
 from harness.kernel.config.kconfig import ConfigSource, check_bootable, parse_config
 from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
@@ -89,6 +89,21 @@ def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
 
     assert first == second
     assert (tmp_path / "asked.log").read_text() == "asked\n"
+
+
+@pytest.mark.parametrize("notes", ["[", '{"notes": []}', "[1]", "\udcff"])
+def test_configure_replaces_a_damaged_config(tmp_path: Path, notes: str) -> None:
+    """Notes in the store that cannot be read count as a missing config, which is made again."""
+    tree = fake_tree(tmp_path / "tree")
+    store = Store(tmp_path / "store")
+    source = source_tree(Context(store, SOON), tree)
+    first = configured(tmp_path, tree)
+    (file,) = (store.folder / KIND).glob("*/notes.json")
+    file.write_text(notes, errors="surrogateescape")
+    damaged = find_config(Context(store, SOON), PatchedTree(source, None, source.commit), fragments=(*DEFAULT, SUITE))
+
+    assert damaged is None
+    assert configured(tmp_path, tree) == first
 
 
 def test_another_kconfig_file_is_another_question(tmp_path: Path) -> None:

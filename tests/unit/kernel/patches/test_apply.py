@@ -109,6 +109,18 @@ def test_what_was_applied_is_remembered(store: Store, tree: Tree, monkeypatch: p
     assert patched(store, tree, series) == first
 
 
+@pytest.mark.parametrize("facts", ["{", '{"commits": "a"}', "[]"])
+def test_patch_tree_replaces_damaged_facts(store: Store, tree: Tree, facts: str) -> None:
+    """Facts in the store that cannot be read count as missing: the series is applied again."""
+    series = made(tree, "v6.2..topic")
+    first = patched(store, tree, series)
+    (file,) = (store.folder / "patched-tree").glob("*/patched-tree.json")
+    file.write_text(facts)
+
+    assert patched(store, tree, series) == first
+    assert file.read_text() != facts
+
+
 def test_the_users_tree_is_left_as_it_was(store: Store, tree: Tree) -> None:
     """No branch, no work tree, no object of ours."""
     before = {path: path.read_bytes() for path in tree.folder.rglob("*") if path.is_file()}

@@ -17,7 +17,7 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import requests
@@ -28,6 +28,7 @@ from urllib3.util.retry import Retry
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.events import Note, Report, ignore
+from harness.base.json_records import read_facts, to_table
 
 TOKEN_VARIABLE = "PATCHWORK_TOKEN"
 """The environment variable with the token."""
@@ -77,10 +78,17 @@ class Check:
     description: str
     target_url: str = ""
 
-    def to_fact(self) -> dict[str, str]:
-        """Return the check as the API expects it."""
-        fact = {"state": self.state.value, "context": self.context, "description": _bounded(self.description)}
-        return {**fact, "target_url": self.target_url} if self.target_url else fact
+    def to_body(self) -> bytes:
+        """Return the body of the request: a bounded description, and no address if there is none."""
+        table = to_table(replace(self, description=_bounded(self.description)))
+        return json.dumps({name: value for name, value in table.items() if name != "target_url" or value}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundPatch:
+    """A patch in an answer of the server; its other fields are ignored."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,7 @@ class Patchwork:
         found: list[int] = []
         for _ in range(_PAGES):
             answer = self._request("GET", url, what=f"look up <{message_id}>")
-            found += [number for one in _list(answer.body, url) if isinstance(number := one.get("id"), int)]
+            found += [one.id for one in _read_patches(answer.body, url)]
             url = self._next(answer)
             if not url:
                 break
@@ -212,8 +220,7 @@ class Patchwork:
         :raises HostError: the server does not answer as Patchwork does.
         """
         url = f"{self._server.url}/api/{_VERSION}/patches/{patch}/checks/"
-        body = json.dumps(check.to_fact()).encode()
-        answer = self._request("POST", url, body=body, what=f"post a check of patch {patch}")
+        answer = self._request("POST", url, body=check.to_body(), what=f"post a check of patch {patch}")
         if answer.status != http.HTTPStatus.CREATED:
             raise self._unlike(url, f"it answered with {answer.status}, expected 201")
 
@@ -394,34 +401,25 @@ def _root_of(error: BaseException) -> str:
     return str(error) or repr(error)
 
 
-def _list(body: bytes, url: str) -> list[dict[str, object]]:
-    """Parse a list of objects.
+def _read_patches(body: bytes, url: str) -> tuple[_FoundPatch, ...]:
+    """Read a list of patches.
 
     :raises HostError: the body is not such a list.
     """
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    found = read_facts(tuple[_FoundPatch, ...], body)
+    if found is None:
         begins = body[:80].decode(errors="replace")
         raise HostError(
             f"{url} does not answer as Patchwork does", evidence=f"it begins: {begins!r}", remedy="check the URL"
         )
-    return value
+    return found
 
 
 def _field_errors(body: bytes) -> str:
-    """Return the errors of the fields, a line for each."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return ""
-    if not isinstance(value, dict):
-        return ""
+    """Return the errors of the fields, a line for each; empty for a body of another form."""
+    fields = read_facts(dict[str, list[str] | str], body) or {}
     return "\n".join(
-        f"{name}: {' '.join(map(str, errors)) if isinstance(errors, list) else errors}"
-        for name, errors in value.items()
+        f"{name}: {errors if isinstance(errors, str) else ' '.join(errors)}" for name, errors in fields.items()
     )
 
 

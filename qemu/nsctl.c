@@ -148,13 +148,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <guest_helper.h>
+
 #define MAX_ACTIONS 128
 #define MAX_WORDS 8
 #define MAX_FDS 64
 #define NAME_SIZE 32
-#define LINE_SIZE 16384
-#define STATUS_USAGE 64
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* clone flags that share this program's memory with the child or write to it are refused. */
 #define CLONE_UNUSABLE                                                                             \
@@ -273,43 +272,6 @@ static int exit_status;
 static pid_t last_thread;
 
 /* ---- output ---- */
-
-static void put(const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t done = write(STDOUT_FILENO, text, length);
-
-		if (done < 0 && errno != EINTR)
-			return;
-		if (done > 0) {
-			text += done;
-			length -= done;
-		}
-	}
-}
-
-/* Write a line with one write, so that lines of two processes on one terminal do not mix. */
-static void __attribute__((format(printf, 1, 2))) line(const char *format, ...)
-{
-	static _Thread_local char text[LINE_SIZE];
-	va_list list;
-	int length;
-
-	va_start(list, format);
-	length = vsnprintf(text, sizeof(text) - 1, format, list);
-	va_end(list);
-	if (length > (int)sizeof(text) - 2)
-		length = sizeof(text) - 2;
-	text[length] = '\n';
-	put(text, length + 1);
-}
-
-static const char *error_name(int error)
-{
-	const char *name = strerrorname_np(error);
-
-	return name ? name : "E?";
-}
 
 /* "CALL = 0", or "CALL = -1 ENAME" and the exit status 1. */
 static bool __attribute__((format(printf, 2, 3))) report(long result, const char *format, ...)

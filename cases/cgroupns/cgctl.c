@@ -38,21 +38,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_SIZE 16384
+#include <guest_helper.h>
+
 #define STATUS_MISSING 4
-#define STATUS_USAGE 64
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static int exit_status;
 
 /* ---- output ---- */
-
-static const char *error_name(int error)
-{
-	const char *name = strerrorname_np(error);
-
-	return name ? name : "E?";
-}
 
 /* Formats the line of a call: "CALL = 0", or "CALL = -1 ENAME". */
 static void __attribute__((format(printf, 4, 5)))

@@ -84,13 +84,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STATUS_USAGE 64
+#include <guest_helper.h>
+
 #define NSEC_PER_SEC 1000000000LL
 #define SECONDS_PER_DAY 86400
 #define PATIENCE 20
 #define MAX_ARGS 2
 #define MAX_ACTIONS 32
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -131,34 +131,17 @@ static const struct {
 
 /* ---- output ---- */
 
-/* Write a line with one write, so that lines of two processes on one terminal do not mix. */
-static void __attribute__((format(printf, 1, 2))) line(const char *format, ...)
-{
-	char text[512];
-	va_list list;
-	int length;
-
-	va_start(list, format);
-	length = vsnprintf(text, sizeof(text) - 1, format, list);
-	va_end(list);
-	if (length > (int)sizeof(text) - 2)
-		length = sizeof(text) - 2;
-	text[length] = '\n';
-	if (write(STDOUT_FILENO, text, length + 1) < 0)
-		exit(1);
-}
-
 /* "CALL = -1 ENAME", and the exit status 1. */
 static int __attribute__((format(printf, 1, 2))) failed(const char *format, ...)
 {
-	const char *name = strerrorname_np(errno);
+	int error = errno;
 	char call[256];
 	va_list list;
 
 	va_start(list, format);
 	vsnprintf(call, sizeof(call), format, list);
 	va_end(list);
-	line("%s = -1 %s", call, name ? name : "E?");
+	line("%s = -1 %s", call, error_name(error));
 	return 1;
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.base import process
+from harness.base import paths, process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError, UsageError, provided_by
@@ -28,7 +28,7 @@ _FACT = "guest-image-inputs"
 _ARCHIVE = "guest.cpio"
 _DESCRIPTION = "image.json"
 _COMPILER_PACKAGES = ("gcc", "libc6-dev")
-_CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+_CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror", f"-I{paths.GUEST_HEADER.parent}")
 _PROBE_SECONDS = 20
 # Nothing of the user's environment may change the output of the loader, the compiler or a program.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C"}
@@ -159,7 +159,7 @@ def build_guest_image(
 
 def _read_sources(definition_path: Path, init: Path, helper: Path, additions: GuestAdditions) -> _Sources:
     text = _read_shipped(definition_path).decode(errors="replace")
-    init_bytes, helper_bytes = _read_shipped(init), _read_shipped(helper)
+    init_bytes, helper_bytes, header_bytes = map(_read_shipped, (init, helper, paths.GUEST_HEADER))
     parsed = definition.parse(text, name=str(definition_path))
     parsed = replace(parsed, packages=(*parsed.packages, *additions.packages))
     added = {source: _read_added(source) for source in additions.helpers}
@@ -179,7 +179,7 @@ def _read_sources(definition_path: Path, init: Path, helper: Path, additions: Gu
             packages=sorted(packages),
         )
     texts = digest_of(
-        *(text, init_bytes, helper_bytes),
+        *(text, init_bytes, helper_bytes, header_bytes),
         *(part for source, content in added.items() for part in (source.stem, content)),
         *(part for file in files for part in (file.path, oct(file.mode), file.content)),
         *(part for package in additions.packages for part in (package.name, *package.programs)),
@@ -311,7 +311,7 @@ def _find_static_library(compiler: Path, deadline: Deadline) -> Path:
 def compile_helper(source: Path, made: Path, *, compiler: Path | str = "cc", deadline: Deadline) -> None:
     """Compile a C source into a static program.
 
-    :param source: the C source.
+    :param source: the C source; it may include ``guest_helper.h``.
     :param made: path of the program.
     :raises CaseError: the source does not compile; the evidence is the compiler's output.
     """

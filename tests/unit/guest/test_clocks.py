@@ -10,9 +10,9 @@ import pytest
 
 from harness.base import paths, process
 from harness.base.deadline import Deadline
+from harness.guest.image import compile_helper
 
 SOURCE = paths.SUITES / "timens" / "clocks.c"
-CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 VERB = re.compile(r'^\t\{ "(\w+)", "', re.MULTILINE)
 NAME = re.compile(r'^\t\{ "(\w+)", CLOCK_', re.MULTILINE)
 
@@ -21,7 +21,7 @@ NAME = re.compile(r'^\t\{ "(\w+)", CLOCK_', re.MULTILINE)
 def clocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, as the guest image compiles it."""
     made = tmp_path_factory.mktemp("clocks") / "clocks"
-    process.run(["cc", *CFLAGS, "-o", made, SOURCE], deadline=Deadline.after(60))
+    compile_helper(SOURCE, made, deadline=Deadline.after(60))
     return made
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import process
+from harness.base import paths, process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
@@ -233,6 +233,20 @@ def test_a_compiler_without_a_static_library_is_named(sources: Sources, programs
         sources.build()
 
     assert "libc6-dev" in caught.value.remedy
+
+
+def test_helper_may_include_the_shipped_header(sources: Sources, tmp_path: Path) -> None:
+    """A helper anywhere on the host finds ``guest_helper.h``; a change of the header gives another image."""
+    sources.helper.write_text("#define _GNU_SOURCE\n#include <guest_helper.h>\n" + HELPER)
+    image = sources.build()
+    header = tmp_path / "guest_helper.h"
+    header.write_text(f"{paths.GUEST_HEADER.read_text()}/* changed */\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "GUEST_HEADER", header)
+        other = sources.build()
+
+    assert "usr/bin/nsctl" in listed(image)
+    assert other.path != image.path
 
 
 def test_a_helper_that_does_not_compile_leaves_nothing(sources: Sources) -> None:

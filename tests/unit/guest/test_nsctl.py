@@ -17,7 +17,7 @@ from tests.privileges import without
 
 SOURCE = Path(__file__).parents[3] / "qemu" / "nsctl.c"
 OWN_NAMESPACE = Path("/proc/self/ns/cgroup")
-CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+CFLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror", f"-I{SOURCE.parent}")
 
 
 @pytest.fixture(scope="module")

@@ -63,14 +63,14 @@ def silent(prepared: Prepared, tmp_path: Path) -> BootRequest:
     return replace(prepared.request, image=image, acceleration=Acceleration.TCG)
 
 
-def test_no_device(tmp_path: Path) -> None:
-    """Without the device there is nothing to race: emulation, and the reason."""
+def test_choose_uses_tcg_without_device(tmp_path: Path) -> None:
+    """Without the device there is no race: emulation is chosen, with the reason."""
     verdict = choose(tmp_path, device=tmp_path / "none")
 
     assert verdict == AccelerationVerdict(Acceleration.TCG, f"{tmp_path / 'none'} does not exist")
 
 
-def test_a_device_that_does_not_open(tmp_path: Path) -> None:
+def test_choose_uses_tcg_if_device_does_not_open(tmp_path: Path) -> None:
     """A device that cannot be opened is not used, and the reason is the system's error."""
     folder = tmp_path / "kvm"
     folder.mkdir()
@@ -95,7 +95,7 @@ def test_choose_uses_tcg_without_permission(device: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("forced", Acceleration)
-def test_forced(forced: Acceleration, device: Path, tmp_path: Path) -> None:
+def test_choose_uses_the_forced_accelerator(forced: Acceleration, device: Path, tmp_path: Path) -> None:
     """The forced accelerator is used without a race, and nothing is remembered."""
     verdict = choose(tmp_path, device=device, forced=forced)
 
@@ -114,7 +114,7 @@ def test_choose_refuses_forced_kvm_without_device(tmp_path: Path) -> None:
     assert forced.acceleration is Acceleration.TCG
 
 
-def test_a_host_on_which_qemu_does_not_start(device: Path, tmp_path: Path) -> None:
+def test_choose_uses_tcg_if_qemu_does_not_start(device: Path, tmp_path: Path) -> None:
     """If nothing boots, emulation is used, so that the next boot shows the reason; nothing is remembered."""
     verdict = choose(tmp_path, device=device)
     again = choose(tmp_path, device=device)
@@ -125,8 +125,8 @@ def test_a_host_on_which_qemu_does_not_start(device: Path, tmp_path: Path) -> No
     assert again == verdict
 
 
-def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """A runner that falls over a full or broken disk has lost, and does not win or hang the race."""
+def test_race_is_lost_without_a_log_folder(tmp_path: Path) -> None:
+    """A candidate whose log folder cannot be made loses, and does not win or block the race."""
     (tmp_path / "file").touch()
     candidates = dict.fromkeys(Acceleration, NOTHING)
     with pytest.raises(HostError) as caught:
@@ -169,7 +169,7 @@ def test_race_fails_if_nothing_boots(silent: BootRequest, tmp_path: Path) -> Non
 
 
 @pytest.mark.guest
-def test_the_verdict_is_remembered(device: Path, prepared: Prepared, tmp_path: Path) -> None:
+def test_choose_remembers_the_verdict(device: Path, prepared: Prepared, tmp_path: Path) -> None:
     """A race is run once; its verdict is known afterwards without booting anything, until it is forgotten.
 
     Where QEMU cannot use what the device promises, its own words are the evidence.

@@ -33,7 +33,7 @@ def explained(
 
 
 @pytest.mark.parametrize("kernel_log", ["", "[    0.000000] Linux version 6.1.0\n"])
-def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
+def test_explain_boot_blames_host_without_cpu_time(kernel_log: str) -> None:
     """Missing output of a kernel that gets no processor is the host's fault; a panic is the kernel's."""
     error = explained(kernel_log, is_starved=True)
     ended = explained(f"{kernel_log}[    1.0] Kernel panic - not syncing: x\n", is_starved=True)
@@ -45,7 +45,7 @@ def test_a_machine_that_got_no_processor(kernel_log: str) -> None:
 
 
 @pytest.mark.parametrize("kernel_log", ["", "\r\n \n"])
-def test_a_silent_kernel(kernel_log: str) -> None:
+def test_explain_boot_blames_silent_kernel(kernel_log: str) -> None:
     """A kernel without any output is the series' fault; the hint is about its serial console."""
     error = explained(kernel_log)
 
@@ -65,7 +65,7 @@ def test_a_silent_kernel(kernel_log: str) -> None:
         "qemu: could not open kernel file '/k/vmlinuz': No such file or directory",
     ],
 )
-def test_qemu_refuses_the_image(said: str) -> None:
+def test_explain_boot_reports_refused_image(said: str) -> None:
     """An image that QEMU refuses is a usage error; QEMU's message is the evidence."""
     error = explained("", qemu_output=said, is_running=False)
 
@@ -75,8 +75,8 @@ def test_qemu_refuses_the_image(said: str) -> None:
     assert "bzImage" in error.remedy
 
 
-def test_qemu_ends_by_itself() -> None:
-    """A QEMU that complains and ends before the kernel said anything is the host's fault."""
+def test_explain_boot_blames_host_for_qemu_error() -> None:
+    """A QEMU that ends with a message before the kernel printed anything is the host's fault."""
     error = explained("", qemu_output="Could not access KVM kernel module: Permission denied", is_running=False)
 
     assert isinstance(error, HostError)
@@ -101,7 +101,7 @@ def test_explain_boot_blames_kernel_for_silent_reset() -> None:
         "Kernel panic - not syncing: No working init found.  Try passing init= option to kernel.",
     ],
 )
-def test_no_root(line: str) -> None:
+def test_explain_boot_names_options_for_init(line: str) -> None:
     """A kernel that does not run /init gets a hint on options; its last lines are the evidence."""
     error = explained(f"{CAME_UP}[    1.000000] {line}\n", is_running=False)
 
@@ -113,7 +113,7 @@ def test_no_root(line: str) -> None:
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_a_panic(is_running: bool) -> None:
+def test_explain_boot_shows_a_panic(is_running: bool) -> None:
     """The error has the title of a panic and its whole text, even after a warning."""
     panic = (LOGS / "real-6.1-panic-sysrq.log").read_bytes().decode()
     error = explained(CAME_UP + WARNED + panic, is_running=is_running)
@@ -124,7 +124,7 @@ def test_a_panic(is_running: bool) -> None:
     assert "copy_cgroup_ns" not in error.evidence
 
 
-def test_a_splat_and_the_end() -> None:
+def test_explain_boot_shows_the_splat_before_the_end() -> None:
     """The error of a machine that ended after a warning has the title of the warning."""
     error = explained(CAME_UP + WARNED, is_running=False)
 
@@ -133,8 +133,8 @@ def test_a_splat_and_the_end() -> None:
     assert "copy_cgroup_ns" in error.evidence
 
 
-def test_a_splat_and_no_shells() -> None:
-    """A kernel that warned and went on is not said to have died of it; the warning and the last lines are shown."""
+def test_explain_boot_shows_a_splat_without_shells() -> None:
+    """A kernel that warned and continued is not reported as ended by the warning; warning and last lines are shown."""
     error = explained(WARNED + CAME_UP)
 
     assert isinstance(error, SeriesError)
@@ -143,8 +143,8 @@ def test_a_splat_and_no_shells() -> None:
     assert error.evidence.splitlines()[-1].endswith("line 39")
 
 
-def test_the_machine_ended() -> None:
-    """A machine that ended for no reason that the log gives shows its last lines and QEMU's words."""
+def test_explain_boot_shows_the_last_lines() -> None:
+    """The error of a machine that ended without a reason in the log shows its last lines and QEMU's output."""
     error = explained(CAME_UP, qemu_output="qemu: hardware error", is_running=False)
 
     assert isinstance(error, SeriesError)
@@ -152,7 +152,7 @@ def test_the_machine_ended() -> None:
     assert error.evidence.splitlines()[-2:] == ["[    0.000039] line 39", "qemu: hardware error"]
 
 
-def test_too_few_serial_ports() -> None:
+def test_explain_boot_names_options_for_serial_ports() -> None:
     """If /init reports missing serial ports, the error names the kernel options."""
     error = explained(
         CAME_UP + "[    1.0] harness: no /dev/ttyS1 for the console admin\n[    1.1] harness: guest ready\n"
@@ -164,7 +164,7 @@ def test_too_few_serial_ports() -> None:
     assert "CONFIG_SERIAL_8250_NR_UARTS=4" in error.remedy
 
 
-def test_no_shells_in_time() -> None:
+def test_explain_boot_shows_last_lines_without_shells() -> None:
     """The error of a kernel that booted without shells shows its last lines."""
     error = explained(CAME_UP)
 

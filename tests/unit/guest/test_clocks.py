@@ -46,16 +46,16 @@ def run(clocks: Path, line: str) -> process.Completed:
         ("vfork", "missing argument of 'vfork'"),
     ],
 )
-def test_a_wrong_command_line_does_nothing(clocks: Path, line: str, complaint: str) -> None:
-    """The whole line is checked before the first action: exit status 64, and no output but the complaint."""
+def test_usage_error_runs_no_action(clocks: Path, line: str, complaint: str) -> None:
+    """The whole command line is checked before the first action: exit status 64, and no output but the error."""
     found = run(clocks, line)
 
     assert (found.status, found.text) == (64, "")
     assert found.complaint.splitlines()[0] == f"clocks: {complaint}"
 
 
-def test_the_head_of_the_source_documents_every_action() -> None:
-    """Each verb and each clock of the tables stands in the comment at the top."""
+def test_source_comment_documents_every_action() -> None:
+    """Each verb and each clock of the tables is in the comment at the top."""
     source = SOURCE.read_text()
     head = source[: source.index("*/")]
     actions = set(re.findall(r"^ \*\t(\w+)(?: |$)", head, re.MULTILINE))
@@ -65,8 +65,8 @@ def test_the_head_of_the_source_documents_every_action() -> None:
     assert all(re.search(rf"\b{name}\b", head) for name in NAME.findall(source))
 
 
-def test_the_table_has_the_form_of_the_manual_page(clocks: Path) -> None:
-    """Four rows as in time_namespaces(7)."""
+def test_table_has_the_form_of_the_manual_page(clocks: Path) -> None:
+    """The table has four rows as in time_namespaces(7)."""
     rows = run(clocks, "table").text.splitlines()
 
     assert [row[:17] for row in rows] == [
@@ -80,8 +80,8 @@ def test_the_table_has_the_form_of_the_manual_page(clocks: Path) -> None:
 
 
 @pytest.mark.parametrize("clock", ["realtime", "tai", "monotonic", "monotonic_raw", "monotonic_coarse", "boottime"])
-def test_both_ways_to_read_a_clock_agree(clocks: Path, clock: str) -> None:
-    """The host's clocks are the same by vDSO and by system call, as they are in every time namespace."""
+def test_agree_compares_vdso_and_system_call(clocks: Path, clock: str) -> None:
+    """The host's clocks are equal by vDSO and by system call, as in every time namespace."""
     found = run(clocks, f"agree {clock} then days {clock} then days {clock} vdso")
     _, by_syscall, by_vdso = found.text.splitlines()
 
@@ -90,7 +90,7 @@ def test_both_ways_to_read_a_clock_agree(clocks: Path, clock: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["now", "now-1", "now+0.01", "0.5"])
-def test_waits_end_at_their_time(clocks: Path, when: str) -> None:
+def test_waits_expire_at_their_time(clocks: Path, when: str) -> None:
     """Each kind of wait is shown as expired, and never before its time."""
     line = f"nanosleep monotonic {when} then timerfd boottime {when} then timer monotonic {when} then futex {when}"
     found = run(clocks, line)
@@ -98,14 +98,14 @@ def test_waits_end_at_their_time(clocks: Path, when: str) -> None:
     assert (found.status, found.text.count("= expired")) == (0, 4)
 
 
-def test_vfork_shows_the_exit_status_of_the_program(clocks: Path) -> None:
-    """Output first, then the line; the status is passed on."""
+def test_vfork_shows_the_exit_status(clocks: Path) -> None:
+    """The output comes first, then the line; the status is passed on."""
     assert run(clocks, "vfork echo said then more").text == "said then more\nvfork() = 0\n"
     assert run(clocks, "vfork false").status == 1
 
 
-def test_a_system_call_that_fails_is_shown_with_the_name_of_its_error(clocks: Path) -> None:
-    """The actions after it are not done."""
+def test_failed_system_call_ends_the_actions(clocks: Path) -> None:
+    """A failed system call is shown with the name of its error, and later actions are not done."""
     found = run(clocks, "setns /dev/null then table")
 
     assert (found.status, found.text) == (1, "setns(/dev/null, CLONE_NEWTIME) = -1 EINVAL\n")

@@ -41,8 +41,8 @@ def answer_to(output: bytes, folder: Path, *, prompt: str = "# ", status: int = 
         return answer
 
 
-def test_a_command_is_answered(tmp_path: Path) -> None:
-    """Output, exit status, the shell that says so, its prompt and the time come back; the log has all that was said."""
+def test_run_returns_output_status_shell_and_time(tmp_path: Path) -> None:
+    """Output, exit status, shell, prompt and time are returned; the log has every byte."""
     answer = answer_to(b"7:freezer:/sub\n", tmp_path, prompt="sh2# ", status=3)
 
     assert (answer.output, answer.status, answer.shell, answer.prompt) == ("7:freezer:/sub\n", 3, 30655, "sh2# ")
@@ -69,8 +69,8 @@ def test_a_command_is_answered(tmp_path: Path) -> None:
         b"",
     ],
 )
-def test_output_can_be_anything(output: bytes, tmp_path: Path) -> None:
-    """Prompts, escapes, announcements of another run, of the boot or cut off, NUL and invalid UTF-8 end nothing.
+def test_run_accepts_any_output(output: bytes, tmp_path: Path) -> None:
+    """Prompts, escapes, other or cut announcements, NUL and invalid UTF-8 do not end a command.
 
     Announcements are taken out, line ends are made one, invalid UTF-8 is shown; the rest is as it was printed.
     """
@@ -123,8 +123,10 @@ WORDS = (
     output=st.lists(st.sampled_from(WORDS) | st.binary(max_size=20), max_size=20).map(b"".join),
     cuts=st.lists(st.integers(0, 400), max_size=12),
 )
-def test_pieces_make_no_difference(output: bytes, cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
-    """However the bytes of an output are cut up on their way, the answer is the same."""
+def test_run_does_not_depend_on_pieces(
+    output: bytes, cuts: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The answer does not depend on how the output is split into pieces."""
     said = b"\x1b]133;C;boot\x07" + output + b"\x1b]133;D;3;boot;42;# \x07# "
     places = sorted({min(cut, len(said)) for cut in cuts} | {0, len(said)})
     pieces = [said[start:end] for start, end in itertools.pairwise(places)]
@@ -135,8 +137,8 @@ def test_pieces_make_no_difference(output: bytes, cuts: list[int], tmp_path_fact
     assert whole.output == as_text(output)
 
 
-def test_a_line_of_a_mebibyte(tmp_path: Path) -> None:
-    """Of a line that long the head and the tail come back, the gap says what is missing, and the log has it all."""
+def test_run_keeps_head_and_tail_of_a_long_line(tmp_path: Path) -> None:
+    """The head and the tail of a very long line are returned with a note on the gap; the log has all of it."""
     line = b"".join(b"%07d " % count for count in range(MEBI // 8))
     answer = answer_to(line, tmp_path)
     missing = MEBI - KEPT
@@ -147,8 +149,8 @@ def test_a_line_of_a_mebibyte(tmp_path: Path) -> None:
     assert line in (tmp_path / "admin.log").read_bytes()
 
 
-def test_much_output_takes_little_memory(tmp_path: Path) -> None:
-    """100 MB of output pass in less than 8 MiB of memory, and the answer says how much of them it leaves out."""
+def test_run_bounds_memory(tmp_path: Path) -> None:
+    """100 MB of output need less than 8 MiB of memory, and the answer has the number of omitted bytes."""
     amount = 100_000_000
     block = b"x" * 999_999 + b"\n"
 
@@ -179,22 +181,22 @@ def test_much_output_takes_little_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "prompt", ["[root@guest ~]# ", "(a|b)*+?{2}^$ ", "it's # ", ".", "# # ", "\N{GREEK SMALL LETTER LAMDA} "]
 )
-def test_prompts_of_any_characters(prompt: str, tmp_path: Path) -> None:
-    """A prompt is text and not a pattern, whatever it consists of."""
+def test_prompt_is_not_a_pattern(prompt: str, tmp_path: Path) -> None:
+    """A prompt is matched as text, with any characters."""
     answer = answer_to(b"[root@guest ~]# .\n", tmp_path, prompt=prompt)
 
     assert (answer.output, answer.prompt) == ("[root@guest ~]# .\n", prompt)
 
 
-def test_an_empty_prompt(tmp_path: Path) -> None:
-    """A shell without a prompt announces its ends all the same."""
+def test_empty_prompt_is_announced(tmp_path: Path) -> None:
+    """A shell without a prompt announces the end of its commands."""
     answer = answer_to(b"text\n", tmp_path, prompt="")
 
     assert (answer.output, answer.prompt) == ("text\n", "")
 
 
 @pytest.mark.parametrize("command", ["", "# only a comment", "   "])
-def test_commands_that_do_nothing(command: str, tmp_path: Path) -> None:
+def test_run_of_an_empty_command_has_no_output(command: str, tmp_path: Path) -> None:
     """An empty line and a comment are answered by a prompt and no output."""
     with scripted_guest(tmp_path, {b"   ": ScriptedShell.end}) as guest:
         answer = guest.adopted().run(command, deadline=soon())
@@ -202,8 +204,8 @@ def test_commands_that_do_nothing(command: str, tmp_path: Path) -> None:
     assert (answer.output, answer.status) == ("", 0)
 
 
-def test_a_here_document(tmp_path: Path) -> None:
-    """The lines of a here-document are one command; the prompts that bash asks for more with are no output."""
+def test_run_types_a_here_document(tmp_path: Path) -> None:
+    """The lines of a here-document are one command; bash's prompts for more lines are not output."""
 
     def cat(shell: ScriptedShell) -> None:
         shell.say(b"> ")
@@ -222,7 +224,7 @@ def test_a_here_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", ["echo a\necho b", "if true\nthen echo a\nfi\necho b", "# comment\necho a", "\necho a"]
 )
-def test_several_commands_at_once(command: str, tmp_path: Path) -> None:
+def test_run_refuses_two_commands(command: str, tmp_path: Path) -> None:
     """Two commands in one text are refused before a byte is typed: their results could not be separated."""
     with scripted_guest(tmp_path, {}) as guest:
         console = guest.adopted()
@@ -236,8 +238,8 @@ def test_several_commands_at_once(command: str, tmp_path: Path) -> None:
     assert b"echo" not in (tmp_path / "admin.log").read_bytes().split(b"nonce")[-1]
 
 
-def test_a_line_that_no_terminal_takes(tmp_path: Path) -> None:
-    """A line of 4096 bytes is the case's fault, since the terminal would cut it; one of 4095 passes."""
+def test_run_refuses_a_line_of_4096_bytes(tmp_path: Path) -> None:
+    """A line of 4096 bytes is an error of the case, because the terminal would cut it; one of 4095 passes."""
     longest = "x" * 4095
     with scripted_guest(tmp_path, {longest.encode(): printing(b"whole\n")}) as guest:
         console = guest.adopted()
@@ -249,8 +251,8 @@ def test_a_line_that_no_terminal_takes(tmp_path: Path) -> None:
     assert "here-document" in caught.value.remedy
 
 
-def test_a_command_reads_the_terminal(tmp_path: Path) -> None:
-    """A command that asks is answered: type, wait for its words, type the answer, wait for the prompt."""
+def test_type_answers_a_question(tmp_path: Path) -> None:
+    """A command that reads the terminal is answered: type, wait for the question, answer it, wait for the prompt."""
 
     def ask(shell: ScriptedShell) -> None:
         shell.begin()
@@ -270,8 +272,8 @@ def test_a_command_reads_the_terminal(tmp_path: Path) -> None:
     assert (answer.output, answer.status) == ("you said n\n", 1)
 
 
-def test_a_question_after_much_output(tmp_path: Path) -> None:
-    """What a command asks is heard however much it printed before."""
+def test_await_text_finds_a_question_after_much_output(tmp_path: Path) -> None:
+    """A question is found after any amount of output."""
 
     def ask(shell: ScriptedShell) -> None:
         shell.begin()
@@ -294,8 +296,8 @@ def test_a_question_after_much_output(tmp_path: Path) -> None:
     assert answer.output == "you said y"
 
 
-def test_a_question_that_never_comes(tmp_path: Path) -> None:
-    """Waiting for words that the command does not say ends at the deadline and shows what it said instead."""
+def test_await_text_ends_at_the_deadline(tmp_path: Path) -> None:
+    """A wait for text that is not printed ends at the deadline and shows the output."""
     with scripted_guest(tmp_path, {b"ask": printing(b"no question\n")}) as guest:
         console = guest.adopted()
         console.type("ask\n", deadline=soon())
@@ -308,8 +310,8 @@ def test_a_question_that_never_comes(tmp_path: Path) -> None:
     assert answer.output == ""
 
 
-def test_the_boot_nonce_until_another_is_given(tmp_path: Path) -> None:
-    """A booting guest's first prompt is announced under the nonce of the boot; then only the machine's own counts."""
+def test_boot_nonce_counts_until_replaced(tmp_path: Path) -> None:
+    """The first prompt is announced with the nonce of the boot; later only the machine's own counts."""
     with scripted_guest(tmp_path, {b"echo": printing(b"e\n")}) as guest:
         guest.shells["admin"].say(b"Welcome\n")
         guest.shells["admin"].end()
@@ -323,7 +325,7 @@ def test_the_boot_nonce_until_another_is_given(tmp_path: Path) -> None:
     assert (answer.output, answer.prompt) == ("e\n", "$ ")
 
 
-def test_no_first_prompt(tmp_path: Path) -> None:
+def test_await_first_prompt_reports_a_missing_prompt(tmp_path: Path) -> None:
     """A shell without a prompt is reported at the deadline, with its output."""
     with scripted_guest(tmp_path, {}) as guest:
         guest.shells["admin"].say(b"bash: cannot execute\n")

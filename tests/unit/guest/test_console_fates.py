@@ -40,8 +40,8 @@ def nested(prompt: bytes, *, pid: int = 1000) -> Act:
     return act
 
 
-def test_a_nested_shell(tmp_path: Path) -> None:
-    """A shell started by a command answers under its own prompt and pid; its end gives the outer one back."""
+def test_run_follows_a_nested_shell(tmp_path: Path) -> None:
+    """A shell started by a command has its own prompt and pid; after its end the outer shell answers."""
     with scripted_guest(tmp_path, {b"unshare -C bash": nested(b"sh2# ")}) as guest:
         console = guest.adopted()
         started = console.run("unshare -C bash", deadline=soon())
@@ -54,7 +54,7 @@ def test_a_nested_shell(tmp_path: Path) -> None:
     assert (console.prompt, console.shell) == ("# ", 30655)
 
 
-def test_the_shell_dies_under_a_command(tmp_path: Path) -> None:
+def test_run_reports_the_end_of_the_shell(tmp_path: Path) -> None:
     """The end of the console's own shell is reported with status and output; the next shell answers again."""
 
     def die(shell: ScriptedShell) -> None:
@@ -86,8 +86,8 @@ def test_run_reports_shell_that_died_between_commands(tmp_path: Path) -> None:
     assert answer.output == "2\n"
 
 
-def test_job_notices(tmp_path: Path) -> None:
-    """The notice of a job that ended, between announcement and prompt, belongs to that answer; the next is clean."""
+def test_run_adds_job_notices_to_the_answer(tmp_path: Path) -> None:
+    """The notice of a job between announcement and prompt belongs to that answer; the next answer has none."""
     notice = b"[1]+  Done                    sleep 1\n"
     with scripted_guest(tmp_path, {b"true": printing(b"", notice=notice), b"echo": printing(b"e\n")}) as guest:
         console = guest.adopted()
@@ -99,8 +99,8 @@ def test_job_notices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("amount", [1, 100_000, MEBI])
-def test_a_background_job_prints_at_the_prompt(amount: int, tmp_path: Path) -> None:
-    """What a background job prints while the prompt stands is not taken for output of the next command."""
+def test_run_ignores_background_output_before_a_command(amount: int, tmp_path: Path) -> None:
+    """The output of a background job at the prompt is not part of the next command's output."""
     admin: list[ScriptedShell] = []
 
     def disturb(shell: ScriptedShell) -> None:
@@ -127,8 +127,8 @@ def test_run_ignores_announcement_between_commands(tmp_path: Path) -> None:
     assert (answer.output, answer.status) == ("mine\n", 0)
 
 
-def test_a_prompt_of_invalid_text(tmp_path: Path) -> None:
-    """A prompt that is no UTF-8 is shown as far as it can be, and ends a command as any other."""
+def test_prompt_of_invalid_utf8_ends_a_command(tmp_path: Path) -> None:
+    """A prompt that is not UTF-8 is shown with replacement characters, and ends a command."""
     with scripted_guest(tmp_path, {b"bash": nested(b"\xff\xfe# ")}) as guest:
         console = guest.adopted()
         started = console.run("bash", deadline=Deadline.after(10))
@@ -147,8 +147,8 @@ def hang(shell: ScriptedShell) -> None:
     shell.end(130)
 
 
-def test_a_command_that_hangs(tmp_path: Path) -> None:
-    """A command that does not return is reported at the deadline with its output; after Ctrl-C the prompt is back."""
+def test_run_reports_a_hanging_command(tmp_path: Path) -> None:
+    """A command that does not return is reported at the deadline with its output; after Ctrl-C the prompt returns."""
     with scripted_guest(tmp_path, {b"hang": hang, b"echo": printing(b"back\n")}) as guest:
         console = guest.adopted()
         with pytest.raises(Unanswered) as caught:
@@ -161,8 +161,8 @@ def test_a_command_that_hangs(tmp_path: Path) -> None:
     assert answer.output == "back\n"
 
 
-def test_a_command_that_was_given_up_ends_late(tmp_path: Path) -> None:
-    """After a time-out the next command waits for the prompt, and is not answered by the end of the former."""
+def test_run_waits_for_an_abandoned_command(tmp_path: Path) -> None:
+    """After a time-out the next command waits for the prompt, and the end of the earlier command does not answer it."""
     may_end = threading.Event()
 
     def late(shell: ScriptedShell) -> None:
@@ -181,8 +181,8 @@ def test_a_command_that_was_given_up_ends_late(tmp_path: Path) -> None:
     assert (answer.output, answer.status) == ("mine\n", 0)
 
 
-def test_a_hanging_command_shows_its_last_words(tmp_path: Path) -> None:
-    """Of a command that printed much and hangs, the end of the output is shown, too."""
+def test_run_shows_the_end_of_a_hanging_command(tmp_path: Path) -> None:
+    """The end of the output is shown for a command that printed much and hangs."""
 
     def much(shell: ScriptedShell) -> None:
         shell.begin()
@@ -210,8 +210,8 @@ class Flood(Wires):
         return b"y" * size
 
 
-def test_a_flood_that_never_ends(tmp_path: Path) -> None:
-    """Output without end does not keep the deadline from coming."""
+def test_run_stops_endless_output_at_the_deadline(tmp_path: Path) -> None:
+    """Endless output does not delay the deadline."""
     ours, theirs = socket.socketpair()
     wires = Flood({"admin": ours}, folder=tmp_path)
     wires.deadline = Deadline.after(0.3)
@@ -225,7 +225,7 @@ def test_a_flood_that_never_ends(tmp_path: Path) -> None:
     assert "bytes left out" in caught.value.output
 
 
-def test_the_machine_goes_away(tmp_path: Path) -> None:
+def test_run_reports_the_end_of_the_machine(tmp_path: Path) -> None:
     """The end of QEMU ends a wait at once, with the output so far; later commands get the same result."""
     with scripted_guest(tmp_path, {b"hang": hang}) as guest:
         console = guest.adopted()
@@ -241,8 +241,8 @@ def test_the_machine_goes_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_closed", [True, False])
-def test_a_panic_ends_a_wait(is_closed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the kernel log says that the kernel panicked, no console is waited for any longer, closed or not."""
+def test_run_ends_at_a_panic(is_closed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panic in the kernel log ends every wait for a console, closed or not."""
     monkeypatch.setattr(console_module, "_LAST_WORDS_SECONDS", 0.3)
     with scripted_guest(tmp_path, {b"hang": hang}) as guest:
         console = guest.adopted()
@@ -257,8 +257,8 @@ def test_a_panic_ends_a_wait(is_closed: bool, tmp_path: Path, monkeypatch: pytes
     assert caught.value.fate is Fate.KERNEL_GONE
 
 
-def test_consoles_are_drained_together(tmp_path: Path) -> None:
-    """A shell that prints while another one is waited for is not held up, and nothing of it is lost."""
+def test_run_reads_all_consoles(tmp_path: Path) -> None:
+    """A shell that prints while another one is waited for is not blocked, and no output is lost."""
     with scripted_guest(tmp_path, {b"much": printing(b"z" * MEBI), b"echo": printing(b"e\n")}) as guest:
         admin, inside = guest.adopted(), guest.adopted("inside")
         inside.type("much\n", deadline=soon())

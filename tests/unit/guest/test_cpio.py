@@ -37,8 +37,8 @@ def busybox_cpio(data: bytes, *words: str, cwd: Path) -> str:
     ).text
 
 
-def test_busybox_lists_every_entry_and_parent_in_order(tmp_path: Path) -> None:
-    """Each entry is there once, parents come before what they hold, and missing parents are added."""
+def test_render_lists_every_entry_and_parent_in_order(tmp_path: Path) -> None:
+    """Each entry is there once, parents come before their children, and missing parents are added."""
     listed = busybox_cpio(archive(*ENTRIES), "-t", cwd=tmp_path).split()
 
     assert listed == [
@@ -57,7 +57,7 @@ def test_busybox_lists_every_entry_and_parent_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_busybox_unpacks_contents_modes_and_links(tmp_path: Path) -> None:
+def test_render_keeps_contents_modes_and_links(tmp_path: Path) -> None:
     """Content, mode, link target, size zero and odd sizes survive."""
     entries = [entry for entry in ENTRIES if os.geteuid() == 0 or not isinstance(entry, cpio.CharDevice)]
     busybox_cpio(archive(*entries), "-i", cwd=tmp_path)
@@ -71,7 +71,7 @@ def test_busybox_unpacks_contents_modes_and_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes device nodes and gives files away")
-def test_busybox_unpacks_devices_and_owners_as_root(tmp_path: Path) -> None:
+def test_render_keeps_devices_and_owners(tmp_path: Path) -> None:
     """A node has its numbers, a directory its owner, and every time is the epoch."""
     busybox_cpio(archive(*ENTRIES), "-i", "-m", cwd=tmp_path)
     node = (tmp_path / "dev/console").stat()
@@ -83,8 +83,8 @@ def test_busybox_unpacks_devices_and_owners_as_root(tmp_path: Path) -> None:
     assert (tmp_path / "etc/passwd").stat().st_mtime == 0
 
 
-def test_the_root_comes_first_with_its_mode() -> None:
-    """The archive says the mode of '/' itself, which is 1777 when the kernel starts to unpack."""
+def test_render_starts_with_the_root() -> None:
+    """The archive has the mode of '/' itself, which is 1777 when the kernel starts to unpack."""
     data = archive(cpio.File("/a", b""))
 
     assert data[:14] == b"070701" + b"00000001"
@@ -92,14 +92,14 @@ def test_the_root_comes_first_with_its_mode() -> None:
     assert data[110:112] == b".\0"
 
 
-def test_the_order_of_the_entries_does_not_show() -> None:
+def test_render_does_not_depend_on_the_order() -> None:
     """The same entries in another order give the same bytes."""
     assert archive(*ENTRIES) == archive(*reversed(ENTRIES))
 
 
 @given(st.binary(max_size=2000))
-def test_every_archive_is_padded_to_512(content: bytes) -> None:
-    """Whatever the sizes, the archive fills whole blocks, ends with its trailer and keeps the content aligned."""
+def test_render_pads_the_archive_to_512(content: bytes) -> None:
+    """For any sizes, the archive fills whole blocks, ends with its trailer and keeps the content aligned."""
     data = archive(cpio.File("/f", content))
 
     assert len(data) % 512 == 0
@@ -107,7 +107,7 @@ def test_every_archive_is_padded_to_512(content: bytes) -> None:
     assert data[224 : 224 + len(content)] == content
 
 
-def test_a_directory_sorts_before_its_members_even_beside_a_longer_name() -> None:
+def test_render_sorts_a_directory_before_its_members() -> None:
     """Paths are compared part by part: '/a.b' does not come between '/a' and '/a/c'."""
     data = archive(cpio.File("/a/c", b""), cpio.File("/a.b", b""), cpio.Directory("/a"))
 
@@ -116,18 +116,18 @@ def test_a_directory_sorts_before_its_members_even_beside_a_longer_name() -> Non
 
 @pytest.mark.parametrize("path", ["etc/passwd", "/", "/a/../b", "/a//b", "/a/", "/nul\0"])
 def test_render_refuses_paths_that_are_not_normalized(path: str) -> None:
-    """Such a path would be unpacked somewhere else than it says."""
+    """A path that is not normalized would be unpacked to another path."""
     with pytest.raises(ValueError, match="normalized path"):
         archive(cpio.File(path, b""))
 
 
-def test_two_entries_of_one_path_are_refused() -> None:
-    """The kernel would keep the last one; which one that is must not be a matter of order."""
+def test_render_refuses_two_entries_of_one_path() -> None:
+    """The kernel would keep the last one, so the result would depend on the order."""
     with pytest.raises(ValueError, match="two entries for /a"):
         archive(cpio.File("/a", b"1"), cpio.File("/a", b"2"))
 
 
-def test_an_entry_below_a_link_is_refused() -> None:
-    """Behind a link the kernel would write to the link's target."""
+def test_render_refuses_an_entry_below_a_link() -> None:
+    """The kernel would write to the target of the link."""
     with pytest.raises(ValueError, match="not a directory"):
         archive(cpio.Symlink("/bin", "usr/bin"), cpio.File("/bin/sh", b""))

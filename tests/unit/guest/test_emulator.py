@@ -39,15 +39,15 @@ def find(tmp_path: Path) -> Emulator:
     return find_emulator(Context(Store(tmp_path / "store"), Deadline.after(20)), architecture="x86_64")
 
 
-def test_found(folder: Path, tmp_path: Path) -> None:
-    """The program on PATH is taken, with what it calls itself."""
+def test_find_emulator_reads_path_and_version(folder: Path, tmp_path: Path) -> None:
+    """The program on PATH is used, with its version."""
     program = put(folder, "echo 'QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)'; echo 'Copyright (c) 2003-2022'")
 
     assert find(tmp_path) == Emulator(program, "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)")
 
 
 @pytest.mark.parametrize("version", ["6.0.0", "6.2.0", "10.1.2"])
-def test_new_enough(version: str, folder: Path, tmp_path: Path) -> None:
+def test_find_emulator_compares_versions_as_numbers(version: str, folder: Path, tmp_path: Path) -> None:
     """Versions are compared as numbers, from the first that is new enough."""
     put(folder, f"echo 'QEMU emulator version {version}'")
 
@@ -55,8 +55,8 @@ def test_new_enough(version: str, folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["5.2.0", "2.11.1", "0.15.50"])
-def test_too_old(version: str, folder: Path, tmp_path: Path) -> None:
-    """An old QEMU is refused, saying what it is and what is wanted; that is not remembered."""
+def test_find_emulator_refuses_an_old_qemu(version: str, folder: Path, tmp_path: Path) -> None:
+    """The error names the version and the needed one; the result is not remembered."""
     program = put(folder, f"echo 'QEMU emulator version {version}'")
     with pytest.raises(HostError, match="too old: version 6") as caught:
         find(tmp_path)
@@ -68,8 +68,8 @@ def test_too_old(version: str, folder: Path, tmp_path: Path) -> None:
     assert "8.0.0" in after.version
 
 
-def test_missing(folder: Path, tmp_path: Path) -> None:
-    """No QEMU at all is the host's fault, and the package is named."""
+def test_find_emulator_reports_a_missing_qemu(folder: Path, tmp_path: Path) -> None:
+    """A missing QEMU is a host error that names the package."""
     assert process.find_program(NAME) is None
     with pytest.raises(HostError, match=f"{NAME} is not installed") as caught:
         find(tmp_path)
@@ -78,8 +78,8 @@ def test_missing(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["echo 'Something else 1.0'", ":", "echo", "printf '\\377\\376'"])
-def test_something_else(script: str, folder: Path, tmp_path: Path) -> None:
-    """A program of that name that does not say a version of QEMU, or nothing at all, is refused."""
+def test_find_emulator_refuses_another_program(script: str, folder: Path, tmp_path: Path) -> None:
+    """A program of that name that does not print a version of QEMU is refused."""
     program = put(folder, script)
     with pytest.raises(HostError) as caught:
         find(tmp_path)
@@ -88,8 +88,8 @@ def test_something_else(script: str, folder: Path, tmp_path: Path) -> None:
     assert "apt-get install" in caught.value.remedy
 
 
-def test_broken(folder: Path, tmp_path: Path) -> None:
-    """A QEMU that does not run is refused with its own complaint."""
+def test_find_emulator_reports_a_broken_qemu(folder: Path, tmp_path: Path) -> None:
+    """A QEMU that does not run is refused with its own message."""
     put(folder, "echo 'error while loading shared libraries: libfoo.so' >&2; exit 127")
     with pytest.raises(HostError, match="failed with status 127") as caught:
         find(tmp_path)
@@ -98,7 +98,7 @@ def test_broken(folder: Path, tmp_path: Path) -> None:
     assert "apt-get install" in caught.value.remedy
 
 
-def test_not_for_this_machine(folder: Path, tmp_path: Path) -> None:
+def test_find_emulator_refuses_another_architecture(folder: Path, tmp_path: Path) -> None:
     """A QEMU built for another machine is refused."""
     program = put(folder, "")
     program.write_bytes(b"\x7fELF of no machine")
@@ -106,7 +106,7 @@ def test_not_for_this_machine(folder: Path, tmp_path: Path) -> None:
         find(tmp_path)
 
 
-def test_the_version_is_asked_once(folder: Path, tmp_path: Path) -> None:
+def test_find_emulator_remembers_the_version(folder: Path, tmp_path: Path) -> None:
     """The version of a program file is remembered; that of another file is read."""
     note = tmp_path / "asked"
     program = put(folder, f"echo >>{note}; echo 'QEMU emulator version 7.2.0'")

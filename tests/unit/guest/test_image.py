@@ -96,8 +96,8 @@ def listed(image: GuestImage) -> list[str]:
     return process.run(["busybox", "cpio", "-t"], stdin=data, deadline=Deadline.after(20)).text.split()
 
 
-def test_the_image_holds_the_programs_and_what_they_load(sources: Sources) -> None:
-    """The program, its loader and libraries at the paths the loader looks at, /init, nsctl and the accounts."""
+def test_image_has_programs_and_libraries(sources: Sources) -> None:
+    """The image has the program, its loader and libraries at the loader's paths, /init, nsctl and the accounts."""
     image = sources.build()
     cat = image.programs[0]
     loader = elf.find_interpreter(cat.path.read_bytes(), name="cat")
@@ -110,8 +110,8 @@ def test_the_image_holds_the_programs_and_what_they_load(sources: Sources) -> No
     assert {"init", "usr/bin/cat", "usr/bin/nsctl", "etc/passwd", "etc/motd", "home/tester"} <= set(names)
 
 
-def test_the_same_sources_give_the_same_bytes_in_another_store(sources: Sources, tmp_path: Path) -> None:
-    """Nothing of the place, the time or the order gets in."""
+def test_image_is_reproducible(sources: Sources, tmp_path: Path) -> None:
+    """The image does not depend on paths, time or order."""
     one, two = sources.build(), sources.build(Store(tmp_path / "other"))
 
     assert one.path != two.path
@@ -119,8 +119,8 @@ def test_the_same_sources_give_the_same_bytes_in_another_store(sources: Sources,
     assert one.digest == two.digest
 
 
-def test_a_second_question_is_answered_without_work(sources: Sources) -> None:
-    """The same image comes from the store, even when nothing could be compiled."""
+def test_image_is_found_without_a_compiler(sources: Sources) -> None:
+    """The same image comes from the store, even if nothing can be compiled."""
     first = sources.build()
     archive = first.path.stat()
     second = sources.build()
@@ -130,7 +130,7 @@ def test_a_second_question_is_answered_without_work(sources: Sources) -> None:
 
 
 @pytest.mark.parametrize("changed", ["definition", "init", "helper"])
-def test_each_source_is_part_of_the_image(sources: Sources, changed: str) -> None:
+def test_image_depends_on_each_source(sources: Sources, changed: str) -> None:
     """A change in any of the three files gives another image."""
     first = sources.build()
     path = {"definition": sources.definition, "init": sources.init, "helper": sources.helper}[changed]
@@ -139,8 +139,8 @@ def test_each_source_is_part_of_the_image(sources: Sources, changed: str) -> Non
     assert sources.build().digest != first.digest
 
 
-def test_another_program_of_the_same_name_gives_another_image(sources: Sources, programs: Path) -> None:
-    """A host program that changes in place is noticed, and the image is found again when it changes back."""
+def test_image_depends_on_the_programs(sources: Sources, programs: Path) -> None:
+    """A changed program of the host gives another image; the first one is found again when it changes back."""
     cat, true = (process.find_program(name) for name in ("/usr/bin/cat", "/usr/bin/true"))
     assert cat is not None
     assert true is not None
@@ -155,8 +155,8 @@ def test_another_program_of_the_same_name_gives_another_image(sources: Sources, 
     assert sources.build() == first
 
 
-def test_a_library_that_changed_is_noticed(sources: Sources) -> None:
-    """What is remembered holds only while every file that went in is the same, libraries too."""
+def test_image_depends_on_the_libraries(sources: Sources) -> None:
+    """The remembered image is used only while every input file is unchanged, libraries included."""
     sources.build()
     facts = list((sources.store.folder / "guest-image-inputs").glob("*.json"))
     text = facts[0].read_text()
@@ -167,8 +167,8 @@ def test_a_library_that_changed_is_noticed(sources: Sources) -> None:
     assert facts[0].read_text() == text
 
 
-def test_a_damaged_image_is_made_again(sources: Sources) -> None:
-    """An archive cut short is not handed out."""
+def test_damaged_image_is_made_again(sources: Sources) -> None:
+    """A truncated archive is not used."""
     first = sources.build()
     content = first.path.read_bytes()
     first.path.write_bytes(content[:1000])
@@ -178,8 +178,8 @@ def test_a_damaged_image_is_made_again(sources: Sources) -> None:
     assert second.path.read_bytes() == content
 
 
-def test_missing_programs_name_their_packages(sources: Sources, programs: Path) -> None:
-    """All that is missing is said at once, with the one command that installs it."""
+def test_missing_programs_are_reported_with_packages(sources: Sources, programs: Path) -> None:
+    """All missing programs are reported together, with one command that installs them."""
     sources.definition.write_text((QEMU / "guest.toml").read_text())
     (programs / "cc").unlink()
     with pytest.raises(HostError) as caught:
@@ -191,8 +191,8 @@ def test_missing_programs_name_their_packages(sources: Sources, programs: Path) 
     assert "util-linux" in caught.value.remedy
 
 
-def test_an_unshare_without_cgroups_is_too_old(sources: Sources, programs: Path) -> None:
-    """The error says what was found, what is needed, and where it was found."""
+def test_old_unshare_is_refused(sources: Sources, programs: Path) -> None:
+    """The error has the version, the needed one, and the path."""
     put_fake(programs, "unshare", '[ "$1" = --version ] && echo "unshare from util-linux 2.27"; echo "-m, --mount"')
     sources.require("unshare", "util-linux", "--help", "--cgroup")
     with pytest.raises(HostError) as caught:
@@ -204,10 +204,10 @@ def test_an_unshare_without_cgroups_is_too_old(sources: Sources, programs: Path)
     assert caught.value.remedy == "install a newer one: apt-get install util-linux"
 
 
-def test_the_shipped_definition_refuses_that_unshare(
+def test_shipped_definition_refuses_an_old_unshare(
     sources: Sources, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The requirements of qemu/guest.toml are met by this host and not by an old unshare first on its PATH."""
+    """This host meets the requirements of qemu/guest.toml; an old unshare on PATH does not."""
     put_fake(programs, "unshare", "echo 'unshare from util-linux 2.27'")
     monkeypatch.setenv("PATH", f"{programs}:/usr/local/bin:/usr/bin:/bin")
     sources.definition.write_text((QEMU / "guest.toml").read_text())
@@ -215,7 +215,7 @@ def test_the_shipped_definition_refuses_that_unshare(
         sources.build()
 
 
-def test_a_script_is_not_taken_for_a_program(sources: Sources, programs: Path) -> None:
+def test_script_is_refused_as_a_program(sources: Sources, programs: Path) -> None:
     """A wrapper on PATH would need an interpreter that the guest does not have."""
     put_fake(programs, "cat", "exec /usr/bin/cat")
     with pytest.raises(HostError, match="cat is not a program that the guest can run") as caught:
@@ -224,8 +224,8 @@ def test_a_script_is_not_taken_for_a_program(sources: Sources, programs: Path) -
     assert "#!/bin/sh" in caught.value.evidence
 
 
-def test_a_compiler_without_a_static_library_is_named(sources: Sources, programs: Path) -> None:
-    """gcc answers with the bare name when it has no libc.a."""
+def test_missing_static_library_is_reported(sources: Sources, programs: Path) -> None:
+    """gcc prints the bare name when it has no libc.a."""
     (programs / "cc").unlink()
     put_fake(programs, "cc", "echo libc.a")
     (programs / "cat").symlink_to("/usr/bin/cat")
@@ -249,8 +249,8 @@ def test_helper_may_include_the_shipped_header(sources: Sources, tmp_path: Path)
     assert other.path != image.path
 
 
-def test_a_helper_that_does_not_compile_leaves_nothing(sources: Sources) -> None:
-    """The compiler's complaint is the evidence, and the store holds no half-made image."""
+def test_broken_helper_leaves_no_image(sources: Sources) -> None:
+    """The compiler's message is the evidence, and the store has no incomplete image."""
     sources.helper.write_text("int main(void) { return nothing; }\n")
     with pytest.raises(HostError) as caught:
         sources.build()
@@ -273,23 +273,23 @@ def test_a_helper_that_does_not_compile_leaves_nothing(sources: Sources) -> None
         ("[[requirement]]\nprogram = 'x'\nwords = []\nexpect = ''\nneeded = ''", "no [[package]] provides"),
     ],
 )
-def test_a_broken_definition_is_explained(text: str, evidence: str) -> None:
-    """The error names the file and the place."""
+def test_invalid_definition_is_reported(text: str, evidence: str) -> None:
+    """The error names the file and the key."""
     with pytest.raises(UsageError, match=r"^my\.toml is not a valid guest definition") as caught:
         definition.parse(text, name="my.toml")
 
     assert evidence in caught.value.evidence
 
 
-def test_a_missing_source_is_the_users_error(sources: Sources) -> None:
-    """The path that is missing is named."""
+def test_missing_source_is_a_usage_error(sources: Sources) -> None:
+    """The error names the missing path."""
     sources.init.unlink()
     with pytest.raises(UsageError, match=r"init\.sh"):
         sources.build()
 
 
-def test_a_loader_list_gives_paths_and_names_what_is_not_found() -> None:
-    """The vdso has no path, the loader has no arrow, and a library that is missing is an error."""
+def test_loader_output_gives_paths_and_missing_libraries() -> None:
+    """The vdso has no path, the loader has no arrow, and a missing library is an error."""
     text = "\tlinux-vdso.so.1 (0x7)\n\tliba.so => /lib/liba.so (0x7)\n\t/lib64/ld.so (0x7)\n"
 
     assert elf.parse_loader_list(text, name="x") == ["/lib/liba.so", "/lib64/ld.so"]
@@ -309,8 +309,8 @@ def test_find_interpreter_accepts_static_and_refuses_truncated_programs() -> Non
         elf.find_interpreter(bytes(header), name="x")
 
 
-def test_the_shipped_image_of_this_host(tmp_path: Path) -> None:
-    """The image that the harness boots can be built here; it is small, and applets fill what packages leave free."""
+def test_shipped_image_builds_on_this_host(tmp_path: Path) -> None:
+    """The image that the harness boots can be built here; it is small, and applets fill the missing names."""
     image = build_guest_image(
         Context(Store(tmp_path), Deadline.after(100)),
         definition=QEMU / "guest.toml",

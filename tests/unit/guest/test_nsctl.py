@@ -79,8 +79,8 @@ def needs_cgroup_namespace(nsctl: Path) -> None:
         ("session /dev/null", "missing program of 'session'"),
     ],
 )
-def test_a_wrong_command_line_is_status_64_and_nothing_is_done(nsctl: Path, line: str, complaint: str) -> None:
-    """The complaint names the word and a usage follows; not even the actions before the mistake are done."""
+def test_usage_error_runs_no_action(nsctl: Path, line: str, complaint: str) -> None:
+    """The exit status is 64, the error names the argument with the usage, and no action is done."""
     said = run(nsctl, line)
 
     assert said.status == 64
@@ -89,7 +89,7 @@ def test_a_wrong_command_line_is_status_64_and_nothing_is_done(nsctl: Path, line
     assert "usage: " in said.stderr.decode()
 
 
-def test_then_stops_at_a_failure_and_also_goes_on(nsctl: Path) -> None:
+def test_then_stops_at_a_failure_and_also_continues(nsctl: Path) -> None:
     """A chain of 'then' ends where one fails; 'also' continues; the exit status shows that an action failed."""
     said = run(nsctl, "setns /nonexistent then ns pid also ns uts then ns nonsense")
     lines = said.text.splitlines()
@@ -110,12 +110,12 @@ def test_then_stops_at_a_failure_and_also_goes_on(nsctl: Path) -> None:
         ("0x600", "CLONE_FS|CLONE_FILES"),
     ],
 )
-def test_flags_are_names_or_numbers_and_are_shown_as_strace_shows_them(nsctl: Path, flags: str, shown: str) -> None:
-    """Short names, the kernel's names and numbers mean the same and give the same line."""
+def test_flags_are_names_or_numbers(nsctl: Path, flags: str, shown: str) -> None:
+    """Short names, the kernel's names and numbers are equivalent and give the same line."""
     assert lines_of(nsctl, f"unshare {flags}") == [f"unshare({shown}) = 0"]
 
 
-def test_a_bit_that_the_kernel_does_not_know_reaches_it(nsctl: Path) -> None:
+def test_unknown_flag_is_passed_to_the_kernel(nsctl: Path) -> None:
     """An unknown high bit is passed on and shown as a number; the kernel refuses it."""
     said = run(nsctl, "unshare 0x1000000000000000")
 
@@ -123,13 +123,13 @@ def test_a_bit_that_the_kernel_does_not_know_reaches_it(nsctl: Path) -> None:
     assert said.status == 1
 
 
-def test_a_file_of_the_wrong_kind_is_refused_by_setns(nsctl: Path) -> None:
-    """What is no namespace gives EINVAL, and the line names the type asked for."""
+def test_setns_with_another_file_fails(nsctl: Path) -> None:
+    """A file that is not a namespace gives EINVAL, and the line has the type."""
     assert lines_of(nsctl, "setns /dev/null cgroup") == ["setns(/dev/null, CLONE_NEWCGROUP) = -1 EINVAL"]
 
 
-def test_open_write_read_and_close_by_name(nsctl: Path, tmp_path: Path) -> None:
-    """A descriptor keeps its name over actions; what is read is shown on one line."""
+def test_descriptors_have_names(nsctl: Path, tmp_path: Path) -> None:
+    """A descriptor keeps its name between actions; the content that is read is shown on one line."""
     (tmp_path / "f").write_text('a "b"\n\tc\\\x01')
     lines = lines_of(
         nsctl, "open d . dir then open f @d/f rw then read @f then write @f X then close @f then read @f", cwd=tmp_path
@@ -146,8 +146,8 @@ def test_open_write_read_and_close_by_name(nsctl: Path, tmp_path: Path) -> None:
     assert (tmp_path / "f").read_text().endswith("\x01X")
 
 
-def test_write_to_a_path_writes_exactly_the_text(nsctl: Path, tmp_path: Path) -> None:
-    """One write without a newline, spaces and all; a missing file is not made."""
+def test_write_writes_exactly_the_text(nsctl: Path, tmp_path: Path) -> None:
+    """The text is written with one write and no newline; a missing file is not created."""
     (tmp_path / "f").touch()
     lines = lines_of(nsctl, "write f", "a b", "also", "write", "g", "x", cwd=tmp_path)
 
@@ -156,7 +156,7 @@ def test_write_to_a_path_writes_exactly_the_text(nsctl: Path, tmp_path: Path) ->
     assert not (tmp_path / "g").exists()
 
 
-def test_a_descriptor_of_the_shell_is_used_by_its_number(nsctl: Path, tmp_path: Path) -> None:
+def test_inherited_descriptor_is_used_by_number(nsctl: Path, tmp_path: Path) -> None:
     """@7 is the open file that the shell passed on, not a new opening of the same path."""
     said = process.run(
         ["sh", "-c", f"exec 7>f; echo one >&7; {nsctl} write @7 two"],
@@ -168,7 +168,7 @@ def test_a_descriptor_of_the_shell_is_used_by_its_number(nsctl: Path, tmp_path: 
     assert (tmp_path / "f").read_text() == "one\ntwo"
 
 
-def test_a_clone_with_a_block_comes_back_and_without_one_takes_the_rest(nsctl: Path) -> None:
+def test_clone_runs_a_block_or_the_rest(nsctl: Path) -> None:
     """Lines come in order; only one process does the rest, and the exit status is that of the child."""
     said = run(nsctl, "clone 0 { pid } then pid then clone3 0 then pid then exec sh -c", "exit 7")
     numbers = [line.split(" = ") for line in said.text.splitlines()]
@@ -180,7 +180,7 @@ def test_a_clone_with_a_block_comes_back_and_without_one_takes_the_rest(nsctl: P
     assert said.status == 7
 
 
-def test_a_child_that_fails_is_a_failed_action_and_the_rest_is_done_once(nsctl: Path) -> None:
+def test_clone_with_a_failed_child_is_a_failed_action(nsctl: Path) -> None:
     """A failed block stops 'then'; after a clone without a block the parent does nothing more, not even 'also'."""
     block = run(nsctl, "clone 0 { ns nonsense } then tid")
     rest = run(nsctl, "clone 0 then ns nonsense also tid")
@@ -191,27 +191,27 @@ def test_a_child_that_fails_is_a_failed_action_and_the_rest_is_done_once(nsctl: 
     assert rest.status == 1
 
 
-def test_a_killed_child_gives_128_and_its_signal(nsctl: Path) -> None:
-    """As in a shell."""
+def test_clone_of_a_killed_child_gives_128_and_the_signal(nsctl: Path) -> None:
+    """The exit status is that of a shell."""
     assert run(nsctl, "clone 0 then exec sh -c", "kill -9 $$").status == 128 + 9
 
 
 @pytest.mark.parametrize(("program", "status", "error"), [("/nonexistent", 127, "ENOENT"), ("/etc", 126, "EACCES")])
-def test_a_program_that_does_not_run_is_126_or_127(nsctl: Path, program: str, status: int, error: str) -> None:
-    """As in a shell; the line says why."""
+def test_exec_of_a_bad_program_gives_126_or_127(nsctl: Path, program: str, status: int, error: str) -> None:
+    """The exit status is that of a shell; the line has the reason."""
     said = run(nsctl, f"exec {program}")
 
     assert said.text == f"exec({program}) = -1 {error}\n"
     assert said.status == status
 
 
-def test_exec_takes_all_words_but_in_a_block_the_brace(nsctl: Path) -> None:
-    """The words 'then' and 'also' belong to the program; the end of the block does not."""
+def test_exec_takes_all_arguments_up_to_the_brace(nsctl: Path) -> None:
+    """The arguments 'then' and 'also' belong to the program; the end of the block does not."""
     assert lines_of(nsctl, "exec echo a then b") == ["a then b"]
     assert lines_of(nsctl, "clone 0 { exec echo a then b } then clone 0 { exec echo c }")[1::2] == ["a then b", "c"]
 
 
-def test_a_thread_has_its_own_id_and_stays(nsctl: Path) -> None:
+def test_thread_has_its_own_id_and_stays(nsctl: Path) -> None:
     """The block runs in another thread of the same process, which can still be looked at afterwards."""
     lines = lines_of(nsctl, "thread { tid then pid } then tid then pid then cgroup of thread in v2")
     values = dict(line.split(" = ") for line in lines[:3])
@@ -222,7 +222,7 @@ def test_a_thread_has_its_own_id_and_stays(nsctl: Path) -> None:
     assert not lines[5].endswith("ENOENT")
 
 
-def test_only_the_thread_that_unshares_changes(nsctl: Path) -> None:
+def test_unshare_changes_only_the_calling_thread(nsctl: Path) -> None:
     """Namespaces belong to threads: CLONE_FS aside, this is what thread-wise cases rely on."""
     needs_cgroup_namespace(nsctl)
     lines = lines_of(nsctl, "thread { unshare cgroup then ns cgroup } then ns cgroup of thread then ns cgroup of main")
@@ -234,7 +234,7 @@ def test_only_the_thread_that_unshares_changes(nsctl: Path) -> None:
     assert links[0] != links[2]
 
 
-def test_setns_by_descriptor_goes_back(nsctl: Path) -> None:
+def test_setns_by_descriptor_returns(nsctl: Path) -> None:
     """A namespace file opened before unshare leads back to it."""
     needs_cgroup_namespace(nsctl)
     lines = lines_of(nsctl, "open old /proc/self/ns/cgroup then unshare cgroup then setns @old cgroup then ns cgroup")
@@ -242,7 +242,7 @@ def test_setns_by_descriptor_goes_back(nsctl: Path) -> None:
     assert lines[2:] == ["setns(@old, CLONE_NEWCGROUP) = 0", f"ns(cgroup) = {OWN_NAMESPACE.readlink()}"]
 
 
-def test_clone3_into_a_directory_that_is_no_cgroup(nsctl: Path, tmp_path: Path) -> None:
+def test_clone3_into_another_directory_fails(nsctl: Path, tmp_path: Path) -> None:
     """The flag and the directory are passed: the kernel refuses an ordinary directory with EBADF."""
     said = run(nsctl, "clone3 0 into . { tid }", cwd=tmp_path)
     if "ENOSYS" in said.text or "E2BIG" in said.text:
@@ -251,7 +251,7 @@ def test_clone3_into_a_directory_that_is_no_cgroup(nsctl: Path, tmp_path: Path) 
     assert said.text == "clone3(CLONE_INTO_CGROUP, .) = -1 EBADF\n"
 
 
-def test_ioctls_of_a_namespace(nsctl: Path) -> None:
+def test_ioctl_shows_type_owner_and_parent(nsctl: Path) -> None:
     """The type is shown by its name, the owner as a namespace, and a parent that does not exist as an error."""
     lines = lines_of(
         nsctl,
@@ -267,7 +267,7 @@ def test_ioctls_of_a_namespace(nsctl: Path) -> None:
     )
 
 
-def test_the_cgroup_of_a_process_by_controller(nsctl: Path) -> None:
+def test_cgroup_shows_the_path_of_a_controller(nsctl: Path) -> None:
     """The path of one hierarchy is the one in /proc; a controller that no hierarchy has gives none."""
     wanted = next((line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines()), None)
     if wanted is None:
@@ -278,12 +278,12 @@ def test_the_cgroup_of_a_process_by_controller(nsctl: Path) -> None:
     assert lines == [f"cgroup({name}) = {wanted[1]}", "cgroup(nonsense, main) = none"]
 
 
-def test_all_cgroups_are_shown_as_they_are(nsctl: Path) -> None:
-    """Without a controller the lines of the file stand as the kernel wrote them."""
+def test_cgroup_shows_all_lines_unchanged(nsctl: Path) -> None:
+    """Without a controller the lines of the file are shown unchanged."""
     assert run(nsctl, "cgroup").text == Path("/proc/self/cgroup").read_text()
 
 
-def test_a_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
+def test_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
     """The zombie exists, in state Z, for every process that has its pid."""
     os.mkfifo(tmp_path / "p")
     with process.start([nsctl, "zombie", "p", "then", "wait", "go"], within=process.Surroundings(cwd=tmp_path)):
@@ -300,8 +300,8 @@ def both(nsctl: Path, first: str, second: Sequence[str], cwd: Path) -> tuple[str
     return rest.decode(), said
 
 
-def test_a_file_by_its_handle(nsctl: Path, tmp_path: Path) -> None:
-    """The handle is shown as it is typed again; what is refused is named, and the file comes before the call."""
+def test_handle_and_byhandle_open_a_file(nsctl: Path, tmp_path: Path) -> None:
+    """The handle is shown in the form that is typed; an error names the call."""
     said = lines_of(nsctl, "handle . also handle nothing also byhandle d nothing 254:1", cwd=tmp_path)
     refused = run(nsctl, "byhandle d /dev/null 254:1 dir").text
 
@@ -310,8 +310,8 @@ def test_a_file_by_its_handle(nsctl: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"open_by_handle_at\(/dev/null, 254:1, O_RDONLY\|O_DIRECTORY\) = -1 E[A-Z]+\n", refused)
 
 
-def test_watched_changes(nsctl: Path, tmp_path: Path) -> None:
-    """What is made, removed and written in a directory and to a file is shown in its order, with names."""
+def test_inotify_shows_changes_in_order(nsctl: Path, tmp_path: Path) -> None:
+    """Created, removed and written files are shown in order, with names."""
     (tmp_path / "d").mkdir()
     (tmp_path / "f").touch()
     watches = "open d . dir then inotify w @d/d then inotify v f"
@@ -322,8 +322,8 @@ def test_watched_changes(nsctl: Path, tmp_path: Path) -> None:
     assert said[-2:] == ["events(@w) = IN_CREATE|IN_ISDIR x, IN_DELETE|IN_ISDIR x", "events(@v) = IN_MODIFY"]
 
 
-def test_another_process_is_stopped_and_looked_into(nsctl: Path, tmp_path: Path) -> None:
-    """A child may be traced and runs on; its descriptors may be had, by the number they have there."""
+def test_ptrace_and_getfd_use_a_child(nsctl: Path, tmp_path: Path) -> None:
+    """A child can be traced and continues; its descriptors can be copied by number."""
     (tmp_path / "f").write_text("content")
     with process.start(
         ["sh", "-c", "exec 5<f; mkfifo go; read x <go"], within=process.Surroundings(cwd=tmp_path)
@@ -345,7 +345,7 @@ def test_another_process_is_stopped_and_looked_into(nsctl: Path, tmp_path: Path)
     assert ended == 0
 
 
-def test_no_such_process_to_trace(nsctl: Path) -> None:
+def test_ptrace_of_a_missing_process_fails(nsctl: Path) -> None:
     """A number that no process has is ESRCH, a failed action."""
     said = run(nsctl, "ptrace 4194304 also ptrace 4194304")
 
@@ -354,8 +354,8 @@ def test_no_such_process_to_trace(nsctl: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["nsctl", "shell"])
-def test_wait_returns_when_it_is_signalled(nsctl: Path, tmp_path: Path, how: str) -> None:
-    """By another nsctl or by a shell's redirection; the file is gone afterwards."""
+def test_wait_returns_at_the_signal(nsctl: Path, tmp_path: Path, how: str) -> None:
+    """The signal comes from another nsctl or from a shell's redirection; the file is removed."""
     signaller = (
         [str(nsctl), "signal", "go"] if how == "nsctl" else ["sh", "-c", "until [ -p go ]; do :; done; echo >go"]
     )
@@ -366,7 +366,7 @@ def test_wait_returns_when_it_is_signalled(nsctl: Path, tmp_path: Path, how: str
     assert not (tmp_path / "go").exists()
 
 
-def test_a_signal_may_come_before_the_wait(nsctl: Path, tmp_path: Path) -> None:
+def test_signal_may_precede_the_wait(nsctl: Path, tmp_path: Path) -> None:
     """A shell that writes first leaves an ordinary file, which counts."""
     (tmp_path / "go").write_text("\n")
 
@@ -375,8 +375,8 @@ def test_a_signal_may_come_before_the_wait(nsctl: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first_is_receiver", [True, False])
-def test_a_descriptor_is_passed_whoever_comes_first(nsctl: Path, tmp_path: Path, first_is_receiver: bool) -> None:
-    """The receiver writes through the sender's open file; a socket left by a killed one is in nobody's way."""
+def test_send_and_recv_pass_a_descriptor(nsctl: Path, tmp_path: Path, first_is_receiver: bool) -> None:
+    """The receiver writes through the sender's open file; a socket of a killed process is replaced."""
     (tmp_path / "f").touch()
     if first_is_receiver:
         (tmp_path / "s").touch()
@@ -391,8 +391,8 @@ def test_a_descriptor_is_passed_whoever_comes_first(nsctl: Path, tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_the_pid_is_written_for_a_shell_to_read(nsctl: Path, tmp_path: Path) -> None:
-    """Through a FIFO this is a meeting: who reads it knows that all before it is done."""
+def test_pid_is_written_to_a_fifo(nsctl: Path, tmp_path: Path) -> None:
+    """A shell that reads the pid from a FIFO knows that all actions before are done."""
     os.mkfifo(tmp_path / "p")
     said, read = both(nsctl, "pid p", ["sh", "-c", "read -r pid <p; echo $pid"], tmp_path)
 
@@ -400,7 +400,7 @@ def test_the_pid_is_written_for_a_shell_to_read(nsctl: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-def test_another_user_without_groups(nsctl: Path) -> None:
+def test_user_changes_all_ids(nsctl: Path) -> None:
     """All ids change, the groups go, and the process may still write its own /proc files, uid_map above all."""
     ids = "id -u; id -g; id -G"
     lines = lines_of(nsctl, "user 9000 then write /proc/self/oom_score_adj 500 then exec sh -c", ids)
@@ -408,7 +408,7 @@ def test_another_user_without_groups(nsctl: Path) -> None:
     assert lines == ["user(9000, 9000) = 0", 'write(/proc/self/oom_score_adj, "500") = 3', "9000", "9000", "9000"]
 
 
-def test_another_user_is_refused_to_a_user(nsctl: Path) -> None:
+def test_user_fails_without_privileges(nsctl: Path) -> None:
     """The kernel's answer is shown."""
     words = [*without("setuid", "setgid"), str(nsctl), "user", "9000"]
     said = process.run(words, deadline=Deadline.after(20), check=False)
@@ -416,8 +416,8 @@ def test_another_user_is_refused_to_a_user(nsctl: Path) -> None:
     assert said.text == "user(9000, 9000) = -1 EPERM\n"
 
 
-def test_two_compilations_give_the_same_bytes(nsctl: Path, tmp_path: Path) -> None:
-    """The guest image is named by its content, so its helper may not carry a date or a path."""
+def test_compilation_is_reproducible(nsctl: Path, tmp_path: Path) -> None:
+    """The guest image is named by its content, so its helper has no date and no path."""
     again = tmp_path / "again"
     process.run(["cc", *CFLAGS, "-o", again, SOURCE], deadline=Deadline.after(60))
 

@@ -30,19 +30,19 @@ def announced(stream: bytes, nonce: str = "n1") -> Ended | ShellDied | None:
     return read_announcement(found) if found else None
 
 
-def test_the_end_of_a_command() -> None:
-    """The announcement tells the exit status, the shell and the prompt, wherever in a stream it stands."""
+def test_read_announcement_has_status_shell_and_prompt() -> None:
+    """The announcement gives the exit status, the shell and the prompt, anywhere in a stream."""
     said = announced(b"output# \x1b]133;D;127;n1;30655;sh2# \x07sh2# ")
 
     assert said == Ended(127, 30655, "sh2# ", b"sh2# ")
 
 
-def test_the_death_of_a_shell() -> None:
-    """The announcement of init tells the status of the shell that ended."""
+def test_read_announcement_of_init_has_the_status() -> None:
+    """The announcement of init gives the status of the shell that ended."""
     assert announced(b"x\x1b]133;E;137;n1;admin\x07") == ShellDied(137)
 
 
-def test_invisible_marks_of_a_prompt() -> None:
+def test_prompt_loses_invisible_marks() -> None:
     """What bash marks as invisible in a prompt loses its marks, since they are not printed."""
     said = announced(b"\x1b]133;D;0;n1;1;\x01\x1b[1m\x02# \x01\x1b[0m\x02\x07")
 
@@ -65,13 +65,13 @@ def test_invisible_marks_of_a_prompt() -> None:
         b"# ",
     ],
 )
-def test_what_announces_nothing(stream: bytes) -> None:
-    """Another nonce, a cut or overlong announcement and a bare prompt say nothing."""
+def test_incomplete_announcements_are_ignored(stream: bytes) -> None:
+    """Another nonce, a cut or overlong announcement and a bare prompt announce nothing."""
     assert announced(stream) is None
 
 
-def test_a_nonce_is_no_pattern() -> None:
-    """The nonce stands for itself, whatever its characters."""
+def test_nonce_is_not_a_pattern() -> None:
+    """The nonce is matched as text, with any characters."""
     assert announced(b"\x1b]133;D;0;nn;1;\x07", "n.") is None
     assert announced(b"\x1b]133;D;0;n.;1;\x07", "n.") == Ended(0, 1, "", b"")
 
@@ -86,13 +86,13 @@ def test_a_nonce_is_no_pattern() -> None:
         (b"", b""),
     ],
 )
-def test_output_begins_where_the_shell_says(raw: bytes, output: bytes) -> None:
-    """Second prompts and whatever came before "output follows" are none of it; without that, all is."""
+def test_output_of_begins_at_the_marker(raw: bytes, output: bytes) -> None:
+    """Second prompts and bytes before "output follows" are not output; without the marker, all bytes are."""
     assert output_of(raw, "n1") == output
 
 
-def test_output_as_text() -> None:
-    """Line ends are made one, announcements of any run are taken out, invalid UTF-8 is shown, the rest stays."""
+def test_as_text_is_plain() -> None:
+    """Line ends are unified, announcements are removed, invalid UTF-8 is replaced, the rest stays."""
     output = b"a\r\nb\n\x1b]133;D;0;old;1;# \x07c\xff\x00\x1b[1m\r"
 
     assert as_text(output) == "a\nb\nc\N{REPLACEMENT CHARACTER}\x00\x1b[1m\r"
@@ -105,7 +105,7 @@ def through(bound: Bound, said: bytes, *, step: int) -> bytes:
 
 @pytest.mark.parametrize("head", [100, 101, 150, 199, MARKER_LIMIT])
 @pytest.mark.parametrize("step", [1, 7, 4096])
-def test_an_announcement_across_the_bound_is_seen(head: int, step: int) -> None:
+def test_bound_passes_an_announcement(head: int, step: int) -> None:
     """Wherever the bound cuts the stream, the announcement passes whole, with all of the tail before it."""
     for size in range(head - len(END) - 10, head + 10):
         said = b"o" * size + END
@@ -120,7 +120,7 @@ def test_an_announcement_across_the_bound_is_seen(head: int, step: int) -> None:
     head=st.integers(1, 200),
     tail=st.integers(1, 100),
 )
-def test_the_bound_keeps_head_and_tail(sizes: list[int], step: int, head: int, tail: int) -> None:
+def test_bound_keeps_head_and_tail(sizes: list[int], step: int, head: int, tail: int) -> None:
     """Of each command's output head and tail pass, and every announcement, whatever the pieces; the gap is reported."""
     bound = Bound(BOOT_NONCE, head=head, tail=tail)
     for size in sizes:
@@ -133,7 +133,7 @@ def test_the_bound_keeps_head_and_tail(sizes: list[int], step: int, head: int, t
         assert passed == output[:head] + gap + output[max(head, size - tail) :] + END
 
 
-def test_what_is_awaited_passes() -> None:
+def test_bound_passes_the_expected_text() -> None:
     """What a command asks passes with the tail before it, though no announcement comes."""
     bound = Bound(BOOT_NONCE, head=10, tail=8)
     bound.awaited = re.compile(rb"Proceed\?")
@@ -142,7 +142,7 @@ def test_what_is_awaited_passes() -> None:
     assert passed == b"0123456789\n[30 bytes left out; the log of this console has them]\ntailtailProceed? "
 
 
-def test_nothing_else_passes() -> None:
+def test_bound_holds_back_the_rest() -> None:
     """Beyond the head nothing passes until it is let through, and then no more than the tail."""
     bound = Bound(BOOT_NONCE, head=10, tail=8)
     passed = through(bound, b"0123456789" + b"x" * 10_000 + b"tailtail", step=100)
@@ -153,7 +153,7 @@ def test_nothing_else_passes() -> None:
     assert bound.release() == b""
 
 
-def test_noise_before_a_command() -> None:
+def test_bound_starts_at_the_command() -> None:
     """However much came while the prompt stood, the command's own output has the whole bound for itself."""
     bound = Bound(BOOT_NONCE, head=100, tail=8)
     passed = through(bound, b"n" * 10_000 + b"\x1b]133;C;boot\x07" + b"o" * 90 + END, step=64)

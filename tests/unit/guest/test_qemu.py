@@ -41,13 +41,13 @@ def command_line(*, acceleration: Acceleration, clones: bool, text: str = Q35) -
         ("boot-tcg-devices", Acceleration.TCG, False, DEVICES),
     ],
 )
-def test_the_whole_command_line(name: str, acceleration: Acceleration, clones: bool, text: str) -> None:
-    """Every word that QEMU gets is in a file: a change shows as a difference there, and is meant."""
+def test_command_line_equals_the_golden_file(name: str, acceleration: Acceleration, clones: bool, text: str) -> None:
+    """Every argument of QEMU is in a file, so a change shows as a difference there."""
     assert command_line(acceleration=acceleration, clones=clones, text=text) == (GOLDEN / f"{name}.txt").read_text()
 
 
-def test_a_clone_differs_in_two_words() -> None:
-    """A clone maps the same memory privately and waits for its state; all else is as it was saved."""
+def test_clone_differs_in_two_arguments() -> None:
+    """A clone maps the same memory privately and waits for its state; the other arguments are as saved."""
     booted = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
     cloned = command_line(acceleration=Acceleration.TCG, clones=True).splitlines()
 
@@ -57,14 +57,14 @@ def test_a_clone_differs_in_two_words() -> None:
     assert cloned[len(booted) :] == ["-incoming", "defer"]
 
 
-def test_a_comma_in_a_path() -> None:
-    """A folder with a comma in its name is no end of an option."""
+def test_comma_in_a_path_is_escaped() -> None:
+    """A comma in a folder's name does not end an option."""
     words = qemu.memory(parse_machine_type(Q35, name="q35"), Backing(Path("/a,b/memory"), is_shared=True))
 
     assert "mem-path=/a,,b/memory,share=on" in words[-1]
 
 
-def test_the_kernel_log_has_a_port_of_its_own() -> None:
+def test_kernel_log_has_its_own_port() -> None:
     """The first serial port is the kernel log's; each shell has another one."""
     words = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
     ports = [word for word in words if word.startswith("isa-serial,")]
@@ -77,7 +77,7 @@ def test_the_kernel_log_has_a_port_of_its_own() -> None:
     ]
 
 
-def test_every_shipped_machine_type_can_be_read() -> None:
+def test_shipped_machine_types_are_valid() -> None:
     """Each machine type that ships says how both accelerations are used, and has the log on the first port."""
     names = sorted(path.stem for path in paths.MACHINE_TYPES.glob("*.toml") if path != paths.GUEST_DEFINITION)
     for name in names:
@@ -109,7 +109,7 @@ def test_every_shipped_machine_type_can_be_read() -> None:
         ('options = ""', "options = 1", "options"),
     ],
 )
-def test_a_broken_machine_type(old: str, new: str, said: str) -> None:
+def test_invalid_machine_type_is_reported(old: str, new: str, said: str) -> None:
     """The error for a file that is not TOML, or has a missing, unknown or wrong key, names file and key."""
     assert old in Q35
     with pytest.raises(UsageError, match="machine type mine") as caught:
@@ -120,7 +120,7 @@ def test_a_broken_machine_type(old: str, new: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["[acceleration.tcg]", "[acceleration.kvm]"])
-def test_an_acceleration_is_missing(header: str) -> None:
+def test_machine_type_needs_both_accelerations(header: str) -> None:
     """A machine type that does not say how to do with or without KVM is refused: the host decides between them."""
     before, _, after = Q35.partition(header)
     text = before + "[acceleration" + after.partition("[acceleration")[2] if "[acceleration" in after else before

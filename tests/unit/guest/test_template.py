@@ -65,7 +65,7 @@ def failure(request: BootRequest, folder: Path) -> HarnessError:
     return caught.value
 
 
-def test_the_key_has_everything(prepared_request: BootRequest) -> None:
+def test_template_key_depends_on_every_input(prepared_request: BootRequest) -> None:
     """A template is named by all that it was made from: each input makes another key."""
     inputs = {"image_digest": "i", "guest_digest": "g", "qemu_version": "q"}
     other_type = parse_machine_type(prepared_request.machine_type.text + "\n", name="q35")
@@ -90,7 +90,7 @@ def prepared_request() -> BootRequest:
 
 
 @pytest.mark.guest
-def test_a_clone_runs(machine: Machine, prepared: Prepared) -> None:
+def test_cloned_machine_has_three_shells(machine: Machine, prepared: Prepared) -> None:
     """A clone is the booted kernel with three shells, each at its prompt."""
     assert said(machine, "uname -r") == f"{prepared.kernel.release}\n"
     assert [said(machine, "tty", console=console) for console in ConsoleName] == [
@@ -101,7 +101,7 @@ def test_a_clone_runs(machine: Machine, prepared: Prepared) -> None:
 
 
 @pytest.mark.guest
-def test_clones_side_by_side(template: Template, tmp_path: Path) -> None:
+def test_clones_are_independent(template: Template, tmp_path: Path) -> None:
     """Two clones of one template run at once; what one does, the other does not see, nor does a later one."""
     memory = template.folder / "memory"
     before = memory.stat()
@@ -126,7 +126,7 @@ def test_clones_side_by_side(template: Template, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_template_that_is_gone(template: Template, tmp_path: Path) -> None:
+def test_cloned_reports_a_removed_template(template: Template, tmp_path: Path) -> None:
     """A removed template is the host's fault."""
     with (
         pytest.raises(HostError, match="the template"),
@@ -136,8 +136,8 @@ def test_a_template_that_is_gone(template: Template, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_template_that_is_damaged(template: Template, tmp_path: Path) -> None:
-    """State that QEMU does not take is the host's fault, and QEMU's own words are shown."""
+def test_cloned_reports_a_damaged_template(template: Template, tmp_path: Path) -> None:
+    """A state that QEMU rejects is a host error with QEMU's message."""
     (tmp_path / "memory").symlink_to(template.folder / "memory")
     (tmp_path / "state").write_bytes((template.folder / "state").read_bytes()[:1000])
     with (
@@ -152,7 +152,7 @@ def test_a_template_that_is_damaged(template: Template, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
+def test_prepare_template_retries_a_failed_boot(prepared: Prepared, tmp_path: Path) -> None:
     """A boot that fails is tried a second time; the template says so, and the first boot's logs are kept."""
     flag, program = tmp_path / "flag", tmp_path / "qemu"
     program.write_text(f'#!/bin/sh\n[ -e {flag} ] && exec {prepared.request.program} "$@"\ntouch {flag}\n')
@@ -172,8 +172,10 @@ def test_a_boot_that_fails_once(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that cannot migrate is found once and remembered; the run says why, and boots each machine afresh."""
+def test_prepare_template_remembers_an_impossible_clone(
+    tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that cannot migrate is found once and remembered; the run reports it and boots each machine."""
     (tmp_path / "types").mkdir()
     text = (paths.MACHINE_TYPES / "q35.toml").read_text()
     (tmp_path / "types" / "odd.toml").write_text(text.replace("devices = []", 'devices = ["nvme,serial=1"]'))
@@ -212,7 +214,7 @@ def test_a_machine_that_cannot_be_cloned(tmp_path: Path, prepared: Prepared, mon
 
 
 @pytest.mark.guest
-def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel without output is reported at the deadline, for a template after two boots."""
     image = tmp_path / "silent"
     image.write_bytes(bzimage())
@@ -230,7 +232,7 @@ def test_a_silent_kernel(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that makes QEMU end without output is reported as a silent one, at once."""
     image = tmp_path / "ending"
     image.write_bytes(bzimage(code=END_QEMU))
@@ -242,8 +244,8 @@ def test_a_kernel_that_ends_the_machine(prepared: Prepared, tmp_path: Path) -> N
 
 
 @pytest.mark.guest
-def test_no_kernel(prepared: Prepared, tmp_path: Path) -> None:
-    """A file that QEMU does not take for a kernel is the user's mistake, in QEMU's words."""
+def test_booted_reports_a_file_without_a_kernel(prepared: Prepared, tmp_path: Path) -> None:
+    """A file that QEMU rejects as a kernel is a usage error with QEMU's message."""
     image = tmp_path / "text"
     image.write_bytes(b"no kernel at all\n" * 1000)
     error = failure(replace(prepared.request, image=image), tmp_path)
@@ -254,7 +256,7 @@ def test_no_kernel(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_device_that_qemu_does_not_know(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_an_unknown_device(prepared: Prepared, tmp_path: Path) -> None:
     """A QEMU that refuses its own command line is the host's fault."""
     machine_type = replace(prepared.request.machine_type, devices=("no-such-device",))
     error = failure(replace(prepared.request, machine_type=machine_type), tmp_path)
@@ -264,7 +266,7 @@ def test_a_device_that_qemu_does_not_know(prepared: Prepared, tmp_path: Path) ->
 
 
 @pytest.mark.guest
-def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_a_kernel_without_init(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that finds no /init panics; the hint names the options that may be missing."""
     error = failure(with_words(prepared.request, "rdinit=/nonexistent", without=["rdinit=/init"]), tmp_path)
 
@@ -275,7 +277,7 @@ def test_a_kernel_without_a_root(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_a_panic(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that panics at boot is reported with its panic, at once; for a template it is booted only once."""
     request = with_words(prepared.request, "rdinit=/bin/true", without=["rdinit=/init"])
     error = failure(request, tmp_path)
@@ -289,7 +291,7 @@ def test_a_kernel_that_panics(prepared: Prepared, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
-def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
+def test_booted_reports_missing_shells(prepared: Prepared, tmp_path: Path) -> None:
     """A kernel that boots without a shell is reported at the deadline, with its last lines."""
     request = with_words(prepared.request, "rdinit=/bin/sleep", "--", "1000", without=["rdinit=/init"])
     error = failure(replace(request, boot_seconds=4), tmp_path)
@@ -299,6 +301,6 @@ def test_a_kernel_without_shells(prepared: Prepared, tmp_path: Path) -> None:
     assert "[ " in error.evidence
 
 
-def test_no_qemu(prepared_request: BootRequest, tmp_path: Path) -> None:
+def test_booted_reports_a_missing_qemu(prepared_request: BootRequest, tmp_path: Path) -> None:
     """A missing QEMU is the host's fault."""
     assert isinstance(failure(prepared_request, tmp_path), HostError)

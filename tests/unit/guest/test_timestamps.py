@@ -14,8 +14,8 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_no_byte_gets_lost(events: list[tuple[str, int, int, bool]]) -> None:
-    """Whatever is joined to one stretch: of each port, the bytes are as many as went over it, and time goes on."""
+def test_moments_account_for_every_byte(events: list[tuple[str, int, int, bool]]) -> None:
+    """However bytes are merged, each port has the right number of bytes, and times never decrease."""
     moments, now, sizes = Moments(1.5e9), 0, {"kernel": 0, "admin": 0}
     for port, size, later, is_typed in events:
         now += later
@@ -28,8 +28,8 @@ def test_no_byte_gets_lost(events: list[tuple[str, int, int, bool]]) -> None:
     assert all(len(one.begins) == len(one.moments) + 1 for one in found.values())
 
 
-def test_what_comes_together_is_one_stretch() -> None:
-    """Within a few milliseconds, on one wire, one way."""
+def test_moments_merge_close_bytes() -> None:
+    """Bytes within a few milliseconds, on one port and in one direction, are one stretch."""
     moments = Moments(1.5e9)
     for milliseconds, is_typed in ((0, True), (1, False), (4, False), (40, False)):
         moments.add("admin", 10, milliseconds=milliseconds, is_typed=is_typed)
@@ -37,8 +37,8 @@ def test_what_comes_together_is_one_stretch() -> None:
     assert parse_moments(moments.render()) == {"admin": Course([0, 1, 40], [0, 10, 30, 40], [(0, 0)])}
 
 
-def test_a_guest_that_never_ends_is_bounded() -> None:
-    """What comes after the last stretch that is kept has its time."""
+def test_moments_are_bounded() -> None:
+    """Bytes after the last kept stretch have its time."""
     moments = Moments(1.5e9)
     for number in range(STRETCH_LIMIT + 100):
         moments.add("kernel", 1, milliseconds=10 * number)
@@ -48,8 +48,8 @@ def test_a_guest_that_never_ends_is_bounded() -> None:
     assert found.begins[-1] == STRETCH_LIMIT + 100
 
 
-def test_what_is_damaged_or_newer_tells_what_it_can() -> None:
-    """Another format is no times; a damaged line ends them."""
+def test_parse_moments_reads_damaged_times() -> None:
+    """Another format gives no times; a damaged line ends them."""
     good = Moments(1.5e9)
     good.add("admin", 3, milliseconds=7)
 

@@ -52,8 +52,8 @@ def soon() -> Deadline:
     return Deadline.after(20)
 
 
-def test_the_times_account_for_every_byte_of_every_log(line: Line) -> None:
-    """Beside the logs stands when their bytes came and which of them were typed."""
+def test_times_account_for_every_byte(line: Line) -> None:
+    """The file beside the logs has the time of each byte and whether it was typed."""
     line.kernel.sendall(b"[    1.0] hello\n")
     line.wires.pump(soon())
     line.wires.send(PORT, b"echo\n", deadline=soon())
@@ -67,8 +67,8 @@ def test_the_times_account_for_every_byte_of_every_log(line: Line) -> None:
     assert [begin for begin, _ in found[PORT].typed] == [0]
 
 
-def test_every_byte_is_logged_as_it_comes(line: Line) -> None:
-    """What comes is in the log file at once, before anybody reads it, and what is typed stands there, too."""
+def test_bytes_are_logged_at_once(line: Line) -> None:
+    """Received and typed bytes are in the log file before a caller reads them."""
     line.shell.sendall(b"# \xff\0")
     line.wires.pump(soon())
     before = line.logged(PORT)
@@ -83,8 +83,8 @@ def test_every_byte_is_logged_as_it_comes(line: Line) -> None:
     assert [line.wires.take(PORT, size) for size in (3, 100, 1)] == [b"# \xff", b"\0out\n", b""]
 
 
-def test_all_ports_are_drained_together(line: Line) -> None:
-    """A wait for one port takes in what comes on the others, so that no port blocks the guest."""
+def test_pump_reads_all_ports(line: Line) -> None:
+    """A wait for one port reads the others too, so that no port blocks the guest."""
     line.kernel.sendall(b"[    1.0] a line\n")
     line.shell.sendall(b"text")
     line.wires.drain(soon())
@@ -94,7 +94,7 @@ def test_all_ports_are_drained_together(line: Line) -> None:
     assert line.wires.take(PORT, 10) == b"text"
 
 
-def test_nothing_comes(line: Line) -> None:
+def test_pump_ends_at_the_deadline(line: Line) -> None:
     """A wait ends at its deadline, and draining does not wait at all."""
     deadline = Deadline.after(0.2)
     something = line.wires.pump(deadline)
@@ -105,7 +105,7 @@ def test_nothing_comes(line: Line) -> None:
     assert past
 
 
-def test_splats_are_found_as_they_come(line: Line) -> None:
+def test_splats_are_found_at_once(line: Line) -> None:
     """The kernel log is scanned as it comes; a pending splat at its end is reported when the wires are closed."""
     line.kernel.sendall(b"[    1.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n")
     line.wires.drain(soon())
@@ -120,8 +120,8 @@ def test_splats_are_found_as_they_come(line: Line) -> None:
     assert [splat.kind for splat in line.wires.splats] == [SplatKind.KMEMLEAK, SplatKind.PANIC]
 
 
-def test_the_other_end_is_closed(line: Line) -> None:
-    """What was said before a port closed is taken in; then it counts as closed, and typing there fails at once."""
+def test_closed_port_delivers_its_last_bytes(line: Line) -> None:
+    """Bytes before the end of a port are read; then it counts as closed, and typing fails at once."""
     line.shell.sendall(b"last words")
     line.shell.close()
     line.wires.drain(soon())
@@ -134,7 +134,7 @@ def test_the_other_end_is_closed(line: Line) -> None:
     assert line.wires.is_open(KERNEL_LOG)
 
 
-def test_all_ports_are_closed(line: Line) -> None:
+def test_pump_ends_if_all_ports_are_closed(line: Line) -> None:
     """With every port closed there is nothing to wait for."""
     line.shell.close()
     line.kernel.close()
@@ -143,8 +143,8 @@ def test_all_ports_are_closed(line: Line) -> None:
     assert not line.wires.pump(Deadline.never())
 
 
-def test_a_port_is_closed_before_that_is_known(line: Line) -> None:
-    """Typing into a port whose other end has just gone fails as if that were known."""
+def test_send_to_a_closed_port_fails(line: Line) -> None:
+    """Typing into a port whose other end has just closed fails like typing into a closed port."""
     line.shell.close()
     with pytest.raises(BrokenPipeError):
         line.wires.send(PORT, b"echo\n", deadline=soon())
@@ -152,8 +152,8 @@ def test_a_port_is_closed_before_that_is_known(line: Line) -> None:
     assert line.wires.take(PORT, 1) == b""
 
 
-def test_much_is_typed_while_the_guest_prints(line: Line) -> None:
-    """Who types much to a guest that prints much is not deadlocked: what it says flows on, and all of it arrives."""
+def test_send_does_not_deadlock_with_output(line: Line) -> None:
+    """Typing much to a guest that prints much does not deadlock: output is read, and all input arrives."""
     received = bytearray()
 
     def guest() -> None:
@@ -171,7 +171,7 @@ def test_much_is_typed_while_the_guest_prints(line: Line) -> None:
     assert [line.logged(PORT).count(letter) for letter in (b"i", b"o")] == [MEBI, MEBI]
 
 
-def test_a_guest_that_takes_no_input(line: Line) -> None:
+def test_send_ends_at_the_deadline(line: Line) -> None:
     """Typing to a guest that does not read ends at the deadline."""
     with pytest.raises(TimeoutError, match=PORT):
         line.wires.send(PORT, b"i" * MEBI, deadline=Deadline.after(0.3))
@@ -179,8 +179,8 @@ def test_a_guest_that_takes_no_input(line: Line) -> None:
     assert line.wires.is_open(PORT)
 
 
-def test_the_guest_goes_away_while_much_is_typed(line: Line) -> None:
-    """The death of a guest that does not read ends the typing at once."""
+def test_send_ends_with_the_guest(line: Line) -> None:
+    """The end of a guest that does not read ends the typing at once."""
     deadline = Deadline.after(20)
 
     def guest() -> None:
@@ -198,8 +198,8 @@ def test_the_guest_goes_away_while_much_is_typed(line: Line) -> None:
     assert deadline.seconds_left > 15
 
 
-def test_a_guest_that_only_prints(line: Line) -> None:
-    """A guest that prints without end and takes no input does not keep the deadline from coming."""
+def test_send_to_an_endless_guest_ends_at_the_deadline(line: Line) -> None:
+    """A guest that prints endlessly and reads no input does not delay the deadline."""
 
     def guest() -> None:
         with contextlib.suppress(OSError):
@@ -220,7 +220,7 @@ def test_a_guest_that_only_prints(line: Line) -> None:
 
 
 def test_unread_output_is_bounded(line: Line) -> None:
-    """Of a port that nobody reads the last 8 MiB are kept; the log file has everything."""
+    """The last 8 MiB of an unread port are kept; the log file has everything."""
     amount = 9 * MEBI
 
     def guest() -> None:
@@ -239,8 +239,8 @@ def test_unread_output_is_bounded(line: Line) -> None:
     assert len(line.logged(PORT)) == amount
 
 
-def test_a_full_disk_ends_no_case(tmp_path: Path) -> None:
-    """A log that cannot be written does not keep the case from going on."""
+def test_full_disk_does_not_stop_a_case(tmp_path: Path) -> None:
+    """A log that cannot be written does not stop the case."""
     (tmp_path / f"{PORT}.log").symlink_to("/dev/full")
     ours, theirs = socket.socketpair()
     wires = Wires({PORT: ours}, folder=tmp_path)
@@ -253,8 +253,8 @@ def test_a_full_disk_ends_no_case(tmp_path: Path) -> None:
     assert data == b"text"
 
 
-def test_closing_closes_the_sockets(line: Line) -> None:
-    """The guest's ends see the end when the wires are closed."""
+def test_close_closes_the_sockets(line: Line) -> None:
+    """The guest's ends are at end of file when the wires are closed."""
     line.wires.close()
 
     assert line.shell.recv(1) == b""

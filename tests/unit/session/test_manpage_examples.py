@@ -67,15 +67,15 @@ def check(transcript: Transcript, *, squeeze: bool) -> None:
     ]
 
 
-def test_the_installed_page_is_a_session(examples: str) -> None:
+def test_installed_page_is_a_session(examples: str) -> None:
     """Extracted, indented and with nothing added but a header, the page's examples are its sixteen commands."""
     transcript = parse(HEADER + textwrap.indent(examples, "    "), path="manpage.session", preparations=PREPARATIONS)
 
     check(transcript, squeeze=False)
 
 
-def test_the_page_as_plain_text_is_the_same_session(examples: str) -> None:
-    """With runs of blanks squeezed, the second line of the comment stands at the margin, and is still no command."""
+def test_plain_text_page_is_the_same_session(examples: str) -> None:
+    """With squeezed blanks, the second line of the comment is at the margin, and is still not a command."""
     plain = "".join(f"{squeezed(line)}\n" for line in examples.splitlines())
     transcript = parse(HEADER + textwrap.indent(plain, "\t"), path="manpage.session", preparations=PREPARATIONS)
 
@@ -83,8 +83,8 @@ def test_the_page_as_plain_text_is_the_same_session(examples: str) -> None:
     check(transcript, squeeze=True)
 
 
-def test_blocks_between_prose_are_the_same_session(examples: str) -> None:
-    """The examples may stand in several blocks with prose right above and below, as in the page."""
+def test_examples_may_be_in_several_blocks(examples: str) -> None:
+    """The examples may be in several blocks with prose directly above and below, as in the page."""
     blocks = [textwrap.indent(block, "    ") for block in examples.split("\n\n")]
     transcript = parse(
         HEADER + "\n".join(f"Then we see:\n{block}" for block in blocks),
@@ -95,8 +95,8 @@ def test_blocks_between_prose_are_the_same_session(examples: str) -> None:
     check(transcript, squeeze=False)
 
 
-def test_roff_is_printed() -> None:
-    """Fonts vanish, named characters and escapes become what they print, indentation stays, requests print nothing."""
+def test_roff_is_rendered() -> None:
+    """Fonts are dropped, named characters and escapes are printed, indentation stays, requests print nothing."""
     roff = r"""Prose \fBbold\fP.
 .EX
 $ \fBecho \-n \[aq]a\(aqb\e0\fP \f[I]x\fR   \" remark
@@ -116,6 +116,6 @@ More prose.
     assert extract_examples(roff) == ("$ echo -n 'a'b\\0 x\n  # two ~ ^. z\nbold line\na(b)\n\n.dot\n")
 
 
-def test_a_page_without_examples() -> None:
-    """No example, no text."""
+def test_page_without_examples_gives_no_text() -> None:
+    """A page without examples gives an empty text."""
     assert extract_examples(".TH a 7\n.SH NAME\na\n") == ""

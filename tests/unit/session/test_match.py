@@ -53,8 +53,8 @@ def match(expected: str, output: str, *, varies: str = "", values: dict[str, str
         ("a", "a\n\x1b[?2004l"),
     ],
 )
-def test_fits(expected: str, output: str) -> None:
-    """These outputs are as expected."""
+def test_match_step_accepts(expected: str, output: str) -> None:
+    """The outputs fit."""
     matched = match(expected, output)
 
     assert matched.fits, matched.reason
@@ -84,16 +84,16 @@ def test_fits(expected: str, output: str) -> None:
         ("a", "\x00", 'line 4: expected "a", saw "^@"'),
     ],
 )
-def test_does_not_fit(expected: str, output: str, reason: str) -> None:
-    """These outputs are not; the reason names the first difference and its line."""
+def test_match_step_rejects(expected: str, output: str, reason: str) -> None:
+    """The outputs do not fit; the reason names the first difference and its line."""
     matched = match(expected, output)
 
     assert not matched.fits
     assert matched.reason == reason
 
 
-def test_diff_is_of_this_run() -> None:
-    """The diff holds the expected lines with this run's numbers against those seen; what fits is no difference."""
+def test_diff_has_the_numbers_of_this_run() -> None:
+    """The diff compares expected lines, with this run's numbers, with the output; matching lines do not differ."""
     expected = "[1] 20124\n20124 sleep ...\n...\n20124 zombie\nend"
     matched = match(expected, "[1] 99\n99 sleep 10\nx\ny\n99 running\nend", varies="20124")
 
@@ -113,16 +113,16 @@ def test_diff_is_of_this_run() -> None:
     assert matched.bindings.learned == {"20124": "99"}
 
 
-def test_any_lines_that_fit_are_no_difference() -> None:
-    """What a run of any lines stands for is shown as seen, and only the line that differs as a difference."""
+def test_diff_omits_lines_of_an_ellipsis() -> None:
+    """Lines that an ellipsis stands for are shown as they were, and only differing lines are a difference."""
     matched = match("a\n...\nb\nc", "a\nx\ny\nb\nd")
 
     assert matched.diff.split("\n")[3:] == [" x", " y", " b", "-c", "+d"]
     assert matched.reason == 'line 7: expected "c", saw "d"'
 
 
-def test_tokens_are_learned_and_kept() -> None:
-    """A token stands for what it first was: in the same line, in later lines and in later steps."""
+def test_token_keeps_its_first_value() -> None:
+    """A token has its first value in the same line, in later lines and in later steps."""
     transcript = parse("varies: 7 0:32\n\n    # a\n    7 0:32 7\n    # echo 7 17 /sub7 7:a 0:32\n    7\n", path=PATH)
     first, second = transcript.steps
     start = Bindings.none_of(transcript.varies)
@@ -156,38 +156,38 @@ def test_tokens_are_learned_and_kept() -> None:
         ("\\7", "7", True),
     ],
 )
-def test_where_a_token_is_a_token(expected: str, output: str, *, fits: bool) -> None:
-    """A token is one only where it touches no other letter or digit, in the example and in the output."""
+def test_token_ends_at_letters_and_digits(expected: str, output: str, *, fits: bool) -> None:
+    """A number is a token only without a letter or digit beside it, in the example and in the output."""
     assert match(expected, output, varies="7").fits is fits
 
 
-def test_the_longest_token_is_found() -> None:
-    """Of tokens that start at one place the longest counts."""
+def test_longest_token_is_found() -> None:
+    """Of tokens that start at the same position the longest is used."""
     matched = match("0:32 32 0", "5:6 7 8", varies="0 32 0:32")
 
     assert matched.bindings.learned == {"0": "8", "32": "7", "0:32": "5:6"}
 
 
-def test_two_tokens_may_stand_for_one_text() -> None:
+def test_two_tokens_may_have_one_value() -> None:
     """Two numbers of the example may be the same one in this run."""
     assert match("155 145", "9 9", varies="155 145").bindings.learned == {"155": "9", "145": "9"}
 
 
-def test_a_token_after_any_lines_may_have_to_wait() -> None:
-    """Where the first line with the shape of a token leads nowhere, a later one is taken."""
+def test_token_after_an_ellipsis_may_be_in_a_later_line() -> None:
+    """If the first line with the shape of a token does not fit, a later one is used."""
     matched = match("...\n20124 a\n...\n20124 b", "1 a\n2 a\nx\n2 b", varies="20124")
 
     assert matched.fits
     assert matched.bindings.learned == {"20124": "2"}
 
 
-def test_the_earliest_way_counts() -> None:
+def test_tokens_are_learned_from_the_first_fit() -> None:
     """Where lines can be divided in several ways, tokens are learned from the first lines that fit."""
     assert match("...\n20124 a\n...", "1 a\n2 a\n", varies="20124").bindings.learned == {"20124": "1"}
 
 
-def test_a_mismatch_teaches_what_is_as_expected() -> None:
-    """Lines that fit are learned from even where others do not, so that the case can go on."""
+def test_mismatch_teaches_matching_lines() -> None:
+    """Tokens are learned from lines that fit even if others do not, so that the case can continue."""
     matched = match("[1] 20124\nb", "[1] 99\nc", varies="20124")
 
     assert not matched.fits
@@ -201,8 +201,8 @@ VIEWS = "a\n(view = relative) 7:freezer:/..\n(view = absolute) 7:freezer:/\n(vie
     ("output", "value", "line"),
     [("a\n7:freezer:/..\nb", "relative", 5), ("a\n7:freezer:/\nb", "absolute", 6), ("a\nb", "hidden", 7)],
 )
-def test_an_alternative_is_sighted(output: str, value: str, line: int) -> None:
-    """The alternative that fits says which value the trait has, whatever the profile wants."""
+def test_matching_alternative_is_a_sighting(output: str, value: str, line: int) -> None:
+    """The alternative that fits gives the value of the trait, whatever the profile expects."""
     matched = match(VIEWS, output, values={"view": "absolute"})
 
     assert matched.fits
@@ -210,8 +210,8 @@ def test_an_alternative_is_sighted(output: str, value: str, line: int) -> None:
     assert matched.trait_sightings(PATH) == (TraitSighting("view", value, f"{PATH}:{line}"),)
 
 
-def test_no_alternative_fits() -> None:
-    """It is a mismatch, shown against the alternative of the profile's value, or else the first."""
+def test_missing_alternative_is_a_mismatch() -> None:
+    """The diff is against the alternative of the profile's value, or else the first."""
     first = match(VIEWS, "a\n7:freezer:/x\nb")
     profile = match(VIEWS, "a\n7:freezer:/x\nb", values={"view": "absolute"})
     hidden = match(VIEWS, "a\n7:freezer:/x\nb", values={"view": "hidden"})
@@ -224,15 +224,15 @@ def test_no_alternative_fits() -> None:
     assert hidden.reason == 'line 4: expected nothing more here, saw "7:freezer:/x"'
 
 
-def test_ambiguous_alternatives_are_no_sighting() -> None:
-    """Where two alternatives fit, none is sighted, and nothing is wrong."""
+def test_ambiguous_alternatives_give_no_sighting() -> None:
+    """If two alternatives fit, there is no sighting and no mismatch."""
     matched = match("(t = x) a...\n(t = y) ab", "ab")
 
     assert matched.fits
     assert matched.sightings == ()
 
 
-def test_choices_of_several_traits() -> None:
+def test_choices_of_several_traits_are_independent() -> None:
     """Each trait of a step is sighted by itself."""
     expected = "(t = x) 1\n(t = y) 2\n-\n(u = x) 1...\n(u = y) ...\n(v = a)\n(v = b) end"
 
@@ -241,7 +241,7 @@ def test_choices_of_several_traits() -> None:
 
 
 def test_choices_of_one_trait_agree() -> None:
-    """All guarded lines of one trait in a step are under the same value; where a value has none, there are none."""
+    """All guarded lines of one trait in a step have the same value; a value without lines has none."""
     expected = "(t = x) 1\n(t = y) 2\n-\n(t = x) 3\n(t = z) 4"
 
     assert match(expected, "1\n-\n3").sightings == (("t", "x", 4),)
@@ -250,8 +250,8 @@ def test_choices_of_one_trait_agree() -> None:
     assert not match(expected, "2\n-\n3").fits
 
 
-def test_guarded_steps() -> None:
-    """What this case has seen counts before the profile; a value that nobody knows plays nothing."""
+def test_is_played_prefers_sightings_to_the_profile() -> None:
+    """A sighting of this case takes precedence over the profile; an unknown value plays no step."""
     guard = Guard("t", "x")
 
     assert is_played(None, {})
@@ -261,8 +261,8 @@ def test_guarded_steps() -> None:
     assert not is_played(guard, {})
 
 
-def test_steps_that_build_on_one_that_was_not_played() -> None:
-    """The profile does not speak for a trait that a step which was left out was to show; what was seen does."""
+def test_unplayed_steps_make_the_profile_unknown() -> None:
+    """The profile does not count for a trait that an unplayed step was to show; sightings do."""
     guard = Guard("t", "x")
 
     assert not is_played(guard, {}, expected_values={"t": "x"}, unasked={"t"})
@@ -285,13 +285,13 @@ def test_steps_that_build_on_one_that_was_not_played() -> None:
         ("Killed", False),
     ],
 )
-def test_job_notices(line: str, *, fits: bool) -> None:
-    """A shell's notice about a job does not count; the line that starts a job does."""
+def test_match_step_ignores_job_notices(line: str, *, fits: bool) -> None:
+    """A shell's notice about a job is ignored; the line that starts a job is not."""
     assert match("a", f"a\n{line}").fits is fits
 
 
-def test_long_outputs_take_linear_time() -> None:
-    """Thousands of lines against several runs of any lines come to an end, whether they fit or not."""
+def test_match_step_takes_linear_time() -> None:
+    """Thousands of lines with several ellipses are matched in time, whether they fit or not."""
     lines = [f"{number} a" for number in range(5000)]
     runs = "...\n20124 a\n...\n155 a\n...\n145 a\n...\n20124 a\n..."
 
@@ -303,8 +303,8 @@ def test_long_outputs_take_linear_time() -> None:
 
 
 @given(st.lists(st.sampled_from(["a", "b", "..."]), max_size=8), st.lists(st.sampled_from(["a", "b"]), max_size=8))
-def test_any_lines_are_as_in_theory(expected: list[str], output: list[str]) -> None:
-    """A run of any lines fits exactly where trying every division finds one."""
+def test_ellipsis_equals_every_division(expected: list[str], output: list[str]) -> None:
+    """An ellipsis fits exactly if trying every division finds a fit."""
 
     def fits(want: list[str], have: list[str]) -> bool:
         if not want:
@@ -317,8 +317,8 @@ def test_any_lines_are_as_in_theory(expected: list[str], output: list[str]) -> N
 
 
 @given(st.text())
-def test_outputs_become_plain_lines(output: str) -> None:
-    """Whatever a console prints, its lines can be written into a text file and read again."""
+def test_read_output_gives_plain_lines(output: str) -> None:
+    """The lines of any output can be written to a text file and read again."""
     lines = read_output(output)
 
     assert read_output("\n".join(lines)) == lines

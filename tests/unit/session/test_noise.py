@@ -57,8 +57,8 @@ LINES = st.lists(st.one_of(st.sampled_from(TEMPLATES), WORDS.map("    {}".format
 
 
 @given(LINES, st.integers(), st.integers())
-def test_noise_never_counts(lines: list[str], first: int, second: int) -> None:
-    """The same session with other pids, times and addresses is the same session."""
+def test_noise_is_ignored(lines: list[str], first: int, second: int) -> None:
+    """A session with other pids, times and addresses is equal."""
     before, after = (
         "\n".join(fill(line, random.Random(f"{seed}{at}")) for at, line in enumerate(lines)) for seed in (first, second)
     )
@@ -69,8 +69,8 @@ def test_noise_never_counts(lines: list[str], first: int, second: int) -> None:
 
 
 @given(LINES, st.integers(), st.integers(), st.data())
-def test_what_is_no_noise_counts(lines: list[str], first: int, second: int, data: st.DataObject) -> None:
-    """One other line between any noise is found, and shown as it was."""
+def test_other_lines_count(lines: list[str], first: int, second: int, data: st.DataObject) -> None:
+    """One other line between noise is found, and shown unchanged."""
     at = data.draw(st.integers(0, len(lines)))
     before = [fill(line, random.Random(first + place)) for place, line in enumerate(lines)]
     after = [fill(line, random.Random(second + place)) for place, line in enumerate(lines)]
@@ -83,8 +83,8 @@ def test_what_is_no_noise_counts(lines: list[str], first: int, second: int, data
 
 
 @given(st.lists(PID, min_size=2, max_size=2, unique=True))
-def test_numbers_that_the_session_tells_to_be_pids_are_noise(pids: list[int]) -> None:
-    """A job's notice and the answer to ``echo $$`` say what is a pid, wherever it stands afterwards."""
+def test_known_pids_are_noise(pids: list[int]) -> None:
+    """A job's notice and the output of ``echo $$`` show pids, which are noise everywhere after."""
     before, after = (f"    # sleep 9 &\n    [1] {pid}\n    # cat x\n    {pid} (sleep)\n" for pid in pids)
     asked, answered = (f"    # echo $$\n    {pid}\n    # cat cgroup.procs\n    1\n    {pid}\n" for pid in pids)
 
@@ -106,13 +106,13 @@ def test_numbers_that_the_session_tells_to_be_pids_are_noise(pids: list[int]) ->
         ("    [1] 412\n    412", "    [1] 412\n    413"),
     ],
 )
-def test_what_a_kernel_says_is_no_noise(before: str, after: str) -> None:
-    """Exit statuses, limits, paths, errors and which process was seen count."""
+def test_output_of_the_kernel_counts(before: str, after: str) -> None:
+    """Exit statuses, limits, paths, errors and process views count."""
     assert NOISE.differ(before, after)
 
 
-def test_a_number_of_the_shape_of_one_that_varies_is_noise() -> None:
-    """Where an output did not fit, nothing was learned; the header says which numbers differ from run to run."""
+def test_number_with_the_shape_of_a_varying_one_is_noise() -> None:
+    """Nothing is learned from an output that does not fit; the header names the numbers that differ from run to run."""
     before = "varies: 77 0:32\n\n    # cat x\n    98 0:31 /a\n"
     after = "varies: 77 0:32\n\n    # cat x\n    102 0:105 /a\n"
 
@@ -120,8 +120,8 @@ def test_a_number_of_the_shape_of_one_that_varies_is_noise() -> None:
     assert NOISE.differ(before.partition("\n\n")[2], after.partition("\n\n")[2])
 
 
-def test_the_diff_shows_the_lines_as_they_were() -> None:
-    """Noise beside a change is shown and makes no line of the diff by itself; line numbers are those of the texts."""
+def test_diff_shows_original_lines() -> None:
+    """Noise beside a change is shown but makes no line of the diff; line numbers are those of the texts."""
     before = "    # a &\n    [1] 412\n    # cat /proc/412/cgroup\n    0::/a\n"
     after = "    # a &\n    [1] 398\n    # cat /proc/398/cgroup\n    0::/../a\n"
 
@@ -131,6 +131,6 @@ def test_the_diff_shows_the_lines_as_they_were() -> None:
     )
 
 
-def test_a_reason_is_quiet_too() -> None:
-    """The one line that matters may hold a pid or an address."""
+def test_reason_ignores_noise() -> None:
+    """The differing line may have a pid or an address."""
     assert NOISE.line("BUG at pid 412, 0xffff888012345678") == NOISE.line("BUG at pid 77, 0xffff888087654321")

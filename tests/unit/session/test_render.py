@@ -90,20 +90,20 @@ def changes(actual: str, *, text: str = SESSION) -> list[str]:
         ["[1] 5", None, None],
     ],
 )
-def test_what_fits_stays_to_the_byte(outputs: list[str | None]) -> None:
-    """A run that matched, and steps that were not played, leave the file as it was."""
+def test_render_actual_keeps_what_fits(outputs: list[str | None]) -> None:
+    """A run that matched, and steps that were not played, leave the file unchanged."""
     assert rendered(outputs) == SESSION
 
 
-def test_what_does_not_fit_is_replaced() -> None:
-    """Only the lines that differ change; tokens and ellipses stay, this run's numbers become the example's."""
+def test_render_actual_replaces_differing_lines() -> None:
+    """Only differing lines change; tokens and ellipses stay, and this run's numbers become the example's."""
     actual = rendered(["[1] 99", "3:freezer:/sub\n0::/..\nlast 99 3\nend\nx", "error: 3"])
 
     assert changes(actual) == ["+    last 20124 7", "+\terror: 7"]
 
 
-def test_a_choice_that_does_not_fit_is_replaced_whole() -> None:
-    """None of the alternatives was seen: what was seen stands in their place."""
+def test_choice_that_does_not_fit_is_replaced() -> None:
+    """If no alternative was seen, the output replaces all of them."""
     actual = rendered(["[1] 99", "3:freezer:/sub\n0::/other\nend", ""])
 
     assert changes(actual) == [
@@ -114,15 +114,15 @@ def test_a_choice_that_does_not_fit_is_replaced_whole() -> None:
     ]
 
 
-def test_a_choice_that_fits_stays_where_its_step_does_not() -> None:
-    """The other alternatives are not lost because some other line differs."""
+def test_choice_that_fits_stays() -> None:
+    """Alternatives are kept if another line of the step differs."""
     actual = rendered(["[1] 99", "3:freezer:/sub\n0::/sub\nnot the end", ""])
 
     assert changes(actual) == ["-    end ...", "+    not the end"]
 
 
-def test_missing_output_is_taken_away() -> None:
-    """What was not seen is no longer expected."""
+def test_missing_output_is_removed() -> None:
+    """Lines that were not in the output are removed."""
     assert changes(rendered(["[1] 99", "3:freezer:/sub", ""])) == ["-    end ..."]
     assert changes(rendered(["[1] 99", "", ""])) == [
         "-varies: 20124 7",
@@ -132,7 +132,7 @@ def test_missing_output_is_taken_away() -> None:
     ]
 
 
-def test_output_that_looks_like_something_else_is_escaped() -> None:
+def test_special_output_is_escaped() -> None:
     """Prompts, guards, ellipses, backslashes and continued comments in an output stay output."""
     output = "# no comment\n    # nor this\nsh# x\n#\n(a = b) c\n...\n\\d\n\n> e\ninside# f\n"
     actual = rendered(["[1] 99", None, output])
@@ -144,7 +144,7 @@ def test_output_that_looks_like_something_else_is_escaped() -> None:
     ]
 
 
-def test_a_comment_at_the_start_of_an_output_is_escaped() -> None:
+def test_comment_at_the_start_of_an_output_is_escaped() -> None:
     """Right after a command that ends in a comment a number sign would continue the comment."""
     text = "    # a # b\n    c\n"
 
@@ -152,20 +152,20 @@ def test_a_comment_at_the_start_of_an_output_is_escaped() -> None:
     assert rendered(["#d\nc"], text=text) == "    # a # b\n    \\#d\n    c\n"
 
 
-def test_a_kept_line_that_comes_first_is_no_comment() -> None:
-    """A line that stays in the file must not become a part of the command when those above it go."""
+def test_first_kept_line_is_escaped() -> None:
+    """A line that stays in the file must not become part of the command when the lines above it are removed."""
     text = "    # a # b\n    c\n      # d\n"
 
     assert rendered(["  # d"], text=text) == "    # a # b\n    \\  # d\n"
 
 
-def test_a_continuation_at_the_start_of_an_output_is_escaped() -> None:
+def test_continuation_at_the_start_of_an_output_is_escaped() -> None:
     """Right after an incomplete command a second prompt would continue it."""
     assert rendered(["> a"], text="    # echo '\n    b\n") == "    # echo '\n    \\> a\n"
 
 
-def test_numbers_that_only_look_like_a_token_are_escaped() -> None:
-    """Where this run's output holds the example's number with another meaning, the line is literal."""
+def test_number_equal_to_a_token_is_escaped() -> None:
+    """If this run's output has the example's number with another meaning, the line is literal."""
     text = "varies: 7\n\n    # a\n    7\n    # b\n    x\n"
 
     assert changes(rendered(["5", "7"], text=text), text=text) == ["-    x", "+    \\7"]
@@ -173,15 +173,15 @@ def test_numbers_that_only_look_like_a_token_are_escaped() -> None:
     assert changes(rendered(["5", "6"], text=text), text=text) == ["-    x", "+    6"]
 
 
-def test_a_token_may_be_learned_from_a_new_line() -> None:
-    """A line that differs may still show the token; nothing of the file is lost then."""
+def test_token_is_learned_from_a_new_line() -> None:
+    """A differing line may still show the token; then the file keeps it."""
     text = "varies: 7\n\n    # a\n    7 b\n    # echo 7\n    7\n"
 
     assert changes(rendered(["7 c", "7"], text=text), text=text) == ["-    7 b", "+    7 c"]
 
 
-def test_a_token_that_nothing_shows_any_more_is_dropped() -> None:
-    """Without that the accepted file could not be read: its command would use a token that no output has shown."""
+def test_unused_token_is_dropped() -> None:
+    """Without this the accepted file could not be read: its command would use a token that no output shows."""
     text = "title: t\nvaries: 20124\n    7\n\n    # sleep &\n    [1] 20124\n    # cat /proc/20124/cgroup\n    7:/\n"
 
     assert rendered(["fork: failed", "3:/"], text=text) == (
@@ -190,42 +190,42 @@ def test_a_token_that_nothing_shows_any_more_is_dropped() -> None:
     assert rendered(["fork: failed", "none"], text=text).startswith("title: t\n\n    # sleep &\n")
 
 
-def test_dropping_the_whole_header() -> None:
-    """A file whose only header goes has none, and its prose is not taken for one."""
+def test_last_header_is_dropped() -> None:
+    """A file whose only header is dropped has none, and its prose is not read as one."""
     text = "varies: 7\n\nNote: prose\n    # a\n    7\n"
 
     assert rendered(["x"], text=text) == "\nNote: prose\n    # a\n    x\n"
 
 
-def test_notices_about_jobs_are_kept() -> None:
-    """They do not count, but what replaces an output shows them."""
+def test_job_notices_are_kept() -> None:
+    """Job notices are ignored, but new output includes them."""
     text = "    # a\n    b\n"
 
     assert rendered(["c\n[1]+  Done   sleep 1"], text=text) == "    # a\n    c\n    [1]+  Done   sleep 1\n"
 
 
-def test_line_ends_stay() -> None:
+def test_line_ends_are_kept() -> None:
     """A file with CR LF line ends keeps them, and one without a line end at its end too."""
     assert rendered(["x\ny"], text="    # a\r\n    b\r\n") == "    # a\r\n    x\r\n    y\r\n"
     assert rendered(["b"], text="    # a") == "    # a\n    b"
 
 
-def test_blank_lines_between_steps_stay() -> None:
-    """What separates steps for the reader is no output, and stays where it is."""
+def test_blank_lines_between_steps_are_kept() -> None:
+    """Blank lines between steps are not output and are kept."""
     text = "    # a\n\n    # b\n    c\n\nend\n"
 
     assert rendered(["x\n\ny", ""], text=text) == "    # a\n    x\n\n    y\n\n    # b\n\nend\n"
 
 
-def test_two_choices_that_come_together() -> None:
-    """Choices of one trait between which nothing is left would be one: then the output is written as it was seen."""
+def test_adjacent_choices_are_replaced() -> None:
+    """Choices of one trait with nothing left between them would be one; then the output is written as it was."""
     text = "    # a\n    (t = x) 1\n    (t = y) 2\n    between\n    (t = x) 3\n    (t = y) 4\n    end\n"
 
     assert rendered(["1\n3\nother"], text=text) == "    # a\n    1\n    3\n    other\n"
 
 
-def test_the_difference_is_a_patch(tmp_path: Path) -> None:
-    """patch(1) turns the file into the one that was seen."""
+def test_diff_is_a_patch(tmp_path: Path) -> None:
+    """patch(1) applies the difference to the file and gives the accepted one."""
     actual = rendered(["[1] 99", "3:freezer:/other", "error"])
     (tmp_path / "cases").mkdir()
     (tmp_path / PATH).write_text(SESSION)
@@ -296,8 +296,8 @@ def with_numbers(text: str, numbers: Mapping[str, str], data: st.DataObject) -> 
 
 
 @given(transcripts(), st.data())
-def test_a_run_that_matched_gives_the_file_back(transcript: Transcript, data: st.DataObject) -> None:
-    """Whatever the file holds, when all its steps fit, the file as it went is the file."""
+def test_matching_run_gives_the_file_back(transcript: Transcript, data: st.DataObject) -> None:
+    """For any file, if all its steps fit, the accepted file is equal."""
     numbers = {token: data.draw(st.sampled_from(["7", "5", "42", "1234"])) for token in transcript.varies}
     outputs = [as_expected(step, numbers, data) for step in transcript.steps]
     bindings = Bindings.none_of(transcript.varies)
@@ -310,8 +310,8 @@ def test_a_run_that_matched_gives_the_file_back(transcript: Transcript, data: st
 
 
 @given(transcripts(), st.data())
-def test_what_was_accepted_fits(transcript: Transcript, data: st.DataObject) -> None:
-    """Whatever the file holds and whatever the steps print, the accepted file can be read, fits, and is stable."""
+def test_accepted_file_fits(transcript: Transcript, data: st.DataObject) -> None:
+    """For any file and any output, the accepted file can be read, fits, and is stable."""
     outputs = data.draw(st.tuples(*[st.one_of(st.none(), OUTPUTS, st.text(max_size=20)) for _ in transcript.steps]))
 
     rendered(list(outputs), text="\n".join(transcript.lines))

@@ -33,8 +33,8 @@ from harness.session.shell_syntax import PromptSet, ShellLeft, read_shell, shell
         "echo $'a",
     ],
 )
-def test_incomplete_commands(command: str) -> None:
-    """Bash would ask for more of these."""
+def test_read_shell_finds_incomplete_commands(command: str) -> None:
+    """Bash prompts for more lines of these commands."""
 
     assert read_shell(command).incomplete
 
@@ -65,8 +65,8 @@ def test_incomplete_commands(command: str) -> None:
         "ls | sort &&\nls",
     ],
 )
-def test_complete_commands(command: str) -> None:
-    """Bash would run these at once."""
+def test_read_shell_finds_complete_commands(command: str) -> None:
+    """Bash runs these commands at once."""
 
     assert not read_shell(command).incomplete
 
@@ -84,7 +84,7 @@ def test_complete_commands(command: str) -> None:
         ("true\ntrue # b", True),
     ],
 )
-def test_comment_at_the_end(command: str, *, ends: bool) -> None:
+def test_read_shell_finds_a_comment_at_the_end(command: str, *, ends: bool) -> None:
     """A comment starts at a number sign that starts a word, outside of quotes."""
 
     assert read_shell(command).ends_in_comment is ends
@@ -109,8 +109,8 @@ def test_comment_at_the_end(command: str, *, ends: bool) -> None:
         ("exec env PS1='n# ' bash", [ShellLeft(), PromptSet("n# ", nested=True)]),
     ],
 )
-def test_effects(command: str, effects: list[PromptSet | ShellLeft]) -> None:
-    """Commands that set a prompt, start a shell with one or leave their shell are seen."""
+def test_shell_effects_finds_prompts_and_shells(command: str, effects: list[PromptSet | ShellLeft]) -> None:
+    """Commands that set a prompt, start a shell with one or leave their shell are found."""
 
     assert list(shell_effects(command)) == effects
 
@@ -132,14 +132,14 @@ def test_effects(command: str, effects: list[PromptSet | ShellLeft]) -> None:
         "# exit",
     ],
 )
-def test_no_effects(command: str) -> None:
-    """A prompt that only the running shell can know, and commands that leave nothing, change nothing."""
+def test_shell_effects_ignores_other_commands(command: str) -> None:
+    """A prompt that only the running shell can know, and commands that leave nothing, have no effect."""
 
     assert shell_effects(command) == ()
 
 
 @given(st.text(alphabet="ab #'\"\\$(){}<>|&;\n`=EOFifdo", max_size=40))
-def test_no_text_breaks_the_reader(command: str) -> None:
-    """Whatever is typed, the reader ends and says something."""
+def test_read_shell_accepts_any_text(command: str) -> None:
+    """For any text, the reader ends with a result."""
 
     assert isinstance(read_shell(command).incomplete, bool)

@@ -44,8 +44,8 @@ def refused(text: str) -> CaseError:
     return caught.value
 
 
-def test_header_values() -> None:
-    """Each header arrives as its value; a long one goes on in indented lines."""
+def test_header_values_are_read() -> None:
+    """Each header has its value; a long one continues in indented lines."""
     transcript = parse(
         "title: Views of siblings\n"
         "mounted: v1:freezer v1:cpu\n"
@@ -77,22 +77,22 @@ def test_header_values() -> None:
     assert transcript.source == "cgroup_namespaces(7), Linux man-pages 6.03"
 
 
-def test_a_suite_without_headers_has_none() -> None:
-    """The headers that another suite defines are unknown, and so is the path that belongs to them."""
+def test_headers_of_another_suite_are_unknown() -> None:
+    """The headers that another suite defines are unknown, and so is their path."""
     for header in ("mounted: v2", "at: /mnt"):
         with pytest.raises(CaseError, match="unknown header"):
             parse(f"{header}\n\n    # true\n", path=PATH)
 
 
-def test_the_command_of_a_preparation_quotes_its_words() -> None:
-    """A word is one word of the shell, whatever it holds; the path is the suite's when the case names none."""
+def test_preparation_command_quotes_its_arguments() -> None:
+    """An argument is one argument of the shell, with any content; the path is the suite's if the case has none."""
     transcript = parse("loaded: a;b $(c)\nmounted: v2\n\n    # true\n", path=PATH, preparations=(LOADED, MOUNTED))
 
     assert preparation_command(transcript.preparations) == "load 'a;b' '$(c)' && mount-all /sys/fs/cgroup v2"
     assert preparation_command(()) == ""
 
 
-def test_defaults_without_a_header() -> None:
+def test_header_is_optional() -> None:
     """A file with prose at once, or with nothing but a transcript, has no header."""
     for text in ("Some prose.\n\n    # true\n", "    # true\n", "\nSome: prose\n\n\t# true\n", "# Head\n    # true"):
         transcript = parse(text, path=PATH)
@@ -127,22 +127,22 @@ def test_defaults_without_a_header() -> None:
         ('prompt: admin "x# "\nprompt: admin "x# "', 2, "prompt 'x# ' is declared twice", "remove one"),
     ],
 )
-def test_header_refused(header: str, line: int, what: str, remedy: str) -> None:
-    """A header that cannot be read is an error with the line, and says what to write."""
+def test_invalid_header_is_refused(header: str, line: int, what: str, remedy: str) -> None:
+    """An invalid header is an error with the line and a hint."""
     error = refused(f"{header}\n\n    # true\n")
 
     assert str(error).startswith(f"{PATH}:{line}: {what}")
     assert remedy in error.remedy
 
 
-def test_prompts_name_the_console() -> None:
-    """The prompt of a line says which shell answers; an empty command needs no white space after it."""
+def test_prompt_names_the_console() -> None:
+    """The prompt of a line selects the shell; an empty command needs no white space after it."""
     transcript = parse("    # a\n    inside# b\n    observer# c\n    #\n    inside#\n", path=PATH)
 
     assert commands(transcript) == [("admin", "a"), ("inside", "b"), ("observer", "c"), ("admin", ""), ("inside", "")]
 
 
-def test_declared_prompts() -> None:
+def test_declared_prompt_replaces_the_default() -> None:
     """The first prompt declared for a console takes the place of its default; further ones are nested shells'."""
     transcript = parse(
         'prompt: admin "root@host:~# "\nprompt: admin "a \\"quoted\\"$ "\n\n'
@@ -157,13 +157,13 @@ def test_declared_prompts() -> None:
 
 
 def test_longest_prompt_wins() -> None:
-    """Where two prompts fit the longer one is meant."""
+    """If two prompts fit, the longer one is used."""
     transcript = parse('prompt: admin "a"\nprompt: inside "a# "\n\n    a# b\n    ab\n', path=PATH)
 
     assert commands(transcript) == [("inside", "b"), ("admin", "b")]
 
 
-def test_a_command_declares_its_prompt() -> None:
+def test_command_declares_its_prompt() -> None:
     """After PS1=... the prompt starts commands; before, it is output."""
     transcript = parse('    # a\n    sh2# b\n    # PS1="sh2# " unshare -Cm bash\n    sh2# c\n', path=PATH)
 
@@ -172,36 +172,36 @@ def test_a_command_declares_its_prompt() -> None:
     assert [prompt.text for prompt in transcript.prompts[ConsoleName.ADMIN]] == ["# ", "sh2# "]
 
 
-def test_a_prompt_belongs_to_one_console() -> None:
-    """Two consoles cannot have the same prompt, for it says which one a command is for."""
+def test_prompt_belongs_to_one_console() -> None:
+    """Two consoles cannot have the same prompt, because it selects the console of a command."""
     error = refused('    # PS1="sh2# " bash\n    inside# PS1="sh2# " bash\n')
 
     assert str(error).startswith(f"{PATH}:2: the command sets the prompt 'sh2# ', which is also a prompt of admin")
 
 
 @pytest.mark.parametrize("line", ["sh2# a", "$ a", "[root@x y]# a", "root@host:~$", "(chroot)# a"])
-def test_prompt_not_declared(line: str) -> None:
-    """A block that starts with what looks like a prompt is refused with the header line that declares it."""
+def test_undeclared_prompt_is_refused(line: str) -> None:
+    """A block that starts like a prompt is refused with the header line that declares it."""
     error = refused(f"title: a\n\n    {line}\n")
 
     assert str(error).startswith(f"{PATH}:3: prompt not declared")
     assert f'prompt: admin "{line.removesuffix(" a")} "' in error.remedy
 
 
-def test_output_before_a_command() -> None:
-    """A block must start with a command, also a later one: its lines would be nobody's output."""
+def test_output_before_a_command_is_refused() -> None:
+    """Every block must start with a command."""
     assert str(refused("    out\n    # a\n")).startswith(f"{PATH}:1: output before a command")
     assert str(refused("    # a\n\nprose\n\n    out\n")).startswith(f"{PATH}:5: output before a command")
 
 
 @pytest.mark.parametrize("text", ["", "title: a\n", "prose\n", "title: a\n\nprose\n\n"])
-def test_no_step(text: str) -> None:
-    """A file without a command is no case."""
+def test_file_without_a_command_is_refused(text: str) -> None:
+    """A file without a command is not a case."""
     assert "the file has no step" in str(refused(text))
 
 
-def test_output_lines() -> None:
-    """Output keeps its own indentation and the empty lines between; those at the end, and white space, do not count."""
+def test_output_keeps_indentation_and_blank_lines() -> None:
+    """Output keeps its own indentation and inner blank lines; trailing lines and white space are ignored."""
     transcript = parse("    # a  \n\n      one\t \n   \n\n    two\n\n    # b\n\n\nprose\n    # c\n    three", path=PATH)
 
     assert texts(transcript) == ["", "  one", "", "", "two"]
@@ -214,7 +214,7 @@ def test_output_lines() -> None:
     assert [item.line for item in transcript.steps[0].expected if isinstance(item, ExpectedLine)] == [2, 3, 4, 5, 6]
 
 
-def test_carriage_returns_do_not_count() -> None:
+def test_carriage_returns_are_ignored() -> None:
     """A file with CR LF line ends reads as one with LF."""
     transcript = parse("title: a\r\n\r\nprose\r\n\r\n    # b\r\n    out\r\n\r\n    # c\r\n", path=PATH)
 
@@ -232,17 +232,17 @@ def test_carriage_returns_do_not_count() -> None:
         ("\u00a0\u00a0# a\n", 1, "the line is indented with '\\xa0'"),
     ],
 )
-def test_indentation_refused(text: str, line: int, what: str) -> None:
+def test_ambiguous_indentation_is_refused(text: str, line: int, what: str) -> None:
     """Indentation that could be read in two ways is an error."""
     assert str(refused(text)).startswith(f"{PATH}:{line}: {what}")
 
 
-def test_each_block_has_its_own_indentation() -> None:
-    """Tabs in one block, spaces in the next."""
+def test_blocks_have_their_own_indentation() -> None:
+    """One block may have tabs and the next one spaces."""
     assert commands(parse("\t# a\nprose\n  # b\n", path=PATH)) == [("admin", "a"), ("admin", "b")]
 
 
-def test_continuation_lines() -> None:
+def test_continuation_lines_continue_a_command() -> None:
     """Lines after the second prompt continue a command that is incomplete; elsewhere they are output."""
     transcript = parse(
         "    # cat <<EOF\n    > a\n    >\n    > EOF\n    > a\n"
@@ -255,8 +255,8 @@ def test_continuation_lines() -> None:
     assert texts(transcript, 1) == ["1"]
 
 
-def test_comment_indented_deeper_continues() -> None:
-    """A comment line deeper than the prompt, right after a command that ends in a comment, is no command."""
+def test_deeper_comment_continues_a_comment() -> None:
+    """A comment deeper than the prompt, directly after a command that ends in a comment, is not a command."""
     transcript = parse(
         "    # mount --make-rslave /     # Don't propagate\n"
         "                                # to other namespaces\n"
@@ -271,8 +271,8 @@ def test_comment_indented_deeper_continues() -> None:
     assert transcript.steps[0].output_start == 3
 
 
-def test_comment_at_the_margin_continues_while_a_nested_shell_answers() -> None:
-    """At the margin it looks like a command of the outer shell, which cannot answer while the inner one runs."""
+def test_comment_at_the_margin_continues_in_a_nested_shell() -> None:
+    """It looks like a command of the outer shell, which cannot answer while the inner one runs."""
     transcript = parse(
         '    # PS1="sh2# " bash  # nested\n    # shell\n'
         "    sh2# a # Don't\n    # to others\n    #\n    sh2# b\n    # c\n",
@@ -288,7 +288,7 @@ def test_comment_at_the_margin_continues_while_a_nested_shell_answers() -> None:
 
 
 @pytest.mark.parametrize("leave", ["exit", "logout", "exec true", "exit 3"])
-def test_leaving_the_nested_shell_ends_that(leave: str) -> None:
+def test_comment_after_a_nested_shell_is_a_command(leave: str) -> None:
     """After `exit` the outer shell answers, and a line at its prompt is a command."""
     transcript = parse(f'    # PS1="sh2# " bash\n    sh2# {leave}  # back\n    # a\n', path=PATH)
 
@@ -303,15 +303,15 @@ def test_other_lines_after_a_comment_are_commands() -> None:
     assert commands(parse('    # PS1="s# " bash\n    s# a\n    # c\n', path=PATH))[-1] == ("admin", "c")
 
 
-def test_nested_shells_are_followed_by_their_prompts() -> None:
-    """A command at an outer prompt shows that the inner shells have gone, however they went."""
+def test_outer_prompt_ends_nested_shells() -> None:
+    """A command at an outer prompt shows that the inner shells have ended."""
     transcript = parse('    # PS1="s# " bash\n    s# kill $$\n    # a # b\n    # c\n', path=PATH)
 
     assert commands(transcript)[-1] == ("admin", "c")
 
 
-def test_guarded_output() -> None:
-    """Guarded lines of one trait that stand together are one choice; a bare guard is an alternative of no lines."""
+def test_guarded_output_is_a_choice() -> None:
+    """Adjacent guarded lines of one trait are one choice; a bare guard is an alternative without lines."""
     transcript = parse(
         "    sh2# cat /proc/1/cgroup\n".replace("sh2", "inside")
         + "    first\n"
@@ -338,8 +338,8 @@ def test_guarded_output() -> None:
     assert isinstance(last, ExpectedLine)
 
 
-def test_guarded_commands() -> None:
-    """A guard before a prompt guards the step; its output follows as usual."""
+def test_guard_before_a_prompt_guards_the_step() -> None:
+    """The output follows as usual."""
     transcript = parse("    (setns = yes) # nsctl setns\n    ok\n    (a = b) no\n    # true\n", path=PATH)
 
     assert transcript.steps[0].guard == Guard("setns", "yes")
@@ -348,22 +348,22 @@ def test_guarded_commands() -> None:
     assert [choice.trait for choice in transcript.steps[0].choices] == ["a"]
 
 
-def test_two_alternatives_of_one_value() -> None:
-    """A value has one alternative at one place."""
+def test_second_alternative_of_a_value_is_refused() -> None:
+    """A value has one alternative in each choice."""
     error = refused("    # a\n    (t = x) 1\n    (t = y) 2\n    (t = x) 3\n")
 
     assert str(error).startswith(f"{PATH}:4: two alternatives for t = x")
 
 
-def test_too_many_combinations() -> None:
+def test_too_many_combinations_are_refused() -> None:
     """The number of combinations of alternatives in a step has a limit."""
     guards = "".join(f"    (t{trait} = v{value})\n" for trait in range(9) for value in range(2))
 
     assert str(refused(f"    # a\n{guards}")).startswith(f"{PATH}:2: the step has too many combinations")
 
 
-def test_traits_are_checked() -> None:
-    """A guard on a trait or value that does not exist is an error with its line and near names."""
+def test_unknown_trait_is_refused() -> None:
+    """A guard on an unknown trait or value is an error with its line and similar names."""
     known = {"outside_view": ["relative", "absolute"], "pinning": ["yes", "no"]}
     output = parse("    # a\n    (outside_vew = relative) x\n", path=PATH)
     command = parse("    # b\n    (pinning = maybe) # a\n", path=PATH)
@@ -376,8 +376,8 @@ def test_traits_are_checked() -> None:
     check_traits(good, known)
 
 
-def test_escaped_lines() -> None:
-    """A backslash makes a line output that would be read as something else; one more stands for itself."""
+def test_backslash_escapes_a_line() -> None:
+    """A backslash makes a line output that would be read otherwise; a second one stands for itself."""
     transcript = parse("    # a\n    \\# b\n    \\(t = x) y\n    \\\\c\n    \\...\n    (t = x) \\# d\n", path=PATH)
     lines = [item for item in transcript.steps[0].expected if isinstance(item, ExpectedLine)]
 
@@ -397,13 +397,13 @@ def test_escaped_lines() -> None:
         ("varies: 1\n\n    # a\n    [1]+  Done\n", 1, "token '1' of `varies` is not in the transcript"),
     ],
 )
-def test_tokens_must_be_shown_before_use(text: str, line: int, what: str) -> None:
-    """A token that no output can have taught cannot be put into a command."""
+def test_token_must_be_shown_before_use(text: str, line: int, what: str) -> None:
+    """A token that no earlier output shows cannot be used in a command."""
     assert str(refused(text)).startswith(f"{PATH}:{line}: {what}")
 
 
-def test_tokens_shown_by_an_alternative_may_be_used() -> None:
-    """What an alternative shows counts as shown; whether it was, only the run can tell."""
+def test_token_of_an_alternative_may_be_used() -> None:
+    """A token in an alternative counts as shown; only the run can decide whether it was."""
     assert len(parse("varies: 42\n\n    # a\n    (t = x) 42\n    # echo 42\n", path=PATH).steps) == 2
 
 
@@ -416,7 +416,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12))
 def test_any_text_is_read_or_refused_with_a_line(lines: list[str]) -> None:
-    """Whatever is in the file, it is read, or the error names a line of it; what was read covers the file."""
+    """Any text is read, or the error names a line of it; the parts that were read cover the file."""
     try:
         transcript = parse("\n".join(lines), path=PATH)
     except CaseError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page as text: what is in it, what its policy allows, and that nothing a guest says can get out of its place."""
+"""Tests of the HTML page as text: its content, its policy, and that a guest's text cannot become markup."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEMANTICS = suite_semantics(default_suite())
 
 
 class Reader(HTMLParser):
-    """The elements of a page: tags with their attributes, and the text of each script."""
+    """Collect the elements of a page: tags with their attributes, and the text of each script."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -62,23 +62,23 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the three kernels."""
+    """Make the page of the three kernels once for all tests."""
     return make(tmp_path_factory.mktemp("results"))
 
 
 def make(results: Path) -> str:
-    """The page of the three kernels in a results folder."""
+    """Make the page of the three kernels in a results folder."""
     reported = find_reported(save_runs(results), results=results)
     return render_page(gather(reported, semantics=SEMANTICS, case_files=case_files(default_suite()), results=results))
 
 
 def unpack(text: str) -> Any:
-    """What :func:`pack` packed."""
+    """Unpack the data that :func:`pack` packed."""
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
-def test_it_is_one_file_that_asks_for_nothing(page: str) -> None:
-    """No element names anything outside of the page, and no attribute is a script."""
+def test_page_loads_nothing(page: str) -> None:
+    """No element refers to anything outside of the page, and no attribute is a script."""
     read = Reader(page)
     links = [attributes[name] or "" for _, attributes in read.tags for name in ("src", "href") if name in attributes]
     handlers = [name for _, attributes in read.tags for name in attributes if name.startswith("on")]
@@ -88,8 +88,8 @@ def test_it_is_one_file_that_asks_for_nothing(page: str) -> None:
     assert {tag for tag, _ in read.tags} & {"iframe", "img", "object", "embed", "form", "base"} == set()
 
 
-def test_the_policy_names_the_one_script_and_the_one_style(page: str) -> None:
-    """By their digests; everything else is refused, from frames to requests."""
+def test_policy_allows_one_script_and_one_style(page: str) -> None:
+    """The policy has their digests; everything else is refused, from frames to requests."""
     read = Reader(page)
     policy = read.attribute("meta", "content", **{"http-equiv": "Content-Security-Policy"})
     style = page.partition("<style>")[2].partition("</style>")[0]
@@ -103,8 +103,8 @@ def test_the_policy_names_the_one_script_and_the_one_style(page: str) -> None:
     assert page.index("Content-Security-Policy") < page.index("<style>")
 
 
-def test_the_script_reads_no_text_as_markup() -> None:
-    """Nor makes code of it: the sources have none of the words for that."""
+def test_script_does_not_parse_text_as_markup_or_code() -> None:
+    """The sources have none of the functions that do so."""
     folder = paths.ROOT / "harness/report/page"
     text = "\n".join(path.read_text() for path in folder.glob("*.js"))
 
@@ -112,8 +112,8 @@ def test_the_script_reads_no_text_as_markup() -> None:
     assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|https?://", text)
 
 
-def test_what_a_guest_says_stays_in_its_place(page: str) -> None:
-    """Markup in a log, a title, a note or a trait adds no element; in the data it stands as plain text."""
+def test_page_escapes_text_of_a_guest(page: str) -> None:
+    """Markup in a log, a title, a note or a trait adds no element; the data has it as plain text."""
     read = Reader(page)
     kinds = [attributes.get("type") for tag, attributes in read.tags if tag == "script"]
     overview = json.loads(read.scripts[0])
@@ -127,8 +127,8 @@ def test_what_a_guest_says_stays_in_its_place(page: str) -> None:
     assert overview["splats"][0]["title"] == PLAIN
 
 
-def test_a_run_from_elsewhere_cannot_make_it_read_other_files(tmp_path: Path) -> None:
-    """Neither by a folder outside of the run, nor by a link in it."""
+def test_page_of_an_untrusted_run_reads_no_other_files(tmp_path: Path) -> None:
+    """Neither a folder outside of the run nor a link in it is followed."""
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/admin.log").write_text("the secret\n")
     results = tmp_path / "results"
@@ -150,8 +150,8 @@ def test_a_run_from_elsewhere_cannot_make_it_read_other_files(tmp_path: Path) ->
     assert not any("the secret" in json.dumps(unpack(one)) for one in packed)
 
 
-def test_logs_without_times_are_shown_without_times(tmp_path: Path) -> None:
-    """A run of an older harness has no wires.times: its lines have no moment and are all there."""
+def test_page_shows_logs_without_times(tmp_path: Path) -> None:
+    """A run of an older harness has no wires.times: all its lines are shown without a time."""
     names = save_runs(tmp_path)
     for file in tmp_path.glob("*/cases/**/wires.times"):
         file.unlink()
@@ -164,8 +164,8 @@ def test_logs_without_times_are_shown_without_times(tmp_path: Path) -> None:
     assert len(lanes) > 9
 
 
-def test_joined_runs_bring_the_logs_of_each(tmp_path: Path) -> None:
-    """A case's logs are those of the run that its answer is from."""
+def test_page_of_merged_runs_has_the_logs_of_each(tmp_path: Path) -> None:
+    """The logs of a case are those of the run that has its result."""
     names = save_runs(tmp_path, rerun())
     joined = find_merged([names[0], names[3]], results=tmp_path, semantics=SEMANTICS)
     data = gather(joined, semantics=SEMANTICS, case_files={}, results=tmp_path)
@@ -175,8 +175,8 @@ def test_joined_runs_bring_the_logs_of_each(tmp_path: Path) -> None:
     assert {one["folder"].partition("/")[0] for one in kernels} == {names[3]}
 
 
-def test_a_history_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """The page is made all the same."""
+def test_page_reports_an_unreadable_history(tmp_path: Path) -> None:
+    """The page is made with a note."""
     names = save_runs(tmp_path)
     (tmp_path / "history.sqlite").write_bytes(b"not a database, and long enough to be looked at" * 40)
     data = gather(find_reported(names, results=tmp_path), semantics=SEMANTICS, case_files={}, results=tmp_path)
@@ -186,8 +186,8 @@ def test_a_history_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 @given(st.recursive(st.text(st.characters(exclude_categories=())), lambda inner: st.lists(inner, max_size=3)))
-def test_data_is_read_back_and_ends_no_element(value: Any) -> None:
-    """Whatever the text: it comes back, and holds nothing that HTML looks for in a script."""
+def test_pack_round_trips_without_markup(value: Any) -> None:
+    """For any text, unpacking gives it back, and the packed data has no text that ends a script in HTML."""
     text = json_for_html(value)
 
     assert json.loads(text) == value

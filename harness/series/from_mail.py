@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.base.atomic_write import write_whole
 from harness.base.context import Context
+from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, UsageError
 from harness.base.store import Store, digest_of
 from harness.kernel.mail.mailbox import Mail, read_mail
@@ -150,16 +151,7 @@ def _in_history(context: Context, folder: Path, mail: Mail, base: str) -> Posted
     if source is None:
         return None
     (patch,) = series_of_mails([mail], origin="standard input", base_commit="", deadline=context.deadline).patches
-    arguments: tuple[str, ...] = (
-        "log",
-        "-p",
-        "--full-index",
-        "--no-renames",
-        "--no-merges",
-        f"--max-count={_LOOKED_THROUGH}",
-    )
-    arguments += ("--no-ext-diff", "--no-textconv", "--format=From %H Mon Sep 17 00:00:00 2001", source.commit)
-    history = source.repository.git(*arguments, deadline=context.deadline).stdout
+    history = recent_commits(source, deadline=context.deadline)
     ids = source.repository.git("patch-id", "--stable", stdin=history, deadline=context.deadline).text
     commits: dict[str, str] = dict(line.split() for line in reversed(ids.splitlines()))
     commit = commits.get(patch.patch_id) if patch.patch_id else None
@@ -177,3 +169,16 @@ def _in_history(context: Context, folder: Path, mail: Mail, base: str) -> Posted
     last = [commit, *after.text.split()][: total - number + 1][-1]
     start = first.text.strip()
     return Posted(number, mail.subject.title, f"{start}..{last}", base or f"{folder}@{start}")
+
+
+def recent_commits(source: Source, *, deadline: Deadline) -> bytes:
+    """Return the diffs of the newest commits of a source, merges left out, in the format that git-patch-id(1) reads.
+
+    Commits without a parent are left out: git shows the oldest commits of a shallow tree as commits that add the whole
+    kernel, which takes a minute and a gigabyte.
+
+    :raises HostError: git failed.
+    """
+    what = ("--full-index", "--no-renames", "--no-merges", "--min-parents=1", "--no-ext-diff", "--no-textconv")
+    form = (f"--max-count={_LOOKED_THROUGH}", "--format=From %H Mon Sep 17 00:00:00 2001")
+    return source.repository.git("log", "-p", *what, *form, source.commit, deadline=deadline).stdout

@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import Completed, Surroundings, run
+from harness.base.store import Store
 from harness.kernel.patches.b4 import find_b4
+from harness.kernel.source.tree import source_tree
+from harness.series.from_mail import recent_commits
 from tests.program import PROGRAM, environment
 from tests.unit.kernel.patches.test_checkpatch import SCRIPT
 from tests.unit.kernel.user_tree import UserTree, kernel_tree
@@ -162,3 +166,14 @@ def test_check_does_not_change_the_tree(prepared: Prepared) -> None:
     prepared.find(stdin=prepared.mails[0])
 
     assert (prepared.tree.git("status", "--porcelain"), prepared.tree.git("for-each-ref")) == before
+
+
+def test_the_first_commit_of_a_shallow_tree_is_not_read(prepared: Prepared, tmp_path: Path) -> None:
+    """Its diff is the whole kernel; commits above it are read."""
+    prepared.tree.git("clone", "--quiet", "--depth=2", f"file://{prepared.tree.folder}", str(tmp_path / "shallow"))
+    source = source_tree(Context(Store(tmp_path / "store"), SOON), tmp_path / "shallow", revision="HEAD")
+    diffs = recent_commits(source, deadline=SOON)
+
+    assert diffs.count(b"\ndiff --git ") == 1
+    assert b"+int two;" in diffs
+    assert b"+int cgroup;" not in diffs

@@ -50,13 +50,49 @@ def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
             raise UsageError(f"the store {store.folder} has no {name}", remedy=known)
     for name in kinds if EVERYTHING in names else dict.fromkeys(names):
         size = bytes_on_disk(kinds[name])
-        try:
-            shutil.rmtree(kinds[name])
-        except OSError as error:
-            what = f"{kinds[name]} cannot be removed completely"
-            remedy = "stop other runs that use the store, and make it writable"
-            raise UsageError(what, evidence=str(error), remedy=remedy) from None
+        _remove(kinds[name])
         yield f"removed {name}: {size / (1 << 20):.1f} MiB"
+
+
+def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterable[str]:
+    """Remove products until the store takes no more than a limit; yield a line for each kind that lost some.
+
+    :param limit: bytes on disk.
+    :param cheap_first: kinds, those that are quickest to make again first; kinds that are not named go before them.
+        Products of a kind go oldest first. Facts are kept: they take no space.
+    :raises UsageError: the store cannot be read, or a product cannot be removed.
+    """
+    rank = {kind: place for place, kind in enumerate(cheap_first)}
+    total = 0
+    products: list[tuple[int, float, Path, int]] = []
+    for kind in _kinds(store):
+        total += bytes_on_disk(kind)
+        for product in (one for one in kind.iterdir() if one.is_dir() and not one.name.startswith(".")):
+            size = bytes_on_disk(product)
+            products.append((rank.get(kind.name, -1), product.stat().st_mtime, product, size))
+    removed: dict[str, list[int]] = {}
+    for _, _, product, size in sorted(products):
+        if total <= limit:
+            break
+        _remove(product)
+        total -= size
+        removed.setdefault(product.parent.name, []).append(size)
+    for name, sizes in removed.items():
+        yield f"removed {len(sizes)} of {name}: {sum(sizes) / (1 << 20):.1f} MiB"
+    yield f"the store {store.folder} takes {total / (1 << 20):.1f} MiB; the limit is {limit / (1 << 20):.1f} MiB"
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder.
+
+    :raises UsageError: it cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        what = f"{folder} cannot be removed completely"
+        remedy = "stop other runs that use the store, and make it writable"
+        raise UsageError(what, evidence=str(error), remedy=remedy) from None
 
 
 def _kinds(store: Store) -> list[Path]:

@@ -3,18 +3,58 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
+from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.base.store_usage import list_store, remove_kinds
+from harness.base.store_usage import fit_store, list_store, remove_kinds
+
+_CHEAP_FIRST = (
+    *("kernel-log", "checkpatch", "prepared-template", "template", "guest-image"),
+    *("kernel-worktree", "patched-tree", "kernel-package", "kernel-build", "kernel-ccache", "kernel-objects"),
+    "kernel-repository",
+)
+"""Kinds of products by the time it takes to make them again: a boot, a checkout, a download, a build.
+
+Other kinds are small, or were written by other versions of the harness.
+"""
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class _Size(click.ParamType[int]):
+    """A number of bytes with a unit, such as ``6G``: powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes."""
+        match = _SIZE.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a size; write for example 6G or 500M", param, ctx)
+        return int(float(match["number"]) * 1024 ** _POWERS[match["unit"].upper()])
 
 
 @click.command()
 @click.option("--remove", metavar="KIND", multiple=True, help="Remove the products of a kind; all removes everything.")
-def clean(remove: tuple[str, ...]) -> int:
+@click.option(
+    "--fit",
+    type=_Size(),
+    metavar="SIZE",
+    help="Remove products until the store takes no more than SIZE, such as 6G: first what is quickest to make again.",
+)
+def clean(remove: tuple[str, ...], fit: int | None) -> int:
     """List the products in the store, or remove some."""
 
     store = Store.default()
-    for line in remove_kinds(store, remove) if remove else list_store(store):
+    if remove and fit is not None:
+        raise UsageError("--remove and --fit exclude each other", remedy="run the command twice")
+    if fit is not None:
+        lines = fit_store(store, fit, cheap_first=_CHEAP_FIRST)
+    else:
+        lines = remove_kinds(store, remove) if remove else list_store(store)
+    for line in lines:
         click.echo(line)
     return 0

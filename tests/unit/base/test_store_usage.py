@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
+import harness as harness_package
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
+from harness.commands.clean import _CHEAP_FIRST
 from tests.command_line import CommandResult, call
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
@@ -118,3 +122,58 @@ def test_clean_reports_a_kind_that_cannot_be_removed(store: Store) -> None:
     result = CommandResult(ExitStatus(done.status), done.text + done.stderr.decode())
 
     result.require_error(ExitStatus.USAGE, f"{store.folder}/template cannot be removed", "Read-only file system")
+
+
+def test_fit_removes_what_is_quickest_to_make_again(store: Store) -> None:
+    """Templates go before the guest image, the older one first; facts stay; the last line has the new size."""
+    first, second = (store.place("template", key) for key in ("first", "second"))
+    os.utime(first, (2_000, 2_000))
+    os.utime(second, (1_000, 1_000))
+    result = clean(store, "--fit", "5M")
+
+    assert result.status is ExitStatus.AS_EXPECTED
+    assert result.text.splitlines()[0] == "removed 1 of template: 3.0 MiB"
+    assert re.search(r"takes 4\.\d MiB; the limit is 5\.0 MiB$", result.text)
+    assert (first.exists(), second.exists()) == (True, False)
+    assert clean(store, "--fit", "1.5MiB").text.startswith("removed 1 of template: 3.0 MiB\n")
+    assert clean(store, "--fit", "0").text.startswith("removed 1 of guest-image: 1.0 MiB\n")
+    assert store.recall("emulator", "key") == {"version": "7.2"}
+
+
+def test_fit_removes_kinds_of_other_versions_first(store: Store) -> None:
+    """What this version of the harness does not use goes before anything else."""
+    store.make("other", "key", lambda folder: _write(folder / "data", 1 << 20))
+
+    assert clean(store, "--fit", "7.5M").text.startswith("removed 1 of other: 1.0 MiB\nthe store")
+
+
+def test_fit_leaves_a_store_that_fits(store: Store, tmp_path: Path) -> None:
+    """Nothing is removed from a small store, and a store that does not exist is not created."""
+    assert clean(store, "--fit", "1G").text.count("\n") == 1
+    assert len(list((store.folder / "template").glob("[!.]*"))) == 2
+    assert "takes 0.0 MiB" in clean(Store(tmp_path / "none"), "--fit", "1G").text
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("size", ["6X", "-1", "", "many"])
+def test_fit_refuses_what_is_not_a_size(store: Store, size: str) -> None:
+    """The error shows the form of a size; nothing is removed."""
+    result = clean(store, f"--fit={size}")
+
+    assert result.status is ExitStatus.USAGE
+    assert "write for example 6G or 500M" in result.text
+    assert kinds(store) == ["emulator", "guest-image", "template"]
+
+
+def test_fit_and_remove_exclude_each_other(store: Store) -> None:
+    """Both at once is a usage error."""
+    assert clean(store, "--fit", "1G", "--remove", "all").status is ExitStatus.USAGE
+    assert kinds(store) == ["emulator", "guest-image", "template"]
+
+
+def test_kinds_in_the_order_of_removal_exist() -> None:
+    """Every kind of the order is the kind of a product somewhere in the harness."""
+    files = Path(harness_package.__file__).parent.rglob("*.py")
+    sources = "".join(file.read_text() for file in files if file.name != "clean.py")
+
+    assert [kind for kind in _CHEAP_FIRST if f'"{kind}"' not in sources] == []

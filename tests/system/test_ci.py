@@ -14,10 +14,13 @@ import yaml
 
 from harness.base import paths
 from harness.base.deadline import Deadline
-from harness.base.process import find_program, run
+from harness.base.errors import ExitStatus
+from harness.base.process import Completed, Surroundings, find_program, run
 from harness.commands.test import series_output
 from harness.results.folder import JUNIT_NAME
 from tests import command_line
+from tests.program import PROGRAM, environment
+from tests.unit.kernel.user_tree import UserTree, kernel_tree
 
 CI = paths.ROOT / "examples" / "ci"
 WORKFLOWS = sorted(CI.glob("*.yml"))
@@ -100,8 +103,10 @@ def test_github_workflow_has_a_read_only_token() -> None:
     workflow = read(CI / "github.yml")
 
     assert workflow["permissions"] == {"contents": "read"}
-    # YAML 1.1 reads the key as true.
-    assert workflow[True] == "pull_request"
+    # YAML 1.1 reads the key as true. pull_request_target would give code of a pull request a token that can write.
+    triggers = workflow[True]
+    assert isinstance(triggers, dict)
+    assert set(triggers) == {"pull_request", "push", "schedule"}
 
 
 def test_gitlab_shows_tests_and_code_quality() -> None:
@@ -111,6 +116,141 @@ def test_gitlab_shows_tests_and_code_quality() -> None:
 
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["reports"] == {
-        "junit": f"answers/{JUNIT_NAME}",
+        "junit": [f"answers/{JUNIT_NAME}", f"results/*-2-kernels/{JUNIT_NAME}"],
         "codequality": f"answers/{series_output.QUALITY_NAME}",
     }
+
+
+@pytest.fixture(params=["linear", "merged"])
+def origin(request: pytest.FixtureRequest, tmp_path: Path) -> UserTree:
+    """Return a repository as a forge has it, with a topic below a branch that has moved on.
+
+    Tags: ``base``, the newest commit that both have; ``head``, the tip of the topic. The second time, the topic has
+    merged the branch meanwhile.
+    """
+    tree = kernel_tree(tmp_path / "origin")
+    tree.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    tree.git("checkout", "--quiet", "-b", "topic", "v9.0")
+    tree.git("tag", "base")
+    tree.commit({"init/main.c": "int main;\nint first;\n"})
+    if request.param == "merged":
+        tree.git("merge", "--quiet", "--no-edit", "master")
+        tree.git("tag", "--force", "base", "master")
+    tree.commit({"init/main.c": "int main;\nint first;\nint second;\n"}, tag="head")
+    tree.git("checkout", "--quiet", "master")
+    tree.commit({"include/a.h": "#define A 2\n"})
+    return tree
+
+
+def sh(script: str, folder: Path, **variables: str) -> Completed:
+    """Run the script of a step as a runner does, with an environment of its own."""
+    env = environment(HOME=str(folder), GIT_CONFIG_NOSYSTEM="1", **variables)
+    return run(
+        ["sh", "-e", "-c", script], deadline=Deadline.after(600), check=False, within=Surroundings(cwd=folder, env=env)
+    )
+
+
+def bootstrap_of(folder: Path) -> None:
+    """Write a ``bootstrap`` that notes its arguments and starts the harness of this environment with them."""
+    folder.mkdir()
+    script = f'#!/bin/sh\nprintf "%s\\n" "$*" >>"{folder}/calls"\nexec "{PROGRAM}" "$@"\n'
+    (folder / "bootstrap").write_text(script)
+    (folder / "bootstrap").chmod(0o755)
+
+
+def calls(folder: Path) -> list[str]:
+    """Return the arguments of each call of a ``bootstrap``."""
+    return (folder / "calls").read_text().splitlines()
+
+
+@pytest.mark.build
+def test_github_steps_run_as_written(origin: UserTree, tmp_path: Path) -> None:
+    """The base is the newest common ancestor; the store is made to fit after a failure as well."""
+    job = read(CI / "github.yml")["jobs"]["series"]  # type: ignore[index]
+    steps = {step.get("name"): step.get("run", "") for step in job["steps"]}
+    head, target, base = (origin.git("rev-parse", name) for name in ("head", "master", "base"))
+    origin.git("clone", "--quiet", "--depth=1", f"file://{origin.folder}", str(tmp_path / "linux"))
+    bootstrap_of(tmp_path / "harness")
+    found = tmp_path / "variables"
+    given = {"HEAD": head, "TARGET": target, "GITHUB_ENV": str(found), "HARNESS_REPOSITORY": "owner/harness"}
+    has_merges = bool(origin.git("rev-list", "--merges", "base..head"))
+
+    assert sh(steps["check the variable HARNESS_REPOSITORY"], tmp_path, **given).status == 0
+    done = sh(steps["find the base of the pull request"], tmp_path, **given)
+    assert done.status == 0, done.stderr
+    assert found.read_text() == f"BASE={base}\n"
+    judged = sh(steps["test the series"], tmp_path, **given, BASE=base)
+    # The tree of this test cannot be configured: that is the fault of the base.
+    assert judged.status == ExitStatus.DIFFERS
+    assert "the kernel cannot be configured: make allnoconfig failed" in judged.stderr.decode()
+    assert ("::notice title=merges::" in judged.text) is has_merges
+    fitted = sh(steps["make the store fit"], tmp_path, **given)
+    assert fitted.status == 0
+    assert f"the store {tmp_path / 'store'} takes" in fitted.text
+    assert calls(tmp_path / "harness") == [
+        f"run linux@{base} linux@{head} --results results"
+        if has_merges
+        else f"series {base}..{head} --base linux@{base} --answers answers --results results",
+        "clean --fit 6G",
+    ]
+
+
+@pytest.mark.build
+def test_gitlab_steps_run_as_written(origin: UserTree, tmp_path: Path) -> None:
+    """The scripts of the merge request's job find the same base in the clone that GitLab makes."""
+    workflow = read(CI / "gitlab.yml")
+    shared, job = workflow[".harness"], workflow["series"]
+    assert isinstance(shared, dict)
+    assert isinstance(job, dict)
+    head, base = (origin.git("rev-parse", name) for name in ("head", "base"))
+    linux = tmp_path / "linux"
+    linux.mkdir()
+    clone = UserTree(linux)
+    clone.git("init", "--quiet")
+    clone.git("remote", "add", "origin", f"file://{origin.folder}")
+    clone.git("fetch", "--quiet", "--depth=1", "origin", head)
+    clone.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    bootstrap_of(tmp_path / "harness")
+    given = {
+        "HEAD": head,
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "master",
+        "HARNESS_CLONE": str(tmp_path / "harness"),
+        "HARNESS_STORE": str(tmp_path / "store"),
+    }
+    judged = sh("\n".join(job["script"]), linux, **given)
+    fitted = sh("\n".join(shared["after_script"]), linux, **given)
+    has_merges = bool(origin.git("rev-list", "--merges", "base..head"))
+
+    assert judged.status == ExitStatus.DIFFERS
+    assert fitted.status == 0
+    assert calls(tmp_path / "harness") == [
+        f"run .@{base} .@{head} --results results"
+        if has_merges
+        else f"series {base}..{head} --base .@{base} --answers answers --results results",
+        "clean --fit 6G",
+    ]
+
+
+def test_a_missing_variable_is_reported(tmp_path: Path) -> None:
+    """The first step names the variable and where it is set, before anything is fetched."""
+    job = read(CI / "github.yml")["jobs"]["series"]  # type: ignore[index]
+    github = sh(job["steps"][0]["run"], tmp_path, HARNESS_REPOSITORY="")
+    shared = read(CI / "gitlab.yml")[".harness"]
+    assert isinstance(shared, dict)
+    gitlab = sh(shared["before_script"][0], tmp_path)
+
+    assert (github.status, gitlab.status) == (1, 1)
+    assert github.text.startswith("::error title=HARNESS_REPOSITORY is not set::")
+    assert gitlab.text.startswith("HARNESS_URL is not set.")
+
+
+def test_github_saves_the_store_although_a_test_failed() -> None:
+    """What restores the cache never saves it; what saves it runs always, after the store was made to fit."""
+    job = read(CI / "github.yml")["jobs"]["series"]  # type: ignore[index]
+    uses = {step.get("uses", step.get("name")): (number, step) for number, step in enumerate(job["steps"])}
+    save, fit = uses["actions/cache/save@v4"], uses["make the store fit"]
+
+    assert "actions/cache/restore@v4" in uses
+    assert not [name for name in uses if name.startswith("actions/cache@")]
+    assert save[1]["if"] == fit[1]["if"] == "always()"
+    assert fit[0] < save[0]

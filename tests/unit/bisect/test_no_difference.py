@@ -106,7 +106,7 @@ def test_unreadable_state_is_reported(desk: Desk, at: dict[str, str]) -> None:
     desk.state.write_text(kept.replace(at["first"], "0" * 40))
     refused(desk, str(desk.state), "does not match this history", "--restart")
     desk.state.write_text(kept.replace('"format_version": 1', '"format_version": 99'))
-    refused(desk, str(desk.state), "of format 99", "reads up to format 1")
+    refused(desk, str(desk.state), "has format 99", "reads up to format 1")
 
     assert load_bisect(kept, source="state").targets
     assert desk.bisect(restart=True).is_whole

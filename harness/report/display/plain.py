@@ -8,6 +8,7 @@ of every run that writes to a file.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -17,13 +18,14 @@ from harness.base import log
 from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
+from harness.report.display.heartbeat import Heartbeat
 from harness.report.lines import Line
 from harness.report.tables.summary import case_lines, header_lines, results_lines, summary
 from harness.report.text import encodable, one_line, safe_encoding
 
 PLAIN_WIDTH = 80
 PROGRESS_SECONDS = 30.0
-"""The time between two progress lines of a long build."""
+"""The time between two progress lines of a long build, and the longest silence."""
 _NO = ("", "0", "false", "no")
 
 
@@ -49,6 +51,9 @@ class RunDisplay(Protocol):
 class PlainDisplay:
     """Writes plain lines: no escape codes, no redraw, nothing wrapped, each line flushed.
 
+    A context manager. Within it, a line is written at least every half minute: a CI system may end a silent job, and a
+    person cannot tell a long step from one that hangs.
+
     :param stream: the stream; if its encoding is not UTF-8, ASCII is written.
     :param width: the width of tables, in columns.
     :param is_for_several: whether several kernels are run; their traits are one table at the end.
@@ -64,6 +69,11 @@ class PlainDisplay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._began = clock()
+        self._phase = ""
+        self._running: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._heartbeat: Heartbeat | None = None
         self._is_for_several = is_for_several
         self._next_progress = 0.0
         self._stream = stream
@@ -73,12 +83,15 @@ class PlainDisplay:
         self._is_started = False
 
     def __enter__(self) -> Self:
+        self._heartbeat = Heartbeat(self._show_that_it_goes_on, seconds=PROGRESS_SECONDS)
+        self._heartbeat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
 
     def show(self, event: RunEvent) -> None:
         """Show one event; progress at most twice a minute, and never the start of a case.
@@ -97,12 +110,16 @@ class PlainDisplay:
                 if not self._is_started:
                     self._write([*header_lines(run, self._width, total=total), Line("")])
                 self._is_started = True
-            case CaseStarted():
-                pass  # one line for each case is enough, and has more information at its end
+                self._phase = ""
+            case CaseStarted(case_id=case, worker=worker):
+                # One line for each case is enough, and has more information at its end.
+                self._running = {**self._running, worker: case}
             case CaseEnded(case=record):
+                self._running = {worker: case for worker, case in self._running.items() if case != record.id}
                 self._write(case_lines(record))
             case RunFinished(run=run, junit_path=junit):
                 self._is_started = False
+                self._running = {}
                 lines = summary(run, self._width, is_one_of_several=self._is_for_several)
                 self._write([*lines, *results_lines(junit)])
             case Lines(make=make):
@@ -111,10 +128,28 @@ class PlainDisplay:
                 assert_never(event)
 
     def _show_phase(self, text: str) -> None:
-        self._write([Line(f"...  {one_line(text)}")])
+        self._phase = one_line(text)
+        seconds = int(self._clock() - self._began)
+        elapsed = f"{seconds // 60}:{seconds % 60:02}"
+        self._write([Line(f"{elapsed:<5} {self._phase}")])
         self._next_progress = self._clock() + PROGRESS_SECONDS
 
+    def _show_that_it_goes_on(self) -> None:
+        running = ", ".join(sorted(self._running.values()))
+        if running:
+            phase, self._phase = self._phase, ""
+            self._show_phase(f"still running {running}")
+            self._phase = phase
+        elif self._phase:
+            self._show_phase(self._phase if self._phase.startswith("still ") else f"still {self._phase}")
+
     def _write(self, lines: Iterable[Line]) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.touch()
+        with self._lock:
+            self._write_whole(lines)
+
+    def _write_whole(self, lines: Iterable[Line]) -> None:
         if self._reader_is_gone:
             return
         try:

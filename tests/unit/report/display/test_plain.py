@@ -6,7 +6,10 @@ from __future__ import annotations
 import io
 import os
 import pty
+import queue
+import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +23,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted
 from harness.model.verdict import Outcome
+from harness.report.display import plain
 from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunFinished, RunStarted
 from harness.report.display.live import LiveDisplay
 from harness.report.display.plain import PlainDisplay, RunDisplay, choose_display
@@ -57,7 +61,7 @@ def terminal() -> Iterator[TextIO]:
 def test_plain_output_matches_the_golden_file(width: int) -> None:
     """A whole run in plain lines is compared."""
     stream = io.StringIO()
-    show(PlainDisplay(stream, width=width))
+    show(PlainDisplay(stream, width=width, clock=lambda: 0.0))
 
     assert_golden(f"plain-{width}.txt", stream.getvalue())
 
@@ -224,3 +228,63 @@ def test_display_does_not_use_sys_stdout() -> None:
 
     assert done.stdout == b""
     assert b"9 cases in 41.2 s" in done.stderr
+
+
+class Pipe(io.StringIO):
+    """A stream whose reader waits for the next line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def write(self, text: str) -> int:
+        """Take a line."""
+        self.lines.put(text)
+        return len(text)
+
+    def next_line(self) -> str:
+        """Return the next line; fail if none comes for a minute."""
+        return self.lines.get(timeout=60)
+
+
+def test_a_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without events, a line names the phase, then the cases that run, with the time since the start."""
+    monkeypatch.setattr(plain, "PROGRESS_SECONDS", 0.05)
+    stream = Pipe()
+    now = iter(range(0, 100_000, 61))
+    with PlainDisplay(stream, clock=lambda: float(next(now))) as display:
+        display.show(PhaseStarted("checking out"))
+        assert re.fullmatch(r"1:01  checking out\n", stream.next_line())
+        assert re.fullmatch(r"\d+:\d\d +still checking out\n", stream.next_line())
+        assert re.fullmatch(r"\d+:\d\d +still checking out\n", stream.next_line())
+        display.show(CaseStarted("b", "gw1"))
+        display.show(CaseStarted("a", "gw0"))
+        while "checking out" in (line := stream.next_line()):
+            pass
+        assert re.fullmatch(r"\d+:\d\d +still running (b|a, b)\n", line)
+
+
+def test_a_display_is_silent_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaving the display ends the thread that breaks the silence, also after an error."""
+    monkeypatch.setattr(plain, "PROGRESS_SECONDS", 0.01)
+    before = threading.active_count()
+
+    def interrupted() -> None:
+        with PlainDisplay(Pipe()) as display:
+            display.show(PhaseStarted("checking out"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert threading.active_count() == before
+
+
+def test_nothing_is_shown_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the end of a run nothing is said to go on."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    show(display)
+    written = stream.getvalue()
+    display._show_that_it_goes_on()
+
+    assert stream.getvalue() == written

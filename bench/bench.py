@@ -188,7 +188,7 @@ class Bench:
             started = time.time()
             self._harness_run(results, "--cases", str(MANPAGE), "-n", "1")
             waits.append(min(case.started for case in load_run(results / "latest").cases) - started)
-        return [Figure("harness run until its first case starts", min(waits), 1.5, True, "s", seconds_text(waits))]
+        return [Figure("harness run until its first case starts", min(waits), 1.0, True, "s", seconds_text(waits))]
 
     def kernel_log(self) -> list[Figure]:
         """Measure reading a megabyte of an ordinary kernel log, in pieces as from the port."""

@@ -8,6 +8,7 @@ The smallest of several measurements counts, since other load on the host can on
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from bench.figures import Figure, arguments, report_figures
 from bench.page import measure_page
+from harness.base import process
+from harness.base.deadline import Deadline
 from harness.model.run_record import CaseRecord, KernelRecord, RunRecord, TraitRecord
 from harness.model.verdict import Outcome
 from harness.report.tables.comparison import comparison_lines
@@ -84,7 +87,14 @@ def measure_diff(results: Path) -> Figure:
         for file in results.glob("*/run.json"):
             file.touch()  # otherwise the cached records are used
         seconds.append(timed(work))
-    return Figure("harness diff, 2 runs x 1,000 cases", min(seconds), 0.5, True, "s", "read, compared and written")
+    return Figure("harness diff, 2 runs x 1,000 cases", min(seconds), 0.2, True, "s", "read, compared and written")
+
+
+def measure_start_up() -> Figure:
+    """Measure a whole command that only shows its help."""
+    program = Path(sys.executable).with_name("harness")
+    seconds = [timed(lambda: process.run([program, "--help"], deadline=Deadline.after(60))) for _ in range(REPEATS)]
+    return Figure("harness --help", min(seconds), 0.15, True, "s", "the whole command")
 
 
 def measure_history(results: Path) -> list[Figure]:
@@ -119,8 +129,8 @@ def measure_history(results: Path) -> list[Figure]:
     detail = ", ".join(f"{query} {seconds:.3f} s" for query, seconds in queries.items())
     what = f"{HISTORY_RUNS:,} runs x {HISTORY_CASES} cases"
     return [
-        Figure("history: adding a run", min(added), 0.3, True, "s", f"read and added, to {what}"),
-        Figure("history: the slowest question", max(queries.values()), 0.2, True, "s", detail),
+        Figure("history: adding a run", min(added), 0.1, True, "s", f"read and added, to {what}"),
+        Figure("history: the slowest question", max(queries.values()), 0.05, True, "s", detail),
     ]
 
 
@@ -131,7 +141,7 @@ def main() -> None:
         results, history, page = (Path(folder) / name for name in ("diff", "history", "page"))
         for one in (results, history, page):
             one.mkdir()
-        figures = [measure_diff(results), *measure_history(history), *measure_page(page)]
+        figures = [measure_start_up(), measure_diff(results), *measure_history(history), *measure_page(page)]
     report_figures(figures, Path(__file__).with_name("last-comparisons.json"))
 
 

@@ -107,6 +107,6 @@ def measure_page(results: Path) -> list[Figure]:
         seconds.append(time.perf_counter() - began)
     what = f"{KERNELS} kernels x {CASES} cases, {len(data.details)} rows of details"
     return [
-        Figure("HTML page: making it", min(seconds), 3.0, True, "s", what),
+        Figure("HTML page: making it", min(seconds), 2.0, True, "s", what),
         Figure("HTML page: its size", size / 1e6, 15.0, True, "MB", "one file, logs and transcripts in it"),
     ]

@@ -2,9 +2,10 @@
 """Read the kernel log as it comes, and find complete splats, each once. Pure.
 
 A splat starts at the line that names it (or at the line above, for a cut mark or a rule of equal signs). It ends at its
-end mark, at the rule that closes a memory checker's report, or at lines that are not part of a splat. Within a splat,
-unknown lines are held back: they belong to it if a known line follows (other CPUs and programs write in between), and
-do not if there are too many.
+end mark, at the rule that closes a memory checker's report, or at lines that are not part of a splat.
+
+If the kernel prints the caller of each line (CONFIG_PRINTK_CALLER), every caller has a splat of its own, so that the
+lines of two processors that print at the same time do not mix.
 
 A panic that follows a splat is a part of it, which is then ``fatal``. An OOM kill, the segmentation fault of a program
 and the dumps of sysrq are not splats.
@@ -13,118 +14,34 @@ and the dumps of sysrq are not splats.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
-from enum import Enum
+import re
 
-from harness.kernellog.lines import (
-    RULE,
-    Opening,
-    SplatKind,
-    content_of,
-    has_stamp,
-    is_candidate,
-    is_dump,
-    is_end,
-    is_story,
-    is_tail,
-    is_trace,
-    is_unrelated,
-    start_of,
-)
-from harness.kernellog.splat import Splat, fingerprint_of, title_of
+from harness.kernellog.growing import Growing, Phase
+from harness.kernellog.kinds import Opening, SplatKind, glued_start, search_candidate, start_of
+from harness.kernellog.lines import RULE
+from harness.kernellog.lost import REMAINS_LINES, is_dropped, is_remains
+from harness.kernellog.prefix import Line, read_line, without_colors
+from harness.kernellog.splat import Splat
 
 __all__ = ["KernelLog", "Splat", "SplatKind", "scan"]
 
 LINE_LIMIT_BYTES = 16 * 1024
 """Longest part of a line that is kept; the kernel's own lines are below 1 KiB, lists of modules are longer."""
-SPLAT_LIMIT_LINES = 4000
-SPLAT_LIMIT_BYTES = 1024 * 1024
-HELD_LIMIT_LINES = 64
+CALLERS_LIMIT = 32
+"""Largest number of callers whose splats grow at the same time."""
+SILENT_LINES = 256
+"""Lines of others after which the splat of a silent caller has ended."""
+SILENT_TAIL_LINES = 32
+_RULE_LINES = 8
 
-
-class _Phase(Enum):
-    """Part of a splat; the value is the largest number of consecutive unknown lines in it."""
-
-    HEAD = 16
-    TRACE = 4
-    TAIL = 3
-
-
-_CHECKERS = (SplatKind.KASAN, SplatKind.KCSAN, SplatKind.KMSAN, SplatKind.KFENCE, SplatKind.UBSAN)
-_STORYTELLERS = (SplatKind.LOCKDEP, *_CHECKERS)
-_INNER = (SplatKind.LIST_CORRUPTION, SplatKind.REFCOUNT, SplatKind.DEBUGOBJECTS)
+_STAMP_BYTES = re.compile(rb"\[ *\d+\.\d+\]")
 _VAGUE = (Opening.OTHER_BUG, Opening.OTHER_WARNING)
-_COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
+_ELSEWHERE = re.compile(r"NMI backtrace for cpu")
 
+_INNER_SLAB = "kasan: bad access detected"
+"""Ends the first line of a slab's report within one of KASAN, up to v4.7."""
 
-@dataclass(slots=True)
-class _Growing:
-    """A splat whose end has not been read."""
-
-    line: int
-    kind: SplatKind | None = None
-    opening: Opening = Opening.CUT
-    title: str = ""
-    fatal: bool = False
-    phase: _Phase = _Phase.HEAD
-    lines: list[str] = field(default_factory=list)
-    held: list[tuple[int, str]] = field(default_factory=list)
-    unknown: int = 0
-    size: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether the splat has reached its size limit, as in a broken log."""
-        return len(self.lines) >= SPLAT_LIMIT_LINES or self.size >= SPLAT_LIMIT_BYTES
-
-    def take(self, line: str) -> None:
-        """Add a line that belongs to the splat, and the lines that were held back before it."""
-        added = [*(held for _, held in self.held), line]
-        self.lines += added
-        self.size += sum(map(len, added))
-        self.held.clear()
-        self.unknown = 0
-
-    def hold(self, number: int, line: str, *, blank: bool) -> bool:
-        """Hold a line back, and return whether more may follow."""
-        self.held.append((number, line))
-        self.unknown += not blank
-        return self.unknown <= self.phase.value and len(self.held) <= HELD_LIMIT_LINES
-
-    def knows(self, content: str) -> bool:
-        """Return whether the line is typical for this part of the splat."""
-        if self.phase is _Phase.TAIL:
-            return is_tail(content)
-        return is_dump(content) or (self.kind in _STORYTELLERS and is_story(content))
-
-    def name(self, opening: Opening, kind: SplatKind, content: str) -> None:
-        """Set kind and title of the splat from a line."""
-        self.opening, self.kind, self.title = opening, kind, title_of(content)
-
-    def goes_on_with(self, opening: Opening, kind: SplatKind | None) -> bool:
-        """Return whether a line that could start a splat belongs to this one."""
-        if opening is Opening.FOLLOW_UP or (opening is Opening.SLAB and self.kind is SplatKind.KASAN):
-            return True
-        if kind is SplatKind.PANIC:
-            return not self.unknown
-        if self.phase is not _Phase.HEAD:
-            return False
-        if self.kind is None:
-            return opening is not Opening.CUT
-        if self.unknown:
-            return False
-        if opening is Opening.TRAP:
-            return self.kind in (SplatKind.OOPS, *_INNER) or self.opening is Opening.KERNEL_BUG
-        if self.kind in _INNER:
-            return opening in _COVERS
-        return kind in _INNER and self.opening in _COVERS
-
-    def finished(self) -> Splat:
-        kind = self.kind or SplatKind.WARNING
-        text = "\n".join(self.lines)
-        words = (content_of(line)[0] for line in self.lines[1:])
-        title = self.title or title_of(next(filter(None, words), "cut here"))
-        return Splat(kind, title, text, fingerprint_of(kind, title, text), self.fatal, self.line)
+_Started = tuple[Opening, SplatKind | None]
 
 
 class KernelLog:
@@ -136,21 +53,23 @@ class KernelLog:
     def __init__(self) -> None:
         self._rest = b""
         self._lines_seen = 0
-        self._growing: _Growing | None = None
-        self._rule: tuple[int, str] | None = None
+        self._growing: dict[str, Growing] = {}
+        self._rules: dict[str, tuple[int, Line]] = {}
+        self._guests: dict[str, str] = {}
         self._stamps_seen = False
-        self._panicked = False
+        self._dropped = -REMAINS_LINES
+        self._is_panicked = False
         self._done: list[Splat] = []
 
     @property
     def pending(self) -> bool:
         """Return whether a splat has begun whose end was not read; :meth:`close` ends it."""
-        return self._growing is not None
+        return bool(self._growing)
 
     @property
     def is_panicked(self) -> bool:
         """Return whether the log has the line of a panic."""
-        return self._panicked
+        return self._is_panicked
 
     def feed(self, data: bytes) -> list[Splat]:
         """Read more of the log.
@@ -165,15 +84,16 @@ class KernelLog:
             return []
         block = self._rest + data[:cut]
         self._rest = data[cut + 1 :][:LINE_LIMIT_BYTES]
-        self._read(block)
+        self._read(without_colors(block))
         return self._taken()
 
     def close(self) -> list[Splat]:
         """End a pending splat and an unfinished line, and return the splats that ended; more may be read afterwards."""
         if self._rest:
             block, self._rest = self._rest, b""
-            self._read(block)
-        self._finish()
+            self._read(without_colors(block))
+        for caller in list(self._growing):
+            self._finish(caller)
         return self._taken()
 
     def _taken(self) -> list[Splat]:
@@ -181,94 +101,143 @@ class KernelLog:
         return done
 
     def _read(self, block: bytes) -> None:
-        """Read complete lines, without the last newline."""
-        first = self._lines_seen + 1
+        """Read complete lines, without the last newline; outside of splats, only those that could start one."""
+        number = self._lines_seen + 1
         self._lines_seen += block.count(b"\n") + 1
-        if self._growing is None and self._stamps_seen and not is_candidate(block):
-            self._rule = None
-            return
-        for number, whole in enumerate(block.split(b"\n"), first):
-            line = whole[:LINE_LIMIT_BYTES]
-            self._stamps_seen = self._stamps_seen or has_stamp(line)
-            if self._growing is not None or is_candidate(line):
-                self._read_line(number, _text(line))
-            else:
-                self._rule = None
+        stamp_at = -1 if self._stamps_seen else _stamp_position(block)
+        at = 0
+        while at <= len(block):
+            if not self._growing and number - self._dropped >= REMAINS_LINES:
+                candidate = search_candidate(block, at)
+                if candidate is None:
+                    break
+                begin = max(at, block.rfind(b"\n", at, candidate.start()) + 1)
+                number += block.count(b"\n", at, begin)
+                at = begin
+            end = block.find(b"\n", at)
+            end = len(block) if end < 0 else end
+            self._stamps_seen = stamp_at < end
+            self._read_line(number, block[at : min(end, at + LINE_LIMIT_BYTES)])
+            at, number = end + 1, number + 1
+        self._stamps_seen = stamp_at < len(block)
 
-    def _read_line(self, number: int, line: str) -> None:
-        content, stamped = content_of(line)
-        started = start_of(content)
-        if started and started[0] in _VAGUE and self._stamps_seen and not stamped:
+    def _read_line(self, number: int, data: bytes) -> None:
+        line = read_line(data.decode(errors="replace"))
+        started: _Started | None = None
+        if not line.foreign and search_candidate(data):
+            if is_dropped(line.text):
+                self._dropped = number
+            line, started = self._started(line)
+        caller = line.caller and self._stream_of(line, started)
+        growing = self._growing.get(caller)
+        if growing is not None and started is None and not growing.is_full:
+            growing.last = number
+            is_counted = not line.foreign and (line.stamped or not self._stamps_seen)
+            if not growing.go_on(number, line, is_counted=is_counted):
+                self._finish(caller)
+        elif growing is None or not self._continue(caller, growing, number, line, started):
+            self._begin(caller, number, line, started)
+        if len(self._growing) > (caller in self._growing):
+            self._end_silent(number)
+
+    def _started(self, line: Line) -> tuple[Line, _Started | None]:
+        """Return how the line begins a splat, and the line from there."""
+        started = start_of(line.content)
+        if started is None and (glued := glued_start(line.content)):
+            return line._replace(content=glued), start_of(glued)
+        if started and started[0] in _VAGUE and self._stamps_seen and not line.stamped:
             # Output of a program: if the kernel stamps its lines, a vague line without a stamp is not the kernel's.
             started = None
-        growing = self._growing
-        if growing is not None:
-            goes_on = growing.goes_on_with(*started) if started else not is_unrelated(content)
-            if goes_on and not growing.is_full:
-                if started:
-                    self._accept(growing, started, line, content)
-                elif not self._go_on(growing, number, line, content):
-                    self._finish()
-                return
-            self._finish()
-        rule, self._rule = self._rule, None
-        if started:
-            growing = self._growing = _Growing(rule[0] if rule else number, lines=[rule[1]] if rule else [])
-            self._accept(growing, started, line, content)
-        elif RULE.match(content):
-            self._rule = number, line
+        return line, started
 
-    def _accept(self, growing: _Growing, started: tuple[Opening, SplatKind | None], line: str, content: str) -> None:
+    def _stream_of(self, line: Line, started: _Started | None) -> str:
+        """Return the caller whose splat the line belongs to: its own, or that of the processor that asked for it."""
+        caller = line.caller
+        if caller in self._growing or not self._growing:
+            return caller
+        host = self._guests.get(caller)
+        if host in self._growing and started is None:
+            return host or ""
+        is_joining = started[0] is Opening.FOLLOW_UP if started else _ELSEWHERE.match(line.content)
+        if not is_joining:
+            return caller
+        self._guests[caller] = max(self._growing, key=lambda name: self._growing[name].last)
+        return self._guests[caller]
+
+    def _continue(self, caller: str, growing: Growing, number: int, line: Line, started: _Started | None) -> bool:
+        """Give a line to a splat that has begun, and return whether it was used."""
+        if started and not growing.is_full:
+            if growing.ignores(started[0], line.content):
+                growing.last = number
+                if not growing.go_on(number, line, is_counted=True):
+                    self._finish(caller)
+                return True
+            if growing.goes_on_with(*started):
+                growing.last = number
+                self._accept(caller, growing, line, started)
+                return True
+        self._finish(caller)
+        return False
+
+    def _begin(self, caller: str, number: int, line: Line, started: _Started | None) -> None:
+        """Begin a splat if the line starts one."""
+        rule = self._rules.pop(caller, None)
+        if rule and number - rule[0] > (_RULE_LINES if caller else 1):
+            rule = None
+        is_lost = number - self._dropped < REMAINS_LINES
+        is_inner = started is not None and (
+            started[0] is Opening.LOST or (started[0] is Opening.SLAB and line.content.endswith(_INNER_SLAB))
+        )
+        if started and (is_lost or not is_inner):
+            growing = Growing(rule[0] if rule else number, number, lines=[rule[1]] if rule else [])
+            self._grow(caller, growing)
+            self._accept(caller, growing, line, started)
+        elif RULE.match(line.content):
+            if len(self._rules) >= CALLERS_LIMIT:
+                self._rules.clear()
+            self._rules[caller] = number, line
+        elif is_lost and not line.foreign and is_remains(line.content):
+            growing = Growing(number, number, opening=Opening.LOST)
+            growing.take(line)
+            self._grow(caller, growing)
+
+    def _grow(self, caller: str, growing: Growing) -> None:
+        if len(self._growing) >= CALLERS_LIMIT:
+            self._finish(min(self._growing, key=lambda name: self._growing[name].last))
+        self._growing[caller] = growing
+
+    def _accept(self, caller: str, growing: Growing, line: Line, started: _Started) -> None:
         """Add a line that starts a splat or names the current one."""
         opening, kind = started
-        growing.take(line)
-        if kind is SplatKind.PANIC:
-            self._panicked = growing.fatal = True
-            growing.phase = _Phase.TRACE
-        elif opening is Opening.SLAB:
-            # The rule above it looked like the end of KASAN's report.
-            growing.phase = _Phase.HEAD
-        if kind is not None and (growing.kind is None or (kind in _INNER and growing.kind not in _INNER)):
-            growing.name(opening, kind, content)
-        if kind is SplatKind.KMEMLEAK:
-            self._finish()
+        growing.accept(opening, kind, line)
+        self._is_panicked = self._is_panicked or kind is SplatKind.PANIC
+        if kind is SplatKind.KMEMLEAK and opening is Opening.NAMED:
+            self._finish(caller)
 
-    def _go_on(self, growing: _Growing, number: int, line: str, content: str) -> bool:
-        """Add a line to the current splat, and return whether more may follow."""
-        if is_end(content) or (RULE.match(content) and growing.kind in _CHECKERS and growing.phase is _Phase.HEAD):
-            growing.take(line)
-            growing.phase = _Phase.TAIL
-        elif growing.knows(content):
-            growing.take(line)
-            self._advance(growing, content)
-        else:
-            return growing.hold(number, line, blank=not content.strip())
-        return True
+    def _end_silent(self, number: int) -> None:
+        """End the splats of callers that have printed nothing for long."""
+        for caller, growing in list(self._growing.items()):
+            limit = SILENT_TAIL_LINES if growing.phase is Phase.TAIL else SILENT_LINES
+            if number - growing.last > limit:
+                self._finish(caller)
 
-    def _advance(self, growing: _Growing, content: str) -> None:
-        """Go from head to trace; a memory checker's report has several traces, lockdep's has its explanation first."""
-        if growing.phase is not _Phase.HEAD or growing.kind in _CHECKERS:
-            return
-        if content.startswith("stack backtrace:") if growing.kind is SplatKind.LOCKDEP else is_trace(content):
-            growing.phase = _Phase.TRACE
+    def _finish(self, caller: str) -> None:
+        """End a splat; lines that were held back are not part of it, but may have the rule of the next."""
+        growing = self._growing.pop(caller)
+        self._guests = {guest: host for guest, host in self._guests.items() if host != caller}
+        if splat := growing.finished():
+            self._done.append(splat)
+        if growing.held and RULE.match(growing.held[-1][1].content):
+            self._rules[caller] = growing.held[-1]
 
-    def _finish(self) -> None:
-        """End the current splat; lines that were held back are not part of it, but may have the rule of the next."""
-        growing, self._growing = self._growing, None
-        if growing is None:
-            return
-        if growing.is_full:
-            growing.take("[truncated by the harness: the rest is in the log]")
-        self._done.append(growing.finished())
-        if growing.held and RULE.match(content_of(growing.held[-1][1])[0]):
-            self._rule = growing.held[-1]
+
+def _stamp_position(block: bytes) -> int:
+    found = _STAMP_BYTES.search(block)
+    return found.start() if found else len(block)
 
 
 def scan(text: str) -> tuple[Splat, ...]:
     """Find all splats of a whole kernel log, in the order of their first lines."""
     log = KernelLog()
-    return tuple(itertools.chain(log.feed(text.encode(errors="replace")), log.close()))
-
-
-def _text(line: bytes) -> str:
-    return line.decode(errors="replace")
+    found = itertools.chain(log.feed(text.encode(errors="replace")), log.close())
+    return tuple(sorted(found, key=lambda splat: splat.line))

@@ -119,7 +119,8 @@ def test_explain_boot_shows_a_panic(is_running: bool) -> None:
     error = explained(CAME_UP + WARNED + panic, is_running=is_running)
 
     assert isinstance(error, SeriesError)
-    assert error.what == ("the kernel /k/vmlinuz does not boot: Kernel panic - not syncing: sysrq triggered crash")
+    title = "Kernel panic - not syncing: sysrq triggered crash in sysrq_handle_crash"
+    assert error.what == f"the kernel /k/vmlinuz does not boot: {title}"
     assert "sysrq_handle_crash" in error.evidence
     assert "copy_cgroup_ns" not in error.evidence
 

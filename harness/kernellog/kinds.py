@@ -183,10 +183,10 @@ _GLUED_WORDS = ("BUG", "cut here", "WARNING: ", "INFO: ", "Kernel panic", "gener
 # Every line that can start a splat, or come right before it, contains at least one of these. None begins with a lower
 # case letter: the search would stop at every word.
 _CANDIDATE = re.compile(
-    rb"BUG|WARNING: |INFO: |--\[ cut|Kernel panic|Oops|#\d+\]|LOCKUP|UBSAN: |ODEBUG: |_t: |_add[ _]|_del[ _]"
+    rb"BUG|WARNING *: |INFO *: |--\[ cut|Kernel panic|Oops|#\d+\]|LOCKUP|UBSAN *: |ODEBUG *: |_t: |_add[ _]|_del[ _]"
     rb"|\(see /sys|\(size "
-    rb"|Unable to handle|Unhandled |Alignment|Insufficient|Bad mode|PANIC: |Internal error|\(uid: |_netdevice: "
-    rb"|VFS: [BC]|_tracker: "
+    rb"|Unable to handle|Unhandled |Alignment|Insufficient|Bad mode|PANIC *: |Internal error|\(uid: |_netdevice: "
+    rb"|VFS *: [BC]|_tracker: "
     rb"|\(try boot|'/|CFI failure|_kernel: p|\*\* |====="
 )
 

@@ -34,8 +34,8 @@ class Line(NamedTuple):
 
 _CALLER = r"(?: ?\[ *(?P<caller{0}>[TC]\d+)\])?"
 _SECONDS = r"\[ *\d+\.\d+(?:[@ ]\d+(?:\.\d+)?)?(?: +< *\d+\.\d+>)?\]"
-# "(0)[123:swapper/0]" and "[0:  kworker: 12]" are additions of vendors of Android devices.
-_VENDOR = r"(?: ?\(\d\)\[\d+:[^]]*\]| ?\[\d: *[^]:]+: *\d+\])?"
+# "(0)[123:swapper/0]", "[0:  kworker/0:1:  12]" and "c0    12 " are additions of vendors of Android devices.
+_VENDOR = r"(?: ?\(\d\)\[\d+:[^]]*\]| *\[\d: *[^]]{1,40}: *\d+\]| c\d +\d+(?= ))?"
 _KERNEL = re.compile(rf"(?:<\d{{1,3}}>)?{_SECONDS}{_CALLER.format(1)}{_VENDOR} ?")
 _STAMP = re.compile(rf"{_SECONDS}{_CALLER.format(2)}{_VENDOR} ?")
 _STAMPED = re.compile(r"\[ *\d+\.\d")
@@ -47,7 +47,7 @@ _DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=")
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
-_ZONE = r"(?: ?Z| ?[+-]\d\d:?\d\d| [A-Z]{3,5}(?= ))?"
+_ZONE = r"(?: ?Z| ?[+-]\d\d:?\d\d| (?:UTC|GMT|[A-Z]{1,3}[SD]?T)(?= ))?"
 _MOMENT = (
     rf"(?:(?:{_DAY} )?\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}{_ZONE}|(?:{_DAY} )?{_MONTH} +\d{{1,2}} {_CLOCK}(?: \d{{4}})?"
     rf"|\d\d-\d\d {_CLOCK}|{_CLOCK}|\d{{9,11}}\.\d{{1,9}}|{_MONTH}\d\d \d\d:\d\d|\+ *\d+\.\d+| +\+?\d+\.\d+)"
@@ -65,7 +65,8 @@ _TOOL = (
     rf"|(?P<foreign> {_HOST} [\w./@-]{{1,64}}\[\d+\]: )"
 )
 _HEADED = re.compile(
-    rf"(?:<\d{{1,3}}>(?:1 )?)?(?:\[ ?{_MOMENT}\]|{_MOMENT})(?:{_TOOL})?(?: |(?<= )|$)(?:\[ *(?P<caller>[TC]\d+)\] )?"
+    rf"(?:<\d{{1,3}}>(?:1 )?)?(?:\[ ?{_MOMENT}\]|{_MOMENT})(?:{_TOOL})?(?: [|>-]{{1,2}})?(?: |(?<= )|$)"
+    r"(?: *(?=\[ *\d+\.\d))?(?:\[ *(?P<caller>[TC]\d+)\] )?"
     rf"|(?P<decoded>(?:kern|user|daemon) *:\w+ *: )|[VDIWEF]/(?P<tag3>[^(:]{{0,40}}?) *\( *\d+\): "
     rf"|(?:<\d{{1,3}}>)?(?:{_HOST} )?kernel(?:\[\d+\])?: |(?:<\d{{1,3}}>)?\[ *(?P<alone>[TC]\d+)\] "
     rf"|\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d+)?:? "
@@ -87,6 +88,9 @@ def read_line(text: str) -> Line:
     Programs write to the console as well, so the stamp of a message may follow an unfinished line.
     """
     if kernel := _KERNEL.match(text):
+        if inner := _KERNEL.match(text, kernel.end()):
+            # A host's clock, in seconds, before the kernel's.
+            kernel = inner
         line = Line(text, text[kernel.end() :], True, kernel["caller1"] or "")
         if (" kernel" in line.content or "]: " in line.content) and (outer := _MONOTONIC.match(line.content)):
             return Line(text, line.content[outer.end() :], True, foreign=bool(outer["foreign"]))

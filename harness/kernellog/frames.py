@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ _COMPLAINT = re.compile(
 )
 _AT = re.compile(r".*\bat: (?:\[?<?[0-9a-f]{8,16}>?\]? *)?(?P<name>[A-Za-z_][\w.$]*)\+0x")
 _WORKED = re.compile(r" *(?:last function|in-flight|pending): (?:\d+(?:\(RESCUER\))?:)?(?P<name>[A-Za-z_]\w+)")
+_HANDLER = re.compile(r"\[<[0-9a-f]+>\] (?P<name>[A-Za-z_]\w*)")
 _LOCKER_LINES = 12
 _TICK_GAP = 5
 """Largest number of unknown functions between two of the timer interrupt."""
@@ -101,9 +103,8 @@ def guilty_of(kind: SplatKind, contents: Sequence[str], named: str, frames: Sequ
     :param named: the function that the splat's own first line names; empty for none.
     :param frames: the splat's :func:`suspects`.
     """
-    for content in contents[:_LOCKER_LINES]:
-        if worked := _WORKED.match(content):
-            return worked["name"]
+    if asked := _asked(contents):
+        return asked
     if kind is SplatKind.LOCKDEP and (locker := _locker(contents)):
         return locker
     if named and role_of(named) is Role.SUSPECT:
@@ -111,6 +112,17 @@ def guilty_of(kind: SplatKind, contents: Sequence[str], named: str, frames: Sequ
     if frames:
         return frames[0].name
     return named or _weakest(kind, contents)
+
+
+def _asked(contents: Sequence[str]) -> str:
+    """Return the function that the splat names in a line of its own: of a work, or of an interrupt's handler."""
+    for content in contents[:_LOCKER_LINES]:
+        if worked := _WORKED.match(content):
+            return worked["name"]
+    for before, after in itertools.pairwise(contents):
+        if before == "handlers:" and (handler := _HANDLER.match(after)):
+            return handler["name"]
+    return ""
 
 
 def _weakest(kind: SplatKind, contents: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ between), and do not if there are too many.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -35,7 +36,8 @@ _STORYTELLERS = (SplatKind.LOCKDEP, *_CHECKERS)
 _INNER = (SplatKind.LIST_CORRUPTION, SplatKind.REFCOUNT, SplatKind.DEBUGOBJECTS)
 _COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
 _FAULTS = (SplatKind.OOPS, SplatKind.BUG, *_INNER)
-_PREFACES = ("rust_kernel: ", "CFI failure ")
+_RUST = "rust_kernel: panicked at "
+_PREFACES = (_RUST, "CFI failure ")
 _FAULT_TAIL_LINES = 16
 """Largest number of unknown lines after the end mark of a fault, whose panic often follows."""
 _PREFACE_LINES = 4
@@ -111,12 +113,14 @@ class Growing:
             return self.kind in (SplatKind.OOPS, *_INNER) or self.opening is Opening.KERNEL_BUG
         if self.kind in _INNER and opening in (Opening.WARN, Opening.KERNEL_BUG):
             return True
+        if self.head.startswith(_PREFACES) and opening in _COVERS:
+            return len(self.lines) + len(self.held) <= _PREFACE_LINES
         return not self.unknown and self._is_followed_by(opening, kind)
 
     def _is_followed_by(self, opening: Opening, kind: SplatKind | None) -> bool:
         if self.opening is Opening.LEAK and opening is Opening.LEAK:
             return len(self.lines) == 1 and self.head.startswith("BUG: ")
-        if self.opening is Opening.NOTICE or self.head.startswith(_PREFACES):
+        if self.opening is Opening.NOTICE:
             return opening in _COVERS and len(self.lines) <= _PREFACE_LINES
         if self.kind in _INNER:
             return opening in _COVERS
@@ -179,7 +183,13 @@ class Growing:
             kind, head = found
         if kind is None:
             kind, head = SplatKind.WARNING, self._first_words()
+        if head.startswith(_RUST) and head.endswith(":"):
+            head = f"{head} {self._line_after(head)}"
         return make_splat(kind, head, self.lines, is_fatal=self.fatal, number=self.line)
+
+    def _line_after(self, head: str) -> str:
+        contents = [line.content for line in self.lines]
+        return next((after for before, after in itertools.pairwise(contents) if before == head), "")
 
     def _first_words(self) -> str:
         """Return the text below a cut mark that no known line explains."""

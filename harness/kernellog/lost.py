@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness.kernellog.kinds import SplatKind
 
-_DROPPED = re.compile(r".{0,4}\*\* ?\d+ (?:printk )?messages dropped")
+_DROPPED = re.compile(r"\*\* ?\d+ (?:printk )?messages dropped")
 _REMAINS = re.compile(
     r"RIP: 0010:|EIP: |pc : |epc : |Modules linked in:| *Call [Tt]race:|CPU: \d+ |Hardware name: |INFO: (?:Allocated"
     r"|Freed) in "
@@ -53,7 +53,7 @@ _EVIDENCE_RULES = tuple((re.compile(pattern), kind, head) for pattern, kind, hea
 
 def is_dropped(text: str) -> bool:
     """Return whether the line is the kernel's note that messages were lost."""
-    return _DROPPED.match(text) is not None
+    return _DROPPED.search(text) is not None
 
 
 def is_remains(content: str) -> bool:

@@ -49,9 +49,9 @@ REPORTERS = (
     r"rcu_(?:dump\w*|check\w*|sched_clock\w*|lockdep_\w+|is_watching\w*|stall_\w+)|print_(?:cpu_stall|other_cpu_stall|task\w*)\w*",
     r"check_cpu_stall\w*|refcount_warn_saturate|refcount_error_report",
     r"debug_(?:print_object|object_\w+|check_no_obj_freed)|_*debug_(?:check_no_obj_freed|object_\w+)",
-    r"watchdog(?:_\w+)?|is_(?:soft|hard)lockup|check_hung_\w+",
+    r"_*report_bad_irq|note_interrupt|handle_irq_event\w*|watchdog(?:_\w+)?|is_(?:soft|hard)lockup|check_hung_\w+",
     r"_*cfi_\w+|report_cfi_failure|handle_cfi_failure",
-    r"rust_(?:begin_unwind|panic\w*|helper_BUG)|panic_fmt|panic_bounds_check|panic_\w*unwind|core::\S+|rust_begin_unwind",
+    r"rust_(?:begin_unwind|panic\w*|helper_BUG)|_R\w*(?:panicking|begin_unwind|unwrap_failed|expect_failed)\w*",
 )
 """Print the splat, catch the exception, or check what went wrong: they are in every splat of a kind."""
 

@@ -36,6 +36,7 @@ class Description:
 
 # The first pattern that matches decides; "fn" is the function of the line, "at" a place in the source.
 _RULES: tuple[tuple[str, str], ...] = (
+    (r"(?P<what>[A-Z].*first lines lost)$", "{what}"),
     # WARN_ON()'s line: to v6.17 with CPU and pid first, from v6.18 with both last, before v3.x bare.
     (
         (
@@ -48,8 +49,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"WARNING: CPU: \d+ PID: ", "WARNING"),
     (r"kernel BUG at (?P<at>[\w./+-]+:\d+)", "kernel BUG"),
     (r"kernel BUG at ", "kernel BUG"),
+    (r"rust_kernel: panicked at (?P<at>[\w./+-]+:\d+)(?::\d+)?: (?P<what>.+)", "Rust panic: {what}"),
+    (r"rust_kernel: panicked at '(?P<what>.*)', (?P<at>[\w./+-]+:\d+)", "Rust panic: {what}"),
     (r"rust_kernel: panicked at (?P<at>[\w./+-]+:\d+)", "Rust panic"),
-    (r"rust_kernel: panicked at '(?P<text>.*)', (?P<at>[\w./+-]+:\d+)", "Rust panic"),
     (rf"CFI failure at {_SYMBOL}(?: |$)", "CFI failure"),
     # Memory checkers.
     (rf"BUG: KAS[Aa][Nn]: (?P<what>[\w ()/-]+?) in {_SYMBOL}(?: |$)", "BUG: KASAN: {what}"),

@@ -84,15 +84,17 @@ class SplatReport:
     """One splat of the kernel log, as the record keeps it.
 
     :param kind: ``panic``, ``oops``, ``warning``, ... as in ``harness/kernellog/reader.py``.
-    :param title: its title line, without time stamp and addresses.
-    :param fingerprint: hexadecimal digest of kind and the first five frames; equal for the same bug.
+    :param title: what went wrong and the guilty function.
+    :param fingerprint: hexadecimal digest of kind, what went wrong and the first five frames; equal for the same bug.
     :param text: the whole splat.
+    :param function: the guilty function; empty if the splat names none, and then the title alone is no identity.
     """
 
     kind: str
     title: str
     fingerprint: str
     text: str
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)

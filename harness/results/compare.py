@@ -252,11 +252,11 @@ def _splat_changes(
     """Yield each splat once.
 
     Two splats are the same if their fingerprints are equal, or their kinds and titles: another compiler changes the
-    frames of a trace, not the message.
+    frames of a trace, not the message. A title that names no function is no identity: it is that of many bugs.
     """
     before, after = _splats(olds.values()), _splats(news.values())
-    titles_before = {(splat.kind, splat.title) for splat, _ in before.values()}
-    titles_after = {(splat.kind, splat.title) for splat, _ in after.values()}
+    titles_before = {(splat.kind, splat.title) for splat, _ in before.values() if splat.function}
+    titles_after = {(splat.kind, splat.title) for splat, _ in after.values() if splat.function}
     for fingerprint, (splat, cases) in after.items():
         if fingerprint in before or (splat.kind, splat.title) in titles_before:
             change = ChangeKind.SAME

@@ -7,6 +7,7 @@ reports the error.
 
 =======  ==========================================================================================================
 run 1    ``problems`` are texts; a case has no ``known_failures``; a kernel has no ``came_from``
+run 2    a splat of an early record has no ``function``, and a title and fingerprint by other rules
 series 1 ``missing`` are texts; ``evidence`` ends with the path of the log; there is no ``base_origin``
 =======  ==========================================================================================================
 """
@@ -17,6 +18,7 @@ import re
 from collections.abc import Callable
 
 from harness.base.json_records import Table, to_table
+from harness.kernellog.reader import scan
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import UNKNOWN, ProblemKind
 
@@ -41,24 +43,51 @@ def moved_case_id(old: str, suite: str, *, separator: str = "/") -> str:
 
 def upgrade_run(table: Table) -> Table:
     """Return the table of a run record in the newest format."""
-    if table.get("format_version") != 1:
-        return table
     kernel = table.get("kernel")
-    return {
-        **table,
-        "format_version": 2,
-        **({"kernel": _upgrade_kernel(kernel)} if isinstance(kernel, dict) else {}),
-        **_each(table, "problems", str, _problem),
-        **_each(table, "cases", dict, upgrade_case),
-    }
+    if table.get("format_version") == 1:
+        table = {
+            **table,
+            "format_version": 2,
+            **({"kernel": _upgrade_kernel(kernel)} if isinstance(kernel, dict) else {}),
+            **_each(table, "problems", str, _problem),
+        }
+    return {**table, **_each(table, "cases", dict, upgrade_case)}
 
 
 def upgrade_case(table: Table) -> Table:
     """Return the table of a case record in the newest format; it has no format number of its own."""
     known = table.get("known")
-    if "known_failures" in table or not isinstance(known, str):
+    if "known_failures" not in table and isinstance(known, str):
+        table = {**table, "known_failures": _known_failures(known)}
+    splats = table.get("splats")
+    if not splats or not isinstance(splats, list) or not all(isinstance(one, dict) for one in splats):
         return table
-    return {**table, "known_failures": _known_failures(known)}
+    upgraded = [_upgrade_splat(one) for one in splats]
+    reason = table.get("reason")
+    if not isinstance(reason, str):
+        return {**table, "splats": upgraded}
+    for old, new in zip(splats, upgraded, strict=True):
+        reason = reason.replace(_named(old), _named(new))
+    return {**table, "splats": upgraded, "reason": reason}
+
+
+def _named(splat: Table) -> str:
+    return f"{splat.get('kind')}: {splat.get('title')}"
+
+
+def _upgrade_splat(table: Table) -> Table:
+    """Return the table of a splat by the rules of today, which find title and fingerprint in its text again."""
+    text = table.get("text")
+    if "function" in table or not isinstance(text, str) or not (found := scan(text)):
+        return table
+    splat = found[0]
+    return {
+        **table,
+        "kind": splat.kind.value,
+        "title": splat.title,
+        "fingerprint": splat.fingerprint,
+        "function": splat.function,
+    }
 
 
 def upgrade_series(table: Table) -> Table:

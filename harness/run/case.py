@@ -152,7 +152,9 @@ class RunningCase:
 
     def verdict(self, *, skipped: str = "") -> Verdict:
         """Judge the case; call it after :meth:`close`."""
-        splats = [SplatReport(str(one.kind), one.title, one.fingerprint, one.text) for one in self._splats]
+        splats = [
+            SplatReport(str(one.kind), one.title, one.fingerprint, one.text, one.function) for one in self._splats
+        ]
         before = self.environment.prepared.template.taint if self.environment.prepared.template else 0
         taints = [taint for taint in decode_taint(self._taint & ~before) if taint.matters]
         if taints and not splats:

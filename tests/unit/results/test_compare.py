@@ -176,9 +176,22 @@ def test_new_splat_is_a_regression() -> None:
     assert compare(run(splatted), run(case("a"), kernel=OTHER)).splats[0].change is ChangeKind.FIXED
 
 
+def test_title_without_a_function_is_no_identity() -> None:
+    """Two splats whose title names no function are two bugs unless their fingerprints are equal."""
+    splats = [replace(SPLAT, title="BUG: odd", fingerprint=one, function="") for one in ("aa", "bb")]
+    before, after = (case("a", Outcome.KERNEL, splats=(splat,)) for splat in splats)
+    comparison = compare(run(before), run(after, kernel=OTHER))
+
+    assert [(one.fingerprint, one.change) for one in comparison.splats] == [
+        ("bb", ChangeKind.REGRESSED),
+        ("aa", ChangeKind.FIXED),
+    ]
+
+
 def test_splat_with_other_frames_is_the_same() -> None:
     """Another compiler gives another trace of the same splat."""
-    before, after = (case("a", Outcome.KERNEL, splats=(replace(SPLAT, fingerprint=one),)) for one in ("aa", "bb"))
+    splats = [replace(SPLAT, fingerprint=one, function="cgroupns_get") for one in ("aa", "bb")]
+    before, after = (case("a", Outcome.KERNEL, splats=(splat,)) for splat in splats)
     comparison = compare(run(before), run(after, kernel=OTHER))
 
     assert [(one.fingerprint, one.change) for one in comparison.splats] == [("bb", ChangeKind.SAME)]

@@ -18,6 +18,7 @@ from harness.base.errors import UsageError
 from harness.base.suites_file import legacy_name
 from harness.bisect.state import dump_bisect
 from harness.bisect.state_file import STATE_NAME, load_state
+from harness.kernellog.reader import scan
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import FORMAT_VERSION, NO_KERNEL_ID, KnownNote, ProblemKind, dump_run
 from harness.model.series_record import PatchState, SeriesRecord, dump_series
@@ -28,7 +29,7 @@ from harness.results.compare import ChangeKind, compare
 from harness.results.find_run import is_without_kernel, joint_members
 from harness.results.folder import RUN_NAME, load_run
 from harness.results.kernel_line import kernel_line
-from harness.results.older_formats import moved_case_id, upgrade_run, upgrade_series
+from harness.results.older_formats import moved_case_id, upgrade_case, upgrade_run, upgrade_series
 from harness.results.records import load_run_record, load_series
 from harness.results.sightings import why_not
 
@@ -270,3 +271,42 @@ def test_table_of_today_is_left_alone() -> None:
 
     assert upgrade_run(table) == table
     assert upgrade_series(series) == series
+
+
+OLD_SPLAT = {
+    "kind": "oops",
+    "title": "Oops: general protection fault, probably for non-canonical address ADDR: 0000 [#N] SMP",
+    "fingerprint": "0123456789abcdef",
+    "text": (
+        "[    7.1] Oops: general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] SMP\n"
+        "[    7.1] CPU: 1 UID: 0 PID: 71 Comm: demo Not tainted 6.12.1 #1\n"
+        "[    7.1] RIP: 0010:demo_read+0x12/0x40\n[    7.1] Call Trace:\n[    7.1]  vfs_read+0x12/0x40\n"
+    ),
+}
+
+
+def test_old_splat_gets_title_and_fingerprint_of_today() -> None:
+    """The splat of an older record is read again, so that it compares with one of today; the reason follows."""
+    (today,) = scan(OLD_SPLAT["text"])
+    table = {"reason": f"2 splats: {OLD_SPLAT['kind']}: {OLD_SPLAT['title']}", "splats": [OLD_SPLAT]}
+    case = upgrade_case(table)
+
+    assert case["splats"] == [
+        {
+            "kind": "oops",
+            "title": "general protection fault in demo_read",
+            "fingerprint": today.fingerprint,
+            "text": OLD_SPLAT["text"],
+            "function": "demo_read",
+        }
+    ]
+    assert case["reason"] == "2 splats: oops: general protection fault in demo_read"
+    assert upgrade_case(case) == case
+
+
+@pytest.mark.parametrize("text", ["", "no splat", None])
+def test_old_splat_without_a_readable_text_is_unchanged(text: str | None) -> None:
+    """A taint has no text, and a text may be damaged: such a splat keeps its title and fingerprint."""
+    splat = {**OLD_SPLAT, "text": text}
+
+    assert upgrade_case({"splats": [splat]}) == {"splats": [splat]}

@@ -59,6 +59,7 @@ COMMANDS = {
     "run": LazyCommand("test.run", "Run the cases on a kernel (deb when none is named)."),
     "semantics": LazyCommand("author.semantics", "Show what each version does, trait by trait."),
     "series": LazyCommand("test.series", "Test a patch series, patch by patch."),
+    "splats": LazyCommand("compare.splats", "Find the error reports of the kernel in any log."),
     "suite": LazyCommand("author.suite", "Write a suite of cases, or check one."),
     "shell": LazyCommand("kernel.shell", "Open an interactive shell on a fresh machine."),
 }

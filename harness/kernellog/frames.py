@@ -20,6 +20,7 @@ class Frame(NamedTuple):
     :param name: its name, without offset and compiler suffixes.
     :param location: the name with offset and size as printed, such as ``f.isra.0+0x12/0x40``.
     :param module: the module in brackets behind it; empty for the kernel's own functions.
+    :param is_pointer: whether it is the instruction pointer, and not a return address.
     :param in_interrupt: whether it is within the part of a trace that is marked as an interrupt.
     """
 
@@ -27,6 +28,7 @@ class Frame(NamedTuple):
     location: str
     module: str = ""
     in_interrupt: bool = False
+    is_pointer: bool = False
 
 
 @dataclass(slots=True)
@@ -212,7 +214,7 @@ def _add(trace: _Trace, content: str, *, in_interrupt: bool) -> None:
         if not found["guess"]:
             trace.frames.append(_frame(found, found["name"], in_interrupt=in_interrupt))
     elif found := _POINTER.match(content):
-        trace.frames.append(_frame(found, found["name"], in_interrupt=in_interrupt))
+        trace.frames.append(_frame(found, found["name"], in_interrupt=in_interrupt)._replace(is_pointer=True))
     elif found := _ARM.match(content):
         _add_arm(trace, found, in_interrupt=in_interrupt)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.kernellog.frames import guilty_of, suspects
+from harness.kernellog.frames import Frame, guilty_of, suspects
 from harness.kernellog.kinds import SplatKind
 from harness.kernellog.prefix import Line
 from harness.kernellog.title import Description, describe, scrubbed, title_of
@@ -33,6 +33,7 @@ class Splat:
     :param fatal: whether the kernel panicked with it.
     :param line: number of the first line in the log, from 1.
     :param function: the guilty function; empty if the splat names none.
+    :param frames: the reliable frames of its call trace, innermost first.
     """
 
     kind: SplatKind
@@ -42,6 +43,7 @@ class Splat:
     fatal: bool
     line: int
     function: str = ""
+    frames: tuple[Frame, ...] = ()
 
 
 _LOCK_SOURCE = re.compile(
@@ -74,7 +76,7 @@ def make_splat(kind: SplatKind, head: str, lines: Sequence[Line], *, is_fatal: b
         distinct = [description.place, *map(scrubbed, contents[1:_LINES_IN_FINGERPRINT])]
     fingerprint = fingerprint_of(kind, description.text, function, distinct)
     text = "\n".join(line.text for line in lines)
-    return Splat(kind, title_of(description, function), text, fingerprint, is_fatal, number, function)
+    return Splat(kind, title_of(description, function), text, fingerprint, is_fatal, number, function, frames)
 
 
 def _by_source(kind: SplatKind, description: Description) -> tuple[SplatKind, Description]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
+from harness.base.json_records import Table
 from harness.base.suites_file import legacy_name
 from harness.bisect.state import dump_bisect
 from harness.bisect.state_file import STATE_NAME, load_state
@@ -273,12 +274,12 @@ def test_table_of_today_is_left_alone() -> None:
     assert upgrade_series(series) == series
 
 
-OLD_SPLAT = {
+OLD_SPLAT: Table = {
     "kind": "oops",
-    "title": "Oops: general protection fault, probably for non-canonical address ADDR: 0000 [#N] SMP",
+    "title": "Oops: general protection fault, probably for non-canonical address ADDR: 0000 [#N]",
     "fingerprint": "0123456789abcdef",
     "text": (
-        "[    7.1] Oops: general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] SMP\n"
+        "[    7.1] Oops: general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1]\n"
         "[    7.1] CPU: 1 UID: 0 PID: 71 Comm: demo Not tainted 6.12.1 #1\n"
         "[    7.1] RIP: 0010:demo_read+0x12/0x40\n[    7.1] Call Trace:\n[    7.1]  vfs_read+0x12/0x40\n"
     ),
@@ -287,8 +288,8 @@ OLD_SPLAT = {
 
 def test_old_splat_gets_title_and_fingerprint_of_today() -> None:
     """The splat of an older record is read again, so that it compares with one of today; the reason follows."""
-    (today,) = scan(OLD_SPLAT["text"])
-    table = {"reason": f"2 splats: {OLD_SPLAT['kind']}: {OLD_SPLAT['title']}", "splats": [OLD_SPLAT]}
+    (today,) = scan(str(OLD_SPLAT["text"]))
+    table: Table = {"reason": f"2 splats: {OLD_SPLAT['kind']}: {OLD_SPLAT['title']}", "splats": [OLD_SPLAT]}
     case = upgrade_case(table)
 
     assert case["splats"] == [
@@ -307,6 +308,8 @@ def test_old_splat_gets_title_and_fingerprint_of_today() -> None:
 @pytest.mark.parametrize("text", ["", "no splat", None])
 def test_old_splat_without_a_readable_text_is_unchanged(text: str | None) -> None:
     """A taint has no text, and a text may be damaged: such a splat keeps its title and fingerprint."""
-    splat = {**OLD_SPLAT, "text": text}
+    splat: Table = {**OLD_SPLAT, "text": text}
 
-    assert upgrade_case({"splats": [splat]}) == {"splats": [splat]}
+    table: Table = {"splats": [splat]}
+
+    assert upgrade_case(table) == table

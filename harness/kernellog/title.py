@@ -154,12 +154,18 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"Kernel panic - not syncing: (?:\S+ )?corrupted stack end", "Kernel panic - not syncing: corrupted stack end"),
 )
 _RULE = tuple((re.compile(pattern), text) for pattern, text in _RULES)
+_NAMED_GROUP = re.compile(r"\(\?P<\w+>")
+# One search tells which rule matches; the rule itself takes the line apart.
+_WHICH = re.compile(
+    "|".join(f"(?P<r{index}>{_NAMED_GROUP.sub('(?:', pattern)})" for index, (pattern, _) in enumerate(_RULES))
+)
 
 # For all other texts: the parts that differ from run to run.
 _VARYING = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\[ *\d+\.\d{4,}\].*", ""),
+        (r"-{8,}\[ cut here \].*", ""),
         (r"\+0x[0-9a-f]+/0x[0-9a-f]+", ""),
         (r"\(exit_?code=0x[0-9a-f]+\)", ""),
         (r"\bCPU ?#?:? ?\d+", "CPU"),
@@ -175,6 +181,7 @@ _VARYING = tuple(
         (r"\s+", " "),
     )
 )
+_MAY_VARY = re.compile(r"[0-9+({]|\s\s|--|[^ -~]|ptrval")
 
 
 def describe(content: str) -> Description:
@@ -183,18 +190,27 @@ def describe(content: str) -> Description:
     :param content: the line that names the problem, without its prefix.
     """
     content = content[:_TITLE_LIMIT]
-    for pattern, text in _RULE:
-        if found := pattern.match(content):
-            parts = {name: (value or "").strip() for name, value in found.groupdict().items()}
-            filled = text.format(what=parts.get("what", ""), type=parts.get("type", ""))
-            function = plain_name(parts.get("fn", ""))
-            other = plain_name(parts.get("other", ""))
-            return Description(scrubbed(filled), function, parts.get("at", ""), other, parts.get("module", ""))
-    return Description(scrubbed(content))
+    which = _WHICH.match(content)
+    if which is None or which.lastgroup is None:
+        return Description(scrubbed(content))
+    pattern, text = _RULE[int(which.lastgroup[1:])]
+    found = pattern.match(content)
+    assert found is not None
+    parts = {name: (value or "").strip() for name, value in found.groupdict().items()}
+    filled = text.format(what=parts.get("what", ""), type=parts.get("type", "")) if "{" in text else text
+    return Description(
+        scrubbed(filled),
+        plain_name(parts.get("fn", "")),
+        parts.get("at", ""),
+        plain_name(parts.get("other", "")),
+        parts.get("module", ""),
+    )
 
 
 def scrubbed(text: str) -> str:
     """Return a text without the parts that differ from run to run."""
+    if not _MAY_VARY.search(text):
+        return text.strip(" .:,!")
     for pattern, replacement in _VARYING:
         text = pattern.sub(replacement, text)
     return text.strip(" .:,!")

@@ -37,7 +37,7 @@ class NoisePattern:
 _OF_EVERY_SUITE = tuple(
     NoisePattern(hint, pattern)
     for hint, pattern in (
-        ("[", r"^\[(?P<stamp> *[0-9]+\.[0-9]{6})\]"),  # printk's time stamp
+        ("[", r"^\[(?P<stamp> *[0-9]+\.[0-9]{6}(?:\] ?\[ *[TC][0-9]+)?)\]"),  # printk's time stamp, and its caller
         ("[", r"^ *(?:\S+ )?\[[0-9]+\][+-]? +(?P<job>[0-9]+)$"),  # bash(1), job control: "[1] 412"
         ("0x", r"\b0x(?P<hexadecimal>[0-9a-f]{6,16})\b"),
         ("ffff", r"(?<![0-9a-zA-Z])(?P<address>ffff[0-9a-f]{12})(?![0-9a-zA-Z])"),  # of the kernel

@@ -26,6 +26,7 @@ def stamp(numbers: random.Random) -> str:
 
 TEMPLATES = (
     "[{stamp}] cgroup: fork rejected",
+    "[{stamp}][  T{pid}] cgroup: fork rejected",
     "    [1] {pid}",
     "    {pid} {pid2} 0:{small} /../sub2 /mnt rw - cgroup2 cgroup2 rw",
     "    cgroup:[{inode}]",

@@ -105,7 +105,7 @@ def guilty_of(kind: SplatKind, contents: Sequence[str], named: str, frames: Sequ
     :param named: the function that the splat's own first line names; empty for none.
     :param frames: the splat's :func:`suspects`.
     """
-    if asked := _asked(contents):
+    if kind is SplatKind.BUG and (asked := _asked(contents)):
         return asked
     if kind is SplatKind.LOCKDEP and (locker := _locker(contents)):
         return locker

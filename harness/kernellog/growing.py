@@ -78,6 +78,16 @@ class Growing:
         if self.size >= SPLAT_LIMIT_BYTES:
             self.is_full = True
 
+    def take_frame(self, number: int, line: Line) -> bool:
+        """Add a line that looks like a frame of a call trace, and return whether it is one and belongs to the splat."""
+        if self.phase is Phase.TAIL or self.is_full or not match_dump(line.content):
+            return False
+        self.last = number
+        self.take(line)
+        if self.phase is Phase.HEAD:
+            self._advance(line.content)
+        return True
+
     def hold(self, number: int, line: Line, *, is_counted: bool) -> bool:
         """Hold a line back, and return whether more may follow."""
         self.held.append((number, line))

@@ -32,11 +32,14 @@ class Line(NamedTuple):
     foreign: bool = False
 
 
+_HOST = r"[\w.:-]{1,253}"
 _CALLER = r"(?: ?\[ *(?P<caller{0}>[TC]\d+)\])?"
 _SECONDS = r"\[ *\d+\.\d+(?:[@ ]\d+(?:\.\d+)?)?(?: +< *\d+\.\d+>)?\]"
 # "(0)[123:swapper/0]", "[0:  kworker/0:1:  12]" and "c0    12 " are additions of vendors of Android devices.
 _VENDOR = r"(?: ?\(\d\)\[\d+:[^]]*\]| *\[\d: *[^]]{1,40}: *\d+\]| c\d +\d+(?= ))?"
 _KERNEL = re.compile(rf"(?:<\d{{1,3}}>)?{_SECONDS}{_CALLER.format(1)}{_VENDOR} ?")
+# Most lines: a stamp, and nothing behind it that could be a caller, a host or a vendor's addition.
+_PLAIN = re.compile(rf"\[ *\d+\.\d+\] (?=[ A-Z])(?!{_HOST} (?:kernel|[\w./@-]{{1,64}}\[\d))")
 _STAMP = re.compile(rf"{_SECONDS}{_CALLER.format(2)}{_VENDOR} ?")
 _STAMPED = re.compile(r"\[ *\d+\.\d")
 _LEVEL = re.compile(r"<\d{1,3}>")
@@ -52,7 +55,6 @@ _MOMENT = (
     rf"(?:(?:{_DAY} )?\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}{_ZONE}|(?:{_DAY} )?{_MONTH} +\d{{1,2}} {_CLOCK}(?: \d{{4}})?"
     rf"|\d\d-\d\d {_CLOCK}|{_CLOCK}|\d{{9,11}}\.\d{{1,9}}|{_MONTH}\d\d \d\d:\d\d|\+ *\d+\.\d+| +\+?\d+\.\d+)"
 )
-_HOST = r"[\w.:-]{1,253}"
 _TOOL = (
     # The journal, syslog, and logread of OpenWrt.
     rf"(?: {_HOST})?(?: kern\.\w+)? kernel(?:\[\d+\])?: "
@@ -87,16 +89,19 @@ def read_line(text: str) -> Line:
 
     Programs write to the console as well, so the stamp of a message may follow an unfinished line.
     """
-    if kernel := _KERNEL.match(text):
-        if inner := _KERNEL.match(text, kernel.end()):
+    if plain := _PLAIN.match(text):
+        line = Line(text, text[plain.end() :], True)
+    elif kernel := _KERNEL.match(text):
+        end = kernel.end()
+        if text[end : end + 1] == "[" and (inner := _KERNEL.match(text, end)):
             # A host's clock, in seconds, before the kernel's.
-            kernel = inner
-        line = Line(text, text[kernel.end() :], True, kernel["caller1"] or "")
-        if (" kernel" in line.content or "]: " in line.content) and (outer := _MONOTONIC.match(line.content)):
-            return Line(text, line.content[outer.end() :], True, foreign=bool(outer["foreign"]))
+            kernel, end = inner, inner.end()
+        if outer := _MONOTONIC.match(text, end):
+            return Line(text, text[outer.end() :], True, foreign=bool(outer["foreign"]))
+        line = Line(text, text[end:], True, kernel["caller1"] or "")
     else:
         line = _read_headed(text)
-    if not line.foreign and _STAMPED.search(line.content):
+    if "[" in line.content and not line.foreign and _STAMPED.search(line.content):
         return _read_later_stamp(line)
     return line
 

@@ -105,8 +105,8 @@ class KernelLog:
         number = self._lines_seen + 1
         self._lines_seen += block.count(b"\n") + 1
         stamp_at = -1 if self._stamps_seen else _stamp_position(block)
-        at = 0
-        while at <= len(block):
+        at, size = 0, len(block)
+        while at <= size:
             if not self._growing and number - self._dropped >= REMAINS_LINES:
                 candidate = search_candidate(block, at)
                 if candidate is None:
@@ -115,16 +115,23 @@ class KernelLog:
                 number += block.count(b"\n", at, begin)
                 at = begin
             end = block.find(b"\n", at)
-            end = len(block) if end < 0 else end
+            end = size if end < 0 else end
             self._stamps_seen = stamp_at < end
-            self._read_line(number, block[at : min(end, at + LINE_LIMIT_BYTES)])
+            self._read_line(
+                number, block[at:end] if end - at <= LINE_LIMIT_BYTES else block[at : at + LINE_LIMIT_BYTES]
+            )
             at, number = end + 1, number + 1
-        self._stamps_seen = stamp_at < len(block)
+        self._stamps_seen = stamp_at < size
 
     def _read_line(self, number: int, data: bytes) -> None:
         line = read_line(data.decode(errors="replace"))
         started: _Started | None = None
-        if not line.foreign and search_candidate(data):
+        if line.content[:1] == " " and "+0x" in line.content and "BUG" not in line.content:
+            # A frame of a call trace: most lines of most splats.
+            growing = self._growing.get(line.caller)
+            if growing is not None and growing.take_frame(number, line):
+                return
+        elif not line.foreign and search_candidate(data):
             if is_dropped(line.text):
                 self._dropped = number
             line, started = self._started(line)
@@ -137,7 +144,7 @@ class KernelLog:
                 self._finish(caller)
         elif growing is None or not self._continue(caller, growing, number, line, started):
             self._begin(caller, number, line, started)
-        if len(self._growing) > (caller in self._growing):
+        if caller or len(self._growing) > 1:
             self._end_silent(number)
 
     def _started(self, line: Line) -> tuple[Line, _Started | None]:

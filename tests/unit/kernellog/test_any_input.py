@@ -17,34 +17,23 @@ from tests.unit.kernellog.made_up import MAKERS
 
 LOGS = Path(__file__).parents[2] / "data" / "kernellog"
 RECORDED = [path.read_bytes() for path in sorted(LOGS.glob("*.log"))]
-_PIECES = (
-    b"[ ",
-    b"] ",
-    b"   1.000001",
-    b"[    1.000001] ",
-    b"[   T71] ",
-    b"<4>",
-    b"4,1,2,-;",
-    b"BUG: ",
-    b"WARNING: ",
-    b"\n",
-)
-_PIECES += (
-    b"+0x1/0x2",
-    b"Call Trace:\n",
-    b" f+0x1/0x2\n",
-    b"=====\n",
-    b"---[ end trace ",
-    b"INFO: task ",
-    b"\x1b[31m",
-    b"\xff",
-)
-_PIECES += (
-    b"------------[ cut here ]------------\n",
-    b"** 7 printk messages dropped ** ",
+_PIECES = [
+    *(
+        b"[ ",
+        b"] ",
+        b"   1.000001",
+        b"[    1.000001] ",
+        b"[   T71] ",
+        b"<4>",
+        b"4,1,2,-;",
+        b"BUG: ",
+        b"WARNING: ",
+        b"\n",
+    ),
+    *(b"+0x1/0x2", b"Call Trace:\n", b" f+0x1/0x2\n", b"=====\n", b"---[ end trace ", b"INFO: task ", b"\x1b[31m"),
+    *(b"------------[ cut here ]------------\n", b"** 7 printk messages dropped ** ", b" at: ", b"\xff"),
     b"Kernel panic - not syncing: ",
-    b" at: ",
-)
+]
 
 
 def fed(data: bytes, size: int = 65536) -> list[Splat]:

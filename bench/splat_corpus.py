@@ -113,7 +113,7 @@ def seconds_for(data: bytes) -> float:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--last", default=399, show_default=True, help="Number of the last file to read.")
 def main(folder: Path, last: int) -> None:
-    """Print how many splats of the corpus are found, and how well they are told apart."""
+    """Print how many splats of the corpus are found, and how well different bugs are distinguished."""
     samples = list(read(folder, last))
     found = [sample for sample in samples if sample.splats]
     titles = [sample.splats[0].title for sample in found]

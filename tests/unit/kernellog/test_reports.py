@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports of all kinds: those that are splats, those that are not, and where each begins and ends."""
+"""Reports of all kinds: splats, texts that only look like one, and where each splat begins and ends."""
 
 from __future__ import annotations
 

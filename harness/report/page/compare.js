@@ -52,7 +52,8 @@ function traitChange(before, after, same) {
 
 // Return the change of a splat, from the cases that met it on each kernel.
 function splatChange(splat, before, after) {
-  const alike = data.splats.filter((one) => one.kind === splat.kind && one.title === splat.title);
+  // A title that names no function is that of many bugs.
+  const alike = data.splats.filter((one) => one === splat || (splat.function && one.function && one.kind === splat.kind && one.title === splat.title));
   const there = (kernel) => alike.some((one) => one.cells[kernel].length > 0);
   const asked = (kernel, cases) => cases.some((at) => {
     const cell = data.cases[at].cells[kernel];

@@ -227,6 +227,7 @@ def _splats(runs: Sequence[RunRecord], indexes: Mapping[str, int]) -> list[Value
             "fingerprint": one_line(fingerprint),
             "kind": one_line(splat.kind),
             "title": one_line(splat.title),
+            "function": one_line(splat.function),
             "cells": [list(cases) for cases in met],
         }
         for fingerprint, (splat, met) in found.items()

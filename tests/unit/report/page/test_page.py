@@ -125,6 +125,7 @@ def test_page_escapes_text_of_a_guest(page: str) -> None:
     assert PLAIN in detail["texts"]
     assert detail["kernels"][1]["reason"] == PLAIN
     assert overview["splats"][0]["title"] == PLAIN
+    assert overview["splats"][0]["function"] == ""
 
 
 def test_page_of_an_untrusted_run_reads_no_other_files(tmp_path: Path) -> None:

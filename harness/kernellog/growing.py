@@ -38,8 +38,10 @@ _COVERS = (Opening.CUT, Opening.WARN, Opening.KERNEL_BUG)
 _FAULTS = (SplatKind.OOPS, SplatKind.BUG, *_INNER)
 _RUST = "rust_kernel: panicked at "
 _PREFACES = (_RUST, "CFI failure ")
-_FAULT_TAIL_LINES = 16
-"""Largest number of unknown lines after the end mark of a fault, whose panic often follows."""
+_MARKED = (Opening.WARN, Opening.KERNEL_BUG)
+"""What ends at a mark, so that unknown lines within a trace do not end it."""
+_PANIC_LINES = 16
+"""Largest number of unknown lines after the end of a fault or of a checker's report, whose panic may follow."""
 _PREFACE_LINES = 4
 _MARKS = ("-", "=")
 
@@ -92,8 +94,14 @@ class Growing:
         """Hold a line back, and return whether more may follow."""
         self.held.append((number, line))
         self.unknown += is_counted
-        limit = _FAULT_TAIL_LINES if self.phase is Phase.TAIL and self.kind in _FAULTS else self.phase.value
-        return self.unknown <= limit and len(self.held) <= HELD_LIMIT_LINES
+        return self.unknown <= self._unknown_limit() and len(self.held) <= HELD_LIMIT_LINES
+
+    def _unknown_limit(self) -> int:
+        if self.phase is Phase.TAIL:
+            return _PANIC_LINES if self.kind in (*_FAULTS, *_CHECKERS) else self.phase.value
+        if self.phase is Phase.TRACE and (self.kind in (SplatKind.OOPS, *_INNER) or self.opening in _MARKED):
+            return Phase.HEAD.value
+        return self.phase.value
 
     def ignores(self, opening: Opening, content: str) -> bool:
         """Return whether a line that could start a splat is an ordinary line if it comes within this one."""

@@ -269,3 +269,14 @@ def test_every_leak_is_a_splat() -> None:
     entry = "unreferenced object 0xffff888004b1a000 (size 64):\n  backtrace:\n    [<00000000a1b2c3d6>] {}+0x26/0x90\n"
 
     assert [splat.function for splat in scan(entry.format("demo_a") + entry.format("demo_b"))] == ["demo_a", "demo_b"]
+
+
+def test_lines_of_another_processor_within_a_trace() -> None:
+    """A dozen unknown lines within the trace of a fault do not end it: its end mark and its panic belong to it."""
+    lines = oops(NAMES, 71)
+    at = next(number for number, line in enumerate(lines) if line == " <TASK>") + 2
+    panic = "Kernel panic - not syncing: Fatal exception in interrupt"
+    splat = only(*lines[:at], *["demo: another processor's line"] * 12, *lines[at:], panic)
+
+    assert splat.fatal
+    assert splat.fingerprint == only(*lines).fingerprint

@@ -40,6 +40,7 @@ _RUST = "rust_kernel: panicked at "
 _PREFACES = (_RUST, "CFI failure ")
 _MARKED = (Opening.WARN, Opening.KERNEL_BUG)
 """What ends at a mark, so that unknown lines within a trace do not end it."""
+_MARKED_LINES = 16
 _PANIC_LINES = 16
 """Largest number of unknown lines after the end of a fault or of a checker's report, whose panic may follow."""
 _PREFACE_LINES = 4
@@ -97,11 +98,12 @@ class Growing:
         return self.unknown <= self._unknown_limit() and len(self.held) <= HELD_LIMIT_LINES
 
     def _unknown_limit(self) -> int:
-        if self.phase is Phase.TAIL:
-            return _PANIC_LINES if self.kind in (*_FAULTS, *_CHECKERS) else self.phase.value
+        limit: int = self.phase.value
+        if self.phase is Phase.TAIL and self.kind in (*_FAULTS, *_CHECKERS):
+            return _PANIC_LINES
         if self.phase is Phase.TRACE and (self.kind in (SplatKind.OOPS, *_INNER) or self.opening in _MARKED):
-            return Phase.HEAD.value
-        return self.phase.value
+            return _MARKED_LINES
+        return limit
 
     def ignores(self, opening: Opening, content: str) -> bool:
         """Return whether a line that could start a splat is an ordinary line if it comes within this one."""
@@ -199,7 +201,9 @@ class Growing:
             if found is None:
                 return None
             kind, head = found
-        if kind is None:
+        if kind is None and self.opening is Opening.PRELUDE:
+            kind, head = SplatKind.OOPS, "Oops"
+        elif kind is None:
             kind, head = SplatKind.WARNING, self._first_words()
         if head.startswith(_RUST) and head.endswith(":"):
             head = f"{head} {self._line_after(head)}"

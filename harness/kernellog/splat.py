@@ -68,7 +68,7 @@ def make_splat(kind: SplatKind, head: str, lines: Sequence[Line], *, is_fatal: b
     contents = [line.content for line in lines]
     kind, description = _by_source(kind, describe(head))
     frames = suspects(kind, contents)
-    function = guilty_of(kind, contents, description.function, frames)
+    function = guilty_of(kind, contents, description.function or _warned(contents), frames)
     distinct = [frame.name for frame in frames[:FRAMES_IN_FINGERPRINT]]
     if description.other:
         distinct = [description.other, *distinct]
@@ -77,6 +77,12 @@ def make_splat(kind: SplatKind, head: str, lines: Sequence[Line], *, is_fatal: b
     fingerprint = fingerprint_of(kind, description.text, function, distinct)
     text = "\n".join(line.text for line in lines)
     return Splat(kind, title_of(description, function), text, fingerprint, is_fatal, number, function, frames)
+
+
+def _warned(contents: Sequence[str]) -> str:
+    """Return the function of the WARN_ON() that follows a complaint of one line; empty without one."""
+    head = contents[:_LINES_IN_FINGERPRINT]
+    return next((describe(content).function for content in head if content.startswith("WARNING: ")), "")
 
 
 def _by_source(kind: SplatKind, description: Description) -> tuple[SplatKind, Description]:

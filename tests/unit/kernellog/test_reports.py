@@ -36,6 +36,15 @@ def only(*lines: str) -> Splat:
             "VFS: Busy inodes after unmount",
         ),
         (["VFS: Busy inodes after unmount of loop0 (ext4)"], SplatKind.BUG, "VFS: Busy inodes after unmount"),
+        (
+            [
+                "BUG: Dentry 00000000a1b2c3d4{i=4d,n=file}  still in use (1) [unmount of tmpfs tmpfs]",
+                "------------[ cut here ]------------",
+                "WARNING: CPU: 0 PID: 71 at fs/dcache.c:1665 demo_check+0x12/0x40",
+            ],
+            SplatKind.BUG,
+            "BUG: Dentry still in use in demo_check",
+        ),
         (["VFS: Close: file count is 0"], SplatKind.BUG, "VFS: Close: file count is 0"),
         (
             [

@@ -32,6 +32,10 @@ from harness.kernellog.title import describe, title_of
         ("general protection fault: 0000 [#12] PREEMPT SMP KASAN", "general protection fault"),
         ("traps: PANIC: double fault, error_code: 0x0", "PANIC: double fault"),
         ("divide error: 0000 [#1] SMP", "divide error"),
+        ("Oops: divide error: 0000 [#1] SMP", "divide error"),
+        ("Internal error: Oops: 0000000096000046 [#1] SMP", "Oops"),
+        ("Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", "Oops: BUG"),
+        ("BUG: spinlock wrong CPU on CPU#0, sh/71", "BUG: spinlock wrong CPU"),
         ("Unhandled fault: page domain fault (0x81b) at 0x00001044", "Unhandled fault: page domain fault"),
         ("BUG: KASAN: use-after-free in f+0x3a/0x60 [mod]", "BUG: KASAN: use-after-free in f"),
         (

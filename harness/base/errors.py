@@ -133,7 +133,7 @@ class NewerFormatError(UsageError):
 
 
 class CaseError(HarnessError):
-    """The author of the case must act: the case file is invalid, or two cases contradict each other."""
+    """The author of the case must act: the case file is invalid."""
 
     exit_status = ExitStatus.CASE_BROKEN
 

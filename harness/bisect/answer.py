@@ -106,6 +106,7 @@ def _showing(target: Target, before: Mapping[str, CaseRecord], after: Mapping[st
         for case in after.values()
         if case.id in before
         and file_of(case.id) in target.files
+        and target.case in ("", case.id)
         and any(seen.trait == target.name for seen in (*case.sightings, *before[case.id].sightings))
     ]
 

@@ -142,12 +142,9 @@ class Bisection:
             found += self._rerun_named(named, {Role.GOOD: good, Role.BAD: bad})
             missing = self._missing(found)
         if not found or missing:
-            values = {one.name: (read_value(one, good), read_value(one, bad)) for one in every}
+            values = {one.label: (read_value(one, good), read_value(one, bad)) for one in every}
             raise no_difference(self._ends(), values, missing, compared=compared)
-        records = tuple(
-            TargetRecord(one.kind, one.name, one.files, read_value(one, good) or "", read_value(one, bad) or "")
-            for one in found
-        )
+        records = tuple(_target_record(one, read_value(one, good) or "", read_value(one, bad) or "") for one in found)
         ends = {Role.GOOD: good, Role.BAD: bad}
         steps = tuple(
             replace(step, seen=_seen(found, ends[step.role])) if step.role in ends else step
@@ -296,11 +293,15 @@ class Bisection:
                 first |= {seen.target: seen.value for seen in step.seen}
         for target, value in read_others(self._targets(), answer.cases).items():
             if target.key in first and first[target.key] != value:
-                yield TargetRecord(target.kind, target.name, target.files, first[target.key], first[target.key])
+                yield _target_record(target, first[target.key], first[target.key])
 
     def _save(self, state: BisectState) -> None:
         RunFolder(self.folder).write_file(STATE_NAME, dump_bisect(state))
         self.state = state
+
+
+def _target_record(target: Target, good: str, bad: str) -> TargetRecord:
+    return TargetRecord(target.kind, target.name, target.files, good, bad, target.case)
 
 
 def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[SeenRecord, ...]:

@@ -20,7 +20,7 @@ from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.store import Store
 from harness.bisect.targets import Target, file_of, files_to_run, quiet_case, read_cases, read_value
-from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import RunReport
@@ -169,7 +169,7 @@ class CommitRunner:
         record, status = run_cases(self._prepared[word], settings, folder=folder, report=report)
         if status is ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
-        if broken := [one.text for one in record.problems if one.kind is not ProblemKind.CONTRADICTION]:
+        if broken := [one.text for one in record.problems]:
             remedy = "fix it, then run the same command to continue"
             raise CaseError("a case file is broken", evidence="\n".join(broken), remedy=remedy)
         failed = [case for case in record.cases if case.outcome is Outcome.ERROR]

@@ -53,11 +53,12 @@ class TargetRecord:
     files: tuple[str, ...]
     good: str
     bad: str
+    case: str = ""
 
     @property
     def target(self) -> Target:
         """Return the target without values."""
-        return Target(self.kind, self.name, self.files)
+        return Target(self.kind, self.name, self.files, self.case)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,16 +34,24 @@ class Target:
     :param kind: trait or case.
     :param name: the name of the trait or the id of the case.
     :param files: the ids of the case files that show it, the best one first.
+    :param case: the id of the only case in which the trait is read; empty for all of ``files``. A trait of which cases
+        see different values on one kernel is traced in each of its cases: other cases would show other values.
     """
 
     kind: Kind
     name: str
     files: tuple[str, ...] = ()
+    case: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the name, and the case in which a trait is read: ``mount_root in SUITE/views/x.session``."""
+        return f"{self.name} in {self.case}" if self.case else self.name
 
     @property
     def key(self) -> str:
         """Return a unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``."""
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.label}"
 
 
 def read_cases(runs: Sequence[RunRecord], noise: Noise = NOISE) -> dict[str, CaseRecord]:
@@ -61,8 +69,8 @@ def read_value(target: Target, cases: Mapping[str, CaseRecord]) -> str | None:
     if target.kind is Kind.CASE:
         case = cases.get(target.name)
         return None if case is None else case_value(case)
-    ran = [case for case in cases.values() if file_of(case.id) in target.files]
-    values = {seen.value for case in ran for seen in case.sightings if seen.trait == target.name}
+    ran = [one for one in cases.values() if file_of(one.id) in target.files and target.case in ("", one.id)]
+    values = _all_values(ran, target.name)
     if values:
         return " and ".join(sorted(values))
     files = {file_of(case.id) for case in ran if case.outcome is not Outcome.ERROR}
@@ -86,6 +94,33 @@ def file_of(case_id: str) -> str:
 def find_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> list[Target]:
     """Return all targets of two kernels: each trait that either shows, each case that ran on both.
 
+    A trait that is mixed on one of the kernels is a target in each case that shows it.
+    """
+    targets = []
+    for whole in _trait_targets(before, after):
+        showing = {case.id for cases in (before, after) for case in cases.values() if _values(case, whole.name)}
+        if any(len(_all_values(cases.values(), whole.name)) > 1 for cases in (before, after)):
+            targets += [replace(whole, files=(file_of(one),), case=one) for one in sorted(showing)]
+        else:
+            targets.append(whole)
+    return targets + _case_targets(before, after)
+
+
+def _case_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> list[Target]:
+    return [Target(Kind.CASE, name, (file_of(name),)) for name in sorted(before.keys() & after.keys())]
+
+
+def _values(case: CaseRecord, trait: str) -> set[str]:
+    return {seen.value for seen in case.sightings if seen.trait == trait}
+
+
+def _all_values(cases: Iterable[CaseRecord], trait: str) -> set[str]:
+    return {value for case in cases for value in _values(case, trait)}
+
+
+def _trait_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]) -> list[Target]:
+    """Return a target for each trait.
+
     The files of a trait are sorted: those that showed it on both kernels first, then by duration.
     """
     showing: dict[str, dict[str, list[CaseRecord]]] = {}
@@ -98,8 +133,7 @@ def find_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecor
         of = showing[trait]
         order = sorted(of, key=lambda file: (-len(of[file]), sum(case.seconds for case in of[file]), file))
         targets.append(Target(Kind.TRAIT, trait, tuple(order)))
-    both = [name for name in after if name in before]
-    return targets + [Target(Kind.CASE, name, (file_of(name),)) for name in sorted(both)]
+    return targets
 
 
 def differing(
@@ -118,7 +152,8 @@ def read_others(targets: Iterable[Target], cases: Mapping[str, CaseRecord]) -> d
     """Return the values of all other targets: one that is equal at both ends may differ in between."""
     known = {target.key for target in targets}
     found = {}
-    for target in find_targets(cases, cases):
+    # A trait that is mixed only here is one target, as at the ends.
+    for target in [*_trait_targets(cases, cases), *_case_targets(cases, cases)]:
         value = read_value(target, cases)
         if target.key not in known and value is not None:
             found[target] = value

@@ -37,7 +37,7 @@ class ProblemKind(StrEnum):
     """The kind of a problem of a run outside its cases; reports depend on it, not on the text."""
 
     CONTRADICTION = "contradiction"
-    """Two cases showed different values of one trait, which therefore counts as not observed."""
+    """Two cases showed different values of one trait; recorded by older harnesses, today the trait is mixed."""
     UNKNOWN_VALUE = "unknown value"
     """A case showed a trait or a value that the suite does not define."""
     BROKEN_FILE = "broken file"
@@ -235,16 +235,33 @@ def no_kernel(spec: str) -> KernelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MixedValue:
+    """One of several values of a trait that a run has shown.
+
+    :param value: the value.
+    :param where: file and line of the steps that showed it.
+    """
+
+    value: str
+    where: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.where) - 1} more" if len(self.where) > 1 else ""
+        return f"{self.value} at {self.where[0]}{more}"
+
+
+@dataclass(frozen=True, slots=True)
 class TraitRecord:
     """The result of one trait in a run.
 
     :param trait: its name.
-    :param seen: the observed value; empty when no case showed one.
+    :param seen: the observed value; empty when no case showed one, or when the trait is mixed.
     :param expected: the value in the profile; empty when the profile has none or the run only describes.
     :param confirmed: whether the expectation is confirmed by a primary source.
     :param meaning: the trait in one sentence.
     :param where: file and line of the steps that showed the value.
     :param known: why the value is known to differ from the expected one, in one line; empty for no known difference.
+    :param mixed: the values of a mixed trait, of which different cases showed different ones; else empty.
     """
 
     trait: str
@@ -254,6 +271,12 @@ class TraitRecord:
     meaning: str
     where: tuple[str, ...] = ()
     known: str = ""
+    mixed: tuple[MixedValue, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The observed value, or ``mixed (VALUE, VALUE)``; empty when no case showed one."""
+        return f"mixed ({', '.join(one.value for one in self.mixed)})" if self.mixed else self.seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +319,7 @@ class RunRecord:
     :param nearest: the nearest profiles, best first, as ``v4: 2 of 36 traits differ: a, b``; see
         ``harness/semantics/nearest.py``.
     :param notes: notes for the user, one line each.
-    :param problems: errors that belong to no case (two cases that contradict each other on a trait).
+    :param problems: errors that belong to no case (a broken case file, an expired known failure).
     :param host: facts of the host in one line.
     :param hostname: name of the host on the network.
     """

@@ -218,8 +218,8 @@ def _trait_changes(before: RunRecord, after: RunRecord, is_same_machine: bool) -
 def _trait_change(before: TraitRecord | None, after: TraitRecord | None, is_same_machine: bool) -> TraitChange:
     known = after or before
     assert known is not None
-    was = before.seen if before else ""
-    now = after.seen if after else ""
+    was = before.shown if before else ""
+    now = after.shown if after else ""
     expected = after.expected if after and after.confirmed else ""
     where = after.where[0] if after and now and after.where else ""
     if was == now:

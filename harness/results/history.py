@@ -210,7 +210,7 @@ def _add(database: sqlite3.Connection, folder: str, stamp: str, run: RunRecord) 
         database.execute("DELETE FROM run WHERE id = ?", (old,))
     said = [(CASE, case.id, case.digest, str(case.outcome), case.times_asked, case.times_failed) for case in run.cases]
     asked, failed = sum(row[4] > 0 for row in said), sum(row[5] > 0 for row in said)
-    said += [(TRAIT, one.trait, "", one.seen, int(bool(one.seen)), 0) for one in run.traits]
+    said += [(TRAIT, one.trait, "", one.shown, int(bool(one.shown)), 0) for one in run.traits]
     question = f"{run.guest_image_digest} {run.profile}"
     values = (
         folder,

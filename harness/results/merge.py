@@ -9,7 +9,7 @@ makes the case flaky; otherwise it is kept as a note.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.errors import UsageError
@@ -23,7 +23,7 @@ from harness.model.run_record import (
     is_known,
 )
 from harness.model.verdict import Outcome
-from harness.semantics.judge import gather
+from harness.semantics.judge import Gathered, gather
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
 
@@ -83,7 +83,7 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
         notes=tuple(dict.fromkeys([*notes, *(note for one in ordered for note in one.run.notes)])),
         baseline=NO_BASELINE,
         problems=tuple(dict.fromkeys([*problems, *gathered.problems])),
-        traits=_traits(ordered, gathered.seen, gathered.where),
+        traits=_traits(ordered, gathered),
         cases=tuple(cases.values()),
     )
 
@@ -144,18 +144,17 @@ def _is_whole(ordered: Sequence[NamedRun]) -> bool:
     return True
 
 
-def _traits(
-    ordered: Sequence[NamedRun], seen: Mapping[str, str], where: Mapping[str, tuple[str, ...]]
-) -> tuple[TraitRecord, ...]:
+def _traits(ordered: Sequence[NamedRun], gathered: Gathered) -> tuple[TraitRecord, ...]:
     """Return the newest record of each trait, with the value that the cases that count have shown."""
     newest = {trait.trait: trait for one in ordered for trait in one.run.traits}
     known = {(trait.trait, trait.seen): trait.known for one in ordered for trait in one.run.traits if trait.known}
     return tuple(
         replace(
             trait,
-            seen=seen.get(name, ""),
-            where=where.get(name, ()),
-            known=known.get((name, seen.get(name, "")), ""),
+            seen=gathered.seen.get(name, ""),
+            where=gathered.where.get(name, ()),
+            known=known.get((name, gathered.seen.get(name, "")), ""),
+            mixed=gathered.mixed.get(name, ()),
         )
         for name, trait in newest.items()
     )

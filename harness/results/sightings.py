@@ -102,7 +102,7 @@ def _sorted(values: Mapping[str, Mapping[str, Sequence[Sighting]]]) -> Seen:
 def why_not(run: RunRecord) -> str:
     """Return why sightings of a run cannot be trusted; empty if they can.
 
-    A trait on which cases contradict each other is not learned, but does not keep other traits from being learned.
+    A mixed trait is not learned, but does not keep other traits from being learned; older harnesses recorded a problem.
     """
     if not run.complete:
         return "it did not finish"

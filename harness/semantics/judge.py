@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Judge the result of a case, and combine the sightings of all cases into the kernel's traits. Pure.
 
-:func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: two cases that infer
-different values of one trait are a problem that names both. :func:`trait_records` makes the table for reports.
+:func:`judge` makes the verdict of one case. :func:`gather` combines the sightings of a whole run: a trait of which two
+cases show different values is mixed. :func:`trait_records` makes the table for reports.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.model.run_record import Problem, ProblemKind, TraitRecord
+from harness.model.run_record import MixedValue, Problem, ProblemKind, TraitRecord
 from harness.model.verdict import Fate, Outcome, SplatReport, TraitSighting, Verdict
 from harness.semantics.profile import Expectation, Profile
 from harness.semantics.traits import Semantics
@@ -51,12 +51,14 @@ class Gathered:
     """The traits that a run has shown.
 
     :param seen: the value of each trait on which all sightings agree.
-    :param where: file and line of each sighting, sorted, by trait; also of those that contradict each other.
-    :param problems: one for each contradiction, and for each sighting of a trait or value that does not exist.
+    :param where: file and line of each sighting, sorted, by trait; also of a mixed trait.
+    :param mixed: the values of each trait of which different steps showed different ones, sorted.
+    :param problems: one for each sighting of a trait or value that does not exist.
     """
 
     seen: Mapping[str, str]
     where: Mapping[str, tuple[str, ...]]
+    mixed: Mapping[str, tuple[MixedValue, ...]]
     problems: tuple[Problem, ...]
 
 
@@ -130,15 +132,16 @@ def gather(semantics: Semantics, sightings: Iterable[TraitSighting]) -> Gathered
             values.setdefault(sighting.trait, {}).setdefault(sighting.value, set()).add(sighting.where)
     seen: dict[str, str] = {}
     where: dict[str, tuple[str, ...]] = {}
+    mixed: dict[str, tuple[MixedValue, ...]] = {}
     for trait in sorted(values):
         showing = values[trait]
         where[trait] = tuple(sorted(set().union(*showing.values())))
         if len(showing) == 1:
             (seen[trait],) = showing
         else:
-            shown = ", ".join(f"{min(lines)} saw {value}" for value, lines in sorted(showing.items()))
-            problems.add(Problem(ProblemKind.CONTRADICTION, f"{trait}: cases contradict each other: {shown}"))
-    return Gathered(MappingProxyType(seen), MappingProxyType(where), tuple(sorted(problems, key=str)))
+            mixed[trait] = tuple(MixedValue(value, tuple(sorted(lines))) for value, lines in sorted(showing.items()))
+    tables = (MappingProxyType(seen), MappingProxyType(where), MappingProxyType(mixed))
+    return Gathered(*tables, tuple(sorted(problems, key=str)))
 
 
 def trait_records(
@@ -154,6 +157,7 @@ def trait_records(
             expected.confirmed if expected else False,
             trait.meaning,
             gathered.where.get(name, ()),
+            mixed=gathered.mixed.get(name, ()),
         )
         for name, trait in semantics.traits.items()
     )

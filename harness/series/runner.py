@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.base.errors import ExitStatus
 from harness.base.events import Note
-from harness.model.run_record import CaseRecord, ProblemKind, RunRecord
+from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Effect, Expectedness
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
@@ -143,11 +143,9 @@ class PatchRunner:
         )
         for problem in record.problems:
             self.report(Note(f"{name}: {one_line(problem.text)}"))
-        # Cases that differ or contradict each other are compared with the results before; any other problem counts.
-        is_broken = any(problem.kind is not ProblemKind.CONTRADICTION for problem in record.problems) or any(
-            case.outcome is Outcome.ERROR for case in record.cases
-        )
-        if is_broken or status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS, ExitStatus.CASE_BROKEN):
+        # Cases that differ are compared with the results before; a problem of the run counts.
+        is_broken = bool(record.problems) or any(case.outcome is Outcome.ERROR for case in record.cases)
+        if is_broken or status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
             self.status = max(self.status, status)
         return record
 

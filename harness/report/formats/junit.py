@@ -190,8 +190,8 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         yield f"kernel.warning.{number}", warning
     for trait in run.traits:
         name = f"trait.{one_line(trait.trait)}"
-        yield name, trait.seen
-        if trait.expected and trait.seen and trait.expected != trait.seen:
+        yield name, trait.shown
+        if trait.expected not in ("", trait.shown) and trait.shown:
             yield f"{name}.expected", trait.expected + ("" if trait.confirmed else " (unconfirmed)")
     baseline = run.baseline
     if baseline.run:

@@ -186,7 +186,7 @@ def _build(run: RunRecord, name: str, sender: Sender, checkout: str) -> Value:
         "misc": {
             "image_sha256": kernel.image_digest,
             "config_sha256": kernel.config_digest,
-            "traits": {one.trait: one.seen for one in run.traits if one.seen},
+            "traits": {one.trait: one.shown for one in run.traits if one.shown},
         },
     }
     if is_built:

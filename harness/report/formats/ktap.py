@@ -85,7 +85,7 @@ def _run(run: RunRecord, name: str) -> _Test:
         ("command", run.command),
     )
     diagnosis = [f"{fact}: {one_line(value)}" for fact, value in facts if value]
-    diagnosis += [f"trait {one_line(one.trait)} = {one_line(one.seen)}" for one in run.traits if one.seen]
+    diagnosis += [f"trait {one_line(one.trait)} = {one_line(one.shown)}" for one in run.traits if one.shown]
     return _parent(name, tests, diagnosis)
 
 

@@ -186,7 +186,7 @@ def _traits(runs: Sequence[RunRecord], semantics: Semantics | None, texts: Texts
     rows: list[Value] = []
     for name in names:
         found = [by_name.get(name) for by_name in records]
-        if not any(one is not None and (one.seen or one.expected) for one in found):
+        if not any(one is not None and (one.shown or one.expected) for one in found):
             continue
         known = semantics.traits.get(name) if semantics else None
         rows.append(
@@ -204,9 +204,10 @@ def _trait_cell(trait: TraitRecord | None, texts: Texts) -> list[int] | None:
     """Return seen value, expected value, whether it is confirmed, the known failure, and where it was seen."""
     if trait is None:
         return None
-    where = one_line("; ".join(trait.where[:3]) + (f" and {len(trait.where) - 3} more" if len(trait.where) > 3 else ""))
+    where = "; ".join(trait.where[:3]) + (f" and {len(trait.where) - 3} more" if len(trait.where) > 3 else "")
+    where = one_line("; ".join(map(str, trait.mixed)) or where)
     return [
-        texts.add(one_line(trait.seen)),
+        texts.add(one_line(trait.shown)),
         texts.add(one_line(trait.expected)),
         int(trait.confirmed),
         texts.add(one_line(trait.known)),

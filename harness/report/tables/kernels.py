@@ -55,9 +55,9 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
 def _table(runs: Sequence[RunRecord], width: int) -> list[Line]:
     """Return the traits that differ, with a column for each kernel; the others are only counted."""
     letters = kernel_letters(len(runs))
-    seen = [{trait.trait: trait for trait in run.traits if trait.seen} for run in runs]
+    seen = [{trait.trait: trait for trait in run.traits if trait.shown} for run in runs]
     names = list(dict.fromkeys(trait.trait for run in runs for trait in run.traits))
-    differing = {name for name in names if len({values[name].seen for values in seen if name in values}) > 1}
+    differing = {name for name in names if len({values[name].shown for values in seen if name in values}) > 1}
     denied = {name for name in names if any(_is_denied(values.get(name)) for values in seen)}
     number = len(differing)
     total = sum(any(name in values for values in seen) for name in names)
@@ -110,7 +110,7 @@ def _notes(
 
 
 def _is_denied(trait: TraitRecord | None) -> bool:
-    return trait is not None and trait.expected not in ("", trait.seen)
+    return trait is not None and trait.expected not in ("", trait.shown)
 
 
 def _cell(values: Mapping[str, TraitRecord], reference: Mapping[str, TraitRecord], name: str) -> str:
@@ -118,8 +118,8 @@ def _cell(values: Mapping[str, TraitRecord], reference: Mapping[str, TraitRecord
     trait, first = values.get(name), reference.get(name)
     if trait is None:
         return f" {_NOT_SEEN}"
-    other = first is not None and trait.seen != first.seen
-    return f"{DIFFERS if other else ' '}{one_line(trait.seen)}{DENIED if _is_denied(trait) else ''}"
+    other = first is not None and trait.shown != first.shown
+    return f"{DIFFERS if other else ' '}{one_line(trait.shown)}{DENIED if _is_denied(trait) else ''}"
 
 
 def _row(mark: str, name: str, cells: Sequence[str], widths: Sequence[int], first: int) -> str:

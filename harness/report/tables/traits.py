@@ -31,6 +31,7 @@ class TraitMark(Enum):
     UNSEEN = "-"
     DESCRIBED = "."
     KNOWN = "k"
+    MIXED = "~"
 
 
 _LEGEND = {
@@ -39,8 +40,14 @@ _LEGEND = {
     TraitMark.UNSEEN: "no case shows it",
     TraitMark.DESCRIBED: "not in the profile",
     TraitMark.KNOWN: "known to differ",
+    TraitMark.MIXED: "cases saw different values",
 }
-_TONES = {TraitMark.DIFFERS: Tone.BAD, TraitMark.DOUBTFUL: Tone.WARNING, TraitMark.UNSEEN: Tone.FAINT}
+_TONES = {
+    TraitMark.DIFFERS: Tone.BAD,
+    TraitMark.DOUBTFUL: Tone.WARNING,
+    TraitMark.UNSEEN: Tone.FAINT,
+    TraitMark.MIXED: Tone.WARNING,
+}
 
 
 class TraitRow(NamedTuple):
@@ -51,7 +58,7 @@ class TraitRow(NamedTuple):
     :param seen: the value that was seen, or ``-``.
     :param expected: the value that the profile expects, or ``-``.
     :param meaning: its meaning.
-    :param where: the first step that showed the value, and the number of others.
+    :param where: where the value was seen: the first step and the number of others; for a mixed trait each value so.
     :param is_doubtful: whether no primary source confirms the expected value.
     """
 
@@ -60,7 +67,7 @@ class TraitRow(NamedTuple):
     seen: str
     expected: str
     meaning: str
-    where: str
+    where: tuple[str, ...]
     is_doubtful: bool = False
 
     @property
@@ -71,7 +78,9 @@ class TraitRow(NamedTuple):
 
 def trait_row(trait: TraitRecord) -> TraitRow:
     """Return the row of one trait."""
-    if not trait.seen:
+    if trait.mixed:
+        mark = TraitMark.MIXED
+    elif not trait.seen:
         mark = TraitMark.UNSEEN
     elif not trait.expected:
         mark = TraitMark.DESCRIBED
@@ -82,14 +91,17 @@ def trait_row(trait: TraitRecord) -> TraitRow:
         mark = TraitMark.KNOWN if trait.known else mark
     expected = one_line(trait.expected) or "-"
     is_doubtful = bool(trait.expected) and not trait.confirmed
-    more = f" and {len(trait.where) - 1} more" if len(trait.where) > 1 else ""
+    where = tuple(map(str, trait.mixed))
+    if trait.where and not where:
+        more = f" and {len(trait.where) - 1} more" if len(trait.where) > 1 else ""
+        where = (f"seen at {trait.where[0]}{more}",)
     return TraitRow(
         mark=mark,
         trait=one_line(trait.trait),
-        seen=one_line(trait.seen) or "-",
+        seen="mixed" if trait.mixed else one_line(trait.seen) or "-",
         expected=f"{expected} {UNCONFIRMED}" if is_doubtful else expected,
         meaning=one_line(trait.meaning),
-        where=one_line(trait.where[0]) + more if trait.where else "",
+        where=tuple(map(one_line, where)),
         is_doubtful=is_doubtful,
     )
 
@@ -104,10 +116,10 @@ def trait_lines(run: RunRecord, width: int) -> list[Line]:
     The meaning is a column if there is room (from about 100 columns on), else a line below the traits that differ. A
     name or value that is too long for its column continues in the next line.
     """
-    present = [trait for trait in run.traits if trait.seen or trait.expected]
+    present = [trait for trait in run.traits if trait.shown or trait.expected]
     if not present:
         return []
-    seen = [trait for trait in present if trait.seen]
+    seen = [trait for trait in present if trait.shown]
     is_narrow = len(seen) < len(present) / 2
     rows = [trait_row(trait) for trait in (seen if is_narrow else present)]
     lines = [Line(text, Tone.STRONG) for text in fold(_headline(run, rows), width)]
@@ -134,8 +146,8 @@ def _table(rows: Sequence[TraitRow], width: int) -> list[Line]:
     for row in rows:
         tone = _TONES.get(row.mark, Tone.WARNING if row.is_doubtful else Tone.PLAIN)
         lines += [Line(text, tone) for text in _row(row.mark.value, [*row.cells, row.meaning], widths)]
-        if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL):
-            below = ("" if beside else row.meaning, f"seen at {row.where}" if row.where else "")
+        if row.mark in (TraitMark.DIFFERS, TraitMark.DOUBTFUL, TraitMark.MIXED):
+            below = ("" if beside else row.meaning, *row.where)
             lines += [Line(f"    {text}") for part in below if part for text in fold(part, max(8, width - 4))]
     return lines
 
@@ -149,8 +161,10 @@ def _headline(run: RunRecord, rows: Sequence[TraitRow]) -> str:
     if not rows:
         return f"{kernel}, compared with profile {one_line(run.profile)}: these cases show none"
     counted = f"{differ or 'none'} differ{'s' if differ == 1 else ''}"
+    mixed = sum(row.mark is TraitMark.MIXED for row in rows)
     text = f"{kernel}, compared with profile {one_line(run.profile)}: {counted}"
-    return f"{text}, {doubtful} unconfirmed" if doubtful else text
+    text += f", {doubtful} unconfirmed" if doubtful else ""
+    return f"{text}, {mixed} mixed" if mixed else text
 
 
 def _legend(rows: Iterable[TraitRow], width: int) -> list[Line]:

@@ -36,12 +36,7 @@ def observe_all(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem)
     return runner.observe_all("word", name="good end")[1]
 
 
-def test_contradiction_does_not_end_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trait counts as not seen, and the other targets are traced."""
-    assert observe_all(tmp_path, monkeypatch, Problem(ProblemKind.CONTRADICTION, "two answers")).problems
-
-
 def test_broken_case_file_ends_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text of the problem does not matter."""
+    """A mixed trait is no problem of a run, so any problem ends the bisection; its text does not matter."""
     with pytest.raises(CaseError, match="a case file is broken"):
         observe_all(tmp_path, monkeypatch, Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"))

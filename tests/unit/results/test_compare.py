@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, TraitRecord
+from harness.model.run_record import BuildRecord, CaseRecord, MixedValue, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_differences import Difference
@@ -140,6 +140,9 @@ def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") 
     return (TraitRecord("outside_view", seen, expected, confirmed, "what is seen", known=known),)
 
 
+MIXED = (replace(trait("", "relative")[0], mixed=(MixedValue("hidden", ("a:1",)), MixedValue("relative", ("b:1",)))),)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
@@ -154,6 +157,8 @@ def trait(seen: str, expected: str, *, confirmed: bool = True, known: str = "") 
         (trait("", "relative"), trait("hidden", "relative"), ChangeKind.NEW),
         (trait("relative", "relative"), trait("", "relative"), ChangeKind.GONE),
         (trait("relative", "relative"), (), ChangeKind.GONE),
+        (trait("relative", "relative"), MIXED, ChangeKind.REGRESSED),
+        (MIXED, trait("relative", "relative"), ChangeKind.FIXED),
     ],
 )
 def test_change_of_a_trait(

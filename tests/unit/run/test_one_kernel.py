@@ -14,7 +14,6 @@ from harness.model.verdict import Outcome
 from harness.results.folder import RunFolder, load_run
 from harness.run.one_kernel import exit_status, record_no_kernel
 
-TORN = Problem(ProblemKind.CONTRADICTION, "a and b differ")
 KERNEL = KernelRecord("deb", "package", "6.1.0", "x86_64", "abc", "def", "beside the image")
 
 
@@ -34,7 +33,7 @@ def run_of(*outcomes: Outcome, problems: tuple[Problem, ...] = ()) -> RunRecord:
         (run_of(Outcome.LOST), ExitStatus.DIFFERS),
         (run_of(Outcome.MISMATCH, Outcome.ERROR), ExitStatus.HOST),
         (
-            run_of(Outcome.MATCH, problems=(Problem(ProblemKind.CONTRADICTION, "a and b differ"),)),
+            run_of(Outcome.MATCH, problems=(Problem(ProblemKind.UNKNOWN_VALUE, "a: no trait b"),)),
             ExitStatus.CASE_BROKEN,
         ),
     ],

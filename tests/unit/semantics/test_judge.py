@@ -212,16 +212,15 @@ def test_the_order_of_outcomes(
 # ------------------------------------------------------------------------------------------------------- the traits
 
 
-def test_two_cases_that_contradict_each_other_are_named() -> None:
-    """Different values of one trait are a problem that names both places and values, and no value is taken."""
+def test_trait_of_which_cases_saw_different_values_is_mixed() -> None:
+    """Each value is kept with its places, none is taken for the kernel's, and the run has no problem."""
     more = [TraitSighting("outside_view", "relative", f"z.session:{line}") for line in range(9)]
     gathered = gather(SEMANTICS, [*more, RELATIVE, ABSOLUTE, TraitSighting("setns", "supported", "c.py:1")])
 
-    [problem] = gathered.problems
-    assert problem.kind is ProblemKind.CONTRADICTION
-    assert problem.text == (
-        "outside_view: cases contradict each other: b.session:7 saw absolute, a.session:3 saw relative"
-    )
+    assert gathered.problems == ()
+    [absolute, relative] = gathered.mixed["outside_view"]
+    assert str(absolute) == "absolute at b.session:7"
+    assert str(relative) == "relative at a.session:3 and 9 more"
     assert gathered.seen == {"setns": "supported"}
     assert gathered.where["outside_view"] == ("a.session:3", "b.session:7", *(one.where for one in more))
 
@@ -271,11 +270,13 @@ def test_trait_records_show_every_trait() -> None:
     assert setns.where == ()
 
 
-def test_trait_records_of_a_contradiction_say_no_value() -> None:
-    """A trait on which cases disagree has no value, and the record names the places."""
+def test_trait_record_of_a_mixed_trait_has_all_values() -> None:
+    """A trait of which cases saw different values has no value of its own; the record names values and places."""
     view, _ = trait_records(SEMANTICS, AUTO, [RELATIVE, ABSOLUTE])
 
     assert (view.seen, view.expected, view.confirmed) == ("", "", False)
+    assert view.shown == "mixed (absolute, relative)"
+    assert [str(one) for one in view.mixed] == ["absolute at b.session:7", "relative at a.session:3"]
     assert view.where == ("a.session:3", "b.session:7")
 
 

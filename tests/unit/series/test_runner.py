@@ -273,13 +273,13 @@ def test_moved_tree_ends_the_test(world: World) -> None:
 @pytest.mark.parametrize(
     ("problem", "status"),
     [
-        (Problem(ProblemKind.CONTRADICTION, "two answers"), ExitStatus.AS_EXPECTED),
+        (None, ExitStatus.AS_EXPECTED),
         (Problem(ProblemKind.BROKEN_FILE, "cases contradict each other"), ExitStatus.CASE_BROKEN),
     ],
 )
-def test_contradiction_does_not_fail_a_series(world: World, problem: Problem, status: ExitStatus) -> None:
-    """It is compared with the results before; any other problem sets the status, whatever its text."""
-    world.problems = (problem,)
+def test_problem_of_a_run_fails_a_series(world: World, problem: Problem | None, status: ExitStatus) -> None:
+    """A mixed trait is no problem and is compared with the results before; a problem sets the status."""
+    world.problems = (problem,) if problem else ()
 
     assert world.judge().status is status
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import TraitRecord
+from harness.model.run_record import MixedValue, TraitRecord
 from harness.report.lines import Tone
 from harness.report.tables.traits import TraitMark, trait_lines, trait_row
 from harness.report.text import columns, plain_text
@@ -59,6 +59,19 @@ def test_meaning_is_a_column_if_there_is_room() -> None:
     assert "    Whether setns(2) wants the caller below the new root" in narrow
     assert "    seen at cases/views/from_outside.session:12 and 1 more" in narrow
     assert any(text.startswith("  pinning") and text.endswith(meaning) for text in wide)
+
+
+def test_mixed_trait_has_both_places() -> None:
+    """The row names no value for the kernel; each value has a line with the step that showed it."""
+    values = (MixedValue("absolute", ("s/b.session:7", "s/c.session:1")), MixedValue("relative", ("s/a.session:3",)))
+    mixed = TraitRecord("outside_view", "", "relative", True, "What is read", mixed=values)
+    texts = [line.text for line in trait_lines(replace(RUN, traits=(mixed, *TRAITS[1:2])), 80)]
+
+    assert " ".join(texts[:2]).endswith("none differ, 1 mixed")
+    assert "~ outside_view  mixed  relative" in texts
+    assert "    absolute at s/b.session:7 and 1 more" in texts
+    assert "    relative at s/a.session:3" in texts
+    assert "~ cases saw different values" in texts
 
 
 def test_differences_are_red_and_marked() -> None:

@@ -18,6 +18,7 @@ from harness.guest.image import compile_helper
 from harness.kernel.config.fragment import parse_fragment
 from harness.kernel.config.fragment_files import find_named_fragment
 from harness.kernel.needs import check_need
+from harness.model.run_record import RunRecord
 from harness.results.known_failures import load_known
 from harness.results.sightings import parse_seen
 from harness.semantics.traits import Semantics
@@ -51,6 +52,19 @@ def check_suite(folder: Path) -> tuple[Suite | None, tuple[str, ...]]:
     for one in (_check_fragments, _check_guest, _check_helpers):
         faults += one(suite)
     return suite, tuple(dict.fromkeys(faults))
+
+
+def find_mixed(run: RunRecord) -> tuple[str, ...]:
+    """Find the traits of which cases saw different values, on a kernel that is known to answer the same everywhere.
+
+    :return: a fault for each of them, with the steps to look at.
+    """
+    return tuple(
+        f"{trait.trait}: cases see different values on {run.kernel.spec}: {', '.join(map(str, trait.mixed))} "
+        "(hint: guard only steps that observe the same choice)"
+        for trait in run.traits
+        if trait.mixed
+    )
 
 
 def _read(folder: Path, faults: list[str]) -> Suite | None:

@@ -115,3 +115,28 @@ def test_a_case_with_missing_needs_is_skipped(desk: Path) -> None:
     assert unprepared.status == ExitStatus.AS_EXPECTED, unprepared.complaint
     assert broken.status == ExitStatus.DIFFERS
     assert "cannot be prepared: broken /run/mine before after" in broken.text
+
+
+MIXED = """title: a step that observes something else than its trait means
+
+    # echo another
+    (name_of_child = own) same
+    (name_of_child = shared) another
+"""
+
+
+def test_mixed_trait_is_a_finding_of_a_run_and_a_fault_of_a_suite_check(tmp_path: Path) -> None:
+    """The cases judge the kernel (status 1); on a kernel that is known to be steady the cases are at fault (2)."""
+    assert start("suite", "new", "mine", cwd=tmp_path).status == ExitStatus.AS_EXPECTED
+    (tmp_path / "mine/second.session").write_text(MIXED)
+    ran = start("run", "--suite", "mine", "--results", "ran", cwd=tmp_path)
+    checked = start("suite", "check", "mine", "--on", "deb", "--results", "checked", cwd=tmp_path)
+    [trait] = load_run(tmp_path / "ran/latest").traits
+
+    assert ran.status == ExitStatus.DIFFERS, ran.text + ran.complaint
+    assert "~ name_of_child  mixed  own" in ran.text
+    assert (trait.seen, trait.shown) == ("", "mixed (own, shared)")
+    assert load_run(tmp_path / "ran/latest").problems == ()
+    assert checked.status == ExitStatus.CASE_BROKEN, checked.text + checked.complaint
+    assert "name_of_child: cases see different values on deb: own at mine/first.session:" in checked.text
+    assert "1 fault" in checked.complaint

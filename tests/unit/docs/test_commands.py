@@ -68,7 +68,9 @@ def _options(name: str) -> set[str] | None:
         command = main.get_command(context, name)
         if command is None:
             return None
-        found = {option for parameter in (*main.params, *command.params) for option in parameter.opts}
+        below = command.commands.values() if isinstance(command, click.Group) else ()
+        parameters = (*main.params, *command.params, *(one for sub in below for one in sub.params))
+        found = {option for parameter in parameters for option in parameter.opts}
         return found | {"-h", "--help"}
 
 

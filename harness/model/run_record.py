@@ -320,6 +320,7 @@ class RunRecord:
         ``harness/semantics/nearest.py``.
     :param notes: notes for the user, one line each.
     :param problems: errors that belong to no case (a broken case file, an expired known failure).
+    :param not_run: ids of selected cases that were not run, since -x or an interruption ended the run.
     :param host: facts of the host in one line.
     :param hostname: name of the host on the network.
     """
@@ -346,6 +347,7 @@ class RunRecord:
     problems: tuple[Problem, ...] = ()
     traits: tuple[TraitRecord, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
+    not_run: tuple[str, ...] = ()
     baseline: BaselineRecord = NO_BASELINE
     format_version: int = field(default=FORMAT_VERSION)
 

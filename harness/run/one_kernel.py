@@ -8,6 +8,7 @@ the display.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ import pytest
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
 from harness.base.events import Note
 from harness.base.host_facts import host_facts
-from harness.base.store import Store
+from harness.base.store import Store, digest_of
 from harness.kernel.needs import missing_feature_notes
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
@@ -35,6 +36,7 @@ from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
 from harness.run.case import CaseEnvironment, junit_names, make_environment
+from harness.run.order import dump_past, read_past
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
 from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_arguments, run_pytest
@@ -43,6 +45,8 @@ from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument
 
 _PYTEST_LOG = "pytest.log"
+_PAST_KIND = "case-results"
+"""The kind of the facts in the store that decide the order of the cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def run_cases(
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
-    ended = _run_rounds(listener)
+    ended = _run_in_order(listener, settings.store, digest_of(suite))
     if listener.failure is not None:
         raise listener.failure
     if missing := find_no_case(ended, selection, prepared.suite, is_broken=bool(listener.broken)):
@@ -115,7 +119,7 @@ def run_cases(
         last = ended.stderr.strip().rpartition("\n")[2]
         text = f"pytest ended early: {last}\nthe record has the cases that had ended; the output of pytest is in {log}"
         listener.broken.append(Problem(ProblemKind.ABORTED, text))
-    # xdist ends a run with -x or --maxfail in the same way as Ctrl-C does.
+    # With workers, a run that has failed enough ends in the same way as after Ctrl-C.
     interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     comparison = None
@@ -141,6 +145,18 @@ def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: boo
     return notes
 
 
+def _run_in_order(listener: RunRecorder, store: Store, key: str) -> PytestRun:
+    """Run the cases in the order that follows from earlier runs, and keep the results for the next one.
+
+    :param key: the key of the suite's results in the store.
+    """
+    listener.past = read_past(store.recall(_PAST_KIND, key) or {})
+    ended = _run_rounds(listener)
+    with contextlib.suppress(HarnessError):  # only the order of the next run depends on it
+        store.remember(_PAST_KIND, key, dump_past(listener.past, listener.cases))
+    return ended
+
+
 def _run_rounds(listener: RunRecorder) -> PytestRun:
     """Run the cases as many times as requested, and return the result of the last pytest."""
     ended = PytestRun(int(pytest.ExitCode.OK))
@@ -149,7 +165,7 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
         listener.round = number
         environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
         environment.folder.mkdir(exist_ok=True)
-        own = InProcess(environment, order=selection.rounds.order(number))
+        own = InProcess(environment, order=selection.rounds.order(number), past=listener.past)
         ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -34,6 +35,7 @@ from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import RUN_NAME, case_folder_name
 from harness.run.case import CaseEnvironment, RunningCase, conclude, make_environment, run_session
+from harness.run.order import Past, deal, in_order, read_past
 from harness.run.play import CaseSkippedError
 from harness.run.python_api import Prepare, Shell, Sight
 from harness.run.python_file import check_names, explain_import
@@ -50,9 +52,14 @@ SUITE = "harness_suite"
 """Key of the folder of the suite."""
 FOLDER = "harness_folder"
 ORDER = "harness_order"
-"""Key of the seed for the order of the cases, see ``harness/run/rounds.py``."""
+"""Key of the seed for a random order of the cases, see ``harness/run/rounds.py``."""
+PAST = "harness_past"
+"""Key of the results of earlier runs, which decide the order of the cases, see ``harness/run/order.py``."""
+SELECTED = "selected.json"
+"""Name of the file in which the first worker lists the ids of the cases of this run."""
 LOG = "harness_log"
 """Key of the settings of the log, as a list."""
+FIRST_WORKER = "gw0"
 RECORD = "harness.case"
 """Key of a case's record among the ``user_properties`` of its report."""
 
@@ -63,6 +70,7 @@ _DONE = pytest.StashKey[CaseRecord]()
 _ENDS = pytest.StashKey[ExitStack]()
 _NAMES = pytest.StashKey[dict[str, Path]]()
 _ORDER = pytest.StashKey[str]()
+_PAST = pytest.StashKey[Mapping[str, Past]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,8 +95,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the cases into the order of this round, which is the same in every worker."""
-    if order := config.stash.get(_ORDER, getattr(config, "workerinput", {}).get(ORDER, "")):
+    if not _is_run(config):
+        return
+    sent = getattr(config, "workerinput", {})
+    ids = ids_of(items, suite_of(config))
+    if order := config.stash.get(_ORDER, sent.get(ORDER, "")):
         shuffle(items, order)
+    else:
+        past = config.stash.get(_PAST, None) or read_past(sent.get(PAST, {}))
+        items[:] = deal(in_order(items, ids, past), sent.get("workercount", 1))
+    if sent.get("workerid") == FIRST_WORKER:
+        (Path(sent[FOLDER]) / SELECTED).write_text(json.dumps(ids))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -265,9 +282,20 @@ def set_environment(config: pytest.Config, environment: CaseEnvironment) -> Case
     return environment
 
 
-def set_order(config: pytest.Config, order: str) -> None:
-    """Set the seed for the order of the cases (``harness/run/rounds.py``); empty for the order of the files."""
+def ids_of(items: Sequence[pytest.Item], suite: Suite) -> list[str]:
+    """Return the ids of the cases of some items."""
+    return [case_id_of(item.path, item.nodeid, suite) for item in items]
+
+
+def set_order(config: pytest.Config, order: str, past: Mapping[str, Past]) -> None:
+    """Set the order of the cases.
+
+    :param config: the configuration of pytest.
+    :param order: the seed of a random order (``harness/run/rounds.py``); empty for none.
+    :param past: the results of earlier runs, which decide the order otherwise (``harness/run/order.py``).
+    """
     config.stash[_ORDER] = order
+    config.stash[_PAST] = past
 
 
 def set_trace_style(config: pytest.Config) -> None:

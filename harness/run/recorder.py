@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,20 +17,22 @@ from harness import pipeline
 from harness.base import log, paths, process
 from harness.base.errors import HarnessError
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
-from harness.model.verdict import FAILED, Outcome
+from harness.model.verdict import Outcome
 from harness.report.display.events import CaseEnded, CaseStarted, RunReport, RunStarted
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import loads_case
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment, junit_names
+from harness.run.order import Past
 from harness.run.rounds import join
 from harness.run.selection import Selection
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
 
-_FAILS = {*FAILED, Outcome.ERROR}
+_PID_SECONDS = 60.0
+"""How long a worker may take to report its process id."""
 
 
 @dataclass(eq=False)  # pytest keeps plug-ins in a set when it loads a conftest.py late: they must be hashable
@@ -43,6 +46,8 @@ class RunRecorder:
     record: RunRecord
     known: KnownFailures
     selection: Selection
+    past: Mapping[str, Past] = field(default_factory=dict)
+    """The results of earlier runs, which decide the order of the cases."""
     round: int = 1
     broken: list[Problem] = field(default_factory=list)
     """Case files that could not be read, and an early end of pytest."""
@@ -50,8 +55,11 @@ class RunRecorder:
     _clock: float = field(default_factory=time.monotonic)
     failure: HarnessError | None = None
     """The reason why the results cannot be written; no more cases are run then."""
-    total: int = 0
-    """Number of selected cases; 0 until it is known."""
+    _selected: dict[str, None] = field(default_factory=dict)
+    """Ids of the selected cases, once they are known."""
+    _session: pytest.Session | None = None
+    _workers: list[int] = field(default_factory=list)
+    """Process ids of the workers."""
     _root: Path = paths.ROOT
 
     @pytest.hookimpl(optionalhook=True)
@@ -64,6 +72,14 @@ class RunRecorder:
         settings = log.current()
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
+        sent[pytest_plugin.PAST] = {name: [one.seconds, one.has_failed] for name, one in self.past.items()}
+        channel = node.gateway.remote_exec("import os; channel.send(os.getpid())")  # type: ignore[attr-defined]
+        self._workers.append(channel.receive(_PID_SECONDS))
+        channel.waitclose(_PID_SECONDS)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep the session, to end it after enough failures."""
+        self._session = session
 
     @property
     def round_name(self) -> str:
@@ -73,8 +89,8 @@ class RunRecorder:
     def pytest_keyboard_interrupt(self) -> None:
         """Kill the workers, and with them their machines; xdist would wait ten seconds for a running case.
 
-        If -x or --maxfail ends the run, which xdist reports in the same way, they are not killed: the children of this
-        process may include the build of another kernel.
+        If enough cases have failed, only the workers were killed: the children of this process may include the build of
+        another kernel.
         """
         if not self.has_failed_enough:
             process.end_children()
@@ -82,19 +98,23 @@ class RunRecorder:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Report the number of cases that run in this process."""
         if session.items:
-            self._started(len(session.items))
+            self._started(pytest_plugin.ids_of(session.items, self.environment.suite))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
-        """Report the number of cases that run in workers; every worker has the same number."""
-        self._started(len(ids))
+        """Report the number of cases that run in workers; the first worker has listed them."""
+        if node.workerinput["workerid"] == pytest_plugin.FIRST_WORKER:  # type: ignore[attr-defined]  # no types
+            file = self.environment.folder / self.round_name / pytest_plugin.SELECTED
+            self._started(json.loads(file.read_text()))
+            file.unlink()
 
-    def _started(self, cases: int) -> None:
-        self.total = cases
-        self.report(RunStarted(self.record, self.selection.rounds.total(self.round, cases)))
+    def _started(self, ids: Sequence[str]) -> None:
+        self._selected |= dict.fromkeys(ids)
+        self.report(RunStarted(self.record, self.selection.rounds.total(self.round, len(ids))))
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Read the folder that paths in pytest's reports are relative to."""
+        """Read the folder that paths in pytest's reports are relative to; a round has workers of its own."""
+        self._workers.clear()
         self._root = config.rootpath
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
@@ -134,11 +154,33 @@ class RunRecorder:
         except HarnessError as error:
             self.failure = error
             pytest.exit(error.what)
+        if self.has_failed_enough:
+            self._stop()
+
+    def _stop(self) -> None:
+        """End this round: what runs in workers is cut short."""
+        if not self._workers:
+            assert self._session is not None
+            self._session.shouldfail = self._stop_option
+            return
+        # xdist itself would let each worker finish its case, and wait for up to ten seconds.
+        process.kill(self._workers)
+        pytest.exit(self._stop_option)
+
+    @property
+    def _stop_option(self) -> str:
+        return "-x" if self.selection.max_failures == 1 else f"--maxfail {self.selection.max_failures}"
+
+    @property
+    def cases(self) -> tuple[CaseRecord, ...]:
+        """Return the results so far."""
+        return tuple(self._cases.values())
 
     @property
     def has_failed_enough(self) -> bool:
-        """Return whether as many cases failed as -x or --maxfail allow."""
-        return 0 < self.selection.max_failures <= sum(case.outcome in _FAILS for case in self._cases.values())
+        """Return whether as many cases have failed with unknown failures as -x or --maxfail allow."""
+        failed = sum(case.is_failure or case.outcome is Outcome.ERROR for case in self._cases.values())
+        return 0 < self.selection.max_failures <= failed
 
     @property
     def has_failed(self) -> bool:
@@ -158,8 +200,9 @@ class RunRecorder:
     def finish(self, *, complete: bool) -> RunRecord:
         """Write the record of the whole run, and return it."""
         cases = tuple(self._cases.values())
-        stopped = f"stopped by {self.selection.stop_option}: {len(cases)} of {self.total} cases were run"
-        own_notes = [stopped] if self.has_failed_enough and len(cases) < self.total else []
+        not_run = tuple(one for one in self._selected if one not in self._cases)
+        stopped = f"stopped by {self._stop_option}: {len(cases)} of {len(self._selected)} cases were run"
+        own_notes = [stopped] if self.has_failed_enough and not_run else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)
         traits = self.known.marked_traits(judge.trait_records(self.semantics, self.environment.profile, sightings))
@@ -170,6 +213,7 @@ class RunRecorder:
             complete=complete,
             seconds=time.monotonic() - self._clock,
             cases=cases,
+            not_run=not_run,
             traits=traits,
             nearest=tuple(str(near) for near in nearest),
             notes=(*self.record.notes, *own_notes, *judge.notes(self.environment.profile, sightings)),

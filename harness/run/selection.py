@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from harness.base import paths as places
 from harness.base.errors import CaseError, HarnessError, UsageError
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment
+from harness.run.order import Past
 from harness.run.rounds import ONCE, Rounds
 from harness.suite.definition import Suite
 
@@ -146,14 +147,15 @@ def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_bro
 class InProcess:
     """Plug-in that sets the environment of the cases of this process, if there are no workers."""
 
-    def __init__(self, environment: CaseEnvironment, *, order: str) -> None:
+    def __init__(self, environment: CaseEnvironment, *, order: str, past: Mapping[str, Past]) -> None:
         self._environment = environment
         self._order = order
+        self._past = past
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         pytest_plugin.set_environment(config, self._environment)
-        pytest_plugin.set_order(config, self._order)
+        pytest_plugin.set_order(config, self._order, self._past)
         pytest_plugin.set_trace_style(config)
         pytest_plugin.share_fixtures(config, self._environment.suite)
 
@@ -174,6 +176,4 @@ def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
         arguments += ["-p", "no:xdist"]
     if selection.expression:
         arguments += ["-k", selection.expression]
-    if selection.max_failures:
-        arguments += [f"--maxfail={selection.max_failures}"]
     return [*arguments, *paths]

@@ -53,7 +53,14 @@ With --bisect-status, for 'git bisect run':
 @options.cases
 @options.expression
 @options.workers
-@click.option("-x", "failures", flag_value=1, type=int, help="Stop after the first failed case of each kernel.")
+@click.option(
+    "-x",
+    "--fail-fast",
+    "failures",
+    flag_value=1,
+    type=int,
+    help="Stop at the first failed case of each kernel; cases that run are cut short.",
+)
 @click.option(
     "--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="Stop after N failed cases of each kernel."
 )

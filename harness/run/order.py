@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Decide the order of the cases of a run: failed last time, then new ones, then the quickest. Pure.
+
+The first verdict that matters comes early, and ``-x`` ends a run soon. The order follows from the results of earlier
+runs of the suite (:class:`Past`) and the order of the files, so it is the same in every process. A random order
+(``harness/run/rounds.py``) replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome
+
+_Item = TypeVar("_Item")
+_Facts = Mapping[str, object]
+_STEP_SECONDS = 0.2
+"""Durations are compared in steps of this size: the order of equally quick cases follows no noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last result of a case.
+
+    :param seconds: how long it took; 0 for a case that was skipped.
+    :param has_failed: whether it failed, not as a known failure, or could not be run.
+    """
+
+    seconds: float
+    has_failed: bool
+
+
+def read_past(facts: _Facts) -> dict[str, Past]:
+    """Read the facts that :func:`dump_past` returned; whatever else they hold is left out."""
+    known = {}
+    for name, value in facts.items():
+        match value:
+            case [int() | float() as seconds, bool() as has_failed]:
+                known[name] = Past(float(seconds), has_failed)
+    return known
+
+
+def dump_past(before: Mapping[str, Past], cases: Iterable[CaseRecord]) -> dict[str, object]:
+    """Return the results of earlier runs and of this one as plain facts.
+
+    :param before: the results of earlier runs.
+    :param cases: the cases of this run.
+    """
+    now = {**before}
+    for case in cases:
+        seconds = case.seconds / max(1, sum(one.times for one in case.tries))
+        if case.outcome is Outcome.SKIPPED and case.id in before:
+            seconds = before[case.id].seconds
+        now[case.id] = Past(round(seconds, 2), case.is_failure or case.outcome is Outcome.ERROR)
+    return {name: [past.seconds, past.has_failed] for name, past in sorted(now.items())}
+
+
+def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past]) -> list[_Item]:
+    """Return items in the order in which their cases are run.
+
+    :param items: the items in the order of their files.
+    :param ids: the id of each item's case.
+    :param past: the last result of each case, by id.
+    """
+
+    def place(at: int) -> tuple[int, int]:
+        known = past.get(ids[at])
+        if known is None:
+            return 1, 0
+        return (0 if known.has_failed else 2), int(known.seconds / _STEP_SECONDS)
+
+    return [items[at] for at in sorted(range(len(items)), key=place)]
+
+
+def deal(items: Sequence[_Item], workers: int) -> list[_Item]:
+    """Return items so that workers together run them in the given order.
+
+    pytest-xdist's ``worksteal`` gives each worker a block of consecutive items, the later workers the larger blocks.
+    Each block gets every Nth item, so that each worker begins with the first ones.
+
+    :param items: the items in the order to run them in.
+    :param workers: the number of workers.
+    """
+    hands: list[list[_Item]] = [[] for _ in range(workers)]
+    for at, item in enumerate(items):
+        hands[-1 - at % workers].append(item)
+    return [item for hand in hands for item in hand]

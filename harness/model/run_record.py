@@ -321,6 +321,7 @@ class RunRecord:
     :param notes: notes for the user, one line each.
     :param problems: errors that belong to no case (a broken case file, an expired known failure).
     :param not_run: ids of selected cases that were not run, since -x or an interruption ended the run.
+    :param is_partial: whether only some cases of the suite were selected.
     :param host: facts of the host in one line.
     :param hostname: name of the host on the network.
     """
@@ -348,6 +349,7 @@ class RunRecord:
     traits: tuple[TraitRecord, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
     not_run: tuple[str, ...] = ()
+    is_partial: bool = False
     baseline: BaselineRecord = NO_BASELINE
     format_version: int = field(default=FORMAT_VERSION)
 

@@ -9,12 +9,13 @@ has no verdict in one of the runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.results.kernel_differences import Difference, find_differences
+from harness.results.older_formats import is_retired
 from harness.session.noise import NOISE, Noise
 
 
@@ -35,6 +36,8 @@ class ChangeKind(StrEnum):
     """Has a verdict (or the splat appears) in the second run only."""
     GONE = "gone"
     """Has a verdict (or the splat appears) in the first run only."""
+    NOT_RUN = "not run"
+    """Was run in the first run only: the second was of a part of the suite, or ended early."""
     CHANGED = "changed but still allowed"
     """The behavior differs, and the new behavior is expected as well."""
     SAME = "same"
@@ -137,7 +140,13 @@ def compare(
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
     is_same_machine = conditions(before) == conditions(after) and is_known(before.kernel.image_digest)
-    cases = tuple(_case_change(olds.get(one), news.get(one), is_same_machine, noise) for one in {**news, **olds})
+    is_part = is_of_a_part(after)
+    cases = tuple(
+        _case_change(olds.get(one), news.get(one), is_same_machine, noise)
+        if one in news or not (is_part or is_retired(one))
+        else CaseChange(one, ChangeKind.NOT_RUN, olds[one], None)
+        for one in {**news, **olds}
+    )
     return Comparison(
         before,
         after,
@@ -146,6 +155,11 @@ def compare(
         tuple(_splat_changes(olds, news, is_same_machine)),
         tuple(find_differences(before, after, configs=configs)),
     )
+
+
+def is_of_a_part(run: RunRecord) -> bool:
+    """Return whether a run has not run all cases of its suite: some were selected, or it ended early."""
+    return run.is_partial or bool(run.not_run) or not run.complete
 
 
 def has_verdict(case: CaseRecord | None) -> bool:
@@ -212,7 +226,11 @@ def _values(case: CaseRecord) -> list[tuple[str, str]]:
 
 def _trait_changes(before: RunRecord, after: RunRecord, is_same_machine: bool) -> tuple[TraitChange, ...]:
     olds, news = ({trait.trait: trait for trait in run.traits} for run in (before, after))
-    return tuple(_trait_change(olds.get(name), news.get(name), is_same_machine) for name in {**news, **olds})
+    changes = (_trait_change(olds.get(name), news.get(name), is_same_machine) for name in {**news, **olds})
+    if not is_of_a_part(after):
+        return tuple(changes)
+    # Its cases may not have been run.
+    return tuple(replace(one, change=ChangeKind.NOT_RUN) if one.change is ChangeKind.GONE else one for one in changes)
 
 
 def _trait_change(before: TraitRecord | None, after: TraitRecord | None, is_same_machine: bool) -> TraitChange:
@@ -269,7 +287,8 @@ def _splat_changes(
         yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
     for fingerprint, (splat, cases) in before.items():
         if fingerprint not in after and (splat.kind, splat.title) not in titles_after:
-            change = ChangeKind.FIXED if any(has_verdict(news.get(one)) for one in cases) else ChangeKind.GONE
+            change = ChangeKind.GONE if any(one in news for one in cases) else ChangeKind.NOT_RUN
+            change = ChangeKind.FIXED if any(has_verdict(news.get(one)) for one in cases) else change
             yield SplatChange(fingerprint, change, splat.kind, splat.title, tuple(cases))
 
 

@@ -28,6 +28,8 @@ _KNOWN = re.compile(r"(?:^|; )(?:(?P<trait>[a-z][a-z0-9_]*) )?known until (?P<da
 _LOG = re.compile(r"(?:^|\n)the whole log: (?P<path>[^\n]*)\Z")
 _CHANGES = re.compile(r" with (?P<number>[0-9]{1,9}) uncommitted changes?\Z")
 _FILES = "the files of "
+_RETIRED = ("cgroupns/selftest/",)
+"""Folders of former cases that tested the harness itself."""
 
 
 def moved_case_id(old: str, suite: str, *, separator: str = "/") -> str:
@@ -39,6 +41,11 @@ def moved_case_id(old: str, suite: str, *, separator: str = "/") -> str:
     """
     prefix = f"{_OLD_FOLDER}{separator}"
     return f"{suite}{separator}{old.removeprefix(prefix)}" if suite and old.startswith(prefix) else old
+
+
+def is_retired(case: str) -> bool:
+    """Return whether an id is of a case that suites had once, and that is a test of the harness today."""
+    return case.startswith(_RETIRED)
 
 
 def upgrade_run(table: Table) -> Table:

@@ -214,6 +214,7 @@ class RunRecorder:
             seconds=time.monotonic() - self._clock,
             cases=cases,
             not_run=not_run,
+            is_partial=not self.selection.is_whole,
             traits=traits,
             nearest=tuple(str(near) for near in nearest),
             notes=(*self.record.notes, *own_notes, *judge.notes(self.environment.profile, sightings)),

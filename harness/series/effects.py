@@ -162,6 +162,7 @@ _STANDINGS = {
     ChangeKind.KNOWN: Expectedness.ALLOWED,
     ChangeKind.FLAKY: Expectedness.ALLOWED,
     ChangeKind.GONE: Expectedness.ALLOWED,
+    ChangeKind.NOT_RUN: Expectedness.ALLOWED,
 }
 """All other kinds of change are unexpected."""
 

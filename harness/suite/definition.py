@@ -22,9 +22,6 @@ SUITE_NAME = "suite.toml"
 FORMAT = 1
 """The newest supported format of a ``suite.toml``."""
 
-NOT_CASES = "selftest"
-"""Folder of a suite with tests of the harness: they are not listed as observers of a trait."""
-
 
 @dataclass(frozen=True, slots=True)
 class Suite:

@@ -14,7 +14,7 @@ from harness.base.suites_file import default_name
 from harness.kernel.config.fragment_files import find_named_fragment, fragment_names
 from harness.results.case_ids import current_case_id
 from harness.semantics.traits import Semantics, load_semantics
-from harness.suite.definition import NOT_CASES, SUITE_NAME, Suite
+from harness.suite.definition import SUITE_NAME, Suite
 from harness.suite.parse import parse_suite
 
 
@@ -197,9 +197,8 @@ def case_id(path: Path, suite: Suite) -> str:
 
 
 def case_paths(suite: Suite) -> list[Path]:
-    """Return the case files of a suite, without its tests of the harness."""
-    files = [*suite.folder.rglob("*.session"), *suite.folder.rglob("test_*.py")]
-    return sorted(path for path in files if NOT_CASES not in path.relative_to(suite.folder).parts)
+    """Return the case files of a suite."""
+    return sorted([*suite.folder.rglob("*.session"), *suite.folder.rglob("test_*.py")])
 
 
 def case_files(suite: Suite) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The harness itself: each way in which a case can fail, provoked in a real guest, and its outcome.
+"""Each way in which a case can fail, provoked in a real guest, and its outcome.
 
 A kernel that spins with interrupts off is not provoked: since v5.5 (commit a24ca9976843 ("x86/iopl: Remove legacy IOPL
 option")) a program cannot do that, and the guest loads no modules. A paused processor looks the same from outside.
@@ -7,6 +7,7 @@ option")) a program cannot do that, and the guest loads no modules. A paused pro
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable
@@ -17,17 +18,19 @@ from typing import TypeAlias
 import pytest
 
 from harness.base.deadline import Deadline
+from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fault, Outcome
-from harness.run.case import RunningCase, run_session
-from harness.run.play import CaseSkippedError
+from harness.run.case import CaseEnvironment, RunningCase, conclude, opened, run_session
 from harness.run.python_api import Shell
 from harness.session.console_name import ConsoleName
 from harness.session.transcript import parse
 
 PlaySession: TypeAlias = Callable[[str], CaseRecord]
 PlayPython: TypeAlias = Callable[[Callable[[RunningCase], None]], CaseRecord]
+
+pytestmark = pytest.mark.guest
 
 SPLATS = {
     "warning": ["WARNING: CPU: 0 PID: 7 at kernel/cgroup/namespace.c:57 copy_cgroup_ns+0x1/0x2", "Call Trace:"],
@@ -41,6 +44,41 @@ SPLATS = {
     "kmemleak": ["kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"],
 }
 SOON = 60.0
+
+
+@pytest.fixture
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the wait before a machine counts as dead."""
+    monkeypatch.setattr("harness.guest.machine.PROBE_SECONDS", 2.0)
+
+
+@pytest.fixture
+def play_session(bench: CaseEnvironment) -> PlaySession:
+    """Return a function that plays the text of a session file on its own machine and returns the record."""
+    numbers = itertools.count(1)
+
+    def play(text: str) -> CaseRecord:
+        transcript = parse(text, path="inner.session", preparations=bench.suite.preparations)
+        return run_session(transcript, bench, folder=f"session-{next(numbers)}")
+
+    return play
+
+
+@pytest.fixture
+def play_python(bench: CaseEnvironment) -> PlayPython:
+    """Return a function that runs a Python case on its own machine, like the plug-in, and returns the record."""
+    numbers = itertools.count(1)
+
+    def play(body: Callable[[RunningCase], None]) -> CaseRecord:
+        raised: Unanswered | None = None
+        with opened(bench, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
+            try:
+                body(case)
+            except Unanswered as error:
+                raised = error
+            return conclude(case, raised, title="", trace="")
+
+    return play
 
 
 def begin(case: RunningCase, command: str) -> Machine:
@@ -229,10 +267,8 @@ def test_qemu_is_killed(play_python: PlayPython, play_session: PlaySession) -> N
     assert after.outcome is Outcome.MATCH
 
 
-def test_skipped_by_needs(guest: RunningCase, play_session: PlaySession) -> None:
+def test_skipped_by_needs(play_session: PlaySession) -> None:
     """A case whose needs the kernel does not meet is skipped without a machine; the reason names the option."""
-    if guest.environment.config is None:
-        raise CaseSkippedError("the configuration of this kernel is unknown")
     record = play_session("needs: CONFIG_NO_SUCH_OPTION\n\n    # echo never\n    never\n")
 
     assert record.outcome is Outcome.SKIPPED
@@ -249,18 +285,16 @@ def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
 
 
 @pytest.mark.parametrize("missing", ["program", "template"])
-def test_a_fault_of_the_host(missing: str, guest: RunningCase, tmp_path: Path) -> None:
+def test_a_fault_of_the_host(missing: str, bench: CaseEnvironment, tmp_path: Path) -> None:
     """A machine that cannot be started is an error of the host, not of the kernel."""
-    prepared = guest.environment.prepared
+    prepared, template = bench.prepared, bench.prepared.template
+    assert template is not None
     if missing == "program":
         request = replace(prepared.request, program=Path("/no/such/qemu"))
-        template = replace(prepared.template, request=request) if prepared.template else None
-        prepared = replace(prepared, request=request, template=template)
-    elif prepared.template is None:
-        raise CaseSkippedError("this run does not clone")
+        prepared = replace(prepared, request=request, template=replace(template, request=request))
     else:
-        prepared = replace(prepared, template=replace(prepared.template, folder=tmp_path / "gone"))
-    environment = replace(guest.environment, prepared=prepared, folder=tmp_path)
+        prepared = replace(prepared, template=replace(template, folder=tmp_path / "gone"))
+    environment = replace(bench, prepared=prepared, folder=tmp_path)
     record = run_session(parse("    # echo never\n    never\n", path="inner.session"), environment, folder="inner")
 
     assert (record.outcome, record.fault) == (Outcome.ERROR, Fault.HOST)

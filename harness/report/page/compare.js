@@ -9,6 +9,7 @@ const CHANGES = {
   new: ["+", "new"],
   gone: ["−", "gone"],
   changed: ["◆", "changed but still allowed"],
+  unrun: ["·", "not run"],
 };
 const KNOWN = 1;
 const FLAKY = 4;

@@ -16,7 +16,7 @@ from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_know
 from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.report.tables.summary import OUTCOME_WORDS, case_word, count_outcomes, is_clean
 from harness.report.text import one_line, plain_text
-from harness.results.compare import conditions, is_alike
+from harness.results.compare import conditions, is_alike, is_of_a_part
 from harness.results.kernel_differences import config_options, kernel_facts
 from harness.results.kernel_line import kernel_letters, kernel_line
 from harness.semantics.traits import Semantics
@@ -137,6 +137,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
                 "counts": count_outcomes(run) or "no case was run",
                 "clean": is_clean(run),
                 "complete": run.complete,
+                "part": is_of_a_part(run),
                 "started": run.started,
                 "facts": [[fact, one_line(text)] for fact, text in kernel_facts(run)],
                 "patches": [one_line(subject) for subject in run.kernel.build.patches],

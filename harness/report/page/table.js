@@ -46,7 +46,8 @@ function changeOf(row, kernel, base) {
   if (row.kind === "splat") return splatChange(row.of, base, kernel);
   const [before, after] = [row.of.cells[base], row.of.cells[kernel]];
   const same = isSameMachine(base, kernel);
-  return row.kind === "trait" ? traitChange(before, after, same) : caseChange(before, after, same);
+  const change = row.kind === "trait" ? traitChange(before, after, same) : caseChange(before, after, same);
+  return change === "gone" && kernels[kernel].part && (row.kind === "trait" || !after) ? "unrun" : change;
 }
 
 // Compute everything that depends on the baseline.
@@ -54,7 +55,7 @@ function compareAll() {
   const base = baseline();
   for (const row of rows) {
     row.changes = kernels.map((_, kernel) => changeOf(row, kernel, base));
-    row.differs = row.changes.some(Boolean);
+    row.differs = row.changes.some((change) => change && change !== "unrun");
     row.isBad = row.failed.some(Boolean);
     row.element = null;
   }

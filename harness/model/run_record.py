@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.base.json_records import Seconds, dump_value, to_table
+from harness.model.command_option import CommandOption
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
@@ -321,6 +322,7 @@ class RunRecord:
     :param notes: notes for the user, one line each.
     :param problems: errors that belong to no case (a broken case file, an expired known failure).
     :param not_run: ids of selected cases that were not run, since -x or an interruption ended the run.
+    :param options: the options of the command that are not left at their defaults; empty in older records.
     :param is_partial: whether only some cases of the suite were selected.
     :param host: facts of the host in one line.
     :param hostname: name of the host on the network.
@@ -350,6 +352,7 @@ class RunRecord:
     cases: tuple[CaseRecord, ...] = ()
     not_run: tuple[str, ...] = ()
     is_partial: bool = False
+    options: tuple[CommandOption, ...] = ()
     baseline: BaselineRecord = NO_BASELINE
     format_version: int = field(default=FORMAT_VERSION)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from harness.base.errors import Stage
 from harness.base.json_records import Seconds, dump_value
+from harness.model.command_option import CommandOption
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
 FORMAT_VERSION = 2
@@ -297,6 +298,8 @@ class SeriesRecord:
     :param notes: notes for the user.
     :param base_origin: the origin of the base, as facts; ``base`` is the text for people.
     :param base_series: title of the shipped series that is part of the base; empty without one.
+    :param options: the options of the command that are not left at their defaults; empty in older records.
+    :param is_interrupted: whether the test was interrupted before its end.
     """
 
     title: str
@@ -320,6 +323,8 @@ class SeriesRecord:
     harness_version: str = ""
     base_origin: Origin = UNKNOWN_ORIGIN
     base_series: str = ""
+    options: tuple[CommandOption, ...] = ()
+    is_interrupted: bool = False
     format_version: int = field(default=FORMAT_VERSION)
 
     @property

@@ -22,6 +22,7 @@ from harness.base.events import Note
 from harness.base.host_facts import host_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.needs import missing_feature_notes
+from harness.model.command_option import CommandOption
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
@@ -72,6 +73,7 @@ class RunSettings:
     :param store: the store.
     :param command: the command line of the user.
     :param suite: the suite of the cases.
+    :param options: the options of the command, for reports that repeat it.
     """
 
     selection: Selection
@@ -81,6 +83,7 @@ class RunSettings:
     store: Store
     command: str
     suite: Suite = field(default_factory=default_suite)
+    options: tuple[CommandOption, ...] = ()
 
 
 def run_cases(
@@ -101,7 +104,7 @@ def run_cases(
     own_notes = _notes_before(settings, prepared, has_earlier=earlier is not None)
     for note in own_notes:
         report(Note(note))
-    record = replace(record, notes=(*record.notes, *own_notes))
+    record = replace(record, notes=(*record.notes, *own_notes), options=settings.options)
     if prepared.config_text:
         folder.write_file(CONFIG_NAME, prepared.config_text)
     if prepared.build_log is not None:

@@ -140,6 +140,13 @@ class Walk:
         began = time.monotonic()
         same_as = self._runner.test(number, ready.prepared, ready.folder)
         run = self._runner.runs[number]
+        if not run.complete:
+            # Some of its cases were not run: what they would show must not count as changed or missing.
+            del self._runner.runs[number]
+            why = "the test was interrupted while its cases ran"
+            found = _begun(self.ground, self.style, number)
+            self._patches[number] = replace(found, failed=NOT_JUDGED, at_fault=False, what=why)
+            return
         judged = [case for case in run.cases if has_verdict(case)]
         self._patches[number] = replace(
             _begun(self.ground, self.style, number),
@@ -216,6 +223,8 @@ class Walk:
             declared=self.declared.entries,
             is_full=self.is_full,
             is_strict=self.is_strict,
+            options=self.settings.options,
+            is_interrupted=self._runner.status is ExitStatus.INTERRUPTED,
         )
         settings = self.settings
         record = conclude(

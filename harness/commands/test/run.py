@@ -17,6 +17,7 @@ from harness.commands import options
 from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.commands.test import judging_options
+from harness.commands.typed_options import typed_options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.kernel_spec import parse_spec
@@ -128,6 +129,7 @@ def run(
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
         chosen,
+        typed_options(click.get_current_context()),
     )
     records: list[RunRecord] = []
     if bisect_status and len(wanted) > 1:

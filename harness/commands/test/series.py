@@ -20,6 +20,7 @@ from harness.commands.options import choose_cases, choose_workers, suite_of_kern
 from harness.commands.test import judging_options
 from harness.commands.test.patchwork import context_option, project_option, target_option
 from harness.commands.test.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
+from harness.commands.typed_options import typed_options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.series_record import PatchState
@@ -139,6 +140,7 @@ def series(
         Store.default(),
         shlex.join(["harness", *sys.argv[1:]]),
         chosen,
+        typed_options(click.get_current_context()),
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen)
     words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=semantics), full, werror)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
+from harness.model.command_option import CommandOption, option_words
 from harness.model.series_record import (
     Effect,
     Expectedness,
@@ -23,6 +24,15 @@ from harness.report.tables.series import result_of, title_of
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
 
 WIDTH = 72
+_OWN_OPTIONS = frozenset(
+    {
+        *("--base", "--expect"),  # from the record, which also has what harness.toml declared
+        *("--answers", "--mail", "--results"),  # output
+        *("--patchwork", "--project", "--context", "--target-url"),
+        "-n",  # the speed of this host
+    }
+)
+"""Options that the command to reproduce a result does not repeat as they were typed."""
 _LISTED = 6
 _EVIDENCE_LINES = 8
 _ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
@@ -114,6 +124,11 @@ def _more(number: int) -> Iterator[str]:
         yield f"  and {number - _LISTED} more"
 
 
+def _public(option: CommandOption) -> CommandOption:
+    """Return an option without the folders of this host: the path of a file is private, and useless elsewhere."""
+    return replace(option, value=PurePath(option.value).name) if option.value.startswith("/") else option
+
+
 def _folded(text: str) -> Iterator[str]:
     first, *rest = fold(text, WIDTH - 4)
     yield f"  {first}"
@@ -144,4 +159,5 @@ def _reproduction(record: SeriesRecord) -> Iterator[str]:
     # The path of the tree on this host is private, and useless elsewhere.
     base = record.base_word.rpartition("/")[2] if "@" in record.base_word else record.base_word
     words = ["harness", "series", shlex.quote(series), "--base", shlex.quote(base), *declared]
+    words += map(shlex.quote, option_words(map(_public, record.options), without=_OWN_OPTIONS))
     yield f"  {' '.join(words)}"

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from harness.model.command_option import option_words
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.text import one_line
 
@@ -26,7 +27,7 @@ def rerun_commands(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
     """
     spec = run.kernel.spec
     file, mark, test = case.id.partition("::")
-    options = _kept(run.command)
+    options = _words(run) if run.options else _kept(run.command)
     only = ["-k", test.partition("[")[0]] if mark else []
     words = ["harness", "run", spec, "--cases", file, *only, *options]
     shell = ["harness", "shell", spec, file, *_suite_of(options)]
@@ -37,6 +38,11 @@ def _suite_of(options: Sequence[str]) -> Sequence[str]:
     """Return the arguments that name the suite."""
     at = next((at for at, word in enumerate(options) if word.partition("=")[0] == _SUITE), len(options))
     return options[at : at + (2 if _SUITE in options else 1)]
+
+
+def _words(run: RunRecord) -> tuple[str, ...]:
+    """Return the arguments of the run's options that the rerun needs."""
+    return option_words(one for one in run.options if one.name in (*_KEPT, *_KEPT_FLAGS))
 
 
 @lru_cache(maxsize=32)

@@ -62,7 +62,8 @@ def result_of(record: SeriesRecord) -> str:
     unknown = sum(patch.state is PatchState.UNKNOWN for patch in record.posted)
     findings = sum(len(patch.findings) for patch in record.posted)
     intended = sum(one.standing is Expectedness.INTENDED for patch in record.posted for one in patch.effects)
-    parts = [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
+    parts = ["interrupted before its end"] if record.is_interrupted else []
+    parts += [f"{called(patch.number)} {failed_words(patch.failed)}" for patch in failed]
     parts += [f"{counted(unexpected, 'unexpected change')}"] if unexpected else []
     parts += [f"{counted(len(record.missing), 'declared change')} missing"] if record.missing else []
     parts += [f"{counted(unknown, 'patch')} not tested"] if unknown else []

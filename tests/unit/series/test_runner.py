@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,10 +24,14 @@ from harness.kernel.patches.series import Patch, Series
 from harness.kernel.source.tree import Source
 from harness.model.origin import Origin, OriginKind
 from harness.model.run_record import BuildRecord, CaseRecord, Problem, ProblemKind, RunRecord
-from harness.model.series_record import Declared, Expectedness, PatchState
+from harness.model.series_record import Declared, Expectedness, PatchState, dump_series
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared, read_machine_type
 from harness.report.display.plain import PlainDisplay
+from harness.report.formats.forge import render_summary
+from harness.report.formats.series_junit import render_series_junit
+from harness.report.formats.series_mail import render_mail
+from harness.report.tables.series import series_lines
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import load_series
@@ -68,6 +73,7 @@ class World:
     base: dict[int, str] = field(default_factory=dict)
     asked: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     interrupt_at: int = -1
+    cut_short_at: int = -1
     problems: tuple[Problem, ...] = ()
 
     @contextmanager
@@ -109,6 +115,9 @@ class World:
             found.append(answer.pop(0) if isinstance(answer, list) else answer)
         record = replace(run(image, *found, expected={"view": "relative"}), kernel=prepared.kernel)
         record = replace(record, problems=self.problems)
+        if number == self.cut_short_at:
+            record = replace(record, complete=False, cases=record.cases[:1])
+            return record, ExitStatus.INTERRUPTED
         folder.write(record)
         return record, ExitStatus.CASE_BROKEN if self.problems else ExitStatus.AS_EXPECTED
 
@@ -291,6 +300,23 @@ def test_interrupted_test_keeps_its_results(world: World) -> None:
 
     assert judged.status is ExitStatus.INTERRUPTED
     assert [patch.failed for patch in judged.record.patches] == ["", "", "", "not judged", ""]
+
+
+def test_interrupted_test_says_so_in_every_form(world: World) -> None:
+    """Cases that were not run on a patch are neither changed nor missing, and no form calls the patch tested."""
+    world.cut_short_at = 4
+    judged = world.judge(Declarations((Declared("view", "absolute", 0, "--expect"),)))
+    record = judged.record
+    forms = (render_mail(record), render_summary(record), render_series_junit(record, judged.runs))
+    text = "\n".join(line.text for line in series_lines(record, 80))
+
+    assert judged.status is ExitStatus.INTERRUPTED
+    assert record.is_interrupted
+    assert record.patches[4].failed == "not judged"
+    assert (record.missing, record.net) == ((), ())
+    assert forms[0].startswith("Interrupted before its end; ")
+    assert all("nterrupted before its end" in form for form in (*forms, text))
+    assert json.loads(dump_series(record))["is_interrupted"] is True
 
 
 def test_conflict_keeps_the_patches_before_it(world: World) -> None:

@@ -204,6 +204,41 @@ def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers
 
 
 @pytest.mark.guest
+def test_exitfirst_cuts_short_what_runs(tmp_path: Path) -> None:
+    """A case that would take two minutes is not waited for, and the report names the cases that were not run."""
+    slow = "title: t\ntimeout: 300\n\n    # sleep 120\n"
+    texts = {"a": GOOD.replace("    hello", "    goodbye"), **dict.fromkeys("bcd", slow)}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.session").write_text(text)
+    done = start("run", "--fail-fast", "-n", "2", "--cases", tmp_path, "--results", tmp_path / "results")
+    run = load_run(tmp_path / "results/latest")
+
+    assert done.status == ExitStatus.DIFFERS, done.text + done.complaint
+    assert [case.outcome for case in run.cases] == [Outcome.MISMATCH]
+    assert [name.rpartition("/")[2] for name in run.not_run] == ["b.session", "c.session", "d.session"]
+    assert "3 cases not run: " in done.text
+    assert run.complete
+
+
+@pytest.mark.guest
+def test_failed_cases_come_first_in_the_next_run(tmp_path: Path) -> None:
+    """The results are in the store, so another results folder starts in that order as well."""
+    for name, word in (("a", "hello"), ("b", "hello"), ("c", "goodbye")):
+        (tmp_path / f"{name}.session").write_text(GOOD.replace("    hello", f"    {word}"))
+    for results in ("one", "two"):
+        assert (
+            start("run", "-n", "1", "--cases", tmp_path, "--results", tmp_path / results).status == ExitStatus.DIFFERS
+        )
+    names = [
+        [case.id.rpartition("/")[2].removesuffix(".session") for case in load_run(tmp_path / results / "latest").cases]
+        for results in ("one", "two")
+    ]
+
+    assert names[0] == ["a", "b", "c"]
+    assert names[1][0] == "c"
+
+
+@pytest.mark.guest
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_broken_case_files_are_reported_and_others_run(tmp_path: Path, workers: str) -> None:
     """Other cases run; each broken file is reported by file and line, in the display and in junit.xml."""

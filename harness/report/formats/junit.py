@@ -82,6 +82,12 @@ def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.E
     names = _distinct_pairs([(prefix + case.classname, case.id) for case in cases])
     tests = [_testcase(case, classname, name, limits) for case, (classname, name) in zip(cases, names, strict=True)]
     seconds = [case.seconds for case in cases]
+    for one in run.not_run:
+        folder = one.rpartition("::" if "::" in one else "/")[0].replace("/", ".").removesuffix(".py")
+        test = junit_xml.TestCase(one_line(one), classname=prefix + (one_line(folder) or "cases"))
+        test.add_skipped_info("not run", "the run ended before")
+        tests.append(test)
+        seconds.append(0.0)
     for number, (name, text) in enumerate(_caseless(run), start=1):
         test = junit_xml.TestCase(f"{number}: {name}", classname=prefix + HARNESS_CLASSNAME)
         test.add_error_info(one_line(text, limits.message), bound(plain_text(text), limits.diff), Outcome.ERROR.value)

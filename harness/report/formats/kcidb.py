@@ -187,6 +187,7 @@ def _build(run: RunRecord, name: str, sender: Sender, checkout: str) -> Value:
             "image_sha256": kernel.image_digest,
             "config_sha256": kernel.config_digest,
             "traits": {one.trait: one.shown for one in run.traits if one.shown},
+            "complete": run.complete,
         },
     }
     if is_built:

@@ -73,6 +73,9 @@ def _run(run: RunRecord, name: str) -> _Test:
     groups: dict[str, list[_Test]] = {}
     for case in {case.id: case for case in run.cases}.values():
         groups.setdefault(_group(case.id), []).append(_case(case))
+    for one in run.not_run:
+        skipped = _Test(one, is_ok=True, note="SKIP not run: the run ended before", is_skipped=True)
+        groups.setdefault(_group(one), []).append(skipped)
     tests = [_parent(group, within) for group, within in groups.items()]
     if caseless := list(_caseless(run)):
         tests.append(_parent("harness", caseless))

@@ -42,6 +42,12 @@ function drawSummary() {
 }
 
 function headlineWords(base) {
+  const cut = kernels.filter((one) => !one.complete).map((one) => one.letter);
+  const warning = cut.length ? [h("span", { class: "mark m-flaky" }, `${kernels.length === 1 ? "This run" : cut.join(", ")} did not finish: interrupted or killed.`), " "] : [];
+  return [...warning, ...verdictWords(base)];
+}
+
+function verdictWords(base) {
   if (kernels.length === 1) {
     const bad = rows.filter((row) => row.isBad && row.kind === "case").length;
     return [bad ? h("span", { class: "mark m-bad" }, `✗ ${bad} of ${plural(data.cases.length, "case")} not as expected`) : h("span", { class: "mark m-fixed" }, `✓ ${plural(data.cases.length, "case")}, all as expected`), ` on ${kernels[0].spec}`];

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
 from harness.model.verdict import Outcome
 from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
+from harness.report.tables.conclusion import conclusion_lines, not_run_lines
 from harness.report.tables.traits import trait_lines
 from harness.report.text import bound_lines, elide, elide_start, fold, one_line, plain_text
 
@@ -22,6 +23,8 @@ _DIFF_LINES = 60
 _SPLAT_LINES = 25
 _PROBLEM_LINES = 20
 _INDENT = 6
+_FEW_LINES = 12
+"""The lines of failed cases that fit the last screen beside everything else."""
 
 OUTCOME_WORDS = {
     Outcome.MATCH: "ok",
@@ -145,20 +148,25 @@ def _file(case: CaseRecord, name: str) -> str:
 def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> list[Line]:
     """Return the lines at the end of a run; the most important come last.
 
+    If many cases failed, they are listed first: the last screen then has the conclusion.
+
     :param run: the record of the run.
     :param width: columns; only the id of a failed case may exceed them, so that it can be copied.
     :param is_one_of_several: whether the run has other kernels. Then one table shows the traits of all at the end
         (``kernels.py``), and this run's own table is left out.
     """
+    failed = failed_lines(run, width)
+    is_long = len(failed) > _FEW_LINES
     blocks = [
+        failed if is_long else [],
         [] if is_one_of_several else trait_lines(run, width),
         nearest_lines(run, width),
         slowest_lines(run, width),
         [line for text in run.kernel.build.warnings for line in fact_lines("WARNING", one_line(text), width)],
         [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
         [line for problem in run.problems for line in _problem_lines(problem.text, width)],
-        failed_lines(run, width),
-        totals_lines(run, width),
+        conclusion_lines(run, width) if is_long else failed,
+        [*not_run_lines(run, width), *totals_lines(run, width)],
     ]
     return [line for block in blocks if block for line in (Line(""), *block)]
 
@@ -214,7 +222,9 @@ def totals_lines(run: RunRecord, width: int) -> list[Line]:
     number = len(run.cases)
     text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {counts}"
     lines = [Line(part, Tone.GOOD if is_clean(run) else Tone.BAD) for part in fold(text, width)]
-    return lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH", Tone.WARNING)]
+    return (
+        lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH: it was interrupted or killed", Tone.WARNING)]
+    )
 
 
 def count_outcomes(run: RunRecord, words: Mapping[Outcome, str] | None = None) -> str:

@@ -132,11 +132,12 @@ def test_properties_describe_kernel_and_host() -> None:
 
 def test_interrupted_run_has_an_error() -> None:
     """A killed run has a property and an error in addition to its ended cases."""
-    killed = replace(RUN, complete=False, problems=(), cases=CASES[:2])
+    killed = replace(RUN, complete=False, problems=(), cases=CASES[:2], not_run=("s/v/late.session",))
     [suite] = suites(render_junit([killed]))
     [result] = cases_of(killed)["1: the run did not finish"].result
 
-    assert (suite.tests, suite.failures, suite.errors) == (3, 0, 1)
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (4, 0, 1, 1)
+    assert cases_of(killed)["s/v/late.session"].classname == "s.v"
     assert properties_of(killed)["complete"] == "no: the run did not finish"
     assert result.message.startswith("the run did not finish: 2 cases had ended")
 

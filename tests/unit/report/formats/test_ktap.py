@@ -95,6 +95,13 @@ def test_diagnostic_lines_precede_the_result() -> None:
     assert any("fingerprint 4be0f7a1" in line for line in found.diagnosis)
 
 
+def test_cases_that_were_not_run_are_skipped() -> None:
+    """A run that -x or an interruption ended names them."""
+    text = render_ktap([replace(RUN, not_run=("cgroupns/views/late.session",))], names=["run"])
+
+    assert "ok 1 cgroupns/views/late.session # SKIP not run: the run ended before" in text
+
+
 def test_unfinished_run_fails() -> None:
     """It fails even if all cases that ran matched."""
     [run] = read(replace(RUN, complete=False, problems=(), cases=CASES[:2]))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import Problem, ProblemKind, RunRecord, dump_run
-from harness.model.verdict import Outcome
+from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord, TraitRecord, dump_run
+from harness.model.verdict import Outcome, TraitSighting
 from harness.report.tables.summary import case_lines, header_lines, is_clean, summary
 from harness.report.text import columns, plain_text
 from harness.results.records import load_run_record
@@ -49,7 +49,35 @@ def test_totals_come_last() -> None:
     killed = summary_lines(replace(RUN, complete=False, cases=CASES[:1]), 200)
 
     assert complete[-1] == ("9 cases in 41.2 s: 3 match, 1 mismatch, 1 timeout, 1 kernel, 1 lost, 1 skipped, 1 error")
-    assert killed[-2:] == ["1 case in 41.2 s: 1 match", "THE RUN DID NOT FINISH"]
+    assert killed[-2:] == ["1 case in 41.2 s: 1 match", "THE RUN DID NOT FINISH: it was interrupted or killed"]
+
+
+def test_end_of_a_failing_run_fits_a_screen() -> None:
+    """24 lines of 80 columns: how many, which traits explain them, the first, where the rest is, the totals."""
+    traits = tuple(TraitRecord(f"trait_{number}", "odd", "even", True, "meaning") for number in range(20))
+
+    def failing(number: int) -> CaseRecord:
+        seen = [TraitSighting(f"trait_{number % 20}", "odd", "x:1")] if number < 100 else []
+        reason = f"reason {number} " + "long " * 40
+        made = case(f"s/{'deep/' * 9}{number}.session", Outcome.MISMATCH, reason=reason)
+        return replace(made, sightings=tuple(seen))
+
+    cases = (*map(failing, range(120)), *(case(f"s/{number}.session", Outcome.MATCH) for number in range(100)))
+    run = replace(RUN, traits=traits, cases=cases, notes=("note " * 90,) * 9, not_run=("s/late.session",) * 30)
+    texts = summary_lines(run, 80)
+    end = texts[-23:]
+    first = texts.index("120 of 220 cases are not as expected")
+
+    assert all(columns(line) <= 80 for line in end)
+    assert first > len(texts) - 23
+    assert "  trait_0: odd, expected even: 5 cases" in end
+    assert "  and 12 more traits" in end
+    assert "  20 are not explained by a trait" in end
+    assert f"first: {cases[0].id}" in end
+    assert any(line.startswith("       reason 0 long") for line in end)
+    assert "the rest: above; as a page: harness report --format html" in end
+    assert any(line.startswith("30 cases not run: s/late.session, ") for line in end)
+    assert sum(line.startswith("DIFF  s/") for line in texts[:first]) == 120
 
 
 def test_run_without_cases_has_a_summary() -> None:

@@ -120,6 +120,12 @@ class Timeline:
     builds: tuple[Build, ...]
 
     @property
+    def profile(self) -> str:
+        """The profile that judged the newest run; empty if it is not known."""
+        words = self.builds[-1].last.question.split(" ")
+        return words[1] if len(words) > 1 else ""
+
+    @property
     def asked_builds(self) -> tuple[Build, ...]:
         """Return the builds on which it was run."""
         return tuple(one for one in self.builds if one.state is not BuildState.UNKNOWN)
@@ -202,7 +208,12 @@ def rate_of(build: Build) -> float | None:
     return build.failed / build.asked if build.asked else None
 
 
-def value_levels(timeline: Timeline) -> tuple[tuple[str, float], ...]:
-    """Return each value in order of appearance, with its height in a sparkline from 0 to 1."""
-    values = tuple(dict.fromkeys(value for build in timeline.builds for value in build.values))
+def value_levels(timeline: Timeline, expected: str = "") -> tuple[tuple[str, float], ...]:
+    """Return each value with its height in a sparkline from 0 to 1: the expected one first and lowest.
+
+    :param timeline: the timeline of a trait.
+    :param expected: the value that its profile expects, seen or not; empty for the order of appearance.
+    """
+    seen = (value for build in timeline.builds for value in build.values)
+    values = tuple(dict.fromkeys([*filter(None, [expected]), *seen]))
     return tuple((value, at / max(1, len(values) - 1)) for at, value in enumerate(values))

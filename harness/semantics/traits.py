@@ -119,6 +119,18 @@ class Semantics:
             )
         return self._mainline(found)
 
+    def expected(self, trait: str, profile: str) -> str:
+        """Return the value that a profile expects of a trait; empty if there is none, or no such profile.
+
+        :param trait: the name of the trait.
+        :param profile: the name of a profile, as a run record has it.
+        """
+        try:
+            found = self.profile(profile, release=None).expectations.get(trait)
+        except UsageError:
+            return ""
+        return found.value if found else ""
+
     def changed(self, profile: Profile, declared: Declaration) -> Profile:
         """Return a profile with the traits that a series declares to change (:meth:`Profile.changed`).
 

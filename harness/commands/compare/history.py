@@ -26,6 +26,7 @@ from harness.report.tables.history import (
 from harness.results.case_ids import current_case_id
 from harness.results.history import CASE, TRAIT, History, opened_history, rebuild
 from harness.results.timeline import timelines
+from harness.suite.load import find_suite, shipped_names, suite_semantics
 
 Telling = Callable[[int], "Sequence[Line]"]
 """Makes lines for a number of columns."""
@@ -71,10 +72,21 @@ def _named_lines(found: History, name: str) -> Telling:
     if name in cases or (name not in found.names(TRAIT) and (name := _only_case(name, cases, found)) in cases):
         return partial(case_history_lines, name, timelines(found.entries(CASE, name)))
     if name in found.names(TRAIT):
-        return partial(trait_history_lines, name, timelines(found.entries(TRAIT, name)))
+        return partial(
+            trait_history_lines, name, timelines(found.entries(TRAIT, name)), expected=partial(_expected, name)
+        )
     runs = [one for one in found.runs() if name in (one.line, one.spec, one.release) or one.line.startswith(f"{name} ")]
     by_line = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(one.line for one in runs)}
     return lambda width: [each for line, of in by_line.items() for each in run_history_lines(line, of, width)]
+
+
+def _expected(trait: str, profile: str) -> str:
+    """Return the value that a profile of a shipped suite expects of a trait; empty if there is none."""
+    for suite in shipped_names():
+        semantics = suite_semantics(find_suite(suite))
+        if trait in semantics.traits:
+            return semantics.expected(trait, profile)
+    return ""
 
 
 def _only_case(name: str, cases: Sequence[str], found: History) -> str:

@@ -184,5 +184,5 @@ function history(lines, note, isTrait) {
         return bar;
       })),
     line.left ? h("small", {}, `${plural(line.left, "older build")} not shown`) : null, factList(line.facts))),
-    h("p", {}, h("small", {}, isTrait ? "One bar per build, oldest first; each height is a value." : "One bar per build, oldest first: low is good, high is bad, hatched is flaky, gray was not run.")));
+    h("p", {}, h("small", {}, isTrait ? "One bar per build, oldest first; each height is a value, the lowest is the expected one." : "One bar per build, oldest first: low is good, high is bad, hatched is flaky, gray was not run.")));
 }

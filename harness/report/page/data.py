@@ -16,7 +16,7 @@ from harness.report.page.details import LaneReader, case_details, lane_limit
 from harness.report.page.html import PageData
 from harness.report.page.lanes import LANES, LaneLine, lanes_of
 from harness.report.page.overview import Column, Overview, make_overview
-from harness.report.page.stories import CASE, TRAIT, histories, line_histories, trait_stories
+from harness.report.page.stories import TRAIT, case_histories, line_histories, trait_histories, trait_stories
 from harness.results.history import HISTORY_NAME, opened_history
 from harness.results.kernel_line import kernel_line
 from harness.results.selected import Reported
@@ -118,8 +118,8 @@ def _stories(
     wanted = {key: found for key, found in entries.items() if key[0] == TRAIT or key[1] in ids}
     return {
         "traits": trait_stories(semantics, names, observers=find_observers(case_files, semantics.known_values)),
-        "case_history": histories(wanted, kind=CASE),
-        "trait_history": histories(wanted, kind=TRAIT),
+        "case_history": case_histories(wanted),
+        "trait_history": trait_histories(wanted, semantics),
         "line_history": line_histories(runs, lines),
         "history_note": note,
     }

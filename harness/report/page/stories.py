@@ -47,16 +47,31 @@ def trait_stories(
     return stories
 
 
-def histories(entries: Mapping[tuple[str, str], Sequence[Entry]], *, kind: str) -> dict[str, list[Value]]:
-    """Return the history of each case or trait, a table for each kernel line.
+def case_histories(entries: Mapping[tuple[str, str], Sequence[Entry]]) -> dict[str, list[Value]]:
+    """Return the history of each case, a table for each kernel line.
 
     :param entries: the entries by kind and name.
-    :param kind: the kind to return.
     """
     return {
-        one_line(name): [_timeline(line, is_trait=kind == TRAIT) for line in timelines(found)]
+        one_line(name): [_timeline(line, {}, _facts(line)) for line in timelines(found)]
         for (of, name), found in entries.items()
-        if of == kind
+        if of == CASE
+    }
+
+
+def trait_histories(entries: Mapping[tuple[str, str], Sequence[Entry]], semantics: Semantics) -> dict[str, list[Value]]:
+    """Return the history of each trait, a table for each kernel line; the expected value has the lowest bar.
+
+    :param entries: the entries by kind and name.
+    :param semantics: the traits and profiles of the suite.
+    """
+    return {
+        one_line(name): [
+            _timeline(line, dict(value_levels(line, semantics.expected(name, line.profile))), _changes(line))
+            for line in timelines(found)
+        ]
+        for (of, name), found in entries.items()
+        if of == TRAIT
     }
 
 
@@ -85,14 +100,13 @@ def _run(one: RunSummary) -> list[object]:
     return [_STATES[state], round(100 * one.failed / max(1, one.asked)), result, name, one.started]
 
 
-def _timeline(line: Timeline, *, is_trait: bool) -> Value:
+def _timeline(line: Timeline, levels: Mapping[str, float], facts: list[list[str]]) -> Value:
     builds = line.builds[-BUILDS_SHOWN:]
-    levels = dict(value_levels(line)) if is_trait else {}
     return {
         "line": one_line(line.line),
         "left": len(line.builds) - len(builds),
         "builds": [_build(one, levels) for one in builds],
-        "facts": _changes(line) if is_trait else _facts(line),
+        "facts": facts,
     }
 
 

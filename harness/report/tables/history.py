@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.report.lines import Line, Tone, fact_lines
 from harness.report.text import elide, fold, one_line
@@ -30,11 +30,20 @@ def case_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list
     ]
 
 
-def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> list[Line]:
-    """Return the values of a trait on each kernel line, with the builds at which they changed."""
+def trait_history_lines(
+    name: str, lines: Sequence[Timeline], width: int, *, expected: Callable[[str], str] = lambda profile: ""
+) -> list[Line]:
+    """Return the values of a trait on each kernel line, with the builds at which they changed.
+
+    :param name: the name of the trait.
+    :param lines: its timelines.
+    :param width: columns.
+    :param expected: function that returns the value that a profile expects; it has the lowest bar.
+    """
     shown = [Line(one_line(name), Tone.STRONG)]
     for one in lines:
-        levels = dict(value_levels(one))
+        wanted = expected(one.profile)
+        levels = dict(value_levels(one, wanted))
         heights = [levels[build.values[-1]] if build.values else None for build in one.builds]
         shown += [Line(""), *_line_heading(one, spark(heights[-_SHOWN:]))]
         before = ""
@@ -46,7 +55,8 @@ def trait_history_lines(name: str, lines: Sequence[Timeline], width: int) -> lis
                 text += " (both on one image: a flake)"
             shown += fact_lines("  since", f"{text}, {_build(build)}", width, tone=tone)
             before = value
-        legend = ", ".join(f"{spark([height])} {one_line(value)}" for value, height in levels.items())
+        bars = [f"{spark([height])} {one_line(value)}" for value, height in levels.items()]
+        legend = ", ".join([f"{bars[0]} (expected)", *bars[1:]] if wanted else bars)
         shown += fact_lines("  bars", legend or "no run showed it", width)
     return shown
 

@@ -64,6 +64,8 @@ def test_the_values_of_a_trait() -> None:
         ("9", ("relative",)), ("6", ("hidden",)), ("5", ("relative",)),
     ]  # fmt: skip
     assert value_levels(one) == (("relative", 0.0), ("hidden", 1.0))
+    assert value_levels(one, "hidden") == (("hidden", 0.0), ("relative", 1.0))
+    assert value_levels(one, "never seen") == (("never seen", 0.0), ("relative", 0.5), ("hidden", 1.0))
 
 
 def test_spark_has_a_bar_for_each_build() -> None:

@@ -8,11 +8,15 @@ same suite, and a kernel may have both. So traits fall into families
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from harness.semantics.profile import Nearness, Profile, nearness
 from harness.semantics.traits import Semantics
+
+_THEMES = 2
+"""The themes that name a family of traits."""
 
 
 def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile | None = None) -> tuple[Nearness, ...]:
@@ -31,6 +35,7 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
         key=lambda one: -len(one),
     )
     families = [family for family in families if family]
+    is_named = len(semantics.families()) > 1
     if not families:
         return ()
     ranked = [rank(candidates, family) for family in families]
@@ -42,11 +47,18 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
         if first in as_near:
             together |= family
         else:
-            others.append(ranking[0])
-    whole = {one.profile: one for one in rank(candidates, together)}
+            others.append(replace(ranking[0], family=_themes(semantics, family) if is_named else ""))
+    name = _themes(semantics, together) if is_named else ""
+    whole = {one.profile: replace(one, family=name) for one in rank(candidates, together)}
     further = [one for one in ranked[0] if one.halves > ranked[0][0].halves]
     nearest = replace(whole[first], ties=len(ranked[0]) - len(further) - 1)
     return (nearest, *others, *(whole[one.profile] for one in further[:1]))
+
+
+def _themes(semantics: Semantics, traits: Iterable[str]) -> str:
+    """Name traits by their themes, those of most traits first."""
+    themes = [theme for theme, _ in Counter(semantics.traits[trait].theme for trait in traits).most_common()]
+    return ", ".join([*themes[:_THEMES], *(["..."] if len(themes) > _THEMES else [])])
 
 
 def rank(profiles: Iterable[Profile], seen: Mapping[str, str]) -> tuple[Nearness, ...]:

@@ -86,6 +86,7 @@ class Nearness:
     :param unconfirmed: traits with a different unconfirmed expectation.
     :param silent: seen traits without an expectation.
     :param ties: number of other profiles that are equally near, if it was counted.
+    :param family: the themes of the traits that were compared; empty if the suite has only one family of traits.
     """
 
     profile: str
@@ -94,6 +95,7 @@ class Nearness:
     unconfirmed: tuple[str, ...]
     silent: tuple[str, ...]
     ties: int = 0
+    family: str = ""
 
     @property
     def halves(self) -> int:
@@ -108,6 +110,7 @@ class Nearness:
         number = len(self.differ) + len(self.unconfirmed)
         others = f" and {self.ties} other{'' if self.ties == 1 else 's'}" if self.ties else ""
         text = f"{self.profile}{others}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
+        text += f" ({self.family})" if self.family else ""
         text += " differs" if number <= 1 else " differ"
         if self.unconfirmed:
             text += f" ({len(self.unconfirmed)} unconfirmed)"

@@ -150,12 +150,12 @@ def test_nothing_seen_is_near_to_nothing(small: Semantics) -> None:
 
 
 def test_each_family_of_traits_has_a_nearest_profile(stacked: Semantics) -> None:
-    """A kernel with both has both named; neither counts against the other, though each is silent of the other's."""
+    """A kernel with both has both named, by their themes; neither counts against the other."""
     seen = {"view": "relative", "agent": "refused", "node": "made", "name": "pid"}
 
     assert [str(one) for one in find_nearest(stacked, seen)][:2] == [
-        "mainline-5.17: none of 2 traits differs",
-        "old2: none of 2 traits differs",
+        "mainline-5.17: none of 2 traits (view, writes) differs",
+        "old2: none of 2 traits (old) differs",
     ]
 
 
@@ -167,7 +167,7 @@ def test_a_kernel_without_the_other_thing_is_not_near_to_it(stacked: Semantics) 
     assert [one.profile for one in found] == ["mainline-5.17", "mainline-4.6"]
     if "node" in stacked.changes:
         found = find_nearest(stacked, {**plain, "node": "none"})
-        assert str(found[0]) == "mainline-5.17: none of 3 traits differs"
+        assert str(found[0]) == "mainline-5.17: none of 3 traits (view, writes, ...) differs"
         assert len(found) == 2
 
 

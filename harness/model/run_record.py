@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 
 from harness.base.json_records import Seconds, dump_value, to_table
 from harness.model.command_option import CommandOption
@@ -22,6 +24,8 @@ FORMAT_VERSION = 2
 """Since 2, a problem has a kind; ``harness/results/older_formats.py`` reads older records."""
 NO_KERNEL_ID = "kernel/boots"
 """Id of the only case in the record of a kernel that could not be fetched, built or booted; no suite has this case."""
+_DOTS = re.compile(r"\.{1,2}(?:/\.{1,2})*/?(?=[@+]|\Z)")
+"""A path without a name."""
 UNKNOWN = "unknown"
 """The value of a fact about a kernel that is not known."""
 
@@ -223,6 +227,23 @@ class KernelRecord:
     config_source: str
     build: BuildRecord = NOT_BUILT
     came_from: Origin = UNKNOWN_ORIGIN
+
+    @property
+    def called(self) -> str:
+        """The KERNEL argument for people; a tree given as ``.`` is called by its folder and commit."""
+        dots = _DOTS.match(self.spec)
+        if dots is None or not self.came_from.path:
+            return self.spec
+        rest = self.spec[dots.end() :]
+        revision = self.came_from.revision
+        at = f"@{revision}" if revision and not rest.startswith("@") else ""
+        return f"{PurePath(self.came_from.path).name}{at}{rest}"
+
+    @property
+    def located(self) -> str:
+        """The KERNEL argument for another folder; a tree given as ``.`` has its path."""
+        dots = _DOTS.match(self.spec)
+        return f"{self.came_from.path}{self.spec[dots.end() :]}" if dots and self.came_from.path else self.spec
 
 
 def is_known(fact: str) -> bool:

@@ -174,6 +174,13 @@ def _discard_unused(ready: Ready) -> None:
         ready.folder.discard()
 
 
+def _slug(kernel: str) -> str:
+    """Return the name of a kernel in its run folder; a tree given as ``.`` has the name of its folder."""
+    if kernel.strip() and set(kernel) <= {".", "/"}:
+        kernel = str(Path(kernel).resolve())
+    return parse_spec(kernel).slug
+
+
 def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name: str) -> Ready:
     """Prepare one kernel for its first case.
 
@@ -181,7 +188,7 @@ def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name
     """
     folder = None
     try:
-        folder = RunFolder.create(settings.results, parse_spec(options.kernel).slug, time.time())
+        folder = RunFolder.create(settings.results, _slug(options.kernel), time.time())
         prepared = pipeline.prepare(
             Context(
                 settings.store,

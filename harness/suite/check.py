@@ -60,7 +60,7 @@ def find_mixed(run: RunRecord) -> tuple[str, ...]:
     :return: a fault for each of them, with the steps to look at.
     """
     return tuple(
-        f"{trait.trait}: cases see different values on {run.kernel.spec}: {', '.join(map(str, trait.mixed))} "
+        f"{trait.trait}: cases see different values on {run.kernel.called}: {', '.join(map(str, trait.mixed))} "
         "(hint: guard only steps that observe the same choice)"
         for trait in run.traits
         if trait.mixed

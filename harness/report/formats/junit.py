@@ -74,7 +74,7 @@ def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limit
 def _label(run: RunRecord) -> str:
     """Return the release, or the KERNEL argument of a built kernel, as built kernels often share a release."""
     kernel = run.kernel
-    return kernel.spec if kernel.build.commit or not is_known(kernel.release) else kernel.release
+    return kernel.called if kernel.build.commit or not is_known(kernel.release) else kernel.release
 
 
 def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:

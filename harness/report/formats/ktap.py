@@ -81,7 +81,7 @@ def _run(run: RunRecord, name: str) -> _Test:
         tests.append(_parent("harness", caseless))
     kernel = run.kernel
     facts = (
-        ("kernel", f"{kernel.spec}, {kernel.release} {kernel.architecture}"),
+        ("kernel", f"{kernel.called}, {kernel.release} {kernel.architecture}"),
         ("image", kernel.image_digest),
         ("profile", run.profile),
         ("host", run.host),

@@ -158,6 +158,8 @@ def _reproduction(record: SeriesRecord) -> Iterator[str]:
     ]
     # The path of the tree on this host is private, and useless elsewhere.
     base = record.base_word.rpartition("/")[2] if "@" in record.base_word else record.base_word
+    if set(base.partition("@")[0]) == {"."}:
+        base = PurePath(record.base_origin.path).name + base.lstrip(".")
     words = ["harness", "series", shlex.quote(series), "--base", shlex.quote(base), *declared]
     words += map(shlex.quote, option_words(map(_public, record.options), without=_OWN_OPTIONS))
     yield f"  {' '.join(words)}"

@@ -99,7 +99,7 @@ def _read(file: str) -> bytes:
 
 def _title(reported: Sequence[Reported]) -> str:
     """Return the title of the window: the kernels of the runs."""
-    specs = list(dict.fromkeys(one.run.kernel.spec for one in reported))
+    specs = list(dict.fromkeys(one.run.kernel.called for one in reported))
     more = f" and {len(specs) - 2} more" if len(specs) > 2 else ""
     return f"{', '.join(specs[:2])}{more}: kernel patch harness"
 

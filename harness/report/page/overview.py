@@ -128,7 +128,7 @@ def _kernels(columns: Sequence[Column]) -> list[Value]:
             {
                 "letter": letter,
                 "name": one_line(one.name),
-                "spec": one_line(run.kernel.spec),
+                "spec": one_line(run.kernel.called),
                 "release": one_line(run.kernel.release),
                 "line": one_line(kernel_line(run.kernel)),
                 "profile": one_line(run.profile),

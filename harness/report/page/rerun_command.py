@@ -25,7 +25,7 @@ def rerun_commands(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
 
     :return: commands for a shell, each one plain line; the second is empty for a Python case.
     """
-    spec = run.kernel.spec
+    spec = run.kernel.located
     file, mark, test = case.id.partition("::")
     options = _words(run) if run.options else _kept(run.command)
     only = ["-k", test.partition("[")[0]] if mark else []

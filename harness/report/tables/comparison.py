@@ -73,7 +73,9 @@ def verdict_lines(comparison: Comparison, width: int) -> list[Line]:
 def _run_lines(role: str, run: RunRecord, name: str, width: int) -> list[Line]:
     kernel = run.kernel
     unfinished = "" if run.complete else " (THE RUN DID NOT FINISH)"
-    text = f"{one_line(name)}: {one_line(kernel.spec)}, {one_line(kernel.release)}, {len(run.cases)} cases{unfinished}"
+    text = (
+        f"{one_line(name)}: {one_line(kernel.called)}, {one_line(kernel.release)}, {len(run.cases)} cases{unfinished}"
+    )
     return fact_lines(role, text, width)
 
 

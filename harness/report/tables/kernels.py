@@ -42,7 +42,7 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
     for letter, run in zip(kernel_letters(len(runs)), runs, strict=True):
         counts = count_outcomes(run, OUTCOME_WORDS)
         release = f"  {one_line(run.kernel.release)}" if is_known(run.kernel.release) else ""
-        text = f"  {letter:<2}  {one_line(run.kernel.spec)}{release}"
+        text = f"  {letter:<2}  {one_line(run.kernel.called)}{release}"
         lines += [Line(part) for part in fold(text, width)]
         tone = Tone.PLAIN if is_clean(run) else Tone.BAD
         reason = "" if run.traits or not run.cases else f": {one_line(run.cases[0].reason)}"

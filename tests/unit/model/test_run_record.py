@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import ExitStatus, UsageError
+from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import FORMAT_VERSION, RunRecord, dump_run, dumps_case
 from harness.results.records import load_run_record, loads_case
 from tests.unit.report.sample import CASES, KERNEL, RUN
@@ -100,3 +101,24 @@ def test_the_format_comes_first_and_the_text_is_ascii() -> None:
 
     assert text.splitlines()[1] == f' "format_version": {FORMAT_VERSION},'
     assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("spec", "called", "located"),
+    [
+        (".", "linux@v6.6-3-gabc", "/home/u/linux"),
+        ("./", "linux@v6.6-3-gabc", "/home/u/linux"),
+        ("../..", "linux@v6.6-3-gabc", "/home/u/linux"),
+        (".@v6.6+topic.mbox", "linux@v6.6+topic.mbox", "/home/u/linux@v6.6+topic.mbox"),
+        (".+v6.6..topic", "linux@v6.6-3-gabc+v6.6..topic", "/home/u/linux+v6.6..topic"),
+        ("./linux", "./linux", "./linux"),
+        ("...", "...", "..."),
+        ("deb", "deb", "deb"),
+    ],
+)
+def test_tree_without_a_name_is_called_by_its_folder_and_commit(spec: str, called: str, located: str) -> None:
+    """A dot says nothing to a reader in another folder."""
+    kernel = replace(KERNEL, spec=spec, came_from=Origin(OriginKind.TREE, "/home/u/linux", "v6.6-3-gabc"))
+
+    assert (kernel.called, kernel.located) == (called, located)
+    assert replace(KERNEL, spec=spec, came_from=UNKNOWN_ORIGIN).called == spec

@@ -22,7 +22,7 @@ from harness.results.known_failures import KnownFailures
 from harness.run import several_kernels
 from harness.run.one_kernel import Judging, RunSettings
 from harness.run.selection import Selection
-from harness.run.several_kernels import Ready, run_kernels
+from harness.run.several_kernels import Ready, _slug, run_kernels
 from harness.semantics.traits import load_semantics
 from tests.unit.report.sample import RUN
 from tests.unit.semantics.test_traits import SMALL
@@ -63,3 +63,13 @@ def test_traits_are_shown_once(
 
     assert [text for text in (OF_SAMPLE, OF_ALL) if text in stream.getvalue()] == [text for text in [shown] if text]
     assert stream.getvalue().count(OF_SAMPLE) <= 1
+
+
+def test_run_folder_of_a_tree_without_a_name_is_called_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``harness run .`` in ~/linux writes a folder that ends in linux."""
+    (tmp_path / "linux/drivers").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "linux/drivers")
+
+    assert [_slug(word) for word in (".", "..", "deb", "./x")] == ["drivers", "linux", "deb", "x"]

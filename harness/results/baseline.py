@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,15 +82,18 @@ def find_baseline(word: str, *, results: Path) -> Baseline:
     return Baseline(word, results, None if word == LAST else find_run(word, results=results))
 
 
-def judge_by(baseline: FoundRun, run: RunRecord, *, config: str, noise: Noise = NOISE) -> tuple[RunRecord, Comparison]:
+def judge_by(
+    baseline: FoundRun, run: RunRecord, *, config: str, noise: Noise = NOISE, needed: Collection[str] = ()
+) -> tuple[RunRecord, Comparison]:
     """Compare a run with its baseline; return the run with the excuses that follow, and the comparison.
 
     A case that failed in the baseline too is excused, and so is a flake; :attr:`RunRecord.baseline` records the rest.
 
     :param config: the text of the kernel's configuration; empty if unknown.
     :param noise: the output of the suite that differs from run to run.
+    :param needed: options of the configuration that cases name.
     """
-    comparison = compare(baseline.run, run, configs=(baseline.config, config), noise=noise)
+    comparison = compare(baseline.run, run, configs=(baseline.config, config), noise=noise, needed=needed)
     changes = {one.id: one.change for one in comparison.cases}
     cases = tuple(_excused(case, changes[case.id], baseline.name) for case in run.cases)
     ids = {change: tuple(one.id for one in comparison.cases if one.change is change) for change in ChangeKind}

@@ -8,7 +8,7 @@ has no verdict in one of the runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -131,12 +131,18 @@ class Comparison:
 
 
 def compare(
-    before: RunRecord, after: RunRecord, *, configs: tuple[str, str] = ("", ""), noise: Noise = NOISE
+    before: RunRecord,
+    after: RunRecord,
+    *,
+    configs: tuple[str, str] = ("", ""),
+    noise: Noise = NOISE,
+    needed: Collection[str] = (),
 ) -> Comparison:
     """Compare two runs.
 
     :param configs: the text of each kernel's configuration; empty if unknown.
     :param noise: the output of the suite that differs from run to run.
+    :param needed: options of the configuration that cases name; those that differ are listed first.
     """
     olds, news = ({case.id: case for case in run.cases} for run in (before, after))
     is_same_machine = conditions(before) == conditions(after) and is_known(before.kernel.image_digest)
@@ -153,7 +159,7 @@ def compare(
         _trait_changes(before, after, is_same_machine),
         cases,
         tuple(_splat_changes(olds, news, is_same_machine)),
-        tuple(find_differences(before, after, configs=configs)),
+        tuple(find_differences(before, after, configs=configs, needed=needed)),
     )
 
 

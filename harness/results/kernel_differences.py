@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model.run_record import BuildRecord, RunRecord
@@ -17,6 +17,8 @@ class Difference:
     fact: str
     before: str
     after: str
+    is_needed: bool = False
+    """Whether it is a configuration option that cases name."""
 
 
 _OF_THE_COMPILER = re.compile(
@@ -57,10 +59,13 @@ def kernel_facts(run: RunRecord) -> list[tuple[str, str]]:
     return [(fact, text) for fact, read in _FACTS if (text := read(run))]
 
 
-def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str, str]) -> Iterator[Difference]:
+def find_differences(
+    before: RunRecord, after: RunRecord, *, configs: tuple[str, str], needed: Collection[str] = ()
+) -> Iterator[Difference]:
     """Yield the facts that differ between two runs: kernels first, then options, compiler warnings last.
 
     :param configs: the text of each kernel's configuration; empty if unknown.
+    :param needed: options that cases name; those that differ come first.
     """
     for fact, read in _FACTS:
         was, now = read(before), read(after)
@@ -69,18 +74,20 @@ def find_differences(before: RunRecord, after: RunRecord, *, configs: tuple[str,
     was_applied, now_applied = before.kernel.build.patches, after.kernel.build.patches
     yield from (Difference("patch", one, "") for one in was_applied if one not in now_applied)
     yield from (Difference("patch", "", one) for one in now_applied if one not in was_applied)
-    yield from _config_differences(before, after, configs)
+    yield from _config_differences(before, after, configs, needed)
     was_warned, now_warned = before.kernel.build.warnings, after.kernel.build.warnings
     yield from (Difference("compiler warning", "", one) for one in now_warned if one not in was_warned)
 
 
-def _config_differences(before: RunRecord, after: RunRecord, configs: tuple[str, str]) -> Iterator[Difference]:
+def _config_differences(
+    before: RunRecord, after: RunRecord, configs: tuple[str, str], needed: Collection[str]
+) -> Iterator[Difference]:
     """Yield each option that differs, or the digests if one of the texts is unknown."""
     if all(configs):
         was, now = map(config_options, configs)
-        for name in sorted({*was, *now}):
+        for name in sorted({*was, *now}, key=lambda one: (one not in needed, one)):
             if was.get(name, "n") != now.get(name, "n"):
-                yield Difference(name, was.get(name, "n"), now.get(name, "n"))
+                yield Difference(name, was.get(name, "n"), now.get(name, "n"), name in needed)
     elif before.kernel.config_digest != after.kernel.config_digest:
         yield Difference("config", before.kernel.config_digest[:12], after.kernel.config_digest[:12])
 

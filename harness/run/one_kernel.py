@@ -32,6 +32,7 @@ from harness.report.lines import Line, Tone
 from harness.report.tables.comparison import comparison_lines
 from harness.results.baseline import Baseline, judge_by
 from harness.results.compare import Comparison
+from harness.results.find_run import FoundRun
 from harness.results.folder import BUILD_LOG_NAME, CONFIG_NAME, JUNIT_NAME, RunFolder
 from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
@@ -44,6 +45,7 @@ from harness.run.selection import InProcess, PytestRun, Selection, find_no_case,
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument
+from harness.suite.needed_options import needed_options
 
 _PYTEST_LOG = "pytest.log"
 _PAST_KIND = "case-results"
@@ -127,7 +129,7 @@ def run_cases(
     done = listener.finish(complete=not interrupted)
     comparison = None
     if earlier is not None:
-        done, comparison = judge_by(earlier, done, config=prepared.config_text, noise=prepared.suite.noise)
+        done, comparison = _judge_by(earlier, done, prepared)
         folder.write(done)
     junit = folder.write_file(JUNIT_NAME, render_junit([done]))
     report(RunFinished(done, junit))
@@ -136,6 +138,12 @@ def run_cases(
         names = (earlier.name, folder.path.name)
         report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def _judge_by(earlier: FoundRun, done: RunRecord, prepared: Prepared) -> tuple[RunRecord, Comparison]:
+    """Compare a run with its baseline."""
+    suite = prepared.suite
+    return judge_by(earlier, done, config=prepared.config_text, noise=suite.noise, needed=needed_options(suite))
 
 
 def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: bool) -> list[str]:

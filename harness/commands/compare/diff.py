@@ -18,6 +18,7 @@ from harness.report.tables.comparison import comparison_json, comparison_lines
 from harness.results.compare import ChangeKind, compare
 from harness.results.find_run import find_runs
 from harness.results.history import flake_rates
+from harness.suite.needed_options import needed_options
 
 RUN_HELP = """RUN is one of:
 
@@ -48,8 +49,9 @@ def diff(runs: tuple[str, ...], as_json: bool, suite: str, results: Path) -> int
     if len(runs) > 2:
         raise click.UsageError(f"only two runs can be compared, but {len(runs)} were named")
     before, after = find_runs(runs, results=results)
-    noise = options.suite_of_runs(suite, [before.run, after.run]).noise
-    comparison = compare(before.run, after.run, configs=(before.config, after.config), noise=noise)
+    chosen = options.suite_of_runs(suite, [before.run, after.run])
+    configs = (before.config, after.config)
+    comparison = compare(before.run, after.run, configs=configs, noise=chosen.noise, needed=needed_options(chosen))
     names = (before.name, after.name)
     is_flaky = any(one.change is ChangeKind.FLAKY for one in comparison.cases)
     rates = flake_rates(after.folder.parent) if is_flaky else {}

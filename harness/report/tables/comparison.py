@@ -178,9 +178,10 @@ def _difference_lines(comparison: Comparison, width: int) -> list[Line]:
     for one in comparison.differences[: 2 * _LISTED]:
         name = f"  {one_line(one.fact):<{_FACT_WIDTH - 4}}  "
         was, now = one_line(one.before) or "-", one_line(one.after) or "-"
+        needed = " (cases name it)" if one.is_needed else ""
         lines += [
             Line(name + text if at == 0 else " " * len(name) + text)
-            for at, text in enumerate(fold(f"{was} -> {now}", max(20, width - len(name))))
+            for at, text in enumerate(fold(f"{was} -> {now}{needed}", max(20, width - len(name))))
         ]
     if (left := len(comparison.differences) - 2 * _LISTED) > 0:
         lines.append(Line(f"  and {left} more (--json has all)"))
@@ -231,7 +232,10 @@ def comparison_json(
             }
             for one in comparison.splats
         ],
-        "differences": [{"fact": one.fact, "before": one.before, "after": one.after} for one in comparison.differences],
+        "differences": [
+            {"fact": one.fact, "before": one.before, "after": one.after, "needed": one.is_needed}
+            for one in comparison.differences
+        ],
     }
 
 

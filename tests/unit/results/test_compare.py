@@ -248,6 +248,18 @@ def test_differences_list_build_patches_and_options() -> None:
     )
 
 
+def test_options_that_cases_name_are_listed_first() -> None:
+    """Of a hundred options that differ, those explain a change."""
+    configs = ("CONFIG_A=y\nCONFIG_Z=y\n", "CONFIG_B=y\n")
+    found = compare(run(), run(), configs=configs, needed={"CONFIG_Z", "CONFIG_Q"}).differences
+
+    assert [(one.fact, one.is_needed) for one in found] == [
+        ("CONFIG_Z", True),
+        ("CONFIG_A", False),
+        ("CONFIG_B", False),
+    ]
+
+
 def test_unknown_configs_differ_by_their_digests() -> None:
     """Without the texts only the digests can be compared."""
     after = run(kernel=replace(KERNEL, config_digest="ab" * 32))

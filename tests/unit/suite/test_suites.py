@@ -27,6 +27,7 @@ from harness.suite.load import (
     suite_of_file,
     suite_semantics,
 )
+from harness.suite.needed_options import needed_options
 from harness.suite.template import write_suite
 from tests.command_line import call
 
@@ -283,3 +284,11 @@ def test_a_renamed_copy_is_a_suite_of_its_own(tmp_path: Path) -> None:
 
     assert suite.case_id(folder / "views/zombie-v2.session") == "another/views/zombie-v2.session"
     assert suite_semantics(suite) == suite_semantics(default_suite())
+
+
+def test_options_that_a_suite_names_are_found(tmp_path: Path) -> None:
+    """In headers of case files, in suite.toml and in its fragments."""
+    found = needed_options(default_suite())
+
+    assert {"CONFIG_CGROUPS", "CONFIG_MEMCG_V1", "CONFIG_USER_NS"} <= found
+    assert "CONFIG_E1000" not in found

@@ -11,11 +11,13 @@ from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.results.folder import LATEST_NAME, case_folder_name, load_run
 from harness.run.case import ACTUAL_NAME, EXPECTED_NAME
+from harness.session.doubtful import find_doubts
 from harness.session.render import diff
-from harness.session.transcript import parse
+from harness.session.transcript import Transcript, parse
 from harness.suite.definition import Suite
 from harness.suite.load import case_id, find_case, shared_suite
 
+_SHOWN = 6
 _WHOLE = {Outcome.MATCH, Outcome.MISMATCH}
 """Outcomes of cases whose transcript is that of a whole session on a sound kernel."""
 
@@ -59,7 +61,11 @@ def accept_case(case: str, suite: Suite, *, results: Path, is_named: bool = Fals
     if before != expected:
         remedy = f"{again}, then accept"
         raise UsageError(f"{identity} was changed since the last run", evidence=f"in {latest.resolve()}", remedy=remedy)
-    parse(text, path=identity, preparations=suite.preparations)
+    _require_steady(
+        parse(before, path=identity, preparations=suite.preparations),
+        parse(text, path=identity, preparations=suite.preparations),
+        again,
+    )
     _replace(path, text)
     return diff(before, text, path=identity).rstrip("\n") + "\n"
 
@@ -78,6 +84,24 @@ def _require_whole(record: CaseRecord, identity: str, again: str) -> None:
             evidence=record.reason,
             remedy=f"fix that first, then {again}",
         )
+
+
+def _require_steady(before: Transcript, after: Transcript, again: str) -> None:
+    """Check that the next run would print the same.
+
+    :raises UsageError: the output has process ids, or errors about those of another run; the hint proposes ``varies``.
+    """
+    doubts = find_doubts(before, after)
+    if not doubts:
+        return
+    what = "errors about processes of another run" if doubts[0].is_error else "numbers that look like process ids"
+    tokens = " ".join(dict.fromkeys([*before.varies, *(one.token for one in doubts)]))
+    first = "" if all(one.is_in_file for one in doubts) else "write the line into the file, "
+    raise UsageError(
+        f"{before.path}: the output has {what}, which differ from run to run; nothing was changed",
+        evidence="\n".join(f"line {one.line}: {one.text}" for one in doubts[:_SHOWN]),
+        remedy=f"{first}set `varies: {tokens}` in the header, then {again}",
+    )
 
 
 def _replace(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import pipeline
@@ -234,6 +234,8 @@ def _run_session(transcript: Transcript, case: RunningCase, until_line: int | No
     case.fate = played.fate
     case.close()
     verdict = case.verdict(skipped=skipped)
+    if verdict.outcome is Outcome.MISMATCH and (hint := _missing_preparation(transcript, case.environment.suite)):
+        verdict = replace(verdict, reason=f"{verdict.reason} ({hint})")
     actual = render_actual(transcript, played.steps)
     if case.path.is_dir():
         (case.path / EXPECTED_NAME).write_text("\n".join(transcript.lines))
@@ -241,6 +243,15 @@ def _run_session(transcript: Transcript, case: RunningCase, until_line: int | No
         patch = diff("\n".join(transcript.lines), actual, path=transcript.path)
         (case.path / DIFF_NAME).write_text(f"{patch}\n" if patch else "")
     return case.record(verdict, title=transcript.title, transcript=actual)
+
+
+def _missing_preparation(transcript: Transcript, suite: Suite) -> str:
+    """Return a hint for a case that uses the path of a preparation that it does not request; empty for any other."""
+    requested = {request.preparation.header for request in transcript.preparations}
+    for one in suite.preparations:
+        if one.at and one.header not in requested and any(one.at in step.command for step in transcript.steps):
+            return f"{one.at} is used, but no header `{one.header}` prepares it"
+    return ""
 
 
 def conclude(case: RunningCase, error: BaseException | None, *, title: str, trace: str) -> CaseRecord:

@@ -15,7 +15,7 @@ from harness.session.console_name import ConsoleName
 from harness.session.match import Bindings, is_played, match_step, substitute, unlearned
 from harness.session.preparation import STATUS_MISSING, preparation_command
 from harness.session.render import PlayedStep
-from harness.session.step import Step
+from harness.session.step import Step, undeclared_command
 from harness.session.transcript import Transcript
 
 STEP_SECONDS = 30.0
@@ -138,7 +138,9 @@ class _Player:
         self._bindings = match.bindings
         sightings: tuple[TraitSighting, ...] = match.trait_sightings(self._transcript.path)
         self._seen.update((sighting.trait, sighting.value) for sighting in sightings)
-        self.outcomes.append(StepOutcome(where, match.fits, match.difference, match.diff, sightings))
+        note = "" if match.fits else undeclared_command(step)
+        reason = f"{match.difference} ({note})" if note else match.difference
+        self.outcomes.append(StepOutcome(where, match.fits, reason, match.diff, sightings))
         return True
 
     def _unanswered(self, step: Step, where: str, command: str, error: Unanswered) -> None:

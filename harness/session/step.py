@@ -15,6 +15,8 @@ from harness.session.output import is_job_notice
 from harness.session.varying import ELLIPSIS, find_tokens
 
 GUARD = re.compile(r"\(([a-z][a-z0-9_]*) = ([A-Za-z0-9_.-]+)\)(?: (.*))?")
+_LIKE_A_COMMAND = re.compile(r"((?:[\w.@:~/()-]+#|[\w.@:~/()-]*\$|\[[^\]]*\][#$])) \S.*")
+"""A line with a prompt that shells usually print and a command: ``sh2# ls``, ``$ ls``, ``root@host:~# ls``."""
 ESCAPE = "\\"
 COMBINATION_LIMIT = 256
 """Largest number of combinations of alternatives in a step: each is compared with the output."""
@@ -185,6 +187,20 @@ def find_token_faults(steps: Sequence[Step], tokens: tuple[str, ...]) -> tuple[T
         if token not in learned:
             faults.setdefault(token, TokenFault(token, 0, f"token {token!r} of `varies` is not in the transcript"))
     return tuple(faults.values())
+
+
+def undeclared_command(step: Step) -> str:
+    """Return a note on the first line of expected output that looks like a command after an undeclared prompt.
+
+    Such a line is output, and compared as that: only when it is not printed the note is worth reading.
+
+    :param step: the step.
+    :return: the note; empty if there is no such line.
+    """
+    for line in _all_lines(step):
+        if not line.literal and (found := _LIKE_A_COMMAND.fullmatch(line.text)):
+            return f'line {line.line} looks like a command, but the prompt "{found[1]} " is not declared'
+    return ""
 
 
 def _all_lines(step: Step) -> Iterator[ExpectedLine]:

@@ -204,6 +204,21 @@ def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers
 
 
 @pytest.mark.guest
+def test_hints_of_a_mismatch(tmp_path: Path) -> None:
+    """A header that is missing and a prompt that is not declared are named, not only their consequences."""
+    (tmp_path / "mount.session").write_text(
+        "title: no header\n\n    # mkdir /sys/fs/cgroup/a/b && echo made\n    made\n"
+    )
+    (tmp_path / "prompt.session").write_text("title: no prompt\n\n    # echo a\n    a\n    sh2# echo b\n    b\n")
+    done = start("run", "-n", "1", "--cases", tmp_path, "--results", tmp_path / "results")
+    reasons = {case.id.rpartition("/")[2]: case.reason for case in load_run(tmp_path / "results/latest").cases}
+
+    assert done.status == ExitStatus.DIFFERS
+    assert reasons["mount.session"].endswith("(/sys/fs/cgroup is used, but no header `hierarchies` prepares it)")
+    assert 'line 5 looks like a command, but the prompt "sh2# " is not declared' in reasons["prompt.session"]
+
+
+@pytest.mark.guest
 def test_exitfirst_cuts_short_what_runs(tmp_path: Path) -> None:
     """A case that would take two minutes is not waited for, and the report names the cases that were not run."""
     slow = "title: t\ntimeout: 300\n\n    # sleep 120\n"

@@ -219,3 +219,18 @@ def test_a_wrong_expectation_is_accepted_from_a_real_run(tmp_path: Path) -> None
     assert "-    goodbye\n+    hello\n" in accepted.text
     assert "nothing to do" in again.text
     assert case.read_text() == ACTUAL
+
+
+def test_numbers_of_processes_are_not_accepted(desk: Desk) -> None:
+    """The next run would print others: the error proposes ``varies``, and the file is left as it is."""
+    expected = "    # sleep 9 & echo $!\n    20124\n    # kill 20124\n"
+    desk.path.write_text(expected)
+    actual = "    # sleep 9 & echo $!\n    85\n    # kill 20124\n    bash: kill: (20124) - No such process\n"
+    desk.record(expected=expected, actual=actual)
+    with pytest.raises(UsageError) as caught:
+        desk.accept()
+
+    assert caught.value.what.startswith(f"{desk.name}: the output has numbers that look like process ids")
+    assert caught.value.evidence == "line 2: 85\nline 4: bash: kill: (20124) - No such process"
+    assert caught.value.remedy == (f"set `varies: 20124` in the header, then run it: harness run --cases {desk.name}")
+    assert desk.path.read_text() == expected

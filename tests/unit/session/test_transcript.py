@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.base.errors import CaseError
 from harness.session.preparation import Preparation, PreparationRequest, preparation_command
+from harness.session.step import undeclared_command
 from harness.session.transcript import (
     Alternatives,
     ConsoleName,
@@ -427,3 +428,23 @@ def test_any_text_is_read_or_refused_with_a_line(lines: list[str]) -> None:
 
     assert transcript.lines == tuple(lines)
     assert all(step.line <= step.output_start <= step.output_stop <= len(lines) for step in transcript.steps)
+
+
+@pytest.mark.parametrize("line", ["root@host:~# ls", "sh2# ls", "$ ls", "[root@host ~]# ls", "user@host$ ls -l"])
+def test_command_after_an_undeclared_prompt_is_noted(line: str) -> None:
+    """It is read as output; a mismatch there explains nothing without the note. A backslash makes it plain output."""
+    [step] = parse(f"    # true\n    x\n    {line}\n", path="a.session").steps
+    [literal] = parse(f"    # true\n    \\{line}\n", path="a.session").steps
+
+    assert undeclared_command(step) == (
+        f'line 3 looks like a command, but the prompt "{line.rpartition(" ls")[0]} " is not declared'
+    )
+    assert undeclared_command(literal) == ""
+
+
+@pytest.mark.parametrize("line", ["#subsys_name hierarchy", "100% ls", "a # b", "cost: 5 $ each", "x#"])
+def test_output_with_signs_of_a_prompt_is_not_noted(line: str) -> None:
+    """A prompt is one word that ends in its sign, or is in brackets."""
+    [step] = parse(f"    # true\n    {line}\n", path="a.session").steps
+
+    assert undeclared_command(step) == ""

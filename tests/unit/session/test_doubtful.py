@@ -62,6 +62,10 @@ def test_error_about_a_process_of_another_run_is_found() -> None:
         ("varies: 85\n\n    # echo $$\n    85\n", "varies: 85\n\n    # echo $$\n    85\n"),
         ("varies: 20124\n\n    # echo $$\n    20124\n    x\n", "varies: 20124\n\n    # echo $$\n    20124\n    y\n"),
         ("    # cat /no\n    x\n", "    # cat /no\n    cat: /no: No such file or directory\n"),
+        (
+            "    # kill 77\n    kill: (77) - No such process\n    x\n",
+            "    # kill 77\n    kill: (77) - No such process\n    y\n",
+        ),
         ("    # echo $$\n    85\n    x\n", "    # echo $$\n    85\n    y\n"),
     ],
 )

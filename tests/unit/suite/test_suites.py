@@ -290,5 +290,5 @@ def test_options_that_a_suite_names_are_found(tmp_path: Path) -> None:
     """In headers of case files, in suite.toml and in its fragments."""
     found = needed_options(default_suite())
 
-    assert {"CONFIG_CGROUPS", "CONFIG_MEMCG_V1", "CONFIG_USER_NS"} <= found
+    assert {"CONFIG_CGROUPS", "CONFIG_MEMCG_V1", "CONFIG_USER_NS", "CONFIG_CGROUP_NS"} <= found
     assert "CONFIG_E1000" not in found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from harness.base import paths
 from harness.base.process import find_program
-from harness.model.run_record import RunRecord
+from harness.model.run_record import MixedValue, RunRecord
 from harness.report.page.data import gather
 from harness.report.page.html import render_page
 from harness.results.compare import ChangeKind, compare
@@ -33,6 +33,7 @@ NAMES = {
     ChangeKind.OTHERWISE: "otherwise",
     ChangeKind.KNOWN: "known",
     ChangeKind.CHANGED: "changed",
+    ChangeKind.NOT_RUN: "unrun",
     ChangeKind.SAME: "",
 }
 """Class names of changes that differ from the values of the enumeration."""
@@ -368,3 +369,28 @@ def test_a_truncated_file_is_reported(
 
         one.page.wait_for_selector("#title")
         assert "This part of the page cannot be read" in told
+
+
+def test_unfinished_run_and_mixed_trait_are_visible(browser: Browser, tmp_path: Path) -> None:
+    """The heading warns of an interrupted run, a mixed trait has all of its values, and a case that was not run is not
+    called gone.
+    """
+    whole = rerun()
+    values = (MixedValue("relative", ("s/a.session:3",)), MixedValue("hidden", ("s/b.session:7",)))
+    traits = (replace(whole.traits[0], seen="", mixed=values), *whole.traits[1:])
+    cut = replace(whole, complete=False, cases=whole.cases[:1], traits=traits)
+    names = save_runs(tmp_path, cut)
+    file, reported = write_page(tmp_path, [names[0], names[3]])
+    changes = {one.change for one in compare(reported[0].run, reported[1].run).cases}
+
+    assert ChangeKind.NOT_RUN in changes
+    assert ChangeKind.GONE not in changes
+    for one in watched(browser, file):
+        heading = one.page.locator("h1").inner_text()
+        one.page.keyboard.press("a")
+        text = one.page.locator("#table").inner_text()
+
+        assert heading.startswith("B did not finish: interrupted or killed.")
+        assert "mixed (relative, hidden)" in text
+        assert one.page.locator("#table .m-gone").count() == 0
+        assert one.page.locator("#table .m-unrun").count() > 0

@@ -43,7 +43,10 @@ function traitWhy(cell) {
 
 function changeOf(row, kernel, base) {
   if (kernel === base) return "";
-  if (row.kind === "splat") return splatChange(row.of, base, kernel);
+  if (row.kind === "splat") {
+    const change = splatChange(row.of, base, kernel);
+    return change === "gone" && row.of.cells[base].every((at) => !data.cases[at].cells[kernel]) ? "unrun" : change;
+  }
   const [before, after] = [row.of.cells[base], row.of.cells[kernel]];
   const same = isSameMachine(base, kernel);
   const change = row.kind === "trait" ? traitChange(before, after, same) : caseChange(before, after, same);

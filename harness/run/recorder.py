@@ -161,15 +161,11 @@ class RunRecorder:
         """End this round: what runs in workers is cut short."""
         if not self._workers:
             assert self._session is not None
-            self._session.shouldfail = self._stop_option
+            self._session.shouldfail = self.selection.stop_option
             return
         # xdist itself would let each worker finish its case, and wait for up to ten seconds.
         process.kill(self._workers)
-        pytest.exit(self._stop_option)
-
-    @property
-    def _stop_option(self) -> str:
-        return "-x" if self.selection.max_failures == 1 else f"--maxfail {self.selection.max_failures}"
+        pytest.exit(self.selection.stop_option)
 
     @property
     def cases(self) -> tuple[CaseRecord, ...]:
@@ -201,7 +197,7 @@ class RunRecorder:
         """Write the record of the whole run, and return it."""
         cases = tuple(self._cases.values())
         not_run = tuple(one for one in self._selected if one not in self._cases)
-        stopped = f"stopped by {self._stop_option}: {len(cases)} of {len(self._selected)} cases were run"
+        stopped = f"stopped by {self.selection.stop_option}: {len(cases)} of {len(self._selected)} cases were run"
         own_notes = [stopped] if self.has_failed_enough and not_run else []
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)

@@ -110,8 +110,8 @@ class Nearness:
         number = len(self.differ) + len(self.unconfirmed)
         others = f" and {self.ties} other{'' if self.ties == 1 else 's'}" if self.ties else ""
         text = f"{self.profile}{others}: {number or 'none'} of {self.known} trait{'' if self.known == 1 else 's'}"
-        text += f" ({self.family})" if self.family else ""
         text += " differs" if number <= 1 else " differ"
+        text += f" in {self.family}" if self.family else ""
         if self.unconfirmed:
             text += f" ({len(self.unconfirmed)} unconfirmed)"
         if self.silent:

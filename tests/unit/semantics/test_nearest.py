@@ -154,8 +154,8 @@ def test_each_family_of_traits_has_a_nearest_profile(stacked: Semantics) -> None
     seen = {"view": "relative", "agent": "refused", "node": "made", "name": "pid"}
 
     assert [str(one) for one in find_nearest(stacked, seen)][:2] == [
-        "mainline-5.17: none of 2 traits (view, writes) differs",
-        "old2: none of 2 traits (old) differs",
+        "mainline-5.17: none of 2 traits differs in view, writes",
+        "old2: none of 2 traits differs in old",
     ]
 
 
@@ -167,7 +167,7 @@ def test_a_kernel_without_the_other_thing_is_not_near_to_it(stacked: Semantics) 
     assert [one.profile for one in found] == ["mainline-5.17", "mainline-4.6"]
     if "node" in stacked.changes:
         found = find_nearest(stacked, {**plain, "node": "none"})
-        assert str(found[0]) == "mainline-5.17: none of 3 traits (view, writes, ...) differs"
+        assert str(found[0]) == "mainline-5.17: none of 3 traits differs in view, writes, ..."
         assert len(found) == 2
 
 

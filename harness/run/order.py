@@ -23,8 +23,8 @@ _SLOW = 1.5
 """A case is slow if it takes more than this many times the average.
 
 With the slowest case last, one worker would run it while the others have ended. With the durations of the 193 cases of
-cgroupns, 8 workers need 65.1 s if the slowest come last, 60.1 s if the slow ones begin with the slowest, and 60.0 s in
-the order of the files (2 workers: 232.9 s, 229.6 s, 230.0 s).
+the largest suite, 8 workers need 65.1 s if the slowest come last, 60.1 s if the slow ones begin with the slowest, and
+60.0 s in the order of the files (2 workers: 232.9 s, 229.6 s, 230.0 s).
 """
 
 

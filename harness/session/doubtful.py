@@ -17,7 +17,7 @@ from harness.session.varying import find_tokens
 
 _NUMBER = re.compile(r"(?<![\w.:/-])[0-9]{2,7}(?![\w.:/-])")
 _SHOWS_PIDS = re.compile(
-    r"\$\$|\$!|\$BASHPID|\$PPID|\b(?:pgrep|pidof|ps|jobs)\b|cgroup\.(?:procs|threads)|/tasks\b|\bN?S?[Pp]id\b|/proc/self\b"
+    r"\$\$|\$!|\$BASHPID|\$PPID|\b(?:pgrep|pidof|ps|jobs)\b|\.(?:procs|threads)\b|/tasks\b|\bN?S?[Pp]id\b|/proc/self\b"
 )
 _NO_PROCESS = re.compile(r"No such process|No such file or directory|no such process")
 _NAMED_PID = re.compile(r"/proc/([0-9]{2,7})\b|\b(?:kill|nsenter|echo|setns)\b[^|;&\n]*?\b([0-9]{2,7})\b")

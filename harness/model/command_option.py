@@ -20,7 +20,7 @@ class CommandOption:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The option as arguments; ``=`` keeps a value that starts with a dash from being read as an option."""
+        """Return the option as arguments; ``=`` keeps a value that starts with a dash from being read as an option."""
         if not self.value:
             return (self.name,)
         return (f"{self.name}={self.value}",) if self.name.startswith("--") else (f"{self.name}{self.value}",)

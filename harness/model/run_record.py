@@ -274,7 +274,7 @@ class MixedValue:
 
 @dataclass(frozen=True, slots=True)
 class TraitRecord:
-    """The result of one trait in a run.
+    """Return the result of one trait in a run.
 
     :param trait: its name.
     :param seen: the observed value; empty when no case showed one, or when the trait is mixed.
@@ -297,7 +297,7 @@ class TraitRecord:
 
     @property
     def shown(self) -> str:
-        """The observed value, or ``mixed (VALUE, VALUE)``; empty when no case showed one."""
+        """Return the observed value, or ``mixed (VALUE, VALUE)``; empty when no case showed one."""
         return f"mixed ({', '.join(one.value for one in self.mixed)})" if self.mixed else self.seen
 
 

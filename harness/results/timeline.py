@@ -121,7 +121,7 @@ class Timeline:
 
     @property
     def profile(self) -> str:
-        """The profile that judged the newest run; empty if it is not known."""
+        """Return the profile that judged the newest run; empty if it is not known."""
         words = self.builds[-1].last.question.split(" ")
         return words[1] if len(words) > 1 else ""
 

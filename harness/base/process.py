@@ -227,17 +227,41 @@ def end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def seconds_waited(pid: int) -> float:
-    """Return the seconds that a process's threads, together, were runnable but waited for a CPU.
+class WaitMeter:
+    """Measures how long a process could have run and did not, since others ran.
 
-    Source: the second field of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst). 0.0 when the
-    process is gone, or the host's kernel does not count the time.
+    The source is /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst): the time that a thread ran,
+    and the time that it waited. Between two looks the thread that waited longest counts. The kernel adds a wait when it
+    ends, so the wait of a runnable thread that goes on is added here: from the first look at which both times were what
+    they still are.
+
+    :param pid: the process.
     """
-    waited = 0.0
-    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            waited += int(file.read_text().split()[1]) / 1e9
-    return waited
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seen: dict[str, tuple[bytes, float]] = {}
+        self._waits: dict[str, float] = {}
+        self._total = 0.0
+        self.look()
+        self._total = 0.0
+
+    def look(self) -> float:
+        """Return the seconds that the process has waited since the meter was made, as far as they are known."""
+        waits, now = {}, time.monotonic()
+        for task in Path(f"/proc/{self._pid}/task").glob("*"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                statistics = (task / "schedstat").read_bytes()
+                before, since = self._seen.get(task.name, (b"", now))
+                since = since if statistics == before else now
+                self._seen[task.name] = statistics, since
+                # The state follows the name in parentheses, see proc(5).
+                is_runnable = (task / "stat").read_bytes().rpartition(b") ")[2].startswith(b"R")
+                waits[task.name] = int(statistics.split()[1]) / 1e9 + (now - since if is_runnable else 0.0)
+        more = [wait - self._waits.get(name, 0.0) for name, wait in waits.items()]
+        self._total += max(0.0, *more) if more else 0.0
+        self._waits |= {name: max(wait, self._waits.get(name, 0.0)) for name, wait in waits.items()}
+        return self._total
 
 
 def end_children() -> None:

@@ -108,9 +108,17 @@ class _Port(_SpawnBase):
         :raises pexpect.TIMEOUT: nothing matched before the deadline.
         :raises pexpect.EOF: the machine is gone.
         """
-        seconds = deadline.seconds_left
-        self.bound.awaited = pattern
-        self.expect_list([pattern], timeout=None if seconds == float("inf") else seconds)
+        while True:
+            seconds = deadline.seconds_left
+            self.bound.awaited = pattern
+            try:
+                self.expect_list([pattern], timeout=None if seconds == float("inf") else seconds)
+            except pexpect.TIMEOUT:
+                # The clock of a machine is slower than that of pexpect while QEMU waits for a processor.
+                if deadline.is_past:
+                    raise
+            else:
+                return
 
     def _take(self, size: int, deadline: Deadline) -> bytes:
         """Wait for bytes of this wire and return them."""

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import secrets
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.guest import qemu
 from harness.guest.console import Console, Unanswered
+from harness.guest.guest_clock import GuestClock
 from harness.guest.wires import Wires
 from harness.model.verdict import Fate
 from harness.session import console_name
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
-_STARVED = 0.75
-"""Share of its time that a starved QEMU waits; on an idle host, deadlines are ten times what is needed."""
 PROBE_SECONDS = 5.0
 """Time that a kernel gets to answer SysRq, and a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -103,7 +101,7 @@ class Machine:
         self.nonce = secrets.token_hex(8)
         self.prepared = ""
         """The preparation that was already done when the machine was cloned; see ``harness/guest/prepared.py``."""
-        self._started = time.monotonic()
+        self.clock = GuestClock(child.pid)
         self._child = child
         self._channel = channel
         self._monitor: Monitor | None = None
@@ -166,9 +164,16 @@ class Machine:
 
     @property
     def is_starved(self) -> bool:
-        """Return whether QEMU has waited for a processor most of the time since it was started."""
-        lived = time.monotonic() - self._started
-        return self.is_running and process.seconds_waited(self.pid) >= _STARVED * lived
+        """Return whether QEMU got so little time of a processor that deadlines on its clock came too early."""
+        return self.is_running and self.clock.is_starved
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Return a deadline for what the guest does, in seconds of the machine's own clock.
+
+        :param seconds: the time on a quiet host; on a busy one it may take :data:`~harness.guest.guest_clock.MULTIPLE`
+            times as long.
+        """
+        return Deadline.after(seconds, clock=self.clock)
 
     def await_shells(self, deadline: Deadline) -> None:
         """Wait until each shell of a booting guest has printed its first prompt.
@@ -189,7 +194,7 @@ class Machine:
             return Fate.MACHINE_LOST
         if self.is_starved:
             return Fate.STARVED
-        deadline = Deadline.after(PROBE_SECONDS)
+        deadline = self.deadline(PROBE_SECONDS)
         before = self.wires.kernel_bytes
         if not self._ask_kernel(deadline):
             return Fate.KERNEL_GONE if self.is_running else Fate.MACHINE_LOST

@@ -88,8 +88,8 @@ def _prepare_and_save(template: Template, command: str, folder: Path, deadline: 
     run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)
     with cloned(template, folder=folder, memory=memory, deadline=deadline) as machine:
         console = machine.consoles[ConsoleName.ADMIN]
-        answer = console.run(command, deadline=deadline.sooner(_SECONDS))
-        taint = read_taint(console, deadline.sooner(_SECONDS))
+        answer = console.run(command, deadline=machine.deadline(_SECONDS))
+        taint = read_taint(console, machine.deadline(_SECONDS))
         if answer.status != 0 or answer.output.strip() or taint != template.taint:
             raise _NotPristineError
         save_state(machine, folder / STATE, deadline)

@@ -148,7 +148,7 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
     try:
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
             with _explained(machine):
-                machine.await_shells(deadline.sooner(request.boot_seconds))
+                machine.await_shells(machine.deadline(request.boot_seconds))
             yield machine
     finally:
         memory.unlink(missing_ok=True)
@@ -183,9 +183,9 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
     backing.file.unlink(missing_ok=True)  # left by an earlier attempt
     with running(request, backing, folder=folder) as machine:
         with _explained(machine):
-            machine.await_shells(deadline.sooner(request.boot_seconds))
+            machine.await_shells(machine.deadline(request.boot_seconds))
             seconds = time.monotonic() - started
-            taint = read_taint(machine.consoles[ConsoleName.ADMIN], deadline.sooner(request.boot_seconds))
+            taint = read_taint(machine.consoles[ConsoleName.ADMIN], machine.deadline(request.boot_seconds))
         save_state(machine, folder / STATE, deadline)
     facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv))
     (folder / _DESCRIPTION).write_text(dump_value(facts))

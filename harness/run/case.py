@@ -7,6 +7,7 @@ log, judging and recording are common to both, and are here.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
 from harness.run.play import CaseSkippedError, Played, PreparationError, play
+from harness.run.watchdogs import without_watchdogs_of_the_host
 from harness.semantics.judge import StepOutcome, judge
 from harness.semantics.profile import Profile
 from harness.semantics.traits import Semantics
@@ -36,6 +38,7 @@ from harness.session.render import diff, render_actual
 from harness.session.transcript import Transcript
 from harness.suite.definition import Suite
 
+_LOG = logging.getLogger(__name__)
 CASE_SECONDS = 600.0
 """Timeout of a whole case, whatever the timeouts of its steps are."""
 
@@ -133,6 +136,7 @@ class RunningCase:
                 self.environment.prepared, preparation=preparation, folder=self.path, deadline=self.deadline
             )
             self._machine = self._ends.enter_context(lease)
+            self.deadline = self._machine.deadline(CASE_SECONDS)
         return self._machine
 
     def close(self) -> None:
@@ -141,9 +145,12 @@ class RunningCase:
             return
         if self.fate is Fate.ALIVE:
             self._taint = self._read_taint(self._machine)
-        wires = self._machine.wires
+        machine = self._machine
+        waited = machine.clock.waited
         self._ends.close()
-        self._splats = wires.splats
+        self._splats, self._taint = without_watchdogs_of_the_host(machine.wires.splats, self._taint, waited=waited)
+        if left_out := len(machine.wires.splats) - len(self._splats):
+            _LOG.warning("%s: %d reports of watchdogs left out: QEMU waited %.0f s", self.id, left_out, waited)
 
     def abandon(self) -> None:
         """End the machine without reading anything from it."""

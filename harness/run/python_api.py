@@ -40,8 +40,8 @@ class Shell:
 
     def ask(self, command: str, *, seconds: float = STEP_SECONDS) -> CommandResult:
         """Run a command and return the whole result: output, exit status, prompt, shell and time; see :meth:`run`."""
-        deadline = self.case.deadline.sooner(seconds)
         machine = self.case.machine()
+        deadline = self.case.deadline.sooner(seconds)
         with _judged(self.case, self.name, command):
             if not machine.adopted:
                 # As for session files: shells that are started later read the nonce.

@@ -17,6 +17,7 @@ from harness import pipeline
 from harness.base import paths, process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from harness.guest import guest_clock
 from harness.guest.console import Unanswered
 from harness.guest.machine import Machine
 from harness.guest.template import Template, cloned
@@ -185,13 +186,51 @@ def test_a_killed_controller(prepared: Prepared, tmp_path: Path) -> None:
     assert worker not in (controller.pid, os.getpid())
 
 
-def test_a_starved_machine_is_not_reported_as_hung(prepared: Prepared, tmp_path: Path) -> None:
-    """A command that is slow because of load on the host is not a failure of the kernel."""
+def crowd_with(machine: Machine) -> contextlib.AbstractContextManager[None]:
+    """Let a machine share one processor with five busy programs during a block."""
     processor = min(os.sched_getaffinity(0))
-    with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine, crowded(processor):
-        for thread in Path(f"/proc/{machine.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {processor})
+    for thread in Path(f"/proc/{machine.pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {processor})
+    return crowded(processor, 5)
+
+
+COUNTING = "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done; echo counted"
+ENDLESS = "while :; do :; done"
+
+
+def test_a_command_has_its_time_on_a_busy_host(prepared: Prepared, tmp_path: Path) -> None:
+    """A deadline counts what the guest could have run: a command that is late by the host's clock ends well."""
+    with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine:
+        admin = machine.consoles[ConsoleName.ADMIN]
+        began = machine.clock()
+        admin.run(COUNTING, deadline=machine.deadline(120))
+        alone = machine.clock() - began
+        with crowd_with(machine):
+            began = machine.clock()
+            answer = admin.run(COUNTING, deadline=machine.deadline(3 * alone))
+            passed = machine.clock() - began
+
+    assert answer.output == "counted\n"
+    assert passed < answer.seconds / 2
+
+
+def test_a_hanging_command_is_found_on_a_busy_host(prepared: Prepared, tmp_path: Path) -> None:
+    """A command that never ends is reported as that, and not as an effect of the load."""
+    with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine, crowd_with(machine):
         with pytest.raises(Unanswered) as caught:
-            machine.consoles[ConsoleName.ADMIN].run("while :; do :; done", deadline=Deadline.after(5))
+            machine.consoles[ConsoleName.ADMIN].run(ENDLESS, deadline=machine.deadline(2))
+
+        assert machine.fate_of(ConsoleName.ADMIN, caught.value) is Fate.COMMAND_HUNG
+    assert machine.clock.waited > 2
+
+
+def test_a_starved_machine_is_not_reported_as_hung(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that gets so little time that its deadlines come too early is the host's fault."""
+    monkeypatch.setattr(guest_clock, "MULTIPLE", 2)
+    with pipeline.machine(prepared, folder=tmp_path, deadline=soon()) as machine, crowd_with(machine):
+        with pytest.raises(Unanswered) as caught:
+            machine.consoles[ConsoleName.ADMIN].run(ENDLESS, deadline=machine.deadline(5))
 
         assert machine.fate_of(ConsoleName.ADMIN, caught.value) is Fate.STARVED

@@ -230,7 +230,7 @@ class KernelRecord:
 
     @property
     def called(self) -> str:
-        """The KERNEL argument for people; a tree given as ``.`` is called by its folder and commit."""
+        """Return the KERNEL argument for people; a tree given as ``.`` is called by its folder and commit."""
         dots = _DOTS.match(self.spec)
         if dots is None or not self.came_from.path:
             return self.spec
@@ -241,7 +241,7 @@ class KernelRecord:
 
     @property
     def located(self) -> str:
-        """The KERNEL argument for another folder; a tree given as ``.`` has its path."""
+        """Return the KERNEL argument for another folder; a tree given as ``.`` has its path."""
         dots = _DOTS.match(self.spec)
         return f"{self.came_from.path}{self.spec[dots.end() :]}" if dots and self.came_from.path else self.spec
 

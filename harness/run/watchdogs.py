@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.kernellog.lines import SplatKind
+from harness.kernellog.kinds import SplatKind
 from harness.kernellog.splat import Splat
 
 WATCHDOGS = frozenset({SplatKind.RCU_STALL, SplatKind.HUNG_TASK, SplatKind.SOFT_LOCKUP, SplatKind.HARD_LOCKUP})

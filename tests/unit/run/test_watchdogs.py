@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernellog.lines import SplatKind
+from harness.kernellog.kinds import SplatKind
 from harness.kernellog.reader import scan
 from harness.kernellog.taint import TAINTS
 from harness.run.watchdogs import SOFT_LOCKUP_TAINT, WAIT_SECONDS, without_watchdogs_of_the_host

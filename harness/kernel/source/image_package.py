@@ -14,8 +14,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.json_records import dump_value, read_facts
 from harness.base.store import Store, digest_of
-from harness.kernel.source.apt import Apt, PackageRecord, extract_boot, update_command
+from harness.kernel.source.apt import Apt, PackageRecord, update_command
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
+from harness.kernel.source.deb_file import extract_boot
 from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"

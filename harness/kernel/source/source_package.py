@@ -16,8 +16,9 @@ from harness.base.json_records import read_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository, initialize
-from harness.kernel.source.apt import Apt, PackageRecord, SourceEntry, open_source, update_command
+from harness.kernel.source.apt import Apt, PackageRecord, update_command
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
+from harness.kernel.source.deb_file import SourceEntry, open_source
 
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"

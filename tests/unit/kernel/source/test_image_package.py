@@ -14,7 +14,8 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
-from harness.kernel.source.apt import Apt, extract_boot
+from harness.kernel.source.apt import Apt
+from harness.kernel.source.deb_file import extract_boot
 from harness.kernel.source.image_package import Fetched, fetch_image_package
 from harness.model.kernel_spec import parse_spec
 from tests.unit.kernel.images import bzimage

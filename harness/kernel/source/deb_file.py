@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read what a package file holds: kernel images with their configs, or a source archive. dpkg-deb(1) opens it."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError, UsageError
+from harness.base.process import PIPE, find_program, start
+
+_SOURCE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar(?:\.[a-z0-9]+)?")
+_WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/(?:vmlinu[xz]|Image|config|System\.map)-[^/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """A file of a source archive.
+
+    :param name: as in the archive, with its top folder. :param link: where a symbolic link points to, else None.
+    """
+
+    name: str
+    content: bytes
+    is_executable: bool
+    link: str | None = None
+
+
+@contextmanager
+def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[SourceEntry]]:
+    """The files of the source archive in a linux-source package, one after the other as they are unpacked.
+
+    The archive is put beside the package file for the length of the block.
+
+    :raises UsageError: the package holds no source archive.
+    :raises HostError: the package file is damaged, or the deadline came; both also while the entries are read.
+    """
+    place = package.with_suffix(".tar")
+    with _damage_of(package):
+        with _members(package) as members:
+            for archive, member in members:
+                if deadline.is_past:
+                    raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
+                if _SOURCE.fullmatch(member.name) and (file := archive.extractfile(member)):
+                    with place.open("wb") as copy:
+                        shutil.copyfileobj(file, copy, 1 << 20)
+                    break
+            else:
+                raise UsageError(
+                    f"the package file {package.name} has no kernel source",
+                    evidence="no usr/src/linux-source-*.tar* in it",
+                    remedy="give another version, such as deb-src:6.1, or the path of a kernel tree",
+                )
+        try:
+            with _unpacked(place) as archive:
+                yield (_entry(archive, member) for member in archive if not member.isdir())
+        finally:
+            place.unlink()
+
+
+def extract_boot(package: Path, folder: Path, *, deadline: Deadline) -> list[str]:
+    """Put images, configs and symbol maps of a package's ``/boot`` into a folder; returns their names, sorted.
+
+    /boot is the first folder of a kernel package: reading ends behind it, which spares unpacking 100 MB of modules.
+
+    :raises HostError: the package file is damaged, or the deadline came.
+    """
+    names = []
+    with _damage_of(package), _members(package) as members:
+        for archive, member in members:
+            if deadline.is_past:
+                raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
+            if _WANTED_IN_BOOT.fullmatch(member.name) and (file := archive.extractfile(member)):
+                name = Path(member.name).name
+                (folder / name).write_bytes(file.read())
+                names.append(name)
+            elif names and not member.name.removeprefix("./").startswith("boot"):
+                break
+    return sorted(names)
+
+
+@contextmanager
+def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
+    """The members of a package file as they come; unpacking stops at the end of the block."""
+    with (
+        start(["dpkg-deb", "--fsys-tarfile", package], stdout=PIPE) as child,
+        tarfile.open(fileobj=child.stdout, mode="r|") as archive,
+    ):
+        yield ((archive, member) for member in archive)
+
+
+@contextmanager
+def _unpacked(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar file, compressed in whatever way. xz(1) unpacks beside this process, and with all processors."""
+    with archive.open("rb") as file:
+        is_xz = file.read(6) == b"\xfd7zXZ\0"
+    program = find_program("xz") if is_xz else None
+    if program is None:
+        with tarfile.open(archive, mode="r|*") as whole:
+            yield whole
+        return
+    with (
+        start([program, "-dc", "-T0", archive], stdout=PIPE) as child,
+        tarfile.open(fileobj=child.stdout, mode="r|") as whole,
+    ):
+        yield whole
+        # An archive that ends between two files looks whole to tarfile.
+        assert child.stdout
+        shutil.copyfileobj(child.stdout, io.BytesIO())
+        if child.wait() != 0:
+            raise tarfile.ReadError(f"xz ended with status {child.returncode}")
+
+
+def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> SourceEntry:
+    if member.issym():
+        return SourceEntry(member.name, b"", is_executable=False, link=member.linkname)
+    file = archive.extractfile(member) if member.isreg() else None
+    if file is None:
+        raise tarfile.ExtractError(f"{member.name} is neither a file nor a symbolic link (type {member.type!r})")
+    return SourceEntry(member.name, file.read(), is_executable=bool(member.mode & 0o100))
+
+
+@contextmanager
+def _damage_of(package: Path) -> Iterator[None]:
+    """Turn what tarfile complains of within the block into an error about the package file."""
+    try:
+        yield
+    except tarfile.TarError as error:
+        raise HostError(
+            f"the package file {package.name} cannot be unpacked", evidence=str(error), remedy="run it again"
+        ) from None

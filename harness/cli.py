@@ -54,6 +54,7 @@ COMMANDS = {
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
+    "kernels": LazyCommand("kernel.kernels", "List the kernels that can be fetched."),
     "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),
     "report": LazyCommand("compare.report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),
     "run": LazyCommand("test.run", "Run the cases on a kernel (deb when none is named)."),

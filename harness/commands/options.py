@@ -27,8 +27,13 @@ KERNEL_HELP = """KERNEL is one of:
 \b
   deb                the newest cloud kernel package of the distribution
   deb:PACKAGE        an image package of the distribution
+  deb:VERSION        the newest cloud kernel of a version, e.g. deb:6.1
+  deb:...@SUITE      one from any suite of Debian, e.g. deb:7.3@experimental;
+                     'harness kernels --from SUITE' lists them
+  host               the kernel that this host runs
   PATH               a kernel image (bzImage, vmlinuz, vmlinux)
-  deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1
+  deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1;
+                     deb-src:7.3@SUITE from any suite
   PATH[@REVISION]    a kernel tree: its current files, or a revision
   series:NAME        a series that ships with the harness
   SOURCE+PATCHES     one of the last three with a series applied: a mailbox

@@ -122,8 +122,9 @@ def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | No
         if not is_tree(path):
             raise not_a_tree(word.tree.path, path)
         return source_tree(context, path, revision=word.tree.revision)
-    version = parse_spec(shipped.stack[0].base).name if shipped else word.version
-    return source_package(context, version, apt=apt)
+    base = parse_spec(shipped.stack[0].base) if shipped else None
+    version, suite = (base.name, base.suite) if base else (word.version, word.suite)
+    return source_package(context, version, suite=suite, apt=apt)
 
 
 def _apply(

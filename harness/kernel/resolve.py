@@ -14,7 +14,7 @@ from harness.kernel.image.examine import examine_image, find_config
 from harness.kernel.image.facts import Architecture, require_loadable
 from harness.kernel.source.apt import Apt
 from harness.kernel.source.image_package import fetch_image_package
-from harness.kernel.source.locate import find_named
+from harness.kernel.source.locate import find_host_image, find_named
 from harness.model.kernel_spec import KernelSpec, SpecKind
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import NOT_BUILT, BuildRecord
@@ -96,8 +96,12 @@ def resolve_kernel(
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
             fetched = fetch_image_package(context, spec, apt=apt)
-            origin, notes = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version), (fetched.note,)
-            return _read(context, spec, fetched.image, build.suite, origin=origin, notes=notes)
+            origin = Origin(OriginKind.IMAGE_PACKAGE, fetched.package, fetched.version, suite=fetched.suite)
+            return _read(context, spec, fetched.image, build.suite, origin=origin, notes=(fetched.note,))
+        case SpecKind.HOST:
+            image = find_host_image()
+            origin = Origin(OriginKind.IMAGE, str(image))
+            return _read(context, spec, image, build.suite, origin=origin, notes=())
         case SpecKind.PATH:
             named = find_named(spec)
             if isinstance(named, Path):
@@ -105,7 +109,7 @@ def resolve_kernel(
                 return _read(context, spec, named, build.suite, origin=origin, notes=())
             word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
-            word = SourceWord(spec.patches, version=spec.name)
+            word = SourceWord(spec.patches, version=spec.name, suite=spec.suite)
         case SpecKind.SERIES:
             word = SourceWord(spec.patches, series=spec.name)
     # Imported here: runs of prebuilt kernels must not import the build.

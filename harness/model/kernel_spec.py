@@ -3,9 +3,13 @@
 
     deb                    the newest cloud kernel image package of the distribution
     deb:PACKAGE[=VERSION]  an image package of the distribution
+    deb:VERSION            the newest cloud kernel of that kernel version
     deb-src:VERSION        a source package of the distribution, to be built
+    host                   the kernel that this host runs
     series:NAME            a series that ships with the harness
     PATH[@REVISION]        an image file, or a kernel tree at a revision
+
+``@SUITE`` after a package or its version takes it from that suite of Debian's archive: ``deb:7.3@trixie-backports``.
 
 A source (``deb-src:``, ``series:``, a tree) may be followed by ``+PATCHES``, a series to apply: a mailbox or a folder
 of patches, or a range ``A..B`` of the source's own history. What follows a ``?`` chooses in a mailbox, joined by ``&``:
@@ -31,8 +35,12 @@ from harness.model.series_choice import SeriesChoice, parse_version
 GRAMMAR = """\
 deb                    the newest cloud kernel image package of the distribution (the default)
 deb:PACKAGE[=VERSION]  an image package of the distribution, e.g. deb:linux-image-cloud-amd64
+deb:VERSION            the newest cloud kernel of a kernel version, e.g. deb:6.1
+deb:...@SUITE          one of both from any suite of Debian's archive, e.g. deb:7.3@trixie-backports;
+                       deb:@SUITE is its newest cloud kernel ('harness kernels --from SUITE' lists them)
+host                   the kernel that this host runs
 PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux
-deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1
+deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1, deb-src:7.3@experimental
 PATH[@REVISION]        a kernel tree: as its files are, or at a revision of its repository
 series:NAME            a series that ships with the harness
 SOURCE+PATCHES         any of the last three with a series applied: a mailbox or a folder
@@ -44,6 +52,8 @@ SOURCE+PATCHES         any of the last three with a series applied: a mailbox or
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _SOURCE_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+# A suite or codename of an archive, as in the path dists/SUITE.
+_SUITE = re.compile(r"[a-z][a-z0-9.-]*")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)", re.DOTALL)
 _SERIES_PART = re.compile(
@@ -62,6 +72,7 @@ class SpecKind(Enum):
     DEFAULT_PACKAGE = "deb"
     PACKAGE = "deb:"
     SOURCE_PACKAGE = "deb-src:"
+    HOST = "host"
     SERIES = "series:"
     PATH = ""
 
@@ -155,24 +166,35 @@ class KernelSpec:
     :param version: exact version of a PACKAGE; empty for the version that apt would install.
     :param patches: the patches to apply to a SOURCE_PACKAGE or SERIES (:func:`parse_patches`); empty for none. For a
         PATH see :meth:`readings`, since file names may have ``+`` and ``@`` too.
+    :param suite: the suite of Debian's archive that a PACKAGE or SOURCE_PACKAGE is taken from; empty for the host's.
     """
 
     kind: SpecKind
     name: str = ""
     version: str = ""
     patches: str = ""
+    suite: str = ""
 
     def render(self) -> str:
         """Return the argument: ``parse_spec(spec.render()) == spec``."""
         version = f"={self.version}" if self.version else ""
+        suite = f"@{self.suite}" if self.suite else ""
         patches = f"+{self.patches}" if self.patches else ""
-        return f"{self.kind.value}{self.name}{version}{patches}"
+        return f"{self.kind.value}{self.name}{version}{suite}{patches}"
+
+    @property
+    def kernel_version(self) -> str:
+        """Return the kernel version that a PACKAGE is chosen by, as in ``deb:6.1``; empty for a package name."""
+        return self.name if self.kind is SpecKind.PACKAGE and _SOURCE_VERSION.fullmatch(self.name) else ""
 
     @property
     def slug(self) -> str:
         """Return a short name for folders: letters, digits and ``._+-``, never empty, never that of a hidden file."""
-        names = {SpecKind.DEFAULT_PACKAGE: "deb", SpecKind.SOURCE_PACKAGE: f"deb-src-{self.name}"}
+        names = {SpecKind.SOURCE_PACKAGE: f"deb-src-{self.name}", SpecKind.HOST: "host"}
         text = names.get(self.kind, self.name)
+        if self.kernel_version or not text:
+            text = f"deb-{self.name}".rstrip("-")
+        text += f"-{self.suite}" if self.suite else ""
         if self.kind is SpecKind.PATH:
             text = text.rstrip("/").rpartition("/")[2]
         elif self.patches:
@@ -200,8 +222,8 @@ def parse_spec(text: str) -> KernelSpec:
 
     :raises UsageError: the argument is invalid; the evidence shows the grammar.
     """
-    if text == "deb":
-        return KernelSpec(SpecKind.DEFAULT_PACKAGE)
+    if text in ("deb", "host"):
+        return KernelSpec(SpecKind(text))
     if not text.strip():
         raise _bad("the KERNEL argument is empty")
     if not text.isprintable():
@@ -226,21 +248,33 @@ def _with_revision(source: str, patches: str) -> Iterator[PathReading]:
 
 
 def _parse_package(text: str, rest: str) -> KernelSpec:
-    name, equals, version = rest.partition("=")
-    if not _PACKAGE.fullmatch(name):
+    package, suite = _with_suite(text, rest)
+    name, equals, version = package.partition("=")
+    if not _PACKAGE.fullmatch(name) and (package or not suite):
         raise _bad(f"{name!r} is not a valid package name (in {text!r}); patches apply to a source, not to a package")
     if equals and not _VERSION.fullmatch(version):
         raise _bad(f"{version!r} is not a valid package version (in {text!r})")
-    return KernelSpec(SpecKind.PACKAGE, name, version=version)
+    return KernelSpec(SpecKind.PACKAGE, name, version=version, suite=suite)
+
+
+def _with_suite(text: str, rest: str) -> tuple[str, str]:
+    """Return the part before ``@SUITE`` and the suite; empty without one."""
+    package, at, suite = rest.partition("@")
+    if at and not _SUITE.fullmatch(suite):
+        raise _bad(f"{suite!r} is not a valid suite of an archive (in {text!r})")
+    return package, suite
 
 
 def _parse_source(text: str, kind: SpecKind, rest: str, pattern: re.Pattern[str], wanted: str) -> KernelSpec:
     name, plus, patches = rest.partition("+")
+    suite = ""
+    if kind is SpecKind.SOURCE_PACKAGE:
+        name, suite = _with_suite(text, name)
     if not pattern.fullmatch(name):
         raise _bad(f"{name!r} is not {wanted} (in {text!r})")
     if plus and not patches:
         raise _bad(f"no mailbox, folder or range after the + in {text!r}")
-    return KernelSpec(kind, name, patches=patches)
+    return KernelSpec(kind, name, patches=patches, suite=suite)
 
 
 def _bad(what: str) -> UsageError:

@@ -31,12 +31,14 @@ class Origin:
     :param path: path of the image, tree or folder; name of the package.
     :param revision: revision of a tree, as git-describe(1) prints it; version of a package; empty for any other kind.
     :param uncommitted: how many files of the tree differ from that revision.
+    :param suite: the suite of Debian's archive that a package was taken from; empty for the suites of the host.
     """
 
     kind: OriginKind = OriginKind.UNKNOWN
     path: str = ""
     revision: str = ""
     uncommitted: int = 0
+    suite: str = ""
 
     def __str__(self) -> str:
         """Return the origin for people, e.g. ``/home/u/linux at v6.6 with 2 uncommitted changes``."""
@@ -45,7 +47,8 @@ class Origin:
         between = " at " if self.kind is OriginKind.TREE else " "
         text = f"{self.path}{between}{self.revision}" if self.revision else self.path
         changes = f" with {self.uncommitted} uncommitted change{'' if self.uncommitted == 1 else 's'}"
-        return f"{text}{changes if self.uncommitted else ''}"
+        suite = f" of {self.suite}" if self.suite else ""
+        return f"{text}{suite}{changes if self.uncommitted else ''}"
 
 
 UNKNOWN_ORIGIN = Origin()

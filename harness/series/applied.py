@@ -124,7 +124,7 @@ def _read_base(base: str, series: str, *, deadline: Deadline) -> tuple[SourceWor
     if spec.patches:
         raise UsageError(f"--base {base} has its own series", remedy="give the series as SERIES, in one mailbox")
     if spec.kind is SpecKind.SOURCE_PACKAGE:
-        return SourceWord("", version=spec.name), None
+        return SourceWord("", version=spec.name, suite=spec.suite), None
     if spec.kind is SpecKind.SERIES:
         return SourceWord("", series=spec.name), find_shipped(spec.name, deadline=deadline)
     if spec.kind is not SpecKind.PATH:

@@ -41,6 +41,7 @@ class SourceWord:
 
     :param patches: the patches to apply (:func:`harness.model.kernel_spec.parse_patches`); empty for none.
     :param version: version of a source package.
+    :param suite: the suite of Debian's archive that it is taken from; empty for the suites of the host.
     :param series: name of a shipped series.
     :param tree: a tree of the user.
     """
@@ -49,3 +50,4 @@ class SourceWord:
     version: str = ""
     series: str = ""
     tree: PathReading | None = None
+    suite: str = ""

@@ -36,11 +36,13 @@ class AptQuestion:
     :param kind: kind of the fact in the store.
     :param word: the argument of the user.
     :param is_exact: whether the argument has a version, so that new lists cannot change the choice.
+    :param is_stale: whether the lists are missing or must be refreshed before apt chooses.
     """
 
     kind: str
     word: str
     is_exact: bool = False
+    is_stale: bool = False
 
 
 def take_chosen(
@@ -62,7 +64,7 @@ def take_chosen(
     known = recall_facts(AptChoice, store.recall(question.kind, key))
     mark = apt.mark()
     held = find(known) if known else None
-    if known and held and (known.mark == mark or question.is_exact):
+    if known and held and (question.is_exact or (known.mark == mark and not question.is_stale)):
         return held, ""
     try:
         product, record = fetch()
@@ -70,5 +72,6 @@ def take_chosen(
         if known is None or held is None:
             raise
         return held, f"{known.package} {known.version} was taken from the store, as apt failed: {error.what}"
+    mark = apt.mark()  # fetching may have refreshed the lists
     store.remember(question.kind, key, to_table(AptChoice(mark, record.package, record.version, record.architecture)))
     return product, ""

@@ -17,7 +17,8 @@ from harness.base.errors import HostError, UsageError
 from harness.base.process import PIPE, find_program, start
 
 _SOURCE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar(?:\.[a-z0-9]+)?")
-_WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/(?:vmlinu[xz]|Image|config|System\.map)-[^/]+")
+_WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/((?:vmlinu[xz]|Image|config|System\.map)-[^/]+)")
+_WANTED_IN_MODULES = re.compile(r"(?:\./)?(?:usr/)?lib/modules/([^/]+)/(vmlinu[xz]|Image|config|System\.map)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,35 @@ def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[Sourc
             place.unlink()
 
 
-def extract_boot(package: Path, folder: Path, *, deadline: Deadline) -> list[str]:
-    """Put images, configs and symbol maps of a package's ``/boot`` into a folder; returns their names, sorted.
+def extract_kernel(package: Path, folder: Path, *, deadline: Deadline) -> list[str]:
+    """Put images, configs and symbol maps of a package into a folder; return their names, sorted.
 
-    /boot is the first folder of a kernel package: reading ends behind it, which spares unpacking 100 MB of modules.
+    They are in ``/boot``, or since Debian's 6.19 in ``/usr/lib/modules/VERSION``, and get the names that they have in
+    ``/boot``. /boot is the first folder of a kernel package: reading ends behind it, which spares 100 MB of modules.
 
     :raises HostError: the package file is damaged, or the deadline came.
     """
-    names = []
+    names, has_boot = [], False
     with _damage_of(package), _members(package) as members:
         for archive, member in members:
             if deadline.is_past:
                 raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
-            if _WANTED_IN_BOOT.fullmatch(member.name) and (file := archive.extractfile(member)):
-                name = Path(member.name).name
+            name = _name_in_boot(member.name)
+            if name and member.isreg() and (file := archive.extractfile(member)):
                 (folder / name).write_bytes(file.read())
                 names.append(name)
-            elif names and not member.name.removeprefix("./").startswith("boot"):
+                has_boot = has_boot or (_WANTED_IN_BOOT.fullmatch(member.name) is not None)
+            elif has_boot and not member.name.removeprefix("./").startswith("boot"):
                 break
     return sorted(names)
+
+
+def _name_in_boot(path: str) -> str:
+    """Return the name that a file of a package has, or would have, in /boot; empty for a file of no interest."""
+    if found := _WANTED_IN_BOOT.fullmatch(path):
+        return found[1]
+    found = _WANTED_IN_MODULES.fullmatch(path)
+    return f"{found[2]}-{found[1]}" if found else ""
 
 
 @contextmanager

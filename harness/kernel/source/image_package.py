@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,17 +15,24 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.json_records import dump_value, read_facts
 from harness.base.store import Store, digest_of
-from harness.kernel.source.apt import Apt, PackageRecord, update_command
+from harness.kernel.source.apt import Apt, PackageRecord
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
-from harness.kernel.source.deb_file import extract_boot
+from harness.kernel.source.archive import suite_lists
+from harness.kernel.source.deb_file import extract_kernel
+from harness.kernel.source.newest import newest_image
 from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"
 _CHOICE = "kernel-package-choice"
 _FACTS = "package.json"
 _IMAGE = re.compile(r"vmlinu[xz]-.*|Image-.*")
-# One alternative of a Depends field (Debian policy 7.1), when it is an image package.
-_IMAGE_DEPENDENCY = re.compile(r"(linux-image-[a-z0-9+.-]+)(?::\w+)?(?: \(= ([^)]+)\))?")
+# One alternative of a Depends field (Debian policy 7.1).
+_DEPENDENCY = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::\w+)?(?: \(= ([^)]+)\))?")
+# Since Debian's 6.19 linux-image-V is empty: the image is in linux-binary-V, the config in linux-base-V. Ubuntu's
+# config is in linux-modules-V.
+_BINARY = re.compile(r"linux-binary-(?:unsigned-)?[0-9].*")
+_BASES = (re.compile(r"linux-base-[0-9].*"), re.compile(r"linux-modules-[0-9].*"))
+_IMAGE_PACKAGE = re.compile(r"linux-image-.+")
 _MAX_HOPS = 4
 _NEAR_NAMES = 6
 _HOST_APT = Apt()
@@ -34,11 +42,12 @@ _HOST_APT = Apt()
 class Fetched:
     """An image package in the store.
 
-    :param package: the package that holds the image; a meta-package asked for stands resolved.
-    :param digest: sha256 of the package file.
+    :param package: the image package; a meta-package is resolved.
+    :param digest: sha256 of the package file that has the image.
     :param folder: the product: image, config, symbol map, ``package.json``.
     :param config: the config file; None when the package has none.
     :param note: what the user should know of how it was chosen; empty when nothing.
+    :param suite: the suite of the archive; empty for the suites of the host.
     """
 
     package: str
@@ -49,11 +58,15 @@ class Fetched:
     image: Path
     config: Path | None
     note: str = ""
+    suite: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is kept of a package, beside its files: whose it is, and which of them are image and config."""
+    """What is kept of a package, beside its files: whose it is, and which of them are image and config.
+
+    :param note: what the user should know of the package.
+    """
 
     package: str
     version: str
@@ -61,45 +74,62 @@ class _Facts:
     digest: str
     image: str
     config: str
+    note: str = ""
 
 
 def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_APT) -> Fetched:
-    """Fetch the image package that a spec (``deb``, ``deb:PACKAGE``, ``deb:PACKAGE=VERSION``) names, if needed.
+    """Fetch the image package of a spec (``deb``, ``deb:PACKAGE``, ``deb:6.1@SUITE``), if the store does not have it.
 
-    apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
-    package, the one in the store is taken and the note says so.
+    apt runs only when its lists have changed since its last choice. When it fails, or has dropped the package, the one
+    in the store is taken and the note says so.
 
-    :raises UsageError: no such package, or it holds no kernel image.
+    :param apt: the host's apt.
+    :raises UsageError: no such package or suite, or it has no kernel image.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
+    lists = suite_lists(context.store, spec.suite) if spec.suite else None
+    chosen = lists.apt if lists else apt
 
     def fetch() -> tuple[Fetched, PackageRecord]:
-        record = _choose(apt, spec, deadline=context.deadline)
-        return _fetch(context, record, apt=apt), record
+        if lists and lists.is_stale:
+            lists.refresh(context, host=apt)
+        record = _choose(chosen, spec, deadline=context.deadline)
+        return _fetch(context, record, apt=chosen), record
 
     fetched, note = take_chosen(
         context.store,
-        AptQuestion(_CHOICE, spec.render(), is_exact=bool(spec.version)),
-        apt=apt,
-        find=lambda choice: _find(context.store, choice),
+        AptQuestion(_CHOICE, spec.render(), is_exact=bool(spec.version), is_stale=lists.is_stale if lists else False),
+        apt=chosen,
+        find=lambda choice: _find(context.store, choice, chosen),
         fetch=fetch,
     )
-    return replace(fetched, note=note) if note else fetched
+    notes = (fetched.note, note, *(lists.notes if lists else ()))
+    return replace(fetched, note="; ".join(filter(None, notes)), suite=spec.suite)
 
 
 def _choose(apt: Apt, spec: KernelSpec, *, deadline: Deadline) -> PackageRecord:
-    """Return the package that holds the image; meta-packages are followed to their dependencies."""
-    name = spec.name or f"linux-image-cloud-{apt.architecture(deadline=deadline)}"
-    record = _look_up(apt, spec, name, spec.version, deadline=deadline)
+    """Return the package of the image: a meta-package is followed to its dependency."""
+    if spec.kernel_version:
+        record = newest_image(apt, spec.kernel_version, deadline=deadline)
+    else:
+        name = spec.name or f"linux-image-cloud-{apt.architecture(deadline=deadline)}"
+        record = _look_up(apt, spec, name, spec.version, deadline=deadline)
     for _ in range(_MAX_HOPS):
-        entries = (entry.partition("|")[0].strip() for entry in record.depends.split(","))
-        following = next(filter(None, map(_IMAGE_DEPENDENCY.fullmatch, entries)), None)
+        following = _dependency(record, _IMAGE_PACKAGE)
         if following is None:
             break
-        record = _look_up(apt, spec, following.group(1), following.group(2) or "", deadline=deadline)
+        record = _look_up(apt, spec, *following, deadline=deadline)
     if record.package.endswith(("-dbg", "-dbgsym")):  # a gigabyte without an image
         raise _no_image(record, "it is a package of debug symbols")
     return record
+
+
+def _dependency(record: PackageRecord, wanted: re.Pattern[str]) -> tuple[str, str] | None:
+    """Return name and version of the first dependency with such a name; its version is empty if any is right."""
+    entries = (entry.partition("|")[0].strip() for entry in record.depends.split(","))
+    found = (match for match in map(_DEPENDENCY.fullmatch, entries) if match and wanted.fullmatch(match[1]))
+    match = next(found, None)
+    return (match[1], match[2] or "") if match else None
 
 
 def _look_up(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: Deadline) -> PackageRecord:
@@ -115,21 +145,22 @@ def _unknown(apt: Apt, spec: KernelSpec, name: str, version: str, *, deadline: D
         return HostError(
             f"apt has no package {name}: its package lists are empty",
             evidence=f"no *_Packages file in {apt.lists}",
-            remedy=update_command(),
+            remedy=apt.update_command,
         )
     if spec.name not in ("", name):
-        what = f"{spec.name} depends on {name} {version}, which apt's package lists do not have"
-        return HostError(what, remedy=update_command())
+        what = f"{spec.name} depends on {name} {version}, which {apt.lists_name} do not have"
+        return HostError(what, remedy=apt.update_command)
     other = apt.find(name, deadline=deadline) if version else None
     if other is not None:
-        what = f"apt's package lists have no version {version} of {name}"
-        return UsageError(what, evidence=f"they have {other.version}", remedy=f"give deb:{name}={other.version}")
+        what = f"{apt.lists_name} have no version {version} of {name}"
+        remedy = f"give {apt.word('deb', name, other.version)}"
+        return UsageError(what, evidence=f"they have {other.version}", remedy=remedy)
     images = [image for image in apt.names("linux-image", deadline=deadline) if not image.endswith("-dbg")]
     near = difflib.get_close_matches(name, images, _NEAR_NAMES, 0.5) or images[:_NEAR_NAMES]
     return UsageError(
-        f"apt's package lists have no package {name}",
+        f"{apt.lists_name} have no package {name}",
         evidence="\n".join(["similar names:", *near]) if near else "they have no linux-image-* at all",
-        remedy=f"give one of these, or the path of a kernel image; if the lists are old: {update_command()}",
+        remedy=f"give one of these, or the path of a kernel image; if the lists are old: {apt.update_command}",
     )
 
 
@@ -143,20 +174,10 @@ def _no_image(record: PackageRecord, evidence: str) -> UsageError:
 
 def _fetch(context: Context, record: PackageRecord, *, apt: Apt) -> Fetched:
     def fill(folder: Path) -> None:
-        downloads = folder / "download"
-        downloads.mkdir()
-        file, digest = apt.download(record, downloads, deadline=context.deadline)
-        names = extract_boot(file, folder, deadline=context.deadline)
-        shutil.rmtree(downloads)
-        images = [name for name in names if _IMAGE.fullmatch(name)]
-        if not images:
-            raise _no_image(record, f"{record.package} {record.version} has in /boot: {', '.join(names) or 'nothing'}")
-        configs = [name for name in names if name.startswith("config-")]
-        config = configs[0] if configs else ""
-        facts = _Facts(record.package, record.version, record.architecture, digest, images[0], config)
+        facts = _unpack(context, record, folder, apt=apt)
         (folder / _FACTS).write_text(dump_value(facts))
 
-    key = _product_key(record)
+    key = _product_key(record, apt)
     fetched = _read(context.store.make(_PRODUCT, key, fill, deadline=context.deadline))
     if fetched is None:  # damaged, for example by a full disk: fetch it again
         context.store.forget(_PRODUCT, key)
@@ -166,12 +187,54 @@ def _fetch(context: Context, record: PackageRecord, *, apt: Apt) -> Fetched:
     return fetched
 
 
-def _product_key(of: PackageRecord | AptChoice) -> str:
-    return digest_of(of.package, of.version, of.architecture)
+def _unpack(context: Context, record: PackageRecord, folder: Path, *, apt: Apt) -> _Facts:
+    """Put image and config of an image package into a folder, from the packages of the same build that have them."""
+    note = ""
+    part = _dependency(record, _BINARY)
+    holder = apt.find(*part, deadline=context.deadline) if part else record
+    if holder is None:
+        raise HostError(
+            f"{record.package} has its image in {' '.join(part or ())}, which {apt.lists_name} do not have",
+            remedy=apt.update_command,
+        )
+    names, digest = _download(context, holder, folder, apt=apt)
+    images = _images(names)
+    if not images:
+        raise _no_image(record, f"{holder.package} {holder.version} has in /boot: {', '.join(names) or 'nothing'}")
+    base = next(filter(None, (_dependency(of, wanted) for wanted in _BASES for of in (record, holder))), None)
+    if base and not _configs(names):
+        if found := apt.find(*base, deadline=context.deadline):
+            names += _download(context, found, folder, apt=apt)[0]
+        else:
+            note = f"the package {' '.join(base)}, which has the kernel's config, is not in {apt.lists_name}"
+    config = next(iter(_configs(names)), "")
+    return _Facts(record.package, record.version, record.architecture, digest, images[0], config, note)
 
 
-def _find(store: Store, choice: AptChoice) -> Fetched | None:
-    folder = store.find(_PRODUCT, _product_key(choice))
+def _download(context: Context, record: PackageRecord, folder: Path, *, apt: Apt) -> tuple[list[str], str]:
+    """Return the names of the kernel files of a package, put into a folder, and the digest of the package file."""
+    downloads = folder / "download"
+    downloads.mkdir()
+    file, digest = apt.download(record, downloads, deadline=context.deadline)
+    names = extract_kernel(file, folder, deadline=context.deadline)
+    shutil.rmtree(downloads)
+    return names, digest
+
+
+def _images(names: Sequence[str]) -> list[str]:
+    return [name for name in names if _IMAGE.fullmatch(name)]
+
+
+def _configs(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.startswith("config-")]
+
+
+def _product_key(of: PackageRecord | AptChoice, apt: Apt) -> str:
+    return digest_of(of.package, of.version, of.architecture, *([apt.suite] if apt.suite else []))
+
+
+def _find(store: Store, choice: AptChoice, apt: Apt) -> Fetched | None:
+    folder = store.find(_PRODUCT, _product_key(choice, apt))
     return _read(folder) if folder else None
 
 
@@ -191,4 +254,5 @@ def _read(folder: Path) -> Fetched | None:
         folder=folder,
         image=folder / facts.image,
         config=folder / facts.config if facts.config else None,
+        note=facts.note,
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import stat
 from pathlib import Path
@@ -36,6 +37,25 @@ def find_named(spec: KernelSpec) -> Path | PathReading:
         what = f"{spec.name} is not a kernel image: it is not a regular file"
         raise UsageError(what, evidence=f"file mode: {stat.filemode(mode)}", remedy="give the path of an image file")
     return path
+
+
+def find_host_image(root: Path = Path("/")) -> Path:
+    """Find the image of the kernel that this host runs, as distributions install it.
+
+    :param root: the folder that is searched in place of ``/``.
+    :raises UsageError: no image is installed, as in a container.
+    """
+    release = os.uname().release
+    places = [root / f"boot/vmlinuz-{release}"]
+    places += [root / of / "lib/modules" / release / "vmlinuz" for of in (".", "usr")]
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    raise UsageError(
+        f"the image of this host's kernel {release} is not installed",
+        evidence="\n".join(["looked for:", *map(str, places)]),
+        remedy="give 'deb', or the path of an image",
+    )
 
 
 def cannot_read(name: str, error: OSError) -> UsageError:

@@ -16,8 +16,9 @@ from harness.base.json_records import read_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository, initialize
-from harness.kernel.source.apt import Apt, PackageRecord, update_command
+from harness.kernel.source.apt import Apt, PackageRecord
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
+from harness.kernel.source.archive import suite_lists
 from harness.kernel.source.deb_file import SourceEntry, open_source
 
 _CHOICE = "kernel-source-choice"
@@ -33,6 +34,7 @@ class ImportedPackage:
 
     :param commit: the files of the package, as a commit without parents; the same in every store.
     :param note: what the user should know of how it was chosen; empty when nothing.
+    :param suite: the suite of the archive; empty for the suites of the host.
     """
 
     repository: Repository
@@ -40,6 +42,7 @@ class ImportedPackage:
     package: str
     version: str
     note: str = ""
+    suite: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +54,37 @@ class _Facts:
     version: str
 
 
-def import_source_package(context: Context, version: str, *, apt: Apt) -> ImportedPackage:
-    """Import the package ``linux-source-VERSION`` in the version that apt would install, if needed.
+def import_source_package(context: Context, version: str, *, suite: str = "", apt: Apt) -> ImportedPackage:
+    """Import the newest package ``linux-source-VERSION`` of the lists, if the store does not have it.
 
-    apt is asked only when its lists have changed since it was last asked. When it cannot be asked, or has dropped the
-    package, the one in the store is taken and the note says so.
+    apt runs only when its lists have changed since its last choice. When it fails, or has dropped the package, the one
+    in the store is taken and the note says so.
 
-    :raises UsageError: no such package, or it holds no source.
+    :param suite: the suite of Debian's archive; empty for the suites of the host.
+    :param apt: the host's apt.
+    :raises UsageError: no such package or suite, or it has no source.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
+    lists = suite_lists(context.store, suite) if suite else None
+    chosen = lists.apt if lists else apt
 
     def fetch() -> tuple[ImportedPackage, PackageRecord]:
-        record = apt.find(f"{_PREFIX}{version}", deadline=context.deadline)
+        if lists and lists.is_stale:
+            lists.refresh(context, host=apt)
+        record = chosen.find(f"{_PREFIX}{version}", deadline=context.deadline)
         if record is None:
-            raise _unknown(apt, version, deadline=context.deadline)
-        return _import(context, record, apt=apt), record
+            raise _unknown(chosen, version, deadline=context.deadline)
+        return _import(context, record, apt=chosen), record
 
     imported, note = take_chosen(
         context.store,
-        AptQuestion(_CHOICE, version),
-        apt=apt,
+        AptQuestion(_CHOICE, version, is_stale=lists.is_stale if lists else False),
+        apt=chosen,
         find=lambda choice: _find(context.store, choice),
         fetch=fetch,
     )
-    return replace(imported, note=note) if note else imported
+    notes = (note, *(lists.notes if lists else ()))
+    return replace(imported, note="; ".join(filter(None, notes)), suite=suite)
 
 
 def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
@@ -83,14 +93,14 @@ def _unknown(apt: Apt, version: str, *, deadline: Deadline) -> HarnessError:
         return HostError(
             f"apt has no package {_PREFIX}{version}: its package lists are empty",
             evidence=f"no *_Packages file in {apt.lists}",
-            remedy=update_command(),
+            remedy=apt.update_command,
         )
     names = apt.names(_PREFIX, deadline=deadline)
-    words = [f"deb-src:{name.removeprefix(_PREFIX)}" for name in names if name[len(_PREFIX) :][:1].isdigit()]
+    words = [apt.word("deb-src", name.removeprefix(_PREFIX)) for name in names if name[len(_PREFIX) :][:1].isdigit()]
     return UsageError(
-        f"apt's package lists have no package {_PREFIX}{version}",
+        f"{apt.lists_name} have no package {_PREFIX}{version}",
         evidence="\n".join(["they have:", *words]) if words else f"they have no {_PREFIX}* at all",
-        remedy=f"give one of these, or the path of a kernel tree; if the lists are old: {update_command()}",
+        remedy=f"give one of these, or the path of a kernel tree; if the lists are old: {apt.update_command}",
     )
 
 

@@ -49,14 +49,15 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def source_package(context: Context, version: str, *, apt: Apt = _HOST_APT) -> Source:
-    """Return the distribution's source package for a kernel version, e.g. ``6.1``; fetch and import it if needed.
+def source_package(context: Context, version: str, *, suite: str = "", apt: Apt = _HOST_APT) -> Source:
+    """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
 
+    :param suite: the suite of Debian's archive; empty for the suites of the host.
     :raises UsageError: there is none for that version, or the store cannot be written.
     :raises HostError: no apt, no package lists, no network, and nothing in the store.
     """
-    package = import_source_package(context, version, apt=apt)
-    origin = Origin(OriginKind.SOURCE_PACKAGE, package.package, package.version)
+    package = import_source_package(context, version, suite=suite, apt=apt)
+    origin = Origin(OriginKind.SOURCE_PACKAGE, package.package, package.version, suite=suite)
     return Source(package.repository, package.commit, origin, notes=(package.note,) if package.note else ())
 
 

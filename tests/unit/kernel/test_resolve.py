@@ -54,6 +54,28 @@ def test_an_image_file_is_a_kernel(store: Store, tmp_path: Path) -> None:
     assert (kernel.notes, kernel.why_no_config) == ((), "")
 
 
+@pytest.mark.parametrize(
+    ("image", "config"),
+    [
+        ("boot/vmlinuz-{}", "boot/config-{}"),
+        ("boot/vmlinuz-{}", "usr/lib/modules/{}/config"),
+        ("usr/lib/modules/{}/vmlinuz", "usr/lib/modules/{}/config"),
+    ],
+)
+def test_an_installed_kernel_has_its_config(store: Store, tmp_path: Path, image: str, config: str) -> None:
+    """Debian has the config in /boot, and since 6.19 in /usr/lib/modules; the image follows in 7.2."""
+    for name, content in {
+        image: bzimage(),
+        config: f"# Linux/x86 6.1.0 Kernel Configuration\n{BOOTABLE}".encode(),
+    }.items():
+        path = tmp_path / name.format(RELEASE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    kernel = resolve(store, tmp_path / image.format(RELEASE))
+
+    assert kernel.config_source is ConfigSource.BESIDE
+
+
 @pytest.mark.skipif(find_program("apt-get") is None, reason="the host has no apt")
 def test_a_package_is_a_kernel(store: Store, tmp_path: Path) -> None:
     """A package word gives package and version as the origin; what went wrong while fetching is a note."""

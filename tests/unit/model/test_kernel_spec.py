@@ -16,13 +16,21 @@ from harness.model.kernel_spec import KernelSpec, PatchesWord, PathReading, Spec
 PACKAGES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,30}", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9][A-Za-z0-9.+:~-]{0,20}", fullmatch=True)
 PATCHES = st.sampled_from(["", "x.mbox", "/tmp/a+b", "../v4/"])
+SUITES = st.just("") | st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True)
 SPECS = st.one_of(
     st.just(KernelSpec(SpecKind.DEFAULT_PACKAGE)),
-    st.builds(KernelSpec, st.just(SpecKind.PACKAGE), PACKAGES, st.one_of(st.just(""), VERSIONS)),
+    st.just(KernelSpec(SpecKind.HOST)),
     st.builds(
-        lambda name, patches: KernelSpec(SpecKind.SOURCE_PACKAGE, name, patches=patches),
+        lambda name, version, suite: KernelSpec(SpecKind.PACKAGE, name, version=version, suite=suite),
+        PACKAGES,
+        st.one_of(st.just(""), VERSIONS),
+        SUITES,
+    ),
+    st.builds(
+        lambda name, patches, suite: KernelSpec(SpecKind.SOURCE_PACKAGE, name, patches=patches, suite=suite),
         st.from_regex(r"[0-9]+(\.[0-9]+){0,2}", fullmatch=True),
         PATCHES,
+        SUITES,
     ),
     st.builds(
         lambda name, patches: KernelSpec(SpecKind.SERIES, name, patches=patches),
@@ -73,6 +81,24 @@ def test_a_slug_is_a_plain_short_file_name(spec: KernelSpec) -> None:
         ),
         ("deb-src:6.1", KernelSpec(SpecKind.SOURCE_PACKAGE, "6.1"), "deb-src-6.1"),
         ("deb-src:6.1+/a.mbox", KernelSpec(SpecKind.SOURCE_PACKAGE, "6.1", patches="/a.mbox"), "deb-src-6.1+a.mbox"),
+        ("host", KernelSpec(SpecKind.HOST), "host"),
+        ("deb:6.1", KernelSpec(SpecKind.PACKAGE, "6.1"), "deb-6.1"),
+        ("deb:@sid", KernelSpec(SpecKind.PACKAGE, suite="sid"), "deb-sid"),
+        (
+            "deb:7.3@trixie-backports",
+            KernelSpec(SpecKind.PACKAGE, "7.3", suite="trixie-backports"),
+            "deb-7.3-trixie-backports",
+        ),
+        (
+            "deb:linux-image-7.3-cloud-amd64=7.3~rc7-1~exp1@experimental",
+            KernelSpec(SpecKind.PACKAGE, "linux-image-7.3-cloud-amd64", version="7.3~rc7-1~exp1", suite="experimental"),
+            "linux-image-7.3-cloud-amd64-experimental",
+        ),
+        (
+            "deb-src:7.3@experimental+/a@b.mbox",
+            KernelSpec(SpecKind.SOURCE_PACKAGE, "7.3", patches="/a@b.mbox", suite="experimental"),
+            "deb-src-7.3-experimental+a-b.mbox",
+        ),
         ("series:cgroupns-v4", KernelSpec(SpecKind.SERIES, "cgroupns-v4"), "cgroupns-v4"),
         ("arch/x86/boot/bzImage", KernelSpec(SpecKind.PATH, "arch/x86/boot/bzImage"), "bzImage"),
         ("../linux@v6.1", KernelSpec(SpecKind.PATH, "../linux@v6.1"), "linux-v6.1"),
@@ -103,6 +129,12 @@ def test_words_of_the_manual(word: str, spec: KernelSpec, slug: str) -> None:
         ("deb:bash=", "not a valid package version"),
         ("deb:bash=-o", "not a valid package version"),
         ("debs:bash", "'debs:' is not a valid prefix"),
+        ("deb:@", "not a valid suite"),
+        ("deb:6.1@", "not a valid suite"),
+        ("deb:6.1@-o", "not a valid suite"),
+        ("deb:6.1@a/../b", "not a valid suite"),
+        ("deb:6.1@sid [trusted=yes]", "not a valid suite"),
+        ("deb-src:6.1@Sid+x.mbox", "not a valid suite"),
         ("deb-src:linux", "not a version"),
         ("deb-src:6.1+", "no mailbox"),
         ("series:", "name of a series"),

@@ -15,7 +15,7 @@ from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
 from harness.kernel.source.apt import Apt
-from harness.kernel.source.deb_file import extract_boot
+from harness.kernel.source.deb_file import extract_kernel
 from harness.kernel.source.image_package import Fetched, fetch_image_package
 from harness.model.kernel_spec import parse_spec
 from tests.unit.kernel.images import bzimage
@@ -245,6 +245,75 @@ def test_a_package_without_image_is_refused(store: Store, repository: Repository
     assert list((store.folder / "kernel-package").glob("*/*")) == []
 
 
+def publish_split(repository: Repository, release: str, *, image: str, signed: str = "") -> None:
+    """Add the packages of a kernel as Debian builds them since 6.19.
+
+    :param image: the path of the image in the package.
+    :param signed: ``-unsigned`` for the packages without Secure Boot.
+    """
+    same = "(= 9.2-1)"
+    base, binary = f"linux-base-{release}", f"linux-binary{signed}-{release}"
+    depends = f"initramfs-tools | dracut, {base} {same}, {binary} {same}, linux-modules-{release} {same}"
+    repository.add(image_package(release), "9.2-1", depends=depends, files={"usr/share/doc/x": b"nothing"})
+    repository.add(binary, "9.2-1", depends=f"{base} {same}", files={image: bzimage(release=release)})
+    folder = f"usr/lib/modules/{release}"
+    repository.add(base, "9.2-1", files={f"{folder}/config": CONFIG, f"{folder}/System.map": b"ffff B map\n"})
+    repository.add(META, "9.2-1", depends=f"linux-base-cloud-amd64 {same}, {image_package(release)} {same}")
+    repository.update()
+
+
+@pytest.mark.parametrize("folder", ["boot/vmlinuz-{}", "usr/lib/modules/{}/vmlinuz"])
+@pytest.mark.parametrize("signed", ["", "-unsigned"])
+@pytest.mark.parametrize("word", ["deb", "deb:9.2", "deb:linux-image-{}", "deb:linux-binary{signed}-{}"])
+def test_a_kernel_in_several_packages(
+    store: Store, repository: Repository, folder: str, signed: str, word: str
+) -> None:
+    """Since Debian's 6.19 image and config are in packages of their own, and from 7.2 outside of /boot."""
+    release = "9.2-cloud-amd64"
+    publish_split(repository, release, image=folder.format(release), signed=signed)
+    fetched = fetch(store, repository, word.format(release, signed=signed))
+
+    assert (fetched.version, fetched.image.name, fetched.note) == ("9.2-1", f"vmlinuz-{release}", "")
+    assert fetched.image.read_bytes() == bzimage(release=release)
+    assert fetched.config == fetched.folder / f"config-{release}"
+    assert (fetched.folder / f"System.map-{release}").is_file()
+
+
+def test_a_config_package_that_the_lists_do_not_have(store: Store, repository: Repository) -> None:
+    """The archive dropped linux-base-V of kernels that it still has: the kernel is taken, and the note says so."""
+    publish_split(repository, "9.2-cloud-amd64", image="boot/vmlinuz-9.2-cloud-amd64")
+    repository.remove("linux-base-9.2-cloud-amd64")
+    repository.update()
+    fetched = fetch(store, repository)
+
+    assert fetched.config is None
+    assert fetched.note.startswith(
+        "the package linux-base-9.2-cloud-amd64 9.2-1, which has the kernel's config, is not"
+    )
+    assert fetch(store, repository) == fetched
+
+
+def test_an_image_package_that_the_lists_do_not_have(store: Store, repository: Repository) -> None:
+    """Lists with linux-image-V and without its linux-binary-V need an update."""
+    publish_split(repository, "9.2-cloud-amd64", image="boot/vmlinuz-9.2-cloud-amd64")
+    repository.remove("linux-binary-9.2-cloud-amd64")
+    repository.update()
+    with pytest.raises(HostError, match=r"has its image in linux-binary-9\.2-cloud-amd64 9\.2-1, which apt's package"):
+        fetch(store, repository)
+
+
+def test_a_config_in_the_package_of_the_modules(store: Store, repository: Repository) -> None:
+    """Ubuntu has the config in linux-modules-V."""
+    repository.add(
+        "linux-image-9.3.0-31-generic", "9.3-1", depends="kmod, linux-modules-9.3.0-31-generic",
+        files={"boot/vmlinuz-9.3.0-31-generic": bzimage(release="9.3.0-31-generic")},
+    )  # fmt: skip
+    repository.add("linux-modules-9.3.0-31-generic", "9.3-1", files={"boot/config-9.3.0-31-generic": CONFIG})
+    repository.update()
+
+    assert fetch(store, repository, "deb:9.3").config
+
+
 def test_debug_symbols_are_refused_before_the_download(store: Store, repository: Repository) -> None:
     """A gigabyte of symbols is not fetched to find no image in it."""
     repository.add("linux-image-9.1.0-1-cloud-amd64-dbg", "1")
@@ -269,7 +338,7 @@ def test_a_damaged_package_file_is_the_hosts_fault(tmp_path: Path) -> None:
     file = tmp_path / "a.deb"
     file.write_bytes(b"!<arch>\ndamaged")
     with pytest.raises(HostError, match=r"a\.deb cannot be unpacked"):
-        extract_boot(file, tmp_path, deadline=Deadline.never())
+        extract_kernel(file, tmp_path, deadline=Deadline.never())
 
 
 def test_a_package_cannot_write_outside_the_folder(repository: Repository, tmp_path: Path) -> None:
@@ -280,5 +349,5 @@ def test_a_package_cannot_write_outside_the_folder(repository: Repository, tmp_p
     folder = tmp_path / "out"
     folder.mkdir()
 
-    assert extract_boot(file, folder, deadline=Deadline.never()) == ["vmlinuz-2"]
+    assert extract_kernel(file, folder, deadline=Deadline.never()) == ["vmlinuz-2"]
     assert [path.name for path in folder.iterdir()] == ["vmlinuz-2"]

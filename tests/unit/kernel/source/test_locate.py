@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.kernel.source.locate import find_named, not_a_tree
+from harness.kernel.source.locate import find_host_image, find_named, not_a_tree
 from harness.model.kernel_spec import PathReading, parse_spec
 
 
@@ -32,6 +32,24 @@ def test_a_file_is_found_by_its_whole_name(folder: Path, name: str) -> None:
     (folder / name).touch()
 
     assert find_named(parse_spec(name)) == Path(name)
+
+
+@pytest.mark.parametrize("name", ["boot/vmlinuz-{}", "usr/lib/modules/{}/vmlinuz", "lib/modules/{}/vmlinuz"])
+def test_the_image_of_the_host(folder: Path, name: str) -> None:
+    """It is in /boot, or where Debian installs it since 7.2."""
+    image = folder / name.format(os.uname().release)
+    image.parent.mkdir(parents=True)
+    image.touch()
+
+    assert find_host_image(folder) == image
+
+
+def test_a_host_without_an_installed_kernel(folder: Path) -> None:
+    """A container has no kernel of its own; the error names the places."""
+    with pytest.raises(UsageError, match="is not installed") as caught:
+        find_host_image(folder)
+
+    assert f"boot/vmlinuz-{os.uname().release}" in caught.value.evidence
 
 
 def test_a_missing_image_shows_what_is_near(folder: Path) -> None:

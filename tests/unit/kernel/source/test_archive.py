@@ -36,9 +36,9 @@ def key() -> Iterator[SigningKey]:
 
 @pytest.fixture
 def archive(tmp_path: Path, key: SigningKey) -> SignedArchive:
-    """An archive whose suite ``testing`` has two kernels."""
+    """An archive whose suite ``testing`` has three kernels."""
     one = SignedArchive(tmp_path / "archive", key)
-    one.publish("testing", kernels(tmp_path / "testing", "9.1.5", "9.2~rc3"))
+    one.publish("testing", kernels(tmp_path / "testing", "9.1.5", "9.10", "9.2~rc3"))
     return one
 
 
@@ -111,17 +111,17 @@ def test_the_hosts_own_lists_stay_as_they_are(store: Store, archive: SignedArchi
 def test_the_mirror_of_the_host_is_used(store: Store, archive: SignedArchive, key: SigningKey) -> None:
     """The host's sources name a mirror of Debian; its security suites come from the mirror of security."""
     elsewhere = SignedArchive(archive.folder / "elsewhere", key)
-    for suite in ("base", "base-security"):
-        elsewhere.publish(suite, kernels(archive.folder / f"packages-{suite}", "9.4"))
+    elsewhere.publish("base", kernels(archive.folder / "base", "9.4"))
+    elsewhere.publish("base-security", kernels(archive.folder / "base-security", "9.5"), of="old")
     sources = archive.host.folder / "etc/sources.list"
-    mirror = f"copy:{elsewhere.folder}/current"
     sources.write_text(
-        "".join(f"deb [signed-by={key.keyring}] {mirror} {of} main\n" for of in ("base", "base-security"))
+        f"deb [signed-by={key.keyring}] copy:{elsewhere.folder}/current base main\n"
+        f"deb [signed-by={key.keyring}] copy:{elsewhere.folder}/old base-security main\n"
     )
     archive.host.apt.update(deadline=Deadline.after(60))
 
     assert fetch(store, archive, "deb:@base").version == "9.4-1"
-    assert fetch(store, archive, "deb:@base-security").version == "9.4-1"
+    assert fetch(store, archive, "deb:@base-security").version == "9.5-1"
 
 
 def test_lists_are_refreshed_when_they_are_old(store: Store, archive: SignedArchive, tmp_path: Path) -> None:
@@ -224,16 +224,19 @@ def test_the_kernels_of_a_suite_are_listed(store: Store, archive: SignedArchive)
     short = offered_by(context(store), "testing", apt=archive.apt).kernels
     every = offered_by(context(store), "testing", all_packages=True, apt=archive.apt).kernels
 
-    assert [one.word for one in short] == ["deb:9.2@testing", "deb:9.1@testing", "deb-src:9.1@testing"]
+    assert [one.word for one in short] == [
+        "deb:9.10@testing", "deb:9.2@testing", "deb:9.1@testing", "deb-src:9.1@testing",
+    ]  # fmt: skip
     assert [one.word for one in every] == [
-        "deb:linux-image-9.2-cloud-amd64@testing", "deb:linux-image-9.1.5-cloud-amd64@testing", "deb-src:9.1@testing",
+        "deb:linux-image-9.10-cloud-amd64@testing", "deb:linux-image-9.2-cloud-amd64@testing",
+        "deb:linux-image-9.1.5-cloud-amd64@testing", "deb-src:9.1@testing",
     ]  # fmt: skip
 
 
 def test_a_version_that_the_suite_does_not_have(store: Store, archive: SignedArchive) -> None:
-    """The error names the versions that the suite has; 9.1 is not 9.10."""
-    with pytest.raises(UsageError, match=r"the package lists of testing have no kernel 9\.10") as caught:
-        fetch(store, archive, "deb:9.10@testing")
+    """The error names the versions that the suite has."""
+    with pytest.raises(UsageError, match=r"the package lists of testing have no kernel 9\.11") as caught:
+        fetch(store, archive, "deb:9.11@testing")
 
-    assert caught.value.evidence == "they have 9.2, 9.1.5"
+    assert caught.value.evidence == "they have 9.10, 9.2, 9.1.5"
     assert caught.value.remedy.endswith("harness kernels --from testing")

@@ -18,8 +18,8 @@ from harness.base.store import Store, digest_of
 from harness.kernel.source.apt import Apt, PackageRecord
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 from harness.kernel.source.archive import suite_lists
-from harness.kernel.source.deb_file import extract_kernel
 from harness.kernel.source.newest import newest_image
+from harness.kernel.source.package_contents import extract_kernel
 from harness.model.kernel_spec import KernelSpec
 
 _PRODUCT = "kernel-package"

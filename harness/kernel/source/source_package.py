@@ -19,7 +19,7 @@ from harness.kernel.git.repository import KIND, Repository, initialize
 from harness.kernel.source.apt import Apt, PackageRecord
 from harness.kernel.source.apt_choice import AptChoice, AptQuestion, take_chosen
 from harness.kernel.source.archive import suite_lists
-from harness.kernel.source.deb_file import SourceEntry, open_source
+from harness.kernel.source.package_contents import SourceEntry, open_source
 
 _CHOICE = "kernel-source-choice"
 _FACTS = "package.json"

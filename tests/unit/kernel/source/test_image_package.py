@@ -15,8 +15,8 @@ from harness.base.errors import HostError, UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
 from harness.kernel.source.apt import Apt
-from harness.kernel.source.deb_file import extract_kernel
 from harness.kernel.source.image_package import Fetched, fetch_image_package
+from harness.kernel.source.package_contents import extract_kernel
 from harness.model.kernel_spec import parse_spec
 from tests.unit.kernel.images import bzimage
 from tests.unit.kernel.repository import Repository

@@ -31,7 +31,8 @@ KERNEL_HELP = """KERNEL is one of:
   deb:...@SUITE      one from any suite of Debian, e.g. deb:7.3@experimental;
                      'harness kernels --from SUITE' lists them
   host               the kernel that this host runs
-  PATH               a kernel image (bzImage, vmlinuz, vmlinux)
+  PATH               a kernel image (bzImage, vmlinuz, vmlinux), a .deb, .rpm,
+                     .pkg.tar.zst or .tar with one, or an unpacked one
   deb-src:VERSION    a source package of the distribution, e.g. deb-src:6.1;
                      deb-src:7.3@SUITE from any suite
   PATH[@REVISION]    a kernel tree: its current files, or a revision

@@ -14,8 +14,10 @@ from harness.kernel.image.examine import examine_image, find_config
 from harness.kernel.image.facts import Architecture, require_loadable
 from harness.kernel.source.apt import Apt
 from harness.kernel.source.image_package import fetch_image_package
-from harness.kernel.source.locate import find_host_image, find_named
-from harness.model.kernel_spec import KernelSpec, SpecKind
+from harness.kernel.source.locate import cannot_read, find_host_image, find_named
+from harness.kernel.source.package_contents import is_package
+from harness.kernel.source.package_file import find_in_folder, unpack_kernel
+from harness.model.kernel_spec import KernelSpec, PathReading, SpecKind
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import NOT_BUILT, BuildRecord
 from harness.semantics.profile import Declaration
@@ -104,9 +106,12 @@ def resolve_kernel(
             return _read(context, spec, image, build.suite, origin=origin, notes=())
         case SpecKind.PATH:
             named = find_named(spec)
-            if isinstance(named, Path):
-                origin = Origin(OriginKind.IMAGE, str(named.absolute()))
-                return _read(context, spec, named, build.suite, origin=origin, notes=())
+            found = named if isinstance(named, Path) else _in_folder(named)
+            if found is not None:
+                origin = Origin(OriginKind.IMAGE, str(found.absolute()))
+                image, note = _unpacked(context, found)
+                return _read(context, spec, image, build.suite, origin=origin, notes=(note,))
+            assert isinstance(named, PathReading)
             word = SourceWord(named.patches, tree=named)
         case SpecKind.SOURCE_PACKAGE:
             word = SourceWord(spec.patches, version=spec.name, suite=spec.suite)
@@ -125,6 +130,27 @@ def resolve_kernel(
         profile=built.profile,
         declared=built.declared,
     )
+
+
+def _in_folder(named: PathReading) -> Path | None:
+    """Return the image or package file in a folder; None for a kernel tree, or a folder without a kernel."""
+    from harness.kernel.source.tree import is_tree
+
+    folder = Path(named.path)
+    return None if named.revision or named.patches or is_tree(folder) else find_in_folder(folder)
+
+
+def _unpacked(context: Context, path: Path) -> tuple[Path, str]:
+    """Return the image of a package file, with a note on several files; any other file is an image itself."""
+    try:
+        is_image = not is_package(path)
+    except OSError as error:
+        raise cannot_read(str(path), error) from None
+    if is_image:
+        return path, ""
+    packaged = unpack_kernel(context, path, name=str(path))
+    note = f"the kernel was taken from {', '.join(packaged.files)}" if packaged.files[1:] else ""
+    return packaged.image, note
 
 
 def _read(

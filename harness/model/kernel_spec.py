@@ -7,7 +7,7 @@
     deb-src:VERSION        a source package of the distribution, to be built
     host                   the kernel that this host runs
     series:NAME            a series that ships with the harness
-    PATH[@REVISION]        an image file, or a kernel tree at a revision
+    PATH[@REVISION]        an image file, a package file, a folder with one, or a kernel tree at a revision
 
 ``@SUITE`` after a package or its version takes it from that suite of Debian's archive: ``deb:7.3@trixie-backports``.
 
@@ -39,7 +39,8 @@ deb:VERSION            the newest cloud kernel of a kernel version, e.g. deb:6.1
 deb:...@SUITE          one of both from any suite of Debian's archive, e.g. deb:7.3@trixie-backports;
                        deb:@SUITE is its newest cloud kernel ('harness kernels --from SUITE' lists them)
 host                   the kernel that this host runs
-PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux
+PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux; a .deb, .rpm, .pkg.tar.zst or .tar
+                       with one; or the folder of one of these, such as /usr/lib/modules/VERSION
 deb-src:VERSION        a source package of the distribution, e.g. deb-src:6.1, deb-src:7.3@experimental
 PATH[@REVISION]        a kernel tree: as its files are, or at a revision of its repository
 series:NAME            a series that ships with the harness

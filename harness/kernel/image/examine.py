@@ -77,9 +77,9 @@ def examine_image(store: Store, path: Path, *, name: str) -> ExaminedImage:
 def find_config(context: Context, image: ExaminedImage) -> FoundConfig:
     """Find the config of an image: a matching file beside it, else the one inside it.
 
-    ``config-RELEASE`` in the same folder, and ``usr/lib/modules/RELEASE/config`` beside ``boot``, match by name;
-    ``config``, ``.config`` and the ``.config`` of the tree around the image match when the version in their comment is
-    that of the image.
+    ``config-RELEASE`` in the same folder, and ``config`` in ``usr/lib/modules/RELEASE``, match by name; another
+    ``config`` or ``.config`` beside the image, and the ``.config`` of the tree around the image, match when the version in their
+    comment is that of the image.
 
     :raises HostError: a program that unpacks the image did not end before the deadline.
     """
@@ -110,7 +110,7 @@ def _candidates(image: ExaminedImage) -> list[tuple[Path, bool]]:
             # Debian's 6.19 to 7.1: the image in /boot, its config in /usr/lib/modules.
             folders = ("usr/lib/modules", "lib/modules") if path.parent.name == "boot" else ()
             found += [(path.parents[1] / folder / image.facts.release / "config", True) for folder in folders]
-        found += [(path.parent / "config", False), (path.parent / ".config", False)]
+        found += [(path.parent / "config", path.parent.name == image.facts.release), (path.parent / ".config", False)]
         if path.parent.name == "boot" and path.parent.parent.parent.name == "arch":
             found.append((path.parents[3] / ".config", False))
     return found

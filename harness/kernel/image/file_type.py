@@ -14,7 +14,7 @@ _SHOWN_BYTES = 16
 _FIRST_BYTES = {
     b"070701": "an initramfs (cpio archive), not the kernel that it belongs to",
     b"070702": "an initramfs (cpio archive), not the kernel that it belongs to",
-    b"!<arch>\ndebian-binary": "a Debian package file; the image is in its ./boot ('dpkg-deb -x FILE FOLDER')",
+    b"!<arch>\ndebian-binary": "a Debian package file",
     b"!<arch>\n": "an archive of object files",
     b"#!": "a script",
     b"QFI\xfb": "a qcow2 disk image",

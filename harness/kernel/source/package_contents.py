@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read what a package file holds: kernel images with their configs, or a source archive. dpkg-deb(1) opens it."""
+"""Read what a package file holds: kernel images with their configs, or a source archive.
+
+dpkg-deb(1) opens Debian's packages; bsdtar(1) of libarchive opens them on other hosts, and RPM, pacman and tar files
+everywhere.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import tarfile
@@ -14,8 +19,13 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
-from harness.base.process import PIPE, find_program, start
+from harness.base.process import PIPE, Child, find_program, start
 
+_DEB = b"!<arch>\ndebian-binary"
+_AR = b"!<arch>\n"
+_RPM = b"\xed\xab\xee\xdb"
+_TAR_NAME = re.compile(r"\.(?:tar(?:\.[a-z0-9]+)?|tgz|txz|tzst)$")
+_BSDTAR_PACKAGE = "libarchive-tools"
 _SOURCE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar(?:\.[a-z0-9]+)?")
 _WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/((?:vmlinu[xz]|Image|config|System\.map)-[^/]+)")
 _WANTED_IN_MODULES = re.compile(r"(?:\./)?(?:usr/)?lib/modules/([^/]+)/(vmlinu[xz]|Image|config|System\.map)")
@@ -69,8 +79,9 @@ def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[Sourc
 def extract_kernel(package: Path, folder: Path, *, deadline: Deadline) -> list[str]:
     """Put images, configs and symbol maps of a package into a folder; return their names, sorted.
 
-    They are in ``/boot``, or since Debian's 6.19 in ``/usr/lib/modules/VERSION``, and get the names that they have in
-    ``/boot``. /boot is the first folder of a kernel package: reading ends behind it, which spares 100 MB of modules.
+    They are in ``/boot``, or in ``/usr/lib/modules/VERSION`` as in Debian since 6.19, Fedora and Arch, and get the
+    names that they have in ``/boot``. /boot is the first folder of a Debian package: reading ends behind it, which
+    spares 100 MB of modules.
 
     :raises HostError: the package file is damaged, or the deadline came.
     """
@@ -81,9 +92,10 @@ def extract_kernel(package: Path, folder: Path, *, deadline: Deadline) -> list[s
                 raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
             name = _name_in_boot(member.name)
             if name and member.isreg() and (file := archive.extractfile(member)):
-                (folder / name).write_bytes(file.read())
+                with (folder / name).open("wb") as copy:
+                    shutil.copyfileobj(file, copy, 1 << 20)
                 names.append(name)
-                has_boot = has_boot or (_WANTED_IN_BOOT.fullmatch(member.name) is not None)
+                has_boot = has_boot or (is_debian(package) and _WANTED_IN_BOOT.fullmatch(member.name) is not None)
             elif has_boot and not member.name.removeprefix("./").startswith("boot"):
                 break
     return sorted(names)
@@ -100,11 +112,62 @@ def _name_in_boot(path: str) -> str:
 @contextmanager
 def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
     """The members of a package file as they come; unpacking stops at the end of the block."""
+    with _as_tar(package) as child, tarfile.open(fileobj=child.stdout, mode="r|") as archive:
+        yield _until_end(archive, child)
+
+
+def _until_end(archive: tarfile.TarFile, child: Child) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members, and find out at the end whether the program read the whole package."""
+    for member in archive:
+        yield archive, member
+    _require_end(child)
+
+
+@contextmanager
+def _as_tar(package: Path) -> Iterator[Child]:
+    """Start the program that writes the files of a package as a tar archive."""
+    dpkg_deb = find_program("dpkg-deb") if is_debian(package) else None
+    if dpkg_deb is not None:
+        with start([dpkg_deb, "--fsys-tarfile", package], stdout=PIPE) as child:
+            yield child
+        return
+    bsdtar = find_program("bsdtar")
+    if bsdtar is None:
+        raise HostError(
+            f"bsdtar is missing on this host; it opens {package.name}",
+            remedy=f"sudo apt-get install {_BSDTAR_PACKAGE}",
+            packages=[_BSDTAR_PACKAGE],
+        )
+    convert = [str(bsdtar), "-c", "-f", "-", "--format", "pax"]
+    if not is_debian(package):
+        with start([*convert, f"@{package.absolute()}"], stdout=PIPE) as child:
+            yield child
+        return
+    # The files of a Debian package are in an archive inside the archive.
     with (
-        start(["dpkg-deb", "--fsys-tarfile", package], stdout=PIPE) as child,
-        tarfile.open(fileobj=child.stdout, mode="r|") as archive,
+        start([bsdtar, "-x", "-O", "-f", package, "data.tar*"], stdout=PIPE) as outer,
+        start([*convert, "@-"], stdin=outer.stdout.fileno() if outer.stdout else None, stdout=PIPE) as child,
     ):
-        yield ((archive, member) for member in archive)
+        yield child
+
+
+def is_debian(package: Path) -> bool:
+    """Return whether a package file is one of Debian, by its first bytes."""
+    return _starts_with(package, _AR)
+
+
+def is_package(path: Path) -> bool:
+    """Return whether a file is a package or an archive that may have a kernel.
+
+    Packages of Debian and RPM are known by their first bytes, tar files by their names: a compressed file may also be a
+    kernel image.
+    """
+    return _starts_with(path, _DEB, _RPM) or _TAR_NAME.search(path.name) is not None
+
+
+def _starts_with(path: Path, *magics: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(max(map(len, magics))).startswith(magics)
 
 
 @contextmanager
@@ -122,11 +185,16 @@ def _unpacked(archive: Path) -> Iterator[tarfile.TarFile]:
         tarfile.open(fileobj=child.stdout, mode="r|") as whole,
     ):
         yield whole
-        # An archive that ends between two files looks whole to tarfile.
-        assert child.stdout
-        shutil.copyfileobj(child.stdout, io.BytesIO())
-        if child.wait() != 0:
-            raise tarfile.ReadError(f"xz ended with status {child.returncode}")
+        _require_end(child)
+
+
+def _require_end(child: Child) -> None:
+    """Raise an error if the program failed: an archive that ends between two files looks whole to tarfile."""
+    assert child.stdout
+    shutil.copyfileobj(child.stdout, io.BytesIO())
+    if child.wait() != 0:
+        name = Path(os.fsdecode(child.args[0] if isinstance(child.args, list | tuple) else b"")).name
+        raise tarfile.ReadError(f"{name} ended with status {child.returncode}")
 
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> SourceEntry:

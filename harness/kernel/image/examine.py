@@ -78,8 +78,8 @@ def find_config(context: Context, image: ExaminedImage) -> FoundConfig:
     """Find the config of an image: a matching file beside it, else the one inside it.
 
     ``config-RELEASE`` in the same folder, and ``config`` in ``usr/lib/modules/RELEASE``, match by name; another
-    ``config`` or ``.config`` beside the image, and the ``.config`` of the tree around the image, match when the version in their
-    comment is that of the image.
+    ``config`` or ``.config`` beside the image, and the ``.config`` of the tree around it, match when the version in
+    their comment is that of the image.
 
     :raises HostError: a program that unpacks the image did not end before the deadline.
     """

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -63,7 +63,9 @@ class Fresh(StrEnum):
 class Options:
     """The options of the user for one kernel; the fields are those of the command line.
 
+    :param machine_type: name of a machine type, or path of a file with one.
     :param suite: the suite of the cases, with its additions to kernel and guest.
+    :param append: parameters for the kernel, after those of the machine type.
     """
 
     kernel: str = "deb"
@@ -74,6 +76,7 @@ class Options:
     boot_seconds: float = BOOT_SECONDS
     build: BuildOptions = AS_USUAL
     suite: Suite = field(default_factory=default_suite)
+    append: tuple[str, ...] = ()
 
     @property
     def building(self) -> BuildOptions:
@@ -129,7 +132,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
     guest = guest_image(context, options.suite)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
-    machine_type, template, note = read_machine_type(options.machine_type), None, ""
+    machine_type, template, note = read_machine_type(options.machine_type, options.append), None, ""
     request = BootRequest(
         emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
     )
@@ -148,11 +151,11 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
             template, note = _template_or_why(context, key, request, failed_boots=logs / "failed-boots")
         fresh = partial(_machine_of, request, template, deadline=context.deadline)
         kernel = _with_config(context, kernel, fresh(folder=logs / "config"))
-        lacking = _lacking(context, kernel, guest, options.suite, fresh(folder=logs / "features"))
+        lacking = _lacking(context, f"{kernel.image_digest} {guest.digest}", options, fresh(folder=logs / "features"))
     return Prepared(
         request=request,
         template=template,
-        kernel=_kernel_record(kernel),
+        kernel=_kernel_record(kernel, options),
         config_text=kernel.config.text if kernel.config else "",
         profile=options.profile or kernel.profile or ("mainline" if kernel.release else "auto"),
         declared=None if options.profile else kernel.declared,
@@ -167,14 +170,13 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
 
 
 def _lacking(
-    context: Context,
-    kernel: Kernel,
-    guest: GuestImage,
-    suite: Suite,
-    lease: contextlib.AbstractContextManager[Machine],
+    context: Context, key: str, options: Options, lease: contextlib.AbstractContextManager[Machine]
 ) -> tuple[str, ...]:
-    """Find the suite's features that the kernel does not have, by probes in the guest."""
-    return find_missing(context, f"{kernel.image_digest} {guest.digest}", suite.features, lease)
+    """Find the suite's features that the kernel does not have, by probes in the guest; parameters may disable some.
+
+    :param key: the digests of kernel and guest.
+    """
+    return find_missing(context, " ".join((key, *options.append)), options.suite.features, lease)
 
 
 def guest_image(context: Context, suite: Suite) -> GuestImage:
@@ -291,16 +293,28 @@ def _clone(
     return ends.enter_context(cloned(template, folder=folder, deadline=deadline))
 
 
-def read_machine_type(name: str) -> MachineType:
-    """Read a machine type by its name.
+def read_machine_type(name: str, append: Sequence[str] = ()) -> MachineType:
+    """Read a machine type.
 
-    :raises UsageError: there is no such machine type, or its file is broken.
+    :param name: its name, or the path of its file: with a ``/``, or ending in ``.toml``.
+    :param append: parameters for the kernel, after those of the machine type.
+    :raises UsageError: there is no such machine type, its file is broken, or a parameter is invalid.
     """
-    path = paths.MACHINE_TYPES / f"{name}.toml"
-    if not path.is_file():
-        known = sorted(one.stem for one in paths.MACHINE_TYPES.glob("*.toml") if one != paths.GUEST_DEFINITION)
-        raise UsageError(f"no machine type {name}", remedy=f"name one of: {', '.join(known)}")
-    return parse_machine_type(path.read_text(), name=name)
+    is_path = "/" in name or name.endswith(".toml")
+    path = Path(name).absolute() if is_path else paths.MACHINE_TYPES / f"{name}.toml"
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        if not is_path and not path.is_file():
+            known = sorted(one.stem for one in paths.MACHINE_TYPES.glob("*.toml") if one != paths.GUEST_DEFINITION)
+            remedy = f"name one of: {', '.join(known)}; or give the path of a file, ./{name}.toml"
+            raise UsageError(f"no machine type {name}", remedy=remedy) from None
+        raise UsageError(
+            f"the machine type {name} cannot be read",
+            evidence=str(error),
+            remedy="copy qemu/q35.toml, change it, and give its path",
+        ) from None
+    return parse_machine_type(text, name=str(path) if is_path else name).with_parameters(append)
 
 
 def dump_prepared(prepared: Prepared) -> str:
@@ -314,7 +328,7 @@ def load_prepared(text: str) -> Prepared:
     return from_table(Prepared, parse_json(text, source), name="prepared", source=source)
 
 
-def _kernel_record(kernel: Kernel) -> KernelRecord:
+def _kernel_record(kernel: Kernel, options: Options) -> KernelRecord:
     return KernelRecord(
         spec=kernel.spec.render(),
         origin=kernel.origin,
@@ -325,4 +339,5 @@ def _kernel_record(kernel: Kernel) -> KernelRecord:
         config_source=kernel.config_source.value,
         build=kernel.build,
         came_from=kernel.came_from,
+        parameters=options.append,
     )

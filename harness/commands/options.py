@@ -88,7 +88,17 @@ accel = click.option(
 )
 """The command receives the forced acceleration, or None."""
 machine = click.option(
-    "--machine", metavar="NAME", default="q35", show_default=True, help="Machine type: a file of qemu/."
+    "--machine",
+    metavar="NAME|FILE",
+    default="q35",
+    show_default=True,
+    help="Machine type: a file of qemu/, or the path of another one.",
+)
+append = click.option(
+    "--append",
+    metavar="PARAMETER",
+    multiple=True,
+    help="Kernel parameter, such as lockdown=integrity; may be repeated.",
 )
 boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "a boot")
 results = click.option(

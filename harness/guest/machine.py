@@ -71,7 +71,7 @@ class BootRequest:
             *qemu.serial_ports(ports),
             *qemu.devices(self.machine_type),
             *qemu.monitor(monitor),
-            *qemu.kernel(self.image, self.initramfs, self.machine_type.append),
+            *qemu.kernel(self.image, self.initramfs, self.machine_type.command_line),
             *(qemu.incoming() if waits else []),
         ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,9 @@ KERNEL_LOG = "kernel"
 
 BOOT_SECONDS = 60.0
 """Debian's kernel takes 5 s under emulation on a slow core; one with KASAN or lockdep several times that."""
+
+_MOST_BYTES = 2047
+"""arch/x86/include/asm/setup.h: COMMAND_LINE_SIZE is 2048 with the terminating zero."""
 
 PORT_NAMES = (KERNEL_LOG, *(console.value for console in ConsoleName))
 
@@ -53,6 +56,7 @@ class MachineType:
     :param machine: the value of ``-machine``.
     :param processors: number of processors.
     :param append: the kernel's command line.
+    :param more: parameters of the user, after those of the machine type.
     :param devices: values of ``-device``.
     :param accelerations: the processor for each accelerator.
     :param text: the text of the file, for digests.
@@ -66,6 +70,33 @@ class MachineType:
     devices: tuple[str, ...]
     accelerations: Mapping[Acceleration, Processor]
     text: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def command_line(self) -> str:
+        """Return the whole command line of the kernel."""
+        return " ".join((*self.append, *self.more))
+
+    def with_parameters(self, more: Sequence[str]) -> MachineType:
+        """Return this machine type with parameters of the user.
+
+        :raises UsageError: a parameter is empty or unprintable, or the command line is too long.
+        """
+        for one in more:
+            if not one.strip() or not one.isprintable():
+                raise UsageError(
+                    f"--append {one!r} is not a kernel parameter",
+                    remedy="write for example --append lockdown=integrity",
+                )
+        machine_type = replace(self, more=tuple(more))
+        length = len(machine_type.command_line.encode())
+        if length > _MOST_BYTES:
+            raise UsageError(
+                f"the kernel's command line is too long: {length} bytes",
+                evidence=f"x86 kernels read {_MOST_BYTES} bytes (COMMAND_LINE_SIZE)",
+                remedy="give fewer parameters with --append",
+            )
+        return machine_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +131,7 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
         raise UsageError(
             f"the machine type {name} cannot be read",
             evidence=reason,
-            remedy=f"fix qemu/{name}.toml; qemu/q35.toml shows every key",
+            remedy=f"fix {name if '/' in name else f'qemu/{name}.toml'}; qemu/q35.toml shows every key",
         ) from None
     return machine_type
 
@@ -195,9 +226,9 @@ def monitor(descriptor: int) -> list[str]:
     return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control"]
 
 
-def kernel(image: Path, initramfs: Path, append: Sequence[str]) -> list[str]:
+def kernel(image: Path, initramfs: Path, command_line: str) -> list[str]:
     """Return the options of the kernel, its initramfs and its command line."""
-    return ["-kernel", str(image), "-initrd", str(initramfs), "-append", " ".join(append)]
+    return ["-kernel", str(image), "-initrd", str(initramfs), "-append", command_line]
 
 
 def devices(machine_type: MachineType) -> list[str]:

@@ -216,6 +216,7 @@ class KernelRecord:
         ``unknown``.
     :param build: how it was built.
     :param came_from: the origin as facts; for a built kernel its source alone.
+    :param parameters: the kernel parameters of ``--append``.
     """
 
     spec: str
@@ -227,6 +228,7 @@ class KernelRecord:
     config_source: str
     build: BuildRecord = NOT_BUILT
     came_from: Origin = UNKNOWN_ORIGIN
+    parameters: tuple[str, ...] = ()
 
     @property
     def called(self) -> str:
@@ -338,6 +340,8 @@ class RunRecord:
     :param profile: name of the profile that the run was compared with, e.g. ``mainline-6.1``; ``auto`` when the run
         only describes.
     :param suite: the suite of the cases: its name when it is shipped, else its folder.
+    :param machine_type: name of the machine type, or the path of its file.
+    :param command_line: the whole command line of the kernel; empty in records of older harnesses.
     :param nearest: the nearest profiles, best first, as ``v4: 2 of 36 traits differ: a, b``; see
         ``harness/semantics/nearest.py``.
     :param notes: notes for the user, one line each.
@@ -357,6 +361,7 @@ class RunRecord:
     acceleration_evidence: str = ""
     qemu: str = ""
     machine_type: str = ""
+    command_line: str = ""
     guest_image_digest: str = ""
     profile: str = ""
     suite: str = ""

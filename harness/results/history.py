@@ -211,7 +211,9 @@ def _add(database: sqlite3.Connection, folder: str, stamp: str, run: RunRecord) 
     said = [(CASE, case.id, case.digest, str(case.outcome), case.times_asked, case.times_failed) for case in run.cases]
     asked, failed = sum(row[4] > 0 for row in said), sum(row[5] > 0 for row in said)
     said += [(TRAIT, one.trait, "", one.shown, int(bool(one.shown)), 0) for one in run.traits]
-    question = f"{run.guest_image_digest} {run.profile}"
+    # The default machine type adds no word: results from before others could be named stay comparable.
+    machine = f" {run.machine_type} {run.command_line}" if "/" in run.machine_type else ""
+    question = f"{run.guest_image_digest} {run.profile}{machine}"
     values = (
         folder,
         stamp,

@@ -48,6 +48,8 @@ _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
     ("acceleration", lambda run: run.acceleration),
     ("qemu", lambda run: run.qemu),
     ("machine type", lambda run: run.machine_type),
+    ("kernel parameters", lambda run: " ".join(run.kernel.parameters)),
+    ("kernel command line", lambda run: run.command_line),
     ("guest image", lambda run: run.guest_image_digest[:12]),
     ("harness", lambda run: run.harness_version),
     ("host", lambda run: run.host),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 from harness.base.kernel_release import Release
@@ -14,7 +15,7 @@ def kernel_line(kernel: KernelRecord) -> str:
     """Return the line of a kernel: its origin, the series applied to it, and major and minor release.
 
     For example ``deb 6.1``, ``linux-source-6.1 + mm: a title 6.1``, ``/home/u/linux 6.6``. The version of a package,
-    the revision of a tree and the version of a series are not part of it.
+    the revision of a tree and the version of a series are not part of it; parameters of ``--append`` are.
     """
     build = kernel.build
     if build.commit:
@@ -23,9 +24,10 @@ def kernel_line(kernel: KernelRecord) -> str:
     elif kernel.came_from.kind is OriginKind.IMAGE:
         where = kernel.came_from.path
     else:
-        where = kernel.spec.partition("=")[0]
+        where = re.sub(r"=[^@]*", "", kernel.spec)
     release = Release.parse(kernel.release)
-    return f"{where} {'.'.join(map(str, release.numbers[:2]))}" if release else where
+    line = f"{where} {'.'.join(map(str, release.numbers[:2]))}" if release else where
+    return f"{line} with {' '.join(kernel.parameters)}" if kernel.parameters else line
 
 
 def kernel_letters(number: int) -> list[str]:

@@ -244,6 +244,7 @@ def first_record(environment: CaseEnvironment, *, command: str, workers: int) ->
         acceleration_evidence=prepared.acceleration.evidence,
         qemu=prepared.qemu_version,
         machine_type=prepared.request.machine_type.name,
+        command_line=prepared.request.machine_type.command_line,
         guest_image_digest=prepared.guest_digest,
         profile=environment.profile.name,
         suite=suite_argument(environment.suite),

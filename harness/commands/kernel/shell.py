@@ -9,7 +9,7 @@ from harness.base.store import Store
 from harness.commands import options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
-from harness.pipeline import Options
+from harness.pipeline import Fresh, Options
 from harness.run.interactive import open_shell
 
 
@@ -18,6 +18,7 @@ from harness.run.interactive import open_shell
 @options.suite
 @options.accel
 @options.machine
+@options.append
 @options.boot_seconds
 @options.building
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
@@ -27,6 +28,7 @@ def shell(
     suite: str,
     accel: Acceleration | None,
     machine: str,
+    append: tuple[str, ...],
     boot_seconds: float,
     building: BuildOptions,
 ) -> int:
@@ -38,5 +40,5 @@ def shell(
     file, _, line = (case or "").rpartition(":")
     files = [file if line.isdecimal() and file else case] if case else []
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files)
-    each = Options(kernel, accel=accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen)
+    each = Options(kernel, "", accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
     return int(open_shell(each, case or "", store=Store.default()))

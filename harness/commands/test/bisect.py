@@ -19,7 +19,7 @@ from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
-from harness.pipeline import Options
+from harness.pipeline import Fresh, Options, read_machine_type
 from harness.report.display.events import Lines
 from harness.report.display.plain import choose_display
 from harness.report.lines import Line
@@ -70,6 +70,7 @@ Exit status:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options.accel
 @options.machine
+@options.append
 @options.boot_seconds
 @options.building
 @options.results
@@ -89,6 +90,7 @@ def bisect(
     as_json: bool,
     accel: Acceleration | None,
     machine: str,
+    append: tuple[str, ...],
     boot_seconds: float,
     building: BuildOptions,
     results: Path,
@@ -96,12 +98,13 @@ def bisect(
     """Find the commits that changed a behavior; see :data:`BISECT_HELP`."""
 
     chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases)
+    read_machine_type(machine, append)
     request = BisectRequest(
         tree,
         good,
         bad,
         TraceSelection(traced_traits, traced_cases, found, expression),
-        Options("", profile, accel, machine_type=machine, boot_seconds=boot_seconds, build=building, suite=chosen),
+        Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append),
         choose_workers(workers, found),
         results,
         shlex.join(["harness", *sys.argv[1:]]),

@@ -80,6 +80,7 @@ With --bisect-status, for 'git bisect run':
     help="How each case gets its own machine.",
 )
 @options.machine
+@options.append
 @options.boot_seconds
 @options.building
 @judging_options.repeat_option
@@ -100,6 +101,7 @@ def run(
     accel: Acceleration | None,
     fresh: str,
     machine: str,
+    append: tuple[str, ...],
     boot_seconds: float,
     building: BuildOptions,
     repeat: int | None,
@@ -118,7 +120,7 @@ def run(
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), cases)
     rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
     selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
-    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen)
+    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
     semantics = _check_words(wanted, chosen)
     settings = RunSettings(
@@ -148,7 +150,7 @@ def _check_words(settings: Sequence[Options], suite: Suite) -> Semantics:
     semantics = suite_semantics(suite)
     for one in settings:
         parse_spec(one.kernel)
-        read_machine_type(one.machine_type)
+        read_machine_type(one.machine_type, one.append)
         if one.profile not in ("", MAINLINE):
             semantics.profile(one.profile, release=None)
     return semantics

@@ -24,7 +24,7 @@ from harness.commands.typed_options import typed_options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.series_record import PatchState
-from harness.pipeline import Fresh, Options
+from harness.pipeline import Fresh, Options, read_machine_type
 from harness.report.display.events import Lines, RunReport
 from harness.report.display.plain import choose_display
 from harness.report.lines import Line
@@ -100,6 +100,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline]")
 @options.accel
 @options.machine
+@options.append
 @options.boot_seconds
 @options.building
 @judging_options.known_option
@@ -119,6 +120,7 @@ def series(
     profile: str,
     accel: Acceleration | None,
     machine: str,
+    append: tuple[str, ...],
     boot_seconds: float,
     building: BuildOptions,
     known: Path | None,
@@ -132,6 +134,7 @@ def series(
     poster = outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
     semantics = _read_semantics(profile, chosen)
+    read_machine_type(machine, append)
     settings = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),
         semantics,
@@ -142,7 +145,7 @@ def series(
         chosen,
         typed_options(click.get_current_context()),
     )
-    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen)
+    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
     words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=semantics), full, werror)
     # If the mail goes to standard output, everything else goes to standard error.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 from harness.model.command_option import option_words
@@ -13,10 +13,11 @@ from harness.report.text import one_line
 
 _SUITE = "--suite"
 _KEPT = (
-    *(_SUITE, "--profile", "--config", "--machine", "--accel", "--fresh"),
+    *(_SUITE, "--profile", "--config", "--machine", "--append", "--accel", "--fresh"),
     *("--boot-seconds", "--build-seconds", "--known"),
 )
 """Options with a value that change the result of a kernel or how it is judged."""
+_NOT_OF_SHELL = ("--profile", "--fresh", "--known")
 _KEPT_FLAGS = ("--trust",)
 
 
@@ -30,14 +31,8 @@ def rerun_commands(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
     options = _words(run) if run.options else _kept(run.command)
     only = ["-k", test.partition("[")[0]] if mark else []
     words = ["harness", "run", spec, "--cases", file, *only, *options]
-    shell = ["harness", "shell", spec, file, *_suite_of(options)]
+    shell = ["harness", "shell", spec, file, *_chosen(options, [one for one in _KEPT if one not in _NOT_OF_SHELL])]
     return one_line(shlex.join(words)), "" if mark else one_line(shlex.join(shell))
-
-
-def _suite_of(options: Sequence[str]) -> Sequence[str]:
-    """Return the arguments that name the suite."""
-    at = next((at for at, word in enumerate(options) if word.partition("=")[0] == _SUITE), len(options))
-    return options[at : at + (2 if _SUITE in options else 1)]
 
 
 def _words(run: RunRecord) -> tuple[str, ...]:
@@ -49,15 +44,15 @@ def _words(run: RunRecord) -> tuple[str, ...]:
 def _kept(command: str) -> tuple[str, ...]:
     """Return the arguments of the run's command that the rerun needs."""
     try:
-        return tuple(_chosen(shlex.split(command)))
+        return tuple(_chosen(shlex.split(command), _KEPT))
     except ValueError:
         return ()
 
 
-def _chosen(words: Sequence[str]) -> Iterator[str]:
+def _chosen(words: Sequence[str], kept: Collection[str]) -> Iterator[str]:
     for at, word in enumerate(words):
         name, has_value, _ = word.partition("=")
-        if word in _KEPT_FLAGS or (name in _KEPT and has_value):
+        if word in _KEPT_FLAGS or (name in kept and has_value):
             yield word
-        elif word in _KEPT and at + 1 < len(words):
+        elif word in kept and at + 1 < len(words):
             yield from (word, words[at + 1])

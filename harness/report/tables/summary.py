@@ -61,6 +61,7 @@ def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
         ("source", _source(kernel.build)),
         ("series", _series(kernel.build)),
         ("config", kernel.config_source),
+        ("parameters", " ".join(kernel.parameters)),
         ("qemu", f"{run.qemu} {run.machine_type}"),
         ("acceleration", accelerated),
         ("profile", run.profile),

@@ -46,8 +46,25 @@ def test_command_line_equals_the_golden_file(name: str, acceleration: Accelerati
     assert command_line(acceleration=acceleration, clones=clones, text=text) == (GOLDEN / f"{name}.txt").read_text()
 
 
-def test_clone_differs_in_two_arguments() -> None:
-    """A clone maps the same memory privately and waits for its state; the other arguments are as saved."""
+def test_parameters_of_the_user_come_last() -> None:
+    """The kernel takes the last value of most parameters."""
+    machine_type = parse_machine_type(Q35, name="q35").with_parameters(["cgroup_no_v1=all", "a b=c"])
+
+    assert machine_type.command_line.endswith(" tsc=reliable cgroup_no_v1=all a b=c")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [("", "not a kernel parameter"), ("a\nb", "not a kernel parameter"), ("x" * 2048, "too long")],
+)
+def test_a_parameter_that_no_kernel_takes(parameter: str, says: str) -> None:
+    """The kernel would cut a long command line without a word."""
+    with pytest.raises(UsageError, match=says):
+        parse_machine_type(Q35, name="q35").with_parameters([parameter])
+
+
+def test_a_clone_differs_in_two_words() -> None:
+    """A clone maps the same memory privately and waits for its state; all else is as it was saved."""
     booted = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
     cloned = command_line(acceleration=Acceleration.TCG, clones=True).splitlines()
 

@@ -18,7 +18,7 @@ from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.base.store import Store
 from harness.guest.boot_failure import KernelEndedError
 from harness.guest.machine import BootRequest, Machine
-from harness.guest.qemu import Acceleration, parse_machine_type
+from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import (
     CloningImpossibleError,
     Template,
@@ -69,10 +69,16 @@ def test_template_key_depends_on_every_input(prepared_request: BootRequest) -> N
     """A template is named by all that it was made from: each input makes another key."""
     inputs = {"image_digest": "i", "guest_digest": "g", "qemu_version": "q"}
     other_type = parse_machine_type(prepared_request.machine_type.text + "\n", name="q35")
+
+    def more(*parameters: str) -> MachineType:
+        return prepared_request.machine_type.with_parameters(parameters)
+
     keys = [
         template_key(prepared_request, **inputs),
         *(template_key(prepared_request, **{**inputs, name: "other"}) for name in inputs),
         template_key(replace(prepared_request, machine_type=other_type), **inputs),
+        template_key(replace(prepared_request, machine_type=more("a=1", "b=2")), **inputs),
+        template_key(replace(prepared_request, machine_type=more("a=1 b=2")), **inputs),
         template_key(replace(prepared_request, acceleration=Acceleration.KVM), **inputs),
         template_key(replace(prepared_request, program=Path("/other/qemu")), **inputs),
     ]

@@ -25,6 +25,8 @@ IMAGE = Origin(OriginKind.IMAGE, "/b/bzImage")
     [
         (KERNEL, "deb 6.1"),
         (replace(KERNEL, spec="deb:linux-image-x=6.1.1", release="6.1.1"), "deb:linux-image-x 6.1"),
+        (replace(KERNEL, spec="deb:linux-image-x=6.1.1@sid", release="6.1.1"), "deb:linux-image-x@sid 6.1"),
+        (replace(KERNEL, parameters=("cgroup_no_v1=all", "a=b")), "deb 6.1 with cgroup_no_v1=all a=b"),
         (replace(KERNEL, spec="bzImage", came_from=IMAGE, release="6.6.0-rc1+"), "/b/bzImage 6.6"),
         (replace(KERNEL, spec="deb-src:6.1", build=BUILT, came_from=PACKAGE), "linux-source-6.1 6.1"),
         (replace(KERNEL, spec="x", build=SERIES, came_from=PACKAGE), "linux-source-6.1 + t 6.1"),

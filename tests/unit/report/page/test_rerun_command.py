@@ -25,7 +25,22 @@ def test_rerun_keeps_options_that_change_the_result(command: str, options: str) 
     rerun, shell = rerun_commands(run, case("cases/views/a.session"))
 
     assert rerun == f"harness run '~/my linux+a.mbox' --cases cases/views/a.session{options}"
-    assert shell == "harness shell '~/my linux+a.mbox' cases/views/a.session"
+    kept = options.replace(" --profile v1", "")
+    assert shell == f"harness shell '~/my linux+a.mbox' cases/views/a.session{kept}"
+
+
+def test_kernel_parameters_and_machine_are_kept() -> None:
+    """A kernel behaves otherwise with them, in a shell as well."""
+    command = "harness run deb --append cgroup_no_v1=all --fresh boot --machine ./my.toml --append='a b=c'"
+    rerun, shell = rerun_commands(replace(RUN, command=command), case("cases/views/a.session"))
+
+    assert rerun == (
+        "harness run deb --cases cases/views/a.session "
+        "--append cgroup_no_v1=all --fresh boot --machine ./my.toml '--append=a b=c'"
+    )
+    assert shell == (
+        "harness shell deb cases/views/a.session --append cgroup_no_v1=all --machine ./my.toml '--append=a b=c'"
+    )
 
 
 def test_python_case_is_named_by_file_and_name() -> None:

@@ -18,8 +18,9 @@
  *
  * Lines have the form of nsctl: "hierarchy(v2, /mnt) = -1 EBUSY". Exit status: 0 on success, 1 when
  * a call failed, 64 for a usage error. "hierarchies" exits with 4 when the kernel does not have the
- * controller or file system type, by /proc/cgroups and /proc/filesystems. It then prints one line
- * that names it: "this kernel has no controller blkio (hierarchy(...) = -1 EINVAL)".
+ * controller or file system type: it is not in /proc/cgroups or /proc/filesystems, a parameter in
+ * /proc/cmdline switches it off, or the kernel refuses its name. It then prints one line that names
+ * it: "this kernel has no controller blkio (hierarchy(...) = -1 EINVAL)".
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -171,10 +172,63 @@ static bool is_controller(const char *option)
 	return true;
 }
 
-/* Collects the controllers and types of a hierarchy that the kernel does not list. */
+/*
+ * Finds a parameter in /proc/cmdline that switches a controller off, such as cgroup_no_v1=all or
+ * cgroup_disable=memory. "named" stands for hierarchies without a controller.
+ */
+static bool is_switched_off(const char *controller, char *parameter, size_t size)
+{
+	char text[LINE_SIZE], *rest = text, *word;
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close_quietly(fd);
+	text[length < 0 ? 0 : length] = '\0';
+	while ((word = strsep(&rest, " \t\n"))) {
+		bool is_v1 = !strncmp(word, "cgroup_no_v1=", 13);
+		char list[512], *names = list, *name;
+
+		if (!is_v1 && strncmp(word, "cgroup_disable=", 15))
+			continue;
+		snprintf(parameter, size, "%s", word);
+		snprintf(list, sizeof(list), "%s", strchr(word, '=') + 1);
+		while ((name = strsep(&names, ",")))
+			if (!strcmp(name, controller) || (is_v1 && !strcmp(name, "all") && strcmp(controller, "named")))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Asks the kernel why it refuses a controller. /proc/cgroups is no proof that v1 has it: with
+ * CONFIG_MEMCG_V1 off, memory is listed and its name is unknown to v1. Needs fsopen(2) of 5.2.
+ */
+static bool is_refused(const char *controller, char *reason, size_t size)
+{
+	int fd = syscall(SYS_fsopen, "cgroup", 0);
+	ssize_t length = -1;
+	bool is_name = false;
+
+	if (fd < 0)
+		return false;
+	if (syscall(SYS_fsconfig, fd, 0 /* FSCONFIG_SET_FLAG */, controller, NULL, 0) < 0 && errno == EINVAL)
+		length = read(fd, reason, size - 1);
+	close_quietly(fd);
+	if (length > 0) {
+		reason[length - (reason[length - 1] == '\n')] = '\0';
+		is_name = strstr(reason, "Unknown subsys name") || strstr(reason, "Disabled controller");
+		/* "e cgroup: Unknown subsys name 'memory'" */
+		if (reason[1] == ' ')
+			memmove(reason, reason + 2, strlen(reason + 2) + 1);
+	}
+	return is_name;
+}
+
+/* Collects the controllers and types of a hierarchy that the kernel does not have. */
 static void find_missing(const char *spec)
 {
-	char options[512], name[600], *rest = options, *option;
+	char options[512], name[1200], why[512], *rest = options, *option;
 
 	if (spec[1] == '2') {
 		if (!is_offered("cgroup2"))
@@ -183,9 +237,20 @@ static void find_missing(const char *spec)
 	}
 	snprintf(options, sizeof(options), "%s", spec + 3);
 	while ((option = strsep(&rest, ","))) {
-		if (!is_controller(option) || is_offered(option))
+		const char *controller = !strncmp(option, "name=", 5) ? "named" : option;
+
+		if (controller == option && !is_controller(option))
 			continue;
-		snprintf(name, sizeof(name), "controller %s", option);
+		if (is_switched_off(controller, why, sizeof(why)))
+			snprintf(name, sizeof(name), "controller %s in v1, by %s", option, why);
+		else if (controller != option)
+			continue;
+		else if (!is_offered(option))
+			snprintf(name, sizeof(name), "controller %s", option);
+		else if (is_refused(option, why, sizeof(why)))
+			snprintf(name, sizeof(name), "controller %s in v1: %s", option, why);
+		else
+			continue;
 		append(missing, sizeof(missing), ", ", name);
 	}
 }

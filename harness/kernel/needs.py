@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Check the requirements of cases: config options, and features that a running kernel is probed for. Pure.
 
-An option has kconfig's form (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``). A feature has no option: it came
-with a release, and a probe in the running kernel finds it. The suite defines its features.
+An option has kconfig's form (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``); with a ``?`` at the end, it is a
+need on kernels that have the option. A feature has no option: it came with a release, and a probe in the running kernel
+finds it. The suite defines its features.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
@@ -35,3 +37,18 @@ def test_a_split_kernel_of_another_suite_boots(tmp_path: Path) -> None:
     assert told.status == 0
     assert record["kernel"]["came_from"]["suite"] == "trixie-backports"
     assert record["kernel"]["config_source"] == "beside the image"
+
+
+@pytest.mark.guest
+@pytest.mark.network
+def test_a_controller_that_v1_does_not_have(tmp_path: Path) -> None:
+    """With CONFIG_MEMCG_V1 off, Debian 13 lists memory in /proc/cgroups and refuses to mount it: no mismatch."""
+    built = call("build", "deb:6.12@trixie").text.splitlines()[-1]
+    shutil.copy(next(Path(built).glob("vmlinuz-*")), tmp_path / "kernel")
+    told = call(
+        *("run", tmp_path / "kernel", "--results", tmp_path / "results"),
+        *("--cases", paths.SUITES / "cgroupns/cover_letter/relative.session"),
+    )
+
+    assert "this kernel has no controller memory in v1: cgroup: Unknown subsys name 'memory'" in told.text
+    assert "1 skipped" in told.text

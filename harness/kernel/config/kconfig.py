@@ -18,7 +18,7 @@ from harness.base.errors import CaseError
 
 _LINE = re.compile(r"^(?:(CONFIG_\w+)=([^\r\n]*)|# (CONFIG_\w+) is not set)", re.MULTILINE)
 _VERSION = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration", re.MULTILINE)
-_NEED = re.compile(r'(CONFIG_[A-Za-z0-9_]+)(?:(!?=)("[^"]*"|[A-Za-z0-9._/+-]+))?')
+_NEED = re.compile(r'(CONFIG_[A-Za-z0-9_]+)(?:(!?=)("[^"]*"|[A-Za-z0-9._/+-]+))?(\??)')
 _CONSOLES = 4
 
 
@@ -67,26 +67,33 @@ def parse_config(text: str, source: ConfigSource) -> KernelConfig:
 class Need:
     """One config requirement of a case: ``CONFIG_X`` (built in), ``CONFIG_X=VALUE`` or ``CONFIG_X!=VALUE``.
 
+    With a ``?`` at the end it holds for kernels that have the option; older ones have the feature without an option.
+
     :param value: the required value; ``n`` also stands for an absent option.
     :param negated: any value but this one meets the need.
+    :param if_known: whether a config without the option meets the need.
     """
 
     option: str
     value: str = "y"
     negated: bool = False
+    if_known: bool = False
 
     def render(self) -> str:
         """Return the text of the need: ``parse_need(need.render()) == need``."""
+        mark = "?" if self.if_known else ""
         if self.value == "y" and not self.negated:
-            return self.option
+            return f"{self.option}{mark}"
         value = self.value if _NEED.fullmatch(f"CONFIG_X={self.value}") else f'"{self.value}"'
-        return f"{self.option}{'!=' if self.negated else '='}{value}"
+        return f"{self.option}{'!=' if self.negated else '='}{value}{mark}"
 
     def missing(self, config: KernelConfig | None) -> str | None:
         """Return why the config does not meet the need; None when it does, or when the config is unknown."""
         if config is None:
             return None
         value = config.value(self.option)
+        if value is None and self.if_known:
+            return None
         seen = "n" if value is None else value
         if (seen == self.value) != self.negated:
             return None
@@ -107,11 +114,11 @@ def parse_need(text: str) -> Need:
         raise CaseError(
             f"{text!r} is not a valid config requirement",
             evidence="CONFIG_X          built in\nCONFIG_X=VALUE    that value; n also for an absent option\n"
-            "CONFIG_X!=VALUE   any other value",
+            "CONFIG_X!=VALUE   any other value\nCONFIG_X?         one of these, on kernels that have the option",
             remedy="use one of these forms",
         )
-    option, relation, value = found.groups()
-    return Need(option, (value or "y").strip('"'), relation == "!=")
+    option, relation, value, mark = found.groups()
+    return Need(option, (value or "y").strip('"'), relation == "!=", bool(mark))
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,11 @@ def test_a_config_tells_its_version_source_and_digest() -> None:
         ("CONFIG_ABSENT!=y", None),
         ("CONFIG_ABSENT!=n", "CONFIG_ABSENT is not set"),
         ("CONFIG_CGROUP_FREEZER!=n", None),
+        ("CONFIG_ABSENT?", None),
+        ("CONFIG_ABSENT=m?", None),
+        ("CONFIG_EXPERT?", "CONFIG_EXPERT is not set"),
+        ("CONFIG_CGROUPS?", None),
+        ("CONFIG_CGROUPS!=y?", "CONFIG_CGROUPS is y"),
         ("CONFIG_HZ=250", None),
         ("CONFIG_HZ=1000", "CONFIG_HZ is 250, not 1000"),
         ('CONFIG_LOCALVERSION=""', None),
@@ -136,7 +141,8 @@ def test_an_unknown_config_says_nothing() -> None:
     st.builds(
         Need,
         st.from_regex(r"CONFIG_[A-Z0-9_]{1,20}", fullmatch=True),
-        st.sampled_from(["y", "m", "n", "", "250", "0xdead", "a b", "(none)"]),
+        st.sampled_from(["y", "m", "n", "", "250", "0xdead", "a b", "(none)", "?"]),
+        st.booleans(),
         st.booleans(),
     )
 )
@@ -146,7 +152,9 @@ def test_a_need_survives_rendering_and_parsing(need: Need) -> None:
     assert parse_need(need.render()) == need
 
 
-@pytest.mark.parametrize("text", ["", "FREEZER", "CONFIG_", "CONFIG_X=", "CONFIG_X==y", "CONFIG_X y", 'CONFIG_X="'])
+@pytest.mark.parametrize(
+    "text", ["", "FREEZER", "CONFIG_", "CONFIG_X=", "CONFIG_X==y", "CONFIG_X y", "CONFIG_X??", "?", 'CONFIG_X="']
+)
 def test_what_is_no_need_is_a_fault_of_the_case(text: str) -> None:
     """Who wrote the case is shown the words that there are."""
     with pytest.raises(CaseError, match="is not a valid config requirement") as caught:

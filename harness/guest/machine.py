@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.guest import qemu
+from harness.guest import diagnosis, qemu
 from harness.guest.console import Console, Unanswered
 from harness.guest.guest_clock import GuestClock
 from harness.guest.wires import Wires
@@ -102,6 +102,8 @@ class Machine:
         self.prepared = ""
         """The preparation that was already done when the machine was cloned; see ``harness/guest/prepared.py``."""
         self.clock = GuestClock(child.pid)
+        self.diagnosis = diagnosis.Diagnosis(Fate.ALIVE)
+        """What :meth:`diagnose` found last."""
         self._child = child
         self._channel = channel
         self._monitor: Monitor | None = None
@@ -184,27 +186,9 @@ class Machine:
             console.await_first_prompt(deadline)
 
     def diagnose(self, name: console_name.ConsoleName) -> Fate:
-        """Find out which parts of a machine still answer after a command did not return.
-
-        The kernel is tested with SysRq on its log's serial port (a break, then ``h``: it prints its help), which needs
-        no process of the guest. The shell is tested with Ctrl-C. If the shell answers, the kernel is alive as well,
-        even when it was built without SysRq. Both get the same few seconds, whatever deadline was missed.
-        """
-        if not self.is_running:
-            return Fate.MACHINE_LOST
-        if self.is_starved:
-            return Fate.STARVED
-        deadline = self.deadline(PROBE_SECONDS)
-        before = self.wires.kernel_bytes
-        if not self._ask_kernel(deadline):
-            return Fate.KERNEL_GONE if self.is_running else Fate.MACHINE_LOST
-        try:
-            self.consoles[name].interrupt(deadline=deadline)
-        except Unanswered as error:
-            if error.fate is not Fate.COMMAND_HUNG:
-                return error.fate
-            return Fate.SHELL_SILENT if self.wires.kernel_bytes > before else Fate.KERNEL_GONE
-        return Fate.COMMAND_HUNG
+        """Find out which parts still answer after a command did not return; :attr:`diagnosis` has the evidence."""
+        self.diagnosis = diagnosis.diagnose(self, name, seconds=PROBE_SECONDS)
+        return self.diagnosis.fate
 
     def fate_of(self, name: console_name.ConsoleName, error: Unanswered) -> Fate:
         """Return the state of the machine after a command did not return; :meth:`diagnose` finds an unknown one."""
@@ -229,15 +213,6 @@ class Machine:
         self.wires.drain(Deadline.after(1.0))
         self.wires.close()
         self._channel.close()
-
-    def _ask_kernel(self, deadline: Deadline) -> bool:
-        """Type SysRq h, and return whether QEMU and the port accepted it."""
-        try:
-            self.monitor(deadline).execute("chardev-send-break", deadline=deadline, id=qemu.KERNEL_LOG)
-            self.wires.send(qemu.KERNEL_LOG, b"h", deadline=deadline)
-        except (HostError, qemu.RefusedError, BrokenPipeError, TimeoutError):
-            return False
-        return True
 
 
 @contextlib.contextmanager

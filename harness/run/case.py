@@ -18,6 +18,7 @@ from harness import pipeline
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError, SeriesError
 from harness.guest.console import Unanswered
+from harness.guest.diagnosis import find_symbol
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
 from harness.kernel.config.kconfig import ConfigSource, KernelConfig, parse_config, unset_options
@@ -41,6 +42,7 @@ from harness.suite.definition import Suite
 _LOG = logging.getLogger(__name__)
 CASE_SECONDS = 600.0
 """Timeout of a whole case, whatever the timeouts of its steps are."""
+_SYMBOL_SECONDS = 30.0
 
 ACTUAL_NAME = "actual.session"
 EXPECTED_NAME = "expected.session"
@@ -146,11 +148,13 @@ class RunningCase:
         if self.fate is Fate.ALIVE:
             self._taint = self._read_taint(self._machine)
         machine = self._machine
-        waited = machine.clock.waited
+        waited, address = machine.clock.waited, machine.diagnosis.address
         self._ends.close()
         self._splats, self._taint = without_watchdogs_of_the_host(machine.wires.splats, self._taint, waited=waited)
         if left_out := len(machine.wires.splats) - len(self._splats):
             _LOG.warning("%s: %d reports of watchdogs left out: QEMU waited %.0f s", self.id, left_out, waited)
+        if self.fate is Fate.KERNEL_GONE and address and self.outcomes:
+            self.outcomes[-1] = self._with_symbol(self.outcomes[-1], address)
 
     def abandon(self) -> None:
         """End the machine without reading anything from it."""
@@ -195,6 +199,18 @@ class RunningCase:
             sightings=verdict.sightings,
             fault=fault,
         )
+
+    def _with_symbol(self, step: StepOutcome, address: str) -> StepOutcome:
+        """Name the function that the processor was in, by the symbols of another clone: their addresses are equal."""
+        if self.environment.prepared.template is None:
+            return step
+        deadline = Deadline.after(_SYMBOL_SECONDS)
+        try:
+            with pipeline.machine(self.environment.prepared, folder=self.path / "symbols", deadline=deadline) as clone:
+                symbol = find_symbol(clone.console(ConsoleName.ADMIN, deadline=deadline), address, deadline=deadline)
+        except (HarnessError, Unanswered):
+            return step
+        return replace(step, reason=step.reason.replace(address, symbol)) if symbol else step
 
     def _read_taint(self, machine: Machine) -> int:
         # Any used console will do; an unused shell would have to be adopted first. A nested shell may have no /proc.

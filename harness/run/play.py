@@ -64,7 +64,8 @@ def play(
     try:
         prepare_machine(machine, preparation_command(transcript.preparations), deadline=deadline)
     except Unanswered as error:
-        return Played((), (), machine.fate_of(ConsoleName.ADMIN, error))
+        fate = machine.fate_of(ConsoleName.ADMIN, error)
+        return Played((), (unanswered_step(f"{transcript.path}:1", "the preparation", machine),), fate)
     except PreparationError as error:
         outcome = StepOutcome(f"{transcript.path}:1", fits=False, reason=str(error))
         return Played((), (outcome,), Fate.ALIVE)
@@ -146,12 +147,19 @@ class _Player:
     def _unanswered(self, step: Step, where: str, command: str, error: Unanswered) -> None:
         self.fate = self._machine.fate_of(step.console, error)
         self.steps.append(PlayedStep(step, error.output, error.status))
-        shown = command if len(command) <= 80 else command[:77] + "..."
-        self.outcomes.append(StepOutcome(where, fits=False, reason=f"at: {shown}"))
+        self.outcomes.append(unanswered_step(where, command, self._machine))
 
     def _base_prompt(self, console: ConsoleName) -> str | None:
         prompts = self._transcript.prompts.get(console, ())
         return prompts[0].text if prompts else None
+
+
+def unanswered_step(where: str, command: str, machine: Machine) -> StepOutcome:
+    """Return the outcome of a command that did not return, with what the diagnosis of the machine found."""
+    shown = command if len(command) <= 80 else command[:77] + "..."
+    found = machine.diagnosis
+    reason = f"at: {shown}" + (f"; {found.summary}" if found.summary else "")
+    return StepOutcome(where, fits=False, reason=reason, diff=found.text)
 
 
 def _without_farewell(step: Step, output: str) -> str:

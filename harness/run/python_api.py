@@ -11,7 +11,7 @@ from harness.base.errors import CaseError
 from harness.guest.console import CommandResult, Unanswered
 from harness.model.verdict import TraitSighting
 from harness.run.case import RunningCase
-from harness.run.play import STEP_SECONDS, CaseSkippedError, prepare_machine
+from harness.run.play import STEP_SECONDS, CaseSkippedError, prepare_machine, unanswered_step
 from harness.semantics.judge import StepOutcome
 from harness.semantics.traits import Semantics
 from harness.session.console_name import ConsoleName
@@ -129,5 +129,5 @@ def _judged(case: RunningCase, console: ConsoleName, doing: str) -> Iterator[Non
     except Unanswered as error:
         case.fate = case.machine().fate_of(console, error)
         case.log.append(f"{doing}\n{error.output}")
-        case.outcomes.append(StepOutcome(case.id, fits=False, reason=f"at: {doing}"))
+        case.outcomes.append(unanswered_step(case.id, doing, case.machine()))
         raise

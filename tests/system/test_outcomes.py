@@ -19,10 +19,12 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.guest.console import Unanswered
+from harness.guest.diagnosis import read_processor
 from harness.guest.machine import Machine
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fault, Outcome
 from harness.run.case import CaseEnvironment, RunningCase, conclude, opened, run_session
+from harness.run.play import unanswered_step
 from harness.run.python_api import Shell
 from harness.session.console_name import ConsoleName
 from harness.session.transcript import parse
@@ -233,6 +235,22 @@ def test_the_kernel_is_gone(play_python: PlayPython) -> None:
 
     assert record.outcome is Outcome.TIMEOUT
     assert "the kernel does not answer, but QEMU runs" in record.reason
+    assert "QEMU is paused" in record.reason
+
+
+def test_the_place_of_a_silent_kernel(play_python: PlayPython) -> None:
+    """The function that the processor was in is named by the symbols of another machine with the same kernel."""
+
+    def body(case: RunningCase) -> None:
+        line = Shell(case, ConsoleName.ADMIN).run("grep -w cgroup_rmdir /proc/kallsyms")
+        address = f"{int(line.split()[0], 16) + 4:016x}"
+        case.machine().diagnosis = read_processor("running", f"RIP={address} RFL=00000046 HLT=0")
+        case.fate = case.machine().diagnosis.fate
+        case.outcomes.append(unanswered_step("inner.py", "spin", case.machine()))
+
+    record = play_python(body)
+
+    assert "at: spin; the processor runs with interrupts off, at cgroup_rmdir+0x4" in record.reason
 
 
 @pytest.mark.usefixtures("short_probe")

@@ -103,7 +103,7 @@ class BisectRequest:
         words = (*self.wanted.arguments, self.options.profile, self.options.machine_type, *build.fragments)
         # The default suite adds no word, so that a bisection from before suites existed continues.
         words += (str(self.options.suite.folder),) if self.options.suite != default_suite() else ()
-        words += self.options.append
+        words += (*self.options.append, *build.make)
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 

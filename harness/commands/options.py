@@ -16,7 +16,7 @@ from harness.base.errors import UsageError
 from harness.base.paths import default_results
 from harness.base.suites_file import default_name
 from harness.guest.qemu import BOOT_SECONDS, Acceleration
-from harness.kernel.build.options import BUILD_SECONDS, BuildOptions
+from harness.kernel.build.options import BUILD_SECONDS, BuildOptions, check_choice
 from harness.kernel.patches.shipped import shipped_names, shipped_suite
 from harness.model.run_record import RunRecord
 from harness.suite.definition import Suite
@@ -113,6 +113,12 @@ _config = click.option(
     multiple=True,
     help="Config fragment for the build: a name in kconfigs/, or a file; may be repeated.",
 )
+_make = click.option(
+    "--make",
+    metavar="VARIABLE",
+    multiple=True,
+    help="Compiler or linker of the build: LLVM=1, CC=gcc-13, LD=ld.lld; may be repeated.",
+)
 _trust = click.option("--trust", is_flag=True, help="Build without the sandbox, with your permissions.")
 _build_seconds = _bound("--build-seconds", BUILD_SECONDS, "a build")
 
@@ -121,10 +127,13 @@ def building(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options of a build to a command, which receives them as ``building``."""
 
     @wraps(command)
-    def gathered(config: tuple[str, ...], trust: bool, build_seconds: float, **rest: object) -> int:
-        return command(building=BuildOptions(config, is_trusted=trust, seconds=build_seconds), **rest)
+    def gathered(
+        config: tuple[str, ...], make: tuple[str, ...], trust: bool, build_seconds: float, **rest: object
+    ) -> int:
+        check_choice(make)
+        return command(building=BuildOptions(config, is_trusted=trust, seconds=build_seconds, make=make), **rest)
 
-    return _config(_trust(_build_seconds(gathered)))
+    return _config(_make(_trust(_build_seconds(gathered))))
 
 
 def choose_workers(word: str, cases: Sequence[Path]) -> int:

@@ -75,7 +75,7 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     tree = trees[-1]
     own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
     fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
-    toolchain = find_toolchain(deadline=context.deadline)
+    toolchain = find_toolchain(options.make, deadline=context.deadline)
     assignments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
     config = find_config(context, tree, fragments=fragments, assignments=assignments)
     built = find_built(context, tree, config) if config else None
@@ -99,7 +99,7 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
                     trusted=options.is_trusted,
                     bounds=replace(DEFAULT, seconds=options.seconds),
                 )
-    return _describe(trees, config, built, shipped)
+    return _describe(trees, config, built, shipped, options)
 
 
 def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> list[PatchedTree]:
@@ -183,7 +183,11 @@ def _first(series: Series, number: int, *, word: str) -> Series:
 
 
 def _describe(
-    trees: Sequence[PatchedTree], config: Config, built: BuiltKernel, shipped: ShippedSeries | None
+    trees: Sequence[PatchedTree],
+    config: Config,
+    built: BuiltKernel,
+    shipped: ShippedSeries | None,
+    options: BuildOptions,
 ) -> SourceKernel:
     source, tree = trees[0].source, trees[-1]
     series = [one.series for one in trees if one.series is not None]
@@ -201,6 +205,7 @@ def _describe(
         patches=tuple(patch.subject for one in series for patch in one.patches),
         patch_digests=tuple(hashlib.sha256(patch.mail).hexdigest() for one in series for patch in one.patches),
         fragments=config.fragments,
+        make=options.make,
         compiler=(built.folder / COMPILER).read_text().strip(),
         seconds=built.seconds,
         reused=built.reused,

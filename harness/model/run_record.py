@@ -180,6 +180,7 @@ class BuildRecord:
     :param patches: subjects, in the order in which they were applied.
     :param patch_digests: sha256 of each patch's mail, as git-am(1) took it; empty in records of older harnesses.
     :param fragments: names of the config fragments.
+    :param make: variables of make that chose compiler and linker, such as ``LLVM=1``.
     :param compiler: the version lines of compiler and linker.
     :param seconds: duration of the build, which may be that of an earlier run.
     :param reused: the objects that the build started from; empty when everything was compiled.
@@ -195,6 +196,7 @@ class BuildRecord:
     patches: tuple[str, ...] = ()
     patch_digests: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
+    make: tuple[str, ...] = ()
     compiler: str = ""
     seconds: Seconds = 0.0
     reused: str = ""

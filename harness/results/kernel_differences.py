@@ -43,6 +43,7 @@ _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (
     ("uncommitted changes", lambda run: str(run.kernel.build.uncommitted or "")),
     ("series", lambda run: _series(run.kernel.build)),
     ("fragments", lambda run: " ".join(run.kernel.build.fragments)),
+    ("make", lambda run: " ".join(run.kernel.build.make)),
     ("compiler", lambda run: run.kernel.build.compiler),
     ("profile", lambda run: run.profile),
     ("acceleration", lambda run: run.acceleration),

@@ -17,6 +17,7 @@ from harness.base.errors import UsageError
 from harness.base.process import find_program
 from harness.base.store import Store
 from harness.kernel.sandbox.bubblewrap import INSIDE_CACHE
+from harness.kernel.toolchain.compilers import tool_programs
 
 KIND = "kernel-ccache"
 """The folder of the store that holds it."""
@@ -55,7 +56,8 @@ class CompilerCache:
 
     def assign(self, assignments: Sequence[str]) -> list[str]:
         """Return the arguments for make, with ccache before the compiler."""
-        compiler = next((one.removeprefix("CC=") for one in assignments if one.startswith("CC=")), "gcc")
+        chosen = (one.removeprefix("CC=") for one in assignments if one.startswith("CC="))
+        compiler = next(chosen, tool_programs(assignments).compiler)
         return [*(one for one in assignments if not one.startswith("CC=")), f"CC=ccache {compiler}"]
 
 

@@ -6,11 +6,15 @@ A module of its own, because workers import it and must not import the stages of
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.base.errors import UsageError
 from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.model.kernel_spec import PathReading
 
+_CHOICE = re.compile(r"LLVM=(?:0|1|-[0-9]{1,2})|(?:CC|LD)=[A-Za-z0-9][A-Za-z0-9_.+-]*")
 BUILD_SECONDS = 7200.0
 """A clean build of a large configuration on a slow host with two cores."""
 
@@ -24,15 +28,32 @@ class BuildOptions:
     :param is_trusted: run ``make`` on the host without a sandbox.
     :param seconds: the time limit of the build.
     :param suite: the config requirements of the suite.
+    :param make: variables of make that choose compiler and linker: ``LLVM=1``, ``CC=gcc-13``, ``LD=ld.lld``.
     """
 
     fragments: tuple[str, ...] = ()
     is_trusted: bool = False
     seconds: float = BUILD_SECONDS
     suite: SuiteConfig = NO_SUITE
+    make: tuple[str, ...] = ()
 
 
 AS_USUAL = BuildOptions()
+
+
+def check_choice(variables: Iterable[str]) -> None:
+    """Check the variables of ``--make``.
+
+    :raises UsageError: a variable is none of CC, LD and LLVM, or its value is not the name of a program.
+    """
+    for one in variables:
+        if not _CHOICE.fullmatch(one):
+            raise UsageError(
+                f"--make {one}: not a choice of compiler or linker",
+                evidence="LLVM=1          clang and LLVM's tools; LLVM=-15 those with that suffix\n"
+                "CC=PROGRAM      a compiler on PATH, such as gcc-13\nLD=PROGRAM      a linker on PATH, such as ld.lld",
+                remedy="give one of these; options of the kernel are given with --config",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,10 +140,17 @@ def read_build_inputs(context: Context, tree: PatchedTree, config: Config) -> Bu
 
     :raises HostError: no compiler is installed, or git failed.
     """
-    toolchain = find_toolchain(deadline=context.deadline)
+    toolchain = find_toolchain(_choice(config.assignments), deadline=context.deadline)
     adjustments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline)
     tree_hash = tree.repository.git("rev-parse", f"{tree.commit}^{{tree}}", deadline=context.deadline).text.strip()
     return BuildInputs(context.store, tree, tree_hash, config, toolchain, adjustments)
+
+
+def _choice(assignments: Sequence[str]) -> list[str]:
+    """Return the variables that choose the tools, without the flags that an adjustment added to CC."""
+    words = [one.partition("=") for one in assignments]
+    chosen = [f"{name}={value.split()[0]}" for name, _, value in words if name in ("CC", "LD", "LLVM")]
+    return [one for one in chosen if one != "CC=gcc"]
 
 
 def find_built(context: Context, tree: PatchedTree, config: Config) -> BuiltKernel | None:

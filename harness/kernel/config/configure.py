@@ -44,12 +44,14 @@ class Config:
     :param digest: sha256 of the text, as ``sha256sum`` prints it.
     :param fragments: names of the fragments that it was made from.
     :param notes: notes for the user, one line each.
+    :param assignments: the variables of make that it was made with.
     """
 
     text: str
     digest: str
     fragments: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    assignments: tuple[str, ...] = ()
 
 
 def configure(
@@ -120,7 +122,8 @@ def _load(folder: Path, order: ConfigInputs) -> Config | None:
         return None
     if notes is None:
         return None
-    return Config(text, parse_config(text, ConfigSource.BESIDE).digest, order.fragments, notes)
+    digest = parse_config(text, ConfigSource.BESIDE).digest
+    return Config(text, digest, order.fragments, notes, order.assignments)
 
 
 def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple[str, list[str]]:

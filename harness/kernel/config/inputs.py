@@ -100,7 +100,7 @@ def read_inputs(
         start.start.encode(errors="surrogateescape") if start else "",
         repr(requests),
         "\0".join(assignments),
-        find_toolchain(deadline=context.deadline).render(),
+        find_toolchain(assignments, deadline=context.deadline).render(),
         paths.KCONFIG_ASKER,
         _kconfig_digest(context, tree),
     )

@@ -25,7 +25,32 @@ class Tool(Enum):
     """A program of the toolchain, by its name on PATH."""
 
     GCC = "gcc"
+    CLANG = "clang"
     LD = "ld"
+    LLD = "ld.lld"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPrograms:
+    """The programs that make runs, by the variables that choose them.
+
+    :param compiler: the program of ``CC``, without its flags.
+    :param linker: the program of ``LD``.
+    :param suffix: the suffix of ``LLVM=-15``; None without LLVM.
+    """
+
+    compiler: str
+    linker: str
+    suffix: str | None = None
+
+
+def tool_programs(assignments: Iterable[str]) -> ToolPrograms:
+    """Return the programs that variables of make choose; see Documentation/kbuild/llvm.rst."""
+    chosen = dict(one.partition("=")[::2] for one in assignments)
+    llvm = chosen.get("LLVM", "")
+    suffix = None if llvm in ("", "0") else llvm if llvm.startswith("-") else ""
+    usual = ("gcc", "ld") if suffix is None else (f"clang{suffix}", f"ld.lld{suffix}")
+    return ToolPrograms(chosen.get("CC", usual[0]).split()[0], chosen.get("LD", usual[1]).split()[0], suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +58,11 @@ class Toolchain:
     """The tools that build kernels.
 
     :param lines: the first line of each tool's ``--version``.
+    :param choice: variables of make with which the user chose the tools.
     """
 
     lines: tuple[tuple[Tool, str], ...]
+    choice: tuple[str, ...] = ()
 
     def version(self, tool: Tool) -> tuple[int, int]:
         """Return the first two numbers of a tool's version; (0, 0) when it prints none."""
@@ -111,7 +138,7 @@ def adjust(rows: Iterable[Row], kernel: tuple[int, int], toolchain: Toolchain) -
 
     :param kernel: its version and patch level, e.g. (4, 4).
     """
-    flags: dict[str, list[str]] = {}
+    flags = {name: [value] for name, _, value in (one.partition("=") for one in toolchain.choice)}
     headers: dict[str, str] = {}
     notes = []
     for row in rows:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
@@ -16,28 +19,48 @@ from harness.kernel.toolchain.compilers import (
     adjust,
     parse_compilers,
     parse_kernel_version,
+    tool_programs,
 )
 
-_PACKAGES = {Tool.GCC: "gcc", Tool.LD: "binutils"}
+_PACKAGES = {"gcc": "gcc", "ld": "binutils", "clang": "clang", "ld.lld": "lld", "llvm-ar": "llvm"}
+"""The Debian package of a program, without its version suffix."""
 
 
-def find_toolchain(*, deadline: Deadline) -> Toolchain:
+def find_toolchain(assignments: Sequence[str] = (), *, deadline: Deadline) -> Toolchain:
     """Return the versions of the tools on this host, found as make in the sandbox finds them.
 
+    :param assignments: variables of make, of which CC, LD and LLVM choose the tools.
     :raises HostError: no working compiler or linker.
     """
+    programs = tool_programs(assignments)
     lines = []
-    for tool in Tool:
-        try:
-            result = run([tool.value, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
-        except HostError as error:
-            raise HostError(
-                f"kernels cannot be built on this host: {tool.value} does not work",
-                evidence=f"{error.what}\n{error.evidence}",
-                remedy=f"apt install {_PACKAGES[tool]}",
-            ) from None
-        lines.append((tool, result.text.partition("\n")[0]))
-    return Toolchain(tuple(lines))
+    for program, gnu, llvm in ((programs.compiler, Tool.GCC, Tool.CLANG), (programs.linker, Tool.LD, Tool.LLD)):
+        line = _version_line(program, deadline=deadline)
+        lines.append((llvm if "clang" in line or "LLD" in line else gnu, line))
+    if programs.suffix is not None:
+        _version_line(f"llvm-ar{programs.suffix}", deadline=deadline)
+    choice = tuple(one for one in assignments if one.partition("=")[0] in ("CC", "LD", "LLVM"))
+    return Toolchain(tuple(lines), choice)
+
+
+def _version_line(program: str, *, deadline: Deadline) -> str:
+    try:
+        result = run([program, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
+    except HostError as error:
+        package = _package(program)
+        raise HostError(
+            f"kernels cannot be built on this host: {program} does not work",
+            evidence=f"{error.what}\n{error.evidence}",
+            remedy=f"apt install {package}",
+            packages=[package],
+        ) from None
+    return result.text.partition("\n")[0]
+
+
+def _package(program: str) -> str:
+    """Return the Debian package of a program: clang-15 is in clang-15, ld.lld-15 in lld-15."""
+    name, suffix = re.fullmatch(r"(.*?)((?:-[0-9]+)?)", program).groups()  # type: ignore[union-attr]  # always matches
+    return f"{_PACKAGES.get(name, name)}{suffix}"
 
 
 def find_adjustments(repository: Repository, commit: str, toolchain: Toolchain, *, deadline: Deadline) -> Adjustments:

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError
+from harness.base.process import find_program
 from harness.base.store import Store
 from harness.kernel.build import object_cache
 from harness.kernel.build.build import LOG_KIND, LOGS_KEPT
@@ -53,6 +55,18 @@ def test_what_was_built_is_found_without_a_work_tree(workshop: Workshop) -> None
     assert find_built(Context(workshop.store, deadline), workshop.tree(), other) is None
     assert workshop.build() == built
     assert not workshop.steps
+
+
+@pytest.mark.skipif(find_program("gcc-12") is None, reason="the host has no gcc-12")
+def test_another_compiler_makes_another_kernel(workshop: Workshop) -> None:
+    """The compiler that a config was made with builds it, is part of the key, and is in the script that reproduces."""
+    config = replace(CONFIGURED, assignments=("CC=gcc-12",))
+    usual, built = workshop.build(), workshop.build(config=config)
+
+    assert built.folder != usual.folder
+    assert (built.folder / "compiler").read_text().startswith("gcc-12 ")
+    assert " CC=gcc-12 bzImage" in (built.folder / "reproduce.sh").read_text()
+    assert find_built(Context(workshop.store, Deadline.after(60)), workshop.tree(), config) == built
 
 
 def test_a_damaged_product_is_made_anew(workshop: Workshop) -> None:

@@ -28,6 +28,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError, Stage, UsageError, during
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, from_table, parse_json
+from harness.base.kernel_release import stable_version
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
 from harness.guest.features import find_missing
@@ -340,4 +341,5 @@ def _kernel_record(kernel: Kernel, options: Options) -> KernelRecord:
         build=kernel.build,
         came_from=kernel.came_from,
         parameters=options.append,
+        stable=stable_version(kernel.release, kernel.banner),
     )

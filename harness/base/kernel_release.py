@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_IN_BANNER = re.compile(r"\bDebian (\d+\.\d+\.\d+)")
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?!\d)(-rc\d+)?")
 
 
@@ -37,3 +38,14 @@ class Release:
     def __str__(self) -> str:
         shown = self.numbers if self.numbers[2] else self.numbers[:2]
         return ".".join(map(str, shown)) + self.candidate
+
+
+def stable_version(release: str, banner: str) -> str:
+    """Return the stable version that a distribution's release hides; empty when the banner does not name it.
+
+    For example 6.1.192 for ``6.1.0-57-cloud-amd64`` with ``#1 SMP Debian 6.1.192-3`` in its banner.
+    """
+    shown, found = Release.parse(release), _IN_BANNER.search(banner)
+    exact = Release.parse(found[1]) if found else None
+    is_same_series = shown is not None and exact is not None and shown.numbers[:2] == exact.numbers[:2]
+    return str(exact) if is_same_series and shown != exact else ""

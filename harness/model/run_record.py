@@ -219,6 +219,7 @@ class KernelRecord:
     :param build: how it was built.
     :param came_from: the origin as facts; for a built kernel its source alone.
     :param parameters: the kernel parameters of ``--append``.
+    :param stable: the stable version, if the release hides it: 6.1.192 for 6.1.0-57-cloud-amd64; else empty.
     """
 
     spec: str
@@ -231,6 +232,7 @@ class KernelRecord:
     build: BuildRecord = NOT_BUILT
     came_from: Origin = UNKNOWN_ORIGIN
     parameters: tuple[str, ...] = ()
+    stable: str = ""
 
     @property
     def called(self) -> str:

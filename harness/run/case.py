@@ -91,7 +91,7 @@ def make_environment(prepared: Prepared, semantics: Semantics, *, folder: Path) 
     """
     release = prepared.kernel.release if is_known(prepared.kernel.release) else None
     config = parse_config(prepared.config_text, ConfigSource(prepared.kernel.config_source))
-    profile = semantics.profile(prepared.profile, release=release)
+    profile = semantics.profile(prepared.profile, release=release, stable=prepared.kernel.stable)
     if prepared.declared is not None:
         profile = semantics.changed(profile, prepared.declared)
     lacking = excused(prepared.lacking, prepared.suite.features, profile)

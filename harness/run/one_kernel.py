@@ -256,5 +256,6 @@ def first_record(environment: CaseEnvironment, *, command: str, workers: int) ->
         notes=(
             *prepared.notes,
             *missing_feature_notes(prepared.lacking, environment.suite.features, environment.profile),
+            *filter(None, [environment.profile.note]),
         ),
     )

@@ -40,13 +40,27 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A set of expectations; for a missing trait, the version cannot show it, or its value is unknown."""
+    """A set of expectations; for a missing trait, the version cannot show it, or its value is unknown.
+
+    :param extrapolated_from: the newest release that the suite knows, for the profile of a later one; else empty.
+    """
 
     name: str
     expectations: Mapping[str, Expectation]
     title: str = ""
     date: str = ""
     source: str = ""
+    extrapolated_from: str = ""
+
+    @property
+    def note(self) -> str:
+        """Return a note for a run that is judged by an extrapolated profile; empty for any other profile."""
+        if not self.extrapolated_from:
+            return ""
+        return (
+            f"the profile {self.name} is extrapolated: the newest release that the suite knows is "
+            f"{self.extrapolated_from}"
+        )
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -120,10 +134,11 @@ class Nearness:
         return f"{text}: {', '.join(names)}" if names else text
 
 
-def resolve(changes: Iterable[ReleaseChange], release: Release) -> Expectation | None:
+def resolve(changes: Iterable[ReleaseChange], release: Release, *, is_exact: bool = False) -> Expectation | None:
     """Return the last change at or before the release, unconfirmed if the release alone does not decide.
 
     :param changes: the changes of one trait, oldest first.
+    :param is_exact: whether the release is known to be the stable version, and not the string of a distribution.
     """
     current: Expectation | None = None
     for change in changes:
@@ -133,6 +148,8 @@ def resolve(changes: Iterable[ReleaseChange], release: Release) -> Expectation |
             current = _doubted(found, f"{release} may not have it") if maybe else found
         elif change.backported and any(map(release.carries, change.backported)):
             current = found
+        elif is_exact and any(one.numbers[:2] == release.numbers[:2] for one in change.backported or ()):
+            continue  # its stable series got the change later
         elif change.backported is not None and current is not None:
             # The release string of a distribution (6.1.0-56-cloud-amd64) hides how far its stable branch went.
             current = _doubted(current, f"unless this kernel has {found.source}")

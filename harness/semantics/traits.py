@@ -61,6 +61,7 @@ class Semantics:
     :param changes: the changes of mainline by trait, oldest first.
     :param released: the dates of releases of mainline, such as ``2016-05-15``, as far as the file has them.
     :param landmarks: releases of mainline that are shown with all traits, even where no trait changes.
+    :param newest: the newest release of mainline that the changes cover; the profile of a later one is extrapolated.
     """
 
     traits: Mapping[str, Trait]
@@ -68,6 +69,7 @@ class Semantics:
     changes: Mapping[str, tuple[ReleaseChange, ...]]
     released: Mapping[Release, str]
     landmarks: tuple[Release, ...] = ()
+    newest: Release | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,12 +90,13 @@ class Semantics:
             return f"{trait} has no value {value}; it has {', '.join(known.values)}"
         return ""
 
-    def profile(self, name: str, *, release: str | None) -> Profile:
+    def profile(self, name: str, *, release: str | None, stable: str = "") -> Profile:
         """Return a profile by name.
 
         :param name: ``auto`` (without expectations), ``mainline`` (resolved by ``release``), ``mainline-6.1``,
             ``mainline-latest``, or a posted version such as ``v4``.
         :param release: the release of the kernel under test (``uname -r``); ``None`` if it is unknown.
+        :param stable: its stable version, if the release hides it: 6.1.192 for 6.1.0-57; else empty.
         :raises UsageError: no such profile, or ``mainline`` for a release that cannot be parsed.
         """
         if name == AUTO:
@@ -110,7 +113,7 @@ class Semantics:
                     evidence=f"release: {release or 'unknown'}",
                     remedy="name the release, --profile mainline-6.1, or use no expectations, --profile auto",
                 )
-            return self._mainline(found)
+            return self._mainline(found, exact=Release.parse(stable))
         found = Release.parse(name.removeprefix(f"{MAINLINE}-")) if name.startswith(f"{MAINLINE}-") else None
         if found is None:
             raise UsageError(
@@ -191,10 +194,17 @@ class Semantics:
         rest = set(order).difference(*largest, *others)
         return tuple(frozenset(family) for family in ([one | rest for one in largest] + others))
 
-    def _mainline(self, release: Release) -> Profile:
-        resolved = {trait: resolve(changes, release) for trait, changes in self.changes.items()}
+    def _mainline(self, release: Release, *, exact: Release | None = None) -> Profile:
+        at, is_exact = exact or release, exact is not None
+        resolved = {trait: resolve(changes, at, is_exact=is_exact) for trait, changes in self.changes.items()}
         expectations = {trait: found for trait, found in resolved.items() if found is not None}
-        return Profile(f"{MAINLINE}-{release}", MappingProxyType(expectations), title=f"mainline {release}")
+        is_later = self.newest is not None and release != _NEWEST and release.numbers[:2] > self.newest.numbers[:2]
+        return Profile(
+            f"{MAINLINE}-{release}",
+            MappingProxyType(expectations),
+            title=f"mainline {release}",
+            extrapolated_from=str(self.newest) if is_later else "",
+        )
 
 
 def load_semantics(text: str, *, path: str) -> Semantics:
@@ -213,11 +223,13 @@ def load_semantics(text: str, *, path: str) -> Semantics:
     changes: dict[str, tuple[ReleaseChange, ...]] = {}
     released: dict[Release, str] = {}
     landmarks: tuple[Release, ...] = ()
+    newest: Release | None = None
     for name, table in top.table("profile").tables():
         if name == MAINLINE:
             changes = _read_mainline(table, traits)
             released = _read_released(table)
             landmarks = tuple(_read_release(table, one) for one in table.texts("landmarks", default=()))
+            newest = _read_release(table, table.text("newest")) if "newest" in table.names() else None
             table.close()
         elif name == AUTO:
             raise table.error("the name auto is reserved", remedy="use another name")
@@ -232,6 +244,7 @@ def load_semantics(text: str, *, path: str) -> Semantics:
         MappingProxyType(changes),
         MappingProxyType(released),
         landmarks,
+        newest,
     )
 
 

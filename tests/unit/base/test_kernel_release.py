@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.base.kernel_release import Release
+from harness.base.kernel_release import Release, stable_version
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,22 @@ def test_carries_stays_in_the_stable_series(release: str, first: str, carries: b
     assert other is not None
 
     assert one.carries(other) is carries
+
+
+@pytest.mark.parametrize(
+    ("release", "banner", "stable"),
+    [
+        (
+            "6.1.0-57-cloud-amd64",
+            "6.1.0-57-cloud-amd64 (debian-kernel@x) #1 SMP Debian 6.1.192-3 (2026-10-01)",
+            "6.1.192",
+        ),
+        ("6.12.117+deb13-amd64", "6.12.117+deb13-amd64 (d@x) #1 SMP Debian 6.12.117-1 (2026-11-01)", ""),
+        ("6.1.0", "6.1.0 (me@host) #1 SMP", ""),
+        ("6.1.0", "6.1.0 (me@host) (gcc (Debian 12.2.0-14) 12.2.0) #1 SMP", ""),
+        ("unknown", "", ""),
+    ],
+)
+def test_a_banner_names_the_stable_version(release: str, banner: str, stable: str) -> None:
+    """Debian's release stays that of the first stable version; the version of its compiler is another matter."""
+    assert stable_version(release, banner) == stable

@@ -239,6 +239,39 @@ def test_the_newest_mainline_has_a_name(small: Semantics) -> None:
     assert latest.expectations["agent"].confirmed
 
 
+@pytest.mark.parametrize(
+    ("stable", "expected"),
+    [
+        ("", ("allowed", False)),
+        ("5.16.5", ("allowed", True)),
+        ("5.16.6", ("refused", True)),
+        ("5.15.9", ("allowed", False)),
+    ],
+)
+def test_a_known_stable_version_decides(small: Semantics, stable: str, expected: tuple[str, bool]) -> None:
+    """A distribution's release hides how far its stable branch went; its banner may tell. The name stays short."""
+    release = f"{stable.rpartition('.')[0] or '5.16'}.0-3-amd64"
+    profile = small.profile("mainline", release=release, stable=stable)
+    agent = profile.expectations["agent"]
+
+    assert (agent.value, agent.confirmed) == expected
+    assert profile.name == f"mainline-{release[:4]}"
+
+
+@pytest.mark.parametrize(
+    ("release", "is_later"), [("5.17.0-rc1", False), ("5.18.3", False), ("5.19-rc1", True), ("7.0", True)]
+)
+def test_a_profile_beyond_the_newest_release_says_so(release: str, is_later: bool) -> None:
+    """A later kernel is judged by the newest release that is known, and the run notes it."""
+    known = load_semantics(SMALL.replace("landmarks", 'newest = "5.18"\nlandmarks'), path="small.toml")
+    profile = known.profile("mainline", release=release)
+
+    assert profile.expectations["agent"].value == "refused"
+    assert profile.extrapolated_from == ("5.18" if is_later else "")
+    assert profile.note.endswith("the newest release that the suite knows is 5.18") is is_later
+    assert not known.profile("mainline-latest", release=None).note
+
+
 def test_the_shown_profiles_hold_each_change_and_the_landmarks(small: Semantics) -> None:
     """Postings, then mainline where something changes or where one looks for it, then the newest."""
     assert [one.name for one in small.shown()] == [

@@ -45,7 +45,10 @@ def stable_version(release: str, banner: str) -> str:
 
     For example 6.1.192 for ``6.1.0-57-cloud-amd64`` with ``#1 SMP Debian 6.1.192-3`` in its banner.
     """
-    shown, found = Release.parse(release), _IN_BANNER.search(banner)
-    exact = Release.parse(found[1]) if found else None
-    is_same_series = shown is not None and exact is not None and shown.numbers[:2] == exact.numbers[:2]
-    return str(exact) if is_same_series and shown != exact else ""
+    shown = Release.parse(release)
+    # A compiler of Debian names its own version in the same way.
+    for found in _IN_BANNER.findall(banner):
+        exact = Release.parse(found)
+        if shown and exact and exact != shown and exact.numbers[:2] == shown.numbers[:2]:
+            return str(exact)
+    return ""

@@ -65,6 +65,7 @@ def test_carries_stays_in_the_stable_series(release: str, first: str, carries: b
         ("6.12.117+deb13-amd64", "6.12.117+deb13-amd64 (d@x) #1 SMP Debian 6.12.117-1 (2026-11-01)", ""),
         ("6.1.0", "6.1.0 (me@host) #1 SMP", ""),
         ("6.1.0", "6.1.0 (me@host) (gcc (Debian 12.2.0-14) 12.2.0) #1 SMP", ""),
+        ("6.1.0-5", "6.1.0-5 (d@x) (gcc (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.10-1", "6.1.10"),
         ("unknown", "", ""),
     ],
 )

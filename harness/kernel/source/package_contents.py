@@ -35,7 +35,8 @@ _WANTED_IN_MODULES = re.compile(r"(?:\./)?(?:usr/)?lib/modules/([^/]+)/(vmlinu[x
 class SourceEntry:
     """A file of a source archive.
 
-    :param name: as in the archive, with its top folder. :param link: where a symbolic link points to, else None.
+    :param name: as in the archive, with its top folder.
+    :param link: where a symbolic link points to, else None.
     """
 
     name: str
@@ -46,7 +47,7 @@ class SourceEntry:
 
 @contextmanager
 def open_source(package: Path, *, deadline: Deadline) -> Iterator[Iterator[SourceEntry]]:
-    """The files of the source archive in a linux-source package, one after the other as they are unpacked.
+    """Unpack the source archive of a linux-source package and yield its files in order.
 
     The archive is put beside the package file for the length of the block.
 
@@ -111,7 +112,7 @@ def _name_in_boot(path: str) -> str:
 
 @contextmanager
 def _members(package: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
-    """The members of a package file as they come; unpacking stops at the end of the block."""
+    """Read the members of a package file in order; unpacking stops at the end of the block."""
     with _as_tar(package) as child, tarfile.open(fileobj=child.stdout, mode="r|") as archive:
         yield _until_end(archive, child)
 
@@ -172,7 +173,7 @@ def _starts_with(path: Path, *magics: bytes) -> bool:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[tarfile.TarFile]:
-    """A tar file, compressed in whatever way. xz(1) unpacks beside this process, and with all processors."""
+    """Open a tar file of any compression. xz(1) unpacks in a process of its own, on all processors."""
     with archive.open("rb") as file:
         is_xz = file.read(6) == b"\xfd7zXZ\0"
     program = find_program("xz") if is_xz else None

@@ -50,7 +50,7 @@ class Source:
 
 
 def source_package(context: Context, version: str, *, suite: str = "", apt: Apt = _HOST_APT) -> Source:
-    """The source package of the distribution for a kernel version, e.g. ``6.1``; fetched and imported when needed.
+    """Return the distribution's source package for a kernel version, e.g. ``6.1``; fetch and import it if needed.
 
     :param suite: the suite of Debian's archive; empty for the suites of the host.
     :raises UsageError: there is none for that version, or the store cannot be written.

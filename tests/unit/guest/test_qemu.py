@@ -63,8 +63,8 @@ def test_a_parameter_that_no_kernel_takes(parameter: str, says: str) -> None:
         parse_machine_type(Q35, name="q35").with_parameters([parameter])
 
 
-def test_a_clone_differs_in_two_words() -> None:
-    """A clone maps the same memory privately and waits for its state; all else is as it was saved."""
+def test_clone_differs_in_two_arguments() -> None:
+    """A clone maps the same memory privately and waits for its state; the other arguments are as saved."""
     booted = command_line(acceleration=Acceleration.TCG, clones=False).splitlines()
     cloned = command_line(acceleration=Acceleration.TCG, clones=True).splitlines()
 

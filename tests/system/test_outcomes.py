@@ -55,25 +55,25 @@ def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def play_session(bench: CaseEnvironment) -> PlaySession:
+def play_session(environment: CaseEnvironment) -> PlaySession:
     """Return a function that plays the text of a session file on its own machine and returns the record."""
     numbers = itertools.count(1)
 
     def play(text: str) -> CaseRecord:
-        transcript = parse(text, path="inner.session", preparations=bench.suite.preparations)
-        return run_session(transcript, bench, folder=f"session-{next(numbers)}")
+        transcript = parse(text, path="inner.session", preparations=environment.suite.preparations)
+        return run_session(transcript, environment, folder=f"session-{next(numbers)}")
 
     return play
 
 
 @pytest.fixture
-def play_python(bench: CaseEnvironment) -> PlayPython:
+def play_python(environment: CaseEnvironment) -> PlayPython:
     """Return a function that runs a Python case on its own machine, like the plug-in, and returns the record."""
     numbers = itertools.count(1)
 
     def play(body: Callable[[RunningCase], None]) -> CaseRecord:
         raised: Unanswered | None = None
-        with opened(bench, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
+        with opened(environment, "inner.py::test_inner", folder=f"python-{next(numbers)}") as case:
             try:
                 body(case)
             except Unanswered as error:
@@ -305,16 +305,16 @@ def test_skipped_by_a_hierarchy(play_session: PlaySession) -> None:
 
 
 @pytest.mark.parametrize("missing", ["program", "template"])
-def test_a_fault_of_the_host(missing: str, bench: CaseEnvironment, tmp_path: Path) -> None:
+def test_a_fault_of_the_host(missing: str, environment: CaseEnvironment, tmp_path: Path) -> None:
     """A machine that cannot be started is an error of the host, not of the kernel."""
-    prepared, template = bench.prepared, bench.prepared.template
+    prepared, template = environment.prepared, environment.prepared.template
     assert template is not None
     if missing == "program":
         request = replace(prepared.request, program=Path("/no/such/qemu"))
         prepared = replace(prepared, request=request, template=replace(template, request=request))
     else:
         prepared = replace(prepared, template=replace(template, folder=tmp_path / "gone"))
-    environment = replace(bench, prepared=prepared, folder=tmp_path)
+    environment = replace(environment, prepared=prepared, folder=tmp_path)
     record = run_session(parse("    # echo never\n    never\n", path="inner.session"), environment, folder="inner")
 
     assert (record.outcome, record.fault) == (Outcome.ERROR, Fault.HOST)

@@ -18,6 +18,8 @@ ARGUED = {
     ("kernel/sandbox/bubblewrap.py", '("net", "pid", "ipc", "uts", "cgroup-try")'),
     # Lines of the kernel log that every kernel may print when a process is killed for want of memory.
     ("kernellog/lines.py", "Memory cgroup out of memory"),
+    # Names of functions that allocate memory for any caller, so that they are never the guilty one.
+    ("kernellog/plumbing.py", r"mempool_\w+|memcg_\w+"),
 }
 """The lines that may speak of it, by file and a text that they hold, each with the reason."""
 

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, SeriesError, UsageError
+from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
 from harness.base.json_records import read_facts
-from harness.base.kernel_release import Release
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
 from harness.kernel.config.fragment_files import fragment_names as fragment_names
 from harness.kernel.config.inputs import DEFAULT as DEFAULT
@@ -138,69 +137,62 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple
     text = make_config(sandbox, has_start=bool(start), assignments=order.assignments, deadline=deadline)
     config = parse_config(text, ConfigSource.BESIDE)
     unmet = {one: config.value(one.option) for one in order.requests if not one.is_met_by(config.value(one.option))}
-    # An option of other versions in the harness's own fragments needs no note.
-    unmet = {
-        one: got
-        for one, got in unmet.items()
-        if one.origin is RequestOrigin.USER or not _is_excused(one, config.version)
-    }
     # A missing option meets "is not set"; it is reported all the same, as its name may be mistyped.
     doubtful = [one for one in order.requests if one.value == "n" and config.value(one.option) is None]
     queried = list(dict.fromkeys(request.option for request in (*unmet, *doubtful)))
     answers = query_options(sandbox, queried, assignments=order.assignments, deadline=deadline) if queried else {}
-    notes = _judge(unmet, answers, order.requests, config.version)
+    if unmet:
+        raise refusal(unmet, answers, order.requests, config.version)
+    notes = _passed_over(order.passed_over, config.version)
     notes += [
         f"{one.place}: {explain(one, None, answers[one.option], version=config.version)}"
         for one in doubtful
-        if not answers[one.option].is_known and not _is_excused(one, config.version)
+        if not answers[one.option].is_known
     ]
     if order.start:
         notes += _departures(order.start, order.requests, config)
     return text, notes
 
 
-def _judge(
+def refusal(
     unmet: Mapping[OptionRequest, str | None],
     answers: Mapping[str, OptionFacts],
     requests: Iterable[OptionRequest],
     version: str,
-) -> list[str]:
-    """Return notes on the unmet requests that are excused by version; raise an error for the others.
+) -> HarnessError:
+    """Return the error for requests that the kernel does not grant.
 
-    :raises UsageError: the user requested one of the options, or a rival of it in the same choice.
-    :raises SeriesError: all of them are requests of the harness, which kernels of all versions are known to grant.
+    It is the user's when the user requested one of the options, or a rival of it in the same choice.
     """
-    excused = {one: got for one, got in unmet.items() if _is_excused(one, version)}
-    refused = {one: got for one, got in unmet.items() if one not in excused}
-    if not refused:
-        return [
-            f"{one.place}: left out, {explain(one, got, answers[one.option], version=version)}"
-            for one, got in excused.items()
-        ]
     wanted = {one.option for one in requests if one.origin not in (RequestOrigin.DEFAULT, RequestOrigin.SERIES)}
-    is_users = any(one.option in wanted or wanted.intersection(answers[one.option].rivals) for one in refused)
+    is_users = any(one.option in wanted or wanted.intersection(answers[one.option].rivals) for one in unmet)
     what = f"Linux {version} does not grant " + (
-        f"{len(refused)} of the requested options" if len(refused) > 1 else next(iter(refused)).option
+        f"{len(unmet)} of the requested options" if len(unmet) > 1 else next(iter(unmet)).option
     )
     placed = {one.option: one for one in requests}
-    rivals = [placed[name] for one in refused for name in answers[one.option].rivals if name in placed]
-    evidence = "\n".join([explain_all(refused, answers, version=version), *(f"    by {one}" for one in rivals)])
+    rivals = [placed[name] for one in unmet for name in answers[one.option].rivals if name in placed]
+    evidence = "\n".join([explain_all(unmet, answers, version=version), *(f"    by {one}" for one in rivals)])
     if is_users:
         remedy = (
             "request its dependencies too, or remove it; '# versions: 4.6..' above an option limits it to kernels that "
             "have it"
         )
-        raise UsageError(what, evidence=evidence, remedy=remedy)
-    remedy = "check the changes to the tree's Kconfig files; other kernels of this version grant it"
-    if any(one.origin is RequestOrigin.SERIES for one in refused):
-        remedy = "make the fragment of the series match its Kconfig files"
-    raise SeriesError(what, evidence=evidence, remedy=remedy)
+        return UsageError(what, evidence=evidence, remedy=remedy)
+    if any(one.origin is RequestOrigin.SERIES for one in unmet):
+        return SeriesError(what, evidence=evidence, remedy="make the fragment of the series match its Kconfig files")
+    remedy = (
+        "compare the tree's Kconfig files with those of its release; "
+        "a whole .config (--config FILE) replaces the fragments of the harness"
+    )
+    return SeriesError(what, evidence=evidence, remedy=remedy)
 
 
-def _is_excused(request: OptionRequest, version: str) -> bool:
-    """Return whether the request is limited to other kernel versions."""
-    release = Release.parse(version)
-    return request.versions is not None and release is not None and not request.versions.cover(release)
+def _passed_over(requests: Iterable[OptionRequest], version: str) -> list[str]:
+    """Return notes on the requests that are limited to other releases: one line for all fragments of the harness."""
+    own = {one: f"{one.option} ({one.versions})" for one in requests if one.origin is not RequestOrigin.USER}
+    notes = [f"Linux {version}: options for other releases are passed over: {', '.join(own.values())}"] if own else []
+    others = [one for one in requests if one not in own]
+    return notes + [f"{one.place}: {one.option} is passed over: {one.versions} only, not {version}" for one in others]
 
 
 def _departures(start: Fragment, requests: Iterable[OptionRequest], config: KernelConfig) -> list[str]:

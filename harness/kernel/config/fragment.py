@@ -6,8 +6,8 @@ quoted string, or ``# CONFIG_X is not set``. Comments give the reasons. One comm
 
     # versions: 4.6..6.10
 
-names the kernels that have the option. A kernel outside of that range may be without the option; that is not an error.
-Either end may be left out; both are included.
+names the releases that the next line is for; others are without the option, or do not need it. Either end may be
+left out; both are included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEADER_LINES = 5
 _GRAMMAR = """\
 CONFIG_X=y                 built in; also a number, or a "string"
 # CONFIG_X is not set      off
-# versions: 4.6..6.10      the kernels that have the option on the next line
+# versions: 4.6..6.10      the releases that the next line is for
 # anything else            a comment"""
 
 
@@ -46,7 +46,7 @@ class RequestOrigin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The kernel versions that have an option.
+    """The kernel versions that a request is for.
 
     :param first: the first version; None for no lower limit.
     :param last: the last version, included; None for no upper limit.
@@ -74,7 +74,7 @@ class OptionRequest:
     :param place: ``FILE:LINE`` for people.
     :param text: the line itself.
     :param origin: the origin of the request.
-    :param versions: the kernels that have the option; None when every kernel must have it.
+    :param versions: the releases that the request is for; None for every release.
     """
 
     option: str
@@ -87,6 +87,10 @@ class OptionRequest:
     def render(self) -> str:
         """Return the line for the kernel's own tools."""
         return f"# {self.option} is not set" if self.value == "n" else f"{self.option}={self.value}"
+
+    def applies_to(self, release: Release | None) -> bool:
+        """Return whether the request is for a release; an unknown release gets every request."""
+        return self.versions is None or release is None or self.versions.cover(release)
 
     def is_met_by(self, value: str | None) -> bool:
         """Return whether a config grants the request.

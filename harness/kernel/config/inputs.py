@@ -13,6 +13,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
+from harness.base.kernel_release import Release
 from harness.base.store import digest_of
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, merge, parse_fragment
 from harness.kernel.config.fragment_files import find_named_fragment, fragment_names
@@ -27,10 +28,12 @@ FragmentName = str | Path | SuiteConfig
 """A name or file of a fragment, or a suite for all of its fragments."""
 
 # Increased when the same input gives another config.
-_RECIPE = "1"
+_RECIPE = "2"
 _ARCHITECTURE = "x86_64"
 _DIGEST_KIND = "kernel-kconfig"
 _DIGEST = "digest"
+# The lines of the top Makefile that give the release.
+_NUMBER = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d{1,6})\s*$", re.MULTILINE)
 # The files that the result of Kconfig depends on: its own, the scripts that they run by $(shell), and the Makefiles
 # that give it version, architecture and compiler.
 _KCONFIG_PATHS = re.compile(rb"(.*/)?(Kconfig[^/]*|Makefile[^/]*|Kbuild[^/]*|[^/]+\.(sh|mk|include))|scripts/.*")
@@ -54,7 +57,8 @@ class ConfigInputs:
 
     :param fragments: names of the fragments.
     :param start: a whole ``.config``; None for "all options off".
-    :param requests: the merged requests of the fragments.
+    :param requests: the merged requests of the fragments that apply to the tree's release.
+    :param passed_over: the requests that their fragments limit to other releases.
     :param assignments: variables of make such as ``CC=...``.
     :param key: key of the config in the store.
     """
@@ -62,6 +66,7 @@ class ConfigInputs:
     fragments: tuple[str, ...]
     start: Fragment | None
     requests: tuple[OptionRequest, ...]
+    passed_over: tuple[OptionRequest, ...]
     assignments: tuple[str, ...]
     key: str
 
@@ -92,19 +97,22 @@ def read_inputs(
         usual = {*DEFAULT, *suite.names}
         own = [one for one, name in zip(found, names, strict=True) if str(name) not in usual and one is not start]
         found = [needs, *own]
-    requests = merge(found)
+    merged = merge(found)
+    release = _read_release(tree, deadline=context.deadline)
+    requests = tuple(request for request in merged if request.applies_to(release))
     called = tuple(fragment.name for fragment in ([start] if start else []) + found)
     key = digest_of(
         _RECIPE,
         _ARCHITECTURE,
         start.start.encode(errors="surrogateescape") if start else "",
-        repr(requests),
+        repr(merged),
         "\0".join(assignments),
         find_toolchain(assignments, deadline=context.deadline).render(),
         paths.KCONFIG_ASKER,
         _kconfig_digest(context, tree),
     )
-    return ConfigInputs(called, start, requests, tuple(assignments), key)
+    passed_over = tuple(request for request in merged if request not in requests)
+    return ConfigInputs(called, start, requests, passed_over, tuple(assignments), key)
 
 
 def _find_fragment(tree: Tree, given: str | Path, suite: SuiteConfig, *, deadline: Deadline) -> Fragment:
@@ -142,6 +150,16 @@ def _guest_requests(start: Fragment, suite: SuiteConfig) -> Iterable[OptionReque
     for option, (value, why) in reasons.items():
         request = OptionRequest(option, value, "the guest", why, RequestOrigin.DEFAULT)
         yield replace(request, text=f"{request.render()} ({why})")
+
+
+def _read_release(tree: Tree, *, deadline: Deadline) -> Release | None:
+    """Return the release that the tree's Makefile states; None when it states none."""
+    makefile = tree.repository.git("cat-file", "blob", f"{tree.commit}:Makefile", check=False, deadline=deadline)
+    numbers = dict(_NUMBER.findall(makefile.stdout))
+    if not {b"VERSION", b"PATCHLEVEL"} <= numbers.keys():
+        return None
+    version, patchlevel, sublevel = (int(numbers.get(name, b"0")) for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL"))
+    return Release((version, patchlevel, sublevel))
 
 
 def _kconfig_digest(context: Context, tree: Tree) -> str:

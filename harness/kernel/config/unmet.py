@@ -90,8 +90,7 @@ def explain(request: OptionRequest, got: str | None, answer: OptionFacts, *, ver
     :param version: version of the kernel.
     """
     if not answer.is_known:
-        marked = f"; the fragment limits it to versions {request.versions}" if request.versions else ""
-        return f"{request.option}: Linux {version} has no such option{marked}"
+        return f"{request.option}: Linux {version} has no such option"
     head = f"{request.option}: requested {request.value}, got {'n' if got is None else got}"
     return f"{head}; {_reason(request, answer)}"
 

@@ -14,8 +14,10 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.store import Store
-from harness.kernel.config.configure import DEFAULT, KIND, Config, configure, find_config, fragment_names
+from harness.kernel.config.configure import DEFAULT, KIND, Config, configure, find_config, fragment_names, refusal
+from harness.kernel.config.fragment import OptionRequest, RequestOrigin
 from harness.kernel.config.kconfig import ConfigSource, check_bootable, parse_config
+from harness.kernel.config.unmet import OptionFacts
 from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.tree import source_package, source_tree
@@ -77,7 +79,9 @@ def test_what_the_fragments_ask_for_is_in_the_config(tmp_path: Path) -> None:
     assert options(config)["CONFIG_FROM_TREE"] == "y"
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
     assert config.fragments == (*DEFAULT, *SUITE.names, str(mine), "tools/config")
-    assert config.notes == ()
+    assert "CONFIG_PCI" not in options(config)
+    (note,) = config.notes
+    assert note.startswith("Linux 6.1.5: options for other releases are passed over: CONFIG_PCI (..4.20), ")
 
 
 def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
@@ -197,6 +201,34 @@ def test_a_program_that_kconfig_needs_is_missing_here(tmp_path: Path, monkeypatc
             configured(tmp_path, tree)
 
 
+@pytest.mark.parametrize(("version", "value"), [("4", None), ("6", "y")])
+def test_a_request_for_other_releases_is_passed_over(tmp_path: Path, version: str, value: str | None) -> None:
+    """The tree would grant it; the mark decides, by the release in the tree's Makefile, and the note says so."""
+    mine = tmp_path / "mine.config"
+    mine.write_text("# versions: 5.0..\nCONFIG_MINE=y\n")
+    tree = fake_tree(tmp_path / "tree")
+    makefile = tree / "Makefile"
+    makefile.write_text(makefile.read_text().replace("VERSION = 6", f"VERSION = {version}"))
+    config = configured(tmp_path, tree, mine)
+
+    assert options(config).get("CONFIG_MINE") == value
+    assert any(note.startswith(f"{mine}:2: CONFIG_MINE is passed over: 5.0.. only") for note in config.notes) == (
+        value is None
+    )
+
+
+def test_refusal_claims_nothing_about_other_kernels() -> None:
+    """The hint compares the Kconfig files and offers a whole config; it does not claim what other kernels grant."""
+    request = OptionRequest("CONFIG_ACPI", "y", "base.config:1", "CONFIG_ACPI=y", RequestOrigin.DEFAULT)
+    facts = OptionFacts("CONFIG_ACPI", "bool", depends=("CONFIG_PCI [=n]",))
+    error = refusal({request: None}, {"CONFIG_ACPI": facts}, [request], "3.18.140")
+
+    assert isinstance(error, SeriesError)
+    assert error.what == "Linux 3.18.140 does not grant CONFIG_ACPI"
+    assert "other kernels" not in error.remedy
+    assert "--config FILE" in error.remedy
+
+
 @pytest.mark.parametrize(
     "after",
     [
@@ -231,10 +263,12 @@ def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path)
 @pytest.mark.network
 @pytest.mark.parametrize("name", sorted(set(fragment_names()) - set(DEFAULT)))
 def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
-    """Each request beyond the default ones is granted, without a note."""
+    """Each request beyond the default ones is granted; the only note is about options of other releases."""
     config = of_linux(linux, name)
 
-    assert config.notes == ()
+    assert [note.partition(": ")[2].partition(":")[0] for note in config.notes] == [
+        "options for other releases are passed over"
+    ]
     assert check_bootable(parse_config(config.text, ConfigSource.BESIDE)) == ()
 
 
@@ -296,9 +330,14 @@ def test_a_real_kernel_starts_from_a_whole_config(linux: tuple[Store, PatchedTre
 @pytest.mark.build
 @pytest.mark.network
 def test_an_option_of_a_later_kernel_is_passed_over(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
-    """A mark of versions makes it a note; so is one that is to be off, which a kernel without it grants."""
+    """It is not requested, with a note; so is one that is to be off, which a kernel without it grants."""
     mine = tmp_path / "mine.config"
     mine.write_text("# versions: 6.11..\nCONFIG_MEMCG_V1=y\n# CONFIG_NO_SUCH is not set\n")
     config = of_linux(linux, mine)
 
-    assert [note.partition("Linux")[0] for note in config.notes] == [f"{mine}:3: CONFIG_NO_SUCH: "]
+    own, passed_over, absent = config.notes
+    assert own.endswith(
+        "passed over: CONFIG_PCI (..4.20), CONFIG_RESOURCE_COUNTERS (..3.18), CONFIG_CPUSETS_V1 (6.12..)"
+    )
+    assert passed_over.startswith(f"{mine}:2: CONFIG_MEMCG_V1 is passed over: 6.11.. only, not 6.1")
+    assert absent.partition("Linux")[0] == f"{mine}:3: CONFIG_NO_SUCH: "

@@ -26,13 +26,10 @@ def test_an_unmet_dependency_is_named_with_its_value() -> None:
 
 
 def test_an_option_that_the_kernel_does_not_know_is_named_as_such() -> None:
-    """Together with the versions that a mark says it is in."""
+    """The reason says so."""
     line = "option\tX\tunknown\t"
 
     assert reason("y", None, line) == "CONFIG_X: Linux 6.1.192 has no such option"
-    assert reason("y", None, line, versions=Versions((6, 11), None)) == (
-        "CONFIG_X: Linux 6.1.192 has no such option; the fragment limits it to versions 6.11.."
-    )
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,11 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     built = find_built(context, tree, config) if config else None
     if config is None or built is None:
         from harness.kernel.build.build import build_kernel
+        from harness.kernel.build.committed_products import remove_products
 
         context.report(PhaseStarted("checking out"))
-        with checked_out(context, tree.repository, tree.commit) as work_tree:
+        with checked_out(context, tree.repository, tree.commit) as whole_tree:
+            work_tree = remove_products(whole_tree, deadline=context.deadline)
             context.report(PhaseStarted("configuring"))
             with during(Stage.CONFIGURE):
                 config = configure(

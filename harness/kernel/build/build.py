@@ -23,6 +23,7 @@ from harness.base.events import PhaseStarted
 from harness.base.json_records import to_table
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
+from harness.kernel.build.committed_products import describe_products
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
 from harness.kernel.build.failure import build_failure, is_surely_the_tree, read_complaints, series_commits
 from harness.kernel.build.object_cache import FromNothing, ObjectKey, Start, copy_objects, find_start, keep_objects
@@ -231,7 +232,8 @@ class _Build:
         digest = _sha256(self.folder / IMAGE)
         self._write_recipe(digest)
         warnings = tuple(one for one in complaints if one.severity is Severity.WARNING and one.patch)
-        reused, notes = start.render() if isinstance(start, Start) else "", self.order.adjustments.notes
+        reused = start.render() if isinstance(start, Start) else ""
+        notes = tuple(filter(None, (describe_products(self.worktree.left_out), *self.order.adjustments.notes)))
         return BuiltKernel(self.folder, release, digest, seconds, reused, warnings, notes)
 
     def _left(self, output: Path, path: str) -> Path:

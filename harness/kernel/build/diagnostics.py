@@ -79,6 +79,8 @@ _PATTERNS = tuple(
     )
 )
 _MAKE_FAILED = re.compile(r"make(?:\[\d+\])?: \*\*\* (?:\[(?:[^\]]*?:\d+: )?(?P<target>[^\]]+)\] )?(?P<text>.+)")
+# A step of kbuild: "  CC      kernel/fork.o". Messages may be indented like one: "  /src is not clean, please run ...".
+_STEP = re.compile(r"  (?:[A-Z][A-Z0-9_-]*(?: \[[A-Z]+\])? +\S|Using /)")
 # Messages that only repeat that there was an error.
 _HOLLOW = re.compile(r"\S*cc1\S*: (?:all|some) warnings being treated as errors|\S*collect2: .*")
 _SEVERITIES = {"error": Severity.ERROR, "fatal error": Severity.ERROR, "warning": Severity.WARNING}
@@ -167,9 +169,9 @@ def _parse(line: str, prefixes: Iterable[str], linked: str) -> Diagnostic | None
 def _failed_step(before: Sequence[str], message: str) -> Diagnostic:
     """Return an error for the step that make gave up on, with the lines before it, up to the last step, as reason."""
     last = len(before)
-    while last and len(before) - last < _MOST_CONTEXT and not before[last - 1].startswith("  "):
+    while last and len(before) - last < _MOST_CONTEXT and not _STEP.match(before[last - 1]):
         last -= 1
-    why = tuple(before[last:])
+    why = tuple(map(str.strip, before[last:]))
     return Diagnostic(Severity.ERROR, "", 0, 0, f"{why[-1]} ({message})" if why else message, why[:-1])
 
 

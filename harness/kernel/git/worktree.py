@@ -42,11 +42,13 @@ class WorkTree:
     :param path: the folder with the files.
     :param git_dir: its git folder, with its own index and HEAD; the objects are those of the repository.
     :param commit: full hash of the commit that was checked out.
+    :param left_out: names of files of the commit that were removed from the folder for a build.
     """
 
     path: Path
     git_dir: Path
     commit: str
+    left_out: tuple[str, ...] = ()
 
     def git(self, *arguments: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
         """Run git in the top folder; see :func:`harness.kernel.git.command.git`.

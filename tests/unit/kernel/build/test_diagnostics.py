@@ -82,6 +82,13 @@ def test_an_error_of_the_compiler_has_its_place_and_its_line() -> None:
             "make[1]: *** [/src/x.mk:7: touch] Error 1\nmake: *** [Makefile:9: all] Error 2",
             "error: make: touch: Error 1",
         ),
+        (
+            (
+                "  Using /src as source for kernel\n  /src is not clean, please run 'make mrproper'\n"
+                "make[1]: *** [/src/Makefile:969: prepare3] Error 1\nmake: *** [Makefile:146: sub-make] Error 2"
+            ),
+            "error: /src is not clean, please run 'make mrproper' (make: prepare3: Error 1)",
+        ),
         ("/src/kernel/Kconfig:12: syntax error", None),
         ("  LD      vmlinux\ncc1: all warnings being treated as errors\nkernel/a.c:1:2: note: error: no", None),
     ],

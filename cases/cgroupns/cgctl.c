@@ -160,6 +160,24 @@ static bool is_offered(const char *word)
 	return has_word("/proc/cgroups", word) || has_word("/proc/filesystems", word);
 }
 
+/* Tests whether a controller is compiled in and disabled by cgroup_disable=: the last column of /proc/cgroups is 0. */
+static bool is_disabled(const char *controller)
+{
+	char text[LINE_SIZE], *rest = text, *line, name[64];
+	int fd = open("/proc/cgroups", O_RDONLY | O_CLOEXEC), enabled;
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close_quietly(fd);
+	if (length < 0)
+		return false;
+	text[length] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		if (sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && !strcmp(name, controller))
+			return !enabled;
+	return false;
+}
+
 static bool is_controller(const char *option)
 {
 	size_t i;
@@ -231,7 +249,7 @@ static void find_missing(const char *spec)
 	char options[512], name[1200], why[512], *rest = options, *option;
 
 	if (spec[1] == '2') {
-		if (!is_offered("cgroup2"))
+		if (!missing[0] && !is_offered("cgroup2"))
 			append(missing, sizeof(missing), ", ", "file system type cgroup2");
 		return;
 	}
@@ -247,6 +265,8 @@ static void find_missing(const char *spec)
 			continue;
 		else if (!is_offered(option))
 			snprintf(name, sizeof(name), "controller %s", option);
+		else if (is_disabled(option))
+			snprintf(name, sizeof(name), "controller %s: it is disabled at boot", option);
 		else if (is_refused(option, why, sizeof(why)))
 			snprintf(name, sizeof(name), "controller %s in v1: %s", option, why);
 		else
@@ -255,13 +275,36 @@ static void find_missing(const char *spec)
 	}
 }
 
+/* Tests whether a mounted hierarchy offers these controllers, "+memory,+pids"; collects the others as missing. */
+static bool has_controllers(const char *wanted, const char *place)
+{
+	char options[512], file[600], name[600], *rest = options, *option;
+	bool all = true;
+
+	snprintf(options, sizeof(options), "%s", wanted);
+	snprintf(file, sizeof(file), "%s/cgroup.controllers", place);
+	while ((option = strsep(&rest, ","))) {
+		if (has_word(file, option + 1))
+			continue;
+		snprintf(name, sizeof(name), "controller %s in the default hierarchy", option + 1);
+		append(missing, sizeof(missing), ", ", name);
+		all = false;
+	}
+	return all;
+}
+
 /* Mounts one hierarchy. Before 4.5 the default hierarchy had no type of its own, but a development option. */
 static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 {
 	const char *type = spec[1] == '1' ? "cgroup" : "cgroup2";
-	const char *data = spec[2] == ':' ? spec + 3 : NULL;
+	const char *data = spec[2] == ':' ? spec + 3 : NULL, *wanted = NULL;
 	char named[128], line[LINE_SIZE / 4];
 	int result;
+
+	if (data && data[0] == '+') {
+		wanted = data;
+		data = NULL;
+	}
 
 	if (data && !strncmp(spec, "v1:name=", 8)) {
 		snprintf(named, sizeof(named), "none,%s", data);
@@ -274,14 +317,14 @@ static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 		if (result == 0) {
 			snprintf(line, sizeof(line), "hierarchy(%s, %s) = 0 by -t cgroup -o %s", spec, place, data);
 			append(output, sizeof(output), "\n", line);
-			return true;
+			return !wanted || has_controllers(wanted, place);
 		}
 	}
 	if (result < 0 || verbose) {
 		describe(line, sizeof(line), result, "hierarchy(%s, %s)", spec, place);
 		append(output, sizeof(output), "\n", line);
 	}
-	return result == 0;
+	return result == 0 && (!wanted || has_controllers(wanted, place));
 }
 
 /* Mounts all hierarchies. Returns whether all mounts succeeded. */
@@ -327,7 +370,7 @@ static bool do_hierarchies(char **word, int count)
 	if (!done && missing[0]) {
 		while ((newline = strchr(output, '\n')))
 			*newline = ' ';
-		printf("this kernel has no %s (%s)\n", missing, output);
+		printf(output[0] ? "this kernel has no %s (%s)\n" : "this kernel has no %s\n", missing, output);
 		exit_status = STATUS_MISSING;
 		return false;
 	}

@@ -26,8 +26,9 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
     :param own: the profile that judged the run. Of several equally near profiles it is preferred, so that the result
         for a 6.1 kernel is mainline-6.1 and not the release in which mainline changed last.
     :return: the nearest of the largest family first, with the number of profiles that are equally near to that family.
-        Families with the same nearest profile are joined. Last comes the first profile that is further from the
-        largest family. Empty if nothing was seen.
+        Families with the same nearest profile are joined. A further family of which one trait was seen is left out, as
+        one value is no reason to name a release. Last comes the first profile that is further from the largest family.
+        Empty if nothing was seen.
     """
     candidates = _candidates(semantics, own)
     families = sorted(
@@ -46,7 +47,7 @@ def find_nearest(semantics: Semantics, seen: Mapping[str, str], *, own: Profile 
         as_near = {one.profile for one in ranking if one.halves == ranking[0].halves}
         if first in as_near:
             together |= family
-        else:
+        elif len(family) > 1:
             others.append(replace(ranking[0], family=_themes(semantics, family) if is_named else ""))
     name = _themes(semantics, together) if is_named else ""
     whole = {one.profile: replace(one, family=name) for one in rank(candidates, together)}

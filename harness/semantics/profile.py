@@ -43,6 +43,7 @@ class Profile:
     """A set of expectations; for a missing trait, the version cannot show it, or its value is unknown.
 
     :param extrapolated_from: the newest release that the suite knows, for the profile of a later one; else empty.
+    :param inherited: the traits whose expectations are those of the release that a posted version was made on.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Profile:
     date: str = ""
     source: str = ""
     extrapolated_from: str = ""
+    inherited: frozenset[str] = frozenset()
 
     @property
     def note(self) -> str:
@@ -61,6 +63,11 @@ class Profile:
             f"the profile {self.name} is extrapolated: the newest release that the suite knows is "
             f"{self.extrapolated_from}"
         )
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Return the traits with expectations of the version itself."""
+        return frozenset(self.expectations) - self.inherited
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -158,6 +165,25 @@ def resolve(changes: Iterable[ReleaseChange], release: Release, *, is_exact: boo
 
 def _doubted(expectation: Expectation, why: str) -> Expectation:
     return replace(expectation, confirmed=False, source=f"{expectation.source}; {why}")
+
+
+def inherit(profile: Profile, changes: Mapping[str, Iterable[ReleaseChange]], release: Release) -> Profile:
+    """Return a posted version with the expectations of the release that it was made on, where it has none itself.
+
+    They are unconfirmed: the same patches on another release are still that version.
+
+    :param changes: the changes of mainline by trait, oldest first.
+    """
+    resolved = {
+        trait: resolve(listed, release) for trait, listed in changes.items() if trait not in profile.expectations
+    }
+    found = {
+        trait: replace(one, confirmed=False, source=f"made on Linux {release}: {one.source}")
+        for trait, one in resolved.items()
+        if one is not None
+    }
+    together = MappingProxyType({**profile.expectations, **found})
+    return replace(profile, expectations=together, inherited=frozenset(found))
 
 
 def nearness(profile: Profile, seen: Mapping[str, str]) -> Nearness:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from harness.base.errors import CaseError, SeriesError, UsageError
 from harness.base.kernel_release import Release
 from harness.base.toml_table import Table
-from harness.semantics.profile import Declaration, Expectation, Profile, ReleaseChange, resolve
+from harness.semantics.profile import Declaration, Expectation, Profile, ReleaseChange, inherit, resolve
 
 AUTO = "auto"
 MAINLINE = "mainline"
@@ -166,23 +166,23 @@ class Semantics:
         changed = {change.since for trait in chosen for change in self.changes.get(trait, ())}
         releases = sorted(changed.union(() if traits else self.landmarks), key=lambda release: release.numbers)
         mainline = [*map(self._mainline, releases), self.profile(LATEST, release=None)] if releases else []
-        posted = [one for one in self.postings.values() if one.expectations.keys() & chosen]
+        posted = [one for one in self.postings.values() if one.own & chosen]
         shown: list[Profile] = []
         for number, family in enumerate(self.families()):
-            shown += [one for one in posted if one.expectations.keys() <= family]
+            shown += [one for one in posted if one.own <= family]
             shown += mainline if number == 0 else []
         return tuple(shown)
 
     def families(self) -> tuple[frozenset[str], ...]:
         """Group related traits into families; the largest family first.
 
-        Two traits are of one family if they have the same theme, or if a posted version has expectations for both.
+        Two traits are of one family if they have the same theme, or if a posted version has own expectations for both.
         Traits with expectations of mainline only belong to the largest family.
         """
         themes: dict[str, set[str]] = {}
         for name, trait in self.traits.items():
             themes.setdefault(trait.theme, set()).add(name)
-        posted = [set(one.expectations) for one in self.postings.values()]
+        posted = [set(one.own) for one in self.postings.values()]
         families: list[set[str]] = []
         for group in (*themes.values(), *posted):
             joined = group.union(*(family for family in families if family & group))
@@ -220,6 +220,7 @@ def load_semantics(text: str, *, path: str) -> Semantics:
         raise CaseError(f"{path} is not TOML", evidence=str(error), remedy="fix that line") from error
     traits = {name: _read_trait(name, table) for name, table in top.table("trait").tables()}
     postings: dict[str, Profile] = {}
+    bases: dict[str, Release] = {}
     changes: dict[str, tuple[ReleaseChange, ...]] = {}
     released: dict[Release, str] = {}
     landmarks: tuple[Release, ...] = ()
@@ -234,10 +235,13 @@ def load_semantics(text: str, *, path: str) -> Semantics:
         elif name == AUTO:
             raise table.error("the name auto is reserved", remedy="use another name")
         else:
+            if base := table.text("base", default=""):
+                bases[name] = _read_release(table, base)
             postings[name] = _read_posting(name, table, traits)
     top.close()
     if not changes:
         raise top.error("the profile mainline is missing", remedy="add [profile.mainline]")
+    postings |= {name: inherit(postings[name], changes, base) for name, base in bases.items()}
     return Semantics(
         MappingProxyType(traits),
         MappingProxyType(postings),

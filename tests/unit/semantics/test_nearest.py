@@ -207,3 +207,33 @@ def test_shipped_families_are_what_they_are_called(shipped: Semantics) -> None:
     largest = shipped.families()[0]
 
     assert {"outside_view", "setns", "nsdelegate", "move_judged_by", "mount_root"} <= largest
+
+
+def test_a_posted_version_inherits_the_release_that_it_was_made_on(shipped: Semantics) -> None:
+    """Traits that the base decides are no silences of a posted version: a kernel like version 4 on 4.4 is version 4."""
+    base = shipped.profile("mainline-4.4", release=None)
+    posted = shipped.postings["v4"]
+    seen = {**base.values, **{trait: posted.values[trait] for trait in posted.own}}
+    ranked = _ranked(shipped, seen)
+
+    assert {"thread_mode", "cgroup_freeze", "cgroup_kill", "file_handle_reach"} <= posted.inherited
+    assert not any(posted.expectations[trait].confirmed for trait in posted.inherited)
+    assert (ranked[0].profile, ranked[0].halves) == ("v4", 0)
+    assert ranked[1].halves > 0
+
+
+def test_inherited_traits_join_no_families(shipped: Semantics) -> None:
+    """The controller ns stays a family of its own, although every posted version inherits that it is absent."""
+    families = shipped.families()
+
+    assert shipped.postings["v3"].values["ns_controller"] == "absent"
+    assert [len(families), "ns_controller" in families[0]] == [2, False]
+
+
+def test_one_trait_of_another_family_names_no_release(stacked: Semantics) -> None:
+    """Two do: a line of its own needs more than one value."""
+    one = find_nearest(stacked, {"view": "absolute", "agent": "allowed", "node": "made"})
+    two = find_nearest(stacked, {"view": "absolute", "agent": "allowed", "node": "made", "name": "pid"})
+
+    assert [near.profile for near in one if near.profile.startswith("old")] == []
+    assert [near.profile for near in two if near.profile.startswith("old")] == ["old2"]

@@ -130,6 +130,9 @@ static char output[LINE_SIZE];
 /* Missing controllers and file system types, separated by ", ". */
 static char missing[LINE_SIZE / 4];
 
+/* Whether a mount of the default hierarchy failed for its type or option, and not as "busy" or for a permission. */
+static bool is_type_refused;
+
 static void append(char *text, size_t size, const char *separator, const char *more)
 {
 	size_t length = strlen(text);
@@ -249,7 +252,7 @@ static void find_missing(const char *spec)
 	char options[512], name[1200], why[512], *rest = options, *option;
 
 	if (spec[1] == '2') {
-		if (!missing[0] && !is_offered("cgroup2"))
+		if (!missing[0] && is_type_refused && !is_offered("cgroup2"))
 			append(missing, sizeof(missing), ", ", "file system type cgroup2");
 		return;
 	}
@@ -311,6 +314,7 @@ static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 		data = named;
 	}
 	result = mount(type, place, type, HIERARCHY_FLAGS, data);
+	is_type_refused |= result < 0 && errno == ENODEV && data;
 	if (result < 0 && errno == ENODEV && !data) {
 		data = "__DEVEL__sane_behavior";
 		result = mount("cgroup", place, "cgroup", HIERARCHY_FLAGS, data);
@@ -319,6 +323,7 @@ static bool mount_hierarchy(const char *spec, const char *place, bool verbose)
 			append(output, sizeof(output), "\n", line);
 			return !wanted || has_controllers(wanted, place);
 		}
+		is_type_refused |= errno == EINVAL || errno == ENODEV;
 	}
 	if (result < 0 || verbose) {
 		describe(line, sizeof(line), result, "hierarchy(%s, %s)", spec, place);

@@ -106,6 +106,7 @@ class LiveDisplay:
         self._phase = ""
         self._phase_since = self._began = clock()
         self._total = 0
+        self._shown_notes: set[str] = set()
         self._is_started = False
         self._counts: Counter[str] = Counter()
         self._failures = 0
@@ -142,6 +143,7 @@ class LiveDisplay:
                         self._phase_since = self._clock()
                     self._phase = one_line(text)
                 case Note(text=text):
+                    self._shown_notes.add(text)
                     self._print(fold_line(Line(f"note: {one_line(text)}", Tone.WARNING), self._console.width))
                 case RunStarted():
                     self._start(event)
@@ -153,9 +155,10 @@ class LiveDisplay:
                     self._print(case_lines(record, self._console.width))
                 case RunFinished(run=run, junit_path=junit):
                     self._is_started = False
+                    shown = frozenset(self._shown_notes)
                     self._write_below(
                         lambda width: [
-                            *summary(run, width, is_one_of_several=self._is_for_several),
+                            *summary(run, width, is_one_of_several=self._is_for_several, shown_notes=shown),
                             *results_lines(junit),
                         ]
                     )

@@ -81,6 +81,7 @@ class PlainDisplay:
         self._encoding = safe_encoding(stream.encoding)
         self._reader_is_gone = False
         self._is_started = False
+        self._shown_notes: set[str] = set()
 
     def __enter__(self) -> Self:
         self._heartbeat = Heartbeat(self._show_that_it_goes_on, seconds=PROGRESS_SECONDS)
@@ -105,6 +106,7 @@ class PlainDisplay:
                 if self._clock() >= self._next_progress:
                     self._show_phase(text)
             case Note(text=text):
+                self._shown_notes.add(text)
                 self._write([Line(f"note: {one_line(text)}")])
             case RunStarted(run=run, total=total):
                 if not self._is_started:
@@ -120,7 +122,8 @@ class PlainDisplay:
             case RunFinished(run=run, junit_path=junit):
                 self._is_started = False
                 self._running = {}
-                lines = summary(run, self._width, is_one_of_several=self._is_for_several)
+                shown = frozenset(self._shown_notes)
+                lines = summary(run, self._width, is_one_of_several=self._is_for_several, shown_notes=shown)
                 self._write([*lines, *results_lines(junit)])
             case Lines(make=make):
                 self._write(make(self._width))

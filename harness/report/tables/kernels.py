@@ -48,7 +48,7 @@ def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:
         reason = "" if run.traits or not run.cases else f": {one_line(run.cases[0].reason)}"
         lines += [Line(f"      {part}", tone) for part in fold((counts or "none ran") + reason, max(20, width - 6))]
         if run.nearest:
-            lines.append(Line(f"      {elide(f'nearest {one_line(run.nearest[0])}', max(20, width - 6))}"))
+            lines += [Line(f"      {part}") for part in fold(f"nearest {one_line(run.nearest[0])}", max(20, width - 6))]
     return lines
 
 

@@ -8,7 +8,7 @@ so that a terminal and a log file show the same; a display only adds color.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
@@ -146,7 +146,9 @@ def _file(case: CaseRecord, name: str) -> str:
     return f"{one_line(case.folder)}/{name}" if case.folder else ""
 
 
-def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> list[Line]:
+def summary(
+    run: RunRecord, width: int, *, is_one_of_several: bool = False, shown_notes: Collection[str] = ()
+) -> list[Line]:
     """Return the lines at the end of a run; the most important come last.
 
     If many cases failed, they are listed first: the last screen then has the conclusion.
@@ -155,16 +157,18 @@ def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> l
     :param width: columns; only the id of a failed case may exceed them, so that it can be copied.
     :param is_one_of_several: whether the run has other kernels. Then one table shows the traits of all at the end
         (``kernels.py``), and this run's own table is left out.
+    :param shown_notes: notes that were shown before, and are not repeated.
     """
     failed = failed_lines(run, width)
     is_long = len(failed) > _FEW_LINES
+    notes = [note for note in run.notes if note not in shown_notes]
     blocks = [
         failed if is_long else [],
         [] if is_one_of_several else trait_lines(run, width),
         nearest_lines(run, width),
         slowest_lines(run, width),
         [line for text in run.kernel.build.warnings for line in fact_lines("WARNING", one_line(text), width)],
-        [line for note in run.notes for line in fact_lines("note", one_line(note), width)],
+        [line for note in notes for line in fact_lines("note", one_line(note), width)],
         [line for problem in run.problems for line in _problem_lines(problem.text, width)],
         conclusion_lines(run, width) if is_long else failed,
         [*not_run_lines(run, width), *totals_lines(run, width)],
@@ -173,11 +177,11 @@ def summary(run: RunRecord, width: int, *, is_one_of_several: bool = False) -> l
 
 
 def nearest_lines(run: RunRecord, width: int) -> list[Line]:
-    """Return the profiles nearest to the seen values, a line for each, cut at the width; the table marks the traits."""
-    room = max(20, width - FACT_WIDTH)
-    shown = [elide(one_line(text), room) for text in run.nearest]
-    names = ("nearest", *[""] * len(shown))
-    return [line for name, text in zip(names, shown, strict=False) for line in fact_lines(name, text, width)]
+    """Return the profiles nearest to the seen values with the traits that differ, folded to the width."""
+    names = ("nearest", *[""] * len(run.nearest))
+    return [
+        line for name, text in zip(names, run.nearest, strict=False) for line in fact_lines(name, one_line(text), width)
+    ]
 
 
 def _problem_lines(text: str, width: int) -> list[Line]:

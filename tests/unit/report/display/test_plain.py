@@ -288,3 +288,23 @@ def test_nothing_is_shown_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     display._show_that_it_goes_on()
 
     assert stream.getvalue() == written
+
+
+def test_notes_are_shown_once() -> None:
+    """A note that was shown when it was found is not repeated at the end; the others are shown there."""
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.show(Note("built with -w"))
+    display.show(RunFinished(replace(RUN, notes=("built with -w", "found at the end")), None))
+
+    assert stream.getvalue().count("built with -w") == 1
+    assert "note          found at the end" in stream.getvalue()
+
+
+def test_nearest_lines_are_whole_in_a_file() -> None:
+    """The traits that differ are the point of these lines: they are folded and not cut."""
+    traits = ", ".join(f"trait_number_{number}" for number in range(12))
+    stream = io.StringIO()
+    PlainDisplay(stream).show(RunFinished(replace(RUN, nearest=(f"v3: 12 of 55 traits differ: {traits}",)), None))
+
+    assert " ".join(stream.getvalue().split()).count(traits) == 1

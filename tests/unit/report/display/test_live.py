@@ -151,7 +151,9 @@ def test_hostile_text_is_shown_as_text() -> None:
         display.show(Note(text))
         display.show(CaseStarted(text, text))
         display.show(CaseEnded(replace(case("cases/a.session", Outcome.MISMATCH, reason=text, diff=text), title=text)))
-        display.show(RunFinished(replace(RUN, notes=(f"{text} again",), problems=(Problem(ProblemKind.OTHER, text),)), None))
+        display.show(
+            RunFinished(replace(RUN, notes=(f"{text} again",), problems=(Problem(ProblemKind.OTHER, text),)), None)
+        )
     shown = "[bold]b[/bold] [link=x]y[/link] :smile: <U+000D><U+202E>"
 
     assert screen.text.count(shown) == 6

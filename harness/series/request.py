@@ -57,13 +57,13 @@ class PreparedSeries:
     :param words: the arguments.
     :param ground: the series on its base.
     :param declared: the declared changes.
-    :param style: the findings of checkpatch.pl by patch; None if the base has no such script.
+    :param style: the findings of checkpatch.pl by patch, or why there are none.
     """
 
     words: SeriesWords
     ground: AppliedSeries
     declared: Declarations
-    style: Style | None
+    style: Style | str
 
     def walk(self, report: RunReport) -> SeriesOutcome:
         """Build and boot the kernel of each patch and run cases on it.

@@ -17,7 +17,6 @@ from pathlib import Path
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
 from harness.base.events import Note
 from harness.kernel.build.product import read_built
-from harness.kernel.patches.checkpatch import NO_SCRIPT
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
     NOT_JUDGED,
@@ -73,7 +72,7 @@ class Walk:
     :param options: the options of each kernel.
     :param settings: the settings of each run.
     :param declared: the declared changes.
-    :param style: the findings of checkpatch.pl by patch; None if the base has no such script.
+    :param style: the findings of checkpatch.pl by patch, or why there are none.
     :param is_full: whether all cases run on each patch.
     :param is_strict: whether findings fail the series.
     :param report: receives progress.
@@ -83,7 +82,7 @@ class Walk:
     options: Options
     settings: RunSettings
     declared: Declarations
-    style: Style | None
+    style: Style | str
     is_full: bool
     is_strict: bool
     report: RunReport
@@ -241,11 +240,11 @@ class Walk:
         return record
 
 
-def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) -> SeriesRecord:
+def begin_record(ground: AppliedSeries, style: Style | str, *, command: str) -> SeriesRecord:
     """Return the record of a series before any kernel: which patches apply, and the findings of checkpatch.pl.
 
     :param ground: the series on its base.
-    :param style: the findings by patch; None if the base has no such script.
+    :param style: the findings by patch, or why there are none.
     :param command: the command as typed.
     """
     title = ground.series.title
@@ -269,7 +268,7 @@ def begin_record(ground: AppliedSeries, style: Style | None, *, command: str) ->
     )
 
 
-def _begun(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
+def _begun(ground: AppliedSeries, style: Style | str, number: int) -> PatchRecord:
     """Return the record of a patch before its kernel is built."""
     if number == 0:
         return PatchRecord(0, ground.described, ground.kernel(0))
@@ -279,12 +278,12 @@ def _begun(ground: AppliedSeries, style: Style | None, number: int) -> PatchReco
         patch.subject,
         ground.kernel(number),
         patch.message_id,
-        style=style.get(number, ()) if style is not None else (),
-        style_note="" if style is not None else NO_SCRIPT,
+        style=() if isinstance(style, str) else style.get(number, ()),
+        style_note=style if isinstance(style, str) else "",
     )
 
 
-def _not_judged(ground: AppliedSeries, style: Style | None, number: int) -> PatchRecord:
+def _not_judged(ground: AppliedSeries, style: Style | str, number: int) -> PatchRecord:
     """Return the record of a patch without a kernel: it does not apply, follows such a patch, or was not built yet."""
     begun = _begun(ground, style, number)
     conflict, first = ground.conflict, ground.applied + 1

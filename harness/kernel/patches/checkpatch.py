@@ -27,9 +27,10 @@ from harness.model.series_record import Level, StyleFinding
 
 SCRIPT = "scripts/checkpatch.pl"
 NO_SCRIPT = f"the base has no {SCRIPT}"
+REFUSED = f"perl does not run the base's {SCRIPT}"
 _KIND = "checkpatch"
 # Increased when the script is run in another way.
-_VERSION = "2"
+_VERSION = "3"
 _WORDS = ("--strict", "--no-summary", "--terse", "--showfile", "--show-types")
 _BOUNDS = Bounds(seconds=300.0, memory_mebibytes=1024, processes=64, disk_mebibytes=64)
 # kernel/x.c:12: WARNING:LONG_LINE: line length of 110 exceeds 100 columns; of the mail itself the patch file is named.
@@ -42,12 +43,14 @@ _OF_MAIL = ("COMMIT_MESSAGE", "MISSING_SIGN_OFF", "NO_AUTHOR_SIGN_OFF", "FROM_SI
 _UNKNOWN = "UNKNOWN_COMMIT_ID"
 _NAMED = re.compile(r"[0-9a-f]{7,40}")
 _TELLING = 5
+# A message of perl about the script itself: an old script has what newer versions of perl warn of, or refuse.
+_OF_PERL = re.compile(r".+ at \S*checkpatch\.pl line \d+(?:, <\w+> (?:line|chunk) \d+)?\.")
 
 
 def check_style(
     context: Context, tree: PatchedTree, patches: Sequence[Patch], *, trusted: bool = False
-) -> Mapping[int, tuple[StyleFinding, ...]] | None:
-    """Return the findings of the script by patch number; None when the base has no such script.
+) -> Mapping[int, tuple[StyleFinding, ...]] | str:
+    """Return the findings of the script by patch number, or why there are none: no script, or not one for this perl.
 
     The store keeps the findings for a patch on a base.
 
@@ -62,7 +65,7 @@ def check_style(
         "rev-parse", "--quiet", "--verify", f"{tree.base}:{SCRIPT}", check=False, deadline=context.deadline
     )
     if script.status != 0:
-        return None
+        return NO_SCRIPT
     keys = {patch.number: digest_of(_VERSION, tree.base, script.text, patch.mail) for patch in patches}
     said = {number: _recalled(context.store, key) for number, key in keys.items()}
     if any(one is None for one in said.values()):
@@ -74,6 +77,8 @@ def check_style(
                     lines = _ask(patch, work_tree.path, trusted=trusted, deadline=context.deadline)
                     context.store.remember(_KIND, keys[patch.number], {"lines": list(lines)})
                     said[patch.number] = lines
+    if refused := next((lines[0] for lines in said.values() if lines and lines[0].startswith(REFUSED)), ""):
+        return refused
     found = {number: tuple(parse_complaints(lines or ())) for number, lines in said.items()}
     is_known = _lookup(tree, deadline=context.deadline)
     return {number: tuple(one for one in complaints if not is_known(one)) for number, complaints in found.items()}
@@ -127,7 +132,10 @@ def _ask(patch: Patch, tree: Path, *, trusted: bool, deadline: Deadline) -> tupl
         (sandbox.output / _MAIL).write_bytes(patch.mail)
         words = ["perl", f"{sandbox.inside_tree}/{SCRIPT}", f"--root={sandbox.inside_tree}", *_WORDS, _MAIL]
         said = run_inside(sandbox, words, environment={"HOME": "/tmp"}, deadline=deadline)
-    lines = tuple(line for line in said.lines if line.strip())
+    printed = [line for line in said.lines if line.strip()]
+    lines = tuple(line for line in printed if not _OF_PERL.fullmatch(line))
+    if printed and not lines and said.status not in (0, 1) and not said.stopped:
+        return (f"{REFUSED}: {printed[-1]}",)
     if said.stopped:
         return (f"it was stopped: it {said.stopped}", *lines[-_TELLING:])
     if said.status not in (0, 1) and not lines:

@@ -11,7 +11,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.store import Store
 from harness.kernel.patches import checkpatch
-from harness.kernel.patches.checkpatch import check_style, parse_complaints
+from harness.kernel.patches.checkpatch import NO_SCRIPT, REFUSED, check_style, parse_complaints
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
 from harness.kernel.patches.series import Series, series_of_range
 from harness.kernel.source.tree import source_tree
@@ -78,7 +78,7 @@ def test_each_patch_is_asked_of_the_base_and_shut_in(store: Store, tree: UserTre
     base, series = series_on(store, tree)
     style = check_style(Context(store, SOON), base, series.patches)
 
-    assert style is not None
+    assert not isinstance(style, str)
     assert [one.render() for one in style[1]] == [
         "warning: no sign-off (BAD_SIGN_OFF)",
         "kernel/cgroup.c:2: error: trailing whitespace (TRAILING_WHITESPACE)",
@@ -101,12 +101,32 @@ def test_a_script_that_fails_is_told(store: Store, tree: UserTree) -> None:
     base, series = series_on(store, tree, "die 'not today';\n")
     style = check_style(Context(store, SOON), base, series.patches)
 
-    assert style is not None
-    assert "not today" in style[1][0].text
+    assert (
+        style == "perl does not run the base's scripts/checkpatch.pl: not today at /src/scripts/checkpatch.pl line 1."
+    )
 
 
 def test_a_tree_without_the_script(store: Store, tree: UserTree) -> None:
-    """None is not the same as nothing to complain of."""
+    """The reason is not the same as nothing to complain of."""
     base, series = series_on(store, tree, None)
 
-    assert check_style(Context(store, SOON), base, series.patches) is None
+    assert check_style(Context(store, SOON), base, series.patches) == NO_SCRIPT
+
+
+def test_warnings_of_perl_about_the_script_are_no_findings(store: Store, tree: UserTree) -> None:
+    """An old script has code that today's perl warns of; that says nothing about a patch."""
+    old = 'warn "Unescaped left brace in regex is passed through in regex"; my $x; my $y = "a$x";\n'
+    base, series = series_on(store, tree, SCRIPT.replace("use strict; use warnings;\n", f"use warnings;\n{old}"))
+    style = check_style(Context(store, SOON), base, series.patches)
+
+    assert not isinstance(style, str)
+    assert [one.kind for one in style[2]] == ["BAD_SIGN_OFF"]
+
+
+def test_a_script_that_perl_refuses_is_reported_once(store: Store, tree: UserTree) -> None:
+    """The checkpatch.pl of Linux 3.18 is illegal for today's perl: the whole series is unchecked, with the reason."""
+    base, series = series_on(store, tree, "my $x = '#define do {'; $x =~ m/do\\s{/;\n")
+    style = check_style(Context(store, SOON), base, series.patches)
+
+    assert isinstance(style, str)
+    assert style.startswith(f"{REFUSED}: Unescaped left brace in regex is illegal here")

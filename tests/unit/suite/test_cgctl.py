@@ -13,6 +13,8 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.paths import SUITES
 from harness.guest.image import compile_helper
+from harness.session.transcript import parse
+from harness.suite.load import find_suite
 
 pytestmark = pytest.mark.skipif(not (SUITES / "cgroupns" / "cgctl.c").is_file(), reason="the suite is not here")
 
@@ -104,3 +106,13 @@ def test_a_hierarchy_that_is_there_and_is_refused_is_a_failure(cgctl: Path, tmp_
 
     assert said.text == f"mount(tmpfs, {tmp_path}/file, tmpfs) = -1 ENOTDIR\n"
     assert said.status == 1
+
+
+@pytest.mark.parametrize("spec", ["v2:+memory", "v2:+memory,+pids"])
+def test_hierarchies_accepts_controllers_of_the_default_hierarchy(spec: str) -> None:
+    """The preparation of the suite takes the form that names controllers to require."""
+    suite = find_suite("cgroupns")
+    text = f"title: t\nhierarchies: {spec}\nscenario: X-01\nsource: s\n\n    # true\n"
+
+    (request,) = parse(text, path="x.session", preparations=suite.preparations).preparations
+    assert spec in str(request)

@@ -63,7 +63,8 @@ def render_actual(transcript: Transcript, played: Sequence[PlayedStep]) -> str:
         if step.line in changed:
             lines[step.output_start : step.output_stop] = changed[step.line].lines
     if tokens != transcript.varies:
-        _rewrite_varies(lines, read_header(transcript.lines, path=transcript.path), tokens)
+        headers = [request.preparation for request in transcript.preparations]
+        _rewrite_varies(lines, read_header(transcript.lines, path=transcript.path, preparations=headers), tokens)
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from harness.session.match import Bindings, match_step
 from harness.session.render import PlayedStep, diff, render_actual
 from harness.session.transcript import Alternatives, ExpectedLine, Step, Transcript, parse
 from harness.session.varying import find_tokens
+from harness.suite.load import find_suite
 
 PATH = "cases/a.session"
 
@@ -315,3 +316,15 @@ def test_accepted_file_fits(transcript: Transcript, data: st.DataObject) -> None
     outputs = data.draw(st.tuples(*[st.one_of(st.none(), OUTPUTS, st.text(max_size=20)) for _ in transcript.steps]))
 
     rendered(list(outputs), text="\n".join(transcript.lines))
+
+
+def test_token_of_a_mismatch_leaves_a_file_with_headers_of_the_suite() -> None:
+    """The header varies is rewritten when a token is not shown; the headers of the suite are known then, too."""
+    suite = find_suite("cgroupns")
+    text = "title: t\nhierarchies: v2\nvaries: 104\nscenario: X-01\nsource: s\n\n    # clone\n    pid 104\n"
+    transcript = parse(text, path=PATH, preparations=suite.preparations)
+
+    actual = render_actual(transcript, played(transcript, ["no such call"]))
+
+    assert "varies" not in actual
+    assert "hierarchies: v2" in actual

@@ -37,9 +37,12 @@
  *	ns LINK [of WHO]
  *		the link in /proc/.../ns: "ns(cgroup) = cgroup:[4026531835]"
  *	ioctl FILE parent|userns [NAME]
- *	ioctl FILE nstype|owner
- *		NS_GET_PARENT and NS_GET_USERNS show the namespace, or keep it as @NAME;
- *		NS_GET_NSTYPE, NS_GET_OWNER_UID
+ *	ioctl @PIDFD cgroupns [NAME]
+ *	ioctl FILE nstype|owner|id
+ *		NS_GET_PARENT, NS_GET_USERNS and, of a pidfd, PIDFD_GET_CGROUP_NAMESPACE show the
+ *		namespace, or keep it as @NAME; NS_GET_NSTYPE, NS_GET_OWNER_UID, NS_GET_ID
+ *	listns TYPE
+ *		listns(2): the numbers of all namespaces of that type, as NS_GET_ID shows them
  *
  * Processes and threads:
  *	clone FLAGS [{ ... }]
@@ -51,6 +54,9 @@
  *	thread { ... }
  *		does the block in a new thread while the first one waits; the thread then stays,
  *		idle, until nsctl ends
+ *	leave
+ *		the first thread exits, and is a zombie; a new thread does all later actions, and
+ *		its end is that of the process
  *	exec CMD...
  *		execvp(3); all arguments to the end, or to the "}" of a block, are its own; prints
  *		no line unless it fails
@@ -82,7 +88,8 @@
  *		name_to_handle_at(2), shown as HANDLE: TYPE:NUMBER when it has eight bytes, as in a
  *		cgroup filesystem ("254:77", where 77 is the number of the inode); else TYPE:0xBYTES
  *	byhandle NAME FILE HANDLE [MODE]
- *		open_by_handle_at(2) in the filesystem that FILE is in; MODE is r when left out
+ *		open_by_handle_at(2) in the filesystem that FILE is in; HANDLE as handle shows it;
+ *		MODE is r when left out
  *	inotify NAME FILE
  *		inotify_init(2), and a watch of FILE for changes of its content, and for what is made,
  *		removed and renamed in it
@@ -109,6 +116,19 @@
  *		shared unbindable, joined by ","
  *	umount TARGET [detach]
  *		umount2(2)
+ *	fsopen NAME FSTYPE
+ *	fsconfig @FS KEY [VALUE]
+ *	create @FS
+ *		fsopen(2), fsconfig(2) with a flag or a string, and FSCONFIG_CMD_CREATE
+ *	fsmount NAME @FS
+ *	opentree NAME FILE [clone]
+ *	movemount @TREE TARGET
+ *		fsmount(2), open_tree(2) with OPEN_TREE_CLONE or 0, and move_mount(2)
+ *	statmount FILE
+ *		statmount(2) of the mount that FILE is in: "statmount(/mnt) = cgroup2, root /"
+ *	listmount FSTYPE
+ *		listmount(2) of all mounts, and statmount(2) of those of that type:
+ *		"listmount(cgroup2) = / on /mnt, /.. on /sys/fs/cgroup"
  *	session TTY CMD...
  *		for /init: runs CMD in a new session with TTY as its controlling terminal, set as
  *		the harness needs it, waits, drains the terminal and returns the exit status
@@ -128,6 +148,7 @@
 #include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -164,7 +185,8 @@ struct action;
 
 /*
  * The shape of a verb's arguments, a letter for each: F flags, G clone flags, T type, P file, N new
- * name, O opened name, S any text, U number, L handle, M mode, K ioctl, X mount flags, D detach.
+ * name, O opened name, S any text, U number, L handle, M mode, K ioctl, X mount flags, D detach,
+ * E clone.
  * Lower case: optional. I: [into FILE], W: [of WHO], C: [in CONTROLLER], b: [{ ... }], B: { ... },
  * R: a program and its arguments.
  */
@@ -254,11 +276,25 @@ static const struct named_flag inotify_events[] = {
 #define WATCHED_EVENTS                                                                             \
 	(IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF)
 
+/* Requests and calls that are younger than the headers of the hosts that compile this. */
+#define REQUEST_NS_ID _IOR(0xb7, 13, unsigned long long)	/* NS_GET_ID, Linux 6.18 */
+#define REQUEST_PIDFD_CGROUP _IO(0xff, 1)	/* PIDFD_GET_CGROUP_NAMESPACE, Linux 6.11 */
+#define CALL_OPEN_TREE 428			/* Linux 5.2, like the next four */
+#define CALL_MOVE_MOUNT 429
+#define CALL_FSOPEN 430
+#define CALL_FSCONFIG 431
+#define CALL_FSMOUNT 432
+#define CALL_STATMOUNT 457			/* Linux 6.8 */
+#define CALL_LISTMOUNT 458			/* Linux 6.8 */
+#define CALL_LISTNS 470				/* Linux 6.19 */
+
 static const struct named_flag ns_ioctls[] = {
 	{ "parent", "NS_GET_PARENT", NS_GET_PARENT },
 	{ "userns", "NS_GET_USERNS", NS_GET_USERNS },
 	{ "nstype", "NS_GET_NSTYPE", NS_GET_NSTYPE },
 	{ "owner", "NS_GET_OWNER_UID", NS_GET_OWNER_UID },
+	{ "id", "NS_GET_ID", REQUEST_NS_ID },
+	{ "cgroupns", "PIDFD_GET_CGROUP_NAMESPACE", REQUEST_PIDFD_CGROUP },
 	{ NULL, NULL, 0 },
 };
 
@@ -579,10 +615,30 @@ static bool do_handle(struct action *a)
 	return true;
 }
 
+/* The bytes of "0x0a0b...", as do_handle shows them; 0 if the text is not of that form. */
+static size_t parse_bytes(const char *text, unsigned char *bytes, size_t size)
+{
+	size_t length = strlen(text), i;
+
+	if (strncmp(text, "0x", 2) || length < 4 || length % 2 || length / 2 - 1 > size)
+		return 0;
+	for (i = 2; i < length; i += 2) {
+		if (!isxdigit((unsigned char)text[i]) || !isxdigit((unsigned char)text[i + 1]))
+			return 0;
+		sscanf(text + i, "%2hhx", bytes + i / 2 - 1);
+	}
+	return length / 2 - 1;
+}
+
+/*
+ * A number is a handle of eight bytes. Digits in base 16 are bytes in their order in memory, unless
+ * they are too few or too many to be what do_handle shows: 254:0x4d is the number 77.
+ */
 static bool parse_handle(const char *word, union handle *handle)
 {
+	char copy[2 * MAX_HANDLE_SZ + 32], *colon;
 	unsigned long long type, number;
-	char copy[64], *colon;
+	size_t bytes;
 
 	if (snprintf(copy, sizeof(copy), "%s", word) >= (int)sizeof(copy))
 		return false;
@@ -590,9 +646,15 @@ static bool parse_handle(const char *word, union handle *handle)
 	if (!colon)
 		return false;
 	*colon = '\0';
-	if (!parse_number(copy, &type) || !parse_number(colon + 1, &number))
+	if (!parse_number(copy, &type))
 		return false;
 	handle->head.handle_type = type;
+	bytes = parse_bytes(colon + 1, handle->head.f_handle, MAX_HANDLE_SZ);
+	handle->head.handle_bytes = bytes;
+	if (bytes >= sizeof(number))
+		return true;
+	if (!parse_number(colon + 1, &number))
+		return false;
 	handle->head.handle_bytes = sizeof(number);
 	memcpy(handle->head.f_handle, &number, sizeof(number));
 	return true;
@@ -703,18 +765,21 @@ static bool do_ioctl(struct action *a)
 	const struct named_flag *request = find_flag(ns_ioctls, a->word[1]);
 	char call[LINE_SIZE / 4], path[64], target[64];
 	int result, fd = open_or_report(a->word[0], "r");
+	unsigned long long number = 0;
 	ssize_t length;
-	uid_t owner;
 
 	if (fd < 0)
 		return false;
-	result = ioctl(fd, request->bit, &owner);
+	/* A pidfd takes no argument, and a namespace writes its user (32 bits) or number. */
+	result = ioctl(fd, request->bit, request->bit == REQUEST_PIDFD_CGROUP ? NULL : &number);
 	close_file(a->word[0], fd);
 	snprintf(call, sizeof(call), "ioctl(%s, %s)", a->word[0], request->shown);
 	if (result < 0)
 		return report(-1, "%s", call);
-	if (request->bit == NS_GET_OWNER_UID)
-		return report(owner, "%s", call);
+	if (request->bit == NS_GET_OWNER_UID || request->bit == REQUEST_NS_ID) {
+		line("%s = %llu", call, number);
+		return true;
+	}
 	if (request->bit == NS_GET_NSTYPE) {
 		line("%s = %s", call, show_flags(clone_flags, result));
 		return true;
@@ -728,6 +793,28 @@ static bool do_ioctl(struct action *a)
 	if (length < 0)
 		return report(-1, "readlink(%s)", path);
 	line("%s = %.*s", call, (int)length, target);
+	return true;
+}
+
+static bool do_listns(struct action *a)
+{
+	unsigned long long type = flags_of(clone_flags, a->word[0]), numbers[256];
+	/* struct ns_id_req of linux/nsfs.h, as Linux 6.19 has it. */
+	struct {
+		unsigned int size, spare;
+		unsigned long long after;
+		unsigned int type, spare2;
+		unsigned long long user_namespace;
+	} request = { .size = sizeof(request), .type = type };
+	char shown[LINE_SIZE / 4] = "";
+	size_t used = 0;
+	long count = syscall(CALL_LISTNS, &request, numbers, ARRAY_SIZE(numbers), 0), i;
+
+	if (count < 0)
+		return report(-1, "listns(%s)", show_flags(clone_flags, type));
+	for (i = 0; i < count && used + 32 < sizeof(shown); i++)
+		used += snprintf(shown + used, sizeof(shown) - used, " %llu", numbers[i]);
+	line("listns(%s) =%s", show_flags(clone_flags, type), shown);
 	return true;
 }
 
@@ -954,6 +1041,46 @@ static bool do_thread(struct action *a)
 		pthread_cond_wait(&work.ended, &work.lock);
 	pthread_mutex_unlock(&work.lock);
 	return work.succeeded;
+}
+
+static bool first_thread_is_zombie(void)
+{
+	char path[64], text[256], *end;
+	ssize_t length;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	length = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[length < 0 ? 0 : length] = '\0';
+	end = strrchr(text, ')');	/* the name before it may contain any character */
+	return end && !strncmp(end, ") Z", 3);
+}
+
+static void *rest_main(void *argument)
+{
+	while (!first_thread_is_zombie())
+		sched_yield();
+	report(0, "leave()");
+	run_list(argument);
+	_exit(exit_status);
+}
+
+static bool do_leave(struct action *a)
+{
+	pthread_t thread;
+
+	errno = EPERM;
+	if (syscall(SYS_gettid) != getpid())
+		return report(-1, "leave()");
+	errno = pthread_create(&thread, NULL, rest_main, a->next);
+	if (errno)
+		return report(-1, "leave()");
+	syscall(SYS_exit, 0);
+	return false;
 }
 
 static bool write_number(const char *path, long number)
@@ -1215,6 +1342,142 @@ static bool do_umount(struct action *a)
 		      detach ? "MNT_DETACH" : "0");
 }
 
+static bool do_fsopen(struct action *a)
+{
+	char call[LINE_SIZE / 4];
+
+	snprintf(call, sizeof(call), "fsopen(%s)", a->word[1]);
+	return report_name(syscall(CALL_FSOPEN, a->word[1], 1 /* FSOPEN_CLOEXEC */), a->word[0], call);
+}
+
+static bool do_fsconfig(struct action *a)
+{
+	int fd = find_opened(a->word[0] + 1, strlen(a->word[0] + 1)), command = a->word[2] ? 1 : 0;
+	long result = fd;
+
+	if (fd >= 0)
+		result = syscall(CALL_FSCONFIG, fd, command, a->word[1], a->word[2], 0);
+	return report(result, "fsconfig(%s, %s%s%s)", a->word[0], a->word[1], a->word[2] ? ", " : "",
+		      a->word[2] ? a->word[2] : "");
+}
+
+static bool do_create(struct action *a)
+{
+	int fd = find_opened(a->word[0] + 1, strlen(a->word[0] + 1));
+	long result = fd;
+
+	if (fd >= 0)
+		result = syscall(CALL_FSCONFIG, fd, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0);
+	return report(result, "fsconfig(%s, FSCONFIG_CMD_CREATE)", a->word[0]);
+}
+
+static bool do_fsmount(struct action *a)
+{
+	int fd = find_opened(a->word[1] + 1, strlen(a->word[1] + 1));
+	char call[64];
+
+	snprintf(call, sizeof(call), "fsmount(%s)", a->word[1]);
+	if (fd >= 0)
+		fd = syscall(CALL_FSMOUNT, fd, 1 /* FSMOUNT_CLOEXEC */, 0);
+	return report_name(fd, a->word[0], call);
+}
+
+static bool do_opentree(struct action *a)
+{
+	int fd, file = open_or_report(a->word[1], "path");
+	unsigned int flags = AT_EMPTY_PATH | O_CLOEXEC | (a->word[2] ? 1 /* OPEN_TREE_CLONE */ : 0);
+	char call[LINE_SIZE / 4];
+
+	if (file < 0)
+		return false;
+	snprintf(call, sizeof(call), "open_tree(%s, %s)", a->word[1],
+		 a->word[2] ? "OPEN_TREE_CLONE" : "0");
+	fd = syscall(CALL_OPEN_TREE, file, "", flags);
+	close_file(a->word[1], file);
+	return report_name(fd, a->word[0], call);
+}
+
+static bool do_movemount(struct action *a)
+{
+	int fd = find_opened(a->word[0] + 1, strlen(a->word[0] + 1));
+	long result = fd;
+
+	if (fd >= 0)
+		result = syscall(CALL_MOVE_MOUNT, fd, "", AT_FDCWD, a->word[1],
+				 4 /* MOVE_MOUNT_F_EMPTY_PATH */);
+	return report(result, "move_mount(%s, %s)", a->word[0], a->word[1]);
+}
+
+/* struct mnt_id_req and struct statmount of linux/mount.h, as Linux 6.8 has them. */
+struct mount_request {
+	unsigned int size, spare;
+	unsigned long long mount, param;
+};
+
+struct mount_status {
+	unsigned int size, options;
+	unsigned long long mask;
+	unsigned int major, minor;
+	unsigned long long magic;
+	unsigned int flags, type;
+	unsigned long long numbers[8];
+	unsigned int root, point;
+	unsigned long long spare[50];
+	char text[LINE_SIZE / 2];
+};
+
+#define STATUS_ROOT_POINT_TYPE 0x38	/* STATMOUNT_MNT_ROOT, _MNT_POINT and _FS_TYPE */
+
+static bool mount_status(unsigned long long mount, struct mount_status *status)
+{
+	struct mount_request request = { sizeof(request), 0, mount, STATUS_ROOT_POINT_TYPE };
+
+	return syscall(CALL_STATMOUNT, &request, status, sizeof(*status), 0) == 0;
+}
+
+static bool do_statmount(struct action *a)
+{
+	int result, fd = open_or_report(a->word[0], "path");
+	static struct mount_status status;
+	struct statx file;
+
+	if (fd < 0)
+		return false;
+	/* STATX_MNT_ID_UNIQUE: the only kind of number that statmount takes. */
+	result = statx(fd, "", AT_EMPTY_PATH, 0x4000, &file);
+	close_file(a->word[0], fd);
+	if (result < 0 || !mount_status(file.stx_mnt_id, &status))
+		return report(-1, "statmount(%s)", a->word[0]);
+	line("statmount(%s) = %s, root %s", a->word[0], status.text + status.type,
+	     status.text + status.root);
+	return true;
+}
+
+static bool do_listmount(struct action *a)
+{
+	/* LSMT_ROOT: all mounts below the caller's root. */
+	struct mount_request request = { sizeof(request), 0, ~0ULL, 0 };
+	unsigned long long mounts[256];
+	long count = syscall(CALL_LISTMOUNT, &request, mounts, ARRAY_SIZE(mounts), 0), i;
+	static struct mount_status status;
+	char shown[LINE_SIZE / 4] = "";
+	size_t used = 0;
+
+	if (count < 0)
+		return report(-1, "listmount(%s)", a->word[0]);
+	for (i = 0; i < count && used < sizeof(shown); i++) {
+		if (!mount_status(mounts[i], &status))
+			return report(-1, "statmount(%llu)", mounts[i]);
+		if (strcmp(status.text + status.type, a->word[0]))
+			continue;
+		used += snprintf(shown + used, sizeof(shown) - used, "%s %s on %s",
+				 used ? "," : "", status.text + status.root,
+				 status.text + status.point);
+	}
+	line("listmount(%s) =%s", a->word[0], shown);
+	return true;
+}
+
 /* ---- a shell on a serial port ---- */
 
 /*
@@ -1306,18 +1569,21 @@ static const struct verb verbs[] = {
 	{ "clone", "Gb", "clone FLAGS [{ ... }]", do_clone },
 	{ "clone3", "GIb", "clone3 FLAGS [into FILE] [{ ... }]", do_clone3 },
 	{ "thread", "B", "thread { ... }", do_thread },
+	{ "leave", "", "leave", do_leave },
 	{ "open", "NPm", "open NAME FILE [r|w|rw|a|path|dir]", do_open },
 	{ "close", "O", "close @NAME", do_close },
 	{ "read", "P", "read FILE", do_read },
 	{ "write", "PS", "write FILE TEXT", do_write },
 	{ "handle", "P", "handle FILE", do_handle },
-	{ "byhandle", "NPLm", "byhandle NAME FILE TYPE:NUMBER [r|w|rw|a|path|dir]", do_byhandle },
+	{ "byhandle", "NPLm", "byhandle NAME FILE HANDLE [r|w|rw|a|path|dir]", do_byhandle },
 	{ "inotify", "NP", "inotify NAME FILE", do_inotify },
 	{ "events", "O", "events @NAME", do_events },
 	{ "pidfd", "NU", "pidfd NAME PID", do_pidfd },
 	{ "getfd", "NOU", "getfd NAME @PIDFD NUMBER", do_getfd },
 	{ "ptrace", "U", "ptrace PID", do_ptrace },
-	{ "ioctl", "PKn", "ioctl FILE parent|userns|nstype|owner [NAME]", do_ioctl },
+	{ "ioctl", "PKn", "ioctl FILE parent|userns|nstype|owner|id|cgroupns [NAME]",
+	  do_ioctl },
+	{ "listns", "T", "listns TYPE", do_listns },
 	{ "send", "SO", "send SOCKET @NAME", do_send },
 	{ "recv", "SN", "recv SOCKET NAME", do_recv },
 	{ "cgroup", "WC", "cgroup [of WHO] [in CONTROLLER]", do_cgroup },
@@ -1332,6 +1598,14 @@ static const struct verb verbs[] = {
 	{ "setgid", "U", "setgid GID", do_setgid },
 	{ "mount", "SSSxs", "mount SOURCE TARGET FSTYPE [MSFLAGS [DATA]]", do_mount },
 	{ "umount", "Sd", "umount TARGET [detach]", do_umount },
+	{ "fsopen", "NS", "fsopen NAME FSTYPE", do_fsopen },
+	{ "fsconfig", "OSs", "fsconfig @FS KEY [VALUE]", do_fsconfig },
+	{ "create", "O", "create @FS", do_create },
+	{ "fsmount", "NO", "fsmount NAME @FS", do_fsmount },
+	{ "opentree", "NPe", "opentree NAME FILE [clone]", do_opentree },
+	{ "movemount", "OS", "movemount @TREE TARGET", do_movemount },
+	{ "statmount", "P", "statmount FILE", do_statmount },
+	{ "listmount", "S", "listmount FSTYPE", do_listmount },
 	{ "session", "R", "session TTY CMD...", do_session },
 	{ "exec", "R", "exec CMD...", do_exec },
 };
@@ -1401,6 +1675,8 @@ static bool fits(char letter, const char *word)
 		return word[0] == '@' && is_name(word + 1);
 	case 'D':
 		return !strcmp(word, "detach");
+	case 'E':
+		return !strcmp(word, "clone");
 	case 'W':
 		return is_who(word);
 	default:

@@ -68,6 +68,22 @@ def needs_cgroup_namespace(nsctl: Path) -> None:
         ("byhandle d / 254", "invalid argument '254'"),
         ("byhandle d / 254:x", "invalid argument '254:x'"),
         ("byhandle d / 254:1 x", "invalid argument 'x'"),
+        ("byhandle d / 254:0x", "invalid argument '254:0x'"),
+        ("byhandle d / 254:0x11223344556677889", "invalid argument '254:0x11223344556677889'"),
+        ("byhandle d / 254:0x00112233445566zz", "invalid argument '254:0x00112233445566zz'"),
+        ("leave now", "unexpected argument 'now'"),
+        ("ioctl /proc/self/ns/pid number", "invalid argument 'number'"),
+        ("listns", "missing argument of 'listns'"),
+        ("listns bogus", "invalid argument 'bogus'"),
+        ("fsopen f/g tmpfs", "invalid argument 'f/g'"),
+        ("fsopen f", "missing argument of 'fsopen'"),
+        ("fsconfig f size 1", "invalid argument 'f'"),
+        ("create f", "invalid argument 'f'"),
+        ("fsmount m f", "invalid argument 'f'"),
+        ("opentree t / copy", "invalid argument 'copy'"),
+        ("movemount t /mnt", "invalid argument 't'"),
+        ("statmount", "missing argument of 'statmount'"),
+        ("listmount", "missing argument of 'listmount'"),
         ("getfd f p 0", "invalid argument 'p'"),
         ("events w", "invalid argument 'w'"),
         ("ptrace somebody", "invalid argument 'somebody'"),
@@ -222,6 +238,27 @@ def test_thread_has_its_own_id_and_stays(nsctl: Path) -> None:
     assert not lines[5].endswith("ENOENT")
 
 
+def test_leave_continues_in_another_thread(nsctl: Path) -> None:
+    """After leave another thread does the rest, the first thread is a zombie, and the status is that of the rest."""
+    said = run(nsctl, "pid then leave then pid then tid then ns ipc of main then tid also ns uts")
+    lines = said.text.splitlines()
+
+    assert lines[0] == lines[2]
+    assert lines[1] == "leave() = 0"
+    assert re.fullmatch(r"gettid\(\) = \d+", lines[3])
+    assert lines[3].rpartition(" ")[2] != lines[2].rpartition(" ")[2]
+    assert lines[4] == "ns(ipc, main) = -1 ENOENT"
+    assert re.fullmatch(r"ns\(uts\) = uts:\[\d+\]", lines[5])
+    assert said.status == 1
+
+
+def test_leave_is_refused_in_other_threads(nsctl: Path) -> None:
+    """Only the first thread leaves, also in a child, whose status is that of its rest."""
+    assert "leave() = -1 EPERM" in lines_of(nsctl, "thread { leave }")
+    assert run(nsctl, "clone 0 { leave then pid }").status == 0
+    assert run(nsctl, "clone 0 { leave then ns nonsense }").status == 1
+
+
 def test_unshare_changes_only_the_calling_thread(nsctl: Path) -> None:
     """Namespaces belong to threads: CLONE_FS aside, this is what thread-wise cases rely on."""
     needs_cgroup_namespace(nsctl)
@@ -267,6 +304,62 @@ def test_ioctl_shows_type_owner_and_parent(nsctl: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "pattern"),
+    [
+        ("ioctl /proc/self/ns/uts id", r"ioctl\(/proc/self/ns/uts, NS_GET_ID\) = (\d+|-1 ENOTTY)"),
+        ("ioctl /dev/null id", r"ioctl\(/dev/null, NS_GET_ID\) = -1 ENOTTY"),
+        ("ioctl /dev/null cgroupns", r"ioctl\(/dev/null, PIDFD_GET_CGROUP_NAMESPACE\) = -1 ENOTTY"),
+        ("listns uts", r"listns\(CLONE_NEWUTS\) = ([\d ]+|-1 \w+)"),
+        ("statmount /proc", r"statmount\(/proc\) = (proc, root /|-1 \w+)"),
+        ("statmount @9", r"statmount\(@9\) = -1 \w+|open\(@9, O_PATH\) = -1 EBADF"),
+        ("listmount proc", r"listmount\(proc\) = (/.* on /.*|-1 \w+)"),
+        ("fsopen f nonsense", r"fsopen\(nonsense\) = -1 (ENODEV|EPERM|ENOSYS)"),
+        ("fsconfig @f size 1", r"fsconfig\(@f, size, 1\) = -1 EBADF"),
+        ("fsconfig @f ro", r"fsconfig\(@f, ro\) = -1 EBADF"),
+        ("create @f", r"fsconfig\(@f, FSCONFIG_CMD_CREATE\) = -1 EBADF"),
+        ("fsmount m @f", r"fsmount\(@f\) = -1 EBADF"),
+        ("opentree t /nonexistent", r"open\(/nonexistent, O_PATH\) = -1 ENOENT"),
+        ("movemount @t /mnt", r"move_mount\(@t, /mnt\) = -1 EBADF"),
+    ],
+)
+def test_new_calls_print_one_line(nsctl: Path, line: str, pattern: str) -> None:
+    """Calls that a kernel may be too old for: the line has the call's name and arguments, and the result or error."""
+    (shown,) = lines_of(nsctl, line)
+
+    assert re.fullmatch(pattern, shown), shown
+
+
+def test_new_mount_calls_mount_a_filesystem(nsctl: Path, tmp_path: Path) -> None:
+    """fsopen, fsconfig, create, fsmount and movemount mount it; opentree clones a mount."""
+    (tmp_path / "m").mkdir()
+    actions = [
+        "unshare mnt",
+        f"mount none {tmp_path} tmpfs",
+        f"mount none {tmp_path} none private",
+        "fsopen f tmpfs",
+        "fsconfig @f mode 0701",
+        "create @f",
+        "fsmount m @f",
+        f"movemount @m {tmp_path}",
+        f"opentree t {tmp_path} clone",
+        f"read {tmp_path}",
+    ]
+    lines = lines_of(nsctl, " then ".join(actions))
+    if lines[0].endswith("EPERM"):
+        pytest.skip("needs CAP_SYS_ADMIN")
+
+    assert lines[3:] == [
+        "fsopen(tmpfs) = @f",
+        "fsconfig(@f, mode, 0701) = 0",
+        "fsconfig(@f, FSCONFIG_CMD_CREATE) = 0",
+        "fsmount(@f) = @m",
+        f"move_mount(@m, {tmp_path}) = 0",
+        f"open_tree({tmp_path}, OPEN_TREE_CLONE) = @t",
+        f"read({tmp_path}) = -1 EISDIR",
+    ]
+
+
 def test_cgroup_shows_the_path_of_a_controller(nsctl: Path) -> None:
     """The path of one hierarchy is the one in /proc; a controller that no hierarchy has gives none."""
     wanted = next((line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines()), None)
@@ -308,6 +401,22 @@ def test_handle_and_byhandle_open_a_file(nsctl: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"name_to_handle_at\(\.\) = (\d+:(\d+|0x[0-9a-f]+)|-1 EOPNOTSUPP)", said[0])
     assert said[1:] == ["open(nothing, O_PATH) = -1 ENOENT", "open(nothing, O_RDONLY) = -1 ENOENT"]
     assert re.fullmatch(r"open_by_handle_at\(/dev/null, 254:1, O_RDONLY\|O_DIRECTORY\) = -1 E[A-Z]+\n", refused)
+
+
+def test_byhandle_takes_bytes_as_handle_prints_them(nsctl: Path, tmp_path: Path) -> None:
+    """byhandle opens what handle printed, also if the handle is not a number of eight bytes."""
+    (tmp_path / "f").write_text("x")
+    (shown,) = lines_of(nsctl, "handle f", cwd=tmp_path)
+    handle = shown.rpartition(" = ")[2]
+    if ":" not in handle:
+        pytest.skip(f"the filesystem here has no handles: {shown}")
+    kind, _, number = handle.partition(":")
+    content = bytes.fromhex(number.removeprefix("0x")) if "0x" in number else int(number).to_bytes(8, "little")
+    opened = lines_of(nsctl, f"byhandle f . {kind}:0x{content.hex()} then read @f", cwd=tmp_path)
+
+    if "EPERM" in opened[0]:
+        pytest.skip("needs CAP_DAC_READ_SEARCH")
+    assert opened == [f"open_by_handle_at(., {kind}:0x{content.hex()}, O_RDONLY) = @f", 'read(@f) = "x"']
 
 
 def test_inotify_shows_changes_in_order(nsctl: Path, tmp_path: Path) -> None:

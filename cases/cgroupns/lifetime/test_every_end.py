@@ -105,7 +105,7 @@ class Scene:
     targets: Mapping[str, str]
 
 
-@pytest.mark.needs("cgroup-namespaces", "clone3")
+@pytest.mark.needs("cgroup-namespaces", "cgroup2", "clone3")
 @pytest.mark.parametrize("place", ["root", "below"])
 @pytest.mark.parametrize("state", EXPECTED)
 def test_every_end(

@@ -116,22 +116,32 @@ def test_every_end(
     roots = {operation: f"{top}/{operation}/a" for operation in OPERATIONS}
     targets = {operation: root if place == "root" else f"{root}/b" for operation, root in roots.items()}
     scene = Scene(admin, inside, observer, top, targets)
-    admin.run(f"mkdir -p {' '.join(targets.values())} {top}/q; mkfifo /run/pid /run/result; exec 20<>/run/result")
+    admin.run(f"mkdir -p {' '.join(targets.values())} {top}/q {top}/empty")
+    admin.run("mkfifo /run/pid /run/result; exec 20<>/run/result")
     if admin.ask(f"[ -e {targets['kill']}/cgroup.kill ]").status != 0:
         sight("cgroup_kill", "absent")
         pytest.skip("this kernel has no cgroup.kill")
-    keeper = keep_namespaces(admin, top, roots)
+    keeper = keep_namespaces(admin, top, roots | {"empty": f"{top}/empty"})
+    removable = admin.ask(f"rmdir {top}/empty").status == 0
+    sight("rmdir_root", "allowed" if removable else "refused")
     pids = STATES[state](scene)
     found = {}
     for number, operation in enumerate(OPERATIONS):
         found[operation] = operate(scene, operation, f"/proc/{keeper}/fd/{4 + number}", pids[operation])
 
-    traits = {operation: TRAITS[state, operation] for operation in OPERATIONS if (state, operation) in TRAITS}
+    if place == "root" and not removable:
+        assert found.pop("rmdir") == "busy"
+    compare(state, found, sight)
+
+
+def compare(state: str, found: dict[str, str], sight: Sight) -> None:
+    """Compare results with the expected ones, and report those that have a trait."""
+    traits = {operation: TRAITS[state, operation] for operation in found if (state, operation) in TRAITS}
     for operation, (trait, values) in traits.items():
         assert found[operation] in values, (operation, found[operation])
         sight(trait, values[found[operation]])
-    plain = {operation: result for operation, result in EXPECTED[state].items() if operation not in traits}
-    assert {operation: found[operation] for operation in plain} == plain
+    plain = {operation: result for operation, result in found.items() if operation not in traits}
+    assert plain == {operation: EXPECTED[state][operation] for operation in plain}
 
 
 def keep_namespaces(shell: Shell, top: str, roots: dict[str, str]) -> int:

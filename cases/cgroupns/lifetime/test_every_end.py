@@ -122,6 +122,8 @@ def test_every_end(
         sight("cgroup_kill", "absent")
         pytest.skip("this kernel has no cgroup.kill")
     keeper = keep_namespaces(admin, top, roots | {"empty": f"{top}/empty"})
+    if admin.run(f"nsctl setns /proc/{keeper}/fd/{4 + len(OPERATIONS)} then cgroup in v2").endswith(" = /"):
+        pytest.skip("on this kernel setns moves the caller, so operations would reach the process that does them")
     removable = admin.ask(f"rmdir {top}/empty").status == 0
     sight("rmdir_root", "allowed" if removable else "refused")
     pids = STATES[state](scene)

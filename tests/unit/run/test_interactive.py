@@ -221,7 +221,9 @@ def test_a_shell_that_ends_comes_again_and_a_panic_ends_all(tmp_path: Path) -> N
         person.types("echo $((6 * 7)) again")
         person.sees(r"echo \$\(\(6 \* 7\)\) again\r\n42 again\r\n")
         person.types("echo c >/proc/sysrq-trigger")
-        person.sees("harness: the machine ended\r\nKernel panic - not syncing: sysrq triggered crash in sysrq_handle_crash\r\n")
+        person.sees(
+            "harness: the machine ended\r\nKernel panic - not syncing: sysrq triggered crash in sysrq_handle_crash\r\n"
+        )
         status = person.child.wait(20)
 
     assert status == ExitStatus.AS_EXPECTED

@@ -28,7 +28,7 @@ KERNEL_HELP = """KERNEL is one of:
   deb                the newest cloud kernel package of the distribution
   deb:PACKAGE        an image package of the distribution
   deb:VERSION        the newest cloud kernel of a version, e.g. deb:6.1
-  deb:...@SUITE      one from any suite of Debian, e.g. deb:7.3@experimental;
+  deb:NAME@SUITE     one from any suite of Debian, e.g. deb:7.3@experimental;
                      'harness kernels --from SUITE' lists them
   host               the kernel that this host runs
   PATH               a kernel image (bzImage, vmlinuz, vmlinux), a .deb, .rpm,

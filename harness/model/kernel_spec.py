@@ -36,7 +36,7 @@ GRAMMAR = """\
 deb                    the newest cloud kernel image package of the distribution (the default)
 deb:PACKAGE[=VERSION]  an image package of the distribution, e.g. deb:linux-image-cloud-amd64
 deb:VERSION            the newest cloud kernel of a kernel version, e.g. deb:6.1
-deb:...@SUITE          one of both from any suite of Debian's archive, e.g. deb:7.3@trixie-backports;
+deb:NAME@SUITE         one of both from any suite of Debian's archive, e.g. deb:7.3@trixie-backports;
                        deb:@SUITE is its newest cloud kernel ('harness kernels --from SUITE' lists them)
 host                   the kernel that this host runs
 PATH                   a kernel image: a bzImage, a vmlinuz or a vmlinux; a .deb, .rpm, .pkg.tar.zst or .tar

@@ -34,7 +34,7 @@ def test_the_script_names_the_command(shell: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        (["s"], {"semantics", "series", "shell", "suite"}),
+        (["s"], {"semantics", "series", "shell", "splats", "suite"}),
         ([""], set(COMMANDS)),
         (["--v"], {"--verbose", "--version"}),
         (["run", "--bas"], {"--baseline"}),

@@ -33,7 +33,7 @@ _SYMBOLIZE_SECONDS = 600.0
     help="Show source lines, by the debug information in the vmlinux of this kernel.",
 )
 def splats(files: tuple[Path, ...], as_json: bool, vmlinux: Path | None) -> int:
-    """Find the error reports of the kernel (oops, BUG, WARNING, lockdep, KASAN, ...)
+    """Find the error reports of the kernel (oops, BUG, WARNING, lockdep, KASAN)
     in logs, and print their titles, fingerprints and frames.
 
     FILE is a log of any tool: dmesg (also -T, -x, with colors), the journal, syslog,

@@ -19,8 +19,14 @@ SESSIONS = sorted(default_suite().folder.rglob("*.session"))
 OF_ALL_KERNELS = {
     "cover_letter/flag.session",
     "delegation/opened-by-user.session",
+    "delegation/remount.session",
+    "mounts/development-option.session",
+    "mounts/remount-v2.session",
+    "mounts/v1-without-files.session",
     "ns_cgroup/mount.session",
     "ns_cgroup/unmounted.session",
+    "views/before-first-mount.session",
+    "views/default-line.session",
     "views/no-namespace.session",
 }
 """What is asked also of kernels without cgroup namespaces."""
@@ -96,6 +102,8 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
         "cases that need them are skipped",
         "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
         "cases that need it are skipped",
+        "cases that read it are skipped",
+        "the case that looks cgroups up by number is skipped",
     ]
     assert missing_feature_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
     assert missing_feature_notes([NAMESPACES], FEATURES, newer) == (

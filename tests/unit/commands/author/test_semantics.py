@@ -50,7 +50,7 @@ def test_profiles_chooses_the_columns() -> None:
     """--profiles takes the names of --profile; mainline means all its releases."""
     result = call("semantics", "--profiles", "v1,mainline-latest", "view")
     heads = [line.split() for line in result.text.splitlines() if line.startswith("     ")]
-    releases = call("semantics", "--profiles", "mainline", COLUMNS="300")
+    releases = call("semantics", "--profiles", "mainline", COLUMNS="900")
 
     assert heads == [["v1", "latest"]]
     assert {"3.18", "4.6", "5.17", "latest"} <= set(releases.text.splitlines()[0].split())

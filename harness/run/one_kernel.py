@@ -164,7 +164,10 @@ def _run_in_order(listener: RunRecorder, store: Store, key: str) -> PytestRun:
     listener.past = read_past(store.recall(_PAST_KIND, key) or {})
     ended = _run_rounds(listener)
     with contextlib.suppress(HarnessError):  # only the order of the next run depends on it
-        store.remember(_PAST_KIND, key, dump_past(listener.past, listener.cases))
+        with store.lock(_PAST_KIND, key):
+            # Another run of the suite may have kept its results meanwhile.
+            before = read_past(store.recall(_PAST_KIND, key) or {})
+            store.remember(_PAST_KIND, key, dump_past(before, listener.cases))
     return ended
 
 

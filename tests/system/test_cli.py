@@ -238,19 +238,22 @@ def test_exitfirst_cuts_short_what_runs(tmp_path: Path) -> None:
 @pytest.mark.guest
 def test_failed_cases_come_first_in_the_next_run(tmp_path: Path) -> None:
     """The results are in the store, so another results folder starts in that order as well."""
-    for name, word in (("a", "hello"), ("b", "hello"), ("c", "goodbye")):
-        (tmp_path / f"{name}.session").write_text(GOOD.replace("    hello", f"    {word}"))
+    for name, word in (("first", "hello"), ("second", "hello"), ("third", "goodbye")):
+        (tmp_path / f"order-{name}.session").write_text(GOOD.replace("    hello", f"    {word}"))
     for results in ("one", "two"):
         assert (
             start("run", "-n", "1", "--cases", tmp_path, "--results", tmp_path / results).status == ExitStatus.DIFFERS
         )
     names = [
-        [case.id.rpartition("/")[2].removesuffix(".session") for case in load_run(tmp_path / results / "latest").cases]
+        [
+            case.id.rpartition("order-")[2].removesuffix(".session")
+            for case in load_run(tmp_path / results / "latest").cases
+        ]
         for results in ("one", "two")
     ]
 
-    assert names[0] == ["a", "b", "c"]
-    assert names[1][0] == "c"
+    assert names[0] == ["first", "second", "third"]
+    assert names[1][0] == "third"
 
 
 @pytest.mark.guest

@@ -37,7 +37,7 @@ def test_the_distributions_kernel_has_all_features(machine: Machine) -> None:
 
 @pytest.mark.guest
 def test_missing_features_are_found(machine: Machine) -> None:
-    """Without the link in /proc, the file system type and the system call, all three features are missing."""
+    """Without files of /proc, the file system type, the system call and the iterator, all features are missing."""
     deadline = Deadline.after(30)
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline)
     hide = (
@@ -45,6 +45,7 @@ def test_missing_features_are_found(machine: Machine) -> None:
     )
     admin.run(hide, deadline=deadline)
     admin.run('nsctl() { echo "$1(0) = -1 ENOSYS"; }', deadline=deadline)
+    admin.run('cgctl() { echo "btf(bpf_iter_cgroup) = -1 ENOENT"; }', deadline=deadline)
 
     assert read_missing(admin, FEATURES, deadline=deadline) == tuple(one.word for one in FEATURES)
 

@@ -45,11 +45,11 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
-    "accept": LazyCommand("author.accept", "Take what the last run saw as the expectation."),
+    "accept": LazyCommand("author.accept", "Accept the output of the last run as the expectation."),
     "b4-check": LazyCommand("test.b4_check", "Check a mail on standard input, for b4."),
     "bisect": LazyCommand("test.bisect", "Find the commit that changed a behavior."),
     "build": LazyCommand("kernel.build", "Print the folder of a kernel's image and config."),
-    "clean": LazyCommand("clean", "Show what the store holds, and remove it."),
+    "clean": LazyCommand("clean", "List the products in the store, or remove some."),
     "completion": LazyCommand("completion", "Print the completion script for a shell."),
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
@@ -58,7 +58,7 @@ COMMANDS = {
     "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),
     "report": LazyCommand("compare.report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),
     "run": LazyCommand("test.run", "Run the cases on a kernel (deb when none is named)."),
-    "semantics": LazyCommand("author.semantics", "Show what each version does, trait by trait."),
+    "semantics": LazyCommand("author.semantics", "Show the behavior of each version, trait by trait."),
     "series": LazyCommand("test.series", "Test a patch series, patch by patch."),
     "splats": LazyCommand("compare.splats", "Find the error reports of the kernel in any log."),
     "suite": LazyCommand("author.suite", "Write a suite of cases, or check one."),

@@ -163,11 +163,11 @@ def _run_in_order(listener: RunRecorder, store: Store, key: str) -> PytestRun:
     """
     listener.past = read_past(store.recall(_PAST_KIND, key) or {})
     ended = _run_rounds(listener)
-    with contextlib.suppress(HarnessError):  # only the order of the next run depends on it
-        with store.lock(_PAST_KIND, key):
-            # Another run of the suite may have kept its results meanwhile.
-            before = read_past(store.recall(_PAST_KIND, key) or {})
-            store.remember(_PAST_KIND, key, dump_past(before, listener.cases))
+    # Only the order of the next run depends on it.
+    with contextlib.suppress(HarnessError), store.lock(_PAST_KIND, key):
+        # Another run of the suite may have kept its results meanwhile.
+        before = read_past(store.recall(_PAST_KIND, key) or {})
+        store.remember(_PAST_KIND, key, dump_past(before, listener.cases))
     return ended
 
 

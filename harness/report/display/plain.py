@@ -71,6 +71,8 @@ class PlainDisplay:
         self._clock = clock
         self._began = clock()
         self._phase = ""
+        self._progress = ""
+        """Progress of the phase that is not shown yet."""
         self._running: dict[str, str] = {}
         self._lock = threading.Lock()
         self._heartbeat: Heartbeat | None = None
@@ -103,6 +105,7 @@ class PlainDisplay:
             case PhaseStarted(text=text):
                 self._show_phase(text)
             case Progress(text=text):
+                self._progress = text
                 if self._clock() >= self._next_progress:
                     self._show_phase(text)
             case Note(text=text):
@@ -112,7 +115,7 @@ class PlainDisplay:
                 if not self._is_started:
                     self._write([*header_lines(run, self._width, total=total), Line("")])
                 self._is_started = True
-                self._phase = ""
+                self._phase = self._progress = ""
             case CaseStarted(case_id=case, worker=worker):
                 # One line for each case is enough, and has more information at its end.
                 self._running = {**self._running, worker: case}
@@ -131,7 +134,7 @@ class PlainDisplay:
                 assert_never(event)
 
     def _show_phase(self, text: str) -> None:
-        self._phase = one_line(text)
+        self._phase, self._progress = one_line(text), ""
         seconds = int(self._clock() - self._began)
         elapsed = f"{seconds // 60}:{seconds % 60:02}"
         self._write([Line(f"{elapsed:<5} {self._phase}")])
@@ -143,6 +146,8 @@ class PlainDisplay:
             phase, self._phase = self._phase, ""
             self._show_phase(f"still running {running}")
             self._phase = phase
+        elif self._progress:
+            self._show_phase(self._progress)
         elif self._phase:
             self._show_phase(self._phase if self._phase.startswith("still ") else f"still {self._phase}")
 

@@ -21,7 +21,7 @@ import pytest
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.events import Note, PhaseStarted
+from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.verdict import Outcome
 from harness.report.display import plain
 from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunFinished, RunStarted
@@ -262,6 +262,22 @@ def test_a_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
         while "checking out" in (line := stream.next_line()):
             pass
         assert re.fullmatch(r"\d+:\d\d +still running (b|a, b)\n", line)
+
+
+def test_the_silence_is_broken_with_the_newest_progress() -> None:
+    """Progress that came too early for a line of its own is shown when the silence ends, once."""
+    stream = io.StringIO()
+    now = [0.0]
+    display = PlainDisplay(stream, clock=lambda: now[0])
+    display.show(PhaseStarted("building"))
+    now[0] = 29.0
+    display.show(Progress("building, 41%"))
+    now[0] = 30.0
+    display._show_that_it_goes_on()
+    now[0] = 60.0
+    display._show_that_it_goes_on()
+
+    assert stream.getvalue().splitlines() == ["0:00  building", "0:30  building, 41%", "1:00  still building, 41%"]
 
 
 def test_a_display_is_silent_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

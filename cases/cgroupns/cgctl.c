@@ -140,18 +140,23 @@ static void append(char *text, size_t size, const char *separator, const char *m
 	snprintf(text + length, size - length, "%s%s", length ? separator : "", more);
 }
 
+/* Reads the start of a file as text; empty if it cannot be read. */
+static void read_text(const char *file, char *text, size_t size)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read_all(fd, text, size - 1);
+
+	if (fd >= 0)
+		close_quietly(fd);
+	text[length < 0 ? 0 : length] = '\0';
+}
+
 /* Tests whether a file contains this word. */
 static bool has_word(const char *file, const char *wanted)
 {
 	char text[LINE_SIZE], *rest = text, *word;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		close_quietly(fd);
-	if (length < 0)
-		return false;
-	text[length] = '\0';
+	read_text(file, text, sizeof(text));
 	while ((word = strsep(&rest, " \t\n")))
 		if (!strcmp(word, wanted))
 			return true;
@@ -167,14 +172,9 @@ static bool is_offered(const char *word)
 static bool is_disabled(const char *controller)
 {
 	char text[LINE_SIZE], *rest = text, *line, name[64];
-	int fd = open("/proc/cgroups", O_RDONLY | O_CLOEXEC), enabled;
-	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+	int enabled;
 
-	if (fd >= 0)
-		close_quietly(fd);
-	if (length < 0)
-		return false;
-	text[length] = '\0';
+	read_text("/proc/cgroups", text, sizeof(text));
 	while ((line = strsep(&rest, "\n")))
 		if (sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && !strcmp(name, controller))
 			return !enabled;
@@ -200,12 +200,8 @@ static bool is_controller(const char *option)
 static bool is_switched_off(const char *controller, char *parameter, size_t size)
 {
 	char text[LINE_SIZE], *rest = text, *word;
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		close_quietly(fd);
-	text[length < 0 ? 0 : length] = '\0';
+	read_text("/proc/cmdline", text, sizeof(text));
 	while ((word = strsep(&rest, " \t\n"))) {
 		bool is_v1 = !strncmp(word, "cgroup_no_v1=", 13);
 		char list[512], *names = list, *name;

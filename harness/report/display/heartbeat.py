@@ -19,7 +19,6 @@ class Heartbeat:
         self._seconds = seconds
         self._change = threading.Condition()
         self._is_stopped = False
-        self._signs = 0
         self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -29,7 +28,6 @@ class Heartbeat:
     def touch(self) -> None:
         """Note a sign of life: the silence begins again."""
         with self._change:
-            self._signs += 1
             self._change.notify()
 
     def stop(self) -> None:
@@ -42,10 +40,8 @@ class Heartbeat:
     def _watch(self) -> None:
         while True:
             with self._change:
-                signs = self._signs
-                self._change.wait_for(lambda: self._is_stopped or self._signs != signs, timeout=self._seconds)  # noqa: B023
+                is_silent = not self._is_stopped and not self._change.wait(self._seconds)
                 if self._is_stopped:
                     return
-                is_silent = self._signs == signs
             if is_silent:
                 self._beat()

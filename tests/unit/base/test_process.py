@@ -75,6 +75,16 @@ def test_start_keeps_the_status_of_an_ended_child() -> None:
     assert child.returncode == 7
 
 
+def dies_with(parent: process.Child, pid: int) -> bool:
+    """Kill a process and return whether another one, which it started, ends as well."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        os.kill(parent.pid, signal.SIGKILL)
+        return has_ended(pidfd)
+    finally:
+        os.close(pidfd)
+
+
 def test_start_child_dies_with_a_killed_parent() -> None:
     """SIGKILL to the process that started a program ends the program too."""
     parent_code = (
@@ -88,14 +98,7 @@ def test_start_child_dies_with_a_killed_parent() -> None:
         [sys.executable, "-c", parent_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None
     ) as parent:
         assert parent.stdout is not None
-        grandchild = os.pidfd_open(int(parent.stdout.readline()))
-        try:
-            os.kill(parent.pid, signal.SIGKILL)
-            ended = has_ended(grandchild)
-        finally:
-            os.close(grandchild)
-
-    assert ended
+        assert dies_with(parent, int(parent.stdout.readline()))
 
 
 def test_die_with_parent_ends_the_child_of_a_dead_parent() -> None:

@@ -16,7 +16,7 @@ from harness.base import process, quick_start
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.quick_start import QuickStart, begin, can_start
-from tests.unit.base.test_process import ENDLESS, FAR, has_ended, is_gone
+from tests.unit.base.test_process import ENDLESS, FAR, dies_with, has_ended, is_gone
 
 RUNNING = """
 import sys, threading
@@ -38,14 +38,8 @@ def test_program_dies_with_a_killed_parent() -> None:
     with process.start(words, stdin=subprocess.PIPE, within=within) as parent:
         os.close(write_end)
         with os.fdopen(read_end) as pid:
-            grandchild = os.pidfd_open(int(pid.readline()))
-        try:
-            os.kill(parent.pid, signal.SIGKILL)
-            ended = has_ended(grandchild)
-        finally:
-            os.close(grandchild)
-
-    assert ended
+            grandchild = int(pid.readline())
+        assert dies_with(parent, grandchild)
 
 
 def test_abandoned_before_it_starts_it_is_ended() -> None:

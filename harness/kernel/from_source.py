@@ -204,6 +204,7 @@ def _describe(
         uncommitted=source.uncommitted,
         series=" + ".join(one.title for one in series),
         series_version=series[-1].version if series else 0,
+        series_suffix=series[-1].suffix if series else "",
         patches=tuple(patch.subject for one in series for patch in one.patches),
         patch_digests=tuple(hashlib.sha256(patch.mail).hexdigest() for one in series for patch in one.patches),
         fragments=config.fragments,

@@ -176,7 +176,8 @@ class BuildRecord:
     :param commit: full hash of the commit that was built; ``base`` without a series.
     :param uncommitted: number of files of the user's tree that differed from its commit.
     :param series: title of the series; empty without one.
-    :param series_version: its version, from 1; 0 without a series.
+    :param series_version: the number of its version, from 1; 0 without a series.
+    :param series_suffix: the text after that number: ``.1`` of v2.1, ``b`` of v5b; empty in records of older harnesses.
     :param patches: subjects, in the order in which they were applied.
     :param patch_digests: sha256 of each patch's mail, as git-am(1) took it; empty in records of older harnesses.
     :param fragments: names of the config fragments.
@@ -201,6 +202,12 @@ class BuildRecord:
     seconds: Seconds = 0.0
     reused: str = ""
     warnings: tuple[str, ...] = ()
+    series_suffix: str = ""
+
+    @property
+    def posted_as(self) -> str:
+        """Return the version of the series as it was posted: ``v2``, ``v2.1``; empty without a series."""
+        return f"v{self.series_version}{self.series_suffix}" if self.series_version else ""
 
 
 NOT_BUILT = BuildRecord()

@@ -283,7 +283,8 @@ class SeriesRecord:
     """The record of a series on a base.
 
     :param title: title of the cover letter, else of the first patch.
-    :param version: the version as posted.
+    :param version: the number of the version as posted.
+    :param suffix: the text after that number: ``.1`` of v2.1, ``b`` of v5b; empty in records of older harnesses.
     :param origin: the series, as the user gave it.
     :param base_word: the KERNEL argument of the base, at a commit.
     :param base: the base, for people.
@@ -325,7 +326,13 @@ class SeriesRecord:
     base_series: str = ""
     options: tuple[CommandOption, ...] = ()
     is_interrupted: bool = False
+    suffix: str = ""
     format_version: int = field(default=FORMAT_VERSION)
+
+    @property
+    def posted_as(self) -> str:
+        """Return the version as it was posted: ``v2``, ``v2.1``."""
+        return f"v{self.version}{self.suffix}"
 
     @property
     def posted(self) -> tuple[PatchRecord, ...]:

@@ -29,7 +29,7 @@ _OF_THE_COMPILER = re.compile(
 
 def _series(build: BuildRecord) -> str:
     """Return title and version of a series; the title alone if the version is unknown."""
-    return f"{build.series} v{build.series_version}" if build.series_version else build.series
+    return f"{build.series} {build.posted_as}".rstrip()
 
 
 _FACTS: Sequence[tuple[str, Callable[[RunRecord], str]]] = (

@@ -253,6 +253,7 @@ def begin_record(ground: AppliedSeries, style: Style | str, *, command: str) -> 
     return SeriesRecord(
         title=title,
         version=ground.series.version,
+        suffix=ground.series.suffix,
         origin=ground.series_word,
         base_word=ground.base_word,
         base=ground.described,

@@ -223,6 +223,7 @@ def _build_properties(build: BuildRecord) -> Iterable[tuple[str, str]]:
         ("kernel.commit", build.commit),
         ("kernel.uncommitted", str(build.uncommitted)),
         ("kernel.series", build.series),
+        ("kernel.series_version", build.posted_as),
         ("kernel.fragments", " ".join(build.fragments)),
         ("kernel.compiler", build.compiler),
         ("kernel.build_seconds", _seconds(build.seconds)),

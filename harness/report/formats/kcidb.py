@@ -168,6 +168,7 @@ def _checkout(run: RunRecord, name: str, sender: Sender) -> Value:
             value["misc"] = {
                 **_misc(value),
                 "series_version": build.series_version,
+                **({"series_posted_as": build.posted_as} if build.series_suffix else {}),
                 "patches": [one_line(subject) for subject in build.patches],
             }
     return value

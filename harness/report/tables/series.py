@@ -51,7 +51,7 @@ def series_lines(record: SeriesRecord, width: int) -> list[Line]:
 
 def title_of(record: SeriesRecord) -> str:
     """Return title, version and number of patches in one line."""
-    number = f", v{record.version}" if record.version > 1 else ""
+    number = "" if record.posted_as == "v1" else f", {record.posted_as}"
     return f"{one_line(record.title)}{number}, {counted(len(record.posted), 'patch')}"
 
 

@@ -82,7 +82,7 @@ def _series(build: BuildRecord) -> str:
     """Return the series that was applied: title, version, number of patches."""
     if not build.series:
         return ""
-    version = f" v{build.series_version}" if build.series_version > 1 else ""
+    version = "" if build.posted_as in ("", "v1") else f" {build.posted_as}"
     number = len(build.patches)
     return f"{build.series}{version}, {number} patch{'' if number == 1 else 'es'}"
 

@@ -28,7 +28,7 @@ from tests.unit.kernel.user_tree import UserTree, kernel_tree
 BASE = "deb-src:6.1"
 BREAKS = next((paths.SERIES / "release-agent-unchecked").glob("0001-*.patch"))
 CASES = ("writes/release-agent-userns.session", "views/reader.session")
-HEAD = "From: A Dev <dev@example.org>\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nSubject: [PATCH {}/4] {}\n\n{}\n"
+HEAD = "From: A Dev <dev@example.org>\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nSubject: [PATCH v2.1 {}/4] {}\n\n{}\n"
 HUNK = re.compile(r"@@ -(\S+) \+(\S+) @@(.*)")
 
 
@@ -107,6 +107,7 @@ def test_series_that_breaks_and_fixes(tmp_path: Path) -> None:
     members = json.loads((folder / "kernels.json").read_text())
     before, after = find_runs([f"{folder}:A", f"{folder}:B"], results=tmp_path / "results")
     assert (len(members), before.run.kernel.spec) == (3, BASE)
+    assert (record.posted_as, after.run.kernel.build.posted_as) == ("v2.1", "v2.1")
     assert after.run.kernel.spec.endswith("topic?upto=2")
 
 

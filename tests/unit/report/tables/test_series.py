@@ -56,6 +56,14 @@ def test_terminal_has_a_row_for_each_patch() -> None:
     assert text.splitlines()[-2].startswith("FAIL: patch 3 does not build; 1 unexpected change")
 
 
+@pytest.mark.parametrize(
+    ("version", "suffix", "shown"), [(1, "", "t, 4 patches"), (2, ".1", "t, v2.1, 4 patches"), (5, "b", "t, v5b, 4")]
+)
+def test_the_title_has_the_version_as_posted(version: int, suffix: str, shown: str) -> None:
+    """The numbers and letters after the number of the version are not lost; the first version is not named."""
+    assert shown in text_of(replace(RECORD, title="t", version=version, suffix=suffix))
+
+
 @pytest.mark.parametrize("record", [RECORD, GOOD, EVIL])
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_lines_fit_the_terminal(record: SeriesRecord, width: int) -> None:

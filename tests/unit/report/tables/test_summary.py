@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord, TraitRecord, dump_run
+from harness.model.run_record import BuildRecord, CaseRecord, Problem, ProblemKind, RunRecord, TraitRecord, dump_run
 from harness.model.verdict import Outcome, TraitSighting
 from harness.report.tables.summary import case_lines, header_lines, is_clean, summary
 from harness.report.text import columns, plain_text
@@ -101,6 +101,14 @@ def test_header_leaves_out_unknown_facts() -> None:
     ]
 
     assert names == ["kernel", "from", "config", "acceleration", "cases"]
+
+
+def test_header_has_the_version_of_the_series_as_posted() -> None:
+    """A version such as v2.1 is not shortened to v2."""
+    build = BuildRecord(commit="c", series="halve it", series_version=2, series_suffix=".1", patches=("a", "b"))
+    lines = [line.text for line in header_lines(replace(RUN, kernel=replace(RUN.kernel, build=build)), 80, total=3)]
+
+    assert any(line.endswith("halve it v2.1, 2 patches") for line in lines)
 
 
 def test_long_failures_are_bounded() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.base.context import Context
@@ -14,15 +14,14 @@ from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.store import digest_of
 from harness.kernel.patches.checkpatch import check_style
-from harness.model.kernel_spec import parse_patches
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.events import RunReport
-from harness.results.case_ids import current_case_id
 from harness.results.records import load_series
 from harness.run.one_kernel import RunSettings
 from harness.series.applied import AppliedSeries, find_ground
-from harness.series.declared import FILE_NAME, NOTHING, Declarations, joined, parse_declarations
+from harness.series.declaration_files import read_declarations
+from harness.series.declared import NOTHING, Declarations, joined
 from harness.series.walk import SeriesOutcome, Style, Walk, begin_record
 
 _JUDGED = "series-judged"
@@ -116,7 +115,8 @@ def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
     )
     if ground.conflict is not None:
         report(Note(ground.conflict.what))
-    declared = joined(_declared_beside(words, ground), words.expected)
+    subjects = [patch.subject for patch in ground.series.patches]
+    declared = joined(read_declarations(words.series, subjects, words.settings.semantics), words.expected)
     _check_numbers(declared, ground)
     report(PhaseStarted("scripts/checkpatch.pl"))
     style = check_style(
@@ -147,29 +147,6 @@ def judge_once(brief: PreparedSeries, report: RunReport) -> SeriesRecord:
         if judged.status in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
             settings.store.remember(_JUDGED, key, {"folder": str(judged.folder.path.absolute())})
         return judged.record
-
-
-def _declared_beside(words: SeriesWords, ground: AppliedSeries) -> Declarations:
-    """Read the ``harness.toml`` next to the series; nothing if there is none.
-
-    :raises UsageError: the file cannot be read.
-    :raises SeriesError: the file is broken.
-    """
-    path = Path(parse_patches(words.series).place)
-    if not path.exists():  # a range
-        return NOTHING
-    file = (path if path.is_dir() else path.parent) / FILE_NAME
-    if not file.exists():
-        return NOTHING
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", evidence=str(error), remedy="fix it, or remove it") from None
-    subjects = [patch.subject for patch in ground.series.patches]
-    found = parse_declarations(text, path=str(file), subjects=subjects, semantics=words.settings.semantics)
-    # An entry without a value is a case.
-    entries = [one if one.value else replace(one, name=current_case_id(one.name)) for one in found.entries]
-    return replace(found, entries=tuple(entries))
 
 
 def _check_numbers(declared: Declarations, ground: AppliedSeries) -> None:

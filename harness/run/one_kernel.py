@@ -113,6 +113,8 @@ def run_cases(
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
+    if earlier is not None:
+        listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
     ended = _run_in_order(listener, settings.store, digest_of(suite))
     if listener.failure is not None:
         raise listener.failure
@@ -121,9 +123,7 @@ def run_cases(
         raise missing
     if ended.status == pytest.ExitCode.INTERNAL_ERROR:
         log = folder.write_file(_PYTEST_LOG, ended.stderr)
-        last = ended.stderr.strip().rpartition("\n")[2]
-        text = f"pytest ended early: {last}\nthe record has the cases that had ended; the output of pytest is in {log}"
-        listener.broken.append(Problem(ProblemKind.ABORTED, text))
+        listener.broken.append(_aborted(ended.stderr, log))
     # With workers, a run that has failed enough ends in the same way as after Ctrl-C.
     interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
@@ -138,6 +138,13 @@ def run_cases(
         names = (earlier.name, folder.path.name)
         report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def _aborted(output: str, log: Path) -> Problem:
+    """Return the problem of a run that pytest ended early."""
+    last = output.strip().rpartition("\n")[2]
+    text = f"pytest ended early: {last}\nthe record has the cases that had ended; the output of pytest is in {log}"
+    return Problem(ProblemKind.ABORTED, text)
 
 
 def _judge_by(earlier: FoundRun, done: RunRecord, prepared: Prepared) -> tuple[RunRecord, Comparison]:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class RunRecorder:
     record: RunRecord
     known: KnownFailures
     selection: Selection
+    excuse: Callable[[RunRecord], RunRecord] | None = None
+    """Return the run with the cases excused that failed in the baseline too; None without a baseline."""
     past: Mapping[str, Past] = field(default_factory=dict)
     """The results of earlier runs, which decide the order of the cases."""
     round: int = 1
@@ -57,6 +59,8 @@ class RunRecorder:
     """The reason why the results cannot be written; no more cases are run then."""
     _selected: dict[str, None] = field(default_factory=dict)
     """Ids of the selected cases, once they are known."""
+    _failures: int = 0
+    """How many cases have failed, apart from known failures and those of the baseline."""
     _session: pytest.Session | None = None
     _workers: list[int] = field(default_factory=list)
     """Process ids of the workers."""
@@ -148,6 +152,8 @@ class RunRecorder:
         case = self._in_round(self.known.marked(case, self.environment.profile))
         self._cases[case.id] = join(self._cases.get(case.id), case)
         self.record = replace(self.record, cases=tuple(self._cases.values()))
+        if case.is_failure or case.outcome is Outcome.ERROR:
+            self._failures = self._count_failures()
         self.report(CaseEnded(case))
         try:
             self.folder.write(self.record)
@@ -175,13 +181,16 @@ class RunRecorder:
     @property
     def has_failed_enough(self) -> bool:
         """Return whether as many cases have failed with unknown failures as -x or --maxfail allow."""
-        failed = sum(case.is_failure or case.outcome is Outcome.ERROR for case in self._cases.values())
-        return 0 < self.selection.max_failures <= failed
+        return 0 < self.selection.max_failures <= self._failures
 
     @property
     def has_failed(self) -> bool:
         """Return whether a case failed with an unknown failure, or could not be run."""
-        return any(case.is_failure or case.outcome is Outcome.ERROR for case in self._cases.values())
+        return self._failures > 0
+
+    def _count_failures(self) -> int:
+        run = self.record if self.excuse is None else self.excuse(self.record)
+        return sum(case.is_failure or case.outcome is Outcome.ERROR for case in run.cases)
 
     def _in_round(self, case: CaseRecord) -> CaseRecord:
         """Return the case with its folder relative to the run folder; in later rounds, logs of a match are removed."""

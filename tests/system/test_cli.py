@@ -204,6 +204,28 @@ def test_a_run_stops_at_the_first_failure_with_exitfirst(tmp_path: Path, workers
 
 
 @pytest.mark.guest
+def test_exitfirst_passes_over_a_failure_that_the_baseline_has(tmp_path: Path) -> None:
+    """With a baseline, -x stops at the first regression."""
+    cases, results = tmp_path / "cases", tmp_path / "results"
+    cases.mkdir()
+    for name in "abcd":
+        (cases / f"{name}.session").write_text(GOOD.replace("    hello", "    goodbye") if name == "a" else GOOD)
+    words: list[str | Path] = ["run", "-n", "1", "--cases", cases, "--results", results]
+    start(*words)
+    passed = start(*words, "-x", "--baseline", "last")
+    for name in "bcd":
+        (cases / f"{name}.session").write_text(GOOD.replace("    hello", "    goodbye"))
+    stopped = start(*words, "-x", "--baseline", "last")
+    outcomes = {Path(case.id).stem: case.outcome for case in load_run(results / "latest").cases}
+
+    assert (passed.status, stopped.status) == (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS)
+    assert len(load_run(sorted(results.glob("*-deb*"))[1]).cases) == 4
+    assert set(outcomes.values()) == {Outcome.MISMATCH}
+    assert "stopped by -x" in stopped.text
+    assert len(outcomes) - ("a" in outcomes) == 1
+
+
+@pytest.mark.guest
 def test_hints_of_a_mismatch(tmp_path: Path) -> None:
     """A header that is missing and a prompt that is not declared are named, not only their consequences."""
     (tmp_path / "mount.session").write_text(

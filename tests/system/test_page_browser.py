@@ -23,6 +23,7 @@ from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_line import kernel_letters
 from harness.results.selected import Reported, find_reported
 from harness.suite.load import case_files, default_suite, suite_semantics
+from harness.suite.needed_options import needed_options
 from tests.unit.report.page.page_sample import HOSTILE_ID, PLAIN, rerun, save_runs
 
 pytestmark = pytest.mark.browser
@@ -96,7 +97,15 @@ def write_page(results: Path, names: Sequence[str]) -> tuple[Path, tuple[Reporte
     """Write the page of some runs to a file in their results folder."""
     reported = find_reported(names, results=results)
     semantics = suite_semantics(default_suite())
-    text = render_page(gather(reported, semantics=semantics, case_files=case_files(default_suite()), results=results))
+    suite = default_suite()
+    data = gather(
+        reported,
+        semantics=semantics,
+        case_files=case_files(suite),
+        results=results,
+        needed=needed_options(suite),
+    )
+    text = render_page(data)
     file = results / "report.html"
     file.write_text(text, encoding="utf-8")
     return file, reported
@@ -303,13 +312,13 @@ def test_a_trait_page_is_complete(opened: Opened) -> None:
 
 
 def test_kernel_differences_are_shown(opened: Opened) -> None:
-    """The page of a kernel lists patches, facts and options that differ from the baseline."""
+    """The page of a kernel lists patches, facts and options that differ from the baseline, those of cases first."""
     opened.go("#info=B")
     rows = opened.page.locator(".values tbody tr").all_inner_texts()
     opened.picture("kernel")
 
     assert opened.page.locator(".bars span").count() == 2
-    assert "CONFIG_B\ty\tm" in rows
+    assert rows.index("CONFIG_CPUSETS_V1 (cases name it)\ty\tm") == rows.index("CONFIG_B\ty\tm") - 1
     assert "patch\t-\tcgroup: and in mountinfo" in rows
 
 

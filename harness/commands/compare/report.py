@@ -140,6 +140,7 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
     if how.form is Format.HTML:
         from harness.report.page.data import gather
         from harness.report.page.html import render_page
+        from harness.suite.needed_options import needed_options
 
         suite = options.suite_of_runs(how.suite, runs)
         data = gather(
@@ -148,6 +149,7 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
             case_files=case_files(suite),
             results=how.results,
             noise=suite.noise,
+            needed=needed_options(suite),
         )
         return render_page(data)
     if how.form is Format.JSON:

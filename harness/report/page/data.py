@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def gather(
     case_files: Mapping[str, str],
     results: Path,
     noise: Noise = NOISE,
+    needed: Collection[str] = (),
 ) -> PageData:
     """Return the data of a page.
 
@@ -47,11 +48,12 @@ def gather(
     :param case_files: the texts of the suite's cases, by id.
     :param results: the results folder, which has the history.
     :param noise: the output of the suite that differs from run to run.
+    :param needed: options of the configuration that cases name.
     """
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     columns = [Column(one.name, one.run, one.config) for one in reported]
     of_harness = version("kernel-patch-harness")
-    overview = make_overview(columns, semantics=semantics, made=made, version=of_harness, noise=noise)
+    overview = make_overview(columns, semantics=semantics, made=made, version=of_harness, noise=noise, needed=needed)
     records = [({case.id: case for case in one.run.cases}, one) for one in reported]
     limit = lane_limit(sum(len(by_id) for by_id, _ in records))
     details = [

@@ -24,7 +24,7 @@ function differences(base, at) {
   const options = Object.entries(data.options).filter(([, values]) => values[base] !== null && values[at] !== null && values[base] !== values[at]);
   const lines = [
     ...facts, ...patches(base, at).map((one) => ["patch", one, ""]), ...patches(at, base).map((one) => ["patch", "", one]),
-    ...options.map(([name, values]) => [name, values[base], values[at]]),
+    ...options.map(([name, values]) => [data.needed.includes(name) ? `${name} (cases name it)` : name, values[base], values[at]]),
   ];
   if (!lines.length) return h("p", {}, "None: kernels, builds and hosts are the same.");
   return h("div", { class: "scroll" }, h("table", { class: "values" },

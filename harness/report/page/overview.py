@@ -8,7 +8,7 @@ records of a case that differ by noise at most share a number (``like``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,7 +73,13 @@ class Overview:
 
 
 def make_overview(
-    columns: Sequence[Column], *, semantics: Semantics | None, made: str, version: str, noise: Noise = NOISE
+    columns: Sequence[Column],
+    *,
+    semantics: Semantics | None,
+    made: str,
+    version: str,
+    noise: Noise = NOISE,
+    needed: Collection[str] = (),
 ) -> Overview:
     """Return the overview of some kernels.
 
@@ -82,6 +88,7 @@ def make_overview(
     :param made: the time when the page was made, for people.
     :param version: the version of the harness.
     :param noise: the output of the suite that differs from run to run.
+    :param needed: options of the configuration that cases name: they are listed first.
     """
     texts = Texts()
     runs = [one.run for one in columns]
@@ -92,6 +99,7 @@ def make_overview(
     for case_id in ids:
         row, likes[case_id] = _case_row(case_id, [by_id.get(case_id) for by_id in records], texts, noise)
         cases.append(row)
+    options = _options([one.config for one in columns], needed)
     value: Value = {
         "made": made,
         "version": version,
@@ -103,7 +111,8 @@ def make_overview(
         "traits": _traits(runs, semantics, texts),
         "cases": cases,
         "splats": _splats(runs, {case_id: at for at, case_id in enumerate(ids)}),
-        "options": _options([one.config for one in columns]),
+        "options": options,
+        "needed": [name for name in options if name in needed],
         "texts": texts.list,
     }
     return Overview(value, ids, likes)
@@ -236,12 +245,16 @@ def _splats(runs: Sequence[RunRecord], indexes: Mapping[str, int]) -> list[Value
     ]
 
 
-def _options(configs: Sequence[str]) -> dict[str, list[str | None]]:
-    """Return the options of the configuration that differ; None for a kernel with an unknown configuration."""
+def _options(configs: Sequence[str], needed: Collection[str]) -> dict[str, list[str | None]]:
+    """Return the options of the configuration that differ, needed ones first.
+
+    A value is None for a kernel with an unknown configuration.
+    """
     # Common lines are skipped: a configuration has thousands of lines.
     lines = [set(text.splitlines()) for text in configs if text]
     common = set.intersection(*lines) if lines else set()
     known = [config_options("\n".join(set(text.splitlines()) - common)) if text else None for text in configs]
-    names = sorted({name for options in known if options for name in options})
+    found = {name for options in known if options for name in options}
+    names = sorted(found, key=lambda name: (name not in needed, name))
     table = {name: [options.get(name, "n") if options else None for options in known] for name in names}
     return {name: values for name, values in table.items() if len({one for one in values if one is not None}) > 1}

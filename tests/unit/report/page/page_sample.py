@@ -148,7 +148,8 @@ def save_runs(results: Path, *more: RunRecord) -> list[str]:
     for at, run in enumerate((*runs(), *more)):
         folder = RunFolder.create(results, f"kernel-{'abcd'[at]}", run.started)
         folder.write(run)
-        folder.write_file(CONFIG_NAME, f"CONFIG_A=y\nCONFIG_B={'m' if at == 1 else 'y'}\n")
+        differing = "m" if at == 1 else "y"
+        folder.write_file(CONFIG_NAME, f"CONFIG_A=y\nCONFIG_B={differing}\nCONFIG_CPUSETS_V1={differing}\n")
         for one in run.cases:
             if one.outcome is not Outcome.SKIPPED:
                 save_logs(folder.path / one.folder, one)

@@ -3,17 +3,21 @@
 
 An option has kconfig's form (``CONFIG_X``, ``CONFIG_X=VALUE``, ``CONFIG_X!=VALUE``); with a ``?`` at the end, it is a
 need on kernels that have the option. A feature has no option: it came with a release, and a probe in the running kernel
-finds it. The suite defines its features.
+finds it. The suite defines its features. A parameter (``append:quiet``) is a need on the kernel's command line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.errors import CaseError
 from harness.kernel.config.kconfig import KernelConfig, parse_need
 from harness.semantics.profile import Profile
+
+_PARAMETER = re.compile(r"append:([A-Za-z_][A-Za-z0-9_.-]*(?:=\S*)?)")
+"""A parameter of the kernel that a case needs, as ``--append`` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,9 @@ class Feature:
 def check_need(text: str, features: Sequence[Feature]) -> None:
     """Check a requirement from the header of a case or the marker of a Python case.
 
-    :raises CaseError: it is neither a config requirement nor a feature of the suite.
+    :raises CaseError: it is neither a config requirement nor a feature of the suite nor a parameter.
     """
-    if text in {feature.word for feature in features}:
+    if text in {feature.word for feature in features} or _PARAMETER.fullmatch(text):
         return
     try:
         parse_need(text)
@@ -49,7 +53,8 @@ def check_need(text: str, features: Sequence[Feature]) -> None:
         known = "\n".join(f"{feature.word:<17} {feature.missing}" for feature in features)
         raise CaseError(
             f"{text!r} is not a valid requirement of a case",
-            evidence=f"{error.evidence}\nor a feature, to be skipped where\n{known}" if known else error.evidence,
+            evidence=f"{error.evidence}\nappend:PARAMETER   that parameter on the kernel's command line"
+            + (f"\nor a feature, to be skipped where\n{known}" if known else ""),
             remedy=error.remedy,
         ) from None
 
@@ -60,6 +65,7 @@ def missing_needs(
     *,
     features: Sequence[Feature] = (),
     lacking: Collection[str] = frozenset(),
+    parameters: Collection[str] = frozenset(),
 ) -> str:
     """Return why a case cannot run on a kernel; empty when it can, or when the config is unknown.
 
@@ -67,13 +73,17 @@ def missing_needs(
     :param config: the kernel's config; None when it is unknown.
     :param features: the features of the suite.
     :param lacking: the features that the kernel does not have, by word.
+    :param parameters: the parameters on the kernel's command line.
     :raises CaseError: a requirement is invalid.
     """
     by_word = {feature.word: feature for feature in features}
     reasons: list[str] = []
     for need in needs:
         check_need(need, features)
-        if need not in by_word:
+        if parameter := _PARAMETER.fullmatch(need):
+            if parameter[1] not in parameters:
+                reasons.append(f"booted without the parameter {parameter[1]} (--append {parameter[1]})")
+        elif need not in by_word:
             reasons += filter(None, [parse_need(need).missing(config)])
         elif need in lacking:
             reasons.append(by_word[need].missing)

@@ -76,7 +76,10 @@ class CaseEnvironment:
 
         :raises CaseError: a need is unknown.
         """
-        return missing_needs(needs, self.config, features=self.suite.features, lacking=self.lacking)
+        parameters = self.prepared.request.machine_type.command_line.split()
+        return missing_needs(
+            needs, self.config, features=self.suite.features, lacking=self.lacking, parameters=parameters
+        )
 
     def missing_options(self, options: Iterable[str]) -> str:
         """Return the reason to skip a case whose preparation needs these options; empty if it can be run."""

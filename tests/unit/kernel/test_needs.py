@@ -63,6 +63,18 @@ def test_features_are_held_against_what_the_kernel_showed() -> None:
     )
 
 
+def test_a_parameter_is_needed_on_the_command_line() -> None:
+    """A case that needs a parameter is skipped without it, and the reason has the option to type."""
+    quiet, value = "append:quiet", "append:cgroup_v1_proc=1"
+
+    assert missing_needs([quiet, value], None, parameters=["quiet", "cgroup_v1_proc=1"]) == ""
+    assert missing_needs([value], None, parameters=["cgroup_v1_proc=0"]) == (
+        "booted without the parameter cgroup_v1_proc=1 (--append cgroup_v1_proc=1)"
+    )
+    with pytest.raises(CaseError, match="is not a valid requirement"):
+        check_need("append:", FEATURES)
+
+
 def test_what_is_no_need_says_what_is() -> None:
     """A word that is neither option nor feature is the case's fault; the error lists both kinds."""
     with pytest.raises(CaseError) as caught:
@@ -103,6 +115,7 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
         "the default hierarchy is mounted by -t cgroup -o __DEVEL__sane_behavior",
         "cases that need it are skipped",
         "cases that read it are skipped",
+        "the case that mounts the type cpuset is skipped",
         "the case that looks cgroups up by number is skipped",
     ]
     assert missing_feature_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)

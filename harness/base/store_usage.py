@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness.base.errors import UsageError
@@ -59,7 +60,8 @@ def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterab
 
     :param limit: bytes on disk.
     :param cheap_first: kinds, those that are quickest to make again first; kinds that are not named go before them.
-        Products of a kind go oldest first. Facts are kept: they take no space.
+        Products of a kind go oldest first. Facts are kept: they take no space. A product whose lock a run holds is
+        kept: a build whose work tree vanishes looks like a kernel that does not build.
     :raises UsageError: the store cannot be read, or a product cannot be removed.
     """
     rank = {kind: place for place, kind in enumerate(cheap_first)}
@@ -71,15 +73,38 @@ def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterab
             size = bytes_on_disk(product)
             products.append((rank.get(kind.name, -1), product.stat().st_mtime, product, size))
     removed: dict[str, list[int]] = {}
+    kept = 0
     for _, _, product, size in sorted(products):
         if total <= limit:
             break
-        _remove(product)
+        with ExitStack() as locks:
+            if not _take_locks(product, locks):
+                kept += 1
+                continue
+            _remove(product)
         total -= size
         removed.setdefault(product.parent.name, []).append(size)
     for name, sizes in removed.items():
         yield f"removed {len(sizes)} of {name}: {sum(sizes) / (1 << 20):.1f} MiB"
+    if kept:
+        yield f"kept {kept} that a run is using"
     yield f"the store {store.folder} takes {total / (1 << 20):.1f} MiB; the limit is {limit / (1 << 20):.1f} MiB"
+
+
+def _take_locks(product: Path, locks: ExitStack) -> bool:
+    """Take the lock of a product, and those of the folders in it; return False when a run holds one of them.
+
+    :param locks: releases the locks.
+    """
+    from filelock import FileLock, Timeout
+
+    for file in (product.parent / f".{product.name}.lock", *product.glob(".*.lock")):
+        if file.exists():
+            try:
+                locks.enter_context(FileLock(file).acquire(timeout=0))
+            except Timeout:
+                return False
+    return True
 
 
 def _remove(folder: Path) -> None:

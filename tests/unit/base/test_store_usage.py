@@ -140,6 +140,19 @@ def test_fit_removes_what_is_quickest_to_make_again(store: Store) -> None:
     assert store.recall("emulator", "key") == {"version": "7.2"}
 
 
+def test_fit_keeps_what_a_run_is_using(store: Store) -> None:
+    """A product stays while its lock, or that of a folder in it, is held; its size still counts."""
+    for key in ("first", "second"):
+        os.utime(store.place("template", key), (1_000, 1_000))
+    with store.lock("template", "first"), store.lock("template/second", "0"):
+        result = clean(store, "--fit", "0")
+
+    assert result.text.splitlines()[:2] == ["removed 1 of guest-image: 1.0 MiB", "kept 2 that a run is using"]
+    assert store.place("template", "first").exists()
+    assert store.place("template", "second").exists()
+    assert clean(store, "--fit", "0").text.startswith("removed 2 of template: 6.0 MiB\n")
+
+
 def test_fit_removes_kinds_of_other_versions_first(store: Store) -> None:
     """What this version of the harness does not use goes before anything else."""
     store.make("other", "key", lambda folder: _write(folder / "data", 1 << 20))

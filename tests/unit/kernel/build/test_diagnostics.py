@@ -90,6 +90,7 @@ def test_an_error_of_the_compiler_has_its_place_and_its_line() -> None:
             "error: /src is not clean, please run 'make mrproper' (make: prepare3: Error 1)",
         ),
         ("/src/kernel/Kconfig:12: syntax error", None),
+        ("/usr/bin/ld: NOTE: This behaviour is deprecated and will be removed in a future version of the linker", None),
         ("  LD      vmlinux\ncc1: all warnings being treated as errors\nkernel/a.c:1:2: note: error: no", None),
     ],
 )

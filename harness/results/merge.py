@@ -8,6 +8,7 @@ makes the case flaky; otherwise it is kept as a note.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ from harness.model.run_record import (
 from harness.model.verdict import Outcome
 from harness.semantics.judge import Gathered, gather
 from harness.semantics.nearest import find_nearest
-from harness.semantics.traits import Semantics
+from harness.semantics.profile import Profile
+from harness.semantics.traits import MAINLINE, Semantics
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
     sightings = [sighting for case in cases.values() for sighting in case.sightings]
     gathered = gather(semantics, sightings)
     problems = [found for one in ordered for found in one.run.problems if found.kind is not ProblemKind.CONTRADICTION]
-    nearest = find_nearest(semantics, gathered.seen)
+    nearest = find_nearest(semantics, gathered.seen, own=_own_profile(newest.run, semantics))
     return replace(
         newest.run,
         started=ordered[0].run.started,
@@ -86,6 +88,20 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
         traits=_traits(ordered, gathered),
         cases=tuple(cases.values()),
     )
+
+
+def _own_profile(run: RunRecord, semantics: Semantics) -> Profile | None:
+    """Return the profile that judged a run, without what a series declares; None if this harness does not have it.
+
+    That of mainline depends on the stable version, which its name does not show: 6.1.0-57 is judged as 6.1.192.
+    """
+    release = run.kernel.release if is_known(run.kernel.release) else None
+    for name in (MAINLINE, run.profile):
+        with contextlib.suppress(UsageError):
+            profile = semantics.profile(name, release=release, stable=run.kernel.stable)
+            if profile.name == run.profile:
+                return profile
+    return None
 
 
 def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:

@@ -105,6 +105,16 @@ def test_traits_are_those_of_the_cases_that_count() -> None:
     assert (mixed.seen, mixed.shown) == ("", "mixed (hidden, relative)")
 
 
+def test_nearest_knows_the_stable_version() -> None:
+    """A kernel whose release hides its stable version is as near to its own profile as in each of the runs."""
+    kernel = replace(KERNEL, release="6.1.0-57-cloud-amd64", stable="6.1.192")
+    fixed = seen("cases/a.session", sightings=(TraitSighting("long_path", "cut", "cases/a.session:1"),))
+    both = [run(number, fixed, kernel=kernel, profile="mainline-6.1", nearest=("x",)) for number in (1, 2)]
+
+    assert merged(*both).nearest[0].startswith("mainline-6.1 and ")
+    assert "none of 1 trait differs" in merged(*both).nearest[0]
+
+
 def test_problems_are_joined_by_their_kind() -> None:
     """Contradictions that an older harness recorded go; other problems stay, whatever their text."""
     stays = Problem(ProblemKind.BROKEN_FILE, "cases contradict each other")

@@ -81,8 +81,8 @@ _PATTERNS = tuple(
 _MAKE_FAILED = re.compile(r"make(?:\[\d+\])?: \*\*\* (?:\[(?:[^\]]*?:\d+: )?(?P<target>[^\]]+)\] )?(?P<text>.+)")
 # A step of kbuild: "  CC      kernel/fork.o". Messages may be indented like one: "  /src is not clean, please run ...".
 _STEP = re.compile(r"  (?:[A-Z][A-Z0-9_-]*(?: \[[A-Z]+\])? +\S|Using /)")
-# Messages that only repeat that there was an error, and notes of binutils 2.39 on a warning before them:
-# "ld: NOTE: This behaviour is deprecated and will be removed in a future version of the linker".
+# Messages that only repeat that there was an error, and notes of binutils 2.39 on a warning before them ("ld: NOTE: ...
+# is deprecated and will be removed in a future version of the linker").
 _HOLLOW = re.compile(r"\S*cc1\S*: (?:all|some) warnings being treated as errors|\S*collect2: .*|\S*ld\S*: NOTE: .*")
 _SEVERITIES = {"error": Severity.ERROR, "fatal error": Severity.ERROR, "warning": Severity.WARNING}
 

@@ -62,6 +62,7 @@ COMMANDS = {
     "series": LazyCommand("test.series", "Test a patch series, patch by patch."),
     "splats": LazyCommand("compare.splats", "Find the error reports of the kernel in any log."),
     "suite": LazyCommand("author.suite", "Write a suite of cases, or check one."),
+    "watch": LazyCommand("test.watch", "Rebuild a kernel tree and rerun the cases after each edit."),
     "shell": LazyCommand("kernel.shell", "Open an interactive shell on a fresh machine."),
 }
 

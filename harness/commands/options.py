@@ -78,6 +78,23 @@ expression = click.option(
 workers = click.option(
     "-n", "workers", metavar="N", default="auto", show_default=True, help="Number of machines in parallel."
 )
+fail_fast = click.option(
+    "-x",
+    "--fail-fast",
+    "failures",
+    flag_value=1,
+    type=int,
+    help="Stop at the first failed case of each kernel; cases that run are cut short.",
+)
+maxfail = click.option(
+    "--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="Stop after N failed cases of each kernel."
+)
+profile = click.option(
+    "--profile",
+    metavar="NAME",
+    default="",
+    help="Profile that judges, or auto.  [default: that of the series, or mainline]",
+)
 accel = click.option(
     "--accel",
     type=click.Choice([_AUTO, *(one.value for one in Acceleration)]),

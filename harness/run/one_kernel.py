@@ -76,6 +76,7 @@ class RunSettings:
     :param command: the command line of the user.
     :param suite: the suite of the cases.
     :param options: the options of the command, for reports that repeat it.
+    :param keeps_interrupted: whether a run that is interrupted leaves its run folder.
     """
 
     selection: Selection
@@ -86,6 +87,7 @@ class RunSettings:
     command: str
     suite: Suite = field(default_factory=default_suite)
     options: tuple[CommandOption, ...] = ()
+    keeps_interrupted: bool = True
 
 
 def run_cases(
@@ -186,7 +188,7 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
         listener.round = number
         environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
         environment.folder.mkdir(exist_ok=True)
-        own = InProcess(environment, order=selection.rounds.order(number), past=listener.past)
+        own = InProcess(environment, selection, order=selection.rounds.order(number), past=listener.past)
         ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)

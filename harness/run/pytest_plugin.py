@@ -55,6 +55,8 @@ ORDER = "harness_order"
 """Key of the seed for a random order of the cases, see ``harness/run/rounds.py``."""
 PAST = "harness_past"
 """Key of the results of earlier runs, which decide the order of the cases, see ``harness/run/order.py``."""
+ONLY = "harness_only"
+"""Key of the ids of the cases to run; empty for all that are collected."""
 SELECTED = "selected.json"
 """Name of the file in which the first worker lists the ids of the cases of this run."""
 LOG = "harness_log"
@@ -71,6 +73,7 @@ _ENDS = pytest.StashKey[ExitStack]()
 _NAMES = pytest.StashKey[dict[str, Path]]()
 _ORDER = pytest.StashKey[str]()
 _PAST = pytest.StashKey[Mapping[str, Past]]()
+_ONLY = pytest.StashKey[Sequence[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,6 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not _is_run(config):
         return
     sent = getattr(config, "workerinput", {})
+    if only := frozenset(config.stash.get(_ONLY, sent.get(ONLY, ()))):
+        items[:] = [item for item in items if case_id_of(item.path, item.nodeid, suite_of(config)) in only]
     ids = ids_of(items, suite_of(config))
     if order := config.stash.get(_ORDER, sent.get(ORDER, "")):
         shuffle(items, order)
@@ -296,6 +301,11 @@ def set_order(config: pytest.Config, order: str, past: Mapping[str, Past]) -> No
     """
     config.stash[_ORDER] = order
     config.stash[_PAST] = past
+
+
+def set_only(config: pytest.Config, only: Sequence[str]) -> None:
+    """Set the ids of the cases to run; empty for all that are collected."""
+    config.stash[_ONLY] = only
 
 
 def set_trace_style(config: pytest.Config) -> None:

@@ -76,6 +76,7 @@ class RunRecorder:
         settings = log.current()
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
+        sent[pytest_plugin.ONLY] = list(self.selection.only)
         sent[pytest_plugin.PAST] = {name: [one.seconds, one.has_failed] for name, one in self.past.items()}
         channel = node.gateway.remote_exec("import os; channel.send(os.getpid())")  # type: ignore[attr-defined]
         self._workers.append(channel.receive(_PID_SECONDS))

@@ -33,6 +33,7 @@ class Selection:
     :param workers: number of machines side by side.
     :param max_failures: number of failed cases that ends the run; 0 for no limit.
     :param rounds: number and order of the rounds.
+    :param only: ids of the cases to run among those that the other fields select; empty for all of them.
     :raises UsageError: pytest cannot parse the expression.
     """
 
@@ -41,6 +42,7 @@ class Selection:
     workers: int = 1
     max_failures: int = 0
     rounds: Rounds = ONCE
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the expression with pytest's own parser before any kernel is prepared."""
@@ -61,7 +63,7 @@ class Selection:
     @property
     def is_whole(self) -> bool:
         """Return whether all cases of the suite are selected."""
-        return not self.paths and not self.expression
+        return not self.paths and not self.expression and not self.only
 
 
 _FILES_PER_WORKER = 4
@@ -147,8 +149,9 @@ def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_bro
 class InProcess:
     """Plug-in that sets the environment of the cases of this process, if there are no workers."""
 
-    def __init__(self, environment: CaseEnvironment, *, order: str, past: Mapping[str, Past]) -> None:
+    def __init__(self, environment: CaseEnvironment, selection: Selection, *, order: str, past: Mapping[str, Past]):
         self._environment = environment
+        self._only = selection.only
         self._order = order
         self._past = past
 
@@ -156,6 +159,7 @@ class InProcess:
     def pytest_configure(self, config: pytest.Config) -> None:
         pytest_plugin.set_environment(config, self._environment)
         pytest_plugin.set_order(config, self._order, self._past)
+        pytest_plugin.set_only(config, self._only)
         pytest_plugin.set_trace_style(config)
         pytest_plugin.share_fixtures(config, self._environment.suite)
 

@@ -79,6 +79,9 @@ def run_kernels(
     with ready_kernels(kernels, settings, report) as ready:
         for one in ready:
             record, status = _run_one(one, settings, report, tell)
+            if status is ExitStatus.INTERRUPTED and one.folder is not None and not settings.keeps_interrupted:
+                one.folder.discard()
+                record = None
             if record is not None and one.folder is not None:
                 remember_run(one.folder, record, settings.results, report)
             worst = max(worst, status)

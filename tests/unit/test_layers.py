@@ -22,7 +22,7 @@ LAYERS = """
 __main__
 cli
 commands
-bisect
+bisect watch
 series
 run doctor
 report.page report.display report.formats pipeline
@@ -62,12 +62,13 @@ WRAPPERS = {
     "requests": {"series.patchwork"},
     "urllib.request": set(),
     "urllib3": {"series.patchwork"},
+    "watchfiles": {"watch.notify"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
 
 EFFECTS = {
     *("asyncio", "click", "ctypes", "filelock", "os", "pexpect", "platform", "psutil", "qemu", "selectors", "shutil"),
-    *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty"),
+    *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "termios", "threading", "tty", "watchfiles"),
 }
 """What a pure module may not import: files, processes, sockets, clocks that are waited for."""
 

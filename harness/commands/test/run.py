@@ -7,11 +7,11 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from harness.base.errors import ExitStatus
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.exit_status import tell
@@ -23,11 +23,15 @@ from harness.kernel.build.options import BuildOptions
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.pipeline import Fresh, Options, read_machine_type
-from harness.report.display.plain import choose_display
+from harness.report.display.plain import RunDisplay, choose_display, choose_width
 from harness.semantics.traits import MAINLINE, Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import suite_semantics
+from harness.watch.child import EventWriter, await_request
+from harness.watch.wire import Request, files_of
 
+_WATCHED = "--watched"
+"""Hidden: the option of the rounds of ``harness watch``."""
 RUN_HELP = """Run the cases on one kernel or several (deb if none is named).
 
 \b
@@ -54,23 +58,9 @@ With --bisect-status, for 'git bisect run':
 @options.cases
 @options.expression
 @options.workers
-@click.option(
-    "-x",
-    "--fail-fast",
-    "failures",
-    flag_value=1,
-    type=int,
-    help="Stop at the first failed case of each kernel; cases that run are cut short.",
-)
-@click.option(
-    "--maxfail", "failures", metavar="N", type=click.IntRange(min=1), help="Stop after N failed cases of each kernel."
-)
-@click.option(
-    "--profile",
-    metavar="NAME",
-    default="",
-    help="Profile that judges, or auto.  [default: that of the series, or mainline]",
-)
+@options.fail_fast
+@options.maxfail
+@options.profile
 @options.accel
 @click.option(
     "--fresh",
@@ -90,6 +80,7 @@ With --bisect-status, for 'git bisect run':
 @judging_options.known_option
 @judging_options.bisect_status_option
 @options.results
+@click.option(_WATCHED, "is_watched", is_flag=True, hidden=True)
 def run(
     kernels: tuple[str, ...],
     suite: str,
@@ -111,34 +102,41 @@ def run(
     known: Path | None,
     bisect_status: bool,
     results: Path,
+    is_watched: bool,
 ) -> int:
     """Run the cases on a kernel; see :data:`RUN_HELP`."""
-    from harness.run.one_kernel import RunSettings
-    from harness.run.selection import Selection
-    from harness.run.several_kernels import run_kernels
+    if bisect_status and kernels[1:]:
+        raise click.UsageError("--bisect-status is for one kernel")
+    if (request := await_request() if is_watched else Request()) is None:
+        return int(ExitStatus.INTERRUPTED)
+    from harness.run import one_kernel, selection, several_kernels
 
-    chosen, found = choose_cases(suite_of_kernels(suite, kernels), cases)
-    rounds = judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed)
-    selection = Selection(found, expression, choose_workers(workers, found), failures or 0, rounds)
-    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append)
-    wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
-    semantics = _check_words(wanted, chosen)
-    settings = RunSettings(
-        selection,
-        semantics,
+    chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases)
+    how = (failures or 0, judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed), request.only)
+    rest = (profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append)
+    wanted = [Options(kernel, *rest) for kernel in kernels or ("deb",)]
+    settings = one_kernel.RunSettings(
+        selection.Selection(found, expression, choose_workers(workers, found), *how),
+        _check_words(wanted, chosen),
         judging_options.read_judging(baseline, known, suite=chosen, results=results),
         results,
         Store.default(),
-        shlex.join(["harness", *sys.argv[1:]]),
+        shlex.join(["harness", *(word for word in sys.argv[1:] if word != _WATCHED)]),
         chosen,
         typed_options(click.get_current_context()),
+        keeps_interrupted=not is_watched,
     )
     records: list[RunRecord] = []
-    if bisect_status and len(wanted) > 1:
-        raise click.UsageError("--bisect-status is for one kernel")
-    with choose_display(sys.stdout, os.environ, is_for_several=len(wanted) > 1) as display:
-        status = run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
+    with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
+        status = several_kernels.run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
+
+
+def _display(*, is_watched: bool, is_for_several: bool) -> RunDisplay:
+    """Return the display: the terminal, or the process that watches."""
+    if is_watched:
+        return EventWriter(sys.stdout, width=choose_width(sys.stdout, os.environ))
+    return choose_display(sys.stdout, os.environ, is_for_several=is_for_several)
 
 
 def _check_words(settings: Sequence[Options], suite: Suite) -> Semantics:

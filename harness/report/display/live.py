@@ -152,7 +152,7 @@ class LiveDisplay:
                     self._redraw()
                 case CaseEnded(case=record):
                     self._count(record)
-                    self._print(case_lines(record, self._console.width))
+                    self._print(self._of_case(record))
                 case RunFinished(run=run, junit_path=junit):
                     self._is_started = False
                     shown = frozenset(self._shown_notes)
@@ -176,7 +176,19 @@ class LiveDisplay:
         self._counts.clear()
         self._failures = 0
         self._running.clear()
-        self._print([*header_lines(event.run, self._console.width, total=event.total), Line("")])
+        self._print(self._header(event))
+
+    def _header(self, event: RunStarted) -> Sequence[Line]:
+        """Return the lines at the beginning of a run."""
+        return [*header_lines(event.run, self._console.width, total=event.total), Line("")]
+
+    def _of_case(self, case: CaseRecord) -> Sequence[Line]:
+        """Return the lines of a case that ended."""
+        return case_lines(case, self._console.width)
+
+    def _footer(self, width: int) -> Sequence[Line]:
+        """Return the lines at the end of the redrawn part."""
+        return ()
 
     def _count(self, case: CaseRecord) -> None:
         word, _ = case_word(case)
@@ -220,10 +232,11 @@ class LiveDisplay:
             self._live.stop()
             self._live = None
 
-    def _print(self, lines: Iterable[Line]) -> None:
+    def _print(self, lines: Sequence[Line]) -> None:
         """Write lines that stay above the redrawn part; both are written at once."""
         with self._console:
-            self._write(lines)
+            if lines:
+                self._write(lines)
             self._redraw()
 
     def _write(self, lines: Iterable[Line]) -> None:
@@ -255,6 +268,7 @@ class LiveDisplay:
             rows.append(Text(f"{'':{_WORKER_WIDTH}} and {len(running) - len(shown)} more"))
         if self._total:
             rows.append(self._bar(width, now - self._began))
+        rows += [self._text(Line(elide(one.text, width), one.tone, one.lead)) for one in self._footer(width)]
         return Group(*rows)
 
     def _row(self, worker: str, what: str, seconds: float, width: int) -> Text:

@@ -22,6 +22,7 @@ PURPOSES = {
     "commands": "one module per command; prints and exits",
     "bisect": "find the commits that changed results",
     "series": "test a patch series patch by patch",
+    "watch": "rebuild a tree and rerun the cases after each edit",
     "run": "cases on one kernel or several",
     "doctor": "check the host",
     "report.page": "the HTML page",

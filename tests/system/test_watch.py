@@ -94,7 +94,7 @@ def test_keys_at_a_terminal_of_80_columns(tree: FakeRepository, arguments: list[
     assert "enter rerun  f failed only  a all  d diff  s shell  q quit" in first
     assert "no two results" in no_diff
     assert "other.session" not in failed
-    assert "flags.session" in diff
+    assert "Cases\n  not run: 1\n  same: 1\n" in diff
     assert "of 2 cases" not in every
     assert status == 0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pexpect
 import psutil
 
+from harness.base.store import STORE_VARIABLE
 from tests.program import environment, harness, signals_by_default
 
 PATIENCE = 180
@@ -50,10 +51,13 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watched(*arguments: str | Path, cwd: Path, term: str = "xterm-256color") -> Iterator[Watched]:
+def watched(
+    *arguments: str | Path, cwd: Path, term: str = "xterm-256color", store: Path | None = None
+) -> Iterator[Watched]:
     """Start ``harness watch`` at a terminal of 80 columns, and end it with the block.
 
     :param term: the kind of terminal; ``dumb`` for plain lines.
+    :param store: the store; None for that of the user.
     """
     program, *rest = harness("watch", *arguments)
     with signals_by_default():
@@ -61,7 +65,7 @@ def watched(*arguments: str | Path, cwd: Path, term: str = "xterm-256color") -> 
             program,
             rest,
             cwd=str(cwd),
-            env={**environment(TERM=term), "COLUMNS": "80"},
+            env={**environment(TERM=term), "COLUMNS": "80", **({STORE_VARIABLE: str(store)} if store else {})},
             dimensions=(25, 80),
             timeout=PATIENCE,
             encoding="utf-8",

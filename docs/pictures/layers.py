@@ -35,6 +35,7 @@ PURPOSES = {
     "guest": "QEMU, templates, clones, consoles",
     "kernel.resolve": "kernel argument to kernel",
     "kernel.from_source": "source to kernel",
+    "kernel.in_place": "a build in the user's own folder",
     "kernel.needs": "what cases need of a config",
     "kernel.build": "make, warnings, object cache",
     "kernel.image": "facts read from an image",

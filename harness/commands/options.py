@@ -145,12 +145,29 @@ def building(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def gathered(
-        config: tuple[str, ...], make: tuple[str, ...], trust: bool, build_seconds: float, **rest: object
+        config: tuple[str, ...],
+        make: tuple[str, ...],
+        trust: bool,
+        build_seconds: float,
+        in_place: bool = False,
+        **rest: object,
     ) -> int:
         check_choice(make)
-        return command(building=BuildOptions(config, is_trusted=trust, seconds=build_seconds, make=make), **rest)
+        if in_place and config:
+            raise UsageError(
+                "--in-place uses the .config of the tree unchanged, so it takes no --config",
+                remedy="change the .config: make menuconfig; or leave out --in-place",
+            )
+        chosen = BuildOptions(config, is_trusted=trust, seconds=build_seconds, make=make, is_in_place=in_place)
+        return command(building=chosen, **rest)
 
     return _config(_make(_trust(_build_seconds(gathered))))
+
+
+in_place = click.option(
+    "--in-place", is_flag=True, help="Build in the tree or its O= folder, with its own objects and .config."
+)
+"""Above ``building``, which takes its value."""
 
 
 def choose_workers(word: str, cases: Sequence[Path]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.base.context import Context
 from harness.base.errors import UsageError
@@ -21,6 +22,9 @@ from harness.model.kernel_spec import KernelSpec, PathReading, SpecKind
 from harness.model.origin import UNKNOWN_ORIGIN, Origin, OriginKind
 from harness.model.run_record import NOT_BUILT, BuildRecord
 from harness.semantics.profile import Declaration
+
+if TYPE_CHECKING:
+    from harness.kernel.from_source import SourceKernel
 
 MACHINE_ARCHITECTURES = (Architecture.X86_64,)
 """The architectures of the machine types in ``qemu/``."""
@@ -95,6 +99,8 @@ def resolve_kernel(
     :raises SeriesError: the series does not apply, its config options are not granted, or it does not build.
     :raises HostError: a download or a program failed on this host.
     """
+    if build.is_in_place:
+        return _built_in_place(context, spec, build)
     match spec.kind:
         case SpecKind.DEFAULT_PACKAGE | SpecKind.PACKAGE:
             fetched = fetch_image_package(context, spec, apt=apt)
@@ -120,7 +126,17 @@ def resolve_kernel(
     # Imported here: runs of prebuilt kernels must not import the build.
     from harness.kernel.from_source import kernel_from_source
 
-    built = kernel_from_source(context, word, build, apt=apt)
+    return _of_source(context, spec, kernel_from_source(context, word, build, apt=apt), build)
+
+
+def _built_in_place(context: Context, spec: KernelSpec, build: BuildOptions) -> Kernel:
+    from harness.kernel.in_place import kernel_in_place
+
+    return _of_source(context, spec, kernel_in_place(context, spec, build), build)
+
+
+def _of_source(context: Context, spec: KernelSpec, built: SourceKernel, build: BuildOptions) -> Kernel:
+    """Read a kernel that was built from source."""
     kernel = _read(context, spec, built.image, build.suite, origin=built.came_from, notes=built.notes)
     return replace(
         kernel,

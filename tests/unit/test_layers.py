@@ -32,6 +32,7 @@ report.text
 suite
 guest
 kernel.resolve
+kernel.in_place
 kernel.from_source kernel.needs
 kernel.build
 kernel.image kernel.patches

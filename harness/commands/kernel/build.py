@@ -24,6 +24,7 @@ from harness.report.display.plain import choose_display
 @click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernel")
 @options.suite
+@options.in_place
 @options.building
 def build(kernel: str, suite: str, building: BuildOptions) -> int:
     """Build or fetch KERNEL, and print the folder with its image and config."""

@@ -20,6 +20,7 @@ from harness.run.interactive import open_shell
 @options.machine
 @options.append
 @options.boot_seconds
+@options.in_place
 @options.building
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
 def shell(

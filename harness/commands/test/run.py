@@ -72,6 +72,7 @@ With --bisect-status, for 'git bisect run':
 @options.machine
 @options.append
 @options.boot_seconds
+@options.in_place
 @options.building
 @judging_options.repeat_option
 @judging_options.until_fail_option

@@ -51,6 +51,7 @@ _SEARCHED_RUNS = 50
 @options.machine
 @options.append
 @options.boot_seconds
+@options.in_place
 @options.building
 @judging_options.known_option
 @options.results

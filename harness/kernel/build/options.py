@@ -29,6 +29,7 @@ class BuildOptions:
     :param seconds: the time limit of the build.
     :param suite: the config requirements of the suite.
     :param make: variables of make that choose compiler and linker: ``LLVM=1``, ``CC=gcc-13``, ``LD=ld.lld``.
+    :param is_in_place: build in the user's own folder, with its objects and its ``.config``.
     """
 
     fragments: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class BuildOptions:
     seconds: float = BUILD_SECONDS
     suite: SuiteConfig = NO_SUITE
     make: tuple[str, ...] = ()
+    is_in_place: bool = False
 
 
 AS_USUAL = BuildOptions()

@@ -80,12 +80,26 @@ class Mounts:
     :param output: the folder that make writes to.
     :param cache: one more folder, found inside as :data:`INSIDE_CACHE`; None for none.
     :param is_cache_writable: whether the build may write there.
+    :param is_in_place: whether tree and output folder have their own paths inside.
+    :param read_only: further files and folders, read-only, with their own paths inside; also parts of the output.
     """
 
     tree: Path
     output: Path
     cache: Path | None = None
     is_cache_writable: bool = False
+    is_in_place: bool = False
+    read_only: tuple[Path, ...] = ()
+
+    @property
+    def inside_tree(self) -> str:
+        """Return the path of the tree inside."""
+        return os.fspath(self.tree) if self.is_in_place else INSIDE_TREE
+
+    @property
+    def inside_output(self) -> str:
+        """Return the path of the output folder inside."""
+        return os.fspath(self.output) if self.is_in_place else INSIDE_OUTPUT
 
 
 def bubblewrap_arguments(mounts: Mounts, *, user: int, scratch_mebibytes: int, status_descriptor: int) -> list[str]:
@@ -112,11 +126,13 @@ def bubblewrap_arguments(mounts: Mounts, *, user: int, scratch_mebibytes: int, s
         words += ["--ro-bind-try", str(path), str(path)]
     scratch = ["--perms", "1777", "--size", str(scratch_mebibytes << 20), "--tmpfs"]
     words += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
-    words += ["--ro-bind", str(mounts.tree), INSIDE_TREE, "--bind", str(mounts.output), INSIDE_OUTPUT]
+    words += ["--ro-bind", str(mounts.tree), mounts.inside_tree, "--bind", str(mounts.output), mounts.inside_output]
+    for path in mounts.read_only:
+        words += ["--ro-bind", str(path), str(path)]
     if mounts.cache is not None:
         words += ["--bind" if mounts.is_cache_writable else "--ro-bind", str(mounts.cache), INSIDE_CACHE]
     # bwrap's own root and its /dev are memory without a limit.
-    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", INSIDE_OUTPUT, "--"]
+    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", mounts.inside_output, "--"]
     if is_other:
         words += ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--inh-caps=-all", "--"]
     return words

@@ -81,6 +81,8 @@ class Sandbox:
     :param bounds: the limits.
     :param cache: one more folder, mounted as /cache; not in trusted mode.
     :param is_cache_writable: whether the build may write to the cache.
+    :param is_in_place: whether the folders are the user's own: they keep their paths inside and their owner.
+    :param read_only: further files and folders, read-only, with their own paths inside; also parts of the output.
     """
 
     tree: Path
@@ -89,16 +91,18 @@ class Sandbox:
     bounds: Bounds = DEFAULT
     cache: Path | None = None
     is_cache_writable: bool = False
+    is_in_place: bool = False
+    read_only: tuple[Path, ...] = ()
 
     @property
     def inside_tree(self) -> str:
         """Return the path of the tree inside."""
-        return os.fspath(self.tree) if self.trusted else INSIDE_TREE
+        return os.fspath(self.tree) if self.trusted or self.is_in_place else INSIDE_TREE
 
     @property
     def inside_output(self) -> str:
         """Return the path of the output folder inside, which is the working directory."""
-        return os.fspath(self.output) if self.trusted else INSIDE_OUTPUT
+        return os.fspath(self.output) if self.trusted or self.is_in_place else INSIDE_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ def make_arguments(sandbox: Sandbox, *targets: str, jobs: int, assignments: Sequ
     :param jobs: the number for make -j.
     :param assignments: variables such as ``KCFLAGS=-fno-pie``.
     """
-    words = ["make", "--no-print-directory", "-C", sandbox.inside_tree, f"O={sandbox.inside_output}", f"-j{jobs}"]
+    words = ["make", "--no-print-directory", "-C", sandbox.inside_tree, f"-j{jobs}"]
+    # Within the tree itself there is no O=: the command lines of objects would have it.
+    if sandbox.inside_tree != sandbox.inside_output:
+        words.insert(-1, f"O={sandbox.inside_output}")
     return [*words, *assignments, *targets]
 
 
@@ -149,8 +156,9 @@ def run_inside(
     with contextlib.ExitStack() as stack:
         output, output_for_child = _pipe(stack)
         status, status_for_child = _pipe(stack)
-        user = os.geteuid() if sandbox.trusted else pick_user()
-        stack.enter_context(owned_by(sandbox.output, user))
+        user = os.geteuid() if sandbox.trusted or sandbox.is_in_place else pick_user()
+        if not sandbox.is_in_place:
+            stack.enter_context(owned_by(sandbox.output, user))
         words = _words(sandbox, argv, user=user, status_descriptor=status_for_child.fileno())
         within = Surroundings(
             cwd=sandbox.output,
@@ -249,7 +257,14 @@ def _words(sandbox: Sandbox, argv: Sequence[str], *, user: int, status_descripto
         words.append("setsid")  # a process group of its own
     else:
         words += bubblewrap_arguments(
-            Mounts(sandbox.tree, sandbox.output, sandbox.cache, sandbox.is_cache_writable),
+            Mounts(
+                sandbox.tree,
+                sandbox.output,
+                sandbox.cache,
+                sandbox.is_cache_writable,
+                sandbox.is_in_place,
+                sandbox.read_only,
+            ),
             user=user,
             scratch_mebibytes=max(1, sandbox.bounds.memory_mebibytes // 4),
             status_descriptor=status_descriptor,

@@ -24,7 +24,17 @@ from harness.model.kernel_spec import parse_spec
 from tests.unit.kernel.fake_tree import MAKEFILE, FakeRepository, make_repository
 from tests.unit.kernel.user_tree import photograph
 
-MAKE = MAKEFILE.replace("out := $(O)", "out := $(or $(O),$(src))")
+_COMPILE_H = """
+$(out)/include/generated/compile.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define LINUX_COMPILE_BY "%s"\\n' "$(or $(KBUILD_BUILD_USER),$(shell whoami))" > $@.new
+	@cmp -s $@ $@.new || cp $@.new $@
+	@rm $@.new
+FORCE:
+$(out)/init/main.o: $(out)/include/generated/compile.h
+"""
+"""Who compiled the kernel is compiled in, as kbuild does it."""
+MAKE = MAKEFILE.replace("out := $(O)", "out := $(or $(O),$(src))") + _COMPILE_H
 OPTIONS = "".join(f"{need.option}=y\n" for need, _ in GUEST_NEEDS if not need.negated)
 
 
@@ -71,6 +81,11 @@ def own_make(tree: Path, output: Path | None = None) -> None:
     run(words, deadline=Deadline.after(60), within=Surroundings(env={"PATH": os.environ["PATH"]}))
 
 
+def files_of(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return what a photograph shows of the files of a folder."""
+    return {name: facts for name, facts in photograph(folder).items() if Path(name).is_file()}
+
+
 def error_of(word: Path | str, tmp_path: Path, **environment: str) -> HarnessError:
     """Return the error of a build in place, which has a hint."""
     with pytest.raises(HarnessError) as caught:
@@ -94,12 +109,11 @@ def test_only_the_folder_of_o_is_written(tree: FakeRepository, output: Path, tmp
 def test_in_the_tree_itself_no_source_is_written(tree: FakeRepository, tmp_path: Path) -> None:
     """Only new files appear, which git ignores; what was there is what it was."""
     (tree.path / ".config").write_text(config())
-    before = photograph(tree.path)
+    before = files_of(tree.path)
     build(tree.path, tmp_path)
-    after = photograph(tree.path)
-    files = {name for name, facts in before.items() if Path(name).is_file()}
+    after = files_of(tree.path)
 
-    assert {name: after[name] for name in files} == {name: before[name] for name in files}
+    assert {name: after[name] for name in before} == before
     assert not tree.git("status", "--porcelain")
     assert (tree.path / "arch/x86/boot/bzImage").is_file()
 
@@ -112,9 +126,9 @@ def test_after_the_users_own_make_nothing_is_compiled(
     folder = tree.path if is_tree else output
     (folder / ".config").write_text(config())
     own_make(tree.path, None if is_tree else output)
-    before = photograph(folder)
+    before = files_of(folder)
     first = build(folder, tmp_path)
-    unchanged = photograph(folder) == before
+    unchanged = files_of(folder) == before
     (tree.path / "kernel/fork.c").write_text("int fork_one(int of)\n{\n\treturn of;\n}\n")
     second = build(folder, tmp_path)
 

@@ -34,6 +34,7 @@ from harness.report.tables.traits import trait_lines
 from harness.results.find_run import KERNELS_NAME, is_without_kernel
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
+from harness.run.host_busy import reported_waits
 from harness.run.one_kernel import RunSettings, record_no_kernel, run_cases
 
 _LOOK_SECONDS = 0.1
@@ -76,7 +77,7 @@ def run_kernels(
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
     folders: list[str] = []
-    with ready_kernels(kernels, settings, report) as ready:
+    with reported_waits(report), ready_kernels(kernels, settings, report) as ready:
         for one in ready:
             record, status = _run_one(one, settings, report, tell)
             if status is ExitStatus.INTERRUPTED and one.folder is not None and not settings.keeps_interrupted:

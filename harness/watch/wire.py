@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.base.json_records import from_table, parse_json, to_table
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
+from harness.report.display.events import CaseEnded, CaseStarted, HostBusy, Lines, RunEvent, RunFinished, RunStarted
 from harness.report.lines import Line, Tone
 
 _KINDS: dict[str, type[RunEvent]] = {
-    one.__name__: one for one in (PhaseStarted, Progress, Note, RunStarted, CaseStarted, CaseEnded, RunFinished)
+    one.__name__: one
+    for one in (PhaseStarted, Progress, Note, RunStarted, CaseStarted, CaseEnded, RunFinished, HostBusy)
 }
 _SOURCE = "data of the running round"
 

@@ -11,6 +11,9 @@ from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line
 
+BUSY = "host busy: waiting"
+"""The line of a display while the machines wait for a processor."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
@@ -59,6 +62,16 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class HostBusy:
+    """The machines began, or ceased, to wait for a processor of the host most of the time.
+
+    :param is_busy: whether they wait.
+    """
+
+    is_busy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """Lines to print.
 
@@ -68,6 +81,6 @@ class Lines:
     make: Callable[[int], Sequence[Line]]
 
 
-RunEvent = PhaseStarted | Progress | Note | RunStarted | CaseStarted | CaseEnded | RunFinished | Lines
+RunEvent = PhaseStarted | Progress | Note | RunStarted | CaseStarted | CaseEnded | RunFinished | HostBusy | Lines
 RunReport = Callable[[RunEvent], None]
 """Receives events; also a :data:`harness.base.events.Report`. Stages of a kernel may call it from another thread."""

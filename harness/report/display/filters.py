@@ -8,7 +8,16 @@ from typing import assert_never
 
 from harness.base.events import Note, PhaseStarted, Progress, Report, StageEvent
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunReport, RunStarted
+from harness.report.display.events import (
+    CaseEnded,
+    CaseStarted,
+    HostBusy,
+    Lines,
+    RunEvent,
+    RunFinished,
+    RunReport,
+    RunStarted,
+)
 from harness.report.lines import Line, Tone
 from harness.report.tables.summary import OUTCOME_WORDS, count_outcomes
 
@@ -70,7 +79,7 @@ class Quiet:
                 self.report(Lines(lambda width: [self._summary(run)]))
             case CaseStarted():
                 pass
-            case PhaseStarted() | Progress() | Note() | Lines():
+            case PhaseStarted() | Progress() | Note() | HostBusy() | Lines():
                 self.report(event)
             case _:
                 assert_never(event)
@@ -107,7 +116,7 @@ class Hushed:
                 self.report(Progress(f"{self.name}: case {len(self.cases)} of {self._total}"))
             case PhaseStarted(text=text):
                 self.report(Progress(text))
-            case Progress() | Lines():
+            case Progress() | HostBusy() | Lines():
                 self.report(event)
             case CaseStarted() | RunFinished() | Note():
                 pass

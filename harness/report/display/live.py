@@ -27,7 +27,16 @@ from rich.text import Text
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
+from harness.report.display.events import (
+    BUSY,
+    CaseEnded,
+    CaseStarted,
+    HostBusy,
+    Lines,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+)
 from harness.report.lines import Line, Tone, fold_line
 from harness.report.tables.summary import (
     FLAKY_WORD,
@@ -103,6 +112,7 @@ class LiveDisplay:
             emoji=False,
             highlight=False,
         )
+        self._busy_since: float | None = None
         self._phase = ""
         self._phase_since = self._began = clock()
         self._total = 0
@@ -162,6 +172,9 @@ class LiveDisplay:
                             *results_lines(junit),
                         ]
                     )
+                case HostBusy(is_busy=is_busy):
+                    self._busy_since = self._clock() if is_busy else None
+                    self._redraw()
                 case Lines(make=make):
                     self._write_below(make)
                 case _:
@@ -260,6 +273,8 @@ class LiveDisplay:
         rows: list[RenderableType] = []
         if self._phase:
             rows.append(self._row("", self._phase, now - self._phase_since, width))
+        if self._busy_since is not None:
+            rows.append(self._row("", BUSY, now - self._busy_since, width))
         running = list(self._running.items())
         room = max(1, self._console.height // 2 - 3)
         shown = running if len(running) <= room else running[: room - 1]

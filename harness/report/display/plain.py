@@ -17,7 +17,16 @@ from typing import Protocol, Self, TextIO, assert_never
 from harness.base import log
 from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted, Progress
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
+from harness.report.display.events import (
+    BUSY,
+    CaseEnded,
+    CaseStarted,
+    HostBusy,
+    Lines,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+)
 from harness.report.display.heartbeat import Heartbeat
 from harness.report.lines import Line
 from harness.report.tables.summary import case_lines, header_lines, results_lines, summary
@@ -77,7 +86,7 @@ class PlainDisplay:
         self._lock = threading.Lock()
         self._heartbeat: Heartbeat | None = None
         self._is_for_several = is_for_several
-        self._next_progress = 0.0
+        self._next_progress = self._next_busy = 0.0
         self._stream = stream
         self._width = width
         self._encoding = safe_encoding(stream.encoding)
@@ -128,6 +137,10 @@ class PlainDisplay:
                 shown = frozenset(self._shown_notes)
                 lines = summary(run, self._width, is_one_of_several=self._is_for_several, shown_notes=shown)
                 self._write([*lines, *results_lines(junit)])
+            case HostBusy(is_busy=is_busy):
+                if is_busy and self._clock() >= self._next_busy:
+                    self._write([Line(BUSY)])
+                    self._next_busy = self._clock() + PROGRESS_SECONDS
             case Lines(make=make):
                 self._write(make(self._width))
             case _:

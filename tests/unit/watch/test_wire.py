@@ -10,7 +10,7 @@ import pytest
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
 from harness.model.verdict import Outcome
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunEvent, RunFinished, RunStarted
+from harness.report.display.events import CaseEnded, CaseStarted, HostBusy, Lines, RunEvent, RunFinished, RunStarted
 from harness.report.lines import Line, Tone
 from harness.watch.wire import Request, dump_event, dump_request, files_of, load_event, load_request
 
@@ -29,6 +29,7 @@ RUN = RunRecord(no_kernel("linux"), 1.0, cases=(CASE,))
         CaseEnded(CASE),
         RunFinished(RUN, Path("/results/x/junit.xml")),
         RunFinished(RUN, None),
+        HostBusy(True),
     ],
 )
 def test_an_event_is_read_as_it_was_written(event: RunEvent) -> None:

@@ -24,7 +24,7 @@ from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.verdict import Outcome
 from harness.report.display import plain
-from harness.report.display.events import CaseEnded, CaseStarted, Lines, RunFinished, RunStarted
+from harness.report.display.events import BUSY, CaseEnded, CaseStarted, HostBusy, Lines, RunFinished, RunStarted
 from harness.report.display.live import LiveDisplay
 from harness.report.display.plain import PlainDisplay, RunDisplay, choose_display
 from harness.report.tables.traits import trait_lines
@@ -324,3 +324,15 @@ def test_nearest_lines_are_whole_in_a_file() -> None:
     PlainDisplay(stream).show(RunFinished(replace(RUN, nearest=(f"v3: 12 of 55 traits differ: {traits}",)), None))
 
     assert " ".join(stream.getvalue().split()).count(traits) == 1
+
+
+def test_a_busy_host_is_reported_at_most_twice_a_minute() -> None:
+    """It may come and go every few seconds."""
+    now = 0.0
+    stream = io.StringIO()
+    display = PlainDisplay(stream, clock=lambda: now)
+    for now in (1.0, 2.0, 3.0, 40.0):  # noqa: B007 - the clock reads it
+        display.show(HostBusy(True))
+        display.show(HostBusy(False))
+
+    assert stream.getvalue() == f"{BUSY}\n{BUSY}\n"

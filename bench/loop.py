@@ -208,10 +208,12 @@ class LoopBench:
     def _plain_make(self) -> None:
         """Run make on the copy of the objects, under the paths that they were built with."""
         mounts = Mounts(self.folder / "plain", self._output)
-        inside = bubblewrap_arguments(mounts, user=os.geteuid(), scratch_mebibytes=512, status_descriptor=2)
         words = ["make", "-C", INSIDE_TREE, f"O={INSIDE_OUTPUT}", f"-j{len(os.sched_getaffinity(0))}", "bzImage"]
-        within = process.Surroundings(env=dict(REPRODUCIBLE))
-        process.run(["nice", "-n", "10", *inside, *words], deadline=Deadline.after(_SECONDS), within=within)
+        with Path(os.devnull).open("wb") as status:
+            number = status.fileno()
+            inside = bubblewrap_arguments(mounts, user=os.geteuid(), scratch_mebibytes=512, status_descriptor=number)
+            within = process.Surroundings(env=dict(REPRODUCIBLE), pass_fds=[number])
+            process.run(["nice", "-n", "10", *inside, *words], deadline=Deadline.after(_SECONDS), within=within)
 
     def _harness(self, *words: str | Path) -> str:
         argv: Sequence[str | Path] = [sys.executable, "-m", "harness", *words]

@@ -37,6 +37,7 @@ from harness.guest.prepared import find_prepared
 from harness.guest.qemu import BOOT_SECONDS, Acceleration, MachineType, parse_machine_type
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
+from harness.kernel.build.options import PREPARE_SECONDS as PREPARE_SECONDS
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import UNKNOWN, KernelRecord
 from harness.semantics.profile import Declaration
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from harness.kernel.resolve import Kernel
 
 _LOG = logging.getLogger(__name__)
-PREPARE_SECONDS = 600.0
-"""Timeout of everything before the first case: fetching a package, building the guest image, a race and a boot."""
 
 
 class Fresh(StrEnum):

@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import click
 
-from harness import pipeline
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.events import Note
 from harness.base.store import Store
 from harness.commands import options
-from harness.kernel.build.options import BuildOptions
+from harness.kernel.build.options import PREPARE_SECONDS, BuildOptions
 from harness.kernel.resolve import resolve_kernel
 from harness.model.kernel_spec import parse_spec
 from harness.report.display.plain import choose_display
@@ -32,7 +31,7 @@ def build(kernel: str, suite: str, building: BuildOptions) -> int:
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
-            Context(Store.default(), Deadline.after(pipeline.PREPARE_SECONDS + building.seconds), display.show),
+            Context(Store.default(), Deadline.after(PREPARE_SECONDS + building.seconds), display.show),
             parse_spec(kernel),
             build=replace(building, suite=chosen.config),
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,22 +138,18 @@ def find_start(context: Context, wanted: ObjectKey) -> Start | FromNothing:
     kept = _known(wanted.repository, kept, deadline=context.deadline)
     near = (wanted.commit, wanted.base)
     kept.sort(key=lambda one: (one.config != wanted.config, one.commit not in near, -one.used_at))
-    starts = []
     # Among equally close ones prefer the one used last: its files may still be in the page cache.
-    for one in sorted(kept[:_CONSIDERED], key=lambda one: -one.used_at):
+    considered = sorted(kept[:_CONSIDERED], key=lambda one: -one.used_at)
+    changed = _changes(wanted, considered, deadline=context.deadline)
+    nearest = sorted(considered, key=lambda one: (one.config != wanted.config, len(changed.get(one.commit, ()))))
+    for one in nearest:
         is_elsewhere = wanted.repository.key not in one.repositories
-        if (one.is_patched or is_elsewhere) and not _is_ancestor(
-            wanted.repository, one.commit, wanted.commit, deadline=context.deadline
+        if one.commit in changed and (
+            not (one.is_patched or is_elsewhere)
+            or _is_ancestor(wanted.repository, one.commit, wanted.commit, deadline=context.deadline)
         ):
-            continue
-        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.commit, wanted.commit)
-        result = wanted.repository.git(*arguments, deadline=context.deadline, check=False)
-        if result.status == 0:
-            files = frozenset(result.stdout.decode(errors="surrogateescape").split("\0")) - {""}
-            starts.append(Start(one.commit, files, one.config == wanted.config, one.key))
-    if not starts:
-        return FromNothing("no kept tree is an ancestor of this one")
-    return min(starts, key=lambda start: (not start.is_same_config, len(start.changed)))
+            return Start(one.commit, changed[one.commit], one.config == wanted.config, one.key)
+    return FromNothing("no kept tree is an ancestor of this one")
 
 
 def copy_objects(context: Context, start: Start, output: Path, *, is_for_series: bool) -> tuple[Diagnostic, ...] | None:
@@ -330,6 +326,44 @@ def _known(repository: Repository, kept: Sequence[KeptObjects], *, deadline: Dea
     arguments = ("cat-file", "--batch-check=%(objecttype)")
     lines = repository.git(*arguments, stdin=names.encode(), deadline=deadline).text.splitlines()
     return [one for one, line in zip(kept, lines, strict=True) if line == "commit"]
+
+
+def _changes(wanted: ObjectKey, kept: Sequence[KeptObjects], *, deadline: Deadline) -> dict[str, frozenset[str]]:
+    """Return the files that differ between the commit of each kept tree and the wanted one; one git call finds all.
+
+    A commit whose files are missing from the repository is left out.
+    """
+    commits = list(dict.fromkeys(one.commit for one in kept))
+    names = "".join(f"{one}^{{tree}}\n" for one in (wanted.commit, *commits))
+    asked = ("cat-file", "--batch-check=%(objectname) %(objecttype)")
+    lines = wanted.repository.git(*asked, stdin=names.encode(), deadline=deadline).text.splitlines()
+    own, *trees = (line.split()[0] if line.endswith(" tree") else "" for line in lines)
+    pairs = [f"{tree} {own}" for tree in dict.fromkeys(trees) if tree]
+    arguments = ("diff-tree", "--stdin", "-r", "-z", "--name-only", "--no-renames")
+    stdin = "".join(f"{pair}\n" for pair in pairs).encode()
+    result = wanted.repository.git(*arguments, stdin=stdin, deadline=deadline, check=False)
+    if result.status != 0:  # half of a list of files would be taken for all of it
+        return {}
+    changed = _read_pairs(result.stdout.decode(errors="surrogateescape"), frozenset(pairs))
+    return {
+        commit: changed[pair]
+        for commit, tree in zip(commits, trees, strict=True)
+        if (pair := f"{tree} {own}") in changed
+    }
+
+
+def _read_pairs(text: str, pairs: Collection[str]) -> dict[str, frozenset[str]]:
+    """Read the output of ``git diff-tree --stdin -z``: each pair of trees on a line, then its files with NUL."""
+    found: dict[str, set[str]] = {}
+    current: set[str] = set()
+    for part in text.split("\0"):
+        head, newline, rest = part.partition("\n")
+        while newline and head in pairs:
+            current = found.setdefault(head, set())
+            part = rest
+            head, newline, rest = part.partition("\n")
+        current |= {part} - {""}
+    return {pair: frozenset(names) for pair, names in found.items()}
 
 
 def _is_ancestor(repository: Repository, commit: str, of: str, *, deadline: Deadline) -> bool:

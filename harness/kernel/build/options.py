@@ -15,6 +15,8 @@ from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.model.kernel_spec import PathReading
 
 _CHOICE = re.compile(r"LLVM=(?:0|1|-[0-9]{1,2})|(?:CC|LD)=[A-Za-z0-9][A-Za-z0-9_.+-]*")
+PREPARE_SECONDS = 600.0
+"""Timeout of everything before the first case: fetching a package, building the guest image, a race and a boot."""
 BUILD_SECONDS = 7200.0
 """A clean build of a large configuration on a slow host with two cores."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,22 @@ _EPOCH_NANOSECONDS = EPOCH * 1_000_000_000
 _MOST_SLOTS = 64
 # Left in a git folder by a killed command, and not removed by 'git reset --hard'.
 _LEFT_OVERS = ("index.lock", "HEAD.lock", "rebase-apply", "rebase-merge", "sequencer")
+
+
+_TIMES = "harness-times"
+"""The file in the git folder with what is known about the times of the files, see :meth:`WorkTree.refresh`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """The times of the files of a commit.
+
+    :param commit: its full hash.
+    :param young: names of the files whose time may be another one than ``EPOCH``.
+    """
+
+    commit: str
+    young: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +86,55 @@ class WorkTree:
         """
         changed: tuple[str, ...] = ()
         if built is not None:
-            arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", built, "HEAD")
-            names = self.git(*arguments, deadline=deadline).stdout.split(b"\0")
-            changed = tuple(os.fsdecode(name) for name in names if name)
+            changed = self._changed_since(built, "HEAD", deadline=deadline)
         young = frozenset(changed)
+        known = self._take_known_times()
+        if known is not None and known.commit == self._head():
+            self._make_old(known.young - young)
+        elif _make_old(self.path, young):
+            # git compares times, too: without this it would read all touched files the next time.
+            self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
         for name in young:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(self.path / name, follow_symlinks=False)
-        if _make_old(self.path, young) or young:
-            # git compares times, too: without this it would read all touched files the next time.
-            self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
+        self._know_times(young)
         return changed
+
+    def _changed_since(self, old: str, new: str, *, deadline: Deadline) -> tuple[str, ...]:
+        """Return the names of the files that differ between two commits."""
+        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
+        names = self.git(*arguments, deadline=deadline).stdout.split(b"\0")
+        return tuple(os.fsdecode(name) for name in names if name)
+
+    def _make_old(self, names: Iterable[str]) -> None:
+        """Set the time of some files to ``EPOCH``."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.utime(self.path / name, ns=(_EPOCH_NANOSECONDS, _EPOCH_NANOSECONDS), follow_symlinks=False)
+
+    def _head(self) -> str:
+        """Return the commit of the git folder; a patch that is applied moves it."""
+        try:
+            return (self.git_dir / "HEAD").read_text().strip()
+        except OSError:
+            return ""
+
+    def _take_known_times(self) -> _Times | None:
+        """Return which files are young, and forget it until :meth:`_know_times`; None if it is not known."""
+        file = self.git_dir / _TIMES
+        try:
+            commit, *names = file.read_text(errors="surrogateescape").split("\0")
+            file.unlink()
+        except OSError:
+            return None
+        return _Times(commit, frozenset(names))
+
+    def _know_times(self, young: Iterable[str]) -> None:
+        """Remember that all files have the time ``EPOCH`` but for some; a pass over 80,000 files is saved next time.
+
+        The file is there only while that is so: a process that is killed between leaves none.
+        """
+        (self.git_dir / _TIMES).write_text("\0".join((self._head(), *young)), errors="surrogateescape")
 
 
 @contextlib.contextmanager
@@ -149,8 +203,20 @@ def _check_out(tree: WorkTree, repository: Repository, *, deadline: Deadline) ->
     (tree.git_dir / "commondir").write_text(f"{repository.git_dir.absolute()}\n")
     if not (tree.git_dir / "HEAD").exists():
         (tree.git_dir / "HEAD").write_text(f"{tree.commit}\n")
+    known = tree._take_known_times()
+    is_known = known is not None and repository.has_commit(known.commit, deadline=deadline)
+    written: tuple[str, ...] = ()
+    if known is not None and is_known:
+        # What git writes below: files of the other commit, and those that somebody changed.
+        left = tree.git("diff-index", "-z", "--name-only", "--no-renames", known.commit, deadline=deadline).stdout
+        written = (
+            *map(os.fsdecode, left.split(b"\0")),
+            *tree._changed_since(known.commit, tree.commit, deadline=deadline),
+        )
     tree.git("reset", "--quiet", "--hard", tree.commit, deadline=deadline)
     tree.git("clean", "--quiet", "-ffdx", deadline=deadline)
+    if known is not None and is_known:
+        tree._know_times({*known.young, *written} - {""})
     tree.refresh(None, deadline=deadline)
 
 

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import SeriesError, UsageError
 from harness.base.toml_table import Table
-from harness.kernel.patches.series import Series, read_series
 from harness.model.kernel_spec import SpecKind
 from harness.semantics.profile import Declaration
+
+if TYPE_CHECKING:
+    from harness.kernel.patches.series import Series
 
 DESCRIPTION = "series.toml"
 
@@ -154,6 +157,9 @@ def _read(name: str, folder: Path, *, above: tuple[str, ...], deadline: Deadline
         raise table.error(f"fragments lists {missing[0]}, which is missing", remedy="add it beside series.toml")
     traits, suite = _read_traits(table), table.text("suite", default="")
     table.close()
+    # Imported here: commands that only list the names must not import the readers of mails.
+    from harness.kernel.patches.series import read_series
+
     series = read_series(path.parent, deadline=deadline)
     return ShippedSeries(
         *(name, title, summary, base, profile, traits, source, confirmed, series),

@@ -43,7 +43,17 @@ def find_toolchain(assignments: Sequence[str] = (), *, deadline: Deadline) -> To
     return Toolchain(tuple(lines), choice)
 
 
+_KNOWN_LINES: dict[str, str] = {}
+"""The version lines of this process: a build asks for them several times."""
+
+
 def _version_line(program: str, *, deadline: Deadline) -> str:
+    if program not in _KNOWN_LINES:
+        _KNOWN_LINES[program] = _read_version_line(program, deadline=deadline)
+    return _KNOWN_LINES[program]
+
+
+def _read_version_line(program: str, *, deadline: Deadline) -> str:
     try:
         result = run([program, "--version"], deadline=deadline, within=Surroundings(env=REPRODUCIBLE))
     except HostError as error:

@@ -29,8 +29,8 @@ from harness.suite.load import default_suite
 
 LOOPS = 16
 _SECONDS = 4 * 3600.0
-_BOOTED = default_suite().folder / "manpage"
-"""The cases that boot a machine each."""
+_BOOTED = default_suite().folder / "manpage" / "freezer.session"
+"""The case that boots a machine without a template."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,3 +69,11 @@ def test_every_command_shows_its_line() -> None:
     assert {name: command.short_help for name, command in commands().items()} == {
         name: one.short_help for name, one in COMMANDS.items()
     }
+
+
+def test_a_build_imports_nothing_of_guests_mails_and_logs(tmp_path: Path) -> None:
+    """With nothing to do, imports are most of its time."""
+    found = modules("build", "no/such/tree", folder=tmp_path)
+
+    assert "harness.kernel.resolve" in found
+    assert not found & {"pexpect", "harness.guest.console", "harness.kernel.mail.mailbox", "harness.kernellog.reader"}

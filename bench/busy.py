@@ -89,7 +89,9 @@ def main() -> None:
         with busy_loops(options.loops):
             busy = {job: timed_run(Path(name), *words) for job, words in jobs.items()}
     figures = [figure for job in jobs for figure in compare(job, quiet[job], busy[job])]
-    report_figures(figures, options.json, kernel="deb", load=f"{options.loops} busy loops", part=options.expression)
+    report_figures(
+        figures, options.json, kernel="deb", loops=f"{options.loops} busy loops", part=options.expression or "all cases"
+    )
 
 
 if __name__ == "__main__":

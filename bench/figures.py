@@ -64,9 +64,9 @@ def report_figures(figures: Sequence[Figure], file: Path, **facts: str) -> None:
     :param facts: facts to record besides those of the host, such as the kernel.
     :raises SystemExit: a bound is missed; exit status 1.
     """
-    facts = {"host": host_facts(), **facts}
+    facts = {"host": host_facts(), **facts, "load": f"load {os.getloadavg()[0]:.1f}"}
     click.echo(table(figures))
-    click.echo(f"\n{'; '.join(facts.values())}; load {os.getloadavg()[0]:.1f}")
+    click.echo(f"\n{'; '.join(facts.values())}")
     file.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n")
     if not all(figure.is_met for figure in figures):
         raise SystemExit(1)

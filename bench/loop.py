@@ -251,7 +251,7 @@ def main() -> None:
         (Path(name) / "machines").mkdir()
         bench = LoopBench(Path(name))
         figures = bench.figures(with_header=options.header)
-    click.echo("\n".join(["| phase | time |", "|---|---|", *bench.best.profile(), ""]))
+        click.echo("\n".join(["| phase | time |", "|---|---|", *bench.best.profile(), ""]))
     report_figures(figures, options.json, kernel=BASE)
 
 

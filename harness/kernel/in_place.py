@@ -22,6 +22,7 @@ from harness.base.store import digest_of
 from harness.kernel.build.build import LOG_KIND
 from harness.kernel.build.diagnostics import Severity, lines_to_show, parse_diagnostics
 from harness.kernel.build.options import BuildOptions
+from harness.kernel.build.own_folder import CONFIG as CONFIG_FILE
 from harness.kernel.build.own_folder import (
     OwnFolder,
     builder,
@@ -172,7 +173,11 @@ def _make(
         options.is_trusted,
         replace(DEFAULT, seconds=options.seconds),
         is_in_place=True,
-        read_only=(*outside, *(one for one in repositories if one not in outside), own.output / ".config"),
+        read_only=(
+            *outside,
+            *(one for one in repositories if one not in outside),
+            (own.output / CONFIG_FILE).resolve(),
+        ),
     )
     arguments = make_arguments(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
     began = time.monotonic()

@@ -165,6 +165,17 @@ def test_a_makefile_can_write_nowhere_else(tree: FakeRepository, output: Path, t
         assert not place.exists() or place.read_text() == config()
 
 
+def test_a_config_that_is_a_link_is_read_and_not_written(output: Path, tmp_path: Path) -> None:
+    """Some keep their configurations in a folder of their own."""
+    kept = tmp_path / "configs" / "mine"
+    kept.parent.mkdir()
+    (output / ".config").rename(kept)
+    (output / ".config").symlink_to(kept)
+
+    assert build(output, tmp_path).image.is_file()
+    assert kept.read_text() == config()
+
+
 def test_a_folder_without_a_config_is_not_configured(tree: FakeRepository, tmp_path: Path) -> None:
     """The hint configures it."""
     error = error_of(tree.path, tmp_path)

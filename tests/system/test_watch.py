@@ -19,6 +19,17 @@ from tests.unit.kernel.fake_tree import FakeRepository
 pytestmark = [pytest.mark.guest, pytest.mark.build]
 
 IDLE = "waiting for a change"
+PATHS = (
+    *(
+        "harness/watch",
+        "harness/commands/test",
+        "harness/report/display",
+        "harness/run",
+        "harness/kernel/git/snapshot.py",
+    ),
+    *("tests/system/bootable_tree.py", "tests/system/watched.py"),
+)
+"""What the slow tests depend on."""
 
 
 @pytest.fixture
@@ -33,6 +44,7 @@ def arguments(tree: FakeRepository, tmp_path: Path) -> list[str | Path]:
     return [tree.path, "--cases", write_cases(tmp_path / "cases"), "--results", tmp_path / "results"]
 
 
+@pytest.mark.slow(*PATHS)
 def test_watch_shows_what_each_edit_changed(tree: FakeRepository, arguments: list[str | Path], tmp_path: Path) -> None:
     """A verdict that changes, a file that does not compile and then does, another branch, and the end of the tree."""
     tree.git("branch", "other")
@@ -66,6 +78,7 @@ def test_watch_shows_what_each_edit_changed(tree: FakeRepository, arguments: lis
     assert "is gone" in watch.seen
 
 
+@pytest.mark.slow(*PATHS)
 def test_keys_at_a_terminal_of_80_columns(tree: FakeRepository, arguments: list[str | Path], tmp_path: Path) -> None:
     """Each key does what the last line says, and no line is wider than the terminal."""
     with watched(*arguments, cwd=tmp_path) as watch:

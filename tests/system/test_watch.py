@@ -94,7 +94,7 @@ def test_keys_at_a_terminal_of_80_columns(tree: FakeRepository, arguments: list[
         watch.child.send("d")
         diff = watch.wait_for("cases compared")
         watch.child.send("a")
-        every = watch.wait_for("1 ok, 1 DIFF")
+        watch.wait_for("1 ok, 1 DIFF")
         watch.wait_for(IDLE)
         watch.child.send("s")
         watch.wait_for("Ctrl-]")
@@ -108,7 +108,6 @@ def test_keys_at_a_terminal_of_80_columns(tree: FakeRepository, arguments: list[
     assert "no two results" in no_diff
     assert "other.session" not in failed
     assert "Cases\n  not run: 1\n  same: 1\n" in diff
-    assert "of 2 cases" not in every
     assert status == 0
 
 

@@ -91,6 +91,8 @@ class LoopBench:
     folder: Path
     verdicts: list[Verdict] = field(default_factory=list)
     _edits: int = 0
+    _began: int = field(default_factory=lambda: int(time.time()))
+    """Part of each edit: the store has the kernels of an earlier bench."""
 
     def figures(self, *, with_header: bool) -> list[Figure]:
         """Measure all figures."""
@@ -150,12 +152,11 @@ class LoopBench:
         self._edits += 1
         for tree in (self._tree, self.folder / "plain"):
             text = _MISTAKE.sub("", (tree / FILE).read_text(), count=1)
-            added = (
-                f"int harness_edit_{self._edits}(void);\nint harness_edit_{self._edits}(void)\n{{\n\treturn 1;\n}}\n"
-            )
+            called = f"harness_edit_{self._began}_{self._edits}"
+            added = f"int {called}(void);\nint {called}(void)\n{{\n\treturn 1;\n}}\n"
             (tree / FILE).write_text(text + (added if name == FILE else ""))
             if name != FILE:
-                (tree / name).write_text(f"{(tree / name).read_text()}\n/* edit {self._edits} */\n")
+                (tree / name).write_text(f"{(tree / name).read_text()}\n/* edit {self._began} {self._edits} */\n")
 
     def _verdict(self) -> Verdict:
         self._edit()

@@ -29,8 +29,10 @@ from harness.base.errors import HostError, Stage, UsageError, during
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, from_table, parse_json
 from harness.base.kernel_release import stable_version
+from harness.coverage import files
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
+from harness.guest.coverage_plugin import find_plugin
 from harness.guest.features import find_missing
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.prepared import find_prepared
@@ -46,6 +48,7 @@ from harness.suite.definition import Suite
 from harness.suite.load import default_suite
 
 if TYPE_CHECKING:
+    from harness.guest.emulator import Emulator
     from harness.guest.image import GuestImage
     from harness.kernel.resolve import Kernel
 
@@ -66,6 +69,7 @@ class Options:
     :param machine_type: name of a machine type, or path of a file with one.
     :param suite: the suite of the cases, with its additions to kernel and guest.
     :param append: parameters for the kernel, after those of the machine type.
+    :param coverage: whether to note which kernel code each case runs; None to do so under emulation.
     """
 
     kernel: str = "deb"
@@ -77,6 +81,7 @@ class Options:
     build: BuildOptions = AS_USUAL
     suite: Suite = field(default_factory=default_suite)
     append: tuple[str, ...] = ()
+    coverage: bool | None = None
 
     @property
     def building(self) -> BuildOptions:
@@ -143,6 +148,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         )
         _LOG.info("acceleration %s: %s", acceleration.acceleration, acceleration.evidence)
         request = replace(request, acceleration=acceleration.acceleration)
+        request, no_coverage = _with_coverage(context, request, emulator, options)
         if options.fresh is Fresh.CLONE:
             context.report(PhaseStarted(f"booting {kernel.release} once ({acceleration.acceleration})"))
             key = template_key(
@@ -163,10 +169,22 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
-        notes=(*kernel.notes, *filter(None, [note, _config_note(kernel)])),
+        notes=(*kernel.notes, *filter(None, [note, no_coverage, _config_note(kernel)])),
         lacking=lacking,
         suite=options.suite,
     )
+
+
+def _with_coverage(
+    context: Context, request: BootRequest, emulator: Emulator, options: Options
+) -> tuple[BootRequest, str]:
+    """Return the boot with QEMU's coverage plugin, or as it was with the reason for the user; see :class:`Options`."""
+    if options.coverage is False or (options.coverage is None and request.acceleration is not Acceleration.TCG):
+        return request, ""
+    if options.fresh is not Fresh.CLONE:
+        return request, "no coverage: each case boots its own machine, so it would be that of a whole boot"
+    found = find_plugin(context, emulator)
+    return replace(request, plugin=found.library), f"no coverage: {found.problem}" if found.problem else ""
 
 
 def _lacking(
@@ -289,6 +307,7 @@ def _clone(
                 raise
         else:
             machine.prepared = preparation
+            files.share_preparation(prepared.folder, folder)
             return machine
     return ends.enter_context(cloned(template, folder=folder, deadline=deadline))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from harness.coverage import files
 from harness.guest import diagnosis, qemu
 from harness.guest.console import Console, Unanswered
 from harness.guest.guest_clock import GuestClock
@@ -45,6 +47,7 @@ class BootRequest:
     :param machine_type: the board, its memory and its devices.
     :param acceleration: the accelerator, KVM or TCG.
     :param boot_seconds: a boot that takes longer counts as failed.
+    :param plugin: QEMU's coverage plugin; None to note no coverage.
     """
 
     program: Path
@@ -53,6 +56,7 @@ class BootRequest:
     machine_type: qemu.MachineType
     acceleration: qemu.Acceleration
     boot_seconds: float = qemu.BOOT_SECONDS
+    plugin: Path | None = None
 
     def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """Return the whole command line of QEMU.
@@ -237,13 +241,17 @@ def running(
         channel, monitor_end = pairs["qmp"]
         _LOG.info("starting a machine with %s; its logs are in %s", request.image, folder)
         argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits)
+        window = ends.enter_context(_coverage_kept(folder)) if request.plugin is not None else None
+        if request.plugin is not None and window is not None:
+            argv += qemu.coverage(request.plugin, window)
+        inherited = [*ports.values(), monitor_end.fileno(), *pass_fds, *([window] if window is not None else [])]
         log = ends.enter_context((folder / "qemu.log").open("wb"))
         child = ends.enter_context(
             process.start(
                 argv,
                 stdout=log.fileno(),
                 stderr=log.fileno(),
-                within=process.Surroundings(pass_fds=[*ports.values(), monitor_end.fileno(), *pass_fds]),
+                within=process.Surroundings(pass_fds=inherited),
             )
         )
         for _, theirs in pairs.values():
@@ -252,3 +260,20 @@ def running(
         machine = Machine(request, child, wires, channel, folder)
         ends.callback(machine.close)
         yield machine
+
+
+@contextlib.contextmanager
+def _coverage_kept(folder: Path) -> Iterator[int]:
+    """Return the descriptor of a file for the plugin's bitmap; at the block's end, when QEMU is gone, keep the bitmap.
+
+    :param folder: the folder of the machine's logs; if it is gone, nothing is kept.
+    """
+    window = files.open_window()
+    try:
+        yield window
+    finally:
+        bitmap = files.read_window(window)
+        os.close(window)
+        # A full disk is reported by whatever writes the record; the coverage alone is no reason to fail a case.
+        with contextlib.suppress(OSError):
+            files.keep(bitmap, folder)

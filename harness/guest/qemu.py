@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.base.errors import HarnessError, UsageError
+from harness.coverage import bitmap
 from harness.session.console_name import ConsoleName
 
 _Kind = TypeVar("_Kind")
@@ -234,6 +235,16 @@ def kernel(image: Path, initramfs: Path, command_line: str) -> list[str]:
 def devices(machine_type: MachineType) -> list[str]:
     """Return the options of the devices that the machine type adds."""
     return [option for device in machine_type.devices for option in ("-device", device)]
+
+
+def coverage(plugin: Path, descriptor: int) -> list[str]:
+    """Return the options of the coverage plugin.
+
+    :param plugin: the library.
+    :param descriptor: file descriptor of the file for its bitmap.
+    """
+    path = str(plugin).replace(",", ",,")  # QEMU splits options at single commas
+    return ["-plugin", f"file={path},fd={descriptor},base={bitmap.BASE:#x},size={bitmap.SIZE:#x}"]
 
 
 def incoming() -> list[str]:

@@ -81,6 +81,8 @@ def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, 
         request.acceleration.value,
         str(request.program),
         qemu_version,
+        # A template with the coverage of its boot is another one.
+        *(["coverage"] if request.plugin is not None else []),
     )
 
 

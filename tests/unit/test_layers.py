@@ -40,7 +40,7 @@ kernel.config kernel.source kernel.mail
 kernel.toolchain
 kernel.git
 kernel.sandbox
-results
+results coverage
 semantics
 session
 model

@@ -51,6 +51,7 @@ COMMANDS = {
     "build": LazyCommand("kernel.build", "Print the folder of a kernel's image and config."),
     "clean": LazyCommand("clean", "List the products in the store, or remove some."),
     "completion": LazyCommand("completion", "Print the completion script for a shell."),
+    "coverage": LazyCommand("compare.coverage", "Show which kernel code the cases have run."),
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),

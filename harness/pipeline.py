@@ -32,7 +32,7 @@ from harness.base.kernel_release import stable_version
 from harness.coverage import files
 from harness.guest.acceleration import AccelerationVerdict, choose_acceleration
 from harness.guest.console import Console
-from harness.guest.coverage_plugin import find_plugin
+from harness.guest.coverage.plugin import find_plugin
 from harness.guest.features import find_missing
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.prepared import find_prepared
@@ -41,7 +41,7 @@ from harness.guest.template import CloningImpossibleError, Template, booted, clo
 from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.kernel.build.options import PREPARE_SECONDS as PREPARE_SECONDS
 from harness.model.kernel_spec import parse_spec
-from harness.model.run_record import UNKNOWN, KernelRecord
+from harness.model.run_record import UNKNOWN, CoverageRecord, KernelRecord
 from harness.semantics.profile import Declaration
 from harness.session.console_name import ConsoleName
 from harness.suite.definition import Suite
@@ -69,7 +69,8 @@ class Options:
     :param machine_type: name of a machine type, or path of a file with one.
     :param suite: the suite of the cases, with its additions to kernel and guest.
     :param append: parameters for the kernel, after those of the machine type.
-    :param coverage: whether to note which kernel code each case runs; None to do so under emulation.
+    :param coverage: whether to note which kernel code each case runs, under emulation; None to do so only where the
+        kernel is emulated anyway.
     """
 
     kernel: str = "deb"
@@ -81,7 +82,7 @@ class Options:
     build: BuildOptions = AS_USUAL
     suite: Suite = field(default_factory=default_suite)
     append: tuple[str, ...] = ()
-    coverage: bool | None = None
+    coverage: bool | None = False
 
     @property
     def building(self) -> BuildOptions:
@@ -100,6 +101,7 @@ class Prepared:
     :param notes: notes for the user, one line each.
     :param lacking: names of the suite's features that the kernel does not have.
     :param suite: the suite that the kernel was prepared for.
+    :param no_coverage: why the code that the cases run is not noted although it was wanted; empty otherwise.
     """
 
     request: BootRequest
@@ -115,6 +117,13 @@ class Prepared:
     declared: Declaration | None = None
     build_log: Path | None = None
     suite: Suite = field(default_factory=default_suite)
+    no_coverage: str = ""
+
+    @property
+    def coverage(self) -> CoverageRecord:
+        """Return how the kernel code that the cases run is noted."""
+        has_plugin = self.template is not None and self.request.plugin is not None
+        return CoverageRecord(self.template.folder.name if self.template and has_plugin else "", self.no_coverage)
 
     @property
     def boot_seconds(self) -> float:
@@ -143,10 +152,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     )
     with during(Stage.BOOT):
         context.report(PhaseStarted("acceleration"))
-        acceleration = choose_acceleration(
-            context, request, forced=options.accel, qemu_version=emulator.version, folder=logs / "acceleration"
-        )
-        _LOG.info("acceleration %s: %s", acceleration.acceleration, acceleration.evidence)
+        acceleration = _accelerated(context, request, emulator, options, folder=logs / "acceleration")
         request = replace(request, acceleration=acceleration.acceleration)
         request, no_coverage = _with_coverage(context, request, emulator, options)
         if options.fresh is Fresh.CLONE:
@@ -169,22 +175,43 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
-        notes=(*kernel.notes, *filter(None, [note, no_coverage, _config_note(kernel)])),
+        notes=(*kernel.notes, *filter(None, [note, _coverage_note(no_coverage), _config_note(kernel)])),
         lacking=lacking,
         suite=options.suite,
+        no_coverage=no_coverage,
     )
+
+
+def _accelerated(
+    context: Context, request: BootRequest, emulator: Emulator, options: Options, *, folder: Path
+) -> AccelerationVerdict:
+    """Choose the accelerator; coverage on request needs emulation, whatever is faster.
+
+    :raises UsageError: the options contradict each other.
+    """
+    verdict = choose_acceleration(context, request, forced=options.accel, qemu_version=emulator.version, folder=folder)
+    if options.coverage and verdict.acceleration is Acceleration.KVM:
+        if options.accel is Acceleration.KVM:
+            raise UsageError("--coverage needs emulation", remedy="omit --accel kvm, or --coverage")
+        verdict = AccelerationVerdict(Acceleration.TCG, "--coverage needs emulation")
+    _LOG.info("acceleration %s: %s", verdict.acceleration, verdict.evidence)
+    return verdict
 
 
 def _with_coverage(
     context: Context, request: BootRequest, emulator: Emulator, options: Options
 ) -> tuple[BootRequest, str]:
     """Return the boot with QEMU's coverage plugin, or as it was with the reason for the user; see :class:`Options`."""
-    if options.coverage is False or (options.coverage is None and request.acceleration is not Acceleration.TCG):
+    if options.coverage is False or request.acceleration is not Acceleration.TCG:
         return request, ""
     if options.fresh is not Fresh.CLONE:
-        return request, "no coverage: each case boots its own machine, so it would be that of a whole boot"
+        return request, "each case boots its own machine, so it would be that of a whole boot"
     found = find_plugin(context, emulator)
-    return replace(request, plugin=found.library), f"no coverage: {found.problem}" if found.problem else ""
+    return replace(request, plugin=found.library), found.problem
+
+
+def _coverage_note(problem: str) -> str:
+    return f"no coverage: {problem}" if problem else ""
 
 
 def _lacking(

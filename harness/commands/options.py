@@ -118,6 +118,16 @@ append = click.option(
     help="Kernel parameter, such as lockdown=integrity; may be repeated.",
 )
 boot_seconds = _bound("--boot-seconds", BOOT_SECONDS, "a boot")
+coverage = click.option(
+    "--coverage/--no-coverage",
+    default=False,
+    help="Note which kernel code each case runs, under emulation.",
+)
+coverage_of_series = click.option(
+    "--coverage/--no-coverage",
+    default=None,
+    help="Find out which lines of the series the cases run.  [default: if emulated]",
+)
 results = click.option(
     "--results",
     type=click.Path(path_type=Path),

@@ -93,10 +93,14 @@ def load(folder: Path, name: str = NAME) -> Bitmap | None:
     return decode(content, source=str(file))
 
 
-def add(bitmap: Bitmap, folder: Path) -> None:
-    """Add a bitmap to the one in a folder.
+def add_case(folder: Path, first: Path) -> None:
+    """Add what a repeated case ran to what it ran in the first round; nothing is done without coverage.
 
-    :raises UsageError: the one there is damaged.
+    :param folder: the folder of the case in its round.
+    :param first: its folder in the first round.
+    :raises UsageError: a file is damaged.
     """
-    before = load(folder)
-    keep(bitmap if before is None else union([before, bitmap]), folder)
+    again, before = load_case(folder), load(first)
+    if again is not None:
+        first.mkdir(parents=True, exist_ok=True)
+        keep(again if before is None else union([before, again]), first)

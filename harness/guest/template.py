@@ -39,6 +39,10 @@ class CloningImpossibleError(HarnessError):
     """This machine cannot be cloned; ``what`` gives the reason. The run boots a new machine for each case instead."""
 
 
+KIND = "template"
+"""The kind of these products in the store."""
+REQUEST = "request.json"
+"""Name of the file with the inputs of the boot."""
 _DESCRIPTION = "template.json"
 
 
@@ -103,7 +107,7 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
         _boot_with_retry(request, folder, failed_boots, context.deadline)
 
     try:
-        folder = context.store.make("template", key, fill, deadline=context.deadline)
+        folder = context.store.make(KIND, key, fill, deadline=context.deadline)
     except CloningImpossibleError as error:
         context.store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
         raise
@@ -191,6 +195,7 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
             taint = read_taint(machine.consoles[ConsoleName.ADMIN], machine.deadline(request.boot_seconds))
         save_state(machine, folder / STATE, deadline)
     facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv))
+    (folder / REQUEST).write_text(dump_value(request))
     (folder / _DESCRIPTION).write_text(dump_value(facts))
 
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.base.context import Context
 from harness.base.errors import Stage, UsageError, during
@@ -27,10 +27,10 @@ from harness.kernel.patches.patched_tree import PatchedTree, unpatched
 from harness.kernel.patches.shipped import ShippedSeries, find_shipped
 from harness.kernel.sandbox.sandbox import DEFAULT
 from harness.kernel.source.apt import Apt
-from harness.kernel.source.locate import no_patches, not_a_tree, read_as
+from harness.kernel.source.locate import find_named, no_patches, not_a_tree, read_as
 from harness.kernel.source.tree import Source, is_tree, source_package, source_tree
 from harness.kernel.toolchain.toolchain import find_adjustments, find_toolchain
-from harness.model.kernel_spec import parse_patches, parse_spec
+from harness.model.kernel_spec import KernelSpec, SpecKind, parse_patches, parse_spec
 from harness.model.origin import Origin
 from harness.model.run_record import BuildRecord
 from harness.semantics.profile import Declaration
@@ -70,14 +70,8 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     :raises SeriesError: the series does not apply, its config options are not granted, or it does not build.
     :raises HostError: a program or a package is missing, the disk is full, or the deadline has passed.
     """
-    shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
-    trees = patched_trees(context, word, shipped, apt=apt)
+    trees, shipped, fragments, assignments, config = read_source(context, word, options, apt=apt)
     tree = trees[-1]
-    own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
-    fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
-    toolchain = find_toolchain(options.make, deadline=context.deadline)
-    assignments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
-    config = find_config(context, tree, fragments=fragments, assignments=assignments)
     built = find_built(context, tree, config) if config else None
     if config is None or built is None:
         from harness.kernel.build.build import build_kernel
@@ -102,6 +96,51 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
                     bounds=replace(DEFAULT, seconds=options.seconds),
                 )
     return _describe(trees, config, built, shipped, options)
+
+
+def source_word(spec: KernelSpec) -> SourceWord | None:
+    """Return the source that a KERNEL argument names; None for a prebuilt kernel."""
+    match spec.kind:
+        case SpecKind.SOURCE_PACKAGE:
+            return SourceWord(spec.patches, version=spec.name, suite=spec.suite)
+        case SpecKind.SERIES:
+            return SourceWord(spec.patches, series=spec.name)
+        case SpecKind.PATH:
+            named = find_named(spec)
+            return None if isinstance(named, Path) else SourceWord(named.patches, tree=named)
+    return None
+
+
+class SourceInputs(NamedTuple):
+    """The inputs of a build, before anything is checked out.
+
+    :param trees: the unpatched source, then the tree after each series.
+    :param config: the configuration; None if it was never made.
+    """
+
+    trees: list[PatchedTree]
+    shipped: ShippedSeries | None
+    fragments: tuple[FragmentName, ...]
+    assignments: tuple[str, ...]
+    config: Config | None
+
+
+def read_source(context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt) -> SourceInputs:
+    """Fetch or find the source, apply the series, and find the configuration of an earlier build.
+
+    :raises UsageError: as :func:`kernel_from_source`.
+    :raises SeriesError: as :func:`kernel_from_source`.
+    :raises HostError: as :func:`kernel_from_source`.
+    """
+    shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
+    trees = patched_trees(context, word, shipped, apt=apt)
+    tree = trees[-1]
+    own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
+    fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
+    toolchain = find_toolchain(options.make, deadline=context.deadline)
+    assignments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments
+    config = find_config(context, tree, fragments=fragments, assignments=assignments)
+    return SourceInputs(trees, shipped, fragments, tuple(assignments), config)
 
 
 def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> list[PatchedTree]:

@@ -340,6 +340,21 @@ NO_BASELINE = BaselineRecord()
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageRecord:
+    """How the kernel code that the cases ran was noted.
+
+    :param template: name of the template of the machines, for the functions of the kernel; empty if nothing was noted.
+    :param problem: why nothing was noted although it was wanted, in one line; empty otherwise.
+    """
+
+    template: str = ""
+    problem: str = ""
+
+
+NO_COVERAGE = CoverageRecord()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """The record of a run: one kernel and its cases.
 
@@ -391,6 +406,7 @@ class RunRecord:
     is_partial: bool = False
     options: tuple[CommandOption, ...] = ()
     baseline: BaselineRecord = NO_BASELINE
+    coverage: CoverageRecord = NO_COVERAGE
     format_version: int = field(default=FORMAT_VERSION)
 
 

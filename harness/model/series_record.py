@@ -17,6 +17,7 @@ from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
 FORMAT_VERSION = 2
 """Since 2, missing effects have names, and evidence has no path of a log; older records are still read."""
+_MOST_SPANS = 12
 SERIES_NAME = "series.json"
 """The file's name, in the folder of the series."""
 
@@ -115,6 +116,55 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class LineSpan:
+    """Lines of a file one after another.
+
+    :param file: path in the tree.
+    :param first: from 1.
+    :param last: the last of them.
+    """
+
+    file: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        """Return ``kernel/fork.c:12-14``."""
+        return f"{self.file}:{self.first}" + (f"-{self.last}" if self.last > self.first else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedLines:
+    """Which of the lines that a patch, or the series, adds or changes were run by the cases of the last patch.
+
+    :param changed: number of these lines in C files and headers, as the whole series leaves them.
+    :param code: number of them that have instructions in the kernel.
+    :param run: number of these that a case ran.
+    :param cases: number of cases that ran any of them.
+    :param boot_only: those that only the boot ran.
+    :param not_run: those that nothing ran.
+    """
+
+    changed: int
+    code: int = 0
+    run: int = 0
+    cases: int = 0
+    boot_only: tuple[LineSpan, ...] = ()
+    not_run: tuple[LineSpan, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it in one line: ``37 of 41 changed lines with code were run; not run: kernel/fork.c:12-15``."""
+        if not self.code:
+            return f"none of {self.changed} changed lines has code" if self.changed else "no line of C code is changed"
+        parts = [f"{self.run} of {self.code} changed lines with code were run"]
+        for label, spans in (("by the boot only", self.boot_only), ("not run", self.not_run)):
+            more = [f"{len(spans) - _MOST_SPANS} more places"] if len(spans) > _MOST_SPANS else []
+            if spans:
+                parts.append(f"{label}: {', '.join([*map(str, spans[:_MOST_SPANS]), *more])}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class PatchRecord:
     """The record of one patch on top of all before it, or of the base.
 
@@ -138,6 +188,7 @@ class PatchRecord:
     :param seconds: time that it took.
     :param log: path of the whole log on the testing host; empty without one.
     :param applies: whether it and all before it apply.
+    :param lines: which of its lines were run; None when that is not known.
     """
 
     number: int
@@ -160,6 +211,7 @@ class PatchRecord:
     seconds: Seconds = 0.0
     log: str = ""
     applies: bool = True
+    lines: ChangedLines | None = None
 
     @property
     def unexpected(self) -> tuple[Effect, ...]:
@@ -301,6 +353,7 @@ class SeriesRecord:
     :param base_series: title of the shipped series that is part of the base; empty without one.
     :param options: the options of the command that are not left at their defaults; empty in older records.
     :param is_interrupted: whether the test was interrupted before its end.
+    :param lines: which lines of the whole series were run; None when that is not known.
     """
 
     title: str
@@ -327,6 +380,7 @@ class SeriesRecord:
     options: tuple[CommandOption, ...] = ()
     is_interrupted: bool = False
     suffix: str = ""
+    lines: ChangedLines | None = None
     format_version: int = field(default=FORMAT_VERSION)
 
     @property

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.errors import ExitStatus, HarnessError, SeriesError
+from harness.base.context import Context
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus, HarnessError, SeriesError, UsageError
 from harness.base.events import Note
 from harness.base.host_facts import host_facts
 from harness.base.store import Store, digest_of
@@ -38,15 +40,17 @@ from harness.results.history import flake_rates
 from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
 from harness.run.case import CaseEnvironment, junit_names, make_environment
-from harness.run.order import dump_past, read_past
+from harness.run.order import dump_past, read_past, with_first
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
-from harness.run.selection import InProcess, PytestRun, Selection, find_no_case, pytest_arguments, run_pytest
+from harness.run.selection import InProcess, PytestRun, Selection, files_of, find_no_case, pytest_arguments, run_pytest
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument
 from harness.suite.needed_options import needed_options
 
+_TOUCHING_SECONDS = 600.0
+_DOUBTS = 5
 _PYTEST_LOG = "pytest.log"
 _PAST_KIND = "case-results"
 """The kind of the facts in the store that decide the order of the cases."""
@@ -77,6 +81,8 @@ class RunSettings:
     :param suite: the suite of the cases.
     :param options: the options of the command, for reports that repeat it.
     :param keeps_interrupted: whether a run that is interrupted leaves its run folder.
+    :param touching: an earlier run with coverage, or None: cases that reach what has changed since are run first; and
+        whether the other cases are left out.
     """
 
     selection: Selection
@@ -88,6 +94,7 @@ class RunSettings:
     suite: Suite = field(default_factory=default_suite)
     options: tuple[CommandOption, ...] = ()
     keeps_interrupted: bool = True
+    touching: tuple[FoundRun | None, bool] = (None, False)
 
 
 def run_cases(
@@ -101,11 +108,12 @@ def run_cases(
     :raises CaseError: no case can be read.
     :raises HostError: the results cannot be written.
     """
-    selection, suite = settings.selection, suite_argument(prepared.suite)
+    choice, suite = _choose(settings, prepared, report), suite_argument(prepared.suite)
+    selection = choice.selection
     environment = make_environment(prepared, settings.semantics, folder=folder.path)
     record = first_record(environment, command=settings.command, workers=selection.workers)
     earlier = settings.judging.baseline.of(prepared.kernel, suite) if settings.judging.baseline is not None else None
-    own_notes = _notes_before(settings, prepared, has_earlier=earlier is not None)
+    own_notes = [*_notes_before(settings, prepared, has_earlier=earlier is not None), *choice.notes]
     for note in own_notes:
         report(Note(note))
     record = replace(record, notes=(*record.notes, *own_notes), options=settings.options)
@@ -117,7 +125,7 @@ def run_cases(
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
     if earlier is not None:
         listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
-    ended = _run_in_order(listener, settings.store, digest_of(suite))
+    ended = _run_in_order(listener, settings.store, digest_of(suite), first=choice.first)
     if listener.failure is not None:
         raise listener.failure
     if missing := find_no_case(ended, selection, prepared.suite, is_broken=bool(listener.broken)):
@@ -133,8 +141,7 @@ def run_cases(
     if earlier is not None:
         done, comparison = _judge_by(earlier, done, prepared)
         folder.write(done)
-    junit = folder.write_file(JUNIT_NAME, render_junit([done]))
-    report(RunFinished(done, junit))
+    report(RunFinished(done, folder.write_file(JUNIT_NAME, render_junit([done]))))
     if comparison is not None and earlier is not None:
         rates = flake_rates(folder.path.parent) if done.baseline.flaky else {}
         names = (earlier.name, folder.path.name)
@@ -165,12 +172,54 @@ def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: boo
     return notes
 
 
-def _run_in_order(listener: RunRecorder, store: Store, key: str) -> PytestRun:
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The cases to run, by what has changed since an earlier run.
+
+    :param first: ids of the cases to run before all others.
+    """
+
+    selection: Selection
+    first: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def _choose(settings: RunSettings, prepared: Prepared, report: RunReport) -> _Choice:
+    """Choose the cases: all that are selected, or those that reach what has changed since an earlier run first.
+
+    :raises UsageError: that run does not fit, or no case reaches the change and no other is to be run.
+    """
+    earlier, is_only = settings.touching
+    if earlier is None:
+        return _Choice(settings.selection)
+    # Imported here: other runs must not import the build.
+    from harness.run.touching import cases_touching
+
+    context = Context(settings.store, Deadline.after(_TOUCHING_SECONDS), report)
+    reach = cases_touching(context, prepared.kernel, earlier, prepared.suite)
+    count = f"{len(reach.cases)} case{'' if len(reach.cases) == 1 else 's'}"
+    notes = [f"run first: {count} of {earlier.name} that reached what has changed since"]
+    if reach.doubts:
+        more = f" and {len(reach.doubts) - _DOUBTS} more" if len(reach.doubts) > _DOUBTS else ""
+        notes.append(f"all cases are run, because of: {', '.join(reach.doubts[:_DOUBTS])}{more}")
+    elif is_only and not reach.cases:
+        raise UsageError(
+            f"no case of {earlier.name} reaches what has changed since",
+            remedy="omit --only, or run the cases on the base again with --coverage",
+        )
+    elif is_only:
+        paths = files_of(reach.cases, prepared.suite)
+        return _Choice(replace(settings.selection, paths=paths), reach.cases, tuple(notes))
+    return _Choice(settings.selection, reach.cases, tuple(notes))
+
+
+def _run_in_order(listener: RunRecorder, store: Store, key: str, *, first: frozenset[str]) -> PytestRun:
     """Run the cases in the order that follows from earlier runs, and keep the results for the next one.
 
     :param key: the key of the suite's results in the store.
+    :param first: ids of cases to run before all others.
     """
-    listener.past = read_past(store.recall(_PAST_KIND, key) or {})
+    listener.past = with_first(read_past(store.recall(_PAST_KIND, key) or {}), first)
     ended = _run_rounds(listener)
     # Only the order of the next run depends on it.
     with contextlib.suppress(HarnessError), store.lock(_PAST_KIND, key):
@@ -265,6 +314,7 @@ def first_record(environment: CaseEnvironment, *, command: str, workers: int) ->
         harness_version=version("kernel-patch-harness"),
         workers=workers,
         boot_seconds=prepared.boot_seconds,
+        coverage=prepared.coverage,
         notes=(
             *prepared.notes,
             *missing_feature_notes(prepared.lacking, environment.suite.features, environment.profile),

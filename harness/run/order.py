@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decide the order of the cases of a run: failed last time, new ones, the quickest, the slow ones last. Pure.
 
+The cases that reach a change (``--touching``) come before all others.
+
 The first verdict that matters comes early, and ``-x`` ends a run soon. The order follows from the results of earlier
 runs of the suite (:class:`Past`) and the order of the files, so it is the same in every process. A random order
 (``harness/run/rounds.py``) replaces it.
@@ -8,8 +10,8 @@ runs of the suite (:class:`Past`) and the order of the files, so it is the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from harness.model.run_record import CaseRecord
@@ -34,10 +36,12 @@ class Past:
 
     :param seconds: how long it took; 0 for a case that was skipped.
     :param has_failed: whether it failed, not as a known failure, or could not be run.
+    :param is_first: whether it is run before all others in this run, because it reaches a change (``--touching``).
     """
 
     seconds: float
     has_failed: bool
+    is_first: bool = False
 
 
 def read_past(facts: _Facts) -> dict[str, Past]:
@@ -45,9 +49,18 @@ def read_past(facts: _Facts) -> dict[str, Past]:
     known = {}
     for name, value in facts.items():
         match value:
-            case [int() | float() as seconds, bool() as has_failed]:
-                known[name] = Past(float(seconds), has_failed)
+            case [int() | float() as seconds, bool() as has_failed, *more]:
+                known[name] = Past(float(seconds), has_failed, more == [True])
     return known
+
+
+def with_first(past: Mapping[str, Past], ids: Collection[str]) -> dict[str, Past]:
+    """Return the last results with a mark on the cases to run before all others.
+
+    :param ids: the ids of these cases.
+    """
+    unknown = {name: Past(0.0, has_failed=False, is_first=True) for name in ids if name not in past}
+    return {**{name: replace(one, is_first=name in ids) for name, one in past.items()}, **unknown}
 
 
 def dump_past(before: Mapping[str, Past], cases: Iterable[CaseRecord]) -> dict[str, object]:
@@ -80,6 +93,8 @@ def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past
         if last is None:
             return 1, 0
         step = int(last.seconds / _STEP_SECONDS)
+        if last.is_first:
+            return -1, 0 if last.has_failed else step + 1
         if last.has_failed:
             return 0, step
         return (2, step) if last.seconds <= slow else (3, -step)

@@ -16,6 +16,7 @@ import pytest
 from harness import pipeline
 from harness.base import log, paths, process
 from harness.base.errors import HarnessError
+from harness.coverage import files
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
 from harness.report.display.events import CaseEnded, CaseStarted, RunReport, RunStarted
@@ -77,7 +78,9 @@ class RunRecorder:
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
         sent[pytest_plugin.ONLY] = list(self.selection.only)
-        sent[pytest_plugin.PAST] = {name: [one.seconds, one.has_failed] for name, one in self.past.items()}
+        sent[pytest_plugin.PAST] = {
+            name: [one.seconds, one.has_failed, one.is_first] for name, one in self.past.items()
+        }
         channel = node.gateway.remote_exec("import os; channel.send(os.getpid())")  # type: ignore[attr-defined]
         self._workers.append(channel.receive(_PID_SECONDS))
         channel.waitclose(_PID_SECONDS)
@@ -198,6 +201,7 @@ class RunRecorder:
         if self.round == 1 or not case.folder:
             return case
         folder = f"{self.round_name}/{case.folder}"
+        files.add_case(self.folder.path / folder, self.folder.path / case.folder)
         if case.outcome is Outcome.MATCH:
             shutil.rmtree(self.folder.path / folder, ignore_errors=True)
             folder = ""

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import shlex
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from harness.run.case import CaseEnvironment
 from harness.run.order import Past
 from harness.run.rounds import ONCE, Rounds
 from harness.suite.definition import Suite
+from harness.suite.load import locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +182,9 @@ def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
     if selection.expression:
         arguments += ["-k", selection.expression]
     return [*arguments, *paths]
+
+
+def files_of(ids: Iterable[str], suite: Suite) -> tuple[Path, ...]:
+    """Return the files of some cases."""
+    names = sorted({case.partition("::")[0] for case in ids})
+    return tuple(locate(name, suite) or locate(f"/{name}", suite) or Path(name) for name in names)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from harness.base.errors import ExitStatus
 from harness.base.events import Note
@@ -20,12 +19,11 @@ from harness.report.text import one_line
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import RunSettings, run_cases
 from harness.run.rounds import join
+from harness.run.selection import files_of
 from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import KnownResults, find_effects
 from harness.series.plan import needed_cases, widened_cases
-from harness.suite.definition import Suite
-from harness.suite.load import locate
 
 _MOST_DOUBTED = 20
 """If more cases than these begin to fail with a patch, they are not rerun: that is not a flake."""
@@ -175,12 +173,6 @@ class PatchRunner:
                 before, number, run, base=base, declared=self.declared, noise=self.settings.suite.noise
             )
         return self._effects[judged]
-
-
-def files_of(ids: Iterable[str], suite: Suite) -> tuple[Path, ...]:
-    """Return the files of some cases."""
-    names = sorted({case.partition("::")[0] for case in ids})
-    return tuple(locate(name, suite) or locate(f"/{name}", suite) or Path(name) for name in names)
 
 
 def _slug_of(folder: RunFolder) -> str:

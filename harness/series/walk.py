@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.base.context import Context
+from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
-from harness.base.events import Note
+from harness.base.events import Note, PhaseStarted
 from harness.kernel.build.product import read_built
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
@@ -31,17 +33,20 @@ from harness.model.series_record import (
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import RunReport
 from harness.results.compare import has_verdict
-from harness.results.find_run import KERNELS_NAME
+from harness.results.find_run import KERNELS_NAME, FoundRun
 from harness.results.folder import RunFolder
 from harness.run.one_kernel import RunSettings, record_no_kernel
 from harness.run.several_kernels import Ready, ready_kernels, remember_run
 from harness.series.applied import AppliedSeries
+from harness.series.coverage import SeriesLines, read_series_lines
 from harness.series.declared import Declarations
 from harness.series.effects import conclude
 from harness.series.runner import PatchRunner
 
 _UNTITLED = "*** SUBJECT HERE ***"
 """The placeholder of git-format-patch(1) in a cover letter without a subject."""
+
+_LINES_SECONDS = 600.0
 
 Style = Mapping[int, tuple[StyleFinding, ...]]
 
@@ -92,6 +97,7 @@ class Walk:
     _patches: dict[int, PatchRecord] = field(default_factory=dict)
     _warned: dict[int, tuple[tuple[int, StyleFinding], ...]] = field(default_factory=dict)
     _runner: PatchRunner = field(init=False)
+    _lines: SeriesLines | None = None
 
     def __post_init__(self) -> None:
         """Begin without results."""
@@ -105,7 +111,7 @@ class Walk:
         count = self.ground.applied + 1
         self.folder = RunFolder.joint(self.settings.results, count, self._started, name=_slug(self.ground))
         numbers = _order(self.ground.applied)
-        each = [replace(self.options, kernel=self.ground.kernel(number)) for number in numbers]
+        each = [self._options_of(number) for number in numbers]
         error: HarnessError | None = None
         try:
             names = [self.ground.called(number) for number in numbers]
@@ -123,8 +129,33 @@ class Walk:
         except KeyboardInterrupt:
             # The results so far are reported, and pending checks are not left pending.
             self._runner.status = ExitStatus.INTERRUPTED
+        self._read_lines()
         record = self._write()
         return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error)
+
+    def _options_of(self, number: int) -> Options:
+        """Return the options of a kernel: the coverage is that of the last patch, on which all cases run."""
+        covers = self.options.coverage if number == self.ground.applied else bool(self.options.coverage)
+        return replace(self.options, kernel=self.ground.kernel(number), coverage=covers)
+
+    def _read_lines(self) -> None:
+        """Find out which lines of the series were run, if the last patch was run with coverage."""
+        last = self._patches.get(self.ground.applied)
+        run = self._runner.runs.get(self.ground.applied)
+        if last is None or run is None or not self.ground.applied or self._runner.status is ExitStatus.INTERRUPTED:
+            return
+        if run.coverage.problem:
+            self.report(Note(f"which lines were run is not known: {run.coverage.problem}"))
+        if not run.coverage.template or last.same_as >= 0:
+            return
+        self.report(PhaseStarted("reading which lines of the series were run"))
+        context = Context(self.settings.store, Deadline.after(_LINES_SECONDS), self.report)
+        found = FoundRun(self.settings.results / last.run, run)
+        try:
+            self._lines = read_series_lines(context, found, self._options_of(self.ground.applied))
+        except HarnessError as error:
+            # The results of the cases stand without it.
+            self.report(Note(f"which lines were run is not known: {error.what}"))
 
     def _take(self, number: int, ready: Ready) -> None:
         """Test one kernel that is ready, or record why there is none."""
@@ -214,9 +245,12 @@ class Walk:
                     effects=self._runner.effects(patch.number),
                     warnings=new_warnings(patch.number, self._warned),
                 )
+        if (lines := self._lines) is not None:
+            patches = [replace(one, lines=lines.patches.get(one.number)) for one in patches]
         record = replace(
             begin_record(self.ground, self.style, command=self.settings.command),
             patches=tuple(patches),
+            lines=lines.whole if lines else None,
             started=self._started,
             seconds=time.monotonic() - self._clock,
             declared=self.declared.entries,

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import datetime
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from harness.model.run_record import RunRecord
 from harness.results.baseline import find_baseline
 from harness.results.case_ids import current_case_id
 from harness.results.compare import has_verdict
-from harness.results.find_run import is_without_kernel
+from harness.results.find_run import FoundRun, find_run, is_without_kernel
 from harness.results.known_failures import load_known
 from harness.run.rounds import Rounds
 from harness.suite.definition import Suite
@@ -48,6 +49,36 @@ until_fail_option = click.option(
     "--until-fail", is_flag=True, help="Repeat all cases until one fails, at most --repeat times."
 )
 seed_option = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
+
+_touching = click.option(
+    "--touching",
+    metavar="RUN",
+    default="",
+    help="Run those cases first that, in RUN with --coverage, ran code that has changed since.",
+)
+_only = click.option("--only", "is_only", is_flag=True, help="With --touching: only those, if no others may matter.")
+
+
+def touching_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add ``--touching`` and ``--only`` to a command, which receives them as ``touching``."""
+
+    @wraps(command)
+    def gathered(*, touching: str, is_only: bool, **rest: object) -> int:
+        if is_only and not touching:
+            raise click.UsageError("--only is for --touching RUN")
+        return command(touching=(touching, is_only), **rest)
+
+    return _touching(_only(gathered))
+
+
+def read_touching(touching: tuple[str, bool], results: Path) -> tuple[FoundRun | None, bool]:
+    """Find the run that ``--touching`` names.
+
+    :raises UsageError: there is no such run.
+    """
+    word, is_only = touching
+    return find_run(word, results=results) if word else None, is_only
+
 
 bisect_status_option = click.option(
     BISECT_STATUS, is_flag=True, help="Exit with 0, 1, 125 or 128, as 'git bisect run' expects."

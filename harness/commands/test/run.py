@@ -7,7 +7,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +31,9 @@ from harness.suite.definition import Suite
 from harness.suite.load import suite_semantics
 from harness.watch.child import EventWriter, await_request
 from harness.watch.wire import Request, files_of
+
+if TYPE_CHECKING:
+    from harness.run.one_kernel import RunSettings
 
 _WATCHED = "--watched"
 """Hidden: the option of the rounds of ``harness watch``."""
@@ -72,6 +77,7 @@ With --bisect-status, for 'git bisect run':
 @options.machine
 @options.append
 @options.boot_seconds
+@options.coverage
 @options.in_place
 @options.building
 @judging_options.repeat_option
@@ -80,6 +86,7 @@ With --bisect-status, for 'git bisect run':
 @judging_options.baseline_option
 @judging_options.known_option
 @judging_options.bisect_status_option
+@judging_options.touching_options
 @options.results
 @click.option(_WATCHED, "is_watched", is_flag=True, hidden=True)
 def run(
@@ -95,6 +102,7 @@ def run(
     machine: str,
     append: tuple[str, ...],
     boot_seconds: float,
+    coverage: bool,
     building: BuildOptions,
     repeat: int | None,
     until_fail: bool,
@@ -102,20 +110,20 @@ def run(
     baseline: str,
     known: Path | None,
     bisect_status: bool,
+    touching: tuple[str, bool],
     results: Path,
     is_watched: bool,
 ) -> int:
     """Run the cases on a kernel; see :data:`RUN_HELP`."""
-    if bisect_status and kernels[1:]:
-        raise click.UsageError("--bisect-status is for one kernel")
+    _check_count(kernels, is_for_one=bisect_status)
     if (request := await_request() if is_watched else Request()) is None:
         return int(ExitStatus.INTERRUPTED)
-    from harness.run import one_kernel, selection, several_kernels
+    from harness.run import one_kernel, selection
 
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases)
     how = (failures or 0, judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed), request.only)
-    rest = (profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append)
-    wanted = [Options(kernel, *rest) for kernel in kernels or ("deb",)]
+    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
+    wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
     settings = one_kernel.RunSettings(
         selection.Selection(found, expression, choose_workers(workers, found), *how),
         _check_words(wanted, chosen),
@@ -125,12 +133,24 @@ def run(
         shlex.join(["harness", *(word for word in sys.argv[1:] if word != _WATCHED)]),
         chosen,
         typed_options(click.get_current_context()),
-        keeps_interrupted=not is_watched,
+        not is_watched,
+        judging_options.read_touching(touching, results),
     )
-    records: list[RunRecord] = []
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
-        status = several_kernels.run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
+        return _run(wanted, settings, display, bisect_status=bisect_status)
+
+
+def _run(wanted: Sequence[Options], settings: RunSettings, display: RunDisplay, *, bisect_status: bool) -> int:
+    from harness.run.several_kernels import run_kernels
+
+    records: list[RunRecord] = []
+    status = run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
+
+
+def _check_count(kernels: Sequence[str], *, is_for_one: bool) -> None:
+    if is_for_one and len(kernels) > 1:
+        raise click.UsageError("--bisect-status is for one kernel")
 
 
 def _display(*, is_watched: bool, is_for_several: bool) -> RunDisplay:
@@ -145,7 +165,6 @@ def _check_words(settings: Sequence[Options], suite: Suite) -> Semantics:
 
     :raises UsageError: unknown form of KERNEL, machine type or profile.
     """
-
     semantics = suite_semantics(suite)
     for one in settings:
         parse_spec(one.kernel)

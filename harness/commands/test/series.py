@@ -102,6 +102,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @options.machine
 @options.append
 @options.boot_seconds
+@options.coverage_of_series
 @options.building
 @judging_options.known_option
 @outputs_options
@@ -122,6 +123,7 @@ def series(
     machine: str,
     append: tuple[str, ...],
     boot_seconds: float,
+    coverage: bool | None,
     building: BuildOptions,
     known: Path | None,
     outputs: SeriesOutputs,
@@ -133,11 +135,10 @@ def series(
 
     poster = outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
-    semantics = _read_semantics(profile, chosen)
     read_machine_type(machine, append)
     settings = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),
-        semantics,
+        _read_semantics(profile, chosen),
         judging_options.read_judging("", known, suite=chosen, results=results),
         results,
         Store.default(),
@@ -145,8 +146,8 @@ def series(
         chosen,
         typed_options(click.get_current_context()),
     )
-    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
-    words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=semantics), full, werror)
+    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
+    words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=settings.semantics), full, werror)
     # If the mail goes to standard output, everything else goes to standard error.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:

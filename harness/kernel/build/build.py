@@ -54,6 +54,7 @@ from harness.kernel.sandbox.sandbox import (
     Sandbox,
     make_arguments,
     run_inside,
+    series_fault,
 )
 
 LOG_KIND = "kernel-log"
@@ -100,9 +101,45 @@ def build_kernel(
     return built
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectRequest:
+    """Object files to compile once more.
+
+    :param objects: their paths, such as ``kernel/fork.o``.
+    :param flags: compiler flags in addition, such as ``-g1``.
+    :param folder: an empty folder to work in.
+    :param trusted: compile without the sandbox.
+    """
+
+    objects: Sequence[str]
+    flags: str
+    folder: Path
+    trusted: bool = False
+
+
+def build_objects(
+    context: Context, tree: PatchedTree, worktree: WorkTree, config: Config, request: ObjectRequest
+) -> Sandbox:
+    """Compile some object files of a tree once more, with other compiler flags; nothing is linked or kept.
+
+    :param worktree: the tree's files; the caller holds the work tree meanwhile.
+    :return: the sandbox, whose output folder has the objects; one that does not compile by itself is missing there.
+    :raises SeriesError: the compilation exceeds the bounds.
+    :raises HostError: as :func:`build_kernel`.
+    """
+    order = read_build_inputs(context, tree, config)
+    targets = ("-k", *request.objects)
+    build = _Build(context, order, worktree, request.folder, request.trusted, DEFAULT, targets, request.flags)
+    return build.run_targets()
+
+
 @dataclass(slots=True)
 class _Build:
-    """One build, which writes into the folder of its product."""
+    """One build, which writes into the folder of its product.
+
+    :param targets: the targets of make.
+    :param flags: compiler flags in addition.
+    """
 
     context: Context
     order: BuildInputs
@@ -110,6 +147,8 @@ class _Build:
     folder: Path
     trusted: bool
     bounds: Bounds
+    targets: tuple[str, ...] = (_TARGET,)
+    flags: str = ""
     _log: Path = field(init=False)
     _cache: CompilerCache | None = field(default=None, init=False)
 
@@ -144,6 +183,18 @@ class _Build:
         warnings = [one for one in complaints if one.severity is Severity.WARNING]
         keep_objects(store, wanted, self.folder / _OUTPUT, warnings, seconds=seconds)
         self._log.unlink(missing_ok=True)  # the product has a copy
+
+    def run_targets(self) -> Sandbox:
+        """Make as many of the targets as can be made, in a copy of the nearest objects; return the sandbox.
+
+        :raises SeriesError: as :func:`build_objects`.
+        :raises HostError: as :func:`build_objects`.
+        """
+        self._log = self.folder / LOG
+        result, _, _, _ = self._make(find_start(self.context, self._wanted()))
+        if result.stopped:
+            raise series_fault(result, "compiling with line tables")
+        return self._sandbox()
 
     def _wanted(self) -> ObjectKey:
         tree = self.order.tree
@@ -191,11 +242,7 @@ class _Build:
             self.worktree.refresh(None, deadline=self.context.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
         _write_headers(sandbox.output, self.order.adjustments.headers)
-        assignments: Sequence[str] = self.order.adjustments.assignments
-        environment: Mapping[str, str] = {}
-        if self._cache is not None:
-            assignments, environment = self._cache.assign(assignments), self._cache.environment
-        arguments = make_arguments(sandbox, _TARGET, jobs=len(os.sched_getaffinity(0)), assignments=assignments)
+        arguments, environment = self._arguments(sandbox)
         is_near = isinstance(start, Start) and start.is_same_config
         pace_key = digest_of(self.order.config.digest, str(is_near))
         began = time.monotonic()
@@ -207,7 +254,7 @@ class _Build:
                 sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
             )
         seconds = time.monotonic() - began
-        if result.is_success and listener.begun_at:
+        if result.is_success and listener.begun_at and not self.flags:
             self.order.store.remember(_PACE, pace_key, to_table(Pace.measured(listener.begun_at, seconds)))
         made = {step.split()[-1] for step in map(parse_step, result.lines) if step}
         if isinstance(start, Start):
@@ -215,6 +262,16 @@ class _Build:
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.context.deadline)
         return result, complaints, seconds, start
+
+    def _arguments(self, sandbox: Sandbox) -> tuple[list[str], Mapping[str, str]]:
+        """Return the command line of make, and the environment variables that it needs."""
+        assignments: Sequence[str] = self.order.adjustments.assignments
+        environment: Mapping[str, str] = {}
+        if self._cache is not None:
+            assignments, environment = self._cache.assign(assignments), self._cache.environment
+        assignments = _with_flags(assignments, self.flags)
+        jobs = len(os.sched_getaffinity(0))
+        return make_arguments(sandbox, *self.targets, jobs=jobs, assignments=assignments), environment
 
     def _collect(self, complaints: tuple[Diagnostic, ...], seconds: float, start: Start | FromNothing) -> BuiltKernel:
         """Move what make built into the folder, and write the log, the compiler's version and the recipe beside it."""
@@ -286,6 +343,15 @@ class _Build:
             "is_trusted": self.trusted,
             "from_nothing": start.reason if isinstance(start, FromNothing) else "",
         }
+
+
+def _with_flags(assignments: Sequence[str], flags: str) -> list[str]:
+    """Return assignments for make with more compiler flags; ``KCFLAGS`` may be among them already."""
+    if not flags:
+        return list(assignments)
+    others = [one for one in assignments if not one.startswith("KCFLAGS=")]
+    own = [one.removeprefix("KCFLAGS=") for one in assignments if one.startswith("KCFLAGS=")]
+    return [*others, f"KCFLAGS={' '.join((*own, flags))}"]
 
 
 def _write_headers(output: Path, headers: Iterable[tuple[str, str]]) -> None:

@@ -70,6 +70,7 @@ def _details(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     items += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Expectedness.ALLOWED]
     items += [f"checkpatch: {one.render()}" for one in patch.style]
     items += [f"compiler: {one.render()}" for one in patch.warnings]
+    items += [f"lines: {patch.lines}"] if patch.lines and patch.lines.not_run else []
     if items:
         yield f"#### {patch.number}/{len(record.posted)} {_plain(patch.subject)}"
         yield ""
@@ -90,9 +91,10 @@ def _lines(text: str) -> str:
 
 
 def annotate(record: SeriesRecord) -> tuple[str, ...]:
-    """Return GitHub workflow commands that annotate lines of the tree, or the run; errors first."""
+    """Return GitHub workflow commands that annotate lines of the tree, or the run; errors first, notices last."""
     errors: list[str] = []
     warnings: list[str] = []
+    notices: list[str] = []
     for patch in record.posted:
         name = f"patch {patch.number}: {one_line(patch.subject, 80)}"
         if patch.failed and patch.at_fault:
@@ -103,9 +105,12 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
                 word = "error" if record.is_strict else "warning"
                 found = errors if record.is_strict else warnings
                 found.append(_command(word, f"{tool}, patch {patch.number}", one.text, one))
+        for span in patch.lines.not_run if patch.lines else ():
+            text = f"no case runs {span}"
+            notices.append(_command("notice", name, text, StyleFinding(Level.CHECK, span.file, span.first, text)))
     errors += [_command("error", "declared change is missing", one.text) for one in record.missing]
     errors += [_command("error", "not bisectable", one.render()) for one in record.broken]
-    return (*_first(errors, "error"), *_first(warnings, "warning"))
+    return (*_first(errors, "error"), *_first(warnings, "warning"), *_first(notices, "notice"))
 
 
 def _first(commands: list[str], level: str) -> list[str]:
@@ -130,10 +135,12 @@ def _escaped(text: str) -> str:
 
 
 def render_code_quality(record: SeriesRecord) -> str:
-    """Return the findings of checkpatch.pl and the compiler as a code quality report, which GitLab shows."""
+    """Return the findings of checkpatch.pl and the compiler, and lines that no case runs, as GitLab's code quality."""
     found = []
     for patch in record.posted:
-        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+        unrun = patch.lines.not_run if patch.lines else ()
+        not_run = [StyleFinding(Level.CHECK, one.file, one.first, f"no case runs {one}") for one in unrun]
+        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings), ("coverage", not_run)):
             for one in findings:
                 if not one.file:
                     continue

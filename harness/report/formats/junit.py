@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
@@ -47,7 +47,13 @@ class JunitLimits:
     attribute: int = 2_000
 
 
-def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limits: JunitLimits = JunitLimits()) -> str:
+def render_junit(
+    runs: Sequence[RunRecord],
+    *,
+    labels: Sequence[str] = (),
+    properties: Sequence[Mapping[str, str]] = (),
+    limits: JunitLimits = JunitLimits(),
+) -> str:
     """Return the JUnit XML of some runs, one suite for each; to be written as UTF-8.
 
     The name of a testcase is the id of the case, as in every other format; its classname groups it. A mismatch, a
@@ -58,12 +64,13 @@ def render_junit(runs: Sequence[RunRecord], *, labels: Sequence[str] = (), limit
 
     :param runs: the records of the runs.
     :param labels: the name of each suite; empty for the names of the kernels.
+    :param properties: more properties of each suite; empty for none.
     :param limits: the size of embedded texts.
     """
     labels = _distinct(labels or [_label(run) for run in runs])
     root = ET.Element("testsuites")
-    for run, label in zip(runs, labels, strict=True):
-        root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits))
+    for run, label, more in zip(runs, labels, properties or [{}] * len(runs), strict=True):
+        root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits, more))
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
     root.set("time", _seconds(sum(run.seconds for run in runs)))
@@ -77,7 +84,7 @@ def _label(run: RunRecord) -> str:
     return kernel.called if kernel.build.commit or not is_known(kernel.release) else kernel.release
 
 
-def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.Element:
+def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits, more: Mapping[str, str]) -> ET.Element:
     cases = list({case.id: case for case in run.cases}.values())
     names = _distinct_pairs([(prefix + case.classname, case.id) for case in cases])
     tests = [_testcase(case, classname, name, limits) for case, (classname, name) in zip(cases, names, strict=True)]
@@ -98,7 +105,11 @@ def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits) -> ET.E
         tests,
         hostname=one_line(run.hostname, limits.message) or one_line(run.host, limits.message) or "localhost",
         timestamp=datetime.datetime.fromtimestamp(run.started, datetime.UTC).isoformat(timespec="seconds"),
-        properties={name: line for name, value in _properties(run) if (line := one_line(value, limits.attribute))},
+        properties={
+            name: line
+            for name, value in (*_properties(run), *more.items())
+            if (line := one_line(value, limits.attribute))
+        },
     )
     element: ET.Element = suite.build_xml_doc()
     del element.attrib["disabled"]

@@ -12,7 +12,15 @@ from dataclasses import replace
 
 from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
-from harness.model.series_record import Expectedness, PatchRecord, PatchState, SeriesRecord, StyleFinding, called
+from harness.model.series_record import (
+    ChangedLines,
+    Expectedness,
+    PatchRecord,
+    PatchState,
+    SeriesRecord,
+    StyleFinding,
+    called,
+)
 from harness.model.verdict import Fault, Outcome
 from harness.report.formats.junit import render_junit
 from harness.report.tables.series import result_of, title_of
@@ -38,7 +46,21 @@ def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> 
         number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
         labels.append(f"{number} {patch.subject}")
     suites.append(_made_up(record, "series", list(_whole(record))))
-    return render_junit(suites, labels=[*labels, "the whole series"])
+    properties = [*(_line_properties(patch.lines) for patch in record.patches), _line_properties(record.lines)]
+    return render_junit(suites, labels=[*labels, "the whole series"], properties=properties)
+
+
+def _line_properties(lines: ChangedLines | None) -> dict[str, str]:
+    """Return which changed lines were run, as properties of a suite; empty if that is not known."""
+    if lines is None:
+        return {}
+    return {
+        "lines.changed": str(lines.changed),
+        "lines.code": str(lines.code),
+        "lines.run": str(lines.run),
+        "lines.not_run": ", ".join(map(str, lines.not_run)),
+        "lines.boot_only": ", ".join(map(str, lines.boot_only)),
+    }
 
 
 def _made_up(record: SeriesRecord, kernel: str, cases: Sequence[CaseRecord]) -> RunRecord:

@@ -67,7 +67,8 @@ def _about(record: SeriesRecord) -> list[str]:
     origin = replace(record.base_origin, path=PurePath(record.base_origin.path).name)
     base = one_line(str(origin)) + (f" + {one_line(record.base_series)}" if record.base_series else "")
     text = f"{title_of(record)}, on {base}: {counted(built, 'kernel')} booted, {counted(ends, 'case')}"
-    return fold(f"{text} at the ends.", WIDTH)
+    lines = fold(_sentence(one_line(str(record.lines))), WIDTH) if record.lines is not None else []
+    return [*fold(f"{text} at the ends.", WIDTH), *lines]
 
 
 def _table(record: SeriesRecord) -> Iterator[str]:

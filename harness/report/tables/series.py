@@ -104,6 +104,7 @@ def _about(record: SeriesRecord, width: int) -> list[Line]:
         ("base", f"{one_line(record.base)}, commit {record.base_commit[:12]}"),
         ("declared", f"{declared} ({one_line(record.declared[0].source)})" if record.declared else ""),
         ("cases", cases),
+        ("lines", one_line(str(record.lines)) if record.lines else ""),
     )
     lines = [line for name, fact in facts for line in fact_lines(name, fact, width)]
     return lines + [line for note in record.notes for line in fact_lines("note", one_line(note), width)]
@@ -132,6 +133,9 @@ def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterat
     yield Line(text.rstrip(), _TONES[state] if state is not PatchState.SUCCESS else Tone.PLAIN)
     if patch.failed:
         yield from _failure_lines(patch, width)
+    if patch.lines is not None and patch.lines.changed:
+        tone = Tone.WARNING if patch.lines.not_run else Tone.FAINT
+        yield from fold_line(Line(one_line(str(patch.lines)), tone), width, indent=_INDENT)
     for one in patch.effects[:_LISTED]:
         yield from _effect_lines(one, width, indent=_INDENT)
     if (more := len(patch.effects) - _LISTED) > 0:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import OutcomeCount
 from harness.model.verdict import Outcome
-from harness.run.order import Past, deal, dump_past, in_order, read_past
+from harness.run.order import Past, deal, dump_past, in_order, read_past, with_first
 from tests.unit.report.sample import case
 
 PAST = {
@@ -27,6 +27,17 @@ def test_failed_cases_come_first_then_new_ones_then_the_quickest() -> None:
 
     assert in_order(names, names, PAST) == ["failed quick", "failed", "new", "newer", "quick", "slow"]
     assert in_order([1, 2], ["slow", "quick"], PAST) == [2, 1]
+
+
+def test_cases_that_reach_a_change_come_before_all_others() -> None:
+    """A failed one first, then the quickest; the mark is not kept for the next run."""
+    names = ["slow", "new", "quick", "failed", "failed quick"]
+    past = with_first(PAST, {"slow", "quick", "new", "gone"})
+
+    assert in_order(names, names, past) == ["new", "quick", "slow", "failed quick", "failed"]
+    assert read_past({"a": [1.0, True, True]}) == {"a": Past(1.0, has_failed=True, is_first=True)}
+    assert read_past(dump_past(past, []))["slow"] == PAST["slow"]
+    assert not any(one.is_first for one in with_first(past, ()).values())
 
 
 def test_slow_cases_come_last_and_begin_with_the_slowest() -> None:

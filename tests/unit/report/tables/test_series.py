@@ -11,7 +11,7 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.model.origin import Origin, OriginKind
-from harness.model.series_record import Level, SeriesRecord, StyleFinding
+from harness.model.series_record import ChangedLines, Level, LineSpan, SeriesRecord, StyleFinding
 from harness.model.verdict import Outcome
 from harness.report.formats.b4 import Status, error_finding, patch_findings, render_json, render_lines, series_findings
 from harness.report.formats.forge import ANNOTATIONS, annotate, render_code_quality, render_summary
@@ -236,3 +236,46 @@ def test_lines_for_b4_prep() -> None:
     assert render_lines(list(patch_findings(STOPS))).startswith("ERROR: harness/kernel: does not build\n")
     assert "WARNING: harness: not tested: no disk" in render_lines([error_finding("no disk", "df")])
     assert "ERROR" not in render_lines(list(patch_findings(replace(MENDS, style=BREAKS.style))))
+
+
+LINES = ChangedLines(
+    6, code=5, run=2, cases=3, boot_only=(LineSpan("init/main.c", 7, 7),), not_run=(LineSpan("kernel/fork.c", 12, 13),)
+)
+COVERED = replace(GOOD, lines=LINES, patches=(GOOD.patches[0], replace(GOOD.patches[1], lines=LINES)))
+SENTENCE = "2 of 5 changed lines with code were run; by the boot only: init/main.c:7; not run: kernel/fork.c:12-13"
+
+
+def test_lines_that_no_case_runs_are_in_every_format() -> None:
+    """The terminal, the mail, GitHub's summary and annotations, GitLab's report, and properties in JUnit."""
+    junit = JUnitXml.fromstring(render_series_junit(COVERED, {}).encode())
+    properties = {one.name: one.value for one in list(junit)[1].properties()}  # type: ignore[no-untyped-call]
+    (finding,) = [one for one in json.loads(render_code_quality(COVERED)) if one["check_name"] == "coverage"]
+
+    assert SENTENCE in " ".join(text_of(COVERED).split())
+    assert f"{SENTENCE}." in " ".join(render_mail(COVERED).split())
+    assert "kernel/fork.c" in render_summary(COVERED)
+    assert any(one.startswith("::notice file=kernel/fork.c,line=12,title=patch 1") for one in annotate(COVERED))
+    assert finding["location"] == {"path": "kernel/fork.c", "lines": {"begin": 12}}
+    assert properties["lines.code"] == "5"
+    assert properties["lines.run"] == "2"
+    assert properties["lines.not_run"] == "kernel/fork.c:12-13"
+
+
+def test_many_places_are_counted() -> None:
+    """A mail has no room for a hundred places."""
+    spans = tuple(LineSpan("kernel/fork.c", line, line) for line in range(1, 200, 2))
+
+    assert str(ChangedLines(200, 200, 100, 1, (), spans)).endswith("kernel/fork.c:23, 88 more places")
+    assert str(ChangedLines(4)) == "none of 4 changed lines has code"
+    assert str(ChangedLines(0)) == "no line of C code is changed"
+
+
+def test_names_of_files_are_untrusted() -> None:
+    """A file name of a patch is no command and no markup."""
+    evil = ChangedLines(1, code=1, not_run=(LineSpan(HOSTILE, 1, 1),))
+    record = replace(COVERED, lines=evil, patches=(GOOD.patches[0], replace(GOOD.patches[1], lines=evil)))
+    texts = [text_of(record), render_mail(record), render_summary(record), *annotate(record)]
+
+    assert not [text for text in texts if "\x1b" in text or "\u202e" in text]
+    assert "<img" not in render_summary(record)
+    assert all(command.count("\n") == 0 for command in annotate(record))

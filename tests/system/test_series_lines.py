@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Lines of a real series on a real kernel: which of them a case runs, and which none does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.base.context import Context
+from harness.base.deadline import Deadline
+from harness.base.errors import ExitStatus
+from harness.base.process import Surroundings, run
+from harness.base.store import Store
+from harness.kernel.source.tree import source_package
+from harness.results.folder import load_run
+from tests.command_line import call
+from tests.program import environment, harness
+
+pytestmark = [pytest.mark.guest, pytest.mark.build]
+
+FILE = "kernel/cgroup/namespace.c"
+BEFORE = "\tif (!(flags & CLONE_NEWCGROUP)) {\n"
+ADDED = '\t/* A comment. */\n\tif (user_ns->level > 30)\n\t\tpr_info_once("cgroup: deep %d\\n", user_ns->level);\n'
+CASE = "cgroupns/views/siblings-v2.session"
+
+
+def soon(seconds: float = 900) -> Deadline:
+    """Return a deadline that is long enough to build a kernel from kept objects on a busy host."""
+    return Deadline.after(seconds)
+
+
+def _surroundings() -> Surroundings:
+    """Return the surroundings of the harness as a program."""
+    return Surroundings(env=environment())
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a patch with a comment, a condition that every process meets, and a statement that none reaches."""
+    source = source_package(Context(Store.default(), soon()), "6.1")
+    text = source.repository.git("show", f"{source.commit}:{FILE}", deadline=soon()).text
+    assert BEFORE in text
+    tree, patches = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("patches")
+    file = tree / FILE
+    file.parent.mkdir(parents=True)
+
+    def git(*words: str) -> None:
+        user = ("-c", "user.name=Author", "-c", "user.email=author@example.org")
+        run(["git", "-C", tree, *user, *words], deadline=soon())
+
+    git("init", "--quiet")
+    for content, subject in ((text, "base"), (text.replace(BEFORE, ADDED + BEFORE, 1), "cgroup: report levels")):
+        file.write_text(content)
+        git("add", "--all")
+        git("commit", "--quiet", "--message", subject)
+    git("format-patch", "--quiet", "--output-directory", str(patches), "HEAD~1")
+    return patches
+
+
+def test_a_line_that_no_case_runs_is_reported(series: Path, tmp_path: Path) -> None:
+    """The table, the answer and the record name it; a comment is no code; the lines of the file agree."""
+    words: list[str | Path] = [
+        "series",
+        series,
+        "--base",
+        "deb-src:6.1",
+        "-k",
+        "siblings-v2",
+        "-n",
+        "1",
+        "--results",
+        tmp_path,
+    ]
+    done = run(harness(*words), deadline=soon(), check=False, within=_surroundings())
+    assert done.status == 0, done.text
+    (folder,) = tmp_path.glob("*-series-*")
+    record = json.loads((folder / "series.json").read_text())
+    lines = record["lines"]
+    line = lines["not_run"][0]["first"]
+
+    assert (lines["changed"], lines["code"], lines["run"], lines["cases"]) == (3, 2, 1, 1)
+    assert lines["not_run"] == [{"file": FILE, "first": line, "last": line}]
+    assert record["patches"][1]["lines"] == lines
+    sentence = f"1 of 2 changed lines with code were run; not run: {FILE}:{line}"
+    assert sentence in " ".join(done.text.split())
+    assert f"{sentence}." in " ".join((folder / "answer.txt").read_text().split())
+    last = tmp_path / record["patches"][1]["run"]
+    tracefile = run(
+        harness("coverage", last, "--of", FILE, "--format", "lcov", "--results", tmp_path),
+        deadline=soon(),
+        within=_surroundings(),
+    ).text
+    assert f"DA:{line},0" in tracefile
+    assert f"DA:{line - 1},2" in tracefile  # the case and the boot
+    assert f"DA:{line - 2}," not in tracefile
+    assert load_run(last).coverage.template
+
+
+def test_lines_need_a_kernel_that_was_built(tmp_path: Path) -> None:
+    """A distribution's kernel has no line tables here; its functions are shown."""
+    words = harness("run", "deb", "-k", "siblings-v2", "-n", "1", "--coverage", "--results", tmp_path)
+    run(words, deadline=soon(), within=_surroundings())
+
+    call("coverage", "last", "--of", FILE, "--results", tmp_path).require_error(ExitStatus.USAGE, "no line tables")
+    assert CASE in call("coverage", "last", "--function", "proc_cgroup_show", "--results", tmp_path).text
+
+
+def test_cases_that_reach_a_change_come_first(series: Path, tmp_path: Path) -> None:
+    """The function that the patch changes is run by a case of the base; the base has run only some of the cases."""
+    words = ("-n", "1", "--results", tmp_path)
+    run(harness("run", "deb-src:6.1", "-k", "zombie-v2", "--coverage", *words), deadline=soon(), within=_surroundings())
+    (base,) = tmp_path.glob("*-deb-src-6.1")
+    kernel = f"deb-src:6.1+{series}"
+    done = run(
+        harness("run", kernel, "-k", "zombie-v2 or siblings-v2", "--touching", base, "--only", *words),
+        deadline=soon(),
+        within=_surroundings(),
+    )
+    notes = load_run(tmp_path / "latest").notes
+
+    assert f"run first: 1 case of {base.name} that reached what has changed since" in notes
+    assert f"all cases are run, because of: cases that {base.name} did not run" in notes
+    assert done.text.index("zombie-v2.session") < done.text.index("siblings-v2.session")
+    assert "--only is for --touching RUN" in call("run", "deb", "--only", "-k", "x").text

@@ -94,7 +94,7 @@ def files_of(inputs: SourceInputs, words: Iterable[str], *, deadline: Deadline) 
         listed = tree.repository.git(*names, deadline=deadline).text.split("\0")
         files = [one for one in listed if one.endswith((".c", ".h"))]
         if not files:
-            raise UsageError(f"no C file in the kernel tree: {word}", remedy="name a path in it, e.g. kernel/cgroup")
+            raise UsageError(f"no C file in the kernel tree: {word}", remedy="name a path in it, e.g. kernel/fork.c")
         found |= dict.fromkeys(files)
     if len(found) > MOST_UNITS:
         raise UsageError(f"too many files: {len(found)}, at most {MOST_UNITS}", remedy="name a smaller folder")

@@ -41,7 +41,8 @@ def test_missing_features_are_found(machine: Machine) -> None:
     deadline = Deadline.after(30)
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline)
     hide = (
-        "mkdir /run/proc /run/proc/self && echo 'nodev cgroup' > /run/proc/filesystems && mount --bind /run/proc /proc"
+        "mkdir /run/proc /run/proc/self && echo 'nodev cgroup' > /run/proc/filesystems "
+        "&& printf 'cpuset\\t0\\t1\\t0\\n' > /run/proc/cgroups && mount --bind /run/proc /proc"
     )
     admin.run(hide, deadline=deadline)
     admin.run('nsctl() { echo "$1(0) = -1 ENOSYS"; }', deadline=deadline)

@@ -228,12 +228,13 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 class WaitMeter:
-    """Measures how long a process could have run and did not, since others ran.
+    """Measures how long a process could have run and did not, since others ran or a disk was busy.
 
     The source is /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst): the time that a thread ran,
     and the time that it waited. Between two looks the thread that waited longest counts. The kernel adds a wait when it
     ends, so the wait of a runnable thread that goes on is added here: from the first look at which both times were what
-    they still are.
+    they still are. A thread in uninterruptible sleep (state D, proc(5)) waits for the host's disk or for another
+    program that keeps it busy; from one look to the next, that is added too.
 
     :param pid: the process.
     """
@@ -242,6 +243,8 @@ class WaitMeter:
         self._pid = pid
         self._seen: dict[str, tuple[bytes, float]] = {}
         self._waits: dict[str, float] = {}
+        self._blocked: dict[str, float] = {}
+        self._looked = 0.0
         self._total = 0.0
         self.look()
         self._total = 0.0
@@ -256,11 +259,15 @@ class WaitMeter:
                 since = since if statistics == before else now
                 self._seen[task.name] = statistics, since
                 # The state follows the name in parentheses, see proc(5).
-                is_runnable = (task / "stat").read_bytes().rpartition(b") ")[2].startswith(b"R")
-                waits[task.name] = int(statistics.split()[1]) / 1e9 + (now - since if is_runnable else 0.0)
+                state = (task / "stat").read_bytes().rpartition(b") ")[2][:1]
+                if state == b"D" and since < now:
+                    self._blocked[task.name] = self._blocked.get(task.name, 0.0) + now - max(since, self._looked)
+                unfinished = now - since if state == b"R" else 0.0
+                waits[task.name] = int(statistics.split()[1]) / 1e9 + self._blocked.get(task.name, 0.0) + unfinished
         more = [wait - self._waits.get(name, 0.0) for name, wait in waits.items()]
         self._total += max(0.0, *more) if more else 0.0
         self._waits |= {name: max(wait, self._waits.get(name, 0.0)) for name, wait in waits.items()}
+        self._looked = now
         return self._total
 
 

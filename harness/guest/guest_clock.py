@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A clock that runs while a machine can run: on a busy host a guest is slow, and not wrong.
 
-A deadline on this clock is for what the guest does, and leaves out the time in which QEMU waited for a processor. Two
-sources show that time: the scheduler's statistics of QEMU's threads, of which mostly one alone wants to run (first the
-one that starts the machine, then that of the virtual processor), and the time that a hypervisor took from this host,
-which the scheduler counts as time that a thread ran (``steal`` in /proc/stat, proc(5)).
+A deadline on this clock is for what the guest does, and leaves out the time in which QEMU waited for a processor or for
+the host's disk. Two sources show that time: states and statistics of QEMU's threads, of which mostly one alone wants to
+run (first the one that starts the machine, then that of the virtual processor), and the time that a hypervisor took
+from this host, which the scheduler counts as time that a thread ran (``steal`` in /proc/stat, proc(5)).
 
 The clock never runs slower than one :data:`MULTIPLE`-th of the real time, so every deadline comes.
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,23 @@ def test_a_wait_that_goes_on_counts() -> None:
             assert time.monotonic() < real + 60.0
 
     assert time.monotonic() - real < 60.0
+
+
+def test_a_wait_for_the_disk_counts(tmp_path: Path) -> None:
+    """A thread in uninterruptible sleep, here the parent of a vfork(2), waits for the host."""
+    source = "#include <unistd.h>\nint main(void) { if (!vfork()) { pause(); _exit(0); } return 0; }\n"
+    (tmp_path / "blocked.c").write_text(source)
+    process.run(["cc", "-o", tmp_path / "blocked", tmp_path / "blocked.c"], deadline=Deadline.after(60))
+    with process.start([tmp_path / "blocked"]) as blocked:
+        meter, real = process.WaitMeter(blocked.pid), time.monotonic()
+        try:
+            while (waited := meter.look()) < 1.0:
+                os.sched_yield()
+                assert time.monotonic() < real + 60.0
+        finally:
+            subprocess.run(["pkill", "--parent", str(blocked.pid)], check=False)
+
+    assert waited < time.monotonic() - real + 0.1
 
 
 def test_the_wait_of_no_process_is_nothing() -> None:

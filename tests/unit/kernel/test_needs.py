@@ -117,7 +117,6 @@ def test_a_lack_is_said_with_what_follows(semantics: Semantics) -> None:
         "cases that read it are skipped",
         "the case that mounts the type cpuset is skipped",
         "the case that looks cgroups up by number is skipped",
-        "the case of its level is skipped",
     ]
     assert missing_feature_notes([NAMESPACES], FEATURES, older) == (f"{no_namespaces}cases that need them are skipped",)
     assert missing_feature_notes([NAMESPACES], FEATURES, newer) == (

@@ -49,7 +49,7 @@ INVENTED = (
 )
 """Controls with behavior of no release."""
 CONTROLS = (*UNDOING, *INVENTED)
-OF_BASE = {"cgroupns-v3": {"dead_root_mount", "recreated_root_mount"}}
+OF_BASE = {name: {"dead_root_mount", "recreated_root_mount"} for name in ("cgroupns-v3", "cgroupns-v4")}
 """Traits of a posting that Linux 6.1 decides, whatever the profile of the version says."""
 POSTED = {"cgroupns-rfc": "v0", "cgroupns-v1": "v1", "cgroupns-v2": "v2", "cgroupns-v3": "v3", "cgroupns-v4": "v4"}
 """The series that re-create a posted version, each with the profile of that version."""

@@ -39,6 +39,17 @@ def started(tree: FakeRepository) -> Iterator[Watched]:
         yield watch
 
 
+@contextmanager
+def hanging_build(watch: Watched) -> Iterator[dict[int, str]]:
+    """Wait until the build of :func:`slow_makefile` hangs; hold the processes below the watch during the block."""
+    watch.wait_for("building from")
+    while True:
+        with held(watch.pid) as below:
+            if any(words == "sleep 1000" for words in below.values()):
+                yield below
+                return
+
+
 def slow_makefile(seconds: int) -> str:
     """Return the Makefile with a step that takes some time."""
     assert _STEP in MAKEFILE
@@ -83,13 +94,9 @@ def test_a_watch_that_is_killed_leaves_no_build(tree: FakeRepository) -> None:
     """Neither make nor the sandbox, whichever process is killed first."""
     tree.commit({"Makefile": slow_makefile(1000)}, subject="hangs")
     with started(tree) as watch:
-        watch.wait_for("building from")
-        while True:
-            with held(watch.pid) as below:
-                if any(words == "sleep 1000" for words in below.values()):
-                    os.kill(watch.pid, signal.SIGKILL)
-                    ended = have_ended(below)
-                    break
+        with hanging_build(watch) as below:
+            os.kill(watch.pid, signal.SIGKILL)
+            ended = have_ended(below)
         status = watch.end()
 
     assert any("bwrap" in words for words in below.values())
@@ -101,13 +108,9 @@ def test_a_canceled_round_leaves_no_process_and_no_run_folder(tree: FakeReposito
     """What the canceled round started has ended before the next one begins."""
     tree.commit({"Makefile": slow_makefile(1000)}, subject="hangs")
     with started(tree) as watch:
-        watch.wait_for("building from")
-        while True:
-            with held(watch.pid) as below:
-                if any(words == "sleep 1000" for words in below.values()):
-                    tree.commit({"Makefile": MAKEFILE}, subject="no longer")
-                    ended = have_ended({one: words for one, words in below.items() if "--watched" not in words})
-                    break
+        with hanging_build(watch) as below:
+            tree.commit({"Makefile": MAKEFILE}, subject="no longer")
+            ended = have_ended({one: words for one, words in below.items() if "--watched" not in words})
         watch.wait_for("the round was canceled")
         watch.wait_for("hint: ")
         watch.wait_for(IDLE)

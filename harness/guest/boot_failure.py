@@ -83,7 +83,7 @@ def _too_slow(lines: Sequence[str], splats: Sequence[Splat], kernel: str, *, is_
         )
     if is_starved:
         return HostError(
-            f"this host is too busy to boot {kernel}: QEMU waited most of the time for a processor",
+            f"this host is too busy to boot {kernel}: QEMU waited most of the time for a processor or a disk",
             evidence=last or "ttyS0 printed nothing",
             remedy="stop other processes on this host, use fewer machines at once (-n 1), or allow more time: "
             "--boot-seconds 180",

@@ -23,7 +23,7 @@ _FATES: Mapping[Fate, str] = MappingProxyType(
         Fate.SHELL_DIED: "the shell died; the kernel answers",
         Fate.KERNEL_GONE: "the kernel does not answer, but QEMU runs",
         Fate.MACHINE_LOST: "the machine was lost: QEMU ended",
-        Fate.STARVED: "this host is too busy: QEMU waited most of the time for a processor",
+        Fate.STARVED: "this host is too busy: QEMU waited most of the time for a processor or a disk",
     }
 )
 

@@ -337,7 +337,7 @@ def test_a_host_that_is_too_busy_is_not_the_kernels_fault(
     """A boot that gets no processor is an error of the host, not a silent kernel.
 
     Twenty programs leave QEMU about one part of the processor in twenty, far from what the multiple here asks for. The
-    time must be long beside that in which QEMU reads its files from a disk: it does not wait for a processor meanwhile.
+    time is long beside that in which QEMU starts.
     """
     monkeypatch.setattr(guest_clock, "MULTIPLE", 4)
     processor, qemu = min(os.sched_getaffinity(0)), shutil.which("qemu-system-x86_64")

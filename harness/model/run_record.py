@@ -18,6 +18,7 @@ from pathlib import PurePath
 from harness.base.json_records import Seconds, dump_value, to_table
 from harness.model.command_option import CommandOption
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
+from harness.model.shard import NO_SHARD, ShardRecord
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
 
 FORMAT_VERSION = 2
@@ -51,6 +52,8 @@ class ProblemKind(StrEnum):
     """A known failure is past its last day."""
     ABORTED = "aborted"
     """pytest itself failed."""
+    MISSING_SHARD = "missing shard"
+    """Runs were merged without one of their shards."""
     OTHER = "other"
     """Recorded by an older harness without kinds."""
 
@@ -360,7 +363,7 @@ class RunRecord:
 
     :param started: seconds since the epoch (UTC).
     :param seconds: wall time of the whole run.
-    :param complete: false while the run goes on, or when it was interrupted or killed.
+    :param complete: false while the run goes on, when it was interrupted or killed, or when a shard is missing.
     :param acceleration: ``kvm`` or ``tcg``.
     :param acceleration_evidence: why, in one line.
     :param profile: name of the profile that the run was compared with, e.g. ``mainline-6.1``; ``auto`` when the run
@@ -407,7 +410,13 @@ class RunRecord:
     options: tuple[CommandOption, ...] = ()
     baseline: BaselineRecord = NO_BASELINE
     coverage: CoverageRecord = NO_COVERAGE
+    shard: ShardRecord = NO_SHARD
     format_version: int = field(default=FORMAT_VERSION)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether the run did not finish; merged runs with a missing shard are incomplete for another reason."""
+        return not self.complete and not any(one.kind is ProblemKind.MISSING_SHARD for one in self.problems)
 
 
 def dump_run(run: RunRecord) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.errors import UsageError
@@ -18,16 +18,20 @@ from harness.model.run_record import (
     NO_BASELINE,
     CaseRecord,
     OutcomeCount,
+    Problem,
     ProblemKind,
     RunRecord,
     TraitRecord,
     is_known,
 )
+from harness.model.shard import NO_SHARD
 from harness.model.verdict import Outcome
 from harness.semantics.judge import Gathered, gather
 from harness.semantics.nearest import find_nearest
 from harness.semantics.profile import Profile
 from harness.semantics.traits import MAINLINE, Semantics
+
+_NO_BASELINES = "comparisons of the runs with their baselines are not merged; run harness diff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +70,38 @@ def merge_runs(named: Sequence[NamedRun], *, semantics: Semantics) -> RunRecord:
             if now is not before:
                 newest_run[case.id] = one
             cases[case.id] = now
-    if any(one.run.baseline.run for one in ordered):
-        notes.append("comparisons of the runs with their baselines are not merged; run harness diff")
-    sightings = [sighting for case in cases.values() for sighting in case.sightings]
-    gathered = gather(semantics, sightings)
-    problems = [found for one in ordered for found in one.run.problems if found.kind is not ProblemKind.CONTRADICTION]
+    notes += [_NO_BASELINES] if any(one.run.baseline.run for one in ordered) else []
+    gathered = gather(semantics, [sighting for case in cases.values() for sighting in case.sightings])
+    missing = _missing_shards(ordered, found=cases)
     nearest = find_nearest(semantics, gathered.seen, own=_own_profile(newest.run, semantics))
     return replace(
         newest.run,
         started=ordered[0].run.started,
         seconds=sum(one.run.seconds for one in ordered),
-        complete=_is_whole(ordered),
+        complete=_is_whole(ordered) and not missing,
         workers=max(one.run.workers for one in ordered),
-        command=" ; ".join(dict.fromkeys(one.run.command for one in ordered)),
-        hostname=", ".join(dict.fromkeys(filter(None, (one.run.hostname for one in ordered)))),
-        host=" | ".join(dict.fromkeys(filter(None, (one.run.host for one in ordered)))),
+        command=_joined(" ; ", (one.run.command for one in ordered)),
+        hostname=_joined(", ", (one.run.hostname for one in ordered)),
+        host=_joined(" | ", (one.run.host for one in ordered)),
         nearest=tuple(str(near) for near in nearest) if any(one.run.nearest for one in ordered) else (),
         notes=tuple(dict.fromkeys([*notes, *(note for one in ordered for note in one.run.notes)])),
         baseline=NO_BASELINE,
-        problems=tuple(dict.fromkeys([*problems, *gathered.problems])),
+        is_partial=_is_partial(ordered),
+        shard=NO_SHARD,
+        problems=tuple(dict.fromkeys([*_problems(ordered), *missing, *gathered.problems])),
         traits=_traits(ordered, gathered),
         cases=tuple(cases.values()),
     )
+
+
+def _problems(ordered: Sequence[NamedRun]) -> list[Problem]:
+    """Return the problems of all runs, but not those that follow from the traits, which are computed again."""
+    return [found for one in ordered for found in one.run.problems if found.kind is not ProblemKind.CONTRADICTION]
+
+
+def _joined(separator: str, texts: Iterable[str]) -> str:
+    """Join distinct texts in their order; empty ones are left out."""
+    return separator.join(dict.fromkeys(filter(None, texts)))
 
 
 def _own_profile(run: RunRecord, semantics: Semantics) -> Profile | None:
@@ -111,6 +125,7 @@ def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
     """
     if len(ordered) < 2:
         return
+    _require_one_partition(ordered)
     images = {one.run.kernel.image_digest for one in ordered}
     if len(images) > 1 or not all(map(is_known, images)):
         images_of_runs = (
@@ -127,6 +142,46 @@ def _require_one_kernel(ordered: Sequence[NamedRun]) -> None:
             evidence="\n".join(f"{one.name}: {one.run.profile}" for one in ordered),
             remedy="run the cases again with one --profile",
         )
+
+
+def _require_one_partition(ordered: Sequence[NamedRun]) -> None:
+    """Check that all shards are of one partition of the cases.
+
+    :raises UsageError: they are not.
+    """
+    shards = [(one.name, one.run.shard) for one in ordered if one.run.shard.count]
+    if len({(shard.count, shard.partition) for _, shard in shards}) > 1:
+        listed = (
+            f"{name}: shard {shard.number}/{shard.count} of {shard.cases} cases, partition {shard.partition}"
+            for name, shard in shards
+        )
+        raise UsageError(
+            "cannot merge these runs: they are shards of different partitions",
+            evidence="\n".join(listed),
+            remedy="run all shards with the same cases, durations file and number of shards",
+        )
+
+
+def _missing_shards(ordered: Sequence[NamedRun], *, found: Collection[str]) -> list[Problem]:
+    """Return the problem of the shards that are missing; empty if there are none.
+
+    :param found: the ids of the cases of all runs.
+    """
+    shards = [one.run.shard for one in ordered if one.run.shard.count]
+    if not shards:
+        return []
+    count, cases = shards[0].count, shards[0].cases
+    missing = [str(number) for number in range(1, count + 1) if number not in {one.number for one in shards}]
+    if not missing or len(found) >= cases:
+        return []
+    named = f"shard{'' if len(missing) == 1 else 's'} {', '.join(missing)} of {count}"
+    text = f"missing: {named}\n{cases - len(found)} of {cases} cases have no result"
+    return [Problem(ProblemKind.MISSING_SHARD, text)]
+
+
+def _is_partial(ordered: Sequence[NamedRun]) -> bool:
+    """Return whether the runs together are only some cases of the suite."""
+    return all(one.run.is_partial and not one.run.shard.is_of_whole_suite for one in ordered)
 
 
 def _with_rerun(before: CaseRecord, now: CaseRecord, earlier: NamedRun, later: NamedRun) -> tuple[CaseRecord, str]:

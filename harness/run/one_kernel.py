@@ -128,7 +128,7 @@ def run_cases(
     ended = _run_in_order(listener, settings.store, digest_of(suite), first=choice.first)
     if listener.failure is not None:
         raise listener.failure
-    if missing := find_no_case(ended, selection, prepared.suite, is_broken=bool(listener.broken)):
+    if missing := find_no_case(ended, selection, prepared.suite, is_explained=listener.may_have_no_case):
         folder.discard()
         raise missing
     if ended.status == pytest.ExitCode.INTERNAL_ERROR:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
+from harness.results.durations import seconds_once
 
 _Item = TypeVar("_Item")
 _Facts = Mapping[str, object]
@@ -71,7 +72,7 @@ def dump_past(before: Mapping[str, Past], cases: Iterable[CaseRecord]) -> dict[s
     """
     now = {**before}
     for case in cases:
-        seconds = case.seconds / max(1, sum(one.times for one in case.tries))
+        seconds = seconds_once(case)
         if case.outcome is Outcome.SKIPPED and case.id in before:
             seconds = before[case.id].seconds
         now[case.id] = Past(round(seconds, 2), case.is_failure or case.outcome is Outcome.ERROR)

@@ -31,6 +31,7 @@ from harness.base.errors import CaseError, HarnessError
 from harness.base.store import Store
 from harness.kernel.needs import check_need
 from harness.model.run_record import CaseRecord, dumps_case
+from harness.model.shard import Shard
 from harness.model.verdict import Outcome
 from harness.pipeline import Options
 from harness.results.folder import RUN_NAME, case_folder_name
@@ -57,8 +58,10 @@ PAST = "harness_past"
 """Key of the results of earlier runs, which decide the order of the cases, see ``harness/run/order.py``."""
 ONLY = "harness_only"
 """Key of the ids of the cases to run; empty for all that are collected."""
+SHARD = "harness_shard"
+"""Key of the shard to run, as a list of its fields; missing for all cases."""
 SELECTED = "selected.json"
-"""Name of the file in which the first worker lists the ids of the cases of this run."""
+"""Name of the file in which the first worker lists the ids of the selected cases, those of all shards."""
 LOG = "harness_log"
 """Key of the settings of the log, as a list."""
 FIRST_WORKER = "gw0"
@@ -74,6 +77,8 @@ _NAMES = pytest.StashKey[dict[str, Path]]()
 _ORDER = pytest.StashKey[str]()
 _PAST = pytest.StashKey[Mapping[str, Past]]()
 _ONLY = pytest.StashKey[Sequence[str]]()
+_SHARD = pytest.StashKey[Shard | None]()
+_SELECTED = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,6 +108,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     sent = getattr(config, "workerinput", {})
     if only := frozenset(config.stash.get(_ONLY, sent.get(ONLY, ()))):
         items[:] = [item for item in items if case_id_of(item.path, item.nodeid, suite_of(config)) in only]
+    selected = ids_of(items, suite_of(config))
+    if shard := config.stash.get(_SHARD, Shard(*sent[SHARD]) if SHARD in sent else None):
+        own = shard.ids(selected)
+        items[:] = [item for item, name in zip(items, selected, strict=True) if name in own]
     ids = ids_of(items, suite_of(config))
     if order := config.stash.get(_ORDER, sent.get(ORDER, "")):
         shuffle(items, order)
@@ -110,7 +119,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         past = config.stash.get(_PAST, None) or read_past(sent.get(PAST, {}))
         items[:] = deal(in_order(items, ids, past), sent.get("workercount", 1))
     if sent.get("workerid") == FIRST_WORKER:
-        (Path(sent[FOLDER]) / SELECTED).write_text(json.dumps(ids))
+        (Path(sent[FOLDER]) / SELECTED).write_text(json.dumps(selected))
+    config.stash[_SELECTED] = selected
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -303,9 +313,19 @@ def set_order(config: pytest.Config, order: str, past: Mapping[str, Past]) -> No
     config.stash[_PAST] = past
 
 
-def set_only(config: pytest.Config, only: Sequence[str]) -> None:
-    """Set the ids of the cases to run; empty for all that are collected."""
+def set_only(config: pytest.Config, only: Sequence[str], shard: Shard | None) -> None:
+    """Set the cases to run.
+
+    :param only: their ids; empty for all that are collected.
+    :param shard: the shard of these cases; None for all of them.
+    """
     config.stash[_ONLY] = only
+    config.stash[_SHARD] = shard
+
+
+def selected_ids(config: pytest.Config) -> list[str]:
+    """Return the ids of the cases that this process selected, those of all shards."""
+    return config.stash.get(_SELECTED, [])
 
 
 def set_trace_style(config: pytest.Config) -> None:

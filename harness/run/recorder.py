@@ -78,6 +78,8 @@ class RunRecorder:
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
         sent[pytest_plugin.ONLY] = list(self.selection.only)
+        if (shard := self.selection.shard) is not None:
+            sent[pytest_plugin.SHARD] = [shard.number, shard.count, dict(shard.seconds)]
         sent[pytest_plugin.PAST] = {
             name: [one.seconds, one.has_failed, one.is_first] for name, one in self.past.items()
         }
@@ -105,8 +107,8 @@ class RunRecorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Report the number of cases that run in this process."""
-        if session.items:
-            self._started(pytest_plugin.ids_of(session.items, self.environment.suite))
+        if ids := pytest_plugin.selected_ids(session.config):
+            self._started(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
@@ -116,7 +118,17 @@ class RunRecorder:
             self._started(json.loads(file.read_text()))
             file.unlink()
 
-    def _started(self, ids: Sequence[str]) -> None:
+    def _started(self, selected: Sequence[str]) -> None:
+        """Report the number of cases.
+
+        :param selected: the ids of the selected cases, those of all shards.
+        """
+        ids = selected
+        if (shard := self.selection.shard) is not None:
+            own = shard.ids(selected)
+            ids = [one for one in selected if one in own]
+            record = shard.record(selected, is_of_whole_suite=self.selection.is_of_whole_suite)
+            self.record = replace(self.record, shard=record)
         self._selected |= dict.fromkeys(ids)
         self.report(RunStarted(self.record, self.selection.rounds.total(self.round, len(ids))))
 
@@ -181,6 +193,11 @@ class RunRecorder:
     def cases(self) -> tuple[CaseRecord, ...]:
         """Return the results so far."""
         return tuple(self._cases.values())
+
+    @property
+    def may_have_no_case(self) -> bool:
+        """Return whether a run without cases is right: a file is broken, or this shard has none of the cases."""
+        return bool(self.broken) or (self.record.shard.cases > 0 and not self._selected)
 
     @property
     def has_failed_enough(self) -> bool:

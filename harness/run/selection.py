@@ -17,6 +17,7 @@ from _pytest.mark.expression import Expression
 
 from harness.base import paths as places
 from harness.base.errors import CaseError, HarnessError, UsageError
+from harness.model.shard import Shard
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment
 from harness.run.order import Past
@@ -35,6 +36,7 @@ class Selection:
     :param max_failures: number of failed cases that ends the run; 0 for no limit.
     :param rounds: number and order of the rounds.
     :param only: ids of the cases to run among those that the other fields select; empty for all of them.
+    :param shard: the shard of these cases to run; None for all of them.
     :raises UsageError: pytest cannot parse the expression.
     """
 
@@ -44,6 +46,7 @@ class Selection:
     max_failures: int = 0
     rounds: Rounds = ONCE
     only: tuple[str, ...] = ()
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         """Check the expression with pytest's own parser before any kernel is prepared."""
@@ -64,6 +67,11 @@ class Selection:
     @property
     def is_whole(self) -> bool:
         """Return whether all cases of the suite are selected."""
+        return self.is_of_whole_suite and self.shard is None
+
+    @property
+    def is_of_whole_suite(self) -> bool:
+        """Return whether the shards together are all cases of the suite."""
         return not self.paths and not self.expression and not self.only
 
 
@@ -131,7 +139,7 @@ def run_pytest(arguments: Sequence[str], plugins: Sequence[object]) -> PytestRun
         os.environ.update(kept)
 
 
-def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_broken: bool) -> HarnessError | None:
+def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_explained: bool) -> HarnessError | None:
     """Return the error for a run without any case, which must not look like a success; None if a case was run."""
     looked = "\n".join(str(path) for path in selection.paths) or str(suite.folder)
     if ended.status == pytest.ExitCode.USAGE_ERROR:
@@ -139,7 +147,7 @@ def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_bro
         if ended.is_conftest_broken:
             return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="fix it")
         return UsageError("pytest does not start", evidence=complaint, remedy="rename or fix the file that it names")
-    if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_broken:
+    if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_explained:
         wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
         remedy = "name a file or folder with *.session or test_*.py files"
         remedy += ", or another -k expression" if selection.expression else ""
@@ -153,6 +161,7 @@ class InProcess:
     def __init__(self, environment: CaseEnvironment, selection: Selection, *, order: str, past: Mapping[str, Past]):
         self._environment = environment
         self._only = selection.only
+        self._shard = selection.shard
         self._order = order
         self._past = past
 
@@ -160,7 +169,7 @@ class InProcess:
     def pytest_configure(self, config: pytest.Config) -> None:
         pytest_plugin.set_environment(config, self._environment)
         pytest_plugin.set_order(config, self._order, self._past)
-        pytest_plugin.set_only(config, self._only)
+        pytest_plugin.set_only(config, self._only, self._shard)
         pytest_plugin.set_trace_style(config)
         pytest_plugin.share_fixtures(config, self._environment.suite)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.guest.definition import NO_ADDITIONS, GuestAdditions
 from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.kernel.needs import Feature
+from harness.model.shard import DURATIONS_NAME
 from harness.session.noise import Noise, NoisePattern, noise_of
 from harness.session.preparation import Preparation
 
@@ -65,6 +66,11 @@ class Suite:
     def seen_file(self) -> Path:
         """Return the path of the sightings of trait values by kernel; the file may be missing."""
         return self.folder / "seen.toml"
+
+    @property
+    def durations_file(self) -> Path:
+        """Return the path of the durations that balance shards; the file may be missing."""
+        return self.folder / DURATIONS_NAME
 
     @property
     def noise(self) -> Noise:

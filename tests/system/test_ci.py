@@ -16,6 +16,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Completed, Surroundings, find_program, run
+from harness.base.store import Store
 from harness.commands.test import series_output
 from harness.results.folder import JUNIT_NAME
 from tests import command_line
@@ -58,7 +59,7 @@ def test_each_forge_has_a_workflow() -> None:
     """The guide describes each example."""
     guide = (paths.ROOT / "docs" / "how-to" / "ci.md").read_text()
 
-    assert [path.name for path in WORKFLOWS] == ["github.yml", "gitlab.yml"]
+    assert [path.name for path in WORKFLOWS] == ["github-matrix.yml", "github.yml", "gitlab-matrix.yml", "gitlab.yml"]
     assert all(f"examples/ci/{path.name}" in guide for path in CI.iterdir())
 
 
@@ -78,16 +79,15 @@ def test_commands_of_workflows_exist(path: Path) -> None:
     """Each command of the harness accepts its options, parsed as on the command line."""
     texts = [path.read_text()] if path.suffix == ".sh" else list(scripts(read(path)))
     called = [words for text in texts for words in commands(text)]
-    judged = [words for words in called if words[0] == "series"]
 
-    assert judged
+    assert {"series", "report"} & {words[0] for words in called}
     for name, *words in called:
         command = command_line.commands()[name]
         given = [word for word in words if word != "$@"]
         assert isinstance(command.make_context(name, given, resilient_parsing=False), click.Context)
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [CI / "github.yml", CI / "gitlab.yml"], ids=lambda path: path.stem)
 def test_kept_files_are_written(path: Path) -> None:
     """The files that it uploads or shows are those of ``--answers``; untrusted code runs without a secret."""
     text = path.read_text()
@@ -98,15 +98,16 @@ def test_kept_files_are_written(path: Path) -> None:
     assert not [word for word in TOKEN_WORDS if word in text]
 
 
-def test_github_workflow_has_a_read_only_token() -> None:
+@pytest.mark.parametrize("name", ["github.yml", "github-matrix.yml"])
+def test_github_workflow_has_a_read_only_token(name: str) -> None:
     """An untrusted pull request is tested with a token that cannot write."""
-    workflow = read(CI / "github.yml")
+    workflow = read(CI / name)
 
     assert workflow["permissions"] == {"contents": "read"}
     # YAML 1.1 reads the key as true. pull_request_target would give code of a pull request a token that can write.
     triggers = workflow[True]
     assert isinstance(triggers, dict)
-    assert set(triggers) == {"pull_request", "push", "schedule"}
+    assert set(triggers) <= {"pull_request", "push", "schedule"}
 
 
 def test_gitlab_shows_tests_and_code_quality() -> None:
@@ -254,3 +255,43 @@ def test_github_saves_the_store_although_a_test_failed() -> None:
     assert not [name for name in uses if name.startswith("actions/cache@")]
     assert save[1]["if"] == fit[1]["if"] == "always()"
     assert fit[0] < save[0]
+
+
+def matrix_steps(name: str) -> tuple[str, str, dict[str, str]]:
+    """Return the script that runs a shard, the one that merges them, and the names of GitLab's variables."""
+    workflow = read(CI / name)
+    if name.startswith("gitlab"):
+        run_shard, merge = workflow["cases"]["script"], workflow["report"]["script"]  # type: ignore[index]
+        return "\n".join(run_shard), "\n".join(merge), {"SHARD": "CI_NODE_INDEX", "COUNT": "CI_NODE_TOTAL"}
+    jobs = workflow["jobs"]
+    assert isinstance(jobs, dict)
+    steps = {step.get("name"): step.get("run", "") for job in jobs.values() for step in job["steps"]}
+    return steps["run a shard of the cases"], steps["merge the shards"], {}
+
+
+@pytest.mark.guest
+@pytest.mark.slow("examples/ci", "harness/model/shard.py", "harness/results/merge.py")
+@pytest.mark.parametrize("name", ["github-matrix.yml", "gitlab-matrix.yml"])
+def test_matrix_jobs_have_all_cases(name: str, tmp_path: Path) -> None:
+    """Two jobs run as written, on Debian's kernel and four cases; the third job merges them."""
+    run_shard, merge, names = matrix_steps(name)
+    folder = tmp_path / "harness"
+    folder.mkdir()
+    cases = "--cases timens/creation --cases timens/manpage"
+    script = f'''#!/bin/bash
+command=$1; shift
+[ "$command" = run ] && set -- "${{@/#*@*/deb}}" {cases}
+exec "{PROGRAM}" "$command" "$@"
+'''
+    (folder / "bootstrap").write_text(script)
+    (folder / "bootstrap").chmod(0o755)
+    given = {"HARNESS_CLONE": str(folder), "HEAD": "0123456789ab", "HARNESS_STORE": str(Store.default().folder)}
+    for number in ("1", "2"):
+        variables = {names.get(key, key): value for key, value in (("SHARD", number), ("COUNT", "2"))}
+        done = sh(run_shard.replace('HARNESS_STORE="$PWD/store"', "HARNESS=here"), tmp_path, **given, **variables)
+        assert done.status == ExitStatus.AS_EXPECTED, done.text + done.complaint
+    joined = sh(merge, tmp_path, **given)
+
+    assert joined.status == ExitStatus.AS_EXPECTED, joined.complaint
+    assert 'errors="0"' in (tmp_path / "junit.xml").read_text()
+    assert "merged from 2 runs" in joined.text

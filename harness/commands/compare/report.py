@@ -18,11 +18,13 @@ from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.compare.diff import RUN_HELP
 from harness.model.run_record import dumps_several
+from harness.model.shard import dump_durations
 from harness.report.display.events import Lines
 from harness.report.display.plain import choose_display
 from harness.report.lines import Line, Tone
 from harness.report.tables.kernels import kernels_lines
 from harness.report.tables.summary import header_lines, summary
+from harness.results.durations import durations_of
 from harness.results.selected import Reported, find_merged, find_reported
 from harness.suite.load import case_files, suite_semantics
 
@@ -39,6 +41,7 @@ class Format(StrEnum):
     KTAP = "ktap"
     KCIDB = "kcidb"
     HTML = "html"
+    DURATIONS = "durations"
 
 
 @click.command(epilog=RUN_HELP)
@@ -152,6 +155,8 @@ def _render(reported: Sequence[Reported], how: _How) -> str:
             needed=needed_options(suite),
         )
         return render_page(data)
+    if how.form is Format.DURATIONS:
+        return dump_durations(durations_of(runs))
     if how.form is Format.JSON:
         return dumps_several(runs, names=names)
     return "".join(f"{line.text}\n" for line in _text_lines(reported, PLAIN_WIDTH))

@@ -16,6 +16,7 @@ import click
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.exit_status import BISECT_STATUS
 from harness.model.run_record import RunRecord
+from harness.model.shard import Shard, parse_shard, read_durations
 from harness.results.baseline import find_baseline
 from harness.results.case_ids import current_case_id
 from harness.results.compare import has_verdict
@@ -42,13 +43,22 @@ known_option = click.option(
 )
 
 
-repeat_option = click.option(
-    "--repeat", metavar="N", type=click.IntRange(1), help="Run each case N times, in random order."
-)
-until_fail_option = click.option(
+_repeat = click.option("--repeat", metavar="N", type=click.IntRange(1), help="Run each case N times, in random order.")
+_until_fail = click.option(
     "--until-fail", is_flag=True, help="Repeat all cases until one fails, at most --repeat times."
 )
-seed_option = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
+_seed = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
+
+
+def rounds_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add ``--repeat``, ``--until-fail`` and ``--seed`` to a command, which receives them as ``rounds``."""
+
+    @wraps(command)
+    def gathered(*, repeat: int | None, until_fail: bool, seed: int | None, **rest: object) -> int:
+        return command(rounds=_read_rounds(repeat, until_fail=until_fail, seed=seed), **rest)
+
+    return _repeat(_until_fail(_seed(gathered)))
+
 
 _touching = click.option(
     "--touching",
@@ -80,6 +90,45 @@ def read_touching(touching: tuple[str, bool], results: Path) -> tuple[FoundRun |
     return find_run(word, results=results) if word else None, is_only
 
 
+_shard = click.option("--shard", metavar="N/M", default="", help="Run one of M shards of the cases.")
+_durations = click.option(
+    "--durations",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Durations that balance the shards.  [default: durations.json of the suite]",
+)
+
+
+def shard_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add ``--shard`` and ``--durations`` to a command, which receives them as ``shard``."""
+
+    @wraps(command)
+    def gathered(*, shard: str, durations: Path | None, **rest: object) -> int:
+        if durations is not None and not shard:
+            raise click.UsageError("--durations is for --shard N/M")
+        return command(shard=(shard, durations), **rest)
+
+    return _shard(_durations(gathered))
+
+
+def read_shard(shard: tuple[str, Path | None], suite: Suite) -> Shard | None:
+    """Return the shard that the options name; None for all cases.
+
+    :raises UsageError: it is not a shard, or the durations cannot be read.
+    """
+    word, named = shard
+    if not word:
+        return None
+    parse_shard(word, {})
+    file = named or suite.durations_file
+    try:
+        text = file.read_text(encoding="utf-8") if named is not None or file.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = f"write it: harness report RUN --format durations --output {file}"
+        raise UsageError(f"the durations file {file} cannot be read", evidence=str(error), remedy=remedy) from None
+    return parse_shard(word, read_durations(text, path=str(file)) if text else {})
+
+
 bisect_status_option = click.option(
     BISECT_STATUS, is_flag=True, help="Exit with 0, 1, 125 or 128, as 'git bisect run' expects."
 )
@@ -98,7 +147,7 @@ def bisect_status(status: ExitStatus, records: Sequence[RunRecord]) -> ExitStatu
     return status if is_judged else ExitStatus.CANNOT_BE_JUDGED
 
 
-def read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
+def _read_rounds(repeat: int | None, *, until_fail: bool, seed: int | None) -> Rounds:
     """Return how often cases run, from the options; with a seed if the order is random."""
 
     times = repeat or (0 if until_fail else 1)

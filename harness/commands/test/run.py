@@ -34,6 +34,7 @@ from harness.watch.wire import Request, files_of
 
 if TYPE_CHECKING:
     from harness.run.one_kernel import RunSettings
+    from harness.run.rounds import Rounds
 
 _WATCHED = "--watched"
 """Hidden: the option of the rounds of ``harness watch``."""
@@ -80,13 +81,12 @@ With --bisect-status, for 'git bisect run':
 @options.coverage
 @options.in_place
 @options.building
-@judging_options.repeat_option
-@judging_options.until_fail_option
-@judging_options.seed_option
+@judging_options.rounds_options
 @judging_options.baseline_option
 @judging_options.known_option
 @judging_options.bisect_status_option
 @judging_options.touching_options
+@judging_options.shard_options
 @options.results
 @click.option(_WATCHED, "is_watched", is_flag=True, hidden=True)
 def run(
@@ -104,13 +104,12 @@ def run(
     boot_seconds: float,
     coverage: bool,
     building: BuildOptions,
-    repeat: int | None,
-    until_fail: bool,
-    seed: int | None,
+    rounds: Rounds,
     baseline: str,
     known: Path | None,
     bisect_status: bool,
     touching: tuple[str, bool],
+    shard: tuple[str, Path | None],
     results: Path,
     is_watched: bool,
 ) -> int:
@@ -121,7 +120,7 @@ def run(
     from harness.run import one_kernel, selection
 
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases)
-    how = (failures or 0, judging_options.read_rounds(repeat, until_fail=until_fail, seed=seed), request.only)
+    how = (failures or 0, rounds, request.only, judging_options.read_shard(shard, chosen))
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
     settings = one_kernel.RunSettings(

@@ -169,7 +169,7 @@ def _file(case: CaseRecord, name: str, *, before: str = "") -> str:
 
 def _caseless(run: RunRecord) -> Iterable[tuple[str, str]]:
     """Yield name and text of each problem without a case."""
-    if not run.complete:
+    if run.is_interrupted:
         yield (
             "the run did not finish",
             f"the run did not finish: {len(run.cases)} cases had ended\nIt was interrupted or killed.",
@@ -201,7 +201,10 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         ("harness.version", run.harness_version),
         ("workers", str(run.workers)),
         ("boot_seconds", _seconds(run.boot_seconds)),
-        ("complete", "yes" if run.complete else "no: the run did not finish"),
+        (
+            "complete",
+            "no: the run did not finish" if run.is_interrupted else "yes" if run.complete else "no: a shard is missing",
+        ),
     )
     for number, warning in enumerate(kernel.build.warnings, start=1):
         yield f"kernel.warning.{number}", warning

@@ -144,7 +144,7 @@ def _diagnosis(case: CaseRecord) -> Iterator[str]:
 
 def _caseless(run: RunRecord) -> Iterator[_Test]:
     """Yield a test for each problem without a case."""
-    if not run.complete:
+    if run.is_interrupted:
         note = f"ERROR interrupted or killed; {len(run.cases)} cases had ended"
         yield _Test("harness/the run did not finish", is_ok=False, note=note)
     for number, problem in enumerate(run.problems, start=1):

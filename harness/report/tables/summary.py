@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord
+from harness.model.shard import ShardRecord
 from harness.model.verdict import Outcome
 from harness.report.lines import FACT_WIDTH, Line, Tone, fact_lines, fold_line
 from harness.report.tables.conclusion import conclusion_lines, not_run_lines
@@ -65,9 +66,14 @@ def header_lines(run: RunRecord, width: int, *, total: int) -> list[Line]:
         ("qemu", f"{run.qemu} {run.machine_type}"),
         ("acceleration", accelerated),
         ("profile", run.profile),
-        ("cases", f"{total}, {run.workers} at a time" if run.workers > 1 else str(total)),
+        ("cases", f"{total}{_of_shard(run.shard)}{f', {run.workers} at a time' if run.workers > 1 else ''}"),
     )
     return [line for name, fact in facts for line in fact_lines(name, one_line(fact), width)]
+
+
+def _of_shard(shard: ShardRecord) -> str:
+    """Return the shard behind the number of cases; empty for a run of all cases."""
+    return f" of {shard.cases} (shard {shard.number}/{shard.count})" if shard.count else ""
 
 
 def _source(build: BuildRecord) -> str:
@@ -228,7 +234,9 @@ def totals_lines(run: RunRecord, width: int) -> list[Line]:
     text = f"{number} case{'' if number == 1 else 's'} in {run.seconds:.1f} s: {counts}"
     lines = [Line(part, Tone.GOOD if is_clean(run) else Tone.BAD) for part in fold(text, width)]
     return (
-        lines if run.complete else [*lines, Line("THE RUN DID NOT FINISH: it was interrupted or killed", Tone.WARNING)]
+        [*lines, Line("THE RUN DID NOT FINISH: it was interrupted or killed", Tone.WARNING)]
+        if run.is_interrupted
+        else lines
     )
 
 

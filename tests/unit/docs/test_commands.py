@@ -170,7 +170,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = rerun()
     deb = replace(first, kernel=replace(first.kernel, spec="deb"), started=STARTED + 50)
     names = save_runs(folder, deb)
-    for name, source in (("A", names[0]), ("B", names[1]), ("shard-1", names[0]), ("shard-2", names[3])):
+    for name, source in (("A", names[0]), ("B", names[1]), ("shard-1/latest", names[0]), ("shard-2/latest", names[3])):
         shutil.copytree(folder / source, folder / name)
     return folder
 

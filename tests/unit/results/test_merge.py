@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.base.errors import UsageError
 from harness.model.run_record import CaseRecord, OutcomeCount, Problem, ProblemKind, RunRecord
+from harness.model.shard import NO_SHARD, ShardRecord
 from harness.model.verdict import Outcome, TraitSighting
 from harness.results.merge import NamedRun, merge_runs
 from harness.suite.load import default_suite, suite_semantics
@@ -162,3 +163,38 @@ def test_no_case_is_lost_or_doubled(shards: list[list[tuple[int, Outcome]]]) -> 
     assert outcomes(whole) == expected
     assert len(whole.cases) == len(expected)
     assert all(sum(t.times for t in one.tries) == times.count(one.id) for one in whole.cases if one.tries)
+
+
+def shard(number: int, *paths: str, digest: str = "p", count: int = 2) -> NamedRun:
+    """Return the run of one shard of four cases, the whole suite."""
+    record = ShardRecord(number, count, digest, 4, is_of_whole_suite=True)
+    return run(number, *map(seen, paths), shard=record, is_partial=True)
+
+
+def test_all_shards_are_the_whole_suite() -> None:
+    """The merged run is complete, not partial, and no shard itself."""
+    whole = merged(shard(1, "a", "b"), shard(2, "c", "d"))
+
+    assert (whole.complete, whole.is_partial, whole.shard) == (True, False, NO_SHARD)
+    assert not whole.problems
+
+
+def test_shards_of_different_partitions_are_refused() -> None:
+    """Cases of one could be missing in the other; the error shows both partitions."""
+    with pytest.raises(UsageError, match="shards of different partitions") as caught:
+        merged(shard(1, "a", "b"), shard(2, "c", digest="q"))
+
+    assert caught.value.evidence == (
+        "run-1: shard 1/2 of 4 cases, partition p\nrun-2: shard 2/2 of 4 cases, partition q"
+    )
+
+
+def test_missing_shard_is_a_problem() -> None:
+    """The merged run is incomplete and names the shard; a rerun of all its cases makes up for it."""
+    short = merged(shard(1, "a", "b", count=3), shard(3, "c", count=3))
+    made_up = merged(shard(1, "a", "b", count=3), shard(3, "c", count=3), run(9, seen("d"), is_partial=True))
+
+    assert not short.complete
+    assert short.problems == (Problem(ProblemKind.MISSING_SHARD, "missing: shard 2 of 3\n1 of 4 cases have no result"),)
+    assert made_up.complete
+    assert not made_up.problems

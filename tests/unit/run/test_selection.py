@@ -42,9 +42,9 @@ def test_run_pytest_notices_a_conftest_that_cannot_be_imported(tmp_path: Path, s
 def test_find_no_case_goes_by_facts(said: str) -> None:
     """Words on standard error are evidence only: they change neither the kind of the error nor its sentence."""
     broken = find_no_case(
-        PytestRun(pytest.ExitCode.USAGE_ERROR, said, True), Selection(), default_suite(), is_broken=False
+        PytestRun(pytest.ExitCode.USAGE_ERROR, said, True), Selection(), default_suite(), is_explained=False
     )
-    other = find_no_case(PytestRun(pytest.ExitCode.USAGE_ERROR, said), Selection(), default_suite(), is_broken=False)
+    other = find_no_case(PytestRun(pytest.ExitCode.USAGE_ERROR, said), Selection(), default_suite(), is_explained=False)
 
     assert type(broken) is CaseError
     assert type(other) is UsageError

@@ -54,6 +54,7 @@ COMMANDS = {
     "coverage": LazyCommand("compare.coverage", "Show which kernel code the cases have run."),
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
+    "export": LazyCommand("compare.export", "Write a case so that it runs without the harness."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
     "kernels": LazyCommand("kernel.kernels", "List the kernels that can be fetched."),
     "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),

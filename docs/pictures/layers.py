@@ -50,6 +50,7 @@ PURPOSES = {
     "suite": "suites: suite.toml, checks, template",
     "results": "run folders, comparison, history",
     "coverage": "kernel code that was run",
+    "export": "cases that run without the harness",
     "semantics": "traits, profiles, judging",
     "session": "the language of session files",
     "model": "records and arguments",

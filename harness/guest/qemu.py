@@ -213,6 +213,12 @@ def memory(machine_type: MachineType, backing: Backing) -> list[str]:
     ]
 
 
+def plain_memory(machine_type: MachineType) -> list[str]:
+    """Return the options of memory that is no file, for a machine that is not cloned."""
+    size = f"{machine_type.memory_mebibytes}M"
+    return ["-m", size, "-object", f"memory-backend-ram,id=ram,size={size}"]
+
+
 def serial_ports(descriptors: Mapping[str, int]) -> list[str]:
     """Return the options of the serial ports, on open sockets: they have no path and are gone with the harness."""
     options = []

@@ -24,7 +24,7 @@ cli
 commands
 bisect watch
 series
-run doctor
+run doctor export
 report.page report.display report.formats pipeline
 report.tables
 report.lines

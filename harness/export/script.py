@@ -94,7 +94,8 @@ def render_steps(case: ExportedCase) -> str:
     """Return ``steps.sh``: the preparation and the session of a case, with what is expected."""
     lines = ["# ---- the session ----", "", 'at="the start: "']
     lines += [f"shapes[{shlex.quote(one)}]={shlex.quote(_shape(one))}" for one in case.tokens]
-    lines += ["for name in admin inside observer; do await $name; done"]
+    lines += ["limit=$TIMEOUT TIMEOUT=$((TIMEOUT * 5)) # a boot takes longer than a step"]
+    lines += ["for name in admin inside observer; do await $name; done", "TIMEOUT=$limit"]
     if case.preparation:
         lines += ["", f"step 0 admin '# ' {_quoted(case.preparation)}"]
         lines += [

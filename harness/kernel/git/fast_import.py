@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Import many files into one commit of a repository in the store, by git-fast-import(1)."""
+"""Import files into one commit of a repository in the store, by git-fast-import(1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import IO
@@ -39,9 +39,31 @@ class TreeFile:
     content: bytes
 
 
-def import_files(repository: Repository, files: Iterable[TreeFile], *, message: str, deadline: Deadline) -> str:
-    """Make one commit without parents from files; the same files and message give the same hash.
+@dataclass(frozen=True, slots=True)
+class ImportBase:
+    """The tree that imported files are added to.
 
+    :param parent: full hash of the parent of the new commit.
+    :param tree: full hash of the tree.
+    :param removed: names in the tree that the new commit does not have.
+    """
+
+    parent: str
+    tree: str
+    removed: Sequence[str] = ()
+
+
+def import_files(
+    repository: Repository,
+    files: Iterable[TreeFile],
+    *,
+    message: str,
+    deadline: Deadline,
+    base: ImportBase | None = None,
+) -> str:
+    """Make one commit from files; the same files, message and base give the same hash.
+
+    :param base: the tree that the files are added to; None for a commit without parents and other files.
     :return: the full hash of the commit.
     :raises HostError: git is missing or failed, or the deadline has passed.
     """
@@ -62,7 +84,7 @@ def import_files(repository: Repository, files: Iterable[TreeFile], *, message: 
         assert child.stdout
         assert child.stderr
         try:
-            _write_commands(child.stdin, files, message, deadline)
+            _write_commands(child.stdin, files, message, base, deadline)
             child.stdin.close()
         except BrokenPipeError:
             pass  # its output and exit status show the reason
@@ -77,18 +99,24 @@ def import_files(repository: Repository, files: Iterable[TreeFile], *, message: 
     return commit
 
 
-def _write_commands(stream: IO[bytes], files: Iterable[TreeFile], message: str, deadline: Deadline) -> None:
+def _write_commands(
+    stream: IO[bytes], files: Iterable[TreeFile], message: str, base: ImportBase | None, deadline: Deadline
+) -> None:
     """Write the commands of git-fast-import(1); the stream stays open."""
     name, mail = IDENTITY
     text = message.encode()
     head = f"commit {_REF}\nmark :1\ncommitter {name} <{mail}> {int(FIXED_TIME.timestamp())} +0000\n"
     stream.write(head.encode() + b"data %d\n%s\n" % (len(text), text))
+    if base is not None:
+        stream.write(f'from {base.parent}\nM 040000 {base.tree} ""\n'.encode())
+        stream.writelines(b"D %s\n" % _quoted(name) for name in base.removed)
     for file in files:
         if deadline.is_past:
             raise HostError("the import of a kernel tree timed out", remedy="retry with a longer time limit")
         command = b"M %s inline %s\n" % (file.mode.value.encode(), _quoted(file.name))
         stream.write(b"%sdata %d\n%s\n" % (command, len(file.content), file.content))
-    stream.write(b"\nget-mark :1\ndone\n")
+    # The branch is forgotten: a repository of the store has none, and two imports at once would wait for its lock.
+    stream.write(b"\nget-mark :1\nreset %s\ndone\n" % _REF.encode())
 
 
 def _quoted(name: str) -> bytes:

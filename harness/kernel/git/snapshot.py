@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Record the files of a folder as a commit in a repository of the store; the folder and its repository are only read.
 
-The store keeps git's index of each folder: with it git finds changed files without reading the others.
+The store keeps git's index of each folder: with it git finds changed files without reading the others. A few changed
+files are added to the tree of that index by git-fast-import(1): writing an index of 80,000 files takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,15 @@ from harness.base.errors import HostError, UsageError
 from harness.base.process import Completed
 from harness.base.store import digest_of
 from harness.kernel.git.command import GitFiles, git
+from harness.kernel.git.fast_import import FileMode, ImportBase, TreeFile, import_files
 from harness.kernel.git.repository import KIND, Repository
 
 _INDEX = "index"
 _ORIGIN = "origin"
+_TREE = "tree"
+"""The file beside the index with the hash of its tree, for :func:`_commit_few`."""
+_FEW = 64
+_MESSAGE = "Uncommitted changes\n"
 _STANDARD = ("--exclude-standard",)
 # Debian's source package has a .gitignore that ends in "/*", which ignores the whole kernel. For such a tree these
 # rules override those of the top folder (gitignore(5), PATTERN FORMAT); those of the folders below stay.
@@ -83,13 +90,20 @@ def snapshot_changes(
     """
     with _held(context, repository, tree=tree, excludes=excludes) as look:
         is_new = _take_over_index(look, git_dir, head)
-        _add_files(look, _STANDARD, is_new=is_new)
-        files = look.git("write-tree").text.strip()
+        found = _find_changed(look, _STANDARD, is_new=is_new)
+        files = commit = _commit_few(look, found, head)
+        if not commit:
+            # First: a run that is killed between leaves no tree of another index.
+            look.index.with_name(_TREE).unlink(missing_ok=True)
+            _add_files(look, found)
+            files = look.git("write-tree").text.strip()
+            look.index.with_name(_TREE).write_text(files)
         arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", head, files)
         changes = tuple(os.fsdecode(name) for name in look.git(*arguments).stdout.split(b"\0") if name)
         if not changes:
             return Snapshot(head)
-        commit = look.git("commit-tree", files, "-p", head, stdin=b"Uncommitted changes\n").text.strip()
+        if not commit:
+            commit = look.git("commit-tree", files, "-p", head, stdin=_MESSAGE.encode()).text.strip()
         return Snapshot(commit, changes)
 
 
@@ -104,7 +118,7 @@ def snapshot_files(context: Context, repository: Repository, tree: Path) -> Snap
     with _held(context, repository, tree=tree, excludes=None) as look:
         ignored = look.git("check-ignore", "--quiet", "--no-index", "Makefile", check=False).status == 0
         own = ("--exclude-per-directory=.gitignore", *(f"--exclude={pattern}" for pattern in _OWN_TOP))
-        _add_files(look, own if ignored else _STANDARD, is_new=True)
+        _add_files(look, _find_changed(look, own if ignored else _STANDARD, is_new=True))
         files = look.git("write-tree").text.strip()
         return Snapshot(look.git("commit-tree", files, stdin=b"The files of a kernel tree\n").text.strip())
 
@@ -148,6 +162,7 @@ def _take_over_index(look: _Look, git_dir: Path, head: str) -> bool:
         if origin.read_text() == mark and look.index.exists():
             return False
     origin.unlink(missing_ok=True)
+    look.index.with_name(_TREE).unlink(missing_ok=True)
     if mark and not any(git_dir.glob("sharedindex.*")):
         # Keep its time: git reads a file itself when its entry is as new as the index (racy git).
         shutil.copy2(theirs, look.index)
@@ -163,8 +178,20 @@ def _take_over_index(look: _Look, git_dir: Path, head: str) -> bool:
     return True
 
 
-def _add_files(look: _Look, excludes: tuple[str, ...], *, is_new: bool) -> None:
-    """Update the index to the files of the folder.
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """The names that differ between the index and the folder.
+
+    :param there: of new and changed files.
+    :param gone: of removed files.
+    """
+
+    there: frozenset[bytes]
+    gone: frozenset[bytes]
+
+
+def _find_changed(look: _Look, excludes: tuple[str, ...], *, is_new: bool) -> _Changed:
+    """Find the files of the folder that differ from the index.
 
     :param is_new: whether the times in the index may be others than those of many files; git then reads these once.
         Without it, git-ls-files(1) reads the few files whose times differ, and a pass over 80,000 files is saved.
@@ -173,9 +200,44 @@ def _add_files(look: _Look, excludes: tuple[str, ...], *, is_new: bool) -> None:
         look.git("update-index", "-q", "--refresh", check=False)
     # Each line begins with a letter: R is removed (and is also listed as changed), C is changed, ? is new.
     entries = look.git("ls-files", "-t", "-z", "--modified", "--deleted", "--others", *excludes).stdout.split(b"\0")
-    gone = {entry[2:] for entry in entries if entry.startswith(b"R ")}
+    gone = frozenset(entry[2:] for entry in entries if entry.startswith(b"R "))
     # A name that ends in a slash is a repository within the tree, not a part of the kernel.
-    there = {entry[2:] for entry in entries if entry and not entry.endswith(b"/")} - gone
+    return _Changed(frozenset(entry[2:] for entry in entries if entry and not entry.endswith(b"/")) - gone, gone)
+
+
+def _commit_few(look: _Look, found: _Changed, head: str) -> str:
+    """Make a commit of the index and a few changed files, without writing the index; empty where it cannot be done."""
+    try:
+        tree = look.index.with_name(_TREE).read_text()
+    except FileNotFoundError:
+        return ""
+    if len(found.there) + len(found.gone) > _FEW:
+        return ""
+    files = [_read_file(look.tree, os.fsdecode(name)) for name in sorted(found.there)]
+    if None in files:
+        return ""
+    base = ImportBase(head, tree, [os.fsdecode(name) for name in sorted(found.gone)])
+    known = [file for file in files if file is not None]
+    return import_files(look.repository, known, message=_MESSAGE, deadline=look.deadline, base=base)
+
+
+def _read_file(tree: Path, name: str) -> TreeFile | None:
+    """Read a file as git would; None for anything but a link or a readable file."""
+    path = tree / name
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return TreeFile(name, FileMode.LINK, os.fsencode(path.readlink()))
+        if stat.S_ISREG(mode):
+            return TreeFile(name, FileMode.EXECUTABLE if mode & 0o100 else FileMode.PLAIN, path.read_bytes())
+    except OSError:
+        pass
+    return None
+
+
+def _add_files(look: _Look, found: _Changed) -> None:
+    """Update the index to the files of the folder."""
+    there, gone = found.there, found.gone
     # First, since a folder may have replaced a file.
     if gone:
         look.git("update-index", "--force-remove", "-z", "--stdin", stdin=_lines(gone))
@@ -192,6 +254,6 @@ def _add_files(look: _Look, excludes: tuple[str, ...], *, is_new: bool) -> None:
         )
 
 
-def _lines(names: set[bytes]) -> bytes:
+def _lines(names: frozenset[bytes]) -> bytes:
     """Join names for ``-z --stdin`` of git, sorted: git adds faster to the end of an index than to its middle."""
     return b"".join(name + b"\0" for name in sorted(names))

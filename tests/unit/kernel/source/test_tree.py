@@ -13,6 +13,7 @@ from harness.base.context import Context
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
+from harness.kernel.git import snapshot
 from harness.kernel.git.worktree import checked_out
 from harness.kernel.source.tree import Source, is_tree, source_tree
 from tests.privileges import READ_ALL, without
@@ -138,6 +139,59 @@ def test_the_same_files_come_to_the_same_commit(store: Store, tree: UserTree, tm
     assert take(store, tree.folder).commit != source.commit
     tree.git("checkout", "kernel/cgroup.c")
     assert take(store, tree.folder).commit == tree.git("rev-parse", "HEAD")
+
+
+def change_all_kinds(tree: UserTree) -> None:
+    """Make every kind of uncommitted change."""
+    tree.write("kernel/cgroup.c", "int other;\n")
+    tree.write("scripts/new.sh", "#!/bin/sh\n").chmod(0o755)
+    tree.write('a "name"\n\\ of two lines', "x")
+    (tree.folder / "link").symlink_to("kernel/cgroup.c")
+    (tree.folder / "include/a.h").unlink()
+    (tree.folder / "init/main.c").unlink()
+    tree.write("init/main.c/inner.c", "int inner;\n")
+    tree.write("staged.c", "int staged;\n")
+    tree.git("add", "staged.c")
+    tree.write("staged.c", "int changed_after_it;\n")
+
+
+def test_a_few_changes_give_the_commit_that_the_index_gives(store: Store, tree: UserTree, tmp_path: Path) -> None:
+    """They are added to the tree of the kept index; in an empty store the index is written."""
+    take(store, tree.folder)
+    change_all_kinds(tree)
+    take(store, tree.folder)  # the user's index changed: it is taken over, and written
+    tree.write("kernel/cgroup.c", "int third;\n")
+    (tree.folder / "link").unlink()
+    (tree.folder / "link").write_text("a file")
+    (tree.folder / "scripts/new.sh").unlink()
+    (tree.folder / "init/main.c/inner.c").unlink()
+    (tree.folder / "init/main.c").rmdir()
+    tree.write("init/main.c", "int main_again;\n")
+    quick, slow = take(store, tree.folder), take(Store(tmp_path / "other"), tree.folder)
+
+    assert quick.commit == slow.commit
+    assert quick.uncommitted == slow.uncommitted
+    change_back = {"kernel/cgroup.c": "int cgroup;\nint namespace;\n"}
+    for name, content in change_back.items():
+        tree.write(name, content)
+    assert take(store, tree.folder).commit == take(Store(tmp_path / "third"), tree.folder).commit
+
+
+def test_many_changes_between_two_few_ones(
+    store: Store, tree: UserTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree that changes are added to is that of the index, also after the index was written again."""
+    take(store, tree.folder)
+    monkeypatch.setattr(snapshot, "_FEW", 1)
+    tree.write("one.c", "1")
+    take(store, tree.folder)
+    tree.write("two.c", "2")
+    take(store, tree.folder)
+    tree.write("three.c", "3")
+    quick = take(store, tree.folder)
+
+    assert quick.commit == take(Store(tmp_path / "other"), tree.folder).commit
+    assert quick.uncommitted == 3
 
 
 def test_a_change_within_the_clocks_tick_is_seen(store: Store, tree: UserTree) -> None:

@@ -8,8 +8,9 @@ An earlier build of the same files with the same config and compiler is found wi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +23,9 @@ from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
 from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
 from harness.kernel.config.configure import Config, configure, find_config
 from harness.kernel.config.inputs import FragmentName
-from harness.kernel.git.worktree import checked_out
+from harness.kernel.git.repository import Repository
+from harness.kernel.git.slot import EarlyLook
+from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree, unpatched
 from harness.kernel.patches.shipped import ShippedSeries, find_shipped
 from harness.kernel.sandbox.sandbox import DEFAULT
@@ -70,32 +73,53 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
     :raises SeriesError: the series does not apply, its config options are not granted, or it does not build.
     :raises HostError: a program or a package is missing, the disk is full, or the deadline has passed.
     """
-    trees, shipped, fragments, assignments, config = read_source(context, word, options, apt=apt)
-    tree = trees[-1]
-    built = find_built(context, tree, config) if config else None
-    if config is None or built is None:
-        from harness.kernel.build.build import build_kernel
-        from harness.kernel.build.committed_products import remove_products
+    with contextlib.ExitStack() as stack:
+        early = EarlyLook(context, stack)
+        inputs = read_source(context, word, options, apt=apt, on_repository=early.begin)
+        config, tree = inputs.config, inputs.trees[-1]
+        built = find_built(context, tree, config) if config else None
+        if config is None or built is None:
+            config, built = _build(context, inputs, options, early)
+    return _describe(inputs.trees, config, built, inputs.shipped, options)
 
-        context.report(PhaseStarted("checking out"))
-        with checked_out(context, tree.repository, tree.commit) as whole_tree:
-            work_tree = remove_products(whole_tree, deadline=context.deadline)
+
+def _build(
+    context: Context, inputs: SourceInputs, options: BuildOptions, early: EarlyLook
+) -> tuple[Config, BuiltKernel]:
+    """Build a kernel that the store does not have."""
+    from harness.kernel.build.build import build_kernel
+
+    tree = inputs.trees[-1]
+    checkout: contextlib.AbstractContextManager[WorkTree] = _checked_out(context, tree, early)
+    with contextlib.ExitStack() as stack:
+        config = inputs.config
+        if config is None:
+            work_tree = stack.enter_context(checkout)
+            checkout = contextlib.nullcontext(work_tree)
             context.report(PhaseStarted("configuring"))
             with during(Stage.CONFIGURE):
                 config = configure(
-                    context, tree, work_tree, fragments=fragments, assignments=assignments, trusted=options.is_trusted
-                )
-            context.report(PhaseStarted("building"))
-            with during(Stage.BUILD):
-                built = build_kernel(
                     context,
                     tree,
                     work_tree,
-                    config,
+                    fragments=inputs.fragments,
+                    assignments=inputs.assignments,
                     trusted=options.is_trusted,
-                    bounds=replace(DEFAULT, seconds=options.seconds),
                 )
-    return _describe(trees, config, built, shipped, options)
+        bounds = replace(DEFAULT, seconds=options.seconds)
+        with during(Stage.BUILD):
+            built = build_kernel(context, tree, checkout, config, trusted=options.is_trusted, bounds=bounds)
+        return config, built
+
+
+@contextlib.contextmanager
+def _checked_out(context: Context, tree: PatchedTree, early: EarlyLook) -> Iterator[WorkTree]:
+    """Hold a work tree for a build, without build products that were committed."""
+    from harness.kernel.build.committed_products import remove_products
+
+    context.report(PhaseStarted("checking out"))
+    with checked_out(context, tree.repository, tree.commit, early=early) as work_tree:
+        yield remove_products(work_tree, deadline=context.deadline)
 
 
 def source_word(spec: KernelSpec) -> SourceWord | None:
@@ -125,15 +149,24 @@ class SourceInputs(NamedTuple):
     config: Config | None
 
 
-def read_source(context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt) -> SourceInputs:
+def read_source(
+    context: Context,
+    word: SourceWord,
+    options: BuildOptions,
+    *,
+    apt: Apt,
+    on_repository: Callable[[Repository], None] | None = None,
+) -> SourceInputs:
     """Fetch or find the source, apply the series, and find the configuration of an earlier build.
+
+    :param on_repository: called with the repository of a user's tree before its files are read, when no series follows.
 
     :raises UsageError: as :func:`kernel_from_source`.
     :raises SeriesError: as :func:`kernel_from_source`.
     :raises HostError: as :func:`kernel_from_source`.
     """
     shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
-    trees = patched_trees(context, word, shipped, apt=apt)
+    trees = patched_trees(context, word, shipped, apt=apt, on_repository=None if word.patches else on_repository)
     tree = trees[-1]
     own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
     fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
@@ -143,26 +176,41 @@ def read_source(context: Context, word: SourceWord, options: BuildOptions, *, ap
     return SourceInputs(trees, shipped, fragments, tuple(assignments), config)
 
 
-def patched_trees(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> list[PatchedTree]:
+def patched_trees(
+    context: Context,
+    word: SourceWord,
+    shipped: ShippedSeries | None,
+    *,
+    apt: Apt,
+    on_repository: Callable[[Repository], None] | None = None,
+) -> list[PatchedTree]:
     """Return the unpatched source, then the tree after each series.
 
     :param shipped: the shipped series, if ``word`` names one.
+    :param on_repository: as :func:`read_source`.
     :raises UsageError: as :func:`kernel_from_source`.
     :raises SeriesError: as :func:`kernel_from_source`.
     :raises HostError: as :func:`kernel_from_source`.
     """
     context.report(PhaseStarted("source"))
-    source = _find_source(context, word, shipped, apt=apt)
+    source = _find_source(context, word, shipped, apt=apt, on_repository=on_repository)
     with during(Stage.APPLY):
         return _apply(context, word, source, shipped)
 
 
-def _find_source(context: Context, word: SourceWord, shipped: ShippedSeries | None, *, apt: Apt) -> Source:
+def _find_source(
+    context: Context,
+    word: SourceWord,
+    shipped: ShippedSeries | None,
+    *,
+    apt: Apt,
+    on_repository: Callable[[Repository], None] | None,
+) -> Source:
     if word.tree is not None:
         path = Path(word.tree.path)
         if not is_tree(path):
             raise not_a_tree(word.tree.path, path)
-        return source_tree(context, path, revision=word.tree.revision)
+        return source_tree(context, path, revision=word.tree.revision, on_repository=on_repository)
     base = parse_spec(shipped.stack[0].base) if shipped else None
     version, suite = (base.name, base.suite) if base else (word.version, word.suite)
     return source_package(context, version, suite=suite, apt=apt)

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from harness.base.context import Context
@@ -26,7 +27,15 @@ from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.committed_products import describe_products
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
 from harness.kernel.build.failure import build_failure, is_surely_the_tree, read_complaints, series_commits
-from harness.kernel.build.object_cache import FromNothing, ObjectKey, Start, copy_objects, find_start, keep_objects
+from harness.kernel.build.object_cache import (
+    FromNothing,
+    ObjectKey,
+    Start,
+    copy_objects,
+    find_start,
+    keep_objects,
+    make_room,
+)
 from harness.kernel.build.product import (
     COMPILER,
     CONFIG,
@@ -44,8 +53,10 @@ from harness.kernel.build.product import (
 from harness.kernel.build.progress import BuildProgress, Pace, parse_step
 from harness.kernel.build.reproduce import SCRIPT, SERIES, Recipe, render_script
 from harness.kernel.config.configure import Config
+from harness.kernel.git.meanwhile import meanwhile
 from harness.kernel.git.worktree import WorkTree
 from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.sandbox.bubblewrap import INSIDE_TREE
 from harness.kernel.sandbox.sandbox import (
     DEFAULT,
     REPRODUCIBLE,
@@ -72,7 +83,7 @@ _RELEASE = re.compile(r"[\w.+~-]{1,64}")  # UTS_RELEASE has 64 characters, init/
 def build_kernel(
     context: Context,
     tree: PatchedTree,
-    worktree: WorkTree,
+    checkout: contextlib.AbstractContextManager[WorkTree],
     config: Config,
     *,
     trusted: bool = False,
@@ -80,7 +91,8 @@ def build_kernel(
 ) -> BuiltKernel:
     """Return the kernel of a tree and a config; build it unless the store has it.
 
-    :param worktree: the tree's files; the caller holds the work tree during the build.
+    :param checkout: gives the tree's files, which are held during the build; the objects to start from are copied
+        meanwhile.
     :param trusted: build without the sandbox.
     :raises SeriesError: the kernel does not build, or exceeds the bounds; the message names the patch that caused it,
         where one is found.
@@ -93,7 +105,7 @@ def build_kernel(
         context.store.forget(KIND, order.key)
 
     def fill(folder: Path) -> None:
-        _Build(context, order, worktree, folder, trusted=trusted, bounds=bounds).run()
+        _Build(context, order, checkout, folder, trusted=trusted, bounds=bounds).run()
 
     folder = context.store.make(KIND, order.key, fill, deadline=context.deadline)
     built = read_built(folder)
@@ -129,8 +141,21 @@ def build_objects(
     """
     order = read_build_inputs(context, tree, config)
     targets = ("-k", *request.objects)
-    build = _Build(context, order, worktree, request.folder, request.trusted, DEFAULT, targets, request.flags)
+    held = contextlib.nullcontext(worktree)
+    build = _Build(context, order, held, request.folder, request.trusted, DEFAULT, targets, request.flags)
     return build.run_targets()
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """The beginning of a build.
+
+    :param start: the objects that were copied, or why there are none.
+    :param warnings: the warnings of the builds that made them.
+    """
+
+    start: Start | FromNothing
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(slots=True)
@@ -143,12 +168,13 @@ class _Build:
 
     context: Context
     order: BuildInputs
-    worktree: WorkTree
+    checkout: contextlib.AbstractContextManager[WorkTree]
     folder: Path
     trusted: bool
     bounds: Bounds
     targets: tuple[str, ...] = (_TARGET,)
     flags: str = ""
+    worktree: WorkTree = field(init=False)
     _log: Path = field(init=False)
     _cache: CompilerCache | None = field(default=None, init=False)
 
@@ -165,15 +191,34 @@ class _Build:
         _drop_old_logs(self._log.parent)
         if not self.trusted:
             self._cache = find_cache(store, has_series=bool(self.order.tree.commits))
+        with contextlib.ExitStack() as stack:
+            wanted, begun = self._begin(stack)
+            self._build(wanted, begun)
+        self._log.unlink(missing_ok=True)  # the product has a copy
+
+    def _begin(self, stack: contextlib.ExitStack) -> tuple[ObjectKey, _Begun]:
+        """Check out the tree, and copy the objects to start from meanwhile.
+
+        :param stack: holds the work tree.
+        """
+        if self.trusted:  # the path of the work tree is a part of the objects
+            self.worktree = stack.enter_context(self.checkout)
+            wanted = self._wanted()
+            return wanted, self._copy_start(wanted)
         wanted = self._wanted()
-        start = find_start(self.context, wanted)
-        result, complaints, seconds, start = self._make(start)
+        with meanwhile(partial(self._copy_start, wanted)) as copying:
+            self.worktree = stack.enter_context(self.checkout)
+        return wanted, copying.result()
+
+    def _build(self, wanted: ObjectKey, begun: _Begun) -> None:
+        result, complaints, seconds = self._make(begun)
+        start = begun.start
         changed = start.changed if isinstance(start, Start) else ()
         is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_tree(complaints, changed)
         if not result.is_success and is_doubtful:
             # Damaged objects, for example after a full disk, must not count as a failure of the tree.
-            reason = "the build from kept objects failed, and no error is in a changed line"
-            result, complaints, seconds, start = self._make(FromNothing(reason))
+            start = FromNothing("the build from kept objects failed, and no error is in a changed line")
+            result, complaints, seconds = self._make(_Begun(start))
         if not result.is_success:
             raise build_failure(
                 self.order.tree, result, complaints, changed=changed, log=self._log, deadline=self.context.deadline
@@ -181,8 +226,7 @@ class _Build:
         built = self._collect(complaints, seconds, start)
         write_built(built, self._story(start))
         warnings = [one for one in complaints if one.severity is Severity.WARNING]
-        keep_objects(store, wanted, self.folder / _OUTPUT, warnings, seconds=seconds)
-        self._log.unlink(missing_ok=True)  # the product has a copy
+        keep_objects(self.order.store, wanted, self.folder / _OUTPUT, warnings, seconds=seconds)
 
     def run_targets(self) -> Sandbox:
         """Make as many of the targets as can be made, in a copy of the nearest objects; return the sandbox.
@@ -191,7 +235,9 @@ class _Build:
         :raises HostError: as :func:`build_objects`.
         """
         self._log = self.folder / LOG
-        result, _, _, _ = self._make(find_start(self.context, self._wanted()))
+        with contextlib.ExitStack() as stack:
+            _, begun = self._begin(stack)
+            result, _, _ = self._make(begun)
         if result.stopped:
             raise series_fault(result, "compiling with line tables")
         return self._sandbox()
@@ -201,7 +247,8 @@ class _Build:
         # Without the sandbox each command line has the path of the work tree, and kbuild rebuilds what has another
         # command line.
         compiler = ["ccache"] if self._cache else []
-        tools = digest_of(self.order.tools, self._sandbox().inside_tree, *compiler)
+        inside_tree = self._sandbox().inside_tree if self.trusted else INSIDE_TREE
+        tools = digest_of(self.order.tools, inside_tree, *compiler)
         base = tree.base if tree.commits else ""
         return ObjectKey(tree.repository, tree.commit, base, self.order.config.digest, tools)
 
@@ -216,28 +263,29 @@ class _Build:
             is_cache_writable=bool(cache and cache.is_writable),
         )
 
-    def _make(
-        self, start: Start | FromNothing
-    ) -> tuple[InsideResult, tuple[Diagnostic, ...], float, Start | FromNothing]:
+    def _copy_start(self, wanted: ObjectKey) -> _Begun:
+        """Find the objects to start from, and copy them."""
+        start = find_start(self.context, wanted)
+        if isinstance(start, FromNothing):
+            return _Begun(start)
+        is_for_series = bool(self.order.tree.commits)
+        copied = copy_objects(self.context, start, self.folder / _OUTPUT, is_for_series=is_for_series)
+        if copied is None:
+            return _Begun(FromNothing(f"the objects of {start.commit[:12]} were just removed, or are in use"))
+        return _Begun(start, copied)
+
+    def _make(self, begun: _Begun) -> tuple[InsideResult, tuple[Diagnostic, ...], float]:
         """Run make.
 
-        :return: the result, the diagnostics, the duration in seconds, and the objects that it really started from.
+        :return: the result, the diagnostics, and the duration in seconds.
         """
-        sandbox = self._sandbox()
-        shutil.rmtree(sandbox.output, ignore_errors=True)
-        earlier: tuple[Diagnostic, ...] = ()
-        if isinstance(start, Start):
-            is_for_series = bool(self.order.tree.commits)
-            copied = copy_objects(self.context, start, sandbox.output, is_for_series=is_for_series)
-            if copied is None:
-                start = FromNothing(f"the objects of {start.commit[:12]} were just removed, or are in use")
-            else:
-                earlier = copied
+        sandbox, start, earlier = self._sandbox(), begun.start, begun.warnings
         if isinstance(start, Start):
             self.context.report(PhaseStarted(f"building from {start.render()}"))
             self.worktree.refresh(start.commit, deadline=self.context.deadline)
         else:
             self.context.report(PhaseStarted(f"building from nothing: {start.reason}"))
+            shutil.rmtree(sandbox.output, ignore_errors=True)
             sandbox.output.mkdir()
             self.worktree.refresh(None, deadline=self.context.deadline)
         _write_config(sandbox.output / ".config", self.order.config.text)
@@ -250,9 +298,10 @@ class _Build:
             listener = BuildProgress(
                 log, self.context.report, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
             )
-            result = run_inside(
-                sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
-            )
+            with meanwhile(partial(make_room, self.order.store, start.key if isinstance(start, Start) else "")):
+                result = run_inside(
+                    sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
+                )
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at and not self.flags:
             self.order.store.remember(_PACE, pace_key, to_table(Pace.measured(listener.begun_at, seconds)))
@@ -261,7 +310,7 @@ class _Build:
             earlier = still_valid(earlier, changed=start.changed, made=made)
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.context.deadline)
-        return result, complaints, seconds, start
+        return result, complaints, seconds
 
     def _arguments(self, sandbox: Sandbox) -> tuple[list[str], Mapping[str, str]]:
         """Return the command line of make, and the environment variables that it needs."""

@@ -231,6 +231,19 @@ def keep_objects(
         _drop(store, key)
 
 
+def make_room(store: Store, key: str) -> None:
+    """Drop objects so that one more tree as large as another fits; else the end of the build would wait for it.
+
+    What a small disk leaves free is only known then: see :func:`keep_objects`.
+
+    :param key: the key of the other tree, which a build starts from; empty for none.
+    """
+    like = _read_kept(store, key) if key else None
+    if like is not None:
+        for one in choose_dropped(list(_all_kept(store)), bound=_BYTES - like.size):
+            _drop(store, one)
+
+
 def _is_same(one: KeptObjects, made: ObjectKey) -> bool:
     names = (one.commit, one.config, one.tools, one.is_patched)
     return names == (made.commit, made.config, made.tools, made.is_patched)

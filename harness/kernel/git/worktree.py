@@ -13,30 +13,27 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
-from harness.base.store import Store
 from harness.kernel.git.command import FIXED_TIME, GitFiles, git
+from harness.kernel.git.meanwhile import Meanwhile
 from harness.kernel.git.repository import Repository
+from harness.kernel.git.slot import KIND as KIND
+from harness.kernel.git.slot import TIMES, EarlyLook, held_slot, is_untouched
+from harness.kernel.git.switch import ChangedFile, read_changes, switch_files
 
-KIND = "kernel-worktree"
-"""The kind of these folders in the store."""
 EPOCH = int(FIXED_TIME.timestamp())
 """The modification time of files that a build may treat as unchanged, in seconds since the epoch."""
 
 _EPOCH_NANOSECONDS = EPOCH * 1_000_000_000
-_MOST_SLOTS = 64
 # Left in a git folder by a killed command, and not removed by 'git reset --hard'.
 _LEFT_OVERS = ("index.lock", "HEAD.lock", "rebase-apply", "rebase-merge", "sequencer")
-
-
-_TIMES = "harness-times"
-"""The file in the git folder with what is known about the times of the files, see :meth:`WorkTree.refresh`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +56,26 @@ class WorkTree:
     :param git_dir: its git folder, with its own index and HEAD; the objects are those of the repository.
     :param commit: full hash of the commit that was checked out.
     :param left_out: names of files of the commit that were removed from the folder for a build.
+    :param came_from: the commit whose files the folder had before, if only what differs was written; else empty.
+    :param written: the names of the files that were written then, without removed ones.
     """
 
     path: Path
     git_dir: Path
     commit: str
     left_out: tuple[str, ...] = ()
+    came_from: str = ""
+    written: tuple[str, ...] = ()
+    _index: Meanwhile[None] | None = field(default=None, repr=False, compare=False)
+    """Writes git's index of the files; a build needs none."""
 
     def git(self, *arguments: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
         """Run git in the top folder; see :func:`harness.kernel.git.command.git`.
 
         :raises HostError: as :func:`harness.kernel.git.command.git`.
         """
+        if self._index is not None:
+            self._index.result()
         files = GitFiles(self.path, cwd=self.path)
         return git(self.git_dir, *arguments, deadline=deadline, check=check, stdin=stdin, files=files)
 
@@ -86,7 +91,7 @@ class WorkTree:
         """
         changed: tuple[str, ...] = ()
         if built is not None:
-            changed = self._changed_since(built, "HEAD", deadline=deadline)
+            changed = self._changed_since(built, deadline=deadline)
         young = frozenset(changed)
         known = self._take_known_times()
         if known is not None and known.commit == self._head():
@@ -100,10 +105,10 @@ class WorkTree:
         self._know_times(young)
         return changed
 
-    def _changed_since(self, old: str, new: str, *, deadline: Deadline) -> tuple[str, ...]:
-        """Return the names of the files that differ between two commits."""
-        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
-        names = self.git(*arguments, deadline=deadline).stdout.split(b"\0")
+    def _changed_since(self, old: str, *, deadline: Deadline) -> tuple[str, ...]:
+        """Return the names of the files that differ between a commit and the current HEAD; no index is read."""
+        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, "HEAD")
+        names = git(self.git_dir, *arguments, deadline=deadline).stdout.split(b"\0")
         return tuple(os.fsdecode(name) for name in names if name)
 
     def _make_old(self, names: Iterable[str]) -> None:
@@ -119,82 +124,68 @@ class WorkTree:
         except OSError:
             return ""
 
-    def _take_known_times(self) -> _Times | None:
-        """Return which files are young, and forget it until :meth:`_know_times`; None if it is not known."""
-        file = self.git_dir / _TIMES
+    def _known_times(self) -> _Times | None:
+        """Return which files are young; None if it is not known."""
         try:
-            commit, *names = file.read_text(errors="surrogateescape").split("\0")
-            file.unlink()
+            commit, *names = (self.git_dir / TIMES).read_text(errors="surrogateescape").split("\0")
         except OSError:
             return None
         return _Times(commit, frozenset(names))
+
+    def _take_known_times(self) -> _Times | None:
+        """Return which files are young, and forget it until :meth:`_know_times`; None if it is not known."""
+        known = self._known_times()
+        (self.git_dir / TIMES).unlink(missing_ok=True)
+        return known
 
     def _know_times(self, young: Iterable[str]) -> None:
         """Remember that all files have the time ``EPOCH`` but for some; a pass over 80,000 files is saved next time.
 
         The file is there only while that is so: a process that is killed between leaves none.
         """
-        (self.git_dir / _TIMES).write_text("\0".join((self._head(), *young)), errors="surrogateescape")
+        (self.git_dir / TIMES).write_text("\0".join((self._head(), *young)), errors="surrogateescape")
 
 
 @contextlib.contextmanager
-def checked_out(context: Context, repository: Repository, commit: str) -> Iterator[WorkTree]:
+def checked_out(
+    context: Context, repository: Repository, commit: str, *, early: EarlyLook | None = None
+) -> Iterator[WorkTree]:
     """Hold a work tree with exactly the files of a commit for the length of the block.
 
     Its files have the times that ``refresh(None)`` sets. Two blocks at once get two folders. A folder is reused, and
     only what differs is written. Leftovers of a killed run are removed.
 
     :param commit: its full hash.
+    :param early: a work tree of the repository that is held and looked at already, to be used.
     :raises UsageError: the store cannot be written.
     :raises HostError: no such commit, missing objects, the disk is full, or the deadline has passed.
     """
-    with _held_slot(context.store, repository, commit) as slot:
+    with contextlib.ExitStack() as stack:
+        slot = early.slot if early else None
+        if slot is None:
+            slot = stack.enter_context(held_slot(context.store, repository, commit))
         tree = WorkTree(slot / "tree", slot / "git", commit)
         with context.store.complaints():
             try:
-                _check_out(tree, repository, deadline=context.deadline)
+                is_looked_at = bool(early and early.is_untouched())
+                tree = _check_out(tree, repository, is_looked_at=is_looked_at, deadline=context.deadline)
             except HostError:
                 if context.deadline.is_past or not repository.has_commit(commit, deadline=context.deadline):
                     raise
                 # Damaged, for example by a full disk: check out again, from nothing.
                 shutil.rmtree(slot)
-                _check_out(tree, repository, deadline=context.deadline)
+                tree = _check_out(tree, repository, deadline=context.deadline)
+        if tree._index is not None:
+            stack.callback(tree._index.wait)
         yield tree
 
 
-@contextlib.contextmanager
-def _held_slot(store: Store, repository: Repository, commit: str) -> Iterator[Path]:
-    """Hold the folder of a free work tree: one that is at the commit already, else the first free one."""
-    from filelock import Timeout
+def _check_out(tree: WorkTree, repository: Repository, *, is_looked_at: bool = False, deadline: Deadline) -> WorkTree:
+    """Bring the folder to the files of the commit.
 
-    kind = f"{KIND}/{repository.key}"
-    slots = sorted(range(_MOST_SLOTS), key=lambda number: not _is_at(store.place(kind, str(number)), commit))
-    for number in slots:
-        lock = store.lock(kind, str(number))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
-            yield store.place(kind, str(number))
-        finally:
-            lock.release()
-        return
-    raise HostError(
-        f"{_MOST_SLOTS} builds of one tree are running already",
-        evidence=f"locks in {store.place(kind, '0').parent}",
-        remedy="wait for them or stop them, then retry",
-    )
-
-
-def _is_at(slot: Path, commit: str) -> bool:
-    try:
-        return (slot / "git/HEAD").read_text().strip() == commit
-    except OSError:
-        return False
-
-
-def _check_out(tree: WorkTree, repository: Repository, *, deadline: Deadline) -> None:
+    :param is_looked_at: whether it is known to have exactly the files of its commit.
+    :return: the work tree, with how it was done.
+    """
     tree.path.mkdir(parents=True, exist_ok=True)
     tree.git_dir.mkdir(exist_ok=True)
     for name in _LEFT_OVERS:
@@ -203,21 +194,36 @@ def _check_out(tree: WorkTree, repository: Repository, *, deadline: Deadline) ->
     (tree.git_dir / "commondir").write_text(f"{repository.git_dir.absolute()}\n")
     if not (tree.git_dir / "HEAD").exists():
         (tree.git_dir / "HEAD").write_text(f"{tree.commit}\n")
-    known = tree._take_known_times()
-    is_known = known is not None and repository.has_commit(known.commit, deadline=deadline)
-    written: tuple[str, ...] = ()
-    if known is not None and is_known:
-        # What git writes below: files of the other commit, and those that somebody changed.
-        left = tree.git("diff-index", "-z", "--name-only", "--no-renames", known.commit, deadline=deadline).stdout
-        written = (
-            *map(os.fsdecode, left.split(b"\0")),
-            *tree._changed_since(known.commit, tree.commit, deadline=deadline),
-        )
+    known = tree._known_times()
+    if known is not None and (
+        known.commit != tree._head() or not repository.has_commit(known.commit, deadline=deadline)
+    ):
+        known = None
+    if known is not None and (is_looked_at or is_untouched(tree.path.parent, deadline=deadline)):
+        changes = read_changes(repository, known.commit, tree.commit, deadline=deadline)
+        tree._take_known_times()
+        if switch_files(repository, changes, tree.path, deadline=deadline):
+            return _switched(tree, known, changes, deadline=deadline)
+    tree._take_known_times()
     tree.git("reset", "--quiet", "--hard", tree.commit, deadline=deadline)
     tree.git("clean", "--quiet", "-ffdx", deadline=deadline)
-    if known is not None and is_known:
-        tree._know_times({*known.young, *written} - {""})
     tree.refresh(None, deadline=deadline)
+    return tree
+
+
+def _switched(tree: WorkTree, known: _Times, changes: Sequence[ChangedFile], *, deadline: Deadline) -> WorkTree:
+    """Let git's folder follow the files that were written, and set their times."""
+    write_whole(tree.git_dir / "HEAD", f"{tree.commit}\n".encode())
+    written = tuple(one.name for one in changes if one.mode)
+    tree._know_times(known.young.union(written))
+    tree.refresh(None, deadline=deadline)
+
+    def write_index() -> None:
+        if changes:
+            tree.git("read-tree", "--reset", tree.commit, deadline=deadline)
+            tree.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
+
+    return replace(tree, came_from=known.commit, written=written, _index=Meanwhile(write_index))
 
 
 def _remove(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,11 +67,14 @@ def is_tree(path: Path) -> bool:
     return _why_no_kernel(path) == "" or (path / ".git").exists() or is_git_dir(path)
 
 
-def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
+def source_tree(
+    context: Context, path: Path, *, revision: str = "", on_repository: Callable[[Repository], None] | None = None
+) -> Source:
     """Return a user's tree: at a revision, or with the files as they are. Nothing is written to the tree.
 
     :param path: a kernel tree, in git or not, or a bare repository.
     :param revision: whatever git takes for a commit; empty for the files as they are (of a bare repository: HEAD).
+    :param on_repository: called with the repository in the store before the current files of a git tree are read.
     :raises UsageError: no such folder or revision, no kernel tree, or files that cannot be read.
     :raises HostError: git is missing or failed, the disk is full, or the deadline came.
     """
@@ -110,6 +114,8 @@ def source_tree(context: Context, path: Path, *, revision: str = "") -> Source:
         if why_not:
             raise _no_tree(path, f"in commit {commit[:12]}: {why_not}")
         return source
+    if on_repository is not None:
+        on_repository(repository)
     return _with_changes(context, path, theirs, repository, source)
 
 

@@ -60,15 +60,15 @@ class Workshop:
             )
         self.steps.clear()
         self.said.clear()
-        with checked_out(Context(self.store, deadline, self._take), tree.repository, tree.commit) as worktree:
-            return build_kernel(
-                Context(self.store, deadline, self._take),
-                tree,
-                worktree,
-                config,
-                trusted=trusted,
-                bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
-            )
+        context = Context(self.store, deadline, self._take)
+        return build_kernel(
+            context,
+            tree,
+            checked_out(context, tree.repository, tree.commit),
+            config,
+            trusted=trusted,
+            bounds=bounds or Bounds(seconds=30, memory_mebibytes=512, processes=100, disk_mebibytes=100),
+        )
 
     def _take(self, event: StageEvent) -> None:
         if isinstance(event, Progress):

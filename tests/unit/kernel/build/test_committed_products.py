@@ -53,6 +53,24 @@ def test_remove_products_leaves_a_clean_checkout(tmp_path: Path) -> None:
     assert restored == list(PRODUCTS)
 
 
+def test_remove_products_reads_what_a_similar_commit_adds(tmp_path: Path) -> None:
+    """Names of a commit without products are not read again; a product that the next commit adds is found."""
+    repository = make_repository(tmp_path / "linux")
+    commits = [
+        repository.commit(files) for files in (dict.fromkeys(SOURCE[1:], ""), {"init/b.c": ""}, {"init/b.o": "old"})
+    ]
+    context = Context(Store(tmp_path / "store"), Deadline.after(60))
+    source = source_tree(context, repository.path, revision="HEAD")
+    left_out = []
+    for commit in (*commits, commits[1], commits[2]):
+        with checked_out(context, source.repository, commit) as worktree:
+            cleaned = remove_products(worktree, deadline=context.deadline)
+            left_out.append(cleaned.left_out)
+            assert (worktree.path / "init/b.o").exists() is False
+
+    assert left_out == [(), (), ("init/b.o",), (), ("init/b.o",)]
+
+
 def test_describe_products_names_the_first_ones() -> None:
     """A note has six names and the number of all."""
     assert describe_products(()) == ""

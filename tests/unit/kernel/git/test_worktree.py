@@ -20,6 +20,7 @@ from harness.base.process import PIPE, Surroundings, python, start
 from harness.base.store import Store
 from harness.kernel.git.fast_import import FileMode, TreeFile, import_files
 from harness.kernel.git.repository import Repository, open_repository
+from harness.kernel.git.slot import EarlyLook
 from harness.kernel.git.worktree import EPOCH, WorkTree, checked_out
 from harness.kernel.source.tree import source_tree
 from tests.unit.kernel.user_tree import UserTree, seconds
@@ -255,3 +256,71 @@ def test_times_after_any_history(
         assert set(changed) == differ | (built_files.keys() - dict(files).keys())
         if is_built:
             built, built_files = commit, dict(files)
+
+
+def test_a_switch_of_every_kind_gives_the_files_of_git(store: Store, ours: Repository, tree: UserTree) -> None:
+    """A few changed files are written without git's index: modes, links, a file for a folder and back."""
+    first = tree.git("rev-parse", "HEAD")
+    tree.write("scripts/run.sh", "#!/bin/sh\n").chmod(0o755)
+    (tree.folder / "include/link").symlink_to("../kernel")
+    tree.git("rm", "--quiet", "init/main.c")
+    tree.write("init", "a file")
+    tree.write("new/deep/file\nof lines", b"\0\xff")
+    tree.git("add", "--all", "--force")
+    tree.git("commit", "--quiet", "--message", "second")
+    second = tree.git("rev-parse", "HEAD")
+    tree.git("rm", "--quiet", "-r", "init", "include/link", "new")
+    tree.write("include/link/cgroup.c", "in a folder")
+    (tree.folder / "scripts/run.sh").chmod(0o644)
+    tree.git("add", "--all", "--force")
+    tree.git("commit", "--quiet", "--message", "third")
+    third = tree.git("rev-parse", "HEAD")
+    check_out(store, ours, first)
+    for commit in (second, third, first, third, second, first):
+        with checked_out(Context(store, seconds(60)), ours, commit) as worktree:
+            assert worktree.came_from
+
+            assert worktree.git("status", "--porcelain", "--ignored", deadline=seconds(60)).text == ""
+            assert worktree.git("diff-index", "HEAD", deadline=seconds(60)).text == ""
+            assert names_in(worktree.path) == set(tree.git("ls-tree", "-rz", "--name-only", commit).split("\0")) - {""}
+        assert not young_in(worktree.path)
+        assert not [path for path in worktree.path.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+
+def test_an_index_that_a_killed_run_left_behind_is_noticed(store: Store, ours: Repository, tree: UserTree) -> None:
+    """The files are those of a newer commit than the index, as after a kill before git's index was written."""
+    old, new = tree.git("rev-parse", "v9.0"), tree.git("rev-parse", "v9.1")
+    worktree = check_out(store, ours, old)
+    index = (worktree.git_dir / "index").read_bytes()
+    check_out(store, ours, new)
+    (worktree.git_dir / "index").write_bytes(index)
+    again = check_out(store, ours, new)
+
+    assert not again.came_from
+    assert (again.path / "kernel/cgroup.c").read_text() == "int cgroup;\nint namespace;\n"
+    assert again.git("status", "--porcelain", deadline=seconds(60)).text == ""
+
+
+@pytest.mark.parametrize("left", ["", "kernel/left.o", "empty/folder/"])
+def test_a_work_tree_is_looked_at_before_the_commit_is_known(
+    store: Store, ours: Repository, tree: UserTree, left: str
+) -> None:
+    """It is held, and what somebody left in it is removed, an empty folder too."""
+    worktree = check_out(store, ours, tree.git("rev-parse", "v9.0"))
+    if left.endswith("/"):
+        (worktree.path / left).mkdir(parents=True)
+    elif left:
+        (worktree.path / left).touch()
+    commit = tree.git("rev-parse", "v9.1")
+    with ExitStack() as stack:
+        early = EarlyLook(Context(store, seconds(60)), stack)
+        early.begin(ours)
+        with checked_out(Context(store, seconds(60)), ours, commit) as other:
+            assert other.path != worktree.path
+        with checked_out(Context(store, seconds(60)), ours, commit, early=early) as held:
+            assert held.path == worktree.path
+            assert bool(held.came_from) == (not left)
+            assert names_in(held.path) == set(tree.git("ls-tree", "-r", "--name-only", commit).split())
+            assert not (held.path / "empty").exists()
+    with checked_out(Context(store, seconds(60)), ours, commit) as freed:
+        assert freed.path in (worktree.path, other.path)

@@ -52,6 +52,21 @@ class Repository:
         done = self.git("cat-file", "-e", f"{commit}^{{commit}}", deadline=deadline, check=False)
         return done.status == 0
 
+    def makefile(self, commit: str, *, deadline: Deadline) -> bytes:
+        """Return the Makefile in the top folder of a commit, which a build needs several times; empty without one.
+
+        :param commit: its full hash.
+        :raises HostError: git is missing, or the deadline has passed.
+        """
+        known = _MAKEFILES.get((self.git_dir, commit))
+        if known is None:
+            known = self.git("cat-file", "blob", f"{commit}:Makefile", deadline=deadline, check=False).stdout
+            _MAKEFILES[self.git_dir, commit] = known
+        return known
+
+
+_MAKEFILES: dict[tuple[Path, str], bytes] = {}
+
 
 def open_repository(context: Context, of: str, *, object_format: str = "sha1") -> Repository:
     """Return the repository for one origin; create an empty one if the store has none.

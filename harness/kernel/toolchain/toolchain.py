@@ -78,7 +78,7 @@ def find_adjustments(repository: Repository, commit: str, toolchain: Toolchain, 
 
     :raises HostError: git failed.
     """
-    makefile = repository.git("cat-file", "blob", f"{commit}:Makefile", deadline=deadline, check=False)
+    makefile = repository.makefile(commit, deadline=deadline).decode(errors="replace")
     path = paths.COMPILERS.relative_to(paths.ROOT).as_posix()
     rows = parse_compilers(paths.COMPILERS.read_text(), path=path)
-    return adjust(rows, parse_kernel_version(makefile.text), toolchain)
+    return adjust(rows, parse_kernel_version(makefile), toolchain)

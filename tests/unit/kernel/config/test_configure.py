@@ -23,6 +23,7 @@ from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.tree import source_package, source_tree
 from harness.kernel.toolchain import missing
 from harness.suite.load import default_suite
+from tests.unit.kernel.user_tree import UserTree
 
 SOON = Deadline.after(3600)
 SUITE = default_suite().config
@@ -119,6 +120,24 @@ def test_another_kconfig_file_is_another_question(tmp_path: Path) -> None:
     configured(tmp_path, tree)
 
     assert (tmp_path / "asked.log").read_text() == "asked\nasked\n"
+
+
+def test_an_edit_in_git_is_another_question_if_it_is_of_kconfig(tmp_path: Path) -> None:
+    """What an uncommitted change does not touch is read from the commit below it, also the first file of the change."""
+    tree = UserTree(fake_tree(tmp_path / "tree"))
+    tree.git("init", "--quiet")
+    tree.git("add", "--all", "--force")
+    tree.git("commit", "--quiet", "--message", "first")
+    configured(tmp_path, tree.folder)
+    for name in ("fork.c", "Kconfig.debug", "Kconfig.debug", "fork.c"):
+        with (tree.folder / name).open("a") as file:
+            file.write("# edit\n")
+        configured(tmp_path, tree.folder)
+    tree.git("add", "--all", "--force")
+    tree.git("commit", "--quiet", "--message", "second")
+    configured(tmp_path, tree.folder)
+
+    assert (tmp_path / "asked.log").read_text() == "asked\n" * 3
 
 
 def test_what_is_known_needs_no_work_tree(tmp_path: Path) -> None:

@@ -298,7 +298,7 @@ class _Build:
             listener = BuildProgress(
                 log, self.context.report, began, Pace.from_fact(self.order.store.recall(_PACE, pace_key))
             )
-            with meanwhile(partial(make_room, self.order.store, start.key if isinstance(start, Start) else "")):
+            with meanwhile(partial(self._work_meanwhile, start)):
                 result = run_inside(
                     sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
                 )
@@ -311,6 +311,11 @@ class _Build:
         tree = self.order.tree
         complaints = read_complaints(tree, sandbox, result.lines, earlier=earlier, deadline=self.context.deadline)
         return result, complaints, seconds
+
+    def _work_meanwhile(self, start: Start | FromNothing) -> None:
+        """Do what has to be done once, while make mostly waits for one process."""
+        self.worktree.write_index(deadline=self.context.deadline)
+        make_room(self.order.store, start.key if isinstance(start, Start) else "")
 
     def _arguments(self, sandbox: Sandbox) -> tuple[list[str], Mapping[str, str]]:
         """Return the command line of make, and the environment variables that it needs."""

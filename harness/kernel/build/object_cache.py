@@ -19,8 +19,8 @@ from pathlib import Path
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.json_records import read_facts, recall_facts, to_table
-from harness.base.process import run
 from harness.base.store import Store, bytes_on_disk, digest_of
+from harness.kernel.build.copied_objects import RELINKED, copy_folder, is_relinked
 from harness.kernel.build.diagnostics import Diagnostic
 from harness.kernel.build.retention import KeptObjects, choose_dropped
 from harness.kernel.git.repository import Repository
@@ -177,11 +177,8 @@ def copy_objects(context: Context, start: Start, output: Path, *, is_for_series:
                     used_at=time.time(),
                 )
                 context.store.remember(KIND, start.key, _to_fact(used))
-            run(
-                ["cp", "--archive", "--reflink=auto", source / _OUTPUT, output],
-                deadline=context.deadline,
-                remedy="check for a full disk with df -h; 'harness clean' shows what the store holds",
-            )
+            left_out = RELINKED if is_relinked(source / _OUTPUT, start.changed) else frozenset[str]()
+            copy_folder(source / _OUTPUT, output, left_out, deadline=context.deadline)
             return _read_warnings(source / _WARNINGS)
     except Timeout:
         return None

@@ -22,7 +22,6 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
 from harness.kernel.git.command import FIXED_TIME, GitFiles, git
-from harness.kernel.git.meanwhile import Meanwhile
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.slot import KIND as KIND
 from harness.kernel.git.slot import TIMES, EarlyLook, held_slot, is_untouched
@@ -66,18 +65,27 @@ class WorkTree:
     left_out: tuple[str, ...] = ()
     came_from: str = ""
     written: tuple[str, ...] = ()
-    _index: Meanwhile[None] | None = field(default=None, repr=False, compare=False)
-    """Writes git's index of the files; a build needs none."""
+    _is_index_behind: list[bool] = field(default_factory=list, repr=False, compare=False)
+    """Not empty while git's index is that of the commit before; see :meth:`write_index`."""
 
     def git(self, *arguments: str, deadline: Deadline, check: bool = True, stdin: bytes = b"") -> Completed:
         """Run git in the top folder; see :func:`harness.kernel.git.command.git`.
 
         :raises HostError: as :func:`harness.kernel.git.command.git`.
         """
-        if self._index is not None:
-            self._index.result()
+        self.write_index(deadline=deadline)
         files = GitFiles(self.path, cwd=self.path)
         return git(self.git_dir, *arguments, deadline=deadline, check=check, stdin=stdin, files=files)
+
+    def write_index(self, *, deadline: Deadline) -> None:
+        """Let git's index follow files that were written without it. A build needs no index, so this may wait for make.
+
+        :raises HostError: git failed.
+        """
+        if self._is_index_behind:
+            self._is_index_behind.clear()
+            self.git("read-tree", "--reset", self.commit, deadline=deadline)
+            self.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
 
     def refresh(self, built: str | None, *, deadline: Deadline) -> tuple[str, ...]:
         """Set the modification times of all files for the next build.
@@ -175,9 +183,8 @@ def checked_out(
                 # Damaged, for example by a full disk: check out again, from nothing.
                 shutil.rmtree(slot)
                 tree = _check_out(tree, repository, deadline=context.deadline)
-        if tree._index is not None:
-            stack.callback(tree._index.wait)
         yield tree
+        tree.write_index(deadline=context.deadline)
 
 
 def _check_out(tree: WorkTree, repository: Repository, *, is_looked_at: bool = False, deadline: Deadline) -> WorkTree:
@@ -217,13 +224,7 @@ def _switched(tree: WorkTree, known: _Times, changes: Sequence[ChangedFile], *, 
     written = tuple(one.name for one in changes if one.mode)
     tree._know_times(known.young.union(written))
     tree.refresh(None, deadline=deadline)
-
-    def write_index() -> None:
-        if changes:
-            tree.git("read-tree", "--reset", tree.commit, deadline=deadline)
-            tree.git("update-index", "-q", "--refresh", deadline=deadline, check=False)
-
-    return replace(tree, came_from=known.commit, written=written, _index=Meanwhile(write_index))
+    return replace(tree, came_from=known.commit, written=written, _is_index_behind=[True] if changes else [])
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Decide the order of the cases of a run: failed last time, new ones, the quickest, the slow ones last. Pure.
+"""Decide the order of the cases of a run. Pure.
 
-The cases that reach a change (``--touching``) come before all others.
+Cases that failed last time come first, then those that reach a change (``--touching``), new ones, the quickest, and
+the slow ones last.
 
 The first verdict that matters comes early, and ``-x`` ends a run soon. The order follows from the results of earlier
 runs of the suite (:class:`Past`) and the order of the files, so it is the same in every process. A random order
@@ -37,7 +38,7 @@ class Past:
 
     :param seconds: how long it took; 0 for a case that was skipped.
     :param has_failed: whether it failed, not as a known failure, or could not be run.
-    :param is_first: whether it is run before all others in this run, because it reaches a change (``--touching``).
+    :param is_first: whether it is run before all that have not failed, because it reaches a change (``--touching``).
     """
 
     seconds: float
@@ -56,7 +57,7 @@ def read_past(facts: _Facts) -> dict[str, Past]:
 
 
 def with_first(past: Mapping[str, Past], ids: Collection[str]) -> dict[str, Past]:
-    """Return the last results with a mark on the cases to run before all others.
+    """Return the last results with a mark on the cases that reach a change.
 
     :param ids: the ids of these cases.
     """
@@ -92,13 +93,11 @@ def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past
     def place(at: int) -> tuple[int, int]:
         last = past.get(ids[at])
         if last is None:
-            return 1, 0
+            return 2, 0
         step = int(last.seconds / _STEP_SECONDS)
-        if last.is_first:
-            return -1, 0 if last.has_failed else step + 1
-        if last.has_failed:
-            return 0, step
-        return (2, step) if last.seconds <= slow else (3, -step)
+        if last.has_failed or last.is_first:
+            return 0 if last.has_failed else 1, step
+        return (3, step) if last.seconds <= slow else (4, -step)
 
     return [items[at] for at in sorted(range(len(items)), key=place)]
 

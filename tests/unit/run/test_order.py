@@ -29,12 +29,12 @@ def test_failed_cases_come_first_then_new_ones_then_the_quickest() -> None:
     assert in_order([1, 2], ["slow", "quick"], PAST) == [2, 1]
 
 
-def test_cases_that_reach_a_change_come_before_all_others() -> None:
-    """A failed one first, then the quickest; the mark is not kept for the next run."""
-    names = ["slow", "new", "quick", "failed", "failed quick"]
+def test_cases_that_reach_a_change_come_after_the_failed_ones() -> None:
+    """The quickest of them first, before new cases; the mark is not kept for the next run."""
+    names = ["slow", "unknown", "new", "quick", "failed", "failed quick"]
     past = with_first(PAST, {"slow", "quick", "new", "gone"})
 
-    assert in_order(names, names, past) == ["new", "quick", "slow", "failed quick", "failed"]
+    assert in_order(names, names, past) == ["failed quick", "failed", "new", "quick", "slow", "unknown"]
     assert read_past({"a": [1.0, True, True]}) == {"a": Past(1.0, has_failed=True, is_first=True)}
     assert read_past(dump_past(past, []))["slow"] == PAST["slow"]
     assert not any(one.is_first for one in with_first(past, ()).values())

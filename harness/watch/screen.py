@@ -19,7 +19,8 @@ from harness.report.display.plain import PlainDisplay, RunDisplay, choose_displa
 from harness.report.lines import Line, Tone
 from harness.watch.keyboard import KEYS_LINE
 
-_IDLE = "waiting for a change"
+IDLE = "waiting for a change"
+"""The phase between two rounds."""
 
 
 def is_shown(case: CaseRecord) -> bool:
@@ -27,7 +28,7 @@ def is_shown(case: CaseRecord) -> bool:
     return case.outcome not in (Outcome.MATCH, Outcome.SKIPPED) and not case.why_not_failed
 
 
-class _LiveRounds(LiveDisplay):
+class LiveRounds(LiveDisplay):
     """The live display, brief, with the last result and the keys at its end."""
 
     footer: Callable[[], Sequence[Line]] = staticmethod(lambda: ())
@@ -37,6 +38,10 @@ class _LiveRounds(LiveDisplay):
 
     def _of_case(self, case: CaseRecord) -> Sequence[Line]:
         return super()._of_case(case) if is_shown(case) else ()
+
+    def _is_moving(self) -> bool:
+        """Return whether a round runs: a watch waits for hours, and shall not draw a clock meanwhile."""
+        return self._phase != IDLE
 
     def _footer(self, width: int) -> Sequence[Line]:
         return [*self.footer(), Line(KEYS_LINE, Tone.FAINT)]
@@ -91,7 +96,7 @@ class Screen:
     def idle(self) -> None:
         """Show that nothing runs."""
         if self.is_live:
-            self._opened().show(PhaseStarted(_IDLE))
+            self._opened().show(PhaseStarted(IDLE))
         else:
             # A display that is open would report twice a minute that it goes on.
             self.close()
@@ -105,7 +110,7 @@ class Screen:
         if self._display is None:
             display: RunDisplay
             if self.is_live:
-                display = live = _LiveRounds(self._stream, self._environment)
+                display = live = LiveRounds(self._stream, self._environment)
                 live.footer = self._footer
             else:
                 display = PlainDisplay(self._stream, width=self.width)

@@ -217,9 +217,17 @@ class LiveDisplay:
 
     def _redraw_now_and_then(self) -> None:
         while not self._left.wait(1.0 / self._redraws_per_second):
-            with self._lock:
-                if self._live:
-                    self._redraw()
+            self._redraw_if_moving()
+
+    def _redraw_if_moving(self) -> None:
+        """Draw again if what is shown depends on the time, or if the terminal has another size."""
+        with self._lock:
+            if self._live and (self._is_moving() or (self._console.width, self._console.height) != self._dimensions()):
+                self._redraw()
+
+    def _is_moving(self) -> bool:
+        """Return whether the redrawn part changes with the time."""
+        return True
 
     def _redraw(self) -> None:
         """Draw the redrawn part until :meth:`_stop`."""
@@ -258,8 +266,11 @@ class LiveDisplay:
 
     def _measure(self) -> None:
         """Read the size of the terminal, which the user may have changed."""
+        self._console.size = ConsoleDimensions(*self._dimensions())
+
+    def _dimensions(self) -> tuple[int, int]:
         wide, high = self._size()
-        self._console.size = ConsoleDimensions(wide or 80, high or 25)
+        return wide or 80, high or 25
 
     def _text(self, line: Line) -> Text:
         text = Text(encodable(line.text, self._encoding))
@@ -271,7 +282,9 @@ class LiveDisplay:
         """Return the redrawn part, at most half of the terminal."""
         width, now = self._console.width, self._clock()
         rows: list[RenderableType] = []
-        if self._phase:
+        if self._phase and not self._is_moving():
+            rows.append(Text(f"{'':{_WORKER_WIDTH}} {self._phase}", no_wrap=True, overflow="crop"))
+        elif self._phase:
             rows.append(self._row("", self._phase, now - self._phase_since, width))
         if self._busy_since is not None:
             rows.append(self._row("", BUSY, now - self._busy_since, width))

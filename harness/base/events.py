@@ -40,7 +40,17 @@ class Note:
     text: str
 
 
-StageEvent = PhaseStarted | Progress | Note
+@dataclass(frozen=True, slots=True)
+class HostBusy:
+    """The machines, or a build, began or ceased to wait for a processor of the host most of the time.
+
+    :param is_busy: whether they wait.
+    """
+
+    is_busy: bool
+
+
+StageEvent = PhaseStarted | Progress | Note | HostBusy
 Report = Callable[[StageEvent], None]
 
 

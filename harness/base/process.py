@@ -271,6 +271,34 @@ class WaitMeter:
         return self._total
 
 
+class PatientClock:
+    """The monotonic clock without the time in which a build of this process could have run and did not.
+
+    Deadlines of commands are on it, so that a build at a low priority is slow, and not ended, while others use the
+    host. See ``harness/kernel/sandbox/starvation.py``, which also bounds what is left out.
+    """
+
+    def __init__(self) -> None:
+        self._left_out = 0.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return time.monotonic() - self._left_out
+
+    def leave_out(self, seconds: float) -> None:
+        """Leave out some of the time that has just passed."""
+        self._left_out += seconds
+
+
+PATIENT_CLOCK = PatientClock()
+"""The clock of this process."""
+
+
+def patient_deadline(seconds: float) -> Deadline:
+    """Return a deadline on :data:`PATIENT_CLOCK`, for a command that may build a kernel."""
+    return Deadline.after(seconds, clock=PATIENT_CLOCK)
+
+
 def end_children() -> None:
     """Kill every running child of this process; :func:`start` reaps it."""
     import psutil  # here, because it is needed at the end of a run only

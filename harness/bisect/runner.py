@@ -15,9 +15,9 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
+from harness.base.process import patient_deadline
 from harness.base.store import Store
 from harness.bisect.targets import Target, file_of, files_to_run, quiet_case, read_cases, read_value
 from harness.model.run_record import CaseRecord, RunRecord
@@ -88,7 +88,7 @@ class CommitRunner:
             self._prepared[word] = pipeline.prepare(
                 Context(
                     self.store,
-                    Deadline.after(pipeline.PREPARE_SECONDS + self.options.build.seconds),
+                    patient_deadline(pipeline.PREPARE_SECONDS + self.options.build.seconds),
                     as_progress(self.report, f"{name}: "),
                 ),
                 replace(self.options, kernel=word),

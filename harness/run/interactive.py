@@ -12,6 +12,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.events import PhaseStarted, StageEvent
+from harness.base.process import patient_deadline
 from harness.base.store import Store
 from harness.guest.machine import Machine
 from harness.model.verdict import Fate
@@ -45,7 +46,11 @@ def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
     with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
         folder = Path(name)
         prepared = pipeline.prepare(
-            Context(store, Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds), _show_phase),
+            Context(
+                store,
+                patient_deadline(pipeline.PREPARE_SECONDS + options.build.seconds),
+                _show_phase,
+            ),
             options,
             logs=folder,
         )

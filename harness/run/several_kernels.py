@@ -18,9 +18,9 @@ from pathlib import Path
 from harness import pipeline
 from harness.base import process
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import Note
+from harness.base.process import patient_deadline
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.pipeline import Options, Prepared
@@ -196,7 +196,7 @@ def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name
         prepared = pipeline.prepare(
             Context(
                 settings.store,
-                Deadline.after(pipeline.PREPARE_SECONDS + options.build.seconds),
+                patient_deadline(pipeline.PREPARE_SECONDS + options.build.seconds),
                 prefixed(report, name),
             ),
             options,

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import Note, PhaseStarted
+from harness.base.process import patient_deadline
 from harness.base.store import digest_of
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.series_record import SERIES_NAME, SeriesRecord
@@ -111,7 +111,9 @@ def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
     :raises HostError: see :func:`find_ground`, :func:`check_style`.
     """
     ground = find_ground(
-        Context(words.settings.store, Deadline.after(PREPARE_SECONDS), report), words.base, words.series
+        Context(words.settings.store, patient_deadline(PREPARE_SECONDS), report),
+        words.base,
+        words.series,
     )
     if ground.conflict is not None:
         report(Note(ground.conflict.what))
@@ -120,7 +122,7 @@ def read_brief(words: SeriesWords, report: RunReport) -> PreparedSeries:
     _check_numbers(declared, ground)
     report(PhaseStarted("scripts/checkpatch.pl"))
     style = check_style(
-        Context(words.settings.store, Deadline.after(PREPARE_SECONDS)),
+        Context(words.settings.store, patient_deadline(PREPARE_SECONDS)),
         ground.base,
         ground.series.patches,
         trusted=words.options.build.is_trusted,

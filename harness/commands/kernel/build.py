@@ -10,8 +10,8 @@ from dataclasses import replace
 import click
 
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.events import Note
+from harness.base.process import patient_deadline
 from harness.base.store import Store
 from harness.commands import options
 from harness.kernel.build.options import PREPARE_SECONDS, BuildOptions
@@ -31,7 +31,7 @@ def build(kernel: str, suite: str, building: BuildOptions) -> int:
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
-            Context(Store.default(), Deadline.after(PREPARE_SECONDS + building.seconds), display.show),
+            Context(Store.default(), patient_deadline(PREPARE_SECONDS + building.seconds), display.show),
             parse_spec(kernel),
             build=replace(building, suite=chosen.config),
         )

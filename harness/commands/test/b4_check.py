@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.context import Context
-from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError
+from harness.base.process import patient_deadline
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers
@@ -127,7 +127,7 @@ def _findings(
 
     posted = read_posted(
         sys.stdin.buffer.read(MAIL_BYTES),
-        Context(words.settings.store, Deadline.after(PREPARE_SECONDS)),
+        Context(words.settings.store, patient_deadline(PREPARE_SECONDS)),
         base=base,
         thread=thread,
         folder=Path.cwd(),

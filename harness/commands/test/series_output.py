@@ -205,4 +205,5 @@ def report_waiting(event: StageEvent) -> None:
 
     :param event: the note.
     """
-    click.echo(f"harness: {event.text}", err=True)
+    if isinstance(event, Note):
+        click.echo(f"harness: {event.text}", err=True)

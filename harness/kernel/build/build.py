@@ -20,7 +20,7 @@ from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.errors import SeriesError
-from harness.base.events import PhaseStarted
+from harness.base.events import HostBusy, PhaseStarted
 from harness.base.json_records import to_table
 from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
@@ -300,7 +300,12 @@ class _Build:
             )
             with meanwhile(partial(self._work_meanwhile, start)):
                 result = run_inside(
-                    sandbox, arguments, deadline=self.context.deadline, environment=environment, on_line=listener
+                    sandbox,
+                    arguments,
+                    deadline=self.context.deadline,
+                    environment=environment,
+                    on_line=listener,
+                    on_busy=lambda is_busy: self.context.report(HostBusy(is_busy)),
                 )
         seconds = time.monotonic() - began
         if result.is_success and listener.begun_at and not self.flags:

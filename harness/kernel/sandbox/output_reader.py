@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from harness.base.deadline import Deadline
+from harness.kernel.sandbox.starvation import Starvation
 from harness.kernel.sandbox.usage import Watch
 
 _OUTPUT_MEBIBYTES = 64
@@ -72,9 +73,10 @@ class Reading:
             self.on_line(text)
 
 
-def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
+def follow(reading: Reading, watch: Watch, starvation: Starvation, *, deadline: Deadline) -> str:
     """Read until the watched program ends or exceeds a limit; the program is not reaped.
 
+    :param starvation: looks at what runs now and then.
     :return: the limit that it exceeded, as a predicate; empty when it ended.
     :raises HostError: the host itself runs out of disk space or memory.
     """
@@ -96,11 +98,14 @@ def follow(reading: Reading, watch: Watch, *, deadline: Deadline) -> str:
             if reading.is_too_much:
                 return f"printed more than {_LINES} lines or {_OUTPUT_MEBIBYTES} MiB"
             if deadline.is_past:
+                starvation.look(watch.pids, now_and_then=False)  # the clock may have left out less than it can
+            if deadline.is_past:
                 return f"ran longer than {seconds:.1f} s"
             if now - looked >= tick:
                 looked = now
                 if excess := watch.excess():
                     return excess
+                starvation.look(watch.pids)
 
 
 def wait_readable(descriptor: int) -> None:

@@ -31,6 +31,7 @@ from harness.kernel.sandbox.bubblewrap import (
     require_bubblewrap,
 )
 from harness.kernel.sandbox.output_reader import Reading, follow, pidfd, wait_readable
+from harness.kernel.sandbox.starvation import Starvation
 from harness.kernel.sandbox.usage import Watch
 
 REPRODUCIBLE: Mapping[str, str] = {
@@ -144,11 +145,13 @@ def run_inside(
     deadline: Deadline,
     environment: Mapping[str, str] = {},
     on_line: Callable[[str], None] | None = None,
+    on_busy: Callable[[bool], None] | None = None,
 ) -> InsideResult:
     """Run a program in the sandbox to its end; all processes that it started have ended when this returns.
 
     :param environment: variables in addition to :data:`REPRODUCIBLE`.
     :param on_line: called with each line of output as it arrives.
+    :param on_busy: called with whether the program mostly waits for a processor, when that changes.
     :raises HostError: bubblewrap is missing or does not work, or other programs used up the host's memory or disk.
     """
     if not sandbox.trusted:
@@ -171,20 +174,32 @@ def run_inside(
         status_for_child.close()
         status_text = stack.enter_context(_ended_with_all_it_started(child, status, trusted=sandbox.trusted))
         reading = Reading(output, on_line)
-        watch = Watch(
-            child.pid,
-            sandbox.output,
-            memory_mebibytes=sandbox.bounds.memory_mebibytes,
-            processes=sandbox.bounds.processes,
-            disk_mebibytes=sandbox.bounds.disk_mebibytes,
-        )
-        stopped = follow(reading, watch, deadline=deadline.sooner(sandbox.bounds.seconds))
+        stopped = _follow(sandbox, child, reading, on_busy, deadline)
     lines = tuple(reading.lines)
     if stopped or sandbox.trusted:
         return InsideResult(-signal.SIGKILL if stopped else child.returncode, lines, stopped)
     if b"exit-code" not in status_text:  # bwrap reports it for every program that it started
         raise bubblewrap_error("\n".join(lines[-_SHOWN_LINES:]))
     return InsideResult(child.returncode, lines)
+
+
+def _follow(
+    sandbox: Sandbox, child: Child, reading: Reading, on_busy: Callable[[bool], None] | None, deadline: Deadline
+) -> str:
+    """Read the output to its end, with a watch over the limits; return the limit that was exceeded."""
+    bounds, starvation = sandbox.bounds, Starvation(on_busy)
+    watch = Watch(
+        child.pid,
+        sandbox.output,
+        memory_mebibytes=bounds.memory_mebibytes,
+        processes=bounds.processes,
+        disk_mebibytes=bounds.disk_mebibytes,
+    )
+    try:
+        # On the clock of the deadline: that of a command leaves out the time in which the build cannot run.
+        return follow(reading, watch, starvation, deadline=deadline.sooner(bounds.seconds))
+    finally:
+        starvation.end()
 
 
 def series_fault(result: InsideResult, what: str) -> SeriesError:

@@ -39,6 +39,8 @@ class Watch:
     memory_mebibytes: int
     processes: int
     disk_mebibytes: int
+    pids: tuple[int, ...] = field(default=(), init=False)
+    """The processes at the last look."""
     _walked_at: float = field(default=0.0, init=False)
     _walk_seconds: float = field(default=0.0, init=False)
 
@@ -48,6 +50,7 @@ class Watch:
         :raises HostError: the host runs out of disk space or memory, and other programs use it.
         """
         alive = list(self._alive())
+        self.pids = tuple(process.pid for process in alive)
         if len(alive) > self.processes:
             return f"ran more than {self.processes} processes at once"
         memory, disk = _hidden_use(alive, self.output.stat().st_dev)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.events import HostBusy as HostBusy
 from harness.base.events import Note, PhaseStarted, Progress
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line
@@ -59,16 +60,6 @@ class RunFinished:
 
     run: RunRecord
     junit_path: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class HostBusy:
-    """The machines began, or ceased, to wait for a processor of the host most of the time.
-
-    :param is_busy: whether they wait.
-    """
-
-    is_busy: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def prefixed(report: Report, prefix: str) -> Report:
     """
 
     def name_kernel(event: StageEvent) -> None:
-        report(event if isinstance(event, Note) else replace(event, text=prefix + event.text))
+        report(event if isinstance(event, Note | HostBusy) else replace(event, text=prefix + event.text))
 
     return name_kernel
 
@@ -43,7 +43,7 @@ def as_progress(report: Report, prefix: str) -> Report:
     """
 
     def demote(event: StageEvent) -> None:
-        if not isinstance(event, Note):
+        if not isinstance(event, Note | HostBusy):
             report(Progress(prefix + event.text))
 
     return demote

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.events import Progress, StageEvent
+from harness.base.events import HostBusy, Progress, StageEvent
 from harness.base.store import Store
 from harness.kernel.build.build import build_kernel
 from harness.kernel.build.product import BuiltKernel
@@ -73,7 +73,7 @@ class Workshop:
     def _take(self, event: StageEvent) -> None:
         if isinstance(event, Progress):
             self.steps.append(event)
-        else:
+        elif not isinstance(event, HostBusy):
             self.said.append(event.text)
 
     @property

@@ -11,7 +11,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
-from harness.base.events import StageEvent, ignore
+from harness.base.events import Note, StageEvent, ignore
 from harness.series.patchwork import TOKEN_VARIABLE, Check, CheckState, Patchwork, Server, check_words, find_server
 from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
 from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
@@ -42,6 +42,7 @@ class Asking:
         )
 
     def _take(self, event: StageEvent) -> None:
+        assert isinstance(event, Note)
         self.notes.append(event.text)
 
     def fails(self, kind: type[HarnessError]) -> HarnessError:

@@ -15,7 +15,7 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
-from harness.base.process import PIPE, start
+from harness.base.process import PIPE, patient_deadline, start
 from harness.kernel.sandbox import bubblewrap
 from harness.kernel.sandbox.sandbox import (
     REPRODUCIBLE,
@@ -245,3 +245,36 @@ def test_nothing_survives_a_harness_that_is_killed(sandbox: Sandbox) -> None:
     assert first == b"up\n"
     assert len(gone) >= 4
     assert not alive
+
+
+# In ticks of 1/100 s: fields utime and stime of the shell itself, proc(5).
+WORK = "while read -r -a field </proc/self/stat; (( field[13] + field[14] < 20 )); do :; done"
+
+
+@pytest.mark.parametrize("is_patient", [True, False])
+def test_a_build_that_gets_no_processor_is_not_ended_by_its_bound(sandbox: Sandbox, *, is_patient: bool) -> None:
+    """Twelve programs on one processor take twelve times their time; it is said, and that they do not wait any more.
+
+    On a clock that does not leave the waiting out, the bound ends them.
+    """
+    bounded = dataclasses.replace(sandbox, bounds=dataclasses.replace(SMALL, seconds=2.0))
+    processor = min(os.sched_getaffinity(0))
+    loop = f"taskset --cpu-list {processor} bash -c '{WORK}'"
+    said: list[bool] = []
+    deadline = patient_deadline(60) if is_patient else Deadline.after(60)
+    words = ["bash", "-c", f"for each in {{1..12}}; do {loop} & done; wait; echo done"]
+    result = run_inside(bounded, words, deadline=deadline, on_busy=said.append)
+
+    if is_patient:
+        assert (result.stopped, result.lines) == ("", ("done",))
+    else:
+        assert result.stopped.startswith("ran longer")
+    assert said[:1] == [True]
+    assert said[-1:] == [False]
+
+
+def test_a_build_that_sleeps_is_ended_by_its_bound(sandbox: Sandbox) -> None:
+    """It does not wait for a processor, whatever the clock leaves out."""
+    bounded = dataclasses.replace(sandbox, bounds=dataclasses.replace(SMALL, seconds=1.0))
+
+    assert run_inside(bounded, ["sleep", "50"], deadline=patient_deadline(60)).stopped.startswith("ran longer")

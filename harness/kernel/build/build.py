@@ -26,7 +26,13 @@ from harness.base.store import digest_of
 from harness.kernel.build.ccache import CompilerCache, find_cache
 from harness.kernel.build.committed_products import describe_products
 from harness.kernel.build.diagnostics import Diagnostic, Severity, still_valid
-from harness.kernel.build.failure import build_failure, is_surely_the_tree, read_complaints, series_commits
+from harness.kernel.build.failure import (
+    build_failure,
+    find_host_failure,
+    is_surely_the_tree,
+    read_complaints,
+    series_commits,
+)
 from harness.kernel.build.object_cache import (
     FromNothing,
     ObjectKey,
@@ -215,7 +221,7 @@ class _Build:
         start = begun.start
         changed = start.changed if isinstance(start, Start) else ()
         is_doubtful = isinstance(start, Start) and not result.stopped and not is_surely_the_tree(complaints, changed)
-        if not result.is_success and is_doubtful:
+        if not result.is_success and is_doubtful and find_host_failure(result.lines, self._log) is None:
             # Damaged objects, for example after a full disk, must not count as a failure of the tree.
             start = FromNothing("the build from kept objects failed, and no error is in a changed line")
             result, complaints, seconds = self._make(_Begun(start))

@@ -84,7 +84,7 @@ def build_failure(
     if result.stopped:
         error = series_fault(result, f"building {tree.source.origin}")
         return SeriesError(error.what, evidence=error.evidence, remedy=error.remedy, log=log)
-    if host := _host_failure(result.lines, log):
+    if host := find_host_failure(result.lines, log):
         return host
     errors = [one for one in complaints if one.severity is Severity.ERROR]
     # An error in a line that a patch wrote is the most useful one.
@@ -134,7 +134,7 @@ def _whole(tree: PatchedTree) -> str:
     return f"{tree.source.origin} with the series '{tree.series.title}'"
 
 
-def _host_failure(lines: Sequence[str], log: Path) -> HostError | None:
+def find_host_failure(lines: Sequence[str], log: Path) -> HostError | None:
     """Return the error when this host caused the failure: checked on the host, as the lines are untrusted."""
     if missing := find_missing_tool(lines):
         return missing

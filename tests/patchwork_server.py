@@ -62,7 +62,8 @@ def serving(state: FakePatchwork) -> Iterator[FakePatchwork]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # The server looks this often whether it shall end; by default twice a second, which each test would wait for.
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield state

@@ -8,9 +8,10 @@ quiet output, objects that depend on headers, on options and on their command, `
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.user_git import user_git
 
 MAKEFILE = r"""VERSION = 6
 PATCHLEVEL = 1
@@ -107,11 +108,9 @@ class FakeRepository:
 
     def git(self, *words: str) -> str:
         """What git says, run in the repository."""
-        # A test's own program, not the harness's: process.py is for those that must die with a run.
         who = {f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **who}
-        done = subprocess.run(["git", *words], cwd=self.path, env=env, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+        return user_git(self.path, *words, env=env).decode().strip()
 
 
 def make_repository(path: Path) -> FakeRepository:

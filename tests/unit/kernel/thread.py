@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import Surroundings, run
+from tests.user_git import user_git
 
 SOON = Deadline.after(3600)
 _AUTHOR = {"NAME": "Jörg Ünal", "EMAIL": "joerg@host.example"}
@@ -31,10 +31,7 @@ class Tree:
         variables = {f"GIT_{role}_{name}": value for role in ("AUTHOR", "COMMITTER") for name, value in _AUTHOR.items()}
         dates = {f"GIT_{role}_DATE": f"{self.seconds} +0100" for role in ("AUTHOR", "COMMITTER")}
         fixed = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
-        env = {**fixed, **variables, **dates}
-        return run(
-            ["git", *words], within=Surroundings(cwd=self.folder, env=env), stdin=stdin, check=check, deadline=SOON
-        ).stdout
+        return user_git(self.folder, *words, env={**fixed, **variables, **dates}, stdin=stdin, check=check)
 
     def commit(self, subject: str, files: Mapping[str, bytes | None], body: str = "") -> str:
         """Write files (None removes one) and commit; returns the hash."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.base.deadline import Deadline
-from harness.base.process import Surroundings, run
+from tests.user_git import user_git
 
 MAKEFILE = b"VERSION = 9\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
 FILES: Mapping[str, bytes] = {
@@ -39,9 +39,7 @@ class UserTree:
         env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         for role in ("AUTHOR", "COMMITTER"):
             env |= {f"GIT_{role}_NAME": "User", f"GIT_{role}_EMAIL": "user@host"}
-        return run(
-            ["git", *words], deadline=seconds(60), within=Surroundings(cwd=at or self.folder, env=env)
-        ).text.strip()
+        return user_git(at or self.folder, *words, env=env).decode(errors="replace").strip()
 
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a file of the work tree."""

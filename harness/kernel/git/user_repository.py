@@ -67,7 +67,7 @@ def resolve(theirs: UserRepository, revision: str, *, deadline: Deadline) -> str
     """
     hashed = revision
     # In two steps: ':/text' would treat a '^{commit}' behind it as a part of the text.
-    for suffix in ("", "^{commit}"):
+    for suffix in ("", "^{commit}") if ":" in revision else ("^{commit}",):
         arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{hashed}{suffix}")
         result = git(theirs.git_dir, *arguments, check=False, deadline=deadline)
         hashed = result.text.strip()

@@ -30,6 +30,7 @@ from harness.model.origin import Origin, OriginKind
 
 _HOST_APT = Apt()
 _VERSION_LINE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*\d+\s*$", re.MULTILINE)
+_BLOB = re.compile(rb"[0-9a-f]+ blob (\d+)")
 _SHOWN_NAMES = 6
 
 
@@ -96,12 +97,12 @@ def source_tree(
                 remedy=f"give {path} alone to test its files as they are",
             )
         return _plain(context, path)
-    head = resolve(theirs, "HEAD", deadline=context.deadline)
-    commit = resolve(theirs, revision, deadline=context.deadline) if revision else head
+    commit = resolve(theirs, revision or "HEAD", deadline=context.deadline)
     if not commit:
         if not revision and theirs.has_files:
             return _plain(context, path)
-        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=not head, deadline=context.deadline)
+        is_empty = not (revision and resolve(theirs, "HEAD", deadline=context.deadline))
+        raise unknown_revision(path, theirs, revision or "HEAD", is_empty=is_empty, deadline=context.deadline)
     of = os.fspath(theirs.common.resolve())
     repository = open_repository(context, of, object_format=theirs.object_format)
     with context.store.complaints():
@@ -159,11 +160,15 @@ def _why_no_kernel(path: Path) -> str:
 
 def _why_no_kernel_in(repository: Repository, commit: str, *, deadline: Deadline) -> str:
     """Return why the files of a commit are not a kernel tree; empty when they are."""
-    makefile = repository.git("cat-file", "blob", f"{commit}:Makefile", check=False, deadline=deadline)
-    if makefile.status != 0:
+    names = f"{commit}:Makefile\n{commit}:Kconfig\n".encode()
+    found = repository.git("cat-file", "--batch", stdin=names, deadline=deadline).stdout
+    # For each name "HASH blob SIZE", the content and a newline, or "NAME missing" (git-cat-file(1)).
+    head, _, rest = found.partition(b"\n")
+    if not (blob := _BLOB.fullmatch(head)):
         return "it has no Makefile"
-    kconfig = repository.git("cat-file", "-e", f"{commit}:Kconfig", check=False, deadline=deadline)
-    return _why_not(makefile.stdout, has_kconfig=kconfig.status == 0)
+    size = int(blob.group(1))
+    kconfig = rest[size + 1 :].partition(b"\n")[0]
+    return _why_not(rest[:size], has_kconfig=not kconfig.endswith(b" missing"))
 
 
 def _why_not(makefile: bytes, *, has_kconfig: bool) -> str:

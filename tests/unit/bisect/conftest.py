@@ -11,12 +11,18 @@ import pytest
 
 from harness.bisect import request
 from tests.unit.bisect.desk import Desk, make_history
-from tests.unit.bisect.pretended import PretendedRunner, pretended_tree
+from tests.unit.bisect.pretended import PretendedRunner, PretendedTree, pretended_tree
+
+
+@pytest.fixture(scope="session")
+def tree_to_copy(tmp_path_factory: pytest.TempPathFactory) -> PretendedTree:
+    """Make a tree with one commit, once: git starts five times for it."""
+    return pretended_tree(tmp_path_factory.mktemp("pretended") / "linux")
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    one = Desk(pretended_tree(tmp_path / "linux"), tmp_path)
+def desk(tree_to_copy: PretendedTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    one = Desk(tree_to_copy.copy(tmp_path / "linux"), tmp_path)
 
     def make(*words: Any) -> PretendedRunner:
         runner = PretendedRunner(*words)

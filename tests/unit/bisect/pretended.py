@@ -8,12 +8,15 @@ build, and a value ``a|b`` for a flaky trait.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.base.errors import SeriesError
 from harness.bisect.runner import RUNS, ObservedRun, find_file
@@ -38,11 +41,23 @@ PASSES = "relative"
 
 
 class PretendedTree(UserTree):
-    """A repository of pretended kernels."""
+    """A repository of pretended kernels.
+
+    :param said: the lines of the last commit.
+    """
+
+    def __init__(self, folder: Path, said: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(folder)
+        self.said = dict(said)
+
+    def copy(self, folder: Path) -> PretendedTree:
+        """Return a copy of the repository and its files in a folder that does not exist yet."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return PretendedTree(folder, self.said)
 
     def change(self, *, message: str = "", comment: str = "", **traits: str) -> str:
         """Commit new values of traits; ``broken`` is the reason why the kernel does not build, or empty."""
-        self.said = {name: value for name, value in {**getattr(self, "said", {}), **traits}.items() if value}
+        self.said = {name: value for name, value in {**self.said, **traits}.items() if value}
         lines = [*(f"{name} = {value}" for name, value in self.said.items()), f"// {comment}"]
         self.write(FILE, "\n".join(lines) + "\n")
         self.git("add", "--all")
@@ -69,8 +84,9 @@ def pretended_tree(folder: Path) -> PretendedTree:
     return tree
 
 
-def values_of(word: str) -> dict[str, str]:
-    """Return the lines of the kernel that a KERNEL argument names."""
+@functools.cache
+def values_of(word: str) -> Mapping[str, str]:
+    """Return the lines of the kernel that a KERNEL argument names; commits do not change, so git shows each once."""
     path, _, commit = word.rpartition("@")
     text = UserTree(Path(path)).git("show", f"{commit}:{FILE}")
     return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)

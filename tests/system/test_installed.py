@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import sysconfig
 import tarfile
 import zipfile
@@ -88,8 +87,11 @@ def account(archives: Archives, tmp_path_factory: pytest.TempPathFactory) -> Acc
     """
     folder = tmp_path_factory.mktemp("an account")
     environment = folder / "environment"
-    run([sys.executable, "-m", "venv", environment], deadline=Deadline.after(SECONDS))
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    # The pip of the tests installs into it: a second pip would take longer to unpack than all else here.
+    run([*python("venv", "--without-pip"), environment], deadline=Deadline.after(SECONDS))
+    pip = python(
+        "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet", "--no-index", "--no-deps"
+    )
     run([*pip, str(archives.wheel)], deadline=Deadline.after(SECONDS))
     own = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")

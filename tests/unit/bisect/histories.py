@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def bisect(
     for end in ends:
         observe(end)
     while True:
-        done.found = {target: find_intervals(lineage, target, observed[target]) for target in truth}
+        done.found = _find_all(lineage, observed)
         every = [one for found in done.found.values() for one in found]
         choice = choose(lineage, every, untestable=untestable, silent=silent)
         if choice is None:
@@ -94,3 +94,15 @@ def bisect(
             untestable |= 1 << choice.node
         else:
             observe(choice.node)
+
+
+def _find_all(lineage: Lineage, observed: Mapping[str, Mapping[int, str]]) -> dict[str, tuple[Interval, ...]]:
+    """Return the intervals of each target; those of a hundred targets with equal values are found once."""
+    found: dict[tuple[tuple[int, str], ...], tuple[Interval, ...]] = {}
+    for target, values in observed.items():
+        if (key := tuple(values.items())) not in found:
+            found[key] = find_intervals(lineage, target, values)
+    return {
+        target: tuple(replace(one, target=target) for one in found[tuple(values.items())])
+        for target, values in observed.items()
+    }

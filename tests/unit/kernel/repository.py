@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,16 +37,11 @@ class Repository:
 
     def add(self, package: str, version: str, *, depends: str = "", files: Mapping[str, bytes] | None = None) -> Path:
         """Build a package with these files (paths from the root) into the pool; seen by apt after :meth:`update`."""
-        root = self.folder / "build"
         control = f"Package: {package}\nVersion: {version}\nArchitecture: {ARCHITECTURE}\nMaintainer: Tester <t@host>\n"
         control += f"Depends: {depends}\n" if depends else ""
         control += "Description: crafted for a test\n"
-        for name, content in {"DEBIAN/control": control.encode(), **(files or {})}.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes(content)
         file = self.pool / f"{package}_{version}.deb"
-        run(["dpkg-deb", "--build", "--root-owner-group", "-Znone", root, file], deadline=Deadline.after(30))
-        shutil.rmtree(root)
+        file.write_bytes(_build(tuple({"DEBIAN/control": control.encode(), **(files or {})}.items())))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         stanza = f"{control}Filename: ./{file.name}\nSize: {file.stat().st_size}\nSHA256: {digest}\n"
         file.with_suffix(".stanza").write_text(stanza)
@@ -62,3 +58,15 @@ class Repository:
         (self.pool / "Packages").write_text("\n".join(stanzas))
         env = dict(os.environ, APT_CONFIG=str(self.apt.config))
         run(["apt-get", "-q", "update"], deadline=Deadline.after(30), within=Surroundings(env=env))
+
+
+@functools.cache
+def _build(files: tuple[tuple[str, bytes], ...]) -> bytes:
+    """Build a package with these files; many tests want the same one, and dpkg-deb starts tar twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, file = Path(folder) / "root", Path(folder) / "package.deb"
+        for name, content in files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        run(["dpkg-deb", "--build", "--root-owner-group", "-Znone", root, file], deadline=Deadline.after(30))
+        return file.read_bytes()

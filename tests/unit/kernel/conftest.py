@@ -20,6 +20,12 @@ def tree_to_copy(tmp_path_factory: pytest.TempPathFactory) -> UserTree:
     return kernel_tree(tmp_path_factory.mktemp("user") / "linux")
 
 
+@pytest.fixture(scope="session")
+def b4_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store for what b4 makes of mails: it starts once for the same mails, which takes a quarter of a second."""
+    return Store(tmp_path_factory.mktemp("b4"))
+
+
 @pytest.fixture
 def tree(tree_to_copy: UserTree, tmp_path: Path) -> UserTree:
     """A user's kernel tree of this test's own, with two commits: ``v9.0`` and ``v9.1``."""

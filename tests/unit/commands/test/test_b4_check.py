@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.process import Completed, Surroundings, run
 from harness.base.store import Store
+from harness.cli import main
 from harness.kernel.patches.b4 import find_b4
 from harness.kernel.source.tree import source_tree
 from harness.series.from_mail import recent_commits
@@ -39,17 +42,21 @@ class Prepared:
     mails: tuple[bytes, bytes]
     cover: bytes
 
-    def check(self, *arguments: str, stdin: bytes, cwd: Path | None = None, **more: str) -> Completed:
-        """Run ``harness b4-check --quick`` on a mail."""
+    def check(self, *arguments: str, stdin: bytes, **more: str) -> Result:
+        """Run ``harness b4-check --quick`` on a mail in this process: b4 starts the program in tests of its own."""
+        words = ["b4-check", "--quick", *arguments]
+        with contextlib.chdir(self.tree.folder):
+            return CliRunner().invoke(main, words, input=stdin, env={**self.env, **more}, prog_name="harness")
+
+    def start(self, *arguments: str, stdin: bytes, cwd: Path, **more: str) -> Completed:
+        """Start the program ``harness b4-check --quick`` on a mail."""
         command = [str(PROGRAM), "b4-check", "--quick", *arguments]
-        env = {**self.env, **more}
-        return run(
-            command, stdin=stdin, within=Surroundings(cwd=cwd or self.tree.folder, env=env), check=False, deadline=SOON
-        )
+        within = Surroundings(cwd=cwd, env={**self.env, **more})
+        return run(command, stdin=stdin, within=within, check=False, deadline=SOON)
 
     def find(self, *arguments: str, stdin: bytes, **more: str) -> dict[str, tuple[str, str]]:
         """Run the check on a mail; return status and summary by tool."""
-        done = self.check(*arguments, stdin=stdin, cwd=None, **more)
+        done = self.check(*arguments, stdin=stdin, **more)
         return {one["tool"]: (one["status"], one["summary"]) for one in json.loads(done.stdout)}
 
 
@@ -147,16 +154,17 @@ def test_input_without_a_mail_is_a_usage_error_in_json(prepared: Prepared, stdin
     """b4 always gets JSON, and nothing on standard error, which it takes for the patch's fault."""
     done = prepared.check(stdin=stdin)
 
-    assert done.status == 4
-    assert done.stderr == b""
+    assert done.exit_code == 4
+    assert done.stderr == ""
     assert "standard input is not a mail" in json.loads(done.stdout)[0]["summary"]
 
 
 def test_folder_without_a_tree_is_a_usage_error(prepared: Prepared, tmp_path: Path) -> None:
     """A start outside of a kernel tree is a usage error that says so."""
-    done = prepared.check(stdin=prepared.mails[0], cwd=tmp_path)
+    done = prepared.start(stdin=prepared.mails[0], cwd=tmp_path)
 
     assert done.status == 4
+    assert done.stderr == b""
     assert "not a kernel tree" in json.loads(done.stdout)[0]["summary"]
 
 

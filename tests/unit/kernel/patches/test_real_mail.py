@@ -48,9 +48,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return tree
 
 
-def read(path: Path, query: str = "") -> Series:
+def read(path: Path, query: str = "", *, store: Store | None = None) -> Series:
     word = parse_patches(f"{path}?{query}" if query else str(path))
-    return read_series(word.place, choice=word.choice, deadline=SOON)
+    return read_series(word.place, choice=word.choice, store=store, deadline=SOON)
 
 
 def applied(tree: Tree, series: Series, store: Path) -> PatchedTree:
@@ -134,12 +134,14 @@ def test_patches_come_through_whatever_wraps_them(count, form, top, ways, random
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_commits_are_the_same(tree: Tree, tmp_path: Path, way: Callable[[bytes], bytes]) -> None:
+def test_the_commits_are_the_same(tree: Tree, tmp_path: Path, b4_store: Store, way: Callable[[bytes], bytes]) -> None:
     """As those of the mails that git made, with a quoted name among the files."""
     mails = numbered(tree.mails("base..tip"))
     (tmp_path / "plain.mbox").write_bytes(mailbox(mails))
     (tmp_path / "t.mbox").write_bytes(mailbox([way(mail) for mail in mails]))
-    made = [applied(tree, read(tmp_path / name), tmp_path / "store") for name in ("plain.mbox", "t.mbox")]
+    made = [
+        applied(tree, read(tmp_path / name, store=b4_store), tmp_path / "store") for name in ("plain.mbox", "t.mbox")
+    ]
 
     assert made[0].commits == made[1].commits
     assert content(made[1], "kernel/na me ü.c") == b"a\n"
@@ -196,16 +198,15 @@ def test_a_damaged_header_is_the_fault_of_the_series(tree: Tree, tmp_path: Path,
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-def test_packed_mailboxes_are_read(tree: Tree, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_packed_mailboxes_are_read(tree: Tree, tmp_path: Path, b4_store: Store, pack: Callable[[bytes], bytes]) -> None:
     """As a file, and as the only file of a folder."""
     (tmp_path / "p").mkdir()
     suffix = {gzip.compress: "gz", bz2.compress: "bz2", lzma.compress: "xz"}[pack]
     file = tmp_path / "p" / f"t.mbox.{suffix}"
     file.write_bytes(pack(mailbox(tree.mails("base..tip"))))
 
-    assert [patch.patch_id for patch in read(file).patches] == [
-        patch.patch_id for patch in read(tmp_path / "p").patches
-    ]
+    read_file, read_folder = (read(path, store=b4_store) for path in (file, tmp_path / "p"))
+    assert [patch.patch_id for patch in read_file.patches] == [patch.patch_id for patch in read_folder.patches]
 
 
 def test_a_folder_is_in_the_order_of_its_numbers(tree: Tree, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,17 @@ TITLES = ["fork: say fünf", "cgroup: say ten", "fork: say fifteen"]
 FOOTER = "\n_______________________________________________\nlist mailing list\nlist@host.example\n"
 
 
+STORES: list[Store] = []
+"""The store that :func:`read` keeps b4's output in, if any."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keep_what_b4_makes(b4_store: Store) -> Iterator[None]:
+    STORES.append(b4_store)
+    yield
+    STORES.clear()
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return make_tree(tmp_path_factory.mktemp("series") / "tree")
@@ -30,7 +41,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 def read(path: Path, version: int | None = None) -> Series:
     wanted = SeriesVersion(version) if version is not None else None
-    return read_series(path, choice=SeriesChoice(wanted), deadline=Deadline.after(60))
+    store = STORES[0] if STORES else None
+    return read_series(path, choice=SeriesChoice(wanted), store=store, deadline=Deadline.after(60))
 
 
 def saved(folder: Path, mails: Sequence[bytes]) -> Path:
@@ -261,6 +273,7 @@ def test_settings_of_the_user_count_for_nothing(tree: Tree, tmp_path: Path, monk
     (tmp_path / ".gitconfig").write_text("[b4]\n\tattestation-policy = hardfail\n\tsave-maildirs = yes\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tree.folder)
+    monkeypatch.setattr(f"{__name__}.STORES", [])
 
     assert read(tmp_path / "topic.mbox").digest == expected
 
@@ -269,6 +282,7 @@ def test_without_b4_the_remedy_is_said(tree: Tree, tmp_path: Path, monkeypatch: 
     """It is of this host, not of the series."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(b4, "find_program", lambda name: None)
+    monkeypatch.setattr(f"{__name__}.STORES", [])
     error = raised(saved(tmp_path, tree.mails("base..main")))
 
     assert isinstance(error, HostError)

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests.unit.test_layers import PACKAGE
+import harness
 
+PACKAGE = Path(harness.__file__).parent
 MOST_PARAMETERS = 6
 MOST_LINES = 50
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -47,27 +50,30 @@ def functions_of(text: str, *, file: str) -> Iterator[Function]:
             yield Function(f"{file}:{node.name}", len(own), lines, is_command)
 
 
-PRODUCT = [
-    function
-    for path in sorted(PACKAGE.rglob("*.py"))
-    for function in functions_of(path.read_text(), file=path.relative_to(PACKAGE).as_posix())
-]
+@functools.cache
+def product() -> list[Function]:
+    """All functions of the product. Reading them takes two seconds, which only the worker that needs them spends."""
+    return [
+        function
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for function in functions_of(path.read_text(), file=path.relative_to(PACKAGE).as_posix())
+    ]
 
 
 def test_no_function_takes_more_than_six_parameters() -> None:
     """What belongs together is one value; only click commands get each option by itself."""
-    assert not [one for one in PRODUCT if one.parameters > MOST_PARAMETERS and not one.is_command]
+    assert not [one for one in product() if one.parameters > MOST_PARAMETERS and not one.is_command]
 
 
 def test_no_function_is_longer_than_fifty_lines() -> None:
     """A function fits on a screen, its documentation included."""
-    assert not [one for one in PRODUCT if one.lines > MOST_LINES]
+    assert not [one for one in product() if one.lines > MOST_LINES]
 
 
 def test_the_product_is_found() -> None:
     """The tests above would hold for no function at all."""
-    assert len(PRODUCT) > 1000
-    assert sum(one.is_command for one in PRODUCT) > 10
+    assert len(product()) > 1000
+    assert sum(one.is_command for one in product()) > 10
 
 
 @pytest.mark.parametrize(

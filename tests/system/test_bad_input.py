@@ -374,7 +374,8 @@ def test_a_kernel_that_does_not_find_its_init_is_the_kernels_fault(
     host.write("machines/q35.toml", text.replace("rdinit=/init", "rdinit=/nonexistent"))
     monkeypatch.setattr(paths, "MACHINE_TYPES", host.folder / "machines")
     monkeypatch.setattr(template, "_ATTEMPTS", 1)  # it does so each time, and a boot takes seconds
-    result = host.run(distribution_kernel(), HARNESS_STORE=str(Store.default().folder))
+    # Named, or the race of accelerations would wait a minute for a guest that never answers.
+    result = host.run(distribution_kernel(), "--accel", "tcg", HARNESS_STORE=str(Store.default().folder))
 
     result.require_error(
         ExitStatus.DIFFERS, "booted but did not run the guest's /init", "CONFIG_BLK_DEV_INITRD", "Unable to mount root"

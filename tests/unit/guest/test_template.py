@@ -189,7 +189,7 @@ def test_prepare_template_remembers_an_impossible_clone(
     (tmp_path / "store").mkdir()
     for kind in PRODUCTS_SHARED:
         (tmp_path / "store" / kind).symlink_to(Store.default().folder / kind)
-    store, options = Store(tmp_path / "store"), Options(machine_type="odd")
+    store, options = Store(tmp_path / "store"), Options(machine_type="odd", accel=prepared.request.acceleration)
 
     def prepare() -> Prepared:
         return pipeline.prepare(Context(store, soon()), options, logs=tmp_path / "logs")

@@ -136,13 +136,16 @@ def test_a_defect_is_reported_without_a_writable_folder(monkeypatch: pytest.Monk
         (MemoryError(), "no memory left"),
     ],
 )
-def test_exhausted_resources_are_not_a_defect(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+def test_exhausted_resources_are_not_a_defect(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, words: str
+) -> None:
     """A host without memory or disk space is a host error everywhere; a broken pipe of the harness is a defect."""
 
     def broken(store: Store) -> Iterator[str]:
         raise error
 
     monkeypatch.setattr(clean, "list_store", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the report of a defect stays there
 
     call("clean").require_error(ExitStatus.HOST, words)
 

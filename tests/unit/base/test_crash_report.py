@@ -96,6 +96,7 @@ def test_explain_a_removed_current_folder(tmp_path: Path, monkeypatch: pytest.Mo
     """A file that is missing since the current folder is gone is the user's to fix."""
     folder = tmp_path / "folder"
     folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the report of a defect stays there
     monkeypatch.chdir(folder)
     folder.rmdir()
     error = explained(FileNotFoundError(errno.ENOENT, "No such file", "results"))

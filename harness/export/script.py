@@ -119,8 +119,8 @@ def render_script(case: ExportedCase) -> str:
 # shellcheck disable=SC2016,SC2034,SC2089,SC2090,SC2317
 {_comment(f"{case.id}: {case.title}")}
 #
-# Type the session at three shells of this machine, and compare the output. It changes mounts,
-# cgroups and processes: run it as root of a machine for tests. Exit status: 0 match, 1 mismatch,
+# Type the session at three shells of this machine, and compare the output. It may change any state
+# of the kernel: run it as root of a machine for tests. Exit status: 0 match, 1 mismatch,
 # 2 cannot be run, 4 skipped.
 
 export LC_ALL=C

@@ -56,6 +56,7 @@ COMMANDS = {
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "export": LazyCommand("compare.export", "Write a case so that it runs without the harness."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
+    "inventory": LazyCommand("compare.inventory", "List what user space finds on a kernel."),
     "kernels": LazyCommand("kernel.kernels", "List the kernels that can be fetched."),
     "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),
     "report": LazyCommand("compare.report", "Write a report: page, JUnit, KTAP, KCIDB, JSON, text."),

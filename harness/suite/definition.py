@@ -25,6 +25,20 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
+class InventorySection:
+    """A part of the inventory of a kernel: ``[inventory.NAME]`` of ``suite.toml``.
+
+    :param name: its name.
+    :param command: command whose output lines are ``NAME = FACTS``.
+    :param before: command before it; status 4 says that the kernel does not have the section. Empty for none.
+    """
+
+    name: str
+    command: str
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A suite of cases.
 
@@ -36,6 +50,7 @@ class Suite:
     :param features: names for ``needs`` besides options, in the order of the file.
     :param preparations: the headers that it defines.
     :param noise_patterns: patterns of its output that differs from run to run.
+    :param inventory: the sections of the inventory of a kernel.
     """
 
     folder: Path
@@ -46,6 +61,7 @@ class Suite:
     features: tuple[Feature, ...] = ()
     preparations: tuple[Preparation, ...] = ()
     noise_patterns: tuple[NoisePattern, ...] = ()
+    inventory: tuple[InventorySection, ...] = ()
 
     @property
     def file(self) -> Path:

@@ -14,7 +14,7 @@ from harness.kernel.needs import Feature
 from harness.session.header import CORE_HEADERS
 from harness.session.noise import NoisePattern
 from harness.session.preparation import AT, Preparation
-from harness.suite.definition import FORMAT, SUITE_NAME, Suite
+from harness.suite.definition import FORMAT, SUITE_NAME, InventorySection, Suite
 from harness.suite.faults import FaultTable
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -58,6 +58,7 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
         features=tuple(_feature(word, table) for word, table in top.tables("feature")),
         preparations=tuple(_preparation(header, table) for header, table in top.tables("prepare")),
         noise_patterns=tuple(_noise(row) for row in top.rows("noise")),
+        inventory=tuple(_section(name, table) for name, table in top.tables("inventory")),
     )
     guest.close()
     top.close()
@@ -142,6 +143,14 @@ def _noise(row: FaultTable) -> NoisePattern:
         row.fault("pattern", "does not have one named group", hint="name the part that differs: 'job-(?P<job>[0-9]+)'")
     row.close()
     return NoisePattern(hint, pattern)
+
+
+def _section(name: str, table: FaultTable) -> InventorySection:
+    if not _NAME.fullmatch(name):
+        table.fault("", f"{name!r} is not a valid name", hint="write lower-case letters, digits and '-'")
+    section = InventorySection(name, table.text("command"), table.text("before", default=""))
+    table.close()
+    return section
 
 
 def _matching(table: FaultTable, key: str, shape: re.Pattern[str], wanted: str) -> str:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Define an inventory, which lists what user space finds on a kernel, its JSON form, and differences of two. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from harness.base.json_records import RecordFormat, Table, dump_value, load_value
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryEntry:
+    """One thing that user space finds.
+
+    :param key: ``SECTION: NAME``, unique in the inventory.
+    :param facts: the facts about it, such as ``mode=0644 owner=0:0 read=ok``.
+    """
+
+    key: str
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSection:
+    """A section of the suite that the kernel does not have.
+
+    :param name: its name in ``suite.toml``.
+    :param reason: what its preparation printed.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The inventory of a kernel.
+
+    :param kernel: the KERNEL argument.
+    :param release: release of the kernel.
+    :param origin: package and version, or path.
+    :param image_digest: sha256 of the image.
+    :param suite: name or folder of the suite, which says what is listed.
+    :param entries: sorted by section and as the guest printed them.
+    """
+
+    kernel: str
+    release: str
+    origin: str
+    image_digest: str
+    suite: str
+    entries: tuple[InventoryEntry, ...]
+    missing: tuple[MissingSection, ...] = ()
+    format_version: int = field(default=FORMAT_VERSION)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryChange:
+    """A difference of two inventories.
+
+    :param key: the key of the entry.
+    :param before: the facts in the first one; empty if it has no such entry.
+    :param after: the facts in the second one; empty if it has no such entry.
+    """
+
+    key: str
+    before: str
+    after: str
+
+    @property
+    def differing(self) -> tuple[str, str]:
+        """Return the facts that differ, before and after; whole if the entry was added or removed."""
+        if not self.before or not self.after:
+            return self.before, self.after
+        old, new = self.before.split(), self.after.split()
+        return " ".join(one for one in old if one not in new), " ".join(one for one in new if one not in old)
+
+
+def changes_of(before: Inventory, after: Inventory) -> tuple[InventoryChange, ...]:
+    """Return what differs, in the order of the entries; what only the first inventory has comes last."""
+    old = {one.key: one.facts for one in before.entries}
+    new = {one.key: one.facts for one in after.entries}
+    return tuple(_changes(old, new))
+
+
+def _changes(old: dict[str, str], new: dict[str, str]) -> Iterator[InventoryChange]:
+    for key, facts in new.items():
+        if old.get(key, "") != facts:
+            yield InventoryChange(key, old.get(key, ""), facts)
+    for key, facts in old.items():
+        if key not in new:
+            yield InventoryChange(key, facts, "")
+
+
+def dump_inventory(inventory: Inventory) -> str:
+    """Return an inventory as JSON."""
+    return dump_value(inventory, first=("format_version",))
+
+
+def load_inventory(text: str, *, source: str) -> Inventory:
+    """Read the JSON of :func:`dump_inventory`.
+
+    :param source: the name of the text, for messages.
+    :raises UsageError: the text is damaged, or of a newer format.
+    """
+    return load_value(
+        Inventory, text, RecordFormat(FORMAT_VERSION, _as_it_is, described="inventory format"), source=source
+    )
+
+
+def _as_it_is(table: Table) -> Table:
+    return table

@@ -56,6 +56,7 @@ PURPOSES = {
     "model": "records and arguments",
     "base": "store, processes, errors",
     "kernellog": "kernel log to splats",
+    "tap": "test output in, results out",
 }
 """What each room is for, in a few words; a test holds that no room is missing."""
 

@@ -44,7 +44,7 @@ results coverage
 semantics
 session
 model
-base kernellog
+base kernellog tap
 """
 ROWS = [row.split() for row in LAYERS.strip().splitlines()]
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}

@@ -31,7 +31,7 @@ from harness.results.folder import RunFolder
 from harness.run.selection import Selection
 from harness.semantics.traits import near
 from harness.suite.definition import Suite
-from harness.suite.load import case_id, default_suite, suite_semantics
+from harness.suite.load import case_id, case_paths_below, default_suite, suite_semantics
 
 BISECTIONS = "bisect"
 """The name of the folder of all bisections in a results folder."""
@@ -253,7 +253,7 @@ def select(wanted: TraceSelection, suite: Suite, workers: int) -> tuple[Selectio
 def _case_files(paths: Sequence[Path], suite: Suite) -> list[Path]:
     found = []
     for path in paths or (suite.folder,):
-        found += [path] if path.is_file() else [*path.rglob("*.session"), *path.rglob("test_*.py")]
+        found += [path] if path.is_file() else case_paths_below(path)
     return sorted(path.resolve() for path in found)
 
 

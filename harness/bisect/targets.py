@@ -81,7 +81,7 @@ def case_value(case: CaseRecord) -> str | None:
     """Return the outcome of a case, with the reason if it failed; None if it ended with an error of the harness."""
     if case.outcome is Outcome.ERROR:
         return None
-    if case.outcome not in FAILED or not case.reason:
+    if case.outcome not in FAILED or not case.reason or case.is_free_text:
         return str(case.outcome)
     return elide(f"{case.outcome}: {NOISE.line(case.reason)}", _VALUE_LENGTH)
 

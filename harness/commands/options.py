@@ -12,14 +12,20 @@ from typing import TypeVar
 import click
 
 from harness.base import paths
+from harness.base.context import Context
+from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
+from harness.base.events import PhaseStarted, StageEvent
 from harness.base.paths import default_results
+from harness.base.store import Store
 from harness.base.suites_file import default_name
 from harness.guest.qemu import BOOT_SECONDS, Acceleration
-from harness.kernel.build.options import BUILD_SECONDS, BuildOptions, check_choice
+from harness.kernel.build.options import BUILD_SECONDS, PREPARE_SECONDS, BuildOptions, check_choice
 from harness.kernel.patches.shipped import shipped_names, shipped_suite
 from harness.model.run_record import RunRecord
+from harness.report.text import one_line
 from harness.suite.definition import Suite
+from harness.suite.generated import kind_of
 from harness.suite.load import default_suite, find_suite, locate, shared_suite
 
 KERNEL_HELP = """KERNEL is one of:
@@ -70,7 +76,10 @@ cases = click.option(
     help="Case file or folder; may be repeated.  [default: all of the suite]",
 )
 suite = click.option(
-    "--suite", metavar="NAME|FOLDER", default="", help="Suite of the cases.  [default: see cases/suites.toml]"
+    "--suite",
+    metavar="NAME|FOLDER|KIND:...",
+    default="",
+    help="Suite of the cases, or program:FILE, script:FILE, repro:FILE.c.  [default: see cases/suites.toml]",
 )
 expression = click.option(
     "-k", "expression", metavar="EXPR", default="", help="Run the cases that match, as with pytest."
@@ -196,16 +205,17 @@ def choose_workers(word: str, cases: Sequence[Path]) -> int:
     raise UsageError(f"-n {word}: not a number of workers", remedy="write a number from 1, or auto")
 
 
-def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ...]]:
+def choose_cases(word: str, cases: Sequence[str], kernels: Sequence[str] = ()) -> tuple[Suite, tuple[Path, ...]]:
     """Return the suite and the distinct files and folders of ``--cases``.
 
     :param word: the argument of ``--suite``; empty for the suite of the files, or the default one.
     :param cases: paths of the user, paths of shipped files, or ids as reports show them.
+    :param kernels: arguments KERNEL: the first one has the kernel's own tests, for a suite of them.
     :raises UsageError: no such suite or file, or the files are of several suites.
     :raises CaseError: the suite is broken.
     """
 
-    chosen = find_suite(word) if word else default_suite()
+    chosen = _suite_to_run(word, kernels) if word else default_suite()
     found: dict[Path, None] = {}
     for case in cases:
         path = locate(case, chosen)
@@ -216,6 +226,24 @@ def choose_cases(word: str, cases: Sequence[str]) -> tuple[Suite, tuple[Path, ..
             )
         found[path] = None
     return shared_suite(found, chosen=chosen, is_named=bool(word)), tuple(found)
+
+
+def _suite_to_run(word: str, kernels: Sequence[str]) -> Suite:
+    """Return the suite of an argument; one of tests of others is made."""
+    if not kind_of(word):
+        return find_suite(word)
+    # Imported here: other commands must not import the build.
+    from harness.run.foreign.make import make_suite
+
+    context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + BUILD_SECONDS), _report_phase)
+    is_trusted = click.get_current_context().params.get("trust") is True
+    return make_suite(context, word, is_trusted=is_trusted)
+
+
+def _report_phase(event: StageEvent) -> None:
+    """Print the phases of tests that are built before the run begins, to standard error."""
+    if isinstance(event, PhaseStarted):
+        click.echo(one_line(event.text), err=True)
 
 
 def suite_of_kernels(word: str, kernels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ image is found without reading any of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -348,10 +348,12 @@ def _compile(source: Path, sources: _Sources, folder: Path, deadline: Deadline) 
 
 
 def _entries(
-    sources: _Sources, contents: Mapping[Path, bytes], libraries: Iterable[Path], deadline: Deadline
+    sources: _Sources, contents: Mapping[Path, bytes], libraries: Sequence[Path], deadline: Deadline
 ) -> list[cpio.Entry]:
     entries: list[cpio.Entry] = [*sources.definition.entries, cpio.File("/init", sources.init, mode=0o755)]
-    entries += sources.files
+    # A suite brings the libraries of its programs, of which the guest has some already.
+    own = {str(path) for path in libraries}
+    entries += [file for file in sources.files if file.path not in own]
     entries += [cpio.File(f"/usr/bin/{name}", contents[path], mode=0o755) for name, path in sources.programs.items()]
     entries += [cpio.File(str(path), contents[path], mode=0o755) for path in libraries]
     taken = {entry.path for entry in entries} | {f"/usr/bin/{source.stem}" for source in sources.helpers}

@@ -120,6 +120,9 @@ class CaseRecord:
     :param tries: the outcomes of a repeated case; the other fields are those of its first worst result, ``seconds``
         that of all.
     :param known_failures: the entries behind ``known``.
+    :param unjudged: why its failure says nothing about the kernel without a run of another kernel to compare with, in
+        one line; else empty.
+    :param is_free_text: whether the transcript is text of a program whose result alone is judged: it is not compared.
     """
 
     id: str
@@ -142,11 +145,13 @@ class CaseRecord:
     excused: str = ""
     tries: tuple[OutcomeCount, ...] = ()
     known_failures: tuple[KnownNote, ...] = ()
+    unjudged: str = ""
+    is_free_text: bool = False
 
     @property
     def is_failure(self) -> bool:
-        """Return whether the kernel is not as expected, and the failure is neither known nor excused."""
-        return self.outcome in FAILED and not self.known and not self.excused
+        """Return whether the kernel is not as expected, and the failure is neither known, nor excused, nor unjudged."""
+        return self.outcome in FAILED and not self.why_not_failed
 
     @property
     def times_asked(self) -> int:
@@ -167,7 +172,7 @@ class CaseRecord:
     @property
     def why_not_failed(self) -> str:
         """Return why an unexpected outcome does not fail the run; empty for any other case."""
-        return (self.known or self.excused) if self.outcome in FAILED else ""
+        return (self.known or self.excused or self.unjudged) if self.outcome in FAILED else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,10 @@ def is_alike(before: CaseRecord, after: CaseRecord, noise: Noise = NOISE) -> boo
         before.outcome is after.outcome
         and _values(before) == _values(after)
         and [one.fingerprint for one in before.splats] == [one.fingerprint for one in after.splats]
-        and (before.reason == after.reason or noise.line(before.reason) == noise.line(after.reason))
-        and not noise.differ(before.transcript, after.transcript)
+        and (
+            after.is_free_text or before.reason == after.reason or noise.line(before.reason) == noise.line(after.reason)
+        )
+        and (after.is_free_text or not noise.differ(before.transcript, after.transcript))
     )
 
 

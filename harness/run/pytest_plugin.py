@@ -38,6 +38,7 @@ from harness.results.folder import RUN_NAME, case_folder_name
 from harness.run.case import CaseEnvironment, RunningCase, conclude, make_environment, run_session
 from harness.run.order import Past, deal, in_order, read_past
 from harness.run.play import CaseSkippedError
+from harness.run.program import run_program
 from harness.run.python_api import Prepare, Shell, Sight
 from harness.run.python_file import check_names, explain_import
 from harness.run.rounds import shuffle
@@ -46,6 +47,7 @@ from harness.session.transcript import Transcript, parse
 from harness.suite.case_checks import check_case_traits
 from harness.suite.definition import Suite
 from harness.suite.load import case_id, default_suite, find_suite, read_suite, suite_of_file, suite_semantics
+from harness.suite.program_file import PROGRAM_SUFFIX, ProgramCase, parse_program
 
 PREPARED = "harness_prepared"
 """Key of the prepared kernel as JSON, which the controller sends to each worker."""
@@ -72,6 +74,8 @@ _BENCH = pytest.StashKey[CaseEnvironment]()
 _SUITE = pytest.StashKey[Suite]()
 _CASE = pytest.StashKey[RunningCase]()
 _DONE = pytest.StashKey[CaseRecord]()
+_TESTS = pytest.StashKey[Sequence[CaseRecord]]()
+"""The records of the tests that a program reported."""
 _ENDS = pytest.StashKey[ExitStack]()
 _NAMES = pytest.StashKey[dict[str, Path]]()
 _ORDER = pytest.StashKey[str]()
@@ -107,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     sent = getattr(config, "workerinput", {})
     if only := frozenset(config.stash.get(_ONLY, sent.get(ONLY, ()))):
+        # A test that a program reports is run by the program.
+        only |= {one.partition("::")[0] for one in only}
         items[:] = [item for item in items if case_id_of(item.path, item.nodeid, suite_of(config)) in only]
     selected = ids_of(items, suite_of(config))
     if shard := config.stash.get(_SHARD, Shard(*sent[SHARD]) if SHARD in sent else None):
@@ -134,8 +140,10 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect ``*.session`` files."""
-    return SessionFile.from_parent(parent, path=file_path) if file_path.suffix == ".session" else None
+    """Collect ``*.session`` and ``*.program`` files."""
+    kinds: dict[str, type[pytest.File]] = {".session": SessionFile, PROGRAM_SUFFIX: ProgramFile}
+    kind = kinds.get(file_path.suffix)
+    return kind.from_parent(parent, path=file_path) if kind is not None else None
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
@@ -169,6 +177,25 @@ class SessionFile(pytest.File):
         if isinstance(excinfo.value, HarnessError):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
+
+
+class ProgramFile(SessionFile):
+    """A program file: one program, whose tests are cases as well."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Return the program; -k finds it by the names of the tests that it reported in earlier runs, too.
+
+        :raises CaseError: the file is broken.
+        """
+        path = _claim(self)
+        suite = suite_of(self.config)
+        program = parse_program(_read(self.path, path), path=path)
+        for need in program.needs:
+            check_need(need, suite.features)
+        item = ProgramItem.from_parent(self, name=self.path.stem, program=program)
+        known = self.config.stash.get(_PAST, None) or getattr(self.config, "workerinput", {}).get(PAST, {})
+        item.extra_keyword_matches.update(one for one in known if one.startswith(f"{path}::"))
+        yield item
 
 
 class PythonFile(pytest.Module):
@@ -256,6 +283,29 @@ class SessionItem(pytest.Item):
         return self.path, 0, self.transcript.path
 
 
+class ProgramItem(SessionItem):
+    """The program of a program file."""
+
+    def __init__(self, *, program: ProgramCase, **rest: object) -> None:
+        super(SessionItem, self).__init__(**rest)  # type: ignore[arg-type]  # pytest passes its own arguments
+        self.program = program
+
+    def runtest(self) -> None:
+        """Run the program; the first failure of its tests is the one that pytest sees."""
+        path = self.program.path
+        *tests, own = run_program(self.program, environment_of(self.config), folder=case_folder_name(path))
+        self.stash[_DONE], self.stash[_TESTS] = own, tests
+        if own.outcome is Outcome.SKIPPED:
+            pytest.skip(own.reason)
+        for record in (own, *tests):
+            if record.outcome not in (Outcome.MATCH, Outcome.SKIPPED):
+                raise UnexpectedResult(record)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return the location of the case."""
+        return self.path, 0, self.program.path
+
+
 class UnexpectedResult(Exception):  # noqa: N818  a verdict, not an error of the harness
     """The result of a case is not the expected one."""
 
@@ -266,7 +316,7 @@ class UnexpectedResult(Exception):  # noqa: N818  a verdict, not an error of the
 def case_id_of(path: Path, nodeid: str, suite: Suite) -> str:
     """Return the id of a case in all reports: its file and, for a Python case, pytest's name in that file."""
     name = case_id(path, suite)
-    return name if path.suffix == ".session" else f"{name}::{nodeid.partition('::')[2]}"
+    return name if path.suffix in (".session", PROGRAM_SUFFIX) else f"{name}::{nodeid.partition('::')[2]}"
 
 
 def environment_of(config: pytest.Config) -> CaseEnvironment:
@@ -426,8 +476,9 @@ def pytest_runtest_makereport(
             _retell(report, item, item.stash[_DONE])
         elif _DONE not in item.stash and call.excinfo and not report.passed and _is_run(item.config):
             item.stash[_DONE] = _without_machine(item, call.excinfo.value, trace=report.longreprtext)
-        if (record := item.stash.get(_DONE, None)) is not None:
-            report.user_properties.append((RECORD, dumps_case(replace(record, digest=_digest_of(item.path)))))
+        if (own := item.stash.get(_DONE, None)) is not None:
+            for record in (*item.stash.get(_TESTS, ()), own):
+                report.user_properties.append((RECORD, dumps_case(replace(record, digest=_digest_of(item.path)))))
     return report
 
 

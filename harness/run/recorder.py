@@ -66,6 +66,10 @@ class RunRecorder:
     _workers: list[int] = field(default_factory=list)
     """Process ids of the workers."""
     _root: Path = paths.ROOT
+    _items: int = 0
+    """How many cases pytest runs in a round."""
+    _more_tests: dict[str, None] = field(default_factory=dict)
+    """Ids of the tests that programs have reported."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
@@ -130,7 +134,13 @@ class RunRecorder:
             record = shard.record(selected, is_of_whole_suite=self.selection.is_of_whole_suite)
             self.record = replace(self.record, shard=record)
         self._selected |= dict.fromkeys(ids)
-        self.report(RunStarted(self.record, self.selection.rounds.total(self.round, len(ids))))
+        self._items = len(ids)
+        self._report_total()
+
+    def _report_total(self) -> None:
+        """Report the number of cases that are known; that of the tests of a program is known when it has ended."""
+        number = self._items + len(self._more_tests)
+        self.report(RunStarted(self.record, self.selection.rounds.total(self.round, number)))
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Read the folder that paths in pytest's reports are relative to; a round has workers of its own."""
@@ -149,11 +159,13 @@ class RunRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record the result of a case."""
-        for key, value in report.user_properties:
-            if key == pytest_plugin.RECORD:
-                self._take(loads_case(str(value)))
-                return
-        if report.failed:
+        records = [loads_case(str(value)) for key, value in report.user_properties if key == pytest_plugin.RECORD]
+        if len(records) > 1:
+            self._more_tests |= dict.fromkeys(record.id for record in records[:-1])
+            self._report_total()
+        for record in records:
+            self._take(record, keeps_folder=any(one.outcome is not Outcome.MATCH for one in records))
+        if not records and report.failed:
             # Not a verdict of a case: a fixture, the plug-in or a worker failed.
             name = self._identity(report.nodeid, report.location)
             reason = f"pytest's {report.when} of the case failed"
@@ -164,8 +176,8 @@ class RunRecorder:
         path = Path(os.path.normpath(self._root / location[0]))
         return pytest_plugin.case_id_of(path, nodeid, self.environment.suite)
 
-    def _take(self, case: CaseRecord) -> None:
-        case = self._in_round(self.known.marked(case, self.environment.profile))
+    def _take(self, case: CaseRecord, *, keeps_folder: bool = False) -> None:
+        case = self._in_round(self.known.marked(case, self.environment.profile), keeps_folder=keeps_folder)
         self._cases[case.id] = join(self._cases.get(case.id), case)
         self.record = replace(self.record, cases=tuple(self._cases.values()))
         if case.is_failure or case.outcome is Outcome.ERROR:
@@ -213,13 +225,13 @@ class RunRecorder:
         run = self.record if self.excuse is None else self.excuse(self.record)
         return sum(case.is_failure or case.outcome is Outcome.ERROR for case in run.cases)
 
-    def _in_round(self, case: CaseRecord) -> CaseRecord:
+    def _in_round(self, case: CaseRecord, *, keeps_folder: bool) -> CaseRecord:
         """Return the case with its folder relative to the run folder; in later rounds, logs of a match are removed."""
         if self.round == 1 or not case.folder:
             return case
         folder = f"{self.round_name}/{case.folder}"
         files.add_case(self.folder.path / folder, self.folder.path / case.folder)
-        if case.outcome is Outcome.MATCH:
+        if case.outcome is Outcome.MATCH and not keeps_folder:
             shutil.rmtree(self.folder.path / folder, ignore_errors=True)
             folder = ""
         return replace(case, folder=folder)

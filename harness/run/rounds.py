@@ -77,7 +77,7 @@ def join(before: CaseRecord | None, now: CaseRecord) -> CaseRecord:
     if before is None:
         return now
     counts = Counter({one.outcome: one.times for one in before.tries} or {before.outcome: 1})
-    counts[now.outcome] += 1
+    counts += Counter({one.outcome: one.times for one in now.tries} or {now.outcome: 1})
     shown = now if _severity(now) > _severity(before) else before
     tries = tuple(OutcomeCount(outcome, counts[outcome]) for outcome in Outcome if counts[outcome])
     return replace(shown, tries=tries, seconds=before.seconds + now.seconds)

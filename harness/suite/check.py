@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.base import paths
 from harness.base.deadline import Deadline
-from harness.base.errors import HarnessError
+from harness.base.errors import CaseError, HarnessError
 from harness.base.process import find_program
 from harness.guest import definition
 from harness.guest.image import compile_helper
@@ -27,6 +27,7 @@ from harness.suite.case_checks import check_case_traits
 from harness.suite.definition import SUITE_NAME, Suite
 from harness.suite.load import case_id, case_paths, missing_files, require_own_name, shown_path, suite_semantics
 from harness.suite.parse import parse_suite
+from harness.suite.program_file import PROGRAM_SUFFIX, parse_program
 
 _COMPILE_SECONDS = 60.0
 
@@ -121,7 +122,7 @@ def _check_cases(suite: Suite, semantics: Semantics) -> list[str]:
     faults: list[str] = []
     files = case_paths(suite)
     if not files:
-        faults.append(f"{suite.folder} holds no case: no *.session file and no test_*.py file")
+        faults.append(f"{suite.folder} holds no case: no *.session, test_*.py or *.program file")
     for path in files:
         called = case_id(path, suite)
         try:
@@ -129,7 +130,10 @@ def _check_cases(suite: Suite, semantics: Semantics) -> list[str]:
             if path.suffix == ".py":
                 compile(text, called, "exec")
                 continue
-        except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+            if path.suffix == PROGRAM_SUFFIX:
+                parse_program(text, path=called)
+                continue
+        except (OSError, UnicodeDecodeError, SyntaxError, ValueError, CaseError) as error:
             faults.append(f"{called}: {error}")
             continue
         with _noting(faults):

@@ -16,6 +16,7 @@ from harness.kernel.needs import Feature
 from harness.model.shard import DURATIONS_NAME
 from harness.session.noise import Noise, NoisePattern, noise_of
 from harness.session.preparation import Preparation
+from harness.suite.program_file import PROGRAM_SUFFIX
 
 SUITE_NAME = "suite.toml"
 """The file that makes a folder a suite."""
@@ -51,6 +52,9 @@ class Suite:
     :param preparations: the headers that it defines.
     :param noise_patterns: patterns of its output that differs from run to run.
     :param inventory: the sections of the inventory of a kernel.
+    :param argument: the argument of ``--suite`` that it was made for; empty for a folder that a user wrote.
+    :param is_compared: whether a failure is one only where another kernel does not fail: tests of others, many of
+        which fail on any emulated machine.
     """
 
     folder: Path
@@ -62,6 +66,8 @@ class Suite:
     preparations: tuple[Preparation, ...] = ()
     noise_patterns: tuple[NoisePattern, ...] = ()
     inventory: tuple[InventorySection, ...] = ()
+    argument: str = ""
+    is_compared: bool = False
 
     @property
     def file(self) -> Path:
@@ -95,4 +101,6 @@ class Suite:
 
     def case_id(self, path: Path) -> str | None:
         """Return the id of a file of the suite, ``SUITE/PATH-IN-SUITE``; None for any other file."""
-        return f"{self.name}/{path.relative_to(self.folder).as_posix()}" if path.is_relative_to(self.folder) else None
+        if not path.is_relative_to(self.folder):
+            return None
+        return f"{self.name}/{path.relative_to(self.folder).as_posix()}".removesuffix(PROGRAM_SUFFIX)

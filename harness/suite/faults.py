@@ -54,6 +54,10 @@ class FaultTable:
             self.fault(key, f"is {found}", hint="write a number that is not negative")
         return found
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Read true or false."""
+        return self._typed(key, bool, "true or false", default, is_needed=False)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Read a list of strings; empty if it is missing."""
         found = self._typed(key, list, "a list of strings", [], is_needed=False)

@@ -15,7 +15,9 @@ from harness.kernel.config.fragment_files import find_named_fragment, fragment_n
 from harness.results.case_ids import current_case_id
 from harness.semantics.traits import Semantics, load_semantics
 from harness.suite.definition import SUITE_NAME, Suite
+from harness.suite.generated import kind_of, named_suite
 from harness.suite.parse import parse_suite
+from harness.suite.program_file import PROGRAM_SUFFIX
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -34,11 +36,13 @@ def default_suite() -> Suite:
 def find_suite(word: str) -> Suite:
     """Find a suite by the name of a shipped suite, or by its folder.
 
-    :param word: the name or the path.
+    For an argument such as ``program:FILE`` it returns what reports need of such a suite; a run has to make it.
+
+    :param word: the name, the path or the argument.
     :raises UsageError: there is no such suite, it needs a newer harness, or a shipped suite has the same name.
     :raises CaseError: its ``suite.toml`` is broken, or names a missing file.
     """
-    return read_suite(folder_of(word))
+    return named_suite(word) if kind_of(word) else read_suite(folder_of(word))
 
 
 def folder_of(word: str) -> Path:
@@ -125,7 +129,12 @@ def missing_files(suite: Suite) -> list[str]:
 
 
 def suite_argument(suite: Suite) -> str:
-    """Return the argument that finds the suite: the name of a shipped suite, the folder of any other."""
+    """Return the argument that finds the suite: the name of a shipped suite, or the folder.
+
+    A suite that was made for an argument such as ``program:FILE`` is found by that.
+    """
+    if suite.argument:
+        return suite.argument
     return suite.name if suite.folder == (paths.SUITES / suite.name).resolve() else str(suite.folder)
 
 
@@ -168,7 +177,8 @@ def locate(word: str, suite: Suite) -> Path | None:
     candidates = [Path(word), paths.ROOT / word, suite.folder / word]
     for called in (word, current_case_id(word)):
         candidates += [suite.folder / called.removeprefix(f"{suite.name}/"), paths.SUITES / called]
-    return next((path.resolve() for path in candidates if path.exists()), None)
+    files = [one for path in candidates for one in (path, path.with_name(f"{path.name}{PROGRAM_SUFFIX}"))]
+    return next((path.resolve() for path in files if path.exists()), None)
 
 
 def find_case(word: str, suite: Suite) -> Path:
@@ -192,13 +202,18 @@ def case_id(path: Path, suite: Suite) -> str:
         return own
     for base in (paths.ROOT, Path.cwd()):
         if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
-    return path.as_posix().lstrip("/")
+            return path.relative_to(base).as_posix().removesuffix(PROGRAM_SUFFIX)
+    return path.as_posix().lstrip("/").removesuffix(PROGRAM_SUFFIX)
 
 
 def case_paths(suite: Suite) -> list[Path]:
     """Return the case files of a suite."""
-    return sorted([*suite.folder.rglob("*.session"), *suite.folder.rglob("test_*.py")])
+    return sorted(case_paths_below(suite.folder))
+
+
+def case_paths_below(folder: Path) -> list[Path]:
+    """Return the case files in a folder and its subfolders."""
+    return [path for shape in ("*.session", f"*{PROGRAM_SUFFIX}", "test_*.py") for path in folder.rglob(shape)]
 
 
 def case_files(suite: Suite) -> dict[str, str]:

@@ -17,6 +17,8 @@ def needed_options(suite: Suite) -> frozenset[str]:
 
     :param suite: the suite.
     """
+    if not suite.file.is_file():  # named by a record, and not made here
+        return frozenset()
     fragments = (find_named_fragment(name, suite.config) for name in suite.config.names)
     files = [suite.file, *case_paths(suite), *filter(None, fragments)]
     return frozenset(name for file in files for name in _OPTION.findall(file.read_text(errors="replace")))

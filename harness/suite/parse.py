@@ -59,6 +59,8 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
         preparations=tuple(_preparation(header, table) for header, table in top.tables("prepare")),
         noise_patterns=tuple(_noise(row) for row in top.rows("noise")),
         inventory=tuple(_section(name, table) for name, table in top.tables("inventory")),
+        argument=top.text("argument", default=""),
+        is_compared=top.flag("compared", default=False),
     )
     guest.close()
     top.close()

@@ -97,7 +97,7 @@ def bisect(
 ) -> int:
     """Find the commits that changed a behavior; see :data:`BISECT_HELP`."""
 
-    chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases, [tree])
     read_machine_type(machine, append)
     request = BisectRequest(
         tree,

@@ -119,7 +119,7 @@ def run(
         return int(ExitStatus.INTERRUPTED)
     from harness.run import one_kernel, selection
 
-    chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases, kernels)
     how = (failures or 0, rounds, request.only, judging_options.read_shard(shard, chosen))
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
     wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make the suite of an argument such as ``program:FILE``: a folder in the store, which all commands use like any other.
+
+The core knows cases of three kinds: session files, Python cases and program files. What belongs to one source of tests
+is here, and ends in a suite of program files.
+"""
+
+from __future__ import annotations
+
+from harness.base.context import Context
+from harness.run.foreign.programs import make_programs
+from harness.suite.definition import Suite
+from harness.suite.generated import kind_of
+
+
+def make_suite(context: Context, word: str, *, is_trusted: bool = False) -> Suite:
+    """Make the suite of an argument.
+
+    :param word: an argument with a kind, see :func:`harness.suite.generated.kind_of`.
+    :param is_trusted: whether to build without the sandbox.
+    :raises UsageError: it names a missing file.
+    :raises CaseError: its tests do not build.
+    :raises HostError: the host cannot build them.
+    """
+    kind, rest = kind_of(word), word.partition(":")[2]
+    return make_programs(context, kind, rest, is_trusted=is_trusted)

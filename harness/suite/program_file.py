@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read a program file, ``NAME.program``: a case that is a program of others, judged by its result. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from harness.base.errors import CaseError
+from harness.suite.faults import FaultTable
+
+PROGRAM_SUFFIX = ".program"
+"""The suffix of the file, which is no part of the case's id."""
+PROGRAM_SECONDS = 45.0
+"""Time limit of a program without a limit of its own; that of the kernel's own runner of selftests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCase:
+    """A program to run on one machine.
+
+    :param path: id of the case.
+    :param command: the command line, for the shell of the guest.
+    :param title: what it tests, in one line.
+    :param directory: the working directory; empty for root's home.
+    :param seconds: its time limit.
+    :param prepare: a command that is typed first; status 4 skips the case, with the output as the reason.
+    :param needs: options and features without which it is skipped.
+    :param ends: whether it must end by itself; otherwise it is stopped at its time limit, and judged by the kernel log.
+    :param unavailable: the reason why it cannot be run, such as a compiler error: the first line is a sentence.
+    :param text: the content of the file.
+    """
+
+    path: str
+    command: str
+    title: str = ""
+    directory: str = ""
+    seconds: float = PROGRAM_SECONDS
+    prepare: str = ""
+    needs: tuple[str, ...] = ()
+    ends: bool = True
+    unavailable: str = ""
+    text: str = ""
+
+
+def parse_program(text: str, *, path: str) -> ProgramCase:
+    """Read the text of a program file.
+
+    :param text: content of the file.
+    :param path: id of the case.
+    :raises CaseError: the text is not TOML, a key is unknown or missing, or a value is invalid.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CaseError(f"{path}:1: the file is not TOML", evidence=str(error), remedy="correct that line") from None
+    faults: list[str] = []
+    table = FaultTable(content, path, faults)
+    unavailable = table.text("unavailable", default="")
+    program = ProgramCase(
+        path,
+        table.text("command", default="" if unavailable else None),
+        table.text("title", default=""),
+        table.text("directory", default=""),
+        float(table.number("seconds", default=int(PROGRAM_SECONDS))),
+        table.text("prepare", default=""),
+        table.texts("needs"),
+        table.flag("ends", default=True),
+        unavailable,
+        text,
+    )
+    table.texts("inputs")  # digests of what it is made of: they tell a changed program from a changed kernel
+    table.close()
+    for key, value in (("command", program.command), ("prepare", program.prepare), ("title", program.title)):
+        if "\n" in value:
+            table.fault(key, "has more than one line", hint="write a script, and name it in [[guest.file]]")
+    if program.directory and not program.directory.startswith("/"):
+        table.fault("directory", f"is {program.directory!r}, not an absolute path", hint="write the path in the guest")
+    if program.seconds < 1:
+        table.fault("seconds", "is less than 1", hint="write the time limit in seconds")
+    if faults:
+        raise CaseError(f"{path}:1: {faults[0]}", evidence="\n".join(faults[1:]), remedy="correct the file")
+    return program

@@ -52,6 +52,8 @@ KERNEL_HELP = """KERNEL is one of:
 Command = TypeVar("Command", bound=Callable[..., object])
 _AUTO = "auto"
 SERIES_WORD = "series:"
+_SELFTESTS = "harness.selftests"
+"""Key of the argument of --selftests in click's context."""
 
 
 def _forced(context: click.Context, parameter: click.Parameter, word: str) -> Acceleration | None:
@@ -75,12 +77,28 @@ cases = click.option(
     multiple=True,
     help="Case file or folder; may be repeated.  [default: all of the suite]",
 )
-suite = click.option(
+_suite = click.option(
     "--suite",
     metavar="NAME|FOLDER|KIND:...",
     default="",
-    help="Suite of the cases, or program:FILE, script:FILE, repro:FILE.c.  [default: see cases/suites.toml]",
+    help="Suite of the cases, or selftests:TARGET, program:FILE, script:FILE, repro:FILE.c.  "
+    "[default: see cases/suites.toml]",
 )
+_selftests = click.option(
+    "--selftests",
+    metavar="SOURCE",
+    default="",
+    expose_value=False,
+    callback=lambda context, parameter, value: context.meta.__setitem__(_SELFTESTS, value),
+    help="Source of --suite selftests:...: a tree, TREE@REV or deb-src:VERSION.  [default: that of the kernel]",
+)
+
+
+def suite(command: Command) -> Command:
+    """Add the options that choose the suite to a command, which receives the first one as ``suite``."""
+    return _suite(_selftests(command))
+
+
 expression = click.option(
     "-k", "expression", metavar="EXPR", default="", help="Run the cases that match, as with pytest."
 )
@@ -236,8 +254,14 @@ def _suite_to_run(word: str, kernels: Sequence[str]) -> Suite:
     from harness.run.foreign.make import make_suite
 
     context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + BUILD_SECONDS), _report_phase)
-    is_trusted = click.get_current_context().params.get("trust") is True
-    return make_suite(context, word, is_trusted=is_trusted)
+    click_context = click.get_current_context()
+    return make_suite(
+        context,
+        word,
+        kernel=kernels[0] if kernels else "deb",
+        selftests=click_context.meta.get(_SELFTESTS, ""),
+        is_trusted=click_context.params.get("trust") is True,
+    )
 
 
 def _report_phase(event: StageEvent) -> None:

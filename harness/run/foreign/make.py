@@ -13,14 +13,23 @@ from harness.suite.definition import Suite
 from harness.suite.generated import kind_of
 
 
-def make_suite(context: Context, word: str, *, is_trusted: bool = False) -> Suite:
+def make_suite(
+    context: Context, word: str, *, kernel: str = "deb", selftests: str = "", is_trusted: bool = False
+) -> Suite:
     """Make the suite of an argument.
 
     :param word: an argument with a kind, see :func:`harness.suite.generated.kind_of`.
+    :param kernel: the argument KERNEL, for the kernel's own tests.
+    :param selftests: the argument of ``--selftests``: the source of the tests instead.
     :param is_trusted: whether to build without the sandbox.
-    :raises UsageError: it names a missing file.
+    :raises UsageError: it names a missing file, target or program.
     :raises CaseError: its tests do not build.
     :raises HostError: the host cannot build them.
     """
     kind, rest = kind_of(word), word.partition(":")[2]
+    if kind == "selftests":
+        # Imported here: a program of this host needs no kernel tree.
+        from harness.run.foreign.selftests import make_selftests
+
+        return make_selftests(context, rest, kernel, selftests, is_trusted=is_trusted)
     return make_programs(context, kind, rest, is_trusted=is_trusted)

@@ -170,6 +170,11 @@ class CaseRecord:
         return 0 < self.times_failed < self.times_asked
 
     @property
+    def is_unjudged(self) -> bool:
+        """Return whether it failed, and nothing says whether the kernel is the reason."""
+        return self.outcome in FAILED and bool(self.unjudged) and not self.known and not self.excused
+
+    @property
     def why_not_failed(self) -> str:
         """Return why an unexpected outcome does not fail the run; empty for any other case."""
         return (self.known or self.excused or self.unjudged) if self.outcome in FAILED else ""

@@ -62,10 +62,13 @@ class Judging:
 
     :param known: the known failures.
     :param baseline: an earlier run; None to judge each case by itself.
+    :param repeats_failures: whether cases that fail are repeated until it is clear whether they always do, and say
+        nothing about the kernel without a baseline.
     """
 
     known: KnownFailures
     baseline: Baseline | None = None
+    repeats_failures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ def run_cases(
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
     folder.write(record)
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
+    listener.repeats_failures = settings.judging.repeats_failures
+    listener.leaves_unjudged = settings.judging.repeats_failures and earlier is None
     if earlier is not None:
         listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
     ended = _run_in_order(listener, settings.store, digest_of(suite), first=choice.first)
@@ -242,7 +247,22 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
         if is_enough or not went_through:
-            break
+            return ended
+    return _repeat_failures(listener, ended)
+
+
+def _repeat_failures(listener: RunRecorder, ended: PytestRun) -> PytestRun:
+    """Run cases that fail again, on fresh machines, until it is clear whether they always do."""
+    while listener.repeats_failures and (unsettled := listener.unsettled) and not listener.has_failed_enough:
+        listener.round += 1
+        listener.again = unsettled
+        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
+        environment.folder.mkdir(exist_ok=True)
+        selection = replace(listener.selection, only=unsettled, shard=None)
+        own = InProcess(environment, selection, order="", past=listener.past)
+        again = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
+        if again.status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or listener.failure is not None:
+            return again
     return ended
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shlex
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from harness.base.errors import HarnessError
@@ -18,6 +17,7 @@ from harness.guest.console import Unanswered
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fate, Outcome, Verdict
 from harness.run.case import ACTUAL_NAME, DIFF_NAME, CaseEnvironment, RunningCase, junit_names, opened, verdict_on
+from harness.run.pace import slowness
 from harness.run.play import CaseSkippedError, PreparationError, prepare_machine, unanswered_step
 from harness.semantics.judge import StepOutcome
 from harness.session.console_name import ConsoleName
@@ -29,7 +29,8 @@ _XFAIL, _XPASS, _SKIP = 2, 3, 4
 """Exit statuses of kselftest.h, beside 0 and 1."""
 _KILLED = 128 + signal.SIGKILL
 _SHOWN_CHARACTERS = 256 * 1024
-_NO_REASON = "the test gives no reason"
+NO_REASON = "the test gives no reason"
+"""The reason of a skip whose test prints none."""
 _WHERE = "program"
 _SIMPLE = re.compile(r"[\w./+-]*/[\w./+-]+(?: [\w./+:=,%@-]+)*")
 """A command without anything that needs a shell."""
@@ -79,7 +80,28 @@ def _run_program(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, .
     verdict = case.verdict(skipped=skipped)
     if skipped and not verdict.diff:
         verdict = replace(verdict, diff=program.unavailable)
-    return (*_test_records(ran.report, case), _own_record(program, case, ran, verdict))
+    records = (*(_test_record(test, case) for test in ran.report.tests), _own_record(program, case, ran, verdict))
+    missing = case.environment.missing_options(program.options)
+    is_our_config = bool(case.environment.prepared.kernel.build.commit)
+    return tuple(explained(one, missing, is_our_config=is_our_config) for one in records)
+
+
+def explained(record: CaseRecord, missing: str, *, is_our_config: bool) -> CaseRecord:
+    """Return a record whose skip is explained: by its own reason, and by the options that are off.
+
+    A skip without any reason is a failure if the harness chose the configuration: nobody would notice it for months.
+
+    :param record: the record of a program, or of one of its tests.
+    :param missing: the options that are off; empty if none is.
+    :param is_our_config: whether the harness built the kernel.
+    """
+    if record.outcome is not Outcome.SKIPPED:
+        return record
+    if missing:
+        return replace(record, reason=f"{record.reason} ({missing})")
+    if is_our_config and record.reason == NO_REASON:
+        return replace(record, outcome=Outcome.MISMATCH, reason="skipped without a reason, and no option is missing")
+    return record
 
 
 def _play(program: ProgramCase, case: RunningCase) -> Ran:
@@ -88,15 +110,18 @@ def _play(program: ProgramCase, case: RunningCase) -> Ran:
     :raises HarnessError: no machine can be started.
     """
     machine = case.machine(preparation=program.prepare)
+    seconds = program.seconds
     try:
         prepare_machine(machine, program.prepare, deadline=case.deadline)
         console = machine.console(ConsoleName.ADMIN, deadline=case.deadline)
-        grace = 0.0 if program.ends else program.seconds
-        answer = console.run(command_line(program), deadline=machine.deadline(program.seconds + grace))
+        if program.ends and program.scales:
+            seconds *= slowness(case.environment.prepared.template, console, case.deadline)
+        deadline = machine.deadline(seconds if program.ends else 2 * seconds)
+        answer = console.run(command_line(program), deadline=deadline)
     except Unanswered as error:
         case.fate = machine.fate_of(ConsoleName.ADMIN, error)
         step = unanswered_step(_WHERE, program.command, machine)
-        late = f"no end within {program.seconds:.0f} s, "
+        late = f"no end within {seconds:.0f} s, "
         case.outcomes.append(replace(step, reason=late + step.reason) if case.fate is Fate.COMMAND_HUNG else step)
         return Ran(read_report(error.output), error.output)
     return Ran(read_report(answer.output), answer.output, answer.status)
@@ -128,9 +153,9 @@ def skip_reason(ran: Ran) -> str:
         is_all = bool(ran.report.tests) and all(test.result is Result.SKIP for test in ran.report.tests)
         if ran.status == _SKIP or (is_all and not ran.report.faults):
             reasons = dict.fromkeys(test.reason or test.name for test in ran.report.tests if test.result is Result.SKIP)
-            return "; ".join(reasons) or last_line(ran.output) or _NO_REASON
+            return "; ".join(reasons) or last_line(ran.output) or NO_REASON
         return ""
-    return (last_line(ran.output) or _NO_REASON) if ran.status == _SKIP else ""
+    return (last_line(ran.output) or NO_REASON) if ran.status == _SKIP else ""
 
 
 def find_problem(ran: Ran, *, ends: bool = True) -> str:
@@ -165,18 +190,13 @@ def _ending(status: int) -> str:
     return f"ended with status {status}"
 
 
-def _test_records(report: TapReport, case: RunningCase) -> Iterable[CaseRecord]:
-    """Yield the record of each test that the program reported."""
-    return tuple(_test_record(test, case) for test in report.tests)
-
-
 def _test_record(test: TapTest, case: RunningCase) -> CaseRecord:
     outcome, title, reason = Outcome.MATCH, "", ""
     match test.result:
         case Result.FAIL:
             outcome, reason = Outcome.MISMATCH, test.reason or "not ok"
         case Result.SKIP:
-            outcome, reason = Outcome.SKIPPED, test.reason or last_line(test.text).lstrip("# ") or _NO_REASON
+            outcome, reason = Outcome.SKIPPED, test.reason or last_line(test.text).lstrip("# ") or NO_REASON
         case Result.XFAIL:
             title = f"expected failure: {test.reason}".rstrip(": ")
     name = f"{case.id}::{test.name}"

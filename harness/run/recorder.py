@@ -26,12 +26,14 @@ from harness.results.records import loads_case
 from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment, junit_names
 from harness.run.order import Past
-from harness.run.rounds import join
+from harness.run.rounds import is_settled, join
 from harness.run.selection import Selection
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
 
+_COMPARED = (Outcome.MISMATCH, Outcome.TIMEOUT)
+"""Outcomes that another kernel may have as well; a splat, or a machine that is gone, needs no comparison."""
 _PID_SECONDS = 60.0
 """How long a worker may take to report its process id."""
 
@@ -49,6 +51,12 @@ class RunRecorder:
     selection: Selection
     excuse: Callable[[RunRecord], RunRecord] | None = None
     """Return the run with the cases excused that failed in the baseline too; None without a baseline."""
+    repeats_failures: bool = False
+    """Whether cases that fail are run again until it is clear whether they always do."""
+    leaves_unjudged: bool = False
+    """Whether a case that fails says nothing about the kernel, as there is no run to compare with."""
+    again: tuple[str, ...] = ()
+    """Ids of the failed cases that are run again in this round; empty in a round of all cases."""
     past: Mapping[str, Past] = field(default_factory=dict)
     """The results of earlier runs, which decide the order of the cases."""
     round: int = 1
@@ -81,8 +89,8 @@ class RunRecorder:
         settings = log.current()
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
-        sent[pytest_plugin.ONLY] = list(self.selection.only)
-        if (shard := self.selection.shard) is not None:
+        sent[pytest_plugin.ONLY] = list(self.again or self.selection.only)
+        if (shard := self.selection.shard) is not None and not self.again:
             sent[pytest_plugin.SHARD] = [shard.number, shard.count, dict(shard.seconds)]
         sent[pytest_plugin.PAST] = {
             name: [one.seconds, one.has_failed, one.is_first] for name, one in self.past.items()
@@ -123,10 +131,12 @@ class RunRecorder:
             file.unlink()
 
     def _started(self, selected: Sequence[str]) -> None:
-        """Report the number of cases.
+        """Report the number of cases; failed cases that are run again are known.
 
         :param selected: the ids of the selected cases, those of all shards.
         """
+        if self.again:
+            return
         ids = selected
         if (shard := self.selection.shard) is not None:
             own = shard.ids(selected)
@@ -160,7 +170,7 @@ class RunRecorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record the result of a case."""
         records = [loads_case(str(value)) for key, value in report.user_properties if key == pytest_plugin.RECORD]
-        if len(records) > 1:
+        if len(records) > 1 and not self.again:
             self._more_tests |= dict.fromkeys(record.id for record in records[:-1])
             self._report_total()
         for record in records:
@@ -178,11 +188,17 @@ class RunRecorder:
 
     def _take(self, case: CaseRecord, *, keeps_folder: bool = False) -> None:
         case = self._in_round(self.known.marked(case, self.environment.profile), keeps_folder=keeps_folder)
-        self._cases[case.id] = join(self._cases.get(case.id), case)
+        whole = join(self._cases.get(case.id), case)
+        if self.leaves_unjudged and whole.outcome in _COMPARED:
+            times = f"failed {whole.times_failed} of {whole.times_asked}"
+            whole = replace(whole, unjudged=f"{times}, with no run to compare with: {whole.reason}")
+            case = replace(case, unjudged=whole.unjudged)
+        self._cases[case.id] = whole
         self.record = replace(self.record, cases=tuple(self._cases.values()))
         if case.is_failure or case.outcome is Outcome.ERROR:
             self._failures = self._count_failures()
-        self.report(CaseEnded(case))
+        if not self.again or (case.id in self.again and is_settled(whole)):
+            self.report(CaseEnded(case))
         try:
             self.folder.write(self.record)
         except HarnessError as error:
@@ -210,6 +226,11 @@ class RunRecorder:
     def may_have_no_case(self) -> bool:
         """Return whether a run without cases is right: a file is broken, or this shard has none of the cases."""
         return bool(self.broken) or (self.record.shard.cases > 0 and not self._selected)
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Return the ids of the failed cases of which it is not clear yet whether they always fail."""
+        return tuple(one.id for one in self._cases.values() if one.outcome in _COMPARED and not is_settled(one))
 
     @property
     def has_failed_enough(self) -> bool:

@@ -12,8 +12,11 @@ from typing import TypeVar
 
 from harness.model.run_record import CaseRecord, OutcomeCount
 from harness.model.verdict import FAILED, Outcome
+from harness.semantics.sequential_test import Regime, weigh
 
 _Item = TypeVar("_Item")
+_CONFIDENCE = 0.9
+"""Required probability that a case that failed each time always fails: each run costs as much as the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,22 @@ def join(before: CaseRecord | None, now: CaseRecord) -> CaseRecord:
     shown = now if _severity(now) > _severity(before) else before
     tries = tuple(OutcomeCount(outcome, counts[outcome]) for outcome in Outcome if counts[outcome])
     return replace(shown, tries=tries, seconds=before.seconds + now.seconds)
+
+
+def is_settled(case: CaseRecord) -> bool:
+    """Return whether it is clear if a case that failed always fails, by a sequential test.
+
+    It is unsteady once it has passed. It always fails if that explains its failures nine times better than a case that
+    fails every second time: after four of them.
+
+    :param case: the result of all rounds.
+    """
+    if case.is_flaky or not case.times_failed:
+        return True
+    if case.outcome is Outcome.TIMEOUT and case.times_failed > 1:  # each one takes the whole time limit
+        return True
+    always, often = Regime("always", {"fail": 20}), Regime("often", {"fail": 10, "pass": 10})
+    return weigh((always, often), {"fail": case.times_failed}, confidence=_CONFIDENCE).is_sure
 
 
 def _severity(case: CaseRecord) -> int:

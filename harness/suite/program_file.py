@@ -26,6 +26,8 @@ class ProgramCase:
     :param seconds: its time limit.
     :param prepare: a command that is typed first; status 4 skips the case, with the output as the reason.
     :param needs: options and features without which it is skipped.
+    :param options: options of the kernel's configuration that its tests may need: those that are off explain a skip.
+    :param scales: whether the time limit is for a real machine, and grows with how much slower an emulated guest is.
     :param ends: whether it must end by itself; otherwise it is stopped at its time limit, and judged by the kernel log.
     :param unavailable: the reason why it cannot be run, such as a compiler error: the first line is a sentence.
     :param text: the content of the file.
@@ -38,6 +40,8 @@ class ProgramCase:
     seconds: float = PROGRAM_SECONDS
     prepare: str = ""
     needs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    scales: bool = False
     ends: bool = True
     unavailable: str = ""
     text: str = ""
@@ -65,6 +69,8 @@ def parse_program(text: str, *, path: str) -> ProgramCase:
         float(table.number("seconds", default=int(PROGRAM_SECONDS))),
         table.text("prepare", default=""),
         table.texts("needs"),
+        table.texts("options"),
+        table.flag("scales", default=False),
         table.flag("ends", default=True),
         unavailable,
         text,

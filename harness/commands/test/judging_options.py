@@ -177,4 +177,5 @@ def read_judging(baseline: str, known: Path | None, *, suite: Suite, results: Pa
     failures = load_known(text, path=shown_path(file.absolute()), today=today, semantics=suite_semantics(suite))
     entries = tuple(replace(one, case=current_case_id(one.case)) for one in failures.entries)
     failures = replace(failures, entries=entries)
-    return Judging(failures, find_baseline(baseline, results=results) if baseline else None)
+    found = find_baseline(baseline, results=results) if baseline else None
+    return Judging(failures, found, repeats_failures=suite.is_compared)

@@ -43,6 +43,7 @@ from harness.report.tables.summary import (
     KNOWN_WORD,
     OUTCOME_TONES,
     OUTCOME_WORDS,
+    UNJUDGED_WORD,
     case_lines,
     case_word,
     header_lines,
@@ -68,6 +69,7 @@ _COUNTED = [
     *((OUTCOME_WORDS[one], OUTCOME_TONES[one]) for one in Outcome),
     (FLAKY_WORD, Tone.WARNING),
     (KNOWN_WORD, Tone.FAINT),
+    (UNJUDGED_WORD, Tone.WARNING),
 ]
 
 

@@ -238,7 +238,8 @@ def _status(case: CaseRecord) -> str:
     """Return the status of a test; KCIDB distinguishes a broken test (ERROR) from one that could not run (MISS)."""
     if case.outcome is Outcome.ERROR:
         return "ERROR" if case.fault is Fault.CASE else "MISS"
-    return _STATUSES[case.outcome]
+    # "DONE": the test is finished, and says neither that the kernel is right nor that it is wrong.
+    return "DONE" if case.is_unjudged else _STATUSES[case.outcome]
 
 
 def _environment(run: RunRecord) -> Mapping[str, str]:

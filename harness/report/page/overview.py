@@ -174,7 +174,7 @@ def _case_row(
         like = next((at for at, other in enumerate(likes) if is_alike(other, case, noise)), len(likes))
         if like == len(likes):
             likes.append(case)
-        flags = KNOWN * bool(case.known) + EXCUSED * bool(case.excused) + FLAKY * case.is_flaky
+        flags = KNOWN * bool(case.known) + EXCUSED * bool(case.excused or case.unjudged) + FLAKY * case.is_flaky
         reason = "" if case.outcome is Outcome.MATCH else one_line(case.reason, _REASON_COLUMNS)
         cells.append(
             [

@@ -96,12 +96,17 @@ def _series(build: BuildRecord) -> str:
 KNOWN_WORD = "know"
 """The mark of a failed case that does not fail the run: known to fail, or not a regression from the baseline."""
 
+UNJUDGED_WORD = "unju"
+"""The mark of a failed case that says nothing without a run of another kernel to compare with."""
+
 FLAKY_WORD = "FLAK"
 """The mark of a case that failed in some of several tries."""
 
 
 def case_word(case: CaseRecord) -> tuple[str, Tone]:
     """Return the outcome of a case in at most four letters, and its tone."""
+    if case.is_unjudged:
+        return UNJUDGED_WORD, Tone.WARNING
     if case.why_not_failed:
         return KNOWN_WORD, Tone.FAINT
     if case.is_flaky:
@@ -220,7 +225,7 @@ def failed_lines(run: RunRecord, width: int) -> list[Line]:
             continue
         word, tone = case_word(case)
         lines.append(Line(f"{word:<4}  {one_line(case.id)}", tone, lead=len(word)))
-        if case.tries and case.times_failed:
+        if case.tries and case.times_failed and not case.is_unjudged:
             lines.append(Line(f"      failed {case.times_failed} of {case.times_asked} times"))
         if reason := case.why_not_failed or case.reason:
             lines.append(Line(f"      {elide(one_line(reason), max(8, width - 6))}"))
@@ -247,9 +252,11 @@ def count_outcomes(run: RunRecord, words: Mapping[Outcome, str] | None = None) -
     :param words: names for the outcomes; their values if left out.
     """
     counts = Counter(case.outcome for case in run.cases if not case.why_not_failed)
-    known = len(run.cases) - counts.total()
+    unjudged = sum(case.is_unjudged for case in run.cases)
+    known = len(run.cases) - counts.total() - unjudged
     parts = [f"{counts[one]} {words[one] if words else one}" for one in Outcome if counts[one]]
-    return ", ".join([*parts, f"{known} {KNOWN_WORD if words else 'known'}"] if known else parts)
+    parts += [f"{known} {KNOWN_WORD if words else 'known'}"] if known else []
+    return ", ".join([*parts, f"{unjudged} {UNJUDGED_WORD if words else 'unjudged'}"] if unjudged else parts)
 
 
 def is_clean(run: RunRecord) -> bool:

@@ -36,6 +36,8 @@ class DraftProgram:
     directory: str = ""
     seconds: float = PROGRAM_SECONDS
     prepare: str = ""
+    scales: bool = True
+    options: tuple[str, ...] = ()
     ends: bool = True
     unavailable: str = ""
 
@@ -115,6 +117,8 @@ def program_text(program: DraftProgram, digests: Mapping[str, str]) -> str:
         *([f"directory = {_quoted(program.directory)}"] if program.directory else []),
         f"seconds = {program.seconds:.0f}",
         *([f"prepare = {_quoted(program.prepare)}"] if program.prepare else []),
+        *([f"options = {_list(program.options)}"] if program.options else []),
+        *(["scales = true"] if program.scales else []),
         *([] if program.ends else ["ends = false"]),
         *([f"unavailable = {_quoted(program.unavailable)}"] if program.unavailable else []),
         *([f"inputs = {_list(tuple(own))}"] if own else []),

@@ -84,7 +84,7 @@ def _called(file: Path) -> str:
 def _program(kind: str, file: Path) -> DraftProgram:
     path = f"{FOLDER}/{_called(file)}"
     if kind == "repro":
-        return DraftProgram(_called(file), path, seconds=REPRO_SECONDS, ends=False)
+        return DraftProgram(_called(file), path, seconds=REPRO_SECONDS, scales=False, ends=False)
     return DraftProgram(_called(file), f"bash {path}" if kind == "script" and _check_script(file) else path)
 
 

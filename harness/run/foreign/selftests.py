@@ -207,6 +207,7 @@ def _program(test: BuiltTest, built: BuiltSelftests) -> tuple[DraftProgram, tupl
             directory=f"{FOLDER}/{test.target}",
             seconds=time_limit(read_text(built.folder / test.target / "settings")),
             prepare=SETUP,
+            options=tuple(one for one, _ in _OPTION.findall(_config(built, test.target))),
         ),
         libraries,
     )

@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
-from harness.run.program import Ran, command_line, find_problem, last_line, skip_reason
+from harness.model.run_record import CaseRecord
+from harness.model.verdict import Outcome
+from harness.run.program import NO_REASON, Ran, command_line, explained, find_problem, last_line, skip_reason
 from harness.suite.program_file import ProgramCase
 from harness.tap.report import read_report
 
@@ -88,3 +90,26 @@ def test_command_line(program: ProgramCase, output: str, status: int) -> None:
     )
 
     assert (done.stdout, done.returncode) == (output, status)
+
+
+def record(outcome: Outcome, reason: str) -> CaseRecord:
+    """Return the record of a test."""
+    return CaseRecord("s/a::t", "s.a", "t", outcome, reason=reason, is_free_text=True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "missing", "is_ours", "outcome", "shown"),
+    [
+        ("no swap", "", True, Outcome.SKIPPED, "no swap"),
+        ("no swap", "CONFIG_SWAP is not set", True, Outcome.SKIPPED, "no swap (CONFIG_SWAP is not set)"),
+        (NO_REASON, "CONFIG_SWAP is not set", True, Outcome.SKIPPED, f"{NO_REASON} (CONFIG_SWAP is not set)"),
+        (NO_REASON, "", False, Outcome.SKIPPED, NO_REASON),
+        (NO_REASON, "", True, Outcome.MISMATCH, "skipped without a reason, and no option is missing"),
+    ],
+)
+def test_skip_is_explained_or_a_failure(reason: str, missing: str, is_ours: bool, outcome: Outcome, shown: str) -> None:
+    """A skip that nobody can explain is a failure only where the harness chose the configuration."""
+    found = explained(record(Outcome.SKIPPED, reason), missing, is_our_config=is_ours)
+
+    assert (found.outcome, found.reason) == (outcome, shown)
+    assert explained(record(Outcome.MATCH, ""), missing, is_our_config=True).outcome is Outcome.MATCH

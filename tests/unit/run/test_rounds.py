@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.model.run_record import CaseRecord, OutcomeCount
 from harness.model.verdict import FAILED, Outcome
-from harness.run.rounds import ONCE, Rounds, join, shuffle
+from harness.run.rounds import ONCE, Rounds, is_settled, join, shuffle
 from tests.unit.report.sample import case
 
 OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=8)
@@ -82,3 +82,31 @@ def test_how_many_rounds_there_are(rounds: Rounds, numbers: list[int], said: str
     """As many as asked for, or without an end; and how it is said."""
     assert list(islice(rounds.numbers(), 4)) == numbers
     assert str(rounds).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "settled"),
+    [
+        ([Outcome.MATCH], True),
+        ([Outcome.MISMATCH], False),
+        ([Outcome.MISMATCH] * 3, False),
+        ([Outcome.MISMATCH] * 4, True),
+        ([Outcome.MISMATCH, Outcome.MATCH], True),
+        ([Outcome.MATCH, Outcome.TIMEOUT], True),
+        ([Outcome.TIMEOUT], False),
+        ([Outcome.TIMEOUT] * 2, True),
+    ],
+)
+def test_failure_is_settled_after_enough_rounds(outcomes: list[Outcome], settled: bool) -> None:
+    """A case that passed once is unsteady; one that always failed has failed four times."""
+    assert is_settled(joined(outcomes)) is settled
+
+
+def test_tries_of_a_round_are_added() -> None:
+    """A round may itself have several results of a case."""
+    several = replace(
+        case("cases/a", Outcome.MISMATCH),
+        tries=(OutcomeCount(Outcome.MATCH, 2), OutcomeCount(Outcome.MISMATCH, 1)),
+    )
+
+    assert join(case("cases/a", Outcome.MATCH), several).times_asked == 4

@@ -127,7 +127,6 @@ def run_cases(
     folder.write(record)
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
     listener.repeats_failures = settings.judging.repeats_failures
-    listener.leaves_unjudged = settings.judging.repeats_failures and earlier is None
     if earlier is not None:
         listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
     ended = _run_in_order(listener, settings.store, digest_of(suite), first=choice.first)

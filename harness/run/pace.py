@@ -21,7 +21,7 @@ _KIND = "guest-pace"
 _LOOP = "TIMEFORMAT=%U; time for ((i = 0; i < 50000; i++)); do :; done"
 _SECONDS = 60.0
 _MOST = 5.0
-"""Largest factor. The loop is the worst case (28.8 measured under TCG), and a program that hangs has to end some time."""
+"""Largest factor: the loop is the worst case (28.8 measured under TCG), and a program that hangs has to end."""
 _TIME = re.compile(r"^(\d+\.\d+)\s*$", re.MULTILINE)
 
 

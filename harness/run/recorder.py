@@ -53,8 +53,6 @@ class RunRecorder:
     """Return the run with the cases excused that failed in the baseline too; None without a baseline."""
     repeats_failures: bool = False
     """Whether cases that fail are run again until it is clear whether they always do."""
-    leaves_unjudged: bool = False
-    """Whether a case that fails says nothing about the kernel, as there is no run to compare with."""
     again: tuple[str, ...] = ()
     """Ids of the failed cases that are run again in this round; empty in a round of all cases."""
     past: Mapping[str, Past] = field(default_factory=dict)
@@ -189,7 +187,7 @@ class RunRecorder:
     def _take(self, case: CaseRecord, *, keeps_folder: bool = False) -> None:
         case = self._in_round(self.known.marked(case, self.environment.profile), keeps_folder=keeps_folder)
         whole = join(self._cases.get(case.id), case)
-        if self.leaves_unjudged and whole.outcome in _COMPARED:
+        if self.repeats_failures and self.excuse is None and whole.outcome in _COMPARED:
             times = f"failed {whole.times_failed} of {whole.times_asked}"
             whole = replace(whole, unjudged=f"{times}, with no run to compare with: {whole.reason}")
             case = replace(case, unjudged=whole.unjudged)

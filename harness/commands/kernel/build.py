@@ -28,7 +28,7 @@ from harness.report.display.plain import choose_display
 def build(kernel: str, suite: str, building: BuildOptions) -> int:
     """Build or fetch KERNEL, and print the folder with its image and config."""
 
-    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [])
+    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), [], [kernel])
     with choose_display(sys.stderr, os.environ) as display:
         found = resolve_kernel(
             Context(Store.default(), patient_deadline(PREPARE_SECONDS + building.seconds), display.show),

@@ -40,6 +40,6 @@ def shell(
 
     file, _, line = (case or "").rpartition(":")
     files = [file if line.isdecimal() and file else case] if case else []
-    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files)
+    chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files, [kernel])
     each = Options(kernel, "", accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
     return int(open_shell(each, case or "", store=Store.default()))

@@ -32,7 +32,8 @@ def rerun_commands(run: RunRecord, case: CaseRecord) -> tuple[str, str]:
     only = ["-k", test.partition("[")[0]] if mark else []
     words = ["harness", "run", spec, "--cases", file, *only, *options]
     shell = ["harness", "shell", spec, file, *_chosen(options, [one for one in _KEPT if one not in _NOT_OF_SHELL])]
-    return one_line(shlex.join(words)), "" if mark else one_line(shlex.join(shell))
+    # A shell plays session files only.
+    return one_line(shlex.join(words)), "" if mark or case.is_free_text else one_line(shlex.join(shell))
 
 
 def _words(run: RunRecord) -> tuple[str, ...]:

@@ -128,6 +128,7 @@ def test_rerun_of_one_test_runs_its_program(desk: Path) -> None:
     assert {one["change"] for one in json.loads(told.text)["cases"]} <= {"not run"}
 
 
+@pytest.mark.slow("harness/run", "harness/tap", "harness/results", "tests/system/test_programs.py")
 def test_failure_without_a_comparison_is_unjudged(tmp_path: Path) -> None:
     """A test of others that fails is repeated on fresh machines, and fails the run only if a base does not fail."""
     report = 'printf "1..2\\nok 1 good\\nnot ok 2 bad\\n"'

@@ -120,10 +120,7 @@ def run_cases(
     for note in own_notes:
         report(Note(note))
     record = replace(record, notes=(*record.notes, *own_notes), options=settings.options)
-    if prepared.config_text:
-        folder.write_file(CONFIG_NAME, prepared.config_text)
-    if prepared.build_log is not None:
-        folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
+    _keep_build(prepared, folder)
     folder.write(record)
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
     listener.repeats_failures = settings.judging.repeats_failures
@@ -151,6 +148,14 @@ def run_cases(
         names = (earlier.name, folder.path.name)
         report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def _keep_build(prepared: Prepared, folder: RunFolder) -> None:
+    """Copy the kernel's configuration and the log of its build, as far as there are any, into the run folder."""
+    if prepared.config_text:
+        folder.write_file(CONFIG_NAME, prepared.config_text)
+    if prepared.build_log is not None:
+        folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
 
 
 def _aborted(output: str, log: Path) -> Problem:

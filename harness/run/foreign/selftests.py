@@ -8,10 +8,10 @@ or what ``--selftests`` names. A command has one set of tests, that of its first
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness.base import paths
 from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.kernel_release import Release
@@ -32,28 +32,13 @@ from harness.suite.program_file import PROGRAM_SECONDS
 FOLDER = "/usr/lib/kselftest"
 """The folder in the guest."""
 SETUP = "/usr/lib/harness/kselftest-setup"
-# What systemd and the kernel's documentation mount before anybody runs tests; a kernel without one of them is fine.
-SETUP_TEXT = """\
-#!/bin/bash
-mount_at() { mkdir -p "$2" && mount -t "$1" ${3:+-o "$3"} "$1" "$2"; }
-{
-	mount_at cgroup2 /sys/fs/cgroup nsdelegate,memory_recursiveprot || mount_at cgroup2 /sys/fs/cgroup
-	for type in debugfs:/sys/kernel/debug tracefs:/sys/kernel/tracing securityfs:/sys/kernel/security \\
-		bpf:/sys/fs/bpf hugetlbfs:/dev/hugepages mqueue:/dev/mqueue tmpfs:/dev/shm; do
-		mount_at "${type%%:*}" "${type#*:}"
-	done
-} >/dev/null 2>&1
-true
-"""
 _INTERPRETERS = frozenset({"sh", "bash", "dash", "ash"})
 _UNLIMITED_SECONDS = 3600.0
 _TIMEOUT = re.compile(r"^\s*timeout\s*=\s*(\d+)", re.MULTILINE)
 _OPTION = re.compile(r"(CONFIG_\w+)=(\S+)")
 _ELF = b"\x7fELF"
 _MODE_PROGRAM, _MODE_FILE = 0o755, 0o644
-_HINT = (
-    "write selftests:TARGET, selftests:TARGET,TARGET or selftests:TARGET:PROGRAM, such as selftests:cgroup:test_core"
-)
+_HINT = "write selftests:TARGET, selftests:TARGET,TARGET or selftests:TARGET:PROGRAM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +83,22 @@ def make_selftests(context: Context, rest: str, kernel: str, selftests: str = ""
     if not tests:
         known = ", ".join(test.name for test in built.tests) or "none"
         raise UsageError(f"selftests: no program {rest}", evidence=f"programs of the target: {known}", remedy=_HINT)
-    with tempfile.TemporaryDirectory(prefix="harness-selftests-") as scratch:
-        setup = Path(scratch) / "setup"
-        setup.write_text(SETUP_TEXT)
-        files = {one.path: one for one in (GuestFile(SETUP, setup, _MODE_PROGRAM), *_files(built))}
-        programs = []
-        for test in tests:
-            program, libraries = _program(test, built)
-            programs.append(program)
-            files |= {one.path: one for one in libraries if one.path not in files}
-        draft = Draft(
-            f"selftests:{rest}",
-            "selftests",
-            f"selftests of {tree.source.origin}",
-            tuple(programs),
-            tuple(files.values()),
-            fragments={
-                f"selftests-{one.replace('/', '-')}": text for one in word.targets if (text := _config(built, one))
-            },
-            is_compared=True,
-        )
-        return write_suite(context, draft)
+    files = {one.path: one for one in (GuestFile(SETUP, paths.SELFTESTS_SETUP, _MODE_PROGRAM), *_files(built))}
+    programs = []
+    for test in tests:
+        program, libraries = _program(test, built)
+        programs.append(program)
+        files |= {one.path: one for one in libraries if one.path not in files}
+    draft = Draft(
+        f"selftests:{rest}",
+        "selftests",
+        f"selftests of {tree.source.origin}",
+        tuple(programs),
+        tuple(files.values()),
+        fragments={f"selftests-{one.replace('/', '-')}": text for one in word.targets if (text := _config(built, one))},
+        is_compared=True,
+    )
+    return write_suite(context, draft)
 
 
 def find_tree(context: Context, kernel: str, selftests: str = "") -> PatchedTree:

@@ -15,7 +15,8 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.kernel_release import Release
-from harness.guest.definition import GuestFile
+from harness.base.process import find_program
+from harness.guest.definition import GuestFile, Package
 from harness.guest.libraries import find_libraries
 from harness.kernel.build.options import SourceWord
 from harness.kernel.from_source import patched_trees, source_word
@@ -32,6 +33,13 @@ from harness.suite.program_file import PROGRAM_SECONDS
 FOLDER = "/usr/lib/kselftest"
 """The folder in the guest."""
 SETUP = "/usr/lib/harness/kselftest-setup"
+_HOST_PROGRAMS = {
+    "util-linux": ("lscpu",),
+    "iproute2": ("ip",),
+    "e2fsprogs": ("mkfs.ext4",),
+    "libcap2-bin": ("capsh", "getcap", "setcap"),
+}
+"""Programs that scripts of selftests run, by package. The guest gets those that this host has."""
 _INTERPRETERS = frozenset({"sh", "bash", "dash", "ash"})
 _UNLIMITED_SECONDS = 3600.0
 _TIMEOUT = re.compile(r"^\s*timeout\s*=\s*(\d+)", re.MULTILINE)
@@ -95,6 +103,7 @@ def make_selftests(context: Context, rest: str, kernel: str, selftests: str = ""
         f"selftests of {tree.source.origin}",
         tuple(programs),
         tuple(files.values()),
+        _packages(),
         fragments={f"selftests-{one.replace('/', '-')}": text for one in word.targets if (text := _config(built, one))},
         is_compared=True,
     )
@@ -143,6 +152,11 @@ def fragment_of(config: str) -> str:
     found = filter(None, (_OPTION.fullmatch(line.strip()) for line in config.splitlines()))
     lines = [f"{one[1]}={'y' if one[2] == 'm' else one[2]}" for one in found]
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+
+
+def _packages() -> tuple[Package, ...]:
+    found = {name: tuple(filter(find_program, programs)) for name, programs in _HOST_PROGRAMS.items()}
+    return tuple(Package(name, programs, has_applets=False) for name, programs in found.items() if programs)
 
 
 def _config(built: BuiltSelftests, target: str) -> str:

@@ -83,7 +83,7 @@ def watch(
       f      failed only       s  shell at the failing step
       a      all cases         q  quit
     """
-    chosen, _ = options.choose_cases(suite, cases)
+    chosen, _ = options.choose_cases(suite, cases, [str(tree)])
     folder = tree.resolve()
     if not is_tree(folder):
         raise not_a_tree(str(tree), folder)

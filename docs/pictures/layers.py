@@ -51,6 +51,7 @@ PURPOSES = {
     "results": "run folders, comparison, history",
     "coverage": "kernel code that was run",
     "export": "cases that run without the harness",
+    "inventory": "what user space finds on a kernel",
     "semantics": "traits, profiles, judging",
     "session": "the language of session files",
     "model": "records and arguments",

@@ -162,7 +162,7 @@ def skip_reason(ran: Ran) -> str:
     last = last_line(ran.output)
     if ran.status == _SKIP:
         return last or NO_REASON
-    # test_cpuset_prs.sh of 6.1 ends with status 0, and only says that it was skipped.
+    # A script of the tests of Linux 6.1 ends with status 0, and only says that it was skipped.
     if ran.status == 0 and _SKIPPED.fullmatch(last):
         lines = [line for text in ran.output.splitlines() if (line := clean(text).strip())]
         return ": ".join(lines[-2:])[:_SHOWN_REASON]

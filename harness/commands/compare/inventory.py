@@ -99,7 +99,7 @@ def _read(word: str) -> Inventory:
 
 
 def _take(wanted: Options) -> Inventory:
-    from harness.run.inventory import take_inventory
+    from harness.inventory import take_inventory
 
     with tempfile.TemporaryDirectory(prefix="harness-inventory-") as name:
         context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + wanted.build.seconds), _show_phase)

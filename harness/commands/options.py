@@ -19,6 +19,7 @@ from harness.base.events import PhaseStarted, StageEvent
 from harness.base.paths import default_results
 from harness.base.store import Store
 from harness.base.suites_file import default_name
+from harness.commands.typed_options import KEPT
 from harness.guest.qemu import BOOT_SECONDS, Acceleration
 from harness.kernel.build.options import BUILD_SECONDS, PREPARE_SECONDS, BuildOptions, check_choice
 from harness.kernel.patches.shipped import shipped_names, shipped_suite
@@ -52,7 +53,7 @@ KERNEL_HELP = """KERNEL is one of:
 Command = TypeVar("Command", bound=Callable[..., object])
 _AUTO = "auto"
 SERIES_WORD = "series:"
-_SELFTESTS = "harness.selftests"
+_SELFTESTS = f"{KEPT}selftests"
 """Key of the argument of --selftests in click's context."""
 
 

@@ -10,6 +10,9 @@ from click.core import ParameterSource
 
 from harness.model.command_option import CommandOption
 
+KEPT = "harness.option."
+"""Begins the key in click's ``meta`` of an option's value that its command does not receive."""
+
 
 def typed_options(context: click.Context) -> tuple[CommandOption, ...]:
     """Return the options of a command that are not left at their built-in defaults, in the order of ``--help``.
@@ -29,7 +32,8 @@ def _given(context: click.Context) -> Iterator[click.Option]:
 
 
 def _typed(option: click.Option, context: click.Context) -> Iterator[CommandOption]:
-    value = context.params[option.name or ""]
+    own = option.name or ""
+    value = context.params[own] if option.expose_value else context.meta.get(KEPT + own, "")
     name = max(option.opts, key=lambda one: one.startswith("--"))
     if option.is_flag:
         if value is True if option.is_bool_flag else value == option.flag_value:

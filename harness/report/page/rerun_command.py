@@ -13,7 +13,7 @@ from harness.report.text import one_line
 
 _SUITE = "--suite"
 _KEPT = (
-    *(_SUITE, "--profile", "--config", "--make", "--machine", "--append", "--accel", "--fresh"),
+    *(_SUITE, "--selftests", "--profile", "--config", "--make", "--machine", "--append", "--accel", "--fresh"),
     *("--boot-seconds", "--build-seconds", "--known"),
 )
 """Options with a value that change the result of a kernel or how it is judged."""

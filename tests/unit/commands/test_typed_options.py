@@ -115,3 +115,13 @@ def test_page_repeats_options_that_change_a_result() -> None:
     assert again.params["cases"] == ("s/a.session",)
     assert {name: again.params[name] for name in same} == {name: typed.params[name] for name in same}
     assert again.params["results"] == parsed(run, []).params["results"]
+
+
+def test_option_that_the_command_does_not_receive_is_kept() -> None:
+    """The source of selftests is used before the command runs, and a report must repeat it."""
+    words = ["deb:6.1", "--suite", "selftests:one", "--selftests", "deb-src:6.12"]
+
+    assert typed_options(parsed(run, words)) == (
+        CommandOption("--suite", "selftests:one"),
+        CommandOption("--selftests", "deb-src:6.12"),
+    )

@@ -252,7 +252,7 @@ class WaitMeter:
     def look(self) -> float:
         """Return the seconds that the process has waited since the meter was made, as far as they are known."""
         waits, now = {}, time.monotonic()
-        for task in Path(f"/proc/{self._pid}/task").glob("*"):
+        for task in self._tasks():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 statistics = (task / "schedstat").read_bytes()
                 before, since = self._seen.get(task.name, (b"", now))
@@ -269,6 +269,13 @@ class WaitMeter:
         self._waits |= {name: max(wait, self._waits.get(name, 0.0)) for name, wait in waits.items()}
         self._looked = now
         return self._total
+
+    def _tasks(self) -> list[Path]:
+        """Return the folders of the threads; none once the process is gone."""
+        try:
+            return list(Path(f"/proc/{self._pid}/task").glob("*"))
+        except OSError:
+            return []
 
 
 class PatientClock:

@@ -177,7 +177,7 @@ def locate(word: str, suite: Suite) -> Path | None:
     candidates = [Path(word), paths.ROOT / word, suite.folder / word]
     for called in (word, current_case_id(word)):
         candidates += [suite.folder / called.removeprefix(f"{suite.name}/"), paths.SUITES / called]
-    files = [one for path in candidates for one in (path, path.with_name(f"{path.name}{PROGRAM_SUFFIX}"))]
+    files = [one for path in candidates for one in (path, Path(f"{path}{PROGRAM_SUFFIX}"))]
     return next((path.resolve() for path in files if path.exists()), None)
 
 

@@ -63,6 +63,7 @@ def test_suite_finds_program_files(tmp_path: Path) -> None:
     assert case_paths(suite) == [file]
     assert case_id(file, suite) == "mine/sub/a.sh"
     assert locate("mine/sub/a.sh", suite) == file
+    assert [locate(word, suite) for word in (".", "/", "..")] == [Path.cwd(), Path("/"), Path.cwd().parent]
     assert check_suite(tmp_path)[1] == ()
 
     file.write_text("command = 1")

@@ -65,7 +65,9 @@ class Bitmap:
 
     def has(self, address: int) -> bool:
         """Return whether the byte of code at an address was run."""
-        return self.has_any(address, address + 1)
+        page = self.pages.get((address - BASE) // (PAGE_BYTES * 8))
+        at = (address - BASE) % (PAGE_BYTES * 8)
+        return page is not None and bool(page[at // 8] >> at % 8 & 1)
 
     def groups(self) -> Iterator[tuple[int, int]]:
         """Return the addresses in which some code was run as ranges, ascending, rounded to groups of 8 bytes."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.coverage.branches import BranchCoverage
 from harness.coverage.lines import LineCoverage
 from harness.model.series_record import ChangedLines, LineSpan
 
@@ -21,6 +22,7 @@ class ChangedLine:
     :param is_code: whether instructions of the kernel belong to it.
     :param cases: ids of the cases that ran it, sorted.
     :param is_boot: whether the boot ran it.
+    :param is_one_way: whether a condition in it certainly went one way only.
     """
 
     file: str
@@ -28,6 +30,7 @@ class ChangedLine:
     is_code: bool = False
     cases: tuple[str, ...] = ()
     is_boot: bool = False
+    is_one_way: bool = False
 
     @property
     def is_run(self) -> bool:
@@ -51,12 +54,16 @@ def changed_lines(diff: str) -> dict[str, frozenset[int]]:
     return {name: frozenset(numbers) for name, numbers in lines.items() if numbers}
 
 
-def judge_changes(changed: Mapping[str, Iterable[int]], code: Iterable[LineCoverage]) -> list[ChangedLine]:
+def judge_changes(
+    changed: Mapping[str, Iterable[int]], code: Iterable[LineCoverage], branches: Iterable[BranchCoverage] = ()
+) -> list[ChangedLine]:
     """Return the changed lines with what ran them, by file and line.
 
     :param changed: lines by file.
     :param code: the lines with code.
+    :param branches: the conditional jumps that cases ran.
     """
+    one_way = {(one.file, one.line) for one in branches if one.is_one_way}
     known = {(one.file, one.line): one for one in code}
     judged = []
     for file, numbers in sorted(changed.items()):
@@ -65,7 +72,7 @@ def judge_changes(changed: Mapping[str, Iterable[int]], code: Iterable[LineCover
             if one is None:
                 judged.append(ChangedLine(file, number))
             else:
-                judged.append(ChangedLine(file, number, True, one.cases, one.is_boot))
+                judged.append(ChangedLine(file, number, True, one.cases, one.is_boot, (file, number) in one_way))
     return judged
 
 
@@ -83,6 +90,7 @@ def summarize(changed: Sequence[ChangedLine]) -> ChangedLines:
         cases=len({case for one in code for case in one.cases}),
         boot_only=_spans(one for one in left if one.is_boot),
         not_run=_spans(one for one in left if not one.is_boot),
+        one_way=_spans(one for one in code if one.is_one_way and one.is_run),
     )
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from harness.coverage.bitmap import Bitmap
+from harness.coverage.branches import BranchCoverage, Jump, judge_jump, parse_jumps
 from harness.coverage.functions import RunCoverage
 from harness.coverage.symbols import Symbols
 
@@ -46,11 +47,13 @@ class Section:
     """A section with code.
 
     :param functions: name and offset of each function.
+    :param jumps: the conditional jumps.
     """
 
     name: str
     functions: tuple[tuple[str, int], ...]
     rows: tuple[Row, ...]
+    jumps: tuple[Jump, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,16 @@ class Disassembly:
 
     :param functions: name and offset of each function.
     :param instructions: offset of each instruction, and of the one after it.
+    :param jumps: the conditional jumps.
     """
 
     functions: tuple[tuple[str, int], ...]
     instructions: tuple[tuple[int, int], ...]
+    jumps: tuple[Jump, ...] = ()
 
 
 def parse_disassembly(text: str) -> dict[str, Disassembly]:
-    """Read the output of ``objdump -d -t``, by section.
+    """Read the output of ``objdump -t -d -r -w --no-show-raw-insn``, followed by that of ``objdump -r -w``, by section.
 
     Weak functions are left out: the kernel may use another one of that name, and then has this one elsewhere.
     Padding is left out, because nothing runs it between functions.
@@ -118,7 +123,11 @@ def parse_disassembly(text: str) -> dict[str, Disassembly]:
             weak.add(found[1])
         elif found := _SECTION.fullmatch(line):
             functions, listed = sections.setdefault(found[1], ([], []))
-    return {name: Disassembly(tuple(own), tuple(_with_ends(listed))) for name, (own, listed) in sections.items()}
+    jumps = parse_jumps(text)
+    return {
+        name: Disassembly(tuple(own), tuple(_with_ends(listed)), jumps.get(name, ()))
+        for name, (own, listed) in sections.items()
+    }
 
 
 def _with_ends(listed: Sequence[tuple[int, bool]]) -> Iterator[tuple[int, int]]:
@@ -170,7 +179,12 @@ def make_unit(
                 rows[-1] = Row(rows[-1].start, end, lines)
             elif lines:
                 rows.append(Row(offset, end, lines))
-        made.append(Section(section, disassembly.functions, tuple(rows)))
+        jumps = [
+            replace(jump, place=numbers[own[0]])
+            for jump in disassembly.jumps
+            if (own := places[section].get(jump.offset))
+        ]
+        made.append(Section(section, disassembly.functions, tuple(rows), tuple(jumps)))
     return Unit(name, tuple(numbers), tuple(made))
 
 
@@ -209,14 +223,44 @@ def line_coverage(
 
 def _located(unit: Unit, symbols: Symbols) -> Iterator[tuple[int, int, set[tuple[str, int]]]]:
     """Return the code of a unit by its addresses in the kernel, with its places."""
-    bases = {section.name: locate(section, symbols) for section in unit.sections}
-    if _TEXT in bases and bases[_TEXT] is None:
-        return  # not in this kernel: its configuration leaves the file out
+    bases = _bases(unit, symbols)
     for section in unit.sections:
-        base = bases[section.name]
-        for row in section.rows if base is not None else ():
-            assert base is not None
+        if (base := bases.get(section.name)) is None:
+            continue
+        for row in section.rows:
             yield base + row.start, base + row.end, {unit.places[one] for one in row.lines}
+
+
+def _bases(unit: Unit, symbols: Symbols) -> dict[str, int | None]:
+    """Return the address of each section of a unit; nothing if its configuration leaves the file out of the kernel."""
+    bases = {section.name: locate(section, symbols) for section in unit.sections}
+    return {} if _TEXT in bases and bases[_TEXT] is None else bases
+
+
+def branch_coverage(
+    run: RunCoverage, units: Iterable[Unit], *, wanted: Mapping[str, frozenset[int]] | None = None
+) -> list[BranchCoverage]:
+    """Return the conditional jumps that cases ran, by file and line; the copies of an inlined one are listed each.
+
+    :param units: the line tables.
+    :param wanted: lines by file; None for all lines.
+    """
+    bitmaps = list(run.cases.values())
+    found: list[BranchCoverage] = []
+    for unit in units:
+        bases = _bases(unit, run.symbols)
+        for section in unit.sections:
+            if (base := bases.get(section.name)) is None:
+                continue
+            for jump in section.jumps:
+                file, line = unit.places[jump.place]
+                if wanted is not None and line not in wanted.get(file, ()):
+                    continue
+                ways = [(way, None if (at := bases.get(way.section)) is None else at + way.offset) for way in jump.ways]
+                if judged := judge_jump(base + jump.offset, ways, bitmaps):
+                    traps = jump.ways[0].is_trap, jump.ways[1].is_trap
+                    found.append(BranchCoverage(file, line, judged, traps))
+    return sorted(found, key=lambda one: (one.file, one.line))
 
 
 def _line_coverage(run: RunCoverage, place: tuple[str, int], ranges: Sequence[tuple[int, int]]) -> LineCoverage:

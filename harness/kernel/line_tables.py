@@ -35,12 +35,12 @@ KIND = "line-table"
 MOST_UNITS = 200
 """The most object files that are compiled for one question."""
 
-_FORMAT = "2"
+_FORMAT = "3"
 _NAME = "unit.json"
 _FLAGS = "-g1"
 _DISASSEMBLE = """
 while [ $# -gt 0 ]; do
-    [ ! -e "$1" ] || objdump -t -d -w --no-show-raw-insn "$1" >"$2" || exit
+    [ ! -e "$1" ] || { objdump -t -d -r -w --no-show-raw-insn "$1" && objdump -r -w "$1"; } >"$2" || exit
     shift 2
 done
 """

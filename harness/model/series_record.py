@@ -143,6 +143,7 @@ class ChangedLines:
     :param cases: number of cases that ran any of them.
     :param boot_only: those that only the boot ran.
     :param not_run: those that nothing ran.
+    :param one_way: those that were run and hold a condition that went one way only.
     """
 
     changed: int
@@ -151,13 +152,18 @@ class ChangedLines:
     cases: int = 0
     boot_only: tuple[LineSpan, ...] = ()
     not_run: tuple[LineSpan, ...] = ()
+    one_way: tuple[LineSpan, ...] = ()
 
     def __str__(self) -> str:
         """Return it in one line: ``37 of 41 changed lines with code were run; not run: kernel/fork.c:12-15``."""
         if not self.code:
             return f"none of {self.changed} changed lines has code" if self.changed else "no line of C code is changed"
         parts = [f"{self.run} of {self.code} changed lines with code were run"]
-        for label, spans in (("by the boot only", self.boot_only), ("not run", self.not_run)):
+        # What follows directly is not run for that very reason.
+        after = {(one.file, one.first - 1) for one in (*self.boot_only, *self.not_run)}
+        one_way = tuple(one for one in self.one_way if (one.file, one.last) not in after)
+        listed = (("by the boot only", self.boot_only), ("not run", self.not_run), ("one way only", one_way))
+        for label, spans in listed:
             more = [f"{len(spans) - _MOST_SPANS} more places"] if len(spans) > _MOST_SPANS else []
             if spans:
                 parts.append(f"{label}: {', '.join([*map(str, spans[:_MOST_SPANS]), *more])}")

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.base.context import Context
+from harness.coverage.branches import BranchCoverage
 from harness.coverage.changes import ChangedLine, changed_lines, judge_changes
 from harness.coverage.functions import RunCoverage
-from harness.coverage.lines import LineCoverage, line_coverage
+from harness.coverage.lines import LineCoverage, branch_coverage, line_coverage
 from harness.kernel.build.options import BuildOptions
 from harness.kernel.from_source import SourceInputs
 from harness.kernel.line_tables import files_of, read_inputs, read_units
@@ -17,6 +19,8 @@ from harness.kernel.source.apt import Apt
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.suite.definition import Suite
+
+_COMMIT_DIGITS = 40
 
 
 def source_of(context: Context, run: RunRecord, suite: Suite) -> SourceInputs:
@@ -32,19 +36,39 @@ def source_of(context: Context, run: RunRecord, suite: Suite) -> SourceInputs:
     )
 
 
-def lines_of_files(
-    context: Context, inputs: SourceInputs, run: RunCoverage, words: Sequence[str]
-) -> tuple[list[LineCoverage], list[str]]:
-    """Return the lines with code of files and folders of the tree, and the C files that have none in this kernel.
+@dataclass(frozen=True, slots=True)
+class FileLines:
+    """The lines of some files.
+
+    :param lines: the lines with code, by file.
+    :param branches: the conditional jumps that cases ran.
+    :param absent: the C files that have no code in this kernel.
+    """
+
+    lines: tuple[LineCoverage, ...] = ()
+    branches: tuple[BranchCoverage, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def lines_of_files(context: Context, inputs: SourceInputs, run: RunCoverage, words: Sequence[str]) -> FileLines:
+    """Return the lines with code of files and folders of the tree.
 
     :raises UsageError: there is no such file in the tree, or there are too many.
     """
     files = files_of(inputs, words, deadline=context.deadline)
     # A folder stands for its own lines, not for those of headers that its files include.
     own = frozenset(files)
-    lines = [one for one in line_coverage(run, read_units(context, inputs, files)) if one.file in own]
+    units = read_units(context, inputs, files)
+    lines = tuple(one for one in line_coverage(run, units) if one.file in own)
     with_code = {one.file for one in lines}
-    return lines, [file for file in files if file.endswith(".c") and file not in with_code]
+    absent = tuple(file for file in files if file.endswith(".c") and file not in with_code)
+    return FileLines(lines, tuple(one for one in branch_coverage(run, units) if one.file in own), absent)
+
+
+def source_text(context: Context, tree: PatchedTree, file: str) -> str:
+    """Return the text of a file of a tree; empty if the tree does not have it."""
+    found = tree.repository.git("ls-tree", tree.commit, "--", file, deadline=context.deadline).text
+    return tree.repository.git("show", f"{tree.commit}:{file}", deadline=context.deadline).text if found else ""
 
 
 def lines_of_series(context: Context, inputs: SourceInputs, run: RunCoverage) -> list[ChangedLine]:
@@ -57,17 +81,45 @@ def lines_of_series(context: Context, inputs: SourceInputs, run: RunCoverage) ->
     diff = tree.repository.git(*names, "--", "*.c", "*.h", deadline=context.deadline).text
     changed = changed_lines(diff)
     units = read_units(context, inputs, changed) if changed else []
-    return judge_changes(changed, line_coverage(run, units, wanted=changed))
+    branches = branch_coverage(run, units, wanted=changed)
+    return judge_changes(changed, line_coverage(run, units, wanted=changed), branches)
 
 
-def patch_of_lines(context: Context, tree: PatchedTree, lines: Sequence[ChangedLine]) -> dict[tuple[str, int], str]:
-    """Return the commit of the patch that last changed each line of a series, by file and line."""
-    found: dict[tuple[str, int], str] = {}
+@dataclass(frozen=True, slots=True)
+class WrittenLine:
+    """Where a line of the patched tree comes from.
+
+    :param commit: the commit of the patch that changed it last.
+    :param file: the file as that patch leaves it.
+    :param line: the line as that patch leaves it.
+    """
+
+    commit: str
+    file: str
+    line: int
+
+
+def patch_of_lines(
+    context: Context, tree: PatchedTree, lines: Sequence[ChangedLine]
+) -> dict[tuple[str, int], WrittenLine]:
+    """Return which patch last changed each line of a series, by file and line."""
+    found: dict[tuple[str, int], WrittenLine] = {}
     for file in dict.fromkeys(one.file for one in lines):
         words = ("blame", "-s", "--incremental", f"{tree.base}..{tree.commit}", "--", file)
+        commit, numbers = "", (0, 0, 0)
         for line in tree.repository.git(*words, deadline=context.deadline).text.splitlines():
-            commit, *numbers = line.split(" ")
-            if len(numbers) == 3 and commit in tree.commits:
-                first, count = int(numbers[1]), int(numbers[2])
-                found.update({(file, number): commit for number in range(first, first + count)})
+            first, *rest = line.split(" ")
+            if len(rest) == 3 and len(first) >= _COMMIT_DIGITS:
+                commit, numbers = first, (int(rest[0]), int(rest[1]), int(rest[2]))
+            elif first == "filename" and commit in tree.commits:
+                name = line.partition(" ")[2]
+                original, final, count = numbers
+                for at in range(count):
+                    found[file, final + at] = WrittenLine(commit, name, original + at)
     return found
+
+
+def patch_text(context: Context, tree: PatchedTree, commit: str) -> str:
+    """Return what a patch of a series changes, as ``git show`` shows it."""
+    words = ("show", "--format=", "--no-renames", "--no-ext-diff", "--no-color", commit)
+    return tree.repository.git(*words, deadline=context.deadline).text

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.base.context import Context
 from harness.coverage.changes import ChangedLine, summarize
+from harness.coverage.gutter import GutterLine, patch_lines
 from harness.guest.coverage.read import read_coverage
 from harness.kernel.line_tables import read_inputs
 from harness.kernel.source.apt import Apt
@@ -15,7 +16,7 @@ from harness.model.kernel_spec import parse_spec
 from harness.model.series_record import ChangedLines
 from harness.pipeline import Options
 from harness.results.find_run import FoundRun
-from harness.run.line_coverage import lines_of_series, patch_of_lines
+from harness.run.line_coverage import lines_of_series, patch_of_lines, patch_text
 
 _HOST_APT = Apt()
 
@@ -26,10 +27,12 @@ class SeriesLines:
 
     :param whole: those of all patches.
     :param patches: those of each patch that has lines in the result of the series, by its number.
+    :param gutters: each patch with what ran its lines, by its number.
     """
 
     whole: ChangedLines
     patches: Mapping[int, ChangedLines]
+    gutters: Mapping[int, Sequence[GutterLine]]
 
 
 def read_series_lines(context: Context, run: FoundRun, options: Options) -> SeriesLines:
@@ -53,8 +56,14 @@ def read_series_lines(context: Context, run: FoundRun, options: Options) -> Seri
     tree = inputs.trees[-1]
     authors = patch_of_lines(context, tree, changed)
     patches: dict[int, list[ChangedLine]] = {number: [] for number in range(1, len(tree.commits) + 1)}
+    written: dict[str, dict[tuple[str, int], ChangedLine]] = {}
     for line in changed:
-        commit = authors.get((line.file, line.line))
-        if commit in tree.commits:
-            patches[tree.commits.index(commit) + 1].append(line)
-    return SeriesLines(summarize(changed), {number: summarize(lines) for number, lines in patches.items()})
+        origin = authors.get((line.file, line.line))
+        if origin is not None:
+            patches[tree.commits.index(origin.commit) + 1].append(line)
+            written.setdefault(origin.commit, {})[origin.file, origin.line] = line
+    gutters = {
+        number: patch_lines(patch_text(context, tree, commit), written.get(commit, {}))
+        for number, commit in enumerate(tree.commits, start=1)
+    }
+    return SeriesLines(summarize(changed), {number: summarize(lines) for number, lines in patches.items()}, gutters)

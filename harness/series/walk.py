@@ -32,6 +32,7 @@ from harness.model.series_record import (
 )
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import RunReport
+from harness.report.formats.coverage_html import render_patches
 from harness.results.compare import has_verdict
 from harness.results.find_run import KERNELS_NAME, FoundRun
 from harness.results.folder import RunFolder
@@ -46,6 +47,8 @@ from harness.series.runner import PatchRunner
 _UNTITLED = "*** SUBJECT HERE ***"
 """The placeholder of git-format-patch(1) in a cover letter without a subject."""
 
+LINES_NAME = "lines.html"
+"""The page with each patch and what ran its lines, in the folder of the series."""
 _LINES_SECONDS = 600.0
 
 Style = Mapping[int, tuple[StyleFinding, ...]]
@@ -269,9 +272,21 @@ class Walk:
             noise=settings.suite.noise,
         )
         self.folder.write_file(SERIES_NAME, dump_series(record))
+        if lines is not None:
+            self.folder.write_file(LINES_NAME, _lines_page(record, lines))
         runs = dict.fromkeys(one.run for one in record.patches if one.run)
         self.folder.write_file(KERNELS_NAME, json.dumps(list(runs)) + "\n")
         return record
+
+
+def _lines_page(record: SeriesRecord, lines: SeriesLines) -> str:
+    """Return the page with each patch and what ran its lines."""
+    patches = [
+        (f"{called(one.number)}: {one.subject}", str(lines.patches[one.number]), lines.gutters[one.number])
+        for one in record.patches
+        if one.number in lines.gutters
+    ]
+    return render_patches(record.title, patches)
 
 
 def begin_record(ground: AppliedSeries, style: Style | str, *, command: str) -> SeriesRecord:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,10 @@ def test_a_line_that_no_case_runs_is_reported(series: Path, tmp_path: Path) -> N
     assert (lines["changed"], lines["code"], lines["run"], lines["cases"]) == (3, 2, 1, 1)
     assert lines["not_run"] == [{"file": FILE, "first": line, "last": line}]
     assert record["patches"][1]["lines"] == lines
+    assert lines["one_way"] == [{"file": FILE, "first": line - 1, "last": line - 1}]
+    gutter = (folder / "lines.html").read_text()
+    assert re.search(rf'<tr class="not"><td>{line}</td><td>not run</td><td></td><td>\+ *pr_info_once', gutter)
+    assert f'<tr class="run"><td>{line - 1}</td><td title="{CASE}">1</td><td>≠</td><td>+' in gutter
     sentence = f"1 of 2 changed lines with code were run; not run: {FILE}:{line}"
     assert sentence in " ".join(done.text.split())
     assert f"{sentence}." in " ".join((folder / "answer.txt").read_text().split())

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -17,11 +18,14 @@ from harness.base.store import Store
 from harness.commands import options
 from harness.commands.compare.diff import RUN_HELP
 from harness.coverage.functions import function_coverage, only_in
+from harness.coverage.gutter import source_file
 from harness.coverage.lines import LineCoverage
 from harness.guest.coverage.read import read_coverage
+from harness.kernel.patches.patched_tree import PatchedTree
 from harness.report.display.events import Lines
 from harness.report.display.plain import choose_display
 from harness.report.formats.coverage import render_cobertura, render_lcov
+from harness.report.formats.coverage_html import render_files
 from harness.report.lines import Line
 from harness.report.tables.coverage import (
     JSON_VERSION,
@@ -34,7 +38,7 @@ from harness.report.tables.coverage import (
     source_lines,
 )
 from harness.results.find_run import FoundRun, find_run
-from harness.run.line_coverage import lines_of_files, lines_of_series, source_of
+from harness.run.line_coverage import FileLines, lines_of_files, lines_of_series, source_of, source_text
 from harness.suite.definition import Suite
 
 _Printed = str | Callable[[int], list[Line]]
@@ -42,7 +46,7 @@ _Printed = str | Callable[[int], list[Line]]
 _SECONDS = 600.0
 
 
-_FORMATS = ("text", "json", "lcov", "cobertura")
+_FORMATS = ("text", "json", "lcov", "cobertura", "html")
 _SERIES = "series"
 
 
@@ -80,7 +84,7 @@ def coverage(
     """
     if is_diff and (len(runs) != 2 or places or patterns):
         raise click.UsageError("--diff compares two runs, and takes no --of and no --function")
-    if form in ("lcov", "cobertura") and not places:
+    if form in ("lcov", "cobertura", "html") and not places:
         raise click.UsageError(f"--format {form} has lines: name a file or folder with --of")
     with choose_display(sys.stdout if form == "text" else sys.stderr, os.environ) as display:
         context = Context(Store.default(), Deadline.after(_SECONDS), display.show)
@@ -115,7 +119,8 @@ def _show_lines(
     run = read_coverage(context, found)
     inputs = source_of(context, found[0].run, suite)
     files = [one for one in places if one != _SERIES]
-    lines, absent = lines_of_files(context, inputs, run, files) if files else ([], [])
+    own = lines_of_files(context, inputs, run, files) if files else FileLines()
+    lines = list(own.lines)
     if len(files) < len(places):
         changed = lines_of_series(context, inputs, run)
         if form == "text" and not files:
@@ -124,10 +129,24 @@ def _show_lines(
     if form == "json":
         return json.dumps({"format_version": JSON_VERSION, "lines": lines_json(lines)}, indent=1)
     if form == "lcov":
-        return render_lcov(lines)
+        return render_lcov(lines, own.branches)
     if form == "cobertura":
-        return render_cobertura(lines, seconds=int(found[0].run.started))
-    return lambda width: source_lines(lines, width, absent=absent)
+        return render_cobertura(lines, own.branches, seconds=int(found[0].run.started))
+    if form == "html":
+        return _page(context, inputs.trees[-1], found, lines, own)
+    return lambda width: source_lines(lines, width, absent=own.absent)
+
+
+def _page(
+    context: Context, tree: PatchedTree, found: Sequence[FoundRun], lines: Sequence[LineCoverage], own: FileLines
+) -> str:
+    files = [
+        source_file(
+            name, source_text(context, tree, name), list(group), [one for one in own.branches if one.file == name]
+        )
+        for name, group in groupby(sorted(lines, key=lambda one: (one.file, one.line)), key=lambda one: one.file)
+    ]
+    return render_files(", ".join(one.name for one in found), files, absent=own.absent)
 
 
 def _compare(context: Context, found: Sequence[FoundRun], form: str) -> _Printed:

@@ -33,7 +33,7 @@ from harness.semantics.traits import MAINLINE, Semantics
 from harness.series.declared import read_expected
 from harness.series.patchwork_checks import Poster
 from harness.series.request import SeriesWords, read_brief
-from harness.series.walk import SeriesOutcome
+from harness.series.walk import LINES_NAME, SeriesOutcome
 from harness.suite.definition import Suite
 from harness.suite.load import suite_semantics
 
@@ -178,7 +178,8 @@ def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | No
 
     report(Lines(lambda width: [Line(""), *series_lines(judged.record, width)]))
     junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
-    report(Lines(lambda width: [Line(f"results: {junit}")]))
+    page = [judged.folder.path / LINES_NAME] if judged.record.lines is not None else []
+    report(Lines(lambda width: [*(Line(f"lines: {one}") for one in page), Line(f"results: {junit}")]))
 
 
 def _status(judged: SeriesOutcome) -> ExitStatus:

@@ -60,6 +60,7 @@ def _line_properties(lines: ChangedLines | None) -> dict[str, str]:
         "lines.run": str(lines.run),
         "lines.not_run": ", ".join(map(str, lines.not_run)),
         "lines.boot_only": ", ".join(map(str, lines.boot_only)),
+        "lines.one_way": ", ".join(map(str, lines.one_way)),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.process import Surroundings, run
 from harness.coverage.bitmap import BASE
+from harness.coverage.branches import BranchCoverage, Way
 from harness.coverage.changes import changed_lines, judge_changes, summarize
 from harness.coverage.functions import RunCoverage
 from harness.coverage.lines import (
@@ -210,6 +211,22 @@ def test_changed_lines_are_judged() -> None:
     assert [str(one) for one in whole.boot_only] == ["kernel/a.c:11"]
     assert [str(one) for one in whole.not_run] == ["kernel/a.c:5", "kernel/a.c:12"]
     assert str(summarize([replace(judged[1], line=6), replace(judged[1], line=7)]).not_run[0]) == "kernel/a.c:6-7"
+
+
+def test_conditions_that_went_one_way() -> None:
+    """They are named unless what follows is reported as not run."""
+    code = [
+        LineCoverage("kernel/a.c", line, cases, False, ("f",))
+        for line, cases in ((4, ("s/a",)), (5, ("s/a",)), (6, ()))
+    ]
+    branches = [BranchCoverage("kernel/a.c", line, (Way.TAKEN, Way.NOT_TAKEN)) for line in (4, 5, 6)]
+    whole = summarize(judge_changes({"kernel/a.c": [4, 6]}, code, branches))
+    both = summarize(judge_changes({"kernel/a.c": [5, 6]}, code, branches))
+
+    assert [str(one) for one in whole.one_way] == ["kernel/a.c:4"]
+    assert str(whole) == "1 of 2 changed lines with code were run; not run: kernel/a.c:6; one way only: kernel/a.c:4"
+    assert [str(one) for one in both.one_way] == ["kernel/a.c:5"]
+    assert str(both) == "1 of 2 changed lines with code were run; not run: kernel/a.c:6"
 
 
 def test_line_spans() -> None:

@@ -6,6 +6,9 @@
     tox -e mutants -- --only SUITE/NAME      one mutant; repeatable
     tox -e mutants -- --all-cases            find every case that catches a mutant, not only the first one
     tox -e mutants -- --again                repeat existing measurements
+    tox -e mutants -- --chosen RUN           of the cases that coverage chooses, is one known to kill it; no boots
+    tox -e mutants -- --chosen RUN --share N     the same with N % of the suite at most
+    tox -e mutants -- --chosen RUN --share N --kill     run the chosen cases where none is known to kill it
 
 A case counts when it passes on the kernel without a patch; it is run there when it first catches a mutant. The
 measurement of an image with the same case files is not repeated. Results are in ``bench/mutants.json``, run folders in
@@ -21,11 +24,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 
+from bench.chosen import ChosenFor, choose_for
+from bench.chosen import summary as summary_of_chosen
 from bench.figures import arguments
 from bench.mutant import (
     BASE,
@@ -59,6 +64,7 @@ from harness.base.store import Store
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
+from harness.results.find_run import find_run
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.run.case import make_environment
@@ -199,6 +205,21 @@ class MutantBench:
             )
         return list(record.cases)
 
+    def kill(self, chosen: ChosenFor) -> ChosenFor:
+        """Run the chosen cases on a mutant until one fails, and return them with that one as a killer.
+
+        :raises SeriesError: the mutant does not build or boot.
+        """
+        ready = self.prepare(chosen.mutant.name, chosen.mutant.kernel)
+        if isinstance(ready, SeriesError):
+            raise ready
+        prepared, folder = ready
+        paths = self.paths(prepared.suite)
+        cases = self._ask(
+            prepared, folder, [paths[one] for one in dict.fromkeys(map(file_of, chosen.cases))], stops=True
+        )
+        return replace(chosen, killers=chosen.killers | {case.id for case in cases if has_failed(case)})
+
     def _learn(self, measured: Measured) -> Measured:
         self.known[measured.name] = measured
         write_whole(JSON, dumps(self.known.values(), {"host": host_facts(), "base": BASE}).encode(), mode=0o644)
@@ -261,6 +282,28 @@ def _batches(order: Sequence[str], own: set[str], *, all_cases: bool) -> list[li
     return [*filter(None, [first]), *(rest[at : at + _BATCH] for at in range(0, len(rest), _BATCH))]
 
 
+def measure_chosen(bench: MutantBench, mutants: Sequence[Mutant], word: str, *, share: int, kills: bool) -> bool:
+    """Print the cases that coverage chooses for each mutant, and whether they kill it.
+
+    :param word: a run of the base with coverage.
+    :param share: the largest share of the suite, in percent.
+    :param kills: whether the chosen cases are run on mutants that none of them is known to kill.
+    :return: whether each mutant is killed.
+    """
+    run = find_run(word, results=places.default_results())
+    suite = find_suite(run.run.suite)
+    own = [mutant for mutant in mutants if mutant.suite == suite.name]
+    context = Context(bench.store, Deadline.never())
+    found = []
+    for one in choose_for(context, run, suite, own, known=bench.known, share=share):
+        killed = one if one.is_killed or not kills else bench.kill(one)
+        click.echo(killed.line())
+        found.append(killed)
+    for line in summary_of_chosen(found):
+        click.echo(line)
+    return all(one.is_killed for one in found)
+
+
 def main() -> None:
     """Measure, print the results, and write the JSON file."""
     parser = arguments(__doc__)
@@ -270,6 +313,13 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="SUITE/NAME", help="that mutant only; repeatable")
     parser.add_argument("--all-cases", action="store_true", help="do not stop at the first case that catches a mutant")
     parser.add_argument("--again", action="store_true", help="repeat existing measurements")
+    parser.add_argument(
+        "--chosen", metavar="RUN", help="only choose cases by coverage: a run of the base with --coverage"
+    )
+    parser.add_argument(
+        "--share", type=int, default=100, metavar="PERCENT", help="with --chosen: the most of the suite"
+    )
+    parser.add_argument("--kill", action="store_true", help="with --chosen: run them where no known killer is chosen")
     parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="number of machines")
     options = parser.parse_args()
     if unknown := sorted({*(options.only or ())} - {mutant.name for mutant in every}):
@@ -283,6 +333,9 @@ def main() -> None:
     with signals_as_interrupts():
         bench = MutantBench(known, options.workers, options.all_cases, options.again)
         try:
+            if options.chosen:
+                share, kills = options.share, options.kill
+                raise SystemExit(not measure_chosen(bench, mutants, options.chosen, share=share, kills=kills))
             results = measure_all(bench, mutants)
         except HarnessError as error:
             click.echo(f"mutants: {error}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.context import Context
@@ -16,6 +16,7 @@ from harness.kernel.from_source import SourceInputs
 from harness.kernel.line_tables import files_of, read_inputs, read_units
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.apt import Apt
+from harness.model.command_option import CommandOption
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
 from harness.suite.definition import Suite
@@ -29,11 +30,17 @@ def source_of(context: Context, run: RunRecord, suite: Suite) -> SourceInputs:
     :raises UsageError: the kernel was not built by the harness, or its source has changed since.
     :raises SeriesError: the series does not apply any more.
     """
-    given = {name: tuple(one.value for one in run.options if one.name == name) for name in ("--config", "--make")}
-    options = BuildOptions(given["--config"], suite=suite.config, make=given["--make"])
+    options = build_options(run.options, suite)
     return read_inputs(
         context, parse_spec(run.kernel.located), options, image_digest=run.kernel.image_digest, apt=Apt()
     )
+
+
+def build_options(options: Iterable[CommandOption], suite: Suite) -> BuildOptions:
+    """Return the options of a build from those of a command."""
+    given = list(options)
+    values = {name: tuple(one.value for one in given if one.name == name) for name in ("--config", "--make")}
+    return BuildOptions(values["--config"], suite=suite.config, make=values["--make"])
 
 
 @dataclass(frozen=True, slots=True)

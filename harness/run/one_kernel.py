@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -49,7 +50,11 @@ from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument
 from harness.suite.needed_options import needed_options
 
+if TYPE_CHECKING:
+    from harness.run.touching import Touching
+
 _TOUCHING_SECONDS = 600.0
+_KEEPING_SECONDS = 60.0
 _DOUBTS = 5
 _PYTEST_LOG = "pytest.log"
 _PAST_KIND = "case-results"
@@ -84,8 +89,7 @@ class RunSettings:
     :param suite: the suite of the cases.
     :param options: the options of the command, for reports that repeat it.
     :param keeps_interrupted: whether a run that is interrupted leaves its run folder.
-    :param touching: an earlier run with coverage, or None: cases that reach what has changed since are run first; and
-        whether the other cases are left out.
+    :param touching: the change whose cases are run first; None without one.
     """
 
     selection: Selection
@@ -97,7 +101,7 @@ class RunSettings:
     suite: Suite = field(default_factory=default_suite)
     options: tuple[CommandOption, ...] = ()
     keeps_interrupted: bool = True
-    touching: tuple[FoundRun | None, bool] = (None, False)
+    touching: Touching | None = None
 
 
 def run_cases(
@@ -142,6 +146,8 @@ def run_cases(
     if earlier is not None:
         done, comparison = _judge_by(earlier, done, prepared)
         folder.write(done)
+    if done.coverage.template:
+        _keep_coverage(done, folder, settings.store, report)
     report(RunFinished(done, folder.write_file(JUNIT_NAME, render_junit([done]))))
     if comparison is not None and earlier is not None:
         rates = flake_rates(folder.path.parent) if done.baseline.flaky else {}
@@ -156,6 +162,16 @@ def _keep_build(prepared: Prepared, folder: RunFolder) -> None:
         folder.write_file(CONFIG_NAME, prepared.config_text)
     if prepared.build_log is not None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
+
+
+def _keep_coverage(run: RunRecord, folder: RunFolder, store: Store, report: RunReport) -> None:
+    """Keep in the store what the cases ran; only the choice of cases in later runs depends on it."""
+    from harness.guest.coverage.kept import keep_run
+
+    try:
+        keep_run(store, FoundRun(folder.path, run), deadline=Deadline.after(_KEEPING_SECONDS))
+    except HarnessError as error:
+        report(Note(f"the coverage is not kept for later runs: {error.what}"))
 
 
 def _aborted(output: str, log: Path) -> Problem:
@@ -185,11 +201,11 @@ def _notes_before(settings: RunSettings, prepared: Prepared, *, has_earlier: boo
 class _Choice:
     """The cases to run, by what has changed since an earlier run.
 
-    :param first: ids of the cases to run before all others.
+    :param first: ids of the cases to run before all others, in their order.
     """
 
     selection: Selection
-    first: frozenset[str] = frozenset()
+    first: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -198,31 +214,34 @@ def _choose(settings: RunSettings, prepared: Prepared, report: RunReport) -> _Ch
 
     :raises UsageError: that run does not fit, or no case reaches the change and no other is to be run.
     """
-    earlier, is_only = settings.touching
-    if earlier is None:
+    request = settings.touching
+    if request is None:
         return _Choice(settings.selection)
     # Imported here: other runs must not import the build.
-    from harness.run.touching import cases_touching
+    from harness.run.touching import cases_touching, first_cases
 
     context = Context(settings.store, Deadline.after(_TOUCHING_SECONDS), report)
-    reach = cases_touching(context, prepared.kernel, earlier, prepared.suite)
-    count = f"{len(reach.cases)} case{'' if len(reach.cases) == 1 else 's'}"
-    notes = [f"run first: {count} of {earlier.name} that reached what has changed since"]
-    if reach.doubts:
-        more = f" and {len(reach.doubts) - _DOUBTS} more" if len(reach.doubts) > _DOUBTS else ""
-        notes.append(f"all cases are run, because of: {', '.join(reach.doubts[:_DOUBTS])}{more}")
-    elif is_only and not reach.cases:
+    chosen = cases_touching(context, prepared.kernel, request, prepared.suite, settings.options)
+    count = f"{len(chosen.cases)} case{'' if len(chosen.cases) == 1 else 's'}"
+    notes = [f"run first: {count} of {chosen.count} that reached what has changed since {chosen.since}"]
+    if chosen.doubts:
+        more = f" and {len(chosen.doubts) - _DOUBTS} more" if len(chosen.doubts) > _DOUBTS else ""
+        notes.append(f"all cases are run, because of: {', '.join(chosen.doubts[:_DOUBTS])}{more}")
+    elif request.is_only and not chosen.cases:
         raise UsageError(
-            f"no case of {earlier.name} reaches what has changed since",
+            f"no case reaches what has changed since {chosen.since}",
             remedy="omit --only, or run the cases on the base again with --coverage",
         )
-    elif is_only:
-        paths = files_of(reach.cases, prepared.suite)
-        return _Choice(replace(settings.selection, paths=paths), reach.cases, tuple(notes))
-    return _Choice(settings.selection, reach.cases, tuple(notes))
+    elif request.is_only:
+        cases = first_cases(chosen, request.share)
+        if len(cases) < len(chosen.cases):
+            notes.append(f"{len(cases)} of them are run: {request.share} % of the suite, the most different first")
+        paths = files_of(cases, prepared.suite)
+        return _Choice(replace(settings.selection, paths=paths), cases, tuple(notes))
+    return _Choice(settings.selection, chosen.cases, tuple(notes))
 
 
-def _run_in_order(listener: RunRecorder, store: Store, key: str, *, first: frozenset[str]) -> PytestRun:
+def _run_in_order(listener: RunRecorder, store: Store, key: str, *, first: tuple[str, ...]) -> PytestRun:
     """Run the cases in the order that follows from earlier runs, and keep the results for the next one.
 
     :param key: the key of the suite's results in the store.

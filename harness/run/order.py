@@ -11,7 +11,7 @@ runs of the suite (:class:`Past`) and the order of the files, so it is the same 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -38,12 +38,13 @@ class Past:
 
     :param seconds: how long it took; 0 for a case that was skipped.
     :param has_failed: whether it failed, not as a known failure, or could not be run.
-    :param is_first: whether it is run before all that have not failed, because it reaches a change (``--touching``).
+    :param first: its number among the cases that are run before all that have not failed, because they reach a change
+        (``--touching``), from 1; 0 for another case.
     """
 
     seconds: float
     has_failed: bool
-    is_first: bool = False
+    first: int = 0
 
 
 def read_past(facts: _Facts) -> dict[str, Past]:
@@ -52,17 +53,19 @@ def read_past(facts: _Facts) -> dict[str, Past]:
     for name, value in facts.items():
         match value:
             case [int() | float() as seconds, bool() as has_failed, *more]:
-                known[name] = Past(float(seconds), has_failed, more == [True])
+                first = more[0] if more and isinstance(more[0], int) else 0
+                known[name] = Past(float(seconds), has_failed, first)
     return known
 
 
-def with_first(past: Mapping[str, Past], ids: Collection[str]) -> dict[str, Past]:
-    """Return the last results with a mark on the cases that reach a change.
+def with_first(past: Mapping[str, Past], ids: Sequence[str]) -> dict[str, Past]:
+    """Return the last results with a number for each of the cases that reach a change.
 
-    :param ids: the ids of these cases.
+    :param ids: the ids of these cases, in their order.
     """
-    unknown = {name: Past(0.0, has_failed=False, is_first=True) for name in ids if name not in past}
-    return {**{name: replace(one, is_first=name in ids) for name, one in past.items()}, **unknown}
+    numbers = {name: number for number, name in enumerate(ids, start=1)}
+    unknown = {name: Past(0.0, has_failed=False, first=numbers[name]) for name in ids if name not in past}
+    return {**{name: replace(one, first=numbers.get(name, 0)) for name, one in past.items()}, **unknown}
 
 
 def dump_past(before: Mapping[str, Past], cases: Iterable[CaseRecord]) -> dict[str, object]:
@@ -95,9 +98,8 @@ def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past
         if last is None:
             return 2, 0
         step = int(last.seconds / _STEP_SECONDS)
-        if last.has_failed or last.is_first:
-            return 0 if last.has_failed else 1, step
-        return (3, step) if last.seconds <= slow else (4, -step)
+    :param first: its number among the cases that are run before all that have not failed, because they reach a change
+        (``--touching``), from 1; 0 for another case.
 
     return [items[at] for at in sorted(range(len(items)), key=place)]
 

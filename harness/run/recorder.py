@@ -90,9 +90,7 @@ class RunRecorder:
         sent[pytest_plugin.ONLY] = list(self.again or self.selection.only)
         if (shard := self.selection.shard) is not None and not self.again:
             sent[pytest_plugin.SHARD] = [shard.number, shard.count, dict(shard.seconds)]
-        sent[pytest_plugin.PAST] = {
-            name: [one.seconds, one.has_failed, one.is_first] for name, one in self.past.items()
-        }
+        sent[pytest_plugin.PAST] = {name: [one.seconds, one.has_failed, one.first] for name, one in self.past.items()}
         channel = node.gateway.remote_exec("import os; channel.send(os.getpid())")  # type: ignore[attr-defined]
         self._workers.append(channel.receive(_PID_SECONDS))
         channel.waitclose(_PID_SECONDS)

@@ -20,7 +20,7 @@ from harness.model.shard import Shard, parse_shard, read_durations
 from harness.results.baseline import find_baseline
 from harness.results.case_ids import current_case_id
 from harness.results.compare import has_verdict
-from harness.results.find_run import FoundRun, find_run, is_without_kernel
+from harness.results.find_run import find_run, is_without_kernel
 from harness.results.known_failures import load_known
 from harness.run.rounds import Rounds
 from harness.suite.definition import Suite
@@ -28,6 +28,7 @@ from harness.suite.load import shown_path, suite_semantics
 
 if TYPE_CHECKING:
     from harness.run.one_kernel import Judging
+    from harness.run.touching import Touching
 
 baseline_option = click.option(
     "--baseline",
@@ -47,6 +48,9 @@ _repeat = click.option("--repeat", metavar="N", type=click.IntRange(1), help="Ru
 _until_fail = click.option(
     "--until-fail", is_flag=True, help="Repeat all cases until one fails, at most --repeat times."
 )
+_CHANGES = "changes"
+"""The value of ``--touching`` without a name; see ``harness/run/touching.py``."""
+
 _seed = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
 
 
@@ -62,32 +66,56 @@ def rounds_options(command: Callable[..., int]) -> Callable[..., int]:
 
 _touching = click.option(
     "--touching",
-    metavar="RUN",
+    metavar="[RUN|SERIES]",
+    is_flag=False,
+    flag_value=_CHANGES,
     default="",
-    help="Run those cases first that, in RUN with --coverage, ran code that has changed since.",
+    help="Run those cases first that reach what has changed since RUN with --coverage, what SERIES changes, or without "
+    "a name the patches of KERNEL or the uncommitted files of its tree.",
 )
 _only = click.option("--only", "is_only", is_flag=True, help="With --touching: only those, if no others may matter.")
+_share = click.option(
+    "--share",
+    metavar="PERCENT",
+    type=click.IntRange(1, 100),
+    default=100,
+    help="With --only: at most that share of the suite, the most different cases first.",
+)
 
 
 def touching_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add ``--touching`` and ``--only`` to a command, which receives them as ``touching``."""
+    """Add ``--touching``, ``--only`` and ``--share`` to a command, which receives them as ``touching``."""
 
     @wraps(command)
-    def gathered(*, touching: str, is_only: bool, **rest: object) -> int:
+    def gathered(*, touching: str, is_only: bool, share: int, **rest: object) -> int:
         if is_only and not touching:
-            raise click.UsageError("--only is for --touching RUN")
-        return command(touching=(touching, is_only), **rest)
+            raise click.UsageError("--only is for --touching")
+        if share < 100 and not is_only:
+            raise click.UsageError("--share is for --only")
+        return command(touching=(touching, is_only, share), **rest)
 
-    return _touching(_only(gathered))
+    return _touching(_only(_share(gathered)))
 
 
-def read_touching(touching: tuple[str, bool], results: Path) -> tuple[FoundRun | None, bool]:
-    """Find the run that ``--touching`` names.
+def read_touching(touching: tuple[str, bool, int], results: Path) -> Touching | None:
+    """Find the change that ``--touching`` names; None without that option.
 
-    :raises UsageError: there is no such run.
+    :raises UsageError: there is no such run or series.
     """
-    word, is_only = touching
-    return find_run(word, results=results) if word else None, is_only
+    from harness.run.touching import Touching
+
+    word, is_only, share = touching
+    if not word:
+        return None
+    if word == _CHANGES:
+        return Touching(is_only=is_only, share=share)
+    try:
+        return Touching(word, find_run(word, results=results), is_only, share)
+    except UsageError as error:
+        if not Path(word.partition("?")[0]).exists() and ".." not in word:
+            error.remedy = f"{error.remedy}; or a file or folder of patches, or a range"
+            raise
+    return Touching(word, is_only=is_only, share=share)
 
 
 _shard = click.option("--shard", metavar="N/M", default="", help="Run one of M shards of the cases.")

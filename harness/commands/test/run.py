@@ -108,7 +108,7 @@ def run(
     baseline: str,
     known: Path | None,
     bisect_status: bool,
-    touching: tuple[str, bool],
+    touching: tuple[str, bool, int],
     shard: tuple[str, Path | None],
     results: Path,
     is_watched: bool,

@@ -8,7 +8,7 @@ import difflib
 import pytest
 
 from harness.coverage.lines import LineCoverage
-from harness.coverage.touched import Reach, Span, Touched, find_reach, function_spans, touched_functions
+from harness.coverage.touched import Edit, Reach, Span, Touched, find_reach, function_spans, touched_functions
 
 OLD = """\
 /* A file. */
@@ -36,7 +36,7 @@ SYSCALL_DEFINE2(second, int, a,
 }
 module_init(third);
 """
-FIRST, SECOND = Span(10, 17), Span(19, 23)
+FIRST, SECOND = Span(10, 17, "first"), Span(19, 23, "SYSCALL_DEFINE2(second)")
 
 
 def touch(old: str, new: str) -> Touched:
@@ -79,28 +79,70 @@ def code(line: int, *cases: str, is_boot: bool = False, file: str = "x.c") -> Li
     return LineCoverage(file, line, cases, is_boot, ("f",))
 
 
-def test_the_cases_that_reach_a_change() -> None:
-    """Any line of the function counts, wherever it was inlined; other functions do not."""
-    lines = [code(12, "s/a", "s/b"), code(14, "s/c"), code(21, "s/d")]
+def reach(edit: Edit, *lines: LineCoverage) -> Reach:
+    """Return the cases that reach one edit of the file."""
+    return find_reach({"x.c": Touched(frozenset({edit}), ())}, lines, [])
 
-    assert find_reach({"x.c": Touched(frozenset({FIRST}), ())}, lines, []) == Reach(
-        frozenset({"s/a", "s/b", "s/c"}), ()
-    )
+
+@pytest.mark.parametrize(
+    ("before", "after", "edit"),
+    [
+        ("\treturn 2;", "\treturn 3;", Edit(FIRST, 16, 16)),
+        ("\treturn 2;", "\ta++;\n\treturn 2;", Edit(FIRST, 16, 15)),
+        ("\treturn 2;", "out:\n\treturn 2;", Edit(FIRST, 16, 15, is_label=True)),
+        ("\treturn 2;", "\tswitch (a) {\n\tdefault:\n\t\treturn 2;\n\t}", Edit(FIRST, 16, 16, is_label=True)),
+        ("\treturn 2;", "#ifdef X\n\treturn 2;\n#endif", Edit(FIRST, 16, 15, is_label=True)),
+        ("\tif (a)\n\t\treturn limit;\n", "", Edit(FIRST, 13, 14)),
+    ],
+)
+def test_where_a_change_is(before: str, after: str, edit: Edit) -> None:
+    """Lines that are removed, or the place between two lines; labels and the preprocessor are marked."""
+    assert edit in touch(OLD, OLD.replace(before, after, 1)).edits
+
+
+LINES = [code(12, "s/a", "s/b", "s/c", "s/d"), code(13, "s/a", "s/b", "s/c"), code(14, "s/a"), code(16, "s/b", "s/c")]
+ELSEWHERE = code(21, "s/z")
+
+
+@pytest.mark.parametrize(
+    ("edit", "cases"),
+    [
+        (Edit(FIRST, 14, 14), {"s/a"}),
+        (Edit(FIRST, 13, 14), {"s/a", "s/b", "s/c"}),
+        (Edit(FIRST, 15, 14), {"s/a", "s/b", "s/c"}),
+        (Edit(FIRST, 15, 15), {"s/a", "s/b", "s/c"}),
+        (Edit(FIRST, 15, 16), {"s/a", "s/b", "s/c"}),
+        (Edit(FIRST, 17, 16), {"s/b", "s/c"}),
+        (Edit(FIRST, 16, 16, is_label=True), {"s/a", "s/b", "s/c", "s/d"}),
+    ],
+    ids=["rewritten", "two lines", "added", "no code of its own", "begins without code", "at the end", "a label"],
+)
+def test_the_cases_that_reach_a_change(edit: Edit, cases: set[str]) -> None:
+    """The changed lines count, their neighbors where they have no code, and the whole function with a label."""
+    assert reach(edit, *LINES, ELSEWHERE) == Reach(frozenset(cases), ())
 
 
 def test_a_function_that_nothing_runs_needs_no_case() -> None:
     """No case can show its change."""
-    assert find_reach({"x.c": Touched(frozenset({FIRST}), ())}, [code(12), code(21, "s/d")], []) == Reach(
-        frozenset(), ()
-    )
+    assert reach(Edit(FIRST, 12, 12), code(12), ELSEWHERE) == Reach(frozenset(), ())
 
 
 @pytest.mark.parametrize(
     ("touched", "lines", "others", "doubt"),
     [
         (Touched(frozenset(), ("x.c:4",)), [code(12)], [], "x.c:4"),
-        (Touched(frozenset({FIRST}), ()), [code(12, is_boot=True)], [], "x.c:10: run by the boot only"),
-        (Touched(frozenset({FIRST}), ()), [code(12, "s/a", file="y.c")], [], "x.c: no code of its own in the kernel"),
+        (
+            Touched(frozenset({Edit(FIRST, 12, 12)}), ()),
+            [code(12, "s/a", is_boot=True)],
+            [],
+            "x.c:12: run by the boot as well",
+        ),
+        (
+            Touched(frozenset({Edit(FIRST, 12, 12)}), ()),
+            [code(12, "s/a", file="y.c")],
+            [],
+            "x.c: no code of its own in the kernel",
+        ),
         (Touched(frozenset(), ()), [code(12)], ["include/linux/x.h"], "include/linux/x.h"),
     ],
 )

@@ -146,9 +146,7 @@ def run_cases(
     if earlier is not None:
         done, comparison = _judge_by(earlier, done, prepared)
         folder.write(done)
-    if done.coverage.template:
-        _keep_coverage(done, folder, settings.store, report)
-    report(RunFinished(done, folder.write_file(JUNIT_NAME, render_junit([done]))))
+    _finish(done, folder, settings.store, report)
     if comparison is not None and earlier is not None:
         rates = flake_rates(folder.path.parent) if done.baseline.flaky else {}
         names = (earlier.name, folder.path.name)
@@ -164,14 +162,16 @@ def _keep_build(prepared: Prepared, folder: RunFolder) -> None:
         folder.write_file(BUILD_LOG_NAME, prepared.build_log.read_text(errors="replace"))
 
 
-def _keep_coverage(run: RunRecord, folder: RunFolder, store: Store, report: RunReport) -> None:
-    """Keep in the store what the cases ran; only the choice of cases in later runs depends on it."""
-    from harness.guest.coverage.kept import keep_run
+def _finish(run: RunRecord, folder: RunFolder, store: Store, report: RunReport) -> None:
+    """Write the last files of a run, and keep in the store what the cases ran: later runs choose cases by it."""
+    if run.coverage.template:
+        from harness.guest.coverage.kept import keep_run
 
-    try:
-        keep_run(store, FoundRun(folder.path, run), deadline=Deadline.after(_KEEPING_SECONDS))
-    except HarnessError as error:
-        report(Note(f"the coverage is not kept for later runs: {error.what}"))
+        try:
+            keep_run(store, FoundRun(folder.path, run), deadline=Deadline.after(_KEEPING_SECONDS))
+        except HarnessError as error:
+            report(Note(f"the coverage is not kept for later runs: {error.what}"))
+    report(RunFinished(run, folder.write_file(JUNIT_NAME, render_junit([run]))))
 
 
 def _aborted(output: str, log: Path) -> Problem:

@@ -98,8 +98,11 @@ def in_order(items: Sequence[_Item], ids: Sequence[str], past: Mapping[str, Past
         if last is None:
             return 2, 0
         step = int(last.seconds / _STEP_SECONDS)
-    :param first: its number among the cases that are run before all that have not failed, because they reach a change
-        (``--touching``), from 1; 0 for another case.
+        if last.has_failed:
+            return 0, step
+        if last.first:
+            return 1, last.first
+        return (3, step) if last.seconds <= slow else (4, -step)
 
     return [items[at] for at in sorted(range(len(items)), key=place)]
 

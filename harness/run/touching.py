@@ -11,7 +11,7 @@ from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.coverage.choice import in_order, lines_of_cases, within_share
 from harness.coverage.lines import LineCoverage, line_coverage
-from harness.coverage.touched import Touched, find_reach, touched_functions
+from harness.coverage.touched import Touched, find_reach, function_spans, touched_functions
 from harness.guest.coverage.kept import find_kept
 from harness.guest.coverage.read import read_coverage
 from harness.kernel.build.options import BuildOptions
@@ -177,7 +177,7 @@ def _since_base(context: Context, kernel: KernelRecord, word: str, suite: Suite,
     :raises UsageError: the kernel has no such base, or no coverage of it is kept.
     """
     spec = parse_spec(kernel.located)
-    base, patched = _base_of(spec, word)
+    base, patched = base_of(spec, word)
     words = source_word(parse_spec(base)), source_word(parse_spec(patched))
     if words[0] is None or words[1] is None:
         raise UsageError(
@@ -202,7 +202,7 @@ def _since_base(context: Context, kernel: KernelRecord, word: str, suite: Suite,
     return _Ends(earlier, base, inputs, commit)
 
 
-def _base_of(spec: KernelSpec, word: str) -> tuple[str, str]:
+def base_of(spec: KernelSpec, word: str) -> tuple[str, str]:
     """Return the KERNEL arguments of the base of a change, and of the kernel with the change."""
     whole = spec.render()
     if spec.kind is SpecKind.PATH:
@@ -233,6 +233,39 @@ def unknown_cases(earlier: FoundRun, suite: Suite) -> list[str]:
         return [f"cases that {earlier.name} did not run"]
     known = {case.id.partition("::")[0] for case in run.cases}
     return [name for file in case_paths(suite) if (name := case_id(file, suite)) not in known]
+
+
+def reach_of_functions(known: KnownLines, texts: Mapping[str, str], functions: Mapping[str, frozenset[str]]) -> Chosen:
+    """Return the cases that run any line of some functions of a kernel.
+
+    :param known: what the cases have run of the files.
+    :param texts: the texts of the files in that kernel.
+    :param functions: the names of the functions, by file; those that this kernel does not have are left out.
+    """
+    cases: set[str] = set()
+    doubts = []
+    for file, names in functions.items():
+        spans = [span for span in function_spans(texts.get(file, "")) if span.name in names]
+        lines = [one for one in known.code if one.file == file and any(span.holds(one.line) for span in spans)]
+        cases |= {case for one in lines for case in one.cases}
+        if any(one.is_boot for one in lines):
+            doubts.append(f"{file}: the boot runs {', '.join(sorted(names))} as well")
+    return Chosen(tuple(sorted(cases)), tuple(doubts), known.count, "")
+
+
+def unknown_functions(ends: Iterable[Mapping[str, str]], functions: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the functions that none of some kernels has.
+
+    :param ends: the texts of files in each kernel.
+    :param functions: the names of the functions, by file.
+    """
+    known = {(file, span.name) for texts in ends for file, text in texts.items() for span in function_spans(text)}
+    return [
+        f"{file}: {name or 'a function'}"
+        for file, names in functions.items()
+        for name in sorted(names)
+        if (file, name) not in known or not name
+    ]
 
 
 def first_cases(chosen: Chosen, share: int) -> tuple[str, ...]:

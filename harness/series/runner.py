@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.base.errors import ExitStatus
 from harness.base.events import Note
-from harness.model.run_record import CaseRecord, RunRecord
+from harness.model.run_record import NO_COVERAGE, CaseRecord, RunRecord
 from harness.model.series_record import Effect, Expectedness
 from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
@@ -24,6 +24,7 @@ from harness.series.applied import AppliedSeries
 from harness.series.declared import Declarations
 from harness.series.effects import KnownResults, find_effects
 from harness.series.plan import needed_cases, widened_cases
+from harness.series.reach import ReachOfPatch
 
 _MOST_DOUBTED = 20
 """If more cases than these begin to fail with a patch, they are not rerun: that is not a flake."""
@@ -47,6 +48,8 @@ class PatchRunner:
     report: RunReport
     runs: dict[int, RunRecord] = field(default_factory=dict)
     """The run of each kernel, by patch."""
+    reaches: Mapping[int, ReachOfPatch] = field(default_factory=dict)
+    """The cases that reach each patch between the ends; empty when that is not known."""
     status: ExitStatus = ExitStatus.AS_EXPECTED
     """The worst status so far, apart from cases that differ."""
     _needed: frozenset[str] = frozenset()
@@ -76,7 +79,7 @@ class PatchRunner:
         # Results of an equal image are reused; an end reuses all of them or none.
         known = {case.id: case for one in same for case in self.runs[one].cases}
         # If no case shows a trait, there is no basis for a choice.
-        wanted = None if is_end or self.is_full or not self._needed else self._needed
+        wanted = None if is_end or self.is_full or not self._needed else self._reached(number)
         if same:
             missing = (wanted or frozenset()) - known.keys()
             if not missing:
@@ -85,6 +88,9 @@ class PatchRunner:
                 self.runs[number] = replace(first, kernel=prepared.kernel, cases=tuple(known.values()))
                 return same[0]
             wanted = missing
+        if wanted is not None and not wanted:
+            self.runs[number] = self._nothing(prepared, folder)
+            return -1
         run = self._run(prepared, folder, self.ground.called(number), wanted)
         run = replace(run, cases=(*known.values(), *(case for case in run.cases if case.id not in known)))
         if number and self.status is not ExitStatus.INTERRUPTED:
@@ -92,6 +98,26 @@ class PatchRunner:
             run = run if wanted is None else self._widen(number, prepared, folder, run)
         self.runs[number] = run
         return -1
+
+    def _reached(self, number: int) -> frozenset[str]:
+        """Return the needed cases that reach a patch; in doubt, all that are needed."""
+        reach = self.reaches.get(number)
+        if reach is None:
+            return self._needed
+        name = self.ground.called(number)
+        if reach.doubt:
+            self.report(Note(f"{name}: any case may reach it, because of {one_line(reach.doubt)}"))
+            return self._needed
+        wanted = self._needed & reach.cases
+        self.report(Note(f"{name}: {len(wanted)} of {len(self._needed)} cases reach what it changes"))
+        return wanted
+
+    def _nothing(self, prepared: Prepared, folder: RunFolder) -> RunRecord:
+        """Return the record of a kernel whose patch no case reaches."""
+        record = replace(self.runs[0], kernel=prepared.kernel, started=time.time(), seconds=0.0, cases=(), traits=())
+        record = replace(record, coverage=NO_COVERAGE, is_partial=True)
+        folder.write(record)
+        return record
 
     def _confirm(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
         """Rerun the cases that began to fail, and return the record: another outcome on the same image is a flake."""

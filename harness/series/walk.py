@@ -42,6 +42,7 @@ from harness.series.applied import AppliedSeries
 from harness.series.coverage import SeriesLines, read_series_lines
 from harness.series.declared import Declarations
 from harness.series.effects import conclude
+from harness.series.reach import find_reaches
 from harness.series.runner import PatchRunner
 
 _UNTITLED = "*** SUBJECT HERE ***"
@@ -121,6 +122,8 @@ class Walk:
             with ready_kernels(each, self.settings, self.report, names=names) as ready:
                 for number, one in zip(numbers, ready, strict=False):
                     self._take(number, one)
+                    if number == self.ground.applied:
+                        self._read_reaches()
                     self._write()
                     if self._runner.status is ExitStatus.INTERRUPTED:
                         break
@@ -137,9 +140,32 @@ class Walk:
         return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error)
 
     def _options_of(self, number: int) -> Options:
-        """Return the options of a kernel: the coverage is that of the last patch, on which all cases run."""
-        covers = self.options.coverage if number == self.ground.applied else bool(self.options.coverage)
+        """Return the options of a kernel: coverage is that of the last patch, on which all cases run.
+
+        With patches between the ends, the base has coverage as well, to choose the cases of these patches.
+        """
+        is_end = number == self.ground.applied or (number == 0 and self.ground.applied > 1 and not self.is_full)
+        covers = self.options.coverage if is_end else bool(self.options.coverage)
         return replace(self.options, kernel=self.ground.kernel(number), coverage=covers)
+
+    def _read_reaches(self) -> None:
+        """Find out which cases reach the patches between the ends, once both ends have run with coverage."""
+        count = self.ground.applied
+        numbers = (0, count)
+        runs = [self._runner.runs.get(number) for number in numbers]
+        if self.is_full or count < 2 or any(run is None or not run.coverage.template for run in runs):
+            return
+        context = Context(self.settings.store, Deadline.after(_LINES_SECONDS), self.report)
+        first, last = (
+            FoundRun(self.settings.results / self._patches[number].run, self._runner.runs[number]) for number in numbers
+        )
+        try:
+            options = (self._options_of(0), self._options_of(count))
+            reaches = find_reaches(context, (first, last), options)
+        except HarnessError as error:
+            self.report(Note(f"the cases between the ends are not chosen by coverage: {error.what}"))
+            return
+        self._runner.reaches = {number: reaches[number - 1] for number in range(1, count)}
 
     def _read_lines(self) -> None:
         """Find out which lines of the series were run, if the last patch was run with coverage."""

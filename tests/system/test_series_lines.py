@@ -37,27 +37,39 @@ def _surroundings() -> Surroundings:
     return Surroundings(env=environment())
 
 
-@pytest.fixture(scope="module")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a patch with a comment, a condition that every process meets, and a statement that none reaches."""
+def write_series(tree: Path, patches: Path, edits: list[tuple[str, str, str]]) -> Path:
+    """Write a patch for each edit of the 6.1 sources: the file, a text in it, and the text before it.
+
+    :return: the folder of the patches.
+    """
     source = source_package(Context(Store.default(), soon()), "6.1")
-    text = source.repository.git("show", f"{source.commit}:{FILE}", deadline=soon()).text
-    assert BEFORE in text
-    tree, patches = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("patches")
-    file = tree / FILE
-    file.parent.mkdir(parents=True)
 
     def git(*words: str) -> None:
         user = ("-c", "user.name=Author", "-c", "user.email=author@example.org")
         run(["git", "-C", tree, *user, *words], deadline=soon())
 
-    git("init", "--quiet")
-    for content, subject in ((text, "base"), (text.replace(BEFORE, ADDED + BEFORE, 1), "cgroup: report levels")):
-        file.write_text(content)
+    def commit(subject: str) -> None:
         git("add", "--all")
         git("commit", "--quiet", "--message", subject)
-    git("format-patch", "--quiet", "--output-directory", str(patches), "HEAD~1")
+
+    git("init", "--quiet")
+    for file in {file for file, _, _ in edits}:
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
+        (tree / file).write_text(source.repository.git("show", f"{source.commit}:{file}", deadline=soon()).text)
+    commit("base")
+    for number, (file, before, added) in enumerate(edits, start=1):
+        text = (tree / file).read_text()
+        assert before in text
+        (tree / file).write_text(text.replace(before, added + before, 1))
+        commit(f"cgroup: report levels, {number}")
+    git("format-patch", "--quiet", "--output-directory", str(patches), f"HEAD~{len(edits)}")
     return patches
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a patch with a comment, a condition that every process meets, and a statement that none reaches."""
+    return write_series(tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("patches"), [(FILE, BEFORE, ADDED)])
 
 
 def test_a_line_that_no_case_runs_is_reported(series: Path, tmp_path: Path) -> None:
@@ -126,6 +138,33 @@ def test_cases_that_reach_a_change_come_first(series: Path, tmp_path: Path) -> N
     notes = load_run(tmp_path / "latest").notes
 
     assert f"run first: 1 case of 1 that reached what has changed since {base.name}" in notes
-    assert f"all cases are run, because of: cases that {base.name} did not run" in notes
+    (doubts,) = [note for note in notes if note.startswith("all cases are run, because of: ")]
+    assert f"cases that {base.name} did not run" in doubts
+    assert f"{FILE}:60: run by the boot as well" in doubts
     assert done.text.index("zombie-v2.session") < done.text.index("siblings-v2.session")
     assert "--only is for --touching" in call("run", "deb", "--only", "-k", "x").text
+
+
+@pytest.mark.slow("harness/coverage", "harness/series", "harness/run/touching.py", "qemu/coverage.c")
+def test_a_patch_that_no_case_reaches_runs_none(tmp_path: Path) -> None:
+    """The first patch changes a function for writeback, which no case runs; the second one what the boot runs, too."""
+    (tmp_path / "tree").mkdir()
+    edits = [
+        (
+            "kernel/cgroup/cgroup.c",
+            "\tif (!CGROUP_HAS_SUBSYS_CONFIG)\n\t\treturn NULL;\n\n\trcu_read_lock();",
+            "\tcond_resched();\n",
+        ),
+        (FILE, BEFORE, ADDED),
+        (FILE, BEFORE, "\t/* Another comment. */\n"),
+    ]
+    patches = write_series(tmp_path / "tree", tmp_path / "patches", edits)
+    words = ("-k", "siblings-v2", "-n", "1", "--results", tmp_path / "results")
+    done = run(harness("series", patches, "--base", "deb-src:6.1", *words), deadline=soon(), within=_surroundings())
+    (folder,) = (tmp_path / "results").glob("*-series-*")
+    record = json.loads((folder / "series.json").read_text())
+
+    assert [patch["asked"] for patch in record["patches"]] == [1, 0, 1, 1]
+    assert "patch 1/3: 0 of 1 cases reach what it changes" in done.text
+    assert f"patch 2/3: any case may reach it, because of {FILE}" in " ".join(done.text.split())
+    assert load_run(tmp_path / "results" / record["patches"][1]["run"]).cases == ()

@@ -10,18 +10,21 @@ from pathlib import Path
 from harness import pipeline
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import ExitStatus, UsageError
+from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import PhaseStarted, StageEvent
 from harness.base.process import patient_deadline
 from harness.base.store import Store
 from harness.guest.machine import Machine
+from harness.model.kernel_spec import parse_spec
 from harness.model.verdict import Fate
 from harness.pipeline import Options
 from harness.run.case import make_environment
 from harness.run.console_relay import relay_consoles
+from harness.run.debugger import patched_functions, run_gdb, serve
 from harness.run.play import CaseSkippedError, Played, play
 from harness.semantics.profile import Profile
 from harness.session.console_name import ConsoleName
+from harness.session.step import Step
 from harness.session.transcript import Transcript, parse
 from harness.suite.definition import Suite
 from harness.suite.load import case_id, find_case, suite_semantics
@@ -30,10 +33,11 @@ _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0
 
 
-def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
+def open_shell(options: Options, case: str, *, store: Store, with_gdb: bool = False) -> ExitStatus:
     """Prepare a kernel, play a case up to a line, and relay the consoles to the terminal.
 
     :param case: ``CASE``, ``CASE:LINE``, or empty for a machine without a case.
+    :param with_gdb: whether gdb is attached before the command at that line runs.
     :raises UsageError: there is no such case, or standard input is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -59,12 +63,41 @@ def open_shell(options: Options, case: str, *, store: Store) -> ExitStatus:
             prepared, folder=folder / "machine", deadline=Deadline.after(_CLONE_SECONDS + options.boot_seconds)
         )
         with lease as machine:
-            first = (
-                _play(transcript, line, machine, environment.profile) if transcript is not None else ConsoleName.ADMIN
-            )
+            first, upto = ConsoleName.ADMIN, line
+            if with_gdb and line is not None:
+                upto = line - 1
+            if transcript is not None:
+                first = _play(transcript, upto, machine, environment.profile)
+            if with_gdb:
+                step = (
+                    next((one for one in transcript.steps if line and one.line >= line), None) if transcript else None
+                )
+                first = _debug(machine, step, first, _functions(options, store))
             _say(f"harness: the logs of this machine, until it ends: {machine.folder}")
             _say(f"\nharness: {relay_consoles(machine, first)}")
     return ExitStatus.AS_EXPECTED
+
+
+def _functions(options: Options, store: Store) -> tuple[str, ...]:
+    """Return where gdb stops: at the functions of the series; without a series, or if that is not known, nowhere."""
+    context = Context(store, Deadline.after(_PLAY_SECONDS), _show_phase)
+    try:
+        return patched_functions(context, parse_spec(options.kernel), options.building)
+    except HarnessError as error:
+        _say(f"harness: no breakpoints: {error.what}")
+        return ()
+
+
+def _debug(machine: Machine, step: Step | None, console: ConsoleName, functions: tuple[str, ...]) -> ConsoleName:
+    """Run gdb before a step, whose command the machine reads when gdb continues it; return the first console."""
+    debugger = serve(machine, functions)
+    if step is not None:
+        console = step.console
+        _say(f"harness: typed, and run when gdb continues: {step.command}")
+        machine.wires.send(console.value, f"{step.command}\n".encode(), deadline=Deadline.after(_CLONE_SECONDS))
+    if missing := run_gdb(debugger):
+        _say(f"harness: {missing}")
+    return console
 
 
 def read_case(word: str, suite: Suite) -> tuple[Transcript, int | None]:

@@ -22,6 +22,7 @@ from harness.run.interactive import open_shell
 @options.boot_seconds
 @options.in_place
 @options.building
+@click.option("--gdb", "with_gdb", is_flag=True, help="Attach gdb before the command at LINE runs.")
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
 def shell(
     kernel: str,
@@ -32,6 +33,7 @@ def shell(
     append: tuple[str, ...],
     boot_seconds: float,
     building: BuildOptions,
+    with_gdb: bool,
 ) -> int:
     """Open an interactive shell on a fresh machine, after running CASE up to LINE.
 
@@ -42,4 +44,4 @@ def shell(
     files = [file if line.isdecimal() and file else case] if case else []
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files, [kernel])
     each = Options(kernel, "", accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
-    return int(open_shell(each, case or "", store=Store.default()))
+    return int(open_shell(each, case or "", store=Store.default(), with_gdb=with_gdb))

@@ -241,7 +241,7 @@ def running(
         channel, monitor_end = pairs["qmp"]
         _LOG.info("starting a machine with %s; its logs are in %s", request.image, folder)
         argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits)
-        window = ends.enter_context(_coverage_kept(folder)) if request.plugin is not None else None
+        window = ends.enter_context(coverage_kept(folder)) if request.plugin is not None else None
         if request.plugin is not None and window is not None:
             argv += qemu.coverage(request.plugin, window)
         inherited = [*ports.values(), monitor_end.fileno(), *pass_fds, *([window] if window is not None else [])]
@@ -263,7 +263,7 @@ def running(
 
 
 @contextlib.contextmanager
-def _coverage_kept(folder: Path) -> Iterator[int]:
+def coverage_kept(folder: Path) -> Iterator[int]:
     """Return the descriptor of a file for the plugin's bitmap; at the block's end, when QEMU is gone, keep the bitmap.
 
     :param folder: the folder of the machine's logs; if it is gone, nothing is kept.

@@ -15,7 +15,6 @@ from harness.base.process import run
 from harness.base.store import Store
 from harness.model.kernel_spec import parse_spec
 from harness.pipeline import PREPARE_SECONDS, Options, prepare
-from harness.run import debugger
 from harness.run.debugger import patched_functions, run_gdb, serve
 from harness.session.console_name import ConsoleName
 from tests.system.test_series_lines import ADDED, BEFORE, FILE, write_series
@@ -50,7 +49,7 @@ def test_gdb_stops_at_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             machine.console(ConsoleName.OBSERVER, deadline=deadline).run("sleep 1", deadline=deadline)
             shown = machine.console(ConsoleName.OBSERVER, deadline=deadline).run("cat /run/shown", deadline=deadline)
             assert shown.output == "went on\n"
-    monkeypatch.setattr(debugger.process, "find_program", lambda name: None)
+    monkeypatch.setattr("harness.base.process.find_program", lambda name: None)
 
     assert console is not None
     hint = run_gdb(found)

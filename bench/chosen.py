@@ -20,8 +20,8 @@ from harness.kernel.from_source import read_source, source_word
 from harness.kernel.source.apt import Apt
 from harness.model.kernel_spec import parse_spec
 from harness.results.find_run import FoundRun
-from harness.run.line_coverage import source_of
-from harness.run.touching import Chosen, choose, first_cases, read_change, read_lines
+from harness.run.coverage.lines import source_of
+from harness.run.coverage.touching import Chosen, choose, first_cases, read_change, read_lines
 from harness.suite.definition import Suite
 
 

@@ -18,7 +18,7 @@ from harness.kernel.build.options import BuildOptions
 from harness.kernel.from_source import read_source, source_word
 from harness.kernel.source.apt import Apt
 from harness.model.kernel_spec import KernelSpec
-from harness.run.touching import read_change
+from harness.run.coverage.touching import read_change
 
 _SOCKET = "gdb"
 _VMLINUX = "vmlinux"

@@ -51,7 +51,7 @@ from harness.suite.load import default_suite, suite_argument
 from harness.suite.needed_options import needed_options
 
 if TYPE_CHECKING:
-    from harness.run.touching import Touching
+    from harness.run.coverage.touching import Touching
 
 _TOUCHING_SECONDS = 600.0
 _KEEPING_SECONDS = 60.0
@@ -218,7 +218,7 @@ def _choose(settings: RunSettings, prepared: Prepared, report: RunReport) -> _Ch
     if request is None:
         return _Choice(settings.selection)
     # Imported here: other runs must not import the build.
-    from harness.run.touching import cases_touching, first_cases
+    from harness.run.coverage.touching import cases_touching, first_cases
 
     context = Context(settings.store, Deadline.after(_TOUCHING_SECONDS), report)
     chosen = cases_touching(context, prepared.kernel, request, prepared.suite, settings.options)

@@ -16,7 +16,7 @@ from harness.model.kernel_spec import parse_spec
 from harness.model.series_record import ChangedLines
 from harness.pipeline import Options
 from harness.results.find_run import FoundRun
-from harness.run.line_coverage import lines_of_series, patch_of_lines, patch_text
+from harness.run.coverage.lines import lines_of_series, patch_of_lines, patch_text
 
 _HOST_APT = Apt()
 

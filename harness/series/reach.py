@@ -20,8 +20,8 @@ from harness.kernel.source.apt import Apt
 from harness.model.kernel_spec import parse_spec
 from harness.pipeline import Options
 from harness.results.find_run import FoundRun
-from harness.run.line_coverage import source_text
-from harness.run.touching import KnownLines, reach_of_functions, read_change, read_lines, unknown_functions
+from harness.run.coverage.lines import source_text
+from harness.run.coverage.touching import KnownLines, reach_of_functions, read_change, read_lines, unknown_functions
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def test_cases_that_reach_a_change_come_first(series: Path, tmp_path: Path) -> N
     assert "--only is for --touching" in call("run", "deb", "--only", "-k", "x").text
 
 
-@pytest.mark.slow("harness/coverage", "harness/series", "harness/run/touching.py", "qemu/coverage.c")
+@pytest.mark.slow("harness/coverage", "harness/series", "harness/run/coverage/touching.py", "qemu/coverage.c")
 def test_a_patch_that_no_case_reaches_runs_none(tmp_path: Path) -> None:
     """The first patch changes a function for writeback, which no case runs; the second one what the boot runs, too."""
     (tmp_path / "tree").mkdir()

@@ -38,7 +38,7 @@ from harness.report.tables.coverage import (
     source_lines,
 )
 from harness.results.find_run import FoundRun, find_run
-from harness.run.line_coverage import FileLines, lines_of_files, lines_of_series, source_of, source_text
+from harness.run.coverage.lines import FileLines, lines_of_files, lines_of_series, source_of, source_text
 from harness.suite.definition import Suite
 
 _Printed = str | Callable[[int], list[Line]]

@@ -27,8 +27,8 @@ from harness.suite.definition import Suite
 from harness.suite.load import shown_path, suite_semantics
 
 if TYPE_CHECKING:
+    from harness.run.coverage.touching import Touching
     from harness.run.one_kernel import Judging
-    from harness.run.touching import Touching
 
 baseline_option = click.option(
     "--baseline",
@@ -49,7 +49,7 @@ _until_fail = click.option(
     "--until-fail", is_flag=True, help="Repeat all cases until one fails, at most --repeat times."
 )
 _CHANGES = "changes"
-"""The value of ``--touching`` without a name; see ``harness/run/touching.py``."""
+"""The value of ``--touching`` without a name; see ``harness/run/coverage/touching.py``."""
 
 _seed = click.option("--seed", metavar="N", type=click.IntRange(0), help="Seed of the random order.")
 
@@ -102,7 +102,7 @@ def read_touching(touching: tuple[str, bool, int], results: Path) -> Touching | 
 
     :raises UsageError: there is no such run or series.
     """
-    from harness.run.touching import Touching
+    from harness.run.coverage.touching import Touching
 
     word, is_only, share = touching
     if not word:

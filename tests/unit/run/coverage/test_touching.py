@@ -17,7 +17,7 @@ from harness.guest.coverage.kept import find_kept, keep_run
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import CoverageRecord
 from harness.results.find_run import FoundRun
-from harness.run.touching import (
+from harness.run.coverage.touching import (
     CHANGES,
     Chosen,
     KnownLines,

@@ -25,7 +25,7 @@ from harness.model.command_option import CommandOption
 from harness.model.kernel_spec import KernelSpec, SpecKind, parse_patches, parse_spec
 from harness.model.run_record import KernelRecord
 from harness.results.find_run import FoundRun
-from harness.run.line_coverage import build_options, source_of
+from harness.run.coverage.lines import build_options, source_of
 from harness.suite.definition import Suite
 from harness.suite.load import case_id, case_paths, suite_argument
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 from harness.base.errors import Stage
 from harness.base.json_records import Seconds, dump_value
 from harness.model.command_option import CommandOption
+from harness.model.finding import Level as Level
+from harness.model.finding import StyleFinding as StyleFinding
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
 FORMAT_VERSION = 2
@@ -31,14 +33,6 @@ class PatchState(StrEnum):
     FAIL = "fail"
     UNKNOWN = "unknown"
     """Not tested: the base or this host is at fault, or an earlier patch does not apply."""
-
-
-class Level(StrEnum):
-    """The level of a finding of checkpatch.pl or of the compiler."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    CHECK = "check"
 
 
 class EffectKind(StrEnum):
@@ -60,29 +54,6 @@ class Expectedness(StrEnum):
     """It restores the expected behavior."""
     ALLOWED = "allowed"
     """It is harmless: both behaviors are expected, or the failure is known, or the case is skipped now."""
-
-
-@dataclass(frozen=True, slots=True)
-class StyleFinding:
-    """A finding of checkpatch.pl or of the compiler about a patch.
-
-    :param level: its level.
-    :param file: path in the tree; empty when it is about the mail.
-    :param line: from 1; 0 without a line.
-    :param text: the message.
-    :param kind: checkpatch.pl's name for it, such as ``LONG_LINE``; empty for one of the compiler.
-    """
-
-    level: Level
-    file: str
-    line: int
-    text: str
-    kind: str = ""
-
-    def render(self) -> str:
-        """Return one line: ``kernel/x.c:12: warning: ... (LONG_LINE)``."""
-        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
-        return f"{place}{self.level}: {self.text}" + (f" ({self.kind})" if self.kind else "")
 
 
 @dataclass(frozen=True, slots=True)

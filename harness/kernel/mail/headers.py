@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.errors import HeaderParseError, MessageError
 from email.header import decode_header
 from email.message import Message
-from email.utils import format_datetime, mktime_tz, parsedate_tz
+from email.utils import format_datetime, getaddresses, mktime_tz, parsedate_tz
 
 from harness.kernel.mail.charset import decoded
 
@@ -34,6 +34,13 @@ def raw_header(message: Message, name: str) -> str:
     """Return a header undecoded; archives and b4 write bare UTF-8."""
     raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
     return raw.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def recipients(message: Message) -> tuple[str, ...]:
+    """Return the addresses of the To and Cc headers, in lower case, each once."""
+    values = [str(value) for key, value in message.raw_items() if key.lower() in ("to", "cc")]
+    found = (address.strip().lower() for _, address in getaddresses(values))
+    return tuple(dict.fromkeys(one for one in found if "@" in one))
 
 
 def decode(value: str) -> str:

@@ -23,6 +23,7 @@ from harness.kernel.mail.headers import (
     header,
     message_id,
     raw_header,
+    recipients,
     sender,
 )
 from harness.kernel.mail.mbox import is_mail, is_mailbox, split_mailbox, trim, without_postmark
@@ -50,6 +51,7 @@ class Mail:
     :param sent_diff: the lines of its diff in the bytes that were sent, where recoding changed them: git recodes no
         diff, and a file of the tree may be in the charset of the mail.
     :param list_name: of the mailing list whose archive it is from; empty when the mail does not say.
+    :param recipients: the addresses of its To and Cc headers, in lower case; empty when it has none.
     :param unread: the parts that were passed over and may hold a patch: ``text/html``.
     """
 
@@ -63,6 +65,7 @@ class Mail:
     sent_diff: tuple[bytes, ...] = ()
     list_name: str = ""
     unread: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
 
     @property
     def has_diff(self) -> bool:
@@ -180,6 +183,7 @@ def _make_mail(message: Message, parts: _Parts, *, is_from_git: bool) -> Mail:
         raw_diff(sent) if is_recoded else (),
         _list_name(message),
         tuple(parts.unread),
+        recipients(message),
     )
 
 

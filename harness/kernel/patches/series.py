@@ -40,6 +40,7 @@ class Patch:
     :param files: the files it touches, by their paths in the tree.
     :param mail: what git-am(1) takes.
     :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
+    :param recipients: the addresses that it was posted to, in lower case; empty when they are not known.
     :param mail_as_sent: the same with the bytes of its diff as they were sent, where decoding changed them.
     """
 
@@ -52,6 +53,7 @@ class Patch:
     mail: bytes
     message_id: str = ""
     mail_as_sent: bytes = b""
+    recipients: tuple[str, ...] = ()
 
     @property
     def called(self) -> str:
@@ -140,7 +142,7 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
         links += check_patch(text, links, called=called)
     ids = _patch_ids(texts, deadline=deadline)
     # What b4 made of a mail has no name any more.
-    posted = [mail.message_id for mail in posting.mails]
+    posted = list(posting.mails)
     patches = tuple(
         Patch(
             number,
@@ -150,10 +152,11 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
             ids.get(number, ""),
             _files(text),
             text,
-            message_id,
+            own.message_id,
             mail.render_as_sent(),
+            own.recipients,
         )
-        for number, (mail, text, message_id) in enumerate(zip(ready, texts, posted, strict=True), 1)
+        for number, (mail, text, own) in enumerate(zip(ready, texts, posted, strict=True), 1)
     )
     told = [posting.cover, *posting.mails] if posting.cover else list(posting.mails)
     base = next((found.group(1).decode() for mail in told if (found := _BASE.search(mail.text))), "")
@@ -167,7 +170,7 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
         origin,
         posting.notes,
         tuple(dict.fromkeys(needed)),
-        posting.cover.message_id if posting.cover else posted[0],
+        posting.cover.message_id if posting.cover else posted[0].message_id,
         posting.suffix,
     )
 

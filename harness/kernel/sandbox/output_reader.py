@@ -15,7 +15,8 @@ from harness.base.deadline import Deadline
 from harness.kernel.sandbox.starvation import Starvation
 from harness.kernel.sandbox.usage import Watch
 
-_OUTPUT_MEBIBYTES = 64
+OUTPUT_MEBIBYTES = 64
+"""The limit of the output of a build; its log is kept on disk."""
 _LINES = 500_000
 _LINE_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
@@ -31,18 +32,20 @@ class Reading:
     :param on_line: called with each line; None for no callback.
     :param lines: the lines so far.
     :param size: bytes read so far.
+    :param most_mebibytes: the limit of the output.
     """
 
     pipe: IO[bytes]
     on_line: Callable[[str], None] | None
     lines: list[str] = field(default_factory=list)
     size: int = 0
+    most_mebibytes: int = OUTPUT_MEBIBYTES
     _rest: bytes = b""
 
     @property
     def is_too_much(self) -> bool:
-        """Return whether the output exceeds that of any build; the log is kept on disk."""
-        return self.size > _OUTPUT_MEBIBYTES << 20 or len(self.lines) > _LINES
+        """Return whether the output exceeds its limit."""
+        return self.size > self.most_mebibytes << 20 or len(self.lines) > _LINES
 
     def take(self) -> bool:
         """Read the available output; return False at the end of the output."""
@@ -96,7 +99,7 @@ def follow(reading: Reading, watch: Watch, starvation: Starvation, *, deadline: 
             if reading.pipe.fileno() in ready and not reading.take():
                 selector.unregister(reading.pipe)
             if reading.is_too_much:
-                return f"printed more than {_LINES} lines or {_OUTPUT_MEBIBYTES} MiB"
+                return f"printed more than {_LINES} lines or {reading.most_mebibytes} MiB"
             if deadline.is_past:
                 starvation.look(watch.pids, now_and_then=False)  # the clock may have left out less than it can
             if deadline.is_past:

@@ -30,7 +30,7 @@ from harness.kernel.sandbox.bubblewrap import (
     pick_user,
     require_bubblewrap,
 )
-from harness.kernel.sandbox.output_reader import Reading, follow, pidfd, wait_readable
+from harness.kernel.sandbox.output_reader import OUTPUT_MEBIBYTES, Reading, follow, pidfd, wait_readable
 from harness.kernel.sandbox.starvation import Starvation
 from harness.kernel.sandbox.usage import Watch
 
@@ -61,12 +61,14 @@ class Bounds:
     :param memory_mebibytes: of all processes together.
     :param processes: at one time.
     :param disk_mebibytes: in the output folder; /tmp is memory, a quarter of ``memory_mebibytes`` at most.
+    :param output_mebibytes: printed by all processes.
     """
 
     seconds: float = 3 * 3600.0
     memory_mebibytes: int = 8192
     processes: int = 2048
     disk_mebibytes: int = 24576
+    output_mebibytes: int = OUTPUT_MEBIBYTES
 
 
 DEFAULT = Bounds()
@@ -173,7 +175,7 @@ def run_inside(
         output_for_child.close()
         status_for_child.close()
         status_text = stack.enter_context(_ended_with_all_it_started(child, status, trusted=sandbox.trusted))
-        reading = Reading(output, on_line)
+        reading = Reading(output, on_line, most_mebibytes=sandbox.bounds.output_mebibytes)
         stopped = _follow(sandbox, child, reading, on_busy, deadline)
     lines = tuple(reading.lines)
     if stopped or sandbox.trusted:

@@ -49,6 +49,7 @@ COMMANDS = {
     "b4-check": LazyCommand("test.b4_check", "Check a mail on standard input, for b4."),
     "bisect": LazyCommand("test.bisect", "Find the commit that changed a behavior."),
     "build": LazyCommand("kernel.build", "Print the folder of a kernel's image and config."),
+    "checks": LazyCommand("test.checks", "Check each patch of a series without booting a kernel."),
     "clean": LazyCommand("clean", "List the products in the store, or remove some."),
     "completion": LazyCommand("completion", "Print the completion script for a shell."),
     "coverage": LazyCommand("compare.coverage", "Show which kernel code the cases have run."),

@@ -36,3 +36,24 @@ class StyleFinding:
         """Return one line: ``kernel/x.c:12: warning: ... (LONG_LINE)``."""
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
         return f"{place}{self.level}: {self.text}" + (f" ({self.kind})" if self.kind else "")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of one check of one patch.
+
+    :param check: the name of the check.
+    :param findings: what it found that the base does not have.
+    :param not_run: why it was not run; empty when it was.
+    :param packages: the Debian packages that have what this host is missing.
+    """
+
+    check: str
+    findings: tuple[StyleFinding, ...] = ()
+    not_run: str = ""
+    packages: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Return why it was not run, with the packages to install: ``sparse is missing: apt install sparse``."""
+        return f"{self.not_run}: apt install {' '.join(self.packages)}" if self.packages else self.not_run

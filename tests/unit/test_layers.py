@@ -24,7 +24,7 @@ cli
 commands
 bisect watch
 series
-run doctor export inventory
+run doctor export inventory checks
 report.page report.display report.formats pipeline
 report.tables
 report.lines

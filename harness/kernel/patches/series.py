@@ -41,6 +41,7 @@ class Patch:
     :param mail: what git-am(1) takes.
     :param message_id: of the mail that it was posted in, without angle brackets; empty when that is not known.
     :param recipients: the addresses that it was posted to, in lower case; empty when they are not known.
+    :param sender: of its mail, ``Name <address>``; empty when it is not known.
     :param mail_as_sent: the same with the bytes of its diff as they were sent, where decoding changed them.
     """
 
@@ -54,6 +55,7 @@ class Patch:
     message_id: str = ""
     mail_as_sent: bytes = b""
     recipients: tuple[str, ...] = ()
+    sender: str = ""
 
     @property
     def called(self) -> str:
@@ -155,6 +157,7 @@ def _make(mails: Sequence[Mail], posting: Posting, *, origin: str, deadline: Dea
             own.message_id,
             mail.render_as_sent(),
             own.recipients,
+            own.sender,
         )
         for number, (mail, text, own) in enumerate(zip(ready, texts, posted, strict=True), 1)
     )

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Give a check what it examines: the patches as commits, the files of each commit, and programs in the sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from harness.base.context import Context
+from harness.base.errors import HostError
+from harness.checks.frame.difference import ChangedFile, parse_changes
+from harness.checks.frame.trailers import Trailer, read_trailers
+from harness.kernel.build.options import AS_USUAL, BuildOptions
+from harness.kernel.git.worktree import WorkTree, checked_out
+from harness.kernel.patches.patched_tree import PatchedTree
+from harness.kernel.patches.series import Patch
+from harness.kernel.sandbox.sandbox import Bounds, InsideResult, Sandbox, run_inside
+
+BOUNDS = Bounds(seconds=120.0, memory_mebibytes=1024, processes=64, disk_mebibytes=64, output_mebibytes=1)
+"""The limits of a script of the tree."""
+MOST_FILES = 3000
+"""A patch with more files is examined by no check: it is made by a program."""
+_FIELDS = 3
+
+
+@dataclass(frozen=True)
+class CheckedPatch:
+    """A patch that applies, as a commit.
+
+    :param patch: the patch as it was posted.
+    :param commit: the commit that it became.
+    :param parent: the commit before it.
+    :param message: the message of the commit.
+    :param author: ``Name <address>``.
+    :param changes: the lines that it changes, by file.
+    """
+
+    patch: Patch
+    commit: str
+    parent: str
+    message: str
+    author: str
+    changes: tuple[ChangedFile, ...]
+
+    @property
+    def number(self) -> int:
+        """Return its number, from 1."""
+        return self.patch.number
+
+    @cached_property
+    def trailers(self) -> tuple[Trailer, ...]:
+        """Return the trailers of its message."""
+        return read_trailers(self.message)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the files that it changes and that are there after it."""
+        return tuple(one.path for one in self.changes if not one.is_gone)
+
+
+@dataclass(slots=True)
+class Bench:
+    """What all checks of a series share.
+
+    :param context: the store, the deadline and the receiver of events.
+    :param base: the tree of the base.
+    :param patches: the patches that apply, in order.
+    :param building: the options of builds.
+    """
+
+    context: Context
+    base: PatchedTree
+    patches: tuple[CheckedPatch, ...]
+    building: BuildOptions = AS_USUAL
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _base_tree: WorkTree | None = None
+    _has_history: bool | None = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Return the output of git in the repository of the base; empty if it fails without ``check``.
+
+        :raises HostError: git failed, with ``check``, or the deadline has passed.
+        """
+        done = self.base.repository.git(*arguments, check=check, deadline=self.context.deadline)
+        return done.text if check or done.status == 0 else ""
+
+    def text(self, commit: str, path: str) -> str | None:
+        """Return a file of a commit as text; None if the commit does not have it, or it is not a text."""
+        done = self.base.repository.git(
+            "cat-file", "blob", f"{commit}:{path}", check=False, deadline=self.context.deadline
+        )
+        return None if done.status != 0 or b"\0" in done.stdout[:8000] else done.text
+
+    def has(self, commit: str, path: str) -> bool:
+        """Return whether a commit has a file or folder."""
+        done = self.base.repository.git(
+            "cat-file", "-e", f"{commit}:{path}", check=False, deadline=self.context.deadline
+        )
+        return done.status == 0
+
+    def find_word(self, word: str, commit: str, *paths: str) -> bool:
+        """Return whether a word is in files of a commit below some paths."""
+        return bool(self.git("grep", "-l", "-I", "-w", "-F", "-e", word, commit, "--", *paths, check=False))
+
+    @property
+    def has_history(self) -> bool:
+        """Return whether the base has parents to look up commits in, all of them."""
+        if self._has_history is None:
+            repository = self.base.repository
+            parent = repository.git(
+                "rev-parse", "--quiet", "--verify", f"{self.base.commit}^", check=False, deadline=self.context.deadline
+            )
+            self._has_history = parent.status == 0 and not (repository.git_dir / "shallow").exists()
+        return self._has_history
+
+    def base_tree(self) -> WorkTree:
+        """Return the files of the base, whose scripts judge: a series cannot change its own checks.
+
+        :raises HostError: the disk is full, or the deadline has passed.
+        """
+        if self._base_tree is None:
+            held = checked_out(self.context, self.base.repository, self.base.commit)
+            self._base_tree = self._stack.enter_context(held)
+        return self._base_tree
+
+    def run_script(self, argv: Sequence[str], files: Mapping[str, bytes], *, in_tree: bool = False) -> InsideResult:
+        """Run a script of the base in the sandbox, with some files in its working folder.
+
+        :param argv: the arguments; ``{tree}`` becomes the path of the tree inside, ``{out}`` that of the files.
+        :param files: the content of each file by its relative path.
+        :param in_tree: start in the tree instead of the folder of the files.
+        :raises HostError: bubblewrap is missing, or the disk is full.
+        """
+        with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+            output = Path(folder) / "output"
+            output.mkdir(mode=0o755)
+            for name, content in files.items():
+                path = output / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            sandbox = Sandbox(self.base_tree().path, output, self.building.is_trusted, BOUNDS)
+            places = {"{tree}": sandbox.inside_tree, "{out}": sandbox.inside_output}
+            words = [_replaced(word, places) for word in argv]
+            if in_tree:
+                words = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", sandbox.inside_tree, *words]
+            return run_inside(sandbox, words, environment={"HOME": "/tmp"}, deadline=self.context.deadline)
+
+
+def _replaced(word: str, places: Mapping[str, str]) -> str:
+    for name, path in places.items():
+        word = word.replace(name, path)
+    return word
+
+
+def read_patches(
+    context: Context, base: PatchedTree, patches: Sequence[Patch], commits: Sequence[str]
+) -> tuple[CheckedPatch, ...]:
+    """Read the patches that became commits.
+
+    :param patches: the patches of the series; those without a commit are left out.
+    :param commits: the commit of each patch that applies.
+    :raises HostError: git failed, or the deadline has passed.
+    """
+    return tuple(_read(context, base, patches, commits))
+
+
+_DIFF = ("diff-tree", "-p", "-U0", "--no-renames", "--no-prefix", "--no-ext-diff", "--no-textconv", "--no-color", "-r")
+
+
+def _read(
+    context: Context, base: PatchedTree, patches: Sequence[Patch], commits: Sequence[str]
+) -> Iterator[CheckedPatch]:
+    parent = base.commit
+    for patch, commit in zip(patches, commits, strict=False):
+        git = base.repository.git
+        shown = git("log", "-1", "--format=%an <%ae>%x00%B%x00", commit, deadline=context.deadline).text
+        fields = shown.split("\0")
+        if len(fields) < _FIELDS:
+            raise HostError(f"commit {commit} cannot be read", evidence=os.fsdecode(shown.encode()[:200]))
+        diff = git(*_DIFF, parent, commit, deadline=context.deadline).text
+        yield CheckedPatch(patch, commit, parent, fields[1], fields[0], parse_changes(diff))
+        parent = commit

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""List all checks, and choose some by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from harness.base.errors import UsageError
+from harness.checks.frame.check import Check, Group
+from harness.checks.text import (
+    abi_files,
+    checkpatch,
+    doc_links,
+    fixes,
+    kernel_doc,
+    links,
+    maintainers,
+    prefix,
+    signoff,
+    spelling,
+    stable,
+    trailers,
+)
+
+ALL = "all"
+"""The argument for all checks."""
+CHECKS: tuple[Check, ...] = (
+    checkpatch.CHECK,
+    fixes.CHECK,
+    signoff.CHECK,
+    stable.CHECK,
+    trailers.CHECK,
+    links.CHECK,
+    prefix.CHECK,
+    maintainers.CHECK,
+    kernel_doc.CHECK,
+    spelling.CHECK,
+    doc_links.CHECK,
+    abi_files.CHECK,
+)
+"""Every check, in the order in which they run: the quick ones first."""
+
+
+def choose_checks(argument: str) -> tuple[Check, ...]:
+    """Return the checks that an argument names.
+
+    :param argument: names of checks or groups, separated by commas; ``-NAME`` leaves one out; ``all`` or empty for all.
+    :raises UsageError: no such check.
+    """
+    words = [word.strip() for word in argument.split(",") if word.strip()] or [ALL]
+    if words[0].startswith("-"):
+        words.insert(0, ALL)
+    chosen: set[str] = set()
+    for word in words:
+        names = _named(word.removeprefix("-"))
+        chosen = chosen - names if word.startswith("-") else chosen | names
+    return tuple(one for one in CHECKS if one.name in chosen)
+
+
+def _named(word: str) -> set[str]:
+    if word == ALL:
+        return {one.name for one in CHECKS}
+    found = {one.name for one in CHECKS if word in (one.name, one.group.value)}
+    if not found:
+        known = [ALL, *Group, *(one.name for one in CHECKS)]
+        near = difflib.get_close_matches(word, known, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"--checks {word}: no such check", remedy=f"{hint}'harness checks --list' shows all")
+    return found

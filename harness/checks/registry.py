@@ -6,6 +6,8 @@ from __future__ import annotations
 import difflib
 
 from harness.base.errors import UsageError
+from harness.checks.builds import all_modules, clang, extra_warnings, no_options, sparse, warnings, x86_32
+from harness.checks.cost import size, stack
 from harness.checks.frame.check import Check, Group
 from harness.checks.text import (
     abi_files,
@@ -37,6 +39,15 @@ CHECKS: tuple[Check, ...] = (
     spelling.CHECK,
     doc_links.CHECK,
     abi_files.CHECK,
+    warnings.CHECK,
+    size.CHECK,
+    extra_warnings.CHECK,
+    stack.CHECK,
+    sparse.CHECK,
+    clang.CHECK,
+    no_options.CHECK,
+    all_modules.CHECK,
+    x86_32.CHECK,
 )
 """Every check, in the order in which they run: the quick ones first."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.errors import HostError
+from harness.checks.frame.builds import Builds, Compiled, Way, object_of
 from harness.checks.frame.difference import ChangedFile, parse_changes
 from harness.checks.frame.trailers import Trailer, read_trailers
 from harness.kernel.build.options import AS_USUAL, BuildOptions
@@ -26,6 +27,7 @@ BOUNDS = Bounds(seconds=120.0, memory_mebibytes=1024, processes=64, disk_mebibyt
 MOST_FILES = 3000
 """A patch with more files is examined by no check: it is made by a program."""
 _FIELDS = 3
+_MOST_USERS = 200
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,18 @@ class Bench:
     base: PatchedTree
     patches: tuple[CheckedPatch, ...]
     building: BuildOptions = AS_USUAL
+    builds: Builds = field(init=False)
+    _users: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _base_tree: WorkTree | None = None
     _has_history: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Begin without builds."""
+        files = dict.fromkeys(file for patch in self.patches for file in patch.files)
+        commits = [patch.commit for patch in self.patches]
+        self.builds = Builds(self.base, commits, list(files), self._users, self.building)
+        self._stack.callback(self.builds.close)
 
     def __enter__(self) -> Bench:
         return self
@@ -133,6 +144,34 @@ class Bench:
             held = checked_out(self.context, self.base.repository, self.base.commit)
             self._base_tree = self._stack.enter_context(held)
         return self._base_tree
+
+    def compile(self, way: Way, patch: CheckedPatch) -> tuple[Compiled, Compiled, Compiled]:
+        """Return the touched objects of the base, of the patch before, and with the patch.
+
+        :raises HostError: see :meth:`Builds.compile`.
+        :raises SeriesError: see :meth:`Builds.compile`.
+        """
+        self._find_users()
+        states = (0, patch.number - 1, patch.number)
+        base, before, after = (self.builds.compile(self.context, way, one) for one in states)
+        return base, before, after
+
+    def objects_of(self, patch: CheckedPatch, compiled: Compiled) -> tuple[str, ...]:
+        """Return the compiled objects that the files of a patch are part of."""
+        self._find_users()
+        sources = [one for file in patch.files for one in (file, *self._users.get(file, ()))]
+        own = {object_of(one) for one in sources if one.endswith(".c")}
+        return tuple(one for one in compiled.objects if one in own)
+
+    def _find_users(self) -> None:
+        """Find some files that include each touched header, in the tree with all patches."""
+        last = self.patches[-1].commit
+        headers = {file for patch in self.patches for file in patch.files if file.endswith(".h")}
+        for header in headers - self._users.keys():
+            included = header.partition("include/")[2] or header.rpartition("/")[2]
+            words = ("grep", "-l", "-F", "-e", f"/{included}", "-e", f"<{included}", "-e", f'"{included}', last)
+            found = self.git(*words, "--", "*.c", check=False).splitlines()
+            self._users[header] = tuple(one.partition(":")[2] for one in found[:_MOST_USERS])
 
     def run_script(self, argv: Sequence[str], files: Mapping[str, bytes], *, in_tree: bool = False) -> InsideResult:
         """Run a script of the base in the sandbox, with some files in its working folder.

@@ -152,6 +152,22 @@ def build_objects(
     return build.run_targets()
 
 
+def find_seed(context: Context, tree: PatchedTree, config: Config, output: Path) -> str | None:
+    """Copy the nearest kept objects of a tree to a new folder, for a build that keeps nothing.
+
+    :param output: the folder to create.
+    :return: the commit of the objects, which were made in the sandbox; None when no folder was made.
+    :raises HostError: the disk is full, or git failed.
+    """
+    order = read_build_inputs(context, tree, config)
+    base = tree.base if tree.commits else ""
+    wanted = ObjectKey(tree.repository, tree.commit, base, config.digest, digest_of(order.tools, INSIDE_TREE))
+    start = find_start(context, wanted)
+    if isinstance(start, FromNothing) or not start.is_same_config:
+        return None
+    return start.commit if copy_objects(context, start, output, is_for_series=bool(base)) is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Begun:
     """The beginning of a build.
@@ -334,7 +350,7 @@ class _Build:
         environment: Mapping[str, str] = {}
         if self._cache is not None:
             assignments, environment = self._cache.assign(assignments), self._cache.environment
-        assignments = _with_flags(assignments, self.flags)
+        assignments = with_flags(assignments, self.flags)
         jobs = len(os.sched_getaffinity(0))
         return make_arguments(sandbox, *self.targets, jobs=jobs, assignments=assignments), environment
 
@@ -410,7 +426,7 @@ class _Build:
         }
 
 
-def _with_flags(assignments: Sequence[str], flags: str) -> list[str]:
+def with_flags(assignments: Sequence[str], flags: str) -> list[str]:
     """Return assignments for make with more compiler flags; ``KCFLAGS`` may be among them already."""
     if not flags:
         return list(assignments)

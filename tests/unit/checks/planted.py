@@ -101,18 +101,22 @@ class Planted:
 
     :param path: the folder of the tree.
     :param store: a store of its own.
+    :param files: further files of the tree.
+    :param history: number of commits to each of two files.
     """
 
     path: Path
     store: Store
+    files: Mapping[str, str] = field(default_factory=dict)
+    history: int = 12
     repository: FakeRepository = field(init=False)
 
     def __post_init__(self) -> None:
-        write_tree(self.path, {**SCRIPTS})
+        write_tree(self.path, {**SCRIPTS, **self.files})
         self.repository = FakeRepository(self.path)
         self.repository.git("init", "--quiet", "--initial-branch=main")
         self.repository.commit({}, subject="the tree")
-        for number in range(12):
+        for number in range(self.history):
             self.repository.commit({"kernel/fork.c": f"{FORK}/* {number} */\n"}, subject=f"fork: change {number}")
             self.repository.commit(
                 {"kernel/cgroup/cgroup.c": f"{CGROUP}/* {number} */\n"}, subject=f"cgroup: change {number}"

@@ -23,7 +23,7 @@ SCRIPT = "scripts/get_maintainer.pl"
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:
     """A tree with one patch."""
-    return Planted(tmp_path / "tree", Store(tmp_path / "store"))
+    return Planted(tmp_path / "tree", Store(tmp_path / "store"), history=0)
 
 
 def result_of(planted: Planted, script: str) -> CheckResult:

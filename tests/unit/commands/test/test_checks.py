@@ -29,7 +29,7 @@ def run(*words: str) -> int:
 def test_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The table of 80 columns, JSON and JUnit have the finding at its patch; the status is 1."""
     monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
-    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"))
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), history=0)
     planted.add([GOOD, BAD])
     words = (str(planted.mailbox()), "--base", f"{planted.path}@base", "--checks", "links,fixes,maintainers")
 

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+r"""Compile the touched files with \`\`make W=1\`\`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.checks.builds.compile import EXTRA, PLAIN, new_diagnostics
+from harness.checks.frame.bench import Bench, CheckedPatch
+from harness.checks.frame.check import Check, Group, Need
+from harness.model.finding import StyleFinding
+
+
+def _examine(bench: Bench, patch: CheckedPatch) -> Iterable[StyleFinding]:
+    return new_diagnostics(bench, patch, EXTRA, PLAIN)
+
+
+CHECK = Check("w1", "touched files with make W=1", Group.BUILD, _examine, (Need("gcc", "gcc"), Need("make", "make")))

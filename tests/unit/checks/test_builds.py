@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Each way to compile finds what only it can find, at the patch that brings it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base.store import Store
+from harness.checks.frame.builds import KIND
+from harness.checks.registry import choose_checks
+from harness.checks.runner import run_checks
+from tests.unit.checks.building_tree import BUILDING
+from tests.unit.checks.planted import CGROUP, FORK, STRING, Defect, Planted
+
+pytestmark = pytest.mark.build
+
+CHECKS = "warnings,size,w1,stack,allno,allmod,x86-32"
+
+
+def fork(more: str) -> dict[str, str]:
+    """Return a file with one more function than the base has."""
+    return {"kernel/fork.c": f"{FORK}{more}\n"}
+
+
+LONG = "\n".join("\tvalue += of * 7 + 3;" for _ in range(200))
+DEFECTS = (
+    Defect("", fork("/* clean */")),
+    Defect("warnings", fork("int one(void)\n{\n\tint unused;\n\n\treturn 1;\n}")),
+    Defect("w1", fork("int two(int of)\n{\n\treturn of < 2u;\n}")),
+    Defect("x86-32", fork('_Static_assert(sizeof(long) == 8, "no 32 bits");')),
+    Defect("allmod", fork("#ifdef CONFIG_ONLY_ALL\nint three = missing;\n#endif")),
+    Defect("allno", fork("#ifndef CONFIG_EXPERT\nint four = missing;\n#endif")),
+    Defect("size", fork(f"int five(int of)\n{{\n\tint value = 0;\n\n{LONG}\n\treturn value;\n}}")),
+    Defect("stack", fork("int six(int of)\n{\n\tvolatile char most[1024];\n\n\tmost[of] = 1;\n\treturn most[0];\n}")),
+    Defect("", {**fork(""), "kernel/cgroup/cgroup.c": f"{CGROUP}/* clean */\n"}),
+)
+
+
+def test_each_defect_is_found_at_its_patch_and_nowhere_else(tmp_path: Path) -> None:
+    """What one way reports, the others do not repeat; the folders of the builds are removed."""
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.add(DEFECTS)
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks(CHECKS))
+
+    assert not [one for each in results.values() for one in each if one.not_run]
+    found = {number: [one.check for one in each if one.findings] for number, each in results.items()}
+    assert found == {number: [one.check] if one.check else [] for number, one in enumerate(DEFECTS, 1)}
+    texts = {one.check: one.findings[0].render() for each in results.values() for one in each if one.findings}
+    assert texts["warnings"] == "kernel/fork.c:8: warning: unused variable 'unused' [-Wunused-variable]"
+    assert texts["stack"].startswith("kernel/fork.c:6: warning: six uses ")
+    assert "five +" in texts["size"]
+    assert [path for path in (tmp_path / "store" / KIND).iterdir() if path.is_dir()] == []
+
+
+def test_a_file_that_the_config_does_not_build(tmp_path: Path) -> None:
+    """It is said, as nothing was compiled; a patch without code has nothing to compile."""
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.add(
+        [Defect("", {"lib/string.c": f"{STRING}int more;\n"}), Defect("", {"Documentation/index.rst": "A document.\n"})]
+    )
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("warnings"))
+
+    assert results[1][0].not_run == "the config of the base builds none of the touched files, such as lib/string.c"
+    assert results[2][0].not_run == ""
+    assert results[2][0].findings == ()
+
+
+def test_a_warning_of_the_base_is_not_reported(tmp_path: Path) -> None:
+    """Also where the patch moves it to another line, and where a later patch touches the file again."""
+    old = "int one(void)\n{\n\tint unused;\n\n\treturn 1;\n}\n"
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.repository.commit(fork(old), subject="fork: warn")
+    planted.repository.git("tag", "--force", "base")
+    planted.add([Defect("", fork(f"/* first */\n\n{old}")), Defect("", fork(f"/* second */\n\n\n{old}"))])
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("warnings,w1,allno"))
+
+    assert [one.findings for each in results.values() for one in each] == [()] * 6
+
+
+def test_a_patch_that_breaks_and_one_that_fixes_the_build(tmp_path: Path) -> None:
+    """The first one is reported: bisection stops there."""
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.add([Defect("", fork("int broken = missing;")), Defect("", fork("int broken;"))])
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("warnings"))
+
+    assert [[one.level.value for one in each[0].findings] for each in results.values()] == [["error"], []]

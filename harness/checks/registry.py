@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 
 from harness.base.errors import UsageError
+from harness.checks.abi import documented, exports, uapi_types
 from harness.checks.builds import all_modules, clang, extra_warnings, no_options, sparse, warnings, x86_32
 from harness.checks.cost import size, stack
 from harness.checks.frame.check import Check, Group
@@ -39,6 +40,9 @@ CHECKS: tuple[Check, ...] = (
     spelling.CHECK,
     doc_links.CHECK,
     abi_files.CHECK,
+    uapi_types.CHECK,
+    exports.CHECK,
+    documented.CHECK,
     warnings.CHECK,
     size.CHECK,
     extra_warnings.CHECK,

@@ -10,10 +10,10 @@ from harness.checks.frame.difference import fresh
 from harness.model.finding import StyleFinding
 
 _SOURCES = (".c", ".h")
-PLAIN = Way("plain")
+PLAIN = Way("plain", is_measured=True)
 """As the kernels that boot are built."""
 ALL_MODULES = Way("allmod", target="allmodconfig")
-EXTRA = Way("extra", ("W=1",), "-fstack-usage")
+EXTRA = Way("extra", ("W=1",), "-fstack-usage", is_measured=True)
 """With more warnings, and a file of the stack use beside each object."""
 
 

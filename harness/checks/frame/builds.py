@@ -55,6 +55,7 @@ class Way:
     :param choice: variables that choose the tools, such as ``LLVM=1``, in addition to the user's own.
     :param target: the target of make that makes the config, such as ``allmodconfig``; empty for the config that boots.
     :param requests: lines of a fragment that replace options of that config.
+    :param is_measured: whether the sizes of the objects are read.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Way:
     choice: tuple[str, ...] = ()
     target: str = ""
     requests: str = ""
+    is_measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +221,13 @@ class _State:
             raise HostError("make failed without an error message", evidence="\n".join(result.lines[-10:]))
         known = {(one.file, one.text) for one in found}
         diagnostics = (*found, *(one for one in earlier if (one.file, one.text) not in known))
-        measured = run_inside(sandbox, ["sh", "-c", SCRIPT, "sh", *objects], deadline=self.context.deadline)
-        return Compiled(objects, diagnostics, parse_measures(measured.lines), options)
+        return Compiled(objects, diagnostics, self._measure(sandbox, objects), options)
+
+    def _measure(self, sandbox: Sandbox, objects: Sequence[str]) -> Mapping[str, Measures]:
+        if not self.way.is_measured:
+            return {}
+        result = run_inside(sandbox, ["sh", "-c", SCRIPT, "sh", *objects], deadline=self.context.deadline)
+        return parse_measures(result.lines)
 
     def _run(self, sandbox: Sandbox, arguments: Sequence[str], *, what: str) -> InsideResult:
         result = run_inside(sandbox, arguments, deadline=self.context.deadline)
@@ -273,11 +280,9 @@ class _State:
     def _objects(
         self, options: Mapping[str, str], files: Sequence[str], users: Mapping[str, Sequence[str]]
     ) -> Iterator[str]:
-        repository, deadline = self.tree.repository, self.context.deadline
-
         def read(path: str) -> str | None:
-            done = repository.git("cat-file", "blob", f"{self.tree.commit}:{path}", check=False, deadline=deadline)
-            return done.text if done.status == 0 else None
+            file = self.worktree.path / path
+            return file.read_text(errors="replace") if file.is_file() and not file.is_symlink() else None
 
         def is_built(file: str) -> bool:
             return (self.worktree.path / file).is_file() and is_enabled(read, options, object_of(file))

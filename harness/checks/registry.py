@@ -72,6 +72,16 @@ def choose_checks(argument: str) -> tuple[Check, ...]:
     return tuple(one for one in CHECKS if one.name in chosen)
 
 
+def further_checks(argument: str | None) -> tuple[Check, ...]:
+    """Return the checks for ``harness series``, which runs checkpatch.pl and reports compiler warnings by itself.
+
+    :param argument: as of :func:`choose_checks`; None for no checks.
+    :raises UsageError: no such check.
+    """
+    own = (checkpatch.CHECK, warnings.CHECK)
+    return () if argument is None else tuple(one for one in choose_checks(argument) if one not in own)
+
+
 def _named(word: str) -> set[str]:
     if word == ALL:
         return {one.name for one in CHECKS}

@@ -13,6 +13,7 @@ from enum import StrEnum
 from harness.base.errors import Stage
 from harness.base.json_records import Seconds, dump_value
 from harness.model.command_option import CommandOption
+from harness.model.finding import CheckResult
 from harness.model.finding import Level as Level
 from harness.model.finding import StyleFinding as StyleFinding
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
@@ -166,6 +167,7 @@ class PatchRecord:
     :param log: path of the whole log on the testing host; empty without one.
     :param applies: whether it and all before it apply.
     :param lines: which of its lines were run; None when that is not known.
+    :param checks: the results of the checks that were requested.
     """
 
     number: int
@@ -189,6 +191,7 @@ class PatchRecord:
     log: str = ""
     applies: bool = True
     lines: ChangedLines | None = None
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def unexpected(self) -> tuple[Effect, ...]:
@@ -203,8 +206,14 @@ class PatchRecord:
 
     @property
     def findings(self) -> tuple[StyleFinding, ...]:
-        """Return the findings of checkpatch.pl and the compiler, those of level CHECK included."""
-        return (*self.style, *self.warnings)
+        """Return the findings of checkpatch.pl, the compiler and the checks, those of level CHECK included."""
+        return (*self.style, *self.warnings, *(one for check in self.checks for one in check.findings))
+
+    @property
+    def tools(self) -> tuple[tuple[str, tuple[StyleFinding, ...]], ...]:
+        """Return the findings by the name of the tool: checkpatch, the compiler, and each check."""
+        checks = ((one.check, one.findings) for one in self.checks)
+        return (("checkpatch", self.style), ("compiler", self.warnings), *checks)
 
     @property
     def state(self) -> PatchState:
@@ -222,7 +231,7 @@ class PatchRecord:
         parts = [one.render() for one in self.unexpected[:2]]
         if (more := len(self.unexpected) - 2) > 0:
             parts.append(f"{more} more unexpected changes")
-        for name, findings in (("checkpatch", self.style), ("compiler", self.warnings)):
+        for name, findings in self.tools:
             if findings:
                 parts.append(f"{name}: {counted(len(findings), 'finding')}")
         cases = f"{counted(self.asked, 'case')}"

@@ -13,6 +13,7 @@ from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.process import patient_deadline
 from harness.base.store import digest_of
+from harness.checks.frame.check import Check
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.pipeline import PREPARE_SECONDS, Options
@@ -38,6 +39,7 @@ class SeriesWords:
     :param expected: the declarations of the command line.
     :param is_full: whether all cases run on each patch.
     :param is_strict: whether findings fail the series.
+    :param checks: the checks of each patch.
     """
 
     series: str
@@ -47,6 +49,7 @@ class SeriesWords:
     expected: Declarations = NOTHING
     is_full: bool = False
     is_strict: bool = False
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class PreparedSeries:
             words.is_full,
             words.is_strict,
             report,
+            words.checks,
         ).go()
 
     def record(self) -> SeriesRecord:
@@ -96,6 +100,7 @@ class PreparedSeries:
             self.ground.base.commit,
             self.ground.series.digest,
             repr((selection, self.words.options, self.words.is_full, self.words.is_strict)),
+            *(one.name for one in self.words.checks),
             json.dumps([asdict(one) for one in self.declared.entries]),
             *files,
         )

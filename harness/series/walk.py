@@ -18,7 +18,11 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, Stage, UsageError
 from harness.base.events import Note, PhaseStarted
+from harness.checks.frame.bench import Bench, read_patches
+from harness.checks.frame.check import Check
+from harness.checks.runner import run_checks
 from harness.kernel.build.product import read_built
+from harness.model.finding import CheckResult
 from harness.model.run_record import RunRecord
 from harness.model.series_record import (
     NOT_JUDGED,
@@ -51,6 +55,7 @@ _UNTITLED = "*** SUBJECT HERE ***"
 LINES_NAME = "lines.html"
 """The page with each patch and what ran its lines, in the folder of the series."""
 _LINES_SECONDS = 600.0
+_CHECKS_SECONDS = 24 * 3600.0
 
 Style = Mapping[int, tuple[StyleFinding, ...]]
 
@@ -85,6 +90,7 @@ class Walk:
     :param is_full: whether all cases run on each patch.
     :param is_strict: whether findings fail the series.
     :param report: receives progress.
+    :param checks: the checks to run after the kernels were built.
     """
 
     ground: AppliedSeries
@@ -95,6 +101,7 @@ class Walk:
     is_full: bool
     is_strict: bool
     report: RunReport
+    checks: tuple[Check, ...] = ()
     folder: RunFolder = field(init=False)
     _started: float = field(default_factory=time.time)
     _clock: float = field(default_factory=time.monotonic)
@@ -102,6 +109,7 @@ class Walk:
     _warned: dict[int, tuple[tuple[int, StyleFinding], ...]] = field(default_factory=dict)
     _runner: PatchRunner = field(init=False)
     _lines: SeriesLines | None = None
+    _checked: Mapping[int, tuple[CheckResult, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin without results."""
@@ -136,6 +144,7 @@ class Walk:
             # The results so far are reported, and pending checks are not left pending.
             self._runner.status = ExitStatus.INTERRUPTED
         self._read_lines()
+        self._check()
         record = self._write()
         return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error)
 
@@ -185,6 +194,20 @@ class Walk:
         except HarnessError as error:
             # The results of the cases stand without it.
             self.report(Note(f"which lines were run is not known: {error.what}"))
+
+    def _check(self) -> None:
+        """Run the checks, which start from the objects of the kernels; an interrupt leaves the results of the cases."""
+        if not self.checks or self._runner.status is ExitStatus.INTERRUPTED:
+            return
+        ground = self.ground
+        context = Context(self.settings.store, Deadline.after(_CHECKS_SECONDS), self.report)
+        try:
+            commits = ground.commits[: ground.applied]
+            patches = read_patches(context, ground.base, ground.series.patches, commits)
+            with Bench(context, ground.base, patches, self.options.building) as bench:
+                self._checked = run_checks(bench, self.checks)
+        except KeyboardInterrupt:
+            self._runner.status = ExitStatus.INTERRUPTED
 
     def _take(self, number: int, ready: Ready) -> None:
         """Test one kernel that is ready, or record why there is none."""
@@ -274,6 +297,7 @@ class Walk:
                     effects=self._runner.effects(patch.number),
                     warnings=new_warnings(patch.number, self._warned),
                 )
+        patches = [replace(one, checks=self._checked.get(one.number, ())) for one in patches]
         if (lines := self._lines) is not None:
             patches = [replace(one, lines=lines.patches.get(one.number)) for one in patches]
         record = replace(

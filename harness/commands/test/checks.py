@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from harness.checks.frame.check import Check
 from harness.checks.registry import CHECKS, choose_checks
 from harness.checks.runner import run_checks
 from harness.commands import options
+from harness.commands.options import choose_cases, suite_of_kernels
 from harness.kernel.build.options import BuildOptions
 from harness.model.checks_record import ChecksRecord, PatchChecks, dump_checks
 from harness.model.finding import CheckResult
@@ -81,6 +83,8 @@ def checks(
     if not series or not base:
         missing = "SERIES" if not series else "--base"
         raise UsageError(f"harness checks has no {missing}", remedy="harness checks series.mbx --base ~/linux@v6.12")
+    own = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), ())[0]
+    building = replace(building, suite=own.config)
     stream = sys.stderr if as_json else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:
         record = _check(series, base, chosen, building, display.show)

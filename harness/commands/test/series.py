@@ -14,6 +14,7 @@ import click
 
 from harness.base.errors import ExitStatus, HarnessError
 from harness.base.store import Store
+from harness.checks.registry import ALL, further_checks
 from harness.commands import options
 from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
@@ -88,6 +89,14 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--full", is_flag=True, help="Run all cases on each patch, not only on the ends.")
 @click.option("--werror", is_flag=True, help="Fail the series for findings of checkpatch.pl or the compiler.")
 @click.option(
+    "--checks",
+    metavar="NAME,...",
+    is_flag=False,
+    flag_value=ALL,
+    default=None,
+    help="Run further checks of each patch; --checks=NAME,... selects some. See harness checks --list.",
+)
+@click.option(
     "--answers",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
@@ -113,6 +122,7 @@ def series(
     expect: tuple[str, ...],
     full: bool,
     werror: bool,
+    checks: str | None,
     answers: Path | None,
     suite: str,
     cases: tuple[str, ...],
@@ -147,7 +157,8 @@ def series(
         typed_options(click.get_current_context()),
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
-    words = SeriesWords(series, base, each, settings, read_expected(expect, semantics=settings.semantics), full, werror)
+    expected = read_expected(expect, semantics=settings.semantics)
+    words = SeriesWords(series, base, each, settings, expected, full, werror, further_checks(checks))
     # If the mail goes to standard output, everything else goes to standard error.
     stream = sys.stderr if outputs.takes_stdout else sys.stdout
     with choose_display(stream, os.environ, is_for_several=True) as display:

@@ -87,6 +87,11 @@ def patch_findings(patch: PatchRecord, *, is_alone: bool = False, is_quick: bool
         yield B4Finding(f"{TOOL}/checkpatch", Status.PASS, f"not run: {patch.style_note}")
     else:
         yield _findings("checkpatch", patch.style, "no findings")
+    for one in patch.checks:
+        if one.not_run:
+            yield B4Finding(f"{TOOL}/{one.check}", Status.PASS, f"not run: {one.reason}")
+        else:
+            yield _findings(one.check, one.findings, "no findings")
     if not patch.failed:
         status = Status.FAIL if patch.unexpected else Status.PASS
         text = counted(len(patch.unexpected), "unexpected change") if patch.unexpected else str(_cases(patch))

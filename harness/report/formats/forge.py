@@ -68,8 +68,7 @@ def _row(record: SeriesRecord, patch: PatchRecord) -> str:
 def _details(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
     items = [patch.what] if patch.failed and patch.at_fault else []
     items += [f"{one.standing}: {one.render()}" for one in patch.effects if one.standing is not Expectedness.ALLOWED]
-    items += [f"checkpatch: {one.render()}" for one in patch.style]
-    items += [f"compiler: {one.render()}" for one in patch.warnings]
+    items += [f"{tool}: {one.render()}" for tool, findings in patch.tools for one in findings]
     items += [f"lines: {patch.lines}"] if patch.lines and patch.lines.not_run else []
     if items:
         yield f"#### {patch.number}/{len(record.posted)} {_plain(patch.subject)}"
@@ -100,7 +99,7 @@ def annotate(record: SeriesRecord) -> tuple[str, ...]:
         if patch.failed and patch.at_fault:
             errors.append(_command("error", name, f"{failed_words(patch.failed)}: {patch.what}"))
         errors += [_command("error", name, one.render()) for one in patch.unexpected]
-        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+        for tool, findings in patch.tools:
             for one in findings:
                 word = "error" if record.is_strict else "warning"
                 found = errors if record.is_strict else warnings
@@ -140,7 +139,7 @@ def render_code_quality(record: SeriesRecord) -> str:
     for patch in record.posted:
         unrun = patch.lines.not_run if patch.lines else ()
         not_run = [StyleFinding(Level.CHECK, one.file, one.first, f"no case runs {one}") for one in unrun]
-        for tool, findings in (("checkpatch", patch.style), ("compiler", patch.warnings), ("coverage", not_run)):
+        for tool, findings in (*patch.tools, ("coverage", tuple(not_run))):
             for one in findings:
                 if not one.file:
                     continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
@@ -22,6 +23,7 @@ from harness.model.series_record import (
     called,
 )
 from harness.model.verdict import Fault, Outcome
+from harness.report.formats.checks_junit import check_case
 from harness.report.formats.junit import render_junit
 from harness.report.tables.series import result_of, title_of
 
@@ -115,6 +117,7 @@ def _own_cases(record: SeriesRecord, patch: PatchRecord) -> Iterator[CaseRecord]
         yield _case("checkpatch", patch.style_note, outcome=Outcome.SKIPPED)
     else:
         yield _findings("checkpatch", patch.style, is_strict=record.is_strict)
+    yield from map(partial(check_case, is_strict=record.is_strict), patch.checks)
     if patch.failed:
         return
     yield _findings("compiler warnings", patch.warnings, is_strict=record.is_strict)

@@ -106,7 +106,7 @@ def _patch_block(record: SeriesRecord, patch: PatchRecord) -> Iterator[str]:
             more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
             yield f"    in {one_line(one.cases[0])}{more}"
     yield from _more(len(effects))
-    for name, findings in (("checkpatch", patch.style), ("compiler", patch.warnings)):
+    for name, findings in patch.tools:
         for finding in findings[:_LISTED]:
             yield from _folded(f"{name}: {one_line(finding.render())}")
         yield from _more(len(findings))

@@ -18,6 +18,7 @@ from harness.model.series_record import (
     failed_words,
 )
 from harness.report.lines import Line, Tone, fact_lines, fold_line
+from harness.report.tables.checks import not_run_lines
 from harness.report.text import bound_lines, columns, elide, fold, one_line, plain_text
 
 STATE_WORDS = {PatchState.SUCCESS: "ok", PatchState.WARNING: "WARN", PatchState.FAIL: "FAIL", PatchState.UNKNOWN: "?"}
@@ -83,6 +84,7 @@ def conclusion_lines(record: SeriesRecord, width: int) -> list[Line]:
         lines += [Line("From the base to the last patch", Tone.STRONG)]
         lines += [line for one in net[:_LISTED] for line in _effect_lines(one, width, indent=2)]
         lines += [Line(f"  and {len(net) - _LISTED} more")] if len(net) > _LISTED else []
+    lines += not_run_lines([(one.number, check) for one in record.posted for check in one.checks], width)
     state = record.state
     result = f"{STATE_WORDS[state]}: {result_of(record)}"
     return [*lines, *(Line(part, _TONES[state]) for part in fold(result, width))]
@@ -140,8 +142,8 @@ def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterat
         yield from _effect_lines(one, width, indent=_INDENT)
     if (more := len(patch.effects) - _LISTED) > 0:
         yield Line(f"{'':{_INDENT}}and {more} more changes; series.json has all")
-    yield from _finding_lines("checkpatch", patch.style, width)
-    yield from _finding_lines("compiler", patch.warnings, width)
+    for name, findings in patch.tools:
+        yield from _finding_lines(name, findings, width)
 
 
 def _kernel(patch: PatchRecord) -> str:

@@ -145,6 +145,8 @@ def series(
 
     poster = outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases, [base])
+    more, poster = further_checks(checks), outputs.poster()
+    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
     read_machine_type(machine, append)
     settings = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),
@@ -157,17 +159,15 @@ def series(
         typed_options(click.get_current_context()),
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
-    expected = read_expected(expect, semantics=settings.semantics)
-    words = SeriesWords(series, base, each, settings, expected, full, werror, further_checks(checks))
+    declared = read_expected(expect, semantics=settings.semantics)
+    words = SeriesWords(series, base, each, settings, declared, full, werror, more)
     # If the mail goes to standard output, everything else goes to standard error.
-    stream = sys.stderr if outputs.takes_stdout else sys.stdout
-    with choose_display(stream, os.environ, is_for_several=True) as display:
+    with choose_display(sys.stderr if outputs.takes_stdout else sys.stdout, os.environ, is_for_several=True) as display:
         with commands_stopped(err=outputs.takes_stdout):
             judged = _judge(words, display.show, outputs, poster)
             _show(judged, display.show, outputs.mail, answers)
         tell_github(judged.record, err=outputs.takes_stdout)
-    status = _status(judged)
-    return int(max(status, outputs.post(judged.record, poster, judged.folder.path)) if poster else status)
+    return int(max(_status(judged), outputs.post(judged.record, poster, judged.folder.path) if poster else 0))
 
 
 def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:

@@ -7,8 +7,18 @@ import difflib
 
 from harness.base.errors import UsageError
 from harness.checks.abi import documented, exports, uapi_types
-from harness.checks.builds import all_modules, clang, extra_warnings, no_options, sparse, warnings, x86_32
-from harness.checks.cost import size, stack
+from harness.checks.builds import (
+    all_modules,
+    clang,
+    extra_warnings,
+    kconfig,
+    no_options,
+    sparse,
+    uapi_headers,
+    warnings,
+    x86_32,
+)
+from harness.checks.cost import size, stack, structs
 from harness.checks.frame.check import Check, Group
 from harness.checks.text import (
     abi_files,
@@ -47,8 +57,11 @@ CHECKS: tuple[Check, ...] = (
     size.CHECK,
     extra_warnings.CHECK,
     stack.CHECK,
+    structs.CHECK,
+    uapi_headers.CHECK,
     sparse.CHECK,
     clang.CHECK,
+    kconfig.CHECK,
     no_options.CHECK,
     all_modules.CHECK,
     x86_32.CHECK,

@@ -7,13 +7,14 @@ from harness.checks.frame.bench import Bench, CheckedPatch
 from harness.checks.frame.builds import Compiled, Way
 from harness.checks.frame.check import CheckNotRunError
 from harness.checks.frame.difference import fresh
+from harness.checks.frame.measure import SCRIPT
 from harness.model.finding import StyleFinding
 
 _SOURCES = (".c", ".h")
-PLAIN = Way("plain", is_measured=True)
+PLAIN = Way("plain", script=SCRIPT)
 """As the kernels that boot are built."""
 ALL_MODULES = Way("allmod", target="allmodconfig")
-EXTRA = Way("extra", ("W=1",), "-fstack-usage", is_measured=True)
+EXTRA = Way("extra", ("W=1",), "-fstack-usage", script=SCRIPT)
 """With more warnings, and a file of the stack use beside each object."""
 
 

@@ -22,11 +22,12 @@ def _examine(bench: Bench, patch: CheckedPatch) -> Iterator[StyleFinding]:
     states = compiled_states(bench, patch, PLAIN)
     if states is None:
         return
-    _, before, after = states
+    after = states[2]
+    old, new = states[1].measures, after.measures
     for name in bench.objects_of(patch, after):
-        if name in before.measures and name in after.measures:
+        if name in old and name in new:
             file = f"{name.removesuffix('.o')}.c"
-            yield from _grown(file, before.measures[name], after.measures[name])
+            yield from _grown(file, old[name], new[name])
 
 
 def _grown(file: str, before: Measures, after: Measures) -> Iterator[StyleFinding]:

@@ -21,10 +21,11 @@ def _examine(bench: Bench, patch: CheckedPatch) -> Iterator[StyleFinding]:
     states = compiled_states(bench, patch, EXTRA)
     if states is None:
         return
-    base, before, after = states
+    earlier, after = [one.measures for one in states[:2]], states[2]
+    now = after.measures
     for name in bench.objects_of(patch, after):
-        old = [state.measures.get(name, Measures()) for state in (base, before)]
-        for function, (size, line, kind) in after.measures.get(name, Measures()).stack.items():
+        old = [state.get(name, Measures()) for state in earlier]
+        for function, (size, line, kind) in now.get(name, Measures()).stack.items():
             known = [one.stack[function] for one in old if function in one.stack]
             most = max((one[0] for one in known), default=0)
             file = f"{name.removesuffix('.o')}.c"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from harness.base.context import Context
 from harness.base.errors import HostError
 from harness.checks.frame.builds import Builds, Compiled, Way, object_of
 from harness.checks.frame.difference import ChangedFile, parse_changes
+from harness.checks.frame.symbols import is_kconfig, touched_symbols
 from harness.checks.frame.trailers import Trailer, read_trailers
 from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.kernel.git.worktree import WorkTree, checked_out
@@ -164,14 +166,44 @@ class Bench:
         return tuple(one for one in compiled.objects if one in own)
 
     def _find_users(self) -> None:
-        """Find some files that include each touched header, in the tree with all patches."""
+        """Find some files that each touched header or Kconfig file matters to, in the tree with all patches."""
+        touched = {file for patch in self.patches for file in patch.files} - self._users.keys()
+        for path in touched:
+            if path.endswith(".h"):
+                self._users[path] = self._includers(path)
+            elif is_kconfig(path):
+                self._users[path] = self._option_users(path)
+
+    def _includers(self, header: str) -> tuple[str, ...]:
+        included = header.partition("include/")[2] or header.rpartition("/")[2]
+        return self._search("-e", f"/{included}", "-e", f"<{included}", "-e", f'"{included}')
+
+    def _option_users(self, path: str) -> tuple[str, ...]:
+        """Return the files that are built with a touched option, then those that name it."""
+        names = sorted({name for one in self.patches for name in touched_symbols(one.changes, path, self._read_last)})
+        if not names:
+            return ()
+        guarded = [file for name in names for file in self._guarded(name)]
+        naming = self._search("-w", *(word for name in names for word in ("-e", f"CONFIG_{name}")))
+        return tuple(dict.fromkeys([*guarded, *naming]))[:_MOST_USERS]
+
+    def _search(self, *words: str) -> tuple[str, ...]:
+        """Return the first C files of the last state that have a text."""
         last = self.patches[-1].commit
-        headers = {file for patch in self.patches for file in patch.files if file.endswith(".h")}
-        for header in headers - self._users.keys():
-            included = header.partition("include/")[2] or header.rpartition("/")[2]
-            words = ("grep", "-l", "-F", "-e", f"/{included}", "-e", f"<{included}", "-e", f'"{included}', last)
-            found = self.git(*words, "--", "*.c", check=False).splitlines()
-            self._users[header] = tuple(one.partition(":")[2] for one in found[:_MOST_USERS])
+        found = self.git("grep", "-l", "-F", *words, last, "--", "*.c", check=False).splitlines()
+        return tuple(one.partition(":")[2] for one in found[:_MOST_USERS])
+
+    def _read_last(self, path: str) -> str:
+        return self.text(self.patches[-1].commit, path) or ""
+
+    def _guarded(self, name: str) -> Iterator[str]:
+        """Yield the C files that Makefiles build with an option."""
+        words = ("grep", "-I", "-w", "-F", "-e", f"CONFIG_{name}", self.patches[-1].commit)
+        for line in self.git(*words, "--", "*Makefile", "*Kbuild", check=False).splitlines():
+            path, _, rule = line.partition(":")[2].partition(":")
+            folder = path.rpartition("/")[0]
+            parts = re.findall(r"(?<=\s)([\w.-]+)\.o\b", f" {rule.partition('=')[2]}")
+            yield from (f"{folder}/{one}.c" for one in parts if folder)
 
     def run_script(self, argv: Sequence[str], files: Mapping[str, bytes], *, in_tree: bool = False) -> InsideResult:
         """Run a script of the base in the sandbox, with some files in its working folder.

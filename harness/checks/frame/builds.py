@@ -19,7 +19,7 @@ from harness.base.context import Context
 from harness.base.errors import HostError
 from harness.base.store import digest_of
 from harness.checks.frame.enabled import is_enabled
-from harness.checks.frame.measure import SCRIPT, Measures, parse_measures
+from harness.checks.frame.measure import Measures, parse_measures
 from harness.kernel.build.build import find_seed, with_flags
 from harness.kernel.build.committed_products import remove_products
 from harness.kernel.build.diagnostics import Diagnostic, Severity, parse_diagnostics, still_valid
@@ -55,7 +55,7 @@ class Way:
     :param choice: variables that choose the tools, such as ``LLVM=1``, in addition to the user's own.
     :param target: the target of make that makes the config, such as ``allmodconfig``; empty for the config that boots.
     :param requests: lines of a fragment that replace options of that config.
-    :param is_measured: whether the sizes of the objects are read.
+    :param script: a script of sh that is run with the names of the objects after it.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Way:
     choice: tuple[str, ...] = ()
     target: str = ""
     requests: str = ""
-    is_measured: bool = False
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,19 @@ class Compiled:
 
     :param objects: those that the config builds.
     :param diagnostics: errors and warnings of all of them.
-    :param measures: the sizes of each object.
+    :param printed: the output of the script.
     :param options: the values of the config.
     """
 
     objects: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
-    measures: Mapping[str, Measures] = field(default_factory=dict)
+    printed: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measures(self) -> Mapping[str, Measures]:
+        """Return the sizes of each object, if the script printed them."""
+        return parse_measures(self.printed)
 
     @property
     def findings(self) -> tuple[StyleFinding, ...]:
@@ -221,13 +226,16 @@ class _State:
             raise HostError("make failed without an error message", evidence="\n".join(result.lines[-10:]))
         known = {(one.file, one.text) for one in found}
         diagnostics = (*found, *(one for one in earlier if (one.file, one.text) not in known))
-        return Compiled(objects, diagnostics, self._measure(sandbox, objects), options)
+        return Compiled(objects, diagnostics, self._print(sandbox, objects), options)
 
-    def _measure(self, sandbox: Sandbox, objects: Sequence[str]) -> Mapping[str, Measures]:
-        if not self.way.is_measured:
-            return {}
-        result = run_inside(sandbox, ["sh", "-c", SCRIPT, "sh", *objects], deadline=self.context.deadline)
-        return parse_measures(result.lines)
+    def _print(self, sandbox: Sandbox, objects: Sequence[str]) -> tuple[str, ...]:
+        if not self.way.script:
+            return ()
+        argv = ["sh", "-c", self.way.script, "sh", *objects]
+        result = run_inside(sandbox, argv, deadline=self.context.deadline)
+        if result.stopped:
+            raise HostError(f"reading the objects was stopped: it {result.stopped}")
+        return result.lines
 
     def _run(self, sandbox: Sandbox, arguments: Sequence[str], *, what: str) -> InsideResult:
         result = run_inside(sandbox, arguments, deadline=self.context.deadline)

@@ -19,7 +19,9 @@ endif
 _MORE = """
 allmodconfig:
 	@sed -n 's/.*config \\([A-Z_]*\\).*/CONFIG_\\1=y/p' $(src)/Kconfig > $(out)/.config
-.PHONY: allmodconfig
+headers_install:
+	@mkdir -p $(INSTALL_HDR_PATH)/include && cp -r $(src)/include/uapi/* $(INSTALL_HDR_PATH)/include/
+.PHONY: allmodconfig headers_install
 """
 KCONFIG = """mainmenu "Linux/$(ARCH) $(KERNELVERSION) Kernel Configuration"
 config EXPERT
@@ -27,10 +29,19 @@ config EXPERT
 config ONLY_ALL
 	bool "y"
 """
+UAPI = """#ifndef _UAPI_LINUX_ONE_H
+#define _UAPI_LINUX_ONE_H
+struct one {
+	int first;
+	missing_already second;
+};
+#endif
+"""
 BUILDING = {
     "Makefile": MAKEFILE.replace("\nbzImage:", f"\n{_OBJECTS}\nbzImage:", 1).replace(".PHONY:", f"{_MORE}\n.PHONY:", 1),
     "kernel/Makefile": "obj-y += fork.o cgroup/\n",
     "kernel/cgroup/Makefile": "obj-$(CONFIG_EXPERT) += cgroup.o\n",
     "lib/Makefile": "lib-$(CONFIG_NO_SUCH) := string.o\n",
     "Kconfig": KCONFIG,
+    "include/uapi/linux/one.h": UAPI,
 }

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.process import find_program
 from harness.base.store import Store
 from harness.checks.frame.builds import KIND
 from harness.checks.registry import choose_checks
 from harness.checks.runner import run_checks
-from tests.unit.checks.building_tree import BUILDING
+from tests.unit.checks.building_tree import BUILDING, KCONFIG, UAPI
 from tests.unit.checks.planted import CGROUP, FORK, STRING, Defect, Planted
 
 pytestmark = pytest.mark.build
@@ -53,6 +54,61 @@ def test_each_defect_is_found_at_its_patch_and_nowhere_else(tmp_path: Path) -> N
     assert texts["stack"].startswith("kernel/fork.c:6: warning: six uses ")
     assert "five +" in texts["size"]
     assert [path for path in (tmp_path / "store" / KIND).iterdir() if path.is_dir()] == []
+
+
+def test_each_value_of_a_touched_symbol(tmp_path: Path) -> None:
+    """The code behind a new option is compiled, though the config of the base does not have the option."""
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    code = fork("#ifdef CONFIG_NEW\nint one = missing;\n#endif")
+    planted.add([Defect("", {**code, "Kconfig": f'{KCONFIG}config NEW\n\tbool "z"\n'})])
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("kconfig,warnings"))
+
+    found = {one.check: [finding.render() for finding in one.findings] for one in results[1]}
+    assert found["warnings"] == []
+    assert found["kconfig"] == [
+        "kernel/fork.c:7: error: with CONFIG_NEW=y: 'missing' undeclared here (not in a function)"
+    ]
+
+
+def test_a_header_for_user_space_alone(tmp_path: Path) -> None:
+    """What is missing in the base already is not reported; a member that C++ forbids is."""
+    header = "include/uapi/linux/one.h"
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.add(
+        [
+            Defect("", {header: UAPI.replace("int first", "u32 first")}),
+            Defect("", {header: UAPI.replace("int first", "int private")}),
+            Defect("", {header: UAPI.replace("int first", "/* the first */ int first")}),
+        ]
+    )
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("uapi-headers"))
+
+    assert [one.not_run for each in results.values() for one in each] == [""] * 3
+    found = [[finding.render() for one in each for finding in one.findings] for each in results.values()]
+    assert len(found[0]) == 2
+    assert all("u32" in one and one.startswith(f"{header}:4: error: ") for one in found[0])
+    assert found[1]
+    assert all("in C++" in one for one in found[1])
+    assert found[2] == []
+
+
+@pytest.mark.skipif(find_program("pahole") is None, reason="pahole is not installed")
+def test_a_struct_that_grows(tmp_path: Path) -> None:
+    """Sizes and holes of a touched struct are compared."""
+    old = "struct one {\n\tlong a;\n\tint b;\n\tint c;\n} one;"
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    planted.repository.commit(fork(old), subject="fork: a struct")
+    planted.repository.git("tag", "--force", "base")
+    planted.add([Defect("", fork(old.replace("int c;", "long c;")))])
+    with planted.bench() as bench:
+        (result,) = run_checks(bench, choose_checks("structs"))[1]
+
+    assert [one.text for one in result.findings] == [
+        "struct one grows from 16 to 24 bytes",
+        "struct one has 1 holes, before 0",
+    ]
 
 
 def test_a_file_that_the_config_does_not_build(tmp_path: Path) -> None:

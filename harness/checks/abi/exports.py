@@ -45,12 +45,15 @@ def _retyped(path: str, name: str, first: str, before: str, after: str) -> Itera
 
 
 def _gone(bench: Bench, patch: CheckedPatch, path: str, name: str) -> Iterator[StyleFinding]:
-    lines = bench.git("grep", "-h", "-I", "-w", "-F", "-e", name, patch.commit, "--", "*.c", "*.S", check=False)
-    if any(re.match(rf"\s*EXPORT_SYMBOL\w*\(\s*{name}\s*[,)]", line) for line in lines.splitlines()):
+    words = ("grep", "-I", "-w", "-F", "-e", name, patch.commit, "--", "*.c", "*.S")
+    found = [line.partition(":")[2].partition(":") for line in bench.git(*words, check=False).splitlines()]
+    if any(re.match(rf"\s*EXPORT_SYMBOL\w*\(\s*{name}\s*[,)]", line) for _, _, line in found):
         return
-    used = sum(name in line for line in lines.splitlines())
+    # A call is indented: not the head of a function, a struct of the same name, or a comment.
+    call = re.compile(rf"\s+(?!/?\*|//).*\b{name}\s*\(")
+    used = any(file != path and call.match(line) for file, _, line in found)
     level = Level.WARNING if used else Level.CHECK
-    still = "; the tree still uses it" if used else ""
+    still = "; other files still call it" if used else ""
     yield StyleFinding(level, path, 0, f"{name} is not exported any more{still}")
 
 

@@ -48,6 +48,7 @@ static struct ctl_table one_table[] = {
 };
 """
 BASE = {
+    "kernel/user.c": "int user(void)\n{\n\treturn one_get(NULL, 1);\n}\n",
     HEADER: UAPI,
     "kernel/one.c": CODE,
     "Documentation/admin-guide/kernel-parameters.txt": "one.known=\tIt is known.\n",
@@ -66,6 +67,7 @@ def code(old: str, new: str) -> dict[str, str]:
     return {HEADER: UAPI, "kernel/one.c": CODE.replace(old, new)}
 
 
+UNUSED = "two_get is not exported any more"
 CASES = (
     ("uapi-types", uapi("__u64 flags;\n\t__u32 size;", "__u32 size;\n\t__u64 flags;"), '"__u64 flags" is not'),
     ("uapi-types", uapi("\t__u32 size;\n", "\t__u32 size;\n\t__u32 more;\n"), "struct one_args grows: __u32 more"),
@@ -75,7 +77,12 @@ CASES = (
     ("", uapi("#define ONE_FLAG 0x1 /* a comment */", "#define ONE_FLAG\t0x01\n#define ONE_MORE 2"), ""),
     ("uapi-types", uapi("0x1 /* a comment */", "0x4"), "the constant ONE_FLAG changes from 0x1 to 0x4"),
     ("uapi-types", uapi("#define ONE_FLAG 0x1 /* a comment */\n", ""), "the constant ONE_FLAG is gone"),
-    ("exports", code("EXPORT_SYMBOL_GPL(one_get);\n", ""), "one_get is not exported any more; the tree still uses it"),
+    (
+        "exports",
+        code("EXPORT_SYMBOL_GPL(one_get);\n", ""),
+        "one_get is not exported any more; other files still call it",
+    ),
+    ("exports", code("EXPORT_SYMBOL(two_get);", "/* was two_get(). */\nstruct two_get;"), UNUSED),
     ("exports", code("EXPORT_SYMBOL(two_get);", "EXPORT_SYMBOL_GPL(two_get);"), "EXPORT_SYMBOL becomes"),
     ("exports", code("struct one *one, int of", "struct one *one, long of"), "of the exported one_get changes"),
     ("", code("int one_get(struct one *one, int of)", "int one_get(struct one *other,\n\t    int what)"), ""),
@@ -114,6 +121,7 @@ def test_each_defect_is_found_at_its_patch_and_nowhere_else(planted: Planted) ->
         found = [(one.check, finding.text) for one in results[2 * number + 1] for finding in one.findings]
         assert [name for name, _ in found] == ([check] if check else []), (number, found)
         assert not check or text in found[0][1]
+        assert text != UNUSED or found[0][1] == text
         assert [one for one in results[2 * number + 2] if one.findings] == []
 
 

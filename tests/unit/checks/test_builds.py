@@ -71,6 +71,7 @@ def test_each_value_of_a_touched_symbol(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(find_program("g++") is None, reason="g++ is not installed")
 def test_a_header_for_user_space_alone(tmp_path: Path) -> None:
     """What is missing in the base already is not reported; a member that C++ forbids is."""
     header = "include/uapi/linux/one.h"

@@ -50,6 +50,7 @@ def test_a_script_that_prints_without_end(planted: Planted) -> None:
     result = result_of(planted, 'while (1) { print "x" x 60, "\\n"; }\n')
 
     assert result.not_run.startswith(f"{SCRIPT} of the base failed: printed more than")
+    assert result.not_run.endswith("or 1 MiB")
 
 
 def test_a_script_that_hangs(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.checks.frame.bench import Bench, CheckedPatch
+from harness.checks.frame.bench import MOST_COMPILED, Bench, CheckedPatch
 from harness.checks.frame.builds import Compiled, Way
 from harness.checks.frame.check import CheckNotRunError
 from harness.checks.frame.difference import fresh
@@ -27,6 +27,8 @@ def compiled_states(bench: Bench, patch: CheckedPatch, way: Way) -> tuple[Compil
     touched = [one for one in patch.files if one.endswith(_SOURCES)]
     if not touched:
         return None
+    if len(patch.changes) > MOST_COMPILED:
+        raise CheckNotRunError(f"the patch changes {len(patch.changes)} files, more than {MOST_COMPILED}")
     states = bench.compile(way, patch)
     if not bench.objects_of(patch, states[2]):
         config = f"make {way.target}" if way.target else "the config of the base"

@@ -28,6 +28,8 @@ BOUNDS = Bounds(seconds=120.0, memory_mebibytes=1024, processes=64, disk_mebibyt
 """The limits of a script of the tree."""
 MOST_FILES = 3000
 """A patch with more files is examined by no check: it is made by a program."""
+MOST_COMPILED = 200
+"""The files of a patch with more files are not compiled: that is the work of a build of the whole kernel."""
 _FIELDS = 3
 _MOST_USERS = 200
 
@@ -89,7 +91,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Begin without builds."""
-        files = dict.fromkeys(file for patch in self.patches for file in patch.files)
+        small = (patch for patch in self.patches if len(patch.changes) <= MOST_COMPILED)
+        files = dict.fromkeys(file for patch in small for file in patch.files)
         commits = [patch.commit for patch in self.patches]
         self.builds = Builds(self.base, commits, list(files), self._users, self.building)
         self._stack.callback(self.builds.close)
@@ -167,8 +170,9 @@ class Bench:
 
     def _find_users(self) -> None:
         """Find some files that each touched header or Kconfig file matters to, in the tree with all patches."""
-        touched = {file for patch in self.patches for file in patch.files} - self._users.keys()
-        for path in touched:
+        for path in self.builds.files:
+            if path in self._users:
+                continue
             if path.endswith(".h"):
                 self._users[path] = self._includers(path)
             elif is_kconfig(path):

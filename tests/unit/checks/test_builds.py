@@ -9,6 +9,7 @@ import pytest
 
 from harness.base.process import find_program
 from harness.base.store import Store
+from harness.checks.frame.bench import MOST_COMPILED
 from harness.checks.frame.builds import KIND
 from harness.checks.registry import choose_checks
 from harness.checks.runner import run_checks
@@ -147,3 +148,15 @@ def test_a_patch_that_breaks_and_one_that_fixes_the_build(tmp_path: Path) -> Non
         results = run_checks(bench, choose_checks("warnings"))
 
     assert [[one.level.value for one in each[0].findings] for each in results.values()] == [["error"], []]
+
+
+def test_a_patch_of_many_files_is_not_compiled(tmp_path: Path) -> None:
+    """It is said; the next patch is compiled."""
+    planted = Planted(tmp_path / "tree", Store(tmp_path / "store"), BUILDING, history=0)
+    many = {f"kernel/many{number}.c": "int one = missing;\n" for number in range(MOST_COMPILED + 1)}
+    planted.add([Defect("", many), Defect("", fork("/* clean */"))])
+    with planted.bench() as bench:
+        results = run_checks(bench, choose_checks("warnings,links"))
+
+    assert [one.not_run for one in results[1]] == ["", f"the patch changes {len(many)} files, more than 200"]
+    assert [one.not_run for one in results[2]] == ["", ""]

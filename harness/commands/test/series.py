@@ -143,10 +143,8 @@ def series(
     from harness.run.one_kernel import RunSettings
     from harness.run.selection import Selection
 
-    poster = outputs.poster()
-    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases, [base])
     more, poster = further_checks(checks), outputs.poster()
-    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases)
+    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases, [base])
     read_machine_type(machine, append)
     settings = RunSettings(
         Selection(found, expression, choose_workers(workers, found)),

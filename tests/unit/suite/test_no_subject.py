@@ -20,6 +20,8 @@ ARGUED = {
     ("kernellog/lines.py", "Memory cgroup out of memory"),
     # Names of functions that allocate memory for any caller, so that they are never the guilty one.
     ("kernellog/plumbing.py", r"mempool_\w+|memcg_\w+"),
+    # The interfaces that a kernel defines in tables: parameters, sysctls and the files of control groups.
+    ("checks/abi/documented.py", "cgroup file"),
 }
 """The lines that may speak of it, by file and a text that they hold, each with the reason."""
 

@@ -156,7 +156,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         request = replace(request, acceleration=acceleration.acceleration)
         request, no_coverage = _with_coverage(context, request, emulator, options)
         if options.fresh is Fresh.CLONE:
-            context.report(PhaseStarted(f"booting {kernel.release} once ({acceleration.acceleration})"))
+            context.report(_booting(kernel, acceleration))
             key = template_key(
                 request, image_digest=kernel.image_digest, guest_digest=guest.digest, qemu_version=emulator.version
             )
@@ -240,6 +240,10 @@ def guest_image(context: Context, suite: Suite) -> GuestImage:
         helper=paths.GUEST_HELPER,
         additions=suite.guest,
     )
+
+
+def _booting(kernel: Kernel, verdict: AccelerationVerdict) -> PhaseStarted:
+    return PhaseStarted(f"booting {kernel.release} once ({verdict.acceleration})", leaves_time=True)
 
 
 def _template_or_why(

@@ -12,9 +12,11 @@ class PhaseStarted:
     """The start of a stage.
 
     :param text: its work, for example ``checking out``.
+    :param leaves_time: whether a processor of the host is mostly idle meanwhile, for work that comes later.
     """
 
     text: str
+    leaves_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

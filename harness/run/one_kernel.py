@@ -45,6 +45,7 @@ from harness.run.order import dump_past, read_past, with_first
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
 from harness.run.selection import InProcess, PytestRun, Selection, files_of, find_no_case, pytest_arguments, run_pytest
+from harness.run.warm_workers import WarmWorkers
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument
@@ -90,6 +91,7 @@ class RunSettings:
     :param options: the options of the command, for reports that repeat it.
     :param keeps_interrupted: whether a run that is interrupted leaves its run folder.
     :param touching: the change whose cases are run first; None without one.
+    :param warm: workers that were started ahead.
     """
 
     selection: Selection
@@ -102,6 +104,7 @@ class RunSettings:
     options: tuple[CommandOption, ...] = ()
     keeps_interrupted: bool = True
     touching: Touching | None = None
+    warm: WarmWorkers = field(default_factory=WarmWorkers)
 
 
 def run_cases(
@@ -130,7 +133,7 @@ def run_cases(
     listener.repeats_failures = settings.judging.repeats_failures
     if earlier is not None:
         listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
-    ended = _run_in_order(listener, settings.store, digest_of(suite), first=choice.first)
+    ended = _run_in_order(listener, settings, digest_of(suite), first=choice.first)
     if listener.failure is not None:
         raise listener.failure
     if missing := find_no_case(ended, selection, prepared.suite, is_explained=listener.may_have_no_case):
@@ -241,12 +244,13 @@ def _choose(settings: RunSettings, prepared: Prepared, report: RunReport) -> _Ch
     return _Choice(settings.selection, chosen.cases, tuple(notes))
 
 
-def _run_in_order(listener: RunRecorder, store: Store, key: str, *, first: tuple[str, ...]) -> PytestRun:
+def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, first: tuple[str, ...]) -> PytestRun:
     """Run the cases in the order that follows from earlier runs, and keep the results for the next one.
 
     :param key: the key of the suite's results in the store.
     :param first: ids of cases to run before all others.
     """
+    store, listener.warm = settings.store, settings.warm
     listener.past = with_first(read_past(store.recall(_PAST_KIND, key) or {}), first)
     ended = _run_rounds(listener)
     # Only the order of the next run depends on it.

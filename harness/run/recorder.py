@@ -28,6 +28,7 @@ from harness.run.case import CaseEnvironment, junit_names
 from harness.run.order import Past
 from harness.run.rounds import is_settled, join
 from harness.run.selection import Selection
+from harness.run.warm_workers import WarmWorkers
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
@@ -60,6 +61,8 @@ class RunRecorder:
     round: int = 1
     broken: list[Problem] = field(default_factory=list)
     """Case files that could not be read, and an early end of pytest."""
+    warm: WarmWorkers = field(default_factory=WarmWorkers)
+    """Workers that were started ahead."""
     _cases: dict[str, CaseRecord] = field(default_factory=dict)
     _clock: float = field(default_factory=time.monotonic)
     failure: HarnessError | None = None
@@ -151,6 +154,9 @@ class RunRecorder:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Read the folder that paths in pytest's reports are relative to; a round has workers of its own."""
         self._workers.clear()
+        # Without xdist there is no such option.
+        if specifications := getattr(config.option, "tx", None):
+            config.option.tx = self.warm.specifications(specifications)
         self._root = config.rootpath
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import pipeline
@@ -36,6 +36,7 @@ from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
 from harness.run.host_busy import reported_waits
 from harness.run.one_kernel import RunSettings, record_no_kernel, run_cases
+from harness.run.warm_workers import warm_workers
 
 _LOOK_SECONDS = 0.1
 
@@ -77,7 +78,12 @@ def run_kernels(
     worst = ExitStatus.AS_EXPECTED
     runs: list[RunRecord] = []
     folders: list[str] = []
-    with reported_waits(report), ready_kernels(kernels, settings, report) as ready:
+    with (
+        warm_workers(settings.selection.workers) as warm,
+        reported_waits(report),
+        ready_kernels(kernels, settings, warm.begun_by(report)) as ready,
+    ):
+        settings = replace(settings, warm=warm)
         for one in ready:
             record, status = _run_one(one, settings, report, tell)
             if status is ExitStatus.INTERRUPTED and one.folder is not None and not settings.keeps_interrupted:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Workers that are started before their run: real ones, of a real pytest-xdist."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from harness.base.deadline import Deadline
+from harness.base.process import Surroundings, run
+from harness.run.warm_workers import warm_workers
+
+TEST = """
+import os, sys
+from pathlib import Path
+
+def test_it():
+    (Path(__file__).parent / f"{os.getpid()}.out").write_text(f"{os.getppid()} {'harness.run.case' in sys.modules}")
+"""
+
+
+def run_with(specifications: Sequence[str], folder: Path) -> list[str]:
+    """Run a test in each worker; return the parent of each, and whether it had imported a module of the harness."""
+    for old in folder.glob("*.out"):
+        old.unlink()
+    (folder / "test_it.py").write_text(TEST)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--dist", "each", "--rootdir", str(folder)]
+    words += [word for one in specifications for word in ("--tx", one)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    run([*words, "test_it.py"], deadline=Deadline.after(120), within=Surroundings(cwd=folder, env=environment))
+    return sorted(one.read_text() for one in folder.glob("*.out"))
+
+
+def test_xdist_runs_cases_in_workers_that_were_started_ahead(tmp_path: Path) -> None:
+    """They are children of the process that started them; what comes on top, and a worker after them, is a new one."""
+    with warm_workers(2) as ready:
+        specifications = ready.specifications(["popen"] * 3)
+        found = run_with(specifications, tmp_path)
+        again = run_with(specifications, tmp_path)
+
+        assert found.count(f"{os.getpid()} True") == 2
+        assert len(found) == 3
+        assert len(again) == 3
+        assert not any(one.startswith(f"{os.getpid()} ") for one in again)
+        assert ready.specifications(["popen"]) == ["popen"]
+
+
+def test_a_worker_that_died_meanwhile_is_replaced(tmp_path: Path) -> None:
+    """Nothing waits for it; and no process is left of those that nobody used."""
+    with warm_workers(2) as ready:
+        own = [one for one in psutil.Process().children() if "warm_worker" in " ".join(one.cmdline())]
+        own[0].send_signal(signal.SIGKILL)
+        found = run_with(ready.specifications(["popen"]), tmp_path)
+
+        assert len(found) == 1
+    assert len(own) == 2
+    assert not any(one.is_running() for one in own)
+
+
+def test_one_worker_needs_no_process() -> None:
+    """The cases then run in the process of the run."""
+    with warm_workers(1) as ready:
+        assert ready.specifications(["popen"]) == ["popen"]

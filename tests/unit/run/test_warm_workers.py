@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 
 from harness.base.deadline import Deadline
+from harness.base.events import PhaseStarted
 from harness.base.process import Surroundings, run
+from harness.report.display.events import RunEvent
 from harness.run.warm_workers import warm_workers
 
 TEST = """
@@ -66,3 +68,16 @@ def test_one_worker_needs_no_process() -> None:
     """The cases then run in the process of the run."""
     with warm_workers(1) as ready:
         assert ready.specifications(["popen"]) == ["popen"]
+
+
+def test_the_workers_begin_when_a_stage_leaves_a_processor_idle() -> None:
+    """Before that they would slow down what the run waits for; the events are passed on."""
+    seen: list[RunEvent] = []
+    with warm_workers(2) as ready:
+        report = ready.begun_by(seen.append)
+        report(PhaseStarted("source"))
+        before = len(ready.inputs)
+        report(PhaseStarted("building", leaves_time=True))
+
+        assert (before, len(ready.inputs)) == (2, 0)
+    assert [event.text for event in seen if isinstance(event, PhaseStarted)] == ["source", "building"]

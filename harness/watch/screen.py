@@ -77,6 +77,8 @@ class Screen:
 
         :param event: the event.
         """
+        if isinstance(event, RunFinished):
+            self.close()  # the display counts the cases of one round
         if isinstance(event, RunFinished | Lines):
             return  # the lines of the result or of the error follow
         if isinstance(event, Note):

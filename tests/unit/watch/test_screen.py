@@ -4,10 +4,18 @@
 from __future__ import annotations
 
 import io
+import os
+import termios
 import threading
+from dataclasses import replace
 
 from harness.base.events import PhaseStarted
-from harness.watch.screen import IDLE, LiveRounds
+from harness.report.display.events import CaseEnded, RunFinished, RunStarted
+from harness.report.lines import Line
+from harness.watch.screen import IDLE, LiveRounds, Screen
+from tests.unit.report.sample import CASES, RUN
+
+BEGUN = replace(RUN, cases=(), traits=())
 
 _LOOKS = 50
 _SECONDS = 60.0
@@ -60,3 +68,28 @@ def test_a_watch_that_waits_draws_nothing() -> None:
     assert 1 <= resized <= 2
     assert running > 1
     assert "0.0s" not in terminal.stream.getvalue().partition("building")[0]
+
+
+def test_each_round_counts_its_own_cases() -> None:
+    """The second round begins with no case and no phase of the first one, on a real terminal."""
+    first, second = os.openpty()
+    with open(first, "rb", buffering=0) as master, open(second, "w", encoding="utf-8") as stream:  # noqa: PTH123
+        termios.tcsetwinsize(second, (25, 80))
+        screen = Screen(stream, {"TERM": "xterm-256color"})
+        for _ in range(2):
+            screen.show(PhaseStarted("booting"))
+            screen.show(RunStarted(BEGUN, 1))
+            screen.show(CaseEnded(CASES[0]))
+            screen.show(RunFinished(RUN, None))
+            screen.write(lambda width: [Line("the result")])
+        screen.close()
+        os.set_blocking(first, False)
+        shown = b"".join(iter(lambda: _read(master), b"")).decode()
+
+    assert screen.is_live
+    assert "1/1" in shown
+    assert "2/1" not in shown
+
+
+def _read(master: io.FileIO) -> bytes:
+    return master.read(1 << 16) or b""

@@ -102,8 +102,12 @@ def draw(run: RunRecord) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
     for row in show(run):
         console.print(Text.from_ansi(row), soft_wrap=False, overflow="crop", no_wrap=True)
-    # The fonts that rich names are on a server; a picture loads nothing.
-    return _FONTS.sub("", console.export_svg(title=TITLE, unique_id="run"))
+    return without_fonts(console.export_svg(title=TITLE, unique_id="run"))
+
+
+def without_fonts(svg: str) -> str:
+    """Return a picture without the fonts that rich names: they are on a server, and a picture loads nothing."""
+    return _FONTS.sub("", svg)
 
 
 def read_record() -> RunRecord:

@@ -281,9 +281,6 @@ def _describe(
     source, tree = trees[0].source, trees[-1]
     series = [one.series for one in trees if one.series is not None]
     notes = [*source.notes, *(note for one in trees[1:] for note in one.notes), *config.notes, *built.notes]
-    if source.uncommitted:
-        changes = f"{source.uncommitted} uncommitted change{'' if source.uncommitted == 1 else 's'}"
-        notes.append(f"{source.origin}, with {changes}")
     record = BuildRecord(
         source=str(source.origin),
         base=trees[1].base if len(trees) > 1 else tree.base,

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.base import paths
 from harness.base.deadline import Deadline
+from harness.base.process import PatientClock
 
 
 @dataclass
@@ -58,3 +60,22 @@ def test_after_uses_the_monotonic_clock() -> None:
     """The default clock is the monotonic one, so setting the time of day does not move a deadline."""
     assert Deadline.after(0).clock is time.monotonic
     assert Deadline.after(0).is_past
+
+
+def test_deadlines_stand_still_while_a_laptop_sleeps() -> None:
+    """CLOCK_MONOTONIC does not count the time of a suspended host, clock_gettime(2); CLOCK_BOOTTIME would."""
+    assert Deadline.after(5).clock is time.monotonic
+    assert time.get_clock_info("monotonic").implementation == "clock_gettime(CLOCK_MONOTONIC)"
+    sources = "".join(file.read_text() for file in (paths.ROOT / "harness").rglob("*.py"))
+    assert "BOOTTIME" not in sources
+
+
+def test_the_patient_clock_leaves_out_what_a_build_waited() -> None:
+    """It goes on with the monotonic clock, and a deadline that is on it comes later."""
+    clock = PatientClock()
+    deadline = Deadline.after(50, clock=clock)
+    before = clock()
+    clock.leave_out(20)
+
+    assert 69 < deadline.seconds_left <= 70
+    assert before - 20 <= clock() < before

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.pictures import run
+from docs.pictures import run, watch
 from harness.base import paths
 
 IMAGES = sorted((paths.ROOT / "docs" / "images").glob("*.svg"))
@@ -30,6 +30,14 @@ def test_the_run_shows_a_difference() -> None:
     words = _words(run.FILE.read_text(encoding="utf-8"))
 
     assert {"ok", "DIFF", "mountinfo_root", "$"} <= set(words)
+
+
+def test_the_watch_is_what_its_recording_leaves_on_the_terminal() -> None:
+    """An edit that changes a trait; ``python -m docs.pictures.watch`` draws it."""
+    words = _words(watch.FILE.read_text(encoding="utf-8"))
+
+    assert words == _words(watch.draw(watch.RECORDING.read_text(encoding="utf-8")))
+    assert {"changed:", "regressed", "mountinfo_root:"} <= set(words)
 
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)

@@ -45,7 +45,7 @@ from harness.run.order import dump_past, read_past, with_first
 from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
 from harness.run.selection import InProcess, PytestRun, Selection, files_of, find_no_case, pytest_arguments, run_pytest
-from harness.run.warm_workers import WarmWorkers
+from harness.run.workers.ahead import WarmWorkers
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite, suite_argument

@@ -28,7 +28,7 @@ from harness.run.case import CaseEnvironment, junit_names
 from harness.run.order import Past
 from harness.run.rounds import is_settled, join
 from harness.run.selection import Selection
-from harness.run.warm_workers import WarmWorkers
+from harness.run.workers.ahead import WarmWorkers
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics

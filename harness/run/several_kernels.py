@@ -36,7 +36,7 @@ from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
 from harness.run.host_busy import reported_waits
 from harness.run.one_kernel import RunSettings, record_no_kernel, run_cases
-from harness.run.warm_workers import warm_workers
+from harness.run.workers.ahead import warm_workers
 
 _LOOK_SECONDS = 0.1
 

@@ -15,7 +15,7 @@ from harness.base.deadline import Deadline
 from harness.base.events import PhaseStarted
 from harness.base.process import Surroundings, run
 from harness.report.display.events import RunEvent
-from harness.run.warm_workers import warm_workers
+from harness.run.workers.ahead import warm_workers
 
 TEST = """
 import os, sys

@@ -16,7 +16,7 @@ from typing import IO
 from harness.base import process
 from harness.base.events import PhaseStarted
 from harness.report.display.events import RunEvent, RunReport
-from harness.run import warm_worker
+from harness.run.workers import warm_worker
 
 _LONGEST_PATH = 100
 """Of a socket: sun_path has 108 bytes, unix(7)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -77,6 +77,11 @@ class Judging:
     repeats_failures: bool = False
 
 
+Elsewhere = Callable[[RunRecorder, Selection, str], PytestRun]
+"""Runs the selected cases of a round in the order of a seed, and gives the recorder their results; the returned value is
+that of a pytest which had run them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """The settings of a run, for each of its kernels.
@@ -92,6 +97,7 @@ class RunSettings:
     :param keeps_interrupted: whether a run that is interrupted leaves its run folder.
     :param touching: the change whose cases are run first; None without one.
     :param warm: workers that were started ahead.
+    :param elsewhere: runs the cases of a round on other hosts; None to run them on this host.
     """
 
     selection: Selection
@@ -105,6 +111,7 @@ class RunSettings:
     keeps_interrupted: bool = True
     touching: Touching | None = None
     warm: WarmWorkers = field(default_factory=WarmWorkers)
+    elsewhere: Elsewhere | None = None
 
 
 def run_cases(
@@ -252,7 +259,7 @@ def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, fir
     """
     store, listener.warm = settings.store, settings.warm
     listener.past = with_first(read_past(store.recall(_PAST_KIND, key) or {}), first)
-    ended = _run_rounds(listener)
+    ended = _run_rounds(listener, settings.elsewhere)
     # Only the order of the next run depends on it.
     with contextlib.suppress(HarnessError), store.lock(_PAST_KIND, key):
         # Another run of the suite may have kept its results meanwhile.
@@ -261,7 +268,7 @@ def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, fir
     return ended
 
 
-def _run_rounds(listener: RunRecorder) -> PytestRun:
+def _run_rounds(listener: RunRecorder, elsewhere: Elsewhere | None) -> PytestRun:
     """Run the cases as many times as requested, and return the result of the last pytest."""
     ended = PytestRun(int(pytest.ExitCode.OK))
     selection = listener.selection
@@ -269,16 +276,20 @@ def _run_rounds(listener: RunRecorder) -> PytestRun:
         listener.round = number
         environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
         environment.folder.mkdir(exist_ok=True)
-        own = InProcess(environment, selection, order=selection.rounds.order(number), past=listener.past)
-        ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
+        order = selection.rounds.order(number)
+        if elsewhere is not None:
+            ended = elsewhere(listener, selection, order)
+        else:
+            own = InProcess(environment, selection, order=order, past=listener.past)
+            ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
         went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
         is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
         if is_enough or not went_through:
             return ended
-    return _repeat_failures(listener, ended)
+    return _repeat_failures(listener, ended, elsewhere)
 
 
-def _repeat_failures(listener: RunRecorder, ended: PytestRun) -> PytestRun:
+def _repeat_failures(listener: RunRecorder, ended: PytestRun, elsewhere: Elsewhere | None) -> PytestRun:
     """Run cases that fail again, on fresh machines, until it is clear whether they always do."""
     while listener.repeats_failures and (unsettled := listener.unsettled) and not listener.has_failed_enough:
         listener.round += 1
@@ -286,8 +297,11 @@ def _repeat_failures(listener: RunRecorder, ended: PytestRun) -> PytestRun:
         environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
         environment.folder.mkdir(exist_ok=True)
         selection = replace(listener.selection, only=unsettled, shard=None)
-        own = InProcess(environment, selection, order="", past=listener.past)
-        again = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
+        if elsewhere is not None:
+            again = elsewhere(listener, selection, "")
+        else:
+            own = InProcess(environment, selection, order="", past=listener.past)
+            again = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
         if again.status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or listener.failure is not None:
             return again
     return ended

@@ -32,11 +32,37 @@ from harness.run.workers.ahead import WarmWorkers
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
 from harness.semantics.traits import Semantics
+from harness.suite.definition import Suite
 
 _COMPARED = (Outcome.MISMATCH, Outcome.TIMEOUT)
 """Outcomes that another kernel may have as well; a splat, or a machine that is gone, needs no comparison."""
 _PID_SECONDS = 60.0
 """How long a worker may take to report its process id."""
+
+
+def located_case(root: Path, nodeid: str, location: tuple[str, int | None, str], suite: Suite) -> str:
+    """Return the id of a case; pytest's own id may be relative to another folder.
+
+    :param root: the folder that paths in pytest's reports are relative to.
+    :param nodeid: pytest's id.
+    :param location: the location in pytest's report.
+    :param suite: the suite of the cases.
+    """
+    return pytest_plugin.case_id_of(Path(os.path.normpath(root / location[0])), nodeid, suite)
+
+
+def reported_cases(report: pytest.TestReport, name: str) -> list[CaseRecord]:
+    """Return the records in pytest's report of one phase of a case: those of its tests, then its own; or none.
+
+    :param report: the report.
+    :param name: the id of the case.
+    """
+    records = [loads_case(str(value)) for key, value in report.user_properties if key == pytest_plugin.RECORD]
+    if records or not report.failed:
+        return records
+    # Not a verdict of a case: a fixture, the plug-in or a worker failed.
+    reason = f"pytest's {report.when} of the case failed"
+    return [CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext)]
 
 
 @dataclass(eq=False)  # pytest keeps plug-ins in a set when it loads a conftest.py late: they must be hashable
@@ -171,24 +197,31 @@ class RunRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record the result of a case."""
-        records = [loads_case(str(value)) for key, value in report.user_properties if key == pytest_plugin.RECORD]
+        records = reported_cases(report, self._identity(report.nodeid, report.location))
+        if not records:
+            return
+        self.take(records)
+        if self.failure is not None:
+            pytest.exit(self.failure.what)
+        if self.has_failed_enough:
+            self._stop()
+
+    def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
+        return located_case(self._root, nodeid, location, self.environment.suite)
+
+    def take(self, records: Sequence[CaseRecord]) -> None:
+        """Keep the results of a case on disk, and show them; :attr:`failure` is set if they cannot be written.
+
+        :param records: the record of the case, after those of the tests that it reported; their folders are relative to
+            the folder of this round.
+        """
         if len(records) > 1 and not self.again:
             self._more_tests |= dict.fromkeys(record.id for record in records[:-1])
             self._report_total()
         for record in records:
-            self._take(record, keeps_folder=any(one.outcome is not Outcome.MATCH for one in records))
-        if not records and report.failed:
-            # Not a verdict of a case: a fixture, the plug-in or a worker failed.
-            name = self._identity(report.nodeid, report.location)
-            reason = f"pytest's {report.when} of the case failed"
-            self._take(CaseRecord(name, *junit_names(name), Outcome.ERROR, reason=reason, diff=report.longreprtext))
+            self._keep(record, keeps_folder=any(one.outcome is not Outcome.MATCH for one in records))
 
-    def _identity(self, nodeid: str, location: tuple[str, int | None, str]) -> str:
-        """Return the id of a case; pytest's own id may be relative to another folder."""
-        path = Path(os.path.normpath(self._root / location[0]))
-        return pytest_plugin.case_id_of(path, nodeid, self.environment.suite)
-
-    def _take(self, case: CaseRecord, *, keeps_folder: bool = False) -> None:
+    def _keep(self, case: CaseRecord, *, keeps_folder: bool = False) -> None:
         case = self._in_round(self.known.marked(case, self.environment.profile), keeps_folder=keeps_folder)
         whole = join(self._cases.get(case.id), case)
         if self.repeats_failures and self.excuse is None and whole.outcome in _COMPARED:
@@ -205,9 +238,6 @@ class RunRecorder:
             self.folder.write(self.record)
         except HarnessError as error:
             self.failure = error
-            pytest.exit(error.what)
-        if self.has_failed_enough:
-            self._stop()
 
     def _stop(self) -> None:
         """End this round: what runs in workers is cut short."""

@@ -22,6 +22,7 @@ PURPOSES = {
     "commands": "one module per command; prints and exits",
     "bisect": "find the commits that changed results",
     "series": "test a patch series patch by patch",
+    "hosts": "run cases on other hosts",
     "watch": "rebuild a tree and rerun the cases after each edit",
     "checks": "check the patches of a series without a boot",
     "run": "cases on one kernel or several",

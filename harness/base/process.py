@@ -45,6 +45,11 @@ def die_with_parent(expected_parent: int) -> None:
         os._exit(128 + signal.SIGKILL)
 
 
+def outlive_parent() -> None:
+    """Take back the request of :func:`start`: this process notices the end of its parent itself, and tidies up."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The result of a program: its exit status (for a signal, minus its number) and its output."""

@@ -48,6 +48,16 @@ class Table:
         """Read true or false."""
         return self._typed(key, bool, "true or false")
 
+    def count(self, key: str, *, default: int) -> int:
+        """Read a number from 0; ``default`` when the key is missing."""
+        if key not in self._content:
+            self._read.add(key)
+            return default
+        found = self._typed(key, int, "a number")
+        if isinstance(found, bool) or found < 0:
+            raise self._key_error(key, f"is {found}", remedy="write a number from 0")
+        return found
+
     def date(self, key: str) -> str:
         """Read a date, as ``2015-11-16``."""
         return self._typed(key, datetime.date, "a date such as 2015-11-16").isoformat()

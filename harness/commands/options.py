@@ -106,6 +106,12 @@ expression = click.option(
 workers = click.option(
     "-n", "workers", metavar="N", default="auto", show_default=True, help="Number of machines in parallel."
 )
+hosts = click.option(
+    "--hosts",
+    metavar="HOST,...",
+    default="",
+    help="Run the cases on these hosts, through ssh; local:N for N workers here.",
+)
 fail_fast = click.option(
     "-x",
     "--fail-fast",

@@ -23,7 +23,7 @@ __main__
 cli
 commands
 bisect watch
-series
+series hosts
 run doctor export inventory checks
 report.page report.display report.formats pipeline
 report.tables
@@ -57,13 +57,16 @@ WRAPPERS = {
     "jinja2": {"report.page.html"},
     "qemu": {"guest.qmp"},
     "msgspec": {"base.json_records"},
-    "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"},
+    "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"}
+    | {"hosts.batch", "hosts.dispatch"},
     "_pytest": {"run.selection"},
     "sqlite3": {"results.history_db", "results.history"},
     "requests": {"series.patchwork"},
     "urllib.request": set(),
     "urllib3": {"series.patchwork"},
     "watchfiles": {"watch.notify"},
+    "distributed": {"hosts.scheduler", "hosts.task", "hosts.worker"},
+    "dask": {"hosts.scheduler", "hosts.worker"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
 

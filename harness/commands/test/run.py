@@ -87,6 +87,7 @@ With --bisect-status, for 'git bisect run':
 @judging_options.bisect_status_option
 @judging_options.touching_options
 @judging_options.shard_options
+@options.hosts
 @options.results
 @click.option(_WATCHED, "is_watched", is_flag=True, hidden=True)
 def run(
@@ -110,6 +111,7 @@ def run(
     bisect_status: bool,
     touching: tuple[str, bool, int],
     shard: tuple[str, Path | None],
+    hosts: str,
     results: Path,
     is_watched: bool,
 ) -> int:
@@ -136,14 +138,18 @@ def run(
         judging_options.read_touching(touching, results),
     )
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
-        return _run(wanted, settings, display, bisect_status=bisect_status)
+        return _run(wanted, settings, display, hosts=hosts, bisect_status=bisect_status)
 
 
-def _run(wanted: Sequence[Options], settings: RunSettings, display: RunDisplay, *, bisect_status: bool) -> int:
+def _run(
+    wanted: Sequence[Options], settings: RunSettings, display: RunDisplay, *, hosts: str, bisect_status: bool
+) -> int:
+    from harness.commands.test.hosts_options import on_hosts, read_hosts
     from harness.run.several_kernels import run_kernels
 
     records: list[RunRecord] = []
-    status = run_kernels(wanted, settings, report=display.show, tell=tell, on_record=records.append)
+    with on_hosts(settings, read_hosts(hosts), accel=wanted[0].accel, report=display.show) as spread:
+        status = run_kernels(wanted, spread, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Divide the cases of a round into batches for workers, and decide what happens with those of a lost worker. Pure.
+
+A batch costs a process and a message, so there should be few; the last ones must be short, or one worker runs a long
+batch while the others have nothing left to do. So a batch is a share of the work that is left: long at first, short at
+the end (guided self-scheduling). The longest cases go first, because a long case at the end is a batch that cannot be
+divided.
+
+The dispatcher of real runs (``harness/hosts/dispatch.py``) and the simulator (``bench/hosts.py``) call the same
+functions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from statistics import median
+
+LONGEST_SECONDS = 120.0
+SHORTEST_SECONDS = 5.0
+_SHARES = 2
+"""A batch is the work that is left, divided by the number of workers and by this."""
+UNKNOWN_SECONDS = 2.0
+"""The duration of a case if no duration is known."""
+MOST_LOSSES = 2
+"""Number of lost workers after which a batch is not run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Cases that one worker runs, one after the other.
+
+    :param number: its number, different for each attempt.
+    :param ids: the ids of the cases.
+    :param lost: the names of the hosts whose worker was lost while it ran an earlier attempt.
+    """
+
+    number: int
+    ids: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What follows from the loss of a worker.
+
+    :param again: the ids of the cases that are run again.
+    :param given_up: the ids of the cases that are not run again, because the batch has cost too many workers.
+    """
+
+    again: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+
+class Work:
+    """The cases of a round that have no result yet.
+
+    :ivar seconds: the expected duration of each case.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        seconds: Mapping[str, float],
+        *,
+        first: Collection[str] = (),
+        is_ordered: bool = False,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        """Order the cases.
+
+        :param ids: the ids of the cases.
+        :param seconds: known durations in seconds, by id.
+        :param first: the ids of cases to run before all others.
+        :param is_ordered: whether the cases are run in the order of the ids instead.
+        :param numbers: the numbers of the batches; None for those from 1.
+        """
+        known = [seconds[one] for one in ids if one in seconds]
+        usual = median(known) if known else UNKNOWN_SECONDS
+        self.seconds = {one: seconds.get(one, usual) for one in ids}
+        before = frozenset(first)
+        order = list(self.seconds)
+        if not is_ordered:
+            order.sort(key=lambda one: (one not in before, -self.seconds[one]))
+        self._ready = deque(order)
+        self._again: list[Batch] = []
+        self._running: dict[int, Batch] = {}
+        self._left = dict.fromkeys(order)
+        self._numbers = numbers or count(1)
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether each case has a result, or was given up."""
+        return not self._left
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Return the ids of the cases without a result."""
+        return tuple(self._left)
+
+    def take(self, host: str, *, hosts: Collection[str], workers: int) -> Batch | None:
+        """Return the next batch for a worker; None if there is nothing for it.
+
+        :param host: the name of the worker's host.
+        :param hosts: the names of all hosts.
+        :param workers: the number of workers of all hosts.
+        """
+        for at, batch in enumerate(self._again):
+            if host not in batch.lost or not set(hosts) - set(batch.lost):
+                del self._again[at]
+                return self._start(batch.ids, batch.lost)
+        if not self._ready:
+            return None
+        rest = sum(self.seconds[one] for one in self._ready)
+        wanted = max(SHORTEST_SECONDS, min(LONGEST_SECONDS, rest / (_SHARES * max(1, workers))))
+        ids: list[str] = []
+        load = 0.0
+        # A case that would make the batch longer than wanted by more than half of itself is left to the next one.
+        while self._ready and (not ids or load + self.seconds[self._ready[0]] / 2 <= wanted):
+            ids.append(self._ready.popleft())
+            load += self.seconds[ids[-1]]
+        return self._start(tuple(ids), ())
+
+    def _start(self, ids: tuple[str, ...], lost: tuple[str, ...]) -> Batch:
+        batch = Batch(next(self._numbers), ids, lost)
+        self._running[batch.number] = batch
+        return batch
+
+    def is_awaited(self, number: int, case: str) -> bool:
+        """Return whether a batch is running and its case has no result yet.
+
+        :param number: the number of the batch.
+        :param case: the id of the case.
+        """
+        batch = self._running.get(number)
+        return batch is not None and case in batch.ids and case in self._left
+
+    def end_case(self, case: str) -> None:
+        """Note that a case has a result: the first one stands.
+
+        :param case: its id.
+        """
+        self._left.pop(case, None)
+
+    def end_batch(self, number: int) -> tuple[str, ...]:
+        """Note that a worker has ended a batch, and return the ids of its cases that have no result; they are given up.
+
+        :param number: the number of the batch.
+        """
+        batch = self._running.pop(number, None)
+        rest = tuple(one for one in batch.ids if one in self._left) if batch is not None else ()
+        for one in rest:
+            self.end_case(one)
+        return rest
+
+    def lose_batch(self, number: int, host: str, *, suspect: str = "") -> Loss:
+        """Note that the worker of a batch was lost.
+
+        The case that was running is run again in a batch of its own. The others of the batch are not to blame.
+
+        :param number: the number of the batch.
+        :param host: the name of the worker's host.
+        :param suspect: the id of the case that was running; empty if none was.
+        """
+        batch = self._running.pop(number, None)
+        rest = tuple(one for one in batch.ids if one in self._left) if batch is not None else ()
+        if batch is None or not rest:
+            return Loss()
+        blamed = (suspect,) if suspect in rest else rest
+        others = tuple(one for one in rest if one not in blamed)
+        lost = (*batch.lost, host)
+        if others:
+            self._again.append(replace(batch, ids=others))
+        if len(lost) < MOST_LOSSES:
+            self._again.append(Batch(batch.number, blamed, lost))
+            return Loss(rest)
+        for one in blamed:
+            self.end_case(one)
+        return Loss(others, blamed)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The hosts of a run: the scheduler here, and an agent with workers on each host, for the length of a ``with`` block.
+
+Nothing is left when the block ends, nor when this process is killed: an agent ends when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.base import process
+from harness.base.events import Note, PhaseStarted
+from harness.base.json_records import dump_value
+from harness.base.store import Store
+from harness.guest.qemu import Acceleration
+from harness.hosts.artifacts import Offer
+from harness.hosts.certificates import Authority
+from harness.hosts.host_list import Host
+from harness.hosts.scheduler import ClusterEvent, HostLost, SchedulerThread
+from harness.hosts.ssh import Reached, reach
+from harness.hosts.wire import ABORT, ALIVE, AgentSettings
+from harness.report.display.events import RunReport
+
+_ALIVE_SECONDS = 2.0
+_END_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
+LISTEN = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """The settings of the hosts of a run.
+
+    :param hosts: the hosts.
+    :param store: the store of this host.
+    :param accel: the accelerator that the user named; None for each host's choice.
+    :param silence_seconds: how long this process may be silent before the workers end.
+    """
+
+    hosts: Sequence[Host]
+    store: Store
+    accel: Acceleration | None = None
+    silence_seconds: float = SILENCE_SECONDS
+
+
+@dataclass(eq=False)
+class Agent:
+    """The agent of a host.
+
+    :param host: the host, with its number of workers.
+    :param child: the agent, or ssh(1) to it.
+    :param errors: the file with its standard error.
+    """
+
+    host: Host
+    child: process.Child
+    errors: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def tell(self, line: str) -> None:
+        """Send a line; an agent that has ended is passed over."""
+        assert self.child.stdin is not None
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self.child.stdin.write(f"{line}\n".encode())
+            self.child.stdin.flush()
+
+
+class Cluster:
+    """Hosts with workers that wait for batches.
+
+    :ivar settings: the settings.
+    :ivar offer: the artifacts that workers may read.
+    :ivar numbers: numbers for the batches of the run.
+    :ivar workers: the name of each live worker, ``HOST/NUMBER``, by its address; the dispatcher keeps it.
+    :ivar agents: the agent of each host.
+    """
+
+    def __init__(self, settings: ClusterSettings, scheduler: SchedulerThread, offer: Offer) -> None:
+        self.settings = settings
+        self.scheduler = scheduler
+        self.offer = offer
+        self.numbers: Iterator[int] = itertools.count(1)
+        self.workers: dict[str, str] = {}
+        self.agents: dict[str, Agent] = {}
+        self._over = threading.Event()
+
+    @property
+    def slots(self) -> int:
+        """Return the number of workers of all hosts."""
+        return sum(agent.host.slots for agent in self.agents.values())
+
+    @property
+    def shares_store(self) -> bool:
+        """Return whether all workers use the store of this host."""
+        return all(host.is_local for host in self.settings.hosts)
+
+    def start(self, ends: ExitStack, reached: Reached, authority: Authority, folder: Path) -> None:
+        """Start the agent of a host.
+
+        :param ends: ends it.
+        :param reached: the host, and the command that starts its agent.
+        :param authority: issues its certificate.
+        :param folder: receives its standard error.
+        """
+        number = len(self.agents)
+        host = reached.host
+        errors = folder / f"agent-{number}.log"
+        with errors.open("wb") as log:
+            words = reached.command(self.scheduler.port)
+            child = ends.enter_context(
+                process.start(
+                    words, stdin=process.PIPE, stdout=process.PIPE, stderr=log.fileno(), within=reached.within
+                )
+            )
+        own = authority.issue(str(number))
+        settings = AgentSettings(
+            host=host.name,
+            scheduler=f"tls://{LISTEN}:{reached.forwarded_port(child, errors, self.scheduler.port)}",
+            # Addresses of the loopback network, a different one for each worker; nothing listens there.
+            contacts=tuple(f"tls://127.1.{number}.1:{slot + 1}" for slot in range(host.slots)),
+            authority=authority.certificate.read_text(),
+            certificate=own.certificate.read_text(),
+            key=own.key.read_text(),
+            silence_seconds=self.settings.silence_seconds,
+        )
+        agent = self.agents[host.name] = Agent(host, child, errors)
+        agent.tell(dump_value(settings, indent=None).strip())
+        threading.Thread(target=self._await_end, args=(agent,), name=f"agent {host.name}", daemon=True).start()
+
+    def _await_end(self, agent: Agent) -> None:
+        """Report the end of an agent."""
+        assert agent.child.stdout is not None
+        # Nothing is written to it: the end of the file is the end of the agent.
+        with contextlib.suppress(OSError, ValueError):
+            agent.child.stdout.read()
+        if not self._over.is_set():
+            said = agent.errors.read_text(errors="replace").strip().splitlines()[-3:]
+            self.scheduler.events.put(HostLost(agent.host.name, "\n".join(said)))
+
+    def keep_alive(self) -> None:
+        """Tell the agents that this process lives, until :meth:`close`."""
+        while not self._over.wait(_ALIVE_SECONDS):
+            for agent in list(self.agents.values()):
+                agent.tell(ALIVE)
+
+    def abort(self, numbers: Sequence[int]) -> None:
+        """End batches, whether they run or are on their way.
+
+        :param numbers: their numbers.
+        """
+        for number in numbers:
+            for agent in self.agents.values():
+                agent.tell(f"{ABORT} {number}")
+
+    def close(self) -> None:
+        """End the agents, which end their workers and remove their folders."""
+        self._over.set()
+        for agent in self.agents.values():
+            assert agent.child.stdin is not None
+            with agent._lock, contextlib.suppress(OSError):
+                agent.child.stdin.close()
+        for agent in self.agents.values():
+            with contextlib.suppress(process.Expired):
+                agent.child.wait(_END_SECONDS)
+
+    def event(self, seconds: float) -> ClusterEvent | None:
+        """Return the next event; None if there is none in time.
+
+        :param seconds: how long to wait.
+        """
+        return self.scheduler.event(seconds)
+
+
+@contextmanager
+def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator[Cluster]:
+    """Start workers on all hosts of a run for the duration of a ``with`` block.
+
+    :param settings: the hosts.
+    :param report: receives events.
+    :raises HostError: a host cannot be reached, or misses something.
+    """
+    report(PhaseStarted(f"hosts: {', '.join(host.name for host in settings.hosts)}"))
+    with ExitStack() as ends:
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="harness-hosts-")))
+        certificates = folder / "certificates"
+        certificates.mkdir(mode=0o700)
+        authority = Authority.create(certificates)
+        reached = [
+            replace_slots(one) for one in reach(settings.hosts, settings.store, say=lambda text: report(Note(text)))
+        ]
+        offer = Offer()
+        scheduler = ends.enter_context(SchedulerThread(authority, offer, listen=LISTEN).running())
+        cluster = Cluster(settings, scheduler, offer)
+        for one in reached:
+            cluster.start(ends, one, authority, folder)
+        # After the agents' own ends: this one is called first, and lets them tidy up.
+        ends.callback(cluster.close)
+        threading.Thread(target=cluster.keep_alive, name="keep-alive", daemon=True).start()
+        yield cluster
+
+
+def replace_slots(reached: Reached) -> Reached:
+    """Return a reached host with its number of workers: one per core, if it is not set."""
+    if reached.host.slots:
+        return reached
+    return replace(reached, host=replace(reached.host, slots=reached.cores or len(os.sched_getaffinity(0))))

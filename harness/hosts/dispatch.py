@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run the cases of a round on the workers of a cluster: hand out batches, and give their results to the recorder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, UsageError
+from harness.base.events import Note
+from harness.base.json_records import dump_value
+from harness.hosts import logs
+from harness.hosts.batches import Batch, Work
+from harness.hosts.cluster import Cluster
+from harness.hosts.jobs import job_of
+from harness.hosts.scheduler import HostLost, Received, WorkerJoined, WorkerLeft
+from harness.hosts.wire import BatchRequest, HostFacts, Message, MessageKind, load_message
+from harness.model.run_record import CaseRecord
+from harness.model.shard import read_durations
+from harness.model.verdict import Fault, Outcome
+from harness.report.display.events import CaseStarted
+from harness.results.folder import case_folder_name
+from harness.results.records import loads_case
+from harness.run.case import junit_names
+from harness.run.pytest_plugin import case_id_of
+from harness.run.recorder import RunRecorder
+from harness.run.selection import InProcess, PytestRun, pytest_arguments, run_pytest
+
+_LOOK_SECONDS = 1.0
+_JOIN_SECONDS = 60.0
+"""How long to wait for a worker while none lives."""
+_ABORT_SECONDS = 10.0
+
+
+class _Collected:
+    """pytest plug-in that keeps the files of the cases, in the order to run them in."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[Path, str]] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Keep the cases."""
+        self.items = [(item.path, item.nodeid) for item in session.items]
+
+
+@dataclass
+class _Assignment:
+    """A batch that a worker runs.
+
+    :param batch: the batch.
+    :param address: the address of the worker.
+    :param running: the id of the case that has started and not ended; empty between cases.
+    """
+
+    batch: Batch
+    address: str
+    running: str = ""
+
+
+@dataclass
+class Round:
+    """A round of cases on a cluster.
+
+    :param cluster: the hosts.
+    :param recorder: receives the results.
+    :param work: the cases.
+    :param files: the file of each case.
+    :param job: digest of the job, an artifact.
+    """
+
+    cluster: Cluster
+    recorder: RunRecorder
+    work: Work
+    files: dict[str, Path]
+    job: str
+    _running: dict[int, _Assignment] = field(default_factory=dict)
+    _told: dict[str, HostFacts] = field(default_factory=dict)
+    _alone_since: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        """Run all cases, or as many as the recorder wants."""
+        try:
+            while not self.work.is_done and not self._is_stopped:
+                self._hand_out()
+                self._take_event(_LOOK_SECONDS)
+                self._give_up_without_workers()
+        finally:
+            self._abort()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self.recorder.failure is not None or self.recorder.has_failed_enough
+
+    def _hand_out(self) -> None:
+        """Give each idle worker a batch."""
+        busy = {one.address for one in self._running.values()}
+        hosts = {_host_of(name) for name in self.cluster.workers.values()}
+        for address, name in self.cluster.workers.items():
+            if address in busy:
+                continue
+            batch = self.work.take(_host_of(name), hosts=hosts, workers=len(self.cluster.workers))
+            if batch is None:
+                continue
+            self._running[batch.number] = _Assignment(batch, address)
+            request = BatchRequest(batch.number, self.job, batch.ids, self._files_of(batch))
+            self.cluster.scheduler.submit(address, batch.number, dump_value(request, indent=None).encode())
+
+    def _files_of(self, batch: Batch) -> tuple[str, ...]:
+        files = dict.fromkeys(self.files[one] for one in batch.ids)
+        if self.cluster.shares_store:
+            return tuple(map(str, files))
+        folder = self.recorder.environment.suite.folder
+        return tuple(file.relative_to(folder).as_posix() for file in files)
+
+    def _take_event(self, seconds: float) -> None:
+        match self.cluster.event(seconds):
+            case WorkerJoined(worker, address):
+                self.cluster.workers[address] = worker
+            case WorkerLeft(address):
+                self._lose(address)
+            case HostLost(host, why):
+                self._note(f"host {host} is lost: {why or 'the connection ended'}")
+            case Received(data):
+                self._receive(data)
+
+    def _receive(self, data: object) -> None:
+        """Take a message of a worker; one that is damaged or of a batch that is over is dropped."""
+        try:
+            message, archive = load_message(data)
+            assignment = self._running.get(message.number)
+            if assignment is None:
+                return
+            if message.kind is MessageKind.CASE_STARTED:
+                assignment.running = message.case
+                self.recorder.report(CaseStarted(message.case, self.cluster.workers.get(assignment.address, "")))
+            elif message.kind is MessageKind.CASE_ENDED:
+                assignment.running = ""
+                self._end_case(message, archive)
+            else:
+                self._end_batch(assignment, message)
+        except HarnessError as error:
+            self._note(f"a message of a worker was dropped: {error.what}")
+
+    def _end_case(self, message: Message, archive: bytes) -> None:
+        case = loads_case(message.record)
+        if case.id != message.case or not self.work.is_awaited(message.number, case.id):
+            return
+        if case.folder and case.folder != case_folder_name(case.id):
+            raise UsageError("a case names a folder that is not its own", remedy="update the harness on all hosts")
+        if archive and case.folder:
+            logs.unpack(archive, self.recorder.environment.folder / self.recorder.round_name / case.folder)
+        self.work.end_case(case.id)
+        self.recorder.take(case)
+
+    def _end_batch(self, assignment: _Assignment, message: Message) -> None:
+        number = assignment.batch.number
+        del self._running[number]
+        self.cluster.scheduler.forget(number)
+        host = _host_of(self.cluster.workers.get(assignment.address, ""))
+        if message.facts.acceleration and self._told.setdefault(host, message.facts) is message.facts:
+            facts = message.facts
+            self._note(f"host {host}: {facts.acceleration} ({facts.evidence}), {facts.qemu}")
+        for one in self.work.end_batch(number):
+            self._take_error(one, f"host {host} did not run it", message.problem)
+
+    def _lose(self, address: str) -> None:
+        """Return the batch of a lost worker to the work."""
+        name = self.cluster.workers.pop(address, "")
+        if not self.cluster.workers:
+            self._alone_since = time.monotonic()
+        for number, one in list(self._running.items()):
+            if one.address != address:
+                continue
+            del self._running[number]
+            self.cluster.scheduler.forget(number)
+            loss = self.work.lose_batch(number, _host_of(name), suspect=one.running)
+            during = f" while it ran {one.running}" if one.running else ""
+            if loss.again:
+                count = f"{len(loss.again)} case{'' if len(loss.again) == 1 else 's'}"
+                self._note(f"worker {name} was lost{during}: {count} of its batch run again")
+            for case in loss.given_up:
+                hosts = ", ".join((*one.batch.lost, _host_of(name)))
+                self._take_error(case, f"two workers were lost while they ran it: {hosts}", "")
+
+    def _give_up_without_workers(self) -> None:
+        """End the work if no worker lives, and none has joined in time."""
+        is_any_host_left = any(agent.child.poll() is None for agent in self.cluster.agents.values())
+        waited = time.monotonic() - self._alone_since
+        if self.cluster.workers or (is_any_host_left and waited < _JOIN_SECONDS):
+            return
+        for case in self.work.left:
+            self.work.end_case(case)
+            self._take_error(case, "no host is left to run it", "")
+
+    def _take_error(self, case: str, reason: str, detail: str) -> None:
+        """Record that a case could not be run."""
+        record = CaseRecord(case, *junit_names(case), Outcome.ERROR, reason=reason, diff=detail, fault=Fault.HOST)
+        self.recorder.take(replace(record, started=time.time()))
+
+    def _abort(self) -> None:
+        """End the batches that still run, and wait until their workers are free."""
+        if not self._running:
+            return
+        self.cluster.abort(list(self._running))
+        deadline = Deadline.after(_ABORT_SECONDS)
+        while self._running and not deadline.is_past:
+            match self.cluster.event(deadline.seconds_left):
+                case WorkerJoined(worker, address):
+                    self.cluster.workers[address] = worker
+                case WorkerLeft(address):
+                    self.cluster.workers.pop(address, "")
+                    self._running = {at: one for at, one in self._running.items() if one.address != address}
+                case Received(bytes() as data):
+                    message, _ = load_message(data)
+                    if message.kind is MessageKind.BATCH_ENDED and message.number in self._running:
+                        del self._running[message.number]
+                        self.cluster.scheduler.forget(message.number)
+
+    def _note(self, text: str) -> None:
+        """Show a note, and keep it in the record."""
+        self.recorder.record = replace(self.recorder.record, notes=(*self.recorder.record.notes, text))
+        self.recorder.report(Note(text))
+
+
+def _host_of(worker: str) -> str:
+    """Return the host of a worker: ``HOST/NUMBER``."""
+    return worker.rpartition("/")[0]
+
+
+def run_round(cluster: Cluster, recorder: RunRecorder, order: str) -> PytestRun:
+    """Run the cases of a round on a cluster; see :data:`harness.run.one_kernel.Elsewhere`.
+
+    :param cluster: the hosts.
+    :param recorder: receives the results.
+    :param order: the seed of a random order; empty for none.
+    """
+    environment, selection = recorder.environment, recorder.selection
+    collected = _Collected()
+    own = InProcess(environment, selection, order=order, past=recorder.past)
+    arguments = [*pytest_arguments(replace(selection, workers=1), environment.suite), "--collect-only"]
+    ended = run_pytest(arguments, [recorder, own, collected])
+    if not collected.items or ended.status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return ended
+    suite = environment.suite
+    files = {case_id_of(path, nodeid, suite): path for path, nodeid in collected.items}
+    past = recorder.past
+    seconds = {}
+    if suite.durations_file.is_file():
+        seconds = read_durations(suite.durations_file.read_text(), path=str(suite.durations_file))
+    seconds |= {name: one.seconds for name, one in past.items() if one.seconds > 0}
+    first = [name for name in files if name in past and (past[name].has_failed or past[name].is_first)]
+    work = Work(list(files), seconds, first=first, is_ordered=bool(order), numbers=cluster.numbers)
+    try:
+        Round(cluster, recorder, work, files, job_of(cluster, environment.prepared, tuple(files.values()))).run()
+    except KeyboardInterrupt:
+        return PytestRun(int(pytest.ExitCode.INTERRUPTED))
+    return ended

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read the argument of ``--hosts`` and the file ``hosts.toml``. Pure.
+
+a,user@b        hosts for ssh(1), or names of the file
+local:4         four workers on this host
+tag:kvm         each host of the file with that tag
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.base.errors import UsageError
+from harness.base.toml_table import Table
+
+FILE_NAME = "hosts.toml"
+LOCAL = "local"
+MOST_WORKERS = 1024
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
+_REMEDY = "write names for ssh, separated by commas, or local:N: --hosts a,user@b"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host of a run.
+
+    :param name: its name in notes.
+    :param ssh: the destination for ssh(1); empty for this host.
+    :param slots: number of workers; 0 for one per core.
+    :param store: path of the store there; empty for the user's default.
+    :param tags: tags that choose it.
+    """
+
+    name: str
+    ssh: str = ""
+    slots: int = 0
+    store: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the workers run on this host."""
+        return not self.ssh
+
+
+def parse_hosts_file(text: str, *, path: str) -> dict[str, Host]:
+    """Read a hosts file: a table ``[host.NAME]`` for each host.
+
+    :param text: the text of the file.
+    :param path: its path, for errors.
+    :return: the hosts by name.
+    :raises UsageError: the file is broken.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        remedy = 'write a table for each host: [host.a] and ssh = "user@a"'
+        raise UsageError(f"{path} is not TOML", evidence=str(error), remedy=remedy) from None
+    whole = Table(content, path=path, kind=UsageError)
+    hosts = {}
+    table = whole.table("host")
+    for name in table.names():
+        one = table.table(name)
+        ssh = one.text("ssh", default=name)
+        _require_name(name, ssh)
+        slots = one.count("slots", default=0)
+        if slots > MOST_WORKERS:
+            raise one.error(f"slots is {slots}", remedy=f"write a number up to {MOST_WORKERS}")
+        hosts[name] = Host(name, ssh, slots, one.text("store", default="") or "", one.texts("tags", default=()) or ())
+        one.close()
+    table.close()
+    whole.close()
+    return hosts
+
+
+def parse_hosts(text: str, known: Mapping[str, Host]) -> tuple[Host, ...]:
+    """Read the argument of ``--hosts``.
+
+    :param text: the argument.
+    :param known: the hosts of the file, by name.
+    :raises UsageError: it names no host, or one twice.
+    """
+    found: dict[str, Host] = {}
+    for word in text.split(","):
+        for host in _named(word.strip(), known):
+            if host.name in found:
+                raise UsageError(f"--hosts {text}: the host {host.name} is named twice", remedy="name it once")
+            found[host.name] = host
+    return tuple(found.values())
+
+
+def _named(word: str, known: Mapping[str, Host]) -> tuple[Host, ...]:
+    kind, colon, rest = word.partition(":")
+    if colon and kind == LOCAL:
+        if not (rest.isascii() and rest.isdigit() and 1 <= int(rest) <= MOST_WORKERS):
+            raise UsageError(f"--hosts {word}: not a number of workers", remedy="write it from 1: --hosts local:4")
+        return (Host(LOCAL, slots=int(rest)),)
+    if colon and kind == "tag":
+        tagged = tuple(host for host in known.values() if rest in host.tags)
+        if not tagged:
+            tags = sorted({tag for host in known.values() for tag in host.tags})
+            evidence = f"tags of {FILE_NAME}: {', '.join(tags) or 'none'}"
+            raise UsageError(f"--hosts {word}: no host has this tag", evidence=evidence, remedy="name one of these")
+        return tagged
+    if word in known:
+        return (known[word],)
+    _require_name(word, word)
+    return (Host(word, word),)
+
+
+def _require_name(name: str, ssh: str) -> None:
+    # A destination that starts with a dash would be an option of ssh.
+    for one in (name, ssh):
+        if not _NAME.fullmatch(one):
+            raise UsageError(f"--hosts: {one!r} is not the name of a host", remedy=_REMEDY)

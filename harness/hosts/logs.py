@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pack the files of a case on a host, and unpack them into the run folder: untrusted archives, read strictly."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from harness.base.errors import HostError
+
+MOST_BYTES = 256 << 20
+"""The most that the files of one case may take."""
+_MOST_FILES = 1000
+
+
+def pack(folder: Path) -> bytes:
+    """Return the regular files of a folder as an archive.
+
+    :param folder: the folder; it may be missing.
+    """
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w:gz", compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.is_file() and not path.is_symlink():
+                archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
+    return held.getvalue()
+
+
+def unpack(data: bytes, folder: Path) -> None:
+    """Write the files of an archive below a folder: regular files of a limited size, and nothing outside of it.
+
+    :param data: the archive.
+    :param folder: the folder; made if missing.
+    :raises HostError: the archive is damaged, or holds something else.
+    """
+    left = MOST_BYTES
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            for number, member in enumerate(archive):
+                name = PurePosixPath(member.name)
+                is_safe = member.isreg() and not name.is_absolute() and ".." not in name.parts and name.parts
+                left -= member.size
+                if not is_safe or left < 0 or number >= _MOST_FILES:
+                    raise _refused(member.name)
+                content = archive.extractfile(member)
+                assert content is not None
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # A new file: an archive that names a file twice is refused.
+                with path.open("xb") as file:
+                    while block := content.read(1 << 20):
+                        file.write(block)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise HostError(
+            "the logs of a case cannot be unpacked", evidence=str(error), remedy="check the disk, then retry"
+        ) from None
+
+
+def _refused(name: str) -> HostError:
+    return HostError(
+        "the logs of a case are refused",
+        evidence=f"not a regular file of the case, or too large: {name!r:.200}",
+        remedy="leave out the host that sent them",
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run a batch in a worker: start a process for it, and pass its messages on to the submitting host.
+
+pytest runs in a process of its own: the worker stays able to answer, and a batch can be ended. The process and its
+machines end with the worker, even under kill -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+from distributed import Worker, get_worker
+
+from harness.base import process
+from harness.base.deadline import Deadline
+from harness.base.errors import HarnessError, HostError
+from harness.base.json_records import dump_value, from_table, parse_json
+from harness.base.store import Store
+from harness.hosts.artifacts import fetch, fetch_bytes
+from harness.hosts.wire import FETCH, TOPIC, BatchRequest, Job, Message, MessageKind, dump_message, load_message
+
+LENGTH = struct.Struct("!I")
+"""The length of a message, in front of it."""
+_FETCH_SECONDS = 600.0
+_BLOCK_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBatch:
+    """A batch, with files of this host.
+
+    :param request: the batch.
+    :param job: the kernel and its cases.
+    :param image: the kernel image.
+    :param initramfs: the guest image's archive.
+    :param suite: the suite as an archive; None for a shipped one.
+    """
+
+    request: BatchRequest
+    job: Job
+    image: Path | None = None
+    initramfs: Path | None = None
+    suite: Path | None = None
+
+
+@dataclass
+class _Running:
+    """The batch that this worker runs."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    number: int = 0
+    child: process.Child | None = None
+    aborted: set[int] = field(default_factory=set)
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+
+_RUNNING = _Running()
+
+
+def abort(number: int) -> None:
+    """End a batch, whether it runs or is still to come.
+
+    :param number: its number.
+    """
+    with _RUNNING.lock:
+        _RUNNING.aborted.add(number)
+        if _RUNNING.number == number and _RUNNING.child is not None:
+            _RUNNING.child.kill()
+
+
+def run_batch(data: bytes) -> None:
+    """Run a batch; Dask calls this in a thread of the worker.
+
+    :param data: the :class:`BatchRequest` as JSON.
+    """
+    worker = get_worker()
+    request = from_table(BatchRequest, parse_json(data.decode(), "the batch"), name="batch", source="the batch")
+    try:
+        problem = _run(worker, request)
+    except HarnessError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        worker.log_event(TOPIC, dump_message(Message(MessageKind.BATCH_ENDED, request.number, problem=problem)))
+
+
+def _run(worker: Worker, request: BatchRequest) -> str:
+    """Run the process of a batch; return the reason if it did not send the last message."""
+    batch = _with_files(worker, request)
+    folder = Path(worker.local_directory)
+    with tempfile.TemporaryDirectory(prefix="batch-", dir=folder) as own, (Path(own) / "errors").open("w+b") as errors:
+        words = process.python("harness.hosts.batch", own)
+        with process.start(words, stdin=process.PIPE, stdout=process.PIPE, stderr=errors.fileno()) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            with _RUNNING.lock:
+                if request.number in _RUNNING.aborted:
+                    return "the batch was ended"
+                _RUNNING.number, _RUNNING.child = request.number, child
+            has_ended = False
+            try:
+                child.stdin.write(dump_value(batch, indent=None).encode())
+                child.stdin.close()
+                for message in frames(child.stdout):
+                    has_ended = has_ended or load_message(message)[0].kind is MessageKind.BATCH_ENDED
+                    worker.log_event(TOPIC, message)
+            except BrokenPipeError:
+                pass
+            finally:
+                with _RUNNING.lock:
+                    _RUNNING.child = None
+            status = child.wait()
+        if has_ended:
+            return ""
+        errors.seek(0)
+        said = errors.read()[-2000:].decode(errors="replace")
+        return f"the process of the batch ended with status {status}\n{said}".strip()
+
+
+def frames(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the messages of a stream; a message that is cut off is left out.
+
+    :param stream: a pipe.
+    """
+    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+        size = LENGTH.unpack(head)[0]
+        if len(body := stream.read(size)) < size:
+            return
+        yield body
+
+
+def _with_files(worker: Worker, request: BatchRequest) -> LocalBatch:
+    """Fetch the files of a batch that are missing in the store of this host.
+
+    :raises HarnessError: an artifact cannot be fetched.
+    """
+
+    loop: asyncio.AbstractEventLoop = worker.loop.asyncio_loop  # type: ignore[attr-defined]  # tornado's
+
+    def read_block(digest: str, offset: int) -> bytes:
+        asked = getattr(worker.scheduler, FETCH)(digest=digest, offset=offset)
+        block = asyncio.run_coroutine_threadsafe(asked, loop).result(_BLOCK_SECONDS)
+        if not isinstance(block, bytes):
+            raise HostError("an artifact is not bytes", evidence=f"{block!r:.200}", remedy="update both hosts")
+        return block
+
+    job = _RUNNING.jobs.get(request.job)
+    if job is None:
+        text = fetch_bytes(request.job, read_block).decode()
+        job = _RUNNING.jobs[request.job] = from_table(Job, parse_json(text, "the job"), name="job", source="the job")
+    batch = LocalBatch(request, job)
+    if job.shares_store:
+        return batch
+    store, deadline = Store.default(), Deadline.after(_FETCH_SECONDS)
+    batch = replace(
+        batch,
+        image=fetch(store, job.image, read_block, deadline=deadline),
+        initramfs=fetch(store, job.initramfs, read_block, deadline=deadline),
+    )
+    if job.suite_archive:
+        batch = replace(batch, suite=fetch(store, job.suite_archive, read_block, deadline=deadline))
+    return batch

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The argument of ``--hosts`` and the hosts file: errors name the word, and no word becomes an option of ssh."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.base.errors import UsageError
+from harness.hosts.host_list import Host, parse_hosts, parse_hosts_file
+
+FILE = """
+[host.big]
+ssh = "user@big.example"
+slots = 8
+store = "/srv/harness"
+tags = ["kvm", "lab"]
+
+[host.small]
+tags = ["lab"]
+"""
+
+
+def test_names_are_destinations_of_ssh() -> None:
+    """Whatever ssh_config(5) knows under them."""
+    assert parse_hosts("a, user@b,c.example-1", {}) == (
+        Host("a", "a"),
+        Host("user@b", "user@b"),
+        Host("c.example-1", "c.example-1"),
+    )
+
+
+def test_local_workers_have_a_number() -> None:
+    """They need no ssh."""
+    (host,) = parse_hosts("local:4", {})
+
+    assert host.is_local
+    assert host.slots == 4
+
+
+def test_the_file_describes_hosts() -> None:
+    """By name, or all with a tag; a host without ``ssh`` is called by its name."""
+    known = parse_hosts_file(FILE, path="hosts.toml")
+    big = Host("big", "user@big.example", 8, "/srv/harness", ("kvm", "lab"))
+
+    assert parse_hosts("big", known) == (big,)
+    assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",)))
+    assert parse_hosts("tag:kvm,other", known) == (big, Host("other", "other"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a,a", "local:0", "local:x", "local:99999", "-oProxyCommand=x", "a,,b", " ", "a b", "tag:none", "ssh://a", "a;b"],
+)
+def test_a_word_that_is_no_host_is_refused(text: str) -> None:
+    """The error repeats the word."""
+    with pytest.raises(UsageError) as caught:
+        parse_hosts(text, {})
+
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[host.a",
+        "[host.a]\nslots = -1",
+        "[host.a]\nslots = true",
+        "[host.a]\nslots = 5000",
+        '[host.a]\nssh = "-F x"',
+        "[host.a]\nunknown = 1",
+        "[hosts.a]\n",
+        'host = "a"',
+        "[host.-a]\n",
+    ],
+)
+def test_a_broken_file_is_refused(text: str) -> None:
+    """The error names the file, or the word."""
+    with pytest.raises(UsageError):
+        parse_hosts_file(text, path="hosts.toml")

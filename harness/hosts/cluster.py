@@ -23,7 +23,7 @@ from harness.base.store import Store
 from harness.guest.qemu import Acceleration
 from harness.hosts.artifacts import Offer
 from harness.hosts.certificates import Authority
-from harness.hosts.host_list import Host
+from harness.hosts.host_list import SILENCE_SECONDS, Host
 from harness.hosts.scheduler import ClusterEvent, HostLost, SchedulerThread
 from harness.hosts.ssh import Reached, reach
 from harness.hosts.wire import ABORT, ALIVE, AgentSettings
@@ -31,7 +31,6 @@ from harness.report.display.events import RunReport
 
 _ALIVE_SECONDS = 2.0
 _END_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
 LISTEN = "127.0.0.1"
 
 
@@ -48,7 +47,7 @@ class ClusterSettings:
     hosts: Sequence[Host]
     store: Store
     accel: Acceleration | None = None
-    silence_seconds: float = SILENCE_SECONDS
+    silence_seconds: int = SILENCE_SECONDS
 
 
 @dataclass(eq=False)
@@ -114,7 +113,7 @@ class Cluster:
         host = reached.host
         errors = folder / f"agent-{number}.log"
         with errors.open("wb") as log:
-            words = reached.command(self.scheduler.port)
+            words = reached.command(self.scheduler.port, silence=self.settings.silence_seconds)
             child = ends.enter_context(
                 process.start(
                     words, stdin=process.PIPE, stdout=process.PIPE, stderr=log.fileno(), within=reached.within

@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.base.errors import UsageError
 from harness.base.toml_table import Table
 
 FILE_NAME = "hosts.toml"
 LOCAL = "local"
+SILENCE_SECONDS = 60
+LEAST_SILENCE_SECONDS = 8
+"""The submitting host speaks every two seconds."""
 MOST_WORKERS = 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
 _REMEDY = "write names for ssh, separated by commas, or local:N: --hosts a,user@b"
@@ -46,12 +49,23 @@ class Host:
         return not self.ssh
 
 
-def parse_hosts_file(text: str, *, path: str) -> dict[str, Host]:
+@dataclass(frozen=True, slots=True)
+class HostsFile:
+    """The content of a hosts file.
+
+    :param hosts: the hosts by name.
+    :param silence_seconds: how long a connection may be silent before its workers end, and their batches run elsewhere.
+    """
+
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    silence_seconds: int = SILENCE_SECONDS
+
+
+def parse_hosts_file(text: str, *, path: str) -> HostsFile:
     """Read a hosts file: a table ``[host.NAME]`` for each host.
 
     :param text: the text of the file.
     :param path: its path, for errors.
-    :return: the hosts by name.
     :raises UsageError: the file is broken.
     """
     try:
@@ -61,9 +75,7 @@ def parse_hosts_file(text: str, *, path: str) -> dict[str, Host]:
         raise UsageError(f"{path} is not TOML", evidence=str(error), remedy=remedy) from None
     whole = Table(content, path=path, kind=UsageError)
     hosts = {}
-    table = whole.table("host")
-    for name in table.names():
-        one = table.table(name)
+    for name, one in whole.table("host").tables():
         ssh = one.text("ssh", default=name)
         _require_name(name, ssh)
         slots = one.count("slots", default=0)
@@ -71,9 +83,11 @@ def parse_hosts_file(text: str, *, path: str) -> dict[str, Host]:
             raise one.error(f"slots is {slots}", remedy=f"write a number up to {MOST_WORKERS}")
         hosts[name] = Host(name, ssh, slots, one.text("store", default="") or "", one.texts("tags", default=()) or ())
         one.close()
-    table.close()
+    silence = whole.count("silence", default=SILENCE_SECONDS)
+    if silence < LEAST_SILENCE_SECONDS:
+        raise whole.error(f"silence is {silence}", remedy=f"write seconds from {LEAST_SILENCE_SECONDS}")
     whole.close()
-    return hosts
+    return HostsFile(hosts, silence)
 
 
 def parse_hosts(text: str, known: Mapping[str, Host]) -> tuple[Host, ...]:

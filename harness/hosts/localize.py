@@ -6,19 +6,18 @@ A template is never copied: it depends on QEMU's version and on the accelerator 
 
 from __future__ import annotations
 
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 from harness import pipeline
 from harness.base import paths
 from harness.base.context import Context
-from harness.base.errors import HostError
 from harness.base.store import Store
 from harness.guest.acceleration import choose_acceleration
 from harness.guest.emulator import find_emulator
 from harness.guest.qemu import Acceleration
 from harness.guest.template import CloningImpossibleError, prepare_template, template_key
+from harness.hosts.logs import unpack
 from harness.hosts.task import LocalBatch
 from harness.pipeline import Prepared
 from harness.suite.definition import Suite
@@ -81,14 +80,9 @@ def _suite(store: Store, batch: LocalBatch) -> Suite:
     """Return the suite: this host's copy of a shipped one, or the one that was sent."""
     if batch.suite is None:
         return read_suite(paths.SUITES / batch.job.suite)
-    archive = batch.suite
+    content = batch.suite.read_bytes()
 
     def fill(folder: Path) -> None:
-        try:
-            with tarfile.open(archive) as held:
-                held.extractall(folder / Path(batch.job.suite).name, filter="data")
-        except (tarfile.TarError, OSError) as error:
-            remedy = "leave links to other folders out of the suite, then retry"
-            raise HostError("the suite cannot be unpacked", evidence=str(error), remedy=remedy) from None
+        unpack(content, folder / Path(batch.job.suite).name, what="the suite")
 
     return read_suite(store.make(_SUITES, batch.job.suite_archive, fill) / Path(batch.job.suite).name)

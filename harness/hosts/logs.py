@@ -11,7 +11,7 @@ from harness.base.errors import HostError
 
 MOST_BYTES = 256 << 20
 """The most that the files of one case may take."""
-_MOST_FILES = 1000
+_MOST_FILES = 10_000
 
 
 def pack(folder: Path) -> bytes:
@@ -27,22 +27,25 @@ def pack(folder: Path) -> bytes:
     return held.getvalue()
 
 
-def unpack(data: bytes, folder: Path) -> None:
+def unpack(data: bytes, folder: Path, *, what: str = "the logs of a case") -> None:
     """Write the files of an archive below a folder: regular files of a limited size, and nothing outside of it.
+
+    The filter of :meth:`tarfile.TarFile.extractall` is missing in Debian 12's Python, 3.11.2.
 
     :param data: the archive.
     :param folder: the folder; made if missing.
+    :param what: what the archive is, for errors.
     :raises HostError: the archive is damaged, or holds something else.
     """
     left = MOST_BYTES
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
             for number, member in enumerate(archive):
                 name = PurePosixPath(member.name)
                 is_safe = member.isreg() and not name.is_absolute() and ".." not in name.parts and name.parts
                 left -= member.size
                 if not is_safe or left < 0 or number >= _MOST_FILES:
-                    raise _refused(member.name)
+                    raise _refused(member.name, what)
                 content = archive.extractfile(member)
                 assert content is not None
                 path = folder / name
@@ -53,13 +56,13 @@ def unpack(data: bytes, folder: Path) -> None:
                         file.write(block)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise HostError(
-            "the logs of a case cannot be unpacked", evidence=str(error), remedy="check the disk, then retry"
+            f"{what} cannot be unpacked", evidence=str(error), remedy="check the disk, then retry"
         ) from None
 
 
-def _refused(name: str) -> HostError:
+def _refused(name: str, what: str) -> HostError:
     return HostError(
-        "the logs of a case are refused",
-        evidence=f"not a regular file of the case, or too large: {name!r:.200}",
+        f"{what}: a file is refused",
+        evidence=f"not a regular file in its folder, or too large: {name!r:.200}",
         remedy="leave out the host that sent them",
     )

@@ -138,6 +138,7 @@ class SchedulerThread:
         self.events: queue.SimpleQueue[ClusterEvent] = queue.SimpleQueue()
         self.port = 0
         self._security = security_of(str(authority.certificate), authority.issue("scheduler"))
+        self._folder = authority.folder
         self._offer = offer
         self._listen = listen
         self._started = threading.Event()
@@ -154,7 +155,7 @@ class SchedulerThread:
         :raises HostError: it does not start.
         """
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        dask.config.set(SETTINGS)
+        dask.config.set({**SETTINGS, "temporary-directory": str(self._folder)})
         thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True)
         thread.start()
         if not self._started.wait(_START_SECONDS) or self._failure:

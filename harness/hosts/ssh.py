@@ -34,8 +34,6 @@ _ALLOCATED = re.compile(r"Allocated port ([0-9]+) for remote forward")
 _OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": "10",
-    "ServerAliveInterval": "5",
-    "ServerAliveCountMax": "4",
     "ClearAllForwardings": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
@@ -87,15 +85,18 @@ class Reached:
     within: Surroundings = field(default=INHERITED)
     report: HostReport | None = None
 
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, *, silence: int) -> list[str]:
         """Return the command that starts the agent, with a forwarded port of the host for that port of ours.
 
         :param port: the port of the scheduler.
+        :param silence: how long the connection may be silent, in seconds.
         """
         if self.host.is_local:
             return process.python("harness.hosts.agent")
         forward = ["-o", "ExitOnForwardFailure=yes", "-R", f"0:127.0.0.1:{port}"]
-        return ssh_command(self.host, *forward, remote=shlex.join(self.words))
+        # ssh asks the server that often, and ends at the fourth question without an answer.
+        watch = ["-o", f"ServerAliveInterval={silence // 4}", "-o", "ServerAliveCountMax=3"]
+        return ssh_command(self.host, *forward, *watch, remote=shlex.join(self.words))
 
     def forwarded_port(self, child: process.Child, errors: Path, port: int) -> int:
         """Return the port of the scheduler as the host reaches it.

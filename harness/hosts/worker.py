@@ -59,7 +59,7 @@ async def _serve(folder: Path, number: int) -> None:
 
 def main() -> None:
     """Serve until the agent, or the connection to the scheduler, is gone."""
-    dask.config.set(SETTINGS)
+    dask.config.set({**SETTINGS, "temporary-directory": sys.argv[1]})
     threading.Thread(target=_obey, name="agent", daemon=True).start()
     asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
 

@@ -51,16 +51,13 @@ class SshHost:
     :param name: the name that ssh(1) knows it by.
     :param folder: holds its HOME, temporary folder and store.
     :param link: the end of its link on this machine.
+    :param store: the path of its store.
     """
 
     name: str
     folder: Path
     link: str
-
-    @property
-    def store(self) -> Path:
-        """Return the path of its store."""
-        return self.folder / "store"
+    store: Path
 
     @property
     def temporary(self) -> Path:
@@ -121,23 +118,24 @@ def _keygen(file: Path) -> None:
 
 
 @contextlib.contextmanager
-def ssh_host(name: str, folder: Path, number: int, *, path: str = os.defpath) -> Iterator[SshHost]:
+def ssh_host(name: str, folder: Path, number: int, *, store: Path, path: str = os.defpath) -> Iterator[SshHost]:
     """Run a host for the length of a ``with`` block.
 
     :param name: its name.
     :param folder: an empty folder for its files, and those that ssh(1) needs here.
     :param number: a number from 1 to 250, different for each host of this machine.
+    :param store: the path of its store.
     :param path: PATH of its commands.
     """
     space, link, there = (f"h{secrets.token_hex(3)}{end}" for end in ("n", "a", "b"))
     own, other = f"10.213.{number}.1", f"10.213.{number}.2"
-    host = SshHost(name, folder, link)
-    for one in (folder / "home", host.temporary, host.store, Path("/run/sshd")):
+    host = SshHost(name, folder, link, store)
+    for one in (folder / "home", host.temporary, store, Path("/run/sshd")):
         one.mkdir(parents=True, exist_ok=True)
     for file in ("host_key", "key"):
         _keygen(folder / file)
     (folder / "sshd_config").write_text(_SSHD.format(address=other, folder=folder))
-    (folder / "enter").write_text(_ENTER.format(folder=folder, store=host.store, path=path))
+    (folder / "enter").write_text(_ENTER.format(folder=folder, store=store, path=path))
     (folder / "enter").chmod(0o755)
     (folder / "known_hosts").write_text(f"{other} {(folder / 'host_key.pub').read_text()}")
     _ip("netns", "add", space)
@@ -166,9 +164,8 @@ def _await_sshd(folder: Path, name: str, address: str) -> None:
         assert not deadline.is_past, (folder / "sshd.log").read_text()
 
 
-@contextlib.contextmanager
-def configured_ssh(folder: Path, *hosts: SshHost) -> Iterator[dict[str, str]]:
-    """Provide an environment in which ``ssh`` knows these hosts.
+def path_with_ssh(folder: Path, *hosts: SshHost) -> str:
+    """Return a value of PATH on which ``ssh`` knows these hosts.
 
     :param folder: an empty folder.
     :param hosts: the hosts.
@@ -178,4 +175,4 @@ def configured_ssh(folder: Path, *hosts: SshHost) -> Iterator[dict[str, str]]:
     wrapper = folder / "ssh"
     wrapper.write_text(f'#!/bin/sh\nexec {process.find_program("ssh")} -F {config} "$@"\n')
     wrapper.chmod(0o755)
-    yield {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return f"{folder}:{os.environ['PATH']}"

@@ -9,6 +9,8 @@ from harness.base.errors import UsageError
 from harness.hosts.host_list import Host, parse_hosts, parse_hosts_file
 
 FILE = """
+silence = 20
+
 [host.big]
 ssh = "user@big.example"
 slots = 8
@@ -39,9 +41,11 @@ def test_local_workers_have_a_number() -> None:
 
 def test_the_file_describes_hosts() -> None:
     """By name, or all with a tag; a host without ``ssh`` is called by its name."""
-    known = parse_hosts_file(FILE, path="hosts.toml")
+    file = parse_hosts_file(FILE, path="hosts.toml")
+    known = file.hosts
     big = Host("big", "user@big.example", 8, "/srv/harness", ("kvm", "lab"))
 
+    assert file.silence_seconds == 20
     assert parse_hosts("big", known) == (big,)
     assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",)))
     assert parse_hosts("tag:kvm,other", known) == (big, Host("other", "other"))
@@ -71,6 +75,7 @@ def test_a_word_that_is_no_host_is_refused(text: str) -> None:
         "[hosts.a]\n",
         'host = "a"',
         "[host.-a]\n",
+        "silence = 1\n[host.a]\n",
     ],
 )
 def test_a_broken_file_is_refused(text: str) -> None:

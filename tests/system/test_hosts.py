@@ -159,13 +159,23 @@ def hosts(tmp_path: Path) -> Iterator[tuple[SshHost, SshHost]]:
         yield made[0], made[1]
 
 
+def write_hosts_file(folder: Path, *, silence: int) -> None:
+    """Describe the hosts, with a worker each.
+
+    :param folder: the folder of the test.
+    :param silence: how long a connection may be silent, in seconds.
+    """
+    settings = folder / "configuration" / "kernel-patch-harness"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "hosts.toml").write_text(f"silence = {silence}\n[host.a]\nslots = 1\n[host.b]\nslots = 1\n")
+
+
 @pytest.fixture
 def surroundings(hosts: tuple[SshHost, SshHost], tmp_path: Path) -> dict[str, str]:
-    """Return an environment in which ssh knows the hosts, and a silence of seconds is noticed."""
-    folder, settings = tmp_path / "ssh", tmp_path / "configuration" / "kernel-patch-harness"
+    """Return an environment in which ssh knows the hosts."""
+    folder = tmp_path / "ssh"
     folder.mkdir()
-    settings.mkdir(parents=True)
-    (settings / "hosts.toml").write_text(f"silence = {_SILENCE_SECONDS}\n[host.a]\nslots = 1\n[host.b]\nslots = 1\n")
+    write_hosts_file(tmp_path, silence=60)
     return environment(PATH=path_with_ssh(folder, *hosts), XDG_CONFIG_HOME=str(tmp_path / "configuration"))
 
 
@@ -190,6 +200,7 @@ def test_a_host_that_is_cut_off_loses_no_case(
 ) -> None:
     """Its case is run again on the other host; its own workers end by themselves when they hear nothing."""
     results = tmp_path / "results"
+    write_hosts_file(tmp_path, silence=_SILENCE_SECONDS)
     with running("--hosts", "a,b", "--suite", suite, "--results", results, env=surroundings) as child:
         log = await_typed(child, [host.temporary for host in hosts], b"sleep 6")
         (lost,) = [host for host in hosts if log.is_relative_to(host.temporary)]

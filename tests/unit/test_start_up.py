@@ -77,3 +77,11 @@ def test_a_build_imports_nothing_of_guests_mails_and_logs(tmp_path: Path) -> Non
 
     assert "harness.kernel.resolve" in found
     assert not found & {"pexpect", "harness.guest.console", "harness.kernel.mail.mailbox", "harness.kernellog.reader"}
+
+
+def test_a_run_here_imports_no_dask(tmp_path: Path) -> None:
+    """The extra is needed with ``--hosts`` only; the kernel does not exist, and is looked for after the hosts."""
+    found = modules("run", str(tmp_path / "no-kernel"), "--results", str(tmp_path / "results"), folder=tmp_path)
+
+    assert "harness.run.several_kernels" in found
+    assert not {name for name in found if name.partition(".")[0] in ("dask", "distributed", "tornado")}

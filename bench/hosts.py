@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Simulate runs on 1 to 256 hosts with the batching of real runs; no kernel is started.
+
+    tox -e bench-hosts
+
+The simulator calls ``harness/hosts/batches.py``, as the dispatcher of real runs does, and takes the durations of the
+cases from a durations file. A figure is the end of a run / max((work + boots) / hosts, a boot + the longest case): no
+distribution of the cases can beat that.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import Figure, arguments, report_figures
+from harness.hosts.batches import Work
+from harness.model.shard import read_durations
+from harness.suite.load import default_suite
+
+HOSTS = (1, 2, 4, 16, 64, 256)
+KERNELS = 20
+BOOT_SECONDS = 5.0
+"""A boot of the template under emulation; each host boots each kernel once that it gets cases of."""
+BATCH_SECONDS = 1.0
+"""Start of the process of a batch: Python, pytest, and the collection of its files."""
+NOISE = 0.2
+"""Durations differ from the expected ones by up to this share."""
+MOST = 1.1
+"""Bound of the figures."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The result of a simulated run.
+
+    :param seconds: the end of the last case.
+    :param batches: the number of batches.
+    :param bound: the time that no distribution of the cases can beat.
+    """
+
+    seconds: float
+    batches: int
+    bound: float
+
+
+def simulate(expected: Mapping[str, float], hosts: int, *, seed: int) -> Simulated:
+    """Simulate a run of some cases on one kernel, with one worker on each host.
+
+    :param expected: the expected duration of each case.
+    :param hosts: the number of hosts.
+    :param seed: the seed of the durations.
+    """
+    luck = random.Random(seed)
+    actual = {name: seconds * luck.uniform(1 - NOISE, 1 + NOISE) for name, seconds in expected.items()}
+    names = [f"host{at}" for at in range(hosts)]
+    work = Work(list(expected), expected)
+    free = [(0.0, name) for name in names]
+    booted: set[str] = set()
+    end, batches = 0.0, 0
+    while free:
+        now, name = heapq.heappop(free)
+        batch = work.take(name, hosts=names, workers=hosts)
+        if batch is None:
+            continue
+        batches += 1
+        now += BATCH_SECONDS + (0.0 if name in booted else BOOT_SECONDS)
+        booted.add(name)
+        for case in batch.ids:
+            now += actual[case]
+            work.end_case(case)
+        work.end_batch(batch.number)
+        end = max(end, now)
+        heapq.heappush(free, (now, name))
+    total = sum(actual.values())
+    return Simulated(
+        end, batches, max((total + BOOT_SECONDS * len(booted)) / hosts, BOOT_SECONDS + max(actual.values()))
+    )
+
+
+def figures(kernels: int) -> list[Figure]:
+    """Simulate runs on several kernels, one after the other, as a real run does.
+
+    :param kernels: the number of kernels.
+    """
+    file = default_suite().durations_file
+    seconds = read_durations(file.read_text(), path=str(file))
+    found = []
+    for hosts in HOSTS:
+        runs = [simulate(seconds, hosts, seed=seed) for seed in range(kernels)]
+        took, bound = (sum(getattr(run, name) for run in runs) for name in ("seconds", "bound"))
+        detail = f"{took:.0f} s / {bound:.0f} s; {sum(run.batches for run in runs)} batches"
+        name = f"time / bound: {kernels} kernels x {len(seconds)} cases, {hosts} host{'s' if hosts > 1 else ''}"
+        found.append(Figure(name, took / bound, MOST, True, "", detail))
+    return found
+
+
+def main() -> None:
+    """Simulate, print the table, and write the JSON file."""
+    arguments(__doc__).parse_args()
+    report_figures(figures(KERNELS), Path(__file__).with_name("last-hosts.json"))
+
+
+if __name__ == "__main__":
+    main()

@@ -57,6 +57,7 @@ COMMANDS = {
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "export": LazyCommand("compare.export", "Write a case so that it runs without the harness."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
+    "hosts": LazyCommand("test.hosts", "Check the hosts of --hosts."),
     "inventory": LazyCommand("compare.inventory", "List what user space finds on a kernel."),
     "kernels": LazyCommand("kernel.kernels", "List the kernels that can be fetched."),
     "patchwork": LazyCommand("test.patchwork", "Post the results of a series, as checks of Patchwork."),

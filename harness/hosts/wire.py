@@ -109,6 +109,9 @@ class HostFacts:
     boot_seconds: float = 0.0
 
 
+NO_FACTS = HostFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message of a worker.
@@ -125,7 +128,7 @@ class Message:
     case: str = ""
     record: str = ""
     problem: str = ""
-    facts: HostFacts = HostFacts()
+    facts: HostFacts = NO_FACTS
 
 
 def dump_message(message: Message, logs: bytes = b"") -> bytes:

@@ -25,7 +25,20 @@ FAST = ("semantics", "diff", "report", "history", "clean", "doctor", "--version"
 """Commands that read files and start no guest, so they run for real."""
 SLOW_OPTIONS = ("--learn", "--remove", "--prove")
 READS_RESULTS = ("diff", "report", "history")
-OTHERS = ("kunit.py", "git", "mail.sh", "pytest", "pip", "python3", "pre-commit", "genhtml", ".")
+OTHERS = (
+    "kunit.py",
+    "git",
+    "mail.sh",
+    "pytest",
+    "pip",
+    "python3",
+    "pre-commit",
+    "genhtml",
+    ".",
+    "sbatch",
+    "ssh",
+    "ssh-copy-id",
+)
 """Programs of others that the documentation starts; a command of ours in their arguments is parsed as well."""
 LIBRARIES = ("build",)
 """Modules of others that are started by ``python -m``."""

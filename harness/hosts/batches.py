@@ -84,6 +84,7 @@ class Work:
         known = [seconds[one] for one in ids if one in seconds]
         usual = median(known) if known else UNKNOWN_SECONDS
         self.seconds = {one: seconds.get(one, usual) for one in ids}
+        self._total = sum(self.seconds.values())
         before = frozenset(first)
         order = list(self.seconds)
         if not is_ordered:
@@ -118,7 +119,9 @@ class Work:
         if not self._ready:
             return None
         rest = sum(self.seconds[one] for one in self._ready)
-        wanted = max(SHORTEST_SECONDS, min(LONGEST_SECONDS, rest / (_SHARES * max(1, workers))))
+        # The shortest batch is worth its process, unless another worker would have nothing to do from the beginning.
+        shortest = min(SHORTEST_SECONDS, self._total / max(1, workers))
+        wanted = max(shortest, min(LONGEST_SECONDS, rest / (_SHARES * max(1, workers))))
         ids: list[str] = []
         load = 0.0
         # A case that would make the batch longer than wanted by more than half of itself is left to the next one.

@@ -102,7 +102,8 @@ class Round:
         for address, name in self.cluster.workers.items():
             if address in busy:
                 continue
-            batch = self.work.take(_host_of(name), hosts=hosts, workers=len(self.cluster.workers))
+            # All workers count, also those that have not joined yet: the first one must not take their share.
+            batch = self.work.take(_host_of(name), hosts=hosts, workers=self.cluster.slots)
             if batch is None:
                 continue
             self._running[batch.number] = _Assignment(batch, address)

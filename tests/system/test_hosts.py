@@ -7,6 +7,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,45 @@ def test_a_killed_worker_loses_no_case(prepared: Prepared, tmp_path: Path) -> No
     assert "long.session" in note
     assert f"note: {note}" in output
     assert list(scratch.iterdir()) == []
+
+
+def test_the_first_failure_ends_a_batch_that_runs(prepared: Prepared, tmp_path: Path) -> None:
+    """With ``-x``: the case that runs on another worker is cut short, and nothing of it is left."""
+    assert prepared.template is not None
+    results, scratch = tmp_path / "results", tmp_path / "scratch"
+    scratch.mkdir()
+    cases = write_cases(tmp_path / "cases")
+    (cases / "long.session").write_text("timeout: 300\n\n    # sleep 1000\n")
+    env = environment(TMPDIR=str(scratch))
+    with running("--hosts", "local:2", "-x", "--cases", cases, "--results", results, env=env) as child:
+        finish(child)
+    record = the_run(results)
+
+    assert child.returncode == ExitStatus.DIFFERS
+    assert outcomes(record)["two"] is Outcome.MISMATCH
+    assert "long" in " ".join(record.not_run)
+    assert any(note.startswith("stopped by -x") for note in record.notes)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.slow("harness/hosts", "harness/run", "cases/timens", "tests/system/test_hosts.py")
+def test_a_run_on_workers_has_the_verdicts_of_a_run_here(tmp_path: Path) -> None:
+    """The same cases with the same outcomes and traits, in rounds too, and the same files."""
+    runs = []
+    for name, more in (("here", ["-n", "2"]), ("there", ["--hosts", "local:2", "--repeat", "2"])):
+        with running("--suite", "timens", *more, "--results", tmp_path / name) as child:
+            finish(child)
+        runs.append(the_run(tmp_path / name))
+    here, there = runs
+
+    assert here.complete
+    assert there.complete
+    assert outcomes(there) == outcomes(here)
+    assert {case.id for case in there.cases} == {case.id for case in here.cases}
+    assert {case.id: case.digest for case in there.cases} == {case.id: case.digest for case in here.cases}
+    assert {one.trait: one.seen for one in there.traits} == {one.trait: one.seen for one in here.traits}
+    assert {case.times_asked for case in there.cases if case.outcome is Outcome.MATCH} == {2}
+    assert {case.folder for case in there.cases} == {case.folder for case in here.cases}
 
 
 def is_worker(one: psutil.Process) -> bool:
@@ -246,3 +286,30 @@ def test_a_host_that_asks_a_question_is_an_error_at_once(surroundings: dict[str,
     assert "host a: cannot be reached" in done.complaint
     assert "Host key verification failed" in done.complaint
     assert "hint: ssh must log in without a question; try: ssh -o BatchMode=yes a true" in done.complaint
+
+
+@needs_namespaces
+def test_the_check_names_what_is_missing(
+    hosts: tuple[SshHost, SshHost], surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    """For a host without QEMU and one that cannot be reached; nothing is written on either."""
+    first, second = hosts
+    (first.folder / "known_hosts").write_text("")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "env", "uname", "nproc", "awk", "df", "dirname", "head", sys.executable):
+        found = process.find_program(name)
+        assert found is not None
+        (programs / found.name).symlink_to(found.resolve())
+    enter = second.folder / "enter"
+    enter.write_text(enter.read_text().replace(f"PATH={os.defpath}", f"PATH={programs}"))
+    done = start("hosts", "check", "a,b", env=surroundings)
+
+    assert done.status == ExitStatus.HOST
+    assert "LACK  a" in done.text
+    assert "Host key verification failed" in done.text
+    assert "LACK  b" in done.text
+    assert "host b: QEMU is missing" in done.text
+    assert "hint: ssh b sudo apt-get install qemu-system-x86" in done.text
+    assert [path for host in hosts for path in host.temporary.iterdir()] == []
+    assert not (first.store / "host-environment").exists()

@@ -79,6 +79,13 @@ def test_work_for_more_workers_is_divided_into_more_batches() -> None:
     assert [first_batch(workers) for workers in (1, 4, 16, 64)] == [40, 33, 8, 2]
 
 
+def test_few_cases_are_shared() -> None:
+    """No worker takes cases that another one could begin."""
+    work = Work(["one", "two", "three"], dict.fromkeys(("one", "two", "three"), 1.0))
+
+    assert [len(take(work, host, workers=2).ids) for host in ("a", "b")] == [2, 1]
+
+
 def test_cases_to_run_first_are_run_first() -> None:
     """Those that failed last time, then the longest."""
     seconds = {"short": 1.0, "long": 9.0, "failed": 2.0}
@@ -99,9 +106,9 @@ def test_a_random_order_is_kept() -> None:
     assert found == ids
 
 
-def take(work: Work, host: str) -> Batch:
+def take(work: Work, host: str, *, workers: int = 1) -> Batch:
     """Take a batch that there must be, of two hosts."""
-    batch = work.take(host, hosts=["a", "b"], workers=2)
+    batch = work.take(host, hosts=["a", "b"], workers=workers)
     assert batch is not None
     return batch
 

@@ -47,11 +47,17 @@ class _Workers:
                 process.start(words, stdin=process.PIPE, stdout=log.fileno(), stderr=log.fileno())
             )
 
-    def restart_ended(self) -> None:
-        """Start a worker again that has ended, a limited number of times."""
+    def restart_ended(self) -> bool:
+        """Start a worker again that has ended, a limited number of times; return whether a worker runs."""
         for number, child in enumerate(self._children):
             if child.poll() is not None and self._starts[number] < _MOST_STARTS:
                 self._children[number] = self._start(number)
+        return any(child.poll() is None for child in self._children)
+
+    def last_words(self) -> bytes:
+        """Return the end of the output of the workers, which says why none runs."""
+        logs = [(self._folder / f"worker-{number}.log").read_bytes() for number in range(len(self._children))]
+        return max(logs, key=len)[-1000:]
 
     def tell(self, line: bytes) -> None:
         """Pass a line on to each worker."""
@@ -82,7 +88,9 @@ def _lines(silence_seconds: float, workers: _Workers) -> None:
             for line in lines:
                 if line.startswith(ABORT.encode()):
                     workers.tell(line)
-        workers.restart_ended()
+        if not workers.restart_ended():
+            os.write(2, b"no worker starts:\n" + workers.last_words())
+            return
 
 
 def _first_line() -> str:

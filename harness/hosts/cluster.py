@@ -200,8 +200,8 @@ def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator
         cluster = Cluster(settings, scheduler, offer)
         for one in reached:
             cluster.start(ends, one, authority, folder)
-        # After the agents' own ends: this one is called first, and lets them tidy up.
-        ends.callback(cluster.close)
+            # Called before the end of the agent's process, which would not let it tidy up.
+            ends.callback(cluster.close)
         threading.Thread(target=cluster.keep_alive, name="keep-alive", daemon=True).start()
         yield cluster
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from harness.base.errors import UsageError
+from harness.base.errors import ExitStatus, UsageError
+from harness.commands.test import hosts_options
 from harness.hosts.host_list import Host, parse_hosts, parse_hosts_file
+from tests.command_line import call
 
 FILE = """
 silence = 20
@@ -82,3 +86,19 @@ def test_a_broken_file_is_refused(text: str) -> None:
     """The error names the file, or the word."""
     with pytest.raises(UsageError):
         parse_hosts_file(text, path="hosts.toml")
+
+
+def test_a_wrong_word_is_an_error_before_anything_is_prepared(tmp_path: Path) -> None:
+    """Of the run and of the check."""
+    for arguments in (["run", "--hosts", "local:0", "--results", str(tmp_path)], ["hosts", "check", "local:0"]):
+        call(*arguments).require_error(ExitStatus.USAGE, "--hosts local:0: not a number of workers")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the command that installs it."""
+    monkeypatch.setattr(hosts_options, "find_spec", lambda _: None)
+    done = call("run", "--hosts", "local:2", "--results", tmp_path)
+
+    done.require_error(ExitStatus.USAGE, "not installed: distributed", "pip install 'kernel-patch-harness[cluster]'")

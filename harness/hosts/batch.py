@@ -30,7 +30,7 @@ from harness.model.run_record import dumps_case
 from harness.pipeline import Prepared
 from harness.run.case import CaseEnvironment, make_environment
 from harness.run.pytest_plugin import case_id_of
-from harness.run.recorder import located_case, reported_case
+from harness.run.recorder import located_case, reported_cases
 from harness.run.selection import InProcess, Selection, pytest_arguments, run_pytest
 from harness.suite.load import suite_semantics
 
@@ -70,14 +70,16 @@ class _Sender:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Send the result of a case, and its files."""
         name = located_case(self._root, report.nodeid, report.location, self._environment.suite)
-        if (case := reported_case(report, name)) is None:
+        records = reported_cases(report, name)
+        if not records:
             return
         logs = b""
-        if case.folder:
-            folder = self._environment.folder / case.folder
+        if records[-1].folder:
+            folder = self._environment.folder / records[-1].folder
             logs = pack(folder)
             shutil.rmtree(folder, ignore_errors=True)
-        self.send(Message(MessageKind.CASE_ENDED, self._number, case.id, record=dumps_case(case)), logs)
+        texts = tuple(map(dumps_case, records))
+        self.send(Message(MessageKind.CASE_ENDED, self._number, records[-1].id, texts), logs)
 
     def send(self, message: Message, logs: bytes = b"") -> None:
         """Write a message.

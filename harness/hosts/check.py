@@ -132,8 +132,8 @@ def _run_case(cluster: Cluster, suite: Suite, report: RunReport) -> dict[str, Ho
             case Received(data):
                 message, _ = load_message(data)
                 host = running.get(message.number, "")
-                if message.kind is MessageKind.CASE_ENDED and host:
-                    found[host] = _with_case(found[host], message.record)
+                if message.kind is MessageKind.CASE_ENDED and host and message.records:
+                    found[host] = _with_case(found[host], message.records[-1])
                 elif message.kind is MessageKind.BATCH_ENDED and host:
                     found[host] = replace(
                         found[host], facts=message.facts, problem=message.problem or found[host].problem

@@ -28,7 +28,7 @@ from harness.results.records import loads_case
 from harness.run.case import junit_names
 from harness.run.pytest_plugin import case_id_of
 from harness.run.recorder import RunRecorder
-from harness.run.selection import InProcess, PytestRun, pytest_arguments, run_pytest
+from harness.run.selection import InProcess, PytestRun, Selection, pytest_arguments, run_pytest
 
 _LOOK_SECONDS = 1.0
 _JOIN_SECONDS = 60.0
@@ -147,15 +147,17 @@ class Round:
             self._note(f"a message of a worker was dropped: {error.what}")
 
     def _end_case(self, message: Message, archive: bytes) -> None:
-        case = loads_case(message.record)
-        if case.id != message.case or not self.work.is_awaited(message.number, case.id):
+        if not self.work.is_awaited(message.number, message.case):
             return
-        if case.folder and case.folder != case_folder_name(case.id):
-            raise UsageError("a case names a folder that is not its own", remedy="update the harness on all hosts")
-        if archive and case.folder:
-            logs.unpack(archive, self.recorder.environment.folder / self.recorder.round_name / case.folder)
-        self.work.end_case(case.id)
-        self.recorder.take(case)
+        records = [loads_case(text) for text in message.records]
+        own = case_folder_name(message.case)
+        is_own = [one.id == message.case or one.id.startswith(f"{message.case}::") for one in records]
+        if not records or not all(is_own) or {one.folder for one in records} - {"", own}:
+            raise UsageError(f"{message.case}: the records of another case", remedy="update the harness on all hosts")
+        if archive:
+            logs.unpack(archive, self.recorder.environment.folder / self.recorder.round_name / own)
+        self.work.end_case(message.case)
+        self.recorder.take(records)
 
     def _end_batch(self, assignment: _Assignment, message: Message) -> None:
         number = assignment.batch.number
@@ -200,7 +202,7 @@ class Round:
     def _take_error(self, case: str, reason: str, detail: str) -> None:
         """Record that a case could not be run."""
         record = CaseRecord(case, *junit_names(case), Outcome.ERROR, reason=reason, diff=detail, fault=Fault.HOST)
-        self.recorder.take(replace(record, started=time.time()))
+        self.recorder.take([replace(record, started=time.time())])
 
     def _abort(self) -> None:
         """End the batches that still run, and wait until their workers are free."""
@@ -232,14 +234,15 @@ def _host_of(worker: str) -> str:
     return worker.rpartition("/")[0]
 
 
-def run_round(cluster: Cluster, recorder: RunRecorder, order: str) -> PytestRun:
+def run_round(cluster: Cluster, recorder: RunRecorder, selection: Selection, order: str) -> PytestRun:
     """Run the cases of a round on a cluster; see :data:`harness.run.one_kernel.Elsewhere`.
 
     :param cluster: the hosts.
     :param recorder: receives the results.
+    :param selection: the cases.
     :param order: the seed of a random order; empty for none.
     """
-    environment, selection = recorder.environment, recorder.selection
+    environment = recorder.environment
     collected = _Collected()
     own = InProcess(environment, selection, order=order, past=recorder.past)
     arguments = [*pytest_arguments(replace(selection, workers=1), environment.suite), "--collect-only"]

@@ -118,7 +118,7 @@ class Message:
 
     :param number: the number of the batch.
     :param case: the id of the case that started or ended; else empty.
-    :param record: the record of a case that ended, as JSON.
+    :param records: the records of a case that ended, as JSON: those of tests that it reported, then its own.
     :param problem: why a batch ended early; empty if it went through.
     :param facts: facts about the host, when a batch ends.
     """
@@ -126,7 +126,7 @@ class Message:
     kind: MessageKind
     number: int
     case: str = ""
-    record: str = ""
+    records: tuple[str, ...] = ()
     problem: str = ""
     facts: HostFacts = NO_FACTS
 

@@ -78,8 +78,8 @@ class Judging:
 
 
 Elsewhere = Callable[[RunRecorder, Selection, str], PytestRun]
-"""Runs the selected cases of a round in the order of a seed, and gives the recorder their results; the returned value is
-that of a pytest which had run them."""
+"""Runs the selected cases of a round in the order of a seed, and gives the recorder their results; the returned value
+is that of a pytest which had run them."""
 
 
 @dataclass(frozen=True, slots=True)

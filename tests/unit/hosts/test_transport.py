@@ -25,7 +25,7 @@ MESSAGES = st.builds(
     st.sampled_from(MessageKind),
     st.integers(0, 2**31),
     TEXT,
-    TEXT,
+    st.tuples(TEXT),
     TEXT,
     st.builds(HostFacts, TEXT, TEXT, TEXT, st.floats(0, 1e6)),
 )

@@ -38,11 +38,14 @@ def test_a_silent_connection_ends_an_agent(tmp_path: Path) -> None:
     settings = AgentSettings("a", "tls://127.0.0.1:1", ("tls://127.1.0.1:1",), *texts, silence_seconds=2)
     within = process.Surroundings(env=environment(TMPDIR=str(scratch)))
     words = process.python("harness.hosts.agent")
-    with process.start(words, stdin=process.PIPE, within=within) as child:
+    with process.start(words, stdin=process.PIPE, stderr=process.PIPE, within=within) as child:
         assert child.stdin is not None
+        assert child.stderr is not None
         child.stdin.write(dump_value(settings, indent=None).encode())
         child.stdin.flush()
         status = child.wait(_SECONDS)
+        complaint = child.stderr.read()
 
     assert status == 0
+    assert complaint == b""
     assert list(scratch.iterdir()) == []

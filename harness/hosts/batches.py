@@ -69,7 +69,7 @@ class Work:
         ids: Sequence[str],
         seconds: Mapping[str, float],
         *,
-        first: Collection[str] = (),
+        first: Sequence[str] = (),
         is_ordered: bool = False,
         numbers: Iterator[int] | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class Work:
 
         :param ids: the ids of the cases.
         :param seconds: known durations in seconds, by id.
-        :param first: the ids of cases to run before all others.
+        :param first: the ids of cases to run before all others, in their order.
         :param is_ordered: whether the cases are run in the order of the ids instead.
         :param numbers: the numbers of the batches; None for those from 1.
         """
@@ -85,10 +85,10 @@ class Work:
         usual = median(known) if known else UNKNOWN_SECONDS
         self.seconds = {one: seconds.get(one, usual) for one in ids}
         self._total = sum(self.seconds.values())
-        before = frozenset(first)
+        before = {one: at for at, one in enumerate(first)}
         order = list(self.seconds)
         if not is_ordered:
-            order.sort(key=lambda one: (one not in before, -self.seconds[one]))
+            order.sort(key=lambda one: (before.get(one, len(before)), -self.seconds[one]))
         self._ready = deque(order)
         self._again: list[Batch] = []
         self._running: dict[int, Batch] = {}

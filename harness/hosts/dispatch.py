@@ -256,7 +256,8 @@ def run_round(cluster: Cluster, recorder: RunRecorder, selection: Selection, ord
     if suite.durations_file.is_file():
         seconds = read_durations(suite.durations_file.read_text(), path=str(suite.durations_file))
     seconds |= {name: one.seconds for name, one in past.items() if one.seconds > 0}
-    first = [name for name in files if name in past and (past[name].has_failed or past[name].is_first)]
+    first = [name for name in files if name in past and (past[name].has_failed or past[name].first)]
+    first.sort(key=lambda name: 0 if past[name].has_failed else past[name].first)
     work = Work(list(files), seconds, first=first, is_ordered=bool(order), numbers=cluster.numbers)
     try:
         Round(cluster, recorder, work, files, job_of(cluster, environment.prepared, tuple(files.values()))).run()

@@ -80,7 +80,7 @@ cases = click.option(
 )
 _suite = click.option(
     "--suite",
-    metavar="NAME|FOLDER|KIND:...",
+    metavar="NAME|FOLDER|KIND:NAMES",
     default="",
     help="Suite of the cases, or selftests:TARGET, program:FILE, script:FILE, repro:FILE.c.  "
     "[default: see cases/suites.toml]",
@@ -91,7 +91,7 @@ _selftests = click.option(
     default="",
     expose_value=False,
     callback=lambda context, parameter, value: context.meta.__setitem__(_SELFTESTS, value),
-    help="Source of --suite selftests:...: a tree, TREE@REV or deb-src:VERSION.  [default: that of the kernel]",
+    help="Source of --suite selftests: a tree, TREE@REV or deb-src:VERSION.  [default: that of the kernel]",
 )
 
 
@@ -108,7 +108,7 @@ workers = click.option(
 )
 hosts = click.option(
     "--hosts",
-    metavar="HOST,...",
+    metavar="HOSTS",
     default="",
     help="Run the cases on these hosts, through ssh; local:N for N workers here.",
 )

@@ -36,7 +36,8 @@ def _imported() -> set[str]:
 
 def test_every_import_is_a_declared_dependency() -> None:
     """A module that only the test extra brings would be missing where the wheel is installed."""
-    declared = _names(PROJECT["dependencies"]) | _names(PROJECT["optional-dependencies"]["kcidb"])
+    optional = PROJECT["optional-dependencies"]
+    declared = _names(PROJECT["dependencies"]) | _names(optional["kcidb"]) | _names(optional["cluster"])
     owners = packages_distributions()
     undeclared = {name for name in _imported() if not _names(owners.get(name, [name])) & declared}
 

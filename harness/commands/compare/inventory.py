@@ -33,7 +33,7 @@ _USUAL = ("owner=0:0", "read=ok", "write=ok", "seek=ok")
 
 
 @click.command(epilog=options.KERNEL_HELP)
-@click.argument("kernels", metavar="KERNEL|FILE.json...", nargs=-1, required=True)
+@click.argument("kernels", metavar="KERNEL|FILE...", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the inventory as JSON.")
 @options.suite
 @options.accel

@@ -43,7 +43,7 @@ _NAME_WIDTH = 13
 @click.argument("series", metavar="SERIES", default="")
 @click.option("--base", metavar="TREE@REV", default="", help="Base of the series; also deb-src:VERSION.")
 @click.option(
-    "--checks", "names", metavar="NAME,...", default="", help="Checks or groups; -NAME leaves one out.  [default: all]"
+    "--checks", "names", metavar="NAMES", default="", help="Checks or groups; -NAME leaves one out.  [default: all]"
 )
 @click.option("--list", "is_list", is_flag=True, help="List the checks and what each needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

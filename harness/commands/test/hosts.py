@@ -21,7 +21,7 @@ def hosts() -> None:
 
 
 @hosts.command()
-@click.argument("names", metavar="HOST,...")
+@click.argument("names", metavar="HOSTS")
 def check(names: str) -> int:
     """Check hosts and print what is missing, with commands that install it.
 

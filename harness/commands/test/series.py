@@ -90,11 +90,11 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--werror", is_flag=True, help="Fail the series for findings of checkpatch.pl or the compiler.")
 @click.option(
     "--checks",
-    metavar="NAME,...",
+    metavar="NAMES",
     is_flag=False,
     flag_value=ALL,
     default=None,
-    help="Run further checks of each patch; --checks=NAME,... selects some. See harness checks --list.",
+    help="Run further checks of each patch; --checks=NAMES selects some. See harness checks --list.",
 )
 @click.option(
     "--answers",

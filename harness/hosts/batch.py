@@ -30,8 +30,8 @@ from harness.model.run_record import dumps_case
 from harness.pipeline import Prepared
 from harness.run.case import CaseEnvironment, make_environment
 from harness.run.pytest_plugin import case_id_of
-from harness.run.recorder import located_case, reported_cases
-from harness.run.selection import InProcess, Selection, pytest_arguments, run_pytest
+from harness.run.recorder import InProcess, located_case, pytest_arguments, reported_cases, run_pytest
+from harness.run.selection import Selection
 from harness.suite.load import suite_semantics
 
 

@@ -27,8 +27,8 @@ from harness.results.folder import case_folder_name
 from harness.results.records import loads_case
 from harness.run.case import junit_names
 from harness.run.pytest_plugin import case_id_of
-from harness.run.recorder import RunRecorder
-from harness.run.selection import InProcess, PytestRun, Selection, pytest_arguments, run_pytest
+from harness.run.recorder import InProcess, PytestRun, RunRecorder, pytest_arguments, run_pytest
+from harness.run.selection import Selection
 
 _LOOK_SECONDS = 1.0
 _JOIN_SECONDS = 60.0

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
@@ -42,9 +40,8 @@ from harness.results.kernel_line import kernel_line
 from harness.results.known_failures import KnownFailures
 from harness.run.case import CaseEnvironment, junit_names, make_environment
 from harness.run.order import dump_past, read_past, with_first
-from harness.run.recorder import RunRecorder
 from harness.run.rounds import ONCE
-from harness.run.selection import InProcess, PytestRun, Selection, files_of, find_no_case, pytest_arguments, run_pytest
+from harness.run.selection import Selection, files_of
 from harness.run.workers.ahead import WarmWorkers
 from harness.semantics.traits import Semantics
 from harness.suite.definition import Suite
@@ -53,6 +50,7 @@ from harness.suite.needed_options import needed_options
 
 if TYPE_CHECKING:
     from harness.run.coverage.touching import Touching
+    from harness.run.recorder import Elsewhere, PytestRun, RunRecorder
 
 _TOUCHING_SECONDS = 600.0
 _KEEPING_SECONDS = 60.0
@@ -75,11 +73,6 @@ class Judging:
     known: KnownFailures
     baseline: Baseline | None = None
     repeats_failures: bool = False
-
-
-Elsewhere = Callable[[RunRecorder, Selection, str], PytestRun]
-"""Runs the selected cases of a round in the order of a seed, and gives the recorder their results; the returned value
-is that of a pytest which had run them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +129,19 @@ def run_cases(
     record = replace(record, notes=(*record.notes, *own_notes), options=settings.options)
     _keep_build(prepared, folder)
     folder.write(record)
+    # Imported here, with pytest: commands that end before the first case, and those that only read a run, need neither.
+    from harness.run.recorder import RunRecorder
+
     listener = RunRecorder(environment, settings.semantics, folder, report, record, settings.judging.known, selection)
     listener.repeats_failures = settings.judging.repeats_failures
     if earlier is not None:
         listener.excuse = lambda run: _judge_by(earlier, run, prepared)[0]
     ended = _run_in_order(listener, settings, digest_of(suite), first=choice.first)
-    if listener.failure is not None:
-        raise listener.failure
-    if missing := find_no_case(ended, selection, prepared.suite, is_explained=listener.may_have_no_case):
-        folder.discard()
-        raise missing
-    if ended.status == pytest.ExitCode.INTERNAL_ERROR:
+    if ended.is_aborted:
         log = folder.write_file(_PYTEST_LOG, ended.stderr)
         listener.broken.append(_aborted(ended.stderr, log))
     # With workers, a run that has failed enough ends in the same way as after Ctrl-C.
-    interrupted = ended.status == pytest.ExitCode.INTERRUPTED and not listener.has_failed_enough
+    interrupted = ended.is_interrupted and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
     comparison = None
     if earlier is not None:
@@ -256,54 +247,27 @@ def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, fir
 
     :param key: the key of the suite's results in the store.
     :param first: ids of cases to run before all others.
+    :raises UsageError: the selection names no case.
+    :raises CaseError: no case can be read.
+    :raises HostError: the results cannot be written.
     """
+    # Imported here: see run_cases().
+    from harness.run.recorder import find_no_case, run_rounds
+
     store, listener.warm = settings.store, settings.warm
     listener.past = with_first(read_past(store.recall(_PAST_KIND, key) or {}), first)
-    ended = _run_rounds(listener, settings.elsewhere)
+    ended = run_rounds(listener, settings.elsewhere)
     # Only the order of the next run depends on it.
     with contextlib.suppress(HarnessError), store.lock(_PAST_KIND, key):
         # Another run of the suite may have kept its results meanwhile.
         before = read_past(store.recall(_PAST_KIND, key) or {})
         store.remember(_PAST_KIND, key, dump_past(before, listener.cases))
-    return ended
-
-
-def _run_rounds(listener: RunRecorder, elsewhere: Elsewhere | None) -> PytestRun:
-    """Run the cases as many times as requested, and return the result of the last pytest."""
-    ended = PytestRun(int(pytest.ExitCode.OK))
-    selection = listener.selection
-    for number in selection.rounds.numbers():
-        listener.round = number
-        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
-        environment.folder.mkdir(exist_ok=True)
-        order = selection.rounds.order(number)
-        if elsewhere is not None:
-            ended = elsewhere(listener, selection, order)
-        else:
-            own = InProcess(environment, selection, order=order, past=listener.past)
-            ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
-        went_through = ended.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and listener.failure is None
-        is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
-        if is_enough or not went_through:
-            return ended
-    return _repeat_failures(listener, ended, elsewhere)
-
-
-def _repeat_failures(listener: RunRecorder, ended: PytestRun, elsewhere: Elsewhere | None) -> PytestRun:
-    """Run cases that fail again, on fresh machines, until it is clear whether they always do."""
-    while listener.repeats_failures and (unsettled := listener.unsettled) and not listener.has_failed_enough:
-        listener.round += 1
-        listener.again = unsettled
-        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
-        environment.folder.mkdir(exist_ok=True)
-        selection = replace(listener.selection, only=unsettled, shard=None)
-        if elsewhere is not None:
-            again = elsewhere(listener, selection, "")
-        else:
-            own = InProcess(environment, selection, order="", past=listener.past)
-            again = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
-        if again.status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or listener.failure is not None:
-            return again
+    if listener.failure is not None:
+        raise listener.failure
+    suite = listener.environment.suite
+    if missing := find_no_case(ended, listener.selection, suite, is_explained=listener.may_have_no_case):
+        listener.folder.discard()
+        raise missing
     return ended
 
 

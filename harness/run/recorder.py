@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Receive the results of cases from pytest, keep them on disk, show them, and make the record of the run."""
+"""Run pytest, receive the results of its cases, keep them on disk, show them, and make the record of the run.
+
+Imported when the first case is about to start: pytest is slow to import.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 from harness import pipeline
 from harness.base import log, paths, process
-from harness.base.errors import HarnessError
+from harness.base.errors import CaseError, HarnessError, UsageError
 from harness.coverage import files
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
@@ -314,3 +321,165 @@ class RunRecorder:
         )
         self.folder.write(self.record)
         return self.record
+
+
+@dataclass(frozen=True, slots=True)
+class PytestRun:
+    """The result of running pytest.
+
+    :param status: its exit status.
+    :param stderr: its output on standard error.
+    :param is_conftest_broken: whether it did not start because a conftest.py cannot be imported.
+    """
+
+    status: int
+    stderr: str = ""
+    is_conftest_broken: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether all cases were run."""
+        return self.status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether Ctrl-C or a plug-in ended it."""
+        return self.status == pytest.ExitCode.INTERRUPTED
+
+    @property
+    def is_aborted(self) -> bool:
+        """Return whether an error of pytest or of a plug-in ended it."""
+        return self.status == pytest.ExitCode.INTERNAL_ERROR
+
+
+class _ConftestWatch:
+    """Plug-in that notes whether a conftest.py cannot be imported: pytest itself only prints that."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_load_initial_conftests(self) -> Generator[None]:
+        try:
+            return (yield)
+        except ConftestImportFailure:
+            self.is_broken = True
+            raise
+
+
+def run_pytest(arguments: Sequence[str], plugins: Sequence[object]) -> PytestRun:
+    """Run pytest in this process.
+
+    Settings for pytest in the user's environment are meant for other projects: they could disable the plug-in or add
+    options, and are ignored.
+
+    :param arguments: the arguments of pytest.
+    :param plugins: plug-ins to register.
+    """
+    stderr = io.StringIO()
+    watch = _ConftestWatch()
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+    try:
+        with contextlib.redirect_stderr(stderr):
+            status = pytest.main([*arguments], plugins=[*plugins, watch])
+        return PytestRun(int(status), stderr.getvalue(), watch.is_broken)
+    finally:
+        os.environ.update(kept)
+
+
+def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_explained: bool) -> HarnessError | None:
+    """Return the error for a run without any case, which must not look like a success; None if a case was run."""
+    looked = "\n".join(str(path) for path in selection.paths) or str(suite.folder)
+    if ended.status == pytest.ExitCode.USAGE_ERROR:
+        complaint = ended.stderr.strip().removeprefix("ERROR: ")
+        if ended.is_conftest_broken:
+            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="fix it")
+        return UsageError("pytest does not start", evidence=complaint, remedy="rename or fix the file that it names")
+    if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_explained:
+        wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
+        remedy = "name a file or folder with *.session or test_*.py files"
+        remedy += ", or another -k expression" if selection.expression else ""
+        return UsageError(f"no case was selected{wanted}", evidence=f"searched:\n{looked}", remedy=remedy)
+    return None
+
+
+class InProcess:
+    """Plug-in that sets the environment of the cases of this process, if there are no workers."""
+
+    def __init__(self, environment: CaseEnvironment, selection: Selection, *, order: str, past: Mapping[str, Past]):
+        self._environment = environment
+        self._only = selection.only
+        self._shard = selection.shard
+        self._order = order
+        self._past = past
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        pytest_plugin.set_environment(config, self._environment)
+        pytest_plugin.set_order(config, self._order, self._past)
+        pytest_plugin.set_only(config, self._only, self._shard)
+        pytest_plugin.set_trace_style(config)
+        pytest_plugin.share_fixtures(config, self._environment.suite)
+
+
+def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
+    """Return the arguments of pytest: it shows nothing on the terminal and writes nothing beside the cases."""
+    wanted = [str(path) for path in selection.paths] or [str(suite.folder)]
+    arguments = ["-c", str(paths.PYTEST_SETTINGS), "--rootdir", str(paths.ROOT)]
+    if not suite.folder.is_relative_to(paths.ROOT):
+        # A conftest.py above a user's suite is not for cases.
+        arguments += ["--confcutdir", str(suite.folder)]
+    arguments += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+    # A broken file does not stop the others; files in different folders may have the same name.
+    arguments += ["--continue-on-collection-errors", "--import-mode=importlib"]
+    if selection.workers > 1:
+        arguments += ["-n", str(selection.workers), "--dist", "worksteal"]
+    else:
+        arguments += ["-p", "no:xdist"]
+    if selection.expression:
+        arguments += ["-k", selection.expression]
+    return [*arguments, *wanted]
+
+
+Elsewhere = Callable[[RunRecorder, Selection, str], PytestRun]
+"""Runs the selected cases of a round in the order of a seed, and gives the recorder their results; the returned value
+is that of a pytest which had run them."""
+
+
+def run_rounds(listener: RunRecorder, elsewhere: Elsewhere | None) -> PytestRun:
+    """Run the cases as many times as requested, and return the result of the last pytest."""
+    ended = PytestRun(int(pytest.ExitCode.OK))
+    selection = listener.selection
+    for number in selection.rounds.numbers():
+        listener.round = number
+        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
+        environment.folder.mkdir(exist_ok=True)
+        order = selection.rounds.order(number)
+        if elsewhere is not None:
+            ended = elsewhere(listener, selection, order)
+        else:
+            own = InProcess(environment, selection, order=order, past=listener.past)
+            ended = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
+        went_through = ended.is_complete and listener.failure is None
+        is_enough = listener.has_failed_enough or (selection.rounds.until_fail and listener.has_failed)
+        if is_enough or not went_through:
+            return ended
+    return _repeat_failures(listener, ended, elsewhere)
+
+
+def _repeat_failures(listener: RunRecorder, ended: PytestRun, elsewhere: Elsewhere | None) -> PytestRun:
+    """Run cases that fail again, on fresh machines, until it is clear whether they always do."""
+    while listener.repeats_failures and (unsettled := listener.unsettled) and not listener.has_failed_enough:
+        listener.round += 1
+        listener.again = unsettled
+        environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
+        environment.folder.mkdir(exist_ok=True)
+        selection = replace(listener.selection, only=unsettled, shard=None)
+        if elsewhere is not None:
+            again = elsewhere(listener, selection, "")
+        else:
+            own = InProcess(environment, selection, order="", past=listener.past)
+            again = run_pytest(pytest_arguments(selection, environment.suite), [listener, own])
+        if not again.is_complete or listener.failure is not None:
+            return again
+    return ended

@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Select the cases of a run, and run pytest for them."""
+"""Select the cases of a run."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import shlex
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-from _pytest.config import ConftestImportFailure
-from _pytest.mark.expression import Expression
-
-from harness.base import paths as places
-from harness.base.errors import CaseError, HarnessError, UsageError
+from harness.base.errors import UsageError
 from harness.model.shard import Shard
-from harness.run import pytest_plugin
-from harness.run.case import CaseEnvironment
-from harness.run.order import Past
 from harness.run.rounds import ONCE, Rounds
 from harness.suite.definition import Suite
 from harness.suite.load import locate
@@ -50,6 +38,11 @@ class Selection:
 
     def __post_init__(self) -> None:
         """Check the expression with pytest's own parser before any kernel is prepared."""
+        if not self.expression:
+            return
+        # Imported here: most command lines have no expression, and pytest takes longer to import than all else.
+        from _pytest.mark.expression import Expression
+
         try:
             Expression.compile(self.expression)
         except SyntaxError as error:
@@ -88,109 +81,6 @@ def worth_starting(workers: int, paths: Sequence[Path]) -> int:
     if not paths or not all(path.is_file() for path in paths):
         return workers
     return max(1, min(workers, len(paths) // _FILES_PER_WORKER))
-
-
-@dataclass(frozen=True, slots=True)
-class PytestRun:
-    """The result of running pytest.
-
-    :param status: its exit status.
-    :param stderr: its output on standard error.
-    :param is_conftest_broken: whether it did not start because a conftest.py cannot be imported.
-    """
-
-    status: int
-    stderr: str = ""
-    is_conftest_broken: bool = False
-
-
-class _ConftestWatch:
-    """Plug-in that notes whether a conftest.py cannot be imported: pytest itself only prints that."""
-
-    def __init__(self) -> None:
-        self.is_broken = False
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_load_initial_conftests(self) -> Generator[None]:
-        try:
-            return (yield)
-        except ConftestImportFailure:
-            self.is_broken = True
-            raise
-
-
-def run_pytest(arguments: Sequence[str], plugins: Sequence[object]) -> PytestRun:
-    """Run pytest in this process.
-
-    Settings for pytest in the user's environment are meant for other projects: they could disable the plug-in or add
-    options, and are ignored.
-
-    :param arguments: the arguments of pytest.
-    :param plugins: plug-ins to register.
-    """
-    stderr = io.StringIO()
-    watch = _ConftestWatch()
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
-    try:
-        with contextlib.redirect_stderr(stderr):
-            status = pytest.main([*arguments], plugins=[*plugins, watch])
-        return PytestRun(int(status), stderr.getvalue(), watch.is_broken)
-    finally:
-        os.environ.update(kept)
-
-
-def find_no_case(ended: PytestRun, selection: Selection, suite: Suite, *, is_explained: bool) -> HarnessError | None:
-    """Return the error for a run without any case, which must not look like a success; None if a case was run."""
-    looked = "\n".join(str(path) for path in selection.paths) or str(suite.folder)
-    if ended.status == pytest.ExitCode.USAGE_ERROR:
-        complaint = ended.stderr.strip().removeprefix("ERROR: ")
-        if ended.is_conftest_broken:
-            return CaseError("a conftest.py of the cases cannot be imported", evidence=complaint, remedy="fix it")
-        return UsageError("pytest does not start", evidence=complaint, remedy="rename or fix the file that it names")
-    if ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not is_explained:
-        wanted = f" with -k {shlex.quote(selection.expression)}" if selection.expression else ""
-        remedy = "name a file or folder with *.session or test_*.py files"
-        remedy += ", or another -k expression" if selection.expression else ""
-        return UsageError(f"no case was selected{wanted}", evidence=f"searched:\n{looked}", remedy=remedy)
-    return None
-
-
-class InProcess:
-    """Plug-in that sets the environment of the cases of this process, if there are no workers."""
-
-    def __init__(self, environment: CaseEnvironment, selection: Selection, *, order: str, past: Mapping[str, Past]):
-        self._environment = environment
-        self._only = selection.only
-        self._shard = selection.shard
-        self._order = order
-        self._past = past
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        pytest_plugin.set_environment(config, self._environment)
-        pytest_plugin.set_order(config, self._order, self._past)
-        pytest_plugin.set_only(config, self._only, self._shard)
-        pytest_plugin.set_trace_style(config)
-        pytest_plugin.share_fixtures(config, self._environment.suite)
-
-
-def pytest_arguments(selection: Selection, suite: Suite) -> list[str]:
-    """Return the arguments of pytest: it shows nothing on the terminal and writes nothing beside the cases."""
-    paths = [str(path) for path in selection.paths] or [str(suite.folder)]
-    arguments = ["-c", str(places.PYTEST_SETTINGS), "--rootdir", str(places.ROOT)]
-    if not suite.folder.is_relative_to(places.ROOT):
-        # A conftest.py above a user's suite is not for cases.
-        arguments += ["--confcutdir", str(suite.folder)]
-    arguments += ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
-    # A broken file does not stop the others; files in different folders may have the same name.
-    arguments += ["--continue-on-collection-errors", "--import-mode=importlib"]
-    if selection.workers > 1:
-        arguments += ["-n", str(selection.workers), "--dist", "worksteal"]
-    else:
-        arguments += ["-p", "no:xdist"]
-    if selection.expression:
-        arguments += ["-k", selection.expression]
-    return [*arguments, *paths]
 
 
 def files_of(ids: Iterable[str], suite: Suite) -> tuple[Path, ...]:

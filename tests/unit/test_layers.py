@@ -57,9 +57,8 @@ WRAPPERS = {
     "jinja2": {"report.page.html"},
     "qemu": {"guest.qmp"},
     "msgspec": {"base.json_records"},
-    "pytest": {"run.pytest_plugin", "run.one_kernel", "run.selection", "run.recorder"}
-    | {"hosts.batch", "hosts.dispatch"},
-    "_pytest": {"run.selection"},
+    "pytest": {"run.pytest_plugin", "run.recorder"} | {"hosts.batch", "hosts.dispatch"},
+    "_pytest": {"run.recorder", "run.selection"},
     "sqlite3": {"results.history_db", "results.history"},
     "requests": {"series.patchwork"},
     "urllib.request": set(),

@@ -85,3 +85,15 @@ def test_a_run_here_imports_no_dask(tmp_path: Path) -> None:
 
     assert "harness.run.several_kernels" in found
     assert not {name for name in found if name.partition(".")[0] in ("dask", "distributed", "tornado")}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["run no/such/kernel", "series no/such/series no/such/tree", "b4-check no/such/tree no/such/suite"],
+)
+def test_a_command_line_that_is_refused_imports_no_pytest(arguments: str, tmp_path: Path) -> None:
+    """pytest is imported when the first case is about to start."""
+    found = modules(*arguments.split(), folder=tmp_path)
+
+    assert "harness.pipeline" in found
+    assert not {name for name in found if name.partition(".")[0] in ("pytest", "_pytest", "xdist")}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import CaseError, UsageError
-from harness.run.selection import PytestRun, Selection, find_no_case, run_pytest
+from harness.run.recorder import PytestRun, find_no_case, run_pytest
+from harness.run.selection import Selection
 from harness.suite.load import default_suite
 
 

@@ -11,14 +11,12 @@ The token is sent only to the named server, over TLS unless it is this host, and
 from __future__ import annotations
 
 import http
-import json
 import re
 import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass
 
 import requests
 from urllib3 import BaseHTTPResponse
@@ -28,60 +26,23 @@ from urllib3.util.retry import Retry
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.events import Note, Report, ignore
-from harness.base.json_records import read_facts, to_table
+from harness.base.json_records import read_facts
+from harness.series.patchwork_server import LOOPBACK, TOKEN_VARIABLE, Check, Server
 
-TOKEN_VARIABLE = "PATCHWORK_TOKEN"
-"""The environment variable with the token."""
 ATTEMPTS = 5
 ANSWER_SECONDS = 30.0
 """The time limit of one answer."""
-WHOLE_SECONDS = 600.0
-"""The time limit of all requests together."""
 LONGEST_WAIT_SECONDS = 120.0
-DESCRIPTION_LENGTH = 300
 
 _VERSION = "1.2"
 _PAGES = 10
 _ANSWER_BYTES = 1 << 20
 _AGAIN = frozenset({429, 500, 502, 503, 504})
-_CONTEXT = re.compile(r"[-a-zA-Z0-9_]{1,255}")
-_TOKEN = re.compile(r"[!-~]{1,512}")
 _NEXT = re.compile(r'<([^>]*)>;\s*rel="?next"?')
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 _HIDDEN = "(the token)"
 
 Wait = Callable[[float], object]
 """Waits for a number of seconds."""
-
-
-class CheckState(StrEnum):
-    """The states of a check, as the API names them."""
-
-    PENDING = "pending"
-    SUCCESS = "success"
-    WARNING = "warning"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check to post.
-
-    :param state: the state.
-    :param context: the name of the checker: letters, digits, ``-`` and ``_``.
-    :param description: one line.
-    :param target_url: a page with details; may be empty.
-    """
-
-    state: CheckState
-    context: str
-    description: str
-    target_url: str = ""
-
-    def to_body(self) -> bytes:
-        """Return the body of the request: a bounded description, and no address if there is none."""
-        table = to_table(replace(self, description=_bounded(self.description)))
-        return json.dumps({name: value for name, value in table.items() if name != "target_url" or value}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,66 +50,6 @@ class _FoundPatch:
     """A patch in an answer of the server; its other fields are ignored."""
 
     id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A Patchwork server; see :func:`find_server`.
-
-    :param url: the address without ``/api``.
-    :param token: the token; never shown.
-    :param project: the link name of a project; empty for any.
-    """
-
-    url: str
-    token: str = field(repr=False)
-    project: str = ""
-
-
-def find_server(url: str, *, project: str, environment: Mapping[str, str]) -> Server:
-    """Return the server of a URL, with the token from the environment.
-
-    :param url: the address of the server.
-    :param project: the link name of a project; empty for any.
-    :param environment: the environment variables.
-    :raises UsageError: the URL is not valid or not encrypted, or there is no valid token.
-    """
-    try:
-        parts = urllib.parse.urlsplit(url)
-        is_near = bool(_LOOPBACK.fullmatch(parts.hostname or ""))
-        has_port = parts.port is not None or parts.netloc != ""
-    except ValueError as error:
-        raise UsageError(
-            f"{url} is not a URL", evidence=str(error), remedy="write https://patchwork.example.org"
-        ) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not has_port or parts.username is not None:
-        raise UsageError(f"{url} is not the URL of a Patchwork server", remedy="write https://patchwork.example.org")
-    if parts.scheme == "http" and not is_near:
-        remedy = f"write https://{parts.netloc}{parts.path}"
-        raise UsageError(f"{url}: the token would be sent unencrypted", remedy=remedy)
-    token = environment.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        remedy = f"create one on your profile page of the server, then: export {TOKEN_VARIABLE}=..."
-        raise UsageError("no token for Patchwork", remedy=remedy)
-    if not _TOKEN.fullmatch(token):
-        # Not shown: it may be a mistyped token.
-        what = f"{TOKEN_VARIABLE} is not a valid token: it contains an illegal character"
-        raise UsageError(what, remedy="copy the token from your profile page again")
-    return Server(re.sub(r"/(?:api(?:/[\d.]*)?/?)?$", "", url), token, project)
-
-
-def check_words(context: str, target_url: str) -> None:
-    """Check the fields that the server would reject for each patch.
-
-    :param context: the name of the checker.
-    :param target_url: a page with details; may be empty.
-    :raises UsageError: a field is not valid.
-    """
-    if not _CONTEXT.fullmatch(context):
-        what = f"--context {context} is not valid: only letters, digits, - and _ are allowed"
-        raise UsageError(what, remedy="write --context harness")
-    if target_url and urllib.parse.urlsplit(target_url).scheme not in ("http", "https"):
-        raise UsageError(f"--target-url {target_url} is not a URL", remedy="write https://...")
 
 
 class Patchwork:
@@ -181,7 +82,7 @@ class Patchwork:
         # The certificates of the host, as other programs use; requests has its own by default.
         self._session.verify = trusted.cafile or trusted.capath or True
         # Requests to this host do not use a proxy.
-        self._session.trust_env = not _LOOPBACK.fullmatch(host)
+        self._session.trust_env = not LOOPBACK.fullmatch(host)
 
     def find_patch(self, message_id: str) -> int:
         """Return the server's number of the patch of a mail.
@@ -421,8 +322,3 @@ def _field_errors(body: bytes) -> str:
     return "\n".join(
         f"{name}: {errors if isinstance(errors, str) else ' '.join(errors)}" for name, errors in fields.items()
     )
-
-
-def _bounded(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= DESCRIPTION_LENGTH else f"{line[: DESCRIPTION_LENGTH - 3]}..."

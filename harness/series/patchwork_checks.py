@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from harness.base.errors import HarnessError, UsageError
 from harness.base.events import Note, Report
 from harness.model.series_record import PatchRecord, PatchState, SeriesRecord
-from harness.series.patchwork import Check, CheckState, Patchwork
+from harness.series.patchwork_server import Check, CheckState
+
+if TYPE_CHECKING:
+    from harness.series.patchwork import Patchwork
 
 _STATES = {
     PatchState.SUCCESS: CheckState.SUCCESS,

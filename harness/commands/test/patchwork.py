@@ -14,8 +14,8 @@ from harness.commands import options
 from harness.commands.test.series_output import make_poster, report_waiting
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.results.records import load_series
-from harness.series.patchwork import check_words
 from harness.series.patchwork_checks import final_checks, pending_checks
+from harness.series.patchwork_server import check_words
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

@@ -20,8 +20,8 @@ from harness.commands.exit_status import tell
 from harness.model.run_record import RunRecord
 from harness.model.series_record import SERIES_NAME, SeriesRecord, dump_series
 from harness.results.folder import JUNIT_NAME, RunFolder
-from harness.series.patchwork import WHOLE_SECONDS, Patchwork, check_words, find_server
 from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
+from harness.series.patchwork_server import WHOLE_SECONDS, check_words, find_server
 
 ANSWER_NAME = "answer.txt"
 SUMMARY_NAME = "summary.md"
@@ -195,6 +195,8 @@ def make_poster(server: str, *, project: str, numbers: tuple[int, ...] = ()) -> 
 
     :raises UsageError: the URL is not valid, or there is no token.
     """
+    # Imported here: it brings an HTTP client, and most series are posted nowhere.
+    from harness.series.patchwork import Patchwork
 
     found = find_server(server, project=project, environment=os.environ)
     return Poster(Patchwork(found, deadline=Deadline.after(WHOLE_SECONDS), report=report_waiting), numbers=numbers)

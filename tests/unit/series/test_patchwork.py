@@ -12,8 +12,9 @@ import pytest
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.events import Note, StageEvent, ignore
-from harness.series.patchwork import TOKEN_VARIABLE, Check, CheckState, Patchwork, Server, check_words, find_server
+from harness.series.patchwork import Patchwork
 from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
+from harness.series.patchwork_server import TOKEN_VARIABLE, Check, CheckState, Server, check_words, find_server
 from tests.patchwork_server import READER, TOKEN, FakePatchwork, Fault, serving
 from tests.unit.series.sample import BREAKS, RECORD
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.store import Store
-from tests.unit.kernel.fake_tree import make_repository
+from tests.unit.kernel.fake_tree import FakeRepository, make_repository
 from tests.unit.kernel.user_tree import UserTree, kernel_tree
 from tests.unit.kernel.workshop import Workshop
 
@@ -35,7 +35,15 @@ def tree(tree_to_copy: UserTree, tmp_path: Path) -> UserTree:
     return tree
 
 
+@pytest.fixture(scope="session")
+def repository_to_copy(tmp_path_factory: pytest.TempPathFactory) -> FakeRepository:
+    """The fake tree in git, made once: git starts four times for it."""
+    return make_repository(tmp_path_factory.mktemp("fake") / "linux")
+
+
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    """The fake tree in a repository, and an empty store."""
-    return Workshop(make_repository(tmp_path / "linux"), Store(tmp_path / "store"))
+def workshop(repository_to_copy: FakeRepository, tmp_path: Path) -> Workshop:
+    """The fake tree in a repository of this test's own, and an empty store."""
+    folder = tmp_path / "linux"
+    shutil.copytree(repository_to_copy.path, folder, symlinks=True)
+    return Workshop(FakeRepository(folder, list(repository_to_copy.commits)), Store(tmp_path / "store"))

@@ -21,9 +21,10 @@ from harness.suite.load import default_suite, suite_semantics
 from tests import slow
 
 # The processors are shared, so the time of an example says nothing about the code. All runs use the same examples, so
-# that a failure belongs to the change that caused it; `tox -e hunt` looks for new examples.
+# that a failure belongs to the change that caused it; `tox -e nightly` takes ten times as many, `tox -e hunt` new ones.
 _SHARED_CORES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", _SHARED_CORES, derandomize=True, database=None)
+settings.register_profile("nightly", _SHARED_CORES, derandomize=True, database=None, max_examples=1000)
 settings.register_profile("hunt", _SHARED_CORES, max_examples=5000)
 settings.load_profile("same")
 

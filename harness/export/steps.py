@@ -16,7 +16,7 @@ from harness.base.errors import UsageError
 from harness.session.match import branches, is_played
 from harness.session.step import ExpectedLine, Step
 from harness.session.transcript import Transcript
-from harness.session.varying import ELLIPSIS, find_tokens
+from harness.session.varying import Bindings, divide_line, substitute
 
 _ANY_LINES = "([^\n]*\n)*"
 _SPECIAL = re.compile(r"[][\\.^$*+?(){}|]")
@@ -86,7 +86,7 @@ def _compile(step: Step, tokens: Sequence[str], expected: Mapping[str, str]) -> 
     if not step.expected and step.command.split("#")[0].split()[:1] == ["exit"]:
         # bash prints "exit" when an interactive shell ends; posted sessions often omit that line.
         found = [Expectation("^(exit\n)?$", (_NO_TOKEN,))]
-    command = _marked(step.command, varies)
+    command = substitute(step.command, Bindings(varies, tuple(map(_mark, varies))))
     return ExportedStep(step.line, step.console.value, step.prompt.text, command, tuple(dict.fromkeys(found)))
 
 
@@ -108,21 +108,13 @@ def _line(line: ExpectedLine, varies: tuple[str, ...]) -> tuple[str, list[str]]:
     """Return the expression of one line, and the token of each of its groups."""
     if line.literal:
         return _escape(line.text), []
-    text = line.text.rstrip()
-    is_open = text.endswith(ELLIPSIS)
-    whole = text.removesuffix(ELLIPSIS) if is_open else text
-    body = whole.rstrip()
-    pieces: list[str] = []
-    tokens: list[str] = []
-    at = 0
-    for start, token in find_tokens(body, varies):
-        pieces += [_escape(body[at:start]), f"(@{{{token}}})"]
-        tokens.append(token)
-        at = start + len(token)
-    pieces.append(_escape(body[at:]))
-    if is_open:
-        gap = whole[len(body) :]
-        pieces.append(f"({_escape(gap)}[^\n]*)?" if gap else "([^\n]*)")
+    parts = divide_line(line.text, varies)
+    first, *others = map(_escape, parts.literals)
+    pieces, tokens = [first], list(parts.tokens)
+    for token, literal in zip(parts.tokens, others, strict=True):
+        pieces += [f"({_mark(token)})", literal]
+    if parts.gap is not None:
+        pieces.append(f"({_escape(parts.gap)}[^\n]*)?" if parts.gap else "([^\n]*)")
         tokens.append(_NO_TOKEN)
     return "".join(pieces), tokens
 
@@ -131,10 +123,5 @@ def _escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found.group(), text)
 
 
-def _marked(text: str, varies: tuple[str, ...]) -> str:
-    """Return a command with a mark in place of each token."""
-    pieces, at = [], 0
-    for start, token in find_tokens(text, varies):
-        pieces += [text[at:start], f"@{{{token}}}"]
-        at = start + len(token)
-    return "".join([*pieces, text[at:]])
+def _mark(token: str) -> str:
+    return f"@{{{token}}}"

@@ -75,28 +75,51 @@ class LinePattern:
         return tuple(zip(self.tokens, found.groups(), strict=True)) if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class LineParts:
+    """An expected line, divided.
+
+    :param literals: the texts before, between and after the tokens; one more than there are tokens.
+    :param tokens: the tokens, in the order of the line.
+    :param gap: the white space before an ellipsis; None if the line does not end in one.
+    """
+
+    literals: tuple[str, ...]
+    tokens: tuple[str, ...]
+    gap: str | None
+
+
+def divide_line(text: str, tokens: tuple[str, ...]) -> LineParts:
+    """Divide an expected line at its tokens and at an ellipsis at its end."""
+    text = text.rstrip()
+    whole = text.removesuffix(ELLIPSIS)
+    body = whole.rstrip() if text.endswith(ELLIPSIS) else text
+    literals: list[str] = []
+    found: list[str] = []
+    at = 0
+    for start, token in find_tokens(body, tokens):
+        literals.append(body[at:start])
+        found.append(token)
+        at = start + len(token)
+    gap = whole[len(body) :] if text.endswith(ELLIPSIS) else None
+    return LineParts((*literals, body[at:]), tuple(found), gap)
+
+
 @lru_cache(maxsize=4096)
 def line_pattern(text: str, tokens: tuple[str, ...]) -> LinePattern:
     """Make the pattern of one expected line; an ellipsis at its end stands for the rest of the line, maybe empty."""
     text = text.rstrip()
-    open_end = text.endswith(ELLIPSIS)
-    whole = text.removesuffix(ELLIPSIS) if open_end else text
-    body = whole.rstrip()
-    pieces: list[str] = []
-    found: list[str] = []
-    at = 0
-    for start, token in find_tokens(body, tokens):
-        pieces += [re.escape(body[at:start]), _shape(token)]
-        found.append(token)
-        at = start + len(token)
-    if not found and not open_end:
+    parts = divide_line(text, tokens)
+    if not parts.tokens and parts.gap is None:
         return LinePattern(text)
-    pieces.append(re.escape(body[at:]))
-    if open_end:
+    first, *others = map(re.escape, parts.literals)
+    pieces = [first]
+    for token, literal in zip(parts.tokens, others, strict=True):
+        pieces += [_shape(token), literal]
+    if parts.gap is not None:
         # White space at the end of a line is never compared, nor is that in front of an empty ellipsis.
-        gap = whole[len(body) :]
-        pieces.append(f"(?:{re.escape(gap)}.*)?" if gap else ".*")
-    return LinePattern(text, re.compile("".join(pieces)), tuple(found))
+        pieces.append(f"(?:{re.escape(parts.gap)}.*)?" if parts.gap else ".*")
+    return LinePattern(text, re.compile("".join(pieces)), parts.tokens)
 
 
 def find_tokens(text: str, tokens: tuple[str, ...]) -> tuple[tuple[int, str], ...]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -11,14 +10,13 @@ import click
 
 from harness import pipeline
 from harness.base import paths
-from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
-from harness.base.events import PhaseStarted, StageEvent
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.compare.diff import RUN_HELP
+from harness.commands.files import show_phase, write_named
 from harness.export.bundle import BundleFile, write_bundle
 from harness.export.case import export_case, find_exported
 from harness.export.script import (
@@ -98,21 +96,13 @@ def export(
     chosen = options.suite_of_runs(suite, [run])
     transcript, _ = read_case(record.id, chosen)
     exported = export_case(transcript, run, helpers_of(chosen))
-    for file, render in ((script, render_script), (kselftest, render_kselftest)):
+    for option, file, render in (("--sh", script, render_script), ("--kselftest", kselftest, render_kselftest)):
         if file is not None:
-            _write_script(file, render(exported))
+            write_named(option, file, render(exported).encode("utf-8", "surrogateescape"), mode=0o755)
+            click.echo(f"written: {file}")
     if bundle is not None:
         _write_bundle(bundle, exported, run, chosen, transcript)
     return 0
-
-
-def _write_script(file: Path, text: str) -> None:
-    try:
-        write_whole(file, text.encode("utf-8", "surrogateescape"), mode=0o755)
-    except OSError as error:
-        remedy = "name a file in an existing writable folder"
-        raise UsageError(f"{file} cannot be written", evidence=str(error), remedy=remedy) from None
-    click.echo(f"written: {file}")
 
 
 def helpers_of(suite: Suite) -> list[Helper]:
@@ -158,7 +148,7 @@ def prepare_again(run: RunRecord, suite: Suite, folder: Path) -> Prepared:
         suite=suite,
         append=run.kernel.parameters,
     )
-    prepared = pipeline.prepare(Context(Store.default(), Deadline.after(_SECONDS), _show_phase), wanted, logs=folder)
+    prepared = pipeline.prepare(Context(Store.default(), Deadline.after(_SECONDS), show_phase), wanted, logs=folder)
     if prepared.kernel.image_digest != run.kernel.image_digest:
         raise UsageError(
             f"{run.kernel.called} is another kernel now",
@@ -179,8 +169,3 @@ def qemu_arguments(request: BootRequest) -> QemuArguments:
         *qemu.devices(machine_type),
     ]
     return QemuArguments(request.program.name, tuple(options_of_qemu), machine_type.command_line)
-
-
-def _show_phase(event: StageEvent) -> None:
-    if isinstance(event, PhaseStarted):
-        click.echo(f"...  {event.text}", file=sys.stderr)

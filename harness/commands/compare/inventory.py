@@ -11,13 +11,12 @@ from pathlib import Path, PurePath
 
 import click
 
-from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
-from harness.base.events import PhaseStarted, StageEvent
 from harness.base.store import Store
 from harness.commands import options
+from harness.commands.files import show_phase, write_named
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.model.inventory import Inventory, InventoryChange, changes_of, dump_inventory, load_inventory
@@ -74,7 +73,8 @@ def inventory(
 
     found = [_read(one) if _is_file(one) else _take(options_of(one)) for one in kernels]
     if output is not None:
-        _write(output, dump_inventory(found[0]))
+        write_named("--output", output, dump_inventory(found[0]).encode())
+        click.echo(f"written: {output}")
         return 0
     with choose_display(sys.stdout, os.environ) as display:
         if len(found) == 1:
@@ -102,17 +102,8 @@ def _take(wanted: Options) -> Inventory:
     from harness.inventory import take_inventory
 
     with tempfile.TemporaryDirectory(prefix="harness-inventory-") as name:
-        context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + wanted.build.seconds), _show_phase)
+        context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + wanted.build.seconds), show_phase)
         return take_inventory(context, wanted, folder=Path(name))
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        write_whole(output, text.encode(), mode=0o644)
-    except OSError as error:
-        remedy = "name a file in an existing writable folder"
-        raise UsageError(f"--output {output} cannot be written", evidence=str(error), remedy=remedy) from None
-    click.echo(f"written: {output}")
 
 
 def _listing(found: Inventory, width: int) -> Iterator[Line]:
@@ -167,8 +158,3 @@ def _is_new(change: InventoryChange) -> bool:
 
 def _is_gone(change: InventoryChange) -> bool:
     return not change.after
-
-
-def _show_phase(event: StageEvent) -> None:
-    if isinstance(event, PhaseStarted):
-        click.echo(f"...  {event.text}", err=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 
-from harness.base.atomic_write import write_whole
 from harness.base.errors import UsageError
 from harness.commands import options
 from harness.commands.compare.diff import RUN_HELP
+from harness.commands.files import write_named
 from harness.model.run_record import dumps_several
 from harness.model.shard import dump_durations
 from harness.report.display.events import Lines
@@ -116,12 +116,7 @@ def _write(reported: Sequence[Reported], output: Path | None, how: _How) -> None
     if output is None:
         click.echo(content, nl=False)
         return
-
-    try:
-        write_whole(output, content, mode=0o644)
-    except OSError as error:
-        remedy = "name a file in an existing writable folder"
-        raise UsageError(f"--output {output} cannot be written", evidence=str(error), remedy=remedy) from None
+    write_named("--output", output, content)
     click.echo(f"written: {output}")
 
 

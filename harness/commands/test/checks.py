@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
@@ -24,6 +23,7 @@ from harness.checks.frame.check import Check
 from harness.checks.registry import CHECKS, choose_checks
 from harness.checks.runner import run_checks
 from harness.commands import options
+from harness.commands.files import write_named
 from harness.commands.options import choose_cases, suite_of_kernels
 from harness.kernel.build.options import BuildOptions
 from harness.model.checks_record import ChecksRecord, PatchChecks, dump_checks
@@ -93,7 +93,7 @@ def checks(
     if as_json:
         click.echo(dump_checks(record), nl=False)
     if junit is not None:
-        _write(junit, render_checks_junit(record))
+        write_named("--junit", junit, render_checks_junit(record).encode(errors="backslashreplace"))
     return int(ExitStatus.AS_EXPECTED if record.is_clean else ExitStatus.DIFFERS)
 
 
@@ -138,12 +138,3 @@ def _listed(width: int) -> Iterator[Line]:
             yield from fold_line(Line(f"needs {', '.join(needs)}"), width, indent=_NAME_WIDTH + 1)
         for need in one.missing:
             yield from fold_line(Line(f"NOT INSTALLED: apt install {need.package}"), width, indent=_NAME_WIDTH + 1)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text.encode(errors="backslashreplace"), mode=0o644)
-    except OSError as error:
-        raise UsageError(
-            f"--junit {path} cannot be written", evidence=str(error), remedy="name a writable file"
-        ) from None

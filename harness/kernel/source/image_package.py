@@ -32,6 +32,7 @@ _DEPENDENCY = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::\w+)?(?: \(= ([^)]+)\))?")
 # config is in linux-modules-V.
 _BINARY = re.compile(r"linux-binary-(?:unsigned-)?[0-9].*")
 _BASES = (re.compile(r"linux-base-[0-9].*"), re.compile(r"linux-modules-[0-9].*"))
+_MODULES = re.compile(r"linux-modules-[0-9].*")
 _IMAGE_PACKAGE = re.compile(r"linux-image-.+")
 _MAX_HOPS = 4
 _NEAR_NAMES = 6
@@ -105,6 +106,30 @@ def fetch_image_package(context: Context, spec: KernelSpec, *, apt: Apt = _HOST_
     )
     notes = (fetched.note, note, *(lists.notes if lists else ()))
     return replace(fetched, note="; ".join(filter(None, notes)), suite=spec.suite)
+
+
+def module_packages(apt: Apt, package: str, version: str, *, deadline: Deadline) -> tuple[PackageRecord, ...]:
+    """Return the packages with the modules of an image package: itself, or since Debian's 6.19 one that it depends on.
+
+    :param apt: apt with the lists that have it.
+    :param package: the image package.
+    :param version: its version.
+    :raises HostError: the lists do not have it any more, or apt is missing.
+    """
+    record = apt.find(package, version, deadline=deadline)
+    if record is None:
+        raise HostError(
+            f"{apt.lists_name} have no {package} {version} any more",
+            remedy=f"{apt.update_command}, then run the newest version: {apt.word('deb', package, '')}",
+        )
+    part = _dependency(record, _MODULES)
+    holder = apt.find(*part, deadline=deadline) if part else record
+    if holder is None:
+        raise HostError(
+            f"{package} has its modules in {' '.join(part or ())}, which {apt.lists_name} do not have",
+            remedy=apt.update_command,
+        )
+    return (holder,)
 
 
 def _choose(apt: Apt, spec: KernelSpec, *, deadline: Deadline) -> PackageRecord:

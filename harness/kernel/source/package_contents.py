@@ -28,6 +28,7 @@ _TAR_NAME = re.compile(r"\.(?:tar(?:\.[a-z0-9]+)?|tgz|txz|tzst)$")
 _BSDTAR_PACKAGE = "libarchive-tools"
 _SOURCE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar(?:\.[a-z0-9]+)?")
 _WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/((?:vmlinu[xz]|Image|config|System\.map)-[^/]+)")
+_MODULE = re.compile(r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/.*\.ko(?:\.(?:xz|zst|gz))?")
 _WANTED_IN_MODULES = re.compile(r"(?:\./)?(?:usr/)?lib/modules/([^/]+)/(vmlinu[xz]|Image|config|System\.map)")
 
 
@@ -100,6 +101,20 @@ def extract_kernel(package: Path, folder: Path, *, deadline: Deadline) -> list[s
             elif has_boot and not member.name.removeprefix("./").startswith("boot"):
                 break
     return sorted(names)
+
+
+def extract_modules(package: Path, folder: Path, *, deadline: Deadline) -> None:
+    """Put all modules of a package into a folder, without the folders that they are in.
+
+    :raises HostError: the package file is damaged, or the deadline came.
+    """
+    with _damage_of(package), _members(package) as members:
+        for archive, member in members:
+            if deadline.is_past:
+                raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
+            if _MODULE.fullmatch(member.name) and member.isreg() and (file := archive.extractfile(member)):
+                with (folder / Path(member.name).name).open("wb") as copy:
+                    shutil.copyfileobj(file, copy, 1 << 20)
 
 
 def _name_in_boot(path: str) -> str:

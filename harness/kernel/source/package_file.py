@@ -78,7 +78,7 @@ def unpack_kernel(context: Context, package: Path, *, name: str) -> PackagedKern
     :raises UsageError: a file cannot be read, or none has an image.
     :raises HostError: a program is missing, or the file is damaged.
     """
-    files = _belonging(package)
+    files = find_belonging(package)
     try:
         key = digest_of(_VERSION, *(part for file in files for part in (file.name, file)))
     except OSError as error:
@@ -128,7 +128,7 @@ def find_in_folder(folder: Path) -> Path | None:
     return None
 
 
-def _belonging(package: Path) -> list[Path]:
+def find_belonging(package: Path) -> list[Path]:
     """Return the package files of the same build in the folder, those with an image first; the given one if unknown."""
     for pattern, starts in zip(_NAMES, _SIBLINGS, strict=True):
         if found := pattern.fullmatch(package.name):

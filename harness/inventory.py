@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import pipeline
@@ -26,6 +26,18 @@ _SECONDS = 300.0
 _SIGN = " = "
 
 
+@dataclass(frozen=True, slots=True)
+class ListedEntries:
+    """The entries of some sections.
+
+    :param facts: the facts of each entry, by key.
+    :param missing: the sections that the kernel does not have.
+    """
+
+    facts: Mapping[str, str]
+    missing: tuple[MissingSection, ...]
+
+
 def take_inventory(context: Context, options: Options, *, folder: Path) -> Inventory:
     """Return the inventory of a kernel.
 
@@ -39,6 +51,41 @@ def take_inventory(context: Context, options: Options, *, folder: Path) -> Inven
         remedy = "add [inventory.NAME] with a command to it; docs/reference/suites.md shows how"
         raise CaseError(f"the suite {options.suite.name} has no inventory", remedy=remedy)
     prepared = pipeline.prepare(context, replace(options, suite=with_helper(options.suite)), logs=folder)
+    return inventory_of(context, prepared, options.suite, folder=folder)
+
+
+def inventory_of(context: Context, prepared: Prepared, suite: Suite, *, folder: Path) -> Inventory:
+    """Return the inventory of a kernel that was prepared with the program ``inventory`` in its guest.
+
+    :param prepared: the kernel, see :func:`with_helper`.
+    :param suite: the suite, which says what is listed.
+    :param folder: folder for logs.
+    :raises CaseError: a command of a section fails.
+    :raises SeriesError: the kernel does not answer.
+    """
+    found = list_entries(context, prepared, suite.inventory, folder=folder)
+    kernel = prepared.kernel
+    return Inventory(
+        kernel.spec,
+        kernel.release,
+        kernel.origin,
+        kernel.image_digest,
+        suite_argument(suite),
+        tuple(InventoryEntry(key, facts) for key, facts in found.facts.items()),
+        found.missing,
+    )
+
+
+def list_entries(
+    context: Context, prepared: Prepared, sections: Sequence[InventorySection], *, folder: Path
+) -> ListedEntries:
+    """List some sections, each on a machine of its own.
+
+    :param prepared: the kernel, see :func:`with_helper`.
+    :param folder: folder for logs.
+    :raises CaseError: a command of a section fails.
+    :raises SeriesError: the kernel does not answer.
+    """
     entries: dict[str, str] = {}
     missing = []
     for section in sections:
@@ -50,16 +97,7 @@ def take_inventory(context: Context, options: Options, *, folder: Path) -> Inven
                 evidence = f"{name} = {entries[f'{section.name}: {name}']}\n{name} = {facts}"
                 remedy = "make each name of the section's output unique"
                 raise CaseError(f"[inventory.{section.name}] lists {name} twice", evidence=evidence, remedy=remedy)
-    kernel = prepared.kernel
-    return Inventory(
-        kernel.spec,
-        kernel.release,
-        kernel.origin,
-        kernel.image_digest,
-        suite_argument(options.suite),
-        tuple(InventoryEntry(key, facts) for key, facts in entries.items()),
-        tuple(missing),
-    )
+    return ListedEntries(entries, tuple(missing))
 
 
 def with_helper(suite: Suite) -> Suite:

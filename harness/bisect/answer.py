@@ -78,7 +78,8 @@ def _culprit(
     before, after = sides.cases(below[0]), sides.cases(commit.hash)
     shown = dict.fromkeys(case for key, _ in group for case in _showing(targets[key], before, after))
     names = walk.called(below[0]), walk.called(commit.hash)
-    diffs = ((case, _diff(before, after, case, sides.noise, names=names)) for case in shown)
+    diffs = [(case, _diff(before, after, case, sides.noise, names=names)) for case in shown]
+    diffs += _failures(state, [commit.hash, *below], [targets[key].kind for key, _ in group])
     return Culprit(
         commit=_named(walk, commit.hash),
         author=message.author,
@@ -92,6 +93,13 @@ def _culprit(
     )
 
 
+def _failures(state: BisectState, commits: Sequence[str], kinds: Sequence[Kind]) -> Iterable[tuple[str, str]]:
+    """Return why a commit on one side of the change does not build or boot, with lines of its log."""
+    if not {Kind.BUILDS, Kind.BOOTS} & set(kinds):
+        return []
+    return [(step.reason, step.evidence) for step in state.steps if step.commit in commits and step.evidence]
+
+
 def _named(walk: CommitRange, commit: str) -> Named:
     node = walk.lineage.node(commit)
     return Named(commit, walk.called(commit), walk.lineage.commits[node].subject)
@@ -101,6 +109,8 @@ def _showing(target: Target, before: Mapping[str, CaseRecord], after: Mapping[st
     """Return the ids of the cases whose transcripts show the change of a target."""
     if target.kind is Kind.CASE:
         return [target.name]
+    if target.kind is Kind.SPLAT:
+        return [case.id for case in after.values() if case.id in before and file_of(case.id) in target.files]
     return [
         case.id
         for case in after.values()

@@ -18,12 +18,12 @@ from harness.base.store import digest_of
 from harness.bisect.commits import CommitRange
 from harness.bisect.evidence import Evidence, More
 from harness.bisect.no_difference import SHOWN, End, describe_targets, no_difference, same_image
-from harness.bisect.runner import CommitRunner, ObservedRun, find_file
+from harness.bisect.observed import NO, YES, ObservedRun, differing, observe_failure, seen_values, value_of
+from harness.bisect.runner import CommitRunner, find_file
 from harness.bisect.state import (
     BisectState,
     CaseFile,
     Role,
-    SeenRecord,
     SplitRecord,
     StepRecord,
     StepStatus,
@@ -32,14 +32,17 @@ from harness.bisect.state import (
 )
 from harness.bisect.state_file import STATE_NAME
 from harness.bisect.strategy import NextCommit
-from harness.bisect.targets import Target, differing, find_targets, read_cases, read_others, read_value
-from harness.model.run_record import CaseRecord
+from harness.bisect.targets import Kind, Target, read_cases, read_others
+from harness.bisect.wanted import TraceSelection
+from harness.report.text import bound_lines
 from harness.results.folder import RunFolder, load_run
 from harness.suite.definition import Suite
 from harness.suite.load import default_suite
 
 _NAMED_RUNS = 7
 """How often an end is rerun for named targets that did not differ."""
+EVIDENCE_LINES = 40
+"""The number of lines of a log that the state keeps of a kernel that does not build or boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,7 @@ class Bisection:
     :param folder: the folder of the bisection.
     :param runner: builds kernels and runs cases on them.
     :param reporter: receives progress.
-    :param is_target: returns whether a target that differs is to be traced.
-    :param wanted: names of targets that must differ.
+    :param wanted: the targets that the user named, which must differ.
     :param suite: the suite of the cases.
     """
 
@@ -73,8 +75,7 @@ class Bisection:
     folder: Path
     runner: CommitRunner
     reporter: BisectReporter
-    is_target: Callable[[Target], bool]
-    wanted: Sequence[str] = ()
+    wanted: TraceSelection
     suite: Suite = field(default_factory=default_suite)
 
     def run(self) -> Evidence:
@@ -82,7 +83,7 @@ class Bisection:
 
         :return: the verdicts of all steps.
         :raises UsageError: the ends do not differ, a case file was changed meanwhile, or the tree lost a commit.
-        :raises SeriesError: an end does not build or boot.
+        :raises SeriesError: an end does not build or boot, and neither is a target.
         :raises HostError: the host failed; the state is kept.
         """
         self._check_files()
@@ -106,48 +107,64 @@ class Bisection:
 
     def _observe_ends(self) -> None:
         """Run all selected cases on both ends and find the targets to trace."""
-        cases: dict[Role, Mapping[str, CaseRecord]] = {}
+        ends: dict[Role, ObservedRun] = {}
         steps: list[StepRecord] = []
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
             kept = next((step for step in self.state.steps if step.role is role), None)
-            if kept is not None:
-                cases[role] = read_cases([load_run(self.folder / kept.runs[0])], self.suite.noise)
+            if kept is not None and kept.runs and not self.wanted.takes_inventory:
+                ends[role] = ObservedRun(read_cases([load_run(self.folder / kept.runs[0])], self.suite.noise))
+                ends[role] = replace(ends[role], stages=dict.fromkeys((Kind.BUILDS, Kind.BOOTS), YES))
                 steps.append(kept)
                 continue
             began = time.monotonic()
-            name = str(role)
+            name, step = str(role), StepRecord(commit, role, StepStatus.ASKED)
             try:
                 image = self.runner.image_of(self.walk.kernel(commit), name=name)
                 if steps and steps[0].image == image:
                     raise same_image(self._ends(), image)
-                answer, run = self.runner.observe_all(self.walk.kernel(commit), name=name)
+                ends[role], run = self.runner.observe_all(self.walk.kernel(commit), name=name)
             except SeriesError as error:
-                remedy = error.remedy or "name another end, a commit that builds and boots"
-                what = f"the {role} cannot be tested: {error.what}"
-                raise SeriesError(what, evidence=error.evidence, remedy=remedy, log=error.log) from None
-            self.runner.options = replace(self.runner.options, profile=run.profile)
-            cases[role] = answer.cases
+                ends[role], run = self._failed_end(error, role), None
+                step, image = replace(step, reason=error.what, evidence=bound_lines(error.evidence, EVIDENCE_LINES)), ""
+            profile = run.profile if run is not None else self.state.profile
+            self.runner.options = replace(self.runner.options, profile=profile)
             seconds = round(time.monotonic() - began, 1)
-            steps.append(StepRecord(commit, role, StepStatus.ASKED, image=image, runs=answer.runs, seconds=seconds))
-            self._save(replace(self.state, profile=run.profile, steps=tuple(steps)))
-        self._find_targets(cases[Role.GOOD], cases[Role.BAD])
+            steps.append(replace(step, image=image, runs=ends[role].runs, seconds=seconds))
+            self._save(replace(self.state, profile=profile, steps=tuple(steps)))
+        self._find_targets(ends)
 
-    def _find_targets(self, good: Mapping[str, CaseRecord], bad: Mapping[str, CaseRecord]) -> None:
-        every = find_targets(good, bad)
+    def _failed_end(self, error: SeriesError, role: Role) -> ObservedRun:
+        """Return what an end shows that does not build or boot.
+
+        :raises SeriesError: the user did not name that as a target.
+        """
+        found = observe_failure(error)
+        if not any(one.kind in found.stages for one in self.wanted.named):
+            stage = next((kind for kind, value in found.stages.items() if value == NO), "")
+            remedy = f"name a commit that builds and boots, or trace this: --target {stage}" if stage else error.remedy
+            what = f"the {role} cannot be tested: {error.what}"
+            raise SeriesError(
+                what, evidence=error.evidence, remedy=remedy or "name another end", log=error.log
+            ) from None
+        return found
+
+    def _find_targets(self, ends: Mapping[Role, ObservedRun]) -> None:
+        good, bad = ends[Role.GOOD], ends[Role.BAD]
+        every = self.wanted.candidates(good, bad)
         compared = describe_targets(every)
-        found = [target for target in differing(every, good, bad) if self.is_target(target)]
+        found = [target for target in differing(every, good, bad) if self.wanted.is_target(target)]
         if missing := self._missing(found):
             # A named target may be flaky and have shown equal values by chance.
-            named = [one for one in every if one not in found and self.is_target(one) and self.wanted]
-            found += self._rerun_named(named, {Role.GOOD: good, Role.BAD: bad})
+            found += self._rerun_named(
+                [one for one in every if one not in found and self.wanted.may_be_flaky(one)], ends
+            )
             missing = self._missing(found)
         if not found or missing:
-            values = {one.label: (read_value(one, good), read_value(one, bad)) for one in every}
+            values = {one.label: (value_of(one, good), value_of(one, bad)) for one in every}
             raise no_difference(self._ends(), values, missing, compared=compared)
-        records = tuple(_target_record(one, read_value(one, good) or "", read_value(one, bad) or "") for one in found)
-        ends = {Role.GOOD: good, Role.BAD: bad}
+        records = tuple(_target_record(one, value_of(one, good) or "", value_of(one, bad) or "") for one in found)
         steps = tuple(
-            replace(step, seen=_seen(found, ends[step.role])) if step.role in ends else step
+            replace(step, seen=seen_values(found, ends[step.role])) if step.role in ends else step
             for step in self.state.steps
         )
         files = tuple(
@@ -158,16 +175,18 @@ class Bisection:
 
     def _missing(self, found: Sequence[Target]) -> list[str]:
         """Return the names that the user gave and that match none of these targets."""
-        return [name for name in self.wanted if not any(name in target.name for target in found)]
+        return [one.label for one in self.wanted.named if not any(map(one.matches, found))]
 
-    def _rerun_named(self, named: Sequence[Target], ends: Mapping[Role, Mapping[str, CaseRecord]]) -> list[Target]:
+    def _rerun_named(self, named: Sequence[Target], ends: Mapping[Role, ObservedRun]) -> list[Target]:
         """Return the targets that show a second value at an end when its cases are rerun."""
         flaky: set[str] = set()
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
             word = self.walk.kernel(commit)
-            for answer in self.runner.observe(word, named, times=_NAMED_RUNS, name=str(role)) if named else []:
-                seen = _seen(named, answer.cases)
-                first = {one.key: read_value(one, ends[role]) for one in named}
+            if not named or not ends[role].cases:
+                continue
+            for answer in self.runner.observe(word, named, times=_NAMED_RUNS, name=str(role)):
+                seen = seen_values(named, answer)
+                first = {one.key: value_of(one, ends[role]) for one in named}
                 flaky |= {one.target for one in seen if first.get(one.target) not in (None, one.value)}
                 step = StepRecord(commit, Role.AGAIN, StepStatus.ASKED, seen=seen, runs=answer.runs)
                 self._save(replace(self.state, steps=(*self.state.steps, step)))
@@ -189,19 +208,20 @@ class Bisection:
         step = StepRecord(commit, role, StepStatus.ASKED, bits=round(choice.bits, 3) if choice else 0.0, splits=splits)
         try:
             image = self._image_of(commit, name)
-        except SeriesError as error:
-            if role is not Role.STEP:
-                raise
-            step = replace(step, judged=StepStatus.SKIPPED, reason=error.what)
-        else:
-            same = next((one.commit for one in self.state.steps if one.image == image and one.seen), "")
-            if same:
+            if same := next((one.commit for one in self.state.steps if one.image == image and one.seen), ""):
                 earlier = (one for one in self.state.steps if one.commit == same)
                 seen = tuple(seen for one in earlier for seen in one.seen)
                 step = replace(step, judged=StepStatus.SAME_IMAGE, image=image, reason=same, seen=seen)
             else:
                 (answer,) = self.runner.observe(self.walk.kernel(commit), targets, name=name)
-                step = replace(step, image=image, seen=_seen(targets, answer.cases), runs=answer.runs)
+                step = replace(step, image=image, seen=seen_values(targets, answer), runs=answer.runs)
+        except SeriesError as error:
+            seen = seen_values(targets, observe_failure(error))
+            if role is not Role.STEP and not seen:
+                raise
+            evidence = bound_lines(error.evidence, EVIDENCE_LINES) if seen else ""
+            judged = StepStatus.ASKED if seen else StepStatus.SKIPPED
+            step = replace(step, judged=judged, reason=error.what, seen=seen, evidence=evidence)
         self._add(replace(step, seconds=round(time.monotonic() - began, 1)), answer)
 
     def _rerun(self, more: More, role: Role) -> None:
@@ -214,7 +234,7 @@ class Bisection:
         answers = self.runner.observe(self.walk.kernel(commit), targets, times=more.times, name=name)
         seconds = round((time.monotonic() - began) / more.times, 1)
         for left, answer in zip(reversed(range(more.times)), answers, strict=True):
-            seen = _seen(targets, answer.cases)
+            seen = seen_values(targets, answer)
             step = StepRecord(commit, role, StepStatus.ASKED, seen=seen, runs=answer.runs, seconds=seconds)
             self._add(step, answer, is_shown=not left)
 
@@ -271,7 +291,7 @@ class Bisection:
     def _add(self, step: StepRecord, answer: ObservedRun | None, *, is_shown: bool = True) -> None:
         """Record a step, and start tracing targets for which it shows a second value."""
         state = replace(self.state, steps=(*self.state.steps, step))
-        new = [one for one in self._new_targets(state, answer) if self.is_target(one.target)] if answer else []
+        new = [one for one in self._new_targets(state, answer) if self.wanted.is_target(one.target)] if answer else []
         files = tuple(
             CaseFile(file, digest_of(find_file(file, self.suite)))
             for file in dict.fromkeys(file for one in new for file in one.files)
@@ -302,10 +322,3 @@ class Bisection:
 
 def _target_record(target: Target, good: str, bad: str) -> TargetRecord:
     return TargetRecord(target.kind, target.name, target.files, good, bad, target.case)
-
-
-def _seen(targets: Sequence[Target], cases: Mapping[str, CaseRecord]) -> tuple[SeenRecord, ...]:
-    """Return the values of the targets, and of all other traits and cases of these results."""
-    values = [(target.key, read_value(target, cases)) for target in targets]
-    values += [(target.key, value) for target, value in read_others(targets, cases).items()]
-    return tuple(SeenRecord(key, value) for key, value in values if value is not None)

@@ -62,6 +62,7 @@ class Evidence:
         self.lineage = lineage
         self.state = state
         self.tallies: dict[str, dict[int, Counter[str]]] = {one.target.key: {} for one in state.targets}
+        self._of_cases = frozenset(one.target.key for one in state.targets if one.kind.is_of_cases)
         self.untestable = 0
         """The nodes that do not build or boot, with their twins."""
         run = 0
@@ -125,7 +126,7 @@ class Evidence:
         """Return the next commit that needs reruns; None if no commit does."""
         wanted: dict[int, dict[str, int]] = {}
         for target, tallies in self.tallies.items():
-            for node, times in self._missing_runs(target, tallies):
+            for node, times in self._missing_runs(target, tallies) if target in self._of_cases else ():
                 wanted.setdefault(node, {})[target] = times
         if not wanted:
             return None
@@ -161,7 +162,7 @@ class Evidence:
         """
         wanted: dict[int, dict[str, int]] = {}
         for target, tallies in self.tallies.items():
-            if not self.is_weak(target):
+            if target in self._of_cases and not self.is_weak(target):
                 for interval in self.intervals(target):
                     for node in (*interval.lows, interval.high):
                         for at, times in _until(node, tallies.get(node, Counter()), STEADY_RUNS):

@@ -11,6 +11,13 @@ from harness.bisect.targets import Kind, Target
 
 SHOWN = 6
 """The number of names or lines that an error shows at most."""
+_COUNTED = {
+    Kind.TRAIT: "traits",
+    Kind.CASE: "cases",
+    Kind.SPLAT: "splats",
+    Kind.INVENTORY: "entries of the inventory",
+}
+_WHETHER = {Kind.BUILDS: "whether it builds", Kind.BOOTS: "whether it boots"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +76,6 @@ def no_difference(
 def describe_targets(every: Iterable[Target]) -> str:
     """Return the number of targets, e.g. ``93 traits and 220 cases``."""
     kinds = [target.kind for target in every]
-    return f"{kinds.count(Kind.TRAIT)} traits and {kinds.count(Kind.CASE)} cases"
+    parts = [f"{kinds.count(kind)} {what}" for kind, what in _COUNTED.items() if kinds.count(kind)]
+    parts += [text for kind, text in _WHETHER.items() if kind in kinds]
+    return " and ".join(parts) or "nothing"

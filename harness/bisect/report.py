@@ -291,6 +291,8 @@ def _outcome(state: BisectState, step: StepRecord, names: Mapping[str, Named], *
         values.setdefault(seen.target, set()).add(seen.value)
     counts = Counter(_as_which(one, values[one.target.key]) for one in state.targets if one.target.key in values)
     found = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    if step.evidence:
+        found += f" ({one_line(step.reason)})"
     same = ""
     if step.judged is StepStatus.SAME_IMAGE:
         name = names[step.reason].called if step.reason in names else step.reason[:12]

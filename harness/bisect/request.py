@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,57 +19,21 @@ from harness.bisect.commits import CommitRange, walk_tree
 from harness.bisect.evidence import Evidence
 from harness.bisect.patch_commits import is_series, walk_patches
 from harness.bisect.report import BisectResult, replay_lines, step_lines
-from harness.bisect.runner import CommitRunner
+from harness.bisect.runner import CommitRunner, Observing
 from harness.bisect.state import BisectState, Role
 from harness.bisect.state_file import STATE_NAME, held, load_state
-from harness.bisect.targets import Kind, Target
+from harness.bisect.wanted import TraceSelection, select
 from harness.pipeline import Options
 from harness.report.display.events import Lines, RunReport
 from harness.report.lines import Line
-from harness.results.case_ids import current_case_id
 from harness.results.folder import RunFolder
-from harness.run.selection import Selection
-from harness.semantics.traits import near
-from harness.suite.definition import Suite
-from harness.suite.load import case_id, case_paths_below, default_suite, suite_semantics
+from harness.suite.load import default_suite, suite_semantics
 
 BISECTIONS = "bisect"
 """The name of the folder of all bisections in a results folder."""
 _SECONDS = 600.0
 """The time limit for reading a history from git, on a busy host."""
 _SLUG = re.compile(r"[^A-Za-z0-9._+-]+")
-_SHOWN = 6
-
-
-@dataclass(frozen=True, slots=True)
-class TraceSelection:
-    """The targets to trace, and the cases to run on the ends.
-
-    :param traits: names of traits.
-    :param cases: parts of case ids. Without traits and cases everything that differs is traced.
-    :param files: case files or folders to run on the ends; empty for all.
-    :param expression: an expression of pytest's ``-k``.
-    """
-
-    traits: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-    expression: str = ""
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Return the names of targets that must differ between the ends."""
-        return (*self.traits, *self.cases)
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Return the selection as arguments of the command line."""
-        return (
-            *(f"--trait={name}" for name in self.traits),
-            *(f"--case={name}" for name in self.cases),
-            *(f"--cases={path}" for path in self.files),
-            *([f"-k {self.expression}"] if self.expression else []),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +87,7 @@ class BisectRequest:
         store = store or Store.default()
         suite = self.options.suite
         semantics = suite_semantics(suite)
-        selection, is_target = select(self.wanted, suite, self.workers)
+        selection = select(self.wanted, suite, self.workers)
         walk = self._walk(Context(store, Deadline.after(_SECONDS), report))
         folder = RunFolder.at(self.folder)
         names = names_of(walk)
@@ -133,9 +97,11 @@ class BisectRequest:
             state = self._state(walk, load_state(folder.path), report)
             build = self.options.build
             options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
-            runner = CommitRunner(options, selection, semantics, store, folder.path, report, self.command)
+            wanted = self.wanted
+            how = Observing(wanted.runs_cases, boots=wanted.boots, takes_inventory=wanted.takes_inventory)
+            runner = CommitRunner(options, selection, semantics, store, folder.path, report, self.command, how)
             reporter = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
-            bisection = Bisection(walk, state, folder.path, runner, reporter, is_target, self.wanted.named, suite=suite)
+            bisection = Bisection(walk, state, folder.path, runner, reporter, wanted, suite=suite)
             try:
                 evidence = bisection.run()
             except KeyboardInterrupt:
@@ -213,48 +179,6 @@ class BisectRequest:
             evidence=f"began with {was}\nis now     {now}\nkept in {self.folder}",
             remedy=f"start over with --restart, or continue with the old commit: --{role} {was[:16]}",
         )
-
-
-def select(wanted: TraceSelection, suite: Suite, workers: int) -> tuple[Selection, Callable[[Target], bool]]:
-    """Return the cases to run on the ends, and a function that returns whether a target is to be traced.
-
-    :param wanted: the user's selection.
-    :param suite: the suite of the cases.
-    :param workers: the number of machines in parallel.
-    :raises UsageError: no such trait or case.
-    """
-    semantics = suite_semantics(suite)
-    for name in wanted.traits:
-        if name not in semantics.traits:
-            remedy = "list the traits: harness semantics"
-            raise UsageError(f"--trait {name}: no such trait{near(name, semantics.traits)}", remedy=remedy)
-    files = _case_files(wanted.files, suite)
-    if not wanted.traits and not wanted.cases:
-        return Selection(tuple(wanted.files), wanted.expression, workers), lambda target: True
-    chosen: dict[Path, None] = {}
-    for name in wanted.traits:
-        chosen |= dict.fromkeys(path for path in files if name in path.read_text(errors="replace"))
-    for name in wanted.cases:
-        part = current_case_id(name).partition("::")[0]
-        found = [path for path in files if part in case_id(path, suite)]
-        if not found:
-            remedy = "give a part of a case id; harness semantics TRAIT lists the cases of a trait"
-            raise UsageError(f"--case {name}: no case id contains this", remedy=remedy)
-        chosen |= dict.fromkeys(found)
-
-    def is_target(target: Target) -> bool:
-        if target.kind is Kind.TRAIT:
-            return target.name in wanted.traits
-        return any(current_case_id(name) in target.name for name in wanted.cases)
-
-    return Selection(tuple(chosen), wanted.expression, workers), is_target
-
-
-def _case_files(paths: Sequence[Path], suite: Suite) -> list[Path]:
-    found = []
-    for path in paths or (suite.folder,):
-        found += [path] if path.is_file() else case_paths_below(path)
-    return sorted(path.resolve() for path in found)
 
 
 def _chosen(walk: CommitRange, state: BisectState) -> str:

@@ -18,8 +18,11 @@ from harness.base.context import Context
 from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.process import patient_deadline
-from harness.base.store import Store
-from harness.bisect.targets import Target, file_of, files_to_run, quiet_case, read_cases, read_value
+from harness.base.store import Store, digest_of
+from harness.bisect.observed import YES, ObservedRun
+from harness.bisect.targets import Kind, Target, file_of, files_to_run, quiet_case, read_cases, read_value
+from harness.inventory import list_entries, with_helper
+from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Options, Prepared
@@ -31,7 +34,7 @@ from harness.run.one_kernel import Judging, RunSettings, run_cases
 from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
 from harness.semantics.traits import Semantics
-from harness.suite.definition import Suite
+from harness.suite.definition import InventorySection, Suite
 from harness.suite.load import locate
 
 RUNS = "runs"
@@ -39,15 +42,20 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedRun:
-    """The results of one run of cases on a kernel.
+class Observing:
+    """What is done on each commit.
 
-    :param cases: the cases by id.
-    :param runs: the run folders, relative to the folder of the bisection.
+    :param runs_cases: whether cases are run.
+    :param boots: whether the kernel is booted after it was built.
+    :param takes_inventory: whether the inventory of the suite is taken at the ends.
     """
 
-    cases: Mapping[str, CaseRecord]
-    runs: tuple[str, ...]
+    runs_cases: bool = True
+    boots: bool = True
+    takes_inventory: bool = False
+
+
+EVERYTHING = Observing()
 
 
 @dataclass(slots=True)
@@ -61,6 +69,7 @@ class CommitRunner:
     :param folder: the folder of the bisection.
     :param report: receives progress.
     :param command: the command as typed.
+    :param observing: what is done on each commit.
     """
 
     options: Options
@@ -70,10 +79,12 @@ class CommitRunner:
     folder: Path
     report: RunReport
     command: str
+    observing: Observing = EVERYTHING
+    _built: dict[str, str] = field(default_factory=dict)
     _prepared: dict[str, Prepared] = field(default_factory=dict)
 
     def image_of(self, word: str, *, name: str) -> str:
-        """Build and boot a kernel unless it is prepared, and return the sha256 of its image.
+        """Build and boot a kernel unless it is prepared, and return the sha256 of its image; see :class:`Observing`.
 
         :param word: the KERNEL argument.
         :param name: the name of the step, for progress.
@@ -81,29 +92,49 @@ class CommitRunner:
         :raises HostError: as :func:`harness.pipeline.prepare`.
         :raises UsageError: as :func:`harness.pipeline.prepare`.
         """
+        if not self.observing.boots:
+            return self._image_built(word, name)
         if word not in self._prepared:
             logs = self.folder / "logs"
             logs.mkdir(parents=True, exist_ok=True)
             self.report(PhaseStarted(f"{name}: building and booting"))
             self._prepared[word] = pipeline.prepare(
-                Context(
-                    self.store,
-                    patient_deadline(pipeline.PREPARE_SECONDS + self.options.build.seconds),
-                    as_progress(self.report, f"{name}: "),
-                ),
-                replace(self.options, kernel=word),
-                logs=logs,
+                self._context(name), replace(self._of_inventory(), kernel=word), logs=logs
             )
         return self._prepared[word].kernel.image_digest
 
-    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
-        """Run all selected cases on an end, once.
+    def _image_built(self, word: str, name: str) -> str:
+        from harness.kernel.resolve import resolve_kernel
 
+        if word not in self._built:
+            self.report(PhaseStarted(f"{name}: building"))
+            kernel = resolve_kernel(self._context(name), parse_spec(word), build=self.options.building)
+            self._built[word] = kernel.image_digest
+        return self._built[word]
+
+    def _context(self, name: str) -> Context:
+        seconds = pipeline.PREPARE_SECONDS + self.options.build.seconds
+        return Context(self.store, patient_deadline(seconds), as_progress(self.report, f"{name}: "))
+
+    def _of_inventory(self) -> Options:
+        """Return the options, with the program of inventories in the guest if any is taken."""
+        suite = self.options.suite
+        return replace(self.options, suite=with_helper(suite)) if self.observing.takes_inventory else self.options
+
+    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord | None]:
+        """Run all selected cases on an end, once, and take its inventory.
+
+        :return: what was seen, and the record of the cases; None if no case was run.
         :raises HarnessError: as :meth:`image_of`.
         """
         self.image_of(word, name=name)
-        run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
-        return ObservedRun(read_cases([run], self.options.suite.noise), (folder,)), run
+        seen, run, suite = ObservedRun(stages=self._stages()), None, self.options.suite
+        if self.observing.runs_cases:
+            run, folder = self._run(word, self.selection, name, Quiet(self.report, name), is_wide=True)
+            seen = replace(seen, cases=read_cases([run], suite.noise), runs=(folder,))
+        if self.observing.takes_inventory:
+            seen = replace(seen, inventory=self._inventory(word, suite.inventory, name))
+        return seen, run
 
     def observe(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """Run the cases that show some targets a number of times, each time on fresh machines.
@@ -112,12 +143,21 @@ class CommitRunner:
         :param targets: the targets to observe.
         :param times: the number of runs.
         :param name: the name of the step, for progress.
-        :return: the results of each run.
+        :return: the results of each run; what is seen of the kernel itself is in the first one.
         :raises HarnessError: as :meth:`image_of`.
         :raises HostError: the cases could not be run.
         """
         self.image_of(word, name=name)
+        answers = self._observe_cases(word, [one for one in targets if one.kind.is_of_cases], times, name)
+        keys = [one.name for one in targets if one.kind is Kind.INVENTORY]
+        sections = [one for one in self.options.suite.inventory if any(key.startswith(f"{one.name}: ") for key in keys)]
+        inventory = self._inventory(word, sections, name) if sections else None
+        return [replace(answers[0], stages=self._stages(), inventory=inventory), *answers[1:]]
+
+    def _observe_cases(self, word: str, targets: Sequence[Target], times: int, name: str) -> list[ObservedRun]:
         paths = self._files(files_to_run(targets))
+        if not paths:
+            return [ObservedRun() for _ in range(times)]
         rounds, folder = self._rounds(word, paths, times, name)
         answers = []
         for number, cases in enumerate(rounds):
@@ -132,6 +172,15 @@ class CommitRunner:
                     runs.append(other)
             answers.append(ObservedRun(cases, tuple(runs)))
         return answers
+
+    def _stages(self) -> dict[Kind, str]:
+        """Return what a kernel shows that could be prepared."""
+        return {Kind.BUILDS: YES, **({Kind.BOOTS: YES} if self.observing.boots else {})}
+
+    def _inventory(self, word: str, sections: Sequence[InventorySection], name: str) -> Mapping[str, str]:
+        folder = self.folder / "inventory" / digest_of(word)[:16]
+        context = self._context(name)
+        return list_entries(context, self._prepared[word], sections, folder=folder).facts
 
     def _files(self, ids: Sequence[str]) -> tuple[Path, ...]:
         return tuple(find_file(one, self.options.suite) for one in ids)

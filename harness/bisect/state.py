@@ -92,7 +92,9 @@ class StepRecord:
     :param judged: the result.
     :param bits: the expected information.
     :param splits: the expected gain for each target.
-    :param reason: why it was skipped, in one line; or the hash of the commit with the same image.
+    :param reason: why it was skipped, or does not build or boot, in one line; or the hash of the commit with the same
+        image.
+    :param evidence: lines of the log of a kernel that does not build or boot.
     :param image: the sha256 of its image; empty if it has none.
     :param seen: the values that it showed.
     :param runs: the run folders, relative to the folder of the bisection.
@@ -109,6 +111,7 @@ class StepRecord:
     seen: tuple[SeenRecord, ...] = ()
     runs: tuple[str, ...] = ()
     seconds: Seconds = 0.0
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from harness.session.noise import NOISE, Noise
 
 UNSEEN = "not seen"
 """The value of a trait that no case has shown, though the cases that show it on other kernels ran."""
+LOGGED, NOT_LOGGED = "logged", "not logged"
+"""The values of a splat."""
 _VALUE_LENGTH = 200
 
 
@@ -25,14 +27,24 @@ class Kind(StrEnum):
 
     TRAIT = "trait"
     CASE = "case"
+    SPLAT = "splat"
+    BUILDS = "builds"
+    BOOTS = "boots"
+    INVENTORY = "inventory"
+
+    @property
+    def is_of_cases(self) -> bool:
+        """Return whether cases show it; the others are seen of the kernel itself, and once is enough."""
+        return self in (Kind.TRAIT, Kind.CASE, Kind.SPLAT)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A trait or a case that is traced.
+    """A trait, a case, or anything else that is traced.
 
-    :param kind: trait or case.
-    :param name: the name of the trait or the id of the case.
+    :param kind: the kind.
+    :param name: the name of the trait, the id of the case, the fingerprint of the splat or the key of the entry of the
+        inventory; empty for ``builds`` and ``boots``.
     :param files: the ids of the case files that show it, the best one first.
     :param case: the id of the only case in which the trait is read; empty for all of ``files``. A trait of which cases
         see different values on one kernel is traced in each of its cases: other cases would show other values.
@@ -46,12 +58,12 @@ class Target:
     @property
     def label(self) -> str:
         """Return the name, and the case in which a trait is read: ``mount_root in SUITE/views/x.session``."""
-        return f"{self.name} in {self.case}" if self.case else self.name
+        return f"{self.name} in {self.case}" if self.case else self.name or str(self.kind)
 
     @property
     def key(self) -> str:
-        """Return a unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``."""
-        return f"{self.kind} {self.label}"
+        """Return a unique text for the target: ``trait mount_root``, ``case SUITE/views/x.session``, ``boots``."""
+        return f"{self.kind} {self.label}" if self.name else str(self.kind)
 
 
 def read_cases(runs: Sequence[RunRecord], noise: Noise = NOISE) -> dict[str, CaseRecord]:
@@ -69,12 +81,18 @@ def read_value(target: Target, cases: Mapping[str, CaseRecord]) -> str | None:
     if target.kind is Kind.CASE:
         case = cases.get(target.name)
         return None if case is None else case_value(case)
+    if not target.kind.is_of_cases:
+        return None
     ran = [one for one in cases.values() if file_of(one.id) in target.files and target.case in ("", one.id)]
-    values = _all_values(ran, target.name)
+    if target.kind is Kind.SPLAT:
+        values = {LOGGED for case in ran for splat in case.splats if splat.fingerprint == target.name}
+    else:
+        values = _all_values(ran, target.name)
     if values:
         return " and ".join(sorted(values))
     files = {file_of(case.id) for case in ran if case.outcome is not Outcome.ERROR}
-    return UNSEEN if files and files >= set(target.files) else None
+    missing = NOT_LOGGED if target.kind is Kind.SPLAT else UNSEEN
+    return missing if files and files >= set(target.files) else None
 
 
 def case_value(case: CaseRecord) -> str | None:
@@ -110,6 +128,25 @@ def _case_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseReco
     return [Target(Kind.CASE, name, (file_of(name),)) for name in sorted(before.keys() & after.keys())]
 
 
+def splat_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord], prefix: str) -> list[Target]:
+    """Return a target for each splat whose fingerprint begins with some digits.
+
+    One that no case has logged yet may be logged by chance: it is looked for in all cases.
+    """
+    showing: dict[str, dict[str, float]] = {}
+    for cases in (before, after):
+        for case in cases.values():
+            for splat in case.splats:
+                if splat.fingerprint.startswith(prefix):
+                    showing.setdefault(splat.fingerprint, {})[file_of(case.id)] = case.seconds
+    if not showing:
+        return [Target(Kind.SPLAT, prefix, tuple(sorted({file_of(case) for case in before.keys() & after.keys()})))]
+    return [
+        Target(Kind.SPLAT, name, tuple(sorted(files, key=lambda file: (files[file], file))))
+        for name, files in sorted(showing.items())
+    ]
+
+
 def _values(case: CaseRecord, trait: str) -> set[str]:
     return {seen.value for seen in case.sightings if seen.trait == trait}
 
@@ -136,18 +173,6 @@ def _trait_targets(before: Mapping[str, CaseRecord], after: Mapping[str, CaseRec
     return targets
 
 
-def differing(
-    targets: Iterable[Target], before: Mapping[str, CaseRecord], after: Mapping[str, CaseRecord]
-) -> list[Target]:
-    """Return the targets with different values."""
-    found = []
-    for target in targets:
-        values = read_value(target, before), read_value(target, after)
-        if None not in values and values[0] != values[1]:
-            found.append(target)
-    return found
-
-
 def read_others(targets: Iterable[Target], cases: Mapping[str, CaseRecord]) -> dict[Target, str]:
     """Return the values of all other targets: one that is equal at both ends may differ in between."""
     known = {target.key for target in targets}
@@ -167,7 +192,7 @@ def files_to_run(targets: Iterable[Target], *, every: bool = False) -> tuple[str
     :param every: include all files that can show a trait, not only the best one.
     """
     targets = list(targets)
-    wanted = dict.fromkeys(file for one in targets if one.kind is Kind.CASE for file in one.files)
+    wanted = dict.fromkeys(file for one in targets if one.kind in (Kind.CASE, Kind.SPLAT) for file in one.files)
     for target in targets:
         if every:
             wanted |= dict.fromkeys(target.files)

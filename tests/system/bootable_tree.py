@@ -3,6 +3,7 @@
 
 The byte is the field ``root_flags`` of the image's setup header (Documentation/arch/x86/boot.rst), which nothing in the
 guest depends on, and which a case reads in ``/sys/kernel/boot_params/data``. Its value stands in ``kernel/flags.h``.
+A kernel with ``HANGS`` defined there ends as soon as it runs: its first instructions are overwritten.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from pathlib import Path
 from tests.unit.kernel.fake_tree import MAKEFILE, FakeRepository, write_tree
 
 _OFFSET = 0x1F2
+_CODE = 0x4000
+"""In the code of the decompressor: behind the setup sectors, and before what it decompresses."""
 _RULE = f"""
 	@cp $(src)/kernel.img $@
 	@sed -n 's/#define FLAGS //p' $(src)/kernel/flags.h | tr -d '\\n' \\
 		| dd of=$@ bs=1 seek={_OFFSET} conv=notrunc status=none
+	@! grep -q HANGS $(src)/kernel/flags.h || head -c 4096 /dev/zero \\
+		| dd of=$@ bs=1 seek={_CODE} conv=notrunc status=none
 """
 FLAGS = "kernel/flags.h"
 CASE = """A byte of the setup header.
@@ -31,12 +36,13 @@ OTHER_CASE = """A case that always matches.
 """
 
 
-def flags(value: str) -> str:
+def flags(value: str, *, hangs: bool = False) -> str:
     """Return the file that decides what the first case shows.
 
     :param value: one character; the case expects ``1``.
+    :param hangs: whether the kernel does not boot.
     """
-    return f"#define FLAGS {value}\n"
+    return f"#define FLAGS {value}\n{'#define HANGS' if hangs else ''}\n"
 
 
 def _makefile() -> str:

@@ -14,7 +14,8 @@ import click
 
 from harness.base.errors import ExitStatus
 from harness.bisect.report import BisectResult, answer_json, answer_lines
-from harness.bisect.request import BisectRequest, TraceSelection
+from harness.bisect.request import BisectRequest
+from harness.bisect.wanted import TraceSelection, parse_target
 from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.guest.qemu import Acceleration
@@ -40,10 +41,20 @@ BISECT_HELP = """Find the commits of TREE that changed the behavior of the kerne
 After an interruption or a kill, the same command continues.
 
 \b
+--target traces one thing, and may be repeated:
+  case:ID            a case; a part of its id is enough (also --case)
+  trait:NAME         a trait (also --trait)
+  splat:FINGERPRINT  whether the kernel log has this splat
+  inventory:KEY      an entry of the inventory; a part of its key is enough
+  builds             whether the kernel builds; nothing is booted
+  boots              whether it boots; no case is run
+With builds or boots, an end may be one that does not.
+
+\b
 Exit status:
   0    everything was traced to a commit
   1    something was not: hidden by commits that do not build or boot, or
-       flaky at both ends; or an end does not build or boot
+       flaky at both ends; or an end does not build or boot, untraced
   2    a case file is broken
   3    host error; run the same command again
   4    usage error: no such revision, ends that do not differ
@@ -59,6 +70,7 @@ Exit status:
     "--case", "traced_cases", metavar="NAME", multiple=True, help="Trace this case; a part of its id is enough."
 )
 @click.option("--trait", "traced_traits", metavar="NAME", multiple=True, help="Trace this trait.")
+@click.option("--target", "targets", metavar="TARGET", multiple=True, help="Trace this, see above; may be repeated.")
 @click.option("--all", is_flag=True, hidden=True, expose_value=False)  # the default; still accepted
 @options.suite
 @click.option("--cases", multiple=True, help="Case file or folder to run on the ends; may be repeated.  [default: all]")
@@ -80,6 +92,7 @@ def bisect(
     bad: str,
     traced_cases: tuple[str, ...],
     traced_traits: tuple[str, ...],
+    targets: tuple[str, ...],
     suite: str,
     cases: tuple[str, ...],
     expression: str,
@@ -97,13 +110,14 @@ def bisect(
 ) -> int:
     """Find the commits that changed a behavior; see :data:`BISECT_HELP`."""
 
+    traced = tuple(map(parse_target, targets))
     chosen, found = choose_cases(suite_of_kernels(suite, [tree]), cases, [tree])
     read_machine_type(machine, append)
     request = BisectRequest(
         tree,
         good,
         bad,
-        TraceSelection(traced_traits, traced_cases, found, expression),
+        TraceSelection(traced_traits, traced_cases, found, expression, traced),
         Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append),
         choose_workers(workers, found),
         results,

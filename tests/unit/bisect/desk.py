@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.base.store import Store
 from harness.bisect.report import BisectResult
-from harness.bisect.request import BisectRequest, TraceSelection
+from harness.bisect.request import BisectRequest
 from harness.bisect.state_file import STATE_NAME
+from harness.bisect.wanted import TraceSelection
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
 from tests.unit.bisect.pretended import PretendedRunner, PretendedTree

@@ -3,7 +3,8 @@
 
 Only builds and guests are pretended; git, the history, the state on disk and run folders are real.
 ``kernel/cgroup.c`` of a commit has a line for each trait, ``outside_view = relative``, a line ``broken`` if it does not
-build, and a value ``a|b`` for a flaky trait.
+build, ``hangs`` if it does not boot, ``splat`` if its first case logs one, lines ``entry_NAME`` for its inventory, and
+a value ``a|b`` for a flaky trait.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.base.errors import SeriesError
-from harness.bisect.runner import RUNS, ObservedRun, find_file
-from harness.bisect.targets import Target
+from harness.base.errors import SeriesError, Stage
+from harness.bisect.observed import YES, ObservedRun
+from harness.bisect.runner import EVERYTHING, RUNS, Observing, find_file
+from harness.bisect.targets import Kind, Target
 from harness.model.run_record import CaseRecord, RunRecord
-from harness.model.verdict import Outcome, TraitSighting
+from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.pipeline import Options
 from harness.results.folder import RunFolder
 from harness.suite.load import default_suite
@@ -106,6 +108,7 @@ class PretendedRunner:
     folder: Path
     display: object
     command: str
+    observing: Observing = EVERYTHING
     built: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     interrupt_at: int = 0
@@ -117,21 +120,39 @@ class PretendedRunner:
         if word not in self.built:
             self.built.append(word)
         if "broken" in said:
-            raise SeriesError(f"it does not build: {said['broken']}")
+            raise failure(f"it does not build: {said['broken']}", Stage.BUILD)
+        if "hangs" in said and self.observing.boots:
+            raise failure(f"it does not boot: {said['hangs']}", Stage.BOOT)
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
 
-    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord]:
+    def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord | None]:
         """See :class:`harness.bisect.runner.CommitRunner`."""
         self._count(word)
+        self.image_of(word, name=name)
+        if not self.observing.runs_cases:
+            return ObservedRun(stages=self._stages(), inventory=self._inventory(word)), None
         run, folder = self._run(word, tuple(CASES.values()))
-        return ObservedRun({case.id: case for case in run.cases}, (folder,)), run
+        cases = {case.id: case for case in run.cases}
+        return ObservedRun(cases, (folder,), self._stages(), self._inventory(word)), run
 
     def observe(self, word: str, targets: Sequence[Target], *, times: int = 1, name: str) -> list[ObservedRun]:
         """See :class:`harness.bisect.runner.CommitRunner`."""
         self._count(word)
+        self.image_of(word, name=name)
         files = tuple(file for target in targets for file in target.files)
-        runs = [self._run(word, files) for _ in range(times)]
-        return [ObservedRun({case.id: case for case in run.cases}, (folder,)) for run, folder in runs]
+        runs = [self._run(word, files) for _ in range(times)] if files else []
+        seen = [ObservedRun({case.id: case for case in run.cases}, (folder,)) for run, folder in runs] or [
+            ObservedRun()
+        ]
+        return [replace(seen[0], stages=self._stages(), inventory=self._inventory(word)), *seen[1:]]
+
+    def _stages(self) -> dict[Kind, str]:
+        return {Kind.BUILDS: YES, **({Kind.BOOTS: YES} if self.observing.boots else {})}
+
+    def _inventory(self, word: str) -> dict[str, str] | None:
+        said = values_of(word)
+        entries = {f"tmp: {name}": facts for name, facts in said.items() if name.startswith("entry_")}
+        return entries if self.observing.takes_inventory else None
 
     def _count(self, word: str) -> None:
         self.asked.append(word)
@@ -140,8 +161,9 @@ class PretendedRunner:
 
     def _run(self, word: str, files: Sequence[str]) -> tuple[RunRecord, str]:
         said = {name: self.luck.choice(value.split("|")) for name, value in sorted(values_of(word).items())}
+        splats = (SplatReport("warning", "WARNING at f", said["splat"], "text"),) if "splat" in said else ()
         cases = tuple(
-            _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}) for file in set(files)
+            _case(file, {trait: said[trait] for trait in CASES if CASES[trait] == file}, splats) for file in set(files)
         )
         folder = RunFolder.create(self.folder / RUNS, "pretended", time.time())
         run = RunRecord(
@@ -151,7 +173,14 @@ class PretendedRunner:
         return run, f"{RUNS}/{folder.path.name}"
 
 
-def _case(file: str, values: Mapping[str, str]) -> CaseRecord:
+def failure(what: str, stage: Stage) -> SeriesError:
+    """Return the error of a kernel that fails in a stage."""
+    error = SeriesError(what, evidence=f"line 1\n{what}")
+    error.stage = stage
+    return error
+
+
+def _case(file: str, values: Mapping[str, str], splats: tuple[SplatReport, ...] = ()) -> CaseRecord:
     assert find_file(file, default_suite()).is_file()
     wrong = [f"{trait}: this kernel says {value}" for trait, value in values.items() if value != PASSES]
     shown = "".join(f"    {value}\n" for value in values.values())
@@ -162,5 +191,6 @@ def _case(file: str, values: Mapping[str, str]) -> CaseRecord:
         Outcome.MISMATCH if wrong else Outcome.MATCH,
         reason=", ".join(wrong),
         transcript=f"title: x\n\n    # cat f\n{shown}",
+        splats=splats,
         sightings=tuple(TraitSighting(trait, value, f"{file}:3") for trait, value in values.items()),
     )

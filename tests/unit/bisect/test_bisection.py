@@ -12,10 +12,10 @@ import pytest
 
 from harness.base.events import ignore
 from harness.bisect.report import BisectResult, answer_json, answer_lines
-from harness.bisect.request import TraceSelection
 from harness.bisect.runner import find_file
 from harness.bisect.state import Role, StepStatus
 from harness.bisect.state_file import held
+from harness.bisect.wanted import TraceSelection
 from harness.suite.load import default_suite
 from tests.unit.bisect import pretended
 from tests.unit.bisect.desk import Desk

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from harness.base.errors import HarnessError, SeriesError, UsageError
-from harness.bisect.request import TraceSelection
 from harness.bisect.state import dump_bisect as dump_state
 from harness.bisect.state import load_bisect
+from harness.bisect.wanted import TraceSelection
 from harness.kernel.git.repository import Repository
 from tests.unit.bisect.desk import Desk
 from tests.unit.bisect.pretended import PretendedRunner

@@ -22,7 +22,7 @@ from harness.suite.load import default_suite, suite_semantics
 from tests.unit.report.sample import CASES, RUN
 
 
-def observe_all(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunRecord:
+def observe_all(folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem) -> RunRecord | None:
     """Run all cases on a prepared kernel, in a run with a problem."""
     cases = tuple(case for case in CASES if case.outcome is not Outcome.ERROR)
     record = replace(RUN, problems=(problem,), cases=cases)

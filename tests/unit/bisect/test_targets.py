@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from harness.bisect.targets import Kind, Target, differing, files_to_run, find_targets, read_others, read_value
+from harness.bisect.observed import ObservedRun, differing
+from harness.bisect.targets import Kind, Target, files_to_run, find_targets, read_others, read_value
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome, TraitSighting
 
@@ -33,7 +34,8 @@ def test_trait_that_all_cases_agree_on_is_one_target() -> None:
 
 def test_mixed_trait_is_traced_in_each_case() -> None:
     """Only the case that saw the other value shows the change: the quickest would show none on any commit."""
-    found = [one for one in differing(find_targets(GOOD, MIXED), GOOD, MIXED) if one.kind is Kind.TRAIT]
+    ends = ObservedRun(GOOD), ObservedRun(MIXED)
+    found = [one for one in differing(find_targets(GOOD, MIXED), *ends) if one.kind is Kind.TRAIT]
 
     assert [one.key for one in found] == ["trait view in s/bb.session"]
     assert files_to_run(found) == ("s/bb.session",)

@@ -54,6 +54,7 @@ class SourceKernel:
     :param notes: notes for the user, one line each.
     :param profile: name of the profile that a shipped series names; empty for any other kernel.
     :param declared: the declared differences from that profile.
+    :param ungranted: see :class:`harness.kernel.config.configure.Config`.
     """
 
     image: Path
@@ -64,6 +65,7 @@ class SourceKernel:
     notes: tuple[str, ...]
     profile: str = ""
     declared: Declaration | None = None
+    ungranted: tuple[tuple[str, str], ...] = ()
 
 
 def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions, *, apt: Apt) -> SourceKernel:
@@ -307,4 +309,5 @@ def _describe(
         notes=tuple(dict.fromkeys(notes)),
         profile=shipped.profile if shipped else "",
         declared=shipped.declaration if shipped else None,
+        ungranted=config.ungranted,
     )

@@ -52,6 +52,7 @@ class Kernel:
     :param profile: name of the profile that a shipped series should match; empty for any other kernel.
     :param declared: the declared differences from that profile.
     :param came_from: the origin as facts; for a built kernel its source alone.
+    :param ungranted: the optional requests that its configuration does not grant: pairs of option and reason.
     """
 
     spec: KernelSpec
@@ -69,6 +70,7 @@ class Kernel:
     profile: str = ""
     declared: Declaration | None = None
     came_from: Origin = UNKNOWN_ORIGIN
+    ungranted: tuple[tuple[str, str], ...] = ()
 
     @property
     def config_source(self) -> ConfigSource:
@@ -145,6 +147,7 @@ def _of_source(context: Context, spec: KernelSpec, built: SourceKernel, build: B
         build_log=built.log,
         profile=built.profile,
         declared=built.declared,
+        ungranted=built.ungranted,
     )
 
 

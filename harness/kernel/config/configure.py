@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
@@ -31,7 +32,7 @@ from harness.kernel.sandbox.sandbox import Sandbox
 KIND = "kernel-config"
 """The kind of these products in the store."""
 
-_CONFIG, _NOTES = "config", "notes.json"
+_CONFIG, _NOTES, _UNGRANTED = "config", "notes.json", "ungranted.json"
 _SHOWN_OPTIONS = 6
 
 
@@ -44,6 +45,7 @@ class Config:
     :param fragments: names of the fragments that it was made from.
     :param notes: notes for the user, one line each.
     :param assignments: the variables of make that it was made with.
+    :param ungranted: the optional requests that this kernel does not grant: pairs of option and reason.
     """
 
     text: str
@@ -51,6 +53,7 @@ class Config:
     fragments: tuple[str, ...]
     notes: tuple[str, ...] = ()
     assignments: tuple[str, ...] = ()
+    ungranted: tuple[tuple[str, str], ...] = ()
 
 
 def configure(
@@ -79,11 +82,13 @@ def configure(
     def fill(folder: Path) -> None:
         output = folder / "output"
         output.mkdir()
-        text, notes = _make(Sandbox(worktree.path, output, trusted), order, deadline=context.deadline)
+        made = _make(Sandbox(worktree.path, output, trusted), order, deadline=context.deadline)
         # The output of untrusted Makefiles is removed before anything is written beside it.
         shutil.rmtree(output)
-        (folder / _CONFIG).write_text(text)
-        (folder / _NOTES).write_text(json.dumps(notes))
+        (folder / _CONFIG).write_text(made.text)
+        (folder / _NOTES).write_text(json.dumps(made.notes))
+        if made.ungranted:
+            (folder / _UNGRANTED).write_text(json.dumps(made.ungranted))
 
     for _ in range(2):
         config = _load(context.store.make(KIND, order.key, fill, deadline=context.deadline), order)
@@ -117,18 +122,27 @@ def _load(folder: Path, order: ConfigInputs) -> Config | None:
     try:
         text = (folder / _CONFIG).read_text()
         notes = read_facts(tuple[str, ...], (folder / _NOTES).read_bytes())
+        file = folder / _UNGRANTED
+        ungranted = read_facts(tuple[tuple[str, str], ...], file.read_bytes() if file.is_file() else b"[]")
     except (OSError, UnicodeDecodeError):
         return None
-    if notes is None:
+    if notes is None or ungranted is None:
         return None
     digest = parse_config(text, ConfigSource.BESIDE).digest
-    return Config(text, digest, order.fragments, notes, order.assignments)
+    return Config(text, digest, order.fragments, notes, order.assignments, ungranted)
 
 
-def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple[str, list[str]]:
+class _Made(NamedTuple):
+    """A config that was just made; see :class:`Config`."""
+
+    text: str
+    notes: list[str]
+    ungranted: list[tuple[str, str]]
+
+
+def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> _Made:
     """Make a config.
 
-    :return: its text, and notes for the user.
     :raises UsageError: a request of the user is not met.
     :raises SeriesError: a request of the harness is not met, or Kconfig fails.
     """
@@ -141,8 +155,9 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple
     doubtful = [one for one in order.requests if one.value == "n" and config.value(one.option) is None]
     queried = list(dict.fromkeys(request.option for request in (*unmet, *doubtful)))
     answers = query_options(sandbox, queried, assignments=order.assignments, deadline=deadline) if queried else {}
-    if unmet:
-        raise refusal(unmet, answers, order.requests, config.version)
+    ungranted = [(one, explain(one, got, answers[one.option], version=config.version)) for one, got in unmet.items()]
+    if needed := {one: got for one, got in unmet.items() if not one.is_optional}:
+        raise refusal(needed, answers, order.requests, config.version)
     notes = _passed_over(order.passed_over, config.version)
     notes += [
         f"{one.place}: {explain(one, None, answers[one.option], version=config.version)}"
@@ -151,7 +166,7 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> tuple
     ]
     if order.start:
         notes += _departures(order.start, order.requests, config)
-    return text, notes
+    return _Made(text, notes, [(one.option, reason) for one, reason in ungranted])
 
 
 def refusal(

@@ -7,14 +7,18 @@ quoted string, or ``# CONFIG_X is not set``. Comments give the reasons. One comm
     # versions: 4.6..6.10
 
 names the releases that the next line is for; others are without the option, or do not need it. Either end may be
-left out; both are included.
+left out; both are included. Another one,
+
+    # optional: REASON
+
+directly above an option, says that a kernel which does not grant it is built without it. Kconfig's reason is kept.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from harness.base.errors import UsageError
@@ -25,6 +29,7 @@ _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 # Lines that the kernel's confdata.c ignores as comments, though they are clearly meant as requests.
 _NEARLY_UNSET = re.compile(r"#\s*(CONFIG_)?\w+ is not set\W*", re.IGNORECASE)
 _VERSIONS = re.compile(r"#\s*versions:(.*)")
+_OPTIONAL = re.compile(r"#\s*optional:.*")
 _RANGE = re.compile(r"(?:(\d+)\.(\d+))?\.\.(?:(\d+)\.(\d+))?")
 _HEADER = re.compile(r"^# (Automatically generated (file|make config)\b|Linux/.* Kernel Configuration$)", re.MULTILINE)
 _HEADER_LINES = 5
@@ -32,6 +37,7 @@ _GRAMMAR = """\
 CONFIG_X=y                 built in; also a number, or a "string"
 # CONFIG_X is not set      off
 # versions: 4.6..6.10      the releases that the next line is for
+# optional: a test         built without the next line where it is not granted
 # anything else            a comment"""
 
 
@@ -75,6 +81,7 @@ class OptionRequest:
     :param text: the line itself.
     :param origin: the origin of the request.
     :param versions: the releases that the request is for; None for every release.
+    :param is_optional: whether the kernel is built without it where it is not granted.
     """
 
     option: str
@@ -83,6 +90,7 @@ class OptionRequest:
     text: str
     origin: RequestOrigin = RequestOrigin.USER
     versions: Versions | None = None
+    is_optional: bool = field(default=False, repr=False)  # not in the digest of requests that were made before
 
     def render(self) -> str:
         """Return the line for the kernel's own tools."""
@@ -134,13 +142,17 @@ def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrig
 def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
     """Merge the requests of fragments: each option once, in the order of first mention.
 
+    An optional request gives way to another one for the same option.
+
     :raises UsageError: two lines request different values of an option; the message shows each such pair.
     """
     merged: dict[str, OptionRequest] = {}
     conflicts = []
     for request in (request for fragment in fragments for request in fragment.requests):
         first = merged.setdefault(request.option, request)
-        if _plain(first.value) != _plain(request.value):
+        if first.is_optional or request.is_optional:
+            merged[request.option] = first if request.is_optional else request
+        elif _plain(first.value) != _plain(request.value):
             conflicts.append(f"{first}\n{request}")
     if conflicts:
         options = f"{len(conflicts)} options" if len(conflicts) > 1 else "an option"
@@ -160,6 +172,7 @@ def render_requests(requests: Iterable[OptionRequest]) -> str:
 
 def _requests(text: str, place: str, origin: RequestOrigin) -> Iterator[OptionRequest]:
     versions: Versions | None = None
+    is_optional = False
     at = marked_at = 0
     for at, line in enumerate(map(str.rstrip, text.split("\n")), start=1):
         where = f"{place}:{at}"
@@ -168,9 +181,12 @@ def _requests(text: str, place: str, origin: RequestOrigin) -> Iterator[OptionRe
             raise _bad(f"{place}:{marked_at}", "# versions: must be on the line directly above an option")
         if found:
             option, value = found.groups() if found.re is _SET else (found.group(1), "n")
-            yield OptionRequest(option, "y" if value == "m" else value, where, line, origin, versions)
+            yield OptionRequest(option, "y" if value == "m" else value, where, line, origin, versions, is_optional)
             versions = None
-        elif mark := _VERSIONS.fullmatch(line):
+        is_optional = _OPTIONAL.fullmatch(line) is not None
+        if found or is_optional:
+            continue
+        if mark := _VERSIONS.fullmatch(line):
             versions, marked_at = _parse_versions(mark.group(1).strip(), where, line), at
         elif _NEARLY_UNSET.fullmatch(line) or (line and not line.lstrip().startswith("#")):
             raise _bad(where, line)

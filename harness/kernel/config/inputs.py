@@ -106,6 +106,7 @@ def read_inputs(
         _ARCHITECTURE,
         start.start.encode(errors="surrogateescape") if start else "",
         repr(merged),
+        *(f"optional {one.option}" for one in merged if one.is_optional),
         "\0".join(assignments),
         find_toolchain(assignments, deadline=context.deadline).render(),
         paths.KCONFIG_ASKER,
@@ -125,6 +126,9 @@ def _find_fragment(tree: Tree, given: str | Path, suite: SuiteConfig, *, deadlin
     if path is not None:
         origin = RequestOrigin.DEFAULT if name in (*DEFAULT, *suite.names) else RequestOrigin.SHIPPED
         place = path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)
+        if suite.argument and name in suite.names:
+            # The folder of a suite that was made has another name for other cases; its fragments may be the same.
+            place = f"{path.name} of --suite {suite.argument}"
         return parse_fragment(path.read_text(), name=name, place=place, origin=origin)
     try:
         return parse_fragment(Path(given).read_text(errors="surrogateescape"), name=name)

@@ -163,11 +163,13 @@ class SuiteConfig:
     :param folder: the folder of its fragments; None for a suite without fragments.
     :param names: the fragments that its kernels are built with, from the folder or shipped with the harness.
     :param needs: options that every guest of the suite needs, each with the reason.
+    :param argument: the argument of ``--suite`` that the suite was made for; empty for a folder that a user wrote.
     """
 
     folder: Path | None = None
     names: tuple[str, ...] = ()
     needs: tuple[tuple[Need, str], ...] = ()
+    argument: str = ""
 
 
 NO_SUITE = SuiteConfig()

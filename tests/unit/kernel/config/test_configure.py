@@ -316,6 +316,24 @@ def test_a_real_kernel_says_why_it_does_not_grant(linux: tuple[Store, PatchedTre
 
 @pytest.mark.build
 @pytest.mark.network
+def test_a_real_kernel_is_built_without_an_optional_option(
+    linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path
+) -> None:
+    """What it does not grant is kept with Kconfig's reason, also when the config is found again."""
+    mine = tmp_path / "mine.config"
+    wanted = ["KUNIT=y", "RUNTIME_TESTING_MENU=y", "EXT4_KUNIT_TESTS=y", "LIST_KUNIT_TEST=y"]
+    mine.write_text("".join(f"# optional: a test\nCONFIG_{line}\n" for line in wanted))
+
+    config, again = of_linux(linux, mine), of_linux(linux, mine)
+    assert options(config)["CONFIG_LIST_KUNIT_TEST"] == "y"
+    assert dict(config.ungranted) == {
+        "CONFIG_EXT4_KUNIT_TESTS": "CONFIG_EXT4_KUNIT_TESTS: requested y, got n; needs CONFIG_BLOCK [=n] and CONFIG_EXT4_FS [=n]"
+    }
+    assert again == config
+
+
+@pytest.mark.build
+@pytest.mark.network
 def test_what_a_series_asks_for_and_does_not_get_is_its_fault(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
     """Its Kconfig files have to offer it; those of Linux 6.1 do not."""
     with pytest.raises(SeriesError, match="does not grant CONFIG_CGROUP_NS") as caught:

@@ -200,3 +200,23 @@ def test_the_shipped_fragments_agree() -> None:
     fragments = [parse_fragment(path.read_text(), name=path.stem) for path in paths]
 
     assert merge(fragments)
+
+
+def test_an_optional_request_is_of_the_next_option_alone() -> None:
+    """Directly above it; anywhere else the mark is a comment."""
+    text = "# optional: a test\nCONFIG_A=y\nCONFIG_B=y\n# optional: a test\n# versions: 4.6..\nCONFIG_C=y\n"
+    found = {one.option: one.is_optional for one in requests_of(text + "# optional: x\n\nCONFIG_D=y\n")}
+
+    assert found == {"CONFIG_A": True, "CONFIG_B": False, "CONFIG_C": False, "CONFIG_D": False}
+
+
+def test_an_optional_request_gives_way() -> None:
+    """Whichever fragment comes first; two of them conflict as little as one with itself."""
+    optional = parse_fragment("# optional: a test\nCONFIG_A=y\n", name="a")
+    needed = parse_fragment("# CONFIG_A is not set\n", name="b")
+
+    for fragments in ([optional, needed], [needed, optional]):
+        (request,) = merge(fragments)
+        assert (request.value, request.is_optional) == ("n", False)
+    (request,) = merge([optional, optional])
+    assert request.is_optional

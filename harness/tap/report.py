@@ -46,6 +46,7 @@ class TapReport:
     :param skipped: the reason why the whole program was skipped; empty if it was not.
     :param is_tap: whether the output is of KTAP at all; otherwise nothing else holds.
     :param repeated: number of results that were printed again, and count once.
+    :param empty: names of the groups that passed without any test.
     """
 
     tests: tuple[TapTest, ...] = ()
@@ -53,6 +54,7 @@ class TapReport:
     skipped: str = ""
     is_tap: bool = False
     repeated: int = 0
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,24 +80,30 @@ class _Level:
     """Results of the next column whose own result has not come yet."""
     named: str = ""
     """Name of the group that begins."""
+    begun: str = ""
+    """The same, if the line that names it stands in a column of its own."""
 
 
-def read_report(output: str) -> TapReport:
+def read_report(output: str, separator: str = "/") -> TapReport:
     """Read the output of a program.
 
     :param output: all that it printed.
+    :param separator: text between the names of a test's groups and its own.
     """
-    return _Reader().read(output)
+    return _Reader(separator).read(output)
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
         self._levels = [_Level(0)]
         self._faults: list[str] = []
         self._text: deque[str] = deque(maxlen=_MOST_LINES)
         self._started = ""
         self._is_tap = False
         self._repeated = 0
+        self._empty: list[str] = []
+        self._closed = ""
         self._count = 0
 
     def read(self, output: str) -> TapReport:
@@ -116,8 +124,15 @@ class _Reader:
         if not self._is_tap:
             return TapReport()
         skipped = next((plan.skipped for plan in top.plans if plan.skipped), "") if not top.nodes else ""
-        tests = tuple(_with_unique_names(_leaves(top.nodes, "")))
-        return TapReport(tests, tuple(dict.fromkeys(self._faults)), skipped, is_tap=True, repeated=self._repeated)
+        tests = tuple(_with_unique_names(_leaves(top.nodes, "", self._separator)))
+        return TapReport(
+            tests,
+            tuple(dict.fromkeys(self._faults)),
+            skipped,
+            is_tap=True,
+            repeated=self._repeated,
+            empty=tuple(self._empty),
+        )
 
     def _take(self, text: str) -> None:
         match read_line(text):
@@ -135,7 +150,9 @@ class _Reader:
                 self._text.clear()
             case Subtest() as group:
                 # The line stands in the column of the group's tests, or in that of its result.
-                self._level(min(group.column, self._levels[-1].column)).named = group.name
+                deeper = group.column > self._levels[-1].column
+                level = self._level(min(group.column, self._levels[-1].column))
+                level.named, level.begun = group.name, group.name if deeper else ""
             case BailOut(reason=reason) if self._is_tap:
                 self._faults.insert(0, f"bails out: {reason or 'no reason given'}")
             case _:
@@ -164,6 +181,7 @@ class _Reader:
 
     def _close_level(self) -> None:
         level = self._levels.pop()
+        self._closed = level.named
         self._check_plan(level, f"{level.name or 'a group'} ")
         self._levels[-1].below += [*level.nodes, *level.below]
 
@@ -196,6 +214,9 @@ class _Reader:
             return
         self._count += 1
         level.came += 1
+        if not level.below and line.result is Result.PASS and name in (level.begun, self._closed):
+            self._empty.append(name)
+        level.begun = self._closed = ""
         if self._count <= MOST_TESTS:
             node = _Node(line, "\n".join(self._text), level.below)
             level.nodes.append(node)
@@ -210,11 +231,11 @@ def _lines(output: str) -> tuple[Iterable[str], str]:
     return map(clean, lines), clean(half)
 
 
-def _leaves(nodes: Iterable[_Node], above: str) -> Iterator[TapTest]:
+def _leaves(nodes: Iterable[_Node], above: str, separator: str) -> Iterator[TapTest]:
     """Yield the tests without the groups; a group that fails although its tests pass is a test of its own."""
     for node in nodes:
         name = f"{above}{node.line.name}"
-        yield from _leaves(node.children, f"{name}/")
+        yield from _leaves(node.children, f"{name}{separator}", separator)
         is_own = node.line.result is Result.FAIL and all(one.line.result is not Result.FAIL for one in node.children)
         if not node.children or (is_own and node.line.number):
             reason = node.line.reason

@@ -102,6 +102,7 @@ class Prepared:
     :param lacking: names of the suite's features that the kernel does not have.
     :param suite: the suite that the kernel was prepared for.
     :param no_coverage: why the code that the cases run is not noted although it was wanted; empty otherwise.
+    :param ungranted: the optional requests that the kernel's configuration does not grant: pairs of option and reason.
     """
 
     request: BootRequest
@@ -118,6 +119,7 @@ class Prepared:
     build_log: Path | None = None
     suite: Suite = field(default_factory=default_suite)
     no_coverage: str = ""
+    ungranted: tuple[tuple[str, str], ...] = ()
 
     @property
     def coverage(self) -> CoverageRecord:
@@ -146,7 +148,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
     guest = guest_image(context, options.suite)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
-    machine_type, template, note = read_machine_type(options.machine_type, options.append), None, ""
+    machine_type, template, note = machine_type_of(options), None, ""
     request = BootRequest(
         emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, options.boot_seconds
     )
@@ -179,7 +181,16 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         lacking=lacking,
         suite=options.suite,
         no_coverage=no_coverage,
+        ungranted=kernel.ungranted,
     )
+
+
+def machine_type_of(options: Options) -> MachineType:
+    """Read the machine type of a kernel's template: with the parameters of the suite, then those of the user.
+
+    :raises UsageError: as :func:`read_machine_type`.
+    """
+    return read_machine_type(options.machine_type, (*options.suite.append, *options.append))
 
 
 def _accelerated(
@@ -297,17 +308,31 @@ def _guest_config(context: Context, image_digest: str, lease: contextlib.Abstrac
 
 
 def machine(
-    prepared: Prepared, *, preparation: str = "", folder: Path, deadline: Deadline
+    prepared: Prepared, *, preparation: str = "", append: Sequence[str] = (), folder: Path, deadline: Deadline
 ) -> contextlib.AbstractContextManager[Machine]:
     """Start a fresh machine for the duration of a ``with`` block.
 
     :param preparation: the command that the case will prepare the machine with; if the machine was cloned with its
         result, :attr:`Machine.prepared` is set to it.
+    :param append: parameters to boot the machine with, in place of those of the suite; it is cloned without any.
     :param folder: receives the logs; it is created if it does not exist.
     :raises HostError: QEMU does not start.
     :raises SeriesError: the machine is booted, and the kernel does not boot.
     """
+    if append:
+        # A plugin of the coverage needs a file for each machine, which only clones have.
+        request = replace(prepared.request, machine_type=own_machine_type(prepared, append), plugin=None)
+        return _machine_of(request, None, folder=folder, deadline=deadline)
     return _machine_of(prepared.request, prepared.template, preparation=preparation, folder=folder, deadline=deadline)
+
+
+def own_machine_type(prepared: Prepared, append: Sequence[str]) -> MachineType:
+    """Return the machine type of a case with kernel parameters of its own: they stand in for those of the suite.
+
+    :raises UsageError: the command line is too long.
+    """
+    usual = prepared.request.machine_type
+    return usual.with_parameters((*usual.more[len(prepared.suite.append) :], *append))
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ _LOG = logging.getLogger(__name__)
 CASE_SECONDS = 600.0
 """Timeout of a whole case, whatever the timeouts of its steps are."""
 _SYMBOL_SECONDS = 30.0
+_SPLAT_TAINT = 1 << 7 | 1 << 9
+"""The flags D and W."""
 
 ACTUAL_NAME = "actual.session"
 EXPECTED_NAME = "expected.session"
@@ -112,6 +114,8 @@ class RunningCase:
         self.deadline = Deadline.after(CASE_SECONDS)
         self.outcomes: list[StepOutcome] = []
         self.fate = Fate.ALIVE
+        self.is_booted = environment.prepared.template is None
+        """Whether its machine is booted, not cloned."""
         self.log: list[str] = []
         """Prompts, commands and output of a Python case."""
         self._clock = time.monotonic()
@@ -130,15 +134,21 @@ class RunningCase:
         """Return whether the case has started a machine."""
         return self._machine is not None
 
-    def machine(self, *, preparation: str = "") -> Machine:
+    def machine(self, *, preparation: str = "", append: Sequence[str] = ()) -> Machine:
         """Return the case's machine; the first call starts it.
 
         :param preparation: the command that the case types first; the machine may be cloned with its result.
+        :param append: kernel parameters to boot the machine with; it is cloned without any.
         :raises HarnessError: no machine can be started.
         """
         if self._machine is None:
+            self.is_booted = bool(append) or self.environment.prepared.template is None
             lease = pipeline.machine(
-                self.environment.prepared, preparation=preparation, folder=self.path, deadline=self.deadline
+                self.environment.prepared,
+                preparation=preparation,
+                append=append,
+                folder=self.path,
+                deadline=self.deadline,
             )
             self._machine = self._ends.enter_context(lease)
             self.deadline = self._machine.deadline(CASE_SECONDS)
@@ -164,12 +174,24 @@ class RunningCase:
         self._ends.close()
         self._machine = None
 
+    def take_expected(self, functions: Iterable[str]) -> tuple[Splat, ...]:
+        """Take away the splats that name one of the functions, and return them; call it after :meth:`close`.
+
+        If none is left, the taint of an oops or a warning is theirs.
+        """
+        expected = tuple(one for one in self._splats if any(name in one.text for name in functions))
+        self._splats = [one for one in self._splats if one not in expected]
+        if expected and not self._splats:
+            self._taint &= ~_SPLAT_TAINT
+        return expected
+
     def verdict(self, *, skipped: str = "") -> Verdict:
         """Judge the case; call it after :meth:`close`."""
         splats = [
             SplatReport(str(one.kind), one.title, one.fingerprint, one.text, one.function) for one in self._splats
         ]
-        before = self.environment.prepared.template.taint if self.environment.prepared.template else 0
+        template = self.environment.prepared.template
+        before = template.taint if template and not self.is_booted else 0
         taints = [taint for taint in decode_taint(self._taint & ~before) if taint.matters]
         if taints and not splats:
             flags = ", ".join(f"{taint.letter} ({taint.meaning})" for taint in taints)
@@ -184,7 +206,7 @@ class RunningCase:
         if verdict.outcome is Outcome.ERROR and self.fate is Fate.STARVED:
             fault = Fault.HOST
         classname, name = junit_names(self.id)
-        fresh = "clone" if self.environment.prepared.template else "boot"
+        fresh = "boot" if self.is_booted else "clone"
         return CaseRecord(
             id=self.id,
             classname=classname,

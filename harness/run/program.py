@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.base.errors import HarnessError
 from harness.guest.console import Unanswered
+from harness.guest.qemu import KERNEL_LOG
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Fate, Outcome, Verdict
 from harness.run.case import ACTUAL_NAME, DIFF_NAME, CaseEnvironment, RunningCase, junit_names, opened, verdict_on
@@ -22,6 +23,7 @@ from harness.run.play import CaseSkippedError, PreparationError, prepare_machine
 from harness.semantics.judge import StepOutcome
 from harness.session.console_name import ConsoleName
 from harness.suite.program_file import ProgramCase
+from harness.tap.kunit import read_kunit
 from harness.tap.lines import Result, clean
 from harness.tap.report import TapReport, TapTest, read_report
 
@@ -65,7 +67,7 @@ def run_program(program: ProgramCase, environment: CaseEnvironment, *, folder: s
 def _run_program(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, ...]:
     ran, skipped = Ran(), ""
     try:
-        skipped = _first_line(program.unavailable) or case.environment.missing(program.needs)
+        skipped = _first_line(program.unavailable) or _missing(program, case)
         if not skipped:
             ran = _play(program, case)
     except CaseSkippedError as error:
@@ -74,12 +76,16 @@ def _run_program(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, .
         case.outcomes.append(StepOutcome(_WHERE, fits=False, reason=str(error)))
     except HarnessError as error:
         verdict, fault = verdict_on(error)
-        return (case.record(verdict, title=program.title, transcript="", fault=fault),)
+        own = case.record(verdict, title=program.title, transcript="", fault=fault)
+        return (*(_test_record(test, case) for test in _read(program, _log_of_boot(program, case)).tests), own)
     has_ended = ran.status is not None
     skipped = skipped or (skip_reason(ran) if has_ended else "")
     if has_ended and not skipped and (problem := find_problem(ran, ends=program.ends)):
         case.outcomes.append(StepOutcome(_WHERE, fits=False, reason=problem, diff=_tail(ran.output)))
     case.close()
+    if expected := case.take_expected(program.splats):
+        title = f"{program.title} (expected: {expected[0].title})".lstrip()
+        program = replace(program, title=title)
     verdict = case.verdict(skipped=skipped)
     if skipped and not verdict.diff:
         verdict = replace(verdict, diff=program.unavailable)
@@ -88,6 +94,24 @@ def _run_program(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, .
     missing = [f"the guest has no {name}" for name in lacking] + [case.environment.missing_options(program.options)]
     is_our_config = bool(case.environment.prepared.kernel.build.commit)
     return tuple(explained(one, "; ".join(filter(None, missing)), is_our_config=is_our_config) for one in records)
+
+
+def _missing(program: ProgramCase, case: RunningCase) -> str:
+    """Return what the kernel does not have of a program's needs; for an option that was requested, Kconfig's reason."""
+    if not (missing := case.environment.missing(program.needs)):
+        return ""
+    reasons = [why for option, why in case.environment.prepared.ungranted if option in program.needs]
+    return "; ".join(reasons) or missing
+
+
+def _read(program: ProgramCase, output: str) -> TapReport:
+    return read_kunit(output, program.kunit) if program.kunit else read_report(output)
+
+
+def _log_of_boot(program: ProgramCase, case: RunningCase) -> str:
+    """Return the kernel log of a boot that failed, if the tests run at boot; empty for any other program."""
+    log = case.path / f"{KERNEL_LOG}.log"
+    return log.read_text(errors="replace") if program.append and log.is_file() else ""
 
 
 def explained(record: CaseRecord, missing: str, *, is_our_config: bool) -> CaseRecord:
@@ -113,7 +137,7 @@ def _play(program: ProgramCase, case: RunningCase) -> Ran:
 
     :raises HarnessError: no machine can be started.
     """
-    machine = case.machine(preparation=program.prepare)
+    machine = case.machine(preparation=program.prepare, append=program.append)
     seconds = program.seconds
     try:
         prepare_machine(machine, program.prepare, deadline=case.deadline)
@@ -127,8 +151,8 @@ def _play(program: ProgramCase, case: RunningCase) -> Ran:
         step = unanswered_step(_WHERE, program.command, machine)
         late = f"no end within {seconds:.0f} s, "
         case.outcomes.append(replace(step, reason=late + step.reason) if case.fate is Fate.COMMAND_HUNG else step)
-        return Ran(read_report(error.output), error.output)
-    return Ran(read_report(answer.output), answer.output, answer.status)
+        return Ran(_read(program, error.output), error.output)
+    return Ran(_read(program, answer.output), answer.output, answer.status)
 
 
 def command_line(program: ProgramCase) -> str:
@@ -219,7 +243,7 @@ def _test_record(test: TapTest, case: RunningCase) -> CaseRecord:
         reason=reason,
         diff=f"{test.text}\n" if outcome is Outcome.MISMATCH and test.text else "",
         started=case.started,
-        machine="clone" if case.environment.prepared.template else "boot",
+        machine="boot" if case.is_booted else "clone",
         folder=case.folder if outcome is Outcome.MISMATCH and case.path.exists() else "",
         is_free_text=True,
     )

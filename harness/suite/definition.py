@@ -55,6 +55,7 @@ class Suite:
     :param argument: the argument of ``--suite`` that it was made for; empty for a folder that a user wrote.
     :param is_compared: whether a failure is one only where another kernel does not fail: tests of others, many of
         which fail on any emulated machine.
+    :param append: kernel parameters that the templates of its machines are booted with.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Suite:
     inventory: tuple[InventorySection, ...] = ()
     argument: str = ""
     is_compared: bool = False
+    append: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:

@@ -12,8 +12,11 @@ TITLES = {
     "script": "scripts of this host",
     "repro": "C reproducers of this host",
     "selftests": "selftests of the kernel",
+    "kunit": "KUnit tests of the kernel",
 }
 """Each kind of argument, and the title of its suites."""
+_ALONE = "kunit"
+"""The kind that needs nothing behind it."""
 NOWHERE = Path("/nonexistent")
 """The folder of a suite that is named by a record, and not made."""
 
@@ -21,7 +24,7 @@ NOWHERE = Path("/nonexistent")
 def kind_of(word: str) -> str:
     """Return the kind of an argument for which a suite is made; empty for the name or folder of a suite."""
     kind, mark, rest = word.partition(":")
-    return kind if mark and rest and kind in TITLES else ""
+    return kind if kind in TITLES and ((mark and rest) or word == _ALONE) else ""
 
 
 def named_suite(word: str) -> Suite:

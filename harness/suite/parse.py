@@ -49,18 +49,20 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
     if top.number("format") == 0:
         top.fault("format", f"is 0, but the first format is {FORMAT}", hint=f"write format = {FORMAT}")
     guest = top.table("guest")
+    argument = top.text("argument", default="")
     suite = Suite(
         folder=folder,
         name=_matching(top, "name", _NAME, "lower-case letters, digits and '-', starting with a letter"),
         title=top.text("title"),
-        config=SuiteConfig(folder / _KCONFIGS, top.texts("fragments"), _needs(guest)),
+        config=SuiteConfig(folder / _KCONFIGS, top.texts("fragments"), _needs(guest), argument),
         guest=_guest(guest, folder),
         features=tuple(_feature(word, table) for word, table in top.tables("feature")),
         preparations=tuple(_preparation(header, table) for header, table in top.tables("prepare")),
         noise_patterns=tuple(_noise(row) for row in top.rows("noise")),
         inventory=tuple(_section(name, table) for name, table in top.tables("inventory")),
-        argument=top.text("argument", default=""),
+        argument=argument,
         is_compared=top.flag("compared", default=False),
+        append=guest.texts("append"),
     )
     guest.close()
     top.close()

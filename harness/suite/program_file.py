@@ -30,6 +30,10 @@ class ProgramCase:
     :param scales: whether the time limit is for a real machine, and grows with how much slower an emulated guest is.
     :param ends: whether it must end by itself; otherwise it is stopped at its time limit, and judged by the kernel log.
     :param unavailable: the reason why it cannot be run, such as a compiler error: the first line is a sentence.
+    :param append: kernel parameters that it needs: it runs on a machine that was booted with them, and not on a clone.
+    :param kunit: the KUnit suite whose report it prints, which is read from the first line of a report on; empty for
+        any other program.
+    :param splats: functions whose splats are expected: the test passes because of them.
     :param text: the content of the file.
     """
 
@@ -44,6 +48,9 @@ class ProgramCase:
     scales: bool = False
     ends: bool = True
     unavailable: str = ""
+    append: tuple[str, ...] = ()
+    kunit: str = ""
+    splats: tuple[str, ...] = ()
     text: str = ""
 
 
@@ -73,6 +80,9 @@ def parse_program(text: str, *, path: str) -> ProgramCase:
         table.flag("scales", default=False),
         table.flag("ends", default=True),
         unavailable,
+        table.texts("append"),
+        table.text("kunit", default=""),
+        table.texts("splats"),
         text,
     )
     table.texts("inputs")  # digests of what it is made of: they tell a changed program from a changed kernel

@@ -31,8 +31,18 @@ PROGRAMS = {
     "panics": "echo c >/proc/sysrq-trigger",
     "repeats": "echo 1..2; for one in $(seq 1000); do echo ok 1 a; done; echo ok 2 b",
     "colors": 'printf "1..1\\n\\033[31mok 1 \\001red\\033[0m <&\\302\\n"',
+    "boots": "grep -q harness.parameter=1 /proc/cmdline",
+    "logs": "for line in 'KTAP version 1' 1..1 '    # Subtest: logs' '    1..2' '    ok 1 a' "
+    "'    # b: EXPECTATION FAILED at b.c:1' '    Expected 1 == 2' '    not ok 2 b' 'not ok 1 logs'; "
+    'do echo "$line" >/dev/kmsg; done; dmesg',
+    "warns": "echo 'WARNING: CPU: 0 PID: 1 at a.c:1 expected_warning+0x1/0x2' >/dev/kmsg",
 }
-MORE = {"floods": "seconds = 2\n"}
+MORE = {
+    "floods": "seconds = 2\n",
+    "boots": 'append = ["harness.parameter=1"]\n',
+    "logs": 'kunit = "logs"\n',
+    "warns": 'splats = ["expected_warning"]\n',
+}
 OUTCOMES = {
     "passes": Outcome.MATCH,
     "fails": Outcome.MISMATCH,
@@ -52,6 +62,11 @@ OUTCOMES = {
     "repeats": Outcome.MATCH,
     "colors::red <&\N{REPLACEMENT CHARACTER}": Outcome.MATCH,
     "colors": Outcome.MATCH,
+    "boots": Outcome.MATCH,
+    "logs::a": Outcome.MATCH,
+    "logs::b": Outcome.MISMATCH,
+    "logs": Outcome.MATCH,
+    "warns": Outcome.MATCH,
 }
 
 
@@ -102,6 +117,13 @@ def test_reason_names_what_happened(cases: dict[str, CaseRecord]) -> None:
     assert "ends within a line: 'not ok 2 sec'" in cases["dies"].reason
     assert "was killed by SIGSEGV" in cases["dies"].reason
     assert "sysrq triggered crash" in cases["panics"].reason
+    assert cases["logs::b"].reason == "EXPECTATION FAILED at b.c:1: Expected 1 == 2"
+
+
+def test_program_with_a_parameter_has_a_boot_of_its_own(cases: dict[str, CaseRecord]) -> None:
+    """All others are clones; a splat that is expected is in the title."""
+    assert {name for name, case in cases.items() if case.machine == "boot"} == {"boots"}
+    assert "expected" in cases["warns"].title
 
 
 def test_reports_have_the_tests_of_programs(desk: Path, cases: dict[str, CaseRecord]) -> None:

@@ -40,6 +40,10 @@ class DraftProgram:
     options: tuple[str, ...] = ()
     ends: bool = True
     unavailable: str = ""
+    needs: tuple[str, ...] = ()
+    append: tuple[str, ...] = ()
+    kunit: str = ""
+    splats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Draft:
     :param packages: programs of this host that the guest gets.
     :param fragments: fragments of kernel configuration, by name.
     :param is_compared: whether failures are judged by comparison with another kernel.
+    :param needs: options that every guest needs, each with the reason.
+    :param append: kernel parameters that its templates are booted with.
     """
 
     argument: str
@@ -63,6 +69,8 @@ class Draft:
     packages: tuple[Package, ...] = ()
     fragments: Mapping[str, str] = field(default_factory=dict)
     is_compared: bool = False
+    needs: Mapping[str, str] = field(default_factory=dict)
+    append: tuple[str, ...] = ()
 
 
 def write_suite(context: Context, draft: Draft) -> Suite:
@@ -96,6 +104,10 @@ def suite_text(draft: Draft, digests: Mapping[str, str]) -> str:
     lines = [f"format = {FORMAT}", f"name = {_quoted(draft.name)}", f"title = {_quoted(draft.title)}"]
     lines += [f"argument = {_quoted(draft.argument)}", f"compared = {_flag(draft.is_compared)}"]
     lines += [f"fragments = {_list(tuple(draft.fragments))}"] if draft.fragments else []
+    if draft.needs or draft.append:
+        needs = ", ".join(f"{_quoted(option)} = {_quoted(why)}" for option, why in draft.needs.items())
+        lines += ["", "[guest]", *([f"needs = {{ {needs} }}"] if needs else [])]
+        lines += [f"append = {_list(draft.append)}"] if draft.append else []
     for package in draft.packages:
         lines += ["", "[[guest.package]]", f"name = {_quoted(package.name)}", 'reason = "the tests run them"']
         lines += [f"programs = {_list(package.programs)}"]
@@ -110,6 +122,7 @@ def program_text(program: DraftProgram, digests: Mapping[str, str]) -> str:
 
     :param digests: digest of each file's content, by its path in the guest.
     """
+    lists = {"needs": program.needs, "append": program.append, "splats": program.splats}
     own = [digest for path, digest in sorted(digests.items()) if path in program.command.split()]
     lines = [
         *([f"command = {_quoted(program.command)}"] if program.command else []),
@@ -121,6 +134,8 @@ def program_text(program: DraftProgram, digests: Mapping[str, str]) -> str:
         *(["scales = true"] if program.scales else []),
         *([] if program.ends else ["ends = false"]),
         *([f"unavailable = {_quoted(program.unavailable)}"] if program.unavailable else []),
+        *([f"kunit = {_quoted(program.kunit)}"] if program.kunit else []),
+        *(f"{key} = {_list(words)}" for key, words in lists.items() if words),
         *([f"inputs = {_list(tuple(own))}"] if own else []),
     ]
     return "\n".join(lines) + "\n"

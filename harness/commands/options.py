@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -28,6 +29,9 @@ from harness.report.text import one_line
 from harness.suite.definition import Suite
 from harness.suite.generated import kind_of
 from harness.suite.load import default_suite, find_suite, locate, shared_suite
+
+if TYPE_CHECKING:
+    from harness.pipeline import Options as PipelineOptions
 
 KERNEL_HELP = """KERNEL is one of:
 
@@ -51,6 +55,7 @@ KERNEL_HELP = """KERNEL is one of:
 """
 
 Command = TypeVar("Command", bound=Callable[..., object])
+Value = TypeVar("Value")
 _AUTO = "auto"
 SERIES_WORD = "series:"
 _SELFTESTS = f"{KEPT}selftests"
@@ -82,7 +87,7 @@ _suite = click.option(
     "--suite",
     metavar="NAME|FOLDER|KIND:NAMES",
     default="",
-    help="Suite of the cases, or selftests:TARGET, program:FILE, script:FILE, repro:FILE.c.  "
+    help="Suite of the cases, or selftests:TARGET, kunit[:PATTERN], program:FILE, script:FILE, repro:FILE.c.  "
     "[default: see cases/suites.toml]",
 )
 _selftests = click.option(
@@ -265,9 +270,40 @@ def _suite_to_run(word: str, kernels: Sequence[str]) -> Suite:
     return make_suite(
         context,
         word,
-        kernel=kernels[0] if kernels else "deb",
+        kernels=kernels or ("deb",),
+        options=_options_of(click_context.params),
         selftests=click_context.meta.get(_SELFTESTS, ""),
-        is_trusted=click_context.params.get("trust") is True,
+    )
+
+
+def _options_of(typed: Mapping[str, object]) -> PipelineOptions:
+    """Return the options of a command for its kernels; those that it does not have keep their defaults.
+
+    :param typed: the values of the command's options by name.
+    """
+    from harness.pipeline import Fresh, Options
+
+    def value(name: str, default: Value) -> Value:
+        found = typed.get(name, default)
+        return found if isinstance(found, type(default)) else default
+
+    usual = Options()
+    build = BuildOptions(
+        value("config", ()),
+        is_trusted=value("trust", False),
+        seconds=value("build_seconds", BUILD_SECONDS),
+        make=value("make", ()),
+        is_in_place=value("in_place", False),
+    )
+    accel = typed.get("accel")
+    return replace(
+        usual,
+        accel=accel if isinstance(accel, Acceleration) else None,
+        fresh=Fresh(value("fresh", usual.fresh.value)),
+        machine_type=value("machine", usual.machine_type),
+        boot_seconds=value("boot_seconds", usual.boot_seconds),
+        build=build,
+        append=value("append", ()),
     )
 
 

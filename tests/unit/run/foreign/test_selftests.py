@@ -70,7 +70,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
 @pytest.fixture(scope="module")
 def programs(tree: Path, context: Context) -> dict[str, ProgramCase]:
     """Return the program files of the suite of both targets, by id."""
-    suite = make_suite(context, "selftests:one,files", kernel=str(tree))
+    suite = make_suite(context, "selftests:one,files", kernels=[str(tree)])
     assert check_suite(suite.folder)[1] == ()
     files = {case_id(path, suite): path for path in case_paths(suite)}
     return {name: parse_program(path.read_text(), path=name) for name, path in files.items()}
@@ -104,7 +104,7 @@ def test_program_has_limit_and_options_of_its_target(programs: dict[str, Program
 
 def test_files_are_laid_out_as_make_install_does(tree: Path, context: Context) -> None:
     """Helpers are there, programs are static; a link out of the tree brings no file of this host."""
-    suite = make_suite(context, "selftests:one", kernel=str(tree))
+    suite = make_suite(context, "selftests:one", kernels=[str(tree)])
     paths = {one.path for one in suite.guest.files}
 
     assert {
@@ -120,14 +120,14 @@ def test_files_are_laid_out_as_make_install_does(tree: Path, context: Context) -
 
 def test_one_program_of_a_target(tree: Path, context: Context) -> None:
     """Its id is the same as in a run of the whole target."""
-    suite = make_suite(context, "selftests:one:run.sh", kernel=str(tree))
+    suite = make_suite(context, "selftests:one:run.sh", kernels=[str(tree)])
 
     assert [case_id(path, suite) for path in case_paths(suite)] == ["selftests/one/run.sh"]
 
 
 def test_tests_of_another_source(tree: Path, context: Context) -> None:
     """Those of --selftests replace the kernel's own, whatever the kernel is."""
-    suite = make_suite(context, "selftests:files", kernel="/boot/vmlinuz", selftests=str(tree))
+    suite = make_suite(context, "selftests:files", kernels=["/boot/vmlinuz"], selftests=str(tree))
 
     assert str(tree) in suite.title
 
@@ -146,7 +146,7 @@ def test_tests_of_another_source(tree: Path, context: Context) -> None:
 def test_arguments_that_name_no_tests(tree: Path, context: Context, word: str, kernel: str, what: str) -> None:
     """The message has the hint for the argument."""
     with pytest.raises(UsageError, match=what):
-        make_suite(context, word, kernel=kernel or str(tree))
+        make_suite(context, word, kernels=[kernel or str(tree)])
 
 
 @pytest.mark.parametrize(

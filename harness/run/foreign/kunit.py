@@ -46,7 +46,10 @@ SUITE_SECONDS = 300.0
 _FRAGMENT = "kunit"
 _LOG_SIZE = "log_buf_len=4M"
 """A report in the kernel log must not be overwritten; the option LOG_BUF_SHIFT is small in a small kernel."""
-_LIST, _NO_RUN = "kunit.action=list", "kunit.autorun=0"
+_ENABLE, _RUN = "kunit.enable=1", "kunit.autorun=1"
+"""A small kernel may have both off (KUNIT_DEFAULT_ENABLED, KUNIT_AUTORUN_ENABLED); older kernels ignore them."""
+_LISTING = (_ENABLE, "kunit.action=list", _LOG_SIZE)
+_WAITING = (_ENABLE, "kunit.autorun=0", _LOG_SIZE)
 _FAULTS = {"kunit_fault": ("kunit_test_null_dereference", "kunit_test_fault_null_dereference")}
 """Suites that pass because of an oops (CONFIG_KUNIT_FAULT_TEST, since v6.10), and the function of the oops."""
 _RESERVED = re.compile(r"[^\w-]")
@@ -69,7 +72,7 @@ class Listed:
 
     suites: tuple[str, ...]
     again: tuple[str, ...] = ()
-    append: tuple[str, ...] = (_LIST, _LOG_SIZE)
+    append: tuple[str, ...] = _LISTING
 
 
 def make_kunit(context: Context, rest: str, options: Options, kernels: Sequence[str]) -> Suite:
@@ -90,7 +93,7 @@ def make_kunit(context: Context, rest: str, options: Options, kernels: Sequence[
         first,
         files=(GuestFile(PROGRAM, paths.KUNIT_PROGRAM, 0o755),),
         fragments={_FRAGMENT: fragment_of(tests, is_all=ALL in patterns)},
-        append=(_LIST, _LOG_SIZE),
+        append=_LISTING,
     )
     listed, resolved = _list(context, first, options, kernels[0])
     more = [name for kernel in kernels[1:] for name in _more(context, first, options, kernel)]
@@ -156,7 +159,7 @@ def suite_programs(suites: Sequence[str], listed: Listed) -> list[DraftProgram]:
             f"{PROGRAM} boot {quoted}",
             seconds=SUITE_SECONDS,
             scales=False,
-            append=(f"kunit.filter_glob={_RESERVED.sub('?', suite)}", _LOG_SIZE),
+            append=(_ENABLE, _RUN, f"kunit.filter_glob={_RESERVED.sub('?', suite)}", _LOG_SIZE),
             kunit=suite,
             splats=_FAULTS.get(suite, ()),
         )
@@ -222,9 +225,9 @@ def _list(context: Context, draft: Draft, options: Options, kernel: str) -> tupl
         raise _no_kunit(kernel, None)
     listed = Listed(listed_suites("\n".join(lines)))
     if _AUTORUN in lines:
-        append: tuple[str, ...] = (_NO_RUN, _LOG_SIZE)
+        append: tuple[str, ...] = _WAITING
     elif _runs_again(resolved.release):
-        append = (_LOG_SIZE,)
+        append = (_ENABLE, _RUN, _LOG_SIZE)
     else:
         return listed, resolved
     again = replace(options, suite=write_suite(context, replace(draft, append=append)))

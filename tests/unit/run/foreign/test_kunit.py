@@ -117,9 +117,9 @@ def test_a_test_that_the_kernel_does_not_have_is_a_case() -> None:
 
 def test_no_match_names_the_nearest() -> None:
     """With a command, and all names if there are few."""
-    error = no_match("lits", ["list", "hash", "list"])
+    error = no_match("lost", ["list", "hash", "list"])
 
-    assert error.what == "no KUnit suite matches lits"
+    assert error.what == "no KUnit suite matches lost"
     assert error.evidence == "similar: list\nsuites: hash, list"
     assert error.remedy == "name one of them: --suite kunit:list"
 

@@ -103,6 +103,11 @@ class Wires:
                 # The guest reads slowly; its output must still be read meanwhile.
                 self._await_room(name, deadline)
 
+    def end_splats(self) -> None:
+        """Read the output that has come, and end a splat of which no more comes."""
+        self.drain(Deadline.after(1.0))
+        self.splats += self.kernel_log.close()
+
     def close(self) -> None:
         """Close all ends and log files."""
         self.splats += self.kernel_log.close()

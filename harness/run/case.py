@@ -17,7 +17,9 @@ from pathlib import Path
 from harness import pipeline
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError, SeriesError
+from harness.base.store import digest_of
 from harness.guest.console import Unanswered
+from harness.guest.cores.dump import keep_core
 from harness.guest.diagnosis import find_symbol
 from harness.guest.machine import Machine
 from harness.guest.template import read_taint
@@ -28,6 +30,7 @@ from harness.kernellog.taint import decode_taint
 from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
+from harness.results.cores import CoreOrigin
 from harness.run.play import CaseSkippedError, Played, PreparationError, play
 from harness.run.watchdogs import without_watchdogs_of_the_host
 from harness.semantics.judge import StepOutcome, judge
@@ -45,6 +48,7 @@ CASE_SECONDS = 600.0
 _SYMBOL_SECONDS = 30.0
 _SPLAT_TAINT = 1 << 7 | 1 << 9
 """The flags D and W."""
+_WORTH_A_CORE = frozenset({Fate.COMMAND_HUNG, Fate.SHELL_SILENT, Fate.KERNEL_GONE})
 
 ACTUAL_NAME = "actual.session"
 EXPECTED_NAME = "expected.session"
@@ -162,6 +166,7 @@ class RunningCase:
             self._taint = self._read_taint(self._machine)
         machine = self._machine
         waited, address = machine.clock.waited, machine.diagnosis.address
+        self._keep_core(machine, waited)
         self._ends.close()
         self._splats, self._taint = without_watchdogs_of_the_host(machine.wires.splats, self._taint, waited=waited)
         if left_out := len(machine.wires.splats) - len(self._splats):
@@ -224,6 +229,20 @@ class RunningCase:
             sightings=verdict.sightings,
             fault=fault,
         )
+
+    def _keep_core(self, machine: Machine, waited: float) -> None:
+        """Save the memory of a machine whose kernel reported an error, or on which a command did not return."""
+        machine.wires.end_splats()
+        splats, _ = without_watchdogs_of_the_host(machine.wires.splats, 0, waited=waited)
+        if splats:
+            fingerprint = splats[0].fingerprint
+        elif self.fate in _WORTH_A_CORE:
+            fingerprint = digest_of(self.fate, self.id)
+        else:
+            return
+        prepared = self.environment.prepared
+        template = prepared.template.folder.name if prepared.template else ""
+        keep_core(machine, fingerprint, self.environment.folder, CoreOrigin(prepared.kernel.release, template))
 
     def _with_symbol(self, step: StepOutcome, address: str) -> StepOutcome:
         """Name the function that the processor was in, by the symbols of another clone: their addresses are equal."""

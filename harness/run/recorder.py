@@ -27,6 +27,7 @@ from harness.coverage import files
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
 from harness.report.display.events import CaseEnded, CaseStarted, RunReport, RunStarted
+from harness.results.cores import find_cores
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import loads_case
@@ -302,6 +303,9 @@ class RunRecorder:
         not_run = tuple(one for one in self._selected if one not in self._cases)
         stopped = f"stopped by {self.selection.stop_option}: {len(cases)} of {len(self._selected)} cases were run"
         own_notes = [stopped] if self.has_failed_enough and not_run else []
+        if cores := find_cores(self.folder.path, cases):
+            kept = f"the memory of {len(cores)} machine{'' if len(cores) == 1 else 's'}"
+            own_notes.append(f"{kept} was kept, to see who waits for whom: harness core {self.folder.path.name}")
         sightings = [sighting for case in cases for sighting in case.sightings]
         gathered = judge.gather(self.semantics, sightings)
         traits = self.known.marked_traits(judge.trait_records(self.semantics, self.environment.profile, sightings))

@@ -28,7 +28,7 @@ from harness.guest.machine import BootRequest, Machine
 from harness.guest.template import KIND, REQUEST, Template, cloned
 from harness.session.console_name import ConsoleName
 
-SYMBOLS_KIND, IDLE_KIND = "kernel-functions", "coverage-idle"
+SYMBOLS_KIND, TEXT_KIND, IDLE_KIND = "kernel-functions", "kernel-symbols", "coverage-idle"
 """The kinds of these products in the store."""
 
 _SYMBOLS_NAME = "functions"
@@ -69,16 +69,37 @@ def read_functions(context: Context, template: Template) -> Symbols:
     :raises HostError: its template cannot be cloned.
     :raises SeriesError: the kernel does not print its symbols (CONFIG_KALLSYMS).
     """
-    request = template.request
-    # A kernel with a random base has it in its template, and in all clones of that.
-    key = digest_of(request.image) if has_fixed_addresses(request) else template.folder.name
 
     def fill(folder: Path) -> None:
-        symbols = _symbols_beside(request) or _symbols_of_guest(context, template)
+        symbols = _symbols_beside(template.request)
+        if symbols is None:
+            symbols = parse_symbols(read_symbol_text(context, template), source="/proc/kallsyms of the guest")
         (folder / _SYMBOLS_NAME).write_bytes(zlib.compress(dump_symbols(symbols).encode()))
 
-    file = context.store.make(SYMBOLS_KIND, key, fill, deadline=context.deadline) / _SYMBOLS_NAME
+    file = context.store.make(SYMBOLS_KIND, _symbols_key(template), fill, deadline=context.deadline) / _SYMBOLS_NAME
     return load_symbols(zlib.decompress(file.read_bytes()).decode(), source=str(file))
+
+
+def read_symbol_text(context: Context, template: Template) -> str:
+    """Return the symbols of a template's kernel, code and data, in lines like those of /proc/kallsyms.
+
+    :raises HostError: its template cannot be cloned.
+    :raises SeriesError: the kernel does not print its symbols (CONFIG_KALLSYMS).
+    """
+    beside = template.request.image.parent / "System.map"
+    if _symbols_beside(template.request) is not None:
+        return beside.read_text()
+
+    def fill(folder: Path) -> None:
+        (folder / _SYMBOLS_NAME).write_bytes(zlib.compress(_print_symbols(context, template).encode()))
+
+    file = context.store.make(TEXT_KIND, _symbols_key(template), fill, deadline=context.deadline) / _SYMBOLS_NAME
+    return zlib.decompress(file.read_bytes()).decode()
+
+
+def _symbols_key(template: Template) -> str:
+    # A kernel with a random base has it in its template, and in all clones of that.
+    return digest_of(template.request.image) if has_fixed_addresses(template.request) else template.folder.name
 
 
 def has_fixed_addresses(request: BootRequest) -> bool:
@@ -110,7 +131,7 @@ def _symbols_beside(request: BootRequest) -> Symbols | None:
     return None
 
 
-def _symbols_of_guest(context: Context, template: Template) -> Symbols:
+def _print_symbols(context: Context, template: Template) -> str:
     context.report(PhaseStarted("reading the functions of the kernel from the guest"))
     with (
         tempfile.TemporaryDirectory(prefix="harness-symbols-") as folder,
@@ -121,12 +142,11 @@ def _symbols_of_guest(context: Context, template: Template) -> Symbols:
         parts = [_run(machine, _PRINT_PART.format(start=start, size=_PART_BYTES)).strip() for start in starts]
         printed = "".join(parts)
     try:
-        text = zlib.decompress(base64.b64decode(printed), wbits=zlib.MAX_WBITS | 16).decode()
+        return zlib.decompress(base64.b64decode(printed), wbits=zlib.MAX_WBITS | 16).decode()
     except (zlib.error, binascii.Error, UnicodeDecodeError) as error:
         raise HostError(
             "/proc/kallsyms of the guest cannot be read", evidence=f"{error}: {printed[:80]!r}", remedy="retry"
         ) from None
-    return parse_symbols(text, source="/proc/kallsyms of the guest")
 
 
 def _run(machine: Machine, command: str) -> str:

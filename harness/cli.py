@@ -52,6 +52,7 @@ COMMANDS = {
     "checks": LazyCommand("test.checks", "Check each patch of a series without booting a kernel."),
     "clean": LazyCommand("clean", "List the products in the store, or remove some."),
     "completion": LazyCommand("completion", "Print the completion script for a shell."),
+    "core": LazyCommand("compare.core", "Show who waits for whom when a kernel hung."),
     "coverage": LazyCommand("compare.coverage", "Show which kernel code the cases have run."),
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),

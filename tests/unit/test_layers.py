@@ -24,7 +24,7 @@ cli
 commands
 bisect watch
 series hosts
-run doctor export inventory checks
+run doctor export inventory checks cores
 report.page report.display report.formats pipeline
 report.tables
 report.lines
@@ -32,7 +32,7 @@ report.text
 suite
 guest
 kernel.resolve
-kernel.in_place kernel.line_tables
+kernel.in_place kernel.line_tables kernel.type_objects
 kernel.from_source kernel.needs
 kernel.build
 kernel.image kernel.patches
@@ -65,6 +65,7 @@ WRAPPERS = {
     "urllib3": {"series.patchwork"},
     "watchfiles": {"watch.notify"},
     "distributed": {"hosts.scheduler", "hosts.task", "hosts.worker"},
+    "drgn": {"cores.read_core", "cores.types"},
     "dask": {"hosts.scheduler", "hosts.worker"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""

@@ -127,6 +127,9 @@ def bubblewrap_arguments(mounts: Mounts, *, user: int, scratch_mebibytes: int, s
     words += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
     words += ["--ro-bind", str(mounts.tree), mounts.inside_tree, "--bind", str(mounts.output), mounts.inside_output]
     for path in mounts.read_only:
+        # Made by --ro-bind, the folders above it would be accessible to root alone.
+        for parent in reversed(path.parents[:-1]):
+            words += ["--perms", "0755", "--dir", str(parent)]
         words += ["--ro-bind", str(path), str(path)]
     if mounts.cache is not None:
         words += ["--bind" if mounts.is_cache_writable else "--ro-bind", str(mounts.cache), INSIDE_CACHE]

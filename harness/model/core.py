@@ -25,7 +25,7 @@ class HeldLock:
     """A lock that a task waits for.
 
     :param kind: ``mutex`` or ``rw_semaphore``.
-    :param name: the symbol of the lock, such as ``cgroup_mutex``, or its address.
+    :param name: the symbol of the lock, such as ``rtnl_mutex``, or its address.
     :param owner: pid of the task that holds it; 0 if it is not known.
     :param owner_name: the name of that task.
     :param is_shared: whether readers hold it, of which the kernel keeps no list.

@@ -37,7 +37,12 @@ def _imported() -> set[str]:
 def test_every_import_is_a_declared_dependency() -> None:
     """A module that only the test extra brings would be missing where the wheel is installed."""
     optional = PROJECT["optional-dependencies"]
-    declared = _names(PROJECT["dependencies"]) | _names(optional["kcidb"]) | _names(optional["cluster"])
+    declared = (
+        _names(PROJECT["dependencies"])
+        | _names(optional["kcidb"])
+        | _names(optional["cluster"])
+        | _names(optional["cores"])
+    )
     owners = packages_distributions()
     undeclared = {name for name in _imported() if not _names(owners.get(name, [name])) & declared}
 

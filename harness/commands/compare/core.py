@@ -36,8 +36,8 @@ _SECONDS = 1800.0
 @options.suite
 @options.results
 def core(run: str, case: str | None, shows_all: bool, as_json: bool, trust: bool, suite: str, results: Path) -> int:
-    """Show the tasks that hang in the core of a CASE, their kernel stacks, the locks that
-    they wait for, and who holds those; without CASE, list the cores of a run.
+    """Show the tasks that hang in the core of a CASE, their kernel stacks, the locks
+    that they wait for, and who holds those; without CASE, list the cores of a run.
 
     A run keeps the memory of a machine whose kernel reported an error, or on which a
     command did not return: one core for each error, eight at most.

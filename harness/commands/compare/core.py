@@ -36,8 +36,8 @@ _SECONDS = 1800.0
 @options.suite
 @options.results
 def core(run: str, case: str | None, shows_all: bool, as_json: bool, trust: bool, suite: str, results: Path) -> int:
-    """Show the tasks that hang in the core of a CASE, their kernel stacks, the locks
-    that they wait for, and who holds those; without CASE, list the cores of a run.
+    """Show the tasks that hang in the core of a CASE, their kernel stacks, the
+    locks that they wait for, and who holds those. Without CASE, list the cores.
 
     A run keeps the memory of a machine whose kernel reported an error, or on which a
     command did not return: one core for each error, eight at most.
@@ -46,7 +46,7 @@ def core(run: str, case: str | None, shows_all: bool, as_json: bool, trust: bool
     Exit status:
       0    shown
       2    the core cannot be read
-      3    drgn is not installed, or the template of the run is gone from the store
+      3    drgn is not installed, or the template of the run is gone
       4    no such run or case, or no core
     """
     found = find_run(run, results=results)

@@ -148,3 +148,7 @@ class HostError(HarnessError):
     """This host is at fault: a program is missing, the disk is full, QEMU ended. A retry may succeed."""
 
     exit_status = ExitStatus.HOST
+
+
+class DiskFullError(HostError):
+    """No space is left on a disk of this host; what waits may go on when there is."""

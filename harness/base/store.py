@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from harness.base.atomic_write import write_whole
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, UsageError
+from harness.base.errors import DiskFullError, HostError, UsageError
 from harness.base.paths import user_folder
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Store:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise HostError(
+                raise DiskFullError(
                     f"no space left in the store {self.folder}",
                     evidence=str(error),
                     remedy="free some space ('harness clean' shows the store's content), or set "

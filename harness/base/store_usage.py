@@ -12,6 +12,17 @@ from harness.base.errors import UsageError
 from harness.base.store import Store, bytes_on_disk
 
 EVERYTHING = "all"
+CHEAP_FIRST = (
+    *("kernel-log", "checkpatch", "prepared-template", "template", "guest-image"),
+    *("kernel-worktree", "patched-tree", "kernel-package", "kernel-build", "kernel-ccache", "kernel-objects"),
+    "kernel-repository",
+)
+"""Kinds of products by the time it takes to make them again: a boot, a checkout, a download, a build.
+
+Other kinds are small, or were written by other versions of the harness.
+"""
+STATE_KINDS = ("follow",)
+"""Kinds that are no products: they cannot be made again, so only their own name removes them."""
 
 
 def list_store(store: Store) -> Iterable[str]:
@@ -49,7 +60,8 @@ def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
         if name != EVERYTHING and name not in kinds:
             known = f"name one of: {', '.join([*kinds, EVERYTHING])}" if kinds else "the store is empty"
             raise UsageError(f"the store {store.folder} has no {name}", remedy=known)
-    for name in kinds if EVERYTHING in names else dict.fromkeys(names):
+    products = [kind for kind in kinds if kind not in STATE_KINDS] if EVERYTHING in names else []
+    for name in dict.fromkeys(one for one in (*products, *names) if one != EVERYTHING):
         size = bytes_on_disk(kinds[name])
         _remove(kinds[name])
         yield f"removed {name}: {size / (1 << 20):.1f} MiB"
@@ -68,6 +80,8 @@ def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterab
     total = 0
     products: list[tuple[int, float, Path, int]] = []
     for kind in _kinds(store):
+        if kind.name in STATE_KINDS:
+            continue
         total += bytes_on_disk(kind)
         for product in (one for one in kind.iterdir() if one.is_dir() and not one.name.startswith(".")):
             size = bytes_on_disk(product)

@@ -3,25 +3,12 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from harness.base.errors import UsageError
+from harness.base.sizes import parse_size
 from harness.base.store import Store
-from harness.base.store_usage import fit_store, list_store, remove_kinds
-
-_CHEAP_FIRST = (
-    *("kernel-log", "checkpatch", "prepared-template", "template", "guest-image"),
-    *("kernel-worktree", "patched-tree", "kernel-package", "kernel-build", "kernel-ccache", "kernel-objects"),
-    "kernel-repository",
-)
-"""Kinds of products by the time it takes to make them again: a boot, a checkout, a download, a build.
-
-Other kinds are small, or were written by other versions of the harness.
-"""
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+from harness.base.store_usage import CHEAP_FIRST, fit_store, list_store, remove_kinds
 
 
 class _Size(click.ParamType[int]):
@@ -31,10 +18,10 @@ class _Size(click.ParamType[int]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number of bytes."""
-        match = _SIZE.fullmatch(str(value))
-        if match is None:
+        size = parse_size(str(value))
+        if size is None:
             self.fail(f"{value!r} is not a size; write for example 6G or 500M", param, ctx)
-        return int(float(match["number"]) * 1024 ** _POWERS[match["unit"].upper()])
+        return size
 
 
 @click.command()
@@ -52,7 +39,7 @@ def clean(remove: tuple[str, ...], fit: int | None) -> int:
     if remove and fit is not None:
         raise UsageError("--remove and --fit exclude each other", remedy="run the command twice")
     if fit is not None:
-        lines = fit_store(store, fit, cheap_first=_CHEAP_FIRST)
+        lines = fit_store(store, fit, cheap_first=CHEAP_FIRST)
     else:
         lines = remove_kinds(store, remove) if remove else list_store(store)
     for line in lines:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.base.errors import HostError, UsageError
+from harness.base.errors import DiskFullError, HostError, UsageError
 from harness.results.case_ids import current_case_id
 
 SCHEMA_VERSION = 2
@@ -21,6 +21,7 @@ _WITHOUT_SUITES = 1
 """The schema version whose case ids do not name a suite."""
 QUIET_SECONDS = 1.0
 """How long to wait for another writer before that is reported."""
+_REBUILD = "rebuild it from the run folders: harness history --rebuild"
 WAIT_SECONDS = 60.0
 """How long to wait for another writer at most."""
 
@@ -94,9 +95,11 @@ def begin(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) 
 
 
 @contextlib.contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
+def sqlite_errors(path: Path, *, called: str = "a history", rebuild: str = _REBUILD) -> Iterator[None]:
     """Turn the errors of SQLite into errors of the harness.
 
+    :param called: the content of the file, for errors.
+    :param rebuild: how to make it again, for errors.
     :raises UsageError: the file is not writable.
     :raises HostError: the file is locked or damaged, or the disk is full.
     """
@@ -107,21 +110,20 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         evidence = str(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             what = f"{path} has been locked by another process for more than {WAIT_SECONDS:.0f} s"
-            remedy = "wait for that process or stop it, then run: harness history"
+            remedy = "wait for that process or stop it, then retry"
             raise HostError(what, evidence=evidence, remedy=remedy) from None
         if code == sqlite3.SQLITE_FULL:
-            raise HostError(
+            raise DiskFullError(
                 f"no space left for {path}", evidence=evidence, remedy="free some disk space and retry"
             ) from None
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             raise UsageError(
                 f"{path} cannot be written", evidence=evidence, remedy="make it and its folder writable"
             ) from None
-        raise _damaged(path, evidence) from None
+        raise _damaged(path, evidence, called=called, rebuild=rebuild) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written", evidence=str(error), remedy="make its folder writable") from None
 
 
-def _damaged(path: Path, evidence: str) -> HostError:
-    remedy = "rebuild it from the run folders: harness history --rebuild"
-    return HostError(f"{path} is damaged, or not a history", evidence=evidence, remedy=remedy)
+def _damaged(path: Path, evidence: str, *, called: str = "a history", rebuild: str = _REBUILD) -> HostError:
+    return HostError(f"{path} is damaged, or not {called}", evidence=evidence, remedy=rebuild)

@@ -1,48 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Use Patchwork's REST API: find the patch of a mail, and post checks. The wrapper of requests.
+"""Use Patchwork's REST API: find the patch of a mail, post checks, and list the series of a project.
 
 Version 1.2 of the API: ``GET patches/?msgid=`` finds a patch, ``POST patches/ID/checks/`` adds a check. Checks cannot
 be changed: the newest of a context and user counts, so a check that was sent twice, because the first answer was lost,
-does no harm.
-
-The token is sent only to the named server, over TLS unless it is this host, and is never part of an error.
+does no harm. ``GET series/?order=id`` lists series, each with the address of its mails as a mailbox.
 """
 
 from __future__ import annotations
 
 import http
 import re
-import ssl
-import threading
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import requests
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
-from urllib3.util.retry import Retry
+from typing import TypeVar
 
 from harness.base.deadline import Deadline
-from harness.base.errors import HarnessError, HostError, UsageError
-from harness.base.events import Note, Report, ignore
+from harness.base.errors import UsageError
+from harness.base.events import Report, ignore
 from harness.base.json_records import read_facts
-from harness.series.patchwork_server import LOOPBACK, TOKEN_VARIABLE, Check, Server
+from harness.series.patchwork_server import Check, Server
+from harness.series.web_client import ANSWER_SECONDS, Answer, Wait, WebClient
 
-ATTEMPTS = 5
-ANSWER_SECONDS = 30.0
-"""The time limit of one answer."""
-LONGEST_WAIT_SECONDS = 120.0
+PAGE = 30
+"""The number of series in one answer."""
 
 _VERSION = "1.2"
 _PAGES = 10
-_ANSWER_BYTES = 1 << 20
-_AGAIN = frozenset({429, 500, 502, 503, 504})
+_LIST_BYTES = 16 << 20
 _NEXT = re.compile(r'<([^>]*)>;\s*rel="?next"?')
-_HIDDEN = "(the token)"
-
-Wait = Callable[[float], object]
-"""Waits for a number of seconds."""
+_MBOX = "application/mbox"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +40,48 @@ class _FoundPatch:
     id: int
 
 
-class Patchwork:
+@dataclass(frozen=True, slots=True)
+class _PostedCheck:
+    """A check in an answer of the server; its other fields are ignored."""
+
+    state: str
+    context: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMail:
+    """A patch or a cover letter in an answer of the server; its other fields are ignored."""
+
+    id: int
+    mbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedSeries:
+    """A series in an answer of the server; its other fields are ignored.
+
+    :param id: the server's number, which only grows.
+    :param received_all: whether the server has all patches.
+    :param patches: the patches that it has.
+    :param cover_letter: the cover letter; None without one.
+    """
+
+    id: int
+    received_all: bool
+    patches: tuple[PostedMail, ...]
+    cover_letter: PostedMail | None = None
+
+    @property
+    def mails(self) -> tuple[PostedMail, ...]:
+        """Return the cover letter and the patches."""
+        return (*((self.cover_letter,) if self.cover_letter else ()), *self.patches)
+
+
+class Patchwork(WebClient):
     """A client of one server.
 
-    :param server: the server.
+    :param server: the server; without a token it can only be read.
     :param deadline: the deadline of all requests.
     :param report: receives a note for each retry.
     :param wait: waits between retries; tests replace it.
@@ -71,18 +97,16 @@ class Patchwork:
         wait: Wait | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        self._server = server
-        self._deadline = deadline
-        self._report = report
-        self._wait = wait or threading.Event().wait
-        self._answer_seconds = answer_seconds
-        host = urllib.parse.urlsplit(server.url).hostname or ""
-        trusted = ssl.get_default_verify_paths()
-        self._session = requests.Session()
-        # The certificates of the host, as other programs use; requests has its own by default.
-        self._session.verify = trusted.cafile or trusted.capath or True
-        # Requests to this host do not use a proxy.
-        self._session.trust_env = not LOOPBACK.fullmatch(host)
+        super().__init__(
+            server.url,
+            kind="Patchwork",
+            token=server.token,
+            deadline=deadline,
+            report=report,
+            wait=wait,
+            answer_seconds=answer_seconds,
+        )
+        self._project = server.project
 
     def find_patch(self, message_id: str) -> int:
         """Return the server's number of the patch of a mail.
@@ -91,18 +115,12 @@ class Patchwork:
         :raises UsageError: the server has no such patch, or several.
         :raises HostError: the server does not answer.
         """
-        query = {"msgid": message_id} | ({"project": self._server.project} if self._server.project else {})
-        url = f"{self._server.url}/api/{_VERSION}/patches/?{urllib.parse.urlencode(query)}"
-        found: list[int] = []
-        for _ in range(_PAGES):
-            answer = self._request("GET", url, what=f"look up <{message_id}>")
-            found += [one.id for one in _read_patches(answer.body, url)]
-            url = self._next(answer)
-            if not url:
-                break
+        query = {"msgid": message_id} | ({"project": self._project} if self._project else {})
+        url = f"{self.url}/api/{_VERSION}/patches/?{urllib.parse.urlencode(query)}"
+        found = [one.id for one in self._list(_FoundPatch, url, what=f"look up <{message_id}>")]
         if len(found) == 1:
             return found[0]
-        where = self._server.url + (f", project {self._server.project}" if self._server.project else "")
+        where = self.url + (f", project {self._project}" if self._project else "")
         if not found:
             remedy = "check that the server follows the list and that the mail has arrived"
             raise UsageError(f"{where} has no patch <{message_id}>", remedy=remedy)
@@ -120,205 +138,90 @@ class Patchwork:
         :raises UsageError: the token has no permission, no such patch exists, or the server rejects a field.
         :raises HostError: the server does not answer as Patchwork does.
         """
-        url = f"{self._server.url}/api/{_VERSION}/patches/{patch}/checks/"
-        answer = self._request("POST", url, body=check.to_body(), what=f"post a check of patch {patch}")
+        url = self._checks(patch)
+        answer = self.request("POST", url, body=check.to_body(), what=f"post a check of patch {patch}")
         if answer.status != http.HTTPStatus.CREATED:
-            raise self._unlike(url, f"it answered with {answer.status}, expected 201")
+            raise self.unlike(url, f"it answered with {answer.status}, expected 201")
 
-    def _next(self, answer: _Answer) -> str:
-        """Return the address of the next page, if it is on the same server."""
-        found = _NEXT.search(answer.headers.get("Link", "") or "")
-        if found is None:
-            return ""
-        mine, theirs = (urllib.parse.urlsplit(url) for url in (self._server.url, found[1]))
-        return found[1] if (mine.scheme, mine.netloc) == (theirs.scheme, theirs.netloc) else ""
+    def has_check(self, patch: int, check: Check) -> bool:
+        """Return whether the newest check of this context is the given one.
 
-    def _request(self, method: str, url: str, *, what: str, body: bytes | None = None) -> _Answer:
-        """Send one request; retry after temporary faults of the server or the network."""
-        retries: Retry = _Patience(total=ATTEMPTS - 1, allowed_methods=None, status_forcelist=_AGAIN)
-        while True:
-            answer: _Answer | None = None
-            error: HTTPError | None = None
-            try:
-                answer = self._once(method, url, body)
-            except _PassingError as passing:
-                error, fault = passing, str(passing)
-            else:
-                if not retries.is_retry(method, answer.status):
-                    return self._checked(answer, url, what)
-                fault = f"it answered with {answer.status}"
-            response = answer.raw if answer is not None else None
-            wanted = retries.get_retry_after(response) or 0.0 if response is not None else 0.0
-            attempts = len(retries.history) + 1
-            try:
-                retries = retries.increment(method, url, response=response, error=error)
-                seconds = max(retries.get_backoff_time(), wanted)
-                is_over = seconds > min(LONGEST_WAIT_SECONDS, self._deadline.seconds_left)
-            except MaxRetryError:
-                seconds, is_over = wanted, True
-            if is_over:
-                waits = f", and requests a retry in {seconds:.0f} s" if wanted else ""
-                raise HostError(
-                    f"{self._server.url} cannot {what}: {fault}{waits}",
-                    evidence=f"{method} {url}, tried {f'{attempts} times' if attempts > 1 else 'once'}",
-                    remedy="run the command again later",
-                )
-            retry = f"retrying in {seconds:.0f} s ({attempts + 1} of {ATTEMPTS})"
-            self._report(Note(f"{self._server.url}: {fault}; {retry}"))
-            self._wait(seconds)
-
-    def _once(self, method: str, url: str, body: bytes | None) -> _Answer:
-        """Send one request and return the answer, whatever its status.
-
-        :raises _PassingError: there is no answer, or its body is cut or late.
-        """
-        deadline = self._deadline.sooner(self._answer_seconds)
-        headers = {"Accept": "application/json", "User-Agent": "kernel-patch-harness"}
-        headers |= {"Content-Type": "application/json"} if body is not None else {}
-        try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                auth=_TokenAuth(self._server.token),
-                timeout=max(0.1, deadline.seconds_left),
-                allow_redirects=False,  # the token would be sent along
-                stream=True,
-            ) as response:
-                return _Answer(response.status_code, response.headers, _read(response, deadline), response.raw)
-        except (requests.Timeout, TimeoutError):
-            raise _PassingError("it did not answer in time") from None
-        except (requests.RequestException, HTTPError) as error:
-            raise _PassingError(self._plain(_root_of(error))) from None
-
-    def _checked(self, answer: _Answer, url: str, what: str) -> _Answer:
-        """Return the answer if its status is a success.
-
-        :raises UsageError: the server rejects the request.
+        :param patch: the server's number of the patch.
+        :param check: the check.
+        :raises UsageError: no such patch exists.
         :raises HostError: the server does not answer as Patchwork does.
         """
-        evidence = self._plain(answer.body[:1000].decode(errors="replace"))
-        match answer.status:
-            case status if status < 300:
-                return answer
-            case 401 | 403:
-                remedy = f"check {TOKEN_VARIABLE}, and that its user may add checks to the project"
-                raise UsageError(f"{self._server.url} denies permission to {what}", evidence=evidence, remedy=remedy)
-            case 404:
-                remedy = "check that the URL is that of a Patchwork server, without /project/..."
-                raise UsageError(f"{self._server.url} cannot {what}: not found", evidence=url, remedy=remedy)
-            case 400:
-                errors = _field_errors(answer.body) or evidence
-                raise UsageError(
-                    f"{self._server.url} refuses to {what}", evidence=errors, remedy="fix the fields it names"
-                )
-            case status if 300 <= status < 400:
-                where = self._plain(answer.headers.get("Location", "") or "nowhere")
-                remedy = "give the final URL of the server: the token is not sent to another one"
-                raise UsageError(f"{self._server.url} redirects to {where}", remedy=remedy)
-            case status:
-                raise self._unlike(url, f"it answered with {status}: {evidence[:200]}")
+        url = f"{self._checks(patch)}?{urllib.parse.urlencode({'context': check.context})}"
+        found = self._list(_PostedCheck, url, what=f"read the checks of patch {patch}")
+        same = [one for one in found if one.context == check.context]
+        wanted = read_facts(_PostedCheck, check.to_body())
+        return bool(same) and same[-1] == wanted
 
-    def _unlike(self, url: str, evidence: str) -> HarnessError:
-        return HostError(
-            f"{self._server.url} does not answer as Patchwork does",
-            evidence=f"{url}\n{evidence}",
-            remedy="check the URL",
-        )
+    def list_series(self, after: int) -> Iterator[tuple[PostedSeries, ...]]:
+        """Yield the project's series with a higher number than a known one, oldest first, a page at a time.
 
-    def _plain(self, text: str) -> str:
-        """Return a text of a server or a library with the token removed."""
-        return text.replace(self._server.token, _HIDDEN)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    raw: BaseHTTPResponse
-
-
-class _PassingError(HTTPError):
-    """There was no answer; a retry may succeed."""
-
-
-class _Patience(Retry):
-    """Retries of urllib3 that wait one second after the first fault, and twice as long after each further one."""
-
-    def get_backoff_time(self) -> float:
-        """Return the time to wait after the last fault, in seconds."""
-        return 2.0 ** (len(self.history) - 1)
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        """Return the time to wait that the server requests, in seconds; 0.0 if the header cannot be read.
-
-        :param retry_after: a number of seconds or a date, RFC 9110, section 10.2.3.
+        :param after: the number of the newest known series.
+        :raises HostError: the server does not answer as Patchwork does.
         """
-        try:
-            return super().parse_retry_after(retry_after)
-        except InvalidHeader:
-            return 0.0
+        query = {"project": self._project, "order": "-id", "per_page": str(PAGE)}
+        url = f"{self.url}/api/{_VERSION}/series/?{urllib.parse.urlencode(query)}"
+        pages: list[tuple[PostedSeries, ...]] = []
+        while url and len(pages) < _PAGES:
+            answer = self.request("GET", url, what="list series", most_bytes=_LIST_BYTES)
+            page = self._read(PostedSeries, answer.body, url)
+            pages.append(tuple(one for one in page if one.id > after))
+            url = self._next(answer) if len(pages[-1]) == len(page) else ""
+        for page in reversed(pages):
+            yield tuple(sorted(page, key=lambda one: one.id))
 
+    def find_series(self, number: int) -> PostedSeries:
+        """Return a series as the server has it now.
 
-class _TokenAuth(requests.auth.AuthBase):
-    """Patchwork's token as authentication of requests, so that ~/.netrc does not replace it."""
+        :param number: the server's number of the series.
+        :raises UsageError: no such series exists.
+        :raises HostError: the server does not answer as Patchwork does.
+        """
+        url = f"{self.url}/api/{_VERSION}/series/{number}/"
+        answer = self.request("GET", url, what=f"read series {number}", most_bytes=_LIST_BYTES)
+        return self._read(PostedSeries, b"[%b]" % answer.body, url)[0]
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def fetch_mail(self, mail: PostedMail, *, most_bytes: int) -> bytes:
+        """Return a mail.
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the token to a request."""
-        request.headers["Authorization"] = f"Token {self._token}"
-        return request
+        :param mail: a patch or a cover letter.
+        :param most_bytes: the bound of its size; it is cut there.
+        :raises HostError: the server does not answer, or the mail is on another server.
+        """
+        if not self.owns(mail.mbox):
+            raise self.unlike(mail.mbox, f"the mails are on another server than {self.url}")
+        return self.request("GET", mail.mbox, what="fetch a mail", most_bytes=most_bytes, kind=_MBOX).body
 
+    def _checks(self, patch: int) -> str:
+        return f"{self.url}/api/{_VERSION}/patches/{patch}/checks/"
 
-def _read(response: requests.Response, deadline: Deadline) -> bytes:
-    """Read the body of an answer; a slow server does not delay it beyond the deadline.
+    def _list(self, kind: type[_T], url: str, *, what: str) -> list[_T]:
+        """Read a list that may have several pages."""
+        found: list[_T] = []
+        for _ in range(_PAGES):
+            answer = self.request("GET", url, what=what)
+            found += self._read(kind, answer.body, url)
+            url = self._next(answer)
+            if not url:
+                break
+        return found
 
-    A cut body of an error is read as empty, as its status is known.
+    def _next(self, answer: Answer) -> str:
+        """Return the address of the next page, if it is on the same server."""
+        found = _NEXT.search(answer.headers.get("Link", "") or "")
+        return found[1] if found is not None and self.owns(found[1]) else ""
 
-    :raises TimeoutError: the deadline came.
-    :raises HTTPError: the answer was cut.
-    """
-    body = b""
-    try:
-        while len(body) < _ANSWER_BYTES and (part := response.raw.read1(1 << 16, decode_content=True)):
-            body += part
-            if deadline.is_past:
-                raise TimeoutError
-    except (HTTPError, TimeoutError):
-        if response.ok:
-            raise
-        return b""
-    return body
+    def _read(self, kind: type[_T], body: bytes, url: str) -> tuple[_T, ...]:
+        """Read a list of an answer.
 
-
-def _root_of(error: BaseException) -> str:
-    """Return the message of the error of the system or http.client that caused an error of requests."""
-    while (below := error.__cause__ or error.__context__) is not None:
-        error = below
-    return str(error) or repr(error)
-
-
-def _read_patches(body: bytes, url: str) -> tuple[_FoundPatch, ...]:
-    """Read a list of patches.
-
-    :raises HostError: the body is not such a list.
-    """
-    found = read_facts(tuple[_FoundPatch, ...], body)
-    if found is None:
-        begins = body[:80].decode(errors="replace")
-        raise HostError(
-            f"{url} does not answer as Patchwork does", evidence=f"it begins: {begins!r}", remedy="check the URL"
-        )
-    return found
-
-
-def _field_errors(body: bytes) -> str:
-    """Return the errors of the fields, a line for each; empty for a body of another form."""
-    fields = read_facts(dict[str, list[str] | str], body) or {}
-    return "\n".join(
-        f"{name}: {errors if isinstance(errors, str) else ' '.join(errors)}" for name, errors in fields.items()
-    )
+        :raises HostError: the body is not such a list.
+        """
+        found = read_facts(tuple[kind, ...], body)  # type: ignore[valid-type]
+        if found is None:
+            begins = body[:80].decode(errors="replace")
+            raise self.unlike(url, f"it begins: {begins!r}")
+        return found

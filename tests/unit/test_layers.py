@@ -22,7 +22,7 @@ LAYERS = """
 __main__
 cli
 commands
-bisect watch
+bisect watch follow
 series hosts
 run doctor export inventory checks cores
 report.page report.display report.formats pipeline
@@ -59,10 +59,10 @@ WRAPPERS = {
     "msgspec": {"base.json_records"},
     "pytest": {"run.pytest_plugin", "run.recorder"} | {"hosts.batch", "hosts.dispatch"},
     "_pytest": {"run.recorder", "run.selection"},
-    "sqlite3": {"results.history_db", "results.history"},
-    "requests": {"series.patchwork"},
+    "sqlite3": {"results.history_db", "results.history", "follow.database"},
+    "requests": {"series.web_client"},
     "urllib.request": set(),
-    "urllib3": {"series.patchwork"},
+    "urllib3": {"series.web_client"},
     "watchfiles": {"watch.notify"},
     "distributed": {"hosts.scheduler", "hosts.task", "hosts.worker"},
     "drgn": {"cores.read_core", "cores.types"},

@@ -14,7 +14,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
-from harness.commands.clean import _CHEAP_FIRST
+from harness.base.store_usage import CHEAP_FIRST
 from tests.command_line import CommandResult, call
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
@@ -187,6 +187,17 @@ def test_fit_and_remove_exclude_each_other(store: Store) -> None:
 def test_kinds_in_the_order_of_removal_exist() -> None:
     """Every kind of the order is the kind of a product somewhere in the harness."""
     files = Path(harness_package.__file__).parent.rglob("*.py")
-    sources = "".join(file.read_text() for file in files if file.name != "clean.py")
+    sources = "".join(file.read_text() for file in files if file.name != "store_usage.py")
 
-    assert [kind for kind in _CHEAP_FIRST if f'"{kind}"' not in sources] == []
+    assert [kind for kind in CHEAP_FIRST if f'"{kind}"' not in sources] == []
+
+
+def test_the_state_of_a_service_is_no_product(store: Store) -> None:
+    """What cannot be made again stays, unless its own name is given."""
+    store.make("follow", "key", lambda folder: _write(folder / "follow.db", 1 << 20))
+
+    assert "follow" not in clean(store, "--fit", "0").text
+    assert clean(store, "--remove", "all").status is ExitStatus.AS_EXPECTED
+    assert kinds(store) == ["follow"]
+    assert clean(store, "--remove", "follow").text == "removed follow: 1.0 MiB\n"
+    assert kinds(store) == []

@@ -57,6 +57,7 @@ COMMANDS = {
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
     "export": LazyCommand("compare.export", "Write a case so that it runs without the harness."),
+    "follow": LazyCommand("test.follow", "Test the series of mailing lists as they come."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),
     "hosts": LazyCommand("test.hosts", "Check the hosts of --hosts."),
     "inventory": LazyCommand("compare.inventory", "List what user space finds on a kernel."),

@@ -176,6 +176,11 @@ class Queue:
         with self.database.transaction():
             self._update(number, SeriesState.WAITING, note, ended=self.clock())
 
+    def hold(self, number: int, note: str, seconds: float) -> None:
+        """Record that a series cannot be tested now, through no fault of it or the host."""
+        with self.database.transaction():
+            self._update(number, SeriesState.WAITING, note, next=self.clock() + seconds)
+
     def fail(self, number: int, note: str) -> None:
         """Record that a series cannot be tested."""
         with self.database.transaction():

@@ -124,7 +124,7 @@ def _new(queue: Queue, topic: _Topic, found: FoundSeries) -> NewSeries:
         key=_key(found),
         topic=topic.number,
         title=first.subject.title[:_TITLE_LENGTH],
-        version=str(posting.posted_as),
+        version=f"v{posting.version}{posting.suffix}",
         patches=len(posting.patches),
         sender=address_of(first.sender),
         message_id=first.message_id,

@@ -16,7 +16,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, UsageError
 from harness.base.store import Store, digest_of
 from harness.kernel.mail.mailbox import Mail, read_mail
-from harness.kernel.mail.mbox import is_mail
+from harness.kernel.mail.mbox import is_mail, join_mailbox
 from harness.kernel.patches.series import series_of_mails
 from harness.kernel.source.tree import Source, source_tree
 
@@ -24,8 +24,6 @@ TRACKING_VARIABLE = "B4_TRACKING_FILE"
 """The variable with which ``b4 review`` names a file about the series under review: base and thread."""
 MAIL_BYTES = 16 << 20
 
-_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
-_POSTMARK = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
 _THREADS = "b4-threads"
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _LOOKED_THROUGH = 500
@@ -83,7 +81,7 @@ def read_posted(
         return found
     # Without its number, a patch of a series is a series of one.
     alone = replace(mail, subject=replace(mail.subject, number=None, total=None))
-    text = _POSTMARK + _FROM.sub(rb">\1", alone.render())
+    text = join_mailbox([alone.render()])
     is_alone = (mail.subject.total or 1) > 1
     return Posted(1, mail.subject.title, _kept(context.store, text), base or f"{folder}@{_HEAD}", is_alone)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
+from harness.base.json_records import read_facts
 from harness.follow.sources.batch import Batch, BranchTip
 from harness.kernel.git.command import git
 from harness.kernel.git.user_repository import UserRepository, find_user_repository, resolve
@@ -40,7 +41,7 @@ class Branches:
 
         :raises UsageError: the folder is not a git tree, or has no such revision.
         """
-        known: dict[str, str] = json.loads(cursor) if cursor else {}
+        known = read_facts(dict[str, str], cursor) or {}
         theirs = find_user_repository(self.folder, deadline=self.deadline)
         base = resolve(theirs, self.onto, deadline=self.deadline) if theirs else ""
         if theirs is None or not base:

@@ -4,16 +4,24 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import UsageError
+from harness.base.json_records import dump_value, read_facts
 from harness.follow.sources.batch import BATCH_MAILS, Batch
 
 _SLACK_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where the next batch begins: the time of the newest file, and the names of the files of about that time."""
+
+    time: float
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class Maildir:
 
         :raises UsageError: the folder is not a Maildir.
         """
-        state = json.loads(cursor) if cursor else {"time": self.since, "names": []}
-        newest, known = float(state["time"]), set(map(str, state["names"]))
+        state = read_facts(_Cursor, cursor) or _Cursor(self.since)
+        newest, known = state.time, set(state.names)
         files = sorted(one for one in self._files() if one[0] >= newest - _SLACK_SECONDS)
         recent = {name: time for time, name, _ in files if name in known}
         fresh = [one for one in files if one[1] not in known and (cursor or one[0] >= self.since)]
@@ -45,7 +53,7 @@ class Maildir:
             recent |= {name: time for time, name, _ in part}
             recent = {name: time for name, time in recent.items() if time >= newest - _SLACK_SECONDS}
             mails = tuple(mail for _, _, path in part if (mail := self._content(path)) is not None)
-            yield Batch(json.dumps({"time": newest, "names": sorted(recent)}), mails)
+            yield Batch(dump_value(_Cursor(newest, tuple(sorted(recent))), indent=None), mails)
 
     def _files(self) -> Iterator[tuple[float, str, Path]]:
         """Yield time, name without flags, and path of each file."""

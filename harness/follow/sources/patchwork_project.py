@@ -3,15 +3,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.base.errors import UsageError
+from harness.base.json_records import dump_value, read_facts
 from harness.follow.sources.batch import Batch
 from harness.series.patchwork import Patchwork, PostedSeries
 
 _MOST_OPEN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where the next batch begins.
+
+    :param last: the newest known number.
+    :param open: the patches of each series that was incomplete, by its number.
+    """
+
+    last: int = 0
+    open: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,8 @@ class PatchworkProject:
 
     def read(self, cursor: str) -> Iterator[Batch]:
         """Yield the mails of the series after a cursor: the newest known number, and series that were incomplete."""
-        state = json.loads(cursor) if cursor else {"last": 0, "open": {}}
-        last, waiting = int(state["last"]), {int(number): int(held) for number, held in dict(state["open"]).items()}
+        state = read_facts(_Cursor, cursor) or _Cursor()
+        last, waiting = state.last, {int(number): held for number, held in state.open.items()}
         for number in sorted(waiting):
             try:
                 found = self.client.find_series(number)
@@ -60,4 +72,4 @@ class PatchworkProject:
 
 def _cursor(last: int, waiting: dict[int, int]) -> str:
     newest = sorted(waiting)[-_MOST_OPEN:]
-    return json.dumps({"last": last, "open": {str(number): waiting[number] for number in newest}})
+    return dump_value(_Cursor(last, {str(number): waiting[number] for number in newest}), indent=None)

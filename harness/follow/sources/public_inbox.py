@@ -18,6 +18,7 @@ from pathlib import Path
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
+from harness.base.json_records import read_facts
 from harness.follow.config import DAY
 from harness.follow.sources.batch import BATCH_MAILS, Batch
 from harness.kernel.git.command import git
@@ -49,7 +50,7 @@ class PublicInbox:
 
     def read(self, cursor: str) -> Iterator[Batch]:
         """Yield the mails after a cursor: the newest known commit of each epoch."""
-        known: dict[str, str] = json.loads(cursor) if cursor else {}
+        known = read_facts(dict[str, str], cursor) or {}
         for epoch, folder in self._epochs(known):
             head = git(folder, "rev-parse", "--verify", "--quiet", "HEAD", check=False, deadline=self.deadline).text
             if not (head := head.strip()) or known.get(epoch) == head:
@@ -136,7 +137,7 @@ class PublicInbox:
     def _mirrored(self, known: dict[str, str]) -> Iterator[tuple[str, Path]]:
         """Fetch the newest known epoch and those after it; at the first time the newest two."""
         first = max(map(int, known), default=-1)
-        epochs = [epoch for epoch in range(max(first, 0), self._newest_epoch(max(first, 0)) + 1)]
+        epochs = list(range(max(first, 0), self._newest_epoch(max(first, 0)) + 1))
         for epoch in epochs if known else epochs[-2:]:
             folder, address = self.mirror / f"{epoch}.git", f"{self.place}/{epoch}"
             if not (folder / "HEAD").exists():

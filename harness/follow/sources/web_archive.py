@@ -9,7 +9,6 @@ does not reach back to the newest known mail, ``URL/?q=rt:...&x=m`` gives all si
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.base.errors import HarnessError
+from harness.base.json_records import dump_value, read_facts
 from harness.follow.sources.batch import BATCH_MAILS, Batch
 from harness.kernel.mail.mbox import split_mailbox, trim
 from harness.series.web_client import WebClient
@@ -40,6 +40,14 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where the next batch begins: the time of the newest mail, and the links of the newest mails."""
+
+    time: float
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WebArchive:
     """A public-inbox over HTTP.
 
@@ -54,18 +62,14 @@ class WebArchive:
 
     def read(self, cursor: str) -> Iterator[Batch]:
         """Yield the mails after a cursor: the time of the newest mail, and the links of the newest ones."""
-        state = json.loads(cursor) if cursor else {"time": self.since, "links": []}
-        newest, known = float(state["time"]), [str(one) for one in state["links"]]
+        state = read_facts(_Cursor, cursor) or _Cursor(self.since)
+        newest, known = state.time, state.links
         entries = self._feed()
         fresh = [one for one in entries if one.link not in known and (cursor or one.time >= self.since)]
         fresh.sort(key=lambda one: one.time)
         has_gap = bool(entries) and len(fresh) == len(entries)
-        after = json.dumps(
-            {
-                "time": max([newest, *(one.time for one in fresh)]),
-                "links": [*known, *(one.link for one in fresh)][-_KNOWN:],
-            }
-        )
+        links = [*known, *(one.link for one in fresh)][-_KNOWN:]
+        after = dump_value(_Cursor(max([newest, *(one.time for one in fresh)]), tuple(links)), indent=None)
         if has_gap:
             yield from self._search(newest, cursor, after)
             return

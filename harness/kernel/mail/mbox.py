@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 _FROM_LINE = re.compile(rb"^From [^\n]*", re.MULTILINE)
@@ -23,6 +23,8 @@ _STRAY = re.compile(rb"(?:>+From [^\n]*\n)+(?=[!-9;-~]+:)")
 _ON_TOP = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\r?\n)+")
 _MULTIPART = re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_POSTMARK = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _BOUND = 1 << 16
 _WHOLE = frozenset({b"from", b"subject", b"date"})
 
@@ -81,6 +83,12 @@ def split_mailbox(data: bytes) -> Iterator[bytes]:
     for start, end in pairwise([*starts, len(data)]):
         raw = data[start:end]
         yield raw if _GIT.match(raw) or not raw.startswith(b"From ") else _QUOTED.sub(rb"\1", raw)
+
+
+def join_mailbox(mails: Iterable[bytes]) -> bytes:
+    """Return a mailbox (mboxrd) of mails, with or without a ``From `` line on top of each."""
+    plain = (without_postmark(trim(mail))[0].rstrip(b"\r\n") for mail in mails)
+    return b"".join(b"%b%b\n\n" % (_POSTMARK, _FROM.sub(rb">\1", mail)) for mail in plain)
 
 
 def without_postmark(raw: bytes) -> tuple[bytes, bool]:

@@ -40,6 +40,8 @@ class FakePatchwork:
     :param asked: method and path of each request.
     :param checks: posted checks, by the number of the patch.
     :param page: number of patches on a page.
+    :param series: the series in the form of the API, by number; mails are at ``/mail/NUMBER``.
+    :param mails: the mails of patches and cover letters, by number.
     :param url: URL of the server.
     :param over: set at the end of the test.
     """
@@ -49,6 +51,8 @@ class FakePatchwork:
     asked: list[str] = field(default_factory=list)
     checks: dict[int, list[dict[str, str]]] = field(default_factory=dict)
     page: int = 30
+    series: dict[int, dict[str, object]] = field(default_factory=dict)
+    mails: dict[int, bytes] = field(default_factory=dict)
     url: str = ""
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -95,7 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(self.fake.faults.pop(0))
             return
         authorization = self.headers.get("Authorization", "")
-        if authorization not in (f"Token {TOKEN}", f"Token {READER}"):
+        if self.command == "GET" and not authorization:  # what anybody may read
+            self._read()
+        elif authorization not in (f"Token {TOKEN}", f"Token {READER}"):
             self._send(401, {"detail": f"Invalid token. {authorization}"})
         elif not self.path.startswith("/api/1.2/"):
             self._send(404, {"detail": "Not found."})
@@ -122,8 +128,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(fault.body.encode())
         self.close_connection = True
 
+    def _read(self) -> None:
+        """Respond with a series, with the newest ones, or with a mail."""
+        parts = urllib.parse.urlsplit(self.path)
+        names = parts.path.strip("/").split("/")
+        if names[0] == "mail":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.fake.mails[int(names[1])])
+        elif names[-1].isdigit() and int(names[-1]) in self.fake.series:
+            self._send(200, self.fake.series[int(names[-1])])
+        elif names[-1] == "series":
+            size, page = int(dict(urllib.parse.parse_qsl(parts.query))["per_page"]), self._page(parts.query)
+            newest = sorted(self.fake.series, reverse=True)
+            more = page * size < len(newest)
+            link = f'<{self.fake.url}{parts.path}?{parts.query}&page={page + 1}>; rel="next"' if more else ""
+            self._send(200, [self.fake.series[one] for one in newest[(page - 1) * size : page * size]], link=link)
+        else:
+            self._send(404, {"detail": "Not found."})
+
+    @staticmethod
+    def _page(query: str) -> int:
+        return int(dict(urllib.parse.parse_qsl(query)).get("page", "1"))
+
     def _find(self, _: bytes) -> None:
         parts = urllib.parse.urlsplit(self.path)
+        if parts.path.endswith("/checks/"):
+            checks = self.fake.checks.get(int(parts.path.split("/")[4]), [])
+            self._send(200, [{"id": at, **check} for at, check in enumerate(checks)])
+            return
         query = dict(urllib.parse.parse_qsl(parts.query))
         found = [
             number

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.base.deadline import Deadline
@@ -29,6 +30,8 @@ _EPOCH = re.compile(r"(\d{1,4})\.git")
 _DELETED = "d"
 _FETCH_SECONDS = 1800.0
 _MOST_EPOCHS = 100
+_REWRITTEN_DAYS = 30
+"""How many days more than at the first time are read where the whole history was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,12 @@ class PublicInbox:
         self, folder: Path, known: str, head: str, *, is_first: bool
     ) -> tuple[list[tuple[str, list[str]]], str]:
         """Return the commits after a known one, oldest first, each with its blobs, and a note."""
-        note, after = "", [f"--since={int(self.since)}"] if is_first else []
+        note, after = "", self._since(0) if is_first else []
         if known:
             fork = git(folder, "merge-base", known, head, check=False, deadline=self.deadline).text.strip()
             if fork != known:
                 note = "its history was rewritten; mails that are known are passed over"
-                after = [f"^{fork}"] if fork else [f"--since={int(self.since - 30 * DAY)}"]
+                after = [f"^{fork}"] if fork else self._since(_REWRITTEN_DAYS)
             else:
                 after = [f"^{known}"]
         form = ("--reverse", "--raw", "--no-abbrev", "--root", "--no-renames", "--format=commit %H")
@@ -85,6 +88,11 @@ class PublicInbox:
             elif commits and (found := _ADDED.fullmatch(line)) and found[2] != _DELETED:
                 commits[-1][1].append(found[1])
         return commits, note
+
+    def _since(self, days: int) -> list[str]:
+        """Return the argument of git-log(1) that leaves out what is older than the bound by some days."""
+        bound = self.since - days * DAY
+        return [f"--since={datetime.fromtimestamp(bound, UTC).isoformat()}"] if bound > 0 else []
 
     def _mails(self, folder: Path, blobs: Sequence[str]) -> tuple[bytes, ...]:
         """Read blobs; in place of one above the bound come as many blanks, so that it is known to be too large."""

@@ -55,7 +55,12 @@ class Lab:
         self.inbox = GitInbox(self.folder / "inbox")
         self.inbox.add([])
         self.tree = make_tree(self.folder / "tree")
-        self.store = Store(self.folder / "store")
+        self.store = self.store_of(self.folder)
+
+    @staticmethod
+    def store_of(folder: Path) -> Store:
+        """Return the store of a folder."""
+        return Store(folder / "store")
 
     @property
     def config(self) -> Config:

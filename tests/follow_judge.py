@@ -34,9 +34,11 @@ def judge(series: str, base: str) -> SeriesRecord:
         title = mail.subject.title
         is_bad = "breaks" in title
         style = (StyleFinding(Level.WARNING, "a.c", 1, "too long", "LONG_LINE"),) if "warns" in title else ()
-        failed = {"failed": "build", "what": "it does not build"} if is_bad else {}
+        failed, what = ("build", "it does not build") if is_bad else ("", "")
         kernel = f"{base}+{series}"
-        patches.append(PatchRecord(number, title, kernel, mail.message_id, asked=1, style=style, **failed))
+        patches.append(
+            PatchRecord(number, title, kernel, mail.message_id, failed=failed, what=what, asked=1, style=style)
+        )
     first = posting.cover or posting.mails[0]
     return SeriesRecord(
         title=first.subject.title,

@@ -23,6 +23,7 @@ PURPOSES = {
     "bisect": "find the commits that changed results",
     "series": "test a patch series patch by patch",
     "hosts": "run cases on other hosts",
+    "follow": "test the series of mailing lists as they come",
     "watch": "rebuild a tree and rerun the cases after each edit",
     "checks": "check the patches of a series without a boot",
     "run": "cases on one kernel or several",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -16,10 +15,11 @@ from pathlib import Path, PurePath
 from harness.base.errors import UsageError
 from harness.base.sizes import parse_size
 from harness.base.toml_table import Table
-from harness.model.series_record import PatchState
 
 HOUR = 3600
 DAY = 24 * HOUR
+VERDICTS = ("success", "warning", "fail")
+"""The verdicts that are answered by mail: states of ``harness/model/series_record.py``, as text: see ``state.py``."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _ADDRESS = re.compile(r"[^<>\s]+@[^<>\s]+|[^<>\r\n]{1,80} <[^<>\s]+@[^<>\s]+>")
 
@@ -163,7 +163,7 @@ class Answers:
     project: str = ""
     context: str = "harness"
     target_url: str = ""
-    verdicts: tuple[PatchState, ...] = (PatchState.SUCCESS, PatchState.WARNING, PatchState.FAIL)
+    verdicts: tuple[str, ...] = VERDICTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,10 +329,9 @@ class _Reader:
 
     def answers(self, table: Table) -> Answers:
         """Read the table ``[answers]``."""
-        states = {str(one): one for one in Answers().verdicts}
-        verdicts = table.texts("verdicts", default=tuple(states))
-        if unknown := [one for one in verdicts if one not in states]:
-            raise table.error(f"verdict {unknown[0]!r} is unknown", remedy=f"write one of: {', '.join(states)}")
+        verdicts = table.texts("verdicts", default=VERDICTS)
+        if unknown := [one for one in verdicts if one not in VERDICTS]:
+            raise table.error(f"verdict {unknown[0]!r} is unknown", remedy=f"write one of: {', '.join(VERDICTS)}")
         found = Answers(
             self.path(table.text("files", default="")),
             self.path(table.text("drafts", default="")),
@@ -342,14 +341,9 @@ class _Reader:
             table.text("project", default=""),
             table.text("context", default="harness"),
             table.text("target_url", default=""),
-            tuple(states[one] for one in verdicts),
+            verdicts,
         )
         if (found.drafts or found.send) and not _ADDRESS.fullmatch(found.sender):
             raise table.error("drafts and send need a sender", remedy='add: from = "CI <ci@example.org>"')
         table.close()
         return found
-
-
-def read_patterns(config: Config) -> Mapping[str, tuple[Pattern, Pattern]]:
-    """Return what each rule wants and does not want, by its name."""
-    return {one.name: (one.wanted, one.unwanted) for one in config.rules}

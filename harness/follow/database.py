@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.results.history_db import sqlite_errors
+from harness.base.sqlite_errors import sqlite_errors
 
 SCHEMA_VERSION = 1
 WAIT_SECONDS = 30.0
@@ -137,7 +137,7 @@ class Database:
         self._connection.close()
 
     def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return sqlite_errors(self.path, called="the state of a service", rebuild=_REBUILD)
+        return _sqlite_errors(self.path)
 
 
 @contextlib.contextmanager
@@ -147,11 +147,11 @@ def open_database(path: Path) -> Iterator[Database]:
     :raises UsageError: it cannot be written, or a newer harness wrote it.
     :raises HostError: it is damaged or locked, or the disk is full.
     """
-    with sqlite_errors(path, called="the state of a service", rebuild=_REBUILD):
+    with _sqlite_errors(path):
         connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
     database = Database(path, connection)
     try:
-        with sqlite_errors(path, called="the state of a service", rebuild=_REBUILD):
+        with _sqlite_errors(path):
             connection.execute("PRAGMA synchronous = EXTRA")
             _prepare(database, connection)
         yield database
@@ -168,7 +168,7 @@ def read_database(path: Path) -> Iterator[Database | None]:
     if not path.is_file():
         yield None
         return
-    with sqlite_errors(path, called="the state of a service", rebuild=_REBUILD):
+    with _sqlite_errors(path):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_SECONDS)
     database = Database(path, connection)
     try:
@@ -187,6 +187,10 @@ def _prepare(database: Database, connection: sqlite3.Connection) -> None:
         for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _sqlite_errors(path: Path) -> contextlib.AbstractContextManager[None]:
+    return sqlite_errors(path, called="the state of a service", rebuild=_REBUILD, seconds=WAIT_SECONDS)
 
 
 def _check_version(path: Path, version: int) -> None:

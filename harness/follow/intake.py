@@ -13,11 +13,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parseaddr
-from enum import StrEnum
 
 from harness.base.store import digest_of
 from harness.follow.config import Limits
 from harness.follow.database import Database
+from harness.follow.rows import MailKind
 from harness.kernel.mail.mailbox import Mail, read_mail
 from harness.kernel.mail.mbox import is_mail, trim, without_postmark
 
@@ -27,18 +27,6 @@ _SUBJECT_LENGTH = 300
 _CHANGE = re.compile(rb"^change-id: ?([-\w.]{8,200})[ \t]*$", re.MULTILINE)
 _PARSER_FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError)
 """Errors that Python's email package raises for headers that no mail program writes."""
-
-
-class MailKind(StrEnum):
-    """The kind of a mail."""
-
-    PATCH = "patch"
-    COVER = "cover"
-    OTHER = "other"
-    BROKEN = "broken"
-    """It cannot be read as a mail."""
-    REFUSED = "refused"
-    """It is too large, or another one has its Message-ID."""
 
 
 @dataclass(frozen=True, slots=True)

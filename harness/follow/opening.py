@@ -13,18 +13,13 @@ from pathlib import Path
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.follow.answers import Answerer
-from harness.follow.config import Config, parse_config
+from harness.follow.config import Config
 from harness.follow.database import DATABASE_NAME, Database, open_database, read_database
 from harness.follow.job import Command, harness_command
 from harness.follow.polling import Poller
 from harness.follow.queue import Queue
 from harness.follow.service import Service
-
-KIND = "follow"
-LOCK_NAME = "follow.lock"
-PROCESS = "process"
-"""The name of the fact with the process that works on the state."""
-_CONFIG_BYTES = 1 << 20
+from harness.follow.state import LOCK_NAME, PROCESS, describe_process, no_state, state_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +36,6 @@ class World:
     command: Command = harness_command
     wait: Callable[[float], object] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-
-def read_config(path: Path) -> Config:
-    """Read the configuration of a service.
-
-    :raises UsageError: the file cannot be read, or is not valid.
-    """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_CONFIG_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = "copy examples/follow/follow.toml and edit it"
-        raise UsageError(f"{path} cannot be read", evidence=str(error), remedy=remedy) from None
-    return parse_config(text, path=str(path), folder=path.absolute().parent)
-
-
-def state_folder(store: Store, config: Config) -> Path:
-    """Return the folder of the state of a service, which may not exist."""
-    return store.folder / KIND / config.name
 
 
 @contextlib.contextmanager
@@ -105,22 +81,6 @@ def open_queue(config: Config, store: Store, world: World) -> Iterator[tuple[Que
     with open_database(folder / DATABASE_NAME) as database:
         queue = Queue(database, config, world.clock)
         yield queue, Answerer(queue, folder, world.environment, world.wait)
-
-
-def no_state(config: Config, folder: Path) -> UsageError:
-    """Return the error for a service that was never started."""
-    remedy = "start it: harness follow CONFIG"
-    return UsageError(f"there is no state of {config.name} in {folder}: it was never started", remedy=remedy)
-
-
-def describe_process(pid: int) -> str:
-    """Return a process id with the time of its start, which together are unique; empty when it does not run."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    # The name of the program, in parentheses, may contain blanks; starttime is the 22nd field (proc(5)).
-    return f"{pid} {text.rpartition(')')[2].split()[19]}"
 
 
 def _service(config: Config, store: Store, world: World, database: Database) -> Service:

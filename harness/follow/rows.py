@@ -53,6 +53,18 @@ class AnswerState(StrEnum):
     FAILED = "failed"
 
 
+class MailKind(StrEnum):
+    """The kind of a mail."""
+
+    PATCH = "patch"
+    COVER = "cover"
+    OTHER = "other"
+    BROKEN = "broken"
+    """It cannot be read as a mail."""
+    REFUSED = "refused"
+    """It is too large, or another one has its Message-ID."""
+
+
 SERIES_COLUMNS = (
     "id, key, topic, title, version, patches, sender, message_id, content, files, recipients, mails, range, rule, "
     "arrived, state, base, tries, next, began, ended, folder, verdict, note, changed"

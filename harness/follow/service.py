@@ -24,12 +24,11 @@ from harness.follow.queue import KILLS, Queue
 from harness.follow.retention import SERIES_FOLDER, missing_space, tidy
 from harness.follow.rows import SeriesRow, SeriesState
 from harness.follow.runner import Ended, Runner
+from harness.follow.state import PAUSED
 from harness.follow.topics import read_raw_mails, settle_topics
 from harness.report.text import one_line
 
 _LOG = logging.getLogger(__name__)
-PAUSED = "paused"
-"""The name of the fact that says why nothing is tested."""
 _HOLD_SECONDS = 600.0
 _GIT_SECONDS = 60.0
 _NOTE_LENGTH = 1000

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from harness.base.json_records import Seconds
 from harness.follow.config import DAY, Config
 from harness.follow.database import Database
-from harness.follow.intake import MailKind
-from harness.follow.opening import PROCESS, describe_process
-from harness.follow.rows import SERIES_COLUMNS, AnswerState, SeriesRow, SeriesState, read_series_row
-from harness.follow.service import PAUSED
+from harness.follow.rows import SERIES_COLUMNS, AnswerState, MailKind, SeriesRow, SeriesState, read_series_row
+from harness.follow.state import PAUSED, PROCESS, describe_process
 from harness.report.text import elide, fold, one_line
 
 FORMAT_VERSION = 1
@@ -33,7 +31,7 @@ class SourceStatus:
 
     name: str
     kind: str
-    looked: Seconds
+    looked: float
     faults: int
     problem: str
 
@@ -54,7 +52,7 @@ class SeriesStatus:
     title: str
     version: str
     state: SeriesState
-    seconds: Seconds
+    seconds: float
     note: str
 
 
@@ -84,7 +82,7 @@ class ServiceStatus:
     name: str
     problems: tuple[str, ...]
     process: int
-    last_turn: Seconds
+    last_turn: float
     paused: str
     sources: tuple[SourceStatus, ...]
     series: Mapping[str, int]
@@ -95,7 +93,7 @@ class ServiceStatus:
     incomplete: int
     running: tuple[SeriesStatus, ...]
     waiting: tuple[SeriesStatus, ...]
-    oldest_wait: Seconds
+    oldest_wait: float
     failed: tuple[SeriesStatus, ...]
     database_bytes: int
     format_version: int = FORMAT_VERSION
@@ -141,6 +139,11 @@ def read_status(database: Database, config: Config, *, now: float) -> ServiceSta
         failed=failed,
         database_bytes=database.path.stat().st_size,
     )
+
+
+def dump_status(status: ServiceStatus) -> str:
+    """Return the status as JSON, ASCII only; a report for each minute need not import the library of records."""
+    return json.dumps(asdict(status), indent=1, allow_nan=False) + "\n"
 
 
 def status_lines(status: ServiceStatus, *, width: int, now: float) -> Iterator[str]:

@@ -16,7 +16,7 @@ from harness.base.errors import HarnessError
 from harness.model.run_record import UNKNOWN, RunRecord
 from harness.results.find_run import is_without_kernel, run_folders
 from harness.results.folder import CASES_NAME, RUN_NAME, load_run
-from harness.results.history_db import begin, connect, prepare, sqlite_errors
+from harness.results.history_db import begin, connect, history_errors, prepare
 from harness.results.kernel_line import kernel_line
 from harness.results.timeline import Entry, RunSummary
 
@@ -122,12 +122,12 @@ class History:
         return tuple((text, failed, asked) for text, failed, asked in self._rows(query, UNKNOWN))
 
     def _rows(self, query: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
-        with sqlite_errors(self.path):
+        with history_errors(self.path):
             return self._database.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with sqlite_errors(self.path):
+        with history_errors(self.path):
             begin(self._database, self.path, self._say)
             try:
                 yield
@@ -146,7 +146,7 @@ def opened_history(results: Path, *, say: Callable[[str], None]) -> Iterator[His
     :raises HostError: the file is damaged or locked.
     """
     path = results / HISTORY_NAME
-    with sqlite_errors(path), contextlib.closing(connect(path)) as database:
+    with history_errors(path), contextlib.closing(connect(path)) as database:
         prepare(database, path, say)
         yield History(path, database, say=say)
 
@@ -164,7 +164,7 @@ def rebuild(results: Path, *, say: Callable[[str], None]) -> tuple[str, ...]:
     path, old = results / HISTORY_NAME, results / f"{HISTORY_NAME}.old"
     new = results / f".{HISTORY_NAME}.new"
     notes: list[str] = []
-    with sqlite_errors(path):
+    with history_errors(path):
         new.unlink(missing_ok=True)
         with contextlib.closing(connect(new)) as database:
             prepare(database, new, say)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from harness.base.errors import DiskFullError, HostError, UsageError
+from harness.base.errors import UsageError
+from harness.base.sqlite_errors import damaged, sqlite_errors
 from harness.results.case_ids import current_case_id
 
 SCHEMA_VERSION = 2
@@ -60,7 +61,7 @@ def prepare(database: sqlite3.Connection, path: Path, say: Callable[[str], None]
     version = _version(database)
     if version == 0:
         if database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-            raise _damaged(path, "it holds tables of another program")
+            raise damaged(path, "it holds tables of another program", called="a history", rebuild=_REBUILD)
         for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
             database.execute(statement)
     elif version == _WITHOUT_SUITES:
@@ -94,36 +95,6 @@ def begin(database: sqlite3.Connection, path: Path, say: Callable[[str], None]) 
         database.execute("BEGIN IMMEDIATE")
 
 
-@contextlib.contextmanager
-def sqlite_errors(path: Path, *, called: str = "a history", rebuild: str = _REBUILD) -> Iterator[None]:
-    """Turn the errors of SQLite into errors of the harness.
-
-    :param called: the content of the file, for errors.
-    :param rebuild: how to make it again, for errors.
-    :raises UsageError: the file is not writable.
-    :raises HostError: the file is locked or damaged, or the disk is full.
-    """
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code
-        evidence = str(error)
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            what = f"{path} has been locked by another process for more than {WAIT_SECONDS:.0f} s"
-            remedy = "wait for that process or stop it, then retry"
-            raise HostError(what, evidence=evidence, remedy=remedy) from None
-        if code == sqlite3.SQLITE_FULL:
-            raise DiskFullError(
-                f"no space left for {path}", evidence=evidence, remedy="free some disk space and retry"
-            ) from None
-        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-            raise UsageError(
-                f"{path} cannot be written", evidence=evidence, remedy="make it and its folder writable"
-            ) from None
-        raise _damaged(path, evidence, called=called, rebuild=rebuild) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written", evidence=str(error), remedy="make its folder writable") from None
-
-
-def _damaged(path: Path, evidence: str, *, called: str = "a history", rebuild: str = _REBUILD) -> HostError:
-    return HostError(f"{path} is damaged, or not {called}", evidence=evidence, remedy=rebuild)
+def history_errors(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Turn the errors of SQLite within a block into errors about a history."""
+    return sqlite_errors(path, called="a history", rebuild=_REBUILD, seconds=WAIT_SECONDS)

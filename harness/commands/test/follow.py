@@ -7,13 +7,16 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.base import log
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.store import Store
-from harness.follow.config import Config
+
+if TYPE_CHECKING:
+    from harness.follow.config import Config
 
 FOLLOW_HELP = """Test the series of mailing lists, Maildirs, Patchwork projects and branches as
 they come, each once, and answer. CONFIG is a TOML file; see
@@ -46,11 +49,13 @@ def follow(config: Path, once: bool, status: bool, as_json: bool, retry: int | N
     """Follow sources; see :data:`FOLLOW_HELP`."""
     if as_json and not status:
         raise UsageError("--json is for --status", remedy="add --status")
-    from harness.follow.opening import World, open_queue, open_service, read_config
+    from harness.follow.state import read_config
 
     read, store = read_config(config), Store.default()
     if status:
         return int(_show_status(read, store, as_json=as_json))
+    from harness.follow.opening import World, open_queue, open_service
+
     if retry is not None or answer_again is not None:
         with open_queue(read, store, World()) as (queue, answerer):
             if retry is not None and not queue.again(retry):
@@ -71,10 +76,9 @@ def follow(config: Path, once: bool, status: bool, as_json: bool, retry: int | N
 
 
 def _show_status(config: Config, store: Store, *, as_json: bool) -> ExitStatus:
-    from harness.base.json_records import dump_value
     from harness.follow.database import DATABASE_NAME, read_database
-    from harness.follow.opening import no_state, state_folder
-    from harness.follow.status import read_status, status_lines
+    from harness.follow.state import no_state, state_folder
+    from harness.follow.status import dump_status, read_status, status_lines
 
     folder, now = state_folder(store, config), time.time()
     with read_database(folder / DATABASE_NAME) as database:
@@ -82,7 +86,7 @@ def _show_status(config: Config, store: Store, *, as_json: bool) -> ExitStatus:
             raise no_state(config, folder)
         found = read_status(database, config, now=now)
     if as_json:
-        click.echo(dump_value(found), nl=False)
+        click.echo(dump_status(found), nl=False)
     else:
         width = int(os.environ.get("COLUMNS") or 0) or shutil.get_terminal_size().columns
         for line in status_lines(found, width=width, now=now):

@@ -14,6 +14,7 @@ from tests.user_git import user_git
 _IDENTITY = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
 for _role in ("AUTHOR", "COMMITTER"):
     _IDENTITY |= {f"GIT_{_role}_NAME": "Inbox", f"GIT_{_role}_EMAIL": "inbox@host.example"}
+    _IDENTITY[f"GIT_{_role}_DATE"] = "1790000000 +0000"
 LIST = "cgroups@vger.kernel.org"
 START = 1_790_000_000
 """The time of the first mail, in seconds since the epoch."""

@@ -45,7 +45,7 @@ import resource, sys, time
 from pathlib import Path
 from harness.base.store import Store
 from harness.follow.opening import World, open_service
-from harness.follow.state import read_config
+from harness.follow.state.place import read_config
 began = time.monotonic()
 with open_service(read_config(Path(sys.argv[1])), Store.default(), World()) as service:
     service.run(is_once=True)

@@ -53,8 +53,22 @@ def judge(series: str, base: str) -> SeriesRecord:
     )
 
 
+def run(arguments: Sequence[str]) -> int:
+    """Stand in for ``harness run``: a kernel with a patch that ``breaks`` differs; two that ``clash`` do together."""
+    results = Path(arguments[arguments.index("--results") + 1])
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "latest").mkdir(exist_ok=True)
+    _, _, patches = arguments[0].partition("+")
+    texts = [one.read_text() for one in sorted(Path(patches).glob("*.patch"))] if patches else []
+    titles = [text.partition("Subject: ")[2].partition("\n")[0] for text in texts]
+    is_bad = any("breaks" in one for one in titles) or sum("clash" in one for one in titles) > 1
+    return ExitStatus.DIFFERS if is_bad else ExitStatus.AS_EXPECTED
+
+
 def main(arguments: Sequence[str]) -> int:
     """Judge a series as ``harness series`` does, and return the exit status."""
+    if arguments[0] == "run":
+        return run(arguments[1:])
     assert arguments[0] == "series"
     options = dict(zip(arguments[2::2], arguments[3::2], strict=False))
     record = judge(arguments[1], options["--base"])

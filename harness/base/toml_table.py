@@ -8,12 +8,21 @@ class, because the person who must act depends on the file.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from typing import TypeVar, overload
 
 from harness.base.errors import HarnessError
 
 _Kind = TypeVar("_Kind")
+_SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?) ?(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(text: str) -> int | None:
+    """Return a number of bytes, such as ``6G``, in powers of 1024; None for any other text."""
+    match = _SIZE.fullmatch(text)
+    return int(float(match["number"]) * 1024 ** _POWERS[match["unit"].upper()]) if match else None
 
 
 class Table:
@@ -56,6 +65,13 @@ class Table:
         found = self._typed(key, int, "a number")
         if isinstance(found, bool) or found < 0:
             raise self._key_error(key, f"is {found}", remedy="write a number from 0")
+        return found
+
+    def size(self, key: str, *, default: int) -> int:
+        """Read a number of bytes, as ``"20G"``; ``default`` when the key is missing."""
+        text = self.text(key, default=str(default))
+        if (found := parse_size(text)) is None:
+            raise self._key_error(key, f"is {text!r}, which is not a size", remedy='write for example "20G"')
         return found
 
     def date(self, key: str) -> str:

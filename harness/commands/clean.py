@@ -6,9 +6,9 @@ from __future__ import annotations
 import click
 
 from harness.base.errors import UsageError
-from harness.base.sizes import parse_size
 from harness.base.store import Store
 from harness.base.store_usage import CHEAP_FIRST, fit_store, list_store, remove_kinds
+from harness.base.toml_table import parse_size
 
 
 class _Size(click.ParamType[int]):

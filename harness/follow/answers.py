@@ -20,11 +20,11 @@ from harness.base.atomic_write import write_whole
 from harness.base.deadline import Deadline
 from harness.base.errors import DiskFullError, HarnessError, HostError, UsageError
 from harness.base.process import run
-from harness.follow.config import Answers
 from harness.follow.job import ANSWERS_NAME
 from harness.follow.queue import Queue
 from harness.follow.reply import build_reply, reply_name
-from harness.follow.rows import AnswerState, SeriesRow, SeriesState
+from harness.follow.state.config import Answers
+from harness.follow.state.rows import AnswerState, SeriesRow, SeriesState
 from harness.model.series_record import SERIES_NAME, SeriesRecord
 from harness.report.text import one_line
 from harness.results.records import load_series

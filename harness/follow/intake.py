@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 
 from harness.base.store import digest_of
-from harness.follow.config import Limits
-from harness.follow.database import Database
-from harness.follow.rows import MailKind
+from harness.follow.state.config import Limits
+from harness.follow.state.database import Database
+from harness.follow.state.rows import MailKind
 from harness.kernel.mail.mailbox import Mail, read_mail
 from harness.kernel.mail.mbox import is_mail, trim, without_postmark
 

@@ -19,8 +19,8 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, SeriesError, UsageError
 from harness.base.process import Surroundings, python
 from harness.base.store import digest_of
-from harness.follow.config import Rule
-from harness.follow.rows import SeriesRow
+from harness.follow.state.config import Rule
+from harness.follow.state.rows import SeriesRow
 from harness.kernel.git.user_repository import find_user_repository, resolve
 from harness.kernel.mail.mailbox import read_mailbox
 from harness.kernel.mail.mbox import join_mailbox

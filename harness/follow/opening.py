@@ -13,13 +13,13 @@ from pathlib import Path
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.follow.answers import Answerer
-from harness.follow.config import Config
-from harness.follow.database import DATABASE_NAME, Database, open_database, read_database
 from harness.follow.job import Command, harness_command
 from harness.follow.polling import Poller
 from harness.follow.queue import Queue
 from harness.follow.service import Service
-from harness.follow.state import LOCK_NAME, PROCESS, describe_process, no_state, state_folder
+from harness.follow.state.config import Config
+from harness.follow.state.database import DATABASE_NAME, Database, open_database, read_database
+from harness.follow.state.place import LOCK_NAME, PROCESS, describe_process, no_state, state_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.base.atomic_write import write_whole
 from harness.follow.job import ANSWERS_NAME
 from harness.follow.queue import Queue
-from harness.follow.rows import SERIES_COLUMNS, SeriesRow, SeriesState, read_series_row
+from harness.follow.state.rows import SERIES_COLUMNS, SeriesRow, SeriesState, read_series_row
 from harness.report.text import bound, one_line, plain_text
 
 INDEX_NAME = "index.html"

@@ -11,12 +11,12 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import DiskFullError, HarnessError
 from harness.base.store import digest_of
-from harness.follow.config import DAY, SourceConfig, SourceKind
 from harness.follow.intake import read_arrival, take_batch
 from harness.follow.queue import NewSeries, Queue
-from harness.follow.rows import SeriesState
-from harness.follow.rules import SeriesFacts, find_rule
 from harness.follow.sources.batch import Batch, BranchTip, Source
+from harness.follow.state.config import DAY, SourceConfig, SourceKind
+from harness.follow.state.rows import SeriesState
+from harness.follow.state.rules import SeriesFacts, find_rule
 from harness.report.text import one_line
 
 _LOG = logging.getLogger(__name__)
@@ -145,9 +145,9 @@ class Poller:
                 return Branches(place, config.branches, config.onto, limits.patches, deadline)
             case SourceKind.HTTP:
                 from harness.follow.sources.web_archive import WebArchive
-                from harness.series.web_client import WebClient
+                from harness.series.web_client import WebClient, WebServer
 
-                client = WebClient(config.place, kind="a public-inbox", deadline=deadline, wait=self.wait)
+                client = WebClient(WebServer(config.place, "a public-inbox"), deadline=deadline, wait=self.wait)
                 return WebArchive(client, limits.mail_bytes, since)
             case SourceKind.PATCHWORK:
                 from harness.follow.sources.patchwork_project import PatchworkProject

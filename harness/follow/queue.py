@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Move series through their states, each step one transaction; see ``harness/follow/rows.py``.
+"""Move series through their states, each step one transaction; see ``harness/follow/state/rows.py``.
 
 Nothing here starts a program: a kill between two steps leaves a state from which :meth:`Queue.recover` goes on.
 """
@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from harness.follow.config import DAY, HOUR, Config
-from harness.follow.database import Database
-from harness.follow.rows import SERIES_COLUMNS, AnswerState, SeriesRow, SeriesState, read_series_row
+from harness.follow.state.config import DAY, HOUR, Config
+from harness.follow.state.database import Database
+from harness.follow.state.rows import SERIES_COLUMNS, AnswerState, SeriesRow, SeriesState, read_series_row
 from harness.model.series_record import PatchState
 
 KILLS = 20

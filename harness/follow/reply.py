@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
 from harness.base.store import digest_of
-from harness.follow.rows import SeriesRow
+from harness.follow.state.rows import SeriesRow
 from harness.model.series_record import SeriesRecord
 from harness.report.formats.series_mail import render_mail
 from harness.report.text import one_line

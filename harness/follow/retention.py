@@ -12,10 +12,10 @@ from pathlib import Path
 from harness.base.errors import HarnessError
 from harness.base.store import Store, bytes_on_disk
 from harness.base.store_usage import CHEAP_FIRST, fit_store
-from harness.follow.config import DAY, Keep
 from harness.follow.job import ANSWERS_NAME, LOG_NAME, RESULTS_NAME
 from harness.follow.queue import Queue
-from harness.follow.rows import SeriesState
+from harness.follow.state.config import DAY, Keep
+from harness.follow.state.rows import SeriesState
 
 _LOG = logging.getLogger(__name__)
 _ENDED = (SeriesState.ANSWERED, SeriesState.FAILED, SeriesState.ENDED)

@@ -19,7 +19,7 @@ from harness.follow.job import LOG_NAME, Command, Job
 
 _LOG = logging.getLogger(__name__)
 END_SECONDS = 30.0
-"""How long a test that is told to end may take, before it is killed."""
+"""How long a test may take to end by itself, before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,17 @@ from harness.base.deadline import Deadline
 from harness.base.errors import DiskFullError, HarnessError, SeriesError, UsageError
 from harness.base.store import Store
 from harness.follow.answers import Answerer, answers_for, remove_folder
-from harness.follow.config import HOUR, Rule
 from harness.follow.job import Command, harness_command, pin_base, read_result, series_job, write_b4
 from harness.follow.page import write_page
 from harness.follow.polling import Poller
 from harness.follow.queue import KILLS, Queue
 from harness.follow.retention import SERIES_FOLDER, missing_space, tidy
-from harness.follow.rows import SeriesRow, SeriesState
 from harness.follow.runner import Ended, Runner
-from harness.follow.state import PAUSED
+from harness.follow.state.config import HOUR, Rule
+from harness.follow.state.place import PAUSED
+from harness.follow.state.rows import SeriesRow, SeriesState
 from harness.follow.topics import read_raw_mails, settle_topics
+from harness.follow.union import UnionTester
 from harness.report.text import one_line
 
 _LOG = logging.getLogger(__name__)
@@ -54,10 +55,12 @@ class Service:
     answerer: Answerer
     command: Command = harness_command
     runner: Runner = field(init=False)
+    union: UnionTester = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without running tests."""
         self.runner = Runner(self.command)
+        self.union = UnionTester(self.queue, self.folder)
 
     def run(self, *, is_once: bool, goes_on: Callable[[], bool] = lambda: True) -> None:
         """Do what is due, again and again; with ``is_once`` until nothing is.
@@ -126,7 +129,8 @@ class Service:
         """End the tests that run; they wait for the next start."""
         for number in self.runner.numbers:
             self.runner.end(number)
-            self.queue.put_back(number, "the service ended while it was tested")
+            if number > 0:  # a union begins the interrupted test again by itself
+                self.queue.put_back(number, "the service ended while it was tested")
 
     def _tidy(self) -> None:
         database, now = self.queue.database, self.queue.clock()
@@ -149,11 +153,22 @@ class Service:
             return True
         try:
             base = row.base or self._base(row, rule)
+            if self.union.takes(row, rule):
+                return self._start_union(rule, base)
         except HarnessError as error:
             _LOG.warning("series %d waits: %s", row.id, error)
             self.queue.hold(row.id, one_line(str(error), _NOTE_LENGTH), _HOLD_SECONDS)
             return True
         self._begin(row, rule, base)
+        return True
+
+    def _start_union(self, rule: Rule, base: str) -> bool:
+        """Start the next test of a union, unless one runs; return whether there is more to do now."""
+        if any(number < 0 for number in self.runner.numbers):
+            return False
+        if trial := self.union.next(rule, base):
+            number, job = trial
+            self.runner.start(-number, job, seconds=self.queue.config.limits.series_hours * HOUR)
         return True
 
     def _begin(self, row: SeriesRow, rule: Rule, base: str) -> None:
@@ -203,6 +218,9 @@ class Service:
 
     def _take(self, ended: Ended) -> None:
         """Record the end of a test."""
+        if ended.number < 0:
+            self.union.take(-ended.number, ended.status, is_late=ended.is_late)
+            return
         row = self.queue.find(ended.number)
         if row is None:
             return

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from harness.follow.config import DAY, Config
-from harness.follow.database import Database
-from harness.follow.rows import SERIES_COLUMNS, AnswerState, MailKind, SeriesRow, SeriesState, read_series_row
-from harness.follow.state import PAUSED, PROCESS, describe_process
+from harness.follow.state.config import DAY, Config
+from harness.follow.state.database import Database
+from harness.follow.state.place import PAUSED, PROCESS, describe_process
+from harness.follow.state.rows import SERIES_COLUMNS, AnswerState, MailKind, SeriesRow, SeriesState, read_series_row
 from harness.report.text import elide, fold, one_line
 
 FORMAT_VERSION = 1

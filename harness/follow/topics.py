@@ -11,8 +11,8 @@ from harness.base.store import digest_of
 from harness.follow.assemble import FoundSeries, assemble, left_over
 from harness.follow.intake import address_of
 from harness.follow.queue import NewSeries, Queue
-from harness.follow.rows import MailKind, SeriesState
-from harness.follow.rules import SeriesFacts, find_rule
+from harness.follow.state.rows import MailKind, SeriesState
+from harness.follow.state.rules import SeriesFacts, find_rule
 from harness.kernel.mail.diff import diff_lines, read_changes
 from harness.kernel.mail.mailbox import Mail, read_mail
 

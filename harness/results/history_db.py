@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.base.sqlite_errors import damaged, sqlite_errors
 from harness.results.case_ids import current_case_id
+from harness.results.sqlite_errors import damaged, sqlite_errors
 
 SCHEMA_VERSION = 2
 _WITHOUT_SUITES = 1

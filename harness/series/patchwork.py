@@ -20,7 +20,7 @@ from harness.base.errors import UsageError
 from harness.base.events import Report, ignore
 from harness.base.json_records import read_facts
 from harness.series.patchwork_server import Check, Server
-from harness.series.web_client import ANSWER_SECONDS, Answer, Wait, WebClient
+from harness.series.web_client import ANSWER_SECONDS, Answer, Wait, WebClient, WebServer
 
 PAGE = 30
 """The number of series in one answer."""
@@ -98,9 +98,7 @@ class Patchwork(WebClient):
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         super().__init__(
-            server.url,
-            kind="Patchwork",
-            token=server.token,
+            WebServer(server.url, "Patchwork", server.token),
             deadline=deadline,
             report=report,
             wait=wait,

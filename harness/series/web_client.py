@@ -10,7 +10,7 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import requests
 from urllib3 import BaseHTTPResponse
@@ -38,12 +38,24 @@ Wait = Callable[[float], object]
 """Waits for a number of seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class WebServer:
+    """A server.
+
+    :param url: its address, without a slash at its end.
+    :param kind: the program that runs there, for errors.
+    :param token: the token of Patchwork; empty for none.
+    """
+
+    url: str
+    kind: str
+    token: str = field(default="", repr=False)
+
+
 class WebClient:
     """A client of one server.
 
-    :param url: the address of the server, without a slash at its end.
-    :param kind: the program of the server, for errors.
-    :param token: the token of Patchwork; empty for none.
+    :param server: the server.
     :param deadline: the deadline of all requests.
     :param report: receives a note for each retry.
     :param wait: waits between retries; tests replace it.
@@ -52,23 +64,21 @@ class WebClient:
 
     def __init__(
         self,
-        url: str,
+        server: WebServer,
         *,
-        kind: str,
-        token: str = "",
         deadline: Deadline,
         report: Report = ignore,
         wait: Wait | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        self.url = url
-        self._kind = kind
-        self._token = token
+        self.url = server.url
+        self._kind = server.kind
+        self._token = server.token
         self._deadline = deadline
         self._report = report
         self._wait = wait or threading.Event().wait
         self._answer_seconds = answer_seconds
-        host = urllib.parse.urlsplit(url).hostname or ""
+        host = urllib.parse.urlsplit(server.url).hostname or ""
         trusted = ssl.get_default_verify_paths()
         self._session = requests.Session()
         # The certificates of the host, as other programs use; requests has its own by default.

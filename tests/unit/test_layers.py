@@ -59,7 +59,7 @@ WRAPPERS = {
     "msgspec": {"base.json_records"},
     "pytest": {"run.pytest_plugin", "run.recorder"} | {"hosts.batch", "hosts.dispatch"},
     "_pytest": {"run.recorder", "run.selection"},
-    "sqlite3": {"base.sqlite_errors", "results.history_db", "results.history", "follow.database"},
+    "sqlite3": {"results.sqlite_errors", "results.history_db", "results.history", "follow.state.database"},
     "requests": {"series.web_client"},
     "urllib.request": set(),
     "urllib3": {"series.web_client"},

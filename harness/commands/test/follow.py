@@ -16,7 +16,7 @@ from harness.base.errors import ExitStatus, UsageError
 from harness.base.store import Store
 
 if TYPE_CHECKING:
-    from harness.follow.config import Config
+    from harness.follow.state.config import Config
 
 FOLLOW_HELP = """Test the series of mailing lists, Maildirs, Patchwork projects and branches as
 they come, each once, and answer. CONFIG is a TOML file; see
@@ -49,7 +49,7 @@ def follow(config: Path, once: bool, status: bool, as_json: bool, retry: int | N
     """Follow sources; see :data:`FOLLOW_HELP`."""
     if as_json and not status:
         raise UsageError("--json is for --status", remedy="add --status")
-    from harness.follow.state import read_config
+    from harness.follow.state.place import read_config
 
     read, store = read_config(config), Store.default()
     if status:
@@ -76,8 +76,8 @@ def follow(config: Path, once: bool, status: bool, as_json: bool, retry: int | N
 
 
 def _show_status(config: Config, store: Store, *, as_json: bool) -> ExitStatus:
-    from harness.follow.database import DATABASE_NAME, read_database
-    from harness.follow.state import no_state, state_folder
+    from harness.follow.state.database import DATABASE_NAME, read_database
+    from harness.follow.state.place import no_state, state_folder
     from harness.follow.status import dump_status, read_status, status_lines
 
     folder, now = state_folder(store, config), time.time()

@@ -20,7 +20,6 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
 from harness.base.json_records import read_facts
-from harness.follow.config import DAY
 from harness.follow.sources.batch import BATCH_MAILS, Batch
 from harness.kernel.git.command import git
 from harness.kernel.git.user_repository import is_git_dir
@@ -30,6 +29,7 @@ _EPOCH = re.compile(r"(\d{1,4})\.git")
 _DELETED = "d"
 _FETCH_SECONDS = 1800.0
 _MOST_EPOCHS = 100
+_DAY = 86400.0
 _REWRITTEN_DAYS = 30
 """How many days more than at the first time are read where the whole history was replaced."""
 
@@ -91,7 +91,7 @@ class PublicInbox:
 
     def _since(self, days: int) -> list[str]:
         """Return the argument of git-log(1) that leaves out what is older than the bound by some days."""
-        bound = self.since - days * DAY
+        bound = self.since - days * _DAY
         return [f"--since={datetime.fromtimestamp(bound, UTC).isoformat()}"] if bound > 0 else []
 
     def _mails(self, folder: Path, blobs: Sequence[str]) -> tuple[bytes, ...]:
@@ -134,7 +134,7 @@ class PublicInbox:
             raise UsageError(
                 f"{self.place} is not a public-inbox",
                 evidence="it is neither a git repository nor a folder with git/0.git",
-                remedy="clone one: git clone --mirror https://lore.kernel.org/cgroups/0 cgroups/git/0.git",
+                remedy="clone one: git clone --mirror https://lore.kernel.org/NAME/0 NAME/git/0.git",
             )
         newest = max(map(int, known), default=0)
         # On the first time, an inbox of many epochs is not read from its beginning.

@@ -38,6 +38,11 @@ OTHERS = (
     "sbatch",
     "ssh",
     "ssh-copy-id",
+    "b4",
+    "cp",
+    "mkdir",
+    "systemctl",
+    "journalctl",
 )
 """Programs of others that the documentation starts; a command of ours in their arguments is parsed as well."""
 LIBRARIES = ("build",)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.base.store import Store
-from harness.follow.config import Config, parse_config
-from harness.follow.database import DATABASE_NAME, read_database
 from harness.follow.opening import World, open_service
 from harness.follow.service import Service
-from harness.follow.state import state_folder
+from harness.follow.state.config import Config, parse_config
+from harness.follow.state.database import DATABASE_NAME, read_database
+from harness.follow.state.place import state_folder
 from harness.follow.status import ServiceStatus, read_status
 from tests import follow_judge
 from tests.unit.follow.inboxes import START, GitInbox, make_tree

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.base import paths
-from harness.follow.config import DAY
+from harness.follow.state.config import DAY
 from tests.unit.follow.inboxes import LIST, Post, series
 from tests.unit.follow.lab import CONFIG, Lab
 

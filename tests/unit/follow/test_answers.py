@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.follow.rows import AnswerState
+from harness.follow.state.rows import AnswerState
 from harness.series.patchwork_server import TOKEN_VARIABLE
 from tests.patchwork_server import TOKEN, FakePatchwork, Fault, serving
 from tests.unit.follow.inboxes import Post, series

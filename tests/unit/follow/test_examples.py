@@ -13,7 +13,7 @@ import pytest
 from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.process import Surroundings, find_program, run
-from harness.follow.state import read_config
+from harness.follow.state.place import read_config
 from tests import command_line
 
 FOLDER = paths.ROOT / "examples" / "follow"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.follow.config import DAY
+from harness.follow.state.config import DAY
 from tests.unit.follow.inboxes import Post, series
 from tests.unit.follow.lab import CONFIG, Lab
 

@@ -17,9 +17,9 @@ import pytest
 
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError, UsageError
-from harness.follow.config import DAY
 from harness.follow.sources.maildir import Maildir
 from harness.follow.sources.public_inbox import PublicInbox
+from harness.follow.state.config import DAY
 from harness.kernel.mail.mbox import join_mailbox
 from tests.patchwork_server import FakePatchwork, Fault, serving
 from tests.unit.follow.inboxes import START, GitInbox, Post, deliver, make_maildir, series

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.base.sqlite_errors import sqlite_errors
+from harness.results.sqlite_errors import sqlite_errors
 
 SCHEMA_VERSION = 1
 WAIT_SECONDS = 30.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.base.errors import UsageError
 from harness.base.store import Store
-from harness.follow.config import Config, parse_config
+from harness.follow.state.config import Config, parse_config
 
 KIND = "follow"
 LOCK_NAME = "follow.lock"

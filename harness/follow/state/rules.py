@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from harness.follow.config import Pattern, Rule
+from harness.follow.state.config import Pattern, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +53,5 @@ def _is_path(pattern: str, file: str) -> bool:
 
 
 def _list_name(text: str) -> str:
-    """Return a list as its List-Id names it: ``cgroups.vger.kernel.org`` for its address, too."""
+    """Return a list as its List-Id names it: ``NAME.vger.kernel.org`` for its address, too."""
     return text.lower().replace("@", ".")

@@ -13,7 +13,6 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 
 from harness.base.errors import UsageError
-from harness.base.sizes import parse_size
 from harness.base.toml_table import Table
 
 HOUR = 3600
@@ -60,7 +59,7 @@ class SourceConfig:
 class Pattern:
     """What a series must have, or must not have; an empty criterion holds for every series.
 
-    :param paths: paths of files (``mm/*.c``) or folders (``kernel/cgroup/``), one of which it touches.
+    :param paths: paths of files (``mm/*.c``) or folders (``mm/``), one of which it touches.
     :param lists: mailing lists, one of which it was sent to.
     :param authors: addresses (``*@example.org``), one of which sent it.
     :param keywords: texts, one of which is in the subject of a patch or the cover letter; case is ignored.
@@ -79,6 +78,7 @@ class Rule:
     :param name: its name, unique in the file.
     :param base: the argument of ``--base``.
     :param options: further arguments of ``harness series``.
+    :param union_options: further arguments of ``harness run``, for a union.
     :param wanted: what a series must have.
     :param unwanted: what it must not have.
     :param base_hours: for how long a revision of a tree stays the same commit.
@@ -92,11 +92,12 @@ class Rule:
     unwanted: Pattern = Pattern()
     base_hours: int = 24
     is_union: bool = False
+    union_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds for mails of strangers.
+    """Bounds for untrusted mails.
 
     :param mail_bytes: the size of one mail.
     :param patches: the patches of one series.
@@ -255,10 +256,7 @@ def _keep(table: Table) -> Keep:
         if name.endswith("_days"):
             values[name] = table.count(name, default=getattr(default, name))
             continue
-        text = table.text(name, default=str(getattr(default, name)))
-        if (size := parse_size(text)) is None:
-            raise table.error(f"{name} is {text!r}, which is not a size", remedy='write for example "20G"')
-        values[name] = size
+        values[name] = table.size(name, default=getattr(default, name))
     table.close()
     return Keep(**values)
 
@@ -307,7 +305,7 @@ class _Reader:
             table.count("since_days", default=7),
         )
         if kind is SourceKind.PATCHWORK and not found.project:
-            raise table.error("a source of kind patchwork needs a project", remedy='add: project = "cgroups"')
+            raise table.error("a source of kind patchwork needs a project", remedy='add: project = "NAME"')
         if kind is SourceKind.BRANCHES and not found.branches:
             raise table.error("a source of kind branches needs branches", remedy='add: branches = ["topic/*"]')
         table.close()
@@ -315,14 +313,16 @@ class _Reader:
 
     def rule(self, table: Table) -> Rule:
         """Read a table ``[[rule]]``."""
+        options = table.texts("options", default=())
         found = Rule(
             _checked_name(table, table.text("name")),
             table.text("base"),
-            table.texts("options", default=()),
+            options,
             _pattern(table, ""),
             _pattern(table, "not_"),
             table.count("base_hours", default=24),
             _flag(table, "union"),
+            table.texts("union_options", default=options),
         )
         table.close()
         return found

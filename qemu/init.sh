@@ -7,6 +7,35 @@
 #
 # After the end of a shell it writes ESC ] 133 ; E ; STATUS ; NONCE ; CONSOLE BEL to that port and starts another shell.
 
+# Read the nonce that the harness wrote for this clone of the machine; "boot" until then.
+read_nonce() {
+	nonce=boot
+	[ ! -r /run/harness.nonce ] || read -r nonce </run/harness.nonce
+}
+
+# Keep a shell on a port. nsctl makes the session, sets the terminal and ends after all output is sent.
+keep_shell() { # CONSOLE TTY PROMPT
+	cd /root || cd /
+	export TERM=dumb HOME=/root USER=root LOGNAME=root SHELL=/bin/bash HARNESS_CONSOLE="$1" PS1="$3"
+	export ENV=/etc/bash.bashrc
+	unset OLDPWD SHLVL
+	while :; do
+		read_nonce
+		HARNESS_NONCE=$nonce nsctl session "$2" bash --noediting
+		status=$?
+		read_nonce
+		printf '\033]133;E;%s;%s;%s\007' "$status" "$nonce" "$1" >"$2"
+		# The shell cannot be executed: do not loop without a pause.
+		[ "$status" -lt 126 ] || [ "$status" -gt 127 ] || sleep 1
+	done
+}
+
+# "keep-shell CONSOLE TTY PROMPT" does only that: a guest with another init runs it as a service.
+if [ "${1-}" = keep-shell ]; then
+	shift
+	keep_shell "$@"
+fi
+
 export PATH=/usr/bin:/bin
 
 # By the path of the program: until /proc is mounted, the shell cannot execute itself for an applet.
@@ -57,29 +86,6 @@ ifconfig lo up 2>/dev/null
 
 say() {
 	echo "<5>harness: $*" >/dev/kmsg
-}
-
-# Read the nonce that the harness wrote for this clone of the machine; "boot" until then.
-read_nonce() {
-	nonce=boot
-	[ ! -r /run/harness.nonce ] || read -r nonce </run/harness.nonce
-}
-
-# Keep a shell on a port. nsctl makes the session, sets the terminal and ends after all output is sent.
-keep_shell() { # CONSOLE TTY PROMPT
-	cd /root || cd /
-	export TERM=dumb HOME=/root USER=root LOGNAME=root SHELL=/bin/bash HARNESS_CONSOLE="$1" PS1="$3"
-	export ENV=/etc/bash.bashrc
-	unset OLDPWD SHLVL
-	while :; do
-		read_nonce
-		HARNESS_NONCE=$nonce nsctl session "$2" bash --noediting
-		status=$?
-		read_nonce
-		printf '\033]133;E;%s;%s;%s\007' "$status" "$nonce" "$1" >"$2"
-		# The shell cannot be executed: do not loop without a pause.
-		[ "$status" -lt 126 ] || [ "$status" -gt 127 ] || sleep 1
-	done
 }
 
 for shell in 'admin /dev/ttyS1 # ' 'inside /dev/ttyS2 inside# ' 'observer /dev/ttyS3 observer# '; do

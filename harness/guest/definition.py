@@ -98,11 +98,7 @@ def parse(text: str, *, name: str) -> GuestDefinition:
     :param name: path of the file, for errors.
     :raises UsageError: the text is not TOML, or a key is unknown, missing or of a wrong type.
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _fault(name, str(error)) from None
-    reader = _Reader(name, tables)
+    reader = read_tables(text, name=name)
     users = tuple(User(row.text("name"), row.number("id"), row.text("home")) for row in reader.rows("user"))
     definition = GuestDefinition(
         packages=tuple(_package(row) for row in reader.rows("package")),
@@ -111,7 +107,7 @@ def parse(text: str, *, name: str) -> GuestDefinition:
             for row in reader.rows("requirement")
         ),
         users=users,
-        entries=(*_accounts(users), *_entries(reader)),
+        entries=(*_accounts(users), *read_entries(reader)),
     )
     reader.finish()
     unknown = {requirement.program for requirement in definition.requirements} - definition.programs.keys()
@@ -120,12 +116,25 @@ def parse(text: str, *, name: str) -> GuestDefinition:
     return definition
 
 
-def _package(row: _Row) -> Package:
+def read_tables(text: str, *, name: str) -> Reader:
+    """Read the text of a guest definition as tables.
+
+    :param name: path of the file, for errors.
+    :raises UsageError: the text is not TOML.
+    """
+    try:
+        return Reader(name, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise _fault(name, str(error)) from None
+
+
+def _package(row: Row) -> Package:
     row.text("reason")  # not used, but each package must give a reason
     return Package(row.text("name"), row.texts("programs"), row.flag("applets"))
 
 
-def _entries(reader: _Reader) -> list[cpio.Entry]:
+def read_entries(reader: Reader) -> list[cpio.Entry]:
+    """Read the tables of directories, links, devices and files."""
     entries: list[cpio.Entry] = []
     entries += [cpio.Directory(row.text("path"), mode=row.mode("0755")) for row in reader.rows("directory")]
     entries += [cpio.Symlink(row.text("path"), row.text("target")) for row in reader.rows("link")]
@@ -158,33 +167,42 @@ def _fault(name: str, evidence: str) -> UsageError:
     )
 
 
-class _Row:
-    """One table of the file; each key is read by its type, and a key that was not read is an error."""
+class Row:
+    """One table of the file; each key is read by its type, and a key that was not read is an error.
+
+    :param name: path of the file, for errors.
+    :param place: the place of the table in the file, for errors.
+    :param values: the table.
+    """
 
     def __init__(self, name: str, place: str, values: Mapping[str, object]) -> None:
         self._name = name
         self._place = place
         self._values = dict(values)
 
-    def text(self, key: str) -> str:
-        value = self._values.pop(key, None)
+    def text(self, key: str, default: str | None = None) -> str:
+        """Read a string; without a default it is required."""
+        value = self._values.pop(key, default)
         if not isinstance(value, str):
             raise self._wrong(key, "a string")
         return value
 
     def number(self, key: str) -> int:
+        """Read a number that is not negative."""
         value = self._values.pop(key, None)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._wrong(key, "a number")
         return value
 
     def flag(self, key: str) -> bool:
+        """Read true or false; false if it is missing."""
         value = self._values.pop(key, False)
         if not isinstance(value, bool):
             raise self._wrong(key, "true or false")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """Read a list of strings."""
         value = self._values.pop(key, None)
         if not isinstance(value, list):
             raise self._wrong(key, "a list of strings")
@@ -194,12 +212,14 @@ class _Row:
         return texts
 
     def mode(self, default: str) -> int:
+        """Read permissions: octal digits in the key ``mode``."""
         value = self._values.pop("mode", default)
         if not isinstance(value, str) or not value or set(value) - set("01234567"):
             raise self._wrong("mode", "octal digits in a string")
         return int(value, 8)
 
     def finish(self) -> None:
+        """Raise an error for a key that was not read."""
         if self._values:
             raise _fault(self._name, f"{self._place} has an unknown key: {', '.join(sorted(self._values))}")
 
@@ -207,20 +227,30 @@ class _Row:
         return _fault(self._name, f"{self._place} must have '{key}', {wanted}")
 
 
-class _Reader:
-    """Reader of the tables of the file by kind."""
+class Reader:
+    """Reader of the tables of the file by kind.
+
+    :param name: path of the file, for errors.
+    :param tables: content of the file.
+    """
 
     def __init__(self, name: str, tables: Mapping[str, object]) -> None:
         self._name = name
         self._tables = dict(tables)
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
 
-    def rows(self, kind: str) -> list[_Row]:
+    def head(self, *keys: str) -> Row:
+        """Return the keys of the file itself, before its tables, as a row."""
+        row = Row(self._name, "the file", {key: self._tables.pop(key) for key in keys if key in self._tables})
+        self._rows.append(row)
+        return row
+
+    def rows(self, kind: str) -> list[Row]:
         """Return the tables ``[[kind]]`` in the order of the file."""
         value = self._tables.pop(kind, [])
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise _fault(self._name, f"'{kind}' must be written as [[{kind}]]")
-        rows = [_Row(self._name, f"[[{kind}]] number {i}", row) for i, row in enumerate(value, start=1)]
+        rows = [Row(self._name, f"[[{kind}]] number {i}", row) for i, row in enumerate(value, start=1)]
         self._rows += rows
         return rows
 

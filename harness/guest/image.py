@@ -51,12 +51,14 @@ class GuestImage:
     :param digest: sha256 of the archive, in hexadecimal.
     :param size_bytes: size of the archive.
     :param programs: the programs of the host in it.
+    :param disk: the root file system of a guest that is a whole system; None for a guest that is an initramfs alone.
     """
 
     path: Path
     digest: str
     size_bytes: int
     programs: tuple[GuestProgram, ...]
+    disk: Path | None = None
 
     @property
     def mebibytes(self) -> float:

@@ -48,6 +48,7 @@ class BootRequest:
     :param acceleration: the accelerator, KVM or TCG.
     :param boot_seconds: a boot that takes longer counts as failed.
     :param plugin: QEMU's coverage plugin; None to note no coverage.
+    :param disk: the read-only image of the guest's root file system; None for a guest that is an initramfs alone.
     """
 
     program: Path
@@ -57,6 +58,7 @@ class BootRequest:
     acceleration: qemu.Acceleration
     boot_seconds: float = qemu.BOOT_SECONDS
     plugin: Path | None = None
+    disk: Path | None = None
 
     def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """Return the whole command line of QEMU.
@@ -74,6 +76,7 @@ class BootRequest:
             *qemu.memory(self.machine_type, backing),
             *qemu.serial_ports(ports),
             *qemu.devices(self.machine_type),
+            *(qemu.root_disk(self.disk) if self.disk is not None else []),
             *qemu.monitor(monitor),
             *qemu.kernel(self.image, self.initramfs, self.machine_type.command_line),
             *(qemu.incoming() if waits else []),

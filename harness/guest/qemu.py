@@ -243,6 +243,15 @@ def devices(machine_type: MachineType) -> list[str]:
     return [option for device in machine_type.devices for option in ("-device", device)]
 
 
+def root_disk(image: Path) -> list[str]:
+    """Return the options of a read-only disk, which all machines share."""
+    path = str(image).replace(",", ",,")  # QEMU splits options at single commas
+    return [
+        *("-blockdev", f"driver=file,node-name=root,read-only=on,filename={path}"),
+        *("-device", "virtio-blk-pci,drive=root"),
+    ]
+
+
 def coverage(plugin: Path, descriptor: int) -> list[str]:
     """Return the options of the coverage plugin.
 

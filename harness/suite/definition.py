@@ -53,6 +53,8 @@ class Suite:
     :param noise_patterns: patterns of its output that differs from run to run.
     :param inventory: the sections of the inventory of a kernel.
     :param argument: the argument of ``--suite`` that it was made for; empty for a folder that a user wrote.
+    :param guests: the guests that its cases can run in, the default one first; empty for the small guest.
+    :param packages: the packages of the distribution that it adds to such a guest.
     :param is_compared: whether a failure is one only where another kernel does not fail: tests of others, many of
         which fail on any emulated machine.
     :param append: kernel parameters that the templates of its machines are booted with.
@@ -70,6 +72,8 @@ class Suite:
     argument: str = ""
     is_compared: bool = False
     append: tuple[str, ...] = ()
+    guests: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:

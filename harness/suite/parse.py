@@ -18,6 +18,8 @@ from harness.suite.definition import FORMAT, SUITE_NAME, InventorySection, Suite
 from harness.suite.faults import FaultTable
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+# Debian policy 5.6.1.
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _OPTION = re.compile(r"CONFIG_[A-Za-z0-9_]+")
 _KCONFIGS = "kconfigs"
 _MOST_MODE = 0o7777
@@ -63,10 +65,24 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
         argument=argument,
         is_compared=top.flag("compared", default=False),
         append=guest.texts("append"),
+        guests=top.texts("guests"),
+        packages=_packages(top),
     )
     guest.close()
     top.close()
     return suite, tuple(faults)
+
+
+def _packages(top: FaultTable) -> tuple[str, ...]:
+    packages = top.texts("packages")
+    for name in packages:
+        if not _PACKAGE.fullmatch(name):
+            top.fault(
+                "packages", f"names {name!r}, which is not a package", hint="write names as apt-get install takes them"
+            )
+    if packages and not top.has("guests"):
+        top.fault("packages", "has no use: the small guest is not made of packages", hint='add guests = ["debian"]')
+    return packages
 
 
 def _needs(guest: FaultTable) -> tuple[tuple[Need, str], ...]:

@@ -21,6 +21,7 @@ from harness.guest.acceleration import choose_acceleration, forget_verdict
 from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
+from harness.guest.system import root_image
 from harness.kernel.resolve import resolve_kernel
 from harness.kernel.sandbox.bubblewrap import find_complaint
 from harness.model.kernel_spec import parse_spec
@@ -98,7 +99,7 @@ def examine(store: Store, *, prove: bool) -> list[HostFinding]:
             _look("QEMU", find),
         ]
         is_good = all(finding.state is CheckState.GOOD for finding in findings)
-        findings.append(_builds())
+        findings += [_builds(), _guests()]
         if is_good:
             logs = Path(folder)
             findings.append(
@@ -163,6 +164,16 @@ def _builds() -> HostFinding:
             f"only with --trust: bubblewrap does not work here\n{complaint}",
         )
     return HostFinding("kernel builds", CheckState.GOOD, f"{', '.join(_BUILD_PROGRAMS)}, in a sandbox")
+
+
+def _guests() -> HostFinding:
+    """Check whether guests that are whole systems can be made; the small guest needs none of it."""
+    missing = [package for name, package in root_image.PROGRAMS.items() if process.find_program(name) is None]
+    as_root = "" if os.geteuid() == 0 else "sudo "
+    if missing:
+        what = f'not available; needed for suites with guests = ["debian"]: {as_root}apt-get install'
+        return HostFinding("Debian guest", CheckState.UNASKED, f"{what} {' '.join(missing)}")
+    return HostFinding("Debian guest", CheckState.GOOD, ", ".join(root_image.PROGRAMS))
 
 
 def _guest_programs(context: Context) -> str:

@@ -318,9 +318,10 @@ def _template_or_why(
         template = prepare_template(context, key, request, failed_boots=failed_boots)
     except CloningImpossibleError as error:
         return None, f"{error.what}; each case boots its own machine"
+    notes = [f"the guest: {note}" for note in template.notes]
     if template.attempts > 1:
-        return template, f"the kernel booted only at attempt {template.attempts} when its template was made"
-    return template, ""
+        notes.append(f"the kernel booted only at attempt {template.attempts} when its template was made")
+    return template, "; ".join(notes)
 
 
 def _with_config(context: Context, kernel: Kernel, lease: contextlib.AbstractContextManager[Machine]) -> Kernel:

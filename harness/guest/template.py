@@ -55,6 +55,7 @@ class Template:
     :param boot_seconds: time from starting QEMU to three prompts.
     :param attempts: number of boots that were needed; the run notes more than one.
     :param taint: value of /proc/sys/kernel/tainted when it was saved.
+    :param notes: what the guest's init found wrong, such as units that failed, one line each.
     """
 
     request: BootRequest
@@ -62,6 +63,7 @@ class Template:
     boot_seconds: float
     attempts: int
     taint: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class _Facts:
     attempts: int
     taint: int
     command: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, qemu_version: str) -> str:
@@ -114,7 +117,7 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
     file = folder / _DESCRIPTION
     source = str(file)
     facts = from_table(_Facts, parse_json(file.read_text(), source), name="template", source=source)
-    return Template(request, folder, facts.boot_seconds, facts.attempts, facts.taint)
+    return Template(request, folder, facts.boot_seconds, facts.attempts, facts.taint, facts.notes)
 
 
 @contextlib.contextmanager
@@ -172,6 +175,15 @@ def read_taint(console: Console, deadline: Deadline) -> int:
     return int(printed) if printed.isdigit() else 0
 
 
+def _read_notes(console: Console, deadline: Deadline) -> tuple[str, ...]:
+    """Read what the init of a whole system found wrong; see ``qemu/guests/debian.toml``.
+
+    :raises Unanswered: the command did not return.
+    """
+    printed = console.run("[ ! -e /run/harness.notes ] || cat /run/harness.notes", deadline=deadline).output
+    return tuple(line.strip() for line in printed.splitlines() if line.strip())
+
+
 def _boot_with_retry(request: BootRequest, folder: Path, failed_boots: Path, deadline: Deadline) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -192,9 +204,11 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
         with _explained(machine):
             machine.await_shells(machine.deadline(request.boot_seconds))
             seconds = time.monotonic() - started
-            taint = read_taint(machine.consoles[ConsoleName.ADMIN], machine.deadline(request.boot_seconds))
+            admin = machine.consoles[ConsoleName.ADMIN]
+            taint = read_taint(admin, machine.deadline(request.boot_seconds))
+            notes = _read_notes(admin, machine.deadline(request.boot_seconds)) if request.disk is not None else ()
         save_state(machine, folder / STATE, deadline)
-    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv))
+    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv), notes)
     (folder / REQUEST).write_text(dump_value(request))
     (folder / _DESCRIPTION).write_text(dump_value(facts))
 

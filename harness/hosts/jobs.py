@@ -50,6 +50,7 @@ def job_of(cluster: Cluster, prepared: Prepared, files: Sequence[Path]) -> str:
         suite=suite_argument(suite),
         suite_archive="" if is_shipped else offer.add(archive_of(suite)),
         accel=accel.value if accel is not None else "",
+        disk=offer.add(prepared.request.disk) if prepared.request.disk is not None else "",
     )
     return offer.add(dump_value(job).encode())
 

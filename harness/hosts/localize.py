@@ -42,9 +42,8 @@ def localized(context: Context, batch: LocalBatch, *, logs: Path) -> Prepared:
     assert batch.image is not None
     assert batch.initramfs is not None
     emulator = find_emulator(context, architecture=given.kernel.architecture)
-    request = replace(
-        given.request, program=emulator.program, image=batch.image, initramfs=batch.initramfs, plugin=None
-    )
+    request = replace(given.request, program=emulator.program, image=batch.image, plugin=None)
+    request = replace(request, initramfs=batch.initramfs, disk=batch.disk)
     verdict = choose_acceleration(
         context,
         request,

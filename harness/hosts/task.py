@@ -41,6 +41,7 @@ class LocalBatch:
     :param image: the kernel image.
     :param initramfs: the guest image's archive.
     :param suite: the suite as an archive; None for a shipped one.
+    :param disk: the root file system of a guest that is a whole system; None for the small guest.
     """
 
     request: BatchRequest
@@ -48,6 +49,7 @@ class LocalBatch:
     image: Path | None = None
     initramfs: Path | None = None
     suite: Path | None = None
+    disk: Path | None = None
 
 
 @dataclass
@@ -165,6 +167,8 @@ def _with_files(worker: Worker, request: BatchRequest) -> LocalBatch:
         image=fetch(store, job.image, read_block, deadline=deadline),
         initramfs=fetch(store, job.initramfs, read_block, deadline=deadline),
     )
+    if job.disk:
+        batch = replace(batch, disk=fetch(store, job.disk, read_block, deadline=deadline))
     if job.suite_archive:
         batch = replace(batch, suite=fetch(store, job.suite_archive, read_block, deadline=deadline))
     return batch

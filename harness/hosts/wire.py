@@ -55,6 +55,7 @@ class Job:
     :param shares_store: whether the worker uses the same store, so that these paths are its own.
     :param image: digest of the kernel image.
     :param initramfs: digest of the guest image's archive.
+    :param disk: digest of the root file system of a guest that is a whole system; empty for the small guest.
     :param suite: the name of a shipped suite, or the folder of another one on the submitting host.
     :param suite_archive: digest of the archive of a suite that is not shipped; empty for a shipped one.
     :param accel: the accelerator that the user named; empty for the host's choice.
@@ -67,6 +68,7 @@ class Job:
     suite: str = ""
     suite_archive: str = ""
     accel: str = ""
+    disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

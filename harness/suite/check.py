@@ -50,9 +50,19 @@ def check_suite(folder: Path) -> tuple[Suite | None, tuple[str, ...]]:
         semantics = suite_semantics(suite)
     for check in (_check_traits, _check_tables, _check_cases):
         faults += check(suite, semantics)
+    faults += _unknown_guests(suite)
     for one in (_check_fragments, _check_guest, _check_helpers):
         faults += one(suite)
     return suite, tuple(dict.fromkeys(faults))
+
+
+def _unknown_guests(suite: Suite) -> list[str]:
+    known = sorted(path.stem for path in paths.GUESTS.glob("*.toml"))
+    return [
+        f"{suite.file}: guests names {name}, which is not a guest (hint: known are {', '.join(known)})"
+        for name in suite.guests
+        if name not in known
+    ]
 
 
 def find_mixed(run: RunRecord) -> tuple[str, ...]:

@@ -116,6 +116,12 @@ def helpers_of(suite: Suite) -> list[Helper]:
 
 def _write_bundle(bundle: Path, exported: ExportedCase, run: RunRecord, chosen: Suite, transcript: Transcript) -> None:
     record = find_exported(run, exported.id)
+    if chosen.guests:
+        raise UsageError(
+            f"the suite {chosen.name} runs in the guest {chosen.guests[0]}, which an archive cannot hold",
+            evidence="its root file system is an image of more than 100 MB, made from packages",
+            remedy=f"export the commands alone: harness export {exported.id} --sh FILE",
+        )
     with tempfile.TemporaryDirectory(prefix="harness-export-") as name:
         prepared = prepare_again(run, chosen, Path(name))
     arguments = qemu_arguments(prepared.request)

@@ -145,3 +145,13 @@ def test_machine_type_needs_both_accelerations(header: str) -> None:
         parse_machine_type(text, name="mine")
 
     assert header.strip("[]") in caught.value.evidence
+
+
+def test_root_disk_is_shared_and_read_only() -> None:
+    """All machines of a host read one image; a comma in its path does not end the option."""
+    assert qemu.root_disk(Path("/st,ore/root.squashfs")) == [
+        "-blockdev",
+        "driver=file,node-name=root,read-only=on,filename=/st,,ore/root.squashfs",
+        "-device",
+        "virtio-blk-pci,drive=root",
+    ]

@@ -292,3 +292,24 @@ def test_options_that_a_suite_names_are_found(tmp_path: Path) -> None:
 
     assert {"CONFIG_CGROUPS", "CONFIG_MEMCG_V1", "CONFIG_USER_NS", "CONFIG_CGROUP_NS"} <= found
     assert "CONFIG_E1000" not in found
+
+
+def test_suite_names_its_guest_and_packages(folder: Path) -> None:
+    """The guest is a whole system then, with these packages besides its own."""
+    change(folder, "format = 1", 'format = 1\nguests = ["debian"]\npackages = ["runc", "lib++1"]')
+    suite = read_suite(folder)
+    assert (suite.guests, suite.packages) == (("debian",), ("runc", "lib++1"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ('packages = ["runc"]', "packages has no use: the small guest is not made of packages"),
+        ('guests = ["debian"]\npackages = ["runc --yes"]', "packages names 'runc --yes', which is not a package"),
+        ('guests = ["fedora"]', "guests names fedora, which is not a guest"),
+    ],
+)
+def test_guest_and_packages_are_checked(folder: Path, keys: str, fault: str) -> None:
+    """What could reach a command line, or has no effect, is a fault of the suite."""
+    change(folder, "format = 1", f"format = 1\n{keys}")
+    assert any(fault in one for one in check_suite(folder)[1])

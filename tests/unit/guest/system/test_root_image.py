@@ -127,7 +127,7 @@ def test_image_without_user_namespaces(host: Host, monkeypatch: pytest.MonkeyPat
     host.install(
         f'[[ $2 != --mode=unshare ]] || {{ echo "E: unable to unshare user namespace" >&2; exit 1; }}; cp {tree} "$tar"'
     )
-    monkeypatch.setattr(root_image.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     host.make()
     assert host.calls.read_text().splitlines() == ["--mode=unshare", "--mode=fakechroot"]
 
@@ -165,7 +165,7 @@ def test_failure_of_another_kind(host: Host) -> None:
 
 def test_missing_program_names_the_packages(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """`harness doctor` and ./bootstrap install them."""
-    monkeypatch.setattr(root_image.process, "find_program", lambda name: None)
+    monkeypatch.setattr("harness.guest.system.root_image.process.find_program", lambda name: None)
     error = host.error()
     assert error.what == "mmdebstrap is missing on this host; it makes the images of guests"
     assert error.packages == ("mmdebstrap", "squashfs-tools")

@@ -98,6 +98,11 @@ class Options:
         return read_guest(self.suite.guests[0]) if self.suite.guests else None
 
     @property
+    def longest_boot(self) -> float:
+        """Return the time limit of a boot in seconds: that of the user, or that of a guest which takes longer."""
+        return max(self.boot_seconds, self.guest.boot_seconds if self.guest else 0.0)
+
+    @property
     def building(self) -> BuildOptions:
         """Return the options of the build, with the requirements of suite and guest for the configuration."""
         config, guest = self.suite.config, self.guest
@@ -170,10 +175,8 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     guest = guest_image(context, options.suite, kernel)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
     machine_type, template, note = machine_type_of(options), None, ""
-    seconds = max(options.boot_seconds, options.guest.boot_seconds if options.guest else 0.0)
-    request = BootRequest(
-        emulator.program, kernel.image, guest.path, machine_type, Acceleration.TCG, seconds, disk=guest.disk
-    )
+    tcg, seconds = Acceleration.TCG, options.longest_boot
+    request = BootRequest(emulator.program, kernel.image, guest.path, machine_type, tcg, seconds, disk=guest.disk)
     with during(Stage.BOOT):
         context.report(PhaseStarted("acceleration"))
         acceleration = _accelerated(context, request, emulator, options, folder=logs / "acceleration")

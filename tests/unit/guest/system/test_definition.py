@@ -99,7 +99,7 @@ def test_unknown_guest_names_the_known_ones() -> None:
         ('reason = "D-Bus"', "", "number 2 must have 'reason'"),
         ("optional = true", "optinal = true", "unknown key: optinal"),
         ("[[package]]", "[[package]]\nname = 'systemd'\nreason = 'x'\n[[package]]", "two [[package]] have the name"),
-        ("[[package]]", "[[pacage]]", "unknown table: pacage"),
+        ("[[package]]", "[[packs]]", "unknown table: packs"),
     ],
 )
 def test_faults_of_a_definition_are_named(old: str, new: str, evidence: str) -> None:

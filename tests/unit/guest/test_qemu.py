@@ -149,9 +149,9 @@ def test_machine_type_needs_both_accelerations(header: str) -> None:
 
 def test_root_disk_is_shared_and_read_only() -> None:
     """All machines of a host read one image; a comma in its path does not end the option."""
-    assert qemu.root_disk(Path("/st,ore/root.squashfs")) == [
+    assert qemu.root_disk(Path("/a,b/root.squashfs")) == [
         "-blockdev",
-        "driver=file,node-name=root,read-only=on,filename=/st,,ore/root.squashfs",
+        "driver=file,node-name=root,read-only=on,filename=/a,,b/root.squashfs",
         "-device",
         "virtio-blk-pci,drive=root",
     ]

@@ -97,7 +97,7 @@ def test_unknown_guest_names_the_known_ones() -> None:
         ('title = "small"', "", "the file must have 'title'"),
         ("boot_seconds = 100", 'boot_seconds = "100"', "must have 'boot_seconds', a number"),
         ('reason = "D-Bus"', "", "number 2 must have 'reason'"),
-        ("optional = true", "optinal = true", "unknown key: optinal"),
+        ("optional = true", "choice = true", "unknown key: choice"),
         ("[[package]]", "[[package]]\nname = 'systemd'\nreason = 'x'\n[[package]]", "two [[package]] have the name"),
         ("[[package]]", "[[packs]]", "unknown table: packs"),
     ],

@@ -39,6 +39,7 @@ PURPOSES = {
     "kernel.resolve": "kernel argument to kernel",
     "kernel.line_tables": "lines of built object files",
     "kernel.type_objects": "types of tasks and locks",
+    "kernel.debug_package": "lines of a Debian kernel",
     "kernel.from_source": "source to kernel",
     "kernel.in_place": "a build in the user's own folder",
     "kernel.needs": "what cases need of a config",

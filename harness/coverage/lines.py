@@ -22,7 +22,7 @@ from harness.coverage.symbols import Symbols
 _SECTION = re.compile(r"Disassembly of section (\S+):")
 _WEAK = re.compile(r"[0-9a-f]+ .?w.* (\S+)")
 _FUNCTION = re.compile(r"([0-9a-f]+) <(.+)>:")
-_INSTRUCTION = re.compile(r"\s+([0-9a-f]+):\t(.*)")
+_INSTRUCTION = re.compile(r"\s*([0-9a-f]+):\t(.*)")
 _FRAME = re.compile(r"(.+):([0-9]+|\?)(?: \(discriminator [0-9]+\))?")
 _TEXT = ".text"
 _ADDRESS = re.compile(r"0x([0-9a-f]+)")

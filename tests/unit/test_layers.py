@@ -32,7 +32,7 @@ report.text
 suite
 guest
 kernel.resolve
-kernel.in_place kernel.line_tables kernel.type_objects
+kernel.in_place kernel.line_tables kernel.type_objects kernel.debug_package
 kernel.from_source kernel.needs
 kernel.build
 kernel.image kernel.patches

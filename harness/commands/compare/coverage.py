@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -38,7 +39,14 @@ from harness.report.tables.coverage import (
     source_lines,
 )
 from harness.results.find_run import FoundRun, find_run
-from harness.run.coverage.lines import FileLines, lines_of_files, lines_of_series, source_of, source_text
+from harness.run.coverage.lines import (
+    FileLines,
+    lines_of_debug_package,
+    lines_of_files,
+    lines_of_series,
+    source_of,
+    source_text,
+)
 from harness.suite.definition import Suite
 
 _Printed = str | Callable[[int], list[Line]]
@@ -61,6 +69,7 @@ _SERIES = "series"
 )
 @click.option("--function", "patterns", metavar="GLOB", multiple=True, help="List the functions with such a name.")
 @click.option("--diff", "is_diff", is_flag=True, help="Compare two runs: the functions that only one of them ran.")
+@click.option("--dbg", "has_package", is_flag=True, help="Lines of a Debian kernel, from its -dbg package (280 MB).")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True, help="What to print.")
 @options.suite
 @options.results
@@ -69,6 +78,7 @@ def coverage(
     places: tuple[str, ...],
     patterns: tuple[str, ...],
     is_diff: bool,
+    has_package: bool,
     form: str,
     suite: str,
     results: Path,
@@ -86,6 +96,8 @@ def coverage(
         raise click.UsageError("--diff compares two runs, and takes no --of and no --function")
     if form in ("lcov", "cobertura", "html") and not places:
         raise click.UsageError(f"--format {form} has lines: name a file or folder with --of")
+    if has_package and (not places or _SERIES in places or form == "html"):
+        raise click.UsageError("--dbg has lines of files and folders (--of), and no sources for --format html")
     with choose_display(sys.stdout if form == "text" else sys.stderr, os.environ) as display:
         context = Context(Store.default(), Deadline.after(_SECONDS), display.show)
         found = [find_run(word, results=results) for word in runs]
@@ -93,7 +105,8 @@ def coverage(
             printed = _compare(context, found, form)
         elif places:
             chosen = options.suite_of_runs(suite, [one.run for one in found])
-            printed = _show_lines(context, found, chosen, places, form)
+            show = _show_package if has_package else partial(_show_lines, suite=chosen)
+            printed = show(context, found, places, form)
         else:
             printed = _show_functions(context, found, patterns, form)
         if isinstance(printed, str):
@@ -113,8 +126,14 @@ def _show_functions(context: Context, found: Sequence[FoundRun], patterns: Seque
     return lambda _: lines
 
 
+def _show_package(context: Context, found: Sequence[FoundRun], places: Sequence[str], form: str) -> _Printed:
+    run = read_coverage(context, found)
+    own = lines_of_debug_package(context, found[0].run.kernel.came_from, run, places)
+    return _render(found[0], own.lines, own, form)
+
+
 def _show_lines(
-    context: Context, found: Sequence[FoundRun], suite: Suite, places: Sequence[str], form: str
+    context: Context, found: Sequence[FoundRun], places: Sequence[str], form: str, *, suite: Suite
 ) -> _Printed:
     run = read_coverage(context, found)
     inputs = source_of(context, found[0].run, suite)
@@ -126,14 +145,18 @@ def _show_lines(
         if form == "text" and not files:
             return lambda width: change_lines(changed, width)
         lines += [LineCoverage(one.file, one.line, one.cases, one.is_boot, ()) for one in changed if one.is_code]
+    if form == "html":
+        return _page(context, inputs.trees[-1], found, lines, own)
+    return _render(found[0], lines, own, form)
+
+
+def _render(found: FoundRun, lines: Sequence[LineCoverage], own: FileLines, form: str) -> _Printed:
     if form == "json":
         return json.dumps({"format_version": JSON_VERSION, "lines": lines_json(lines)}, indent=1)
     if form == "lcov":
         return render_lcov(lines, own.branches)
     if form == "cobertura":
-        return render_cobertura(lines, own.branches, seconds=int(found[0].run.started))
-    if form == "html":
-        return _page(context, inputs.trees[-1], found, lines, own)
+        return render_cobertura(lines, own.branches, seconds=int(found.run.started))
     return lambda width: source_lines(lines, width, absent=own.absent)
 
 

@@ -29,6 +29,7 @@ _BSDTAR_PACKAGE = "libarchive-tools"
 _SOURCE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar(?:\.[a-z0-9]+)?")
 _WANTED_IN_BOOT = re.compile(r"(?:\./)?boot/((?:vmlinu[xz]|Image|config|System\.map)-[^/]+)")
 _MODULE = re.compile(r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/.*\.ko(?:\.(?:xz|zst|gz))?")
+_DEBUG_KERNEL = re.compile(r"(?:\./)?usr/lib/debug/(?:boot/vmlinux-[^/]+|(?:usr/)?lib/modules/[^/]+/vmlinux)")
 _WANTED_IN_MODULES = re.compile(r"(?:\./)?(?:usr/)?lib/modules/([^/]+)/(vmlinu[xz]|Image|config|System\.map)")
 
 
@@ -115,6 +116,26 @@ def extract_modules(package: Path, folder: Path, *, deadline: Deadline) -> None:
             if _MODULE.fullmatch(member.name) and member.isreg() and (file := archive.extractfile(member)):
                 with (folder / Path(member.name).name).open("wb") as copy:
                     shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def extract_debug_kernel(package: Path, file: Path, *, deadline: Deadline) -> None:
+    """Write the kernel of a package of debug symbols to a file; reading ends behind it, before those of modules.
+
+    :raises UsageError: the package holds no kernel.
+    :raises HostError: the package file is damaged, or the deadline came.
+    """
+    with _damage_of(package), _members(package) as members:
+        for archive, member in members:
+            if deadline.is_past:
+                raise HostError(f"unpacking {package.name} did not end in time", remedy="run it again")
+            if _DEBUG_KERNEL.fullmatch(member.name) and member.isreg() and (content := archive.extractfile(member)):
+                with file.open("wb") as copy:
+                    shutil.copyfileobj(content, copy, 1 << 20)
+                return
+    raise UsageError(
+        f"the package file {package.name} has no kernel with debug information",
+        evidence="no usr/lib/debug/boot/vmlinux-* in it",
+    )
 
 
 def _name_in_boot(path: str) -> str:

@@ -12,12 +12,14 @@ from harness.coverage.changes import ChangedLine, changed_lines, judge_changes
 from harness.coverage.functions import RunCoverage
 from harness.coverage.lines import LineCoverage, branch_coverage, line_coverage
 from harness.kernel.build.options import BuildOptions
+from harness.kernel.debug_package import fetch_debug_kernel, read_debug_units
 from harness.kernel.from_source import SourceInputs
 from harness.kernel.line_tables import files_of, read_inputs, read_units
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.apt import Apt
 from harness.model.command_option import CommandOption
 from harness.model.kernel_spec import parse_spec
+from harness.model.origin import Origin
 from harness.model.run_record import RunRecord
 from harness.suite.definition import Suite
 
@@ -70,6 +72,19 @@ def lines_of_files(context: Context, inputs: SourceInputs, run: RunCoverage, wor
     with_code = {one.file for one in lines}
     absent = tuple(file for file in files if file.endswith(".c") and file not in with_code)
     return FileLines(lines, tuple(one for one in branch_coverage(run, units) if one.file in own), absent)
+
+
+def lines_of_debug_package(context: Context, origin: Origin, run: RunCoverage, words: Sequence[str]) -> FileLines:
+    """Return the lines with code of files and folders, by the package of debug symbols of a Debian kernel.
+
+    :param origin: the image package of the kernel.
+    :raises UsageError: there is no such package, or the kernel has no function of such a file.
+    :raises HostError: the package cannot be fetched.
+    """
+    vmlinux = fetch_debug_kernel(context, origin, apt=Apt())
+    units = read_debug_units(context, vmlinux, run.symbols, words)
+    own = frozenset(unit.object for unit in units)
+    return FileLines(tuple(one for one in line_coverage(run, units) if one.file in own))
 
 
 def source_text(context: Context, tree: PatchedTree, file: str) -> str:

@@ -56,6 +56,7 @@ COMMANDS = {
     "coverage": LazyCommand("compare.coverage", "Show which kernel code the cases have run."),
     "diff": LazyCommand("compare.diff", "Compare two runs."),
     "doctor": LazyCommand("doctor", "Check this host; print the command that installs what is missing."),
+    "explore": LazyCommand("test.explore", "Search a kernel for behavior that no case describes."),
     "export": LazyCommand("compare.export", "Write a case so that it runs without the harness."),
     "follow": LazyCommand("test.follow", "Test the series of mailing lists as they come."),
     "history": LazyCommand("compare.history", "Show when a result changed, for how long, and how often."),

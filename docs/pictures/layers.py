@@ -25,6 +25,7 @@ PURPOSES = {
     "hosts": "run cases on other hosts",
     "follow": "test the series of mailing lists as they come",
     "watch": "rebuild a tree and rerun the cases after each edit",
+    "explore": "search for what no case says",
     "checks": "check the patches of a series without a boot",
     "run": "cases on one kernel or several",
     "doctor": "check the host",

@@ -40,6 +40,22 @@ class InventorySection:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploration:
+    """How kernels are explored with a suite: ``[explore]`` of ``suite.toml``.
+
+    :param model: path of the model, a Python package or file.
+    :param command: the guest program, which does the operations of its argument and prints each answer.
+    :param prepare: headers of the suite with their arguments, for each machine.
+    :param functions: regular expression that matches the names of the kernel's functions that are about the subject.
+    """
+
+    model: Path
+    command: str
+    prepare: tuple[tuple[str, str], ...] = ()
+    functions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A suite of cases.
 
@@ -52,6 +68,7 @@ class Suite:
     :param preparations: the headers that it defines.
     :param noise_patterns: patterns of its output that differs from run to run.
     :param inventory: the sections of the inventory of a kernel.
+    :param exploration: how kernels are explored; None if the suite has no model.
     :param argument: the argument of ``--suite`` that it was made for; empty for a folder that a user wrote.
     :param guests: the guests that its cases can run in, the default one first; empty for the small guest.
     :param packages: the packages of the distribution that it adds to such a guest.
@@ -69,6 +86,7 @@ class Suite:
     preparations: tuple[Preparation, ...] = ()
     noise_patterns: tuple[NoisePattern, ...] = ()
     inventory: tuple[InventorySection, ...] = ()
+    exploration: Exploration | None = None
     argument: str = ""
     is_compared: bool = False
     append: tuple[str, ...] = ()

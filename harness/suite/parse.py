@@ -14,7 +14,7 @@ from harness.kernel.needs import Feature
 from harness.session.header import CORE_HEADERS
 from harness.session.noise import NoisePattern
 from harness.session.preparation import AT, Preparation
-from harness.suite.definition import FORMAT, SUITE_NAME, InventorySection, Suite
+from harness.suite.definition import FORMAT, SUITE_NAME, Exploration, InventorySection, Suite
 from harness.suite.faults import FaultTable
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -62,6 +62,7 @@ def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
         preparations=tuple(_preparation(header, table) for header, table in top.tables("prepare")),
         noise_patterns=tuple(_noise(row) for row in top.rows("noise")),
         inventory=tuple(_section(name, table) for name, table in top.tables("inventory")),
+        exploration=_exploration(top.table("explore"), folder) if top.has("explore") else None,
         argument=argument,
         is_compared=top.flag("compared", default=False),
         append=guest.texts("append"),
@@ -171,6 +172,17 @@ def _section(name: str, table: FaultTable) -> InventorySection:
     section = InventorySection(name, table.text("command"), table.text("before", default=""))
     table.close()
     return section
+
+
+def _exploration(table: FaultTable, folder: Path) -> Exploration:
+    exploration = Exploration(
+        model=folder / table.text("model"),
+        command=table.text("command"),
+        prepare=table.pairs("prepare"),
+        functions=table.expression("functions", table.text("functions", default="")),
+    )
+    table.close()
+    return exploration
 
 
 def _matching(table: FaultTable, key: str, shape: re.Pattern[str], wanted: str) -> str:

@@ -22,7 +22,7 @@ LAYERS = """
 __main__
 cli
 commands
-bisect watch follow
+bisect watch follow explore
 series hosts
 run doctor export inventory checks cores
 report.page report.display report.formats pipeline

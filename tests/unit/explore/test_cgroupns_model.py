@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The model of cgroup namespaces: rules that hold in every state by every profile, and answers of known transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from harness.explore.load import check_profile, exploration_of, load_model
+from harness.explore.model import predict
+from harness.suite.load import find_suite, suite_semantics
+
+SUITE = find_suite("cgroupns")
+SEMANTICS = suite_semantics(SUITE)
+MODEL = load_model(SUITE, SEMANTICS)
+PROFILES: Mapping[str, Mapping[str, str]] = {
+    **{name: SEMANTICS.profile(name, release=None).values for name in ("v0", "v1", "v2", "v3", "v4")},
+    **{f"mainline {one}": SEMANTICS.profile("mainline", release=one).values for one in ("4.6", "6.1", "6.12", "7.3")},
+}
+MAINLINE = PROFILES["mainline 6.1"]
+
+
+def answers(*operations: str, profile: str = "mainline 6.1") -> list[str]:
+    """Return the answers to a sequence by a profile; there is one for each."""
+    return [one for (one,) in predict(MODEL, PROFILES[profile], operations)]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_is_known(profile: str) -> None:
+    """Given a profile, the model is that version."""
+    check_profile(MODEL, PROFILES[profile], profile=profile)
+
+
+def test_the_manual_page() -> None:
+    """cgroup_namespaces(7): what each task reads of itself, of init and of a sibling, and of a mount."""
+    found = answers(
+        *("p0 mkdir 1/sub", "p0 mkdir 1/sub2", "p0 fork p1", "p0 fork p2", "p0 move p1 1/sub2", "p0 move p2 1/sub"),
+        *("p2 unshare cgroup,mnt", "p2 view p2", "p2 view p0", "p2 view p1", "p2 mounts p2"),
+        *("p2 mount 1 m0", "p2 mounts p2", "p0 mounts p2"),
+    )
+
+    assert found[7:11] == ["/ /", "/.. /", "/../sub2 /", "1:/.. 2:/"]
+    assert found[12:] == ["1:/.. 2:/ m0:/", "1:/ 2:/ m0:/sub"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "inside"),
+    [("v0", "/b /b"), ("v1", "/b -"), ("v2", "/b /../b"), ("v3", "/b /../b"), ("v4", "/../b /../b")],
+)
+def test_a_sibling_by_each_posting(profile: str, inside: str) -> None:
+    """The cover letter of version 4 lists these changes: absolute, no line, relative, and all hierarchies."""
+    made = [f"p0 mkdir {place}/{name}" for place in "12" for name in "ab"]
+    moves = [f"p0 move p{number} {place}/{name}" for place in "12" for number, name in ((1, "a"), (2, "b"))]
+    found = answers(*made, "p0 fork p1", "p0 fork p2", *moves, "p1 unshare cgroup", "p1 view p2", profile=profile)
+
+    assert found[-1] == inside
+
+
+def test_delegation() -> None:
+    """nsdelegate: no move across the root, no control file of the root, and what the host may do."""
+    found = answers(
+        *("p0 mkdir 2/a", "p0 mkdir 2/b", "p0 into p1 2/a cgroup", "p0 fork p2", "p0 delegate on"),
+        *("p1 move p1 2/b", "p1 move p2 2/a", "p1 write 2/a cgroup.max.depth 1", "p1 write 2/b cgroup.max.depth 1"),
+        *("p0 move p1 2/b", "p0 view p1", "p1 delegate off", "p0 write 2/a cgroup.max.depth 1"),
+    )
+
+    assert found[5:] == ["ENOENT", "ENOENT", "EPERM", "0", "0", "/ /b", "0", "0"]
+
+
+def test_a_dead_root_is_mounted_by_its_name() -> None:
+    """L-05 and L-07: ENOENT, then the new directory of the same name."""
+    found = answers(
+        *("p0 mkdir 2/a", "p0 into p1 2/a cgroup,mnt", "p0 move p1 2", "p0 rmdir 2/a", "p1 mount 2 m0"),
+        *("p0 mkdir 2/a", "p1 mount 2 m0", "p1 mounts p1", "p1 view p1"),
+    )
+
+    assert found[4:] == ["ENOENT", "0", "0", "1:/ 2:/.. m0:/../a", "/ /.."]
+
+
+def test_a_leader_that_left_protects_its_process() -> None:
+    """cgroup.kill spares a process without its first thread until 6.12.117."""
+    sequence = (
+        *("p0 mkdir 2/a", "p0 into p1 2/a", "p1 thread p2", "p1 exit", "p0 write 2/a cgroup.kill 1"),
+        *("p2 view p2", "p1 reap"),
+    )
+
+    assert answers(*sequence)[-2:] == ["/ /a", "threads"]
+    assert answers(*sequence, profile="mainline 7.3")[-2:] == ["/ /a", "threads"]
+    fixed = {**MAINLINE, "kill_without_leader": "killed"}
+    assert [one for (one,) in predict(MODEL, fixed, sequence)][-2:] == ["none", "0"]
+
+
+@given(st.integers(0, 2**32), st.sampled_from(sorted(PROFILES)), st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_part_of_a_sequence_is_valid(seed: int, profile: str, data: Any) -> None:
+    """The shrinker may remove any operation, and replace it by each of its simpler forms."""
+    random, world = Random(seed), MODEL.start(PROFILES[profile])
+    sequence = []
+    for _ in range(60):
+        sequence.append(world.propose(random))
+        world.apply(sequence[-1])
+    kept = [one for one in sequence if data.draw(st.booleans())]
+    replaced = [next(iter(MODEL.simpler(one)), one) for one in kept]
+
+    for one in (kept, replaced):
+        assert all(len(allowed) == 1 and allowed[0] for allowed in predict(MODEL, PROFILES[profile], one))
+
+
+class Machine(RuleBasedStateMachine):
+    """The model in steps, by some profile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: Any = None
+        self.roots: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    @initialize(profile=st.sampled_from(sorted(PROFILES)))
+    def start(self, profile: str) -> None:
+        """Begin with a fresh machine."""
+        self.world = MODEL.start(PROFILES[profile])
+
+    @rule(random=st.randoms(use_true_random=False))
+    def operate(self, random: Random) -> None:
+        """Do what the model proposes: there is one answer, which fits into a line."""
+        operation = self.world.propose(random)
+        (answer,) = self.world.apply(operation)
+
+        assert answer
+        assert "\n" not in answer + operation
+        assert ";" not in operation
+
+    @invariant()
+    def living_tasks_are_in_living_cgroups(self) -> None:
+        """A populated cgroup is not removed, and its parents neither."""
+        for task in self.world.tasks.values():
+            assert not task.is_alive or all(
+                one.is_alive for cgroup in task.cgroups.values() for one in cgroup.lineage()
+            )
+
+    @invariant()
+    def first_threads_stay(self) -> None:
+        """A thread that is not the first of its process is gone when it has exited."""
+        assert all(task.is_alive or task.is_leader for task in self.world.tasks.values())
+
+    @invariant()
+    def roots_stay(self) -> None:
+        """The roots of a namespace never change."""
+        for task in self.world.tasks.values():
+            first = self.roots.setdefault(id(task.namespace), (task.namespace, dict(task.namespace.roots)))
+            assert task.namespace.roots == first[1]
+
+    @invariant()
+    def the_host_reads_absolute_paths(self) -> None:
+        """From the initial namespace, paths begin at the root of the hierarchy."""
+        p0 = self.world.tasks.get("p0")
+        if p0 is None or not p0.is_alive or p0.namespace is not self.world.initial:
+            return
+        for task in self.world.tasks.values():
+            shown = self.world.views.of_task(p0, task)
+            assert not task.is_alive or shown == " ".join("/" + "/".join(task.cgroups[one].names) for one in "12")
+
+
+Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
+test_rules_hold_in_every_state = Machine.TestCase
+
+
+def test_the_guest_program_lists_every_verb() -> None:
+    """Each operation that the model proposes is described at the top of the guest program."""
+    world, random = MODEL.start(MAINLINE), Random(1)
+    verbs = set()
+    for _ in range(3000):
+        operation = world.propose(random)
+        world.apply(operation)
+        verbs.add(operation.split()[1])
+    (source,) = [one for one in SUITE.guest.helpers if one.stem == exploration_of(SUITE).command]
+    text = source.read_text()
+
+    assert len(verbs) > 25
+    assert all(f"pA {verb}" in text for verb in verbs)

@@ -6,6 +6,7 @@
     tox -e explore -- --only SUITE/NAME      one mutant; repeatable
     tox -e explore -- --for MINUTES          stop after that time, and go on later
     tox -e explore -- --again                repeat existing measurements
+    tox -e explore -- --json FILE            read and write another file
 
 No case is run: a finding is an answer that the model of the suite does not allow. The search knows nothing of earlier
 findings. What was found is kept; a mutant that was not found is searched again when the model has changed. Results are
@@ -141,12 +142,13 @@ def main() -> None:
     parser.add_argument("--for", dest="limit", type=float, default=float("inf"), metavar="MINUTES", help="time for all")
     parser.add_argument("--only", action="append", metavar="SUITE/NAME", help="that mutant only; repeatable")
     parser.add_argument("--again", action="store_true", help="repeat existing measurements")
+    parser.add_argument("--json", type=Path, default=JSON, metavar="FILE", help="the file of the results")
     parser.add_argument("-n", dest="workers", type=int, default=len(os.sched_getaffinity(0)), help="number of machines")
     options = parser.parse_args()
     names = {one.name: one.kernel for one in every} | {unmutated(suite): BASE for suite in {one.suite for one in every}}
     if unknown := sorted({*(options.only or ())} - names.keys()):
         parser.error(f"no such mutant: {', '.join(unknown)}")
-    known = loads(JSON.read_text()) if JSON.exists() else {}
+    known = loads(options.json.read_text()) if options.json.exists() else {}
     until = time.monotonic() + options.limit * 60
     with signals_as_interrupts():
         try:
@@ -160,7 +162,9 @@ def main() -> None:
                 except SeriesError as error:
                     click.echo(f"broken    {name}: {error.what}")
                     continue
-                write_whole(JSON, dumps(known.values(), {"host": host_facts(), "base": BASE}).encode(), mode=0o644)
+                write_whole(
+                    options.json, dumps(known.values(), {"host": host_facts(), "base": BASE}).encode(), mode=0o644
+                )
                 click.echo(known[name].show())
         except HarnessError as error:
             click.echo(f"explored: {error}")

@@ -322,6 +322,8 @@ def _template_or_why(
     except CloningImpossibleError as error:
         return None, f"{error.what}; each case boots its own machine"
     notes = [f"the guest: {note}" for note in template.notes]
+    if template.wrong_clock:
+        notes.append(f"{template.wrong_clock}, so its time is wrong; run again on a host that is less busy")
     if template.attempts > 1:
         notes.append(f"the kernel booted only at attempt {template.attempts} when its template was made")
     return template, "; ".join(notes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
@@ -23,8 +24,30 @@ _NO_PORT = "harness: no /dev/ttyS"
 _NO_ROOT = ("Unable to mount root fs", "No working init found", "Requested init /init failed", "No init found")
 
 
+_DEVIATES = re.compile(r"tsc: PIT calibration deviates from (?:HPET|PMTIMER): (\d+) (\d+)")
+_MOST_TIMES_OFF = 2
+
+
 class KernelEndedError(SeriesError):
     """The kernel itself ended the machine, by a panic or a reboot: the next boot would end in the same way."""
+
+
+def wrong_clock(kernel_log: str) -> str:
+    """Return by how much the kernel's clock is wrong, for a note; empty if it is right.
+
+    An x86 kernel measures the frequency of its TSC with the timer chip (PIT) for some milliseconds at its start. While
+    QEMU waits for a processor of a busy host, the clocks drift apart, and the kernel believes the chip. Its time then
+    runs too fast for good, and watchdogs report lockups after seconds (6.1 logged 43.476 MHz instead of 2297.522 MHz).
+
+    :param kernel_log: the kernel log of the boot.
+    """
+    found = _DEVIATES.search(kernel_log)
+    if found is None:
+        return ""
+    measured, other = int(found[1]), int(found[2])
+    if measured and other and max(measured, other) < _MOST_TIMES_OFF * min(measured, other):
+        return ""
+    return f"the kernel measured {measured / 1000:.0f} MHz for its clock of {other / 1000:.0f} MHz"
 
 
 def explain_boot(

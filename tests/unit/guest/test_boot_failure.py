@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
-from harness.guest.boot_failure import explain_boot
+from harness.guest.boot_failure import explain_boot, wrong_clock
 
 LOGS = Path(__file__).parents[2] / "data" / "kernellog"
 CAME_UP = "".join(f"[    0.{at:06d}] line {at}\n" for at in range(40))
@@ -173,3 +173,20 @@ def test_explain_boot_shows_last_lines_without_shells() -> None:
     assert error.what == "the kernel /k/vmlinuz did not start the guest's three shells in time"
     assert error.evidence.splitlines()[0].endswith("line 25")
     assert "--boot-seconds" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("tsc: PIT calibration deviates from HPET: 43476 2297522", "43 MHz for its clock of 2298 MHz"),
+        ("tsc: PIT calibration deviates from PMTIMER: 4600000 2297522", "4600 MHz for its clock of 2298 MHz"),
+        ("tsc: PIT calibration deviates from HPET: 2100000 2297522", ""),
+        ("tsc: Detected 2300.003 MHz processor", ""),
+    ],
+)
+def test_clock_that_was_measured_wrong_is_seen(line: str, note: str) -> None:
+    """Linux 6.1 printed the first line on a busy host; a small deviation does no harm."""
+    found = wrong_clock(f"[    0.000000] Linux version 6.1\n[    0.024000] {line}\n")
+
+    assert note in found
+    assert bool(found) == bool(note)

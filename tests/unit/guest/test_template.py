@@ -15,8 +15,10 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.json_records import dump_value
 from harness.base.store import Store
-from harness.guest.boot_failure import KernelEndedError
+from harness.guest import template as template_module
+from harness.guest.boot_failure import KernelEndedError, wrong_clock
 from harness.guest.machine import BootRequest, Machine
 from harness.guest.qemu import Acceleration, MachineType, parse_machine_type
 from harness.guest.template import (
@@ -27,7 +29,7 @@ from harness.guest.template import (
     prepare_template,
     template_key,
 )
-from harness.pipeline import Options, Prepared
+from harness.pipeline import Options, Prepared, read_machine_type
 from harness.session.console_name import ConsoleName
 from tests.unit.kernel.images import END_QEMU, bzimage
 
@@ -310,3 +312,39 @@ def test_booted_reports_missing_shells(prepared: Prepared, tmp_path: Path) -> No
 def test_booted_reports_a_missing_qemu(prepared_request: BootRequest, tmp_path: Path) -> None:
     """A missing QEMU is the host's fault."""
     assert isinstance(failure(prepared_request, tmp_path), HostError)
+
+
+def test_prepare_template_boots_until_the_clock_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose clock a busy host spoiled is booted again, four times at most, also for an older template.
+
+    The boots are pretended: a host cannot be made busy for the right milliseconds of one.
+    """
+    bad = "[    0.024000] tsc: PIT calibration deviates from HPET: 43476 2297522\n"
+    logs = iter([bad, "", bad, *[bad] * 4])
+    attempts: list[int] = []
+
+    def boot(_: BootRequest, folder: Path, attempt: int, __: Deadline) -> object:
+        attempts.append(attempt)
+        (folder / "kernel.log").write_text(log := next(logs))
+        facts = template_module._Facts(1.0, attempt, 0, (), (), wrong_clock(log))
+        (folder / "template.json").write_text(dump_value(facts))
+        return facts
+
+    monkeypatch.setattr(template_module, "_boot_and_save", boot)
+    request = BootRequest(Path("q"), Path("k"), Path("g"), read_machine_type("q35"), Acceleration.TCG, 1.0)
+    context = Context(Store(tmp_path / "store"), soon())
+
+    def prepared_as(key: str) -> Template:
+        return prepare_template(context, key, request, failed_boots=tmp_path / "failed")
+
+    first = prepared_as("a")
+    (first.folder / "kernel.log").write_text(bad)
+    (first.folder / "template.json").write_text('{"boot_seconds": 1.0, "attempts": 1, "taint": 0, "command": []}')
+    again = prepared_as("a")
+
+    assert (first.attempts, first.wrong_clock) == (2, "")
+    assert again.folder != first.folder
+    assert (again.attempts, attempts) == (4, [1, 2, 1, 2, 3, 4])
+    assert "43 MHz" in again.wrong_clock
+    assert prepared_as("a") == again
+    assert (tmp_path / "failed/boot-1/kernel.log").read_text() == bad

@@ -87,7 +87,8 @@ _suite = click.option(
     "--suite",
     metavar="NAME|FOLDER|KIND:NAMES",
     default="",
-    help="Suite of the cases, or selftests:TARGET, kunit[:PATTERN], program:FILE, script:FILE, repro:FILE.c.  "
+    help="Suite of the cases, or selftests:TARGET, kunit[:PATTERN], ltp:PATH[:SCENARIO], program:FILE, script:FILE, "
+    "repro:FILE.c.  "
     "[default: see cases/suites.toml]",
 )
 _selftests = click.option(

@@ -25,6 +25,7 @@ from harness.session.console_name import ConsoleName
 from harness.suite.program_file import ProgramCase
 from harness.tap.kunit import read_kunit
 from harness.tap.lines import Result, clean
+from harness.tap.ltp import LtpReport, read_ltp
 from harness.tap.report import TapReport, TapTest, read_report
 
 _XFAIL, _XPASS, _SKIP = 2, 3, 4
@@ -48,11 +49,13 @@ class Ran:
     :param report: its report.
     :param output: all that it printed.
     :param status: its exit status; None if it did not end.
+    :param ltp: its results, if they are those of LTP; None otherwise.
     """
 
     report: TapReport = field(default_factory=TapReport)
     output: str = ""
     status: int | None = None
+    ltp: LtpReport | None = None
 
 
 def run_program(program: ProgramCase, environment: CaseEnvironment, *, folder: str) -> tuple[CaseRecord, ...]:
@@ -105,6 +108,8 @@ def _missing(program: ProgramCase, case: RunningCase) -> str:
 
 
 def _read(program: ProgramCase, output: str) -> TapReport:
+    if program.is_of_ltp:
+        return TapReport()
     return read_kunit(output, program.kunit) if program.kunit else read_report(output)
 
 
@@ -145,27 +150,31 @@ def _play(program: ProgramCase, case: RunningCase) -> Ran:
         if program.ends and program.scales:
             seconds *= slowness(case.environment.prepared.template, console, case.deadline)
         deadline = machine.deadline(seconds if program.ends else 2 * seconds)
-        answer = console.run(command_line(program), deadline=deadline)
+        answer = console.run(command_line(program, seconds / program.seconds), deadline=deadline)
     except Unanswered as error:
         case.fate = machine.fate_of(ConsoleName.ADMIN, error)
         step = unanswered_step(_WHERE, program.command, machine)
         late = f"no end within {seconds:.0f} s, "
         case.outcomes.append(replace(step, reason=late + step.reason) if case.fate is Fate.COMMAND_HUNG else step)
         return Ran(_read(program, error.output), error.output)
-    return Ran(_read(program, answer.output), answer.output, answer.status)
+    ltp = read_ltp(answer.output, answer.status) if program.is_of_ltp else None
+    return Ran(_read(program, answer.output), answer.output, answer.status, ltp)
 
 
-def command_line(program: ProgramCase) -> str:
+def command_line(program: ProgramCase, factor: float = 1.0) -> str:
     """Return the line that runs a program on a console.
 
     The shells must not write that a signal killed it: the program may have died within a line of its report. A program
     that need not end is ended by the guest: the console then answers, and the machine is asked for its taint.
 
     :param program: the program.
+    :param factor: how much more time it gets than on a real machine.
     """
     command = f"exec {program.command}" if _SIMPLE.fullmatch(program.command) else program.command
     if not program.ends:
         command = f"exec timeout -s KILL {program.seconds:.0f} bash -c {shlex.quote(command)}"
+    if program.factor_variable:
+        command = f"export {program.factor_variable}={factor:.2f}; {command}"
     where = f"cd {shlex.quote(program.directory)} && " if program.directory else ""
     return f"{{ ( {where}{command} ) 2>&3 3>&- </dev/null; }} 3>&2 2>/dev/null"
 
@@ -175,6 +184,8 @@ def skip_reason(ran: Ran) -> str:
 
     :param ran: a program that ended.
     """
+    if ran.ltp is not None:
+        return ran.ltp.skipped
     if ran.report.is_tap:
         if ran.report.skipped:
             return ran.report.skipped
@@ -201,6 +212,8 @@ def find_problem(ran: Ran, *, ends: bool = True) -> str:
     """
     assert ran.status is not None
     report = ran.report
+    if ran.ltp is not None:
+        return ran.ltp.problem if ran.ltp.is_ended else _unknown_end(ran, ran.status)
     if report.is_tap and report.faults:
         more = f" (and {len(report.faults) - 1} more)" if len(report.faults) > 1 else ""
         return f"the report is not whole: {report.faults[0]}{more}; {_ending(ran.status)}"
@@ -209,8 +222,12 @@ def find_problem(ran: Ran, *, ends: bool = True) -> str:
     if report.is_tap and any(test.result is Result.FAIL for test in report.tests):
         # Each of them is a case of its own.
         return "" if ran.status < 128 else _ending(ran.status)
+    return _unknown_end(ran, ran.status)
+
+
+def _unknown_end(ran: Ran, status: int) -> str:
     last = last_line(ran.output)
-    return f"{_ending(ran.status)}{f': {last}' if last else ''}"
+    return f"{_ending(status)}{f': {last}' if last else ''}"
 
 
 def last_line(output: str) -> str:
@@ -250,7 +267,7 @@ def _test_record(test: TapTest, case: RunningCase) -> CaseRecord:
 
 
 def _own_record(program: ProgramCase, case: RunningCase, ran: Ran, verdict: Verdict) -> CaseRecord:
-    title = program.title
+    title = program.title or (ran.ltp.counts if ran.ltp is not None else "")
     if verdict.outcome is Outcome.MATCH and ran.status in (_XFAIL, _XPASS) and not ran.report.is_tap:
         title = "expected failure" if ran.status == _XFAIL else "unexpected pass"
     transcript = f"    # {program.command}\n" if case.has_machine else ""

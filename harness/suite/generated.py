@@ -13,6 +13,7 @@ TITLES = {
     "repro": "C reproducers of this host",
     "selftests": "selftests of the kernel",
     "kunit": "KUnit tests of the kernel",
+    "ltp": "tests of the Linux Test Project",
 }
 """Each kind of argument, and the title of its suites."""
 _ALONE = "kunit"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from harness.suite.faults import FaultTable
 
 PROGRAM_SUFFIX = ".program"
 """The suffix of the file, which is no part of the case's id."""
+RESULTS = ("tap", "ltp")
+"""How a program may report its results; the first one includes programs that report nothing."""
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PROGRAM_SECONDS = 45.0
 """Time limit of a program without a limit of its own; that of the kernel's own runner of selftests."""
 
@@ -29,6 +33,8 @@ class ProgramCase:
     :param options: options of the kernel's configuration that its tests may need: those that are off explain a skip.
     :param scales: whether the time limit is for a real machine, and grows with how much slower an emulated guest is.
     :param ends: whether it must end by itself; otherwise it is stopped at its time limit, and judged by the kernel log.
+    :param is_of_ltp: whether its results are those of LTP, not of TAP: see ``harness/tap/ltp.py``.
+    :param factor_variable: name of an environment variable that gets the factor of ``scales``; empty for none.
     :param unavailable: the reason why it cannot be run, such as a compiler error: the first line is a sentence.
     :param append: kernel parameters that it needs: it runs on a machine that was booted with them, and not on a clone.
     :param kunit: the KUnit suite whose report it prints, which is read from the first line of a report on; empty for
@@ -47,6 +53,8 @@ class ProgramCase:
     options: tuple[str, ...] = ()
     scales: bool = False
     ends: bool = True
+    is_of_ltp: bool = False
+    factor_variable: str = ""
     unavailable: str = ""
     append: tuple[str, ...] = ()
     kunit: str = ""
@@ -79,6 +87,8 @@ def parse_program(text: str, *, path: str) -> ProgramCase:
         table.texts("options"),
         table.flag("scales", default=False),
         table.flag("ends", default=True),
+        table.text("results", default=RESULTS[0]) == RESULTS[1],
+        table.text("factor_variable", default=""),
         unavailable,
         table.texts("append"),
         table.text("kunit", default=""),
@@ -92,6 +102,10 @@ def parse_program(text: str, *, path: str) -> ProgramCase:
             table.fault(key, "has more than one line", hint="write a script, and name it in [[guest.file]]")
     if program.directory and not program.directory.startswith("/"):
         table.fault("directory", f"is {program.directory!r}, not an absolute path", hint="write the path in the guest")
+    if content.get("results", RESULTS[0]) not in RESULTS:
+        table.fault("results", f"is {content['results']!r}", hint=f"write {' or '.join(RESULTS)}")
+    if program.factor_variable and not _VARIABLE.fullmatch(program.factor_variable):
+        table.fault("factor_variable", "is not the name of a variable", hint="write one such as LTP_TIMEOUT_MUL")
     if program.seconds < 1:
         table.fault("seconds", "is less than 1", hint="write the time limit in seconds")
     if faults:

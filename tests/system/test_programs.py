@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -30,6 +31,8 @@ PROGRAMS = {
     "reboots": 'printf "1..2\\nok 1 a\\n"; busybox reboot -f',
     "panics": "echo c >/proc/sysrq-trigger",
     "repeats": "echo 1..2; for one in $(seq 1000); do echo ok 1 a; done; echo ok 2 b",
+    "promises": 'printf "1..5\\nok 1 a\\nok 2 b\\n"',
+    "clears": 'printf "1..1\\n\\033c\\033]0;title\\007\\033[2Jok 1 ]]>\\377</testcase>\\033[0m\\n"',
     "colors": 'printf "1..1\\n\\033[31mok 1 \\001red\\033[0m <&\\302\\n"',
     "boots": "grep -q harness.parameter=1 /proc/cmdline",
     "logs": "for line in 'KTAP version 1' 1..1 '    # Subtest: logs' '    1..2' '    ok 1 a' "
@@ -60,6 +63,11 @@ OUTCOMES = {
     "repeats::a": Outcome.MATCH,
     "repeats::b": Outcome.MATCH,
     "repeats": Outcome.MATCH,
+    "promises::a": Outcome.MATCH,
+    "promises::b": Outcome.MATCH,
+    "promises": Outcome.MISMATCH,
+    "clears::]]>\N{REPLACEMENT CHARACTER}</testcase>": Outcome.MATCH,
+    "clears": Outcome.MATCH,
     "colors::red <&\N{REPLACEMENT CHARACTER}": Outcome.MATCH,
     "colors": Outcome.MATCH,
     "boots": Outcome.MATCH,
@@ -117,6 +125,7 @@ def test_reason_names_what_happened(cases: dict[str, CaseRecord]) -> None:
     assert "ends within a line: 'not ok 2 sec'" in cases["dies"].reason
     assert "was killed by SIGSEGV" in cases["dies"].reason
     assert "sysrq triggered crash" in cases["panics"].reason
+    assert "promises 5 results, and 2 came" in cases["promises"].reason
     assert cases["logs::b"].reason == "EXPECTATION FAILED at b.c:1: Expected 1 == 2"
 
 
@@ -168,6 +177,77 @@ def test_failure_without_a_comparison_is_unjudged(tmp_path: Path) -> None:
     assert again.excused.startswith("failed in the baseline as well")
     assert again.unjudged == ""
     assert {case.id: case.outcome for case in run.cases}["theirs/program"] is Outcome.MATCH
+
+
+@pytest.mark.slow("harness/run", "harness/tap", "harness/guest", "tests/system/test_programs.py")
+def test_greedy_programs_end_with_their_machines(tmp_path: Path) -> None:
+    """One that forks for ever hangs, one that eats all memory is killed by the kernel; the next case sees neither."""
+    programs = {
+        "eats": 'printf "1..2\\nok 1 a\\n"; tail /dev/zero',
+        "forks": "f() { f | f & }; f; sleep 1000",
+        "then": "[ $(ps | wc -l) -lt 200 ]",
+    }
+    write_suite(tmp_path / "greedy", programs)
+    with (tmp_path / "greedy/forks.program").open("a") as file:
+        file.write("seconds = 3\n")
+    start("run", "deb", "--suite", "greedy", "-n", "1", cwd=tmp_path)
+    cases = {case.id.removeprefix("greedy/"): case for case in load_run(tmp_path / "results/latest").cases}
+
+    assert {name: case.outcome for name, case in cases.items()} == {
+        "eats::a": Outcome.MATCH,
+        "eats": Outcome.MISMATCH,
+        "forks": Outcome.TIMEOUT,
+        "then": Outcome.MATCH,
+    }
+    assert "was killed by SIGKILL" in cases["eats"].reason
+    assert "no end within 3 s" in cases["forks"].reason
+
+
+LTP_TESTS = {
+    "good01": "echo good01.c:1: TPASS: one; echo good01.c:2: TPASS: two; echo good01.c:3: TCONF: no swap",
+    "fail01": "echo fail01.c:1: TPASS: one; echo 'fail01.c:2: TFAIL: open() failed: ENOENT (2)'; exit 1",
+    "break01": "echo 'break01 1 TBROK  :  setup failed'; exit 2",
+    "conf01": "echo conf01.c:7: TCONF: needs a kernel with CONFIG_X; exit 32",
+    "dies01": "echo dies01.c:1: TPASS: one; kill -SEGV $$",
+    "env01": '[ -n "$LTP_TIMEOUT_MUL" ] && [ $LTPROOT = /opt/ltp ] && helper_01 && echo env01 1 TPASS: $1 $(pwd)',
+}
+LTP_OUTCOMES = {
+    "good01": (Outcome.MATCH, "", "2 passed, 1 not configured"),
+    "fail01": (
+        Outcome.MISMATCH,
+        "program: TFAIL: open() failed: ENOENT (2)",
+        "",
+    ),
+    "break01": (Outcome.MISMATCH, "program: TBROK: setup failed", ""),
+    "conf01": (Outcome.SKIPPED, "needs a kernel with CONFIG_X", ""),
+    "dies01": (Outcome.MISMATCH, "program: was killed by SIGSEGV", ""),
+    "env_x": (Outcome.MATCH, "", "1 passed"),
+    "gone01": (Outcome.SKIPPED, "the tree has no program gone01: it is not built", ""),
+}
+
+
+@pytest.mark.slow("harness/run", "harness/tap", "qemu/ltp.sh", "tests/system/test_programs.py")
+def test_tree_of_ltp(tmp_path: Path) -> None:
+    """Results are those that its programs print and return; failures are unjudged without a comparison."""
+    bin_folder = tmp_path / "ltp/testcases/bin"
+    bin_folder.mkdir(parents=True)
+    for name, text in {**LTP_TESTS, "helper_01": "true"}.items():
+        (bin_folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (bin_folder / name).chmod(0o755)
+    shutil.copyfile("/bin/true", bin_folder / "true01")
+    (bin_folder / "true01").chmod(0o755)
+    (tmp_path / "ltp/runtest").mkdir()
+    lines = [f"{name} {name}" for name in LTP_TESTS if name != "env01"]
+    (tmp_path / "ltp/runtest/mine").write_text("\n".join(["# x", *lines, "env_x env01 'a b'", "gone01 gone01", ""]))
+    done = start("run", "deb", "--suite", f"ltp:{tmp_path}/ltp:mine", cwd=tmp_path)
+    cases = {case.id.removeprefix("ltp/mine/"): case for case in load_run(tmp_path / "results/latest").cases}
+
+    assert done.status == ExitStatus.AS_EXPECTED, done.text + done.complaint
+    assert {name: case.outcome for name, case in cases.items()} == {name: one[0] for name, one in LTP_OUTCOMES.items()}
+    for name, (outcome, reason, title) in LTP_OUTCOMES.items():
+        assert reason in (cases[name].unjudged if outcome is Outcome.MISMATCH else cases[name].reason)
+        assert not title or cases[name].title == title
+    assert "TPASS: a b /opt/ltp/testcases/bin" in cases["env_x"].transcript
 
 
 def test_script_of_a_user(tmp_path: Path) -> None:

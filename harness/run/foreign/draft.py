@@ -28,6 +28,7 @@ class DraftProgram:
     """A case of the suite: see :class:`harness.suite.program_file.ProgramCase`.
 
     :param name: the path of its file in the suite, without the suffix.
+    :param files: paths in the guest of what it is made of, beside those in its command.
     """
 
     name: str
@@ -44,6 +45,9 @@ class DraftProgram:
     append: tuple[str, ...] = ()
     kunit: str = ""
     splats: tuple[str, ...] = ()
+    is_of_ltp: bool = False
+    factor_variable: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ def program_text(program: DraftProgram, digests: Mapping[str, str]) -> str:
     :param digests: digest of each file's content, by its path in the guest.
     """
     lists = {"needs": program.needs, "append": program.append, "splats": program.splats}
-    own = [digest for path, digest in sorted(digests.items()) if path in program.command.split()]
+    made_of = {*program.command.split(), *program.files}
+    own = [digest for path, digest in sorted(digests.items()) if path in made_of]
     lines = [
         *([f"command = {_quoted(program.command)}"] if program.command else []),
         *([f"title = {_quoted(program.title)}"] if program.title else []),
@@ -132,6 +137,8 @@ def program_text(program: DraftProgram, digests: Mapping[str, str]) -> str:
         *([f"prepare = {_quoted(program.prepare)}"] if program.prepare else []),
         *([f"options = {_list(program.options)}"] if program.options else []),
         *(["scales = true"] if program.scales else []),
+        *(['results = "ltp"'] if program.is_of_ltp else []),
+        *([f"factor_variable = {_quoted(program.factor_variable)}"] if program.factor_variable else []),
         *([] if program.ends else ["ends = false"]),
         *([f"unavailable = {_quoted(program.unavailable)}"] if program.unavailable else []),
         *([f"kunit = {_quoted(program.kunit)}"] if program.kunit else []),

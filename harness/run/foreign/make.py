@@ -45,4 +45,8 @@ def make_suite(
         from harness.run.foreign.selftests import make_selftests
 
         return make_selftests(context, rest, kernels[0], selftests, is_trusted=is_trusted)
+    if kind == "ltp":
+        from harness.run.foreign.ltp import make_ltp
+
+        return make_ltp(context, rest)
     return make_programs(context, kind, rest, is_trusted=is_trusted)

@@ -103,7 +103,7 @@ def make_selftests(context: Context, rest: str, kernel: str, selftests: str = ""
         f"selftests of {tree.source.origin}",
         tuple(programs),
         tuple(files.values()),
-        _packages(),
+        host_packages(),
         fragments={f"selftests-{one.replace('/', '-')}": text for one in word.targets if (text := _config(built, one))},
         is_compared=True,
     )
@@ -154,7 +154,8 @@ def fragment_of(config: str) -> str:
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 
-def _packages() -> tuple[Package, ...]:
+def host_packages() -> tuple[Package, ...]:
+    """Return the programs of this host that scripts of tests run, by package."""
     found = {name: tuple(filter(find_program, programs)) for name, programs in _HOST_PROGRAMS.items()}
     return tuple(Package(name, programs, has_applets=False) for name, programs in found.items() if programs)
 

@@ -18,7 +18,9 @@ from pathlib import Path
 
 from bench.figures import Figure, arguments, report_figures
 from harness.hosts.batches import Work
+from harness.hosts.checks import HostChecks
 from harness.model.shard import read_durations
+from harness.model.verdict import Outcome
 from harness.suite.load import default_suite
 
 HOSTS = (1, 2, 4, 16, 64, 256)
@@ -47,31 +49,35 @@ class Simulated:
     bound: float
 
 
-def simulate(expected: Mapping[str, float], hosts: int, *, seed: int) -> Simulated:
+def simulate(expected: Mapping[str, float], hosts: int, *, seed: int, checks: HostChecks) -> Simulated:
     """Simulate a run of some cases on one kernel, with one worker on each host.
 
     :param expected: the expected duration of each case.
     :param hosts: the number of hosts.
     :param seed: the seed of the durations.
+    :param checks: what is known about the hosts of the run.
     """
     luck = random.Random(seed)
     actual = {name: seconds * luck.uniform(1 - NOISE, 1 + NOISE) for name, seconds in expected.items()}
     names = [f"host{at}" for at in range(hosts)]
     work = Work(list(expected), expected)
+    checks.begin(list(expected), expected, names)
     free = [(0.0, name) for name in names]
     booted: set[str] = set()
     end, batches = 0.0, 0
     while free:
         now, name = heapq.heappop(free)
-        batch = work.take(name, hosts=names, workers=hosts)
+        batch = work.take(name, hosts=names, workers=hosts, extra=checks.extra(name))
         if batch is None:
             continue
+        checks.give(name, batch.ids)
         batches += 1
         now += BATCH_SECONDS + (0.0 if name in booted else BOOT_SECONDS)
         booted.add(name)
         for case in batch.ids:
             now += actual[case]
             work.end_case(case)
+            checks.end_case(name, case, Outcome.MATCH)
         work.end_batch(batch.number)
         end = max(end, now)
         heapq.heappush(free, (now, name))
@@ -90,7 +96,8 @@ def figures(kernels: int) -> list[Figure]:
     seconds = read_durations(file.read_text(), path=str(file))
     found = []
     for hosts in HOSTS:
-        runs = [simulate(seconds, hosts, seed=seed) for seed in range(kernels)]
+        checks = HostChecks()
+        runs = [simulate(seconds, hosts, seed=seed, checks=checks) for seed in range(kernels)]
         took, bound = (sum(getattr(run, name) for run in runs) for name in ("seconds", "bound"))
         detail = f"{took:.0f} s / {bound:.0f} s; {sum(run.batches for run in runs)} batches"
         name = f"time / bound: {kernels} kernels x {len(seconds)} cases, {hosts} host{'s' if hosts > 1 else ''}"

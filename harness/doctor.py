@@ -24,6 +24,7 @@ from harness.guest.qemu import Acceleration
 from harness.guest.system import root_image
 from harness.kernel.resolve import resolve_kernel
 from harness.kernel.sandbox.bubblewrap import find_complaint
+from harness.kernel.sandbox.enclosure import find_enclosure
 from harness.model.kernel_spec import parse_spec
 from harness.suite.load import default_suite
 
@@ -185,7 +186,10 @@ def _acceleration(context: Context, emulator: Emulator, logs: Path, *, prove: bo
     kernel = resolve_kernel(context, parse_spec("deb"))
     machine_type = pipeline.read_machine_type("q35")
     initramfs = pipeline.guest_image(context, default_suite()).path
-    request = BootRequest(emulator.program, kernel.image, initramfs, machine_type, Acceleration.TCG)
+    bubblewrap, _ = find_enclosure(context)
+    request = BootRequest(
+        emulator.program, kernel.image, initramfs, machine_type, Acceleration.TCG, bubblewrap=bubblewrap
+    )
     if prove:
         forget_verdict(context.store, request, qemu_version=emulator.version)
     verdict = choose_acceleration(context, request, forced=None, qemu_version=emulator.version, folder=logs)

@@ -41,6 +41,7 @@ from harness.guest.system.definition import SystemDefinition
 from harness.guest.template import CloningImpossibleError, Template, booted, cloned, prepare_template, template_key
 from harness.kernel.build.options import AS_USUAL, BuildOptions
 from harness.kernel.build.options import PREPARE_SECONDS as PREPARE_SECONDS
+from harness.kernel.sandbox.enclosure import find_enclosure, unenclosed_note
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import UNKNOWN, CoverageRecord, KernelRecord
 from harness.semantics.profile import Declaration
@@ -174,9 +175,8 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
     guest = guest_image(context, options.suite, kernel)
     emulator = find_emulator(context, architecture=kernel.architecture.value)
-    machine_type, template, note = machine_type_of(options), None, ""
-    tcg, seconds = Acceleration.TCG, options.longest_boot
-    request = BootRequest(emulator.program, kernel.image, guest.path, machine_type, tcg, seconds, disk=guest.disk)
+    request, unenclosed = _request(context, options, emulator, kernel, guest)
+    template, note = None, ""
     with during(Stage.BOOT):
         context.report(PhaseStarted("acceleration"))
         acceleration = _accelerated(context, request, emulator, options, folder=logs / "acceleration")
@@ -202,7 +202,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
         acceleration=acceleration,
         qemu_version=emulator.version,
         guest_digest=guest.digest,
-        notes=(*kernel.notes, *filter(None, [note, _coverage_note(no_coverage), _config_note(kernel)])),
+        notes=(*kernel.notes, *filter(None, [note, unenclosed, _coverage_note(no_coverage), _config_note(kernel)])),
         lacking=lacking,
         suite=options.suite,
         no_coverage=no_coverage,
@@ -216,6 +216,24 @@ def machine_type_of(options: Options) -> MachineType:
     :raises UsageError: as :func:`read_machine_type`.
     """
     return read_machine_type(options.machine_name, (*options.suite.append, *options.append))
+
+
+def _request(
+    context: Context, options: Options, emulator: Emulator, kernel: Kernel, guest: GuestImage
+) -> tuple[BootRequest, str]:
+    """Return the boot under emulation, and a note if QEMU runs without bubblewrap although the user gave no --trust."""
+    bubblewrap, complaint = (None, "") if options.build.is_trusted else find_enclosure(context)
+    request = BootRequest(
+        emulator.program,
+        kernel.image,
+        guest.path,
+        machine_type_of(options),
+        Acceleration.TCG,
+        options.longest_boot,
+        disk=guest.disk,
+        bubblewrap=bubblewrap,
+    )
+    return request, unenclosed_note(complaint) if complaint else ""
 
 
 def _accelerated(

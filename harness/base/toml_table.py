@@ -53,8 +53,11 @@ class Table:
             raise self._key_error(key, "is empty", remedy="write a text")
         return found
 
-    def flag(self, key: str) -> bool:
-        """Read true or false."""
+    def flag(self, key: str, *, default: bool | None = None) -> bool:
+        """Read true or false; ``default`` when the key is missing, if one is given."""
+        if key not in self._content and default is not None:
+            self._read.add(key)
+            return default
         return self._typed(key, bool, "true or false")
 
     def count(self, key: str, *, default: int) -> int:

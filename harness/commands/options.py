@@ -186,7 +186,7 @@ _make = click.option(
     multiple=True,
     help="Compiler or linker of the build: LLVM=1, CC=gcc-13, LD=ld.lld; may be repeated.",
 )
-_trust = click.option("--trust", is_flag=True, help="Build without the sandbox, with your permissions.")
+_trust = click.option("--trust", is_flag=True, help="Build, and run QEMU, without the sandbox, with your permissions.")
 _build_seconds = _bound("--build-seconds", BUILD_SECONDS, "a build")
 
 

@@ -25,6 +25,7 @@ from harness.guest import diagnosis, qemu
 from harness.guest.console import Console, Unanswered
 from harness.guest.guest_clock import GuestClock
 from harness.guest.wires import Wires
+from harness.kernel.sandbox.enclosure import QemuProcess, Seen, started
 from harness.model.verdict import Fate
 from harness.session import console_name
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
+_KVM = Path("/dev/kvm")
 PROBE_SECONDS = 5.0
 """Time that a kernel gets to answer SysRq, and a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -49,6 +51,7 @@ class BootRequest:
     :param boot_seconds: a boot that takes longer counts as failed.
     :param plugin: QEMU's coverage plugin; None to note no coverage.
     :param disk: the read-only image of the guest's root file system; None for a guest that is an initramfs alone.
+    :param bubblewrap: bwrap(1), which QEMU runs in; None to run it without.
     """
 
     program: Path
@@ -59,6 +62,7 @@ class BootRequest:
     boot_seconds: float = qemu.BOOT_SECONDS
     plugin: Path | None = None
     disk: Path | None = None
+    bubblewrap: Path | None = None
 
     def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """Return the whole command line of QEMU.
@@ -82,12 +86,25 @@ class BootRequest:
             *(qemu.incoming() if waits else []),
         ]
 
+    def seen(self, backing: qemu.Backing) -> Seen:
+        """Return the files that QEMU sees in bubblewrap.
+
+        :param backing: the file that holds the guest's memory.
+        """
+        return Seen(
+            self.program,
+            readable=[self.image, self.initramfs, *(one for one in (self.plugin, self.disk) if one is not None)],
+            # A clone does not write to it, but QEMU opens it for that.
+            writable=[backing.file],
+            devices=[_KVM] if self.acceleration is qemu.Acceleration.KVM and _KVM.exists() else [],
+        )
+
 
 class Machine:
     """A running guest; made by :func:`running`.
 
     :param request: the inputs of the boot.
-    :param child: the QEMU process.
+    :param qemu_process: the QEMU process.
     :param wires: the serial ports.
     :param channel: the QMP channel.
     :param folder: holds ``kernel.log``, a log for each console, and ``qemu.log``.
@@ -96,7 +113,7 @@ class Machine:
     def __init__(
         self,
         request: BootRequest,
-        child: process.Child,
+        qemu_process: QemuProcess,
         wires: Wires,
         channel: socket.socket,
         folder: Path,
@@ -108,23 +125,24 @@ class Machine:
         self.nonce = secrets.token_hex(8)
         self.prepared = ""
         """The preparation that was already done when the machine was cloned; see ``harness/guest/prepared.py``."""
-        self.clock = GuestClock(child.pid)
+        self.clock = GuestClock(qemu_process.pid)
         self.diagnosis = diagnosis.Diagnosis(Fate.ALIVE)
         """What :meth:`diagnose` found last."""
-        self._child = child
+        self._process = qemu_process
         self._channel = channel
         self._monitor: Monitor | None = None
         self._adopted: set[console_name.ConsoleName] = set()
 
     @property
     def argv(self) -> list[str]:
-        """Return the command line of the running QEMU."""
-        return [str(argument) for argument in self._child.args] if isinstance(self._child.args, list) else []
+        """Return the command line of the running QEMU, behind that of bubblewrap."""
+        words = self._process.child.args
+        return [str(argument) for argument in words] if isinstance(words, list) else []
 
     @property
     def pid(self) -> int:
         """Return the pid of QEMU."""
-        return self._child.pid
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -135,8 +153,8 @@ class Machine:
         """
         if not all(map(self.wires.is_open, qemu.PORT_NAMES)):
             with contextlib.suppress(process.Expired):
-                self._child.wait(_ENDING_SECONDS)
-        return self._child.poll() is None
+                self._process.child.wait(_ENDING_SECONDS)
+        return self._process.child.poll() is None
 
     def console(self, name: console_name.ConsoleName, *, deadline: Deadline, prompt: str | None = None) -> Console:
         """Return a console; at first use its shell gets this machine's nonce.
@@ -209,14 +227,14 @@ class Machine:
 
     def kill(self) -> None:
         """Kill QEMU; every wait for one of its consoles then ends with a lost machine."""
-        self._child.kill()
+        self._process.kill()
 
     def close(self) -> None:
         """Read the rest of the output from the wires, and end QEMU."""
         self.wires.drain(Deadline.after(1.0))
         if self._monitor is not None:
             self._monitor.close()
-        process.end(self._child)
+        self._process.end()
         self.wires.drain(Deadline.after(1.0))
         self.wires.close()
         self._channel.close()
@@ -248,19 +266,21 @@ def running(
         if request.plugin is not None and window is not None:
             argv += qemu.coverage(request.plugin, window)
         inherited = [*ports.values(), monitor_end.fileno(), *pass_fds, *([window] if window is not None else [])]
-        log = ends.enter_context((folder / "qemu.log").open("wb"))
-        child = ends.enter_context(
-            process.start(
+        if backing.is_shared:
+            backing.file.touch()  # bubblewrap shows files that exist
+        qemu_process = ends.enter_context(
+            started(
                 argv,
-                stdout=log.fileno(),
-                stderr=log.fileno(),
-                within=process.Surroundings(pass_fds=inherited),
+                bubblewrap=request.bubblewrap,
+                seen=request.seen(backing),
+                log=folder / "qemu.log",
+                pass_fds=inherited,
             )
         )
         for _, theirs in pairs.values():
             theirs.close()
         wires = Wires({name: pairs[name][0] for name in qemu.PORT_NAMES}, folder=folder)
-        machine = Machine(request, child, wires, channel, folder)
+        machine = Machine(request, qemu_process, wires, channel, folder)
         ends.callback(machine.close)
         yield machine
 

@@ -20,11 +20,11 @@ from statistics import median
 
 LONGEST_SECONDS = 120.0
 SHORTEST_SECONDS = 5.0
-_SHARES = 1.5
+_SHARES = 1.2
 """A batch is the work that is left, divided by the number of workers and by this.
 
-With 2, 4 hosts need 1.11 times the bound of ``tox -e bench-hosts``; with 1.5, 1.09 times: there are fewer batches, and
-the last one is not longer.
+With 1.5, 4 hosts need 1.10 times the bound of ``tox -e bench-hosts``; with 1.2, 1.09 times: there are fewer batches,
+and the last one is not longer.
 """
 UNKNOWN_SECONDS = 2.0
 """The duration of a case if no duration is known."""
@@ -105,30 +105,34 @@ class Work:
         """Return the ids of the cases without a result."""
         return tuple(self._left)
 
-    def take(self, host: str, *, hosts: Collection[str], workers: int) -> Batch | None:
+    def take(self, host: str, *, hosts: Collection[str], workers: int, extra: Sequence[str] = ()) -> Batch | None:
         """Return the next batch for a worker; None if there is nothing for it.
 
         :param host: the name of the worker's host.
         :param hosts: the names of all hosts.
         :param workers: the number of workers of all hosts.
+        :param extra: the ids of cases to run first, also if another worker runs them, or they have a result.
         """
         for at, batch in enumerate(self._again):
             if host not in batch.lost or not set(hosts) - set(batch.lost):
                 del self._again[at]
-                return self._start(batch.ids, batch.lost)
+                # Another host may have been asked for the same case, to compare.
+                if rest := tuple(one for one in batch.ids if one in self._left):
+                    return self._start((*extra, *(one for one in rest if one not in extra)), batch.lost)
+        self._ready = deque(one for one in self._ready if one in self._left and one not in extra)
         if not self._ready:
-            return None
-        rest = sum(self.seconds[one] for one in self._ready)
+            return self._start(tuple(extra), ()) if extra else None
+        load_left = sum(self.seconds[one] for one in self._ready)
         # The shortest batch is worth its process, unless another worker would have nothing to do from the beginning.
         shortest = min(SHORTEST_SECONDS, self._total / max(1, workers))
-        wanted = max(shortest, min(LONGEST_SECONDS, rest / (_SHARES * max(1, workers))))
+        wanted = max(shortest, min(LONGEST_SECONDS, load_left / (_SHARES * max(1, workers))))
         ids: list[str] = []
         load = 0.0
         # A case that would make the batch longer than wanted by more than half of itself is left to the next one.
         while self._ready and (not ids or load + self.seconds[self._ready[0]] / 2 <= wanted):
             ids.append(self._ready.popleft())
             load += self.seconds[ids[-1]]
-        return self._start(tuple(ids), ())
+        return self._start((*extra, *ids), ())
 
     def _start(self, ids: tuple[str, ...], lost: tuple[str, ...]) -> Batch:
         batch = Batch(next(self._numbers), ids, lost)
@@ -156,11 +160,32 @@ class Work:
 
         :param number: the number of the batch.
         """
-        batch = self._running.pop(number, None)
-        rest = tuple(one for one in batch.ids if one in self._left) if batch is not None else ()
+        _, rest = self._end(number)
         for one in rest:
             self.end_case(one)
         return rest
+
+    def _end(self, number: int) -> tuple[Batch | None, tuple[str, ...]]:
+        """End a batch; return it, and the ids of its cases that have no result and are in no other running batch."""
+        batch = self._running.pop(number, None)
+        if batch is None:
+            return None, ()
+        elsewhere = {one for other in self._running.values() for one in other.ids}
+        return batch, tuple(one for one in batch.ids if one in self._left and one not in elsewhere)
+
+    def retry_case(self, number: int, case: str, host: str) -> bool:
+        """Let another host run a case that a host could not run; return False if a host failed to do so before.
+
+        :param number: the number of the batch.
+        :param case: the id of the case.
+        :param host: the name of the host.
+        """
+        batch = self._running[number]
+        if batch.lost:
+            return False
+        self._running[number] = replace(batch, ids=tuple(one for one in batch.ids if one != case))
+        self._again.append(Batch(number, (case,), (host,)))
+        return True
 
     def lose_batch(self, number: int, host: str, *, suspect: str = "") -> Loss:
         """Note that the worker of a batch was lost.
@@ -171,8 +196,7 @@ class Work:
         :param host: the name of the worker's host.
         :param suspect: the id of the case that was running; empty if none was.
         """
-        batch = self._running.pop(number, None)
-        rest = tuple(one for one in batch.ids if one in self._left) if batch is not None else ()
+        batch, rest = self._end(number)
         if batch is None or not rest:
             return Loss()
         blamed = (suspect,) if suspect in rest else rest

@@ -15,10 +15,10 @@ from harness.base.errors import HarnessError, HostError
 from harness.base.json_records import dump_value
 from harness.base.store import Store
 from harness.hosts.cluster import Cluster, ClusterSettings, running_cluster
-from harness.hosts.host_list import HostsFile
 from harness.hosts.jobs import job_of
+from harness.hosts.remote.host_list import HostsFile
+from harness.hosts.remote.ssh import HostReport, complaint, probe
 from harness.hosts.scheduler import HostLost, Received, WorkerJoined
-from harness.hosts.ssh import HostReport, complaint, probe
 from harness.hosts.wire import NO_FACTS, BatchRequest, HostFacts, MessageKind, load_message
 from harness.model.shard import read_durations
 from harness.model.verdict import Outcome
@@ -56,6 +56,7 @@ class HostCheck:
         if seen is not None:
             rows += [("disk", f"{seen.disk} MiB free at {seen.store}"), ("Python", seen.python or seen.pythons)]
             rows += [("QEMU", seen.qemu or "missing"), ("/dev/kvm", seen.kvm)]
+            rows.append(("bubblewrap", seen.bubblewrap))
         if self.facts.acceleration:
             rows.append(("accelerator", f"{self.facts.acceleration}: {self.facts.evidence}"))
             rows.append(("case", f"{self.case_seconds:.2f} s, after a boot of {self.facts.boot_seconds:.1f} s"))

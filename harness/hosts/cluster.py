@@ -17,20 +17,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.base import process
+from harness.base.context import Context
+from harness.base.deadline import Deadline
+from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted
 from harness.base.json_records import dump_value
 from harness.base.store import Store
 from harness.guest.qemu import Acceleration
 from harness.hosts.artifacts import Offer
 from harness.hosts.certificates import Authority
-from harness.hosts.host_list import SILENCE_SECONDS, Host
-from harness.hosts.scheduler import ClusterEvent, HostLost, SchedulerThread
-from harness.hosts.ssh import Reached, reach
+from harness.hosts.checks import HostChecks
+from harness.hosts.remote.host_list import SILENCE_SECONDS, Host
+from harness.hosts.remote.ssh import Reached, reach
+from harness.hosts.scheduler import ClusterEvent, HostLost, SchedulerProcess
 from harness.hosts.wire import ABORT, ALIVE, AgentSettings
+from harness.kernel.sandbox.enclosure import find_enclosure
 from harness.report.display.events import RunReport
 
 _ALIVE_SECONDS = 2.0
 _END_SECONDS = 10.0
+_PROBE_SECONDS = 30.0
 LISTEN = "127.0.0.1"
 
 
@@ -80,15 +86,17 @@ class Cluster:
     :ivar numbers: numbers for the batches of the run.
     :ivar workers: the name of each live worker, ``HOST/NUMBER``, by its address; the dispatcher keeps it.
     :ivar agents: the agent of each host.
+    :ivar checks: what is known about the hosts.
     """
 
-    def __init__(self, settings: ClusterSettings, scheduler: SchedulerThread, offer: Offer) -> None:
+    def __init__(self, settings: ClusterSettings, scheduler: SchedulerProcess, offer: Offer) -> None:
         self.settings = settings
         self.scheduler = scheduler
         self.offer = offer
         self.numbers: Iterator[int] = itertools.count(1)
         self.workers: dict[str, str] = {}
         self.agents: dict[str, Agent] = {}
+        self.checks = HostChecks()
         self._over = threading.Event()
 
     @property
@@ -129,6 +137,7 @@ class Cluster:
             certificate=own.certificate.read_text(),
             key=own.key.read_text(),
             silence_seconds=self.settings.silence_seconds,
+            trusts=host.trusts,
         )
         agent = self.agents[host.name] = Agent(host, child, errors)
         agent.tell(dump_value(settings, indent=None).strip())
@@ -196,7 +205,10 @@ def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator
             replace_slots(one) for one in reach(settings.hosts, settings.store, say=lambda text: report(Note(text)))
         ]
         offer = Offer()
-        scheduler = ends.enter_context(SchedulerThread(authority, offer, listen=LISTEN).running())
+        bubblewrap = _bubblewrap(settings, report)
+        scheduler = ends.enter_context(
+            SchedulerProcess(authority, offer, listen=LISTEN, bubblewrap=bubblewrap).running()
+        )
         cluster = Cluster(settings, scheduler, offer)
         for one in reached:
             cluster.start(ends, one, authority, folder)
@@ -204,6 +216,23 @@ def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator
             ends.callback(cluster.close)
         threading.Thread(target=cluster.keep_alive, name="keep-alive", daemon=True).start()
         yield cluster
+
+
+def _bubblewrap(settings: ClusterSettings, report: RunReport) -> Path | None:
+    """Return bubblewrap for the scheduler; None to run it without, as workers of this host alone run as this user.
+
+    :raises HostError: it does not work, and a host is not trusted.
+    """
+    found, complaint = find_enclosure(Context(settings.store, Deadline.after(_PROBE_SECONDS), report))
+    if found is None and (untrusted := [host.name for host in settings.hosts if not (host.is_local or host.trusts)]):
+        raise HostError(
+            "the scheduler cannot run in bubblewrap on this host, and a worker could run code in it",
+            evidence=f"{complaint}\nhosts: {', '.join(untrusted)}",
+            remedy="install bubblewrap here, where user namespaces are allowed: apt-get install bubblewrap; or, if you "
+            "trust the hosts and the kernels, give --trust",
+            packages=("bubblewrap",),
+        )
+    return found
 
 
 def replace_slots(reached: Reached) -> Reached:

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from harness.base.deadline import Deadline
-from harness.base.errors import HarnessError, UsageError
+from harness.base.errors import HarnessError, HostError, UsageError
 from harness.base.events import Note
 from harness.base.json_records import dump_value
 from harness.hosts import logs
-from harness.hosts.batches import Batch, Work
+from harness.hosts.batches import Batch, Loss, Work
+from harness.hosts.checks import HostChecks
 from harness.hosts.cluster import Cluster
 from harness.hosts.jobs import job_of
-from harness.hosts.scheduler import HostLost, Received, WorkerJoined, WorkerLeft
+from harness.hosts.scheduler import HostLost, Received, SchedulerLost, WorkerJoined, WorkerLeft
 from harness.hosts.wire import BatchRequest, HostFacts, Message, MessageKind, load_message
 from harness.model.run_record import CaseRecord
 from harness.model.shard import read_durations
@@ -33,6 +35,8 @@ from harness.run.selection import Selection
 _LOOK_SECONDS = 1.0
 _JOIN_SECONDS = 60.0
 """How long to wait for a worker while none lives."""
+_COMPARE_SECONDS = 10.0
+"""How long to wait, when each case has its verdict, for the cases that run again on another host to compare."""
 _ABORT_SECONDS = 10.0
 
 
@@ -80,16 +84,32 @@ class Round:
     _running: dict[int, _Assignment] = field(default_factory=dict)
     _told: dict[str, HostFacts] = field(default_factory=dict)
     _alone_since: float = field(default_factory=time.monotonic)
+    _done_since: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
         """Run all cases, or as many as the recorder wants."""
         try:
-            while not self.work.is_done and not self._is_stopped:
+            while not self._is_done and not self._is_stopped:
                 self._hand_out()
                 self._take_event(_LOOK_SECONDS)
+                self._take_out_hosts()
                 self._give_up_without_workers()
         finally:
             self._abort()
+
+    @property
+    def _is_done(self) -> bool:
+        """Return whether each case has a result, and no other host is to run one, to compare."""
+        if not self.work.is_done:
+            self._done_since = time.monotonic()
+            return False
+        is_compared = self.checks.is_done and not self._running
+        return is_compared or not self.cluster.workers or time.monotonic() - self._done_since > _COMPARE_SECONDS
+
+    @property
+    def checks(self) -> HostChecks:
+        """Return what is known about the hosts."""
+        return self.cluster.checks
 
     @property
     def _is_stopped(self) -> bool:
@@ -98,14 +118,17 @@ class Round:
     def _hand_out(self) -> None:
         """Give each idle worker a batch."""
         busy = {one.address for one in self._running.values()}
-        hosts = {_host_of(name) for name in self.cluster.workers.values()}
+        hosts = {_host_of(name) for name in self.cluster.workers.values()} - self.checks.out.keys()
         for address, name in self.cluster.workers.items():
-            if address in busy:
+            host = _host_of(name)
+            if address in busy or host in self.checks.out:
                 continue
+            extra = self.checks.extra(host)
             # All workers count, also those that have not joined yet: the first one must not take their share.
-            batch = self.work.take(_host_of(name), hosts=hosts, workers=self.cluster.slots)
+            batch = self.work.take(host, hosts=hosts, workers=self.cluster.slots, extra=extra)
             if batch is None:
                 continue
+            self.checks.give(host, batch.ids)
             self._running[batch.number] = _Assignment(batch, address)
             request = BatchRequest(batch.number, self.job, batch.ids, self._files_of(batch))
             self.cluster.scheduler.submit(address, batch.number, dump_value(request, indent=None).encode())
@@ -127,6 +150,13 @@ class Round:
                 self._note(f"host {host} is lost: {why or 'the connection ended'}")
             case Received(data):
                 self._receive(data)
+            case SchedulerLost(why):
+                raise HostError(
+                    "the scheduler of the hosts has ended",
+                    evidence=why or "it printed nothing",
+                    remedy="go on with the cases that are left: the same command and "
+                    f"--resume {self.recorder.folder.path.name}",
+                )
 
     def _receive(self, data: object) -> None:
         """Take a message of a worker; one that is damaged or of a batch that is over is dropped."""
@@ -140,20 +170,30 @@ class Round:
                 self.recorder.report(CaseStarted(message.case, self.cluster.workers.get(assignment.address, "")))
             elif message.kind is MessageKind.CASE_ENDED:
                 assignment.running = ""
-                self._end_case(message, archive)
+                self._end_case(message, archive, _host_of(self.cluster.workers.get(assignment.address, "")))
             else:
                 self._end_batch(assignment, message)
         except HarnessError as error:
             self._note(f"a message of a worker was dropped: {error.what}")
 
-    def _end_case(self, message: Message, archive: bytes) -> None:
-        if not self.work.is_awaited(message.number, message.case):
-            return
+    def _end_case(self, message: Message, archive: bytes, host: str) -> None:
         records = [loads_case(text) for text in message.records]
         own = case_folder_name(message.case)
         is_own = [one.id == message.case or one.id.startswith(f"{message.case}::") for one in records]
         if not records or not all(is_own) or {one.folder for one in records} - {"", own}:
             raise UsageError(f"{message.case}: the records of another case", remedy="update the harness on all hosts")
+        is_awaited = self.work.is_awaited(message.number, message.case)
+        if records[-1].outcome is Outcome.ERROR and records[-1].fault is Fault.HOST:
+            self.checks.lose(host, [message.case])
+            self.checks.blame(host, f"{message.case}: {records[-1].reason}")
+            can_retry = is_awaited and self.checks.others(host)
+            if can_retry and self.work.retry_case(message.number, message.case, host):
+                self._note(f"host {host} could not run {message.case}: {records[-1].reason}; it is run again elsewhere")
+                return
+        else:
+            self.checks.end_case(host, message.case, records[-1].outcome)
+        if not is_awaited:
+            return
         if archive:
             logs.unpack(archive, self.recorder.environment.folder / self.recorder.round_name / own)
         self.work.end_case(message.case)
@@ -167,8 +207,32 @@ class Round:
         if message.facts.acceleration and self._told.setdefault(host, message.facts) is message.facts:
             facts = message.facts
             self._note(f"host {host}: {facts.acceleration} ({facts.evidence}), {facts.qemu}")
-        for one in self.work.end_batch(number):
+        self.checks.lose(host, assignment.batch.ids)
+        if not message.problem:
+            rest = self.work.end_batch(number)
+        else:
+            self.checks.blame(host, message.problem.partition("\n")[0])
+            loss = self.work.lose_batch(number, host) if self.checks.others(host) else Loss()
+            if loss.again:
+                self._note(f"host {host}: {message.problem.partition(chr(10))[0]}; {_count(loss.again)} run again")
+            rest = (*loss.given_up, *self.work.end_batch(number))
+        for one in rest:
             self._take_error(one, f"host {host} did not run it", message.problem)
+
+    def _take_out_hosts(self) -> None:
+        """Show what was found about the hosts; what a host that was taken out still runs is run again elsewhere."""
+        for note in self.checks.take_notes():
+            self._note(note)
+        for number, one in list(self._running.items()):
+            host = _host_of(self.cluster.workers.get(one.address, ""))
+            if host in self.checks.out:
+                del self._running[number]
+                self.cluster.abort([number])
+                self.cluster.scheduler.forget(number)
+                self.checks.lose(host, one.batch.ids)
+                loss = self.work.lose_batch(number, host)
+                for case in loss.given_up:
+                    self._take_error(case, f"two hosts could not run it: {', '.join((*one.batch.lost, host))}", "")
 
     def _lose(self, address: str) -> None:
         """Return the batch of a lost worker to the work."""
@@ -180,11 +244,12 @@ class Round:
                 continue
             del self._running[number]
             self.cluster.scheduler.forget(number)
+            self.checks.lose(_host_of(name), one.batch.ids)
+            self.checks.blame(_host_of(name), f"worker {name} was lost")
             loss = self.work.lose_batch(number, _host_of(name), suspect=one.running)
             during = f" while it ran {one.running}" if one.running else ""
             if loss.again:
-                count = f"{len(loss.again)} case{'' if len(loss.again) == 1 else 's'}"
-                self._note(f"worker {name} was lost{during}: {count} of its batch run again")
+                self._note(f"worker {name} was lost{during}: {_count(loss.again)} of its batch run again")
             for case in loss.given_up:
                 hosts = ", ".join((*one.batch.lost, _host_of(name)))
                 self._take_error(case, f"two workers were lost while they ran it: {hosts}", "")
@@ -229,6 +294,10 @@ class Round:
         self.recorder.report(Note(text))
 
 
+def _count(cases: Sequence[str]) -> str:
+    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
+
+
 def _host_of(worker: str) -> str:
     """Return the host of a worker: ``HOST/NUMBER``."""
     return worker.rpartition("/")[0]
@@ -259,8 +328,13 @@ def run_round(cluster: Cluster, recorder: RunRecorder, selection: Selection, ord
     first = [name for name in files if name in past and (past[name].has_failed or past[name].first)]
     first.sort(key=lambda name: 0 if past[name].has_failed else past[name].first)
     work = Work(list(files), seconds, first=first, is_ordered=bool(order), numbers=cluster.numbers)
+    # A round in random order is run in that order and no other.
+    cluster.checks.begin(() if order else tuple(files), work.seconds, cluster.agents)
     try:
         Round(cluster, recorder, work, files, job_of(cluster, environment.prepared, tuple(files.values()))).run()
     except KeyboardInterrupt:
+        return PytestRun(int(pytest.ExitCode.INTERRUPTED))
+    except HostError as error:
+        recorder.failure = error
         return PytestRun(int(pytest.ExitCode.INTERRUPTED))
     return ended

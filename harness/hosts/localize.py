@@ -14,11 +14,13 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.store import Store
 from harness.guest.acceleration import choose_acceleration
-from harness.guest.emulator import find_emulator
+from harness.guest.emulator import Emulator, find_emulator
+from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.guest.template import CloningImpossibleError, prepare_template, template_key
 from harness.hosts.logs import unpack
 from harness.hosts.task import LocalBatch
+from harness.kernel.sandbox.enclosure import enclosure_error, find_enclosure
 from harness.pipeline import Prepared
 from harness.suite.definition import Suite
 from harness.suite.load import read_suite
@@ -39,11 +41,8 @@ def localized(context: Context, batch: LocalBatch, *, logs: Path) -> Prepared:
     given = pipeline.load_prepared(batch.job.prepared)
     if batch.job.shares_store:
         return given
-    assert batch.image is not None
-    assert batch.initramfs is not None
     emulator = find_emulator(context, architecture=given.kernel.architecture)
-    request = replace(given.request, program=emulator.program, image=batch.image, plugin=None)
-    request = replace(request, initramfs=batch.initramfs, disk=batch.disk)
+    request = _request(context, batch, given, emulator)
     verdict = choose_acceleration(
         context,
         request,
@@ -72,6 +71,27 @@ def localized(context: Context, batch: LocalBatch, *, logs: Path) -> Prepared:
         qemu_version=emulator.version,
         suite=_suite(context.store, batch),
         build_log=None,
+    )
+
+
+def _request(context: Context, batch: LocalBatch, given: Prepared, emulator: Emulator) -> BootRequest:
+    """Return the boot with files of this host.
+
+    :raises HostError: QEMU cannot run in bubblewrap here, and the host is not trusted.
+    """
+    assert batch.image is not None
+    assert batch.initramfs is not None
+    bubblewrap, complaint = find_enclosure(context)
+    if bubblewrap is None and not batch.trusts:
+        raise enclosure_error(complaint)
+    return replace(
+        given.request,
+        program=emulator.program,
+        image=batch.image,
+        initramfs=batch.initramfs,
+        disk=batch.disk,
+        plugin=None,
+        bubblewrap=bubblewrap,
     )
 
 

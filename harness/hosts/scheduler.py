@@ -1,48 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run Dask's scheduler in a thread of this process: it knows which workers live, and carries messages both ways.
+"""Run Dask's scheduler in a process of its own, in bubblewrap, and speak with it.
 
-Every connection is made by a worker, so a host needs to reach one address of the submitting host, which ssh(1)
-forwards. Nothing connects to a worker: results are messages of the worker's own stream to the scheduler, and no result
-of a task is gathered.
+Who controls a worker can run code in the scheduler: Dask unpickles the messages of its peers. So the scheduler sees
+programs, libraries and its own certificate, and neither HOME nor the other keys of the run. What it sends is checked.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import contextlib
+import os
 import queue
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import dask
-from distributed import Client, Future, Scheduler, SchedulerPlugin
-from distributed.security import Security
-
-from harness.base.errors import HostError
+import harness
+from harness.base import process
+from harness.base.errors import HarnessError, HostError
+from harness.base.json_records import dump_value
 from harness.hosts.artifacts import Offer
-from harness.hosts.certificates import Authority, Certificate
-from harness.hosts.task import run_batch
-from harness.hosts.wire import FETCH, TOPIC
+from harness.hosts.certificates import Authority
+from harness.hosts.frames import FrameKind, HubFrame, HubSettings, frames, write_frame
+from harness.kernel.sandbox.enclosure import ENVIRONMENT, Seen, enclosing_arguments
 
 _START_SECONDS = 60.0
-SETTINGS = {
-    # A batch whose worker is lost is run again by harness/hosts/batches.py, which names it.
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.worker-ttl": "60s",
-    # Every message is kept that often: it may hold the logs of a case.
-    "distributed.admin.low-level-log-length": 4,
-    "distributed.comm.timeouts.connect": "20s",
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": False,
-    "distributed.worker.profile.enabled": False,
-    "distributed.scheduler.active-memory-manager.start": False,
-}
+_END_SECONDS = 5.0
+_SCRATCH = "/tmp"
+_MODULE = "harness.hosts.hub"
+_PACKAGE = Path(harness.__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,83 +77,104 @@ class HostLost:
     why: str
 
 
-ClusterEvent = WorkerJoined | WorkerLeft | Received | HostLost
+@dataclass(frozen=True, slots=True)
+class SchedulerLost:
+    """The scheduler has ended.
 
-
-class _Watch(SchedulerPlugin):
-    """Plug-in of the scheduler that passes its events on to another thread."""
-
-    def __init__(self, events: queue.SimpleQueue[ClusterEvent]) -> None:
-        self._events = events
-
-    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        self._events.put(WorkerJoined(str(scheduler.workers[worker].name), worker))
-
-    def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:
-        self._events.put(WorkerLeft(worker))
-
-    def log_event(self, topic: str, msg: object) -> None:
-        if topic == TOPIC:
-            self._events.put(Received(msg))
-
-
-def security_of(authority: str, own: Certificate) -> Security:
-    """Return Dask's settings for TLS: both ends need a certificate of the run.
-
-    :param authority: path of the authority's certificate.
-    :param own: the certificate of this host.
+    :param why: the last lines that it printed.
     """
-    roles = {f"tls_{role}_cert": str(own.certificate) for role in ("scheduler", "worker", "client")}
-    roles |= {f"tls_{role}_key": str(own.key) for role in ("scheduler", "worker", "client")}
-    return Security(  # type: ignore[no-untyped-call]  # distributed is typed in parts
-        require_encryption=True, tls_ca_file=authority, **roles
-    )
+
+    why: str
 
 
-class SchedulerThread:
-    """The scheduler, in a thread with an event loop of its own.
+ClusterEvent = WorkerJoined | WorkerLeft | Received | HostLost | SchedulerLost
+
+
+class SchedulerProcess:
+    """The scheduler, in a process of its own.
 
     :ivar events: what happened, in its order.
+    :ivar port: the port that it listens on.
     """
 
-    def __init__(self, authority: Authority, offer: Offer, *, listen: str) -> None:
+    def __init__(self, authority: Authority, offer: Offer, *, listen: str, bubblewrap: Path | None) -> None:
         """Describe the scheduler.
 
         :param authority: the authority of the run.
         :param offer: the artifacts that workers may read.
         :param listen: the address to listen on, without a port.
+        :param bubblewrap: bwrap(1), which it runs in; None to run it without.
         """
         self.events: queue.SimpleQueue[ClusterEvent] = queue.SimpleQueue()
         self.port = 0
-        self._security = security_of(str(authority.certificate), authority.issue("scheduler"))
-        self._folder = authority.folder
+        self._authority = authority
         self._offer = offer
         self._listen = listen
+        self._bubblewrap = bubblewrap
+        self._child: process.Child
+        self._log = authority.folder / "scheduler.log"
         self._started = threading.Event()
-        self._failure = ""
-        self._loop: asyncio.AbstractEventLoop
-        self._stop: asyncio.Event
-        self._client: Client
-        self._futures: dict[int, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the process, or of the bubblewrap that it runs in."""
+        return self._child.pid
 
     @contextmanager
-    def running(self) -> Iterator[SchedulerThread]:
+    def running(self) -> Iterator[SchedulerProcess]:
         """Run the scheduler for the duration of a ``with`` block.
 
         :raises HostError: it does not start.
         """
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        dask.config.set({**SETTINGS, "temporary-directory": str(self._folder)})
-        thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True)
-        thread.start()
-        if not self._started.wait(_START_SECONDS) or self._failure:
-            why = self._failure or f"not started within {_START_SECONDS:.0f} s"
-            raise HostError("Dask's scheduler does not start", evidence=why, remedy="retry; see docs/how-to/hosts.md")
-        try:
-            yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            thread.join(_START_SECONDS)
+        own = self._authority.issue("scheduler")
+        certificates = (self._authority.certificate, own.certificate, own.key)
+        with ExitStack() as ends:
+            log = ends.enter_context(self._log.open("wb")).fileno()
+            words, within = self._command(certificates)
+            self._child = ends.enter_context(
+                process.start(words, stdin=process.PIPE, stdout=process.PIPE, stderr=log, within=within)
+            )
+            scratch = _SCRATCH if self._bubblewrap is not None else str(self._authority.folder)
+            settings = HubSettings(
+                self._listen, str(self._authority.certificate), str(own.certificate), str(own.key), scratch
+            )
+            assert self._child.stdin is not None
+            with contextlib.suppress(OSError):
+                self._child.stdin.write(dump_value(settings, indent=None).encode())
+                self._child.stdin.flush()
+            threading.Thread(target=self._read, name="scheduler", daemon=True).start()
+            if not self._started.wait(_START_SECONDS) or not self.port:
+                why = self._last_words() or f"not started within {_START_SECONDS:.0f} s"
+                raise HostError("Dask's scheduler does not start", evidence=why, remedy="check the extra 'cluster'")
+            try:
+                yield self
+            finally:
+                self._is_over = True
+                assert self._child.stdin is not None
+                with self._lock, contextlib.suppress(OSError):
+                    self._child.stdin.close()
+                with contextlib.suppress(process.Expired):
+                    self._child.wait(_END_SECONDS)
+
+    def _command(self, certificates: Sequence[Path]) -> tuple[list[str], process.Surroundings]:
+        """Return the command line of the process, and its surroundings."""
+        words = process.python(_MODULE)
+        if self._bubblewrap is None:
+            return words, process.INHERITED
+        packages = [Path(one) for one in sys.path if Path(one).name in ("site-packages", "dist-packages")]
+        settings = Path(sys.prefix, "pyvenv.cfg")
+        files = [*certificates, _PACKAGE, *packages, settings]
+        seen = Seen(
+            Path(sys.executable),
+            readable=[one for one in files if one.exists()],
+            has_network=True,
+            has_proc=True,
+        )
+        variables = {"HOME": _SCRATCH, "PYTHONPATH": os.pathsep.join(map(str, (_PACKAGE.parent, *packages)))}
+        within = process.Surroundings(env={**ENVIRONMENT, **variables})
+        return [*enclosing_arguments(self._bubblewrap, seen), *words], within
 
     def event(self, seconds: float) -> ClusterEvent | None:
         """Return the next event; None if there is none in time.
@@ -177,34 +186,6 @@ class SchedulerThread:
         except queue.Empty:
             return None
 
-    async def _main(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            async with (
-                Scheduler(
-                    host=self._listen,
-                    port=0,
-                    protocol="tls",
-                    dashboard=False,
-                    dashboard_address=None,
-                    plugins=[_Watch(self.events)],
-                    security=self._security,
-                ) as scheduler,
-                Client(  # type: ignore[no-untyped-call]  # distributed is typed in parts
-                    scheduler.address, asynchronous=True, set_as_default=False, security=self._security
-                ) as client,
-            ):
-                scheduler.handlers[FETCH] = self._fetch
-                self.port, self._client = scheduler.port, client
-                self._started.set()
-                await self._stop.wait()
-        except (OSError, RuntimeError, ValueError) as error:
-            self._failure = f"{type(error).__name__}: {error}"
-            self._started.set()
-
-    async def _fetch(self, digest: str, offset: int) -> bytes:
-        return await asyncio.to_thread(self._offer.read, digest, offset)
-
     def submit(self, address: str, number: int, request: bytes) -> None:
         """Give a worker a batch; its messages follow as events.
 
@@ -212,22 +193,54 @@ class SchedulerThread:
         :param number: the number of the batch, different for each one of the run.
         :param request: the batch as JSON.
         """
-
-        def begin() -> None:
-            self._futures[number] = self._client.submit(
-                run_batch, request, key=f"batch-{number}", workers=[address], allow_other_workers=False, pure=False
-            )
-
-        self._loop.call_soon_threadsafe(begin)
+        self._send(HubFrame(FrameKind.SUBMIT, address=address, number=number), request)
 
     def forget(self, number: int) -> None:
         """Forget a batch that has ended, or whose worker is lost.
 
         :param number: its number.
         """
+        self._send(HubFrame(FrameKind.FORGET, number=number))
 
-        def release() -> None:
-            if (future := self._futures.pop(number, None)) is not None:
-                future.release()  # type: ignore[no-untyped-call]  # distributed is typed in parts
+    def _send(self, frame: HubFrame, content: bytes = b"") -> None:
+        """Send a frame; a scheduler that has ended is passed over, since an event says so."""
+        stream = self._child.stdin
+        assert stream is not None
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            write_frame(stream, frame, content)
 
-        self._loop.call_soon_threadsafe(release)
+    def _read(self) -> None:
+        """Read the frames of the scheduler until it ends."""
+        stream = self._child.stdout
+        assert stream is not None
+        why = ""
+        try:
+            for frame, content in frames(stream):
+                self._take(frame, content)
+        except HarnessError as error:
+            why = error.what
+        except (OSError, ValueError):
+            pass  # closed at the end of the block
+        if not self._is_over:
+            self.events.put(SchedulerLost(why or self._last_words()))
+        self._started.set()
+
+    def _take(self, frame: HubFrame, content: bytes) -> None:
+        if frame.kind is FrameKind.READY:
+            self.port = frame.number
+            self._started.set()
+        elif frame.kind is FrameKind.JOINED:
+            self.events.put(WorkerJoined(frame.name, frame.address))
+        elif frame.kind is FrameKind.LEFT:
+            self.events.put(WorkerLeft(frame.address))
+        elif frame.kind is FrameKind.RECEIVED:
+            self.events.put(Received(content))
+        elif frame.kind is FrameKind.FETCH:
+            block = self._offer.read(frame.name, frame.offset)
+            self._send(HubFrame(FrameKind.BLOCK, number=frame.number), block)
+
+    def _last_words(self) -> str:
+        """Return the last lines that the scheduler printed."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self._log.read_text(errors="replace").strip().splitlines()[-5:])
+        return ""

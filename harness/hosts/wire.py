@@ -36,6 +36,7 @@ class AgentSettings:
     :param certificate: the certificate of the host, as PEM.
     :param key: its key, as PEM.
     :param silence_seconds: how long the submitting host may be silent before the workers end.
+    :param trusts: whether QEMU may run without bubblewrap.
     """
 
     host: str
@@ -45,6 +46,7 @@ class AgentSettings:
     certificate: str
     key: str
     silence_seconds: float
+    trusts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

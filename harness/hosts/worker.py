@@ -18,9 +18,8 @@ import dask
 from distributed import Worker
 
 from harness.base.json_records import from_table, parse_json
-from harness.hosts.certificates import Certificate
-from harness.hosts.scheduler import SETTINGS, security_of
-from harness.hosts.task import abort
+from harness.hosts.hub import SETTINGS, security_of
+from harness.hosts.task import abort, trust
 from harness.hosts.wire import ABORT, AgentSettings
 
 AUTHORITY, CERTIFICATE, KEY, DESCRIPTION = "authority.pem", "host.pem", "host.key", "settings.json"
@@ -40,7 +39,8 @@ def _obey() -> None:
 async def _serve(folder: Path, number: int) -> None:
     text = (folder / DESCRIPTION).read_text()
     settings = from_table(AgentSettings, parse_json(text, "the settings"), name="settings", source="the settings")
-    own = Certificate(folder / CERTIFICATE, folder / KEY)
+    if settings.trusts:
+        trust()
     async with Worker(
         settings.scheduler,
         nthreads=1,
@@ -52,7 +52,7 @@ async def _serve(folder: Path, number: int) -> None:
         memory_limit=0,
         dashboard=False,
         death_timeout=settings.silence_seconds,
-        security=security_of(str(folder / AUTHORITY), own),
+        security=security_of(*(str(folder / name) for name in (AUTHORITY, CERTIFICATE, KEY))),
     ) as worker:
         await worker.finished()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,15 +60,27 @@ def serve(machine: Machine, functions: Iterable[str] = ()) -> Debugger:
     :raises HostError: QEMU does not answer.
     """
     deadline = Deadline.after(_SECONDS)
-    socket = (machine.folder / _SOCKET).absolute()
+    path = (machine.folder / _SOCKET).absolute()
     monitor = machine.monitor(deadline)
     monitor.execute("stop", deadline=deadline)
-    words = {"command_line": f"gdbserver unix:{socket},server=on,wait=off"}
+    # QEMU gets an open socket: in bubblewrap it does not see the folder.
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            remedy = "use a folder with a short path"
+            raise HostError("there is no port for gdb", evidence=f"{path}: {error}", remedy=remedy) from None
+        listener.listen(1)
+        monitor.pass_file(_SOCKET, listener.fileno(), deadline=deadline)
+    address = {"type": "fd", "data": {"str": _SOCKET}}
+    backend = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
+    monitor.execute("chardev-add", deadline=deadline, id=_SOCKET, backend=backend)
+    words = {"command_line": f"gdbserver chardev:{_SOCKET}"}
     answer = str(monitor.execute("human-monitor-command", deadline=deadline, **words))
-    if not socket.exists():
-        raise HostError("QEMU offers no port for gdb", evidence=answer.strip(), remedy="use a folder with a short path")
+    if "Waiting for gdb" not in answer:
+        raise HostError("QEMU offers no port for gdb", evidence=answer.strip(), remedy="use a newer QEMU")
     vmlinux = machine.request.image.parent / _VMLINUX
-    return Debugger(socket, vmlinux if vmlinux.exists() else None, tuple(functions)[:_MOST_BREAKPOINTS])
+    return Debugger(path, vmlinux if vmlinux.exists() else None, tuple(functions)[:_MOST_BREAKPOINTS])
 
 
 def run_gdb(debugger: Debugger) -> str:

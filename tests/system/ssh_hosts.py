@@ -73,12 +73,16 @@ class SshHost:
         _ip("link", "set", self.link, "up")
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of the processes on it, by their ids."""
+        """Return the command lines of the processes on it, by their ids.
+
+        QEMU has none of the variables, but writes to a file in the temporary folder.
+        """
         mark = f"TMPDIR={self.temporary}".encode()
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if mark in (path / "environ").read_bytes().split(b"\0"):
+                has_mark = mark in (path / "environ").read_bytes().split(b"\0")
+                if has_mark or (path / "fd/1").readlink().is_relative_to(self.temporary):
                     found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
@@ -128,7 +132,9 @@ def ssh_host(name: str, folder: Path, number: int, *, store: Path, path: str = o
     :param path: PATH of its commands.
     """
     space, link, there = (f"h{secrets.token_hex(3)}{end}" for end in ("n", "a", "b"))
-    own, other = f"10.213.{number}.1", f"10.213.{number}.2"
+    # Processes of tests that run at the same time have networks of their own.
+    network = f"10.{200 + os.getpid() % 50}.{number}"
+    own, other = f"{network}.1", f"{network}.2"
     host = SshHost(name, folder, link, store)
     for one in (folder / "home", host.temporary, store, Path("/run/sshd")):
         one.mkdir(parents=True, exist_ok=True)

@@ -229,6 +229,19 @@ def test_missing_qemu_is_reported(host: Host) -> None:
     result.require_error(ExitStatus.HOST, "qemu-system-x86_64 is not installed", "apt-get install qemu-system-x86")
 
 
+@pytest.mark.guest
+def test_missing_bubblewrap_is_noted(host: Host) -> None:
+    """QEMU runs without it, as before; the note says so once."""
+    host.link_programs(leave_out="bwrap")
+    result = host.run("deb", PATH=host.path, HARNESS_STORE=str(Store.default().folder))
+    record = load_run(host.results / "latest")
+
+    assert result.status == ExitStatus.AS_EXPECTED
+    (note,) = [note for note in record.notes if "bubblewrap" in note]
+    assert note.startswith("QEMU runs without bubblewrap: no program bwrap on PATH")
+    assert result.text.count(note) == 1
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [

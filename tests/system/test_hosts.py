@@ -7,7 +7,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -288,6 +287,44 @@ def test_a_host_that_asks_a_question_is_an_error_at_once(surroundings: dict[str,
     assert "hint: ssh must log in without a question; try: ssh -o BatchMode=yes a true" in done.complaint
 
 
+def take_program(host: SshHost, programs: Path, name: str) -> None:
+    """Leave a host all programs but one.
+
+    :param programs: a folder for them.
+    :param name: the name of the program.
+    """
+    programs.mkdir()
+    for folder in os.defpath.split(":"):
+        for file in Path(folder).iterdir():
+            if file.name != name and not (programs / file.name).exists():
+                (programs / file.name).symlink_to(file)
+    enter = host.folder / "enter"
+    enter.write_text(enter.read_text().replace(f"PATH={os.defpath}", f"PATH={programs}"))
+
+
+@needs_namespaces
+def test_a_host_without_bubblewrap_is_refused(
+    suite: Path, hosts: tuple[SshHost, SshHost], surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    """Its owner has seen no note: nothing is run there, unless it was trusted."""
+    take_program(hosts[1], tmp_path / "programs", "bwrap")
+    words = ("run", "--hosts", "a,b", "--suite", suite, "-k", "one", "--results", tmp_path / "results")
+    done = start(*words, env=surroundings)
+    trusted = start("hosts", "check", "b", env=surroundings)
+    settings = tmp_path / "configuration" / "kernel-patch-harness" / "hosts.toml"
+    settings.write_text(f"{settings.read_text()}trust = true\n")
+    checked = start("hosts", "check", "b", env=surroundings)
+
+    assert done.status == ExitStatus.HOST
+    assert "host b: bubblewrap does not work, which QEMU runs in" in done.complaint
+    assert "no program bwrap on PATH" in done.complaint
+    assert "hint: ssh b sudo apt-get install bubblewrap" in done.complaint
+    assert "LACK  b" in trusted.text
+    assert "bubblewrap   no program bwrap on PATH" in trusted.text
+    assert "\nok    b\n" in checked.text
+    assert not list(hosts[1].temporary.iterdir())
+
+
 @needs_namespaces
 def test_the_check_names_what_is_missing(
     hosts: tuple[SshHost, SshHost], surroundings: dict[str, str], tmp_path: Path
@@ -295,14 +332,7 @@ def test_the_check_names_what_is_missing(
     """For a host without QEMU and one that cannot be reached; nothing is written on either."""
     first, second = hosts
     (first.folder / "known_hosts").write_text("")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("sh", "env", "uname", "nproc", "awk", "df", "dirname", "head", sys.executable):
-        found = process.find_program(name)
-        assert found is not None
-        (programs / found.name).symlink_to(found.resolve())
-    enter = second.folder / "enter"
-    enter.write_text(enter.read_text().replace(f"PATH={os.defpath}", f"PATH={programs}"))
+    take_program(second, tmp_path / "programs", "qemu-system-x86_64")
     done = start("hosts", "check", "a,b", env=surroundings)
 
     assert done.status == ExitStatus.HOST

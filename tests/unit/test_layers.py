@@ -64,9 +64,9 @@ WRAPPERS = {
     "urllib.request": set(),
     "urllib3": {"series.web_client"},
     "watchfiles": {"watch.notify"},
-    "distributed": {"hosts.scheduler", "hosts.task", "hosts.worker"},
     "drgn": {"cores.read_core", "cores.types"},
-    "dask": {"hosts.scheduler", "hosts.worker"},
+    "distributed": {"hosts.hub", "hosts.task", "hosts.worker"},
+    "dask": {"hosts.hub", "hosts.worker"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
 

@@ -11,15 +11,16 @@ from importlib.util import find_spec
 from harness.base.errors import UsageError
 from harness.base.paths import user_folder
 from harness.guest.qemu import Acceleration
-from harness.hosts.host_list import FILE_NAME, HostsFile, parse_hosts, parse_hosts_file
+from harness.hosts.remote.host_list import FILE_NAME, HostsFile, parse_hosts, parse_hosts_file
 from harness.report.display.events import RunReport
 from harness.run.one_kernel import RunSettings
 
 
-def read_hosts(text: str) -> HostsFile:
+def read_hosts(text: str, *, trusts: bool = False) -> HostsFile:
     """Return the hosts of the argument of ``--hosts``; none for an empty one.
 
     :param text: the argument.
+    :param trusts: whether QEMU may run without bubblewrap on each.
     :raises UsageError: it is invalid, the hosts file is broken, or the extra is not installed.
     """
     if not text:
@@ -32,7 +33,7 @@ def read_hosts(text: str) -> HostsFile:
             evidence="not installed: distributed",
             remedy="install the extra: pip install 'kernel-patch-harness[cluster]'",
         )
-    return replace(known, hosts={host.name: host for host in found})
+    return replace(known, hosts={host.name: replace(host, trusts=host.trusts or trusts) for host in found})
 
 
 def read_hosts_file() -> HostsFile:

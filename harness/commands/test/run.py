@@ -148,7 +148,8 @@ def _run(
     from harness.run.several_kernels import run_kernels
 
     records: list[RunRecord] = []
-    with on_hosts(settings, read_hosts(hosts), accel=wanted[0].accel, report=display.show) as spread:
+    found = read_hosts(hosts, trusts=wanted[0].build.is_trusted)
+    with on_hosts(settings, found, accel=wanted[0].accel, report=display.show) as spread:
         status = run_kernels(wanted, spread, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 

@@ -34,7 +34,7 @@ _REMEDY = (
     "the tree and the patches, give --trust: their Makefiles then run as your user, with all its rights"
 )
 # Where programs live. With a merged /usr (Debian since 12) the last ones are links into it.
-_PROGRAMS = ("/usr", "/opt", "/nix/store", "/gnu/store", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+PROGRAM_FOLDERS = ("/usr", "/opt", "/nix/store", "/gnu/store", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # ld.so(8) and alternatives(1) decide which cc runs; objtool and certs/ want openssl's defaults.
 _SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/openssl.cnf", "ccache.conf")
 _PROBE_SECONDS = 30.0
@@ -117,8 +117,7 @@ def bubblewrap_arguments(mounts: Mounts, *, user: int, scratch_mebibytes: int, s
     words += (
         ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_other else ["--unshare-user"]
     )
-    for path in map(Path, _PROGRAMS):
-        words += _part(path)
+    words += program_folders()
     # Created by --ro-bind, they would be accessible to root alone.
     words += ["--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/etc/ssl"]
     for path in (Path("/etc", name) for name in _SETTINGS):
@@ -147,6 +146,11 @@ def _is_mapped(user: int) -> bool:
         if not any(first <= user < first + count for first, _, count in ranges):
             return False
     return True
+
+
+def program_folders() -> list[str]:
+    """Return the arguments of bubblewrap for the folders of the host's programs and libraries, read-only."""
+    return [word for path in map(Path, PROGRAM_FOLDERS) for word in _part(path)]
 
 
 def _part(path: Path) -> Iterator[str]:

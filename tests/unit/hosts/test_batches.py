@@ -76,7 +76,7 @@ def test_work_for_more_workers_is_divided_into_more_batches() -> None:
         assert batch is not None
         return len(batch.ids)
 
-    assert [first_batch(workers) for workers in (1, 4, 16, 64)] == [40, 33, 8, 2]
+    assert [first_batch(workers) for workers in (1, 4, 16, 64)] == [40, 40, 10, 3]
 
 
 def test_few_cases_are_shared() -> None:

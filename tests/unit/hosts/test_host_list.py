@@ -9,7 +9,7 @@ import pytest
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.test import hosts_options
-from harness.hosts.host_list import Host, parse_hosts, parse_hosts_file
+from harness.hosts.remote.host_list import Host, parse_hosts, parse_hosts_file
 from tests.command_line import call
 
 FILE = """
@@ -22,6 +22,7 @@ store = "/srv/harness"
 tags = ["kvm", "lab"]
 
 [host.small]
+trust = true
 tags = ["lab"]
 """
 
@@ -51,7 +52,7 @@ def test_the_file_describes_hosts() -> None:
 
     assert file.silence_seconds == 20
     assert parse_hosts("big", known) == (big,)
-    assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",)))
+    assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",), trusts=True))
     assert parse_hosts("tag:kvm,other", known) == (big, Host("other", "other"))
 
 

@@ -182,7 +182,8 @@ def test_a_person_takes_over_where_the_case_was_left(tmp_path: Path) -> None:
     (tmp_path / "two.session").write_text(CASE)
     with at_a_terminal(tmp_path, "deb", "two.session:7") as person:
         played = person.sees(r"\[console inside;.*\]\r\n")
-        machines = [one for one in psutil.Process(person.child.pid).children() if one.name().startswith("qemu")]
+        below = psutil.Process(person.child.pid).children(recursive=True)
+        machines = [one for one in below if one.name().startswith("qemu")]
         person.sees("inside# ")
         person.types("echo $((6 * 7)); cat /tmp/pid; stty size")
         answer = person.sees(r"\d+ \d+\r\n.*inside# ")

@@ -16,6 +16,7 @@ SUBJECT = re.compile(r"cgroup|hierarch|freezer|cpuset|memcg|CONFIG_TIME_NS|clone
 ARGUED = {
     # The sandbox is bubblewrap's; the option is one of its seven and says nothing of what is tested.
     ("kernel/sandbox/bubblewrap.py", '("net", "pid", "ipc", "uts", "cgroup-try")'),
+    ("kernel/sandbox/enclosure.py", '("user-try", "net", "pid", "ipc", "uts", "cgroup-try")'),
     # Lines of the kernel log that every kernel may print when a process is killed for want of memory.
     ("kernellog/lines.py", "Memory cgroup out of memory"),
     # Names of functions that allocate memory for any caller, so that they are never the guilty one.

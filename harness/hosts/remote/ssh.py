@@ -22,10 +22,11 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import INHERITED, Surroundings
 from harness.base.store import STORE_VARIABLE, Store
-from harness.hosts.environment import archive_digest, code_archive, dependency_archive, python_version
-from harness.hosts.host_list import Host
-from harness.hosts.remote_scripts import INSTALL, PROBE, UNREACHABLE_STATUS
+from harness.hosts.remote.environment import archive_digest, code_archive, dependency_archive, python_version
+from harness.hosts.remote.host_list import FILE_NAME, Host
+from harness.hosts.remote.remote_scripts import INSTALL, PROBE, UNREACHABLE_STATUS
 
+BUBBLEWRAP_WORKS = "works"
 _PROBE_SECONDS = 60.0
 _INSTALL_SECONDS = 600.0
 _FORWARD_SECONDS = 30.0
@@ -53,6 +54,7 @@ class HostReport:
     :param store: absolute path of the store.
     :param qemu: the version line of QEMU; empty without QEMU.
     :param kvm: the state of ``/dev/kvm``, for people.
+    :param bubblewrap: ``works``, or why bubblewrap does not work, for people.
     :param missing: digests of archives that its store does not have.
     """
 
@@ -65,6 +67,7 @@ class HostReport:
     store: str = ""
     qemu: str = ""
     kvm: str = ""
+    bubblewrap: str = ""
     missing: tuple[str, ...] = ()
 
 
@@ -159,6 +162,7 @@ def probe(host: Host, digests: Sequence[str]) -> HostReport:
         store=facts.get("store", ""),
         qemu=facts.get("qemu", ""),
         kvm=facts.get("kvm", ""),
+        bubblewrap=facts.get("bubblewrap", ""),
         missing=tuple(one for one in digests if one in facts.get("missing", "").split()),
     )
 
@@ -200,6 +204,14 @@ def complaint(host: Host, report: HostReport) -> HostError | None:
     if not report.qemu:
         remedy = f"ssh {host.ssh} sudo apt-get install qemu-system-x86"
         return HostError(f"host {host.name}: QEMU is missing", remedy=remedy, packages=("qemu-system-x86",))
+    if report.bubblewrap != BUBBLEWRAP_WORKS and not host.trusts:
+        return HostError(
+            f"host {host.name}: bubblewrap does not work, which QEMU runs in",
+            evidence=report.bubblewrap,
+            remedy=f"ssh {host.ssh} sudo apt-get install bubblewrap, and allow user namespaces there; or, if you trust "
+            f"the kernels, give --trust or write trust = true into the table [host.{host.name}] of {FILE_NAME}",
+            packages=("bubblewrap",),
+        )
     return None
 
 

@@ -35,6 +35,7 @@ class Host:
     :param slots: number of workers; 0 for one per core.
     :param store: path of the store there; empty for the user's default.
     :param tags: tags that choose it.
+    :param trusts: whether QEMU may run there without bubblewrap.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Host:
     slots: int = 0
     store: str = ""
     tags: tuple[str, ...] = ()
+    trusts: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -81,7 +83,8 @@ def parse_hosts_file(text: str, *, path: str) -> HostsFile:
         slots = one.count("slots", default=0)
         if slots > MOST_WORKERS:
             raise one.error(f"slots is {slots}", remedy=f"write a number up to {MOST_WORKERS}")
-        hosts[name] = Host(name, ssh, slots, one.text("store", default="") or "", one.texts("tags", default=()) or ())
+        store, tags = one.text("store", default="") or "", one.texts("tags", default=()) or ()
+        hosts[name] = Host(name, ssh, slots, store, tags, trusts=one.flag("trust", default=False))
         one.close()
     silence = whole.count("silence", default=SILENCE_SECONDS)
     if silence < LEAST_SILENCE_SECONDS:

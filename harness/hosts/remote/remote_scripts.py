@@ -43,6 +43,13 @@ elif [ -e /dev/kvm ]; then
 else
 	echo "kvm=no /dev/kvm"
 fi
+if ! command -v bwrap >/dev/null; then
+	echo "bubblewrap=no program bwrap on PATH"
+elif said=$(bwrap --unshare-user-try --unshare-pid --unshare-net --ro-bind / / true 2>&1); then
+	echo "bubblewrap=works"
+else
+	echo "bubblewrap=$(echo "$said" | tail -n 1)"
+fi
 missing=
 for digest in $digests; do
 	[ -d "$store/host-environment/$(printf %.24s "$digest")" ] || missing="$missing $digest"

@@ -2,7 +2,7 @@
 """Pack the Python environment of this process for other hosts: the files of the installed packages, as they are.
 
 A host gets what is installed here, so it needs no package index, no pip and no virtual environment. Compiled modules
-fit only the same Python version and processor, which ``harness/hosts/ssh.py`` checks.
+fit only the same Python version and processor, which ``harness/hosts/remote/ssh.py`` checks.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from harness.guest.template import Template, cloned
 from harness.pipeline import PREPARE_SECONDS, Options, Prepared, prepare
 from harness.run.case import CaseEnvironment, make_environment
 from harness.suite.load import default_suite, suite_semantics
-from tests import slow
+from tests import in_memory, slow
 
 # The processors are shared, so the time of an example says nothing about the code. All runs use the same examples, so
 # that a failure belongs to the change that caused it; `tox -e nightly` takes ten times as many, `tox -e hunt` new ones.
@@ -30,12 +30,14 @@ settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that choose slow tests."""
+    """Add the options that choose slow tests and where tests keep their files."""
     slow.add_options(parser)
+    in_memory.add_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin that chooses slow tests."""
+    """Choose where tests keep their files; register the plugin that chooses slow tests."""
+    in_memory.use(config)
     config.pluginmanager.register(slow.SlowTests(config), "harness-slow-tests")
 
 
@@ -71,6 +73,8 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
+        # Only meant for this pytest, not for those that tests start.
+        patch.delenv(in_memory.ROOT, raising=False)
         patch.setattr(tempfile, "tempdir", None)
         yield
 

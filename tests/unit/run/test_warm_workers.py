@@ -31,9 +31,12 @@ def run_with(specifications: Sequence[str], folder: Path) -> list[str]:
     for old in folder.glob("*.out"):
         old.unlink()
     (folder / "test_it.py").write_text(TEST)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--dist", "each", "--rootdir", str(folder)]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-p", "no:cacheprovider", "--dist", "each"]
+    words += ["--rootdir", str(folder)]
     words += [word for one in specifications for word in ("--tx", one)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    # The other plugins that happen to be installed take longer to import than all else here.
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     run([*words, "test_it.py"], deadline=Deadline.after(120), within=Surroundings(cwd=folder, env=environment))
     return sorted(one.read_text() for one in folder.glob("*.out"))
 

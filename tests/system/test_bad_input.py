@@ -221,10 +221,10 @@ def test_an_unshare_without_cgroup_namespaces_is_reported(host: Host) -> None:
     result.require_error(ExitStatus.HOST, "unshare is too old", "util-linux 2.27.1", "apt-get install util-linux")
 
 
-def test_missing_qemu_is_reported(host: Host) -> None:
+def test_missing_qemu_is_reported(host: Host, built: str) -> None:
     """The message names the package."""
     host.link_programs(leave_out="qemu-system-x86_64")
-    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path)
+    result = host.run(host.write("kernel", images.bzimage()), PATH=host.path, HARNESS_STORE=built)
 
     result.require_error(ExitStatus.HOST, "qemu-system-x86_64 is not installed", "apt-get install qemu-system-x86")
 

@@ -44,7 +44,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makepyfile(test_some=TESTS)
     pytester.mkdir("lib").joinpath("code.py").write_text("1")
     (pytester.path / "data.txt").write_text("good")
-    pytester.makeini("[pytest]\nmarkers = slow\naddopts = -p no:cacheprovider --strict-markers\n")
+    pytester.makeini("[pytest]\nmarkers = slow\naddopts = -p xdist -p no:cacheprovider --strict-markers\n")
+    # Workers need no other plugin, and would import them all.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(slow, "ROOT", pytester.path)
     monkeypatch.setattr(slow, "RECORD", pytester.path / "slow.json")
     return pytester

@@ -8,6 +8,7 @@ import configparser
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import yaml
@@ -22,6 +23,7 @@ def _names(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", one, maxsplit=1)[0]).lower() for one in requirements}
 
 
+@cache
 def _imported() -> set[str]:
     """The top-level packages that modules of the harness import."""
     found: set[str] = set()
@@ -34,6 +36,9 @@ def _imported() -> set[str]:
     return found - set(sys.stdlib_module_names) - {"harness"}
 
 
+_owners = cache(packages_distributions)
+
+
 def test_every_import_is_a_declared_dependency() -> None:
     """A module that only the test extra brings would be missing where the wheel is installed."""
     optional = PROJECT["optional-dependencies"]
@@ -43,7 +48,7 @@ def test_every_import_is_a_declared_dependency() -> None:
         | _names(optional["cluster"])
         | _names(optional["cores"])
     )
-    owners = packages_distributions()
+    owners = _owners()
     undeclared = {name for name in _imported() if not _names(owners.get(name, [name])) & declared}
 
     assert not undeclared
@@ -51,7 +56,7 @@ def test_every_import_is_a_declared_dependency() -> None:
 
 def test_every_dependency_is_imported_or_run() -> None:
     """A dependency that nothing uses is one more that a distribution has to package."""
-    owners = packages_distributions()
+    owners = _owners()
     used = {name for package in _imported() for name in _names(owners.get(package, []))}
     # Run as programs or loaded by pytest: no import names them.
     started = {"b4", "pytest-xdist"}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ ARGUED = {
 """The lines that may speak of it, by file and a text that they hold, each with the reason."""
 
 
+@cache
 def lines() -> list[tuple[str, int, str]]:
     """Every line of the package's modules and data files, with its file and number."""
     found = []

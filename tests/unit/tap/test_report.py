@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness.tap.lines import Result
 from harness.tap.report import MOST_TESTS, TapReport, read_report
 
-NAMES = st.from_regex(r"[a-z_]{1,12}\.[a-z_]{1,12}", fullmatch=True)
+_WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
+NAMES = st.tuples(_WORDS, _WORDS).map(".".join)
 OLD_GROUP = "        # Subtest: b\n        1..1\n        ok 1 - c\n"
 RESULTS = st.sampled_from(["ok", "not ok"])
 RESULT_OF = {"ok": Result.PASS, "not ok": Result.FAIL}
@@ -264,6 +265,9 @@ def test_half_of_a_report_has_no_other_results(lines: list[tuple[str, str]], end
     """A program that dies early shows the results before, and is found to be incomplete."""
     text = f"1..{len(lines)}\n" + "".join(f"{one} {at} {name}\n" for at, (one, name) in enumerate(lines, start=1))
     whole, part = read_report(text), read_report(text[:end])
+    # The last line that the plan promises counts without its end; its name may be cut.
+    uncut = len(part.tests) if end <= text.rindex("\n", 0, -1) + 1 else len(lines) - 1
 
-    assert whole.tests[: len(part.tests)] == part.tests or text[:end] == text[:-1]
+    assert whole.tests[:uncut] == part.tests[:uncut]
+    assert [test.result for test in whole.tests[: len(part.tests)]] == [test.result for test in part.tests]
     assert len(part.tests) == len(whole.tests) or part.faults or not part.is_tap

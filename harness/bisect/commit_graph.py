@@ -19,6 +19,7 @@ _UNBUILT = re.compile(
     r"|MAINTAINERS|CREDITS|COPYING|README|\.mailmap|\.clang-format|\.cocciconfig|\.editorconfig"
     r"|(.*/)?\.git(ignore|attributes)"
 )
+_UNMARKED = ord("0")
 _BUILD_DESCRIPTION = re.compile(r"(.*/)?(Kconfig|Makefile|Kbuild)[^/]*")
 
 
@@ -110,12 +111,14 @@ class Lineage:
         """Return the set of a node and its ancestors."""
         found = self._ancestors.get(node)
         if found is None:
-            found, left = 0, [node]
+            # Marked in bytes, which are made a number at the end: to set a bit of a number copies all of it.
+            marks, left = bytearray(b"0" * (node + 1)), [node]
             while left:
                 one = left.pop()
-                if not found >> one & 1:
-                    found |= 1 << one
+                if marks[one] == _UNMARKED:
+                    marks[one] += 1
                     left += self.parents[one]
+            found = int(marks[::-1], 2)
             self._ancestors[node] = found
         return found
 

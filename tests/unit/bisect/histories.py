@@ -27,10 +27,14 @@ def commit(at: int, parents: Sequence[int], *, tree: str = "", is_inert: bool = 
 def merged(draw: st.DrawFn, most: int = 40) -> Lineage:
     """Draw a history with forks and merges: the ancestors of its last commit."""
     size = draw(st.integers(2, most))
+    # A byte for each parent, and one draw for all of them: a draw for each takes longer than the bisection.
+    drawn = draw(st.binary(min_size=2 * size, max_size=2 * size))
     above: list[tuple[int, ...]] = [()]
     for at in range(1, size):
-        near = st.integers(max(0, at - 6), at - 1)
-        above.append(tuple(dict.fromkeys(draw(st.lists(near, min_size=1, max_size=2)))))
+        near = range(max(0, at - 6), at)
+        first, second = drawn[2 * at], drawn[2 * at + 1]
+        parents = [near[first % len(near)], *([near[second // 2 % len(near)]] if second % 2 else [])]
+        above.append(tuple(dict.fromkeys(parents)))
     kept, left = set(), [size - 1]
     while left:
         one = left.pop()

@@ -100,7 +100,7 @@ class Sandbox:
         command = [str(find_program("env")), "-i", *(f"{name}={value}" for name, value in facts.items())]
         command += [str(self.checkout / "bootstrap"), *arguments]
         whole = with_mounts(mounts, command, as_nobody=as_nobody) if mounts else command
-        return run(whole, deadline=Deadline.after(30), check=False)
+        return run(whole, deadline=Deadline.after(120), check=False)
 
     def calls(self, program: str = "") -> list[str]:
         """Return the calls of the fake programs since the last call of this function, without version checks."""

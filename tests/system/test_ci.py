@@ -67,7 +67,7 @@ def test_each_forge_has_a_workflow() -> None:
 def test_scripts_are_valid_shell(path: Path, tmp_path: Path) -> None:
     """A shell can parse them, and shellcheck, if installed, has no warnings."""
     for text in scripts(read(path)):
-        run(["sh", "-n", "-c", text], deadline=Deadline.after(30))
+        run(["sh", "-n", "-c", text], deadline=Deadline.after(120))
         if find_program("shellcheck"):
             file = tmp_path / "script"
             file.write_text(f"#!/bin/sh -e\n{text}\n")

@@ -380,7 +380,7 @@ def test_a_removed_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "good.session").write_text(GOOD)
     script = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     command = ["sh", "-c", script, "sh", *harness("accept", tmp_path / "good.session")]
-    done = process.run(command, deadline=Deadline.after(30), check=False, within=process.Surroundings(cwd=tmp_path))
+    done = process.run(command, deadline=Deadline.after(120), check=False, within=process.Surroundings(cwd=tmp_path))
 
     assert done.status == ExitStatus.USAGE
     assert done.stderr.startswith(b"harness: the current folder was removed\n")
@@ -441,7 +441,7 @@ def running(words: Sequence[str | Path], *, cwd: Path, until: str) -> Iterator[s
 
 def await_children(parent: psutil.Process) -> list[psutil.Process]:
     """Return all processes below the harness, after QEMU has started."""
-    deadline = Deadline.after(10)
+    deadline = Deadline.after(120)
     while not deadline.is_past:
         below = parent.children(recursive=True)
         if any(one.name().startswith("qemu") for one in below):

@@ -30,7 +30,7 @@ FEATURES = default_suite().features
 @pytest.mark.guest
 def test_the_distributions_kernel_has_all_features(machine: Machine) -> None:
     """A current kernel has every feature that a case may need."""
-    deadline = Deadline.after(30)
+    deadline = Deadline.after(120)
 
     assert read_missing(machine.console(ConsoleName.ADMIN, deadline=deadline), FEATURES, deadline=deadline) == ()
 
@@ -38,7 +38,7 @@ def test_the_distributions_kernel_has_all_features(machine: Machine) -> None:
 @pytest.mark.guest
 def test_missing_features_are_found(machine: Machine) -> None:
     """Without files of /proc, the file system type, the system call and the iterator, all features are missing."""
-    deadline = Deadline.after(30)
+    deadline = Deadline.after(120)
     admin = machine.console(ConsoleName.ADMIN, deadline=deadline)
     hide = (
         "mkdir /run/proc /run/proc/self && echo 'nodev cgroup' > /run/proc/filesystems "
@@ -77,14 +77,14 @@ def test_results_of_other_probes_are_not_used(tmp_path: Path) -> None:
     machine_type = parse_machine_type((paths.MACHINE_TYPES / "q35.toml").read_text(), name="q35")
     request = BootRequest(Path("/qemu"), Path("/image"), Path("/initramfs"), machine_type, Acceleration.TCG)
     gone = Template(request, tmp_path / "gone", boot_seconds=1.0, attempts=1, taint=0)
-    lease = cloned(gone, folder=tmp_path, deadline=Deadline.after(9))
+    lease = cloned(gone, folder=tmp_path, deadline=Deadline.after(120))
     questions = [part for one in FEATURES for part in (one.word, one.probe)]
     store.remember("guest-features", digest_of("abc", *questions), {"lacking": ["clone3", "from the future"]})
 
-    assert find_missing(Context(store, Deadline.after(9)), "abc", FEATURES, lease) == ("clone3",)
-    assert find_missing(Context(store, Deadline.after(9)), "other", (), lease) == ()
+    assert find_missing(Context(store, Deadline.after(120)), "abc", FEATURES, lease) == ("clone3",)
+    assert find_missing(Context(store, Deadline.after(120)), "other", (), lease) == ()
     with pytest.raises(HostError):
-        find_missing(Context(store, Deadline.after(9)), "abc", FEATURES[:2], lease)
+        find_missing(Context(store, Deadline.after(120)), "abc", FEATURES[:2], lease)
 
 
 @pytest.mark.guest

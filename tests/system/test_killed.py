@@ -53,7 +53,7 @@ def await_hanging(run: process.Child, results: Path) -> None:
     ended = 0
     while ended < 2 and (line := run.stdout.readline()):
         ended += line.startswith((b"ok ", b"DIFF "))
-    deadline = Deadline.after(30)
+    deadline = Deadline.after(120)
     while not any(b"sleep 1000" in log.read_bytes() for log in results.glob("*/**/admin.log")):
         assert not deadline.is_past, "the third case did not begin"
     assert ended == 2

@@ -17,7 +17,7 @@ SET_IT_TO_NOW = "import os, sys; os.utime(sys.argv[1])"
 
 def status_of(code: str, file: Path, *, may_set_times: bool) -> int:
     argv = [sys.executable, "-c", code, str(file)]
-    return run(argv, deadline=Deadline.after(30), check=False, within=Surroundings(may_set_times=may_set_times)).status
+    return run(argv, deadline=Deadline.after(120), check=False, within=Surroundings(may_set_times=may_set_times)).status
 
 
 @pytest.mark.parametrize("code", [SET_AN_OLD_TIME, SET_IT_TO_NOW])

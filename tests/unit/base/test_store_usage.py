@@ -115,7 +115,7 @@ def test_clean_reports_a_kind_that_cannot_be_removed(store: Store) -> None:
     command = with_mounts(mounts, harness("clean", "--remove", "template"))
     done = run(
         command,
-        deadline=Deadline.after(30),
+        deadline=Deadline.after(120),
         check=False,
         within=Surroundings(env=environment(HARNESS_STORE=str(store.folder))),
     )

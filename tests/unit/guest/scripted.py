@@ -30,7 +30,7 @@ _ADOPTION = re.compile(rb"HARNESS_NONCE=(\w+)(?:; PS1='(.*)')?")
 
 def soon() -> Deadline:
     """Far enough away for whatever is to succeed, near enough for a test that fails."""
-    return Deadline.after(20)
+    return Deadline.after(120)
 
 
 class PortClosed(Exception):  # noqa: N818  no error: the harness hung up

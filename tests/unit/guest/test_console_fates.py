@@ -131,8 +131,8 @@ def test_prompt_of_invalid_utf8_ends_a_command(tmp_path: Path) -> None:
     """A prompt that is not UTF-8 is shown with replacement characters, and ends a command."""
     with scripted_guest(tmp_path, {b"bash": nested(b"\xff\xfe# ")}) as guest:
         console = guest.adopted()
-        started = console.run("bash", deadline=Deadline.after(10))
-        within = console.run("hello", deadline=Deadline.after(10))
+        started = console.run("bash", deadline=Deadline.after(120))
+        within = console.run("hello", deadline=Deadline.after(120))
 
     assert started.prompt == "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}# "
     assert within.output == "nested: hello\n"

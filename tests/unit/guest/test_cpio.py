@@ -33,7 +33,7 @@ def archive(*entries: cpio.Entry) -> bytes:
 def busybox_cpio(data: bytes, *words: str, cwd: Path) -> str:
     """What busybox cpio says of an archive."""
     return process.run(
-        ["busybox", "cpio", *words], stdin=data, within=process.Surroundings(cwd=cwd), deadline=Deadline.after(20)
+        ["busybox", "cpio", *words], stdin=data, within=process.Surroundings(cwd=cwd), deadline=Deadline.after(120)
     ).text
 
 

@@ -36,7 +36,7 @@ def put(folder: Path, script: str) -> Path:
 
 def find(tmp_path: Path) -> Emulator:
     """What is found, with a store of the test's own."""
-    return find_emulator(Context(Store(tmp_path / "store"), Deadline.after(20)), architecture="x86_64")
+    return find_emulator(Context(Store(tmp_path / "store"), Deadline.after(120)), architecture="x86_64")
 
 
 def test_find_emulator_reads_path_and_version(folder: Path, tmp_path: Path) -> None:

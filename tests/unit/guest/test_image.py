@@ -93,7 +93,7 @@ def put_fake(folder: Path, name: str, script: str) -> None:
 def listed(image: GuestImage) -> list[str]:
     """The paths in an archive, as busybox reads them."""
     data = image.path.read_bytes()
-    return process.run(["busybox", "cpio", "-t"], stdin=data, deadline=Deadline.after(20)).text.split()
+    return process.run(["busybox", "cpio", "-t"], stdin=data, deadline=Deadline.after(120)).text.split()
 
 
 def test_image_has_programs_and_libraries(sources: Sources) -> None:

@@ -31,7 +31,7 @@ def nsctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(nsctl: Path, line: str, *more: str, cwd: Path | None = None) -> process.Completed:
     """nsctl with the words of a line, and with more words that a line cannot hold."""
     return process.run(
-        [nsctl, *line.split(), *more], deadline=Deadline.after(20), check=False, within=process.Surroundings(cwd=cwd)
+        [nsctl, *line.split(), *more], deadline=Deadline.after(120), check=False, within=process.Surroundings(cwd=cwd)
     )
 
 
@@ -176,7 +176,7 @@ def test_inherited_descriptor_is_used_by_number(nsctl: Path, tmp_path: Path) -> 
     """@7 is the open file that the shell passed on, not a new opening of the same path."""
     said = process.run(
         ["sh", "-c", f"exec 7>f; echo one >&7; {nsctl} write @7 two"],
-        deadline=Deadline.after(20),
+        deadline=Deadline.after(120),
         within=process.Surroundings(cwd=tmp_path),
     )
 
@@ -388,7 +388,7 @@ def test_zombie_stays_until_the_end(nsctl: Path, tmp_path: Path) -> None:
 def both(nsctl: Path, first: str, second: Sequence[str], cwd: Path) -> tuple[str, str]:
     """What two programs print, the first started before the second and ended after it."""
     with process.start([nsctl, *first.split()], stdout=subprocess.PIPE, within=process.Surroundings(cwd=cwd)) as child:
-        said = process.run(second, deadline=Deadline.after(20), check=False, within=process.Surroundings(cwd=cwd)).text
+        said = process.run(second, deadline=Deadline.after(120), check=False, within=process.Surroundings(cwd=cwd)).text
         rest, _ = child.communicate(timeout=20)
     return rest.decode(), said
 
@@ -439,7 +439,7 @@ def test_ptrace_and_getfd_use_a_child(nsctl: Path, tmp_path: Path) -> None:
     ) as child:
         process.run(
             ["sh", "-c", "until [ -p go ]; do :; done"],
-            deadline=Deadline.after(20),
+            deadline=Deadline.after(120),
             within=process.Surroundings(cwd=tmp_path),
         )
         words = f"pidfd p {child.pid} then getfd g @p 5 then read @g then ptrace {child.pid}"
@@ -520,7 +520,7 @@ def test_user_changes_all_ids(nsctl: Path) -> None:
 def test_user_fails_without_privileges(nsctl: Path) -> None:
     """The kernel's answer is shown."""
     words = [*without("setuid", "setgid"), str(nsctl), "user", "9000"]
-    said = process.run(words, deadline=Deadline.after(20), check=False)
+    said = process.run(words, deadline=Deadline.after(120), check=False)
 
     assert said.text == "user(9000, 9000) = -1 EPERM\n"
 

@@ -150,7 +150,7 @@ def test_cloned_reports_a_damaged_template(template: Template, tmp_path: Path) -
     (tmp_path / "state").write_bytes((template.folder / "state").read_bytes()[:1000])
     with (
         pytest.raises(HostError) as caught,
-        cloned(replace(template, folder=tmp_path), folder=tmp_path, deadline=Deadline.after(20)),
+        cloned(replace(template, folder=tmp_path), folder=tmp_path, deadline=Deadline.after(120)),
     ):
         pass
 

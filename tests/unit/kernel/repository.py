@@ -57,7 +57,7 @@ class Repository:
         stanzas = [file.read_text() for file in sorted(self.pool.glob("*.stanza"))]
         (self.pool / "Packages").write_text("\n".join(stanzas))
         env = dict(os.environ, APT_CONFIG=str(self.apt.config))
-        run(["apt-get", "-q", "update"], deadline=Deadline.after(30), within=Surroundings(env=env))
+        run(["apt-get", "-q", "update"], deadline=Deadline.after(120), within=Surroundings(env=env))
 
 
 @functools.cache
@@ -68,5 +68,5 @@ def _build(files: tuple[tuple[str, bytes], ...]) -> bytes:
         for name, content in files:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
-        run(["dpkg-deb", "--build", "--root-owner-group", "-Znone", root, file], deadline=Deadline.after(30))
+        run(["dpkg-deb", "--build", "--root-owner-group", "-Znone", root, file], deadline=Deadline.after(120))
         return file.read_bytes()

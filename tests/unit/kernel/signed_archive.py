@@ -53,7 +53,7 @@ def signing_key() -> Iterator[SigningKey]:
         key.create()
         yield key
     finally:
-        run(["gpgconf", "--homedir", home, "--kill", "all"], deadline=Deadline.after(30), check=False)
+        run(["gpgconf", "--homedir", home, "--kill", "all"], deadline=Deadline.after(120), check=False)
         shutil.rmtree(home, ignore_errors=True)
 
 

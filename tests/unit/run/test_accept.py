@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_written_stays_whole(desk: Desk, fault: str) -> No
     ]
     script = f'"$@" || echo "status $?"; cat {desk.name}; ls .*.accepted 2>/dev/null || true'
     command = ["sh", "-c", script, "sh", *harness("accept", desk.name, "--results", desk.results)]
-    done = run(with_mounts(mounts, command), deadline=Deadline.after(30))
+    done = run(with_mounts(mounts, command), deadline=Deadline.after(120))
 
     assert f"{desk.name} cannot be written" in done.stderr.decode()
     assert "nothing was changed" in done.stderr.decode()

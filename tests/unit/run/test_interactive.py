@@ -132,7 +132,7 @@ class Person:
 
     def sees(self, pattern: str) -> str:
         """What is on the screen up to this pattern, once it is there."""
-        deadline = Deadline.after(15)
+        deadline = Deadline.after(120)
         while not (found := re.search(pattern.encode(), self._unread)):
             ready, _, _ = select.select([self._screen], [], [], deadline.seconds_left)
             assert ready, f"{pattern!r} does not come, this does: {self._unread[-2000:]!r}"

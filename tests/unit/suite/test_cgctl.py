@@ -29,7 +29,7 @@ def cgctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(cgctl: Path, line: str) -> process.Completed:
     """cgctl with the words of a line."""
-    return process.run([cgctl, *line.split()], deadline=Deadline.after(20), check=False)
+    return process.run([cgctl, *line.split()], deadline=Deadline.after(120), check=False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_hierarchies_say_only_what_fails(cgctl: Path, tmp_path: Path) -> None:
         f" grep -c {at} /proc/self/mountinfo; {cgctl} hierarchies {at}2 v1:nonsense v1:xattr,name=cgctl-test; echo $?;"
         f" {cgctl} hierarchies -v {at}3 v1:name=cgctl-test; echo $?"
     )
-    said = process.run(["unshare", "-m", "sh", "-c", script], deadline=Deadline.after(20), check=False)
+    said = process.run(["unshare", "-m", "sh", "-c", script], deadline=Deadline.after(120), check=False)
     if said.status == 99 or said.stderr:
         pytest.skip(f"this host does not allow it: {said.complaint}")
 

@@ -193,7 +193,7 @@ def test_new_warnings_are_told_with_their_patch(workshop: Workshop) -> None:
     ]
     assert "old" in built.log.read_text()
     assert (
-        find_built(Context(workshop.store, Deadline.after(9)), workshop.tree("a fresh variable"), CONFIGURED) == built
+        find_built(Context(workshop.store, Deadline.after(120)), workshop.tree("a fresh variable"), CONFIGURED) == built
     )
 
 

@@ -35,7 +35,7 @@ def examine(store: Store, path: Path) -> ExaminedImage:
 
 
 def config_of(store: Store, path: Path) -> FoundConfig:
-    return find_config(Context(store, Deadline.after(30)), examine(store, path))
+    return find_config(Context(store, Deadline.after(120)), examine(store, path))
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -43,8 +43,8 @@ def test_the_standard_library_unpacks_a_payload(packed: bytes, compression: Comp
 @pytest.mark.parametrize("words", ["zstd -q -c", "lz4 -q -l -c"])
 def test_a_host_program_unpacks_a_payload(words: str) -> None:
     """zstd and the legacy lz4 format that kernels use are unpacked by the host's programs."""
-    packed = run(words.split(), stdin=KERNEL, deadline=Deadline.after(20)).stdout
-    unpacked = unpack_payload(packed + APPENDED_SIZE, deadline=Deadline.after(20))
+    packed = run(words.split(), stdin=KERNEL, deadline=Deadline.after(120)).stdout
+    unpacked = unpack_payload(packed + APPENDED_SIZE, deadline=Deadline.after(120))
 
     assert unpacked.data == KERNEL
     assert unpacked.reason == ""
@@ -71,7 +71,7 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 )
 def test_a_damaged_payload_is_a_reason(packed: bytes, reason: str) -> None:
     """A payload that cannot be unpacked gives no kernel and says why."""
-    unpacked = unpack_payload(packed, deadline=Deadline.after(20))
+    unpacked = unpack_payload(packed, deadline=Deadline.after(120))
 
     assert (unpacked.data, unpacked.reason) == (b"", reason)
 

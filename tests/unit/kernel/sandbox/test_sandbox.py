@@ -67,7 +67,7 @@ def test_lines_come_while_it_runs(sandbox: Sandbox) -> None:
     """Each line is passed on as it arrives, also a last one without a newline."""
     heard: list[str] = []
 
-    run_inside(sandbox, ["printf", "a\\nb\\nc"], deadline=Deadline.after(30), on_line=heard.append)
+    run_inside(sandbox, ["printf", "a\\nb\\nc"], deadline=Deadline.after(120), on_line=heard.append)
 
     assert heard == ["a", "b", "c"]
 
@@ -228,7 +228,7 @@ from harness.base.deadline import Deadline
 from harness.kernel.sandbox.sandbox import Sandbox, run_inside
 tree, output = map(Path, sys.argv[1:])
 run_inside(Sandbox(tree, output), ["bash", "-c", "setsid sleep 62 & sleep 62 & echo up; wait"],
-    deadline=Deadline.after(30), on_line=lambda line: print(line, flush=True))
+    deadline=Deadline.after(120), on_line=lambda line: print(line, flush=True))
 """
 
 

@@ -200,7 +200,7 @@ def test_a_host_without_apt_is_told_so(store: Store, tmp_path: Path, monkeypatch
     """Without Debian's package tools the way out is the path of an image."""
     lose_apt(monkeypatch, tmp_path)
     with pytest.raises(HostError, match="need Debian's package tools") as caught:
-        fetch_image_package(Context(store, Deadline.after(9)), parse_spec("deb"), apt=Apt(lists=tmp_path))
+        fetch_image_package(Context(store, Deadline.after(120)), parse_spec("deb"), apt=Apt(lists=tmp_path))
 
     assert "path of a kernel image" in caught.value.remedy
 

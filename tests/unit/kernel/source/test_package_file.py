@@ -51,7 +51,7 @@ def archive(file: Path, files: Mapping[str, bytes], *options: str) -> Path:
     root = write(file.parent / "root", files)
     tops = sorted({name.partition("/")[0] for name in files})
     argv: list[str | Path] = ["bsdtar", "-c", *(options or ("-a",)), "-f", file.absolute(), *tops]
-    run(argv, deadline=Deadline.after(30), within=Surroundings(cwd=root))
+    run(argv, deadline=Deadline.after(120), within=Surroundings(cwd=root))
     return file
 
 

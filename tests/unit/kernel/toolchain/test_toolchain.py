@@ -19,7 +19,7 @@ from tests.unit.kernel.toolchain.test_compilers import ROWS
 
 
 def soon() -> Deadline:
-    return Deadline.after(30)
+    return Deadline.after(120)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ from harness.kernel.build.options import PREPARE_SECONDS as PREPARE_SECONDS
 from harness.kernel.sandbox.enclosure import find_enclosure, unenclosed_note
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import UNKNOWN, CoverageRecord, KernelRecord
+from harness.model.variant import NO_VARIANT, Variant
 from harness.semantics.profile import Declaration
 from harness.session.console_name import ConsoleName
 from harness.suite.definition import Suite
@@ -77,6 +78,9 @@ class Options:
     :param append: parameters for the kernel, after those of the machine type.
     :param coverage: whether to note which kernel code each case runs, under emulation; None to do so only where the
         kernel is emulated anyway.
+    :param variant: the variant of the kernel to build.
+    :param plain_seconds: the time that the plain kernel needed to boot, in seconds of the guest's clock; 0 if it is
+        not known. A variant's slowness is measured against it.
     """
 
     kernel: str = "deb"
@@ -89,6 +93,8 @@ class Options:
     suite: Suite = field(default_factory=default_suite)
     append: tuple[str, ...] = ()
     coverage: bool | None = False
+    variant: Variant = NO_VARIANT
+    plain_seconds: float = 0.0
 
     @property
     def guest(self) -> SystemDefinition | None:
@@ -105,10 +111,16 @@ class Options:
 
     @property
     def building(self) -> BuildOptions:
-        """Return the options of the build, with the requirements of suite and guest for the configuration."""
-        config, guest = self.suite.config, self.guest
+        """Return the options of the build, with the requirements of suite, guest and variant for the configuration."""
+        config, guest, variant = self.suite.config, self.guest, self.variant
         names = tuple(dict.fromkeys((*config.names, *guest.fragments))) if guest else config.names
-        return replace(self.build, suite=replace(config, names=names))
+        make = (*self.build.make, *variant.make)
+        return replace(self.build, suite=replace(config, names=names), variant=variant, make=make)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the parameters for the kernel: the user's after those of the variant."""
+        return (*self.variant.append, *self.append)
 
     @property
     def machine_name(self) -> str:
@@ -158,6 +170,16 @@ class Prepared:
     def boot_seconds(self) -> float:
         """Return the boot time of the template in seconds; 0.0 without a template."""
         return self.template.boot_seconds if self.template else 0.0
+
+    @property
+    def guest_seconds(self) -> float:
+        """Return the boot time of the template in seconds of the guest's clock; 0.0 without a template."""
+        return (self.template.guest_seconds or self.template.boot_seconds) if self.template else 0.0
+
+    @property
+    def slowness(self) -> float:
+        """Return how many times slower the variant is than the plain kernel; 1.0 for a plain kernel."""
+        return self.template.request.slowness if self.template else 1.0
 
 
 def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
@@ -211,11 +233,14 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
 
 
 def machine_type_of(options: Options) -> MachineType:
-    """Read the machine type of a kernel's template: with the parameters of the suite, then those of the user.
+    """Read the machine type of a kernel's template: with the parameters of the suite, then of the variant and the user.
+
+    A variant may have another number of processors.
 
     :raises UsageError: as :func:`read_machine_type`.
     """
-    return read_machine_type(options.machine_name, (*options.suite.append, *options.append))
+    found = read_machine_type(options.machine_name, (*options.suite.append, *options.parameters))
+    return replace(found, processors=options.variant.processors) if options.variant.processors else found
 
 
 def _request(
@@ -230,6 +255,7 @@ def _request(
         machine_type_of(options),
         Acceleration.TCG,
         options.longest_boot,
+        options.plain_seconds,
         disk=guest.disk,
         bubblewrap=bubblewrap,
     )
@@ -279,7 +305,7 @@ def _lacking(
 
     :param key: the digests of kernel and guest.
     """
-    return find_missing(context, " ".join((key, *options.append)), options.suite.features, lease)
+    return find_missing(context, " ".join((key, *options.parameters)), options.suite.features, lease)
 
 
 def read_guest(name: str) -> SystemDefinition:
@@ -492,5 +518,6 @@ def _kernel_record(kernel: Kernel, options: Options) -> KernelRecord:
         build=kernel.build,
         came_from=kernel.came_from,
         parameters=options.append,
+        variant=options.variant.name,
         stable=stable_version(kernel.release, kernel.banner),
     )

@@ -132,6 +132,10 @@ class NewerFormatError(UsageError):
     """A file has a format of a newer harness, which this one cannot read; the file is not damaged."""
 
 
+class NotInKernelError(UsageError):
+    """The kernel does not have what a shipped variant is made of, such as PREEMPT_RT; this says nothing against it."""
+
+
 class CaseError(HarnessError):
     """The author of the case must act: the case file is invalid."""
 

@@ -54,6 +54,9 @@ KERNEL_HELP = """KERNEL is one of:
                      patches), or a range A..B
 """
 
+if TYPE_CHECKING:
+    from harness.pipeline import Options
+
 Command = TypeVar("Command", bound=Callable[..., object])
 Value = TypeVar("Value")
 _AUTO = "auto"
@@ -214,10 +217,37 @@ def building(command: Callable[..., int]) -> Callable[..., int]:
     return _config(_make(_trust(_build_seconds(gathered))))
 
 
+variants = click.option(
+    "--variants",
+    metavar="NAMES",
+    default="",
+    help="Variants to build and test as well, such as debug,up; or fragment files (docs/how-to/variants.md).",
+)
 in_place = click.option(
     "--in-place", is_flag=True, help="Build in the tree or its O= folder, with its own objects and .config."
 )
 """Above ``building``, which takes its value."""
+
+
+def with_variants(each: Options, kernels: Sequence[str], argument: str) -> list[Options]:
+    """Return the options of each kernel: the plain one, and behind it its variants.
+
+    :param each: the options of every kernel.
+    :param kernels: arguments KERNEL.
+    :param argument: the argument of ``--variants``.
+    :raises UsageError: no such variant, or a kernel is not built from source.
+    """
+    wanted = [replace(each, kernel=kernel) for kernel in kernels]
+    if not argument:
+        return wanted
+    from harness.kernel.build.variants import read_variants, require_source
+    from harness.kernel.from_source import source_word
+    from harness.model.kernel_spec import parse_spec
+
+    chosen = read_variants(argument, each.suite.config)
+    prebuilt = [kernel for kernel in kernels if source_word(parse_spec(kernel)) is None]
+    require_source(prebuilt, chosen, is_in_place=each.build.is_in_place)
+    return [one for plain in wanted for one in (plain, *(replace(plain, variant=variant) for variant in chosen))]
 
 
 def choose_workers(word: str, cases: Sequence[Path]) -> int:

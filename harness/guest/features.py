@@ -54,10 +54,10 @@ def find_missing(
     if known is None:
         with lease as machine:
             try:
-                soon = context.deadline.sooner(_SECONDS)
+                soon = machine.deadline(_SECONDS)
                 missing = read_missing(machine.console(ConsoleName.ADMIN, deadline=soon), features, deadline=soon)
             except Unanswered:
-                _blame_probe(machine, features, context.deadline)
+                _blame_probe(machine, features)
                 return ()
         known = {"lacking": list(missing)}
         context.store.remember(_FACT, fact, known)
@@ -65,12 +65,12 @@ def find_missing(
     return tuple(name for name in names if isinstance(remembered, list) and name in remembered)
 
 
-def _blame_probe(machine: Machine, features: Sequence[Feature], deadline: Deadline) -> None:
+def _blame_probe(machine: Machine, features: Sequence[Feature]) -> None:
     """Find the probe that does not return, by running each alone on another console.
 
     :raises CaseError: a probe does not return although the kernel is alive.
     """
-    soon = deadline.sooner(_SECONDS)
+    soon = machine.deadline(_SECONDS)
     try:
         machine.console(ConsoleName.INSIDE, deadline=soon).run("true", deadline=soon)
     except Unanswered:
@@ -78,7 +78,7 @@ def _blame_probe(machine: Machine, features: Sequence[Feature], deadline: Deadli
     console = machine.console(ConsoleName.INSIDE, deadline=soon)
     for feature in features:
         try:
-            console.run(f"{{ {feature.probe}; }} >/dev/null 2>&1", deadline=deadline.sooner(_SECONDS / 3))
+            console.run(f"{{ {feature.probe}; }} >/dev/null 2>&1", deadline=machine.deadline(_SECONDS / 3))
         except Unanswered:
             raise CaseError(
                 f"the probe of the feature {feature.word} does not return",

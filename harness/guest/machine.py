@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ENDING_SECONDS = 5.0
 _KVM = Path("/dev/kvm")
+_SLOWEST = 40.0
+"""A kernel with all checks at once takes up to 25 times as long to boot as a plain one (measured under emulation)."""
 PROBE_SECONDS = 5.0
 """Time that a kernel gets to answer SysRq, and a shell Ctrl-C; see :meth:`Machine.diagnose`."""
 
@@ -49,9 +51,12 @@ class BootRequest:
     :param machine_type: the board, its memory and its devices.
     :param acceleration: the accelerator, KVM or TCG.
     :param boot_seconds: a boot that takes longer counts as failed.
+    :param plain_seconds: the time that the plain kernel needed to boot, for a variant whose slowness is to be measured;
+        0 for any other kernel.
     :param plugin: QEMU's coverage plugin; None to note no coverage.
     :param disk: the read-only image of the guest's root file system; None for a guest that is an initramfs alone.
     :param bubblewrap: bwrap(1), which QEMU runs in; None to run it without.
+    :param slowness: how many times slower the kernel is than a plain one; deadlines are that much longer.
     """
 
     program: Path
@@ -60,9 +65,16 @@ class BootRequest:
     machine_type: qemu.MachineType
     acceleration: qemu.Acceleration
     boot_seconds: float = qemu.BOOT_SECONDS
+    plain_seconds: float = 0.0
     plugin: Path | None = None
     disk: Path | None = None
     bubblewrap: Path | None = None
+    slowness: float = 1.0
+
+    @property
+    def patience(self) -> float:
+        """Return the time limit of a boot: longer for a variant, whose slowness is not known before its boot."""
+        return max(self.boot_seconds, _SLOWEST * self.plain_seconds)
 
     def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
         """Return the whole command line of QEMU.
@@ -125,7 +137,7 @@ class Machine:
         self.nonce = secrets.token_hex(8)
         self.prepared = ""
         """The preparation that was already done when the machine was cloned; see ``harness/guest/prepared.py``."""
-        self.clock = GuestClock(qemu_process.pid)
+        self.clock = GuestClock(qemu_process.pid, slowness=request.slowness)
         self.diagnosis = diagnosis.Diagnosis(Fate.ALIVE)
         """What :meth:`diagnose` found last."""
         self._process = qemu_process

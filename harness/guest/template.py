@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.context import Context
@@ -41,6 +41,14 @@ class CloningImpossibleError(HarnessError):
     """This machine cannot be cloned; ``what`` gives the reason. The run boots a new machine for each case instead."""
 
 
+_WATCHDOG_LIMITS = {
+    "/proc/sys/kernel/hung_task_timeout_secs": 36000,
+    "/proc/sys/kernel/watchdog_thresh": 60,
+    "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout": 300,
+    "/sys/module/workqueue/parameters/watchdog_thresh": 36000,
+}
+"""The files that set the watchdogs of a kernel, each with the largest value that the kernel accepts or that helps."""
+
 KIND = "template"
 """The kind of these products in the store."""
 REQUEST = "request.json"
@@ -59,6 +67,8 @@ class Template:
     :param taint: value of /proc/sys/kernel/tainted when it was saved.
     :param notes: what the guest's init found wrong, such as units that failed, one line each.
     :param wrong_clock: by how much the kernel's clock is wrong, for a note; empty if it is right.
+    :param guest_seconds: the boot time in seconds of the guest's clock, which leaves out waits for the host; 0 in
+        templates of an older harness.
     """
 
     request: BootRequest
@@ -68,6 +78,7 @@ class Template:
     taint: int
     notes: tuple[str, ...] = ()
     wrong_clock: str = ""
+    guest_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class _Facts:
     notes: tuple[str, ...] = ()
     wrong_clock: str | None = None
     """None in a template of an older harness, which did not look."""
+    guest_seconds: float = 0.0
+    slowness: float = 1.0
 
 
 def template_key(request: BootRequest, *, image_digest: str, guest_digest: str, qemu_version: str) -> str:
@@ -125,8 +138,9 @@ def prepare_template(context: Context, key: str, request: BootRequest, *, failed
     except CloningImpossibleError as error:
         context.store.remember("template", f"{key}-impossible"[-60:], {"what": error.what, "evidence": error.evidence})
         raise
-    clock = facts.wrong_clock or ""
-    return Template(request, folder, facts.boot_seconds, facts.attempts, facts.taint, facts.notes, clock)
+    request, clock = replace(request, slowness=facts.slowness), facts.wrong_clock or ""
+    times = (facts.boot_seconds, facts.attempts, facts.taint, facts.notes, clock, facts.guest_seconds)
+    return Template(request, folder, *times)
 
 
 def _read_facts(folder: Path) -> _Facts:
@@ -177,7 +191,7 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
     try:
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
             with _explained(machine):
-                machine.await_shells(machine.deadline(request.boot_seconds))
+                machine.await_shells(machine.deadline(request.patience))
             yield machine
     finally:
         memory.unlink(missing_ok=True)
@@ -225,17 +239,40 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
     backing.file.unlink(missing_ok=True)  # left by an earlier attempt
     with running(request, backing, folder=folder) as machine:
         with _explained(machine):
-            machine.await_shells(machine.deadline(request.boot_seconds))
-            seconds = time.monotonic() - started
-            admin = machine.consoles[ConsoleName.ADMIN]
-            taint = read_taint(admin, machine.deadline(request.boot_seconds))
-            notes = _read_notes(admin, machine.deadline(request.boot_seconds)) if request.disk is not None else ()
+            began = machine.clock()
+            machine.await_shells(machine.deadline(request.patience))
+            seconds, guest_seconds = time.monotonic() - started, machine.clock() - began
+            slowness = measured_slowness(guest_seconds, request.plain_seconds)
+            admin, soon = machine.consoles[ConsoleName.ADMIN], machine.deadline(request.patience)
+            taint = read_taint(admin, soon)
+            notes = _read_notes(admin, soon) if request.disk is not None else ()
+            if slowness > 1.0:
+                admin.run(_watchdogs(slowness), deadline=soon)
         save_state(machine, folder / STATE, deadline)
+    times = (round(guest_seconds, 3), round(slowness, 2))
     clock = wrong_clock(_read_log(folder))
-    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv), notes, clock)
+    facts = _Facts(round(seconds, 3), attempt, taint, tuple(machine.argv), notes, clock, *times)
     (folder / REQUEST).write_text(dump_value(request))
     (folder / _DESCRIPTION).write_text(dump_value(facts))
     return facts
+
+
+def measured_slowness(seconds: float, plain_seconds: float) -> float:
+    """Return how many times slower a kernel is than the plain one, by the boots of both; 1 without a measurement.
+
+    :param seconds: its boot time.
+    :param plain_seconds: the boot time of the plain kernel; 0 if that is not known.
+    """
+    return max(1.0, seconds / plain_seconds) if plain_seconds > 0 else 1.0
+
+
+def _watchdogs(slowness: float) -> str:
+    """Return the command that gives the watchdogs of a slow kernel more time; a kernel may have none of them."""
+    scaled = " ".join(f"{path} {most}" for path, most in _WATCHDOG_LIMITS.items())
+    return (
+        f"( set -- {scaled}; while [ $# -gt 0 ]; do if [ -w $1 ]; then read -r old <$1; new=$((old * {slowness:.0f})); "
+        "[ $new -lt $2 ] || new=$2; echo $new >$1; fi; shift 2; done ) 2>/dev/null"
+    )
 
 
 @contextlib.contextmanager

@@ -170,7 +170,7 @@ def read_source(
     shipped = find_shipped(word.series, deadline=context.deadline) if word.series else None
     trees = patched_trees(context, word, shipped, apt=apt, on_repository=None if word.patches else on_repository)
     tree = trees[-1]
-    own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments)
+    own: tuple[FragmentName, ...] = (options.suite, *_fragments_of(shipped), *options.fragments, options.variant)
     fragments: tuple[FragmentName, ...] = (*USUAL_FRAGMENTS, *own)
     toolchain = find_toolchain(options.make, deadline=context.deadline)
     assignments = find_adjustments(tree.repository, tree.commit, toolchain, deadline=context.deadline).assignments

@@ -240,6 +240,7 @@ class KernelRecord:
     :param came_from: the origin as facts; for a built kernel its source alone.
     :param parameters: the kernel parameters of ``--append``.
     :param stable: the stable version, if the release hides it: 6.1.192 for 6.1.0-57-cloud-amd64; else empty.
+    :param variant: name of the variant; empty for the plain kernel.
     """
 
     spec: str
@@ -253,9 +254,15 @@ class KernelRecord:
     came_from: Origin = UNKNOWN_ORIGIN
     parameters: tuple[str, ...] = ()
     stable: str = ""
+    variant: str = ""
 
     @property
     def called(self) -> str:
+        """Return the KERNEL argument and the variant for people: ``deb-src:6.1 (debug)``."""
+        return f"{self._argument} ({self.variant})" if self.variant else self._argument
+
+    @property
+    def _argument(self) -> str:
         """Return the KERNEL argument for people; a tree given as ``.`` is called by its folder and commit."""
         dots = _DOTS.match(self.spec)
         if dots is None or not self.came_from.path:
@@ -277,9 +284,9 @@ def is_known(fact: str) -> bool:
     return fact not in ("", UNKNOWN)
 
 
-def no_kernel(spec: str) -> KernelRecord:
-    """Record a kernel that could not be prepared: only the KERNEL argument is known."""
-    return KernelRecord(spec, spec, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+def no_kernel(spec: str, variant: str = "") -> KernelRecord:
+    """Record a kernel that could not be prepared: only the KERNEL argument and the variant are known."""
+    return KernelRecord(spec, spec, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, variant=variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class EffectKind(StrEnum):
     TRAIT = "trait"
     CASE = "case"
     SPLAT = "splat"
+    STAGE = "stage"
+    """A variant of the kernel fails a stage, such as the build, which the base passes."""
 
 
 class Expectedness(StrEnum):
@@ -69,6 +71,7 @@ class Effect:
     :param text: the case's reason, the splat's title or the trait's meaning, in one line.
     :param cases: ids of the cases that showed it.
     :param since: the last patch without it, when that is not the previous patch; else -1.
+    :param variant: the only variant that has it; empty for an effect on the plain kernel.
     """
 
     of: EffectKind
@@ -79,12 +82,63 @@ class Effect:
     text: str = ""
     cases: tuple[str, ...] = ()
     since: int = -1
+    variant: str = ""
 
     def render(self) -> str:
-        """Return one line: ``trait outside_view: relative -> absolute``."""
+        """Return one line: ``trait outside_view: relative -> absolute``, ``only with debug: splat: ...``."""
+        only = f"only with {self.variant}: " if self.variant else ""
+        return f"{only}{self._line()}"
+
+    def _line(self) -> str:
+        if self.of is EffectKind.STAGE:
+            return self.after
         if self.of is EffectKind.SPLAT:
             return f"splat: {self.text}" if not self.before else f"splat is gone: {self.text}"
         return f"{self.of} {self.name}: {self.before or 'not shown'} -> {self.after or 'not shown'}"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantResult:
+    """The result of a variant of a patch, or of the base.
+
+    :param variant: its name.
+    :param failed: the stage that it failed, or ``not judged``; empty when it was booted.
+    :param at_fault: whether the patch caused the failure: the base's variant passes that stage.
+    :param what: the error in one sentence, or why it was not tested.
+    :param evidence: the evidence of the error.
+    :param log: path of the whole log on the testing host; empty without one.
+    :param run: its run folder; empty without one.
+    :param asked: number of cases with a verdict on the kernel.
+    :param failing: number of these cases that failed.
+    :param same_as: the patch with the same image; -1 when the cases ran for this one.
+    :param effects: its effects that the plain kernels do not show.
+    :param slowness: how many times slower than the plain kernel it boots.
+    :param seconds: time that it took.
+    :param is_between: whether it was left out, because the variant of the last patch shows nothing new.
+    """
+
+    variant: str
+    failed: str = ""
+    at_fault: bool = True
+    what: str = ""
+    evidence: str = ""
+    log: str = ""
+    run: str = ""
+    asked: int = 0
+    failing: int = 0
+    same_as: int = -1
+    effects: tuple[Effect, ...] = ()
+    slowness: float = 1.0
+    seconds: Seconds = 0.0
+    is_between: bool = False
+
+    @property
+    def state(self) -> PatchState:
+        """Return its state."""
+        if self.failed:
+            return PatchState.FAIL if self.at_fault else PatchState.UNKNOWN
+        unexpected = any(one.standing is Expectedness.UNEXPECTED for one in self.effects)
+        return PatchState.FAIL if unexpected else PatchState.SUCCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +222,7 @@ class PatchRecord:
     :param applies: whether it and all before it apply.
     :param lines: which of its lines were run; None when that is not known.
     :param checks: the results of the checks that were requested.
+    :param variants: the result of each variant that was requested; their effects are among ``effects``.
     """
 
     number: int
@@ -192,6 +247,7 @@ class PatchRecord:
     applies: bool = True
     lines: ChangedLines | None = None
     checks: tuple[CheckResult, ...] = ()
+    variants: tuple[VariantResult, ...] = ()
 
     @property
     def unexpected(self) -> tuple[Effect, ...]:

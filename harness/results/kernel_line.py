@@ -15,7 +15,8 @@ def kernel_line(kernel: KernelRecord) -> str:
     """Return the line of a kernel: its origin, the series applied to it, and major and minor release.
 
     For example ``deb 6.1``, ``linux-source-6.1 + mm: a title 6.1``, ``/home/u/linux 6.6``. The version of a package,
-    the revision of a tree and the version of a series are not part of it; parameters of ``--append`` are.
+    the revision of a tree and the version of a series are not part of it; the variant and the parameters of
+    ``--append`` are.
     """
     build = kernel.build
     if build.commit:
@@ -27,6 +28,7 @@ def kernel_line(kernel: KernelRecord) -> str:
         where = re.sub(r"=[^@]*", "", kernel.spec)
     release = Release.parse(kernel.release)
     line = f"{where} {'.'.join(map(str, release.numbers[:2]))}" if release else where
+    line = f"{line} as {kernel.variant}" if kernel.variant else line
     return f"{line} with {' '.join(kernel.parameters)}" if kernel.parameters else line
 
 

@@ -31,6 +31,7 @@ from harness.model.run_record import CaseRecord, is_known
 from harness.model.verdict import Fate, Fault, Outcome, SplatReport, Verdict
 from harness.pipeline import Prepared
 from harness.results.cores import CoreOrigin
+from harness.run import leaks
 from harness.run.play import CaseSkippedError, Played, PreparationError, play
 from harness.run.watchdogs import without_watchdogs_of_the_host
 from harness.semantics.judge import StepOutcome, judge
@@ -165,14 +166,23 @@ class RunningCase:
         if self.fate is Fate.ALIVE:
             self._taint = self._read_taint(self._machine)
         machine = self._machine
+        if self.fate is Fate.ALIVE and self._has_leak_detector and not leaks.list_leaks(machine):
+            _LOG.warning("%s: the kernel did not list its leaks in time", self.id)
         waited, address = machine.clock.waited, machine.diagnosis.address
         self._keep_core(machine, waited)
         self._ends.close()
-        self._splats, self._taint = without_watchdogs_of_the_host(machine.wires.splats, self._taint, waited=waited)
-        if left_out := len(machine.wires.splats) - len(self._splats):
+        splats = leaks.without_count(machine.wires.splats)
+        self._splats, self._taint = without_watchdogs_of_the_host(splats, self._taint, waited=waited)
+        if left_out := len(splats) - len(self._splats):
             _LOG.warning("%s: %d reports of watchdogs left out: QEMU waited %.0f s", self.id, left_out, waited)
         if self.fate is Fate.KERNEL_GONE and address and self.outcomes:
             self.outcomes[-1] = self._with_symbol(self.outcomes[-1], address)
+
+    @property
+    def _has_leak_detector(self) -> bool:
+        """Return whether the guest's init lists leaks; that of a disk image is another one."""
+        config, request = self.environment.config, self.environment.prepared.request
+        return config is not None and config.value(leaks.OPTION) == "y" and request.disk is None
 
     def abandon(self) -> None:
         """End the machine without reading anything from it."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import ExitStatus, HarnessError, SeriesError, UsageError
+from harness.base.errors import ExitStatus, HarnessError, NotInKernelError, SeriesError, UsageError
 from harness.base.events import Note
 from harness.base.host_facts import host_facts
 from harness.base.store import Store, digest_of
@@ -276,23 +276,37 @@ def _against(comparison: Comparison, width: int, *, names: tuple[str, str], rate
     return [Line(""), heading, Line(""), *comparison_lines(comparison, width, names=names, rates=rates)]
 
 
-def record_no_kernel(kernel: str, error: HarnessError, *, folder: RunFolder, command: str) -> RunRecord:
+def is_without_variant(error: HarnessError, variant: str) -> bool:
+    """Return whether an error says only that a variant cannot be had: not in this kernel, or without its compiler.
+
+    :param error: the error of a kernel's preparation.
+    :param variant: the name of the variant; empty for the plain kernel.
+    """
+    return bool(variant) and (isinstance(error, NotInKernelError) or bool(error.packages))
+
+
+def record_no_kernel(
+    kernel: str, error: HarnessError, *, folder: RunFolder, command: str, variant: str = ""
+) -> RunRecord:
     """Write the record of a kernel that could not be prepared, so that a reader of ``junit.xml`` sees it as well.
 
-    A kernel that does not boot is a result (a failure); a fault of this host or of the command line is an error.
+    A kernel that does not boot is a result (a failure); a fault of this host or of the command line is an error. A
+    variant that cannot be had is skipped.
 
     :param kernel: the KERNEL argument.
     :param error: the reason.
     :param folder: the run folder.
     :param command: the command line of the user.
+    :param variant: the name of the variant; empty for the plain kernel.
     """
     outcome = Outcome.KERNEL if isinstance(error, SeriesError) else Outcome.ERROR
-    shown = str(error)
+    outcome = Outcome.SKIPPED if is_without_variant(error, variant) else outcome
+    reason = f"{error.what}; {error.remedy}" if outcome is Outcome.SKIPPED and error.remedy else error.what
     case = CaseRecord(
-        NO_KERNEL_ID, *junit_names(NO_KERNEL_ID), outcome, reason=error.what, diff=shown, started=time.time()
+        NO_KERNEL_ID, *junit_names(NO_KERNEL_ID), outcome, reason=reason, diff=str(error), started=time.time()
     )
     record = RunRecord(
-        kernel=no_kernel(kernel),
+        kernel=no_kernel(kernel, variant),
         started=time.time(),
         complete=True,
         host=host_facts(),

@@ -23,6 +23,8 @@ from harness.base.events import Note
 from harness.base.process import patient_deadline
 from harness.model.kernel_spec import parse_spec
 from harness.model.run_record import RunRecord
+from harness.model.variant_splats import VARIANTS_NAME, render_variants, variant_splats
+from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import Lines, RunReport
 from harness.report.display.filters import prefixed
@@ -35,7 +37,7 @@ from harness.results.find_run import KERNELS_NAME, is_without_kernel
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.results.history import opened_history
 from harness.run.host_busy import reported_waits
-from harness.run.one_kernel import RunSettings, record_no_kernel, run_cases
+from harness.run.one_kernel import RunSettings, is_without_variant, record_no_kernel, run_cases
 from harness.run.workers.ahead import warm_workers
 
 _LOOK_SECONDS = 0.1
@@ -100,10 +102,7 @@ def run_kernels(
             if worst is ExitStatus.INTERRUPTED:
                 break
     if len(runs) > 1:
-        folder = RunFolder.joint(settings.results, len(runs), started)
-        folder.write_file(KERNELS_NAME, json.dumps(folders) + "\n")
-        junit = folder.write_file(JUNIT_NAME, render_junit(runs))
-        _show_together(runs, junit, report)
+        _show_together(runs, _write_joint(runs, folders, settings.results, started), report)
     elif runs and runs[0].traits and len(kernels) > 1:
         report(Lines(lambda width: [Line(""), *trait_lines(runs[0], width)]))
     return worst
@@ -119,15 +118,36 @@ def _run_one(
             assert ready.error is not None
             if ready.folder is not None:
                 with contextlib.suppress(HarnessError):  # the first error is the one to show
-                    kernel = ready.options.kernel
-                    record = record_no_kernel(kernel, ready.error, folder=ready.folder, command=settings.command)
-                    _show_together([record], ready.folder.path / JUNIT_NAME, report)
+                    record = _record_no_kernel(ready, ready.error, settings, report)
+            if is_without_variant(ready.error, ready.options.variant.name):
+                return record, ExitStatus.AS_EXPECTED
             raise ready.error
         for note in ready.prepared.notes:
             report(Note(note))
         return run_cases(ready.prepared, settings, folder=ready.folder, report=report)
     except HarnessError as error:
         return record, tell(error)
+
+
+def _write_joint(runs: Sequence[RunRecord], folders: Sequence[str], results: Path, started: float) -> Path:
+    """Write the folder of a run of several kernels, and return its JUnit file."""
+    folder = RunFolder.joint(results, len(runs), started)
+    folder.write_file(KERNELS_NAME, json.dumps(folders) + "\n")
+    if any(run.kernel.variant for run in runs):
+        folder.write_file(VARIANTS_NAME, render_variants(variant_splats(runs), runs))
+    return folder.write_file(JUNIT_NAME, render_junit(runs))
+
+
+def _record_no_kernel(ready: Ready, error: HarnessError, settings: RunSettings, report: RunReport) -> RunRecord:
+    """Record a kernel that could not be prepared, in its run folder."""
+    assert ready.folder is not None
+    kernel, variant = ready.options.kernel, ready.options.variant.name
+    record = record_no_kernel(kernel, error, folder=ready.folder, command=settings.command, variant=variant)
+    if record.cases[0].outcome is Outcome.SKIPPED:
+        report(Note(f"{record.kernel.called}: not run: {record.cases[0].reason}"))
+    else:
+        _show_together([record], ready.folder.path / JUNIT_NAME, report)
+    return record
 
 
 def _show_together(runs: Sequence[RunRecord], junit: Path, report: RunReport) -> None:
@@ -148,22 +168,39 @@ def remember_run(folder: RunFolder, record: RunRecord, results: Path, report: Ru
 
 @contextlib.contextmanager
 def ready_kernels(
-    kernels: Sequence[Options], settings: RunSettings, report: RunReport, *, names: Sequence[str] = ()
+    kernels: Sequence[Options],
+    settings: RunSettings,
+    report: RunReport,
+    *,
+    names: Sequence[str] = (),
+    plain_seconds: float = 0.0,
 ) -> Iterator[Iterator[Ready]]:
     """Prepare kernels in their order, and yield each as soon as it is ready; several are prepared in the background.
 
     Leaving the ``with`` block early ends the current build.
 
+    A variant gets the boot time of the plain kernel that was prepared before it: its slowness is measured against it.
+
     :param names: names of the kernels while they are prepared; empty for their KERNEL arguments.
+    :param plain_seconds: the boot time of a plain kernel that was prepared earlier.
     """
-    called = [f"{name}: " for name in names or [one.kernel for one in kernels]]
+    called = [f"{name}: " for name in names or [_called(one) for one in kernels]]
+
+    def prepare(options: Options, *, name: str) -> Ready:
+        nonlocal plain_seconds
+        ready = _prepare(replace(options, plain_seconds=_plain_seconds(options)), settings, report, name=name)
+        if ready.prepared is not None and not options.variant:
+            plain_seconds = ready.prepared.guest_seconds
+        return ready
+
+    def _plain_seconds(options: Options) -> float:
+        return plain_seconds if options.variant else 0.0
+
     if len(kernels) == 1:
-        yield iter([_prepare(kernels[0], settings, report, name=called[0] if names else "")])
+        yield iter([prepare(kernels[0], name=called[0] if names else "")])
         return
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    futures = [
-        pool.submit(_prepare, one, settings, report, name=name) for one, name in zip(kernels, called, strict=True)
-    ]
+    futures = [pool.submit(prepare, one, name=name) for one, name in zip(kernels, called, strict=True)]
     try:
         yield (future.result() for future in futures)
     finally:
@@ -184,11 +221,18 @@ def _discard_unused(ready: Ready) -> None:
         ready.folder.discard()
 
 
-def _slug(kernel: str) -> str:
+def _called(options: Options) -> str:
+    """Return the KERNEL argument with the variant."""
+    return f"{options.kernel} ({options.variant.name})" if options.variant else options.kernel
+
+
+def _slug(options: Options) -> str:
     """Return the name of a kernel in its run folder; a tree given as ``.`` has the name of its folder."""
+    kernel = options.kernel
     if kernel.strip() and set(kernel) <= {".", "/"}:
         kernel = str(Path(kernel).resolve())
-    return parse_spec(kernel).slug
+    slug = parse_spec(kernel).slug
+    return f"{slug}-{options.variant.name}" if options.variant else slug
 
 
 def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name: str) -> Ready:
@@ -198,7 +242,7 @@ def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name
     """
     folder = None
     try:
-        folder = RunFolder.create(settings.results, _slug(options.kernel), time.time())
+        folder = RunFolder.create(settings.results, _slug(options), time.time())
         prepared = pipeline.prepare(
             Context(
                 settings.store,
@@ -209,6 +253,8 @@ def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name
             logs=folder.path,
         )
     except UsageError as error:
+        if options.variant:
+            return Ready(options, folder, error=error)  # the column says so, and the others go on
         if folder is not None:
             folder.discard()  # a usage error is not a run
         return Ready(options, None, error=error)

@@ -211,7 +211,7 @@ def _as_a_whole(effect: Effect, declared: Declarations) -> Effect:
 def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
     """Yield each stage or behavior that one patch breaks and a later one fixes."""
     stages: dict[str, int] = {}
-    effects: dict[tuple[str, str], int] = {}
+    effects: dict[tuple[str, str, str], int] = {}
     for patch in patches:
         if patch.failed in _STAGES and patch.at_fault:
             stages.setdefault(patch.failed, patch.number)
@@ -220,11 +220,12 @@ def find_broken(patches: tuple[PatchRecord, ...]) -> Iterator[Broken]:
                 yield Broken(_STAGES[Stage(stage)], by, patch.number)
             stages.clear()
         for one in patch.effects:
-            key = one.of.value, one.name
+            key = one.of.value, one.name, one.variant
             if one.standing is Expectedness.UNEXPECTED:
                 effects.setdefault(key, patch.number)
             elif one.standing is Expectedness.MENDED and key in effects:
                 what = f"{one.of} {one.name}" if one.text == "" or one.of != "splat" else f"the kernel log ({one.text})"
+                what += f" with {one.variant}" if one.variant else ""
                 yield Broken(what, effects.pop(key), patch.number)
 
 

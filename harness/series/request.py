@@ -16,6 +16,7 @@ from harness.base.store import digest_of
 from harness.checks.frame.check import Check
 from harness.kernel.patches.checkpatch import check_style
 from harness.model.series_record import SERIES_NAME, SeriesRecord
+from harness.model.variant import Variant
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.report.display.events import RunReport
 from harness.results.records import load_series
@@ -40,6 +41,7 @@ class SeriesWords:
     :param is_full: whether all cases run on each patch.
     :param is_strict: whether findings fail the series.
     :param checks: the checks of each patch.
+    :param variants: the variants of each kernel to test as well.
     """
 
     series: str
@@ -50,6 +52,7 @@ class SeriesWords:
     is_full: bool = False
     is_strict: bool = False
     checks: tuple[Check, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class PreparedSeries:
             words.is_strict,
             report,
             words.checks,
+            words.variants,
         ).go()
 
     def record(self) -> SeriesRecord:
@@ -101,6 +105,7 @@ class PreparedSeries:
             self.ground.series.digest,
             repr((selection, self.words.options, self.words.is_full, self.words.is_strict)),
             *(one.name for one in self.words.checks),
+            *map(repr, self.words.variants),
             json.dumps([asdict(one) for one in self.declared.entries]),
             *files,
         )

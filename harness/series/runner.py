@@ -39,6 +39,7 @@ class PatchRunner:
     :param declared: the declared changes.
     :param is_full: whether all cases run on each patch.
     :param report: receives progress.
+    :param variant: the name of the variant; empty for the plain kernels.
     """
 
     ground: AppliedSeries
@@ -46,10 +47,13 @@ class PatchRunner:
     declared: Declarations
     is_full: bool
     report: RunReport
+    variant: str = ""
     runs: dict[int, RunRecord] = field(default_factory=dict)
     """The run of each kernel, by patch."""
     reaches: Mapping[int, ReachOfPatch] = field(default_factory=dict)
     """The cases that reach each patch between the ends; empty when that is not known."""
+    only: frozenset[str] = frozenset()
+    """The cases to run between the ends; empty to choose them by their results at the ends."""
     status: ExitStatus = ExitStatus.AS_EXPECTED
     """The worst status so far, apart from cases that differ."""
     _needed: frozenset[str] = frozenset()
@@ -69,7 +73,9 @@ class PatchRunner:
         is_end = number in (0, self.ground.applied)
         digest = prepared.kernel.image_digest
         same = [one for one, run in self.runs.items() if run.kernel.image_digest == digest]
-        if not is_end and not self._needed:
+        if not is_end and self.only:
+            self._needed = self.only
+        elif not is_end and not self._needed:
             self._needed = needed_cases(
                 self._cases(0),
                 self._cases(self.ground.applied),
@@ -91,7 +97,7 @@ class PatchRunner:
         if wanted is not None and not wanted:
             self.runs[number] = self._nothing(prepared, folder)
             return -1
-        run = self._run(prepared, folder, self.ground.called(number), wanted)
+        run = self._run(prepared, folder, self._called(number), wanted)
         run = replace(run, cases=(*known.values(), *(case for case in run.cases if case.id not in known)))
         if number and self.status is not ExitStatus.INTERRUPTED:
             run = self._confirm(number, prepared, folder, run)
@@ -99,12 +105,16 @@ class PatchRunner:
         self.runs[number] = run
         return -1
 
+    def _called(self, number: int) -> str:
+        """Return the name of a patch, with the variant."""
+        return f"{self.ground.called(number)} ({self.variant})" if self.variant else self.ground.called(number)
+
     def _reached(self, number: int) -> frozenset[str]:
         """Return the needed cases that reach a patch; in doubt, all that are needed."""
         reach = self.reaches.get(number)
         if reach is None:
             return self._needed
-        name = self.ground.called(number)
+        name = self._called(number)
         if reach.doubt:
             self.report(Note(f"{name}: any case may reach it, because of {one_line(reach.doubt)}"))
             return self._needed
@@ -132,7 +142,7 @@ class PatchRunner:
         if not began or len(began) > _MOST_DOUBTED:
             return run
         again = RunFolder.create(self.settings.results, f"{_slug_of(folder)}-again", time.time())
-        second = self._run(prepared, again, f"{self.ground.called(number)}, rerun", began)
+        second = self._run(prepared, again, f"{self._called(number)}, rerun", began)
         results = {case.id: case for case in second.cases if case.id in began}
         cases = tuple(join(case, results[case.id]) if case.id in results else case for case in run.cases)
         if not any(case.is_flaky for case in cases):
@@ -150,7 +160,7 @@ class PatchRunner:
         if not (missing := wanted - {case.id for case in run.cases}):
             return run
         more = RunFolder.create(self.settings.results, f"{_slug_of(folder)}-more", time.time())
-        name = f"{self.ground.called(number)}, more"
+        name = f"{self._called(number)}, more"
         added = self._run(prepared, more, name, missing)
         cases = [
             replace(case, folder=f"../{more.path.name}/{case.folder}" if case.folder else "") for case in added.cases

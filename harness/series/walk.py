@@ -34,6 +34,7 @@ from harness.model.series_record import (
     called,
     dump_series,
 )
+from harness.model.variant import Variant
 from harness.pipeline import Options, Prepared
 from harness.report.display.events import RunReport
 from harness.report.formats.coverage_html import render_patches
@@ -48,6 +49,7 @@ from harness.series.declared import Declarations
 from harness.series.effects import conclude
 from harness.series.reach import find_reaches
 from harness.series.runner import PatchRunner
+from harness.series.variants import VariantWalk, effects_shown, results_of
 
 _UNTITLED = "*** SUBJECT HERE ***"
 """The placeholder of git-format-patch(1) in a cover letter without a subject."""
@@ -69,6 +71,7 @@ class SeriesOutcome:
     :param runs: the run of each booted kernel, by patch.
     :param status: the exit status, apart from the state of the record.
     :param error: why it could not be tested completely; None if it was.
+    :param variant_runs: the run of each booted variant, by patch and name.
     """
 
     record: SeriesRecord
@@ -76,6 +79,7 @@ class SeriesOutcome:
     runs: Mapping[int, RunRecord]
     status: ExitStatus
     error: HarnessError | None = None
+    variant_runs: Mapping[tuple[int, str], RunRecord] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,6 +95,7 @@ class Walk:
     :param is_strict: whether findings fail the series.
     :param report: receives progress.
     :param checks: the checks to run after the kernels were built.
+    :param variants: the variants to test after the plain kernels.
     """
 
     ground: AppliedSeries
@@ -102,6 +107,7 @@ class Walk:
     is_strict: bool
     report: RunReport
     checks: tuple[Check, ...] = ()
+    variants: tuple[Variant, ...] = ()
     folder: RunFolder = field(init=False)
     _started: float = field(default_factory=time.time)
     _clock: float = field(default_factory=time.monotonic)
@@ -109,6 +115,8 @@ class Walk:
     _warned: dict[int, tuple[tuple[int, StyleFinding], ...]] = field(default_factory=dict)
     _runner: PatchRunner = field(init=False)
     _lines: SeriesLines | None = None
+    _variant_walks: list[VariantWalk] = field(default_factory=list)
+    _plain_seconds: float = 0.0
     _checked: Mapping[int, tuple[CheckResult, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -144,9 +152,30 @@ class Walk:
             # The results so far are reported, and pending checks are not left pending.
             self._runner.status = ExitStatus.INTERRUPTED
         self._read_lines()
+        self._test_variants()
         self._check()
         record = self._write()
-        return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error)
+        of_variants = {(number, one.name): run for one in self._variant_walks for number, run in one.runs.items()}
+        return SeriesOutcome(record, self.folder, dict(self._runner.runs), self._runner.status, error, of_variants)
+
+    def _test_variants(self) -> None:
+        """Test the variants one after the other; an interrupt leaves the results so far."""
+        if self._runner.status is ExitStatus.INTERRUPTED:
+            return
+        for variant in self.variants:
+            options = replace(self.options, variant=variant)
+            shown = effects_shown(one for number in self._runner.runs if number for one in self._runner.effects(number))
+            one = VariantWalk(
+                self.ground, options, self.settings, self.declared, self.report, shown, self._plain_seconds
+            )
+            self._variant_walks.append(one)
+            try:
+                one.go()
+            except KeyboardInterrupt:
+                self._runner.status = ExitStatus.INTERRUPTED
+                return
+            self._runner.status = max(self._runner.status, one.status)
+            self._write()
 
     def _options_of(self, number: int) -> Options:
         """Return the options of a kernel: coverage is that of the last patch, on which all cases run.
@@ -217,6 +246,7 @@ class Walk:
             return
         for note in ready.prepared.notes if number == 0 else ():
             self.report(Note(note))
+        self._plain_seconds = self._plain_seconds or ready.prepared.guest_seconds
         self._check_base(number, ready.prepared)
         self._warned[number] = read_warnings(ready.prepared.request.image.parent)
         began = time.monotonic()
@@ -298,6 +328,7 @@ class Walk:
                     warnings=new_warnings(patch.number, self._warned),
                 )
         patches = [replace(one, checks=self._checked.get(one.number, ())) for one in patches]
+        patches = [self._with_variants(one) for one in patches]
         if (lines := self._lines) is not None:
             patches = [replace(one, lines=lines.patches.get(one.number)) for one in patches]
         record = replace(
@@ -325,8 +356,15 @@ class Walk:
         if lines is not None:
             self.folder.write_file(LINES_NAME, _lines_page(record, lines))
         runs = dict.fromkeys(one.run for one in record.patches if one.run)
+        runs |= dict.fromkeys(one.run for patch in record.patches for one in patch.variants if one.run)
         self.folder.write_file(KERNELS_NAME, json.dumps(list(runs)) + "\n")
         return record
+
+    def _with_variants(self, patch: PatchRecord) -> PatchRecord:
+        """Return the record of a patch with the results and effects of its variants."""
+        results = results_of(patch.number, self.ground.applied, self._variant_walks)
+        effects = tuple(effect for one in results for effect in one.effects)
+        return replace(patch, variants=results, effects=(*patch.effects, *effects))
 
 
 def _lines_page(record: SeriesRecord, lines: SeriesLines) -> str:

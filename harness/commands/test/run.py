@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from harness.base.errors import ExitStatus
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.exit_status import tell
-from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
+from harness.commands.options import choose_cases, choose_workers, suite_of_kernels, with_variants
 from harness.commands.test import judging_options
 from harness.commands.typed_options import typed_options
 from harness.guest.qemu import Acceleration
@@ -79,6 +78,7 @@ With --bisect-status, for 'git bisect run':
 @options.append
 @options.boot_seconds
 @options.coverage
+@options.variants
 @options.in_place
 @options.building
 @judging_options.rounds_options
@@ -104,6 +104,7 @@ def run(
     append: tuple[str, ...],
     boot_seconds: float,
     coverage: bool,
+    variants: str,
     building: BuildOptions,
     rounds: Rounds,
     baseline: str,
@@ -116,7 +117,7 @@ def run(
     is_watched: bool,
 ) -> int:
     """Run the cases on a kernel; see :data:`RUN_HELP`."""
-    _check_count(kernels, is_for_one=bisect_status)
+    _check_count(kernels, is_for_one=bisect_status, variants=variants)
     if (request := await_request() if is_watched else Request()) is None:
         return int(ExitStatus.INTERRUPTED)
     from harness.run import one_kernel, selection
@@ -124,7 +125,7 @@ def run(
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases, kernels)
     how = (failures or 0, rounds, request.only, judging_options.read_shard(shard, chosen))
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
-    wanted = [replace(each, kernel=kernel) for kernel in kernels or ("deb",)]
+    wanted = with_variants(each, kernels or ("deb",), variants)
     settings = one_kernel.RunSettings(
         selection.Selection(found, expression, choose_workers(workers, found), *how),
         _check_words(wanted, chosen),
@@ -154,9 +155,9 @@ def _run(
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 
-def _check_count(kernels: Sequence[str], *, is_for_one: bool) -> None:
-    if is_for_one and len(kernels) > 1:
-        raise click.UsageError("--bisect-status is for one kernel")
+def _check_count(kernels: Sequence[str], *, is_for_one: bool, variants: str) -> None:
+    if is_for_one and (len(kernels) > 1 or variants):
+        raise click.UsageError("--bisect-status is for one kernel" + (", without --variants" if variants else ""))
 
 
 def _display(*, is_watched: bool, is_for_several: bool) -> RunDisplay:

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.commands.test.series_output import SeriesOutputs, commands_stopped,
 from harness.commands.typed_options import typed_options
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
+from harness.kernel.build.variants import read_variants
 from harness.model.series_record import PatchState
 from harness.pipeline import Fresh, Options, read_machine_type
 from harness.report.display.events import Lines, RunReport
@@ -112,6 +114,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @options.append
 @options.boot_seconds
 @options.coverage_of_series
+@options.variants
 @options.building
 @judging_options.known_option
 @outputs_options
@@ -134,20 +137,20 @@ def series(
     append: tuple[str, ...],
     boot_seconds: float,
     coverage: bool | None,
+    variants: str,
     building: BuildOptions,
     known: Path | None,
     outputs: SeriesOutputs,
     results: Path,
 ) -> int:
-    """Judge a series patch by patch; see :data:`JUDGE_HELP`."""
-    from harness.run.one_kernel import RunSettings
-    from harness.run.selection import Selection
+    """Judge a series patch by patch; see :data:`JUDGE_HELP`. Standard output may be for the mail alone."""
+    from harness.run import one_kernel, selection
 
     more, poster = further_checks(checks), outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases, [base])
     read_machine_type(machine, append)
-    settings = RunSettings(
-        Selection(found, expression, choose_workers(workers, found)),
+    settings = one_kernel.RunSettings(
+        selection.Selection(found, expression, choose_workers(workers, found)),
         _read_semantics(profile, chosen),
         judging_options.read_judging("", known, suite=chosen, results=results),
         results,
@@ -159,7 +162,7 @@ def series(
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
     declared = read_expected(expect, semantics=settings.semantics)
     words = SeriesWords(series, base, each, settings, declared, full, werror, more)
-    # If the mail goes to standard output, everything else goes to standard error.
+    words = replace(words, variants=read_variants(variants, chosen.config))
     with choose_display(sys.stderr if outputs.takes_stdout else sys.stdout, os.environ, is_for_several=True) as display:
         with commands_stopped(err=outputs.takes_stdout):
             judged = _judge(words, display.show, outputs, poster)
@@ -186,7 +189,9 @@ def _show(judged: SeriesOutcome, report: RunReport, mail: str, copies: Path | No
     """Show the result and write the outputs."""
 
     report(Lines(lambda width: [Line(""), *series_lines(judged.record, width)]))
-    junit = write_answers(judged.record, judged.runs, judged.folder, mail=mail, copies=copies)
+    junit = write_answers(
+        judged.record, judged.runs, judged.folder, variant_runs=judged.variant_runs, mail=mail, copies=copies
+    )
     page = [judged.folder.path / LINES_NAME] if judged.record.lines is not None else []
     report(Lines(lambda width: [*(Line(f"lines: {one}") for one in page), Line(f"results: {junit}")]))
 

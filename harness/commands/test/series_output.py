@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
@@ -118,6 +119,7 @@ def write_answers(
     runs: Mapping[int, RunRecord],
     folder: RunFolder,
     *,
+    variant_runs: Mapping[tuple[int, str], RunRecord] = MappingProxyType({}),
     mail: str,
     copies: Path | None = None,
 ) -> Path:
@@ -126,6 +128,7 @@ def write_answers(
     :param record: the record of the series.
     :param runs: the run of each booted kernel, by patch.
     :param folder: the folder of the series.
+    :param variant_runs: the run of each booted variant, by patch and name.
     :param mail: another file for the mail, or ``-``; empty for none.
     :param copies: another folder for all outputs, with a name that a CI knows; None for none.
     :return: the JUnit file.
@@ -142,7 +145,7 @@ def write_answers(
         SUMMARY_NAME: render_summary(record),
         QUALITY_NAME: render_code_quality(record),
         SERIES_NAME: dump_series(record),
-        JUNIT_NAME: render_series_junit(record, runs),
+        JUNIT_NAME: render_series_junit(record, runs, variant_runs),
     }
     junit = [folder.write_file(name, content) for name, content in files.items()][-1]
     if copies is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.base.errors import UsageError
 from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.model.kernel_spec import PathReading
+from harness.model.variant import NO_VARIANT, Variant
 
 _CHOICE = re.compile(r"LLVM=(?:0|1|-[0-9]{1,2})|(?:CC|LD)=[A-Za-z0-9][A-Za-z0-9_.+-]*")
 PREPARE_SECONDS = 600.0
@@ -32,6 +33,7 @@ class BuildOptions:
     :param suite: the config requirements of the suite.
     :param make: variables of make that choose compiler and linker: ``LLVM=1``, ``CC=gcc-13``, ``LD=ld.lld``.
     :param is_in_place: build in the user's own folder, with its objects and its ``.config``.
+    :param variant: the variant to build; its make variables are in ``make`` already.
     """
 
     fragments: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class BuildOptions:
     suite: SuiteConfig = NO_SUITE
     make: tuple[str, ...] = ()
     is_in_place: bool = False
+    variant: Variant = NO_VARIANT
 
 
 AS_USUAL = BuildOptions()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
+from harness.base.errors import HarnessError, HostError, NotInKernelError, SeriesError, UsageError
 from harness.base.json_records import read_facts
 from harness.kernel.config.fragment import Fragment, OptionRequest, RequestOrigin, render_requests
 from harness.kernel.config.fragment_files import fragment_names as fragment_names
@@ -28,6 +28,7 @@ from harness.kernel.config.tools import make_config, prepare, query_options
 from harness.kernel.config.unmet import OptionFacts, explain, explain_all
 from harness.kernel.git.worktree import WorkTree
 from harness.kernel.sandbox.sandbox import Sandbox
+from harness.model.variant import Variant
 
 KIND = "kernel-config"
 """The kind of these products in the store."""
@@ -156,9 +157,16 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> _Made
     queried = list(dict.fromkeys(request.option for request in (*unmet, *doubtful)))
     answers = query_options(sandbox, queried, assignments=order.assignments, deadline=deadline) if queried else {}
     ungranted = [(one, explain(one, got, answers[one.option], version=config.version)) for one, got in unmet.items()]
-    if needed := {one: got for one, got in unmet.items() if not one.is_optional}:
-        raise refusal(needed, answers, order.requests, config.version)
+    wishes = [one for one in unmet if _is_wish(one, order.variant)]
+    if needed := {one: got for one, got in unmet.items() if not one.is_optional and one not in wishes}:
+        raise _not_in_kernel(needed, answers, order, config.version) or refusal(
+            needed, answers, order.requests, config.version
+        )
     notes = _passed_over(order.passed_over, config.version)
+    if wishes:
+        notes.append(
+            f"variant {order.variant.name}: without {_some(list(dict.fromkeys(one.option for one in wishes)))}"
+        )
     notes += [
         f"{one.place}: {explain(one, None, answers[one.option], version=config.version)}"
         for one in doubtful
@@ -167,6 +175,28 @@ def _make(sandbox: Sandbox, order: ConfigInputs, *, deadline: Deadline) -> _Made
     if order.start:
         notes += _departures(order.start, order.requests, config)
     return _Made(text, notes, [(one.option, reason) for one, reason in ungranted])
+
+
+def _is_wish(request: OptionRequest, variant: Variant) -> bool:
+    """Return whether a kernel may do without a request: one of a shipped variant, or one that a variant excludes."""
+    if request.origin is RequestOrigin.VARIANT:
+        return variant.is_shipped and request.option not in variant.requires
+    return bool(variant) and request.origin is RequestOrigin.DEFAULT
+
+
+def _not_in_kernel(
+    unmet: Mapping[OptionRequest, str | None], answers: Mapping[str, OptionFacts], order: ConfigInputs, version: str
+) -> NotInKernelError | None:
+    """Return the error for a kernel that does not have a shipped variant; None if another request is not met."""
+    variant = order.variant
+    own = {one: value for one, value in unmet.items() if one.origin is RequestOrigin.VARIANT}
+    if not own or not variant.is_shipped:
+        return None
+    return NotInKernelError(
+        f"Linux {version} does not have the variant {variant.name}: {next(iter(own)).option} is not granted",
+        evidence=explain_all(own, answers, version=version),
+        remedy=f"give a kernel that has it, or leave out {variant.name}",
+    )
 
 
 def refusal(

@@ -48,6 +48,7 @@ class RequestOrigin(Enum):
     SERIES = "the fragment of a shipped series"
     SHIPPED = "the user, by a fragment of the harness"
     USER = "the user, by a fragment of their own"
+    VARIANT = "the variant of the kernel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrig
 def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
     """Merge the requests of fragments: each option once, in the order of first mention.
 
-    An optional request gives way to another one for the same option.
+    An optional request gives way to another one for the same option. A variant's request replaces that of a default
+    fragment or of a shipped series.
 
     :raises UsageError: two lines request different values of an option; the message shows each such pair.
     """
@@ -152,7 +154,11 @@ def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
         first = merged.setdefault(request.option, request)
         if first.is_optional or request.is_optional:
             merged[request.option] = first if request.is_optional else request
-        elif _plain(first.value) != _plain(request.value):
+        elif _plain(first.value) == _plain(request.value):
+            continue
+        elif request.origin is RequestOrigin.VARIANT and first.origin in (RequestOrigin.DEFAULT, RequestOrigin.SERIES):
+            merged[request.option] = request
+        else:
             conflicts.append(f"{first}\n{request}")
     if conflicts:
         options = f"{len(conflicts)} options" if len(conflicts) > 1 else "an option"

@@ -20,12 +20,13 @@ from harness.kernel.config.fragment_files import find_named_fragment, fragment_n
 from harness.kernel.config.kconfig import GUEST_NEEDS, NO_SUITE, ConfigSource, SuiteConfig, check_bootable, parse_config
 from harness.kernel.git.repository import Repository
 from harness.kernel.toolchain.toolchain import find_toolchain
+from harness.model.variant import NO_VARIANT, Variant
 
 DEFAULT = ("base", "serial", "guest")
 """The fragments that every kernel is built with; those of the suite and of the user come after them."""
 
-FragmentName = str | Path | SuiteConfig
-"""A name or file of a fragment, or a suite for all of its fragments."""
+FragmentName = str | Path | SuiteConfig | Variant
+"""A name or file of a fragment, or a suite or a variant for all of its fragments."""
 
 # Increased when the same input gives another config.
 _RECIPE = "2"
@@ -61,6 +62,7 @@ class ConfigInputs:
     :param passed_over: the requests that their fragments limit to other releases.
     :param assignments: variables of make such as ``CC=...``.
     :param key: key of the config in the store.
+    :param variant: the variant of the kernel.
     """
 
     fragments: tuple[str, ...]
@@ -69,6 +71,7 @@ class ConfigInputs:
     passed_over: tuple[OptionRequest, ...]
     assignments: tuple[str, ...]
     key: str
+    variant: Variant = NO_VARIANT
 
 
 def read_inputs(
@@ -82,8 +85,12 @@ def read_inputs(
     :raises HostError: no compiler is installed.
     """
     suite = next((one for one in fragments if isinstance(one, SuiteConfig)), NO_SUITE)
-    names = [name for one in fragments for name in (one.names if isinstance(one, SuiteConfig) else (one,))]
+    variant = next((one for one in fragments if isinstance(one, Variant)), NO_VARIANT)
+    names = [name for one in fragments for name in _names(one)]
     found = [_find_fragment(tree, name, suite, deadline=context.deadline) for name in names]
+    found = [
+        _of_variant(one) if str(name) in variant.fragments else one for one, name in zip(found, names, strict=True)
+    ]
     starts = [fragment for fragment in found if fragment.start]
     if len(starts) > 1:
         raise UsageError(
@@ -107,13 +114,26 @@ def read_inputs(
         start.start.encode(errors="surrogateescape") if start else "",
         repr(merged),
         *(f"optional {one.option}" for one in merged if one.is_optional),
+        *([repr(variant)] if variant else []),
         "\0".join(assignments),
         find_toolchain(assignments, deadline=context.deadline).render(),
         paths.KCONFIG_ASKER,
         _kconfig_digest(context, tree),
     )
     passed_over = tuple(request for request in merged if request not in requests)
-    return ConfigInputs(called, start, requests, passed_over, tuple(assignments), key)
+    return ConfigInputs(called, start, requests, passed_over, tuple(assignments), key, variant)
+
+
+def _names(one: FragmentName) -> Sequence[str | Path]:
+    """Return the names or files of the fragments that one argument stands for."""
+    if isinstance(one, SuiteConfig):
+        return one.names
+    return one.fragments if isinstance(one, Variant) else (one,)
+
+
+def _of_variant(fragment: Fragment) -> Fragment:
+    """Return a fragment of a variant: its options win over the default ones."""
+    return replace(fragment, requests=tuple(replace(one, origin=RequestOrigin.VARIANT) for one in fragment.requests))
 
 
 def _find_fragment(tree: Tree, given: str | Path, suite: SuiteConfig, *, deadline: Deadline) -> Fragment:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import junit_xml  # type: ignore[import-untyped]  # it ships no types, and there are no stubs for it
 
 from harness.model.run_record import BuildRecord, CaseRecord, RunRecord, is_known
+from harness.model.variant_splats import variant_name, variant_splats
 from harness.model.verdict import Outcome, SplatReport
 from harness.report.text import bound, one_line, plain_text
 
@@ -69,7 +70,8 @@ def render_junit(
     """
     labels = _distinct(labels or [_label(run) for run in runs])
     root = ET.Element("testsuites")
-    for run, label, more in zip(runs, labels, properties or [{}] * len(runs), strict=True):
+    properties = properties or _variant_properties(runs)
+    for run, label, more in zip(runs, labels, properties, strict=True):
         root.append(_suite(run, label, f"{label.replace('.', '_')}." if len(runs) > 1 else "", limits, more))
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
@@ -78,10 +80,23 @@ def render_junit(
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
+def _variant_properties(runs: Sequence[RunRecord]) -> list[dict[str, str]]:
+    """Return the splats that only some variants of a kernel have, for the suite of each run that has them."""
+    splats = variant_splats(runs)
+    return [
+        {
+            f"variant.splat.{number}": f"{one.where}: {one.kind}: {one.title}"
+            for number, one in enumerate(splats, start=1)
+            if one.kernel == run.kernel.spec and variant_name(run) in one.variants
+        }
+        for run in runs
+    ]
+
+
 def _label(run: RunRecord) -> str:
     """Return the release, or the KERNEL argument of a built kernel, as built kernels often share a release."""
     kernel = run.kernel
-    return kernel.called if kernel.build.commit or not is_known(kernel.release) else kernel.release
+    return kernel.called if kernel.build.commit or kernel.variant or not is_known(kernel.release) else kernel.release
 
 
 def _suite(run: RunRecord, label: str, prefix: str, limits: JunitLimits, more: Mapping[str, str]) -> ET.Element:
@@ -184,6 +199,7 @@ def _properties(run: RunRecord) -> Iterable[tuple[str, str]]:
         ("kernel.release", kernel.release),
         ("kernel.architecture", kernel.architecture),
         ("kernel.spec", kernel.spec),
+        ("kernel.variant", kernel.variant),
         ("kernel.origin", kernel.origin),
         ("kernel.image.sha256", kernel.image_digest),
         ("kernel.config.sha256", kernel.config_digest),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 from harness.base.errors import Stage
 from harness.model.run_record import CaseRecord, RunRecord, no_kernel
@@ -20,6 +21,7 @@ from harness.model.series_record import (
     PatchState,
     SeriesRecord,
     StyleFinding,
+    VariantResult,
     called,
 )
 from harness.model.verdict import Fault, Outcome
@@ -36,20 +38,51 @@ _STAGES = (
 )
 
 
-def render_series_junit(record: SeriesRecord, runs: Mapping[int, RunRecord]) -> str:
+def render_series_junit(
+    record: SeriesRecord,
+    runs: Mapping[int, RunRecord],
+    variant_runs: Mapping[tuple[int, str], RunRecord] = MappingProxyType({}),
+) -> str:
     """Return the JUnit XML of a series; to be written as UTF-8.
-    :param record: the record of the series.
 
+    :param record: the record of the series.
     :param runs: the record of each booted kernel, by patch.
+    :param variant_runs: the record of each booted variant, by patch and name.
     """
-    suites, labels = [], []
+    suites, labels, properties = [], [], []
     for patch in record.patches:
         suites.append(_suite(record, patch, runs.get(patch.number)))
         number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
         labels.append(f"{number} {patch.subject}")
+        properties.append(_line_properties(patch.lines))
+        for one in patch.variants:
+            suites.append(_variant_suite(record, patch, one, variant_runs.get((patch.number, one.variant))))
+            labels.append(f"{number} ({one.variant}) {patch.subject}")
+            properties.append({"kernel.variant": one.variant, "variant.slowness": f"{one.slowness:.1f}"})
     suites.append(_made_up(record, "series", list(_whole(record))))
-    properties = [*(_line_properties(patch.lines) for patch in record.patches), _line_properties(record.lines)]
+    properties.append(_line_properties(record.lines))
     return render_junit(suites, labels=[*labels, "the whole series"], properties=properties)
+
+
+def _variant_suite(record: SeriesRecord, patch: PatchRecord, one: VariantResult, run: RunRecord | None) -> RunRecord:
+    """Return the suite of a variant of a patch: whether it boots, its undeclared changes, and its cases."""
+    name = f"variant {one.variant}"
+    if one.is_between:
+        own = _case(name, "the variant of the last patch shows nothing new", outcome=Outcome.SKIPPED)
+    elif one.failed:
+        outcome = Outcome.KERNEL if one.at_fault else Outcome.SKIPPED
+        own = _case(name, one.what, outcome=outcome, diff=one.evidence)
+    elif one.state is PatchState.FAIL:
+        unexpected = [effect for effect in one.effects if effect.standing is Expectedness.UNEXPECTED]
+        text = "".join(f"{effect.render()}\n" for effect in unexpected)
+        own = _case(name, unexpected[0].render(), outcome=Outcome.MISMATCH, diff=text)
+    else:
+        own = _case(name, "")
+    if run is None or one.same_as >= 0:
+        return _made_up(record, f"{patch.kernel} ({one.variant})", [own])
+    new = {case for effect in one.effects for case in effect.cases} if patch.number else set()
+    cases = [_excused(case, new, {}, is_base=not patch.number) for case in run.cases]
+    return replace(run, cases=(own, *cases), problems=())
 
 
 def _line_properties(lines: ChangedLines | None) -> dict[str, str]:
@@ -85,7 +118,7 @@ def _suite(record: SeriesRecord, patch: PatchRecord, run: RunRecord | None) -> R
     if patch.same_as >= 0:
         text = f"the image is that of {called(patch.same_as)}: no case was run, its results hold here as well\n"
         return replace(run, cases=(*own, _case("cases", "", text=text)), problems=())
-    new = {case for one in patch.unexpected for case in one.cases} if patch.number else set()
+    new = {case for one in patch.unexpected if not one.variant for case in one.cases} if patch.number else set()
     meant = {case: one.render() for one in patch.effects if one.standing is Expectedness.INTENDED for case in one.cases}
     cases = [_excused(case, new, meant, is_base=not patch.number) for case in run.cases]
     return replace(run, cases=(*own, *cases), problems=())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
+from harness.model.variant_splats import places_of, variant_splats
 from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.report.tables.summary import OUTCOME_WORDS, case_word, count_outcomes, is_clean
 from harness.report.text import one_line, plain_text
@@ -228,6 +229,7 @@ def _trait_cell(trait: TraitRecord | None, texts: Texts) -> list[int] | None:
 def _splats(runs: Sequence[RunRecord], indexes: Mapping[str, int]) -> list[Value]:
     """Return each splat by its fingerprint, with the cases that met it on each kernel."""
     found: dict[str, tuple[SplatReport, list[dict[int, None]]]] = {}
+    places = places_of(variant_splats(runs))
     for at, run in enumerate(runs):
         for case in run.cases:
             for splat in case.splats:
@@ -237,7 +239,7 @@ def _splats(runs: Sequence[RunRecord], indexes: Mapping[str, int]) -> list[Value
         {
             "fingerprint": one_line(fingerprint),
             "kind": one_line(splat.kind),
-            "title": one_line(splat.title),
+            "title": one_line(splat.title) + (f" ({places[fingerprint]})" if fingerprint in places else ""),
             "function": one_line(splat.function),
             "cells": [list(cases) for cases in met],
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.model.run_record import RunRecord, TraitRecord, is_known
+from harness.model.variant_splats import variant_splats
 from harness.report.lines import Line, Tone
 from harness.report.tables.summary import OUTCOME_WORDS, count_outcomes, is_clean
 from harness.report.text import columns, elide, fold, one_line
@@ -33,7 +34,23 @@ def kernels_lines(runs: Sequence[RunRecord], width: int) -> list[Line]:
     """
     if len(runs) < 2:
         return []
-    return [Line(""), *_legend(runs, width), Line(""), *_table(runs, width)]
+    return [Line(""), *_legend(runs, width), *_splats(runs, width), Line(""), *_table(runs, width)]
+
+
+def _splats(runs: Sequence[RunRecord], width: int) -> list[Line]:
+    """Return the splats that only some variants of a kernel have."""
+    found = variant_splats(runs)
+    if not found:
+        return []
+    lines = [Line(""), Line("Splats of some variants only", Tone.STRONG), Line("")]
+    for one in found:
+        lines += [
+            Line(f"  {part}", Tone.BAD) for part in fold(f"{one.where}: {one_line(one.title)}", max(20, width - 2))
+        ]
+        more = f" and {len(one.cases) - 1} more" if len(one.cases) > 1 else ""
+        text = f"in {one_line(one.cases[0])}{more}; not with {' and '.join(one.others)}"
+        lines += [Line(f"      {part}") for part in fold(text, max(20, width - 6))]
+    return lines
 
 
 def _legend(runs: Sequence[RunRecord], width: int) -> list[Line]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.model.series_record import (
+    NOT_JUDGED,
     Effect,
     Expectedness,
     Level,
@@ -13,6 +14,7 @@ from harness.model.series_record import (
     PatchState,
     SeriesRecord,
     StyleFinding,
+    VariantResult,
     called,
     counted,
     failed_words,
@@ -32,6 +34,8 @@ _STANDING_TONES = {Expectedness.UNEXPECTED: Tone.BAD, Expectedness.INTENDED: Ton
 _KERNELS = {"apply": "no apply", "configure": "no config", "build": "no build", "boot": "no boot"}
 _HEAD = f"{'style':>6} {'warn':>4}  {'kernel':<10} {'cases':<11} "
 _NUMBER_WIDTH = 7
+_VARIANT_WIDTH, _VARIANT_NAME = 4, 8
+"""The width of a variant's column: at least a result, at most this much of its name."""
 _INDENT = 8
 _EVIDENCE_LINES = 14
 _LISTED = 8
@@ -44,10 +48,14 @@ def series_lines(record: SeriesRecord, width: int) -> list[Line]:
     """
     blocks = (
         _about(record, width),
-        [*_table_head(width), *(line for patch in record.patches for line in _patch_lines(record, patch, width))],
+        [
+            *_table_head(record, width),
+            *(line for patch in record.patches for line in _patch_lines(record, patch, width)),
+        ],
+        list(_variant_lines(record, width)),
         conclusion_lines(record, width),
     )
-    return [line for block in blocks for line in (*block, Line(""))][:-1]
+    return [line for block in blocks if block for line in (*block, Line(""))][:-1]
 
 
 def title_of(record: SeriesRecord) -> str:
@@ -112,25 +120,58 @@ def _about(record: SeriesRecord, width: int) -> list[Line]:
     return lines + [line for note in record.notes for line in fact_lines("note", one_line(note), width)]
 
 
-def _table_head(width: int) -> list[Line]:
-    name = f"{'patch':<{_NUMBER_WIDTH + _room(width)}}"
-    return [Line(f"{name}{_HEAD}state", Tone.STRONG)]
+def _table_head(record: SeriesRecord, width: int) -> list[Line]:
+    name = f"{'patch':<{_NUMBER_WIDTH + _room(record, width)}}"
+    return [Line(f"{name}{_HEAD}{_variant_cells(record, None)}state", Tone.STRONG)]
 
 
-def _room(width: int) -> int:
+def _room(record: SeriesRecord, width: int) -> int:
     """Return the number of columns for a patch's title."""
-    return max(8, width - _NUMBER_WIDTH - len(_HEAD) - 5)
+    return max(8, width - _NUMBER_WIDTH - len(_HEAD) - len(_variant_cells(record, None)) - 5)
+
+
+def _variant_cells(record: SeriesRecord, patch: PatchRecord | None) -> str:
+    """Return a cell for each variant: its name, or its result on a patch."""
+    names = [one.variant for one in record.patches[0].variants]
+    widths = [max(_VARIANT_WIDTH, min(columns(name), _VARIANT_NAME)) for name in names]
+    words = names if patch is None else [_variant_word(one) for one in patch.variants]
+    return "".join(f"{elide(one_line(word), width):<{width}} " for word, width in zip(words, widths, strict=False))
+
+
+def _variant_word(one: VariantResult) -> str:
+    """Return the result of a variant in at most four letters; ``-`` for one that did not run."""
+    if one.is_between or one.failed == NOT_JUDGED:
+        return "-"
+    return "same" if one.same_as >= 0 and not one.effects else STATE_WORDS[one.state]
+
+
+def _variant_lines(record: SeriesRecord, width: int) -> Iterator[Line]:
+    """Yield for each variant how it ran on the base, or why it did not."""
+    for one in record.patches[0].variants:
+        if one.failed:
+            text = f"not run: {one_line(one.what)}"
+        else:
+            tested = sum(not patch.failed and not patch.is_between for patch in _of_variant(record, one.variant))
+            text = (
+                f"{counted(one.asked, 'case')}, {counted(tested, 'kernel')}; boots {one.slowness:.1f} times as slowly"
+            )
+        yield from fact_lines(one.variant, text, width, tone=Tone.WARNING if one.failed else Tone.PLAIN)
+
+
+def _of_variant(record: SeriesRecord, name: str) -> Iterator[VariantResult]:
+    return (one for patch in record.patches for one in patch.variants if one.variant == name)
 
 
 def _patch_lines(record: SeriesRecord, patch: PatchRecord, width: int) -> Iterator[Line]:
     number = f"{patch.number}/{len(record.posted)}" if patch.number else "base"
-    room = _room(width)
+    room = _room(record, width)
     subject = elide(one_line(patch.subject), room - 1)
     style = "-" if patch.style_note or not patch.number else str(len(patch.style) or "ok")
     warned = "-" if patch.failed or not patch.number else str(len(patch.warnings) or "ok")
     cells = f"{style:>6} {warned:>4}  {_kernel(patch):<10} {_cases(patch):<11} "
     state = patch.state if patch.number else PatchState.SUCCESS
     word = STATE_WORDS[state] if patch.number else ""
+    cells += _variant_cells(record, patch)
     text = f"{number:<{_NUMBER_WIDTH}}{subject}{' ' * max(1, room - columns(subject))}{cells}{word}"
     yield Line(text.rstrip(), _TONES[state] if state is not PatchState.SUCCESS else Tone.PLAIN)
     if patch.failed:

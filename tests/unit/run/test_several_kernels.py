@@ -72,4 +72,4 @@ def test_run_folder_of_a_tree_without_a_name_is_called_by_its_folder(
     (tmp_path / "linux/drivers").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "linux/drivers")
 
-    assert [_slug(word) for word in (".", "..", "deb", "./x")] == ["drivers", "linux", "deb", "x"]
+    assert [_slug(Options(word)) for word in (".", "..", "deb", "./x")] == ["drivers", "linux", "deb", "x"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import HostError, SeriesError, UsageError
+from harness.base.errors import HostError, NotInKernelError, SeriesError, UsageError
 from harness.base.store import Store
+from harness.kernel.build.variants import read_variants
 from harness.kernel.config.configure import DEFAULT, KIND, Config, configure, find_config, fragment_names, refusal
 from harness.kernel.config.fragment import OptionRequest, RequestOrigin
 from harness.kernel.config.kconfig import ConfigSource, check_bootable, parse_config
@@ -22,6 +24,7 @@ from harness.kernel.git.worktree import WorkTree, checked_out
 from harness.kernel.patches.patched_tree import PatchedTree
 from harness.kernel.source.tree import source_package, source_tree
 from harness.kernel.toolchain import missing
+from harness.model.variant import Variant
 from harness.suite.load import default_suite
 from tests.unit.kernel.user_tree import UserTree
 
@@ -55,7 +58,7 @@ def fake_tree(folder: Path, *, refused: str = "^$$", after: str = ":") -> Path:
     return folder
 
 
-def configured(tmp_path: Path, tree: Path, *fragments: str | Path) -> Config:
+def configured(tmp_path: Path, tree: Path, *fragments: str | Path | Variant) -> Config:
     """Return the config that a fake tree gives for the default fragments, those of a suite, and the named ones."""
     store = Store(tmp_path / "store")
     source = source_tree(Context(store, SOON), tree)
@@ -272,7 +275,7 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Pat
         yield store, PatchedTree(source, None, source.commit), worktree
 
 
-def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path) -> Config:
+def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path | Variant) -> Config:
     """The config of a real kernel."""
     store, tree, worktree = linux
     return configure(Context(store, SOON), tree, worktree, fragments=(*DEFAULT, SUITE, *fragments))
@@ -280,7 +283,9 @@ def of_linux(linux: tuple[Store, PatchedTree, WorkTree], *fragments: str | Path)
 
 @pytest.mark.build
 @pytest.mark.network
-@pytest.mark.parametrize("name", sorted(set(fragment_names()) - set(DEFAULT)))
+@pytest.mark.parametrize(
+    "name", [one for one in fragment_names() if one not in DEFAULT and not one.startswith("variant-")]
+)
 def test_a_real_kernel_grants_every_shipped_fragment(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
     """Each request beyond the default ones is granted; the only note is about options of other releases."""
     config = of_linux(linux, name)
@@ -378,3 +383,61 @@ def test_an_option_of_a_later_kernel_is_passed_over(linux: tuple[Store, PatchedT
         "CONFIG_CPUSETS_V1 (6.12..)"
     )
     assert absent.partition("Linux")[0] == f"{mine}:3: CONFIG_NO_SUCH: "
+
+
+def test_variant_wins_over_the_default_fragments(tmp_path: Path) -> None:
+    """The variant without SMP replaces what every kernel is built with, and is another config in the store."""
+    tree = fake_tree(tmp_path / "tree")
+    (up,) = read_variants("up")
+    plain, variant = configured(tmp_path, tree), configured(tmp_path, tree, up)
+
+    assert options(plain)["CONFIG_SMP"] == "y"
+    assert options(variant)["CONFIG_SMP"] == "n"
+    assert variant.fragments == (*plain.fragments, "variant-up")
+
+
+@pytest.mark.build
+@pytest.mark.network
+def test_variant_may_exclude_a_default_option(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
+    """Without SMP, Linux 6.1 has no cpusets, which the suite's kernels have: that is noted, and no error."""
+    (up,) = read_variants("up")
+    config = of_linux(linux, up)
+
+    assert "CONFIG_SMP" not in {name for name, value in options(config).items() if value == "y"}
+    assert "variant up: without CONFIG_NR_CPUS, CONFIG_CPUSETS, CONFIG_PROC_PID_CPUSET" in config.notes
+
+
+@pytest.mark.build
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["debug", "kcsan", "clang"])
+def test_a_real_kernel_grants_every_option_of_a_variant(linux: tuple[Store, PatchedTree, WorkTree], name: str) -> None:
+    """Linux 6.1 has all options of these variants."""
+    config = of_linux(linux, replace(read_variants(name)[0], make=()))
+
+    assert not [note for note in config.notes if note.startswith("variant ")]
+
+
+@pytest.mark.build
+@pytest.mark.network
+def test_kernel_without_what_a_variant_is_made_of(linux: tuple[Store, PatchedTree, WorkTree]) -> None:
+    """It does not have the variant, which says nothing against it: PREEMPT_RT is in mainline on x86 since 6.12."""
+    (rt,) = read_variants("rt")
+
+    with pytest.raises(NotInKernelError, match=r"does not have the variant rt: CONFIG_PREEMPT_RT") as caught:
+        of_linux(linux, rt)
+
+    assert "ARCH_SUPPORTS_RT" in caught.value.evidence
+
+
+@pytest.mark.build
+@pytest.mark.network
+def test_own_variant_must_be_granted(linux: tuple[Store, PatchedTree, WorkTree], tmp_path: Path) -> None:
+    """An option that the tree does not have is an error of the user's fragment, with its line."""
+    file = tmp_path / "variant-mine.config"
+    file.write_text("# Mine.\nCONFIG_NONSENSE=y\n")
+
+    with pytest.raises(UsageError, match=r"does not grant CONFIG_NONSENSE") as caught:
+        of_linux(linux, read_variants(str(file))[0])
+
+    assert not isinstance(caught.value, NotInKernelError)
+    assert f"{file}:2: CONFIG_NONSENSE=y" in caught.value.evidence

@@ -137,6 +137,10 @@ class Btf:
         """Return the number of the first type of a name and of one of some kinds; 0 without one."""
         return next((number for number, kind in self._by_name.get(name, ()) if kind in kinds), 0)
 
+    def find_value(self, name: str) -> tuple[int, int] | None:
+        """Return the number of the enum that has a name among its values, and the value; None without one."""
+        return self._by_value.get(name)
+
     def members(self, entry: Entry) -> list[Member]:
         """Return the members of a struct or union."""
         found = []
@@ -173,6 +177,16 @@ class Btf:
             entry = self.entry(number)
             if entry.name:
                 found.setdefault(entry.name, []).append((number, entry.kind))
+        return found
+
+    @cached_property
+    def _by_value(self) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for number in range(1, len(self._places)):
+            entry = self.entry(number)
+            if entry.kind in (Kind.ENUM, Kind.ENUM64):
+                for name, value in self.values(entry):
+                    found.setdefault(name, (number, value))
         return found
 
     def _walk(self) -> Iterator[int]:

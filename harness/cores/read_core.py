@@ -8,24 +8,23 @@ file of JSON; what it finds is printed as JSON.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import drgn
-from drgn import FaultError, Object, Program, StackTrace, Symbol, SymbolBinding, SymbolKind, offsetof
+from drgn import FaultError, Object, Program, StackTrace, offsetof
 from drgn.helpers.linux.list import list_for_each_entry
 
 from harness.base.errors import HarnessError
 from harness.base.json_records import dump_value, read_facts
-from harness.cores.btf import Btf
+from harness.cores.program import KERNEL_START, SYMBOL_GAP, KernelSymbols, open_program, read_symbols
 from harness.cores.request import CoreAnswer, CoreRequest
-from harness.cores.types import finder
 from harness.model.core import CoreFacts, CoreTask, HeldLock, StackFrame
 
 _MOST_TASKS = 20_000
 _MOST_WAITERS = 1_000
 _STACK_WORDS = 128
+_PAGE_BYTES = 4096
 _STACK_BYTES = 1 << 16  # at least; that of a kernel with KASAN is 32 KiB
 # A part of the names of functions that wait for it, the type of the lock, and that of an entry in its list.
 _LOCKS = (
@@ -38,9 +37,7 @@ _READERS = 1  # of the owner of a rw_semaphore: readers hold it
 _IDLE = 0x402  # TASK_IDLE: TASK_UNINTERRUPTIBLE | TASK_NOLOAD
 # TASK_INTERRUPTIBLE and so on; /proc shows TASK_RTLOCK_WAIT and TASK_FROZEN as D, too.
 _STATES = ((0x1, "S"), (0x9002, "D"), (0x4, "T"), (0x8, "t"), (0x10, "X"), (0x20, "Z"), (0x40, "P"))
-_SYMBOL_GAP = 1 << 20
 _UNREADABLE = (FaultError, LookupError, ValueError, TypeError, AttributeError, OSError, MemoryError)
-_KERNEL_START = 0xFFFF_8000_0000_0000
 
 
 def read_core(request: CoreRequest) -> CoreFacts:
@@ -48,87 +45,20 @@ def read_core(request: CoreRequest) -> CoreFacts:
 
     :raises Exception: drgn cannot read it; the text says why.
     """
-    symbols = _read_symbols(Path(request.symbols).read_text())
-    program = _open(request, symbols)
+    symbols = read_symbols(Path(request.symbols).read_text())
+    program = open_program(request, symbols)
     tasks = tuple(sorted(_tasks(program, symbols), key=lambda one: one.pid))
     return CoreFacts(request.release, tasks)
 
 
-class _Symbols:
-    """The symbols of a kernel by address and by name."""
-
-    def __init__(self, entries: Sequence[tuple[int, str]]) -> None:
-        self.entries = sorted(entries)
-        self.starts = [start for start, _ in self.entries]
-        self.by_name = {name: start for start, name in reversed(self.entries)}
-
-    def at(self, address: int) -> tuple[str, int, int] | None:
-        """Return name, start and size of what an address is in."""
-        index = bisect_right(self.starts, address) - 1
-        if index < 0:
-            return None
-        start, name = self.entries[index]
-        following = next((one for one in self.starts[index + 1 : index + 64] if one > start), start + _SYMBOL_GAP)
-        return (name, start, following - start) if address < following else None
+def init_task(program: Program, symbols: KernelSymbols) -> Object:
+    """Return the task that the list of all processes starts at."""
+    return Object(program, program.type("struct task_struct"), address=symbols.by_name["init_task"])
 
 
-def _read_symbols(text: str) -> _Symbols:
-    words = (line.split() for line in text.splitlines())
-    found = [(int(one[0], 16), one[2]) for one in words if len(one) >= 3]
-    return _Symbols([(address, name) for address, name in found if address >= _KERNEL_START])
-
-
-def _open(request: CoreRequest, symbols: _Symbols) -> Program:
-    """Open the core with the kernel's own symbols and types; nothing is looked up on this host."""
-    root = symbols.by_name.get("swapper_pg_dir") or symbols.by_name["init_top_pgt"]
-    notes = {
-        "OSRELEASE": request.release,
-        "PAGESIZE": "4096",
-        "SYMBOL(swapper_pg_dir)": f"{root:x}",
-        "SYMBOL(_stext)": f"{symbols.by_name['_stext']:x}",
-        "KERNELOFFSET": "0",
-        "NUMBER(phys_base)": "0",
-        "NUMBER(pgtable_l5_enabled)": "0",
-    }
-    if "init_uts_ns" in symbols.by_name:
-        notes["SYMBOL(init_uts_ns)"] = f"{symbols.by_name['init_uts_ns']:x}"
-    program = Program(vmcoreinfo="".join(f"{name}={value}\n" for name, value in notes.items()))
-    program.set_core_dump(request.core)
-    program.register_symbol_finder("harness", _symbol_finder(symbols), enable_index=0)
-    # With its range, drgn takes the unwind tables (ORC) of the kernel's own memory; without tables, frame pointers.
-    main = program.main_module("kernel", create=True)
-    main.address_range = (symbols.by_name["_text"], symbols.by_name["_end"])
-    if not request.debug_files:
-        start, end = (symbols.by_name.get(f"__{end}_BTF", 0) for end in ("start", "stop"))
-        if not start:
-            raise LookupError("the kernel carries no types (CONFIG_DEBUG_INFO_BTF)")
-        types = Btf(program.read(start, end - start), source="__start_BTF in the core")
-        program.register_type_finder("harness", finder(types))
-        program.set_enabled_type_finders(["harness"])
-    for file in request.debug_files:
-        program.extra_module(file, create=True).try_file(file, force=True)
-    return program
-
-
-def _symbol_finder(symbols: _Symbols) -> Callable[[Program, str | None, int | None, bool], Sequence[Symbol]]:
-    def find(_program: Program, name: str | None, address: int | None, _one: bool) -> Sequence[Symbol]:
-        place = address if address is not None else symbols.by_name.get(name or "", -1)
-        found = symbols.at(place)
-        if found is None or (address is not None and name is not None and found[0] != name):
-            return []
-        own, start, size = found
-        return [
-            Symbol(name if address is None and name else own, start, size, SymbolBinding.GLOBAL, SymbolKind.UNKNOWN)
-        ]
-
-    return find
-
-
-def _tasks(program: Program, symbols: _Symbols) -> Iterator[CoreTask]:
+def _tasks(program: Program, symbols: KernelSymbols) -> Iterator[CoreTask]:
     """Yield all threads, from the list of processes that starts at init_task."""
-    task_type = program.type("struct task_struct")
-    init = Object(program, task_type, address=symbols.by_name["init_task"])
-    count = 0
+    init, task_type, count = init_task(program, symbols), program.type("struct task_struct"), 0
     for leader in list_for_each_entry(task_type, init.tasks.address_of_(), "tasks"):
         for thread in list_for_each_entry(task_type, leader.signal.thread_head.address_of_(), "thread_node"):
             yield _task(program, thread, symbols)
@@ -137,7 +67,7 @@ def _tasks(program: Program, symbols: _Symbols) -> Iterator[CoreTask]:
                 return
 
 
-def _task(program: Program, task: Object, symbols: _Symbols) -> CoreTask:
+def _task(program: Program, task: Object, symbols: KernelSymbols) -> CoreTask:
     state = _state(task)
     processor = -1
     if task.on_cpu.value_() if hasattr(task, "on_cpu") else False:
@@ -165,7 +95,7 @@ def _state(task: Object) -> str:
 
 def _frames(trace: StackTrace) -> Iterator[StackFrame]:
     for frame in trace:
-        if frame.pc < _KERNEL_START:
+        if frame.pc < KERNEL_START:
             return
         try:
             place = frame.source()
@@ -182,7 +112,7 @@ def _frames(trace: StackTrace) -> Iterator[StackFrame]:
         yield StackFrame(name, offset, source)
 
 
-def _waits_for(program: Program, task: Object, frames: Sequence[StackFrame], symbols: _Symbols) -> HeldLock | None:
+def _waits_for(program: Program, task: Object, frames: Sequence[StackFrame], symbols: KernelSymbols) -> HeldLock | None:
     """Find the lock that a task sleeps on.
 
     The list of a lock's waiters has an entry on the stack of each of them, which names its task; the element of the
@@ -205,7 +135,7 @@ def _waits_for(program: Program, task: Object, frames: Sequence[StackFrame], sym
 def _find_head(program: Program, task: Object, waiter: drgn.Type) -> int:
     """Return the address of the list head of the lock that a task waits for; 0 if there is none."""
     top = int(task.thread.sp.value_())
-    stack = program.read(top, 8 * _STACK_WORDS)
+    stack = _read_stack(program, top)
     own = task.value_().to_bytes(8, "little")
     for at in range(0, len(stack), 8):
         if stack[at : at + 8] != own:
@@ -217,6 +147,19 @@ def _find_head(program: Program, task: Object, waiter: drgn.Type) -> int:
         except FaultError:  # the word is a copy of the task's address elsewhere
             continue
     return 0
+
+
+def _read_stack(program: Program, top: int) -> bytes:
+    """Return the innermost words of a stack; a page without memory follows its end."""
+    end, data = top + 8 * _STACK_WORDS, b""
+    while top < end:
+        size = min(end, (top // _PAGE_BYTES + 1) * _PAGE_BYTES) - top
+        try:
+            data += program.read(top, size)
+        except FaultError:
+            break
+        top += size
+    return data
 
 
 def _walk_to_head(program: Program, entry: Object, waiter: drgn.Type) -> int:
@@ -234,11 +177,11 @@ def _walk_to_head(program: Program, entry: Object, waiter: drgn.Type) -> int:
     return 0
 
 
-def _held(kind: str, lock: Object, symbols: _Symbols) -> HeldLock:
+def _held(kind: str, lock: Object, symbols: KernelSymbols) -> HeldLock:
     address = int(lock.address_ or 0)
     found = symbols.at(address)
     name = f"{address:#x}"
-    if found is not None and found[2] < _SYMBOL_GAP:
+    if found is not None and found[2] < SYMBOL_GAP:
         name = found[0] if found[1] == address else f"{found[0]}+{address - found[1]:#x}"
     if not hasattr(lock, "owner"):  # semaphore
         return HeldLock(kind, name)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from harness.base.context import Context
 from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, read_facts
+from harness.base.process import start
 from harness.cores.request import CoreAnswer, CoreRequest
 from harness.guest.coverage.facts import find_template, read_symbol_text
+from harness.guest.template import Template
 from harness.kernel.build.product import SYMBOLS, find_built
 from harness.kernel.from_source import SourceInputs
 from harness.kernel.sandbox.sandbox import Bounds, Sandbox, run_inside
@@ -26,7 +29,7 @@ from harness.model.core import CoreFacts
 from harness.results.cores import CORE_NAME, CoreOrigin, FoundCore
 from harness.results.find_run import FoundRun
 
-_PROGRAM = "harness.cores.read_core"
+_PROGRAM, _PROMPT = "harness.cores.read_core", "harness.cores.prompt"
 _BOUNDS = Bounds(seconds=300.0, memory_mebibytes=4096, processes=64, disk_mebibytes=8192)
 _REQUEST, _SYMBOLS = "request.json", "symbols"
 _LIBRARY = "drgn"
@@ -82,7 +85,16 @@ def facts_of_image(context: Context, origin: CoreOrigin) -> KernelFacts:
     """
     if not origin.template:
         raise UsageError("the machine of the core was no clone", remedy="run the case again without --fresh boot")
-    return KernelFacts(origin.release, read_symbol_text(context, find_template(context, origin.template)))
+    return facts_of_template(context, find_template(context, origin.template), release=origin.release)
+
+
+def facts_of_template(context: Context, template: Template, *, release: str) -> KernelFacts:
+    """Return the symbols of a template's kernel.
+
+    :raises HostError: the template cannot be cloned.
+    :raises SeriesError: the kernel does not print its symbols.
+    """
+    return KernelFacts(release, read_symbol_text(context, template))
 
 
 def require_fixed_addresses(found: FoundRun) -> None:
@@ -111,18 +123,8 @@ def read_core(context: Context, core: FoundCore, kernel: KernelFacts, *, trusted
         output = Path(name)
         output.chmod(0o755)
         sandbox = Sandbox(core.file.parent, output, trusted, _BOUNDS, read_only=_read_only())
-        shutil.copyfile(core.file, output / CORE_NAME)
-        (output / _SYMBOLS).write_text(kernel.symbols)
-        for number, file in enumerate(kernel.debug_files):
-            shutil.copyfile(file, output / f"{number}.o")
+        _prepare(output, Path(sandbox.inside_output), core.file, kernel)
         inside = Path(sandbox.inside_output)
-        request = CoreRequest(
-            core=str(inside / CORE_NAME),
-            symbols=str(inside / _SYMBOLS),
-            release=kernel.release,
-            debug_files=tuple(str(inside / f"{number}.o") for number in range(len(kernel.debug_files))),
-        )
-        (output / _REQUEST).write_text(dump_value(request))
         words = [sys.executable, "-P", "-m", _PROGRAM, str(inside / _REQUEST)]
         environment = {"PYTHONPATH": str(Path(harness.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
         result = run_inside(sandbox, words, deadline=context.deadline, environment=environment)
@@ -134,6 +136,41 @@ def read_core(context: Context, core: FoundCore, kernel: KernelFacts, *, trusted
             remedy=f"the file is {core.file}; crash(8) opens it with a vmlinux that has debug information",
         )
     return answer.facts
+
+
+def open_prompt(core: Path, kernel: KernelFacts) -> None:
+    """Open drgn's prompt on a core in this terminal, until the user leaves it; without the sandbox, like gdb.
+
+    :param kernel: the symbols and types of its kernel.
+    """
+    with tempfile.TemporaryDirectory(prefix="harness-core-") as name:
+        _prepare(Path(name), Path(name), core, kernel)
+        # Ctrl-C is for the prompt.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            words = [sys.executable, "-P", "-m", _PROMPT, f"{name}/{_REQUEST}"]
+            with start(words, stdin=None, stdout=None, stderr=None) as child:
+                child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _prepare(folder: Path, inside: Path, core: Path, kernel: KernelFacts) -> None:
+    """Put what a core is read with into a folder.
+
+    :param inside: the path of the folder for the program that reads it.
+    """
+    shutil.copyfile(core, folder / CORE_NAME)
+    (folder / _SYMBOLS).write_text(kernel.symbols)
+    for number, file in enumerate(kernel.debug_files):
+        shutil.copyfile(file, folder / f"{number}.o")
+    request = CoreRequest(
+        core=str(inside / CORE_NAME),
+        symbols=str(inside / _SYMBOLS),
+        release=kernel.release,
+        debug_files=tuple(str(inside / f"{number}.o") for number in range(len(kernel.debug_files))),
+    )
+    (folder / _REQUEST).write_text(dump_value(request))
 
 
 def _read_only() -> tuple[Path, ...]:

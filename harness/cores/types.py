@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 
-from drgn import Object, Program, Type, TypeEnumerator, TypeKind, TypeKindSet, TypeMember
+from drgn import FindObjectFlags, Object, Program, Type, TypeEnumerator, TypeKind, TypeKindSet, TypeMember
 
 from harness.cores.btf import Btf, Entry, Kind, Member
 
@@ -20,8 +20,18 @@ _KINDS = {
     TypeKind.TYPEDEF: Kind.TYPEDEF,
 }
 _QUALIFIERS = frozenset({Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG})
+# BTF has the types of processors' own variables alone, before pahole 1.28.
+_VARIABLES = {
+    "init_nsproxy": "nsproxy",
+    "init_pid_ns": "pid_namespace",
+    "init_task": "task_struct",
+    "init_user_ns": "user_namespace",
+    "init_uts_ns": "uts_namespace",
+}
 TypeFinder = Callable[[Program, TypeKindSet, str, str | None], Type | None]
 """What drgn asks for a type by its kinds and its name."""
+ObjectFinder = Callable[[Program, str, FindObjectFlags, str | None], Object | None]
+"""What drgn asks for a constant or a variable by its name."""
 
 
 def finder(btf: Btf) -> TypeFinder:
@@ -32,6 +42,25 @@ def finder(btf: Btf) -> TypeFinder:
         wanted |= {Kind.ENUM64} if Kind.ENUM in wanted else set()
         number = btf.find(name, wanted)
         return _make(btf, program, number) if number else None
+
+    return find
+
+
+def object_finder(btf: Btf, addresses: Mapping[str, int]) -> ObjectFinder:
+    """Return a finder of constants and variables for drgn: values of enums, and variables whose type is known.
+
+    :param addresses: the address of each symbol.
+    """
+
+    def find(program: Program, name: str, flags: FindObjectFlags, _file: str | None) -> Object | None:
+        if FindObjectFlags.CONSTANT in flags and (found := btf.find_value(name)):
+            return Object(program, _make(btf, program, found[0]), found[1])
+        if FindObjectFlags.VARIABLE not in flags or name not in addresses:
+            return None
+        if number := btf.find(name, frozenset({Kind.VARIABLE})):
+            return Object(program, _make(btf, program, btf.entry(number).size), address=addresses[name])
+        kind = btf.find(_VARIABLES.get(name, ""), frozenset({Kind.STRUCT}))
+        return Object(program, _make(btf, program, kind), address=addresses[name]) if kind else None
 
     return find
 

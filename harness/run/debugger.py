@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Attach gdb to a machine: QEMU's stub on a socket in its folder, breakpoints at the functions of a series."""
+"""Attach a debugger to a machine.
+
+gdb: QEMU's stub on a socket in its folder, breakpoints at the functions of a series. drgn: on a copy of its memory.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,15 @@ from harness.base import process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from harness.base.events import PhaseStarted
+from harness.cores.reader import KernelFacts, open_prompt
+from harness.guest.cores.dump import write_core
 from harness.guest.machine import Machine
 from harness.kernel.build.options import BuildOptions
 from harness.kernel.from_source import read_source, source_word
 from harness.kernel.source.apt import Apt
 from harness.model.kernel_spec import KernelSpec
+from harness.results.cores import CORE_NAME
 from harness.run.coverage.touching import read_change
 
 _SOCKET = "gdb"
@@ -119,3 +126,20 @@ def patched_functions(context: Context, spec: KernelSpec, options: BuildOptions)
             span.name for one in touched.values() for span in one.functions if span.name.isidentifier()
         )
     return tuple(sorted(names))
+
+
+def open_drgn(context: Context, machine: Machine, kernel: KernelFacts) -> None:
+    """Open drgn's prompt on the memory of a machine, which is stopped meanwhile.
+
+    :param kernel: the symbols and types of its kernel.
+    :raises HostError: QEMU does not answer, or the memory cannot be saved.
+    """
+    core = machine.folder / CORE_NAME
+    context.report(PhaseStarted("saving the memory of the machine"))
+    try:
+        write_core(machine, core, release=kernel.release)
+    except OSError as error:
+        raise HostError("the memory of the machine cannot be saved", evidence=str(error)) from None
+    open_prompt(core, kernel)
+    deadline = Deadline.after(_SECONDS)
+    machine.monitor(deadline).execute("cont", deadline=deadline)

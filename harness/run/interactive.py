@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from harness import pipeline
@@ -14,13 +15,18 @@ from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import PhaseStarted, StageEvent
 from harness.base.process import patient_deadline
 from harness.base.store import Store
+from harness.cores.reader import KernelFacts, facts_of_template, require_drgn
 from harness.guest.machine import Machine
+from harness.kernel.from_source import source_word
+from harness.kernel.line_tables import read_inputs
+from harness.kernel.source.apt import Apt
+from harness.kernel.type_objects import make_type_objects
 from harness.model.kernel_spec import parse_spec
 from harness.model.verdict import Fate
 from harness.pipeline import Options
 from harness.run.case import make_environment
 from harness.run.console_relay import relay_consoles
-from harness.run.debugger import patched_functions, run_gdb, serve
+from harness.run.debugger import open_drgn, patched_functions, run_gdb, serve
 from harness.run.play import CaseSkippedError, Played, play
 from harness.semantics.profile import Profile
 from harness.session.console_name import ConsoleName
@@ -33,11 +39,14 @@ _PLAY_SECONDS = 600.0
 _CLONE_SECONDS = 60.0
 
 
-def open_shell(options: Options, case: str, *, store: Store, with_gdb: bool = False) -> ExitStatus:
+def open_shell(
+    options: Options, case: str, *, store: Store, with_gdb: bool = False, with_drgn: bool = False
+) -> ExitStatus:
     """Prepare a kernel, play a case up to a line, and relay the consoles to the terminal.
 
     :param case: ``CASE``, ``CASE:LINE``, or empty for a machine without a case.
     :param with_gdb: whether gdb is attached before the command at that line runs.
+    :param with_drgn: whether drgn is opened on the memory of the machine after it.
     :raises UsageError: there is no such case, or standard input is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -46,15 +55,13 @@ def open_shell(options: Options, case: str, *, store: Store, with_gdb: bool = Fa
             remedy="run it in a terminal; a script uses session files and 'harness run'",
         )
     transcript, line = read_case(case, options.suite) if case else (None, None)
+    if with_drgn:
+        require_drgn()
     semantics = suite_semantics(options.suite)
     with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
         folder = Path(name)
         prepared = pipeline.prepare(
-            Context(
-                store,
-                patient_deadline(pipeline.PREPARE_SECONDS + options.build.seconds),
-                _show_phase,
-            ),
+            Context(store, patient_deadline(pipeline.PREPARE_SECONDS + options.build.seconds), _show_phase),
             options,
             logs=folder,
         )
@@ -73,9 +80,27 @@ def open_shell(options: Options, case: str, *, store: Store, with_gdb: bool = Fa
                     next((one for one in transcript.steps if line and one.line >= line), None) if transcript else None
                 )
                 first = _debug(machine, step, first, _functions(options, store))
+            if with_drgn:
+                context = Context(store, patient_deadline(_PLAY_SECONDS), _show_phase)
+                open_drgn(context, machine, _facts_of(context, prepared, options))
             _say(f"harness: the logs of this machine, until it ends: {machine.folder}")
             _say(f"\nharness: {relay_consoles(machine, first)}")
     return ExitStatus.AS_EXPECTED
+
+
+def _facts_of(context: Context, prepared: pipeline.Prepared, options: Options) -> KernelFacts:
+    """Return what the memory of a machine is read with.
+
+    :raises HarnessError: the kernel carries no types, and its source is gone.
+    """
+    assert prepared.template is not None, "drgn is opened on clones"
+    release = prepared.kernel.release
+    facts = facts_of_template(context, prepared.template, release=release)
+    spec = parse_spec(options.kernel)
+    if "__start_BTF" in facts.symbols or source_word(spec) is None:
+        return facts
+    inputs = read_inputs(context, spec, options.build, image_digest=prepared.kernel.image_digest, apt=Apt())
+    return replace(facts, debug_files=make_type_objects(context, inputs, trusted=options.build.is_trusted))
 
 
 def _functions(options: Options, store: Store) -> tuple[str, ...]:

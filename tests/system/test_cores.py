@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from harness.base.errors import ExitStatus
 from harness.results.cores import CORE_NAME
 from harness.results.folder import load_run
 from tests.command_line import call
-from tests.program import start
+from tests.program import environment, start
 
 SOURCE = Path(__file__).parent.parent / "data/cores/pipe_mutex.c"
 SUITE = 'format = 1\nname = "hangs"\ntitle = "hangs"\n[guest]\nhelpers = ["pipe_mutex.c"]\n'
@@ -21,6 +23,7 @@ HANGS = "title: a lock that is never released\ntimeout: 2\n\n    # trap '' INT; 
 WORKS = "title: nothing\n\n    # true\n"
 
 
+SOON = 180
 READING = (
     "harness/cores",
     "harness/guest/cores",
@@ -80,3 +83,27 @@ def test_who_waits_for_whom(tmp_path: Path) -> None:
     assert f"held by holder (pid {holder['pid']})" in text
     assert f"harness core {folder.name} hangs/lock.session" in start("core", "last", "--results", results).text
     call("core", "last", "works.session", "--results", results).require_error(ExitStatus.USAGE, "has no core", "lock")
+
+
+@pytest.mark.guest
+@pytest.mark.slow(*READING, "harness/run/interactive.py", "harness/run/debugger.py")
+def test_drgn_at_a_step(tmp_path: Path) -> None:
+    """The prompt sees the process of the step, with the types of the kernel alone; the machine goes on after it."""
+    (tmp_path / "sleeps.session").write_text("title: a process that stays\n\n    # sleep 7777 & disown\n")
+    words = ["-m", "harness", "shell", "deb", f"{tmp_path}/sleeps.session:3", "--drgn"]
+    shell = pexpect.spawn(sys.executable, words, timeout=SOON, encoding="utf-8", env=environment(TERM="dumb"))
+    shell.expect(">>> ")
+    shell.sendline("print('names:', *[one.comm.string_().decode() for one in for_each_task(prog)])")
+    shell.expect(r"names: (init [^\r]*)\r")
+    names = str(shell.after).split()
+    shell.sendline("exit()")
+    shell.expect("# ")
+    shell.sendline("echo goes-on-$((40 + 2))")
+    shell.expect("goes-on-42")
+    shell.send("\x1d")
+    shell.expect(pexpect.EOF)
+    shell.close()
+
+    assert "sleep" in names
+    assert "kthreadd" in names
+    assert shell.exitstatus == 0

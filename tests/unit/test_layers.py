@@ -24,8 +24,8 @@ cli
 commands
 bisect watch follow explore
 series hosts
-run doctor export inventory checks cores
-report.page report.display report.formats pipeline
+run doctor export inventory checks
+report.page report.display report.formats pipeline cores
 report.tables
 report.lines
 report.text
@@ -64,7 +64,7 @@ WRAPPERS = {
     "urllib.request": set(),
     "urllib3": {"series.web_client"},
     "watchfiles": {"watch.notify"},
-    "drgn": {"cores.read_core", "cores.types"},
+    "drgn": {"cores.program", "cores.prompt", "cores.read_core", "cores.types"},
     "distributed": {"hosts.hub", "hosts.task", "hosts.worker"},
     "dask": {"hosts.hub", "hosts.worker"},
 }

@@ -23,6 +23,7 @@ from harness.run.interactive import open_shell
 @options.in_place
 @options.building
 @click.option("--gdb", "with_gdb", is_flag=True, help="Attach gdb before the command at LINE runs.")
+@click.option("--drgn", "with_drgn", is_flag=True, help="Open drgn after the command at LINE; a copy of the memory.")
 @click.argument("case", required=False, metavar="[CASE[:LINE]]")
 def shell(
     kernel: str,
@@ -34,6 +35,7 @@ def shell(
     boot_seconds: float,
     building: BuildOptions,
     with_gdb: bool,
+    with_drgn: bool,
 ) -> int:
     """Open an interactive shell on a fresh machine, after running CASE up to LINE.
 
@@ -44,4 +46,4 @@ def shell(
     files = [file if line.isdecimal() and file else case] if case else []
     chosen, _ = options.choose_cases(options.suite_of_kernels(suite, [kernel]), files, [kernel])
     each = Options(kernel, "", accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append)
-    return int(open_shell(each, case or "", store=Store.default(), with_gdb=with_gdb))
+    return int(open_shell(each, case or "", store=Store.default(), with_gdb=with_gdb, with_drgn=with_drgn))

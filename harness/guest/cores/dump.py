@@ -50,7 +50,7 @@ def keep_core(machine: Machine, fingerprint: str, run_folder: Path, origin: Core
         if len(list(claims.iterdir())) >= MOST_CORES:
             return False
         (claims / fingerprint).touch(exist_ok=False)
-        _write(machine, machine.folder / CORE_NAME, origin.release)
+        write_core(machine, machine.folder / CORE_NAME, release=origin.release)
         (machine.folder / ORIGIN_NAME).write_text(dump_value(origin))
     except FileExistsError:
         return False
@@ -62,7 +62,14 @@ def keep_core(machine: Machine, fingerprint: str, run_folder: Path, origin: Core
     return True
 
 
-def _write(machine: Machine, core: Path, release: str) -> None:
+def write_core(machine: Machine, core: Path, *, release: str) -> None:
+    """Save the memory of a machine, which is stopped then, and stays so.
+
+    :param core: the file to create.
+    :param release: the kernel's release.
+    :raises HarnessError: QEMU refused, or did not do it in time.
+    :raises OSError: the file cannot be written.
+    """
     with core.open("x+b") as plain, tempfile.TemporaryFile(dir=core.parent) as flat:
         core.chmod(0o600)
         _dump(machine, flat.fileno())

@@ -23,7 +23,7 @@
  *	pA setns pB|FD			by the file of the namespace, or by a descriptor of it
  *	pA setnspid pB			by a pidfd of the process
  *	pA user				becomes user 9000, without capabilities
- *	pA mkdir DIR, pA rmdir DIR, pA rename DIR NAME	not of the root of a mount: "root"
+ *	pA mkdir DIR, pA rmdir DIR, pA rename DIR NAME	not of the root of a mount: "root"; the name NL is a line's end
  *	pA chown DIR			gives the directory and its lists of tasks to user 9000
  *	pA move pB DIR			writes pB to cgroup.procs
  *	pA movet pB DIR			writes pB to cgroup.threads, or tasks of v1
@@ -49,6 +49,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -58,6 +59,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -122,6 +124,9 @@ static const char *path_of(const char *dir, const char *file, char *path, size_t
 		snprintf(path, size, "%s/%.*s%s", PLACE, length, dir, rest ? rest : "");
 	if (file)
 		snprintf(path + strlen(path), size - strlen(path), "/%s", file);
+	rest = strrchr(path, '/');
+	if (!strcmp(rest, "/NL"))
+		strcpy(path + (rest - path) + 1, "\n");
 	return path;
 }
 
@@ -359,7 +364,7 @@ static void do_rename(struct answer *answer, const char *dir, const char *name)
 	char from[256], to[256];
 
 	path_of(dir, NULL, from, sizeof(from));
-	snprintf(to, sizeof(to), "%.*s/%s", (int)(strrchr(from, '/') - from), from, name);
+	snprintf(to, sizeof(to), "%.*s/%s", (int)(strrchr(from, '/') - from), from, strcmp(name, "NL") ? name : "\n");
 	answer_result(answer, rename(from, to));
 }
 
@@ -430,6 +435,41 @@ static void do_mount(struct answer *answer, const char *version, const char *pla
 	if (result < 0 && errno == ENODEV && *version == '2')
 		result = mount("cgroup", path, "cgroup", MOUNT_FLAGS, "__DEVEL__sane_behavior");
 	answer_result(answer, result);
+}
+
+/* Creates a hierarchy whose name was never used, and lets go of it. */
+static void do_new(struct answer *answer, const char *word, unsigned int unique)
+{
+	char data[64];
+	int result;
+
+	snprintf(data, sizeof(data), "%s,name=y%u", strcmp(word, "name") ? word : "none", unique);
+	result = mount("cgroup", PLACE "/new", "cgroup", MOUNT_FLAGS, data);
+	answer_result(answer, result);
+	if (result == 0)
+		umount2(PLACE "/new", MNT_DETACH);
+}
+
+static void do_owner(struct answer *answer, int thread)
+{
+	char path[64];
+	struct stat owner, own;
+	int fd, user;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", thread);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		answer_open(answer);
+		return;
+	}
+	user = ioctl(fd, NS_GET_USERNS);
+	if (user < 0 || fstat(user, &owner) < 0 || stat("/proc/thread-self/ns/user", &own) < 0)
+		answer_result(answer, -1);
+	else
+		add(answer, owner.st_ino == own.st_ino ? "own" : "other");
+	if (user >= 0)
+		close(user);
+	close(fd);
 }
 
 static void do_delegate(struct answer *answer, const char *word)
@@ -573,6 +613,10 @@ static bool do_operation(struct answer *answer, const struct command *command, c
 		answer_result(answer, umount2(path_of(word[0], NULL, path, sizeof(path)), MNT_DETACH));
 	else if (!strcmp(verb, "mounts") && count == 1)
 		do_mounts(answer, command->first);
+	else if (!strcmp(verb, "new") && count == 1)
+		do_new(answer, word[0], command->number);
+	else if (!strcmp(verb, "owner") && count == 1)
+		do_owner(answer, command->first);
 	else if (!strcmp(verb, "delegate") && count == 1)
 		do_delegate(answer, word[0]);
 	else
@@ -873,6 +917,7 @@ static void prepare(void)
 	mkdir(PLACE, 0755);
 	mkdir(PLACE "/m0", 0755);
 	mkdir(PLACE "/m1", 0755);
+	mkdir(PLACE "/new", 0755);
 	umask(022);
 	tasks[0].thread = tasks[0].process = fork();
 	if (tasks[0].thread < 0)

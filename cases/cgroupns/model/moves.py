@@ -19,7 +19,7 @@ from .state import (
     Task,
     may_write,
 )
-from .tree import LISTS, Tree, limit_of
+from .tree import AGENT, LISTS, Tree, limit_of
 
 
 class Moves:
@@ -109,7 +109,9 @@ class Moves:
         is_v2 = cgroup.hierarchy == V2
         if is_v2 and self.is_delegating and not judging.is_initial and judging.roots[V2] is cgroup:
             raise Refused("EPERM")
-        if file.name == "cgroup.max.depth":
+        if file.name == AGENT:
+            self._check_agent(file)
+        elif file.name == "cgroup.max.depth":
             cgroup.max_depth = MAX if value == "number" else limit_of(value)
         elif file.name == "cgroup.max.descendants":
             cgroup.max_descendants = MAX if value == "number" else limit_of(value)
@@ -121,6 +123,14 @@ class Moves:
             if value == "0":
                 raise Refused("ERANGE")
             self._kill(cgroup)
+
+    def _check_agent(self, file: ControlFile) -> None:
+        """Check that release_agent may be written: it is run by the kernel, as root of the host."""
+        if self._traits["release_agent_from_userns"] == "allowed":
+            return
+        is_host = file.namespace.owner.parent is None and file.credentials.user.parent is None
+        if not is_host or not file.credentials.has_all:
+            raise Refused("EPERM")
 
     def _require_alive(self, file: ControlFile) -> None:
         if not file.cgroup.is_alive:

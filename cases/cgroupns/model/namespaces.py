@@ -229,6 +229,32 @@ class Namespaces:
             raise Refused("ENOENT" if rule == "refused" else "EINVAL")
         return other if rule == "byname" else None
 
+    def new(self, task: Task, word: str) -> None:
+        """Create a hierarchy."""
+        if not capable(task.credentials, task.mounts.owner) or not capable(task.credentials, task.namespace.owner):
+            raise Refused("EPERM")
+        trait = "new_named_hierarchy_inside" if word == "name" else "new_controller_hierarchy_inside"
+        rule = self._traits[trait]
+        if rule == "invalid" and not task.namespace.is_initial:
+            raise Refused("EINVAL")
+        is_host = capable(task.credentials, self._world.host)
+        is_allowed = task.namespace.is_initial or rule == "allowed" or (rule == "privileged" and is_host)
+        if not is_allowed or (word != "name" and not is_host):
+            raise Refused("EPERM")
+
+    def owner(self, task: Task, other: Task) -> str:
+        """Return whether the user namespace of a task owns the cgroup namespace of another one."""
+        try:
+            owner = self.look_up(task, other).owner
+        except Refused as error:
+            raise Refused(f"open {error.answer}") from None
+        own, at = task.credentials.user, owner
+        while at is not own:
+            if at.parent is None:
+                raise Refused("EPERM")
+            at = at.parent
+        return "own" if owner is own else "other"
+
     def umount(self, task: Task, place: str) -> None:
         """Remove the uppermost mount of a place."""
         if not capable(task.credentials, task.mounts.owner):

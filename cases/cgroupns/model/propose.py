@@ -7,7 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from .state import V1, V2, NamespaceFile
+from .state import V1, V2, ControlFile, NamespaceFile
+from .tree import AGENT, NEWLINE
 
 if TYPE_CHECKING:
     from .world import World
@@ -16,8 +17,10 @@ TASKS = tuple(f"p{number}" for number in range(8))
 FILES = ("f0", "f1", "f2")
 PLACES = ("m0", "m1")
 _NAMES = ("a", "b", "c")
-_MOST_LEVELS = 4
+_MOST_LEVELS = 11
 _SPACES = ("cgroup", "cgroup", "cgroup", "user,cgroup", "user,mnt,cgroup", "mnt,cgroup", "mnt", "user", "user,mnt")
+_DEEPER = 0.25
+"""The share of directories that are made below the deepest one."""
 _STRAY = 0.06
 """The share of operations of tasks and directories that need not exist."""
 
@@ -50,11 +53,14 @@ class Proposer:
             self._mounts: 3,
             self._open: 4,
             self._use: 5,
-            self._user: 2,
-            self._chown: 3,
+            self._user: 3,
+            self._chown: 4,
+            self._new_hierarchy: 1,
         }
         if has["clone3_into_cgroup"] == "present":
             weights[self._into] = 5
+        if has["ns_ioctls"] != "absent":
+            weights[self._owner] = 2
         if has["nsdelegate"] == "enforced":
             weights[self._delegate] = 2
         if has["thread_mode"] == "present":
@@ -133,15 +139,23 @@ class Proposer:
 
     def _mkdir(self, random: Random, actor: str) -> str:
         word = self._dir(random, actor)
+        if random.random() < _DEEPER:
+            deepest = max(
+                self._world.tree.tops[random.choice((V1, V2))].below(), key=lambda one: len(one.names), default=None
+            )
+            word = "/".join((deepest.hierarchy, *deepest.names)) if deepest else word
         if word.count("/") >= _MOST_LEVELS:
             return f"view {self._some(random)}"
-        return f"mkdir {word}/{random.choice(_NAMES)}"
+        return f"mkdir {word}/{self._name(random)}"
+
+    def _name(self, random: Random) -> str:
+        return random.choice(_NAMES) if random.random() > _STRAY / 3 else NEWLINE
 
     def _rmdir(self, random: Random, actor: str) -> str:
         return f"rmdir {self._below(random, actor)}"
 
     def _rename(self, random: Random, actor: str) -> str:
-        return f"rename {self._below(random, actor)} {random.choice(_NAMES)}"
+        return f"rename {self._below(random, actor)} {self._name(random)}"
 
     def _move(self, random: Random, actor: str) -> str:
         return f"move {self._some(random)} {self._dir(random, actor)}"
@@ -188,6 +202,8 @@ class Proposer:
         return f"open {random.choice(FILES)} {word} {self._file(random, word)}"
 
     def _file(self, random: Random, word: str) -> str:
+        if word == V1 and random.random() < 0.3:
+            return AGENT
         if word.startswith(V1):
             return random.choice(("cgroup.procs", "tasks"))
         names = ["cgroup.procs"] * 3 + [one for one in self._world.tree.writable if one != "cgroup.kill"]
@@ -199,6 +215,9 @@ class Proposer:
         name = random.choice(known or FILES)
         if random.random() < 0.3:
             return f"pass {name} {self._some(random)} {random.choice(FILES)}"
+        file = task.process.files.get(name) if task else None
+        if isinstance(file, ControlFile) and file.name == AGENT:
+            return f"say {name} /x"
         return f"put {name} {self._some(random)}"
 
     def _user(self, random: Random, actor: str) -> str:
@@ -206,6 +225,15 @@ class Proposer:
 
     def _chown(self, random: Random, actor: str) -> str:
         return f"chown {self._dir(random, actor)}"
+
+    def _new_hierarchy(self, random: Random, actor: str) -> str:
+        # One that is made is gone only some time after its last mount.
+        task = self._world.tasks.get(actor)
+        is_made = task is None or task.namespace.is_initial
+        return f"write {V1} {AGENT} /x" if is_made else f"new {random.choice(('name', 'freezer'))}"
+
+    def _owner(self, random: Random, actor: str) -> str:
+        return f"owner {self._some(random)}"
 
     def _delegate(self, random: Random, actor: str) -> str:
         return f"delegate {random.choice(('on', 'on', 'off'))}"

@@ -7,6 +7,9 @@ from .state import MAX, USER, V1, V2, Cgroup, Credentials, Refused, Task, may_wr
 
 ALWAYS = ("cgroup.procs",)
 OF_V1 = ("tasks", "notify_on_release")
+NEWLINE = "NL"
+"""The word for a name that is not allowed: the end of a line."""
+AGENT = "release_agent"
 LISTS = ("cgroup.procs", "cgroup.threads", "tasks")
 """The files that are given to a user together with the directory."""
 
@@ -55,7 +58,7 @@ class Tree:
         if name in ALWAYS:
             return True
         if cgroup.hierarchy == V1:
-            return name in OF_V1
+            return name in OF_V1 or (name == AGENT and cgroup.parent is None)
         return name in self._files and (cgroup.parent is not None or self._files[name])
 
     def require_writable(self, task: Task, cgroup: Cgroup, name: str) -> None:
@@ -74,6 +77,8 @@ class Tree:
             raise Refused("ENOENT")
         if not may_change(task.credentials, parent):
             raise Refused("EACCES")
+        if name == NEWLINE:
+            raise Refused("EINVAL")
         for level, one in enumerate(reversed(parent.lineage())):
             if sum(1 for _ in one.below()) >= one.max_descendants or level >= one.max_depth:
                 raise Refused("EAGAIN")
@@ -107,6 +112,8 @@ class Tree:
             raise Refused("EACCES")
         if parent.hierarchy == V2:
             raise Refused("EPERM")
+        if new == NEWLINE:
+            raise Refused("EINVAL")
         if new in parent.children:
             raise Refused("EEXIST")
         cgroup = parent.children.pop(name)

@@ -106,6 +106,7 @@ class World:
             "procs": lambda: self._procs(task, words[0]),
             "events": lambda: self._events(task, words[0]),
             "mount": lambda: self.namespaces.mount(task, words[0], words[1]),
+            "new": lambda: self.namespaces.new(task, words[0]),
             "umount": lambda: self.namespaces.umount(task, words[0]),
             "delegate": lambda: self.namespaces.delegate(task, is_on=words[0] == "on"),
         }
@@ -122,6 +123,7 @@ class World:
             "setnspid": lambda: spaces.setns_pid(task, _given(other)),
             "user": lambda: spaces.become_user(task),
             "view": lambda: self.views.of_task(task, _given(other)),
+            "owner": lambda: spaces.owner(task, _given(other)),
             "mounts": lambda: self.views.of_mounts(task, _given(other)),
         }
 

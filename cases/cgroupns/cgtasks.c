@@ -35,12 +35,16 @@
  *	pA pass FD pB FD2		gives pB a copy of the descriptor
  *	pA view pB			the paths of /proc/pB/cgroup, of v1 and of v2
  *	pA same pB			whether both are in the same cgroup namespace
+ *	pA cpuset pB			the path in /proc/pB/cpuset
+ *	pA owner pB			whether the user namespace of pA owns the cgroup namespace of pB: own or other
  *	pA ls DIR			the names of the directories in it
  *	pA procs DIR			the tasks in its cgroup.procs
  *	pA events DIR			whether its cgroup.events says that it is populated
  *	pA mount 1|2 m0|m1		mounts a hierarchy
  *	pA umount m0|m1
  *	pA mounts pB			the roots of the cgroup mounts in /proc/pB/mountinfo
+ *	pA new name|freezer		mounts a new v1 hierarchy, without a controller or with one, and unmounts it
+ *	pA count N			limits the cgroup namespaces of each user, in the user namespace of pA
  *	pA delegate on|off		remounts v2 with or without nsdelegate
  *
  * Exit status: 64 for an operation that is not in the list.
@@ -83,6 +87,7 @@
 #define V2 "/sys/fs/cgroup/unified"
 #define LOOK_MS 20
 #define LOST_MS 20000
+#define COUNT "/proc/sys/user/max_cgroup_namespaces"
 #define MOUNT_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 struct command {
@@ -107,7 +112,7 @@ static struct task {
 
 static int commands[TASKS][2], answers[2], passing[2];
 static unsigned int number;
-static bool is_freezing, was_delegated;
+static bool is_freezing, was_delegated, was_counted;
 static char bad_usage[160];
 
 /* ---- in the tasks ---- */
@@ -224,6 +229,19 @@ static void do_view(struct answer *answer, int thread)
 			v2 = second + 1;
 	}
 	snprintf(answer->text, sizeof(answer->text), "%.200s %.200s", v1, v2);
+}
+
+static void do_cpuset(struct answer *answer, int thread)
+{
+	char path[64], text[2048];
+
+	snprintf(path, sizeof(path), "/proc/%d/cpuset", thread);
+	if (read_file(path, text, sizeof(text)) < 0) {
+		answer_result(answer, -1);
+		return;
+	}
+	text[strcspn(text, "\n")] = '\0';
+	add(answer, text);
 }
 
 static int compare_names(const void *one, const void *other)
@@ -600,6 +618,10 @@ static bool do_operation(struct answer *answer, const struct command *command, c
 		do_take(answer, word[0]);
 	else if (!strcmp(verb, "view") && count == 1)
 		do_view(answer, command->first);
+	else if (!strcmp(verb, "cpuset") && count == 1)
+		do_cpuset(answer, command->first);
+	else if (!strcmp(verb, "count") && count == 1)
+		write_file(answer, COUNT, word[0]);
 	else if (!strcmp(verb, "ls") && count == 1)
 		do_ls(answer, word[0]);
 	else if (!strcmp(verb, "events") && count == 1)
@@ -869,6 +891,7 @@ static bool operate(const char *text, struct answer *answer)
 	}
 	is_freezing |= strstr(text, "cgroup.freeze") != NULL;
 	was_delegated |= !strcmp(verb, "delegate");
+	was_counted |= !strcmp(verb, "count");
 	if (!strcmp(verb, "pass") && (other < 0 || tasks[other].state != ALIVE || (is_freezing && !answers_ping(other)))) {
 		add(answer, "unable");
 		return true;
@@ -958,6 +981,7 @@ static void finish(void)
 {
 	static const char *const roots[] = { "1", "2" };
 	static const char *const files[] = { NULL, "cgroup.procs", "cgroup.threads", "tasks" };
+	struct answer ignored = { 0 };
 	char path[256];
 	size_t i, j;
 
@@ -973,6 +997,8 @@ static void finish(void)
 			if (chown(path_of(roots[i], files[j], path, sizeof(path)), 0, 0) < 0)
 				continue;
 	}
+	if (was_counted)
+		write_file(&ignored, COUNT, "10000");
 	reset("2", "cgroup.max.depth", "max");
 	reset("2", "cgroup.max.descendants", "max");
 	if (was_delegated)

@@ -16,6 +16,8 @@ KNOWS = {
     "multithreaded_create": ("allowed", "refused"),
     "clone3_into_cgroup": ("present", "absent"),
     "clone3_after_kill": ("starts", "killed"),
+    "namespace_limit": ("enospc", "none"),
+    "cpuset_view": ("relative", "absolute"),
     "scope": ("all", "default"),
     "self_view": ("root", "absolute"),
     "descendant_view": ("relative", "absolute"),

@@ -82,7 +82,31 @@ class Namespaces:
         roots = dict(cgroups)
         if not self._world.views.covers(V1):
             roots[V1] = self._world.tree.tops[V1]
-        return rights, CgroupNamespace(roots, rights.user), mounts
+        made = CgroupNamespace(roots, rights.user, rights.uid)
+        self._require_room(made)
+        return rights, made, mounts
+
+    def _require_room(self, made: CgroupNamespace) -> None:
+        """Check the limits on a new namespace, in the user namespace that owns it and in those above."""
+        if self._traits["namespace_limit"] == "none":
+            return
+        counted = [place for one in self._used() for place in one.counted()]
+        if any(counted.count(place) >= place[0].limit for place in made.counted()):
+            raise Refused("ENOSPC")
+
+    def _used(self) -> set[CgroupNamespace]:
+        """Return the namespaces that a task or a descriptor uses."""
+        living = [one for one in self._world.tasks.values() if one.is_alive]
+        files = [file for one in living for file in one.process.files.values()]
+        return {one.namespace for one in [*living, *files] if not one.namespace.is_initial}
+
+    def limit(self, task: Task, value: str) -> None:
+        """Limit the number of cgroup namespaces in the task's user namespace."""
+        if self._traits["namespace_limit"] == "none":
+            raise Refused("open ENOENT")
+        if not task.credentials.has_all:
+            raise Refused("open EACCES")
+        task.credentials.user.limit = int(value)
 
     def fork(self, task: Task, name: str, words: str) -> None:
         """Start a process."""

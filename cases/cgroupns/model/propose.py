@@ -56,6 +56,8 @@ class Proposer:
             self._user: 3,
             self._chown: 4,
             self._new_hierarchy: 1,
+            self._count: 2,
+            self._cpuset: 1,
         }
         if has["clone3_into_cgroup"] == "present":
             weights[self._into] = 5
@@ -231,6 +233,12 @@ class Proposer:
         task = self._world.tasks.get(actor)
         is_made = task is None or task.namespace.is_initial
         return f"write {V1} {AGENT} /x" if is_made else f"new {random.choice(('name', 'freezer'))}"
+
+    def _count(self, random: Random, actor: str) -> str:
+        return f"count {random.choice(('0', '1', '2', '3', '10000', '10000'))}"
+
+    def _cpuset(self, random: Random, actor: str) -> str:
+        return f"cpuset {self._some(random)}"
 
     def _owner(self, random: Random, actor: str) -> str:
         return f"owner {self._some(random)}"

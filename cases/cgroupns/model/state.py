@@ -76,10 +76,12 @@ class UserNamespace:
     """A user namespace without a map of user IDs.
 
     :param owner: the user that made it.
+    :param limit: how many cgroup namespaces each user may have in it.
     """
 
     parent: UserNamespace | None = None
     owner: int = ROOT_UID
+    limit: int = MAX
 
     @property
     def level(self) -> int:
@@ -89,11 +91,25 @@ class UserNamespace:
 
 @dataclass(eq=False)
 class CgroupNamespace:
-    """A cgroup namespace, with a root in each hierarchy."""
+    """A cgroup namespace, with a root in each hierarchy.
+
+    :param owner: the user namespace that owns it.
+    :param maker: the user that made it.
+    """
 
     roots: dict[str, Cgroup]
     owner: UserNamespace
+    maker: int = ROOT_UID
     is_initial: bool = False
+
+    def counted(self) -> Iterator[tuple[UserNamespace, int]]:
+        """Return the user namespaces that count it, each with the user it is counted for."""
+        at, user = self.owner, self.maker
+        while True:
+            yield at, user
+            if at.parent is None:
+                return
+            at, user = at.parent, at.owner
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,11 @@ class Views:
         view = self._traits["ancestor_view" if root.is_in(cgroup) else "outside_view"]
         return {"relative": relative(cgroup, root), "absolute": absolute(cgroup), "hidden": "-"}[view]
 
+    def of_cpuset(self, reader: Task) -> str:
+        """Return the path in /proc/PID/cpuset: that of the root, as the controller is enabled nowhere."""
+        root = reader.namespace.roots[V2]
+        return relative(root.lineage()[0], root) if self._traits["cpuset_view"] == "relative" else "/"
+
     def of_mounts(self, reader: Task, target: Task) -> str:
         """Return the roots of the cgroup mounts of a task, as mountinfo shows them."""
         if not target.is_alive:

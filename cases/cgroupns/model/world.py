@@ -62,7 +62,9 @@ class World:
         """Return the answers that are allowed, and change the state."""
         name, verb, *words = operation.split()
         try:
-            return (self._applied(name, verb, words),)
+            answer = self._applied(name, verb, words)
+            # Kernels are built with /proc/PID/cpuset or without.
+            return (answer, "ENOENT") if verb == "cpuset" and answer.startswith("/") else (answer,)
         except Refused as error:
             return (error.answer,)
 
@@ -124,6 +126,8 @@ class World:
             "user": lambda: spaces.become_user(task),
             "view": lambda: self.views.of_task(task, _given(other)),
             "owner": lambda: spaces.owner(task, _given(other)),
+            "cpuset": lambda: self.views.of_cpuset(task),
+            "count": lambda: spaces.limit(task, words[0]),
             "mounts": lambda: self.views.of_mounts(task, _given(other)),
         }
 

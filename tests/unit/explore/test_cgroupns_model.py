@@ -83,6 +83,27 @@ def test_a_dead_root_is_mounted_by_its_name() -> None:
     assert found[4:] == ["ENOENT", "0", "0", "1:/ 2:/.. m0:/../a", "/ /.."]
 
 
+def test_limits_count_what_is_used() -> None:
+    """user.max_cgroup_namespaces: a namespace counts as long as a task or a descriptor uses it."""
+    found = answers(
+        *("p0 count 1", "p0 fork p1 cgroup", "p0 fork p2 cgroup", "p0 open f0 ns p1", "p1 exit", "p0 fork p2 cgroup"),
+        *("p0 open f0 2 cgroup.procs", "p0 fork p2 cgroup", "p2 user", "p2 count 5", "p0 fork p3 user,cgroup"),
+    )
+
+    assert found == ["0", "0", "ENOSPC", "0", "0", "ENOSPC", "0", "0", "0", "open EACCES", "ENOSPC"]
+
+
+def test_rights_of_the_kernel_itself() -> None:
+    """release_agent and new hierarchies need root of the host in the initial namespaces."""
+    found = answers(
+        *("p0 fork p1 user", "p0 fork p2 cgroup", "p0 write 1 release_agent /x", "p1 write 1 release_agent /x"),
+        *("p2 write 1 release_agent /x", "p2 new name", "p2 new freezer", "p1 owner p2", "p2 owner p2"),
+        *("p0 mkdir 2/NL", "p0 rename 1/a NL"),
+    )
+
+    assert found[2:] == ["0", "EPERM", "0", "EPERM", "EPERM", "open EACCES", "own", "EINVAL", "ENOENT"]
+
+
 def test_a_leader_that_left_protects_its_process() -> None:
     """cgroup.kill spares a process without its first thread until 6.12.117."""
     sequence = (
@@ -109,7 +130,7 @@ def test_any_part_of_a_sequence_is_valid(seed: int, profile: str, data: Any) -> 
     replaced = [next(iter(MODEL.simpler(one)), one) for one in kept]
 
     for one in (kept, replaced):
-        assert all(len(allowed) == 1 and allowed[0] for allowed in predict(MODEL, PROFILES[profile], one))
+        assert all(allowed and all(allowed) for allowed in predict(MODEL, PROFILES[profile], one))
 
 
 class Machine(RuleBasedStateMachine):
@@ -129,9 +150,10 @@ class Machine(RuleBasedStateMachine):
     def operate(self, random: Random) -> None:
         """Do what the model proposes: there is one answer, which fits into a line."""
         operation = self.world.propose(random)
-        (answer,) = self.world.apply(operation)
+        answer, *others = self.world.apply(operation)
 
         assert answer
+        assert not others or operation.split()[1] == "cpuset"
         assert "\n" not in answer + operation
         assert ";" not in operation
 

@@ -305,16 +305,16 @@ static void do_mounts(struct answer *answer, int thread)
 		char *rest = strcpy(copy, text), *one;
 
 		while ((one = strsep(&rest, "\n"))) {
-			char root[200], place[100], shown[310], *type = strstr(one, " - cgroup");
+			char root[200], place[100], shown[310];
 
-			if (!type || sscanf(one, "%*d %*d %*s %199s %99s", root, place) != 2)
+			if (!strstr(one, " - cgroup") || sscanf(one, "%*d %*d %*s %199s %99s", root, place) != 2)
 				continue;
 			if (strncmp(place, places[i], strlen(places[i])))
 				continue;
 			if (i)
 				snprintf(shown, sizeof(shown), "m%zu:%s", i - 1, root);
 			else
-				snprintf(shown, sizeof(shown), "%c:%s", type[9] == '2' ? '2' : '1', root);
+				snprintf(shown, sizeof(shown), "%c:%s", strcmp(place, V2) ? '1' : '2', root);
 			add(answer, shown);
 		}
 	}

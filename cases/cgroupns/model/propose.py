@@ -21,6 +21,8 @@ _MOST_LEVELS = 11
 _SPACES = ("cgroup", "cgroup", "cgroup", "user,cgroup", "user,mnt,cgroup", "mnt,cgroup", "mnt", "user", "user,mnt")
 _DEEPER = 0.25
 """The share of directories that are made below the deepest one."""
+_ROOTS = 0.3
+"""The share of roots among the directories that are given to the user."""
 _STRAY = 0.06
 """The share of operations of tasks and directories that need not exist."""
 
@@ -53,7 +55,7 @@ class Proposer:
             self._mounts: 3,
             self._open: 4,
             self._use: 5,
-            self._user: 3,
+            self._user: 5,
             self._chown: 4,
             self._new_hierarchy: 1,
             self._count: 2,
@@ -226,7 +228,8 @@ class Proposer:
         return "user" if actor != "p0" else self._fork(random, actor)
 
     def _chown(self, random: Random, actor: str) -> str:
-        return f"chown {self._dir(random, actor)}"
+        # Rights on a common ancestor matter without those on what is below it.
+        return f"chown {V2 if random.random() < _ROOTS else self._dir(random, actor)}"
 
     def _new_hierarchy(self, random: Random, actor: str) -> str:
         # One that is made is gone only some time after its last mount.

@@ -181,6 +181,13 @@ class Queue:
         with self.database.transaction():
             self._update(number, SeriesState.WAITING, note, next=self.clock() + seconds)
 
+    def release(self) -> None:
+        """Let the series that were held wait no longer: the user may have fixed the configuration."""
+        with self.database.transaction():
+            self.database.change(
+                "UPDATE series SET next = 0 WHERE state = ? AND tries = 0 AND next > 0", SeriesState.WAITING
+            )
+
     def fail(self, number: int, note: str) -> None:
         """Record that a series cannot be tested."""
         with self.database.transaction():

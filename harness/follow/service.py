@@ -23,7 +23,7 @@ from harness.follow.queue import KILLS, Queue
 from harness.follow.retention import SERIES_FOLDER, missing_space, tidy
 from harness.follow.runner import Ended, Runner
 from harness.follow.state.config import HOUR, Rule
-from harness.follow.state.place import PAUSED
+from harness.follow.state.place import MODE, ONCE, PAUSED
 from harness.follow.state.rows import SeriesRow, SeriesState
 from harness.follow.topics import read_raw_mails, settle_topics
 from harness.follow.union import UnionTester
@@ -70,6 +70,8 @@ class Service:
         """
         with self.runner:
             try:
+                with self.queue.database.transaction():
+                    self.queue.database.set_fact(MODE, ONCE if is_once else "service")
                 self._recover()
                 self.poller.look(is_forced=True)
                 while goes_on():
@@ -114,6 +116,7 @@ class Service:
     def _recover(self) -> None:
         """Go on after a kill: take over a result that was complete, let the other tests wait again."""
         self.answerer.recover()
+        self.queue.release()
         for row in self.queue.in_state(SeriesState.ENDING):
             self.queue.end(row.id)
         for row in self.queue.in_state(SeriesState.RUNNING):

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 
 from harness.follow.state.config import DAY, Config
 from harness.follow.state.database import Database
-from harness.follow.state.place import PAUSED, PROCESS, describe_process
+from harness.follow.state.place import MODE, ONCE, PAUSED, PROCESS, describe_process
 from harness.follow.state.rows import SERIES_COLUMNS, AnswerState, MailKind, SeriesRow, SeriesState, read_series_row
 from harness.report.text import elide, fold, one_line
 
 FORMAT_VERSION = 1
 _LISTED = 5
+_OVERDUE_SECONDS = 3.0 * DAY
 _TITLE_WIDTH = 200
 
 
@@ -112,7 +113,7 @@ def read_status(database: Database, config: Config, *, now: float) -> ServiceSta
     running = _newest(database, now, (SeriesState.RUNNING, SeriesState.ENDING))
     waiting = _newest(database, now, (SeriesState.WAITING,))
     paused = database.fact(PAUSED)
-    problems = [] if is_alive else ["the service does not run"]
+    problems = list(_absence(database, now)) if not is_alive else []
     problems += [f"paused: {paused}"] if paused else []
     problems += [f"source {one.name}: {one.problem}" for one in sources if one.problem]
     for state in (AnswerState.FAILED, AnswerState.UNCERTAIN):
@@ -139,6 +140,15 @@ def read_status(database: Database, config: Config, *, now: float) -> ServiceSta
         failed=failed,
         database_bytes=database.path.stat().st_size,
     )
+
+
+def _absence(database: Database, now: float) -> Iterator[str]:
+    """Yield that no process works on the state, if one should: a timer starts one now and then."""
+    last = float(database.fact("clock") or 0)
+    if database.fact(MODE) != ONCE:
+        yield "the service does not run"
+    elif now - last > _OVERDUE_SECONDS:
+        yield f"it was last started {_ago(now, last)}"
 
 
 def dump_status(status: ServiceStatus) -> str:

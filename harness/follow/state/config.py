@@ -284,6 +284,15 @@ class _Reader:
             return ""
         return str(self.folder / Path(text).expanduser())
 
+    def base(self, word: str) -> str:
+        """Return an argument of ``--base`` that means the same in any folder, as ``~/linux@origin/master`` does not."""
+        place = word.partition("@")[0]
+        return self.path(word) if place.startswith("~") or (self.folder / place).exists() else word
+
+    def option(self, word: str) -> str:
+        """Return an argument of ``harness series`` with ``~`` as the home folder."""
+        return self.path(word) if word.startswith("~/") else word
+
     def source(self, table: Table) -> SourceConfig:
         """Read a table ``[[source]]``."""
         kinds = {str(one): one for one in SourceKind}
@@ -313,16 +322,16 @@ class _Reader:
 
     def rule(self, table: Table) -> Rule:
         """Read a table ``[[rule]]``."""
-        options = table.texts("options", default=())
+        options = tuple(map(self.option, table.texts("options", default=())))
         found = Rule(
             _checked_name(table, table.text("name")),
-            table.text("base"),
+            self.base(table.text("base")),
             options,
             _pattern(table, ""),
             _pattern(table, "not_"),
             table.count("base_hours", default=24),
             _flag(table, "union"),
-            table.texts("union_options", default=options),
+            tuple(map(self.option, table.texts("union_options", default=options))),
         )
         table.close()
         return found

@@ -13,6 +13,8 @@ KIND = "follow"
 LOCK_NAME = "follow.lock"
 PROCESS = "process"
 """The name of the fact with the process that works on the state."""
+MODE, ONCE = "mode", "once"
+"""The name of the fact that says how the service was started, and its value for a timer."""
 PAUSED = "paused"
 """The name of the fact that says why nothing is tested."""
 _CONFIG_BYTES = 1 << 20

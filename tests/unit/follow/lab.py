@@ -65,10 +65,8 @@ class Lab:
 
     @property
     def config(self) -> Config:
-        """Return the configuration; its base is the tree of this folder."""
-        found = parse_config(self.text, path="follow.toml", folder=self.folder)
-        rules = (dataclasses.replace(one, base=f"{self.folder}/{one.base}") for one in found.rules)
-        return dataclasses.replace(found, rules=tuple(rules))
+        """Return the configuration."""
+        return parse_config(self.text, path="follow.toml", folder=self.folder)
 
     @property
     def state(self) -> Path:

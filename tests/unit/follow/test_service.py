@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.follow.state.config import DAY
+from harness.follow.state.config import DAY, parse_config
 from tests.unit.follow.inboxes import Post, series
 from tests.unit.follow.lab import CONFIG, Lab
 
@@ -314,5 +314,49 @@ def test_status_is_one_json(lab: Lab) -> None:
 
     assert status.series == {"answered": 2}
     assert status.verdicts == {"fail": 1, "success": 1}
-    assert status.problems == ("the service does not run",) or status.process
+    assert status.problems == ()
     assert json.dumps(status.mails)
+
+
+def test_status_of_a_timer_that_stopped(lab: Lab) -> None:
+    """A service that a timer starts is healthy between two starts, and not after days without one."""
+    lab.run()
+    with lab.service() as service, service.queue.database.transaction():
+        service.queue.database.set_fact("process", "1 2")
+    assert lab.status().problems == ()
+    lab.now += 4 * DAY
+    assert lab.status().problems == ("it was last started 4 d ago",)
+    with lab.service() as service:
+        service.run(is_once=False, goes_on=lab.until(lambda: True))
+        with service.queue.database.transaction():
+            service.queue.database.set_fact("process", "1 2")
+
+    assert lab.status().problems == ("the service does not run",)
+
+
+def test_paths_of_a_rule_hold_in_any_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home folder and a relative tree is beside the configuration; other bases stay as they are."""
+    monkeypatch.setenv("HOME", "/home/ann")
+    for word, meant in (
+        ("~/linux@origin/master", "/home/ann/linux@origin/master"),
+        ("tree@main", f"{lab.folder}/tree@main"),
+        ("deb-src:6.1", "deb-src:6.1"),
+    ):
+        text = CONFIG.replace('"tree@main"', f'"{word}"').replace(
+            "options = []", 'options = ["--config", "~/my.config"]'
+        )
+        (rule,) = parse_config(text, path="x.toml", folder=lab.folder).rules
+        assert (rule.base, rule.options) == (meant, ("--config", "/home/ann/my.config"))
+
+
+def test_base_that_does_not_exist_is_no_fault_of_the_series(lab: Lab) -> None:
+    """The series waits with the reason; after the configuration was fixed, the next start tests it at once."""
+    lab.text = CONFIG.replace("tree@main", "tree@gone")
+    post(lab, *series("a", ["one"]))
+    lab.run()
+    assert lab.series() == ["one v1 waiting"]
+    assert "is not a commit" in lab.status().waiting[0].note
+    lab.text = CONFIG
+    lab.run()
+
+    assert lab.series() == ["one v1 answered success"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from harness.commands import options
 from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.commands.test import judging_options
+from harness.commands.test.bases import Bases, bases_options, judge_bases
 from harness.commands.test.patchwork import context_option, project_option, target_option
 from harness.commands.test.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.commands.typed_options import typed_options
@@ -29,7 +29,6 @@ from harness.kernel.build.variants import read_variants
 from harness.model.series_record import PatchState
 from harness.pipeline import Fresh, Options, read_machine_type
 from harness.report.display.events import Lines, RunReport
-from harness.report.display.plain import choose_display
 from harness.report.lines import Line
 from harness.report.tables.series import series_lines
 from harness.semantics.traits import MAINLINE, Semantics
@@ -81,7 +80,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @click.command(help=JUDGE_HELP, epilog=SERIES_HELP)
 @click.argument("series", metavar="SERIES")
-@click.option("--base", metavar="TREE@REV", required=True, help="Base of the series; also deb-src:VERSION.")
+@bases_options
 @click.option(
     "--expect",
     metavar="[N:]TRAIT=VALUE",
@@ -121,7 +120,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @options.results
 def series(
     series: str,
-    base: str,
+    bases: Bases,
     expect: tuple[str, ...],
     full: bool,
     werror: bool,
@@ -147,7 +146,7 @@ def series(
     from harness.run import one_kernel, selection
 
     more, poster = further_checks(checks), outputs.poster()
-    chosen, found = choose_cases(suite_of_kernels(suite, [base, series.partition("?")[0]]), cases, [base])
+    chosen, found = choose_cases(suite_of_kernels(suite, bases.beside(series)), cases, [bases.first])
     read_machine_type(machine, append)
     settings = one_kernel.RunSettings(
         selection.Selection(found, expression, choose_workers(workers, found)),
@@ -161,13 +160,13 @@ def series(
     )
     each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
     declared = read_expected(expect, semantics=settings.semantics)
-    words = SeriesWords(series, base, each, settings, declared, full, werror, more)
+    words = SeriesWords(series, bases.first, each, settings, declared, full, werror, more)
     words = replace(words, variants=read_variants(variants, chosen.config))
-    with choose_display(sys.stderr if outputs.takes_stdout else sys.stdout, os.environ, is_for_several=True) as display:
-        with commands_stopped(err=outputs.takes_stdout):
-            judged = _judge(words, display.show, outputs, poster)
-            _show(judged, display.show, outputs.mail, answers)
-        tell_github(judged.record, err=outputs.takes_stdout)
+    with outputs.display() as display, commands_stopped(err=outputs.takes_stdout):
+        if bases.is_many:
+            return int(judge_bases(words, bases, display.show, outputs, answers))
+        _show(judged := _judge(words, display.show, outputs, poster), display.show, outputs.mail, answers)
+    tell_github(judged.record, err=outputs.takes_stdout)
     return int(max(_status(judged), outputs.post(judged.record, poster, judged.folder.path) if poster else 0))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.base.events import Note, Report, StageEvent
 from harness.commands.exit_status import tell
 from harness.model.run_record import RunRecord
 from harness.model.series_record import SERIES_NAME, SeriesRecord, dump_series
+from harness.report.display.plain import RunDisplay, choose_display
 from harness.results.folder import JUNIT_NAME, RunFolder
 from harness.series.patchwork_checks import Poster, abandoned_checks, final_checks, pending_checks
 from harness.series.patchwork_server import WHOLE_SECONDS, check_words, find_server
@@ -51,6 +53,11 @@ class SeriesOutputs:
     def takes_stdout(self) -> bool:
         """Return whether the mail goes to standard output, so that nothing else may."""
         return self.mail == STDOUT
+
+    def display(self) -> RunDisplay:
+        """Return the display; if the mail goes to standard output, everything else goes to standard error."""
+        stream = sys.stderr if self.takes_stdout else sys.stdout
+        return choose_display(stream, os.environ, is_for_several=True)
 
     def poster(self) -> Poster | None:
         """Return the poster of checks; None without a server.

@@ -26,7 +26,13 @@ from harness.report.text import bound_lines, elide, fold, one_line, plain_text
 WIDTH = 72
 _OWN_OPTIONS = frozenset(
     {
-        *("--base", "--expect"),  # from the record, which also has what harness.toml declared
+        *(
+            "--base",
+            "--each-tag",
+            "--newest",
+            "--tested-by",
+            "--expect",
+        ),  # from the record, which also has what harness.toml declared
         *("--answers", "--mail", "--results"),  # output
         *("--patchwork", "--project", "--context", "--target-url"),
         "-n",  # the speed of this host

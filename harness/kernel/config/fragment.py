@@ -143,8 +143,8 @@ def parse_fragment(text: str, *, name: str, place: str = "", origin: RequestOrig
 def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
     """Merge the requests of fragments: each option once, in the order of first mention.
 
-    An optional request gives way to another one for the same option. A variant's request replaces that of a default
-    fragment or of a shipped series.
+    An optional request gives way to another one for the same option, and one for some releases to one for all. A
+    variant's request replaces that of a default fragment or of a shipped series.
 
     :raises UsageError: two lines request different values of an option; the message shows each such pair.
     """
@@ -155,7 +155,7 @@ def merge(fragments: Iterable[Fragment]) -> tuple[OptionRequest, ...]:
         if first.is_optional or request.is_optional:
             merged[request.option] = first if request.is_optional else request
         elif _plain(first.value) == _plain(request.value):
-            continue
+            merged[request.option] = request if first.versions is not None and request.versions is None else first
         elif request.origin is RequestOrigin.VARIANT and first.origin in (RequestOrigin.DEFAULT, RequestOrigin.SERIES):
             merged[request.option] = request
         else:

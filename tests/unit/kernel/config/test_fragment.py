@@ -220,3 +220,11 @@ def test_an_optional_request_gives_way() -> None:
         assert (request.value, request.is_optional) == ("n", False)
     (request,) = merge([optional, optional])
     assert request.is_optional
+
+
+def test_merge_prefers_a_request_for_all_releases() -> None:
+    """A fragment that needs an option on every release gets it, though another one asks for it on old releases only."""
+    old = parse_fragment("# versions: ..4.20\nCONFIG_PCI=y\n", name="base")
+    every = parse_fragment("CONFIG_PCI=y\n", name="debian")
+    assert [one.versions for one in merge([old, every])] == [None]
+    assert [one.versions for one in merge([every, old])] == [None]

@@ -9,7 +9,7 @@
 #
 # Status 4 with a reason: this kernel cannot run the suite.
 
-debugfs=/sys/kernel/debug
+debugfs=${DEBUGFS:-/sys/kernel/debug}
 [ -d $debugfs/kunit ] || mount -t debugfs debugfs $debugfs 2>/dev/null
 
 case $1 in

@@ -38,9 +38,16 @@ PROGRAMS = {
     "logs": "for line in 'KTAP version 1' 1..1 '    # Subtest: logs' '    1..2' '    ok 1 a' "
     "'    # b: EXPECTATION FAILED at b.c:1' '    Expected 1 == 2' '    not ok 2 b' 'not ok 1 logs'; "
     'do echo "$line" >/dev/kmsg; done; dmesg',
+    "early": "true",
     "warns": "echo 'WARNING: CPU: 0 PID: 1 at a.c:1 expected_warning+0x1/0x2' >/dev/kmsg",
 }
+EARLY = """#!/usr/bin/busybox sh
+busybox mount -t devtmpfs devtmpfs /dev
+for line in 'KTAP version 1' 1..1 '    # Subtest: early' '    1..2' '    ok 1 a'; do echo "$line" >/dev/kmsg; done
+"""
+"""An init that ends, so that the kernel panics, in the middle of a report."""
 MORE = {
+    "early": 'kunit = "early"\nappend = ["rdinit=/early"]\n',
     "floods": "seconds = 2\n",
     "boots": 'append = ["harness.parameter=1"]\n',
     "logs": 'kunit = "logs"\n',
@@ -75,6 +82,8 @@ OUTCOMES = {
     "logs::b": Outcome.MISMATCH,
     "logs": Outcome.MATCH,
     "warns": Outcome.MATCH,
+    "early::a": Outcome.MATCH,
+    "early": Outcome.KERNEL,
 }
 
 
@@ -100,7 +109,8 @@ def write_suite(folder: Path, programs: dict[str, str], *, more: str = "") -> No
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a suite of programs that was run."""
     desk = tmp_path_factory.mktemp("desk")
-    write_suite(desk / "ends", PROGRAMS)
+    write_suite(desk / "ends", PROGRAMS, more='[[guest.file]]\npath = "/early"\nsource = "early.sh"\nmode = 0o755\n')
+    (desk / "ends/early.sh").write_text(EARLY)
     done = start("run", "deb", "--suite", "ends", "-n", "2", cwd=desk)
     assert done.status == ExitStatus.DIFFERS, done.text + done.complaint
     return desk
@@ -131,7 +141,8 @@ def test_reason_names_what_happened(cases: dict[str, CaseRecord]) -> None:
 
 def test_program_with_a_parameter_has_a_boot_of_its_own(cases: dict[str, CaseRecord]) -> None:
     """All others are clones; a splat that is expected is in the title."""
-    assert {name for name, case in cases.items() if case.machine == "boot"} == {"boots"}
+    assert {name for name, case in cases.items() if case.machine == "boot"} == {"boots", "early::a"}
+    assert "Attempted to kill init" in cases["early"].diff
     assert "expected" in cases["warns"].title
 
 

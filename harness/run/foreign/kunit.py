@@ -100,6 +100,12 @@ def make_kunit(context: Context, rest: str, options: Options, kernels: Sequence[
     known = tuple(dict.fromkeys((*listed.suites, *more)))
     chosen = [name for name in known if any(fnmatchcase(name, pattern) for pattern in patterns)]
     programs = [*suite_programs(chosen, listed), *missing_programs(tests, known, resolved.config)]
+    if not listed.suites and any(test.option in set_options(resolved.config) for test in tests):
+        raise SeriesError(
+            f"the kernel {kernels[0]} lists no KUnit suite, although tests are built in",
+            evidence=f"booted with {' '.join(_LISTING)}",
+            remedy=f"look at the kernel log of a boot: harness shell {kernels[0]}, and dmesg there",
+        )
     if not programs:
         raise no_match(rest, [*known, *(name for test in all_tests for name in test.suites)])
     return write_suite(context, replace(first, programs=tuple(programs), append=listed.append))
@@ -197,6 +203,11 @@ def missing_programs(
             for name in lost
         ]
     return programs
+
+
+def set_options(config: KernelConfig | None) -> frozenset[str]:
+    """Return the options that a configuration has built in; none if it is unknown."""
+    return frozenset(option for option, value in config.options.items() if value == "y") if config else frozenset()
 
 
 def _tests(context: Context, kernel: str, options: Options) -> tuple[KunitTest, ...]:

@@ -25,6 +25,7 @@ _PARTS = re.compile(r"([\w.-]+)-(?:y|objs|\$\(CONFIG_\w+\))\s*[+:]?=\s*(.*)")
 _SUITE = re.compile(r"struct\s+kunit_suite\s+\w+\s*=")
 _NAME = re.compile(r'\.name\s*=\s*"([^"]+)"')
 _NAME_LINES = 12
+_OTHER_ARCHITECTURES = ":(exclude,glob)arch/[!x]*/**"
 _SET = re.compile(r"(CONFIG_\w+)=(\S+)")
 _FRAMEWORK = frozenset({"CONFIG_KUNIT", "CONFIG_KUNIT_ALL_TESTS", "CONFIG_KUNIT_DEBUGFS"})
 
@@ -58,7 +59,7 @@ def find_tests(context: Context, tree: PatchedTree) -> tuple[KunitTest, ...]:
     :raises HostError: git failed.
     """
     found = _Tree(context, tree)
-    options = options_of_tests(found.lines("KUNIT|^[[:space:]]*(menu)?config ", "*Kconfig*"))
+    options = options_of_tests(found.lines("KUNIT|^[[:space:]]*(menu)?config ", "*Kconfig*", _OTHER_ARCHITECTURES))
     sources = sources_of(options, found.whole(found.names("obj-.*KUNIT|obj-.*_TEST", "*Makefile", "*Kbuild")))
     suites = suite_names(found.whole(sorted({one for each in sources.values() for one in each})))
     setups = {file: [text for text in lines if _SET.fullmatch(text)] for file, lines in _setups(found).items()}

@@ -49,8 +49,8 @@ def start(*words: str | Path, cwd: Path) -> process.Completed:
 
 def mail(number: int, before: str, after: str) -> str:
     """Return the mail of a patch of three."""
-    lines = (text.splitlines(keepends=True) for text in (before, after))
-    diff = "".join(difflib.unified_diff(*lines, f"a/{FILE}", f"b/{FILE}"))
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    diff = "".join(difflib.unified_diff(old, new, f"a/{FILE}", f"b/{FILE}"))
     return (
         f"From {number:040x} Mon Sep 17 00:00:00 2001\nFrom: A <a@example.org>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n"
         f"Subject: [PATCH {number}/3] example: change {number}\n\nOne line.\n\nSigned-off-by: A <a@example.org>\n"

@@ -119,3 +119,23 @@ def test_the_wait_of_no_process_is_nothing() -> None:
     child.wait()
 
     assert process.WaitMeter(child.pid).look() == 0.0
+
+
+def test_the_clock_of_a_slow_kernel_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variant that is four times slower gets four times as long for every deadline, also on a busy host."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    waits = [0.0]
+    monkeypatch.setattr(process.WaitMeter, "look", lambda self: waits[0])
+    monkeypatch.setattr(guest_clock, "_stolen_seconds", lambda: 0.0)
+    deadline = Deadline.after(30.0, clock=GuestClock(1, slowness=4.0))
+    now[0] += 119.0
+    early = deadline.is_past
+    now[0] += 2.0
+
+    assert (early, deadline.is_past) == (False, True)
+
+    deadline = Deadline.after(30.0, clock=GuestClock(1, slowness=4.0))
+    waits[0] = 1000.0
+    now[0] += 30.0 * 4.0 * MULTIPLE + 1.0
+    assert deadline.is_past

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.base import paths
+from harness.base import paths, process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError, SeriesError, UsageError
@@ -26,6 +26,7 @@ from harness.guest.template import (
     Template,
     booted,
     cloned,
+    measured_slowness,
     prepare_template,
     template_key,
 )
@@ -349,3 +350,24 @@ def test_prepare_template_boots_until_the_clock_is_right(tmp_path: Path, monkeyp
     assert "43 MHz" in again.wrong_clock
     assert prepared_as("a") == again
     assert (tmp_path / "failed/boot-1/kernel.log").read_text() == bad
+
+
+@pytest.mark.parametrize(
+    ("seconds", "plain_seconds", "slowness"), [(30.0, 2.0, 15.0), (2.0, 0.0, 1.0), (1.0, 2.0, 1.0)]
+)
+def test_slowness_is_measured_by_the_boots(seconds: float, plain_seconds: float, slowness: float) -> None:
+    """A kernel without a measure, or a quicker one, is as slow as a plain one."""
+    assert measured_slowness(seconds, plain_seconds) == slowness
+
+
+def test_watchdogs_get_more_time_up_to_their_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is run by a shell; a file that does not exist is left out, without output."""
+    hung, soft = tmp_path / "hung_task_timeout_secs", tmp_path / "watchdog_thresh"
+    hung.write_text("20\n")
+    soft.write_text("10\n")
+    limits = {str(hung): 36000, str(tmp_path / "none"): 300, str(soft): 60}
+    monkeypatch.setattr(template_module, "_WATCHDOG_LIMITS", limits)
+    command = template_module._watchdogs(14.9)
+    printed = process.run(["sh", "-c", command], deadline=Deadline.after(30)).text
+
+    assert (hung.read_text(), soft.read_text(), printed) == ("300\n", "60\n", "")

@@ -49,7 +49,8 @@ def list_leaks(machine: LeakingMachine) -> bool:
     except (BrokenPipeError, TimeoutError):
         return False
     while not _has_listed(log, before):
-        if not machine.wires.pump(deadline):
+        # A wait ends in real time, before the deadline on the clock of a slow kernel.
+        if not machine.wires.pump(deadline) and (deadline.is_past or not machine.wires.is_open(KERNEL_LOG)):
             return False
     return True
 

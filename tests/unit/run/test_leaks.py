@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,11 @@ class Guest:
     wires: Wires
     folder: Path
     seconds: float
+    slowness: float = 1.0
 
     def deadline(self, seconds: float) -> Deadline:
-        """Return a short deadline."""
-        return Deadline.after(self.seconds)
+        """Return a short deadline on the clock of the guest."""
+        return Deadline.after(self.seconds, clock=lambda: time.monotonic() / self.slowness)
 
 
 @pytest.fixture
@@ -72,6 +74,19 @@ def test_list_leaks_waits_for_the_end_of_the_list(ports: tuple[socket.socket, so
     assert asked == [b"leaks\n"]
     (leak,) = without_count(guest.wires.splats)
     assert leak.function == "copy_cgroup_ns"
+
+
+def test_list_leaks_waits_for_a_slow_kernel(ports: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:
+    """The clock of a slow kernel is slow: a deadline of 0.2 s there is 4 s here."""
+    ours, theirs = ports
+    guest = Guest(Wires({KERNEL_LOG: ours}, folder=tmp_path), tmp_path, 0.2, slowness=20)
+    late = threading.Timer(0.8, lambda: theirs.sendall(LISTED.encode()))
+    late.start()
+    is_listed = list_leaks(guest)
+    late.join()
+    guest.wires.close()
+
+    assert is_listed
 
 
 def test_list_leaks_gives_up(ports: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:

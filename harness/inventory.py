@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from harness import pipeline
 from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
-from harness.base.errors import CaseError, HostError, SeriesError
+from harness.base.errors import CaseError, HostError, SeriesError, UsageError
 from harness.base.events import PhaseStarted
 from harness.guest.console import Unanswered
-from harness.model.inventory import Inventory, InventoryEntry, MissingSection
+from harness.model.inventory import Inventory, InventoryChange, InventoryEntry, MissingSection, called
 from harness.pipeline import Options, Prepared
 from harness.session.console_name import ConsoleName
 from harness.session.output import read_output
@@ -24,6 +25,7 @@ from harness.suite.load import suite_argument
 
 _SECONDS = 300.0
 _SIGN = " = "
+_WORD = re.compile(rb"[A-Za-z_][\w.]*\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,25 @@ def list_entries(
                 remedy = "make each name of the section's output unique"
                 raise CaseError(f"[inventory.{section.name}] lists {name} twice", evidence=evidence, remedy=remedy)
     return ListedEntries(entries, tuple(missing))
+
+
+def find_undocumented(changes: Iterable[InventoryChange], tree: Path) -> frozenset[str]:
+    """Return the keys of the added entries whose names no document of a kernel tree has.
+
+    :param changes: the differences of two inventories.
+    :param tree: the kernel tree.
+    :raises UsageError: it has no documents.
+    """
+    documents = tree / "Documentation"
+    if not documents.is_dir():
+        remedy = "name a kernel tree: --documents ~/linux"
+        raise UsageError(f"{tree} has no folder Documentation", remedy=remedy)
+    wanted = {name.encode(): one.key for one in changes if not one.before and (name := called(one.key))}
+    for path in sorted(documents.rglob("*")):
+        if wanted and path.is_file() and not path.is_symlink():
+            for word in _WORD.findall(path.read_bytes()):
+                wanted.pop(word, None)
+    return frozenset(wanted.values())
 
 
 def with_helper(suite: Suite) -> Suite:

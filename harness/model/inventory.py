@@ -79,6 +79,19 @@ class InventoryChange:
         return " ".join(one for one in old if one not in new), " ".join(one for one in new if one not in old)
 
 
+def called(key: str) -> str:
+    """Return the name by which a document would mention an entry: the last part of a path, or a mount option.
+
+    :param key: the key of the entry.
+    :return: empty for the answer of a call, whose key is a sentence.
+    """
+    name = key.partition(": ")[2]
+    words = name.split()
+    if "/" in name and len(words) == 1:
+        return name.rstrip("/").rpartition("/")[2]
+    return words[1] if len(words) == 2 else ""
+
+
 def changes_of(before: Inventory, after: Inventory) -> tuple[InventoryChange, ...]:
     """Return what differs, in the order of the entries; what only the first inventory has comes last."""
     old = {one.key: one.facts for one in before.entries}

@@ -34,6 +34,12 @@ _USUAL = ("owner=0:0", "read=ok", "write=ok", "seek=ok")
 @click.command(epilog=options.KERNEL_HELP)
 @click.argument("kernels", metavar="KERNEL|FILE...", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the inventory as JSON.")
+@click.option(
+    "--documents",
+    metavar="TREE",
+    type=click.Path(path_type=Path),
+    help="Say which added entries no document of this kernel tree mentions.",
+)
 @options.suite
 @options.accel
 @options.machine
@@ -44,6 +50,7 @@ _USUAL = ("owner=0:0", "read=ok", "write=ok", "seek=ok")
 def inventory(
     kernels: tuple[str, ...],
     output: Path | None,
+    documents: Path | None,
     suite: str,
     accel: Acceleration | None,
     machine: str,
@@ -82,7 +89,23 @@ def inventory(
             return 0
         differences = [changes_of(found[0], one) for one in found[1:]]
         display.show(Lines(lambda width: list(_comparison(found, differences, width))))
+        if documents is not None:
+            added = [one for each in differences for one in each if _is_new(one)]
+            unnamed = sorted(_undocumented(added, documents))
+            display.show(Lines(lambda width: list(_document_lines(unnamed, len(added), documents, width))))
     return int(ExitStatus.DIFFERS if any(differences) else ExitStatus.AS_EXPECTED)
+
+
+def _undocumented(added: Sequence[InventoryChange], tree: Path) -> frozenset[str]:
+    from harness.inventory import find_undocumented
+
+    return find_undocumented(added, tree)
+
+
+def _document_lines(unnamed: Sequence[str], added: int, tree: Path, width: int) -> Iterator[Line]:
+    yield Line(f"{len(unnamed)} of {added} added entries are in no document of {one_line(str(tree))}")
+    for key in unnamed:
+        yield from (Line(text, Tone.WARNING) for text in fold(f"  {one_line(key)}", width))
 
 
 def _is_file(word: str) -> bool:

@@ -14,6 +14,7 @@ from harness.model.inventory import (
     Inventory,
     InventoryEntry,
     MissingSection,
+    called,
     changes_of,
     dump_inventory,
     load_inventory,
@@ -80,3 +81,18 @@ def test_changes_are_exactly_the_differences(old: dict[str, str], new: dict[str,
     found = changes_of(with_entries(**old), with_entries(**new))
 
     assert sorted(one.key for one in found) == sorted(key for key in old | new if old.get(key) != new.get(key))
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("v2-child: /sys/fs/cgroup/child/memory.swap.peak", "memory.swap.peak"),
+        ("mounts: cgroup2 pids_localevents", "pids_localevents"),
+        ("proc: /proc/self/ns/", "ns"),
+        ("calls: user 9000 then unshare cgroup", ""),
+        ("flags: flags", ""),
+    ],
+)
+def test_name_that_a_document_would_have(key: str, name: str) -> None:
+    """A call has none: its key is a sentence."""
+    assert called(key) == name

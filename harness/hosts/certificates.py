@@ -12,7 +12,7 @@ from harness.base.errors import HostError
 
 _SECONDS = 30.0
 _DAYS = "7"
-"""Validity; a run is shorter. The clocks of hosts may differ."""
+"""Validity; nothing in a run looks at it, because the clocks of hosts differ: see ``hub.py``."""
 _SETTINGS = """[req]
 distinguished_name = name
 [name]

@@ -91,6 +91,7 @@ class RunSettings:
     :param touching: the change whose cases are run first; None without one.
     :param warm: workers that were started ahead.
     :param elsewhere: runs the cases of a round on other hosts; None to run them on this host.
+    :param resumed: a run that was ended early, whose results are taken over; None without one.
     """
 
     selection: Selection
@@ -105,6 +106,7 @@ class RunSettings:
     touching: Touching | None = None
     warm: WarmWorkers = field(default_factory=WarmWorkers)
     elsewhere: Elsewhere | None = None
+    resumed: FoundRun | None = None
 
 
 def run_cases(
@@ -256,6 +258,9 @@ def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, fir
 
     store, listener.warm = settings.store, settings.warm
     listener.past = with_first(read_past(store.recall(_PAST_KIND, key) or {}), first)
+    if settings.resumed is not None:
+        _require_same_kernel(settings.resumed, listener.environment.prepared)
+        listener.go_on_with(settings.resumed)
     ended = run_rounds(listener, settings.elsewhere)
     # Only the order of the next run depends on it.
     with contextlib.suppress(HarnessError), store.lock(_PAST_KIND, key):
@@ -269,6 +274,22 @@ def _run_in_order(listener: RunRecorder, settings: RunSettings, key: str, *, fir
         listener.folder.discard()
         raise missing
     return ended
+
+
+def _require_same_kernel(earlier: FoundRun, prepared: Prepared) -> None:
+    """Check that a run to go on with is of this kernel, and of this suite.
+
+    :raises UsageError: it is not.
+    """
+    before, now = earlier.run.kernel, prepared.kernel
+    was = f"{kernel_line(before)}, image {before.image_digest[:12]}, suite {earlier.run.suite}"
+    own = f"{kernel_line(now)}, image {now.image_digest[:12]}, suite {suite_argument(prepared.suite)}"
+    if was != own:
+        raise UsageError(
+            f"--resume {earlier.folder.name}: that run is of another kernel or suite",
+            evidence=f"that run: {was}\nthis one: {own}",
+            remedy="give the command of that run, which its run.json has as 'command', and --resume",
+        )
 
 
 def _against(comparison: Comparison, width: int, *, names: tuple[str, str], rates: Mapping[str, str]) -> list[Line]:

@@ -60,6 +60,8 @@ PAST = "harness_past"
 """Key of the results of earlier runs, which decide the order of the cases, see ``harness/run/order.py``."""
 ONLY = "harness_only"
 """Key of the ids of the cases to run; empty for all that are collected."""
+TAKEN_OVER = "harness_taken_over"
+"""Key of the ids of the cases that an earlier run has run, which this one goes on with."""
 SHARD = "harness_shard"
 """Key of the shard to run, as a list of its fields; missing for all cases."""
 SELECTED = "selected.json"
@@ -81,6 +83,7 @@ _NAMES = pytest.StashKey[dict[str, Path]]()
 _ORDER = pytest.StashKey[str]()
 _PAST = pytest.StashKey[Mapping[str, Past]]()
 _ONLY = pytest.StashKey[Sequence[str]]()
+_TAKEN_OVER = pytest.StashKey[Sequence[str]]()
 _SHARD = pytest.StashKey[Shard | None]()
 _SELECTED = pytest.StashKey[list[str]]()
 
@@ -118,6 +121,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if shard := config.stash.get(_SHARD, Shard(*sent[SHARD]) if SHARD in sent else None):
         own = shard.ids(selected)
         items[:] = [item for item, name in zip(items, selected, strict=True) if name in own]
+    if done := frozenset(config.stash.get(_TAKEN_OVER, sent.get(TAKEN_OVER, ()))):
+        items[:] = [item for item in items if case_id_of(item.path, item.nodeid, suite_of(config)) not in done]
     ids = ids_of(items, suite_of(config))
     if order := config.stash.get(_ORDER, sent.get(ORDER, "")):
         shuffle(items, order)
@@ -363,13 +368,15 @@ def set_order(config: pytest.Config, order: str, past: Mapping[str, Past]) -> No
     config.stash[_PAST] = past
 
 
-def set_only(config: pytest.Config, only: Sequence[str], shard: Shard | None) -> None:
+def set_only(config: pytest.Config, only: Sequence[str], shard: Shard | None, done: Sequence[str] = ()) -> None:
     """Set the cases to run.
 
     :param only: their ids; empty for all that are collected.
     :param shard: the shard of these cases; None for all of them.
+    :param done: the ids of those that an earlier run has run.
     """
     config.stash[_ONLY] = only
+    config.stash[_TAKEN_OVER] = done
     config.stash[_SHARD] = shard
 
 
@@ -478,12 +485,12 @@ def pytest_runtest_makereport(
             item.stash[_DONE] = _without_machine(item, call.excinfo.value, trace=report.longreprtext)
         if (own := item.stash.get(_DONE, None)) is not None:
             for record in (*item.stash.get(_TESTS, ()), own):
-                report.user_properties.append((RECORD, dumps_case(replace(record, digest=_digest_of(item.path)))))
+                report.user_properties.append((RECORD, dumps_case(replace(record, digest=file_digest(item.path)))))
     return report
 
 
 @cache
-def _digest_of(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """Return a digest of the case file, which tells a change of the case from one of the kernel."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 

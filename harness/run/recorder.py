@@ -23,11 +23,13 @@ from _pytest.config import ConftestImportFailure
 from harness import pipeline
 from harness.base import log, paths, process
 from harness.base.errors import CaseError, HarnessError, UsageError
+from harness.base.events import Note
 from harness.coverage import files
 from harness.model.run_record import CaseRecord, Problem, ProblemKind, RunRecord
 from harness.model.verdict import Outcome
 from harness.report.display.events import CaseEnded, CaseStarted, RunReport, RunStarted
 from harness.results.cores import find_cores
+from harness.results.find_run import FoundRun
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
 from harness.results.records import loads_case
@@ -35,7 +37,7 @@ from harness.run import pytest_plugin
 from harness.run.case import CaseEnvironment, junit_names
 from harness.run.order import Past
 from harness.run.rounds import is_settled, join
-from harness.run.selection import Selection
+from harness.run.selection import Selection, files_of
 from harness.run.workers.ahead import WarmWorkers
 from harness.semantics import judge
 from harness.semantics.nearest import find_nearest
@@ -125,6 +127,7 @@ class RunRecorder:
         sent[pytest_plugin.LOG] = [settings.verbosity, settings.file]
         sent[pytest_plugin.ORDER] = self.selection.rounds.order(self.round)
         sent[pytest_plugin.ONLY] = list(self.again or self.selection.only)
+        sent[pytest_plugin.TAKEN_OVER] = [] if self.again else list(self.selection.done)
         if (shard := self.selection.shard) is not None and not self.again:
             sent[pytest_plugin.SHARD] = [shard.number, shard.count, dict(shard.seconds)]
         sent[pytest_plugin.PAST] = {name: [one.seconds, one.has_failed, one.first] for name, one in self.past.items()}
@@ -247,6 +250,28 @@ class RunRecorder:
         except HarnessError as error:
             self.failure = error
 
+    def go_on_with(self, earlier: FoundRun) -> None:
+        """Take over the results of an earlier run that was ended early; the cases that it has not run are run now.
+
+        Errors are not results, and neither are those of case files that have changed.
+
+        :param earlier: the run.
+        """
+        taken = []
+        for case in earlier.run.cases:
+            (file,) = files_of([case.id], self.environment.suite)
+            if case.outcome is Outcome.ERROR or not file.is_file() or pytest_plugin.file_digest(file) != case.digest:
+                continue
+            if case.folder and (earlier.folder / case.folder).is_dir():
+                shutil.copytree(earlier.folder / case.folder, self.folder.path / case.folder, dirs_exist_ok=True)
+            self._cases[case.id] = case
+            taken.append(case.id)
+        note = f"{len(taken)} cases are those of {earlier.folder.name}"
+        self.record = replace(self.record, cases=self.cases, notes=(*self.record.notes, note))
+        self.selection = replace(self.selection, done=tuple(taken))
+        self.report(Note(note))
+        self.folder.write(self.record)
+
     def _stop(self) -> None:
         """End this round: what runs in workers is cut short."""
         if not self._workers:
@@ -265,7 +290,7 @@ class RunRecorder:
     @property
     def may_have_no_case(self) -> bool:
         """Return whether a run without cases is right: a file is broken, or this shard has none of the cases."""
-        return bool(self.broken) or (self.record.shard.cases > 0 and not self._selected)
+        return bool(self.broken) or bool(self.selection.done) or (self.record.shard.cases > 0 and not self._selected)
 
     @property
     def unsettled(self) -> tuple[str, ...]:
@@ -414,6 +439,7 @@ class InProcess:
         self._environment = environment
         self._only = selection.only
         self._shard = selection.shard
+        self._done = selection.done
         self._order = order
         self._past = past
 
@@ -421,7 +447,7 @@ class InProcess:
     def pytest_configure(self, config: pytest.Config) -> None:
         pytest_plugin.set_environment(config, self._environment)
         pytest_plugin.set_order(config, self._order, self._past)
-        pytest_plugin.set_only(config, self._only, self._shard)
+        pytest_plugin.set_only(config, self._only, self._shard, self._done)
         pytest_plugin.set_trace_style(config)
         pytest_plugin.share_fixtures(config, self._environment.suite)
 
@@ -478,7 +504,7 @@ def _repeat_failures(listener: RunRecorder, ended: PytestRun, elsewhere: Elsewhe
         listener.again = unsettled
         environment = replace(listener.environment, folder=listener.environment.folder / listener.round_name)
         environment.folder.mkdir(exist_ok=True)
-        selection = replace(listener.selection, only=unsettled, shard=None)
+        selection = replace(listener.selection, only=unsettled, shard=None, done=())
         if elsewhere is not None:
             again = elsewhere(listener, selection, "")
         else:

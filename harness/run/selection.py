@@ -25,6 +25,7 @@ class Selection:
     :param rounds: number and order of the rounds.
     :param only: ids of the cases to run among those that the other fields select; empty for all of them.
     :param shard: the shard of these cases to run; None for all of them.
+    :param done: ids of cases that an earlier run has run, which are not run again.
     :raises UsageError: pytest cannot parse the expression.
     """
 
@@ -35,6 +36,7 @@ class Selection:
     rounds: Rounds = ONCE
     only: tuple[str, ...] = ()
     shard: Shard | None = None
+    done: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the expression with pytest's own parser before any kernel is prepared."""

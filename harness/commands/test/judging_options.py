@@ -20,7 +20,7 @@ from harness.model.shard import Shard, parse_shard, read_durations
 from harness.results.baseline import find_baseline
 from harness.results.case_ids import current_case_id
 from harness.results.compare import has_verdict
-from harness.results.find_run import find_run, is_without_kernel
+from harness.results.find_run import FoundRun, find_run, is_without_kernel
 from harness.results.known_failures import load_known
 from harness.run.rounds import Rounds
 from harness.suite.definition import Suite
@@ -127,24 +127,32 @@ _durations = click.option(
 )
 
 
+_resume = click.option(
+    "--resume",
+    metavar="RUN",
+    default="",
+    help="Go on with a run that was ended early: take over its results, and run the cases that it has not run.",
+)
+
+
 def shard_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add ``--shard`` and ``--durations`` to a command, which receives them as ``shard``."""
+    """Add ``--shard``, ``--durations`` and ``--resume`` to a command, which receives them as ``shard``."""
 
     @wraps(command)
-    def gathered(*, shard: str, durations: Path | None, **rest: object) -> int:
+    def gathered(*, shard: str, durations: Path | None, resume: str, **rest: object) -> int:
         if durations is not None and not shard:
             raise click.UsageError("--durations is for --shard N/M")
-        return command(shard=(shard, durations), **rest)
+        return command(shard=(shard, durations, resume), **rest)
 
-    return _shard(_durations(gathered))
+    return _shard(_durations(_resume(gathered)))
 
 
-def read_shard(shard: tuple[str, Path | None], suite: Suite) -> Shard | None:
+def read_shard(shard: tuple[str, Path | None, str], suite: Suite) -> Shard | None:
     """Return the shard that the options name; None for all cases.
 
     :raises UsageError: it is not a shard, or the durations cannot be read.
     """
-    word, named = shard
+    word, named, _ = shard
     if not word:
         return None
     parse_shard(word, {})
@@ -155,6 +163,20 @@ def read_shard(shard: tuple[str, Path | None], suite: Suite) -> Shard | None:
         remedy = f"write it: harness report RUN --format durations --output {file}"
         raise UsageError(f"the durations file {file} cannot be read", evidence=str(error), remedy=remedy) from None
     return parse_shard(word, read_durations(text, path=str(file)) if text else {})
+
+
+def read_resumed(word: str, kernels: tuple[str, ...], results: Path) -> tuple[tuple[str, ...], FoundRun | None]:
+    """Return the kernels, that of the earlier run if none is named, and the run that ``--resume`` names, if any.
+
+    :param word: the value of the option.
+    :param kernels: the KERNEL arguments.
+    :param results: the folder of run folders.
+    :raises UsageError: there is no such run.
+    """
+    if not word:
+        return kernels, None
+    found = find_run(word, results=results)
+    return kernels or (found.run.kernel.spec,), found
 
 
 bisect_status_option = click.option(

@@ -111,32 +111,31 @@ def run(
     known: Path | None,
     bisect_status: bool,
     touching: tuple[str, bool, int],
-    shard: tuple[str, Path | None],
+    shard: tuple[str, Path | None, str],
     hosts: str,
     results: Path,
     is_watched: bool,
 ) -> int:
     """Run the cases on a kernel; see :data:`RUN_HELP`."""
-    _check_count(kernels, is_for_one=bisect_status, variants=variants)
+    _check_count(kernels, is_for_one=bisect_status or bool(shard[2]), variants=variants)
     if (request := await_request() if is_watched else Request()) is None:
         return int(ExitStatus.INTERRUPTED)
     from harness.run import one_kernel, selection
 
+    kernels, resumed = judging_options.read_resumed(shard[2], kernels, results)
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases, kernels)
     how = (failures or 0, rounds, request.only, judging_options.read_shard(shard, chosen))
     each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
     wanted = with_variants(each, kernels or ("deb",), variants)
+    what = selection.Selection(found, expression, choose_workers(workers, found), *how)
+    judging = judging_options.read_judging(baseline, known, suite=chosen, results=results)
+    inputs = (what, _check_words(wanted, chosen), judging, results, Store.default(), _command(), chosen)
     settings = one_kernel.RunSettings(
-        selection.Selection(found, expression, choose_workers(workers, found), *how),
-        _check_words(wanted, chosen),
-        judging_options.read_judging(baseline, known, suite=chosen, results=results),
-        results,
-        Store.default(),
-        shlex.join(["harness", *(word for word in sys.argv[1:] if word != _WATCHED)]),
-        chosen,
+        *inputs,
         typed_options(click.get_current_context()),
         not is_watched,
         judging_options.read_touching(touching, results),
+        resumed=resumed,
     )
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
         return _run(wanted, settings, display, hosts=hosts, bisect_status=bisect_status)
@@ -155,9 +154,15 @@ def _run(
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 
+def _command() -> str:
+    """Return the command line of the user."""
+    return shlex.join(["harness", *(word for word in sys.argv[1:] if word != _WATCHED)])
+
+
 def _check_count(kernels: Sequence[str], *, is_for_one: bool, variants: str) -> None:
     if is_for_one and (len(kernels) > 1 or variants):
-        raise click.UsageError("--bisect-status is for one kernel" + (", without --variants" if variants else ""))
+        without = ", without --variants" if variants else ""
+        raise click.UsageError(f"--bisect-status and --resume are for one kernel{without}")
 
 
 def _display(*, is_watched: bool, is_for_several: bool) -> RunDisplay:

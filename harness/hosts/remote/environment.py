@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path, PurePath
 
+import harness
 from harness.base import paths
 from harness.base.errors import UsageError
 from harness.base.store import Store, digest_of
@@ -103,7 +104,7 @@ def _files_of(distribution: metadata.Distribution) -> Iterator[tuple[PurePath, P
 
 def code_archive() -> bytes:
     """Return the archive of the harness itself, with its suites; the same files make the same bytes."""
-    top = Path(__file__).resolve().parents[2]
+    top = Path(harness.__file__).resolve().parents[1]
     names = _CODE_FOLDERS if paths.IS_CHECKOUT else ("harness",)
     files: list[tuple[PurePath, Path]] = [
         (path.relative_to(top), path) for name in names for path in sorted((top / name).rglob("*"))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from harness.base import process
 from harness.base.errors import HostError, UsageError
+from harness.hosts import certificates
 from harness.hosts.artifacts import Offer
 from harness.hosts.certificates import Authority, Certificate
 from harness.hosts.frames import FrameKind, HubFrame, frames, write_frame
@@ -73,6 +74,14 @@ def test_only_certificates_of_the_run_are_accepted(tmp_path: Path) -> None:
             plain.sendall(b"\0" * 64)
             with contextlib.suppress(ConnectionResetError):
                 assert b"scheduler" not in plain.recv(4096).lower()
+
+
+def test_a_host_may_have_another_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock of the scheduler, the certificate of the host is over; the authority is for one run anyway."""
+    own = authority(tmp_path / "own")
+    with scheduler_of(own).running() as scheduler:
+        monkeypatch.setattr(certificates, "_DAYS", "-1")
+        assert handshake(scheduler.port, own, own.issue("host")) != b""
 
 
 @needs_bubblewrap

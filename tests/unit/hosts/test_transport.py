@@ -17,6 +17,7 @@ from harness.base.errors import HarnessError, HostError
 from harness.base.store import Store
 from harness.hosts import artifacts, logs
 from harness.hosts.artifacts import Offer, content_digest, fetch
+from harness.hosts.remote.environment import code_archive
 from harness.hosts.wire import BLOCK_BYTES, HostFacts, Message, MessageKind, dump_message, load_message
 
 TEXT = st.text(max_size=50)
@@ -142,3 +143,14 @@ def test_only_offered_artifacts_are_read(tmp_path: Path) -> None:
 
     assert Offer().read(content_digest(secret), 0) == b""
     assert Offer().read(str(secret), 0) == b""
+
+
+def test_the_code_of_the_harness_is_packed_whole() -> None:
+    """With the modules that start on a host, from a checkout or from an installation."""
+    with tarfile.open(fileobj=io.BytesIO(code_archive())) as archive:
+        names = archive.getnames()
+
+    assert {"harness/hosts/agent.py", "harness/hosts/batch.py", "harness/hosts/worker.py", "pyproject.toml"} <= set(
+        names
+    )
+    assert not [name for name in names if "__pycache__" in name or name.startswith("/")]

@@ -31,11 +31,11 @@ from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
-from harness.base.host_facts import host_facts
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store, digest_of
 from harness.explore.explore import Exploration
 from harness.explore.start import ExploreOptions, start_exploration
+from harness.model.host_facts import host_facts
 from harness.pipeline import PREPARE_SECONDS, Options
 from harness.suite.definition import Suite
 from harness.suite.load import find_suite

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from harness.base.host_facts import host_facts
+from harness.model.host_facts import host_facts
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:

@@ -58,9 +58,9 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, ExitStatus, HarnessError, SeriesError
 from harness.base.events import ignore
-from harness.base.host_facts import host_facts
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store
+from harness.model.host_facts import host_facts
 from harness.model.run_record import CaseRecord
 from harness.model.verdict import Outcome
 from harness.pipeline import Options, Prepared

@@ -13,7 +13,6 @@ import contextlib
 import os
 import select
 import signal
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from harness.base import process
 from harness.base.json_records import dump_value, from_table, parse_json
+from harness.base.scratch import scratch_folder
 from harness.base.signals import signals_as_interrupts
 from harness.hosts.wire import ABORT, AgentSettings
 from harness.hosts.worker import AUTHORITY, CERTIFICATE, DESCRIPTION, KEY
@@ -116,10 +116,9 @@ def main() -> None:
     with (
         contextlib.suppress(KeyboardInterrupt),
         signals_as_interrupts(),
-        tempfile.TemporaryDirectory(prefix="harness-host-", ignore_cleanup_errors=True) as name,
+        scratch_folder("host") as folder,
         ExitStack() as ends,
     ):
-        folder = Path(name)
         _write_settings(folder, settings)
         _lines(settings.silence_seconds, _Workers(folder, len(settings.contacts), ends))
 

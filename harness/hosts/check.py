@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, HostError
 from harness.base.json_records import dump_value
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.hosts.cluster import Cluster, ClusterSettings, running_cluster
 from harness.hosts.jobs import job_of
@@ -112,9 +112,9 @@ def reference_case(suite: Suite) -> Path:
 def _run_case(cluster: Cluster, suite: Suite, report: RunReport) -> dict[str, HostCheck]:
     """Run the reference case on each host of a cluster; return the results by host."""
     file, deadline = reference_case(suite), Deadline.after(_SECONDS)
-    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+    with scratch_folder("check") as folder:
         context = Context(cluster.settings.store, deadline, report)
-        prepared = pipeline.prepare(context, pipeline.Options(suite=suite), logs=Path(folder))
+        prepared = pipeline.prepare(context, pipeline.Options(suite=suite), logs=folder)
     job = job_of(cluster, prepared, (file,))
     name = str(file) if cluster.shares_store else file.relative_to(suite.folder).as_posix()
     found = {host: HostCheck(host) for host in cluster.agents}

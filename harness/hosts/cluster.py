@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.events import Note, PhaseStarted
 from harness.base.json_records import dump_value
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.guest.qemu import Acceleration
 from harness.hosts.artifacts import Offer
@@ -197,7 +197,7 @@ def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator
     """
     report(PhaseStarted(f"hosts: {', '.join(host.name for host in settings.hosts)}"))
     with ExitStack() as ends:
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="harness-hosts-")))
+        folder = ends.enter_context(scratch_folder("hosts"))
         certificates = folder / "certificates"
         certificates.mkdir(mode=0o700)
         authority = Authority.create(certificates)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from harness import pipeline
 from harness.base.context import Context
@@ -14,6 +12,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, UsageError
 from harness.base.events import PhaseStarted, StageEvent
 from harness.base.process import patient_deadline
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.cores.reader import KernelFacts, facts_of_template, require_drgn
 from harness.guest.machine import Machine
@@ -58,8 +57,7 @@ def open_shell(
     if with_drgn:
         require_drgn()
     semantics = suite_semantics(options.suite)
-    with tempfile.TemporaryDirectory(prefix="harness-shell-") as name:
-        folder = Path(name)
+    with scratch_folder("shell") as folder:
         prepared = pipeline.prepare(
             Context(store, patient_deadline(pipeline.PREPARE_SECONDS + options.build.seconds), _show_phase),
             options,

@@ -20,10 +20,10 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, NotInKernelError, SeriesError, UsageError
 from harness.base.events import Note
-from harness.base.host_facts import host_facts
 from harness.base.store import Store, digest_of
 from harness.kernel.needs import missing_feature_notes
 from harness.model.command_option import CommandOption
+from harness.model.host_facts import host_facts
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared

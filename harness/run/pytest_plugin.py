@@ -13,7 +13,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,6 +27,7 @@ from harness.base import log, process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.kernel.needs import check_need
 from harness.model.run_record import CaseRecord, dumps_case
@@ -335,7 +335,7 @@ def environment_of(config: pytest.Config) -> CaseEnvironment:
     if PREPARED in handed:
         prepared, folder = pipeline.load_prepared(handed[PREPARED]), Path(handed[FOLDER])
     else:
-        folder = Path(config.stash[_ENDS].enter_context(tempfile.TemporaryDirectory(prefix="harness-")))
+        folder = config.stash[_ENDS].enter_context(scratch_folder("cases"))
         options = Options(
             kernel=config.getoption("--kernel"), profile=config.getoption("--profile"), suite=suite_of(config)
         )

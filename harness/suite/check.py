@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from harness.base import paths
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HarnessError
 from harness.base.process import find_program
+from harness.base.scratch import scratch_folder
 from harness.guest import definition
 from harness.guest.image import compile_helper
 from harness.kernel.config.fragment import parse_fragment
@@ -183,8 +183,8 @@ def _check_guest(suite: Suite) -> list[str]:
 
 def _check_helpers(suite: Suite) -> list[str]:
     faults: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="harness-suite-") as folder:
+    with scratch_folder("suite") as folder:
         for source in filter(Path.is_file, suite.guest.helpers):
             with _noting(faults):
-                compile_helper(source, Path(folder) / source.stem, deadline=Deadline.after(_COMPILE_SECONDS))
+                compile_helper(source, folder / source.stem, deadline=Deadline.after(_COMPILE_SECONDS))
     return faults

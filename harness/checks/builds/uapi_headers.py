@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from harness.base.scratch import scratch_folder
 from harness.checks.abi.uapi_types import is_uapi
 from harness.checks.frame.bench import BOUNDS, Bench, CheckedPatch
 from harness.checks.frame.check import Check, CheckNotRunError, Group, Need
@@ -46,10 +45,10 @@ def _of_state(bench: Bench, commit: str, headers: Sequence[str]) -> list[StyleFi
     names = {one.partition("include/uapi/")[2]: one for one in headers}
     context = bench.context
     with (
-        tempfile.TemporaryDirectory(prefix="harness-check-") as folder,
+        scratch_folder("check") as folder,
         checked_out(context, bench.base.repository, commit) as tree,
     ):
-        output = Path(folder) / "output"
+        output = folder / "output"
         output.mkdir(mode=0o755)
         sandbox = Sandbox(tree.path, output, bench.building.is_trusted, _BOUNDS)
         install = f"INSTALL_HDR_PATH={sandbox.inside_output}/usr"

@@ -6,14 +6,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from harness.base.context import Context
 from harness.base.errors import HostError
+from harness.base.scratch import scratch_folder
 from harness.checks.frame.builds import Builds, Compiled, Way, object_of
 from harness.checks.frame.difference import ChangedFile, parse_changes
 from harness.checks.frame.symbols import is_kconfig, touched_symbols
@@ -217,8 +216,8 @@ class Bench:
         :param in_tree: start in the tree instead of the folder of the files.
         :raises HostError: bubblewrap is missing, or the disk is full.
         """
-        with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
-            output = Path(folder) / "output"
+        with scratch_folder("check") as folder:
+            output = folder / "output"
             output.mkdir(mode=0o755)
             for name, content in files.items():
                 path = output / name

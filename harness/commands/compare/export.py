@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import UsageError
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.compare.diff import RUN_HELP
@@ -122,8 +122,8 @@ def _write_bundle(bundle: Path, exported: ExportedCase, run: RunRecord, chosen: 
             evidence="its root file system is an image of more than 100 MB, made from packages",
             remedy=f"export the commands alone: harness export {exported.id} --sh FILE",
         )
-    with tempfile.TemporaryDirectory(prefix="harness-export-") as name:
-        prepared = prepare_again(run, chosen, Path(name))
+    with scratch_folder("export") as folder:
+        prepared = prepare_again(run, chosen, folder)
     arguments = qemu_arguments(prepared.request)
     write_bundle(
         bundle,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -14,6 +13,7 @@ import click
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.files import show_phase, write_named
@@ -124,9 +124,9 @@ def _read(word: str) -> Inventory:
 def _take(wanted: Options) -> Inventory:
     from harness.inventory import take_inventory
 
-    with tempfile.TemporaryDirectory(prefix="harness-inventory-") as name:
+    with scratch_folder("inventory") as folder:
         context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + wanted.build.seconds), show_phase)
-        return take_inventory(context, wanted, folder=Path(name))
+        return take_inventory(context, wanted, folder=folder)
 
 
 def _listing(found: Inventory, width: int) -> Iterator[Line]:

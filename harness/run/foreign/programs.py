@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness.base.context import Context
 from harness.base.errors import CaseError, UsageError
+from harness.base.scratch import scratch_folder
 from harness.guest.definition import GuestFile
 from harness.guest.libraries import find_libraries
 from harness.kernel.sandbox.sandbox import Bounds, Sandbox, run_inside
@@ -62,11 +62,10 @@ def make_programs(context: Context, kind: str, rest: str, *, is_trusted: bool = 
     """
     files = files_of(kind, rest)
     argument = f"{kind}:{','.join(map(str, files))}"
-    with tempfile.TemporaryDirectory(prefix="harness-repro-") as scratch:
+    with scratch_folder("repro") as scratch:
         if kind == "repro":
             made = tuple(
-                _compiled(context, file, Path(scratch) / str(at), is_trusted=is_trusted)
-                for at, file in enumerate(files)
+                _compiled(context, file, scratch / str(at), is_trusted=is_trusted) for at, file in enumerate(files)
             )
         else:
             made = files

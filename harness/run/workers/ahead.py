@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import IO
 
 from harness.base import process
 from harness.base.events import PhaseStarted
+from harness.base.scratch import scratch_folder
 from harness.report.display.events import RunEvent, RunReport
 from harness.run.workers import warm_worker
 
@@ -72,7 +72,7 @@ def warm_workers(count: int) -> Iterator[WarmWorkers]:
     # Settings for pytest in the user's environment are meant for other projects.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-workers-")))
+        folder = stack.enter_context(scratch_folder("workers"))
         ready = WarmWorkers()
         if count > 1 and len(str(folder)) < _LONGEST_PATH and "//" not in f"{sys.executable}{warm_worker.__file__}":
             for number in range(count):

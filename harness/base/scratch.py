@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make folders for files that a process needs while it runs; remove those that killed processes left.
+
+Each folder is locked (flock(2)) until its process ends, however it ends. The next process that makes a folder of the
+same purpose removes those of this user without a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_RANDOM_CHARACTERS = 8
+"""At the end of the names that the module tempfile makes."""
+_FRESH_SECONDS = 60.0
+"""A folder without a lock that is younger may belong to a process that is about to lock it."""
+
+
+@contextlib.contextmanager
+def scratch_folder(purpose: str) -> Iterator[Path]:
+    """Make a folder that is removed at the end of the block, or, if this process is killed, by a later one.
+
+    :param purpose: a word for its name.
+    """
+    # A dot: the folders of versions that lock none end with "-" and some characters.
+    prefix = f"harness-{purpose}."
+    _remove_left(Path(tempfile.gettempdir()), prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Where the file system has no locks, nothing is removed: to try fails then as well.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_left(root: Path, prefix: str) -> None:
+    """Remove the folders that killed processes of this user left."""
+    old = time.time() - _FRESH_SECONDS
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if not entry.name.startswith(prefix) or len(entry.name) != len(prefix) + _RANDOM_CHARACTERS:
+                continue
+            with contextlib.suppress(OSError):
+                state = entry.stat(follow_symlinks=False)
+                if state.st_uid == os.geteuid() and state.st_mtime < old:
+                    _remove_unlocked(entry.path)
+
+
+def _remove_unlocked(path: str) -> None:
+    """Remove a folder, unless a process has locked it.
+
+    :raises OSError: it is locked, a link, or gone.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(descriptor)

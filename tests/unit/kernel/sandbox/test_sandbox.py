@@ -27,7 +27,7 @@ from harness.kernel.sandbox.sandbox import (
     series_fault,
 )
 
-SMALL = Bounds(seconds=20, memory_mebibytes=256, processes=40, disk_mebibytes=50)
+SMALL = Bounds(seconds=120.0, memory_mebibytes=256, processes=40, disk_mebibytes=50)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def simpler(operation: str) -> Iterator[str]:
         if "," in word:
             flags = word.split(",")
             others += [",".join(flags[:one] + flags[one + 1 :]) for one in range(len(flags))]
-        if "/" in word:
+        if "/" in word[1:]:
             place, *names = word.split("/")
             others += ["/".join((place, *names[:one], *names[one + 1 :])) for one in range(len(names))]
         for other in others:

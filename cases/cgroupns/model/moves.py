@@ -106,11 +106,13 @@ class Moves:
         self._require_alive(file)
         judging = self._judging(file, writer)
         cgroup = file.cgroup
-        is_v2 = cgroup.hierarchy == V2
-        if is_v2 and self.is_delegating and not judging.is_initial and judging.roots[V2] is cgroup:
+        is_kept = cgroup.hierarchy == V2 and file.name not in LISTS
+        if is_kept and self.is_delegating and not judging.is_initial and judging.roots[V2] is cgroup:
             raise Refused("EPERM")
         if file.name == AGENT:
             self._check_agent(file)
+        elif value.startswith("/"):
+            raise Refused("EINVAL")  # the value of release_agent is no number
         elif file.name == "cgroup.max.depth":
             cgroup.max_depth = MAX if value == "number" else limit_of(value)
         elif file.name == "cgroup.max.descendants":

@@ -205,3 +205,14 @@ def test_the_guest_program_lists_every_verb() -> None:
 
     assert len(verbs) > 25
     assert all(f"pA {verb}" in text for verb in verbs)
+
+
+def test_text_is_no_number() -> None:
+    """A descriptor may be that of another file than the one that the value is for, after operations were removed."""
+    found = answers(
+        *("p0 mkdir 2/a", "p0 open f0 2/a cgroup.max.depth", "p0 say f0 /x", "p0 open f0 1 release_agent"),
+        *("p0 say f0 /x", "p0 open f0 2/a cgroup.procs", "p0 say f0 /x"),
+    )
+
+    assert found[2::2] == ["EINVAL", "0", "EINVAL"]
+    assert not list(MODEL.simpler("p0 say f0 /x"))

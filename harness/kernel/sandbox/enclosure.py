@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -208,6 +209,7 @@ def started(
     with contextlib.ExitStack() as ends:
         words, within, info = list(argv), process.Surroundings(pass_fds=pass_fds), None
         if bubblewrap is not None:
+            _require_program(argv[0])
             info, theirs = os.pipe()
             ends.callback(os.close, info)
             written = ends.enter_context(os.fdopen(theirs, "wb", buffering=0))
@@ -223,6 +225,19 @@ def started(
             child.wait()
             raise enclosure_error(log.read_text(errors="replace").strip() or f"{bubblewrap} printed nothing")
         yield qemu
+
+
+def _require_program(program: str) -> None:
+    """Refuse a program that is missing: bubblewrap counts as started before it executes the program.
+
+    :raises HostError: it is missing, or not executable.
+    """
+    if shutil.which(program) is None:
+        raise HostError(
+            f"the program {program} cannot be started",
+            evidence="no executable file has that name",
+            remedy="run 'harness doctor', which names the package to install",
+        )
 
 
 def enclosure_error(evidence: str) -> HostError:

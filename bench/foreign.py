@@ -79,7 +79,7 @@ def prepared_console(machine: Machine, program: ProgramCase) -> Console:
     return console
 
 
-def single_programs(prepared: Prepared, programs: Sequence[ProgramCase], folder: Path) -> list[Figure]:
+def single_programs(prepared: Prepared, programs: Sequence[ProgramCase], folder: Path, turns: int) -> list[Figure]:
     """Measure a few programs both ways, in turns; the figure is the ratio of the medians."""
     environment = make_environment(prepared, suite_semantics(prepared.suite), folder=folder)
     chosen = [one for one in programs if one.path.rpartition("/")[2] in PROGRAMS]
@@ -89,11 +89,11 @@ def single_programs(prepared: Prepared, programs: Sequence[ProgramCase], folder:
         for program in chosen:
             pairs = [
                 (by_harness(environment, program, f"{program.path}-{turn}"), by_hand(machine, console, program))
-                for turn in range(TURNS)
+                for turn in range(turns)
             ]
             ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
             name = f"{program.path.rpartition('/')[2]}: by the harness / by hand"
-            figures.append(Figure(name, ours / theirs, _ONE, True, "", f"{ours:.2f} s / {theirs:.2f} s, {TURNS} turns"))
+            figures.append(Figure(name, ours / theirs, _ONE, True, "", f"{ours:.2f} s / {theirs:.2f} s, {turns} turns"))
     return figures
 
 
@@ -116,6 +116,7 @@ def main() -> None:
     """Measure, print the table, and write the JSON file; exit status 1 when a bound is missed."""
     parser = arguments(__doc__)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("last-foreign.json"))
+    parser.add_argument("--turns", type=int, default=TURNS, help="how often each of the three programs is run")
     options = parser.parse_args()
     context = Context(Store.default(), Deadline.after(_SECONDS))
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
@@ -125,7 +126,7 @@ def main() -> None:
         for one in ("hand", "all"):
             (folder / one).mkdir()
         programs = read_programs(suite)
-        figures = [*single_programs(prepared, programs, folder), collection(prepared, programs, folder)]
+        figures = [*single_programs(prepared, programs, folder, options.turns), collection(prepared, programs, folder)]
     report_figures(figures, options.json, kernel=prepared.kernel.release)
 
 

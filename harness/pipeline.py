@@ -51,6 +51,7 @@ from harness.suite.definition import Suite
 from harness.suite.load import default_suite
 
 if TYPE_CHECKING:
+    from harness.guest.definition import GuestFile
     from harness.guest.emulator import Emulator
     from harness.guest.image import GuestImage
     from harness.kernel.resolve import Kernel
@@ -60,6 +61,8 @@ _LOG = logging.getLogger(__name__)
 
 DEFAULT_MACHINE = "q35"
 """The machine type of the small guest."""
+MODULES = "/usr/lib/harness/modules"
+"""The folder of the guest with the modules for the devices of its machine type."""
 
 
 class Fresh(StrEnum):
@@ -195,7 +198,7 @@ def prepare(context: Context, options: Options, *, logs: Path) -> Prepared:
     context.report(PhaseStarted(f"kernel: {options.kernel}"))
     kernel = resolve_kernel(context, parse_spec(options.kernel), build=options.building)
     _LOG.info("kernel %s: %s, release %s, image %s", options.kernel, kernel.origin, kernel.release, kernel.image)
-    guest = guest_image(context, options.suite, kernel)
+    guest = guest_image(context, options.suite, kernel, machine_type_of(options))
     emulator = find_emulator(context, architecture=kernel.architecture.value)
     request, unenclosed = _request(context, options, emulator, kernel, guest)
     template, note = None, ""
@@ -308,6 +311,25 @@ def _lacking(
     return find_missing(context, " ".join((key, *options.parameters)), options.suite.features, lease)
 
 
+def _device_modules(context: Context, kernel: Kernel, machine_type: MachineType) -> tuple[GuestFile, ...]:
+    """Return the modules of a kernel for the devices of a machine type, as files of the guest."""
+    if not machine_type.modules:
+        return ()
+    from harness.guest.definition import GuestFile
+    from harness.kernel.image.device_modules import find_device_modules
+
+    context.report(PhaseStarted("modules of the kernel"))
+    found = find_device_modules(
+        context,
+        machine_type.modules,
+        kernel.config,
+        origin=kernel.came_from,
+        image=kernel.image,
+        release=kernel.release,
+    )
+    return tuple(GuestFile(f"{MODULES}/{path.name}", path, 0o644) for path in found)
+
+
 def read_guest(name: str) -> SystemDefinition:
     """Read the definition of a guest that is a whole system.
 
@@ -318,10 +340,13 @@ def read_guest(name: str) -> SystemDefinition:
     return find_system(name)
 
 
-def guest_image(context: Context, suite: Suite, kernel: Kernel | None = None) -> GuestImage:
+def guest_image(
+    context: Context, suite: Suite, kernel: Kernel | None = None, machine_type: MachineType | None = None
+) -> GuestImage:
     """Return the guest image of this host for the cases of a suite.
 
     :param kernel: the kernel; a guest that is a whole system has its modules.
+    :param machine_type: the machine type; the small guest has the modules for its devices.
     :raises HostError: a program or the compiler is missing or too old, or the mirror cannot be read.
     :raises CaseError: an addition of the suite is missing or does not compile.
     :raises UsageError: the kernel cannot boot the guest.
@@ -331,12 +356,13 @@ def guest_image(context: Context, suite: Suite, kernel: Kernel | None = None) ->
     context.report(PhaseStarted("guest image"))
     if suite.guests and kernel is not None:
         return _system_guest(context, suite, kernel)
+    files = _device_modules(context, kernel, machine_type) if kernel and machine_type else ()
     return build_guest_image(
         context,
         definition=paths.GUEST_DEFINITION,
         init=paths.GUEST_INIT,
         helper=paths.GUEST_HELPER,
-        additions=suite.guest,
+        additions=replace(suite.guest, files=(*suite.guest.files, *files)),
     )
 
 

@@ -161,7 +161,8 @@ class _Runner:
 
     def __init__(self, acceleration: Acceleration, request: BootRequest, folder: Path, deadline: Deadline) -> None:
         self._acceleration = acceleration
-        self._request = request
+        # The race is about processors; a disk would have to be made.
+        self._request = replace(request, machine_type=replace(request.machine_type, disks=()))
         self._folder = folder
         self._deadline = deadline
         self._machine: Machine | None = None

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from harness.base.errors import HostError
 from harness.coverage import files
 from harness.guest import diagnosis, qemu
 from harness.guest.console import Console, Unanswered
+from harness.guest.disks.images import opened_disks
 from harness.guest.guest_clock import GuestClock
 from harness.guest.wires import Wires
 from harness.kernel.sandbox.enclosure import QemuProcess, Seen, started
@@ -76,13 +77,22 @@ class BootRequest:
         """Return the time limit of a boot: longer for a variant, whose slowness is not known before its boot."""
         return max(self.boot_seconds, _SLOWEST * self.plain_seconds)
 
-    def argv(self, backing: qemu.Backing, ports: dict[str, int], monitor: int, *, waits: bool) -> list[str]:
+    def argv(
+        self,
+        backing: qemu.Backing,
+        ports: dict[str, int],
+        monitor: int,
+        *,
+        waits: bool,
+        disks: Mapping[str, int] | None = None,
+    ) -> list[str]:
         """Return the whole command line of QEMU.
 
         :param backing: the file that holds the guest's memory.
         :param ports: file descriptor of each serial port, by name.
         :param monitor: file descriptor of the QMP channel.
         :param waits: whether QEMU waits for device state instead of booting.
+        :param disks: file descriptor of each disk of the machine type, by name; None for a machine type without any.
         """
         return [
             str(self.program),
@@ -93,6 +103,7 @@ class BootRequest:
             *qemu.serial_ports(ports),
             *qemu.devices(self.machine_type),
             *(qemu.root_disk(self.disk) if self.disk is not None else []),
+            *qemu.disks(self.machine_type, disks or {}),
             *qemu.monitor(monitor),
             *qemu.kernel(self.image, self.initramfs, self.machine_type.command_line),
             *(qemu.incoming() if waits else []),
@@ -273,11 +284,20 @@ def running(
         ports = {name: pairs[name][1].fileno() for name in qemu.PORT_NAMES}
         channel, monitor_end = pairs["qmp"]
         _LOG.info("starting a machine with %s; its logs are in %s", request.image, folder)
-        argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits)
+        disks = ends.enter_context(
+            opened_disks(request.machine_type.disks, backing.file.parent, is_kept=backing.is_shared)
+        )
+        argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits, disks=disks)
         window = ends.enter_context(coverage_kept(folder)) if request.plugin is not None else None
         if request.plugin is not None and window is not None:
             argv += qemu.coverage(request.plugin, window)
-        inherited = [*ports.values(), monitor_end.fileno(), *pass_fds, *([window] if window is not None else [])]
+        inherited = [
+            *ports.values(),
+            monitor_end.fileno(),
+            *disks.values(),
+            *pass_fds,
+            *([window] if window is not None else []),
+        ]
         if backing.is_shared:
             backing.file.touch()  # bubblewrap shows files that exist
         qemu_process = ends.enter_context(

@@ -21,6 +21,7 @@ from harness.base.errors import HarnessError
 from harness.base.process import run
 from harness.base.store import Store, digest_of
 from harness.guest.console import Unanswered
+from harness.guest.disks.images import copy_disks
 from harness.guest.template import MEMORY, STATE, Template, cloned, read_taint, save_state
 from harness.session.console_name import ConsoleName
 
@@ -86,6 +87,7 @@ def _prepare_and_save(template: Template, command: str, folder: Path, deadline: 
     """
     memory = folder / MEMORY
     run(["cp", "--sparse=always", template.folder / MEMORY, memory], deadline=deadline)
+    copy_disks(template.request.machine_type.disks, template.folder, folder, deadline)
     with cloned(template, folder=folder, memory=memory, deadline=deadline) as machine:
         console = machine.consoles[ConsoleName.ADMIN]
         answer = console.run(command, deadline=machine.deadline(_SECONDS))

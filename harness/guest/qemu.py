@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from harness.base.errors import HarnessError, UsageError
 from harness.coverage import bitmap
+from harness.guest.disks.disk import Disk, FileSystem
 from harness.session.console_name import ConsoleName
 
 _Kind = TypeVar("_Kind")
@@ -61,6 +62,8 @@ class MachineType:
     :param devices: values of ``-device``.
     :param accelerations: the processor for each accelerator.
     :param text: the text of the file, for digests.
+    :param disks: its disks, from the first virtio disk on.
+    :param modules: modules that a guest may need for its devices, by name.
     """
 
     name: str
@@ -72,6 +75,8 @@ class MachineType:
     accelerations: Mapping[Acceleration, Processor]
     text: str
     more: tuple[str, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> str:
@@ -125,6 +130,8 @@ def parse_machine_type(text: str, *, name: str) -> MachineType:
             devices=_take_texts(table, "devices"),
             accelerations=_take_accelerations(table),
             text=text,
+            disks=_take_disks(table),
+            modules=_take_texts(table, "modules") if "modules" in table else (),
         )
         _refuse_rest(table)
     except (KeyError, TypeError, ValueError) as error:
@@ -156,6 +163,19 @@ def _take_texts(table: dict[str, object], key: str) -> tuple[str, ...]:
     if not all(isinstance(text, str) for text in texts):
         raise TypeError(f"{key} = {texts!r}: expected strings")
     return tuple(texts)
+
+
+def _take_disks(table: dict[str, object]) -> tuple[Disk, ...]:
+    disks: list[Disk] = []
+    for entry in _take(table, "disk", list) if "disk" in table else []:
+        if not isinstance(entry, dict):
+            raise TypeError(f"disk = {entry!r}: expected [[disk]]")
+        disk = Disk(_take(entry, "name", str), FileSystem(_take(entry, "holds", str)), _take_count(entry, "mebibytes"))
+        if not disk.name.isalnum() or disk.name in {one.name for one in disks}:
+            raise ValueError(f"disk.name = {disk.name!r}: expected letters and digits, and no name twice")
+        _refuse_rest(entry)
+        disks.append(disk)
+    return tuple(disks)
 
 
 def _take_accelerations(table: dict[str, object]) -> dict[Acceleration, Processor]:
@@ -250,6 +270,19 @@ def root_disk(image: Path) -> list[str]:
         *("-blockdev", f"driver=file,node-name=root,read-only=on,filename={path}"),
         *("-device", "virtio-blk-pci,drive=root"),
     ]
+
+
+def disks(machine_type: MachineType, descriptors: Mapping[str, int]) -> list[str]:
+    """Return the options of the disks, whose images are open files: QEMU needs no path to them.
+
+    :param descriptors: file descriptor of each image, by the name of the disk.
+    """
+    options = []
+    for number, disk in enumerate(machine_type.disks, start=1):
+        options += ["-add-fd", f"fd={descriptors[disk.name]},set={number}"]
+        options += ["-drive", f"if=none,id={disk.name},format=raw,file.locking=off,file=/dev/fdset/{number}"]
+        options += ["-device", f"virtio-blk-pci,drive={disk.name},serial={disk.name}"]
+    return options
 
 
 def coverage(plugin: Path, descriptor: int) -> list[str]:

@@ -22,6 +22,7 @@ from harness.base.json_records import dump_value, from_table, parse_json
 from harness.base.store import digest_of
 from harness.guest.boot_failure import KernelEndedError, explain_boot, wrong_clock
 from harness.guest.console import Console, Unanswered
+from harness.guest.disks.images import make_disks, remove_disks
 from harness.guest.machine import BootRequest, Machine, running
 from harness.guest.qemu import KERNEL_LOG, Backing, RefusedError
 from harness.session.console_name import ConsoleName
@@ -189,12 +190,14 @@ def booted(request: BootRequest, *, folder: Path, deadline: Deadline) -> Iterato
     """
     memory = folder / MEMORY
     try:
+        make_disks(request.machine_type.disks, folder, deadline)
         with running(request, Backing(memory, is_shared=True), folder=folder) as machine:
             with _explained(machine):
                 machine.await_shells(machine.deadline(request.patience))
             yield machine
     finally:
         memory.unlink(missing_ok=True)
+        remove_disks(request.machine_type.disks, folder)
 
 
 def read_taint(console: Console, deadline: Deadline) -> int:
@@ -237,6 +240,7 @@ def _boot_and_save(request: BootRequest, folder: Path, attempt: int, deadline: D
     started = time.monotonic()
     backing = Backing(folder / MEMORY, is_shared=True)
     backing.file.unlink(missing_ok=True)  # left by an earlier attempt
+    make_disks(request.machine_type.disks, folder, deadline)
     with running(request, backing, folder=folder) as machine:
         with _explained(machine):
             began = machine.clock()

@@ -15,6 +15,7 @@ from harness.guest.qemu import Acceleration, Backing, parse_machine_type
 
 GOLDEN = Path(__file__).parents[2] / "data" / "qemu"
 Q35 = (paths.MACHINE_TYPES / "q35.toml").read_text()
+SELFTESTS = (paths.MACHINE_TYPES / "selftests.toml").read_text()
 DEVICES = Q35.replace("devices = []", 'devices = ["virtio-rng-pci", "edu,dma_mask=1"]')
 
 
@@ -29,7 +30,8 @@ def command_line(*, acceleration: Acceleration, clones: bool, text: str = Q35) -
     )
     ports = {name: number for number, name in enumerate(qemu.PORT_NAMES, 10)}
     backing = Backing(Path("/store/memory"), is_shared=not clones)
-    return "".join(f"{word}\n" for word in request.argv(backing, ports, 20, waits=clones))
+    words = request.argv(backing, ports, 20, waits=clones, disks={"files": 21, "swap": 22})
+    return "".join(f"{word}\n" for word in words)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def command_line(*, acceleration: Acceleration, clones: bool, text: str = Q35) -
         ("boot-kvm", Acceleration.KVM, False, Q35),
         ("clone-tcg", Acceleration.TCG, True, Q35),
         ("boot-tcg-devices", Acceleration.TCG, False, DEVICES),
+        ("boot-tcg-disks", Acceleration.TCG, False, SELFTESTS),
     ],
 )
 def test_command_line_equals_the_golden_file(name: str, acceleration: Acceleration, clones: bool, text: str) -> None:
@@ -119,6 +122,11 @@ def test_shipped_machine_types_are_valid() -> None:
         ("devices = []", "devices = 1", "devices"),
         ('machine = "q35"', "machine = 35", "machine"),
         ("devices = []", 'devices = "edu"', "devices"),
+        ("devices = []", "devices = []\ndisk = 1", "disk"),
+        ("devices = []", 'devices = []\nmodules = "a"', "modules"),
+        ("[acceleration.tcg]", '[[disk]]\nname = "a"\nholds = "fat"\nmebibytes = 1\n[acceleration.tcg]', "fat"),
+        ("[acceleration.tcg]", '[[disk]]\nname = "a,b"\nholds = "none"\nmebibytes = 1\n[acceleration.tcg]', "a,b"),
+        ("[acceleration.tcg]", '[[disk]]\nname = "a"\nholds = "none"\n[acceleration.tcg]', "mebibytes"),
         ("processors = 1 ", "processors = 0 ", "processors"),
         ("processors = 1 ", "processors = true ", "processors"),
         ("memory_mebibytes = 256", "memory_mebibytes = -1", "memory_mebibytes"),

@@ -280,7 +280,8 @@ def disks(machine_type: MachineType, descriptors: Mapping[str, int]) -> list[str
     options = []
     for number, disk in enumerate(machine_type.disks, start=1):
         options += ["-add-fd", f"fd={descriptors[disk.name]},set={number}"]
-        options += ["-drive", f"if=none,id={disk.name},format=raw,file.locking=off,file=/dev/fdset/{number}"]
+        image = f"file.driver=file,file.locking=off,file.filename=/dev/fdset/{number}"
+        options += ["-blockdev", f"driver=raw,node-name={disk.name},read-only=off,{image}"]
         options += ["-device", f"virtio-blk-pci,drive={disk.name},serial={disk.name}"]
     return options
 

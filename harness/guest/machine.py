@@ -284,9 +284,8 @@ def running(
         ports = {name: pairs[name][1].fileno() for name in qemu.PORT_NAMES}
         channel, monitor_end = pairs["qmp"]
         _LOG.info("starting a machine with %s; its logs are in %s", request.image, folder)
-        disks = ends.enter_context(
-            opened_disks(request.machine_type.disks, backing.file.parent, is_kept=backing.is_shared)
-        )
+        images = opened_disks(request.machine_type.disks, backing.file.parent, is_kept=backing.is_shared)
+        disks = ends.enter_context(images)
         argv = request.argv(backing, ports, monitor_end.fileno(), waits=waits, disks=disks)
         window = ends.enter_context(coverage_kept(folder)) if request.plugin is not None else None
         if request.plugin is not None and window is not None:

@@ -36,7 +36,10 @@ def test_an_unknown_machine_type() -> None:
     with pytest.raises(UsageError, match="no machine type mine") as caught:
         read_machine_type("mine")
 
-    assert caught.value.remedy == "name one of: q35, selftests; or give the path of a file, ./mine.toml"
+    assert (
+        caught.value.remedy
+        == "name one of: debian, q35, selftests, selftests-4, selftests-8; or give the path of a file, ./mine.toml"
+    )
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

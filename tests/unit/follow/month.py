@@ -88,7 +88,8 @@ class Month:
             above = f"{name}-v1-{0 if cover else 1}@host" if luck.random() < 0.5 else ""
             posts = self._version(name, titles, version, above, sender, cover)
             if luck.random() < 0.2 and count > 2:
-                del posts[-1]  # its last patch was lost: the version before stays the newest whole one
+                # A patch was lost: the version before stays the newest whole one. Without its cover letter it is whole.
+                posts.remove(next(one for one in reversed(posts) if not one.name.endswith("-0@host")))
                 self._put(day, posts)
                 break
             self._put(day, posts)

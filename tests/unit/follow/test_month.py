@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,17 @@ def test_a_month_has_each_series_once(tmp_path: Path) -> None:
     assert all(one == other for one, other in verdicts_alone(lab, 10))
 
 
-def run_and_kill(lab: Lab, luck: random.Random, kills: int) -> int:
-    """Run the service of a day in a process, kill it at random moments so often, then let it end; count the kills."""
+def run_and_kill(lab: Lab, luck: random.Random, kills: int, seconds: float) -> int:
+    """Run the service of a day in a process, kill it at random moments so often, then let it end; count the kills.
+
+    :param seconds: how long the service took for that day without a kill.
+    """
     words = [sys.executable, "-m", "tests.unit.follow.month", str(lab.folder), repr(lab.now)]
     done = 0
     while True:
         with subprocess.Popen(words) as child:
             try:
-                child.wait(luck.uniform(0.4, 4.0) if done < kills else 600)
+                child.wait(luck.uniform(0.1, 0.4 + seconds / (2 + done)) if done < kills else 600)
             except subprocess.TimeoutExpired:
                 child.kill()
                 done += 1
@@ -93,12 +97,15 @@ def test_killed_at_random_moments_the_state_is_the_same(tmp_path: Path) -> None:
     """Thirty times SIGKILL: no series is lost, none is judged or answered twice."""
     month = Month(3, 40, 6)
     plain, killed = make_lab(tmp_path / "plain"), make_lab(tmp_path / "killed")
+    seconds = []
     for _ in days(month, plain):
+        began = time.monotonic()
         plain.run()
+        seconds.append(time.monotonic() - began)
     luck, kills = random.Random(4), 0
     for day in days(month, killed):
         left = month.days - day
-        kills += run_and_kill(killed, luck, (KILLS - kills + left - 1) // left)
+        kills += run_and_kill(killed, luck, (KILLS - kills + left - 1) // left, seconds[day])
     base, other = str(plain.folder), str(killed.folder)
 
     assert kills >= KILLS

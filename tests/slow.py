@@ -4,7 +4,8 @@
 A slow test names the files and folders its result depends on: ``@pytest.mark.slow("harness/kernel", "series")``.
 ``tests/slow.json`` records the digest of those files at the last pass of each slow test. ``--slow=due`` leaves out
 tests whose digest is unchanged, runs the rest first, the most important at the front, and starts none after twenty
-minutes. ``--record-slow`` writes the digests of the tests that pass. The state of the store has no influence.
+minutes. A test with ``nightly=True`` takes longer than that by itself and is never due. ``--record-slow`` writes the
+digests of the tests that pass. The state of the store has no influence.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ def importance(test: pytest.Item) -> int:
     return max((int(marker.kwargs.get("importance", 0)) for marker in test.iter_markers("slow")), default=0)
 
 
+def is_nightly(test: pytest.Item) -> bool:
+    """Return whether a slow test is for ``tox -e nightly`` alone."""
+    return any(marker.kwargs.get("nightly") for marker in test.iter_markers("slow"))
+
+
 def select(config: pytest.Config, tests: list[pytest.Item], passed: dict[str, str]) -> None:
     """Reorder the collected tests, slow ones first, and deselect the slow ones that are not due.
 
@@ -94,7 +100,9 @@ def select(config: pytest.Config, tests: list[pytest.Item], passed: dict[str, st
         test.user_properties.append((_PROPERTY, digest(dependencies(test), ROOT)))
     chosen = sorted(slow, key=lambda test: -importance(test))
     if config.getoption("slow") == "due":
-        unchanged = [test for test in slow if (_PROPERTY, passed.get(test.nodeid)) in test.user_properties]
+        unchanged = [
+            test for test in slow if is_nightly(test) or (_PROPERTY, passed.get(test.nodeid)) in test.user_properties
+        ]
         if unchanged:
             config.hook.pytest_deselected(items=unchanged)
         chosen = [test for test in chosen if test not in unchanged]

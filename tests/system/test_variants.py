@@ -111,7 +111,8 @@ def load_of(results: Path) -> SeriesRecord:
 
 
 @pytest.mark.slow(
-    "harness/kernel/build", "harness/kernel/config", "harness/series", "kconfigs", "qemu", "tests/data/variants"
+    *("harness/kernel/build", "harness/kernel/config", "harness/series", "kconfigs", "qemu", "tests/data/variants"),
+    nightly=True,
 )
 @pytest.mark.network
 def test_planted_mistakes_are_found_by_their_variant(tmp_path: Path) -> None:

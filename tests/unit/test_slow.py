@@ -90,6 +90,15 @@ def test_a_changed_test_is_due(project: pytest.Pytester) -> None:
     assert "passed test_minor" in outcomes(project, "--slow=due")
 
 
+def test_a_test_for_the_night_is_never_due(project: pytest.Pytester) -> None:
+    """It runs with all the others only."""
+    test = "\n\n@pytest.mark.slow('lib', nightly=True)\ndef test_night():\n    pass\n"
+    project.makepyfile(test_some=TESTS + test)
+
+    assert "passed test_night" not in outcomes(project, "--slow=due")
+    assert "passed test_night" in outcomes(project)
+
+
 def test_a_failed_test_is_not_recorded(project: pytest.Pytester) -> None:
     """A failed slow test stays due; the other one is recorded."""
     (project.path / "data.txt").write_text("bad")

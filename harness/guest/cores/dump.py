@@ -28,7 +28,8 @@ MOST_MEBIBYTES = 4096
 """The most memory of a machine of which a core is kept."""
 
 _LOG = logging.getLogger(__name__)
-_SECONDS = 120.0
+_ANSWER_SECONDS = 5.0
+_DUMP_SECONDS = 120.0
 _FORMAT = "kdump-zlib"  # the only compressed format that every QEMU writes
 
 
@@ -82,8 +83,9 @@ def _dump(machine: Machine, descriptor: int) -> None:
 
     :raises HarnessError: QEMU refused, or did not do it in time.
     """
-    deadline = Deadline.after(_SECONDS)
-    monitor = machine.monitor(deadline)
-    monitor.execute("stop", deadline=deadline)
-    monitor.pass_file("core", descriptor, deadline=deadline)
+    soon = Deadline.after(_ANSWER_SECONDS)  # a QEMU that somebody has stopped answers nothing
+    monitor = machine.monitor(soon)
+    monitor.execute("stop", deadline=soon)
+    monitor.pass_file("core", descriptor, deadline=soon)
+    deadline = Deadline.after(_DUMP_SECONDS)
     monitor.execute("dump-guest-memory", deadline=deadline, paging=False, protocol="fd:core", format=_FORMAT)

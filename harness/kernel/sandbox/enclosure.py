@@ -32,6 +32,9 @@ _READ_BYTES = 4096
 _UNSHARED = ("user-try", "net", "pid", "ipc", "uts", "cgroup-try")
 _SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
 _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
+# bubblewrap asks for its death with that of its parent as the last thing before it executes the program; a parent that
+# died before is not noticed. So bash looks then, without waiting, whether the pipe named by $0 has lost its writer.
+_GUARD = 'fd=$0; if read -r -t 0 -u "$fd"; then exit 1; fi; exec {fd}<&-; exec env -u SHLVL -u _ "$@"'
 _PREFIX_PARTS = ("lib", "lib64", "libexec", "share/qemu", "share/seabios")
 """What a QEMU that is installed elsewhere needs of its prefix."""
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
@@ -213,11 +216,15 @@ def started(
             info, theirs = os.pipe()
             ends.callback(os.close, info)
             written = ends.enter_context(os.fdopen(theirs, "wb", buffering=0))
-            words = [*enclosing_arguments(bubblewrap, seen, info=theirs), *words]
-            within = process.Surroundings(env=ENVIRONMENT, pass_fds=[*pass_fds, theirs])
+            watched, held = os.pipe()
+            ends.callback(os.close, watched)
+            holder = ends.enter_context(os.fdopen(held, "wb", buffering=0))
+            words = [*enclosing_arguments(bubblewrap, seen, info=theirs), *_guarded(words, watched)]
+            within = process.Surroundings(env=ENVIRONMENT, pass_fds=[*pass_fds, theirs, watched])
         output = ends.enter_context(log.open("wb")).fileno()
         child = ends.enter_context(process.start(words, stdout=output, stderr=output, within=within))
         if bubblewrap is not None:
+            ends.callback(holder.close)  # before bubblewrap is killed, at the end of the block
             written.close()  # the end of bubblewrap is then the end of the pipe
         qemu = QemuProcess(child, info)
         ends.callback(qemu.end)
@@ -225,6 +232,15 @@ def started(
             child.wait()
             raise enclosure_error(log.read_text(errors="replace").strip() or f"{bubblewrap} printed nothing")
         yield qemu
+
+
+def _guarded(words: Sequence[str], watched: int) -> list[str]:
+    """Return the command line that executes a program unless this process is gone by then.
+
+    :param watched: the read end of a pipe that only this process can write to.
+    """
+    bash = process.find_program("bash")
+    return [*([str(bash), "--norc", "--noprofile", "-c", _GUARD, str(watched)] if bash else []), *words]
 
 
 def _require_program(program: str) -> None:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.base import process
@@ -21,8 +24,10 @@ from harness.kernel.sandbox import enclosure
 from harness.kernel.sandbox.bubblewrap import PROGRAM_FOLDERS
 from harness.kernel.sandbox.enclosure import ENVIRONMENT, Seen, enclosing_arguments, find_enclosure, unenclosed_note
 from harness.pipeline import Options, Prepared, prepare
+from tests.waiting import moments
 
 _SECONDS = 60.0
+_SETTLED_SECONDS = 3.0
 BUBBLEWRAP = process.find_program("bwrap")
 needs_bubblewrap = pytest.mark.skipif(BUBBLEWRAP is None, reason="bubblewrap is not installed")
 
@@ -167,3 +172,39 @@ def test_trust_runs_qemu_without_it(prepared: Prepared, tmp_path: Path) -> None:
     assert prepared.template is not None
     assert trusted.template.folder == prepared.template.folder
     assert not any("bubblewrap" in note for note in trusted.notes)
+
+
+# The harness dies as soon as it knows the process that is to become the program: bubblewrap is still at its mounts.
+_DIES = """
+import os, signal, sys
+from pathlib import Path
+from harness.kernel.sandbox import enclosure
+
+read = enclosure._read_pid
+enclosure._read_pid = lambda info: (read(info), os.kill(os.getpid(), signal.SIGKILL))
+argv, log = [sys.argv[1], sys.argv[2]], Path(sys.argv[3])
+seen = enclosure.Seen(Path(argv[0]))
+with enclosure.started(argv, bubblewrap=Path(sys.argv[4]), seen=seen, log=log, pass_fds=[]):
+    pass
+"""
+
+
+@needs_bubblewrap
+def test_a_program_is_not_begun_when_the_harness_is_dead(tmp_path: Path) -> None:
+    """bubblewrap asks for its death with that of its parent only when all its mounts are made."""
+    sleep, seconds = process.find_program("sleep"), f"9{os.getpid():08}"
+    assert sleep is not None
+    for _ in range(5):
+        words: list[str | Path] = [sys.executable, "-c", _DIES, sleep, seconds, tmp_path / "log", str(BUBBLEWRAP)]
+        killed = process.run(words, deadline=Deadline.after(_SECONDS), check=False)
+        assert killed.status == -signal.SIGKILL
+    left: list[psutil.Process] = []
+    for _ in moments(_SETTLED_SECONDS):
+        left = [one for one in psutil.process_iter(["name", "cmdline"]) if seconds in (one.info["cmdline"] or [])]
+        if not left:
+            break
+    names = [one.info["name"] for one in left]
+    for one in left:
+        one.kill()
+    # bubblewrap may lose its parent in the moment in which it waits for it, and then waits for ever, without a program.
+    assert [name for name in names if name != "bwrap"] == []

@@ -133,7 +133,7 @@ def read_core(context: Context, core: FoundCore, kernel: KernelFacts, *, trusted
         raise SeriesError(
             "the core cannot be read",
             evidence=answer.problem if answer else result.stopped or "\n".join(result.lines[-5:]),
-            remedy=f"the file is {core.file}; crash(8) opens it with a vmlinux that has debug information",
+            remedy=f"look at the splats and the logs of the case instead, in {core.file.parent}",
         )
     return answer.facts
 

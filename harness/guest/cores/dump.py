@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Save the memory of a machine whose kernel reported an error, or does not answer: a core, as crash tools read it.
+"""Save the memory of a machine whose kernel reported an error, or does not answer: a core.
 
 QEMU writes it (``dump-guest-memory``), compressed, without a process of the guest. A run keeps one for each error, by
 its fingerprint, and no more than a few: the memory of the default machine takes some 35 MB. After a panic there is

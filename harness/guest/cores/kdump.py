@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make the memory dump of QEMU a file that crash(8) and drgn open.
+"""Make the memory dump of QEMU a file that libkdumpfile, and so drgn, opens.
 
 QEMU writes kdump-compressed memory as ``makedumpfile -F`` does for a pipe: pieces with their places in the file. And it
 leaves the name of the system out of the header, which libkdumpfile wants. The header is that of makedumpfile:

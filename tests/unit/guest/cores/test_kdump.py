@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The pieces that QEMU writes become a file that crash tools open."""
+"""The pieces that QEMU writes become a plain dump."""
 
 from __future__ import annotations
 

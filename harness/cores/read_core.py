@@ -69,9 +69,6 @@ def _tasks(program: Program, symbols: KernelSymbols) -> Iterator[CoreTask]:
 
 def _task(program: Program, task: Object, symbols: KernelSymbols) -> CoreTask:
     state = _state(task)
-    processor = -1
-    if task.on_cpu.value_() if hasattr(task, "on_cpu") else False:
-        processor = int(task.cpu.value_() if hasattr(task, "cpu") else task.thread_info.cpu.value_())
     frames: list[StackFrame] = []
     problem = ""
     if state not in "XZ":
@@ -81,7 +78,14 @@ def _task(program: Program, task: Object, symbols: KernelSymbols) -> CoreTask:
             problem = str(error)
     waits = _waits_for(program, task, frames, symbols) if state == "D" else None
     name = task.comm.string_().decode(errors="replace")
-    return CoreTask(int(task.pid.value_()), name, state, processor, tuple(frames), problem, waits)
+    return CoreTask(int(task.pid.value_()), name, state, _processor(task), tuple(frames), problem, waits)
+
+
+def _processor(task: Object) -> int:
+    """Return the processor that a task ran on; -1 if it did not run. A kernel without SMP has neither member."""
+    if not hasattr(task, "on_cpu") or not task.on_cpu.value_():
+        return -1
+    return int(task.cpu.value_() if hasattr(task, "cpu") else task.thread_info.cpu.value_())
 
 
 def _state(task: Object) -> str:

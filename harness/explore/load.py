@@ -101,7 +101,7 @@ def _imported(path: Path) -> ModuleType:
     module = sys.modules[_NAME] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Exception as error:  # the model is code of the user, which may raise anything
         frames = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(path)]
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(file)
         raise CaseError(f"{where}: {type(error).__name__}: {error}", remedy="fix the model") from error

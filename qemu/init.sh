@@ -84,7 +84,7 @@ watch_leaks() {
 
 # The first scan takes note of new objects, and the second one of those that have not changed since.
 scan_twice() {
-	for pass in 1 2; do
+	for _ in 1 2; do
 		sleep $pause
 		echo scan >$leaks
 	done
@@ -145,7 +145,7 @@ if [ -d /sys/kernel/debug ]; then
 	mkfifo /run/leaks.ready
 	unshare --mount --propagation private /init leaks >/dev/null 2>&1 3>/run/leaks.ready &
 	# Ends at once where the kernel has no kmemleak: nothing has the pipe open then.
-	read -r ready </run/leaks.ready
+	read -r _ </run/leaks.ready
 	rm /run/leaks.ready
 fi
 

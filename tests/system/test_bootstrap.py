@@ -436,7 +436,9 @@ def test_tox_of_a_read_only_checkout_works_in_the_cache(sandbox: Sandbox) -> Non
     last = sandbox.calls("python")[-1]
 
     assert done.status == 0
-    assert last.startswith(f"python -m tox run --workdir {sandbox.folder}/.cache/kernel-patch-harness-environment/")
+    assert last.startswith(
+        f"python -m tests.tox_summary --workdir {sandbox.folder}/.cache/kernel-patch-harness-environment/"
+    )
     assert last.endswith("/tox -e lint")
 
 
@@ -479,7 +481,7 @@ def test_paths_may_have_spaces(sandbox: Sandbox) -> None:
     assert done.status == 0
     assert calls[0].endswith(f"-m venv {moved.checkout}/.venv")
     assert calls[1].endswith(f"--editable {moved.checkout}[tox]")
-    assert calls[-1] == "python -m tox run -k a b"
+    assert calls[-1] == "python -m tests.tox_summary -k a b"
     assert moved.start("test").stderr == b""
 
 
@@ -490,7 +492,7 @@ def test_test_runs_tox_in_the_checkout(sandbox: Sandbox) -> None:
 
     assert done.status == 0
     assert calls[1].endswith(f"--editable {sandbox.checkout}[tox]")
-    assert calls[-1] == "python -m tox run -e lint"
+    assert calls[-1] == "python -m tests.tox_summary -e lint"
 
 
 def test_bootstrap_installs_the_packages_of_the_guest() -> None:

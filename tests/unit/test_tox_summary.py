@@ -7,12 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from harness.base import paths
 from tests.tox_summary import failures
-
-pytest.importorskip("tox", reason="tox is not installed in this environment")
 
 TOX = """\
 [tox]

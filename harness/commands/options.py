@@ -119,7 +119,7 @@ hosts = click.option(
     "--hosts",
     metavar="HOSTS",
     default="",
-    help="Run the cases on these hosts, through ssh; local:N for N workers here.",
+    help="Build and run cases on these hosts, through ssh; local:N for N workers here.",
 )
 fail_fast = click.option(
     "-x",

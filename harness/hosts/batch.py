@@ -120,7 +120,7 @@ def main() -> None:
     # Whatever a case prints must not get between the messages.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    batch = from_table(LocalBatch, parse_json(sys.stdin.read(), "the batch"), name="batch", source="the batch")
+    batch = from_table(LocalBatch, parse_json(sys.stdin.readline(), "the batch"), name="batch", source="the batch")
     with output, suppress(BrokenPipeError):
         try:
             _run(batch, Path(sys.argv[1]), output)

@@ -87,6 +87,7 @@ class Cluster:
     :ivar workers: the name of each live worker, ``HOST/NUMBER``, by its address; the dispatcher keeps it.
     :ivar agents: the agent of each host.
     :ivar checks: what is known about the hosts.
+    :ivar building: the addresses of workers that build a kernel, or will do so; they get no batch.
     """
 
     def __init__(self, settings: ClusterSettings, scheduler: SchedulerProcess, offer: Offer) -> None:
@@ -97,6 +98,7 @@ class Cluster:
         self.workers: dict[str, str] = {}
         self.agents: dict[str, Agent] = {}
         self.checks = HostChecks()
+        self.building: set[str] = set()
         self._over = threading.Event()
 
     @property

@@ -121,7 +121,7 @@ class Round:
         hosts = {_host_of(name) for name in self.cluster.workers.values()} - self.checks.out.keys()
         for address, name in self.cluster.workers.items():
             host = _host_of(name)
-            if address in busy or host in self.checks.out:
+            if address in busy or address in self.cluster.building or host in self.checks.out:
                 continue
             extra = self.checks.extra(host)
             # All workers count, also those that have not joined yet: the first one must not take their share.

@@ -35,14 +35,18 @@ class HubSettings:
 
 
 class FrameKind(StrEnum):
-    """The kind of a frame. The first three go to the scheduler's process."""
+    """The kind of a frame. The first five go to the scheduler's process."""
 
     SUBMIT = "submit"
     """Give the worker ``address`` the batch ``number``; the content is the request."""
+    BUILD = "build"
+    """Give the worker ``address`` the build ``number``; the content is the request."""
     FORGET = "forget"
-    """Forget the batch ``number``."""
+    """Forget the batch or build ``number``."""
     BLOCK = "block"
     """The content that frame ``FETCH`` with that number asked for."""
+    TAKEN = "taken"
+    """The answer to frame ``PART`` with that number; ``name`` is why the part was refused, or empty."""
     READY = "ready"
     """The scheduler listens on the port ``number``."""
     JOINED = "joined"
@@ -53,6 +57,8 @@ class FrameKind(StrEnum):
     """A worker has sent the content."""
     FETCH = "fetch"
     """A worker asks for a part of the artifact ``name``, from ``offset``."""
+    PART = "part"
+    """A worker sends a part of the file ``name``, from ``offset``; the next one follows the answer."""
 
 
 @dataclass(frozen=True, slots=True)

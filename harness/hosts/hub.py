@@ -28,8 +28,8 @@ from distributed.security import Security
 
 from harness.base.json_records import from_table, parse_json
 from harness.hosts.frames import FrameKind, HubFrame, HubSettings, frames, write_frame
-from harness.hosts.task import run_batch
-from harness.hosts.wire import FETCH, TOPIC
+from harness.hosts.task import run_batch, run_build
+from harness.hosts.wire import FETCH, SEND, TOPIC
 
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python's ssl does not name."""
@@ -106,6 +106,7 @@ class _Hub:
         self._output = os.fdopen(os.dup(1), "wb")
         self._numbers = itertools.count(1)
         self._blocks: dict[int, asyncio.Future[bytes]] = {}
+        self._parts: dict[int, asyncio.Future[str]] = {}
         self._futures: dict[int, Future[None]] = {}
         self._lock = threading.Lock()
 
@@ -133,6 +134,7 @@ class _Hub:
             ) as client,
         ):
             scheduler.handlers[FETCH] = self._fetch
+            scheduler.handlers[SEND] = self._take_part
             self._client, loop = client, asyncio.get_running_loop()
             self.send(HubFrame(FrameKind.READY, number=scheduler.port))
             over = asyncio.Event()
@@ -148,9 +150,9 @@ class _Hub:
         loop.call_soon_threadsafe(over.set)
 
     def _take(self, frame: HubFrame, content: bytes) -> None:
-        if frame.kind is FrameKind.SUBMIT:
+        if frame.kind in (FrameKind.SUBMIT, FrameKind.BUILD):
             self._futures[frame.number] = self._client.submit(
-                run_batch,
+                run_batch if frame.kind is FrameKind.SUBMIT else run_build,
                 content,
                 key=f"batch-{frame.number}",
                 workers=[frame.address],
@@ -162,6 +164,8 @@ class _Hub:
                 future.release()  # type: ignore[no-untyped-call]  # distributed is typed in parts
         elif frame.kind is FrameKind.BLOCK and (block := self._blocks.pop(frame.number, None)) is not None:
             block.set_result(content)
+        elif frame.kind is FrameKind.TAKEN and (part := self._parts.pop(frame.number, None)) is not None:
+            part.set_result(frame.name)
 
     async def _fetch(self, digest: str, offset: int) -> bytes:
         """Ask the harness for a part of an artifact."""
@@ -169,6 +173,13 @@ class _Hub:
         self._blocks[number] = asyncio.get_running_loop().create_future()
         self.send(HubFrame(FrameKind.FETCH, name=str(digest), number=number, offset=int(offset)))
         return await self._blocks[number]
+
+    async def _take_part(self, name: str, offset: int, content: bytes) -> str:
+        """Send the harness a part of a file that a host has made; return why it was refused, or nothing."""
+        number = next(self._numbers)
+        self._parts[number] = asyncio.get_running_loop().create_future()
+        self.send(HubFrame(FrameKind.PART, name=str(name), number=number, offset=int(offset)), bytes(content))
+        return await self._parts[number]
 
 
 def main() -> None:

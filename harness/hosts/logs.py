@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pack the files of a case on a host, and unpack them into the run folder: untrusted archives, read strictly."""
+"""Pack the files of a case, or of a build, on a host, and unpack them here: untrusted archives, read strictly."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from harness.base.errors import HostError
 
@@ -20,26 +21,39 @@ def pack(folder: Path) -> bytes:
     :param folder: the folder; it may be missing.
     """
     held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz", compresslevel=1) as archive:
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-            if path.is_file() and not path.is_symlink():
-                archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
+    pack_to(held, folder)
     return held.getvalue()
 
 
-def unpack(data: bytes, folder: Path, *, what: str = "the logs of a case") -> None:
+def pack_to(stream: IO[bytes], folder: Path) -> None:
+    """Write the regular files of a folder as an archive.
+
+    :param stream: receives the archive.
+    :param folder: the folder; it may be missing.
+    """
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.is_file() and not path.is_symlink():
+                archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
+
+
+def unpack(data: bytes | Path, folder: Path, *, what: str = "the logs of a case", most_bytes: int = 0) -> None:
     """Write the files of an archive below a folder: regular files of a limited size, and nothing outside of it.
 
     The filter of :meth:`tarfile.TarFile.extractall` is missing in Debian 12's Python, 3.11.2.
 
-    :param data: the archive.
+    :param data: the archive, or its file.
     :param folder: the folder; made if missing.
     :param what: what the archive is, for errors.
+    :param most_bytes: the most that the files may take together; 0 for those of a case.
     :raises HostError: the archive is damaged, or holds something else.
     """
-    left = MOST_BYTES
+    left = most_bytes or MOST_BYTES
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
+        with (
+            io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as stream,
+            tarfile.open(fileobj=stream, mode="r:*") as archive,
+        ):
             for number, member in enumerate(archive):
                 name = PurePosixPath(member.name)
                 is_safe = member.isreg() and not name.is_absolute() and ".." not in name.parts and name.parts

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import harness
 from harness.base import process
 from harness.base.errors import HarnessError, HostError
 from harness.base.json_records import dump_value
-from harness.hosts.artifacts import Offer
+from harness.hosts.artifacts import Intake, Offer
 from harness.hosts.certificates import Authority
 from harness.hosts.frames import FrameKind, HubFrame, HubSettings, frames, write_frame
 from harness.kernel.sandbox.enclosure import ENVIRONMENT, Seen, enclosing_arguments
@@ -89,11 +90,66 @@ class SchedulerLost:
 
 ClusterEvent = WorkerJoined | WorkerLeft | Received | HostLost | SchedulerLost
 
+_MOST_PACKERS = 2
+"""The number of sources that are packed for hosts at the same time."""
+
+
+class EventStream:
+    """The events of a cluster, for each of its listeners: the round of cases that runs, and builds beside it.
+
+    :ivar workers: the name of each live worker, by its address.
+    """
+
+    def __init__(self) -> None:
+        self.workers: dict[str, str] = {}
+        self._queues: list[queue.SimpleQueue[ClusterEvent]] = [queue.SimpleQueue()]
+        self._lock = threading.Lock()
+        self._end: SchedulerLost | None = None
+
+    def put(self, event: ClusterEvent) -> None:
+        """Give an event to each listener.
+
+        :param event: the event.
+        """
+        with self._lock:
+            match event:
+                case WorkerJoined(worker, address):
+                    self.workers = {**self.workers, address: worker}
+                case WorkerLeft(address):
+                    self.workers = {at: name for at, name in self.workers.items() if at != address}
+                case SchedulerLost():
+                    self._end = event
+            for one in self._queues:
+                one.put(event)
+
+    def get(self, timeout: float) -> ClusterEvent:
+        """Return the next event of the first listener, the round.
+
+        :param timeout: how long to wait, in seconds.
+        :raises queue.Empty: there is none in time.
+        """
+        return self._queues[0].get(timeout=timeout)
+
+    @contextmanager
+    def listening(self) -> Iterator[queue.SimpleQueue[ClusterEvent]]:
+        """Return a queue that receives the events of a ``with`` block."""
+        own: queue.SimpleQueue[ClusterEvent] = queue.SimpleQueue()
+        with self._lock:
+            self._queues.append(own)
+            if self._end is not None:
+                own.put(self._end)
+        try:
+            yield own
+        finally:
+            with self._lock:
+                self._queues.remove(own)
+
 
 class SchedulerProcess:
     """The scheduler, in a process of its own.
 
     :ivar events: what happened, in its order.
+    :ivar intake: receives the files that hosts send.
     :ivar port: the port that it listens on.
     """
 
@@ -105,7 +161,9 @@ class SchedulerProcess:
         :param listen: the address to listen on, without a port.
         :param bubblewrap: bwrap(1), which it runs in; None to run it without.
         """
-        self.events: queue.SimpleQueue[ClusterEvent] = queue.SimpleQueue()
+        self.events = EventStream()
+        self.intake = Intake(authority.folder)
+        self._packers = ThreadPoolExecutor(_MOST_PACKERS, thread_name_prefix="pack")
         self.port = 0
         self._authority = authority
         self._offer = offer
@@ -152,6 +210,7 @@ class SchedulerProcess:
                 yield self
             finally:
                 self._is_over = True
+                self._packers.shutdown(wait=False, cancel_futures=True)
                 assert self._child.stdin is not None
                 with self._lock, contextlib.suppress(OSError):
                     self._child.stdin.close()
@@ -195,8 +254,17 @@ class SchedulerProcess:
         """
         self._send(HubFrame(FrameKind.SUBMIT, address=address, number=number), request)
 
+    def submit_build(self, address: str, number: int, request: bytes) -> None:
+        """Give a worker a build; its messages follow as events.
+
+        :param address: the address of the worker.
+        :param number: the number of the build, different for each batch and build of the run.
+        :param request: the build as JSON.
+        """
+        self._send(HubFrame(FrameKind.BUILD, address=address, number=number), request)
+
     def forget(self, number: int) -> None:
-        """Forget a batch that has ended, or whose worker is lost.
+        """Forget a batch or build that has ended, or whose worker is lost.
 
         :param number: its number.
         """
@@ -235,9 +303,19 @@ class SchedulerProcess:
             self.events.put(WorkerLeft(frame.address))
         elif frame.kind is FrameKind.RECEIVED:
             self.events.put(Received(content))
+        elif frame.kind is FrameKind.FETCH and self._offer.is_to_be_made(frame.name):
+            # To pack a source takes a minute: the messages of all workers would wait.
+            with contextlib.suppress(RuntimeError):
+                self._packers.submit(self._send_block, frame)
         elif frame.kind is FrameKind.FETCH:
-            block = self._offer.read(frame.name, frame.offset)
-            self._send(HubFrame(FrameKind.BLOCK, number=frame.number), block)
+            self._send_block(frame)
+        elif frame.kind is FrameKind.PART:
+            refusal = self.intake.take(frame.name, frame.offset, content)
+            self._send(HubFrame(FrameKind.TAKEN, name=refusal, number=frame.number))
+
+    def _send_block(self, frame: HubFrame) -> None:
+        block = self._offer.read(frame.name, frame.offset)
+        self._send(HubFrame(FrameKind.BLOCK, number=frame.number), block)
 
     def _last_words(self) -> str:
         """Return the last lines that the scheduler printed."""

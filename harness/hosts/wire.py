@@ -16,6 +16,8 @@ TOPIC = "harness"
 """The topic of the messages of workers."""
 FETCH = "harness_fetch"
 """The name of the scheduler's handler that reads an artifact."""
+SEND = "harness_send"
+"""The name of the scheduler's handler that takes a part of what a host has made."""
 BLOCK_BYTES = 4 << 20
 """The size of a part of an artifact that is sent at once."""
 ALIVE = "alive"
@@ -89,12 +91,30 @@ class BatchRequest:
     files: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """A build for a worker.
+
+    :param number: the number of the build; batches and builds share their numbers.
+    :param job: digest of the :class:`harness.hosts.builds.job.BuildJob`, an artifact.
+    """
+
+    number: int
+    job: str
+
+
 class MessageKind(StrEnum):
     """The kind of a worker's message."""
 
     CASE_STARTED = "case started"
     CASE_ENDED = "case ended"
     BATCH_ENDED = "batch ended"
+    BUILD_EVENT = "build event"
+    BUILD_ENDED = "build ended"
+    NEED = "need"
+    """From the process of a build to its worker: fetch the artifact ``case``; the answer is the path of its file."""
+    GIVE = "give"
+    """From the process of a build to its worker: send the file ``detail`` as ``case``; the answer is an empty line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +145,7 @@ class Message:
     :param records: the records of a case that ended, as JSON: those of tests that it reported, then its own.
     :param problem: why a batch ended early; empty if it went through.
     :param facts: facts about the host, when a batch ends.
+    :param detail: the event or the result of a build, as JSON.
     """
 
     kind: MessageKind
@@ -133,6 +154,7 @@ class Message:
     records: tuple[str, ...] = ()
     problem: str = ""
     facts: HostFacts = NO_FACTS
+    detail: str = ""
 
 
 def dump_message(message: Message, logs: bytes = b"") -> bytes:

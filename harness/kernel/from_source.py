@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.base.context import Context
 from harness.base.errors import Stage, UsageError, during
 from harness.base.events import PhaseStarted
+from harness.kernel.build.elsewhere import BuildOrder, Elsewhere
 from harness.kernel.build.options import BuildOptions, SourceWord
 from harness.kernel.build.product import COMPILER, BuiltKernel, find_built
 from harness.kernel.config.configure import DEFAULT as USUAL_FRAGMENTS
-from harness.kernel.config.configure import Config, configure, find_config
-from harness.kernel.config.inputs import FragmentName
+from harness.kernel.config.configure import Config, configure, configure_inputs, find_config, find_made_config
+from harness.kernel.config.inputs import FragmentName, read_inputs
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.slot import EarlyLook
 from harness.kernel.git.worktree import WorkTree, checked_out
@@ -80,6 +81,8 @@ def kernel_from_source(context: Context, word: SourceWord, options: BuildOptions
         inputs = read_source(context, word, options, apt=apt, on_repository=early.begin)
         config, tree = inputs.config, inputs.trees[-1]
         built = find_built(context, tree, config) if config else None
+        if (config is None or built is None) and options.elsewhere is not None:
+            config, built = _built_elsewhere(context, inputs, options, options.elsewhere)
         if config is None or built is None:
             config, built = _build(context, inputs, options, early)
     return _describe(inputs.trees, config, built, inputs.shipped, options)
@@ -89,28 +92,82 @@ def _build(
     context: Context, inputs: SourceInputs, options: BuildOptions, early: EarlyLook
 ) -> tuple[Config, BuiltKernel]:
     """Build a kernel that the store does not have."""
+    tree = inputs.trees[-1]
+
+    def make_config(work_tree: WorkTree) -> Config:
+        return configure(
+            context,
+            tree,
+            work_tree,
+            fragments=inputs.fragments,
+            assignments=inputs.assignments,
+            trusted=options.is_trusted,
+        )
+
+    how = _Making(tree, inputs.config, make_config, options.is_trusted, options.seconds)
+    return _make(context, how, early)
+
+
+def build_ordered(context: Context, order: BuildOrder) -> tuple[Config, BuiltKernel]:
+    """Build a kernel that another host has ordered, unless the store of this one has it.
+
+    :param context: the store, the deadline, and the receiver of progress.
+    :param order: the kernel, with a repository of this host.
+    :raises HarnessError: as :func:`kernel_from_source`.
+    """
+
+    def make_config(work_tree: WorkTree) -> Config:
+        return configure_inputs(context, order.config, work_tree, trusted=order.is_trusted)
+
+    config = find_made_config(context, order.config)
+    built = find_built(context, order.tree, config) if config else None
+    if config is not None and built is not None:
+        return config, built
+    with contextlib.ExitStack() as stack:
+        how = _Making(order.tree, config, make_config, order.is_trusted, order.seconds)
+        return _make(context, how, EarlyLook(context, stack))
+
+
+def _built_elsewhere(
+    context: Context, inputs: SourceInputs, options: BuildOptions, elsewhere: Elsewhere
+) -> tuple[Config | None, BuiltKernel | None]:
+    """Have a kernel built on another host; return what is in the store then."""
+    tree = inputs.trees[-1]
+    config = read_inputs(context, tree, inputs.fragments, assignments=inputs.assignments)
+    elsewhere.build(context, BuildOrder(tree, config, options.is_trusted, options.seconds))
+    made = find_made_config(context, config)
+    return made, find_built(context, tree, made) if made else None
+
+
+class _Making(NamedTuple):
+    """A kernel to build on this host.
+
+    :param config: the configuration; None to make it.
+    """
+
+    tree: PatchedTree
+    config: Config | None
+    make_config: Callable[[WorkTree], Config]
+    is_trusted: bool
+    seconds: float
+
+
+def _make(context: Context, how: _Making, early: EarlyLook) -> tuple[Config, BuiltKernel]:
+    """Configure, if it was not done before, and build."""
     from harness.kernel.build.build import build_kernel
 
-    tree = inputs.trees[-1]
-    checkout: contextlib.AbstractContextManager[WorkTree] = _checked_out(context, tree, early)
+    checkout: contextlib.AbstractContextManager[WorkTree] = _checked_out(context, how.tree, early)
     with contextlib.ExitStack() as stack:
-        config = inputs.config
+        config = how.config
         if config is None:
             work_tree = stack.enter_context(checkout)
             checkout = contextlib.nullcontext(work_tree)
             context.report(PhaseStarted("configuring"))
             with during(Stage.CONFIGURE):
-                config = configure(
-                    context,
-                    tree,
-                    work_tree,
-                    fragments=inputs.fragments,
-                    assignments=inputs.assignments,
-                    trusted=options.is_trusted,
-                )
-        bounds = replace(DEFAULT, seconds=options.seconds)
+                config = how.make_config(work_tree)
+        bounds = replace(DEFAULT, seconds=how.seconds)
         with during(Stage.BUILD):
-            built = build_kernel(context, tree, checkout, config, trusted=options.is_trusted, bounds=bounds)
+            built = build_kernel(context, how.tree, checkout, config, trusted=how.is_trusted, bounds=bounds)
         return config, built
 
 

@@ -49,6 +49,7 @@ from harness.suite.load import default_suite, suite_argument
 from harness.suite.needed_options import needed_options
 
 if TYPE_CHECKING:
+    from harness.kernel.build.elsewhere import Elsewhere as BuildsElsewhere
     from harness.run.coverage.touching import Touching
     from harness.run.recorder import Elsewhere, PytestRun, RunRecorder
 
@@ -76,6 +77,24 @@ class Judging:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """The hosts that a command is spread over.
+
+    :param elsewhere: runs the cases of a round on other hosts; None to run them on this host.
+    :param builds: builds kernels on other hosts; None to build them on this host.
+    :param slots: the number of machines that run at the same time on other hosts.
+    """
+
+    elsewhere: Elsewhere | None = None
+    builds: BuildsElsewhere | None = None
+    slots: int = 0
+
+
+HERE = Spread()
+"""All runs on this host."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """The settings of a run, for each of its kernels.
 
@@ -91,6 +110,7 @@ class RunSettings:
     :param touching: the change whose cases are run first; None without one.
     :param warm: workers that were started ahead.
     :param elsewhere: runs the cases of a round on other hosts; None to run them on this host.
+    :param builds: builds kernels on other hosts; None to build them on this host.
     :param resumed: a run that was ended early, whose results are taken over; None without one.
     """
 
@@ -106,6 +126,7 @@ class RunSettings:
     touching: Touching | None = None
     warm: WarmWorkers = field(default_factory=WarmWorkers)
     elsewhere: Elsewhere | None = None
+    builds: BuildsElsewhere | None = None
     resumed: FoundRun | None = None
 
 

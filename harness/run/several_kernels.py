@@ -39,6 +39,7 @@ from harness.results.history import opened_history
 from harness.run.host_busy import reported_waits
 from harness.run.one_kernel import RunSettings, is_without_variant, record_no_kernel, run_cases
 from harness.run.workers.ahead import warm_workers
+from harness.run.workers.builds_ahead import NOTHING_AHEAD, BuildsAhead, begin_builds
 
 _LOOK_SECONDS = 0.1
 
@@ -185,10 +186,12 @@ def ready_kernels(
     :param plain_seconds: the boot time of a plain kernel that was prepared earlier.
     """
     called = [f"{name}: " for name in names or [_called(one) for one in kernels]]
+    kernels = [replace(one, build=replace(one.build, elsewhere=settings.builds)) for one in kernels]
 
-    def prepare(options: Options, *, name: str) -> Ready:
+    def prepare(options: Options, *, name: str, ahead: BuildsAhead) -> Ready:
         nonlocal plain_seconds
-        ready = _prepare(replace(options, plain_seconds=_plain_seconds(options)), settings, report, name=name)
+        options = replace(options, plain_seconds=_plain_seconds(options))
+        ready = _prepare(options, settings, report, name=name, built=ahead.of(options))
         if ready.prepared is not None and not options.variant:
             plain_seconds = ready.prepared.guest_seconds
         return ready
@@ -197,13 +200,15 @@ def ready_kernels(
         return plain_seconds if options.variant else 0.0
 
     if len(kernels) == 1:
-        yield iter([prepare(kernels[0], name=called[0] if names else "")])
+        yield iter([prepare(kernels[0], name=called[0] if names else "", ahead=NOTHING_AHEAD)])
         return
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare")
-    futures = [pool.submit(prepare, one, name=name) for one, name in zip(kernels, called, strict=True)]
+    ahead = begin_builds(settings.builds, settings.store, dict(zip(called, kernels, strict=True)), report)
+    futures = [pool.submit(prepare, one, name=name, ahead=ahead) for one, name in zip(kernels, called, strict=True)]
     try:
         yield (future.result() for future in futures)
     finally:
+        ahead.end()
         # Left early (Ctrl-C): the processes that the thread started have to end before the thread can.
         for future in futures:
             future.cancel()
@@ -235,14 +240,18 @@ def _slug(options: Options) -> str:
     return f"{slug}-{options.variant.name}" if options.variant else slug
 
 
-def _prepare(options: Options, settings: RunSettings, report: RunReport, *, name: str) -> Ready:
+def _prepare(
+    options: Options, settings: RunSettings, report: RunReport, *, name: str, built: Callable[[], None]
+) -> Ready:
     """Prepare one kernel for its first case.
 
     :param name: prefix of the reported phases, if several kernels are prepared.
+    :param built: waits for a build that was begun ahead, and raises its error.
     """
     folder = None
     try:
         folder = RunFolder.create(settings.results, _slug(options), time.time())
+        built()
         prepared = pipeline.prepare(
             Context(
                 settings.store,

@@ -10,10 +10,11 @@ from importlib.util import find_spec
 
 from harness.base.errors import UsageError
 from harness.base.paths import user_folder
+from harness.base.store import Store
 from harness.guest.qemu import Acceleration
 from harness.hosts.remote.host_list import FILE_NAME, HostsFile, parse_hosts, parse_hosts_file
 from harness.report.display.events import RunReport
-from harness.run.one_kernel import RunSettings
+from harness.run.one_kernel import HERE, RunSettings, Spread
 
 
 def read_hosts(text: str, *, trusts: bool = False) -> HostsFile:
@@ -65,16 +66,32 @@ def on_hosts(
     :param report: receives events.
     :raises HostError: a host cannot be reached, or misses something.
     """
+    with spread_over(hosts, settings.store, accel=accel, report=report) as spread:
+        selection = replace(settings.selection, workers=spread.slots or settings.selection.workers)
+        yield replace(settings, selection=selection, elsewhere=spread.elsewhere, builds=spread.builds)
+
+
+@contextlib.contextmanager
+def spread_over(hosts: HostsFile, store: Store, *, accel: Acceleration | None, report: RunReport) -> Iterator[Spread]:
+    """Start workers on the hosts for the duration of a ``with`` block.
+
+    :param hosts: the hosts; none to run here.
+    :param store: the store.
+    :param accel: the accelerator that the user named.
+    :param report: receives events.
+    :raises HostError: a host cannot be reached, or misses something.
+    """
     if not hosts.hosts:
-        yield settings
+        yield HERE
         return
     # Imported here: without --hosts, Dask is neither needed nor imported.
     from functools import partial
 
+    from harness.base.scratch import scratch_folder
+    from harness.hosts.builds.builder import HostBuilder
     from harness.hosts.cluster import ClusterSettings, running_cluster
     from harness.hosts.dispatch import run_round
 
-    wanted = ClusterSettings(tuple(hosts.hosts.values()), settings.store, accel, hosts.silence_seconds)
-    with running_cluster(wanted, report=report) as cluster:
-        selection = replace(settings.selection, workers=cluster.slots)
-        yield replace(settings, selection=selection, elsewhere=partial(run_round, cluster))
+    wanted = ClusterSettings(tuple(hosts.hosts.values()), store, accel, hosts.silence_seconds)
+    with running_cluster(wanted, report=report) as cluster, scratch_folder("builds") as folder:
+        yield Spread(partial(run_round, cluster), HostBuilder(cluster, folder), cluster.slots)

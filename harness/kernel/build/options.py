@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Define the options of a build. Pure.
+"""Define the options of a build.
 
 A module of its own, because workers import it and must not import the stages of a build.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.base.errors import UsageError
 from harness.kernel.config.kconfig import NO_SUITE, SuiteConfig
 from harness.model.kernel_spec import PathReading
 from harness.model.variant import NO_VARIANT, Variant
+
+if TYPE_CHECKING:
+    from harness.kernel.build.elsewhere import Elsewhere
 
 _CHOICE = re.compile(r"LLVM=(?:0|1|-[0-9]{1,2})|(?:CC|LD)=[A-Za-z0-9][A-Za-z0-9_.+-]*")
 PREPARE_SECONDS = 600.0
@@ -34,6 +38,7 @@ class BuildOptions:
     :param make: variables of make that choose compiler and linker: ``LLVM=1``, ``CC=gcc-13``, ``LD=ld.lld``.
     :param is_in_place: build in the user's own folder, with its objects and its ``.config``.
     :param variant: the variant to build; its make variables are in ``make`` already.
+    :param elsewhere: builds kernels on other hosts; None to build them on this one.
     """
 
     fragments: tuple[str, ...] = ()
@@ -43,6 +48,7 @@ class BuildOptions:
     make: tuple[str, ...] = ()
     is_in_place: bool = False
     variant: Variant = NO_VARIANT
+    elsewhere: Elsewhere | None = field(default=None, repr=False, compare=False)
 
 
 AS_USUAL = BuildOptions()

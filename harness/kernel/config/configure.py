@@ -79,6 +79,19 @@ def configure(
     :raises HostError: bubblewrap or a program that Kconfig runs is missing on this host.
     """
     order = read_inputs(context, tree, fragments, assignments=assignments)
+    return configure_inputs(context, order, worktree, trusted=trusted)
+
+
+def configure_inputs(context: Context, order: ConfigInputs, worktree: WorkTree, *, trusted: bool = False) -> Config:
+    """Return the config of inputs that were read before, maybe on another host; make it unless the store has it.
+
+    :param order: the inputs.
+    :param worktree: the tree's files.
+    :param trusted: run Kconfig without the sandbox.
+    :raises UsageError: as :func:`configure`.
+    :raises SeriesError: as :func:`configure`.
+    :raises HostError: as :func:`configure`.
+    """
 
     def fill(folder: Path) -> None:
         output = folder / "output"
@@ -113,7 +126,14 @@ def find_config(
 
     :raises UsageError: a fragment cannot be read, or two fragments conflict.
     """
-    order = read_inputs(context, tree, fragments, assignments=assignments)
+    return find_made_config(context, read_inputs(context, tree, fragments, assignments=assignments))
+
+
+def find_made_config(context: Context, order: ConfigInputs) -> Config | None:
+    """Return what :func:`configure_inputs` would return if the store has it, else None.
+
+    :param order: the inputs.
+    """
     folder = context.store.find(KIND, order.key)
     return _load(folder, order) if folder else None
 

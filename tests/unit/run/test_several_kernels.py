@@ -124,7 +124,7 @@ def test_variant_is_measured_against_the_plain_kernel(monkeypatch: pytest.Monkey
     """The boot of the plain kernel before it is its measure; another plain kernel has none."""
     seen: list[tuple[str, float]] = []
 
-    def prepare(options: Options, settings: object, report: object, *, name: str) -> Ready:
+    def prepare(options: Options, settings: object, report: object, *, name: str, **_: object) -> Ready:
         seen.append((options.variant.name, options.plain_seconds))
         return Ready(options, None, cast("Prepared", SimpleNamespace(guest_seconds=2.5)))
 

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import Figure, arguments, report_figures
-from harness.bisect.commit_graph import Commit, Lineage
+from harness.bisect.commit_graph import Commit, Lineage, nodes
 from harness.bisect.intervals import Interval, find_intervals
+from harness.bisect.several import choose_several, hoped_rounds
 from harness.bisect.strategy import choose, hoped_builds, most_builds
 
 PLACEMENTS = 20
@@ -31,9 +32,9 @@ def row(commits: int) -> Lineage:
     return Lineage([Commit(str(at), str(at), parents[at]) for at in range(commits + 1)], ["0"])
 
 
-def forked(commits: int) -> Lineage:
+def forked(commits: int, seed: int = SEED) -> Lineage:
     """Return a history with short branches; every twentieth commit is a merge."""
-    luck = random.Random(SEED)
+    luck = random.Random(seed)
     made = [Commit("0", "0", ())]
     for at in range(1, commits + 1):
         # Most commits follow one of the last few; each twentieth merges two lines.
@@ -63,6 +64,45 @@ def builds(lineage: Lineage, places: Sequence[int]) -> int:
             observed[f"t{at}"][choice.node] = "after" if lineage.ancestors(choice.node) >> at & 1 else "before"
 
 
+def rounds(lineage: Lineage, places: Sequence[int], builders: int) -> int:
+    """Return the number of rounds of several builds until every target is traced to the commit that changed it.
+
+    :param lineage: the history.
+    :param places: the commit that changed each target.
+    :param builders: the number of builds in a round.
+    """
+    end = len(lineage) - 1
+    observed = {f"t{at}": {0: "before", end: "after"} for at in places}
+    number = 0
+    while True:
+        intervals = [one for target, seen in observed.items() for one in find_intervals(lineage, target, seen)]
+        choice = choose_several(lineage, intervals, builders)
+        if choice is None:
+            return number
+        number += 1
+        for at in places:
+            for node in choice.nodes:
+                observed[f"t{at}"][node] = "after" if lineage.ancestors(node) >> at & 1 else "before"
+
+
+def between(lineage: Lineage) -> list[int]:
+    """Return the commits that may have made a change: those that the bad end has and the good end has not.
+
+    :param lineage: the history.
+    """
+    return [node for node in nodes(lineage.ancestors(len(lineage) - 1)) if node]
+
+
+def worst_rounds(lineage: Lineage, builders: int) -> int:
+    """Return the largest number of rounds over many placements of one change.
+
+    :param lineage: the history.
+    :param builders: the number of builds in a round.
+    """
+    luck, candidates = random.Random(SEED), between(lineage)
+    return max(rounds(lineage, [luck.choice(candidates)], builders) for _ in range(PLACEMENTS))
+
+
 def worst(commits: int, places: int) -> int:
     """Return the largest number of builds over many placements."""
     luck, lineage = random.Random(SEED), row(commits)
@@ -82,12 +122,29 @@ def figures() -> list[Figure]:
         hoped = hoped_builds(commits, places)
         name = f"builds / proved bound: N = {commits:,}, every target at its own place, k = {places}"
         found.append(Figure(name, used / most, 1.0, True, "", f"{used} builds / {most}; log2 N + k is {hoped:.1f}"))
+    for called, made in (("linear", row(1000)), ("with merges", forked(2500))):
+        number = len(between(made))
+        for builders in (1, 2, 4, 8):
+            used, hoped = worst_rounds(made, builders), hoped_rounds(number, builders)
+            name = f"rounds / (log_(k+1) N + 2): N = {number:,}, {called}, k = {builders} builders"
+            found.append(Figure(name, used / hoped, 1.0, True, "", f"{used} rounds / {hoped:.1f}"))
+    return [*found, *_durations()]
+
+
+def _durations() -> list[Figure]:
+    """Measure how long it takes to choose among many commits."""
+    found = []
     lineage = forked(16_000)
     observed = {f"t{at}": {0: "before", 16_000: "after"} for at in range(20)}
     began = time.perf_counter()
-    choose(lineage, [one for target, seen in observed.items() for one in find_intervals(lineage, target, seen)])
+    intervals = [one for target, seen in observed.items() for one in find_intervals(lineage, target, seen)]
+    choose(lineage, intervals)
     seconds = time.perf_counter() - began
     found.append(Figure("choosing among 16,000 commits, 800 merges", seconds, 1.0, True, "s", "20 targets"))
+    began = time.perf_counter()
+    choose_several(lineage, intervals, 8)
+    seconds = time.perf_counter() - began
+    found.append(Figure("choosing 8 together among 16,000 commits, 800 merges", seconds, 5.0, True, "s", "20 targets"))
     return found
 
 

@@ -24,6 +24,7 @@ from harness.bisect.state import (
     BisectState,
     CaseFile,
     Role,
+    RoundRecord,
     SplitRecord,
     StepRecord,
     StepStatus,
@@ -68,6 +69,7 @@ class Bisection:
     :param reporter: receives progress.
     :param wanted: the targets that the user named, which must differ.
     :param suite: the suite of the cases.
+    :param builders: the number of commits that are built at the same time.
     """
 
     walk: CommitRange
@@ -77,6 +79,8 @@ class Bisection:
     reporter: BisectReporter
     wanted: TraceSelection
     suite: Suite = field(default_factory=default_suite)
+    builders: int = 1
+    _begun: int = 0
 
     def run(self) -> Evidence:
         """Run steps until no commit can give more information.
@@ -98,15 +102,52 @@ class Bisection:
             evidence = Evidence(self.walk.lineage, self.state)
             if more := evidence.again():
                 self._rerun(more, Role.AGAIN)
-            elif choice := evidence.next_choice():
+            elif choice := self._next_choice(evidence):
                 self._observe(self.walk.lineage.commits[choice.node].hash, Role.STEP, choice)
             elif more := evidence.unconfirmed():
                 self._rerun(more, Role.CONFIRM)
             else:
                 return evidence
 
+    def _next_choice(self, evidence: Evidence) -> NextCommit | None:
+        """Return the commit to test next; of several that are built at the same time, the one that tells most.
+
+        A round ends when none of its commits gives more information.
+        """
+        rounds = self.state.rounds
+        if rounds and (choice := evidence.next_choice(among=self._nodes(rounds[-1].commits))):
+            self._build_round()
+            return choice
+        if self.builders == 1:
+            return evidence.next_choice()
+        if (chosen := evidence.next_round(self.builders)) is None:
+            return None
+        commits = tuple(self.walk.lineage.commits[node].hash for node in chosen.nodes)
+        self._save(replace(self.state, rounds=(*rounds, RoundRecord(commits, self.builders, round(chosen.bits, 3)))))
+        self._build_round()
+        return evidence.next_choice(among=self._nodes(commits))
+
+    def _build_round(self) -> None:
+        """Build the commits of the last round that were not tested, unless this process has done so."""
+        if self._begun == (number := len(self.state.rounds)):
+            return
+        self._begun, last = number, self.state.rounds[-1]
+        tested = {step.commit for step in self.state.steps}
+        left = [commit for commit in last.commits if commit not in tested]
+        called = ", ".join(self.walk.called(commit) for commit in left)
+        told = f"together they tell {last.bits:.1f} bits"
+        self.reporter.report(Note(f"round {number}: building {len(left)} at the same time: {called}; {told}"))
+        self.runner.build_ahead({self.walk.kernel(commit): self._name(commit) for commit in left})
+
+    def _nodes(self, commits: Sequence[str]) -> int:
+        """Return the set of nodes of some commits."""
+        return sum({1 << self.walk.lineage.node(commit) for commit in commits})
+
     def _observe_ends(self) -> None:
         """Run all selected cases on both ends and find the targets to trace."""
+        both = (self.state.good_commit, self.state.bad_commit)
+        if self.builders > 1 and not self.state.steps:
+            self.runner.build_ahead({self.walk.kernel(one): self._name(one) for one in both})
         ends: dict[Role, ObservedRun] = {}
         steps: list[StepRecord] = []
         for role, commit in ((Role.GOOD, self.state.good_commit), (Role.BAD, self.state.bad_commit)):
@@ -206,6 +247,8 @@ class Bisection:
         splits = tuple(SplitRecord(one.target, one.candidates, one.below) for one in choice.splits) if choice else ()
         answer: ObservedRun | None = None
         step = StepRecord(commit, role, StepStatus.ASKED, bits=round(choice.bits, 3) if choice else 0.0, splits=splits)
+        if choice and self.state.rounds and self._nodes(self.state.rounds[-1].commits) >> choice.node & 1:
+            step = replace(step, round=len(self.state.rounds))
         try:
             image = self._image_of(commit, name)
             if same := next((one.commit for one in self.state.steps if one.image == image and one.seen), ""):

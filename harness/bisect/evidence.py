@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from harness.bisect.commit_graph import Lineage, nodes
 from harness.bisect.intervals import Interval, find_intervals, spread
+from harness.bisect.several import NextCommits, choose_several
 from harness.bisect.state import BisectState, StepStatus
 from harness.bisect.strategy import NextCommit, choose
 from harness.semantics.sequential_test import MOST_ASKS, Regime, find_regimes, is_weak, weigh
@@ -151,9 +152,20 @@ class Evidence:
         tallies = self.tallies[target]
         return any(node in tallies and sum(tallies[node].values()) < REGIME_RUNS for node in self.ends)
 
-    def next_choice(self) -> NextCommit | None:
-        """Return the commit to build next; None if no commit gives more information."""
-        return choose(self.lineage, self.all_intervals, untestable=self.untestable, silent=self.silent)
+    def next_choice(self, *, among: int = -1) -> NextCommit | None:
+        """Return the commit to build next; None if no commit gives more information.
+
+        :param among: the set of nodes to choose from; -1 for all.
+        """
+        return choose(self.lineage, self.all_intervals, untestable=self.untestable, silent=self.silent, among=among)
+
+    def next_round(self, builders: int) -> NextCommits | None:
+        """Return the commits to build next at the same time; None if no commit gives more information.
+
+        :param builders: the number of commits at most.
+        """
+        intervals = self.all_intervals
+        return choose_several(self.lineage, intervals, builders, untestable=self.untestable, silent=self.silent)
 
     def unconfirmed(self) -> More | None:
         """Return a commit next to a change that was run too seldom to trust its verdict; None if there is none.

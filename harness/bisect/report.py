@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
+from harness.bisect.several import hoped_rounds
 from harness.bisect.state import BisectState, Role, StepRecord, StepStatus, TargetRecord
 from harness.bisect.strategy import hoped_builds, most_builds
 from harness.report.lines import Line, Tone, fold_line
@@ -112,7 +113,8 @@ class BisectResult:
     @property
     def builds(self) -> int:
         """Return the number of commits that were built, not counting the ends."""
-        return len(builds(self.state))
+        made = {step.commit for step in builds(self.state)}
+        return len(made.union(*(one.commits for one in self.state.rounds)))
 
     @property
     def hoped(self) -> float:
@@ -146,6 +148,7 @@ def step_lines(state: BisectState, names: Mapping[str, Named], width: int) -> li
     step = _joined(steps)
     commit = names.get(step.commit, Named(step.commit, step.commit[:12]))
     number = f"step {len(builds(state))}" if step.role is Role.STEP else _role(steps)
+    number += f" of round {step.round}" if step.round else ""
     head = elide(f"{number}: {commit.called} {one_line(commit.subject)}".rstrip(), max(40, width))
     tone = Tone.WARNING if step.judged is StepStatus.SKIPPED else Tone.PLAIN
     result = fold_line(Line(_outcome(state, step, names), tone), width, indent=2)
@@ -236,6 +239,7 @@ def answer_json(answer: BisectResult) -> dict[str, object]:
         ],
         "not_traced": [{"target": target, "why": why} for target, why in answer.left],
         "steps": [asdict(step) for step in answer.state.steps],
+        "rounds": [{**asdict(one), "commits": list(one.commits)} for one in answer.state.rounds],
     }
 
 
@@ -319,10 +323,19 @@ def _count_lines(answer: BisectResult, width: int) -> list[Line]:
     commits = _counted(answer.state.commits, "commit") + (f" ({inert} change nothing that is built)" if inert else "")
     targets, places = len(answer.state.targets), len(answer.culprits)
     details = f" ({', '.join(more)})" if more else ""
-    text = f"{_counted(answer.builds, 'build')}{details} and 2 of the ends, for {_counted(targets, 'target')} "
-    text += f"over {commits}: log2({answer.state.commits}) + {targets} = {answer.hoped:.1f}; "
-    text += f"at most {answer.most} for {_counted(places, 'change')} in a linear history"
-    tone = Tone.GOOD if answer.builds <= answer.hoped else Tone.WARNING
+    text = f"{_counted(answer.builds, 'build')}{details} and 2 of the ends"
+    is_good = answer.builds <= answer.hoped
+    if rounds := answer.state.rounds:
+        builders = max(one.builders for one in rounds)
+        hoped, is_good = hoped_rounds(answer.nodes, builders), len(rounds) <= hoped_rounds(answer.nodes, builders)
+        text += f" in {_counted(len(rounds), 'round')} of up to {builders} at the same time, for "
+        text += f"{_counted(targets, 'target')} over {commits}: log{builders + 1}({answer.nodes}) + 2 = {hoped:.1f} "
+        text += "rounds for one target"
+    else:
+        text += f", for {_counted(targets, 'target')} "
+        text += f"over {commits}: log2({answer.state.commits}) + {targets} = {answer.hoped:.1f}; "
+        text += f"at most {answer.most} for {_counted(places, 'change')} in a linear history"
+    tone = Tone.GOOD if is_good else Tone.WARNING
     return [Line(part.text, tone) for part in fold_line(Line(text), width)]
 
 

@@ -27,6 +27,7 @@ from harness.pipeline import Options
 from harness.report.display.events import Lines, RunReport
 from harness.report.lines import Line
 from harness.results.folder import RunFolder
+from harness.run.one_kernel import HERE, Spread
 from harness.suite.load import default_suite, suite_semantics
 
 BISECTIONS = "bisect"
@@ -71,7 +72,9 @@ class BisectRequest:
         name = _SLUG.sub("-", tree.rstrip("/").rpartition("/")[2])[:40].strip("-.") or "tree"
         return self.results / BISECTIONS / f"{name}-{digest_of(tree, self.good, self.bad, *words)[:10]}"
 
-    def run(self, report: RunReport, *, restart: bool = False, store: Store | None = None) -> BisectResult:
+    def run(
+        self, report: RunReport, *, restart: bool = False, store: Store | None = None, spread: Spread = HERE
+    ) -> BisectResult:
         """Bisect a history, or continue an earlier bisection.
 
         The state is kept if an error is raised.
@@ -79,6 +82,7 @@ class BisectRequest:
         :param report: receives progress.
         :param restart: discard the earlier state.
         :param store: the store of built kernels; the default store if None.
+        :param spread: the hosts that build and run cases.
         :raises UsageError: see :meth:`Bisection.run`.
         :raises SeriesError: see :meth:`Bisection.run`.
         :raises CaseError: see :meth:`Bisection.run`.
@@ -96,12 +100,14 @@ class BisectRequest:
                 (folder.path / STATE_NAME).unlink(missing_ok=True)
             state = self._state(walk, load_state(folder.path), report)
             build = self.options.build
-            options = replace(self.options, build=replace(build, fragments=(*walk.fragments, *build.fragments)))
+            build = replace(build, fragments=(*walk.fragments, *build.fragments), elsewhere=spread.builds)
+            options = replace(self.options, build=build)
             wanted = self.wanted
             how = Observing(wanted.runs_cases, boots=wanted.boots, takes_inventory=wanted.takes_inventory)
-            runner = CommitRunner(options, selection, semantics, store, folder.path, report, self.command, how)
+            runner = CommitRunner(options, selection, semantics, store, folder.path, report, self.command, how, spread)
             reporter = BisectReporter(lambda now: report(Lines(lambda width: step_lines(now, names, width))), report)
-            bisection = Bisection(walk, state, folder.path, runner, reporter, wanted, suite=suite)
+            builders = spread.builds.count if spread.builds is not None else 1
+            bisection = Bisection(walk, state, folder.path, runner, reporter, wanted, suite, builders)
             try:
                 evidence = bisection.run()
             except KeyboardInterrupt:
@@ -124,7 +130,7 @@ class BisectRequest:
             )
         walk = self._walk(Context(store or Store.default(), Deadline.after(_SECONDS)))
         self._check(walk, state)
-        again = [_chosen(walk, replace(state, steps=state.steps[:at])) for at in range(len(state.steps))]
+        again = [_chosen(walk, state, at) for at in range(len(state.steps))]
         again = [one if step.role is Role.STEP else "" for one, step in zip(again, state.steps, strict=True)]
         return lambda width: replay_lines(state, names_of(walk), again, width)
 
@@ -181,8 +187,20 @@ class BisectRequest:
         )
 
 
-def _chosen(walk: CommitRange, state: BisectState) -> str:
-    choice = Evidence(walk.lineage, state).next_choice() if state.targets else None
+def _chosen(walk: CommitRange, state: BisectState, at: int) -> str:
+    """Return the commit that the strategy chooses for a step now; empty for none.
+
+    A step of a round is chosen among the commits that are chosen for the round from the evidence before it.
+    """
+    number = state.steps[at].round
+    evidence = Evidence(walk.lineage, replace(state, steps=state.steps[:at]))
+    among = -1
+    if number:
+        first = next(one for one, step in enumerate(state.steps) if step.round == number)
+        before = Evidence(walk.lineage, replace(state, steps=state.steps[:first]))
+        chosen = before.next_round(state.rounds[number - 1].builders)
+        among = sum(1 << node for node in chosen.nodes) if chosen else 0
+    choice = evidence.next_choice(among=among) if state.targets else None
     return walk.lineage.commits[choice.node].hash if choice else ""
 
 

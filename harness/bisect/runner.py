@@ -7,6 +7,7 @@ run folder is kept in the folder of the bisection and can be read and compared.
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.base.context import Context
-from harness.base.errors import CaseError, ExitStatus, HostError, UsageError
+from harness.base.errors import CaseError, ExitStatus, HarnessError, HostError, UsageError
 from harness.base.events import Note, PhaseStarted
 from harness.base.process import patient_deadline
 from harness.base.store import Store, digest_of
@@ -30,7 +31,7 @@ from harness.report.display.events import RunReport
 from harness.report.display.filters import Hushed, Quiet, as_progress
 from harness.results.folder import RunFolder
 from harness.results.known_failures import KnownFailures
-from harness.run.one_kernel import Judging, RunSettings, run_cases
+from harness.run.one_kernel import HERE, Judging, RunSettings, Spread, run_cases
 from harness.run.rounds import Rounds
 from harness.run.selection import Selection, worth_starting
 from harness.semantics.traits import Semantics
@@ -70,6 +71,7 @@ class CommitRunner:
     :param report: receives progress.
     :param command: the command as typed.
     :param observing: what is done on each commit.
+    :param spread: the hosts that build and run cases.
     """
 
     options: Options
@@ -80,8 +82,10 @@ class CommitRunner:
     report: RunReport
     command: str
     observing: Observing = EVERYTHING
+    spread: Spread = HERE
     _built: dict[str, str] = field(default_factory=dict)
     _prepared: dict[str, Prepared] = field(default_factory=dict)
+    _failed: dict[str, HarnessError] = field(default_factory=dict)
 
     def image_of(self, word: str, *, name: str) -> str:
         """Build and boot a kernel unless it is prepared, and return the sha256 of its image; see :class:`Observing`.
@@ -92,6 +96,8 @@ class CommitRunner:
         :raises HostError: as :func:`harness.pipeline.prepare`.
         :raises UsageError: as :func:`harness.pipeline.prepare`.
         """
+        if (error := self._failed.pop(word, None)) is not None:
+            raise error
         if not self.observing.boots:
             return self._image_built(word, name)
         if word not in self._prepared:
@@ -102,6 +108,35 @@ class CommitRunner:
                 self._context(name), replace(self._of_inventory(), kernel=word), logs=logs
             )
         return self._prepared[word].kernel.image_digest
+
+    def build_ahead(self, words: Mapping[str, str]) -> None:
+        """Have kernels built on hosts, as many at the same time as these can; errors are raised by :meth:`image_of`.
+
+        :param words: the KERNEL arguments, with the names of the steps.
+        """
+        builds = self.spread.builds
+        if builds is None:
+            return
+        wanted = {word: name for word, name in words.items() if word not in self._prepared and word not in self._built}
+        self.report(PhaseStarted(f"building {len(wanted)} kernels on hosts"))
+        with concurrent.futures.ThreadPoolExecutor(builds.count, thread_name_prefix="build") as pool:
+            begun = {word: pool.submit(self._build, word, name) for word, name in wanted.items()}
+            try:
+                for word, one in begun.items():
+                    try:
+                        one.result()
+                    except HarnessError as error:
+                        self._failed[word] = error
+            except BaseException:
+                for one in begun.values():
+                    one.cancel()
+                builds.stop()
+                raise
+
+    def _build(self, word: str, name: str) -> None:
+        from harness.kernel.resolve import resolve_kernel
+
+        resolve_kernel(self._context(name), parse_spec(word), build=self.options.building)
 
     def _image_built(self, word: str, name: str) -> str:
         from harness.kernel.resolve import resolve_kernel
@@ -208,12 +243,14 @@ class CommitRunner:
         folder = RunFolder.create(self.folder / RUNS, name.replace(" ", "-"), time.time())
         today = datetime.datetime.now(datetime.UTC).date()
         settings = RunSettings(
-            replace(selection, workers=worth_starting(selection.workers, selection.paths)),
+            replace(selection, workers=self.spread.slots or worth_starting(selection.workers, selection.paths)),
             self.semantics,
             Judging(KnownFailures("", today)),
             results=self.folder / RUNS,
             store=self.store,
             command=self.command,
+            elsewhere=self.spread.elsewhere,
+            builds=self.spread.builds,
         )
         record, status = run_cases(self._prepared[word], settings, folder=folder, report=report)
         if status is ExitStatus.INTERRUPTED:

@@ -95,6 +95,7 @@ class StepRecord:
     :param reason: why it was skipped, or does not build or boot, in one line; or the hash of the commit with the same
         image.
     :param evidence: lines of the log of a kernel that does not build or boot.
+    :param round: the number of its round in the state, from 1; 0 for a commit that was chosen alone.
     :param image: the sha256 of its image; empty if it has none.
     :param seen: the values that it showed.
     :param runs: the run folders, relative to the folder of the bisection.
@@ -112,6 +113,23 @@ class StepRecord:
     runs: tuple[str, ...] = ()
     seconds: Seconds = 0.0
     evidence: str = ""
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """Commits that were chosen together and built at the same time.
+
+    The results of some may make others needless: these are built, and are no steps.
+
+    :param commits: the full hashes, the oldest first.
+    :param builders: the number of commits that could be built at the same time.
+    :param bits: the expected information of all results together.
+    """
+
+    commits: tuple[str, ...]
+    builders: int
+    bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,7 @@ class BisectState:
     :param targets: the targets that are traced; empty until cases ran on both ends.
     :param files: the case files of the targets.
     :param steps: the steps so far.
+    :param rounds: the rounds so far, if several commits are built at the same time.
     """
 
     tree: str
@@ -154,6 +173,7 @@ class BisectState:
     targets: tuple[TargetRecord, ...] = ()
     files: tuple[CaseFile, ...] = ()
     steps: tuple[StepRecord, ...] = ()
+    rounds: tuple[RoundRecord, ...] = ()
     format_version: int = field(default=FORMAT_VERSION)
 
 

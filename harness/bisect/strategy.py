@@ -60,7 +60,12 @@ class NextCommit:
 
 
 def choose(
-    lineage: Lineage, intervals: Sequence[Interval], *, untestable: int = 0, silent: Mapping[str, int] | None = None
+    lineage: Lineage,
+    intervals: Sequence[Interval],
+    *,
+    untestable: int = 0,
+    silent: Mapping[str, int] | None = None,
+    among: int = -1,
 ) -> NextCommit | None:
     """Choose the node with the most expected information for the open targets; the oldest of equal ones.
 
@@ -68,20 +73,21 @@ def choose(
     :param intervals: the intervals of all targets.
     :param untestable: the set of nodes that do not build or boot.
     :param silent: by target, the set of nodes that give no verdict on it.
+    :param among: the set of nodes to choose from; -1 for all.
     :return: None if no node gives more information.
     """
     silent = silent or {}
     # Targets that changed together have equal intervals, which are processed once.
     groups: dict[tuple[int, int], list[str]] = {}
     for interval in intervals:
-        if testable := interval.testable(untestable | silent.get(interval.target, 0)):
+        if testable := interval.testable(untestable | silent.get(interval.target, 0)) & among:
             groups.setdefault((interval.members, testable), []).append(interval.target)
     weights = {members: lineage.weights(members) for members in {members for members, _ in groups}}
     bits: dict[int, float] = {}
     for (members, testable), targets in groups.items():
         size, refused = members.bit_count(), tuple(nodes(members & untestable))
         for node in nodes(testable):
-            gain = entropy(weights[members][node], size) * _hope(node, refused) * len(targets)
+            gain = entropy(weights[members][node], size) * hope(node, refused) * len(targets)
             bits[node] = bits.get(node, 0.0) + gain
     if not bits:
         return None
@@ -121,8 +127,8 @@ def most_builds(candidates: int, changes: int) -> int:
     return min(sum(min(1 << level, changes) for level in range(depth)), candidates - 1)
 
 
-def _hope(node: int, refused: Sequence[int]) -> float:
-    """Estimate the probability that a node can be tested.
+def hope(node: int, refused: Sequence[int]) -> float:
+    """Estimate the probability that a node can be tested, near nodes that could not be.
 
     A fault that breaks a commit often breaks its neighbors, so the next node is chosen further away with each failed
     one. git-bisect(1), "Bisect skip", uses chance for that.

@@ -13,11 +13,13 @@ from pathlib import Path
 import click
 
 from harness.base.errors import ExitStatus
+from harness.base.store import Store
 from harness.bisect.report import BisectResult, answer_json, answer_lines
 from harness.bisect.request import BisectRequest
 from harness.bisect.wanted import TraceSelection, parse_target
 from harness.commands import options
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
+from harness.commands.test.hosts_options import read_hosts, spread_over
 from harness.guest.qemu import Acceleration
 from harness.kernel.build.options import BuildOptions
 from harness.pipeline import Fresh, Options, read_machine_type
@@ -76,6 +78,7 @@ Exit status:
 @click.option("--cases", multiple=True, help="Case file or folder to run on the ends; may be repeated.  [default: all]")
 @click.option("-k", "expression", metavar="EXPR", default="", help="Run the cases that match on the ends.")
 @options.workers
+@options.hosts
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges all.  [default: the good end's]")
 @click.option("--restart", is_flag=True, help="Discard the state and start over.")
 @click.option("--replay", is_flag=True, help="Show each decision so far with its reason; nothing is built.")
@@ -97,6 +100,7 @@ def bisect(
     cases: tuple[str, ...],
     expression: str,
     workers: str,
+    hosts: str,
     profile: str,
     restart: bool,
     replay: bool,
@@ -127,7 +131,9 @@ def bisect(
         if replay:
             display.show(Lines(request.replay()))
             return int(ExitStatus.AS_EXPECTED)
-        answer = request.run(display.show, restart=restart)
+        found_hosts = read_hosts(hosts, trusts=building.is_trusted)
+        with spread_over(found_hosts, Store.default(), accel=accel, report=display.show) as spread:
+            answer = request.run(display.show, restart=restart, spread=spread)
         if not as_json:
             display.show(Lines(partial(_result_lines, answer, request)))
     if as_json:

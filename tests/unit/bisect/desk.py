@@ -7,14 +7,30 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.store import Store
 from harness.bisect.report import BisectResult
 from harness.bisect.request import BisectRequest
 from harness.bisect.state_file import STATE_NAME
 from harness.bisect.wanted import TraceSelection
+from harness.kernel.build.elsewhere import BuildOrder
 from harness.pipeline import Options
 from harness.report.display.plain import PlainDisplay
+from harness.run.one_kernel import HERE, Spread
 from tests.unit.bisect.pretended import PretendedRunner, PretendedTree
+
+
+@dataclass(frozen=True)
+class Builders:
+    """Hosts that build kernels, of which only the number is needed."""
+
+    count: int
+
+    def build(self, context: Context, order: BuildOrder) -> None:
+        """Build nothing."""
+
+    def stop(self) -> None:
+        """End nothing."""
 
 
 @dataclass
@@ -35,11 +51,19 @@ class Desk:
         )
 
     def bisect(
-        self, good: str = "v9.0", bad: str = "HEAD", wanted: TraceSelection | None = None, **how: bool
+        self,
+        good: str = "v9.0",
+        bad: str = "HEAD",
+        wanted: TraceSelection | None = None,
+        *,
+        restart: bool = False,
+        builders: int = 0,
     ) -> BisectResult:
-        """Bisect with a store of its own."""
+        """Bisect with a store of its own; on hosts that build so many kernels at the same time, if not 0."""
         display = PlainDisplay(self.shown)
-        return self.request(good, bad, wanted).run(display.show, store=Store(self.folder / "store"), **how)
+        spread = Spread(builds=Builders(builders)) if builders else HERE
+        store = Store(self.folder / "store")
+        return self.request(good, bad, wanted).run(display.show, store=store, restart=restart, spread=spread)
 
     def replay(self) -> str:
         """Return the replayed decisions as text."""

@@ -27,6 +27,7 @@ from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.verdict import Outcome, SplatReport, TraitSighting
 from harness.pipeline import Options
 from harness.results.folder import RunFolder
+from harness.run.one_kernel import HERE, Spread
 from harness.suite.load import default_suite
 from tests.unit.kernel.user_tree import FILES, UserTree
 from tests.unit.report.sample import KERNEL
@@ -109,8 +110,10 @@ class PretendedRunner:
     display: object
     command: str
     observing: Observing = EVERYTHING
+    spread: Spread = HERE
     built: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    ahead: list[tuple[str, ...]] = field(default_factory=list)
     interrupt_at: int = 0
     luck: random.Random = field(default_factory=lambda: random.Random(7))
 
@@ -124,6 +127,10 @@ class PretendedRunner:
         if "hangs" in said and self.observing.boots:
             raise failure(f"it does not boot: {said['hangs']}", Stage.BOOT)
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
+
+    def build_ahead(self, words: Mapping[str, str]) -> None:
+        """See :class:`harness.bisect.runner.CommitRunner`."""
+        self.ahead.append(tuple(word.rpartition("@")[2] for word in words))
 
     def observe_all(self, word: str, *, name: str) -> tuple[ObservedRun, RunRecord | None]:
         """See :class:`harness.bisect.runner.CommitRunner`."""

@@ -153,7 +153,7 @@ class _Making(NamedTuple):
 
 
 def _make(context: Context, how: _Making, early: EarlyLook) -> tuple[Config, BuiltKernel]:
-    """Configure, if it was not done before, and build."""
+    """Build a kernel, after it was configured, if that was not done before."""
     from harness.kernel.build.build import build_kernel
 
     checkout: contextlib.AbstractContextManager[WorkTree] = _checked_out(context, how.tree, early)

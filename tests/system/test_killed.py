@@ -99,6 +99,7 @@ def test_a_killed_run(killer: signal.Signals, workers: int, prepared: Prepared, 
             )
         await_hanging(run, results)
         with descendants(run.pid) as below:
+            assert run.poll() is None, "the run ended before it was killed"
             os.kill(run.pid, killer)
             ended = have_ended(below)
             names = " ".join(below.values())

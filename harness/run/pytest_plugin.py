@@ -43,11 +43,12 @@ from harness.run.python_api import Prepare, Shell, Sight
 from harness.run.python_file import check_names, explain_import
 from harness.run.rounds import shuffle
 from harness.session.console_name import ConsoleName
-from harness.session.transcript import Transcript, parse
+from harness.session.transcript import Transcript
 from harness.suite.case_checks import check_case_traits
 from harness.suite.definition import Suite
 from harness.suite.load import case_id, default_suite, find_suite, read_suite, suite_of_file, suite_semantics
 from harness.suite.program_file import PROGRAM_SUFFIX, ProgramCase, parse_program
+from harness.suite.session_files import read_transcript
 
 PREPARED = "harness_prepared"
 """Key of the prepared kernel as JSON, which the controller sends to each worker."""
@@ -166,7 +167,7 @@ class SessionFile(pytest.File):
         """
         path = _claim(self)
         suite = suite_of(self.config)
-        transcript = parse(_read(self.path, path), path=path, preparations=suite.preparations)
+        transcript = read_transcript(_read(self.path, path), path, suite.preparations)
         check_case_traits(transcript, suite, suite_semantics(suite))
         try:
             for need in transcript.needs:

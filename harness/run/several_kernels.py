@@ -82,7 +82,7 @@ def run_kernels(
     runs: list[RunRecord] = []
     folders: list[str] = []
     with (
-        warm_workers(settings.selection.workers) as warm,
+        warm_workers(settings.selection.workers, settings.suite.folder) as warm,
         reported_waits(report),
         ready_kernels(kernels, settings, warm.begun_by(report)) as ready,
     ):

@@ -102,11 +102,12 @@ def read_touching(touching: tuple[str, bool, int], results: Path) -> Touching | 
 
     :raises UsageError: there is no such run or series.
     """
-    from harness.run.coverage.touching import Touching
-
     word, is_only, share = touching
     if not word:
         return None
+    # Imported here: other runs must not wait for it.
+    from harness.run.coverage.touching import Touching
+
     if word == _CHANGES:
         return Touching(is_only=is_only, share=share)
     try:

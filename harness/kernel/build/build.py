@@ -303,10 +303,10 @@ class _Build:
         """
         sandbox, start, earlier = self._sandbox(), begun.start, begun.warnings
         if isinstance(start, Start):
-            self.context.report(PhaseStarted(f"building from {start.render()}", leaves_time=True))
+            self.context.report(PhaseStarted(f"building from {start.render()}"))
             self.worktree.refresh(start.commit, deadline=self.context.deadline)
         else:
-            self.context.report(PhaseStarted(f"building from nothing: {start.reason}", leaves_time=True))
+            self.context.report(PhaseStarted(f"building from nothing: {start.reason}"))
             shutil.rmtree(sandbox.output, ignore_errors=True)
             sandbox.output.mkdir()
             self.worktree.refresh(None, deadline=self.context.deadline)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Start the workers of a run before its kernel is ready: their imports take half a second, and make leaves time."""
+"""Start the workers of a run before its kernel is ready: what they need takes a second, and a boot leaves time."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,8 @@ from harness.base.scratch import scratch_folder
 from harness.report.display.events import RunEvent, RunReport
 from harness.run.workers import warm_worker
 
+_IMPORTED_AHEAD = ("harness.run.recorder", "xdist.dsession", "xdist.scheduler")
+"""What this process needs when the first case starts, and takes 0.3 s to import."""
 _LONGEST_PATH = 100
 """Of a socket: sun_path has 108 bytes, unix(7)."""
 
@@ -34,12 +38,14 @@ class WarmWorkers:
     inputs: list[IO[bytes]] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Let them import what they need, where that has not begun."""
+        """Let them, and this process, import what the cases need; they read the cases, too. The second call is void."""
+        if self.inputs:
+            threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
         while self.inputs:
             self.inputs.pop().close()
 
     def begun_by(self, report: RunReport) -> RunReport:
-        """Return a receiver that passes events on; they begin with the first stage that leaves a processor idle."""
+        """Return a receiver that passes events on; they begin with a stage that leaves a processor idle."""
 
         def receive(event: RunEvent) -> None:
             report(event)
@@ -58,16 +64,24 @@ class WarmWorkers:
         return [*map(_specification, taken), *specifications[len(taken) :]]
 
 
+def _import_ahead() -> None:
+    # An import that fails here fails again where it is needed, and is told there.
+    with contextlib.suppress(ImportError):
+        for name in _IMPORTED_AHEAD:
+            importlib.import_module(name)
+
+
 def _specification(path: Path) -> str:
     words = [sys.executable, "-S", "-E", str(Path(warm_worker.__file__)), str(path)]
     return f"popen//python={shlex.join(words)}"
 
 
 @contextlib.contextmanager
-def warm_workers(count: int) -> Iterator[WarmWorkers]:
+def warm_workers(count: int, suite: Path) -> Iterator[WarmWorkers]:
     """Start workers that wait; they end with the block, also after they have served.
 
     :param count: how many; with one, the cases run in this process.
+    :param suite: the folder of the suite, whose session files they read ahead.
     """
     # Settings for pytest in the user's environment are meant for other projects.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -77,7 +91,8 @@ def warm_workers(count: int) -> Iterator[WarmWorkers]:
         if count > 1 and len(str(folder)) < _LONGEST_PATH and "//" not in f"{sys.executable}{warm_worker.__file__}":
             for number in range(count):
                 path = folder / str(number)
-                words = [sys.executable, "-u", "-c", f"from {warm_worker.__name__} import serve; serve({str(path)!r})"]
+                line = f"from {warm_worker.__name__} import serve; serve({str(path)!r}, {str(suite)!r})"
+                words = [sys.executable, "-u", "-c", line]
                 within = process.Surroundings(env=environment)
                 child = stack.enter_context(process.start(words, stdin=process.PIPE, within=within))
                 assert child.stdin is not None

@@ -18,10 +18,13 @@ _LONGEST_PATH = 4096
 _IMPORTED_AHEAD = ("pytest", "xdist.remote", "harness.run.pytest_plugin", "harness.run.case", "harness.guest.template")
 
 
-def serve(path: str) -> None:
+def serve(path: str, suite: str) -> None:
     """Import what a worker needs, wait for its streams at a socket, and run the line of Python that comes on them.
 
     The imports begin when something comes on standard input, or at its end.
+
+    :param path: the path of the socket.
+    :param suite: the folder of the suite, whose session files are read ahead.
     """
     import importlib
 
@@ -31,6 +34,7 @@ def serve(path: str) -> None:
         os.read(0, 1)
         for name in _IMPORTED_AHEAD:
             importlib.import_module(name)
+        importlib.import_module("harness.suite.session_files").read_ahead(suite)
         connection, _ = listener.accept()
     # Not closed before this process ends: the other one waits for that.
     folder, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_PATH, len(_STREAMS))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read session files, each content once in a process: a worker reads those of its suite before it is asked to."""
+"""Read session files, each content once in a process: a worker reads those of its suite before its run is known."""
 
 from __future__ import annotations
 

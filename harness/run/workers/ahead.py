@@ -65,7 +65,7 @@ class WarmWorkers:
 
 
 def _import_ahead() -> None:
-    # An import that fails here fails again where it is needed, and is told there.
+    # An import that fails here fails again where it is needed, and is reported there.
     with contextlib.suppress(ImportError):
         for name in _IMPORTED_AHEAD:
             importlib.import_module(name)

@@ -13,7 +13,8 @@ from harness.base import paths
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError, SeriesError, UsageError
-from harness.base.events import PhaseStarted
+from harness.base.events import PhaseStarted, Report
+from harness.base.store import Store
 from harness.guest.console import Unanswered
 from harness.model.inventory import Inventory, InventoryChange, InventoryEntry, MissingSection, called
 from harness.pipeline import Options, Prepared
@@ -24,6 +25,7 @@ from harness.suite.definition import InventorySection, Suite
 from harness.suite.load import suite_argument
 
 _SECONDS = 300.0
+_RUN_SECONDS = 3600.0
 _SIGN = " = "
 _WORD = re.compile(rb"[A-Za-z_][\w.]*\w")
 
@@ -76,6 +78,39 @@ def inventory_of(context: Context, prepared: Prepared, suite: Suite, *, folder: 
         tuple(InventoryEntry(key, facts) for key, facts in found.facts.items()),
         found.missing,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunLister:
+    """Takes the inventory of the kernels of runs that were prepared with the program ``inventory``.
+
+    :param store: the store.
+    """
+
+    store: Store
+
+    def __call__(self, prepared: Prepared, folder: Path, report: Report) -> tuple[InventoryEntry, ...]:
+        """Return the entries of a kernel.
+
+        :param prepared: the kernel, see :func:`with_helper`.
+        :param folder: folder for logs.
+        :param report: receives progress.
+        :raises CaseError: a command of a section fails.
+        :raises SeriesError: the kernel does not answer.
+        """
+        context = Context(self.store, Deadline.after(_RUN_SECONDS), report)
+        found = list_entries(context, prepared, prepared.suite.inventory, folder=folder)
+        return tuple(InventoryEntry(key, facts) for key, facts in found.facts.items())
+
+
+def require_sections(suite: Suite) -> None:
+    """Check that a suite says what an inventory lists.
+
+    :raises UsageError: it does not.
+    """
+    if not suite.inventory:
+        remedy = "add [inventory.NAME] to suite.toml; docs/reference/suites.md shows how"
+        raise UsageError(f"the suite {suite.name} has no inventory", remedy=remedy)
 
 
 def list_entries(

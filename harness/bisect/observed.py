@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from harness.base.errors import HarnessError, Stage
 from harness.bisect.state import SeenRecord
 from harness.bisect.targets import Kind, Target, read_others, read_value
+from harness.model.inventory import ABSENT
 from harness.model.run_record import CaseRecord
 
 YES, NO = "yes", "no"
 """The values of the targets ``builds`` and ``boots``."""
-ABSENT = "not there"
-"""The value of an entry that an inventory does not have."""
 _REACHED = {
     Stage.CONFIGURE: {Kind.BUILDS: NO},
     Stage.BUILD: {Kind.BUILDS: NO},

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.base.errors import UsageError
 from harness.bisect.observed import ObservedRun
 from harness.bisect.targets import Kind, Target, find_targets, splat_targets
+from harness.inventory import require_sections
 from harness.results.case_ids import current_case_id
 from harness.run.selection import Selection
 from harness.semantics.traits import near
@@ -165,9 +166,8 @@ def select(wanted: TraceSelection, suite: Suite, workers: int) -> Selection:
         if name not in semantics.traits:
             remedy = "list the traits: harness semantics"
             raise UsageError(f"--trait {name}: no such trait{near(name, semantics.traits)}", remedy=remedy)
-    if named[Kind.INVENTORY] and not suite.inventory:
-        remedy = "add [inventory.NAME] to suite.toml; docs/reference/suites.md shows how"
-        raise UsageError(f"the suite {suite.name} has no inventory", remedy=remedy)
+    if named[Kind.INVENTORY]:
+        require_sections(suite)
     if named[Kind.SPLAT] or not (named[Kind.TRAIT] or named[Kind.CASE]):
         return Selection(tuple(wanted.files), wanted.expression, workers)
     files = _case_files(wanted.files, suite)

@@ -32,6 +32,7 @@ from harness.suite.load import default_suite, find_suite, locate, shared_suite
 
 if TYPE_CHECKING:
     from harness.pipeline import Options as PipelineOptions
+    from harness.run.one_kernel import Lister
 
 KERNEL_HELP = """KERNEL is one of:
 
@@ -223,10 +224,28 @@ variants = click.option(
     default="",
     help="Variants to build and test as well, such as debug,up; or fragment files (docs/how-to/variants.md).",
 )
+inventory = click.option(
+    "--inventory", is_flag=True, help="List what user space finds on each kernel as well (docs/how-to/inventory.md)."
+)
 in_place = click.option(
     "--in-place", is_flag=True, help="Build in the tree or its O= folder, with its own objects and .config."
 )
 """Above ``building``, which takes its value."""
+
+
+def listed(suite: Suite, *, is_wanted: bool) -> tuple[Suite, Lister | None]:
+    """Return the suite that kernels are prepared for, and what takes their inventory; None without ``--inventory``.
+
+    :param suite: the suite of the cases.
+    :param is_wanted: whether ``--inventory`` was given.
+    :raises UsageError: the suite has no inventory.
+    """
+    if not is_wanted:
+        return suite, None
+    from harness.inventory import RunLister, require_sections, with_helper
+
+    require_sections(suite)
+    return with_helper(suite), RunLister(Store.default())
 
 
 def with_variants(each: Options, kernels: Sequence[str], argument: str) -> list[Options]:

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.base.json_records import RecordFormat, Table, dump_value, load_value
 
 FORMAT_VERSION = 1
+ABSENT = "not there"
+"""The value of an entry that an inventory does not have."""
+TARGET = "inventory:"
+"""The beginning of the name of an entry, as an argument and in reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,15 @@ class InventoryChange:
     @property
     def differing(self) -> tuple[str, str]:
         """Return the facts that differ, before and after; whole if the entry was added or removed."""
-        if not self.before or not self.after:
-            return self.before, self.after
-        old, new = self.before.split(), self.after.split()
-        return " ".join(one for one in old if one not in new), " ".join(one for one in new if one not in old)
+        return differing_facts(self.before, self.after)
+
+
+def differing_facts(before: str, after: str) -> tuple[str, str]:
+    """Return the facts of an entry that differ; whole if there is none before or after."""
+    if not before or not after:
+        return before, after
+    old, new = before.split(), after.split()
+    return " ".join(one for one in old if one not in new), " ".join(one for one in new if one not in old)
 
 
 def called(key: str) -> str:
@@ -94,9 +103,12 @@ def called(key: str) -> str:
 
 def changes_of(before: Inventory, after: Inventory) -> tuple[InventoryChange, ...]:
     """Return what differs, in the order of the entries; what only the first inventory has comes last."""
-    old = {one.key: one.facts for one in before.entries}
-    new = {one.key: one.facts for one in after.entries}
-    return tuple(_changes(old, new))
+    return changes_between(before.entries, after.entries)
+
+
+def changes_between(before: Iterable[InventoryEntry], after: Iterable[InventoryEntry]) -> tuple[InventoryChange, ...]:
+    """Return what differs between the entries of two inventories, in the order of :func:`changes_of`."""
+    return tuple(_changes({one.key: one.facts for one in before}, {one.key: one.facts for one in after}))
 
 
 def _changes(old: dict[str, str], new: dict[str, str]) -> Iterator[InventoryChange]:

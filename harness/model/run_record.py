@@ -17,6 +17,7 @@ from pathlib import PurePath
 
 from harness.base.json_records import Seconds, dump_value, to_table
 from harness.model.command_option import CommandOption
+from harness.model.inventory import InventoryEntry
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 from harness.model.shard import NO_SHARD, ShardRecord
 from harness.model.verdict import FAILED, Fault, Outcome, SplatReport, TraitSighting
@@ -52,6 +53,8 @@ class ProblemKind(StrEnum):
     """A known failure is past its last day."""
     ABORTED = "aborted"
     """pytest itself failed."""
+    INVENTORY = "inventory"
+    """The inventory could not be taken."""
     MISSING_SHARD = "missing shard"
     """Runs were merged without one of their shards."""
     OTHER = "other"
@@ -395,6 +398,7 @@ class RunRecord:
     :param not_run: ids of selected cases that were not run, since -x or an interruption ended the run.
     :param options: the options of the command that are not left at their defaults; empty in older records.
     :param is_partial: whether only some cases of the suite were selected.
+    :param inventory: what user space finds on the kernel, with ``--inventory``; else empty.
     :param host: facts of the host in one line.
     :param hostname: name of the host on the network.
     """
@@ -428,6 +432,7 @@ class RunRecord:
     baseline: BaselineRecord = NO_BASELINE
     coverage: CoverageRecord = NO_COVERAGE
     shard: ShardRecord = NO_SHARD
+    inventory: tuple[InventoryEntry, ...] = ()
     format_version: int = field(default=FORMAT_VERSION)
 
     @property

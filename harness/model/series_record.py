@@ -16,6 +16,7 @@ from harness.model.command_option import CommandOption
 from harness.model.finding import CheckResult
 from harness.model.finding import Level as Level
 from harness.model.finding import StyleFinding as StyleFinding
+from harness.model.inventory import ABSENT, differing_facts
 from harness.model.origin import UNKNOWN_ORIGIN, Origin
 
 FORMAT_VERSION = 2
@@ -42,6 +43,8 @@ class EffectKind(StrEnum):
     TRAIT = "trait"
     CASE = "case"
     SPLAT = "splat"
+    INVENTORY = "inventory"
+    """What user space finds on the kernel, with ``--inventory``."""
     STAGE = "stage"
     """A variant of the kernel fails a stage, such as the build, which the base passes."""
 
@@ -64,9 +67,9 @@ class Effect:
     """One effect of a patch.
 
     :param of: the kind of thing that changed.
-    :param name: the trait, the case's id, or the splat's fingerprint.
-    :param before: the trait's value or the case's outcome before the patch.
-    :param after: the trait's value or the case's outcome with the patch.
+    :param name: the trait, the case's id, the splat's fingerprint, or the key of the inventory's entry.
+    :param before: the trait's value, the case's outcome or the entry's facts before the patch.
+    :param after: the trait's value, the case's outcome or the entry's facts with the patch.
     :param standing: whether it was expected.
     :param text: the case's reason, the splat's title or the trait's meaning, in one line.
     :param cases: ids of the cases that showed it.
@@ -94,6 +97,9 @@ class Effect:
             return self.after
         if self.of is EffectKind.SPLAT:
             return f"splat: {self.text}" if not self.before else f"splat is gone: {self.text}"
+        if self.of is EffectKind.INVENTORY:
+            was, now = differing_facts(self.before, self.after)
+            return f"inventory:{self.name}: {was or ABSENT} -> {now or ABSENT}"
         return f"{self.of} {self.name}: {self.before or 'not shown'} -> {self.after or 'not shown'}"
 
 

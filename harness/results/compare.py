@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from harness.model.inventory import TARGET, InventoryChange, changes_between
 from harness.model.run_record import CaseRecord, RunRecord, TraitRecord, is_known
 from harness.model.verdict import FAILED, Outcome, SplatReport
 from harness.results.kernel_differences import Difference, find_differences
@@ -115,13 +116,19 @@ class Comparison:
     cases: tuple[CaseChange, ...]
     splats: tuple[SplatChange, ...]
     differences: tuple[Difference, ...]
+    inventory: tuple[InventoryChange, ...] = ()
 
     @property
     def regressions(self) -> tuple[str, ...]:
-        """Return the names of the traits, ids of the cases and fingerprints of the splats that regressed."""
+        """Return the names of the traits, ids of the cases and fingerprints of the splats that regressed.
+
+        An entry of the inventory that is gone or changed is among them: programs may rely on it.
+        """
         traits = [one.trait for one in self.traits if one.change is ChangeKind.REGRESSED]
         cases = [one.id for one in self.cases if one.change is ChangeKind.REGRESSED]
-        return (*traits, *cases, *(one.fingerprint for one in self.splats if one.change is ChangeKind.REGRESSED))
+        entries = [f"{TARGET}{one.key}" for one in self.inventory if one.before]
+        splats = [one.fingerprint for one in self.splats if one.change is ChangeKind.REGRESSED]
+        return (*traits, *cases, *splats, *entries)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -160,6 +167,7 @@ def compare(
         cases,
         tuple(_splat_changes(olds, news, is_same_machine)),
         tuple(find_differences(before, after, configs=configs, needed=needed)),
+        changes_between(before.inventory, after.inventory) if before.inventory and after.inventory else (),
     )
 
 

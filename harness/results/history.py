@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.base.errors import HarnessError
+from harness.model.inventory import ABSENT
 from harness.model.run_record import UNKNOWN, RunRecord
 from harness.results.find_run import is_without_kernel, run_folders
 from harness.results.folder import CASES_NAME, RUN_NAME, load_run
@@ -21,14 +22,23 @@ from harness.results.kernel_line import kernel_line
 from harness.results.timeline import Entry, RunSummary
 
 HISTORY_NAME = "history.sqlite"
+CASE = "case"
+TRAIT = "trait"
+INVENTORY = "inventory"
 _ENTRY = """SELECT run.folder, run.started, run.line, run.release, run.image, run.question || ' ' || said.digest,
     said.said, said.asked, said.failed FROM said JOIN run ON run.id = said.run """
 
+_INVENTORY_ENTRY = f"""SELECT run.folder, run.started, run.line, run.release, run.image, run.question,
+    coalesce(said.said, '{ABSENT}'), 1, 0
+    FROM run LEFT JOIN said ON said.run = run.id
+        AND said.name = (SELECT id FROM name WHERE kind = '{INVENTORY}' AND text = ?)
+    WHERE EXISTS (SELECT 1 FROM said AS one JOIN name ON name.id = one.name
+        WHERE one.run = run.id AND name.kind = '{INVENTORY}')
+    ORDER BY run.started"""
+"""An entry of the inventory in all runs that have one."""
+
 _COLUMNS = "folder, stamp, started, line, spec, release, image, question, complete, asked, failed"
 """The columns of a run, in the order in which :func:`_add` gives their values."""
-
-CASE = "case"
-TRAIT = "trait"
 
 
 class History:
@@ -66,11 +76,13 @@ class History:
         return tuple(complaints)
 
     def entries(self, kind: str, name: str) -> tuple[Entry, ...]:
-        """Return all entries of a case or a trait, oldest first.
+        """Return all entries of a case, a trait or an entry of the inventory, oldest first.
 
-        :param kind: :data:`CASE` or :data:`TRAIT`.
-        :param name: the id of the case or the name of the trait.
+        :param kind: :data:`CASE`, :data:`TRAIT` or :data:`INVENTORY`.
+        :param name: the id of the case, the name of the trait or the key of the entry.
         """
+        if kind == INVENTORY:
+            return tuple(Entry(*row) for row in self._rows(_INVENTORY_ENTRY, name))
         where = "JOIN name ON name.id = said.name WHERE name.kind = ? AND name.text = ? ORDER BY run.started"
         return tuple(Entry(*row) for row in self._rows(_ENTRY + where, kind, name))
 
@@ -211,6 +223,7 @@ def _add(database: sqlite3.Connection, folder: str, stamp: str, run: RunRecord) 
     said = [(CASE, case.id, case.digest, str(case.outcome), case.times_asked, case.times_failed) for case in run.cases]
     asked, failed = sum(row[4] > 0 for row in said), sum(row[5] > 0 for row in said)
     said += [(TRAIT, one.trait, "", one.shown, int(bool(one.shown)), 0) for one in run.traits]
+    said += [(INVENTORY, one.key, "", one.facts, 1, 0) for one in run.inventory]
     # The default machine type adds no word: results from before others could be named stay comparable.
     machine = f" {run.machine_type} {run.command_line}" if "/" in run.machine_type else ""
     question = f"{run.guest_image_digest} {run.profile}{machine}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from harness.base.store import Store, digest_of
 from harness.kernel.needs import missing_feature_notes
 from harness.model.command_option import CommandOption
 from harness.model.host_facts import host_facts
+from harness.model.inventory import InventoryEntry
 from harness.model.run_record import NO_KERNEL_ID, CaseRecord, Problem, ProblemKind, RunRecord, no_kernel
 from harness.model.verdict import Fault, Outcome
 from harness.pipeline import Prepared
@@ -59,6 +60,10 @@ _DOUBTS = 5
 _PYTEST_LOG = "pytest.log"
 _PAST_KIND = "case-results"
 """The kind of the facts in the store that decide the order of the cases."""
+
+
+Lister = Callable[[Prepared, Path, RunReport], tuple[InventoryEntry, ...]]
+"""Takes the inventory of a kernel; its logs go to the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class RunSettings:
     :param elsewhere: runs the cases of a round on other hosts; None to run them on this host.
     :param builds: builds kernels on other hosts; None to build them on this host.
     :param resumed: a run that was ended early, whose results are taken over; None without one.
+    :param lister: takes the inventory of each kernel after its cases; None for none.
     """
 
     selection: Selection
@@ -128,6 +134,7 @@ class RunSettings:
     elsewhere: Elsewhere | None = None
     builds: BuildsElsewhere | None = None
     resumed: FoundRun | None = None
+    lister: Lister | None = None
 
 
 def run_cases(
@@ -166,6 +173,9 @@ def run_cases(
     # With workers, a run that has failed enough ends in the same way as after Ctrl-C.
     interrupted = ended.is_interrupted and not listener.has_failed_enough
     done = listener.finish(complete=not interrupted)
+    # What user space finds does not depend on how a kernel is checked.
+    if settings.lister is not None and not interrupted and not prepared.kernel.variant:
+        done = with_inventory(done, prepared, settings.lister, folder=folder, report=report)
     comparison = None
     if earlier is not None:
         done, comparison = _judge_by(earlier, done, prepared)
@@ -176,6 +186,22 @@ def run_cases(
         names = (earlier.name, folder.path.name)
         report(Lines(lambda width: _against(comparison, width, names=names, rates=rates)))
     return done, exit_status(done, interrupted=interrupted, broken=bool(listener.broken))
+
+
+def with_inventory(
+    run: RunRecord, prepared: Prepared, lister: Lister, *, folder: RunFolder, report: RunReport
+) -> RunRecord:
+    """Take the inventory of the kernel of a run, and write the record with it.
+
+    :param folder: the run folder, which gets the record.
+    """
+    try:
+        run = replace(run, inventory=lister(prepared, folder.path / "inventory", report))
+    except HarnessError as error:
+        text = f"{error.what}\n{error.evidence}" if error.evidence else error.what
+        run = replace(run, problems=(*run.problems, Problem(ProblemKind.INVENTORY, text)))
+    folder.write(run)
+    return run
 
 
 def _keep_build(prepared: Prepared, folder: RunFolder) -> None:

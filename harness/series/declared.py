@@ -2,6 +2,7 @@
 """Read the changes that a series declares, in a ``harness.toml`` next to it or on the command line. Pure.
 
 cases = ["SUITE/views/zombie.session"]        # cases whose outcome may change
+inventory = ["proc: /proc/self/a"]             # entries of the inventory that may come, go or change
 
 [traits]                    # by the whole series, in any patch
 outside_view = "absolute"
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 
 from harness.base.errors import SeriesError, UsageError
 from harness.base.toml_table import Table
+from harness.model.inventory import TARGET
 from harness.model.series_record import Declared
 from harness.semantics.traits import Semantics
 
 FILE_NAME = "harness.toml"
-_KEYS = ("cases", "traits", "patch")
+_KEYS = ("cases", "inventory", "traits", "patch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Declarations:
         return any(one.name == trait and one.value == value and one.patch in (0, patch) for one in self.entries)
 
     def allows_case(self, case: str) -> bool:
-        """Return whether the outcome of a case may change."""
+        """Return whether the outcome of a case may change, or an entry of the inventory, by its name as a target."""
         return any(one.name == case and not one.value for one in self.entries)
 
     @property
@@ -70,6 +72,7 @@ def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semanti
     except tomllib.TOMLDecodeError as error:
         raise SeriesError(f"{path} is not TOML", evidence=str(error), remedy="fix that line") from None
     found = [Declared(case, source=path) for case in top.texts("cases", default=())]
+    found += [Declared(f"{TARGET}{key}", source=path) for key in top.texts("inventory", default=())]
     if "traits" in top.names():
         found += _traits(top.table("traits"), 0, path, semantics)
     if "patch" in top.names():
@@ -84,7 +87,7 @@ def parse_declarations(text: str, *, path: str, subjects: Sequence[str], semanti
 
 
 def read_expected(words: Iterable[str], *, semantics: Semantics) -> Declarations:
-    """Read ``--expect TRAIT=VALUE``, and ``--expect 3:TRAIT=VALUE`` for the third patch.
+    """Read ``--expect TRAIT=VALUE``, ``--expect 3:TRAIT=VALUE`` for the third patch, ``--expect inventory:KEY``.
 
     :param words: the arguments.
     :param semantics: the traits and values that they may name.
@@ -92,6 +95,9 @@ def read_expected(words: Iterable[str], *, semantics: Semantics) -> Declarations
     """
     found = []
     for word in words:
+        if word.startswith(TARGET):
+            found.append(Declared(word, source="--expect"))
+            continue
         patch, colon, rest = word.partition(":")
         number = int(patch) if colon and patch.isdecimal() else 0
         trait, equals, value = (rest if number else word).partition("=")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.base.errors import Stage
+from harness.model.inventory import TARGET, changes_between
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.model.series_record import Broken, Effect, EffectKind, Expectedness, PatchRecord, SeriesRecord, Undelivered
 from harness.model.verdict import FAILED, Outcome
@@ -82,7 +83,23 @@ def find_effects(
         if not _is_explained(one, changed) and not (one.id in splatted and one.change is not ChangeKind.FIXED)
         if (effect := _case_effect(one, declared)) is not None
     ]
-    return tuple(replace(one, since=_since(one, before, number)) for one in (*traits, *splats, *cases))
+    found = tuple(replace(one, since=_since(one, before, number)) for one in (*traits, *splats, *cases))
+    return (*found, *_inventory_effects(before.run, run, base.run, declared))
+
+
+def _inventory_effects(before: RunRecord, run: RunRecord, base: RunRecord, declared: Declarations) -> Iterator[Effect]:
+    """Yield each entry of the inventory that the patch adds, removes or changes, if both kernels have an inventory."""
+    if not before.inventory or not run.inventory:
+        return
+    at_base = {one.key: one.facts for one in base.inventory}
+    for one in changes_between(before.inventory, run.inventory):
+        if declared.allows_case(f"{TARGET}{one.key}"):
+            standing = Expectedness.INTENDED
+        elif one.before != at_base.get(one.key, "") and one.after == at_base.get(one.key, ""):
+            standing = Expectedness.MENDED
+        else:
+            standing = Expectedness.UNEXPECTED
+        yield Effect(EffectKind.INVENTORY, one.key, one.before, one.after, standing)
 
 
 def _since(effect: Effect, before: KnownResults, number: int) -> int:

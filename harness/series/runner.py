@@ -17,7 +17,7 @@ from harness.report.display.events import RunReport
 from harness.report.display.filters import Quiet
 from harness.report.text import one_line
 from harness.results.folder import RunFolder
-from harness.run.one_kernel import RunSettings, run_cases
+from harness.run.one_kernel import Lister, RunSettings, run_cases, with_inventory
 from harness.run.rounds import join
 from harness.run.selection import files_of
 from harness.series.applied import AppliedSeries
@@ -95,9 +95,9 @@ class PatchRunner:
                 return same[0]
             wanted = missing
         if wanted is not None and not wanted:
-            self.runs[number] = self._nothing(prepared, folder)
+            self.runs[number] = self._nothing(number, prepared, folder)
             return -1
-        run = self._run(prepared, folder, self._called(number), wanted)
+        run = self._run(prepared, folder, self._called(number), wanted, lister=self.settings.lister)
         run = replace(run, cases=(*known.values(), *(case for case in run.cases if case.id not in known)))
         if number and self.status is not ExitStatus.INTERRUPTED:
             run = self._confirm(number, prepared, folder, run)
@@ -122,11 +122,15 @@ class PatchRunner:
         self.report(Note(f"{name}: {len(wanted)} of {len(self._needed)} cases reach what it changes"))
         return wanted
 
-    def _nothing(self, prepared: Prepared, folder: RunFolder) -> RunRecord:
+    def _nothing(self, number: int, prepared: Prepared, folder: RunFolder) -> RunRecord:
         """Return the record of a kernel whose patch no case reaches."""
         record = replace(self.runs[0], kernel=prepared.kernel, started=time.time(), seconds=0.0, cases=(), traits=())
-        record = replace(record, coverage=NO_COVERAGE, is_partial=True)
+        record = replace(record, coverage=NO_COVERAGE, is_partial=True, inventory=())
         folder.write(record)
+        if (lister := self.settings.lister) is not None and not self.variant:
+            report = Quiet(self.report, self._called(number))
+            record = with_inventory(record, prepared, lister, folder=folder, report=report)
+            self._count_problems(record, self._called(number))
         return record
 
     def _confirm(self, number: int, prepared: Prepared, folder: RunFolder, run: RunRecord) -> RunRecord:
@@ -167,21 +171,31 @@ class PatchRunner:
         ]
         return replace(run, cases=(*run.cases, *cases), seconds=run.seconds + added.seconds)
 
-    def _run(self, prepared: Prepared, folder: RunFolder, name: str, ids: Iterable[str] | None) -> RunRecord:
+    def _run(
+        self,
+        prepared: Prepared,
+        folder: RunFolder,
+        name: str,
+        ids: Iterable[str] | None,
+        lister: Lister | None = None,
+    ) -> RunRecord:
         """Run cases; all selected ones if ``ids`` is None."""
         selection = self.settings.selection
         if ids is not None:
             selection = replace(selection, paths=files_of(ids, self.settings.suite))
-        record, status = run_cases(
-            prepared, replace(self.settings, selection=selection), folder=folder, report=Quiet(self.report, name)
-        )
-        for problem in record.problems:
-            self.report(Note(f"{name}: {one_line(problem.text)}"))
+        settings = replace(self.settings, selection=selection, lister=lister)
+        record, status = run_cases(prepared, settings, folder=folder, report=Quiet(self.report, name))
+        self._count_problems(record, name)
         # Cases that differ are compared with the results before; a problem of the run counts.
         is_broken = bool(record.problems) or any(case.outcome is Outcome.ERROR for case in record.cases)
         if is_broken or status not in (ExitStatus.AS_EXPECTED, ExitStatus.DIFFERS):
             self.status = max(self.status, status)
         return record
+
+    def _count_problems(self, record: RunRecord, name: str) -> None:
+        for problem in record.problems:
+            self.report(Note(f"{name}: {one_line(problem.text)}"))
+            self.status = max(self.status, ExitStatus.CASE_BROKEN)
 
     def _cases(self, number: int) -> Mapping[str, CaseRecord]:
         return {case.id: case for case in self.runs[number].cases} if number in self.runs else {}

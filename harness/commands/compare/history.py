@@ -13,6 +13,7 @@ import click
 
 from harness.base.errors import UsageError
 from harness.commands import options
+from harness.model.inventory import TARGET
 from harness.report.display.events import Lines
 from harness.report.display.plain import choose_display
 from harness.report.lines import Line
@@ -24,7 +25,7 @@ from harness.report.tables.history import (
     trait_history_lines,
 )
 from harness.results.case_ids import current_case_id
-from harness.results.history import CASE, TRAIT, History, opened_history, rebuild
+from harness.results.history import CASE, INVENTORY, TRAIT, History, opened_history, rebuild
 from harness.results.timeline import timelines
 from harness.suite.load import find_suite, shipped_names, suite_semantics
 
@@ -35,14 +36,15 @@ _NAMED = 5
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[CASE|TRAIT|KERNEL]")
+@click.argument("name", required=False, metavar="[CASE|TRAIT|inventory:KEY|KERNEL]")
 @click.option("--rebuild", "is_rebuild", is_flag=True, help="Rebuild the database from the run folders first.")
 @options.results
 def history(name: str | None, is_rebuild: bool, results: Path) -> int:
-    """Show when the result of a case, a trait or a kernel changed over all runs in
-    results/, for how long, and how often. Without a name, show which cases fail
-    now and since when, and which are flaky.
+    """Show when the result of a case, a trait, an entry of the inventory or a kernel
+    changed over all runs in results/, for how long, and how often. Without a name,
+    show which cases fail now and since when, and which are flaky.
 
+    KEY is the key of an entry of runs with --inventory, or a part of it.
     KERNEL is a KERNEL argument as it was typed, a release, or a kernel line.
     CASE may be a part of an id.
     """
@@ -67,6 +69,9 @@ def _named_lines(found: History, name: str) -> Telling:
     :raises UsageError: the name is unknown or ambiguous.
     """
 
+    if name.startswith(TARGET):
+        key = _only_entry(name.removeprefix(TARGET), found)
+        return partial(trait_history_lines, key, timelines(found.entries(INVENTORY, key)))
     cases = found.names(CASE)
     name = name if any(name in case for case in cases) else current_case_id(name)
     if name in cases or (name not in found.names(TRAIT) and (name := _only_case(name, cases, found)) in cases):
@@ -78,6 +83,23 @@ def _named_lines(found: History, name: str) -> Telling:
     runs = [one for one in found.runs() if name in (one.line, one.spec, one.release) or one.line.startswith(f"{name} ")]
     by_line = {line: [one for one in runs if one.line == line] for line in dict.fromkeys(one.line for one in runs)}
     return lambda width: [each for line, of in by_line.items() for each in run_history_lines(line, of, width)]
+
+
+def _only_entry(part: str, found: History) -> str:
+    """Return the key of the only entry of the inventory that contains a text.
+
+    :raises UsageError: there is none, or there are several.
+    """
+    keys = found.names(INVENTORY)
+    fitting = [part] if part in keys else [key for key in keys if part in key]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        shown = "\n".join([*fitting[:_NAMED], *(["..."] if len(fitting) > _NAMED else [])])
+        what = f"{TARGET}{part}: {len(fitting)} entries contain this"
+        raise UsageError(what, evidence=shown, remedy="name one of them")
+    remedy = "take inventories first: harness run KERNEL --inventory"
+    raise UsageError(f"{TARGET}{part}: no run in {found.path.parent} lists such an entry", remedy=remedy)
 
 
 def _expected(trait: str, profile: str) -> str:

@@ -79,6 +79,7 @@ With --bisect-status, for 'git bisect run':
 @options.boot_seconds
 @options.coverage
 @options.variants
+@options.inventory
 @options.in_place
 @options.building
 @judging_options.rounds_options
@@ -105,6 +106,7 @@ def run(
     boot_seconds: float,
     coverage: bool,
     variants: str,
+    inventory: bool,
     building: BuildOptions,
     rounds: Rounds,
     baseline: str,
@@ -125,18 +127,18 @@ def run(
     kernels, resumed = judging_options.read_resumed(shard[2], kernels, results)
     chosen, found = choose_cases(suite_of_kernels(suite, kernels), files_of(request.only) or cases, kernels)
     how = (failures or 0, rounds, request.only, judging_options.read_shard(shard, chosen))
-    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, chosen, append, coverage)
+    booted, lister = options.listed(chosen, is_wanted=inventory)
+    each = Options("", profile, accel, Fresh(fresh), machine, boot_seconds, building, booted, append, coverage)
     wanted = with_variants(each, kernels or ("deb",), variants)
     what = selection.Selection(found, expression, choose_workers(workers, found), *how)
     judging = judging_options.read_judging(baseline, known, suite=chosen, results=results)
     inputs = (what, _check_words(wanted, chosen), judging, results, Store.default(), _command(), chosen)
-    settings = one_kernel.RunSettings(
-        *inputs,
+    more = (
         typed_options(click.get_current_context()),
         not is_watched,
         judging_options.read_touching(touching, results),
-        resumed=resumed,
     )
+    settings = one_kernel.RunSettings(*inputs, *more, resumed=resumed, lister=lister)
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
         return _run(wanted, settings, display, hosts=hosts, bisect_status=bisect_status)
 

@@ -85,7 +85,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
     "--expect",
     metavar="[N:]TRAIT=VALUE",
     multiple=True,
-    help="Declare a change of the series (or of patch N); may be repeated.",
+    help="Declare a change of the series (or of patch N), or of inventory:KEY; may be repeated.",
 )
 @click.option("--full", is_flag=True, help="Run all cases on each patch, not only on the ends.")
 @click.option("--werror", is_flag=True, help="Fail the series for findings of checkpatch.pl or the compiler.")
@@ -114,6 +114,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @options.boot_seconds
 @options.coverage_of_series
 @options.variants
+@options.inventory
 @options.building
 @judging_options.known_option
 @outputs_options
@@ -137,6 +138,7 @@ def series(
     boot_seconds: float,
     coverage: bool | None,
     variants: str,
+    inventory: bool,
     building: BuildOptions,
     known: Path | None,
     outputs: SeriesOutputs,
@@ -148,17 +150,13 @@ def series(
     more, poster = further_checks(checks), outputs.poster()
     chosen, found = choose_cases(suite_of_kernels(suite, bases.beside(series)), cases, [bases.first])
     read_machine_type(machine, append)
-    settings = one_kernel.RunSettings(
-        selection.Selection(found, expression, choose_workers(workers, found)),
-        _read_semantics(profile, chosen),
-        judging_options.read_judging("", known, suite=chosen, results=results),
-        results,
-        Store.default(),
-        shlex.join(["harness", *sys.argv[1:]]),
-        chosen,
-        typed_options(click.get_current_context()),
-    )
-    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, chosen, append, coverage)
+    booted, lister = options.listed(chosen, is_wanted=inventory)
+    what = selection.Selection(found, expression, choose_workers(workers, found))
+    judging = judging_options.read_judging("", known, suite=chosen, results=results)
+    command = shlex.join(["harness", *sys.argv[1:]])
+    inputs = (what, _read_semantics(profile, chosen), judging, results, Store.default(), command, chosen)
+    settings = one_kernel.RunSettings(*inputs, typed_options(click.get_current_context()), lister=lister)
+    each = Options("", profile, accel, Fresh.CLONE, machine, boot_seconds, building, booted, append, coverage)
     declared = read_expected(expect, semantics=settings.semantics)
     words = SeriesWords(series, bases.first, each, settings, declared, full, werror, more)
     words = replace(words, variants=read_variants(variants, chosen.config))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.model.inventory import ABSENT, InventoryChange
 from harness.model.run_record import CaseRecord, RunRecord
 from harness.report.lines import Line, Tone, fact_lines, fold_line
 from harness.report.text import bound_lines, elide, fold, one_line, plain_text
@@ -50,6 +51,7 @@ def comparison_lines(
         _trait_lines(comparison.traits, width),
         _case_lines(comparison.cases, width, rates or {}),
         _splat_lines(comparison.splats, width),
+        _inventory_lines(comparison.inventory, width),
         _difference_lines(comparison, width),
         verdict_lines(comparison, width),
     )
@@ -171,6 +173,20 @@ def _splat_lines(splats: Sequence[SplatChange], width: int) -> list[Line]:
     return lines
 
 
+def _inventory_lines(changes: Sequence[InventoryChange], width: int) -> list[Line]:
+    if not changes:
+        return []
+    lines = [Line("Inventory: what user space finds", Tone.STRONG)]
+    for one in changes:
+        was, now = (one_line(facts) for facts in one.differing)
+        sign = "~" if one.before and one.after else "+" if one.after else "-"
+        lines.append(
+            Line(elide(f"  {sign} {one_line(one.key)}", max(40, width)), Tone.BAD if one.before else Tone.PLAIN)
+        )
+        lines += fold_line(Line(f"{was or ABSENT} -> {now or ABSENT}"), width, indent=_INDENT)
+    return lines
+
+
 def _difference_lines(comparison: Comparison, width: int) -> list[Line]:
     if not comparison.differences:
         return [Line("No difference between the kernels, their builds and the hosts.", Tone.FAINT)]
@@ -232,6 +248,7 @@ def comparison_json(
             }
             for one in comparison.splats
         ],
+        "inventory": [{"key": one.key, "before": one.before, "after": one.after} for one in comparison.inventory],
         "differences": [
             {"fact": one.fact, "before": one.before, "after": one.after, "needed": one.is_needed}
             for one in comparison.differences

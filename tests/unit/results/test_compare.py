@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.inventory import InventoryEntry
 from harness.model.run_record import BuildRecord, CaseRecord, MixedValue, RunRecord, TraitRecord
 from harness.model.verdict import Outcome, TraitSighting
+from harness.report.tables.comparison import comparison_json, comparison_lines
 from harness.results.compare import ChangeKind, compare
 from harness.results.kernel_differences import Difference
 from tests.unit.report.sample import KERNEL, RUN, SPLAT
@@ -299,3 +301,27 @@ def test_every_case_has_one_change(before: RunRecord, after: RunRecord) -> None:
             assert each.change is ChangeKind.FIXED
         if changes[each.id] is ChangeKind.CHANGED:
             assert each.change is ChangeKind.CHANGED
+
+
+def test_entries_of_the_inventory_regress_when_they_change_or_go() -> None:
+    """A new one breaks no program; without an inventory in both runs, nothing is compared."""
+    before = replace(run(case("a")), inventory=(InventoryEntry("f: x", "mode=0644"), InventoryEntry("f: y", "ok")))
+    after = replace(
+        run(case("a"), kernel=OTHER), inventory=(InventoryEntry("f: x", "mode=0666"), InventoryEntry("f: z", "ok"))
+    )
+    found = compare(before, after)
+    text = "\n".join(line.text for line in comparison_lines(found, 80, names=("a", "b")))
+
+    assert found.regressions == ("inventory:f: x", "inventory:f: y")
+    assert [(one.key, one.differing) for one in found.inventory] == [
+        ("f: x", ("mode=0644", "mode=0666")),
+        ("f: z", ("", "ok")),
+        ("f: y", ("ok", "")),
+    ]
+    assert "  ~ f: x\n      mode=0644 -> mode=0666\n  + f: z\n      not there -> ok\n  - f: y" in text
+    assert comparison_json(found, names=("a", "b"))["inventory"][0] == {  # type: ignore[index]
+        "key": "f: x",
+        "before": "mode=0644",
+        "after": "mode=0666",
+    }
+    assert compare(replace(before, inventory=()), after).inventory == ()

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ExitStatus, HostError, UsageError
+from harness.model.inventory import InventoryEntry
 from harness.model.run_record import OutcomeCount
 from harness.model.verdict import Outcome
 from harness.results import history_db
 from harness.results.folder import RunFolder
-from harness.results.history import CASE, HISTORY_NAME, TRAIT, History, opened_history, rebuild
+from harness.results.history import CASE, HISTORY_NAME, INVENTORY, TRAIT, History, opened_history, rebuild
 from tests.command_line import call
 from tests.unit.report.sample import CASES, KERNEL, RUN, STARTED
 
@@ -231,3 +232,22 @@ def test_command_rebuilds_a_damaged_history(tmp_path: Path) -> None:
 def test_empty_folder_is_not_an_error(tmp_path: Path) -> None:
     """The command reports that there is no run yet."""
     assert "holds no run yet" in call("history", "--results", tmp_path).text
+
+
+def test_history_of_an_entry_of_the_inventory(tmp_path: Path) -> None:
+    """Runs without an inventory are left out; in one that has another entry, it is not there."""
+    x, y = InventoryEntry("files: x", "ok"), InventoryEntry("files: y", "mode=0644")
+    for number, entries in enumerate([(x,), (), (x, y), (x, replace(y, facts="mode=0666"))], 1):
+        save(tmp_path, number, inventory=entries)
+    with opened(tmp_path) as history:
+        entries_of = history.entries(INVENTORY, "files: y")
+
+    assert [one.said for one in entries_of] == ["not there", "mode=0644", "mode=0666"]
+    shown = call("history", "inventory:: y", "--results", tmp_path)
+    assert shown.status == ExitStatus.AS_EXPECTED
+    assert "not there -> mode=0644" in shown.text
+    assert "mode=0644 -> mode=0666" in shown.text
+    several = call("history", "inventory:files", "--results", tmp_path)
+    assert several.status == ExitStatus.USAGE
+    assert "2 entries contain this" in several.text
+    assert "harness run KERNEL --inventory" in call("history", "inventory:zz", "--results", tmp_path).text

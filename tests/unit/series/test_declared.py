@@ -37,6 +37,18 @@ def test_parse_declarations() -> None:
     assert not found.allows_case("agent")
 
 
+def test_entries_of_the_inventory_may_be_declared() -> None:
+    """In the file and on the command line, by the whole key; a key may contain a sign of equality."""
+    key = "mounts: mount -t cgroup2 -o xattr=1"
+    file = parse(f'inventory = ["{key}"]')
+    line = read_expected([f"inventory:{key}"], semantics=SEMANTICS)
+
+    for found in (file, line):
+        assert found.allows_case(f"inventory:{key}")
+        assert not found.allows_case(key)
+        assert found.final == {}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.model.inventory import InventoryEntry
 from harness.model.run_record import OutcomeCount, RunRecord
 from harness.model.series_record import Declared, Effect, EffectKind, Expectedness
 from harness.model.verdict import Outcome, SplatReport
@@ -149,3 +150,35 @@ def test_followed_by_keeps_the_newest() -> None:
 
     assert later.cases["cases/a.session"].outcome is Outcome.LOST
     assert later.asked_at == {"cases/a.session": 1, "cases/b.session": 0}
+
+
+def listed(image: str, **facts: str) -> RunRecord:
+    """Return a run whose inventory has these entries, in a section ``files``."""
+    entries = tuple(InventoryEntry(f"files: {name}", text) for name, text in facts.items())
+    return replace(run(image, case("b")), inventory=entries)
+
+
+def test_entries_of_the_inventory_are_effects() -> None:
+    """One for each that comes, goes or changes, with the facts that differ; without an inventory there is none."""
+    before, after = listed("a", x="mode=0644 read=ok", y="ok"), listed("b", x="mode=0666 read=ok", z="ok")
+    found = find_effects(known(0, before), 1, after, base=known(0, before), declared=NOTHING)
+
+    assert {one.of for one in found} == {EffectKind.INVENTORY}
+    assert [one.render() for one in found] == [
+        "inventory:files: x: mode=0644 -> mode=0666",
+        "inventory:files: z: not there -> ok",
+        "inventory:files: y: ok -> not there",
+    ]
+    assert {one.standing for one in found} == {Expectedness.UNEXPECTED}
+    assert effects(before, run("b", case("b"))) == []
+    assert effects(run("a", case("b")), after) == []
+
+
+def test_declared_entry_is_intended_and_the_value_of_the_base_is_a_fix() -> None:
+    """A later patch that restores an entry fixes it."""
+    base, broken = listed("a", x="ok"), listed("b", x="EPERM")
+    declared = Declarations((Declared("inventory:files: x"),))
+    back = find_effects(known(0, base).followed_by(1, broken), 2, base, base=known(0, base), declared=NOTHING)
+
+    assert effects(base, broken, declared) == [("files: x", Expectedness.INTENDED)]
+    assert [one.standing for one in back] == [Expectedness.MENDED]

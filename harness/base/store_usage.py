@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 from harness.base.errors import UsageError
 from harness.base.store import Store, bytes_on_disk
@@ -67,13 +68,16 @@ def remove_kinds(store: Store, names: Sequence[str]) -> Iterable[str]:
         yield f"removed {name}: {size / (1 << 20):.1f} MiB"
 
 
-def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterable[str]:
+def fit_store(
+    store: Store, limit: int, *, cheap_first: Sequence[str], on_step: Callable[[str], None] = lambda _: None
+) -> Iterable[str]:
     """Remove products until the store takes no more than a limit; yield a line for each kind that lost some.
 
     :param limit: bytes on disk.
     :param cheap_first: kinds, those that are quickest to make again first; kinds that are not named go before them.
         Products of a kind go oldest first. Facts are kept: they take no space. A product whose lock a run holds is
         kept: a build whose work tree vanishes looks like a kernel that does not build.
+    :param on_step: receives a line before each step; a store of 60 GB takes minutes to measure.
     :raises UsageError: the store cannot be read, or a product cannot be removed.
     """
     rank = {kind: place for place, kind in enumerate(cheap_first)}
@@ -82,10 +86,15 @@ def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterab
     for kind in _kinds(store):
         if kind.name in STATE_KINDS:
             continue
-        total += bytes_on_disk(kind)
-        for product in (one for one in kind.iterdir() if one.is_dir() and not one.name.startswith(".")):
-            size = bytes_on_disk(product)
-            products.append((rank.get(kind.name, -1), product.stat().st_mtime, product, size))
+        for one in kind.iterdir():
+            on_step(f"measuring {kind.name}: {total / (1 << 30):.1f} GiB so far")
+            # Another run may remove it meanwhile.
+            with suppress(FileNotFoundError):
+                state = one.stat(follow_symlinks=False)
+                size = bytes_on_disk(one) if S_ISDIR(state.st_mode) else state.st_blocks * 512
+                total += size
+                if S_ISDIR(state.st_mode) and not one.name.startswith("."):
+                    products.append((rank.get(kind.name, -1), state.st_mtime, one, size))
     removed: dict[str, list[int]] = {}
     kept = 0
     for _, _, product, size in sorted(products):
@@ -95,6 +104,7 @@ def fit_store(store: Store, limit: int, *, cheap_first: Sequence[str]) -> Iterab
             if not _take_locks(product, locks):
                 kept += 1
                 continue
+            on_step(f"removing {product.parent.name}: {total / (1 << 30):.1f} GiB are left")
             _remove(product)
         total -= size
         removed.setdefault(product.parent.name, []).append(size)

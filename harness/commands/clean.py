@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from harness.base.errors import UsageError
 from harness.base.store import Store
 from harness.base.store_usage import CHEAP_FIRST, fit_store, list_store, remove_kinds
 from harness.base.toml_table import parse_size
+
+_STEP_SECONDS = 5.0
 
 
 class _Size(click.ParamType[int]):
@@ -22,6 +26,19 @@ class _Size(click.ParamType[int]):
         if size is None:
             self.fail(f"{value!r} is not a size; write for example 6G or 500M", param, ctx)
         return size
+
+
+class _Steps:
+    """Print a step to standard error, if none was printed in the last seconds."""
+
+    def __init__(self) -> None:
+        self._printed = time.monotonic()
+
+    def __call__(self, step: str) -> None:
+        now = time.monotonic()
+        if now - self._printed >= _STEP_SECONDS:
+            click.echo(step, err=True)
+            self._printed = now
 
 
 @click.command()
@@ -39,7 +56,7 @@ def clean(remove: tuple[str, ...], fit: int | None) -> int:
     if remove and fit is not None:
         raise UsageError("--remove and --fit exclude each other", remedy="run the command twice")
     if fit is not None:
-        lines = fit_store(store, fit, cheap_first=CHEAP_FIRST)
+        lines = fit_store(store, fit, cheap_first=CHEAP_FIRST, on_step=_Steps())
     else:
         lines = remove_kinds(store, remove) if remove else list_store(store)
     for line in lines:

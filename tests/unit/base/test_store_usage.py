@@ -15,6 +15,7 @@ from harness.base.errors import ExitStatus
 from harness.base.process import Surroundings, run
 from harness.base.store import Store
 from harness.base.store_usage import CHEAP_FIRST
+from harness.commands import clean as clean_command
 from tests.command_line import CommandResult, call
 from tests.private_mounts import needs_mounts, with_mounts
 from tests.program import environment, harness
@@ -166,6 +167,17 @@ def test_fit_leaves_a_store_that_fits(store: Store, tmp_path: Path) -> None:
     assert len(list((store.folder / "template").glob("[!.]*"))) == 2
     assert "takes 0.0 MiB" in clean(Store(tmp_path / "none"), "--fit", "1G").text
     assert not (tmp_path / "none").exists()
+
+
+def test_fit_shows_what_it_is_doing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large store takes minutes: the steps of measuring and of removing are shown, some seconds apart."""
+    quick = clean(store, "--fit", "5M")
+    monkeypatch.setattr(clean_command, "_STEP_SECONDS", 0.0)
+    shown = clean(store, "--fit", "0").text
+
+    assert "measuring" not in quick.text
+    assert "measuring template: 0.0 GiB so far\n" in shown
+    assert "removing template: 0.0 GiB are left\n" in shown
 
 
 @pytest.mark.parametrize("size", ["6X", "-1", "", "many"])

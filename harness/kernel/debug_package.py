@@ -18,6 +18,7 @@ from harness.base.context import Context
 from harness.base.errors import HostError, UsageError
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, read_facts
+from harness.base.scratch import scratch_folder
 from harness.base.store import digest_of
 from harness.coverage.lines import Disassembly, Unit, make_unit, parse_disassembly, parse_places
 from harness.coverage.symbols import Function, Symbols
@@ -181,8 +182,7 @@ def _run(
     context: Context, vmlinux: Path, script: str, words: Sequence[str], addresses: Sequence[int], result: str
 ) -> str:
     """Run a script on the kernel in the sandbox, and return the text of the file that it writes."""
-    with tempfile.TemporaryDirectory(prefix="harness-debug-") as name:
-        output = Path(name)
+    with scratch_folder("debug") as output:
         output.chmod(0o755)  # bubblewrap enters it without the rights of root
         sandbox = Sandbox(vmlinux.parent, output)
         (output / "addresses").write_text("".join(f"{one:x}\n" for one in addresses))

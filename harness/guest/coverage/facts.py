@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from harness.base.context import Context
 from harness.base.errors import HarnessError, HostError, SeriesError
 from harness.base.events import PhaseStarted
 from harness.base.json_records import read_facts
+from harness.base.scratch import scratch_folder
 from harness.base.store import digest_of
 from harness.coverage import files
 from harness.coverage.bitmap import Bitmap
@@ -134,8 +134,8 @@ def _symbols_beside(request: BootRequest) -> Symbols | None:
 def _print_symbols(context: Context, template: Template) -> str:
     context.report(PhaseStarted("reading the functions of the kernel from the guest"))
     with (
-        tempfile.TemporaryDirectory(prefix="harness-symbols-") as folder,
-        cloned(template, folder=Path(folder), deadline=context.deadline) as machine,
+        scratch_folder("symbols") as folder,
+        cloned(template, folder=folder, deadline=context.deadline) as machine,
     ):
         size = _run(machine, _PACK_SYMBOLS).strip()
         starts = range(1, int(size) + 1 if size.isdigit() else 1, _PART_BYTES)

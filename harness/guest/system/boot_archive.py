@@ -7,7 +7,6 @@ All of it but the modules is the same for each kernel. The root file system itse
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError, UsageError
 from harness.base.json_records import dump_value, read_facts
 from harness.base.process import find_program
+from harness.base.scratch import scratch_folder
 from harness.base.store import digest_of
 from harness.guest import cpio, definition
 from harness.guest.definition import GuestAdditions
@@ -178,8 +178,8 @@ def _own_files(system: SystemDefinition, additions: GuestAdditions) -> list[cpio
 
 
 def _compiled(source: Path, deadline: Deadline) -> cpio.File:
-    with tempfile.TemporaryDirectory(prefix="harness-helper-") as folder:
-        made = Path(folder) / source.stem
+    with scratch_folder("helper") as folder:
+        made = folder / source.stem
         compile_helper(source, made, deadline=deadline)
         return cpio.File(f"/usr/bin/{source.stem}", made.read_bytes(), mode=0o755)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Completed
+from harness.base.scratch import scratch_folder
 from harness.kernel.git.command import GitFiles, git
 from harness.kernel.git.repository import Repository
 from harness.kernel.git.revisions import find_commit, near_tags, newest_tags
@@ -119,8 +119,8 @@ def _index(repository: Repository, commit: str, files: Sequence[str], *, deadlin
         b"%b %b\t%b\0" % (entry.mode, entry.blob, name.encode(errors="surrogateescape"))
         for name, entry in entries.items()
     )
-    with tempfile.TemporaryDirectory(prefix="harness-index-") as folder:
-        index = Path(folder) / "index"
+    with scratch_folder("index") as folder:
+        index = folder / "index"
         arguments = ("update-index", "-z", "--index-info")
         git(repository.git_dir, *arguments, stdin=listed, files=GitFiles(index=index), deadline=deadline)
         yield index

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import Surroundings, find_program, run
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store, digest_of
 from harness.kernel.mail.mailbox import Mail
 from harness.kernel.mail.subject import Subject
@@ -66,16 +66,16 @@ def _ask(mailbox: bytes, *, deadline: Deadline) -> bytes:
     program = find_b4()
     if program is None:
         raise HostError("b4 is missing, which reads mailboxes", remedy="run ./bootstrap, or: pip install 'b4>=0.13'")
-    with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
-        home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), folder)
-        settings = Path(folder) / "gitconfig"
+    with scratch_folder("b4") as folder:
+        home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), str(folder))
+        settings = folder / "gitconfig"
         settings.write_text(_SETTINGS)
-        git = {"GIT_CONFIG_GLOBAL": str(settings), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
+        git = {"GIT_CONFIG_GLOBAL": str(settings), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": str(folder)}
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **home, **git}
         said = run(
             [program, *_WORDS, *_WORDS_OUT],
             stdin=mailbox,
-            within=Surroundings(cwd=Path(folder), env=env),
+            within=Surroundings(cwd=folder, env=env),
             check=False,
             deadline=deadline,
         )

@@ -9,7 +9,6 @@ looked up afterwards, where the base has a history.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import find_program
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store, digest_of
 from harness.kernel.git.revisions import find_commit
 from harness.kernel.git.worktree import checked_out
@@ -125,8 +125,8 @@ def _recalled(store: Store, key: str) -> tuple[str, ...] | None:
 
 def _ask(patch: Patch, tree: Path, *, trusted: bool, deadline: Deadline) -> tuple[str, ...]:
     """Run the script on a patch and return its output lines."""
-    with tempfile.TemporaryDirectory(prefix="harness-checkpatch-") as folder:
-        output = Path(folder) / "output"
+    with scratch_folder("checkpatch") as folder:
+        output = folder / "output"
         output.mkdir(mode=0o755)
         sandbox = Sandbox(tree, output, trusted, _BOUNDS)
         (sandbox.output / _MAIL).write_bytes(patch.mail)

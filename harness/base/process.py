@@ -86,12 +86,14 @@ class Surroundings:
     :param env: the whole environment; None for this process's own.
     :param pass_fds: descriptors that the program inherits under the same numbers.
     :param may_set_times: whether utimensat(2) is allowed; see ``harness/base/seccomp.py``.
+    :param leads_group: whether it leads a process group, which is killed with it if it does not end by itself.
     """
 
     cwd: Path | None = None
     env: Mapping[str, str] | None = None
     pass_fds: Sequence[int] = ()
     may_set_times: bool = True
+    leads_group: bool = False
 
 
 INHERITED = Surroundings()
@@ -144,7 +146,7 @@ def _short_program(arguments: tuple[str, ...], within: Surroundings) -> Iterator
     :raises HostError: the program is missing or cannot be executed.
     """
     pipe = subprocess.PIPE
-    if not quick_start.can_start(arguments[0], cwd=within.cwd, env=within.env):
+    if within.leads_group or not quick_start.can_start(arguments[0], cwd=within.cwd, env=within.env):
         with start(arguments, stdin=pipe, stdout=pipe, stderr=pipe, within=within) as child:
             yield child
         return
@@ -192,6 +194,7 @@ def start(
                 cwd=within.cwd,
                 env=within.env,
                 pass_fds=tuple(within.pass_fds),
+                process_group=0 if within.leads_group else None,
                 preexec_fn=_prepare(os.getpid(), mask, None if within.may_set_times else refuse_setting_times()),
             )
         except OSError as error:
@@ -202,6 +205,9 @@ def start(
         yield child
     finally:
         if child is not None:
+            if within.leads_group and child.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
             end(child)
 
 

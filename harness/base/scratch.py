@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _RANDOM_CHARACTERS = 8
@@ -22,15 +22,21 @@ _FRESH_SECONDS = 60.0
 """A folder without a lock that is younger may belong to a process that is about to lock it."""
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that this user may remove of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def scratch_folder(purpose: str) -> Iterator[Path]:
+def scratch_folder(purpose: str, *, remove: Callable[[Path], None] = remove_tree) -> Iterator[Path]:
     """Make a folder that is removed at the end of the block, or, if this process is killed, by a later one.
 
     :param purpose: a word for its name.
+    :param remove: what removes it, and those that killed processes left: some programs make files of other users in it.
     """
     # A dot: the folders of versions that lock none end with "-" and some characters.
     prefix = f"harness-{purpose}."
-    _remove_left(Path(tempfile.gettempdir()), prefix)
+    _remove_left(Path(tempfile.gettempdir()), prefix, remove)
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -39,10 +45,11 @@ def scratch_folder(purpose: str) -> Iterator[Path]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield Path(name)
         finally:
+            remove(Path(name))
             os.close(descriptor)
 
 
-def _remove_left(root: Path, prefix: str) -> None:
+def _remove_left(root: Path, prefix: str, remove: Callable[[Path], None]) -> None:
     """Remove the folders that killed processes of this user left."""
     old = time.time() - _FRESH_SECONDS
     with os.scandir(root) as entries:
@@ -52,10 +59,10 @@ def _remove_left(root: Path, prefix: str) -> None:
             with contextlib.suppress(OSError):
                 state = entry.stat(follow_symlinks=False)
                 if state.st_uid == os.geteuid() and state.st_mtime < old:
-                    _remove_unlocked(entry.path)
+                    _remove_unlocked(Path(entry.path), remove)
 
 
-def _remove_unlocked(path: str) -> None:
+def _remove_unlocked(path: Path, remove: Callable[[Path], None]) -> None:
     """Remove a folder, unless a process has locked it.
 
     :raises OSError: it is locked, a link, or gone.
@@ -63,6 +70,6 @@ def _remove_unlocked(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
     finally:
         os.close(descriptor)

@@ -11,11 +11,12 @@ two kernels are compared in the same one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import CaseError, HostError
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, read_facts
+from harness.base.scratch import remove_tree, scratch_folder
 from harness.base.store import digest_of
 from harness.guest.system.definition import SystemDefinition
 from harness.kernel.source.apt import Apt, Archive
@@ -38,6 +40,7 @@ _FORMAT = "1"
 _IMAGE = "root.squashfs"
 _FACTS = "image.json"
 _SECONDS = 900.0
+_REMOVE_SECONDS = 60.0
 _ARCHITECTURE = "amd64"
 # Of all files, so that the same packages make the same image: 2023-06-10, the release of Debian 12.
 _EPOCH = "1686355200"
@@ -167,14 +170,34 @@ def _bootstrap(
         )
     program = _find("mmdebstrap")
     modes = ("unshare", "root" if os.geteuid() == 0 else "fakechroot")
-    for mode in modes:
-        command = bootstrap_command(mode, definition, packages, tar, archive)
-        done = process.run([program, *command[1:]], deadline=deadline, check=False, within=_surroundings())
-        if done.status == 0:
-            return
-        complaint = done.stderr.decode(errors="replace")
-        if mode == modes[-1] or not _NO_NAMESPACE.search(complaint):
-            raise _bootstrap_error(definition, command, complaint)
+    # mmdebstrap makes its folder in TMPDIR, and leaves it, with a gigabyte of files, when it is killed.
+    with scratch_folder("root", remove=remove_leftovers) as scratch:
+        # The user that it becomes in its namespace has to reach what is below.
+        scratch.chmod(0o755)
+        within = process.Surroundings(env={**_environment(), "TMPDIR": str(scratch)}, leads_group=True)
+        for mode in modes:
+            command = bootstrap_command(mode, definition, packages, tar, archive)
+            done = process.run([program, *command[1:]], deadline=deadline, check=False, within=within)
+            if done.status == 0:
+                return
+            complaint = done.stderr.decode(errors="replace")
+            if mode == modes[-1] or not _NO_NAMESPACE.search(complaint):
+                raise _bootstrap_error(definition, command, complaint)
+
+
+def remove_leftovers(folder: Path, *, remove: Callable[[Path], None] = remove_tree) -> None:
+    """Remove a folder with what mmdebstrap left in it: files of users that only a user namespace of this user has.
+
+    :param remove: removes what this user may remove.
+    """
+    remove(folder)
+    program = process.find_program("mmdebstrap")
+    if not folder.is_dir() or program is None:
+        return
+    command: list[str | Path] = [program, "--unshare-helper", "rm", "-rf", "--one-file-system", "--", *folder.iterdir()]
+    with contextlib.suppress(HostError):
+        process.run(command, deadline=Deadline.after(_REMOVE_SECONDS), check=False, within=_surroundings())
+    remove(folder)
 
 
 def _bootstrap_error(definition: SystemDefinition, command: Sequence[str], complaint: str) -> HostError | CaseError:
@@ -215,8 +238,12 @@ def _find(name: str) -> Path:
     return program
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, "SOURCE_DATE_EPOCH": _EPOCH, "LC_ALL": "C.UTF-8"}
+
+
 def _surroundings() -> process.Surroundings:
-    return process.Surroundings(env={**os.environ, "SOURCE_DATE_EPOCH": _EPOCH, "LC_ALL": "C.UTF-8"})
+    return process.Surroundings(env=_environment())
 
 
 def _make_file_system(tar: Path, image: Path, deadline: Deadline) -> None:

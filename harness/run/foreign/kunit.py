@@ -10,7 +10,6 @@ of its own with ``kunit.filter_glob``.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -23,6 +22,7 @@ from harness.base.context import Context
 from harness.base.errors import SeriesError, UsageError
 from harness.base.events import PhaseStarted
 from harness.base.kernel_release import Release
+from harness.base.scratch import scratch_folder
 from harness.guest.definition import GuestFile
 from harness.kernel.build.options import SourceWord
 from harness.kernel.config.kconfig import KernelConfig
@@ -253,9 +253,9 @@ def _list(context: Context, draft: Draft, options: Options, kernel: str) -> tupl
 
 def _run_list(context: Context, options: Options) -> list[str]:
     """Boot a kernel, or clone it if it was booted before, and return what the guest's program lists."""
-    with tempfile.TemporaryDirectory(prefix="harness-kunit-") as folder:
-        prepared = pipeline.prepare(context, options, logs=Path(folder))
-        with pipeline.machine(prepared, folder=Path(folder) / "list", deadline=context.deadline) as machine:
+    with scratch_folder("kunit") as folder:
+        prepared = pipeline.prepare(context, options, logs=folder)
+        with pipeline.machine(prepared, folder=folder / "list", deadline=context.deadline) as machine:
             deadline = machine.deadline(_LIST_SECONDS)
             console = machine.console(ConsoleName.ADMIN, deadline=deadline)
             return console.run(f"{PROGRAM} list", deadline=deadline).output.splitlines()

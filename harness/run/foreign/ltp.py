@@ -11,7 +11,6 @@ import fnmatch
 import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from harness.base import paths, process
 from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.process import find_program
+from harness.base.scratch import scratch_folder
 from harness.guest.definition import GuestFile
 from harness.guest.libraries import find_libraries
 from harness.run.foreign.draft import Draft, DraftProgram, write_suite
@@ -96,8 +96,8 @@ def make_ltp(context: Context, rest: str) -> Suite:
     names = sorted(
         {name for test in tests.values() for name in tree.needed_by(test.command)} | _helpers(tree, tests.values())
     )
-    with tempfile.TemporaryDirectory(prefix="harness-ltp-") as scratch:
-        files, missing = _files(context, tree, names, Path(scratch))
+    with scratch_folder("ltp") as scratch:
+        files, missing = _files(context, tree, names, scratch)
         files |= {one.path: one for one in _data(tree, names)}
         files |= {path: GuestFile(path, source, _MODE) for path, source in _OURS.items()}
         _check_size(files.values(), rest)

@@ -15,6 +15,7 @@ import pytest
 from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import HostError
+from harness.base.process import Surroundings
 from tests.program import signals_by_default
 
 FAR = Deadline.after(3600)
@@ -141,6 +142,22 @@ def test_run_kills_a_program_at_the_deadline(tmp_path: Path) -> None:
     assert caught.value.evidence.splitlines()[-2:] == ["out", "err"]
     assert caught.value.remedy == "do this"
     assert is_gone(int(note.read_text()))
+
+
+@pytest.mark.parametrize("leads_group", [True, False])
+def test_start_kills_the_group_that_a_program_leads(leads_group: bool) -> None:
+    """A program without a group of its own leaves its children behind."""
+    command = ["bash", "-c", "sleep 1000 >/dev/null & echo $!; wait"]
+    with process.start(command, stdout=subprocess.PIPE, within=Surroundings(leads_group=leads_group)) as child:
+        assert child.stdout is not None
+        pidfd = os.pidfd_open(int(child.stdout.readline()))
+    try:
+        if leads_group:
+            assert has_ended(pidfd)
+        else:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # it is there
+    finally:
+        os.close(pidfd)
 
 
 def test_run_does_not_wait_after_the_deadline() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import select
 import tarfile
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -144,6 +146,47 @@ def test_mirror_that_is_down(host: Host) -> None:
     assert "Could not connect" in error.evidence
     assert "apt-get update" in error.remedy
     assert not [one for one in (host.store.folder / root_image.KIND).iterdir() if one.is_dir()]
+
+
+def test_interrupted_build_leaves_nothing(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither files nor processes: mmdebstrap runs apt and dpkg, which would go on without it."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    host.install(
+        f'mkdir -p "$TMPDIR/mmdebstrap.1/usr"; touch "$TMPDIR/mmdebstrap.1/usr/file"\n'
+        f"sleep 1000 & echo $! >{tmp_path}/apt\nkill -INT $PPID\nwait"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        host.make()
+
+    assert not list(temporary.iterdir())
+    assert has_ended(int((tmp_path / "apt").read_text()))
+
+
+def has_ended(pid: int) -> bool:
+    """Wait at most 20 s for a process to end; return whether it did."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with os.fdopen(pidfd):
+        return bool(select.select([pidfd], [], [], 20)[0])
+
+
+def test_files_of_another_user_are_removed_in_its_namespace(host: Host, tmp_path: Path) -> None:
+    """What rmtree leaves is removed by the helper of mmdebstrap, which has the user's subordinate ids."""
+    folder = tmp_path / "left"
+    (folder / "mmdebstrap.1").mkdir(parents=True)
+    host.install(f'shift; rm "$@" && printf "%s\\n" "${{@: -1}}" >{tmp_path}/removed')
+    removed: list[Path] = []
+
+    root_image.remove_leftovers(folder, remove=removed.append)
+
+    assert (tmp_path / "removed").read_text().split() == [str(folder / "mmdebstrap.1")]
+    assert not list(folder.iterdir())
+    assert removed == [folder, folder]
 
 
 def test_package_that_does_not_exist(host: Host) -> None:

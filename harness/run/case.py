@@ -123,6 +123,8 @@ class RunningCase:
         """Whether its machine is booted, not cloned."""
         self.log: list[str] = []
         """Prompts, commands and output of a Python case."""
+        self.waited = 0.0
+        """Seconds that QEMU waited for this host's processors and disks; known when the machine has ended."""
         self._clock = time.monotonic()
         self._ends = ExitStack()
         self._machine: Machine | None = None
@@ -168,13 +170,13 @@ class RunningCase:
         machine = self._machine
         if self.fate is Fate.ALIVE and self._has_leak_detector and not leaks.list_leaks(machine):
             _LOG.warning("%s: the kernel did not list its leaks in time", self.id)
-        waited, address = machine.clock.waited, machine.diagnosis.address
-        self._keep_core(machine, waited)
+        self.waited, address = machine.clock.waited, machine.diagnosis.address
+        self._keep_core(machine, self.waited)
         self._ends.close()
         splats = leaks.without_count(machine.wires.splats)
-        self._splats, self._taint = without_watchdogs_of_the_host(splats, self._taint, waited=waited)
+        self._splats, self._taint = without_watchdogs_of_the_host(splats, self._taint, waited=self.waited)
         if left_out := len(splats) - len(self._splats):
-            _LOG.warning("%s: %d reports of watchdogs left out: QEMU waited %.0f s", self.id, left_out, waited)
+            _LOG.warning("%s: %d reports of watchdogs left out: QEMU waited %.0f s", self.id, left_out, self.waited)
         if self.fate is Fate.KERNEL_GONE and address and self.outcomes:
             self.outcomes[-1] = self._with_symbol(self.outcomes[-1], address)
 

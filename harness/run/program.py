@@ -64,10 +64,11 @@ def run_program(program: ProgramCase, environment: CaseEnvironment, *, folder: s
     :param folder: name of the folder for its logs, in the run folder.
     """
     with opened(environment, program.path, folder=folder) as case:
-        return _run_program(program, case)
+        return run_opened(program, case)
 
 
-def _run_program(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, ...]:
+def run_opened(program: ProgramCase, case: RunningCase) -> tuple[CaseRecord, ...]:
+    """Run a program as a case that is open, and return its records; see :func:`run_program`."""
     ran, skipped = Ran(), ""
     try:
         skipped = _first_line(program.unavailable) or _missing(program, case)

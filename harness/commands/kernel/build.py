@@ -18,6 +18,17 @@ from harness.kernel.build.options import PREPARE_SECONDS, BuildOptions
 from harness.kernel.resolve import resolve_kernel
 from harness.model.kernel_spec import parse_spec
 from harness.report.display.plain import choose_display
+from harness.suite.definition import Suite
+
+
+def with_suite(building: BuildOptions, suite: Suite) -> BuildOptions:
+    """Return the options of a build with what a suite, and the guest that it names, request of the configuration."""
+    if not suite.guests:
+        return replace(building, suite=suite.config)
+    # A build for the small guest does not import the code of guests, which takes longer than to find nothing to do.
+    from harness.pipeline import Options
+
+    return Options(build=building, suite=suite).building
 
 
 @click.command(epilog=options.KERNEL_HELP)
@@ -33,7 +44,7 @@ def build(kernel: str, suite: str, building: BuildOptions) -> int:
         found = resolve_kernel(
             Context(Store.default(), patient_deadline(PREPARE_SECONDS + building.seconds), display.show),
             parse_spec(kernel),
-            build=replace(building, suite=chosen.config),
+            build=with_suite(building, chosen),
         )
         for note in found.notes:
             display.show(Note(note))

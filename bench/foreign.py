@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compare selftests of the kernel, run by the harness, with the same programs typed into one booted guest.
 
-    tox -e bench-foreign                 the cgroup selftests of the distribution's kernel; ten minutes
+    tox -e bench-foreign                       the cgroup selftests of the distribution's kernel; ten minutes
+    tox -e bench-foreign -- --only test_core   one program
 
 Both ways take turns within one run, so that a busy host slows both. The harness clones a machine, prepares it, runs the
 program, reads its report and the kernel log, and ends the machine. By hand a guest has just been booted and prepared,
 which is not counted, and the program is typed. So both run it on a fresh machine, on which nothing has run before: a
 program that runs once more in the same guest takes a fraction of the time, as its memory is there, and its code and the
-kernel's are translated. That time is shown too. The time that QEMU waited for a processor is left out,
-since test_kill and test_freezer start as many processes as they can, and a busy host lets them start more.
+kernel's are translated. That time is shown too. The time that QEMU or the harness waited for a processor is left
+out, since test_kill and test_freezer start as many processes as they can, and a busy host lets them start more.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
@@ -22,11 +24,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figures import Figure, arguments, report_figures
+from bench.figures import Figure, arguments, report_figures, table
 from harness import pipeline
 from harness.base import process
 from harness.base.context import Context
 from harness.base.deadline import Deadline
+from harness.base.process import WaitMeter
 from harness.base.store import Store
 from harness.guest.console import Console
 from harness.guest.machine import Machine
@@ -68,7 +71,7 @@ class Took:
     """The time that a program took.
 
     :param passed: seconds that passed.
-    :param waited: those of them in which QEMU waited for a processor or a disk of the host.
+    :param waited: those of them in which QEMU, or this process, waited for a processor or a disk of the host.
     """
 
     passed: float
@@ -82,17 +85,19 @@ class Took:
 
 def by_hand(machine: Machine, console: Console, program: ProgramCase) -> Took:
     """Type a program into a guest, and return the time until it has ended."""
-    waited, began = machine.clock.waited, time.perf_counter()
+    own, waited, began = WaitMeter(os.getpid()), machine.clock.waited, time.perf_counter()
     console.run(command_line(program), deadline=machine.deadline(_PROGRAM_SECONDS))
-    return Took(time.perf_counter() - began, machine.clock.waited - waited)
+    passed = time.perf_counter() - began
+    return Took(passed, machine.clock.waited - waited + own.look())
 
 
 def by_harness(environment: CaseEnvironment, program: ProgramCase, folder: str) -> Took:
     """Run a program as a case, and return the time until its records are made and its machine has ended."""
-    began = time.perf_counter()
+    own, began = WaitMeter(os.getpid()), time.perf_counter()
     with opened(environment, program.path, folder=folder) as case:
         run_opened(program, case)
-    return Took(time.perf_counter() - began, case.waited)
+    passed = time.perf_counter() - began
+    return Took(passed, case.waited + own.look())
 
 
 def prepared_console(machine: Machine, program: ProgramCase) -> Console:
@@ -110,10 +115,9 @@ def fresh_and_warm(prepared: Prepared, program: ProgramCase, folder: Path) -> tu
         return by_hand(machine, console, program), by_hand(machine, console, program)
 
 
-def single_programs(prepared: Prepared, programs: Sequence[ProgramCase], folder: Path, turns: int) -> list[Figure]:
+def single_programs(prepared: Prepared, chosen: Sequence[ProgramCase], folder: Path, turns: int) -> list[Figure]:
     """Measure a few programs both ways, in turns; the figure is the ratio of the medians."""
     environment = make_environment(prepared, suite_semantics(prepared.suite), folder=folder)
-    chosen = [one for one in programs if one.path.rpartition("/")[2] in PROGRAMS]
     # The first case on a kernel saves a template with the preparation, and measures how slow its guest is.
     for turn in range(2):
         by_harness(environment, chosen[0], f"before-{turn}")
@@ -130,6 +134,7 @@ def single_programs(prepared: Prepared, programs: Sequence[ProgramCase], folder:
             ):
                 times.append(took)
         figures.append(_figure(name, ours, fresh, warm))
+        sys.stderr.write(f"{table(figures[-1:]).splitlines()[-1]}\n")
     return figures
 
 
@@ -160,6 +165,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("last-foreign.json"))
     parser.add_argument("--turns", type=int, default=TURNS, help="how often each of the three programs is run")
+    parser.add_argument("--only", choices=PROGRAMS, help="one of them, and not the collection")
     options = parser.parse_args()
     context = Context(Store.default(), Deadline.after(_SECONDS))
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
@@ -168,7 +174,10 @@ def main() -> None:
         prepared = pipeline.prepare(context, Options("deb", suite=suite), logs=folder / "logs")
         (folder / "all").mkdir()
         programs = read_programs(suite)
-        figures = [*single_programs(prepared, programs, folder, options.turns), collection(prepared, programs, folder)]
+        names = (options.only,) if options.only else PROGRAMS
+        chosen = [one for one in programs if one.path.rpartition("/")[2] in names]
+        figures = single_programs(prepared, chosen, folder, options.turns)
+        figures += [] if options.only else [collection(prepared, programs, folder)]
     report_figures(figures, options.json, kernel=prepared.kernel.release)
 
 

@@ -16,10 +16,11 @@ from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.hosts.cluster import Cluster, ClusterSettings, running_cluster
 from harness.hosts.jobs import job_of
-from harness.hosts.remote.host_list import HostsFile
+from harness.hosts.remote.host_list import Host, HostsFile
 from harness.hosts.remote.ssh import HostReport, complaint, probe
 from harness.hosts.scheduler import HostLost, Received, WorkerJoined
 from harness.hosts.wire import NO_FACTS, BatchRequest, HostFacts, MessageKind, load_message
+from harness.kernel.toolchain.toolchain import find_toolchain
 from harness.model.shard import read_durations
 from harness.model.verdict import Outcome
 from harness.report.display.events import RunReport
@@ -29,6 +30,7 @@ from harness.suite.load import case_id, case_paths
 
 _SECONDS = 600.0
 _LOOK_SECONDS = 1.0
+_TOOLS_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class HostCheck:
     :param facts: what it found out while it ran the reference case.
     :param case_seconds: how long the reference case took; 0.0 if it was not run.
     :param problem: what is missing, with a hint; empty if the host can run cases.
+    :param builds: whether it can build kernels, or why not, with a command.
     """
 
     name: str
@@ -47,6 +50,7 @@ class HostCheck:
     facts: HostFacts = NO_FACTS
     case_seconds: float = 0.0
     problem: str = ""
+    builds: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -56,7 +60,7 @@ class HostCheck:
         if seen is not None:
             rows += [("disk", f"{seen.disk} MiB free at {seen.store}"), ("Python", seen.python or seen.pythons)]
             rows += [("QEMU", seen.qemu or "missing"), ("/dev/kvm", seen.kvm)]
-            rows.append(("bubblewrap", seen.bubblewrap))
+            rows += [("bubblewrap", seen.bubblewrap), ("builds", self.builds)]
         if self.facts.acceleration:
             rows.append(("accelerator", f"{self.facts.acceleration}: {self.facts.evidence}"))
             rows.append(("case", f"{self.case_seconds:.2f} s, after a boot of {self.facts.boot_seconds:.1f} s"))
@@ -82,7 +86,8 @@ def check_hosts(hosts: HostsFile, store: Store, suite: Suite, *, report: RunRepo
         except HarnessError as error:
             return HostCheck(host.name, problem=str(error))
         missing = complaint(host, found)
-        return HostCheck(host.name, found, problem=str(missing) if missing is not None else "")
+        problem = str(missing) if missing is not None else ""
+        return HostCheck(host.name, found, problem=problem, builds=builds_text(host, found))
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(remote))) as pool:
         checks = {one.name: one for one in pool.map(look, range(len(remote)))}
@@ -94,8 +99,25 @@ def check_hosts(hosts: HostsFile, store: Store, suite: Suite, *, report: RunRepo
     with running_cluster(settings, report=report) as cluster:
         ran = _run_case(cluster, suite, report)
     for name, one in (checks | local).items():
-        checks[name] = one if one.problem else replace(ran[name], report=one.report)
+        checks[name] = one if one.problem else replace(ran[name], report=one.report, builds=one.builds)
     return list(checks.values())
+
+
+def builds_text(host: Host, report: HostReport) -> str:
+    """Return whether a host can build kernels with the compiler of this one, or why not, with a command.
+
+    :param host: the host.
+    :param report: what it has.
+    """
+    if report.no_builds:
+        return f"no; install what is missing: ssh {host.ssh} sudo apt-get install {' '.join(report.no_builds)}"
+    try:
+        own = find_toolchain(deadline=Deadline.after(_TOOLS_SECONDS)).render()
+    except HostError as error:
+        return f"no: {error.what}"
+    there, here = report.toolchain.splitlines(), own.splitlines()
+    other = next(((one, two) for one, two in zip(there, here, strict=False) if one != two), None)
+    return f"no: {other[0]}; here {other[1]}" if other else f"yes, with {there[0] if there else ''}"
 
 
 def reference_case(suite: Suite) -> Path:

@@ -14,8 +14,11 @@ from harness.base import process
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus
 from harness.base.store import Store
+from harness.model.series_record import SERIES_NAME, PatchRecord, SeriesRecord
+from harness.model.verdict import Outcome
 from harness.pipeline import Prepared
 from harness.results.folder import load_run
+from harness.results.records import load_series
 from tests.program import environment, harness
 from tests.system.bootable_tree import FLAGS, flags, make_bootable
 from tests.system.ssh_hosts import SshHost, are_possible, path_with_ssh, ssh_host
@@ -33,6 +36,7 @@ CASE = """A byte of the setup header.
     1
 """
 _SECONDS = 600.0
+_LOOK_SECONDS = 0.2
 SHARED_KINDS = ("emulator", "acceleration", "guest-image", "guest-config")
 """Kinds of products of this user's store that the store of a test and those of its hosts share: they take time."""
 
@@ -142,3 +146,133 @@ def test_hosts_build_each_kernel_once(
     assert results_of(tmp_path / "there") == results_of(tmp_path / "here")
     for host in hosts:
         assert not list(host.temporary.iterdir())
+
+
+@needs_namespaces
+def test_a_bisection_builds_on_both_hosts(
+    prepared: Prepared,
+    hosts: tuple[SshHost, SshHost],
+    surroundings: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """Two commits a round, and the commit that a search here finds; nothing is built twice, and nothing here."""
+    tree = make_bootable(tmp_path / "linux", prepared.request.image)
+    for number in range(10):
+        end = "none" if number >= 6 else "of"
+        tree.commit({"kernel/fork.c": f"int fork_one(int of)\n{{\n\treturn {end} + {number};\n}}\n"})
+    words = (tree.path, "--good", tree.commits[0], "--bad", "HEAD", "--target", "builds", "--json", "--results")
+    done = run("bisect", "--hosts", "a,b", *words, tmp_path / "there", env=surroundings)
+    here = {**surroundings, "HARNESS_STORE": str(make_store(tmp_path / "other-store"))}
+    local = run("bisect", *words, tmp_path / "here", env=here)
+    found, expected = json.loads(done.text), json.loads(local.text)
+    rounds = found["rounds"]
+    good = set(tree.commits[:7]) & {tree.commits[0], *(commit for one in rounds for commit in one["commits"])}
+
+    assert done.status == local.status == ExitStatus.AS_EXPECTED
+    assert [one["commit"]["hash"] for one in found["culprits"]] == [tree.commits[7]]
+    assert [one["commit"]["hash"] for one in expected["culprits"]] == [tree.commits[7]]
+    assert [one["builders"] for one in rounds] == [2] * len(rounds)
+    assert max(len(one["commits"]) for one in rounds) == 2
+    assert len(rounds) < len([one for one in expected["steps"] if one["role"] == "step"])
+    of_hosts = [{one["commit"] for one in builds(host.store).values()} for host in hosts]
+    assert of_hosts[0] | of_hosts[1] == good
+    assert not of_hosts[0] & of_hosts[1]
+    assert {one["commit"] for one in builds(tmp_path / "store").values()} == good
+    assert not list((tmp_path / "store" / "kernel-worktree").glob("*/*/tree"))
+    assert "round 1: building 2 at the same time" in done.complaint
+    assert expected["rounds"] == []
+
+
+@needs_namespaces
+def test_a_series_is_built_on_both_hosts(
+    tree: FakeRepository,
+    suite: Path,
+    hosts: tuple[SshHost, SshHost],
+    surroundings: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """The record of each patch is that of a test here: state, cases, effects, and why the last one does not build."""
+    series = tmp_path / "topic.mbox"
+    series.write_text(tree.git("format-patch", "--stdout", f"{tree.commits[0]}..{tree.commits[2]}") + "\n")
+    words = (series, "--base", f"{tree.path}@{tree.commits[0]}", "--suite", suite, "--no-coverage", "--results")
+    done = run("series", "--hosts", "a,b", *words, tmp_path / "there", env=surroundings)
+    here = {**surroundings, "HARNESS_STORE": str(make_store(tmp_path / "other-store"))}
+    local = run("series", *words, tmp_path / "here", env=here)
+    there, at_home = series_of(tmp_path / "there"), series_of(tmp_path / "here")
+
+    assert done.status == local.status == ExitStatus.DIFFERS
+    assert len(there.patches) == 3
+    assert [patch_facts(one) for one in there.patches] == [patch_facts(one) for one in at_home.patches]
+    assert "patch 2/2" in there.patches[2].what
+    assert there.state == at_home.state
+    assert sum(len(builds(host.store)) for host in hosts) == 2
+    assert builds_of(hosts).keys() == builds(tmp_path / "store").keys() == builds(tmp_path / "other-store").keys()
+    assert not list((tmp_path / "store" / "kernel-worktree").glob("*/*/tree"))
+
+
+def series_of(results: Path) -> SeriesRecord:
+    """Return the record of the only series."""
+    (file,) = results.glob(f"*/{SERIES_NAME}")
+    return load_series(file.read_text(), source=str(file))
+
+
+def patch_facts(one: PatchRecord) -> tuple[object, ...]:
+    """Return what does not depend on where a patch was built."""
+    return (
+        one.number,
+        one.subject,
+        one.state,
+        one.image_digest,
+        one.asked,
+        one.failing,
+        one.failed,
+        one.what,
+        one.evidence,
+        one.effects,
+    )
+
+
+@needs_namespaces
+def test_a_worker_that_is_killed_in_a_build_loses_no_kernel(
+    prepared: Prepared, suite: Path, hosts: tuple[SshHost, SshHost], surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    """The kernel is built on the other host, a note says so, and nothing of the first build is left running."""
+    tree = make_bootable(tmp_path / "linux", prepared.request.image)
+    makefile = (tree.path / "Makefile").read_text()
+    rule = "$(out)/arch/x86/boot/bzImage: $(out)/vmlinux\n"
+    assert rule in makefile
+    waits = rule + "\t@echo waiting; test -e $(out)/.. && sleep 30\n"
+    tree.commit({"Makefile": makefile.replace(rule, waits)}, subject="a build that takes 30 s")
+    words = ("run", "--hosts", "a,b", "--suite", suite, "--results", tmp_path / "results")
+    within = process.Surroundings(env=surroundings)
+    with process.start(harness(*words, tree.path), stdout=process.PIPE, stderr=None, within=within) as child:
+        host = await_build(child, hosts)
+        host.kill("harness.hosts.worker")
+        assert child.stdout is not None
+        output = child.stdout.read().decode()
+        child.wait(_SECONDS)
+    (other,) = [one for one in hosts if one is not host]
+    (record,) = [load_run(one.parent) for one in (tmp_path / "results").glob("*/run.json")]
+
+    assert f"note: host {host.name}: a worker was lost while it built a kernel, which is built again" in output
+    assert record.complete
+    assert [case.outcome for case in record.cases] == [Outcome.MATCH]
+    assert len(builds(other.store)) == 1
+    assert not builds(host.store)
+    assert not list(host.temporary.iterdir())
+    assert not host.processes()
+
+
+def await_build(child: process.Child, hosts: tuple[SshHost, SshHost]) -> SshHost:
+    """Wait until make waits on a host, and return it."""
+    deadline = Deadline.after(_SECONDS)
+    while not deadline.is_past:
+        for host in hosts:
+            logs = list(host.store.glob("kernel-log/*.log"))
+            if any("waiting" in log.read_text(errors="replace") for log in logs):
+                return host
+        with contextlib.suppress(process.Expired):
+            child.wait(_LOOK_SECONDS)
+            break
+    child.kill()
+    pytest.fail("no host has begun to build")

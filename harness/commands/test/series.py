@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.commands.exit_status import tell
 from harness.commands.options import choose_cases, choose_workers, suite_of_kernels
 from harness.commands.test import judging_options
 from harness.commands.test.bases import Bases, bases_options, judge_bases
+from harness.commands.test.hosts_options import on_hosts, read_hosts
 from harness.commands.test.patchwork import context_option, project_option, target_option
 from harness.commands.test.series_output import SeriesOutputs, commands_stopped, tell_github, write_answers
 from harness.commands.typed_options import typed_options
@@ -107,6 +109,7 @@ def outputs_options(command: Callable[..., int]) -> Callable[..., int]:
 @options.cases
 @options.expression
 @options.workers
+@options.hosts
 @click.option("--profile", metavar="NAME", default="", help="Profile that judges, or auto.  [default: mainline]")
 @options.accel
 @options.machine
@@ -131,6 +134,7 @@ def series(
     cases: tuple[str, ...],
     expression: str,
     workers: str,
+    hosts: str,
     profile: str,
     accel: Acceleration | None,
     machine: str,
@@ -161,11 +165,27 @@ def series(
     words = SeriesWords(series, bases.first, each, settings, declared, full, werror, more)
     words = replace(words, variants=read_variants(variants, chosen.config))
     with outputs.display() as display, commands_stopped(err=outputs.takes_stdout):
-        if bases.is_many:
-            return int(judge_bases(words, bases, display.show, outputs, answers))
-        _show(judged := _judge(words, display.show, outputs, poster), display.show, outputs.mail, answers)
+        with _on_hosts(words, hosts, display.show) as words:
+            if bases.is_many:
+                return int(judge_bases(words, bases, display.show, outputs, answers))
+            judged = _judge(words, display.show, outputs, poster)
+        _show(judged, display.show, outputs.mail, answers)
     tell_github(judged.record, err=outputs.takes_stdout)
     return int(max(_status(judged), outputs.post(judged.record, poster, judged.folder.path) if poster else 0))
+
+
+@contextlib.contextmanager
+def _on_hosts(words: SeriesWords, hosts: str, report: RunReport) -> Iterator[SeriesWords]:
+    """Start workers on the hosts for the duration of a ``with`` block; return the arguments of a test on them.
+
+    Coverage is not noted there, so it is off unless it was asked for, which is an error then.
+    """
+    options = words.options
+    found = read_hosts(hosts, trusts=options.build.is_trusted)
+    if found.hosts and options.coverage is None:
+        words = replace(words, options=replace(options, coverage=False))
+    with on_hosts(words.settings, found, accel=options.accel, report=report) as settings:
+        yield replace(words, settings=settings)
 
 
 def _judge(words: SeriesWords, report: RunReport, outputs: SeriesOutputs, poster: Poster | None) -> SeriesOutcome:

@@ -50,6 +50,24 @@ elif said=$(bwrap --unshare-user-try --unshare-pid --unshare-net --ro-bind / / t
 else
 	echo "bubblewrap=$(echo "$said" | tail -n 1)"
 fi
+echo "compiler=$(LC_ALL=C gcc --version 2>/dev/null | head -n 1)"
+echo "linker=$(LC_ALL=C ld --version 2>/dev/null | head -n 1)"
+no_builds=
+while read -r program package; do
+	command -v "$program" >/dev/null || [ -e "$program" ] || no_builds="$no_builds $package"
+done <<EOF
+git git
+make make
+gcc gcc
+ld binutils
+flex flex
+bison bison
+bc bc
+perl perl
+xz xz-utils
+/usr/include/elfutils/version.h libelf-dev
+EOF
+echo "no_builds=$no_builds"
 missing=
 for digest in $digests; do
 	[ -d "$store/host-environment/$(printf %.24s "$digest")" ] || missing="$missing $digest"

@@ -56,6 +56,8 @@ class HostReport:
     :param kvm: the state of ``/dev/kvm``, for people.
     :param bubblewrap: ``works``, or why bubblewrap does not work, for people.
     :param missing: digests of archives that its store does not have.
+    :param toolchain: the version lines of its compiler and linker; empty without them.
+    :param no_builds: the Debian packages that are missing to build kernels.
     """
 
     python: str = ""
@@ -69,6 +71,8 @@ class HostReport:
     kvm: str = ""
     bubblewrap: str = ""
     missing: tuple[str, ...] = ()
+    toolchain: str = ""
+    no_builds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,8 @@ def probe(host: Host, digests: Sequence[str]) -> HostReport:
         kvm=facts.get("kvm", ""),
         bubblewrap=facts.get("bubblewrap", ""),
         missing=tuple(one for one in digests if one in facts.get("missing", "").split()),
+        toolchain="".join(f"{facts[one]}\n" for one in ("compiler", "linker") if facts.get(one)),
+        no_builds=tuple(facts.get("no_builds", "").split()),
     )
 
 

@@ -46,6 +46,8 @@ _KIND = "host-build"
 _LOOK_SECONDS = 1.0
 _JOIN_SECONDS = 60.0
 """How long to wait for a worker while none lives."""
+_START_SECONDS = 300.0
+"""How long to wait for the first worker: on a busy host it takes a minute to start."""
 _MOST_LOSSES = 2
 """The number of lost workers after which a kernel is not built again."""
 
@@ -80,6 +82,7 @@ class HostBuilder:
         self._changed = threading.Condition()
         self._stops = 0
         self._no_worker_since = time.monotonic()
+        self._join_seconds = _START_SECONDS
 
     @property
     def count(self) -> int:
@@ -156,8 +159,9 @@ class HostBuilder:
                     self._slots[slot.address] = slot
                     self._cluster.building.add(slot.address)
                     return slot
-                if not is_told:
-                    context.report(Progress("waiting for a host that builds"))
+                if not is_told and not self._slots:
+                    # While others build, their progress tells more.
+                    context.report(Progress("waiting for a worker of a host"))
                     is_told = True
                 self._changed.wait(_LOOK_SECONDS)
 
@@ -175,10 +179,10 @@ class HostBuilder:
             evidence = "\n".join(f"{host}: {why}" for host, why in self._refused.items())
             raise HostError("no host can build kernels", evidence=evidence, remedy="build here: leave out --hosts")
         if self._cluster.scheduler.events.workers:
-            self._no_worker_since = time.monotonic()
+            self._no_worker_since, self._join_seconds = time.monotonic(), _JOIN_SECONDS
         waited = time.monotonic() - self._no_worker_since
         is_any_host_left = any(agent.child.poll() is None for agent in hosts.values())
-        if waited > _LOOK_SECONDS and (waited > _JOIN_SECONDS or not is_any_host_left):
+        if waited > _LOOK_SECONDS and (waited > self._join_seconds or not is_any_host_left):
             raise HostError("no worker is left that could build", remedy="check the hosts: harness hosts check HOSTS")
 
     def _free_slot(self, lost: list[str]) -> _Slot | None:

@@ -105,12 +105,13 @@ class HostBuilder:
         """
         stops = self._stops
         tree = order.tree.repository.git("rev-parse", f"{order.tree.commit}^{{tree}}", deadline=context.deadline).text
-        with _alone(context, digest_of(tree, order.config.key)):
+        key = digest_of(tree, order.config.key)
+        with _alone(context, key):
             if is_in_store(context, order):
                 return
             lost: list[str] = []
             while True:
-                slot = self._take_slot(context, lost, stops)
+                slot = self._take_slot(context, key, lost, stops)
                 try:
                     result = self._run(context, order, slot, stops)
                 finally:
@@ -146,7 +147,7 @@ class HostBuilder:
         context.report(Note(f"host {slot.host} builds no kernels in this run: {error.what}"))
         return bool(left)
 
-    def _take_slot(self, context: Context, lost: list[str], stops: int) -> _Slot:
+    def _take_slot(self, context: Context, key: str, lost: list[str], stops: int) -> _Slot:
         """Wait for a free worker, and take it.
 
         :raises HostError: no host can build, or the deadline has passed.
@@ -155,7 +156,7 @@ class HostBuilder:
         with self._changed:
             while True:
                 self._check(context, stops)
-                if (slot := self._free_slot(lost)) is not None:
+                if (slot := self._free_slot(key, lost)) is not None:
                     self._slots[slot.address] = slot
                     self._cluster.building.add(slot.address)
                     return slot
@@ -185,8 +186,11 @@ class HostBuilder:
         if waited > _LOOK_SECONDS and (waited > self._join_seconds or not is_any_host_left):
             raise HostError("no worker is left that could build", remedy="check the hosts: harness hosts check HOSTS")
 
-    def _free_slot(self, lost: list[str]) -> _Slot | None:
-        """Return a worker that may build; those of hosts with objects before others, those that lost a build last."""
+    def _free_slot(self, key: str, lost: list[str]) -> _Slot | None:
+        """Return a worker that may build; those of hosts with objects before others, those that lost a build last.
+
+        Of equal hosts the key chooses, so that another run asks the host that has built the kernel before.
+        """
         found = []
         for address, name in self._cluster.scheduler.events.workers.items():
             host = name.rpartition("/")[0]
@@ -196,7 +200,7 @@ class HostBuilder:
             running = sum(slot.host == host for slot in self._slots.values())
             if running and not (agent.host.is_local and host in self._has_objects):
                 continue
-            found.append((host in lost, host not in self._has_objects, running, address, host))
+            found.append((host in lost, host not in self._has_objects, running, digest_of(key, host), address, host))
         if not found:
             return None
         *_, address, host = min(found)

@@ -178,7 +178,7 @@ def series(
 def _on_hosts(words: SeriesWords, hosts: str, report: RunReport) -> Iterator[SeriesWords]:
     """Start workers on the hosts for the duration of a ``with`` block; return the arguments of a test on them.
 
-    Coverage is not noted there, so it is off unless it was asked for, which is an error then.
+    Coverage is not noted there, so it is off by default, and an error on request.
     """
     options = words.options
     found = read_hosts(hosts, trusts=options.build.is_trusted)

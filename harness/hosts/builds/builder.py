@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from harness.base.context import Context
 from harness.base.errors import HarnessError, HostError
-from harness.base.events import HostBusy, Note, Progress
+from harness.base.events import HostBusy, Note, Progress, Report
 from harness.base.json_records import dump_value
 from harness.base.store import digest_of
 from harness.hosts.builds.job import (
@@ -68,14 +68,16 @@ class _Slot(NamedTuple):
 class HostBuilder:
     """Builds kernels on the hosts of a cluster; called from several threads at the same time."""
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, say: Report) -> None:
         """Build on the hosts of a cluster.
 
         :param cluster: the hosts.
         :param folder: an empty folder for packs of files.
+        :param say: receives notes about the hosts; the receiver of a build's progress may drop them.
         """
         self._cluster = cluster
         self._folder = folder
+        self._say = say
         self._slots: dict[str, _Slot] = {}
         self._has_objects: set[str] = set()
         self._refused: dict[str, str] = {}
@@ -118,13 +120,13 @@ class HostBuilder:
                     self._release(slot)
                 if result is None:
                     lost.append(slot.host)
-                    self._note_loss(context, order, slot, lost)
+                    self._note_loss(order, slot, lost)
                 elif result.error is None:
                     return
-                elif not self._can_go_elsewhere(context, slot, result.error, is_refused=result.is_other_compiler):
+                elif not self._can_go_elsewhere(slot, result.error, is_refused=result.is_other_compiler):
                     raise error_here(context, result.error)
 
-    def _note_loss(self, context: Context, order: BuildOrder, slot: _Slot, lost: list[str]) -> None:
+    def _note_loss(self, order: BuildOrder, slot: _Slot, lost: list[str]) -> None:
         """Report a lost worker.
 
         :raises HostError: the build has cost too many workers.
@@ -135,16 +137,16 @@ class HostBuilder:
                 evidence=f"hosts: {', '.join(lost)}",
                 remedy="check the memory of these hosts (dmesg there), or build here: leave out --hosts",
             )
-        context.report(Note(f"host {slot.host}: a worker was lost while it built a kernel, which is built again"))
+        self._say(Note(f"host {slot.host}: a worker was lost while it built a kernel, which is built again"))
 
-    def _can_go_elsewhere(self, context: Context, slot: _Slot, error: ErrorRecord, *, is_refused: bool) -> bool:
+    def _can_go_elsewhere(self, slot: _Slot, error: ErrorRecord, *, is_refused: bool) -> bool:
         """Return whether another host may build what this one could not: not if the kernel is at fault."""
         if not isinstance(error_of(error, None), HostError):
             return False
         with self._changed:
             self._refused[slot.host] = error.what if not is_refused else f"{error.what}\n{error.evidence}"
             left = [host for host in self._cluster.agents if host not in self._refused]
-        context.report(Note(f"host {slot.host} builds no kernels in this run: {error.what}"))
+        self._say(Note(f"host {slot.host} builds no kernels in this run: {error.what}"))
         return bool(left)
 
     def _take_slot(self, context: Context, key: str, lost: list[str], stops: int) -> _Slot:

@@ -120,14 +120,14 @@ def built(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return found
 
 
-def start(workers: PretendedWorkers, folder: Path) -> HostBuilder:
-    """Return a builder on pretended workers."""
-    return HostBuilder(cast(Cluster, workers.cluster), folder)
+def start(workers: PretendedWorkers, folder: Path, seen: list[StageEvent] | None = None) -> HostBuilder:
+    """Return a builder on pretended workers, which keeps its notes."""
+    return HostBuilder(cast(Cluster, workers.cluster), folder, (seen if seen is not None else []).append)
 
 
-def context_of(folder: Path, seen: list[StageEvent] | None = None) -> Context:
-    """Return a context that keeps the events."""
-    return Context(Store(folder / "store"), Deadline.after(60), (seen if seen is not None else []).append)
+def context_of(folder: Path) -> Context:
+    """Return a context with a store of its own, which drops the events, as a bisection does."""
+    return Context(Store(folder / "store"), Deadline.after(60))
 
 
 def succeed(workers: PretendedWorkers, host: str, job: BuildJob) -> BuildResult:
@@ -211,7 +211,7 @@ def test_a_lost_worker_loses_no_kernel(tree: FakeRepository, built: set[str], tm
     workers = PretendedWorkers(
         tmp_path, [Host("a", "a", 2), Host("b", "b", 1)], lambda one, *_: None if len(one.hosts) == 1 else BuildResult()
     )
-    start(workers, tmp_path).build(context_of(tmp_path, seen), order(tree, tree.commits[0]))
+    start(workers, tmp_path, seen).build(context_of(tmp_path), order(tree, tree.commits[0]))
 
     first, second = workers.hosts
     assert {first, second} == {"a", "b"}

@@ -94,4 +94,5 @@ def spread_over(hosts: HostsFile, store: Store, *, accel: Acceleration | None, r
 
     wanted = ClusterSettings(tuple(hosts.hosts.values()), store, accel, hosts.silence_seconds)
     with running_cluster(wanted, report=report) as cluster, scratch_folder("builds") as folder:
-        yield Spread(partial(run_round, cluster), HostBuilder(cluster, folder, report), cluster.slots)
+        builds = HostBuilder(cluster, folder, report)
+        yield Spread(partial(run_round, cluster), builds if builds.count else None, cluster.slots)

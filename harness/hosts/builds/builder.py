@@ -36,6 +36,7 @@ from harness.hosts.builds.job import (
 from harness.hosts.builds.product import error_here, is_in_store, take_product
 from harness.hosts.builds.sources import object_format, pack_source
 from harness.hosts.cluster import Cluster
+from harness.hosts.remote.host_list import FILE_NAME
 from harness.hosts.scheduler import ClusterEvent, Received, SchedulerLost, WorkerLeft
 from harness.hosts.wire import BuildRequest, Message, MessageKind, load_message
 from harness.kernel.build.elsewhere import BuildOrder
@@ -80,7 +81,8 @@ class HostBuilder:
         self._say = say
         self._slots: dict[str, _Slot] = {}
         self._has_objects: set[str] = set()
-        self._refused: dict[str, str] = {}
+        unwilling = [name for name, agent in cluster.agents.items() if not agent.host.builds]
+        self._refused = dict.fromkeys(unwilling, f"builds = false in {FILE_NAME}")
         self._changed = threading.Condition()
         self._stops = 0
         self._no_worker_since = time.monotonic()
@@ -90,7 +92,7 @@ class HostBuilder:
     def count(self) -> int:
         """Return the number of kernels that are built at the same time."""
         hosts = [agent.host for agent in self._cluster.agents.values()]
-        return sum(host.slots if host.is_local else 1 for host in hosts)
+        return sum(host.slots if host.is_local else 1 for host in hosts if host.builds)
 
     def stop(self) -> None:
         """End the builds that run, each with an error."""

@@ -36,6 +36,7 @@ class Host:
     :param store: path of the store there; empty for the user's default.
     :param tags: tags that choose it.
     :param trusts: whether QEMU may run there without bubblewrap.
+    :param builds: whether kernels are built there.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Host:
     store: str = ""
     tags: tuple[str, ...] = ()
     trusts: bool = False
+    builds: bool = True
 
     @property
     def is_local(self) -> bool:
@@ -84,7 +86,8 @@ def parse_hosts_file(text: str, *, path: str) -> HostsFile:
         if slots > MOST_WORKERS:
             raise one.error(f"slots is {slots}", remedy=f"write a number up to {MOST_WORKERS}")
         store, tags = one.text("store", default="") or "", one.texts("tags", default=()) or ()
-        hosts[name] = Host(name, ssh, slots, store, tags, trusts=one.flag("trust", default=False))
+        flags = {"trusts": one.flag("trust", default=False), "builds": one.flag("builds", default=True)}
+        hosts[name] = Host(name, ssh, slots, store, tags, **flags)
         one.close()
     silence = whole.count("silence", default=SILENCE_SECONDS)
     if silence < LEAST_SILENCE_SECONDS:

@@ -189,6 +189,17 @@ def test_workers_of_this_host_wait_for_the_first_objects(tree: FakeRepository, t
     assert workers.most == {"local": 2}
 
 
+def test_a_host_that_does_not_build_gets_no_build(tree: FakeRepository, built: set[str], tmp_path: Path) -> None:
+    """As its table in the hosts file says."""
+    workers = PretendedWorkers(tmp_path, [Host("a", "a", 1, builds=False), Host("b", "b", 1)], succeed)
+    build = start(workers, tmp_path)
+    for commit in tree.commits:
+        build.build(context_of(tmp_path), order(tree, commit))
+
+    assert build.count == 1
+    assert set(workers.hosts) == {"b"}
+
+
 def test_another_run_asks_the_same_host(tree: FakeRepository, tmp_path: Path) -> None:
     """Its store may have the kernel; different kernels go to different hosts."""
     asked: set[tuple[str, ...]] = set()

@@ -23,6 +23,7 @@ tags = ["kvm", "lab"]
 
 [host.small]
 trust = true
+builds = false
 tags = ["lab"]
 """
 
@@ -52,7 +53,7 @@ def test_the_file_describes_hosts() -> None:
 
     assert file.silence_seconds == 20
     assert parse_hosts("big", known) == (big,)
-    assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",), trusts=True))
+    assert parse_hosts("tag:lab", known) == (big, Host("small", "small", tags=("lab",), trusts=True, builds=False))
     assert parse_hosts("tag:kvm,other", known) == (big, Host("other", "other"))
 
 

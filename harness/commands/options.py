@@ -122,6 +122,12 @@ hosts = click.option(
     default="",
     help="Build and run cases on these hosts, through ssh; local:N for N workers here.",
 )
+scheduler = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    default="",
+    help="Run the cases on the workers of a Dask cluster that exists: tcp://HOST:PORT.",
+)
 fail_fast = click.option(
     "-x",
     "--fail-fast",

@@ -14,6 +14,7 @@ from harness.base.store import digest_of
 
 MINIMUM = (6, 0)
 """``-machine memory-backend=`` is from 5.0, the four options of ``-sandbox`` from 2.11; older versions are untested."""
+TOO_OLD = f"too old: version {MINIMUM[0]}.{MINIMUM[1]} or newer is needed"
 
 _PROGRAMS = {"x86_64": "qemu-system-x86_64"}
 _PACKAGES = {"x86_64": "qemu-system-x86"}
@@ -29,6 +30,15 @@ class Emulator:
 
     program: Path
     version: str
+
+
+def version_of(line: str) -> tuple[int, int] | None:
+    """Return the version that a version line of QEMU names; None if it names none.
+
+    :param line: such as ``QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)``.
+    """
+    found = _VERSION.search(line)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def find_emulator(context: Context, *, architecture: str) -> Emulator:
@@ -52,12 +62,12 @@ def find_emulator(context: Context, *, architecture: str) -> Emulator:
         with provided_by((package,)):
             answer = process.run([program, "--version"], deadline=context.deadline.sooner(20), remedy=remedy).text
         version = answer.strip().partition("\n")[0]
-    found = _VERSION.search(version)
-    if not found:
+    found = version_of(version)
+    if found is None:
         raise HostError(f"{program} does not print its version", evidence=version, remedy=remedy, packages=(package,))
-    if (int(found[1]), int(found[2])) < MINIMUM:
+    if found < MINIMUM:
         raise HostError(
-            f"{name} is too old: version {MINIMUM[0]}.{MINIMUM[1]} or newer is needed",
+            f"{name} is {TOO_OLD}",
             evidence=version,
             remedy=f"install a newer one (Debian 12 has 7.2): apt-get install {package}",
         )

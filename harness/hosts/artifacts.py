@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -60,10 +61,14 @@ class Offer:
 
     :ivar sent: the number of times that each artifact was begun to be sent.
     :ivar sent_bytes: the number of bytes that were sent.
+    :ivar began: when the first block was read, on the monotonic clock; 0.0 before.
+    :ivar ended: when the last block was read.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     sent_bytes: int = 0
+    began: float = 0.0
+    ended: float = 0.0
     _contents: dict[str, Path | bytes] = field(default_factory=dict)
     _sources: dict[str, MakeSource] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -129,6 +134,7 @@ class Offer:
         with self._lock:
             self.sent[digest] += offset == 0
             self.sent_bytes += len(block)
+            self.began, self.ended = self.began or time.monotonic(), time.monotonic()
         return block
 
 

@@ -21,9 +21,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError
 from harness.base.json_records import from_table, parse_json
 from harness.base.store import Store
+from harness.hosts.local_batch import LENGTH, LocalBatch
 from harness.hosts.localize import localized
 from harness.hosts.logs import pack
-from harness.hosts.task import LENGTH, LocalBatch
 from harness.hosts.wire import HostFacts, Message, MessageKind, dump_message
 from harness.kernel.build.options import PREPARE_SECONDS
 from harness.model.run_record import dumps_case

@@ -31,6 +31,13 @@ UNKNOWN_SECONDS = 2.0
 MOST_LOSSES = 2
 """Number of lost workers after which a batch is not run again."""
 
+_LATE = 3.0
+"""A case or a batch that takes so many times its expected duration is late."""
+_CASE_SECONDS = 20.0
+"""What the case of a host that is not slow may take besides."""
+_BATCH_SECONDS = 120.0
+"""What a batch may take besides: it may begin with files to fetch and a boot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -172,6 +179,33 @@ class Work:
             return None, ()
         elsewhere = {one for other in self._running.values() for one in other.ids}
         return batch, tuple(one for one in batch.ids if one in self._left and one not in elsewhere)
+
+    def is_late(self, number: int, case: str, *, batch_seconds: float, case_seconds: float) -> bool:
+        """Return whether a batch takes so much longer than expected that an idle worker should run its cases as well.
+
+        :param number: the number of the batch.
+        :param case: the id of the case that is running; empty if none is.
+        :param batch_seconds: how long ago the batch was handed out.
+        :param case_seconds: how long ago its case started.
+        """
+        batch = self._running.get(number)
+        if batch is None:
+            return False
+        expected = sum(self.seconds[one] for one in batch.ids)
+        is_case_late = bool(case) and case_seconds > _CASE_SECONDS + _LATE * self.seconds.get(case, UNKNOWN_SECONDS)
+        return is_case_late or batch_seconds > _BATCH_SECONDS + _LATE * expected
+
+    def double_batch(self, number: int) -> Batch | None:
+        """Return a second batch of the cases that a batch has not ended; None if there are none.
+
+        Both are running then: the first result of a case stands.
+
+        :param number: the number of the batch.
+        """
+        batch = self._running[number]
+        elsewhere = {one for other in self._running.values() if other is not batch for one in other.ids}
+        rest = tuple(one for one in batch.ids if one in self._left and one not in elsewhere)
+        return self._start(rest, batch.lost) if rest else None
 
     def retry_case(self, number: int, case: str, host: str) -> bool:
         """Let another host run a case that a host could not run; return False if a host failed to do so before.

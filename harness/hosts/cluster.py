@@ -11,6 +11,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,6 +91,9 @@ class Cluster:
     :ivar building: the addresses of workers that build a kernel, or will do so; they get no batch.
     """
 
+    join_seconds = 60.0
+    """How long to wait for a worker while none lives."""
+
     def __init__(self, settings: ClusterSettings, scheduler: SchedulerProcess, offer: Offer) -> None:
         self.settings = settings
         self.scheduler = scheduler
@@ -111,17 +115,24 @@ class Cluster:
         """Return whether all workers use the store of this host."""
         return all(host.is_local for host in self.settings.hosts)
 
-    def start(self, ends: ExitStack, reached: Reached, authority: Authority, folder: Path) -> None:
-        """Start the agent of a host.
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """Return the names of the hosts."""
+        return tuple(self.agents)
+
+    @property
+    def may_get_workers(self) -> bool:
+        """Return whether a worker may still join."""
+        return any(agent.child.poll() is None for agent in self.agents.values())
+
+    def start(self, ends: ExitStack, reached: Reached, folder: Path) -> Agent:
+        """Start the agent of a host, which then waits for its settings.
 
         :param ends: ends it.
         :param reached: the host, and the command that starts its agent.
-        :param authority: issues its certificate.
         :param folder: receives its standard error.
         """
-        number = len(self.agents)
-        host = reached.host
-        errors = folder / f"agent-{number}.log"
+        errors = folder / f"agent-{len(self.agents)}.log"
         with errors.open("wb") as log:
             words = reached.command(self.scheduler.port, silence=self.settings.silence_seconds)
             child = ends.enter_context(
@@ -129,10 +140,21 @@ class Cluster:
                     words, stdin=process.PIPE, stdout=process.PIPE, stderr=log.fileno(), within=reached.within
                 )
             )
-        own = authority.issue(str(number))
+        agent = self.agents[reached.host.name] = Agent(reached.host, child, errors)
+        return agent
+
+    def set_up(self, agent: Agent, reached: Reached, number: int, authority: Authority) -> None:
+        """Send an agent its settings, with which it starts its workers.
+
+        :param agent: the agent.
+        :param reached: its host.
+        :param number: the number of the host.
+        :param authority: issues its certificate.
+        """
+        host, own = agent.host, authority.issue(str(number))
         settings = AgentSettings(
             host=host.name,
-            scheduler=f"tls://{LISTEN}:{reached.forwarded_port(child, errors, self.scheduler.port)}",
+            scheduler=f"tls://{LISTEN}:{reached.forwarded_port(agent.child, agent.errors, self.scheduler.port)}",
             # Addresses of the loopback network, a different one for each worker; nothing listens there.
             contacts=tuple(f"tls://127.1.{number}.1:{slot + 1}" for slot in range(host.slots)),
             authority=authority.certificate.read_text(),
@@ -141,7 +163,6 @@ class Cluster:
             silence_seconds=self.settings.silence_seconds,
             trusts=host.trusts,
         )
-        agent = self.agents[host.name] = Agent(host, child, errors)
         agent.tell(dump_value(settings, indent=None).strip())
         threading.Thread(target=self._await_end, args=(agent,), name=f"agent {host.name}", daemon=True).start()
 
@@ -203,24 +224,35 @@ def running_cluster(settings: ClusterSettings, *, report: RunReport) -> Iterator
         certificates = folder / "certificates"
         certificates.mkdir(mode=0o700)
         authority = Authority.create(certificates)
-        reached = [
-            replace_slots(one) for one in reach(settings.hosts, settings.store, say=lambda text: report(Note(text)))
-        ]
         offer = Offer()
-        bubblewrap = _bubblewrap(settings, report)
-        scheduler = ends.enter_context(
-            SchedulerProcess(authority, offer, listen=LISTEN, bubblewrap=bubblewrap).running()
-        )
+        bubblewrap = scheduler_enclosure(settings, report)
+        own = SchedulerProcess(authority, offer, listen=LISTEN, bubblewrap=bubblewrap)
+        # Both take about a second.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            reaching = pool.submit(_reached, settings, report)
+            scheduler = ends.enter_context(own.running())
+            reached = reaching.result()
         cluster = Cluster(settings, scheduler, offer)
-        for one in reached:
-            cluster.start(ends, one, authority, folder)
-            # Called before the end of the agent's process, which would not let it tidy up.
-            ends.callback(cluster.close)
+        # Called before the end of the agents' processes, which would not let them tidy up.
+        agents = ends.enter_context(ExitStack())
+        started = [(cluster.start(agents, one, folder), one) for one in reached]
+        ends.callback(cluster.close)
+        for number, (agent, one) in enumerate(started):
+            cluster.set_up(agent, one, number, authority)
         threading.Thread(target=cluster.keep_alive, name="keep-alive", daemon=True).start()
         yield cluster
 
 
-def _bubblewrap(settings: ClusterSettings, report: RunReport) -> Path | None:
+def _reached(settings: ClusterSettings, report: RunReport) -> list[Reached]:
+    """Reach the hosts, and bring the environment.
+
+    :raises HostError: a host cannot be reached, or misses something.
+    """
+    hosts = reach(settings.hosts, settings.store, say=lambda text: report(Note(text)))
+    return [replace_slots(one) for one in hosts]
+
+
+def scheduler_enclosure(settings: ClusterSettings, report: RunReport) -> Path | None:
     """Return bubblewrap for the scheduler; None to run it without, as workers of this host alone run as this user.
 
     :raises HostError: it does not work, and a host is not trusted.

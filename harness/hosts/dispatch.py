@@ -33,8 +33,6 @@ from harness.run.recorder import InProcess, PytestRun, RunRecorder, pytest_argum
 from harness.run.selection import Selection
 
 _LOOK_SECONDS = 1.0
-_JOIN_SECONDS = 60.0
-"""How long to wait for a worker while none lives."""
 _COMPARE_SECONDS = 10.0
 """How long to wait, when each case has its verdict, for the cases that run again on another host to compare."""
 _ABORT_SECONDS = 10.0
@@ -58,11 +56,17 @@ class _Assignment:
     :param batch: the batch.
     :param address: the address of the worker.
     :param running: the id of the case that has started and not ended; empty between cases.
+    :param given: when the batch was handed out, on the monotonic clock.
+    :param case_given: when the last case started, on that clock.
+    :param case_started: when the last case started, in seconds since the epoch, on the clock of this host.
     """
 
     batch: Batch
     address: str
     running: str = ""
+    given: float = field(default_factory=time.monotonic)
+    case_given: float = 0.0
+    case_started: float = 0.0
 
 
 @dataclass
@@ -126,12 +130,29 @@ class Round:
             extra = self.checks.extra(host)
             # All workers count, also those that have not joined yet: the first one must not take their share.
             batch = self.work.take(host, hosts=hosts, workers=self.cluster.slots, extra=extra)
+            batch = batch or self._late_batch(host)
             if batch is None:
                 continue
             self.checks.give(host, batch.ids)
             self._running[batch.number] = _Assignment(batch, address)
             request = BatchRequest(batch.number, self.job, batch.ids, self._files_of(batch))
             self.cluster.scheduler.submit(address, batch.number, dump_value(request, indent=None).encode())
+
+    def _late_batch(self, host: str) -> Batch | None:
+        """Return a batch of what another host does not run in time; None if no host is late."""
+        now = time.monotonic()
+        for number, one in self._running.items():
+            slow = _host_of(self.cluster.workers.get(one.address, ""))
+            late = {"batch_seconds": now - one.given, "case_seconds": now - one.case_given}
+            if slow == host or not self.work.is_late(number, one.running, **late):
+                continue
+            if (batch := self.work.double_batch(number)) is not None:
+                since = f"{late['batch_seconds']:.0f} s"
+                text = f"host {slow} is slow: {_count(batch.ids)} of {since} ago run on host {host} as well"
+                self._note(f"{text}; the first verdict stands")
+                self.checks.blame(slow, f"it is slow: {', '.join(batch.ids[:3])}")
+                return batch
+        return None
 
     def _files_of(self, batch: Batch) -> tuple[str, ...]:
         files = dict.fromkeys(self.files[one] for one in batch.ids)
@@ -167,17 +188,21 @@ class Round:
                 return
             if message.kind is MessageKind.CASE_STARTED:
                 assignment.running = message.case
+                assignment.case_given, assignment.case_started = time.monotonic(), time.time()
                 self.recorder.report(CaseStarted(message.case, self.cluster.workers.get(assignment.address, "")))
             elif message.kind is MessageKind.CASE_ENDED:
                 assignment.running = ""
-                self._end_case(message, archive, _host_of(self.cluster.workers.get(assignment.address, "")))
+                self._end_case(message, archive, assignment)
             else:
                 self._end_batch(assignment, message)
         except HarnessError as error:
             self._note(f"a message of a worker was dropped: {error.what}")
 
-    def _end_case(self, message: Message, archive: bytes, host: str) -> None:
-        records = [loads_case(text) for text in message.records]
+    def _end_case(self, message: Message, archive: bytes, assignment: _Assignment) -> None:
+        host = _host_of(self.cluster.workers.get(assignment.address, ""))
+        # The clock of a host may be wrong.
+        started = assignment.case_started or time.time()
+        records = [replace(loads_case(text), started=started) for text in message.records]
         own = case_folder_name(message.case)
         is_own = [one.id == message.case or one.id.startswith(f"{message.case}::") for one in records]
         if not records or not all(is_own) or {one.folder for one in records} - {"", own}:
@@ -256,9 +281,8 @@ class Round:
 
     def _give_up_without_workers(self) -> None:
         """End the work if no worker lives, and none has joined in time."""
-        is_any_host_left = any(agent.child.poll() is None for agent in self.cluster.agents.values())
         waited = time.monotonic() - self._alone_since
-        if self.cluster.workers or (is_any_host_left and waited < _JOIN_SECONDS):
+        if self.cluster.workers or (self.cluster.may_get_workers and waited < self.cluster.join_seconds):
             return
         for case in self.work.left:
             self.work.end_case(case)
@@ -329,7 +353,7 @@ def run_round(cluster: Cluster, recorder: RunRecorder, selection: Selection, ord
     first.sort(key=lambda name: 0 if past[name].has_failed else past[name].first)
     work = Work(list(files), seconds, first=first, is_ordered=bool(order), numbers=cluster.numbers)
     # A round in random order is run in that order and no other.
-    cluster.checks.begin(() if order else tuple(files), work.seconds, cluster.agents)
+    cluster.checks.begin(() if order else tuple(files), work.seconds, cluster.host_names)
     try:
         Round(cluster, recorder, work, files, job_of(cluster, environment.prepared, tuple(files.values()))).run()
     except KeyboardInterrupt:

@@ -25,6 +25,8 @@ class HubSettings:
     :param certificate: path of the scheduler's certificate.
     :param key: path of its key.
     :param scratch: folder for temporary files.
+    :param scheduler: the address of a scheduler that exists, to be its client; empty to run one.
+    :param trusts: whether QEMU may run without bubblewrap on the workers of that scheduler.
     """
 
     listen: str
@@ -32,6 +34,8 @@ class HubSettings:
     certificate: str
     key: str
     scratch: str
+    scheduler: str = ""
+    trusts: bool = False
 
 
 class FrameKind(StrEnum):

@@ -18,8 +18,8 @@ from harness.guest.emulator import Emulator, find_emulator
 from harness.guest.machine import BootRequest
 from harness.guest.qemu import Acceleration
 from harness.guest.template import CloningImpossibleError, prepare_template, template_key
+from harness.hosts.local_batch import LocalBatch
 from harness.hosts.logs import unpack
-from harness.hosts.task import LocalBatch
 from harness.kernel.sandbox.enclosure import enclosure_error, find_enclosure
 from harness.pipeline import Prepared
 from harness.suite.definition import Suite

@@ -30,7 +30,6 @@ from harness.kernel.sandbox.enclosure import ENVIRONMENT, Seen, enclosing_argume
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _SCRATCH = "/tmp"
-_MODULE = "harness.hosts.hub"
 _PACKAGE = Path(harness.__file__).parent
 
 
@@ -153,6 +152,9 @@ class SchedulerProcess:
     :ivar port: the port that it listens on.
     """
 
+    module = "harness.hosts.hub"
+    """The module of the process."""
+
     def __init__(self, authority: Authority, offer: Offer, *, listen: str, bubblewrap: Path | None) -> None:
         """Describe the scheduler.
 
@@ -186,8 +188,7 @@ class SchedulerProcess:
 
         :raises HostError: it does not start.
         """
-        own = self._authority.issue("scheduler")
-        certificates = (self._authority.certificate, own.certificate, own.key)
+        certificates = self.certificates()
         with ExitStack() as ends:
             log = ends.enter_context(self._log.open("wb")).fileno()
             words, within = self._command(certificates)
@@ -195,9 +196,7 @@ class SchedulerProcess:
                 process.start(words, stdin=process.PIPE, stdout=process.PIPE, stderr=log, within=within)
             )
             scratch = _SCRATCH if self._bubblewrap is not None else str(self._authority.folder)
-            settings = HubSettings(
-                self._listen, str(self._authority.certificate), str(own.certificate), str(own.key), scratch
-            )
+            settings = self.settings(certificates, scratch)
             assert self._child.stdin is not None
             with contextlib.suppress(OSError):
                 self._child.stdin.write(dump_value(settings, indent=None).encode())
@@ -205,7 +204,7 @@ class SchedulerProcess:
             threading.Thread(target=self._read, name="scheduler", daemon=True).start()
             if not self._started.wait(_START_SECONDS) or not self.port:
                 why = self._last_words() or f"not started within {_START_SECONDS:.0f} s"
-                raise HostError("Dask's scheduler does not start", evidence=why, remedy="check the extra 'cluster'")
+                raise self.start_error(why)
             try:
                 yield self
             finally:
@@ -217,9 +216,30 @@ class SchedulerProcess:
                 with contextlib.suppress(process.Expired):
                     self._child.wait(_END_SECONDS)
 
+    def certificates(self) -> tuple[Path, ...]:
+        """Return the files of the authority's certificate, the scheduler's own one, and its key."""
+        own = self._authority.issue("scheduler")
+        return self._authority.certificate, own.certificate, own.key
+
+    def settings(self, certificates: Sequence[Path], scratch: str) -> HubSettings:
+        """Return the settings of the process.
+
+        :param certificates: the files of :meth:`certificates`.
+        :param scratch: folder for temporary files.
+        """
+        authority, certificate, key = map(str, certificates)
+        return HubSettings(self._listen, authority, certificate, key, scratch)
+
+    def start_error(self, why: str) -> HostError:
+        """Return the error of a process that does not start.
+
+        :param why: the last lines that it printed.
+        """
+        return HostError("Dask's scheduler does not start", evidence=why, remedy="check the extra 'cluster'")
+
     def _command(self, certificates: Sequence[Path]) -> tuple[list[str], process.Surroundings]:
         """Return the command line of the process, and its surroundings."""
-        words = process.python(_MODULE)
+        words = process.python(self.module)
         if self._bubblewrap is None:
             return words, process.INHERITED
         packages = [Path(one) for one in sys.path if Path(one).name in ("site-packages", "dist-packages")]

@@ -8,13 +8,11 @@ and its machines end with the worker, even under kill -9.
 from __future__ import annotations
 
 import asyncio
-import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 from distributed import Worker, get_worker
 
@@ -24,6 +22,7 @@ from harness.base.errors import HarnessError, HostError
 from harness.base.json_records import dump_value, from_table, parse_json
 from harness.base.store import Store
 from harness.hosts.artifacts import ReadBlock, fetch, fetch_bytes, fetch_to
+from harness.hosts.local_batch import LocalBatch, LocalBuild, frames
 from harness.hosts.wire import (
     BLOCK_BYTES,
     FETCH,
@@ -38,47 +37,9 @@ from harness.hosts.wire import (
     load_message,
 )
 
-LENGTH = struct.Struct("!I")
-"""The length of a message, in front of it."""
 BUILD_MODULE = "harness.hosts.builds.build_process"
 _FETCH_SECONDS = 600.0
 _BLOCK_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class LocalBatch:
-    """A batch, with files of this host.
-
-    :param request: the batch.
-    :param job: the kernel and its cases.
-    :param image: the kernel image.
-    :param initramfs: the guest image's archive.
-    :param suite: the suite as an archive; None for a shipped one.
-    :param disk: the root file system of a guest that is a whole system; None for the small guest.
-    :param trusts: whether QEMU may run without bubblewrap.
-    """
-
-    request: BatchRequest
-    job: Job
-    image: Path | None = None
-    initramfs: Path | None = None
-    suite: Path | None = None
-    disk: Path | None = None
-    trusts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LocalBuild:
-    """A build, for its process.
-
-    :param number: its number.
-    :param job: the :class:`harness.hosts.builds.job.BuildJob` as JSON.
-    :param trusts: whether make may run without bubblewrap where it does not work.
-    """
-
-    number: int
-    job: str
-    trusts: bool = False
 
 
 @dataclass
@@ -216,18 +177,6 @@ def _answer(worker: Worker, message: Message, own: Path) -> str:
             asked = getattr(worker.scheduler, SEND)(name=message.case, offset=offset, content=block)
             if refusal := asyncio.run_coroutine_threadsafe(asked, loop).result(_BLOCK_SECONDS):
                 raise HostError("what was built here cannot be sent", evidence=str(refusal), remedy="run again")
-
-
-def frames(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the messages of a stream; a message that is cut off is left out.
-
-    :param stream: a pipe.
-    """
-    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
-        size = LENGTH.unpack(head)[0]
-        if len(body := stream.read(size)) < size:
-            return
-        yield body
 
 
 def _block_reader(worker: Worker) -> ReadBlock:

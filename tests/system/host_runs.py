@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -20,7 +20,7 @@ from harness.results.folder import load_run
 from tests.program import environment, harness
 from tests.system.ssh_hosts import SshHost, are_possible
 
-SECONDS = 120.0
+SECONDS = 300.0
 LOOK_SECONDS = 0.1
 ENDING_SECONDS = 10.0
 SILENCE_SECONDS = 8
@@ -64,6 +64,25 @@ def await_typed(run: process.Child, folders: list[Path], text: bytes) -> Path:
             break
     run.kill()
     pytest.fail(f"{text!r} was not typed: {finish(run)}")
+
+
+def await_process(run: process.Child, hosts: Sequence[SshHost], part: str) -> SshHost:
+    """Wait until one of some hosts runs a program, and return that host.
+
+    :param run: the run.
+    :param hosts: the hosts.
+    :param part: a part of the command line.
+    """
+    deadline = Deadline.after(SECONDS)
+    while not deadline.is_past:
+        for host in hosts:
+            if any(part in words for words in host.processes().values()):
+                return host
+        with contextlib.suppress(process.Expired):
+            run.wait(LOOK_SECONDS)
+            break
+    run.kill()
+    pytest.fail(f"no host ran {part}: {finish(run)}")
 
 
 def finish(child: process.Child) -> str:

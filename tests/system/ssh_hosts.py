@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from harness.base import process
 from harness.base.deadline import Deadline
 
@@ -18,21 +20,22 @@ _SECONDS = 30.0
 _SSHD = """Port 22
 ListenAddress {address}
 HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/key.pub
+AuthorizedKeysFile {folder}/authorized_keys
 PidFile none
 StrictModes no
 UsePAM no
-PasswordAuthentication no
+PasswordAuthentication yes
 KbdInteractiveAuthentication no
-PermitRootLogin prohibit-password
+PermitRootLogin yes
 AllowTcpForwarding remote
 PrintMotd no
-ForceCommand {folder}/enter
 """
 _ENTER = """#!/bin/sh
 export HOME={folder}/home TMPDIR={folder}/tmp HARNESS_STORE={store} PATH={path}
 exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 """
+_RUN = 'exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+_NOBODY = 65534
 _CLIENT = """Host {name}
 HostName {address}
 User root
@@ -64,6 +67,20 @@ class SshHost:
         """Return the path of its folder for temporary files."""
         return self.folder / "tmp"
 
+    def set_up(self, *lines: str, before: str = "") -> None:
+        """Change the surroundings of its commands.
+
+        :param lines: shell commands that run before each of them.
+        :param before: a command that starts them, such as ``setpriv``.
+        """
+        enter = self.folder / "enter"
+        words = f"exec {before} {_RUN.removeprefix('exec ')}"
+        enter.write_text(enter.read_text().replace(_RUN, "\n".join((*lines, words))))
+
+    def forget_key(self) -> None:
+        """Let nobody log in with a key; it still offers to ask for a password."""
+        (self.folder / "authorized_keys").write_text("")
+
     def cut_off(self) -> None:
         """Take its link down: packets are lost from now on."""
         _ip("link", "set", self.link, "down")
@@ -75,7 +92,7 @@ class SshHost:
     def processes(self) -> dict[int, str]:
         """Return the command lines of the processes on it, by their ids.
 
-        QEMU has none of the variables, but writes to a file in the temporary folder.
+        QEMU has none of the variables, but writes to a file in the temporary folder, or is below a process that has.
         """
         mark = f"TMPDIR={self.temporary}".encode()
         found = {}
@@ -84,6 +101,10 @@ class SshHost:
                 has_mark = mark in (path / "environ").read_bytes().split(b"\0")
                 if has_mark or (path / "fd/1").readlink().is_relative_to(self.temporary):
                     found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        for pid in list(found):
+            with contextlib.suppress(psutil.Error):
+                for one in psutil.Process(pid).children(recursive=True):
+                    found.setdefault(one.pid, " ".join(one.cmdline()))
         return found
 
     def kill(self, part: str) -> int:
@@ -138,11 +159,9 @@ def ssh_host(name: str, folder: Path, number: int, *, store: Path, path: str = o
     host = SshHost(name, folder, link, store)
     for one in (folder / "home", host.temporary, store, Path("/run/sshd")):
         one.mkdir(parents=True, exist_ok=True)
-    for file in ("host_key", "key"):
-        _keygen(folder / file)
+    _keygen(folder / "host_key")
     (folder / "sshd_config").write_text(_SSHD.format(address=other, folder=folder))
-    (folder / "enter").write_text(_ENTER.format(folder=folder, store=store, path=path))
-    (folder / "enter").chmod(0o755)
+    _add_user(host, folder, path)
     (folder / "known_hosts").write_text(f"{other} {(folder / 'host_key.pub').read_text()}")
     _ip("netns", "add", space)
     with contextlib.ExitStack() as ends:
@@ -160,6 +179,41 @@ def ssh_host(name: str, folder: Path, number: int, *, store: Path, path: str = o
             ends.enter_context(process.start(words, stderr=log.fileno()))
         _await_sshd(folder, name, other)
         yield host
+
+
+def _add_user(host: SshHost, sshd: Path, path: str) -> None:
+    """Make a key for a user, whose commands run in an environment of their own.
+
+    :param host: the host as the user sees it.
+    :param sshd: the folder of its sshd.
+    :param path: PATH of the commands.
+    """
+    _keygen(host.folder / "key")
+    enter = host.folder / "enter"
+    enter.write_text(_ENTER.format(folder=host.folder, store=host.store, path=path))
+    enter.chmod(0o755)
+    key = (host.folder / "key.pub").read_text()
+    with (sshd / "authorized_keys").open("a") as keys:
+        keys.write(f'command="{enter}" {key}')
+
+
+def other_user(host: SshHost, name: str, folder: Path) -> SshHost:
+    """Return a host as another user sees it, who is no superuser and has a HOME, a temporary folder and a store.
+
+    :param host: the host.
+    :param name: its name for this user.
+    :param folder: an empty folder that every user can enter.
+    """
+    one = SshHost(name, folder, host.link, folder / "store")
+    for path in (folder / "home", one.temporary, one.store):
+        path.mkdir()
+        os.chown(path, _NOBODY, _NOBODY)
+    _add_user(one, host.folder, os.defpath)
+    one.set_up(before=f"setpriv --reuid {_NOBODY} --regid {_NOBODY} --clear-groups")
+    for file in ("known_hosts", "config"):
+        text = (host.folder / file).read_text().replace(str(host.folder), str(folder))
+        (folder / file).write_text(text.replace(f"Host {host.name}\n", f"Host {name}\n"))
+    return one
 
 
 def _await_sshd(folder: Path, name: str, address: str) -> None:

@@ -97,3 +97,12 @@ def test_a_command_line_that_is_refused_imports_no_pytest(arguments: str, tmp_pa
 
     assert "harness.pipeline" in found
     assert not {name for name in found if name.partition(".")[0] in ("pytest", "_pytest", "requests", "urllib3")}
+
+
+def test_the_process_of_a_batch_imports_nothing_of_dask() -> None:
+    """It is started for each batch of a host, and Dask takes as long as all else that it imports."""
+    words = [sys.executable, "-c", "import harness.hosts.batch, sys; print(*sys.modules)"]
+    found = set(run(words, deadline=Deadline.after(60)).text.split())
+
+    assert "harness.hosts.batch" in found
+    assert not found & {"dask", "distributed", "tornado"}

@@ -89,6 +89,7 @@ With --bisect-status, for 'git bisect run':
 @judging_options.touching_options
 @judging_options.shard_options
 @options.hosts
+@options.scheduler
 @options.results
 @click.option(_WATCHED, "is_watched", is_flag=True, hidden=True)
 def run(
@@ -115,6 +116,7 @@ def run(
     touching: tuple[str, bool, int],
     shard: tuple[str, Path | None, str],
     hosts: str,
+    scheduler: str,
     results: Path,
     is_watched: bool,
 ) -> int:
@@ -140,19 +142,28 @@ def run(
     )
     settings = one_kernel.RunSettings(*inputs, *more, resumed=resumed, lister=lister)
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
-        return _run(wanted, settings, display, hosts=hosts, bisect_status=bisect_status)
+        return _run(wanted, settings, display, spread=(hosts, scheduler), bisect_status=bisect_status)
 
 
 def _run(
-    wanted: Sequence[Options], settings: RunSettings, display: RunDisplay, *, hosts: str, bisect_status: bool
+    wanted: Sequence[Options],
+    settings: RunSettings,
+    display: RunDisplay,
+    *,
+    spread: tuple[str, str],
+    bisect_status: bool,
 ) -> int:
-    from harness.commands.test.hosts_options import on_hosts, read_hosts
+    """Run the cases.
+
+    :param spread: the arguments of ``--hosts`` and ``--scheduler``.
+    """
+    from harness.commands.test.hosts_options import on_hosts, read_spread
     from harness.run.several_kernels import run_kernels
 
     records: list[RunRecord] = []
-    found = read_hosts(hosts, trusts=wanted[0].build.is_trusted)
-    with on_hosts(settings, found, accel=wanted[0].accel, report=display.show) as spread:
-        status = run_kernels(wanted, spread, report=display.show, tell=tell, on_record=records.append)
+    found = read_spread(*spread, trusts=wanted[0].build.is_trusted)
+    with on_hosts(settings, found, accel=wanted[0].accel, report=display.show) as placed:
+        status = run_kernels(wanted, placed, report=display.show, tell=tell, on_record=records.append)
     return int(judging_options.bisect_status(status, records) if bisect_status else status)
 
 

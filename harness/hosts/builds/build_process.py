@@ -24,8 +24,8 @@ from harness.base.store import Store
 from harness.hosts.artifacts import content_digest, source_name
 from harness.hosts.builds.job import BUILD_FILE, CONFIG_FILE, BuildJob, BuildResult, dump_event, load_job, record_error
 from harness.hosts.builds.sources import has_commits, known_commits, received_repository, take_pack
+from harness.hosts.local_batch import LENGTH, LocalBuild
 from harness.hosts.logs import pack_to
-from harness.hosts.task import LENGTH, LocalBuild
 from harness.hosts.wire import Message, MessageKind, dump_message
 from harness.kernel.build.elsewhere import BuildOrder
 from harness.kernel.build.options import PREPARE_SECONDS

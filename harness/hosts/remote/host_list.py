@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.base.errors import UsageError
 from harness.base.toml_table import Table
@@ -19,9 +19,13 @@ from harness.base.toml_table import Table
 FILE_NAME = "hosts.toml"
 LOCAL = "local"
 SILENCE_SECONDS = 60
+WAIT_SECONDS = 60
 LEAST_SILENCE_SECONDS = 8
 """The submitting host speaks every two seconds."""
+TLS_FILES = ("authority", "certificate", "key")
+"""The keys of the files for TLS in the table ``[scheduler]``."""
 MOST_WORKERS = 1024
+_ADDRESS = re.compile(r"(tcp|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
 _REMEDY = "write names for ssh, separated by commas, or local:N: --hosts a,user@b"
 
@@ -54,15 +58,44 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulerAddress:
+    """The scheduler of a Dask cluster that others have started.
+
+    :param address: ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+    :param authority: path of the certificate of its authority; empty without TLS.
+    :param certificate: path of the certificate of this client.
+    :param key: path of its key.
+    :param wait_seconds: how long to wait for a worker.
+    """
+
+    address: str = ""
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    wait_seconds: int = WAIT_SECONDS
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """Return the paths of the files for TLS."""
+        return self.authority, self.certificate, self.key
+
+    def with_files(self, authority: str, certificate: str, key: str) -> SchedulerAddress:
+        """Return the same with other files for TLS."""
+        return replace(self, authority=authority, certificate=certificate, key=key)
+
+
+@dataclass(frozen=True, slots=True)
 class HostsFile:
     """The content of a hosts file.
 
     :param hosts: the hosts by name.
     :param silence_seconds: how long a connection may be silent before its workers end, and their batches run elsewhere.
+    :param scheduler: the settings of ``--scheduler``, and its address if one was given.
     """
 
     hosts: Mapping[str, Host] = field(default_factory=dict)
     silence_seconds: int = SILENCE_SECONDS
+    scheduler: SchedulerAddress = SchedulerAddress()
 
 
 def parse_hosts_file(text: str, *, path: str) -> HostsFile:
@@ -79,7 +112,8 @@ def parse_hosts_file(text: str, *, path: str) -> HostsFile:
         raise UsageError(f"{path} is not TOML", evidence=str(error), remedy=remedy) from None
     whole = Table(content, path=path, kind=UsageError)
     hosts = {}
-    for name, one in whole.table("host").tables():
+    tables = whole.table("host").tables() if "host" in content or "scheduler" not in content else ()
+    for name, one in tables:
         ssh = one.text("ssh", default=name)
         _require_name(name, ssh)
         slots = one.count("slots", default=0)
@@ -92,8 +126,37 @@ def parse_hosts_file(text: str, *, path: str) -> HostsFile:
     silence = whole.count("silence", default=SILENCE_SECONDS)
     if silence < LEAST_SILENCE_SECONDS:
         raise whole.error(f"silence is {silence}", remedy=f"write seconds from {LEAST_SILENCE_SECONDS}")
+    scheduler = _scheduler(whole.table("scheduler")) if "scheduler" in content else SchedulerAddress()
     whole.close()
-    return HostsFile(hosts, silence)
+    return HostsFile(hosts, silence, scheduler)
+
+
+def _scheduler(one: Table) -> SchedulerAddress:
+    """Read the table of a scheduler that exists: files for TLS, all or none."""
+    authority, certificate, key = files = [one.text(name, default="") or "" for name in TLS_FILES]
+    wait = one.count("wait", default=WAIT_SECONDS)
+    if any(files) and not all(files):
+        raise one.error("a file for TLS is missing", remedy="give authority, certificate and key")
+    if not all(path.startswith(("/", "~")) for path in files if path):
+        raise one.error(f"not absolute paths: {', '.join(files)}", remedy="begin each with / or ~")
+    one.close()
+    return SchedulerAddress("", authority, certificate, key, wait)
+
+
+def parse_scheduler(text: str, known: SchedulerAddress) -> SchedulerAddress:
+    """Read the argument of ``--scheduler``.
+
+    :param text: the argument.
+    :param known: the settings of the file.
+    :raises UsageError: it is no address, or the files for TLS are missing.
+    """
+    if not _ADDRESS.fullmatch(text):
+        remedy = "write what Dask printed: --scheduler tcp://10.0.0.1:8786, or tls://..."
+        raise UsageError(f"--scheduler {text}: not the address of a scheduler", remedy=remedy)
+    if text.startswith("tls:") and not known.key:
+        remedy = 'write a table [scheduler] with authority, certificate and key = "/path/of/the/file.pem"'
+        raise UsageError(f"--scheduler {text}: TLS needs files, which {FILE_NAME} does not name", remedy=remedy)
+    return replace(known, address=text)
 
 
 def parse_hosts(text: str, known: Mapping[str, Host]) -> tuple[Host, ...]:

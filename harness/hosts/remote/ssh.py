@@ -22,6 +22,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import HostError
 from harness.base.process import INHERITED, Surroundings
 from harness.base.store import STORE_VARIABLE, Store
+from harness.guest.emulator import MINIMUM, TOO_OLD, version_of
 from harness.hosts.remote.environment import archive_digest, code_archive, dependency_archive, python_version
 from harness.hosts.remote.host_list import FILE_NAME, Host
 from harness.hosts.remote.remote_scripts import INSTALL, PROBE, UNREACHABLE_STATUS
@@ -210,6 +211,10 @@ def complaint(host: Host, report: HostReport) -> HostError | None:
     if not report.qemu:
         remedy = f"ssh {host.ssh} sudo apt-get install qemu-system-x86"
         return HostError(f"host {host.name}: QEMU is missing", remedy=remedy, packages=("qemu-system-x86",))
+    qemu = version_of(report.qemu)
+    if qemu is not None and qemu < MINIMUM:
+        remedy = f"install a newer one there (Debian 12 has 7.2): ssh {host.ssh} sudo apt-get install qemu-system-x86"
+        return HostError(f"host {host.name}: QEMU is {TOO_OLD}", evidence=report.qemu, remedy=remedy)
     if report.bubblewrap != BUBBLEWRAP_WORKS and not host.trusts:
         return HostError(
             f"host {host.name}: bubblewrap does not work, which QEMU runs in",

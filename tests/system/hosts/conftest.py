@@ -31,11 +31,17 @@ def suite(prepared: Prepared, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[tuple[SshHost, SshHost]]:
+def warm_kinds() -> tuple[str, ...]:
+    """Return the kinds of products that the hosts have."""
+    return WARM_KINDS
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, warm_kinds: tuple[str, ...]) -> Iterator[tuple[SshHost, SshHost]]:
     """Run two hosts, with one store that knows what this user's store knows."""
     store = tmp_path / "store"
     store.mkdir()
-    for kind in WARM_KINDS:
+    for kind in warm_kinds:
         (store / kind).symlink_to(Store.default().folder / kind)
     with contextlib.ExitStack() as ends:
         made = []

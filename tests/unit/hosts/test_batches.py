@@ -175,3 +175,43 @@ def test_an_unknown_batch_has_no_cases(number: int) -> None:
 def test_simulated_runs_come_close_to_the_bound() -> None:
     """On 1 to 256 hosts, with the durations of the largest suite; ``tox -e bench-hosts`` prints the table."""
     assert [figure.name for figure in figures(5) if not figure.is_met] == []
+
+
+def test_what_a_late_batch_has_not_ended_runs_twice_and_counts_once() -> None:
+    """An idle worker gets the rest; the loss of either worker then costs nothing."""
+    work = Work(["a", "b", "c"], {"a": 1.0, "b": 1.0, "c": 1.0})
+    slow = work.take("slow", hosts=["slow", "quick"], workers=1)
+    assert slow is not None
+    work.end_case("a")
+    second = work.double_batch(slow.number)
+    assert second is not None
+
+    assert second.ids == ("b", "c")
+    assert work.double_batch(slow.number) is None
+    assert work.lose_batch(slow.number, "slow", suspect="b") == Loss()
+    assert work.is_awaited(second.number, "b")
+    work.end_case("b")
+    assert work.end_batch(second.number) == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("case", "batch_seconds", "case_seconds", "is_late"),
+    [
+        ("", 130.0, 0.0, False),
+        ("", 140.0, 0.0, True),
+        ("a", 40.0, 22.0, False),
+        ("a", 40.0, 30.0, True),
+        ("a", 140.0, 1.0, True),
+    ],
+)
+def test_a_batch_is_late_by_what_was_expected(
+    case: str, batch_seconds: float, case_seconds: float, is_late: bool
+) -> None:
+    """A boot may precede it, which is not expected of a case; a batch that is over is never late."""
+    work = Work(["a", "b", "c"], {"a": 3.0, "b": 1.0, "c": 1.0})
+    batch = work.take("host", hosts=["host"], workers=1)
+    assert batch is not None
+
+    assert work.is_late(batch.number, case, batch_seconds=batch_seconds, case_seconds=case_seconds) is is_late
+    work.end_batch(batch.number)
+    assert not work.is_late(batch.number, case, batch_seconds=batch_seconds, case_seconds=case_seconds)

@@ -9,7 +9,13 @@ import pytest
 
 from harness.base.errors import ExitStatus, UsageError
 from harness.commands.test import hosts_options
-from harness.hosts.remote.host_list import Host, parse_hosts, parse_hosts_file
+from harness.hosts.remote.host_list import (
+    Host,
+    SchedulerAddress,
+    parse_hosts,
+    parse_hosts_file,
+    parse_scheduler,
+)
 from tests.command_line import call
 
 FILE = """
@@ -82,12 +88,44 @@ def test_a_word_that_is_no_host_is_refused(text: str) -> None:
         'host = "a"',
         "[host.-a]\n",
         "silence = 1\n[host.a]\n",
+        '[scheduler]\nauthority = "/a.pem"',
+        '[scheduler]\nauthority = "a.pem"\ncertificate = "b.pem"\nkey = "c.pem"',
+        '[scheduler]\naddress = "tcp://a:1"',
     ],
 )
 def test_a_broken_file_is_refused(text: str) -> None:
     """The error names the file, or the word."""
     with pytest.raises(UsageError):
         parse_hosts_file(text, path="hosts.toml")
+
+
+@pytest.mark.parametrize("text", ["tcp://node1:8786", "tcp://10.0.0.1:8786", "tcp://[fe80::1]:8786"])
+def test_the_address_of_a_scheduler(text: str) -> None:
+    """As Dask prints it; the file says how long to wait for a worker."""
+    file = parse_hosts_file("[scheduler]\nwait = 900", path="hosts.toml")
+
+    assert parse_scheduler(text, file.scheduler) == SchedulerAddress(text, wait_seconds=900)
+
+
+def test_tls_needs_files() -> None:
+    """Without them the connection would be refused, or not be encrypted."""
+    lines = ["[scheduler]", 'authority = "/a.pem"', 'certificate = "~/b.pem"', 'key = "/c.pem"']
+    known = parse_hosts_file("\n".join(lines), path="hosts.toml").scheduler
+
+    assert parse_scheduler("tls://a:1", known).files == ("/a.pem", "~/b.pem", "/c.pem")
+    with pytest.raises(UsageError, match="TLS needs files"):
+        parse_scheduler("tls://a:1", SchedulerAddress())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "node1:8786", "tcp://node1", "ucx://a:1", "tcp://a b:1", "tcp://a:1/x", "inproc://"]
+)
+def test_a_word_that_is_no_address_is_refused(text: str) -> None:
+    """The error shows what an address looks like."""
+    with pytest.raises(UsageError) as caught:
+        parse_scheduler(text, SchedulerAddress())
+
+    assert "tcp://" in caught.value.remedy
 
 
 def test_a_wrong_word_is_an_error_before_anything_is_prepared(tmp_path: Path) -> None:

@@ -57,6 +57,22 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
+def keep_table(page: Path, name: str, figures: Sequence[Figure]) -> None:
+    """Write the figures into a page of the documentation, between the comments of that name.
+
+    :param page: the page.
+    :param name: the name in the comments: ``<!-- NAME -->`` and ``<!-- end of NAME -->``.
+    :param figures: the figures.
+    :raises SystemExit: the page has no such comments.
+    """
+    before, begin, rest = page.read_text().partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+    if not begin or not end:
+        raise SystemExit(f"{page} has no comments of the name {name!r}")
+    facts = f"{host_facts()}; load {os.getloadavg()[0]:.1f}"
+    page.write_text(f"{before}{begin}\n{table(figures)}\n\n{facts}\n\n{end}{after}")
+
+
 def report_figures(figures: Sequence[Figure], file: Path, **facts: str) -> None:
     """Print the figures as a table and write them as JSON.
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Simulate runs on 1 to 256 hosts with the batching of real runs; no kernel is started.
+"""Simulate runs on 1 to 256 hosts with the batching of real runs, or measure runs on two hosts.
 
-    tox -e bench-hosts
+    tox -e bench-hosts                       simulate; no kernel is started
+    tox -e bench-hosts -- --measured         see bench/real_hosts.py
+    tox -e bench-hosts -- --measured --keep  write the table into docs/how-to/hosts.md as well
 
 The simulator calls ``harness/hosts/batches.py``, as the dispatcher of real runs does, and takes the durations of the
 cases from a durations file. A figure is the end of a run / max((work + boots) / hosts, a boot + the longest case): no
@@ -16,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figures import Figure, arguments, report_figures
+from bench.figures import Figure, arguments, keep_table, report_figures
+from harness.base import paths
 from harness.hosts.batches import Work
 from harness.hosts.checks import HostChecks
 from harness.model.shard import read_durations
@@ -36,6 +39,23 @@ MOST = 1.1
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What a simulated run costs besides its cases.
+
+    :param batch: seconds for the start of a batch.
+    :param boot: seconds for the boot of a template.
+    :param noise: the share that durations differ from the expected ones by.
+    """
+
+    batch: float = BATCH_SECONDS
+    boot: float = BOOT_SECONDS
+    noise: float = NOISE
+
+
+USUAL = Costs()
+
+
+@dataclass(frozen=True)
 class Simulated:
     """The result of a simulated run.
 
@@ -49,16 +69,19 @@ class Simulated:
     bound: float
 
 
-def simulate(expected: Mapping[str, float], hosts: int, *, seed: int, checks: HostChecks) -> Simulated:
+def simulate(
+    expected: Mapping[str, float], hosts: int, *, seed: int, checks: HostChecks, costs: Costs = USUAL
+) -> Simulated:
     """Simulate a run of some cases on one kernel, with one worker on each host.
 
     :param expected: the expected duration of each case.
     :param hosts: the number of hosts.
     :param seed: the seed of the durations.
     :param checks: what is known about the hosts of the run.
+    :param costs: what the run costs besides its cases.
     """
     luck = random.Random(seed)
-    actual = {name: seconds * luck.uniform(1 - NOISE, 1 + NOISE) for name, seconds in expected.items()}
+    actual = {name: seconds * luck.uniform(1 - costs.noise, 1 + costs.noise) for name, seconds in expected.items()}
     names = [f"host{at}" for at in range(hosts)]
     work = Work(list(expected), expected)
     checks.begin(list(expected), expected, names)
@@ -72,7 +95,7 @@ def simulate(expected: Mapping[str, float], hosts: int, *, seed: int, checks: Ho
             continue
         checks.give(name, batch.ids)
         batches += 1
-        now += BATCH_SECONDS + (0.0 if name in booted else BOOT_SECONDS)
+        now += costs.batch + (0.0 if name in booted else costs.boot)
         booted.add(name)
         for case in batch.ids:
             now += actual[case]
@@ -82,9 +105,7 @@ def simulate(expected: Mapping[str, float], hosts: int, *, seed: int, checks: Ho
         end = max(end, now)
         heapq.heappush(free, (now, name))
     total = sum(actual.values())
-    return Simulated(
-        end, batches, max((total + BOOT_SECONDS * len(booted)) / hosts, BOOT_SECONDS + max(actual.values()))
-    )
+    return Simulated(end, batches, max((total + costs.boot * len(booted)) / hosts, costs.boot + max(actual.values())))
 
 
 def figures(kernels: int) -> list[Figure]:
@@ -106,9 +127,21 @@ def figures(kernels: int) -> list[Figure]:
 
 
 def main() -> None:
-    """Simulate, print the table, and write the JSON file."""
-    arguments(__doc__).parse_args()
-    report_figures(figures(KERNELS), Path(__file__).with_name("last-hosts.json"))
+    """Simulate or measure, print the table, keep it in the documentation, and write the JSON file."""
+    parser = arguments(__doc__)
+    parser.add_argument("--measured", action="store_true", help="run the cases on two hosts of one core; needs root")
+    parser.add_argument("-k", dest="expression", default="", help="with --measured: the cases that match")
+    parser.add_argument("--keep", action="store_true", help="write the table into the documentation")
+    chosen = parser.parse_args()
+    if chosen.measured:
+        from bench.real_hosts import measured_figures
+
+        found, name = measured_figures(chosen.expression), "measured"
+    else:
+        found, name = figures(KERNELS), "simulated"
+    if chosen.keep:
+        keep_table(paths.ROOT / "docs" / "how-to" / "hosts.md", f"bench-hosts {name}", found)
+    report_figures(found, Path(__file__).with_name(f"last-hosts-{name}.json"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +38,6 @@ from tests.system.ssh_hosts import SshHost, other_user, path_with_ssh
 pytestmark = pytest.mark.guest
 depends = pytest.mark.slow("harness/hosts", "harness/run", "tests/system/ssh_hosts.py", "tests/system/host_runs.py")
 CUT_SECONDS = 5.0
-YEARS = 10 * 366 * 24 * 3600
 Hosts = tuple[SshHost, SshHost]
 
 
@@ -164,37 +162,6 @@ def test_older_programs_of_hosts_are_named(
     assert "host a: QEMU is too old" in ran[0].complaint
     assert "hint: ssh b sudo apt-get install python3.11" in ran[1].complaint
     assert not (hosts[0].store / "host-environment").exists()
-
-
-@depends
-@pytest.mark.network
-@needs_namespaces
-def test_a_wrong_clock_changes_nothing(suite: Path, hosts: Hosts, surroundings: dict[str, str], tmp_path: Path) -> None:
-    """Certificates are good on a host that is ten years ahead, and its cases have the time of this host."""
-    with tempfile.TemporaryDirectory() as folder:
-        fake = unpacked_programs(Path(folder), suite="bookworm", packages=("libfaketime",)).find("libfaketime.so.1")
-        programs = tmp_path / "programs"
-        programs.mkdir()
-        # The library opens a semaphore, which it cannot do on the read-only files that bubblewrap shows.
-        (programs / "bwrap").write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {process.find_program("bwrap")} "$@"\n')
-        (programs / "bwrap").chmod(0o755)
-        hosts[0].set_up(
-            "[ -e /dev/shm/own ] || { mount -t tmpfs tmpfs /dev/shm; touch /dev/shm/own; }",
-            f"export PATH={programs}:$PATH LD_PRELOAD={fake} FAKETIME=+{YEARS}",
-            "export FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_RESET=1",
-        )
-        began = time.time()
-        with running("--hosts", "a", "--suite", suite, "--results", tmp_path / "results", env=surroundings) as child:
-            await_typed(child, [hosts[0].temporary], b"sleep 6")
-            says = [(Path("/proc") / str(pid) / "environ").read_bytes() for pid in hosts[0].processes()]
-            finish(child)
-        ended = time.time()
-    record = the_run(tmp_path / "results")
-
-    assert any(b"FAKETIME" in one for one in says)
-    assert outcomes(record) == OUTCOMES
-    assert record.complete
-    assert all(began <= case.started <= ended for case in record.cases)
 
 
 def test_a_run_goes_on_after_its_scheduler_was_killed(prepared: Prepared, tmp_path: Path) -> None:

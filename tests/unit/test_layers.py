@@ -65,8 +65,8 @@ WRAPPERS = {
     "urllib3": {"series.web_client"},
     "watchfiles": {"watch.notify"},
     "drgn": {"cores.program", "cores.prompt", "cores.read_core", "cores.types"},
-    "distributed": {"hosts.hub", "hosts.task", "hosts.worker"},
-    "dask": {"hosts.hub", "hosts.worker"},
+    "distributed": {"hosts.hub", "hosts.joined.client", "hosts.joined.relay", "hosts.task", "hosts.worker"},
+    "dask": {"hosts.hub", "hosts.joined.client", "hosts.worker"},
 }
 """The modules that may import each external library: one wrapper each, but for pytest's hooks and SQLite's errors."""
 

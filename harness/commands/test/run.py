@@ -135,11 +135,8 @@ def run(
     what = selection.Selection(found, expression, choose_workers(workers, found), *how)
     judging = judging_options.read_judging(baseline, known, suite=chosen, results=results)
     inputs = (what, _check_words(wanted, chosen), judging, results, Store.default(), _command(), chosen)
-    more = (
-        typed_options(click.get_current_context()),
-        not is_watched,
-        judging_options.read_touching(touching, results),
-    )
+    touched = judging_options.read_touching(touching, results)
+    more = (typed_options(click.get_current_context()), not is_watched, touched)
     settings = one_kernel.RunSettings(*inputs, *more, resumed=resumed, lister=lister)
     with _display(is_watched=is_watched, is_for_several=len(wanted) > 1) as display:
         return _run(wanted, settings, display, spread=(hosts, scheduler), bisect_status=bisect_status)

@@ -43,6 +43,8 @@ OTHERS = (
     "mkdir",
     "systemctl",
     "journalctl",
+    "dask",
+    "kubectl",
 )
 """Programs of others that the documentation starts; a command of ours in their arguments is parsed as well."""
 LIBRARIES = ("build",)

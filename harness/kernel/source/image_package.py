@@ -127,7 +127,8 @@ def module_packages(apt: Apt, package: str, version: str, *, deadline: Deadline)
     if holder is None:
         raise HostError(
             f"{package} has its modules in {' '.join(part or ())}, which {apt.lists_name} do not have",
-            remedy=apt.update_command,
+            remedy=f"{apt.update_command}; if that does not help, the archive has dropped the modules of this upload, "
+            "and not yet its image: take a newer kernel",
         )
     return (holder,)
 

@@ -213,6 +213,11 @@ class Machine:
         return self._monitor
 
     @property
+    def has_switched_off(self) -> bool:
+        """Return whether QEMU ended by itself: the guest rebooted, which ends it, or switched itself off."""
+        return not self.is_running and self._process.child.returncode == 0
+
+    @property
     def is_starved(self) -> bool:
         """Return whether QEMU got so little time of a processor that deadlines on its clock came too early."""
         return self.is_running and self.clock.is_starved

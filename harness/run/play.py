@@ -158,7 +158,8 @@ def unanswered_step(where: str, command: str, machine: Machine) -> StepOutcome:
     """Return the outcome of a command that did not return, with what the diagnosis of the machine found."""
     shown = command if len(command) <= 80 else command[:77] + "..."
     found = machine.diagnosis
-    reason = f"at: {shown}" + (f"; {found.summary}" if found.summary else "")
+    summary = found.summary or ("the guest rebooted or switched itself off" if machine.has_switched_off else "")
+    reason = f"at: {shown}" + (f"; {summary}" if summary else "")
     return StepOutcome(where, fits=False, reason=reason, diff=found.text)
 
 

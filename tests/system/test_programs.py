@@ -135,6 +135,7 @@ def test_reason_names_what_happened(cases: dict[str, CaseRecord]) -> None:
     assert "ends within a line: 'not ok 2 sec'" in cases["dies"].reason
     assert "was killed by SIGSEGV" in cases["dies"].reason
     assert "sysrq triggered crash" in cases["panics"].reason
+    assert "the guest rebooted or switched itself off" in cases["reboots"].reason
     assert "promises 5 results, and 2 came" in cases["promises"].reason
     assert cases["logs::b"].reason == "EXPECTATION FAILED at b.c:1: Expected 1 == 2"
 

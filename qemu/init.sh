@@ -42,6 +42,11 @@ say() {
 	echo "<5>harness: $*" >/dev/kmsg
 }
 
+# Set a kernel parameter that this kernel may not have.
+set_parameter() { # PATH VALUE
+	[ ! -e "$1" ] || echo "$2" >"$1"
+}
+
 # On a kernel with kmemleak: list leaks in the kernel log at each line that the harness types at the kernel log's port,
 # which no shell uses. That ends the machine: all other processes are killed and all later mounts undone first, so that
 # what they use is no longer in use. debugfs is mounted in a mount namespace of its own, so that no case sees it.
@@ -60,6 +65,8 @@ watch_leaks() {
 	scan_twice
 	# What is left from the boot is not the fault of a case.
 	echo clear >$leaks
+	list_leftovers
+	before=$left
 	mounts=$(wc -l </proc/1/mounts)
 	stty -F /dev/ttyS0 -echo
 	exec </dev/ttyS0
@@ -73,6 +80,7 @@ watch_leaks() {
 		tail -n +$((mounts + 1)) /proc/1/mounts | cut -d ' ' -f 2 | tac | while read -r mounted; do
 			nsenter -t 1 -m umount "$mounted"
 		done
+		report_leftovers
 		scan_twice
 		# Without a limit, a leak in a loop would fill the log.
 		head -n 400 $leaks | while IFS= read -r line; do
@@ -90,6 +98,28 @@ scan_twice() {
 	done
 }
 
+# What the suite counts (guest.leftovers in its suite.toml), a line "NAME: NUMBER" each. debugfs is mounted.
+list_leftovers() {
+	left=
+	[ ! -x /usr/lib/harness/leftovers ] || left=$(/usr/lib/harness/leftovers)
+}
+
+# Name what there is more of than before the case. The kernel frees some objects a while after their last user is gone.
+report_leftovers() {
+	for _ in 1 2 3; do
+		list_leftovers
+		[ "$left" != "$before" ] || return
+		sleep 1
+	done
+	printf '%s\n' "$left" | while IFS= read -r line; do
+		name=${line%:*}
+		was=$(printf '%s\n' "$before" | grep -F -m 1 "$name: ")
+		was=${was##*: }
+		[ "${line##*: }" -le "${was:-0}" ] ||
+			echo "<4>harness: BUG: left behind: $line, ${was:-0} before the case" >/dev/kmsg
+	done
+}
+
 if [ "$1" = leaks ]; then
 	watch_leaks
 	exit
@@ -97,11 +127,6 @@ fi
 
 # By the path of the program: until /proc is mounted, the shell cannot execute itself for an applet.
 /usr/bin/busybox mount -t proc proc /proc
-
-# Set a kernel parameter that this kernel may not have.
-set_parameter() { # PATH VALUE
-	[ ! -e "$1" ] || echo "$2" >"$1"
-}
 
 # Load every process at the same addresses: QEMU's emulation keeps translated code by its virtual address, and would
 # translate the C library again for each program that has it at another address (cat: 58 ms, with this 14 ms).

@@ -36,6 +36,7 @@ class SplatKind(StrEnum):
     KMEMLEAK = "kmemleak"
     REFCOUNT = "refcount"
     DEBUGOBJECTS = "debugobjects"
+    LEFTOVER = "leftover"
 
 
 class Opening(StrEnum):
@@ -118,6 +119,8 @@ _STARTS: tuple[tuple[Opening, SplatKind | None, str], ...] = (
     (Opening.NAMED, SplatKind.KMEMLEAK, r"kmemleak: \d+ new suspected memory leak"),
     (Opening.LEAK, SplatKind.KMEMLEAK, r"BUG: memory leak|unreferenced object (?:0x[0-9a-f]+|\S+) \(size \d+\):"),
     (Opening.NAMED, SplatKind.REFCOUNT, r"refcount_t: "),
+    # Written by the guest's init (qemu/init.sh).
+    (Opening.NAMED, SplatKind.LEFTOVER, r"harness: BUG: left behind: "),
     (
         Opening.NAMED,
         SplatKind.DEBUGOBJECTS,

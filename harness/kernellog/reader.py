@@ -35,6 +35,8 @@ SILENT_TAIL_LINES = 32
 _RULE_LINES = 8
 
 _STAMP_BYTES = re.compile(rb"\[ *\d+\.\d+\]")
+_ONE_LINE = (SplatKind.KMEMLEAK, SplatKind.LEFTOVER)
+"""Reports that are one line, if they are not a list."""
 _VAGUE = (Opening.OTHER_BUG, Opening.OTHER_WARNING)
 _ELSEWHERE = re.compile(r"NMI backtrace for cpu")
 
@@ -218,7 +220,7 @@ class KernelLog:
         opening, kind = started
         growing.accept(opening, kind, line)
         self._is_panicked = self._is_panicked or kind is SplatKind.PANIC
-        if kind is SplatKind.KMEMLEAK and opening is Opening.NAMED:
+        if kind in _ONE_LINE and opening is Opening.NAMED:
             self._finish(caller)
 
     def _end_silent(self, number: int) -> None:

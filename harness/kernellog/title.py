@@ -132,6 +132,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"INFO: (?:Allocated|Freed) in |INFO: Slab 0x", "BUG: slab object corrupted"),
     (r"BUG: memory leak|unreferenced object ", "kmemleak: unreferenced object"),
     (r"kmemleak: \d+ new suspected", "kmemleak: new suspected memory leaks"),
+    (r"harness: BUG: left behind: (?P<what>[^:]+)", "left behind: {what}"),
     # Complaints of one line.
     (
         r"WARNING: kernel stack (?P<what>regs|frame pointer) .*has bad (?P<type>.*?value)",

@@ -19,8 +19,9 @@ from harness.kernellog.splat import Splat
 
 OPTION = "CONFIG_DEBUG_KMEMLEAK"
 """The option of a kernel that lists leaks."""
-SECONDS = 60.0
-"""Two scans take 2 s of a plain kernel's time; a kernel without /dev/mem waits twice for 6 s more."""
+SECONDS = 120.0
+"""Two scans take 2 s of a plain kernel's time; a kernel without /dev/mem waits twice for 6 s more. What is left
+behind is counted up to three times."""
 _REQUEST = b"leaks\n"
 _DONE = b"harness: leaks listed"
 

@@ -23,6 +23,8 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _OPTION = re.compile(r"CONFIG_[A-Za-z0-9_]+")
 _KCONFIGS = "kconfigs"
 _MOST_MODE = 0o7777
+LEFTOVERS_PATH = "/usr/lib/harness/leftovers"
+"""The program of a suite that counts what cases may leave behind (``qemu/init.sh``)."""
 
 
 def parse_suite(text: str, folder: Path) -> tuple[Suite, tuple[str, ...]]:
@@ -114,6 +116,8 @@ def _guest(guest: FaultTable, folder: Path) -> GuestAdditions:
             row.fault("mode", f"is {mode}, not permissions", hint="write an octal number, such as 0o755")
         files.append(GuestFile(path, folder / row.text("source"), mode))
         row.close()
+    if leftovers := guest.text("leftovers", default=""):
+        files.append(GuestFile(LEFTOVERS_PATH, folder / leftovers, 0o755))
     return GuestAdditions(tuple(packages), tuple(folder / name for name in helpers), tuple(files))
 
 

@@ -164,11 +164,18 @@ def test_ended_splat_is_handed_out_while_the_log_goes_on() -> None:
     marked = log.feed(recorded("6.12-warning.log"))
     faked = log.feed(stamped("BUG: faked", *["ordinary"] * 20))
     waits = log.pending
-    single = log.feed(stamped("kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"))
+    single = log.feed(
+        stamped(
+            "kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+            "harness: BUG: left behind: hierarchies: 1, 0 before the case",
+            "harness: BUG: left behind: objects of find_css_set: 3, 2 before the case",
+        )
+    )
 
     assert [splat.kind for splat in marked] == [SplatKind.WARNING]
     assert [splat.kind for splat in faked] == [SplatKind.BUG]
-    assert [splat.kind for splat in single] == [SplatKind.KMEMLEAK]
+    assert [splat.kind for splat in single] == [SplatKind.KMEMLEAK, SplatKind.LEFTOVER, SplatKind.LEFTOVER]
+    assert len({splat.fingerprint for splat in single}) == 3
     assert not waits
     assert not log.pending
 

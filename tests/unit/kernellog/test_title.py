@@ -59,6 +59,10 @@ from harness.kernellog.title import describe, title_of
         ),
         ("BUG: spinlock bad magic on CPU#1, sh/71", "BUG: spinlock bad magic"),
         ("kmemleak: 3 new suspected memory leaks", "kmemleak: new suspected memory leaks"),
+        (
+            "harness: BUG: left behind: objects of create_user_ns: 13, 0 before the case",
+            "left behind: objects of create_user_ns",
+        ),
         ("INFO: rcu_sched self-detected stall on CPU { 0}  (t=2100 jiffies g=1178)", "INFO: RCU stall"),
         ("rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-.... } 21 jiffies", "INFO: RCU stall"),
         ("Oops: 0002 [#3] PREEMPT SMP", "Oops"),

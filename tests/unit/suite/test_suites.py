@@ -11,6 +11,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import CaseError, ExitStatus, HarnessError, UsageError
 from harness.base.suites_file import default_name, legacy_name
+from harness.guest.definition import GuestFile
 from harness.session.header import read_header
 from harness.session.preparation import preparation_command
 from harness.session.transcript import parse
@@ -28,6 +29,7 @@ from harness.suite.load import (
     suite_semantics,
 )
 from harness.suite.needed_options import needed_options
+from harness.suite.parse import LEFTOVERS_PATH
 from harness.suite.template import write_suite
 from tests.command_line import call
 
@@ -166,6 +168,15 @@ def test_two_suites_with_one_name_are_told(folder: Path) -> None:
     assert str(paths.SUITES / default_name()) in caught.value.evidence
 
 
+def test_script_that_counts_what_is_left_is_a_program_of_the_guest(folder: Path) -> None:
+    """Init runs it at its path, so it must be executable."""
+    (folder / "left.sh").write_text("#!/bin/sh\necho things: 1\n")
+    change(folder, 'helpers = ["minectl.c"]', 'helpers = ["minectl.c"]\nleftovers = "left.sh"')
+
+    assert GuestFile(LEFTOVERS_PATH, folder / "left.sh", 0o755) in read_suite(folder).guest.files
+    assert LEFTOVERS_PATH in paths.GUEST_INIT.read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -173,6 +184,11 @@ def test_two_suites_with_one_name_are_told(folder: Path) -> None:
         ('name = "mine"', 'name = "My suite"', "name is 'My suite'"),
         ('fragments = ["mine"]', 'fragments = ["nosuch"]', "no config fragment nosuch"),
         ('helpers = ["minectl.c"]', 'helpers = ["nosuch.c"]', "guest.helpers: no file"),
+        (
+            'helpers = ["minectl.c"]',
+            'helpers = ["minectl.c"]\nleftovers = "nosuch.sh"',
+            "guest.file for /usr/lib/harness/leftovers: no file",
+        ),
         ('helpers = ["minectl.c"]', 'helpers = "minectl.c"', "guest.helpers is not a list of strings"),
         ("CONFIG_PROC_FS =", "PROC_FS =", "guest.needs 'PROC_FS' is not a valid config requirement"),
         ('source = "guest/names"', 'source = "guest/nosuch"', "guest.file for /usr/share/mine/names: no file"),

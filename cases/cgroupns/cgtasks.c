@@ -22,8 +22,11 @@
  *	pA unshare FLAGS
  *	pA setns pB|FD			by the file of the namespace, or by a descriptor of it
  *	pA setnspid pB			by a pidfd of the process
- *	pA user				becomes user 9000, without capabilities
- *	pA mkdir DIR, pA rmdir DIR, pA rename DIR NAME	not of the root of a mount: "root"; the name NL is a line's end
+ *	pA setnsmany pB			by the file of the namespace, with a type of two bits
+ *	pA user [seen]			becomes user 9000, without capabilities; tasks of that user may not look into its
+ *					process then, unless it is "seen"
+ *	pA mkdir DIR, pA rmdir DIR, pA rename DIR NAME	not of the root of a mount: "root"; the name NL is a line's end,
+ *					and the name SP has a space in it
  *	pA chown DIR			gives the directory and its lists of tasks to user 9000
  *	pA move pB DIR			writes pB to cgroup.procs
  *	pA movet pB DIR			writes pB to cgroup.threads, or tasks of v1
@@ -39,8 +42,10 @@
  *	pA owner pB			whether the user namespace of pA owns the cgroup namespace of pB: own or other
  *	pA ls DIR			the names of the directories in it
  *	pA procs DIR			the tasks in its cgroup.procs
+ *	pA foreign DIR			the numbers in its cgroup.procs, each once, as a child of pA reads them that is number 1
+ *					of a new pid namespace; numbers above 1 are "other"
  *	pA events DIR			whether its cgroup.events says that it is populated
- *	pA mount 1|2 m0|m1		mounts a hierarchy
+ *	pA mount 1|2|1r m0|m1		mounts a hierarchy; 1r is that of v1 with the option release_agent
  *	pA umount m0|m1
  *	pA mounts pB			the roots of the cgroup mounts in /proc/pB/mountinfo
  *	pA new name|freezer		mounts a new v1 hierarchy, without a controller or with one, and unmounts it
@@ -117,6 +122,24 @@ static char bad_usage[160];
 
 /* ---- in the tasks ---- */
 
+static const char *name_of(const char *word)
+{
+	if (!strcmp(word, "NL"))
+		return "\n";
+	return strcmp(word, "SP") ? word : "a b";
+}
+
+/* Puts names into a path where words stand for them. */
+static void name_parts(char *path, size_t size)
+{
+	char copy[256], *rest = copy, *one;
+
+	snprintf(copy, sizeof(copy), "%s", path + 1);
+	*path = '\0';
+	while ((one = strsep(&rest, "/")))
+		snprintf(path + strlen(path), size - strlen(path), "/%s", name_of(one));
+}
+
 /* Where a DIR of an operation is. */
 static const char *path_of(const char *dir, const char *file, char *path, size_t size)
 {
@@ -129,9 +152,7 @@ static const char *path_of(const char *dir, const char *file, char *path, size_t
 		snprintf(path, size, "%s/%.*s%s", PLACE, length, dir, rest ? rest : "");
 	if (file)
 		snprintf(path + strlen(path), size - strlen(path), "/%s", file);
-	rest = strrchr(path, '/');
-	if (!strcmp(rest, "/NL"))
-		strcpy(path + (rest - path) + 1, "\n");
+	name_parts(path, size);
 	return path;
 }
 
@@ -353,12 +374,29 @@ static void do_setns_pid(struct answer *answer, int process)
 	close(fd);
 }
 
-static void do_user(struct answer *answer)
+static void do_setns_many(struct answer *answer, int thread)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", thread);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		answer_open(answer);
+		return;
+	}
+	answer_result(answer, setns(fd, CLONE_NEWCGROUP | CLONE_NEWUTS));
+	close(fd);
+}
+
+static void do_user(struct answer *answer, bool is_seen)
 {
 	long result = syscall(SYS_setresgid, USER, USER, USER);
 
 	if (result == 0)
 		result = syscall(SYS_setresuid, USER, USER, USER);
+	if (result == 0 && is_seen)
+		result = prctl(PR_SET_DUMPABLE, 1);
 	answer_result(answer, result);
 }
 
@@ -382,7 +420,7 @@ static void do_rename(struct answer *answer, const char *dir, const char *name)
 	char from[256], to[256];
 
 	path_of(dir, NULL, from, sizeof(from));
-	snprintf(to, sizeof(to), "%.*s/%s", (int)(strrchr(from, '/') - from), from, strcmp(name, "NL") ? name : "\n");
+	snprintf(to, sizeof(to), "%.*s/%s", (int)(strrchr(from, '/') - from), from, name_of(name));
 	answer_result(answer, rename(from, to));
 }
 
@@ -444,15 +482,66 @@ static void do_take(struct answer *answer, const char *descriptor)
 static void do_mount(struct answer *answer, const char *version, const char *place)
 {
 	const char *type = *version == '2' ? "cgroup2" : "cgroup", *data = *version == '2' ? NULL : "none,name=x";
+	bool is_agent = !strcmp(version, "1r");
 	char path[64];
 	int result;
 
 	path_of(place, NULL, path, sizeof(path));
-	result = mount(type, path, type, MOUNT_FLAGS, data);
+	result = mount(type, path, type, MOUNT_FLAGS, is_agent ? "none,name=x,release_agent=/x" : data);
 	/* Before 4.5, and in what was posted for such kernels. */
 	if (result < 0 && errno == ENODEV && *version == '2')
 		result = mount("cgroup", path, "cgroup", MOUNT_FLAGS, "__DEVEL__sane_behavior");
 	answer_result(answer, result);
+}
+
+/* The numbers in a list of processes; "none" if it is empty. */
+static void add_numbers(struct answer *answer, char *text)
+{
+	static const char *const words[] = { "0", "1", "other" };
+	bool is_in[ARRAY_SIZE(words)] = { false };
+	char *rest = text, *one;
+	size_t i;
+
+	while ((one = strsep(&rest, "\n")))
+		if (*one)
+			is_in[atoi(one) > 1 ? 2 : atoi(one)] = true;
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (is_in[i])
+			add(answer, words[i]);
+	if (!answer->text[0])
+		add(answer, "none");
+}
+
+static void do_foreign(struct answer *answer, const char *dir)
+{
+	char path[256];
+	int ends[2];
+	long child;
+
+	path_of(dir, "cgroup.procs", path, sizeof(path));
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		answer_result(answer, -1);
+		return;
+	}
+	child = syscall(SYS_clone, SIGCHLD | CLONE_NEWPID, 0, 0, 0, 0);
+	if (child == 0) {
+		static char list[16384];
+
+		if (read_file(path, list, sizeof(list)) < 0)
+			answer_open(answer);
+		else
+			add_numbers(answer, list);
+		syscall(SYS_exit, write(ends[1], answer->text, sizeof(answer->text)) < 0);
+	}
+	if (child < 0)
+		answer_result(answer, -1);
+	close(ends[1]);
+	if (child > 0) {
+		if (read(ends[0], answer->text, sizeof(answer->text)) <= 0)
+			answer_result(answer, -1);
+		waitpid(child, NULL, __WALL);
+	}
+	close(ends[0]);
 }
 
 /* Creates a hierarchy whose name was never used, and lets go of it. */
@@ -590,8 +679,12 @@ static bool do_operation(struct answer *answer, const struct command *command, c
 		do_setns(answer, word[0], command->first);
 	else if (!strcmp(verb, "setnspid") && count == 1)
 		do_setns_pid(answer, command->process);
-	else if (!strcmp(verb, "user") && count == 0)
-		do_user(answer);
+	else if (!strcmp(verb, "setnsmany") && count == 1)
+		do_setns_many(answer, command->first);
+	else if (!strcmp(verb, "foreign") && count == 1)
+		do_foreign(answer, word[0]);
+	else if (!strcmp(verb, "user") && count <= 1)
+		do_user(answer, count == 1);
 	else if (!strcmp(verb, "mkdir") && count == 1)
 		answer_result(answer, mkdir(path_of(word[0], NULL, path, sizeof(path)), 0755));
 	else if (!strcmp(verb, "rmdir") && count == 1)

@@ -38,6 +38,8 @@ KNOWS = {
     "new_named_hierarchy_inside": ("refused", "allowed", "invalid"),
     "new_controller_hierarchy_inside": ("refused", "privileged", "invalid"),
     "release_agent_from_userns": ("refused", "allowed"),
+    "release_agent_option": ("refused", "ignored"),
+    "foreign_pids": ("zero", "omitted"),
     "ns_ioctls": ("nstype", "userns", "absent"),
     "pinned_against_admin": ("no", "yes"),
     "move_credentials": ("opener", "writer"),
@@ -86,6 +88,8 @@ def simpler(operation: str) -> Iterator[str]:
             others += ["/".join((place, *names[:one], *names[one + 1 :])) for one in range(len(names))]
         for other in others:
             yield " ".join((name, verb, *words[:at], other, *words[at + 1 :]))
+    if verb == "user" and words:
+        yield f"{name} user"
     if verb in ("fork", "into") and len(words) > 1 + (verb == "into"):
         yield " ".join((name, verb, *words[:-1]))
     if verb == "into":

@@ -146,12 +146,17 @@ class Namespaces:
         task.process.threads.append(thread)
         self._world.tasks[name] = thread
 
-    def become_user(self, task: Task) -> None:
-        """Change the user IDs of a thread."""
+    def become_user(self, task: Task, *, is_seen: bool) -> None:
+        """Change the user IDs of a thread.
+
+        :param is_seen: whether tasks of that user may look into its process all the same.
+        """
         rights = task.credentials
         if rights.user.parent is not None:
             raise Refused("EINVAL")
-        if rights.uid != USER:
+        if is_seen:
+            task.process.is_dumpable = True
+        elif rights.uid != USER:
             task.process.is_dumpable = False
         task.credentials = Credentials(USER, rights.user, has_all=False)
 
@@ -187,6 +192,19 @@ class Namespaces:
             raise Refused("ESRCH")
         self._enter(task, leader.namespace)
 
+    def setns_many(self, task: Task, other: Task) -> None:
+        """Enter a namespace with a type that is not that of its file alone."""
+        try:
+            self.look_up(task, other)
+        except Refused as error:
+            raise Refused(f"open {error.answer}") from None
+        raise Refused("EINVAL")
+
+    def require_foreign(self, task: Task) -> None:
+        """Check that a task may start a process in a new pid namespace."""
+        if not capable(task.credentials, task.credentials.user):
+            raise Refused("EPERM")
+
     def _enter(self, task: Task, target: CgroupNamespace) -> None:
         if self._traits["setns"] == "refused":
             raise Refused("EINVAL")
@@ -207,11 +225,16 @@ class Namespaces:
         if self._traits["setns_moves_task"] == "yes":
             task.cgroups[V2] = root
 
-    def mount(self, task: Task, hierarchy: str, place: str) -> None:
+    def mount(self, task: Task, word: str, place: str) -> None:
         """Mount a hierarchy at a place of the task's mount namespace."""
+        hierarchy, has_agent = word[0], word.endswith("r")
         rights, namespace = task.credentials, task.namespace
         if not capable(rights, task.mounts.owner):
             raise Refused("EPERM")
+        if has_agent and self._traits["release_agent_option"] == "refused":
+            host = self._world.host
+            if namespace.owner is not host or not capable(rights, host):
+                raise Refused("EINVAL")
         owner = rights.user if self._traits["mount_capability"] == "mounter" else namespace.owner
         if not capable(rights, owner):
             raise Refused("EPERM")

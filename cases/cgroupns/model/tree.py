@@ -9,6 +9,9 @@ ALWAYS = ("cgroup.procs",)
 OF_V1 = ("tasks", "notify_on_release")
 NEWLINE = "NL"
 """The word for a name that is not allowed: the end of a line."""
+SPACED = "SP"
+"""The word for a name with a space in it."""
+_WORDS = {SPACED: "a b"}
 AGENT = "release_agent"
 LISTS = ("cgroup.procs", "cgroup.threads", "tasks")
 """The files that are given to a user together with the directory."""
@@ -30,7 +33,8 @@ class Tree:
         """Return the cgroup of a directory; :class:`Refused` if there is none."""
         place, _, rest = word.partition("/")
         at = self._base(task, place)
-        for name in filter(None, rest.split("/")):
+        for one in filter(None, rest.split("/")):
+            name = name_of(one)
             if name not in at.children:
                 raise Refused("ENOENT")
             at = at.children[name]
@@ -44,12 +48,16 @@ class Tree:
             raise Refused("unmounted")
         return stack[-1].root
 
+    def require_mounted(self, task: Task, word: str) -> None:
+        """Check that a hierarchy is mounted where a directory is."""
+        self._base(task, word.partition("/")[0])
+
     def _parent(self, task: Task, word: str) -> tuple[Cgroup, str]:
         self._base(task, word.partition("/")[0])
         folder, slash, name = word.rpartition("/")
         if not slash:
             raise Refused("root")
-        return self.find(task, folder), name
+        return self.find(task, folder), name_of(name)
 
     def has_file(self, cgroup: Cgroup, name: str) -> bool:
         """Return whether a cgroup has a file of that name."""
@@ -104,6 +112,7 @@ class Tree:
     def rename(self, task: Task, word: str, new: str) -> None:
         """Rename a directory; only v1 can."""
         parent, name = self._parent(task, word)
+        new = name_of(new)
         if name not in parent.children:
             raise Refused("ENOENT")
         if name == new:
@@ -149,6 +158,16 @@ class Tree:
 def may_change(credentials: Credentials, parent: Cgroup) -> bool:
     """Return whether a task may make and remove directories; the root of a hierarchy has the mode 0555."""
     return may_write(credentials, parent.uid if parent.parent is not None else -1)
+
+
+def name_of(word: str) -> str:
+    """Return the name that a word of an operation stands for."""
+    return _WORDS.get(word, word)
+
+
+def word_of(name: str) -> str:
+    """Return the word for a name."""
+    return next((word for word, one in _WORDS.items() if one == name), name)
 
 
 def limit_of(value: str) -> int:

@@ -75,5 +75,9 @@ class Views:
 
     def _root(self, reader: Task, root: Cgroup) -> str:
         if self._traits["mountinfo_root"] == "filesystem" or not self.covers(root.hierarchy):
-            return absolute(root)
-        return relative(root, reader.namespace.roots[root.hierarchy])
+            return _escaped(absolute(root))
+        return _escaped(relative(root, reader.namespace.roots[root.hierarchy]))
+
+
+def _escaped(path: str) -> str:
+    return path.replace(" ", "\\040")

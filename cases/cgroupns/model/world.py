@@ -107,6 +107,7 @@ class World:
             "ls": lambda: tree.names(task, words[0]),
             "procs": lambda: self._procs(task, words[0]),
             "events": lambda: self._events(task, words[0]),
+            "foreign": lambda: self._foreign(task, words[0]),
             "mount": lambda: self.namespaces.mount(task, words[0], words[1]),
             "new": lambda: self.namespaces.new(task, words[0]),
             "umount": lambda: self.namespaces.umount(task, words[0]),
@@ -123,7 +124,8 @@ class World:
             "unshare": lambda: spaces.unshare(task, words[0]),
             "setns": lambda: spaces.setns(task, other, words[0]),
             "setnspid": lambda: spaces.setns_pid(task, _given(other)),
-            "user": lambda: spaces.become_user(task),
+            "setnsmany": lambda: spaces.setns_many(task, _given(other)),
+            "user": lambda: spaces.become_user(task, is_seen=bool(words)),
             "view": lambda: self.views.of_task(task, _given(other)),
             "owner": lambda: spaces.owner(task, _given(other)),
             "cpuset": lambda: self.views.of_cpuset(task),
@@ -192,7 +194,21 @@ class World:
         self.tree.remove(task, word, is_populated=is_populated)
 
     def _procs(self, task: Task, word: str) -> str:
+        return " ".join(sorted(self._listed(self._readable(task, word, "cgroup.procs")))) or "none"
+
+    def _foreign(self, task: Task, word: str) -> str:
+        """Return the numbers of processes as a child of the task reads them in a new pid namespace."""
+        self.tree.require_mounted(task, word)
+        self.namespaces.require_foreign(task)
         cgroup = self._readable(task, word, "cgroup.procs")
+        # The root of the default hierarchy has the processes of the machine as well.
+        has_others = cgroup.hierarchy == V2 and (cgroup.parent is None or bool(self._listed(cgroup)))
+        numbers = ["0"] * (has_others and self.traits["foreign_pids"] == "zero")
+        numbers += ["1"] * (task.cgroups[cgroup.hierarchy] is cgroup)
+        return " ".join(numbers) or "none"
+
+    def _listed(self, cgroup: Cgroup) -> list[str]:
+        """Return the names of the processes in the list of a cgroup."""
         names = []
         for one in self.tasks.values():
             process = one.process
@@ -202,7 +218,7 @@ class World:
             counted = [one] if cgroup.hierarchy == V2 else process.living
             if any(thread.cgroups[cgroup.hierarchy] is cgroup for thread in counted):
                 names.append(one.name)
-        return " ".join(sorted(names)) or "none"
+        return names
 
     def _events(self, task: Task, word: str) -> str:
         cgroup = self._readable(task, word, "cgroup.events")

@@ -104,6 +104,65 @@ def test_rights_of_the_kernel_itself() -> None:
     assert found[2:] == ["0", "EPERM", "0", "EPERM", "EPERM", "open EACCES", "own", "EINVAL", "ENOENT"]
 
 
+def test_numbers_in_another_pid_namespace() -> None:
+    """G-13: on v2, 0 stands for a process that has no number there; v1 omits it, and so did older lists of v2."""
+    sequence = (
+        *("p0 mkdir 2/a", "p0 mkdir 1/a", "p0 into p1 2/a", "p0 move p1 1/a", "p0 foreign 2/a", "p0 foreign 1/a"),
+        *("p1 foreign 2/a", "p1 foreign 1/a", "p1 foreign 2", "p1 user", "p1 foreign 2"),
+    )
+
+    assert answers(*sequence)[4:] == ["0", "none", "0 1", "1", "0", "0", "EPERM"]
+    assert answers(*sequence, profile="mainline 4.6")[4] == "none"
+
+
+def test_a_space_in_a_name() -> None:
+    """The root of a mount is escaped in mountinfo; /proc/PID/cgroup has the name as it is."""
+    found = answers(
+        *("p0 mkdir 2/SP", "p0 mkdir 2/SP/a", "p0 into p1 2/SP cgroup,mnt", "p1 mount 2 m0", "p0 mounts p1"),
+        *("p0 view p1", "p0 ls 2", "p0 rmdir 2/SP/a", "p0 rename 1/a SP"),
+    )
+
+    assert found[4:] == [r"1:/ 2:/ m0:/a\040b", "/ /a b", "a b", "0", "ENOENT"]
+
+
+def test_the_option_release_agent() -> None:
+    """M-15: it needs root of the host in the initial namespaces; older versions ignore it."""
+    sequence = ("p0 fork p1 user,mnt,cgroup", "p0 mount 1r m0", "p1 mount 1r m0", "p1 mount 1 m0", "p1 user")
+
+    assert answers(*sequence) == ["0", "0", "EINVAL", "0", "EINVAL"]
+    assert answers(*sequence, profile="v4")[2] == "0"
+
+
+def test_a_type_of_two_bits() -> None:
+    """setns(2): EINVAL if the descriptor is not of that type, whoever asks."""
+    found = answers("p0 fork p1", "p1 setnsmany p0", "p1 user", "p1 setnsmany p0")
+
+    assert found == ["0", "EINVAL", "0", "open EACCES"]
+
+
+def test_the_owner_of_a_user_namespace_enters_from_outside() -> None:
+    """cgroup_namespaces(7): the capability is needed in the user namespace of the caller as well."""
+    sequence = ("p0 fork p1", "p1 {}", "p1 fork p2 user,cgroup", "p1 setns p2", "p2 fork p3", "p3 setns p2")
+
+    assert answers(*(one.format("user seen") for one in sequence))[3:] == ["EPERM", "0", "0"]
+    assert answers(*(one.format("user") for one in sequence))[3] == "open EACCES"
+
+
+def test_rare_states_are_common_somewhere() -> None:
+    """Among a few sequences there are deep directories, and namespaces whose root was removed."""
+    deepest, is_dead = 0, False
+    for seed in range(30):
+        world, random = MODEL.start(MAINLINE), Random(seed)
+        for _ in range(200):
+            world.apply(world.propose(random))
+            living = [one for one in world.tasks.values() if one.is_alive]
+            is_dead |= any(not one.namespace.roots["2"].is_alive for one in living)
+            deepest = max([deepest, *(len(one.cgroups["2"].names) for one in living)])
+
+    assert is_dead
+    assert deepest > 4
+
+
 def test_a_leader_that_left_protects_its_process() -> None:
     """cgroup.kill spares a process without its first thread until 6.12.117."""
     sequence = (

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from harness.base.atomic_write import write_whole
 from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, HarnessError, SeriesError
+from harness.base.scratch import scratch_folder
 from harness.base.signals import signals_as_interrupts
 from harness.base.store import Store, digest_of
 from harness.explore.explore import Exploration
@@ -86,18 +86,18 @@ def measure(name: str, kernel: str, suite: Suite, *, minutes: float, workers: in
     :raises HarnessError: the kernel does not build or boot, or the model is broken.
     """
     seconds = minutes * 60
-    with tempfile.TemporaryDirectory(prefix="explored-") as folder:
+    with scratch_folder("explored") as folder:
         options = ExploreOptions(
             (Options(kernel, profile="mainline", suite=suite, coverage=None),),
             _SEED,
             seconds,
-            Path(folder) / "findings",
+            folder / "findings",
             1,
             workers,
             keeps=False,
         )
         context = Context(Store.default(), Deadline.after(PREPARE_SECONDS + seconds + 600))
-        found = start_exploration(context, options, logs=Path(folder))
+        found = start_exploration(context, options, logs=folder)
     return _explored(name, found, minutes, model_digest(suite))
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from harness.base.errors import HostError, SeriesError, UsageError
 from harness.base.events import PhaseStarted
 from harness.base.json_records import dump_value, read_facts
 from harness.base.process import start
+from harness.base.scratch import scratch_folder
 from harness.cores.request import CoreAnswer, CoreRequest
 from harness.guest.coverage.facts import find_template, read_symbol_text
 from harness.guest.template import Template
@@ -119,8 +119,7 @@ def read_core(context: Context, core: FoundCore, kernel: KernelFacts, *, trusted
     :raises HostError: bubblewrap is missing.
     """
     context.report(PhaseStarted("reading the core"))
-    with tempfile.TemporaryDirectory(prefix="harness-core-") as name:
-        output = Path(name)
+    with scratch_folder("core") as output:
         output.chmod(0o755)
         sandbox = Sandbox(core.file.parent, output, trusted, _BOUNDS, read_only=_read_only())
         _prepare(output, Path(sandbox.inside_output), core.file, kernel)
@@ -143,12 +142,12 @@ def open_prompt(core: Path, kernel: KernelFacts) -> None:
 
     :param kernel: the symbols and types of its kernel.
     """
-    with tempfile.TemporaryDirectory(prefix="harness-core-") as name:
-        _prepare(Path(name), Path(name), core, kernel)
+    with scratch_folder("core") as folder:
+        _prepare(folder, folder, core, kernel)
         # Ctrl-C is for the prompt.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            words = [sys.executable, "-P", "-m", _PROMPT, f"{name}/{_REQUEST}"]
+            words = [sys.executable, "-P", "-m", _PROMPT, str(folder / _REQUEST)]
             with start(words, stdin=None, stdout=None, stderr=None) as child:
                 child.wait()
         finally:

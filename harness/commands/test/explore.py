@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.base.context import Context
 from harness.base.deadline import Deadline
 from harness.base.errors import ExitStatus, UsageError
 from harness.base.events import Note, Progress, StageEvent
+from harness.base.scratch import scratch_folder
 from harness.base.store import Store
 from harness.commands import options
 from harness.commands.files import show_phase
@@ -119,9 +119,9 @@ def _explored(wanted: ExploreOptions, seconds: float) -> Exploration:
     :param seconds: time to prepare the kernels.
     """
     seconds += wanted.seconds + wanted.most * _SHRINKING_SECONDS
-    with tempfile.TemporaryDirectory(prefix="harness-explore-") as name:
+    with scratch_folder("explore") as folder:
         context = Context(Store.default(), Deadline.after(seconds), _show)
-        return start_exploration(context, wanted, logs=Path(name))
+        return start_exploration(context, wanted, logs=folder)
 
 
 def _show(event: StageEvent) -> None:

@@ -152,7 +152,8 @@ def test_rare_states_are_common_somewhere() -> None:
     """Among a few sequences there are deep directories, and namespaces whose root was removed."""
     deepest, is_dead = 0, False
     for seed in range(30):
-        world, random = MODEL.start(MAINLINE), Random(seed)
+        random = Random(seed)
+        world: Any = MODEL.start(MAINLINE)
         for _ in range(200):
             world.apply(world.propose(random))
             living = [one for one in world.tasks.values() if one.is_alive]

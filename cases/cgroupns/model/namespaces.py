@@ -238,8 +238,7 @@ class Namespaces:
         owner = rights.user if self._traits["mount_capability"] == "mounter" else namespace.owner
         if not capable(rights, owner):
             raise Refused("EPERM")
-        if self._traits["userns_mount"] == "refused" and not capable(rights, self._world.host):
-            raise Refused("EPERM")
+        self._require_host_to_mount(task)
         root = self._root_of_mount(task, hierarchy)
         is_delegating = self._world.moves.is_delegating
         if hierarchy == V2 and namespace.is_initial and self._traits["second_mount_options"] == "lost":
@@ -249,6 +248,10 @@ class Namespaces:
         if stack and stack[-1].hierarchy == hierarchy:
             raise Refused("EBUSY")
         task.mounts.places[place] = (*stack, Mount(hierarchy, root))
+
+    def _require_host_to_mount(self, task: Task) -> None:
+        if self._traits["userns_mount"] == "refused" and not capable(task.credentials, self._world.host):
+            raise Refused("EPERM")
 
     def _root_of_mount(self, task: Task, hierarchy: str) -> Cgroup:
         tree = self._world.tree
@@ -280,6 +283,7 @@ class Namespaces:
         """Create a hierarchy."""
         if not capable(task.credentials, task.mounts.owner) or not capable(task.credentials, task.namespace.owner):
             raise Refused("EPERM")
+        self._require_host_to_mount(task)
         trait = "new_named_hierarchy_inside" if word == "name" else "new_controller_hierarchy_inside"
         rule = self._traits[trait]
         if rule == "invalid" and not task.namespace.is_initial:

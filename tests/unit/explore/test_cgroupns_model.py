@@ -133,8 +133,19 @@ def test_the_option_release_agent() -> None:
     assert answers(*sequence, profile="v4")[2] == "0"
 
 
+def test_a_version_in_which_root_of_the_host_mounts() -> None:
+    """The RFC lets no user namespace mount, so it lets none make a hierarchy either."""
+    sequence = ("p0 fork p1 user,mnt,cgroup", "p1 new name")
+    found = {}
+    for value in ("refused", "allowed"):
+        traits = {**PROFILES["v0"], "new_named_hierarchy_inside": "allowed", "userns_mount": value}
+        found[value] = [one for (one,) in predict(MODEL, traits, sequence)]
+
+    assert found == {"refused": ["0", "EPERM"], "allowed": ["0", "0"]}
+
+
 def test_a_type_of_two_bits() -> None:
-    """setns(2): EINVAL if the descriptor is not of that type, whoever asks."""
+    """setns(2): EINVAL if the descriptor is not of that type, also without rights."""
     found = answers("p0 fork p1", "p1 setnsmany p0", "p1 user", "p1 setnsmany p0")
 
     assert found == ["0", "EINVAL", "0", "open EACCES"]

@@ -63,7 +63,8 @@ def test_old_run_is_read_and_written_in_the_format_of_today(folder: Path) -> Non
 
     assert run.format_version == FORMAT_VERSION
     assert load_run_record(dump_run(run)) == run
-    assert old.keys() == new.keys() - {"suite", "not_run", "is_partial", "options", "command_line", "coverage", "shard"}
+    added = {"suite", "not_run", "is_partial", "options", "command_line", "coverage", "shard", "inventory"}
+    assert old.keys() == new.keys() - added
     assert all(before.items() <= after.items() for before, after in zip(old["traits"], new["traits"], strict=True))
     assert {**new["kernel"], **old["kernel"], "build": new["kernel"]["build"]} == new["kernel"]
     assert old["kernel"]["build"].items() <= new["kernel"]["build"].items()

@@ -81,7 +81,9 @@ def test_splat_is_whole_and_alone(name: str) -> None:
     for splat in found(name):
         text = splat.text.split("\n")
         assert lines[splat.line - 1 : splat.line - 1 + len(text)] == text
-        assert not any(word in splat.text for word in ("harness:", "PROVOKE", "insmod: can't", "Segmentation fault"))
+        # What a case left behind is counted by the guest's init, so its report is the harness's.
+        own = splat.text.replace("harness: BUG: left behind: ", "", 1)
+        assert not any(word in own for word in ("harness:", "PROVOKE", "insmod: can't", "Segmentation fault"))
         assert text[-1].strip()
 
 

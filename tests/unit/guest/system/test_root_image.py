@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import tarfile
 import tempfile
 from io import BytesIO
@@ -158,8 +159,13 @@ def test_interrupted_build_leaves_nothing(host: Host, tmp_path: Path, monkeypatc
         f'mkdir -p "$TMPDIR/mmdebstrap.1/usr"; touch "$TMPDIR/mmdebstrap.1/usr/file"\n'
         f"sleep 1000 & echo $! >{tmp_path}/apt\nkill -INT $PPID\nwait"
     )
-    with pytest.raises(KeyboardInterrupt):
-        host.make()
+    # A shell lets its background jobs ignore SIGINT, which processes inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            host.make()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert not list(temporary.iterdir())
     assert has_ended(int((tmp_path / "apt").read_text()))

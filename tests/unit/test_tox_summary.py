@@ -63,6 +63,7 @@ def test_nothing_is_named_where_nothing_failed(tmp_path: Path) -> None:
 def test_a_long_output_is_cut_to_its_end() -> None:
     """The whole output stands where the command printed it."""
     command = {"command": ["/bin/x"], "output": "".join(f"{n}\n" for n in range(100)), "err": "", "retcode": 2}
-    lines = list(failures({"testenvs": {"e": {"test": [command]}}}))
+    running = {**command, "retcode": None}
+    lines = list(failures({"testenvs": {"e": {"test": [running, command]}}}))
 
     assert (len(lines), lines[0], lines[-1]) == (13, "failed: e: x (exit status 2)", "    99")

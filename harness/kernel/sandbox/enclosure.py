@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,10 @@ _UNSHARED = ("user-try", "net", "pid", "ipc", "uts", "cgroup-try")
 _SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
 _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 # bubblewrap asks for its death with that of its parent as the last thing before it executes the program; a parent that
-# died before is not noticed. So bash looks then, without waiting, whether the pipe named by $0 has lost its writer.
-_GUARD = 'fd=$0; if read -r -t 0 -u "$fd"; then exit 1; fi; exec {fd}<&-; exec env -u SHLVL -u _ "$@"'
+# died before is not noticed. So bash says at the socket named by $0 that this was done, and waits for a line from the
+# thread that started bubblewrap: one that is gone, and with it bubblewrap, sends none. Its process may live a moment
+# longer than the thread, so the end of the socket alone would not do.
+_GUARD = 'fd=$0; printf r >&"$fd"; read -r -u "$fd" || exit 1; exec {fd}<&-; exec env -u SHLVL -u _ "$@"'
 _PREFIX_PARTS = ("lib", "lib64", "libexec", "share/qemu", "share/seabios")
 """What a QEMU that is installed elsewhere needs of its prefix."""
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
@@ -216,31 +219,32 @@ def started(
             info, theirs = os.pipe()
             ends.callback(os.close, info)
             written = ends.enter_context(os.fdopen(theirs, "wb", buffering=0))
-            watched, held = os.pipe()
-            ends.callback(os.close, watched)
-            holder = ends.enter_context(os.fdopen(held, "wb", buffering=0))
-            words = [*enclosing_arguments(bubblewrap, seen, info=theirs), *_guarded(words, watched)]
-            within = process.Surroundings(env=ENVIRONMENT, pass_fds=[*pass_fds, theirs, watched])
+            guard, guards = map(ends.enter_context, socket.socketpair())
+            words = [*enclosing_arguments(bubblewrap, seen, info=theirs), *_guarded(words, guards.fileno())]
+            within = process.Surroundings(env=ENVIRONMENT, pass_fds=[*pass_fds, theirs, guards.fileno()])
         output = ends.enter_context(log.open("wb")).fileno()
         child = ends.enter_context(process.start(words, stdout=output, stderr=output, within=within))
         if bubblewrap is not None:
-            ends.callback(holder.close)  # before bubblewrap is killed, at the end of the block
-            written.close()  # the end of bubblewrap is then the end of the pipe
+            ends.callback(guard.close)  # before bubblewrap is killed, at the end of the block
+            written.close()  # the end of bubblewrap is then the end of the pipe, and of the socket
+            guards.close()
         qemu = QemuProcess(child, info)
         ends.callback(qemu.end)
         if not qemu.has_started:
             child.wait()
             raise enclosure_error(log.read_text(errors="replace").strip() or f"{bubblewrap} printed nothing")
+        if bubblewrap is not None and process.find_program("bash") and guard.recv(1):
+            guard.send(b"\n")
         yield qemu
 
 
-def _guarded(words: Sequence[str], watched: int) -> list[str]:
-    """Return the command line that executes a program unless this process is gone by then.
+def _guarded(words: Sequence[str], guards: int) -> list[str]:
+    """Return the command line that executes a program when this process lets it; without bash it does so at once.
 
-    :param watched: the read end of a pipe that only this process can write to.
+    :param guards: the end of a socket pair; a byte comes from it, and a line lets the program begin.
     """
     bash = process.find_program("bash")
-    return [*([str(bash), "--norc", "--noprofile", "-c", _GUARD, str(watched)] if bash else []), *words]
+    return [*([str(bash), "--norc", "--noprofile", "-c", _GUARD, str(guards)] if bash else []), *words]
 
 
 def _require_program(program: str) -> None:

@@ -176,12 +176,14 @@ def test_trust_runs_qemu_without_it(prepared: Prepared, tmp_path: Path) -> None:
 
 # The harness dies as soon as it knows the process that is to become the program: bubblewrap is still at its mounts.
 _DIES = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from harness.kernel.sandbox import enclosure
 
 read = enclosure._read_pid
-enclosure._read_pid = lambda info: (read(info), os.kill(os.getpid(), signal.SIGKILL))
+# Threads of a process end one after the other; here a child has its files for longer, like the last one of them.
+lingers = lambda: os.fork() or time.sleep(float(sys.argv[5])) or os._exit(0)
+enclosure._read_pid = lambda info: (read(info), lingers(), os.kill(os.getpid(), signal.SIGKILL))
 argv, log = [sys.argv[1], sys.argv[2]], Path(sys.argv[3])
 seen = enclosure.Seen(Path(argv[0]))
 with enclosure.started(argv, bubblewrap=Path(sys.argv[4]), seen=seen, log=log, pass_fds=[]):
@@ -190,12 +192,22 @@ with enclosure.started(argv, bubblewrap=Path(sys.argv[4]), seen=seen, log=log, p
 
 
 @needs_bubblewrap
-def test_a_program_is_not_begun_when_the_harness_is_dead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lingering", ["0", "1"])
+def test_a_program_is_not_begun_when_the_harness_is_dead(tmp_path: Path, lingering: str) -> None:
     """bubblewrap asks for its death with that of its parent only when all its mounts are made."""
     sleep, seconds = process.find_program("sleep"), f"9{os.getpid():08}"
     assert sleep is not None
     for _ in range(5):
-        words: list[str | Path] = [sys.executable, "-c", _DIES, sleep, seconds, tmp_path / "log", str(BUBBLEWRAP)]
+        words: list[str | Path] = [
+            sys.executable,
+            "-c",
+            _DIES,
+            sleep,
+            seconds,
+            tmp_path / "log",
+            str(BUBBLEWRAP),
+            lingering,
+        ]
         killed = process.run(words, deadline=Deadline.after(_SECONDS), check=False)
         assert killed.status == -signal.SIGKILL
     left: list[psutil.Process] = []
